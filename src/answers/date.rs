@@ -1,0 +1,90 @@
+//! The day on which a deploy token ends.
+
+use super::{Answer, Rule};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::fmt;
+
+/// A token's expiry: `YYYY-MM-DD` (from midnight UTC, as GitLab counts) or RFC 3339. Kept as it
+/// was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    text: String,
+    instant: Timestamp,
+}
+
+impl Expiry {
+    /// The text as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the token has expired by now.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.instant <= Timestamp::now()
+    }
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Answer for Expiry {
+    const EXAMPLE: &'static str = "2027-12-31";
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        const RULE: Rule = "must be a date, `YYYY-MM-DD`, or a time as in RFC 3339, `2027-12-31T12:00:00Z`";
+        // The crate reads more than RFC 3339 (zone names in brackets, week dates): only its letters pass.
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-+:.TZtz".contains(&byte));
+        let instant = match text.len() {
+            10 => text
+                .parse::<Date>()
+                .and_then(|date| date.to_zoned_datetime(TimeZone::UTC))
+                .map(|midnight| midnight.timestamp()),
+            _ => text.parse::<Timestamp>(),
+        };
+        match instant {
+            Ok(instant) if plain && text.as_bytes().get(4) == Some(&b'-') => {
+                Ok(Self { text: text.to_owned(), instant })
+            }
+            _ => Err(RULE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_dates_and_times() {
+        assert!(Expiry::parse("2020-02-29").unwrap().is_past());
+        assert!(!Expiry::parse("2999-01-01").unwrap().is_past());
+        // What GitLab's API answers.
+        let gitlab = Expiry::parse("2021-01-01T00:00:00.000Z").unwrap();
+        assert_eq!(gitlab.instant, Expiry::parse("2021-01-01").unwrap().instant);
+        assert!(Expiry::parse("2027-12-31T12:00:00+02:00").is_ok());
+    }
+
+    #[test]
+    fn refuses_what_is_no_date() {
+        for bad in [
+            "",
+            "2021-02-30",
+            "01.02.2027",
+            "2027-1-1",
+            "tomorrow",
+            "20270101",
+            "2027-W01-1",
+            "2027-01-01\n",
+            "2027-01-01T00:00:00",
+            "2027-01-01T00:00:00[UTC]",
+            "+002027-01-01",
+        ] {
+            assert!(Expiry::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `.makeinfra.yaml`: what a generated repository was made from.
+
+use super::{Answers, FileFault, Name, Refused, Values, named};
+use crate::error::{Failure, Result};
+
+/// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
+#[derive(Debug)]
+pub struct Record {
+    /// The answers, with defaults for those that the file does not have.
+    pub answers: Answers,
+    /// The whole file.
+    pub text: String,
+}
+
+impl Record {
+    /// The file's name, at the top of the repository.
+    pub const FILE: &str = ".makeinfra.yaml";
+
+    /// The answers that the file records.
+    const NAMES: [Name; 12] = [
+        Name::Project,
+        Name::Image,
+        Name::Registry,
+        Name::Namespace,
+        Name::Port,
+        Name::Replicas,
+        Name::Ingress,
+        Name::HealthPath,
+        Name::PodSecurity,
+        Name::SecretName,
+        Name::SecretType,
+        Name::Email,
+    ];
+
+    /// Reads `text`, the content of the file. Errors name the place, never a value.
+    pub fn parse(text: String) -> Result<Self> {
+        let answers = Self::answers(&text).map_err(|cause| {
+            Failure::failed(format!("cannot understand `{}`", Self::FILE))
+                .because(cause)
+                .hint(format!("git log -p -- {}", Self::FILE))
+        })?;
+        Ok(Self { answers, text })
+    }
+
+    fn answers(text: &str) -> std::result::Result<Answers, String> {
+        let values = Self::values(text).map_err(|fault| match fault {
+            FileFault::NotAMapping(Some((line, column))) => {
+                format!("line {line}, column {column} is not YAML")
+            }
+            FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
+            FileFault::Unknown(Some(name)) => {
+                format!("`answers.{name}` is no answer that this version knows")
+            }
+            FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
+            FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
+        })?;
+        Answers::from_values(&values).map_err(|refused| match refused {
+            Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
+            Refused::Broken(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
+        })
+    }
+
+    fn values(text: &str) -> std::result::Result<Values, FileFault> {
+        let file: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| {
+            FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
+        })?;
+        let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
+        named::from_mapping(answers.clone(), &Self::NAMES)
+    }
+}

@@ -1,0 +1,303 @@
+//! The command line: clap's types, and what clap's own errors say here. Decides nothing else.
+
+use crate::error::Failure;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Generates a <project>-infra repository for Kubernetes, with the pull secret of your private GitLab
+/// registry in it, encrypted from the first commit.
+#[derive(Debug, Parser)]
+#[command(name = "makeinfra", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Start here:  makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0\n\
+                        Then:        cd hello-infra && make deploy")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Generate PROJECT-infra: Makefile, manifests, encrypted pull secret, git repository.
+    New(Box<New>),
+    /// Put a new deploy token into the pull secret of a repository.
+    Rotate(Box<Rotate>),
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Options of `new`.
+#[derive(Debug, Args)]
+pub struct New {
+    /// Name of the project; the repository is called PROJECT-infra.
+    pub project: Option<String>,
+    /// The Deployment's image, with a tag or a digest.
+    #[arg(long, value_name = "REF")]
+    pub image: Option<String>,
+    /// Directory in which the repository is made [default: .].
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<String>,
+    /// Namespace of everything [default: PROJECT].
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// Port on which the container listens [default: 8080].
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub port: Option<String>,
+    /// How many pods run [default: 2].
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub replicas: Option<String>,
+    /// Host name of an Ingress [default: no Ingress].
+    #[arg(long, value_name = "HOST")]
+    pub ingress: Option<String>,
+    /// Path of the HTTP probes, such as /healthz [default: TCP probes].
+    #[arg(long, value_name = "PATH")]
+    pub health_path: Option<String>,
+    /// Pod Security Standard, `restricted` or `baseline` for images that must run as root [default: restricted].
+    #[arg(long, value_name = "LEVEL")]
+    pub pod_security: Option<String>,
+    /// Name of the pull secret [default: gitlab].
+    #[arg(long, value_name = "NAME")]
+    pub secret_name: Option<String>,
+    /// What the pull secret holds.
+    #[command(flatten)]
+    pub secret: SecretOptions,
+    /// Read answers from a YAML file with the names of these options; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Write no git repository, only files.
+    #[arg(long, conflicts_with = "export_key")]
+    pub no_git: bool,
+    /// Stage everything, commit nothing.
+    #[arg(long)]
+    pub no_commit: bool,
+    /// Also write the git-crypt key to FILE, for your password manager.
+    #[arg(long, value_name = "FILE")]
+    pub export_key: Option<PathBuf>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Where the token comes from.
+    #[command(flatten)]
+    pub token: TokenOptions,
+    /// No pull secret yet: `makeinfra rotate` makes it later.
+    #[arg(long, group = "token", conflicts_with = "token_username", help_heading = "Deploy token")]
+    pub no_token: bool,
+}
+
+/// Options of `rotate`.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// What changes beside the token.
+    #[command(flatten)]
+    pub secret: SecretOptions,
+    /// Commit the Secret file, and nothing else.
+    #[arg(long)]
+    pub commit: bool,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Where the token comes from.
+    #[command(flatten)]
+    pub token: TokenOptions,
+}
+
+/// What the pull secret holds, for both commands.
+#[derive(Debug, Args)]
+pub struct SecretOptions {
+    /// Registry key of the pull secret [default: the image's host].
+    #[arg(long, value_name = "KEY")]
+    pub registry: Option<String>,
+    /// Type of the pull secret, `dockercfg` or `dockerconfigjson` [default: dockercfg; rotate keeps it].
+    #[arg(long, value_name = "TYPE")]
+    pub secret_type: Option<String>,
+    /// E-mail address in the pull secret; registries ignore it [default: none].
+    #[arg(long, value_name = "ADDR")]
+    pub email: Option<String>,
+    /// When the token expires, YYYY-MM-DD or RFC 3339; kept inside the encrypted Secret.
+    #[arg(long, value_name = "DATE")]
+    pub expires_at: Option<String>,
+}
+
+/// How a command runs.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// Never ask; what is missing is an error.
+    #[arg(long)]
+    pub no_input: bool,
+    /// Show what would be done and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the token comes from: one of these.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Deploy token")]
+pub struct TokenOptions {
+    /// User name of the deploy token.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["token_json", "from_docker_config", "from_ci"])]
+    pub token_username: Option<String>,
+    /// Read the token from standard input.
+    #[arg(long, group = "token")]
+    pub token_stdin: bool,
+    /// Read the token from a file.
+    #[arg(long, value_name = "FILE", group = "token")]
+    pub token_file: Option<PathBuf>,
+    /// Read the token from the environment variable NAME.
+    #[arg(long, value_name = "NAME", group = "token")]
+    pub token_env: Option<String>,
+    /// Read the answer of GitLab's API, or of `glab deploy-token create -F json`; `-` is standard input.
+    #[arg(long, value_name = "FILE", group = "token")]
+    pub token_json: Option<PathBuf>,
+    /// Take what `docker login` or podman stored [default: in the usual files].
+    #[arg(long, value_name = "FILE", group = "token", num_args = 0..=1, require_equals = true)]
+    pub from_docker_config: Option<Option<PathBuf>>,
+    /// Take `CI_DEPLOY_USER` and `CI_DEPLOY_PASSWORD` of a GitLab CI job.
+    #[arg(long, group = "token")]
+    pub from_ci: bool,
+}
+
+/// The failure that stands for clap's `error`. Values are left out: any of them may be a token.
+#[must_use]
+pub fn usage_failure(error: &clap::Error) -> Failure {
+    let argument = error.get(ContextKind::InvalidArg).map(names).unwrap_or_default();
+    let first = argument.first().cloned().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if first == "--token" => Failure::usage(
+            "there is no option `--token`: its value would show in `ps` and in the shell's history",
+        )
+        .hint(
+            "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
+                       --from-docker-config or --from-ci; or none of them, to be asked",
+        ),
+        ErrorKind::UnknownArgument => {
+            let failure = match (is_option(&first), first.starts_with('-')) {
+                (true, _) => Failure::usage(format!("there is no option `{first}`")),
+                (false, true) => Failure::usage("there is no such option, and no value begins with `-`"),
+                (false, false) => Failure::usage("there is an argument too many"),
+            };
+            match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
+                Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
+                None => failure.hint("makeinfra --help"),
+            }
+        }
+        ErrorKind::ArgumentConflict => {
+            let others = error.get(ContextKind::PriorArg).map(names).unwrap_or_default();
+            match others.as_slice() {
+                [other, ..] if *other != first => {
+                    Failure::usage(format!("`{first}` cannot be used with `{other}`"))
+                        .hint("leave one of them out")
+                }
+                _ => Failure::usage(format!("`{first}` cannot be used more than once"))
+                    .hint("leave one of them out"),
+            }
+        }
+        ErrorKind::InvalidValue if first == "<SHELL>" => {
+            Failure::usage("`SHELL` must be one of bash, elvish, fish, powershell and zsh")
+                .hint("makeinfra completions bash")
+        }
+        ErrorKind::InvalidValue
+        | ErrorKind::NoEquals
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::TooManyValues
+        | ErrorKind::TooFewValues => {
+            Failure::usage(format!("`{first}` has no value, or one that it cannot have"))
+                .hint("makeinfra --help")
+        }
+        ErrorKind::InvalidSubcommand => {
+            let failure = Failure::usage("there is no such command");
+            match error
+                .get(ContextKind::SuggestedSubcommand)
+                .map(names)
+                .and_then(|names| names.first().cloned())
+            {
+                Some(suggested) => failure.hint(format!("did you mean `makeinfra {suggested}`?")),
+                None => failure.hint("makeinfra --help"),
+            }
+        }
+        ErrorKind::MissingRequiredArgument => {
+            Failure::usage(format!("`{first}` is missing")).hint("makeinfra --help")
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Failure::usage("the command is missing").hint("makeinfra new, or makeinfra --help")
+        }
+        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not text (UTF-8)").hint("makeinfra --help"),
+        _ => Failure::usage("the arguments cannot be understood").hint("makeinfra --help"),
+    }
+}
+
+/// The option or argument names in clap's context, without their value names.
+fn names(value: &ContextValue) -> Vec<String> {
+    let bare = |text: &String| text.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
+    match value {
+        ContextValue::String(text) => vec![bare(text)],
+        ContextValue::Strings(texts) => texts.iter().map(bare).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether `text` has the form of one of our options: then it may be quoted.
+fn is_option(text: &str) -> bool {
+    text.strip_prefix("--").is_some_and(|name| {
+        (1..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_usage_error_quotes_a_stray_value() {
+        const MARK: &str = "gldt-Marker";
+        for arguments in [
+            vec!["new", "hello", "--token", MARK],
+            vec!["new", "hello", "--token=gldt-Marker"],
+            vec!["new", "hello", MARK],
+            vec!["new", "--gldt-Marker"],
+            vec!["new", "-gldt-Marker"],
+            vec![MARK],
+            vec!["completions", MARK],
+            vec!["rotate", "a", MARK],
+            vec!["new", "hello", "--token-stdin=gldt-Marker"],
+            vec!["new", "hello", "--token-stdin", "--token-env", MARK],
+            vec!["new", "hello", "--no-git=gldt-Marker"],
+            vec!["new", "--port", "1", "--port", MARK],
+            vec!["man", MARK],
+        ] {
+            let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
+            let report = crate::error::report(&usage_failure(&error).into());
+            let text = format!("{report:?}");
+            assert!(!text.contains("Marker"), "{arguments:?}: {text}");
+            assert!(report.message.len() > 10 && !report.message.contains("``"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_on_the_command_line_is_told_where_to_go() {
+        for arguments in [vec!["new", "hello", "--token", "x"], vec!["rotate", "--token=x"]] {
+            let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
+            let report = crate::error::report(&usage_failure(&error).into());
+            assert!(report.hint.unwrap().contains("--token-stdin"));
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Where a deploy token comes from: standard input, a file, a variable, a prompt, GitLab's JSON, a
+//! docker login, a CI job.
+//!
+//! Only reads. No error quotes anything of what was read.
+
+mod docker_login;
+
+use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername};
+use crate::environment;
+use crate::error::{Failure, Result};
+use crate::files;
+use crate::pull_secret::{DeployToken, JOB_USERNAME, check_value};
+use crate::secret::Secret;
+use crate::ui::Ui;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// More than any token, and any docker config, has.
+const LIMIT: u64 = 4 << 20;
+
+/// Where to take a token from.
+#[derive(Debug)]
+pub enum Source {
+    /// A user name and a value.
+    Pair(Option<TokenUsername>, Value),
+    /// GitLab's answer to the creation of a token; `-` is standard input.
+    Json(PathBuf),
+    /// What `docker login` or podman stored, in the named file or in the usual ones.
+    DockerConfig(Option<PathBuf>),
+    /// The variables of a CI job.
+    Ci,
+}
+
+/// Where to take a token's value from.
+#[derive(Debug)]
+pub enum Value {
+    /// Standard input, to its end.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+    /// An environment variable of the user's.
+    Env(String),
+    /// A hidden prompt.
+    Prompt,
+}
+
+impl Source {
+    /// Whether it reads standard input.
+    #[must_use]
+    pub fn reads_stdin(&self) -> bool {
+        matches!(self, Self::Pair(_, Value::Stdin)) || matches!(self, Self::Json(file) if is_dash(file))
+    }
+
+    /// What it lacks, as options: what it would have to ask for.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let Self::Pair(username, value) = self else { return Vec::new() };
+        let mut missing = Vec::new();
+        missing.extend(username.is_none().then_some("--token-username"));
+        missing
+            .extend(matches!(value, Value::Prompt).then_some("--token-file (or --token-stdin, --token-env)"));
+        missing
+    }
+
+    /// Reads the token for `registry`.
+    pub fn read(self, registry: &RegistryKey, image: Option<&ImageRef>, ui: &mut Ui) -> Result<DeployToken> {
+        let token = match self {
+            Self::Pair(username, value) => pair(username, value, ui)?,
+            Self::Json(file) => json(&file, ui)?,
+            Self::DockerConfig(file) => docker_login::read(file.as_deref(), registry, image)?,
+            Self::Ci => ci()?,
+        };
+        refuse_job_token(token.username().as_str())?;
+        Ok(token)
+    }
+}
+
+fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<DeployToken> {
+    let asked = matches!(value, Value::Prompt);
+    let username = match username {
+        Some(username) => username,
+        None => ask_username(ui)?,
+    };
+    let (name, text) = match value {
+        Value::Stdin => ("the token on standard input".to_owned(), stdin(ui)?),
+        Value::File(file) => {
+            (format!("the token in `{}`", file.display()), token_file(&file, "--token-file", ui)?)
+        }
+        Value::Env(variable) => (format!("the token in `${variable}`"), from_variable(&variable)?),
+        Value::Prompt => ("the token".to_owned(), ui.hidden("Deploy token", Box::new(check_value))?),
+    };
+    let value = Secret::new(without_line_break(text));
+    DeployToken::new(username, value).map_err(|rule| {
+        let failure = Failure::usage(format!("{name} {rule}"));
+        if asked { failure } else { failure.hint("printf %s TOKEN > FILE, then --token-file FILE") }.into()
+    })
+}
+
+fn ask_username(ui: &Ui) -> Result<TokenUsername> {
+    if !ui.can_ask() {
+        return Err(Failure::usage("the token's user name is missing")
+            .hint(format!("--token-username {}", TokenUsername::EXAMPLE))
+            .into());
+    }
+    let check = |text: &str| TokenUsername::parse(text).map(|_| ());
+    let text = ui.text("User name of the deploy token", None, false, Box::new(check))?;
+    TokenUsername::parse(&text).map_err(|rule| Failure::usage(format!("the token's user name {rule}")).into())
+}
+
+fn stdin(ui: &Ui) -> Result<Zeroizing<String>> {
+    if ui.stdin_is_terminal() {
+        return Err(Failure::usage("standard input is a terminal, which would show the token")
+            .hint("leave `--token-stdin` and `--token-json` out to be asked without an echo")
+            .into());
+    }
+    utf8(&ui.read_stdin(LIMIT)?, "standard input")
+}
+
+fn token_file(file: &Path, option: &str, ui: &mut Ui) -> Result<Zeroizing<String>> {
+    let text = read_file(file, option)?;
+    if files::is_readable_by_others(file) {
+        ui.warn(format!(
+            "others can read the token in `{}`; chmod 600 {}",
+            file.display(),
+            files::shell_word(file)
+        ));
+    }
+    Ok(text)
+}
+
+fn from_variable(variable: &str) -> Result<Zeroizing<String>> {
+    match environment::raw(variable) {
+        Some(text) => utf8(text.as_encoded_bytes(), &format!("`${variable}`")),
+        // What is no variable's name may be the token itself.
+        None => Err(Failure::usage("`--token-env` must be the name of an exported variable, without `$`")
+            .because("there is no variable of the given name")
+            .hint("--token-env GITLAB_DEPLOY_TOKEN")
+            .into()),
+    }
+}
+
+/// What GitLab's API and `glab deploy-token create -F json` answer (`doc/api/deploy_tokens.md`).
+#[derive(Deserialize)]
+struct GitlabToken {
+    username: String,
+    token: Option<Zeroizing<String>>,
+    expires_at: Option<String>,
+    #[serde(default)]
+    revoked: bool,
+    #[serde(default)]
+    expired: bool,
+    scopes: Option<Vec<String>>,
+}
+
+fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
+    let name = if is_dash(file) { "standard input".to_owned() } else { format!("`{}`", file.display()) };
+    let text = if is_dash(file) { stdin(ui)? } else { token_file(file, "--token-json", ui)? };
+    let bad = |cause: &str| {
+        Failure::usage(format!("{name} holds no new deploy token"))
+            .because(cause)
+            .hint("glab deploy-token create … -F json > token.json, then --token-json token.json")
+    };
+    // The parser's own words could quote the token.
+    let answer: GitlabToken = serde_json::from_str(&text)
+        .map_err(|_| bad("it must be a JSON object with `username`, `token` and `expires_at`"))?;
+    if answer.revoked || answer.expired {
+        return Err(bad("GitLab says that the token is revoked or expired").into());
+    }
+    let value =
+        answer.token.ok_or_else(|| bad("`token` is missing: GitLab tells it only when it is created"))?;
+    let username =
+        TokenUsername::parse(&answer.username).map_err(|rule| bad(&format!("`username` {rule}")))?;
+    let expires_at = answer
+        .expires_at
+        .map(|date| Expiry::parse(&date))
+        .transpose()
+        .map_err(|rule| bad(&format!("`expires_at` {rule}")))?;
+    if answer.scopes.is_some_and(|scopes| !scopes.iter().any(|scope| scope == "read_registry")) {
+        ui.warn("the deploy token has no scope `read_registry`: the registry will refuse to show images");
+    }
+    let token = DeployToken::new(username, Secret::new(without_line_break(value)));
+    Ok(token.map_err(|rule| bad(&format!("`token` {rule}")))?.expiring(expires_at))
+}
+
+fn ci() -> Result<DeployToken> {
+    let (user, password) = ("CI_DEPLOY_USER", "CI_DEPLOY_PASSWORD");
+    let job = ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"].iter().any(|name| environment::text(name).is_some());
+    let (Some(username), Some(value)) = (environment::text(user), environment::text(password)) else {
+        let failure = Failure::failed(format!("`${user}` and `${password}` are not set"));
+        let cause = if job {
+            "the job has a job token (`$CI_REGISTRY_PASSWORD`, `$CI_JOB_TOKEN`), which dies with the job: \
+             a pull secret made of it would work for minutes"
+        } else {
+            "GitLab sets them in the jobs of a project with a deploy token named `gitlab-deploy-token`"
+        };
+        return Err(failure
+            .because(cause)
+            .hint("create a deploy token named `gitlab-deploy-token` with scope `read_registry`")
+            .into());
+    };
+    let value = Zeroizing::new(value);
+    if environment::text("CI_JOB_TOKEN").map(Zeroizing::new).is_some_and(|job| *job == *value) {
+        return Err(job_token());
+    }
+    let bad = |name: &str, rule: &str| {
+        Failure::failed(format!("`${name}` {rule}"))
+            .hint("look at the deploy token named `gitlab-deploy-token`")
+    };
+    let username = TokenUsername::parse(&username).map_err(|rule| bad(user, rule))?;
+    let token = DeployToken::new(username, Secret::new(without_line_break(value)));
+    Ok(token.map_err(|rule| bad(password, rule))?)
+}
+
+fn refuse_job_token(username: &str) -> Result<()> {
+    if username == JOB_USERNAME { Err(job_token()) } else { Ok(()) }
+}
+
+fn job_token() -> anyhow::Error {
+    Failure::failed("refused to make a pull secret from a job token")
+        .because(format!("`{JOB_USERNAME}` is the user of a CI job, and its token dies with the job"))
+        .hint("use a deploy token with scope `read_registry`")
+        .into()
+}
+
+/// The text of the file that `option` names. What is no file's name may be the token itself.
+fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
+    let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
+        Failure::usage(format!("`{option}` must be the name of a file"))
+            .because("there is no file of the given name")
+            .hint("ls -l FILE")
+    })?;
+    utf8(&bytes, &format!("`{}`", file.display()))
+}
+
+fn utf8(bytes: &[u8], name: &str) -> Result<Zeroizing<String>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Failure::usage(format!("{name} is not text (UTF-8)"))
+            .hint("printf %s TOKEN > FILE, then --token-file FILE")
+            .into()),
+    }
+}
+
+/// `text` without one line break at its end, which editors and `echo` put there.
+fn without_line_break(mut text: Zeroizing<String>) -> String {
+    for end in ["\n", "\r"] {
+        if text.ends_with(end) {
+            text.pop();
+        }
+    }
+    std::mem::take(&mut *text)
+}
+
+fn is_dash(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// A warning for a token that ends before it is used.
+pub fn warn_if_past(token: &DeployToken, ui: &mut Ui) {
+    if let Some(expires_at) = token.expires_at().filter(|date| date.is_past()) {
+        ui.warn(format!(
+            "the deploy token expired on {expires_at}: GitLab will refuse it ({})",
+            Name::ExpiresAt.option()
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_break_at_the_end_goes() {
+        let cut = |text: &str| without_line_break(Zeroizing::new(text.to_owned()));
+        assert_eq!(cut("t\n"), "t");
+        assert_eq!(cut("t\r\n"), "t");
+        assert_eq!(cut("t"), "t");
+        assert_eq!(cut("t\n\n"), "t\n");
+        assert_eq!(cut("\n"), "");
+    }
+}

@@ -1,0 +1,37 @@
+//! The only reader of environment variables. Sets none.
+#![allow(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The text of variable `name`; `None` if it is unset, empty or not UTF-8.
+#[must_use]
+pub fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The path in variable `name`; `None` if it is unset or empty.
+#[must_use]
+pub fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The value of `name` in whatever encoding; `None` only if it is unset.
+#[must_use]
+pub fn raw(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// The user's home directory.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    path("HOME")
+}
+
+/// `$XDG_CONFIG_HOME`, else `~/.config` (XDG Base Directory Specification).
+#[must_use]
+pub fn config_home() -> Option<PathBuf> {
+    path("XDG_CONFIG_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| home().map(|home| home.join(".config")))
+}

@@ -1,0 +1,130 @@
+//! What every failure looks like: a message, a cause, a hint to type, and the exit code.
+//!
+//! Owns no printing (see `ui`) and never holds a value that may be secret: messages are built from
+//! option names, paths of the user's own files and fixed sentences.
+
+use std::fmt;
+
+/// The result of everything that can fail for a reason that the user should read.
+pub type Result<T> = anyhow::Result<T>;
+
+/// What kind of failure it was; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Wrong options or values: exit 2.
+    Usage,
+    /// Everything else: exit 1.
+    Failed,
+    /// Stopped by the signal with this number: exit 128 + number, as shells report it.
+    Interrupted(i32),
+}
+
+/// A failure with a hint: ``error: <message>``, the cause, ``hint: <what to type>``.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+    cause: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A wrong option or value.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// Anything that went wrong although the options were right.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// The process was told to stop.
+    #[must_use]
+    pub fn interrupted(signal: i32) -> Self {
+        Self::new(Kind::Interrupted(signal), "interrupted, nothing was changed")
+    }
+
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), cause: None, hint: None }
+    }
+
+    /// Adds the rule that was broken or what the system said.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds what to type instead.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What `ui` prints of an error: its lines, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What failed.
+    pub message: String,
+    /// Why, the nearest cause first.
+    pub causes: Vec<String>,
+    /// What to type.
+    pub hint: Option<String>,
+}
+
+/// The lines that describe `error`.
+pub fn report(error: &anyhow::Error) -> Report {
+    let failure = error.downcast_ref::<Failure>();
+    let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    causes.extend(failure.and_then(|failure| failure.cause.clone()));
+    Report { message: error.to_string(), causes, hint: failure.and_then(|failure| failure.hint.clone()) }
+}
+
+/// The exit code for `error`: 2 for usage, 128 + n for signal n, 1 for the rest.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<Failure>().map(|failure| failure.kind) {
+        Some(Kind::Usage) => 2,
+        Some(Kind::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1),
+        Some(Kind::Failed) | None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn keeps_kind_and_hint_under_an_outer_context() {
+        let error = Err::<(), _>(Failure::usage("bad `--port`").because("too large").hint("--port 8080"))
+            .context("cannot read `answers.yaml`")
+            .unwrap_err();
+        assert_eq!(exit_code(&error), 2);
+        assert_eq!(
+            report(&error),
+            Report {
+                message: "cannot read `answers.yaml`".into(),
+                causes: vec!["bad `--port`".into(), "too large".into()],
+                hint: Some("--port 8080".into()),
+            }
+        );
+    }
+
+    #[test]
+    fn reports_a_signal_as_shells_do() {
+        assert_eq!(exit_code(&Failure::interrupted(15).into()), 143);
+        assert_eq!(exit_code(&anyhow::anyhow!("disk")), 1);
+    }
+}

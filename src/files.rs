@@ -1,0 +1,326 @@
+//! Writes to the user's disk, all or nothing: everything goes to a sibling that is renamed at the end.
+//!
+//! Never overwrites a file that it was not told to replace, and never follows a link to one.
+
+use crate::error::{Failure, Result};
+use crate::interrupt::Interrupts;
+use crate::templates::{File, Kind};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tempfile::{NamedTempFile, TempDir};
+use zeroize::Zeroizing;
+
+/// What is between a name and the random letters of its temporary sibling; `.gitignore` knows it, too.
+const MARK: &str = ".makeinfra-";
+
+/// Fails unless `target` can be made: it does not exist, or it is an empty directory.
+pub fn check_target(target: &Path) -> Result<()> {
+    let taken = |what: &str| {
+        Err(Failure::failed(format!("cannot create `{}`", target.display()))
+            .because(what)
+            .hint("choose another name, or another directory with `--output DIR`")
+            .into())
+    };
+    match fs::symlink_metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(cannot("look at", target, &error).into()),
+        Ok(found) if !found.is_dir() => taken("it exists and is no directory"),
+        Ok(_) => match fs::read_dir(target).map_err(|error| cannot("read", target, &error))?.next() {
+            Some(_) => taken("it exists and is not empty"),
+            None => Ok(()),
+        },
+    }
+}
+
+/// The directory `path` without links, if it can be entered.
+pub fn directory(path: &Path) -> Result<PathBuf> {
+    let found = fs::canonicalize(path).and_then(|real| match real.is_dir() {
+        true => Ok(real),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    });
+    Ok(found.map_err(|error| {
+        let hint = format!("mkdir -p {}", shell_word(path));
+        let failure = cannot("use directory", path, &error);
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.hint(hint),
+            io::ErrorKind::NotADirectory => failure.hint("name a directory"),
+            _ => failure,
+        }
+    })?)
+}
+
+/// The text of the user's file `path`, at most `limit` bytes of it; none if there is no such file.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    use io::Read;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+    match fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(cannot("read", path, &error).into()),
+    }
+}
+
+/// Whether others than its owner may read the file `path`.
+#[must_use]
+pub fn is_readable_by_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o044 != 0)
+}
+
+/// A directory on its way: built under another name beside its target, gone again unless published.
+pub struct Staging {
+    building: TempDir,
+    target: PathBuf,
+    /// A lock that ends with the process, so that the next run can tell a leftover from a run at work.
+    lock: fs::File,
+}
+
+impl Staging {
+    /// Makes the sibling of `target`, for the user alone.
+    pub fn begin(target: &Path) -> Result<Self> {
+        let (parent, prefix) = sibling(target)?;
+        for _ in 0..10 {
+            let building = tempfile::Builder::new()
+                .prefix(&prefix)
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(parent)
+                .map_err(|error| cannot("write to directory", parent, &error))?;
+            // Until it is locked, another run may take it for a leftover and remove it: once more, then.
+            let Some(lock) = lock(building.path()) else { continue };
+            return Ok(Self { building, target: target.to_owned(), lock });
+        }
+        Err(Failure::failed(format!("cannot lock a new directory in `{}`", parent.display()))
+            .because("its file system has no locks")
+            .hint("--output DIR, with a directory on another disk")
+            .into())
+    }
+
+    /// Where it is built.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.building.path()
+    }
+
+    /// Writes `files` below the sibling.
+    pub fn write(&self, files: &[File], interrupts: &Interrupts) -> Result<()> {
+        let written = written_time();
+        for file in files {
+            interrupts.check()?;
+            let path = self.path().join(&file.path);
+            let mode = match file.kind {
+                Kind::Plain => 0o666,
+                Kind::Executable => 0o777,
+                Kind::Secret => 0o600,
+            };
+            let result = path
+                .parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path))
+                .and_then(|mut out| {
+                    out.write_all(file.text.expose().as_bytes())?;
+                    out.set_modified(written)
+                });
+            result.map_err(|error| cannot("write", &self.target.join(&file.path), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the directory the mode of the umask and its real name, in this order: at no time is
+    /// there a target that is not complete.
+    pub fn publish(self) -> Result<()> {
+        let result = plain_directory_mode(self.path())
+            .and_then(|mode| fs::set_permissions(self.path(), mode))
+            .and_then(|()| fs::rename(self.path(), &self.target));
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::DirectoryNotEmpty => cannot("create", &self.target, &error)
+                .hint("it was made by someone else in the meantime: choose another name"),
+            _ => cannot("create", &self.target, &error),
+        })?;
+        // Nothing is at the old name any more; `TempDir` must not look for it.
+        let _ = self.building.keep();
+        drop(self.lock);
+        Ok(())
+    }
+}
+
+/// Siblings of `target` that killed runs left behind. Those of runs still at work are not among them.
+pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
+    let (parent, prefix) = sibling(target)?;
+    let entries = fs::read_dir(parent).map_err(|error| cannot("read", parent, &error))?;
+    let ours = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
+            && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() || found.is_file())
+            && lock(path).is_some()
+    };
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
+}
+
+/// Removes a leftover, unless a run at work has it by now.
+pub fn remove(path: &Path) -> Result<()> {
+    let Some(_lock) = lock(path) else {
+        return Err(Failure::failed(format!("cannot lock `{}`", path.display())).into());
+    };
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    Ok(removed.map_err(|error| cannot("remove", path, &error))?)
+}
+
+/// The lock on `path`, if nobody has it and `path` is still there once it is taken.
+fn lock(path: &Path) -> Option<fs::File> {
+    let file = fs::File::open(path).ok()?;
+    file.try_lock().ok()?;
+    let inode = |found: fs::Metadata| (found.dev(), found.ino());
+    let same = fs::symlink_metadata(path).ok().map(inode) == file.metadata().ok().map(inode);
+    same.then_some(file)
+}
+
+/// A new content for a file, written beside it and not yet in its place.
+pub struct Replacement {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Replacement {
+    /// Writes `text` beside `target`, with `mode`; makes missing directories.
+    pub fn prepare(target: &Path, text: &str, mode: u32) -> Result<Self> {
+        let (parent, prefix) = sibling(target)?;
+        let written = fs::create_dir_all(parent)
+            .and_then(|()| {
+                let mode = fs::Permissions::from_mode(mode);
+                tempfile::Builder::new().prefix(&prefix).permissions(mode).tempfile_in(parent)
+            })
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.as_file().set_modified(written_time())?;
+                // A rename that outlives a power cut must not point to an empty file.
+                file.as_file().sync_all()?;
+                file.as_file().try_lock()?;
+                Ok(file)
+            });
+        let file = written.map_err(|error| cannot("write", target, &error))?;
+        Ok(Self { file, target: target.to_owned() })
+    }
+
+    /// Puts the new content in its place.
+    pub fn publish(self) -> Result<()> {
+        let persisted = self.file.persist(&self.target).map(drop);
+        Ok(persisted.map_err(|error| cannot("replace", &self.target, &error.error))?)
+    }
+}
+
+/// A new file for its owner alone, gone again unless kept.
+pub struct NewFile {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl NewFile {
+    /// Writes `bytes` to `path`, which must not exist, with mode 0600.
+    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let mut file = file.map_err(|error| {
+            let failure = cannot("write", path, &error);
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => failure.hint("name a file that does not exist"),
+                _ => failure,
+            }
+        })?;
+        let new = Self { path: path.to_owned(), kept: false };
+        file.write_all(bytes).map_err(|error| cannot("write", path, &error))?;
+        Ok(new)
+    }
+
+    /// Lets it stay.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing more can be done than to try.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// `path` as a word that can be pasted into a shell.
+#[must_use]
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(&byte);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+/// The failure to do `what` to `path`.
+#[must_use]
+pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+    // `tempfile` adds a path of its own making to what the system said.
+    let said = error.to_string();
+    let cause = said.split_once(" at path ").map_or(said.as_str(), |(cause, _)| cause);
+    let failure = Failure::failed(format!("cannot {what} `{}`", path.display())).because(cause);
+    let near = path.ancestors().find(|path| path.is_dir()).unwrap_or(path);
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            failure.hint(format!("df -h {}", shell_word(near)))
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            failure.hint(format!("ls -ld {}", shell_word(near)))
+        }
+        _ => failure,
+    }
+}
+
+/// The parent of `target`, and how the names of its temporary siblings begin.
+fn sibling(target: &Path) -> Result<(&Path, String)> {
+    match (target.parent(), target.file_name().and_then(|name| name.to_str())) {
+        (Some(parent), Some(name)) => Ok((parent, format!(".{name}{MARK}"))),
+        _ => Err(Failure::failed(format!("cannot write beside `{}`", target.display())).into()),
+    }
+}
+
+/// When a file is said to be written: two seconds ago, because git reads files again that are as young
+/// as its index, through a filter that this machine may not have.
+fn written_time() -> SystemTime {
+    SystemTime::now() - Duration::from_secs(2)
+}
+
+/// The mode that a new directory has under the umask; std cannot ask for the umask itself.
+fn plain_directory_mode(inside: &Path) -> io::Result<fs::Permissions> {
+    let probe = inside.join(format!("{MARK}umask"));
+    fs::create_dir(&probe)?;
+    let mode = fs::metadata(&probe).map(|probe| probe.permissions());
+    fs::remove_dir(&probe)?;
+    mode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leftover_is_told_from_a_run_at_work() {
+        let parent = tempfile::tempdir().unwrap();
+        let target = parent.path().join("hello-infra");
+        let running = Staging::begin(&target).unwrap();
+        assert!(leftovers(&target).unwrap().is_empty());
+        let left = parent.path().join(".hello-infra.makeinfra-abc");
+        fs::create_dir(&left).unwrap();
+        fs::create_dir(parent.path().join(".other-infra.makeinfra-abc")).unwrap();
+        assert_eq!(leftovers(&target).unwrap(), [left]);
+        drop(running);
+    }
+
+    #[test]
+    fn a_word_for_the_shell_is_quoted_where_it_must_be() {
+        assert_eq!(shell_word(Path::new("/a/b-c_1.key")), "/a/b-c_1.key");
+        assert_eq!(shell_word(Path::new("it's $HOME")), "'it'\\''s $HOME'");
+    }
+}

@@ -1,0 +1,235 @@
+//! git-crypt's key file and its encryption of a file, byte for byte as git-crypt 0.7 and 0.8 write
+//! them. Pure; knows no repository.
+//!
+//! Formats: git-crypt's `key.cpp`, `crypto.cpp` and `commands.cpp` (github.com/AGWA/git-crypt).
+
+use aes::Aes256;
+use aes::cipher::{KeyIvInit, StreamCipher};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use zeroize::Zeroizing;
+
+/// What an encrypted file begins with.
+const MAGIC: &[u8; 10] = b"\0GITCRYPT\0";
+/// What a key file begins with.
+const KEY_MAGIC: &[u8; 12] = b"\0GITCRYPTKEY";
+/// The only version of the key file that git-crypt writes.
+const FORMAT: u32 = 2;
+const NONCE: usize = 12;
+const AES: usize = 32;
+const HMAC: usize = 64;
+
+/// Fields of an entry in a key file.
+mod field {
+    pub(super) const END: u32 = 0;
+    pub(super) const VERSION: u32 = 1;
+    pub(super) const AES: u32 = 3;
+    pub(super) const HMAC: u32 = 5;
+}
+
+/// The configuration that `git-crypt init` writes: names and values, quotes included.
+pub const CONFIG: [(&str, &str); 4] = [
+    ("filter.git-crypt.smudge", "\"git-crypt\" smudge"),
+    ("filter.git-crypt.clean", "\"git-crypt\" clean"),
+    ("filter.git-crypt.required", "true"),
+    ("diff.git-crypt.textconv", "\"git-crypt\" diff"),
+];
+
+/// Where the default key lies, below the git directory.
+pub const KEY_FILE: &str = "git-crypt/keys/default";
+
+/// A git-crypt key: one for AES-256-CTR, one for the HMAC that makes the nonce.
+pub struct Key {
+    aes: Zeroizing<[u8; AES]>,
+    hmac: Zeroizing<[u8; HMAC]>,
+}
+
+/// Why a key file was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadKeyFile;
+
+impl Key {
+    /// A new key from the system's random numbers. The error is the system's.
+    pub fn generate() -> Result<Self, String> {
+        let mut key = Self { aes: Zeroizing::new([0; AES]), hmac: Zeroizing::new([0; HMAC]) };
+        getrandom::fill(&mut *key.aes).map_err(|error| error.to_string())?;
+        getrandom::fill(&mut *key.hmac).map_err(|error| error.to_string())?;
+        Ok(key)
+    }
+
+    /// The key file of 148 bytes that `git-crypt init` and `git-crypt export-key` write.
+    #[must_use]
+    pub fn to_file(&self) -> Zeroizing<Vec<u8>> {
+        // With its capacity from the start, no half-written copy stays behind in memory.
+        let mut file = Zeroizing::new(Vec::with_capacity(148));
+        file.extend_from_slice(KEY_MAGIC);
+        file.extend_from_slice(&FORMAT.to_be_bytes());
+        file.extend_from_slice(&field::END.to_be_bytes());
+        put(&mut file, field::VERSION, &0u32.to_be_bytes());
+        put(&mut file, field::AES, &*self.aes);
+        put(&mut file, field::HMAC, &*self.hmac);
+        file.extend_from_slice(&field::END.to_be_bytes());
+        file
+    }
+
+    /// The newest key in a key file; git-crypt encrypts with that one.
+    pub fn from_file(file: &[u8]) -> Result<Self, BadKeyFile> {
+        let mut rest = file.strip_prefix(KEY_MAGIC).ok_or(BadKeyFile)?;
+        if number(&mut rest)? != FORMAT {
+            return Err(BadKeyFile);
+        }
+        // The header: only a name for the key, which matters to nobody here.
+        while let Some((id, _)) = entry_field(&mut rest)? {
+            // git-crypt refuses critical fields that it does not know: those with an odd number.
+            if id != 1 && id % 2 == 1 {
+                return Err(BadKeyFile);
+            }
+        }
+        let mut newest: Option<(u32, Self)> = None;
+        while !rest.is_empty() {
+            let (version, key) = entry(&mut rest)?;
+            if newest.as_ref().is_none_or(|(newest, _)| version > *newest) {
+                newest = Some((version, key));
+            }
+        }
+        newest.map(|(_, key)| key).ok_or(BadKeyFile)
+    }
+
+    /// What `git-crypt clean` makes of `plain`. The same key and text give the same bytes.
+    #[must_use]
+    pub fn encrypt(&self, plain: &[u8]) -> Vec<u8> {
+        let mut file = Vec::with_capacity(MAGIC.len() + NONCE + plain.len());
+        let nonce = self.nonce(plain);
+        file.extend_from_slice(MAGIC);
+        file.extend_from_slice(&nonce);
+        file.extend_from_slice(plain);
+        self.apply(&nonce, &mut file[MAGIC.len() + NONCE..]);
+        file
+    }
+
+    /// What `git-crypt smudge` makes of `file`; none if it is not encrypted, or with another key.
+    #[must_use]
+    pub fn decrypt(&self, file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, cipher) = file.strip_prefix(MAGIC)?.split_first_chunk::<NONCE>()?;
+        let mut plain = Zeroizing::new(cipher.to_vec());
+        self.apply(nonce, &mut plain);
+        (self.nonce(&plain) == *nonce).then_some(plain)
+    }
+
+    fn nonce(&self, plain: &[u8]) -> [u8; NONCE] {
+        let mut mac = Hmac::<Sha1>::new_from_slice(&*self.hmac).expect("HMAC takes keys of any length");
+        mac.update(plain);
+        let digest = mac.finalize().into_bytes();
+        let mut nonce = [0; NONCE];
+        nonce.copy_from_slice(&digest[..NONCE]);
+        nonce
+    }
+
+    fn apply(&self, nonce: &[u8; NONCE], text: &mut [u8]) {
+        let mut counter = [0; 16];
+        counter[..NONCE].copy_from_slice(nonce);
+        ctr::Ctr32BE::<Aes256>::new((&*self.aes).into(), &counter.into()).apply_keystream(text);
+    }
+}
+
+/// Whether `file` is in git-crypt's format.
+#[must_use]
+pub fn is_encrypted(file: &[u8]) -> bool {
+    file.starts_with(MAGIC)
+}
+
+fn put(file: &mut Vec<u8>, id: u32, data: &[u8]) {
+    let length = u32::try_from(data.len()).expect("fields have at most 64 bytes");
+    file.extend_from_slice(&id.to_be_bytes());
+    file.extend_from_slice(&length.to_be_bytes());
+    file.extend_from_slice(data);
+}
+
+fn number(rest: &mut &[u8]) -> Result<u32, BadKeyFile> {
+    let (number, after) = rest.split_first_chunk::<4>().ok_or(BadKeyFile)?;
+    *rest = after;
+    Ok(u32::from_be_bytes(*number))
+}
+
+/// The next field and its data; none at the end of the entry.
+fn entry_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, &'a [u8])>, BadKeyFile> {
+    let id = number(rest)?;
+    if id == field::END {
+        return Ok(None);
+    }
+    let length = usize::try_from(number(rest)?).map_err(|_| BadKeyFile)?;
+    let (data, after) = rest.split_at_checked(length).ok_or(BadKeyFile)?;
+    *rest = after;
+    Ok(Some((id, data)))
+}
+
+fn entry(rest: &mut &[u8]) -> Result<(u32, Key), BadKeyFile> {
+    let (mut version, mut aes, mut hmac) = (None, None, None);
+    while let Some((id, mut data)) = entry_field(rest)? {
+        match id {
+            field::VERSION => version = Some(number(&mut data)?),
+            field::AES => aes = Some(Zeroizing::new(data.try_into().map_err(|_| BadKeyFile)?)),
+            field::HMAC => hmac = Some(Zeroizing::new(data.try_into().map_err(|_| BadKeyFile)?)),
+            id if id % 2 == 1 => return Err(BadKeyFile),
+            _ => {}
+        }
+    }
+    match (version, aes, hmac) {
+        (Some(version), Some(aes), Some(hmac)) => Ok((version, Key { aes, hmac })),
+        _ => Err(BadKeyFile),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_has_148_bytes_and_reads_back() {
+        let key = Key::generate().unwrap();
+        let file = key.to_file();
+        assert_eq!(file.len(), 148);
+        let read = Key::from_file(&file).unwrap();
+        assert_eq!((&*read.aes, &*read.hmac), (&*key.aes, &*key.hmac));
+    }
+
+    #[test]
+    fn reads_a_key_file_with_a_name_and_takes_its_newest_version() {
+        let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let mut file = KEY_MAGIC.to_vec();
+        file.extend(FORMAT.to_be_bytes());
+        put(&mut file, 1, b"production");
+        file.extend(field::END.to_be_bytes());
+        for (version, key) in [(1u32, &new), (0, &old)] {
+            put(&mut file, field::VERSION, &version.to_be_bytes());
+            put(&mut file, field::AES, &*key.aes);
+            put(&mut file, field::HMAC, &*key.hmac);
+            file.extend(field::END.to_be_bytes());
+        }
+        assert_eq!(*Key::from_file(&file).unwrap().aes, *new.aes);
+    }
+
+    #[test]
+    fn refuses_a_broken_key_file() {
+        let file = Key::generate().unwrap().to_file();
+        for end in 0..file.len() {
+            assert!(Key::from_file(&file[..end]).is_err(), "{end}");
+        }
+        assert!(Key::from_file(b"-----BEGIN PGP MESSAGE-----").is_err());
+    }
+
+    #[test]
+    fn decrypts_what_it_encrypted_and_nothing_else() {
+        let (key, other) = (Key::generate().unwrap(), Key::generate().unwrap());
+        for length in [0, 1, 15, 16, 17, 4096] {
+            let plain = vec![b'x'; length];
+            let file = key.encrypt(&plain);
+            assert_eq!(file.len(), 22 + length);
+            assert!(is_encrypted(&file));
+            assert_eq!(key.encrypt(&plain), file);
+            assert_eq!(key.decrypt(&file).unwrap().as_slice(), plain);
+            assert!(length == 0 || other.decrypt(&file).is_none());
+        }
+        assert!(key.decrypt(b"kind: Secret").is_none());
+    }
+}

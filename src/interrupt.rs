@@ -1,0 +1,62 @@
+//! Holds signals back while something is half written, so that it can be taken away again.
+//!
+//! Outside of such a stretch a signal ends the process at once, as usual: nothing is written yet.
+
+use crate::error::{Failure, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// While it lives, Ctrl-C, SIGTERM and SIGHUP only make [`Interrupts::check`] fail.
+pub struct Interrupts {
+    /// The number of the last signal, 0 for none.
+    signal: Arc<AtomicUsize>,
+    /// Whether signals do again what they do by default.
+    released: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    /// Begins to hold signals back.
+    pub fn hold() -> Result<Self> {
+        let held = Self { signal: Arc::default(), released: Arc::default() };
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            // The order counts: actions run in the order of their registration.
+            flag::register_conditional_default(signal, Arc::clone(&held.released))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(&held.signal), number))
+                .map_err(|error| Failure::failed("cannot hold signals back").because(error.to_string()))?;
+        }
+        Ok(held)
+    }
+
+    /// Fails if a signal came. Called between any two writes.
+    pub fn check(&self) -> Result<()> {
+        match i32::try_from(self.signal.load(Ordering::SeqCst)) {
+            Ok(0) | Err(_) => Ok(()),
+            Ok(signal) => Err(Failure::interrupted(signal).into()),
+        }
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_waits_until_it_is_asked_for() {
+        let held = Interrupts::hold().unwrap();
+        assert!(held.check().is_ok());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        let error = held.check().unwrap_err();
+        assert_eq!(crate::error::exit_code(&error), 143);
+        // Released while a test harness still runs, so the flag is all that is tested here; the real
+        // process is killed for real in tests/.
+    }
+}

@@ -1,0 +1,88 @@
+//! Pull secrets: the deploy token, the docker config made of it, the manifest that holds it, and
+//! which images the kubelet uses it for.
+//!
+//! Token values leave it only inside the finished base64 and the finished manifest. Does no I/O.
+
+pub mod auth;
+mod docker_config;
+pub mod keyring;
+mod manifest;
+
+pub use docker_config::{DockerConfig, Fault};
+pub use manifest::{EXPIRES_AT, Manifest, Rewrite};
+
+use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
+use crate::error::{Failure, Result};
+use crate::secret::Secret;
+
+/// Sign-in names that GitLab gives to CI jobs. Their tokens die with the job.
+pub const JOB_USERNAME: &str = "gitlab-ci-token";
+
+/// A GitLab deploy token, or any other user name and password for a registry.
+pub struct DeployToken {
+    username: TokenUsername,
+    value: Secret,
+    expires_at: Option<Expiry>,
+}
+
+impl DeployToken {
+    /// Puts a user name and the token's value together. The error is the rule that the value breaks.
+    pub fn new(username: TokenUsername, value: Secret) -> std::result::Result<Self, Rule> {
+        check_value(value.expose())?;
+        Ok(Self { username, value, expires_at: None })
+    }
+
+    /// The same token with the day on which it ends.
+    #[must_use]
+    pub fn expiring(mut self, expires_at: Option<Expiry>) -> Self {
+        self.expires_at = expires_at;
+        self
+    }
+
+    /// The user name, which is no secret.
+    #[must_use]
+    pub fn username(&self) -> &TokenUsername {
+        &self.username
+    }
+
+    /// When the token ends, if that is known.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<&Expiry> {
+        self.expires_at.as_ref()
+    }
+}
+
+/// The rule that a token's value breaks, if it breaks one.
+pub fn check_value(value: &str) -> std::result::Result<(), Rule> {
+    match value {
+        "" => Err("must not be empty"),
+        _ if value.contains(char::is_whitespace) => Err("must not have spaces or line breaks in it"),
+        _ if value.contains(char::is_control) => Err("must not have control characters in it"),
+        _ if value.len() > 4096 => Err("must have at most 4096 bytes"),
+        _ => Ok(()),
+    }
+}
+
+/// Fails unless the kubelet would use an entry `registry` for `image`.
+pub fn check_registry(registry: &RegistryKey, image: &ImageRef) -> Result<()> {
+    if keyring::matches(registry.as_str(), image) {
+        return Ok(());
+    }
+    Err(Failure::usage("`--registry` must match the image")
+        .because("with this key the kubelet would find no credentials and pull anonymously")
+        .hint(format!("{} {}", Name::Registry.option(), RegistryKey::for_image(image)))
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_no_spaces_and_an_end() {
+        assert_eq!(check_value("gldt-Ab_1-"), Ok(()));
+        for bad in ["", "a b", "a\n", "\ta", "a\u{0}", "a\u{a0}b", &"a".repeat(4097)] {
+            assert!(check_value(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The JSON inside a pull secret: registry keys and their entries, in the two wrappings.
+//!
+//! Formats: Kubernetes `pkg/credentialprovider/config.go`; docker/cli `cli/config/types/authconfig.go`.
+
+use super::{DeployToken, auth};
+use crate::answers::{Email, RegistryKey, SecretType};
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Why a docker config was refused; never with anything of its content.
+pub type Fault = &'static str;
+
+/// Registry keys with their credentials.
+pub struct DockerConfig {
+    entries: Map<String, Value>,
+    /// What stands beside `auths` in a dockerconfigjson; nobody reads it, and it is kept.
+    beside: Map<String, Value>,
+}
+
+impl DockerConfig {
+    /// Only `token`, for `registry`.
+    #[must_use]
+    pub fn new(registry: &RegistryKey, token: &DeployToken, email: Option<&str>) -> Self {
+        let mut config = Self { entries: Map::new(), beside: Map::new() };
+        config.set(registry.as_str(), token, email);
+        config
+    }
+
+    /// Reads the value of the Secret's `data` key: base64 of JSON in the wrapping of `kind`.
+    pub fn decode(kind: SecretType, base64: &str) -> Result<Self, Fault> {
+        let compact: Zeroizing<String> =
+            Zeroizing::new(base64.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+        let json = Zeroizing::new(STANDARD.decode(compact.as_bytes()).map_err(|_| "its data is not base64")?);
+        let Ok(Value::Object(mut object)) = serde_json::from_slice(&json) else {
+            return Err("its data holds no JSON object");
+        };
+        let config = match kind {
+            // What kubectl 1.9.0 wrote (kubernetes issues 57427 and 61358).
+            SecretType::Dockercfg if object.contains_key("auths") => {
+                wipe_all(&mut object);
+                return Err(
+                    "it wraps its entries in `auths`, as only a dockerconfigjson may: the kubelet finds none",
+                );
+            }
+            SecretType::Dockercfg => Self { entries: object, beside: Map::new() },
+            SecretType::Dockerconfigjson => {
+                let Some(Value::Object(entries)) = object.shift_remove("auths") else {
+                    wipe_all(&mut object);
+                    return Err("its JSON has no `auths`, without which the kubelet finds no entry");
+                };
+                Self { entries, beside: object }
+            }
+        };
+        if config.entries.values().all(Value::is_object) {
+            Ok(config)
+        } else {
+            Err("an entry of it is no JSON object")
+        }
+    }
+
+    /// The value of the Secret's `data` key: base64, without line breaks, of compact JSON.
+    #[must_use]
+    pub fn encode(&self, kind: SecretType) -> Secret {
+        let mut object = match kind {
+            SecretType::Dockercfg => self.entries.clone(),
+            SecretType::Dockerconfigjson => {
+                let mut object = Map::from_iter([("auths".to_owned(), Value::Object(self.entries.clone()))]);
+                object.extend(self.beside.clone());
+                object
+            }
+        };
+        // Large enough from the start, so that no shorter copy stays behind in memory.
+        let mut json = Zeroizing::new(Vec::with_capacity(64 * 1024));
+        let written = serde_json::to_writer(&mut *json, &object);
+        debug_assert!(written.is_ok(), "a map with text keys is valid JSON, and memory takes it");
+        wipe_all(&mut object);
+        Secret::new(STANDARD.encode(&*json))
+    }
+
+    /// The registry keys, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Whether the kubelet would sign in with just `token` for `key`.
+    #[must_use]
+    pub fn holds(&self, key: &str, token: &DeployToken) -> bool {
+        self.credentials(key).is_some_and(|(username, value)| {
+            username == token.username().as_str() && *value == token.value.expose()
+        })
+    }
+
+    /// The user name that the kubelet would sign in with for `key`.
+    #[must_use]
+    pub fn username(&self, key: &str) -> Option<String> {
+        self.credentials(key).map(|(username, _)| username)
+    }
+
+    /// The e-mail address of the entry `key`.
+    #[must_use]
+    pub fn email(&self, key: &str) -> Option<&str> {
+        self.entries.get(key)?.get("email")?.as_str().filter(|email| !email.is_empty())
+    }
+
+    /// Gives `key` the credentials of `token`, in its old place or at the end.
+    pub fn set(&mut self, key: &str, token: &DeployToken, email: Option<&str>) {
+        let username = token.username().as_str();
+        let pair = Zeroizing::new(format!("{username}:{}", token.value.expose()));
+        let mut entry = Map::new();
+        entry.insert("username".into(), username.into());
+        entry.insert("password".into(), token.value.expose().into());
+        if let Some(email) = email {
+            entry.insert("email".into(), email.into());
+        }
+        entry.insert("auth".into(), STANDARD.encode(pair.as_bytes()).into());
+        if let Some(mut old) = self.entries.insert(key.into(), Value::Object(entry)) {
+            wipe(&mut old);
+        }
+    }
+
+    /// Calls the entry `old` `new`, in its place.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        let renamed = std::mem::take(&mut self.entries)
+            .into_iter()
+            .map(|(key, entry)| if key == old { (new.to_owned(), entry) } else { (key, entry) });
+        self.entries = renamed.collect();
+    }
+
+    /// Changes the e-mail address of the entry `key`.
+    pub fn set_email(&mut self, key: &str, email: &Email) {
+        if let Some(Value::Object(entry)) = self.entries.get_mut(key) {
+            entry.insert("email".into(), email.as_str().into());
+        }
+    }
+
+    /// User name and token as the kubelet reads them: a non-empty `auth` beats the other two fields.
+    fn credentials(&self, key: &str) -> Option<(String, Zeroizing<String>)> {
+        let text = |name: &str| self.entries.get(key)?.get(name)?.as_str().filter(|text| !text.is_empty());
+        match text("auth") {
+            Some(auth) => auth::decode(auth).ok(),
+            None => Some((text("username")?.to_owned(), Zeroizing::new(text("password")?.to_owned()))),
+        }
+    }
+}
+
+impl Drop for DockerConfig {
+    fn drop(&mut self) {
+        wipe_all(&mut self.entries);
+        wipe_all(&mut self.beside);
+    }
+}
+
+/// Clears the memory of every text in `value`: a JSON value does not do that by itself.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(object) => wipe_all(object),
+        _ => {}
+    }
+}
+
+fn wipe_all(object: &mut Map<String, Value>) {
+    object.values_mut().for_each(wipe);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Answer, TokenUsername};
+
+    fn token(username: &str, value: &str) -> DeployToken {
+        DeployToken::new(TokenUsername::parse(username).unwrap(), Secret::new(value.into())).unwrap()
+    }
+
+    fn json(config: &DockerConfig, kind: SecretType) -> String {
+        String::from_utf8(STANDARD.decode(config.encode(kind).expose()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn writes_what_kubectl_writes() {
+        let key = RegistryKey::parse("registry.gitlab.com").unwrap();
+        let config = DockerConfig::new(&key, &token("u", "p"), Some("a@b.c"));
+        assert_eq!(
+            json(&config, SecretType::Dockerconfigjson),
+            r#"{"auths":{"registry.gitlab.com":{"username":"u","password":"p","email":"a@b.c","auth":"dTpw"}}}"#
+        );
+        let config = DockerConfig::new(&key, &token("u", "p"), None);
+        assert_eq!(
+            json(&config, SecretType::Dockercfg),
+            r#"{"registry.gitlab.com":{"username":"u","password":"p","auth":"dTpw"}}"#
+        );
+    }
+
+    #[test]
+    fn keeps_other_entries_and_their_order() {
+        let old =
+            r#"{"auths":{"b":{"auth":"dTpw"},"a":{"auth":"dTpw","x":1},"c":{}},"HttpHeaders":{"k":"v"}}"#;
+        let mut config = DockerConfig::decode(SecretType::Dockerconfigjson, &STANDARD.encode(old)).unwrap();
+        config.set("a", &token("new", "t"), None);
+        assert_eq!(
+            json(&config, SecretType::Dockerconfigjson),
+            r#"{"auths":{"b":{"auth":"dTpw"},"a":{"username":"new","password":"t","auth":"bmV3OnQ="},"c":{}},"HttpHeaders":{"k":"v"}}"#
+        );
+        config.rename("b", "z");
+        assert_eq!(config.keys().collect::<Vec<_>>(), ["z", "a", "c"]);
+    }
+
+    #[test]
+    fn knows_its_credentials_however_they_are_written() {
+        for entry in
+            [r#"{"auth":"dTpw"}"#, r#"{"username":"u","password":"p"}"#, r#"{"auth":"dTpw","password":"x"}"#]
+        {
+            let base64 = STANDARD.encode(format!(r#"{{"r":{entry}}}"#));
+            let config = DockerConfig::decode(SecretType::Dockercfg, &base64).unwrap();
+            assert!(config.holds("r", &token("u", "p")), "{entry}");
+            assert!(!config.holds("r", &token("u", "x")), "{entry}");
+            assert_eq!(config.username("r").as_deref(), Some("u"));
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_kubelet_would_not_read() {
+        use SecretType::{Dockercfg, Dockerconfigjson};
+        for (kind, json) in [
+            (Dockercfg, r#"{"auths":{"r":{"auth":"dTpw"}}}"#),
+            (Dockercfg, "[]"),
+            (Dockercfg, r#"{"r":"dTpw"}"#),
+            (Dockerconfigjson, r#"{"r":{"auth":"dTpw"}}"#),
+            (Dockerconfigjson, r#"{"auths":[]}"#),
+            (Dockerconfigjson, ""),
+        ] {
+            assert!(DockerConfig::decode(kind, &STANDARD.encode(json)).is_err(), "{json}");
+        }
+        assert!(DockerConfig::decode(Dockercfg, "%%%").is_err());
+    }
+}

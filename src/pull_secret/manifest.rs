@@ -1,0 +1,223 @@
+//! The Secret manifest as a file that people edit: understands it, and changes only what a rotation
+//! has to change. Names, labels, comments and the order of everything stay.
+
+use super::docker_config::{DockerConfig, Fault};
+use super::{DeployToken, keyring};
+use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType};
+use crate::secret::Secret;
+use crate::yaml_edit;
+use serde_yaml::Value;
+use zeroize::Zeroizing;
+
+/// The annotation with the token's expiry; inside the encrypted file, and on the Secret in the cluster.
+pub const EXPIRES_AT: &str = "makeinfra/expires-at";
+
+/// A pull secret's manifest.
+pub struct Manifest<'a> {
+    text: &'a str,
+    name: String,
+    namespace: Option<String>,
+    kind: SecretType,
+    expires_at: Option<String>,
+    config: DockerConfig,
+}
+
+/// What a rotation is to change beside the credentials; what is none stays.
+#[derive(Default)]
+pub struct Rewrite<'a> {
+    /// The registry key of `.makeinfra.yaml`, which tells the right entry of several.
+    pub recorded: Option<&'a RegistryKey>,
+    /// A new registry key.
+    pub registry: Option<&'a RegistryKey>,
+    /// A new e-mail address.
+    pub email: Option<&'a Email>,
+    /// The type to convert to.
+    pub kind: Option<SecretType>,
+}
+
+/// A manifest after a rotation.
+pub struct Rewritten {
+    /// The whole file.
+    pub text: Secret,
+    /// What is different now, a line each; user names, dates and types, never a value.
+    pub changes: Vec<String>,
+}
+
+impl<'a> Manifest<'a> {
+    /// Reads `text`, the plain content of the file.
+    pub fn parse(text: &'a str) -> Result<Self, Fault> {
+        let root: Value = serde_yaml::from_str(text).map_err(|_| "it is not one YAML document")?;
+        let text_at = |path: &[&str]| {
+            path.iter()
+                .try_fold(&root, |value, key| value.get(*key))
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        if text_at(&["kind"]).as_deref() != Some("Secret")
+            || text_at(&["apiVersion"]).as_deref() != Some("v1")
+        {
+            return Err("it is no `kind: Secret` of `apiVersion: v1`");
+        }
+        let kind = text_at(&["type"])
+            .and_then(|found| SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == found))
+            .ok_or("its `type` is neither `kubernetes.io/dockercfg` nor `kubernetes.io/dockerconfigjson`")?;
+        if root.get("stringData").is_some() {
+            return Err("it has `stringData`; makeinfra keeps credentials under `data`");
+        }
+        let base64 = text_at(&["data", kind.data_key()]).map(Zeroizing::new).ok_or(match kind {
+            SecretType::Dockercfg => "its type wants the key `.dockercfg` under `data`",
+            SecretType::Dockerconfigjson => "its type wants the key `.dockerconfigjson` under `data`",
+        })?;
+        Ok(Self {
+            text,
+            name: text_at(&["metadata", "name"]).ok_or("it has no `metadata.name`")?,
+            namespace: text_at(&["metadata", "namespace"]),
+            kind,
+            expires_at: text_at(&["metadata", "annotations", EXPIRES_AT]),
+            config: DockerConfig::decode(kind, &base64)?,
+        })
+    }
+
+    /// The Secret's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The Secret's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The Secret's type.
+    #[must_use]
+    pub fn kind(&self) -> SecretType {
+        self.kind
+    }
+
+    /// The credentials.
+    #[must_use]
+    pub fn config(&self) -> &DockerConfig {
+        &self.config
+    }
+
+    /// Whether the kubelet would find credentials for `image` in it.
+    #[must_use]
+    pub fn serves(&self, image: &ImageRef) -> bool {
+        self.config.keys().any(|key| keyring::matches(key, image))
+    }
+
+    /// The key of the entry that a rotation is about, as it is now; none if that entry is yet to come.
+    pub fn rotated_key(&self, rewrite: &Rewrite) -> Result<Option<&str>, Fault> {
+        let find = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());
+        if let Some(found) = rewrite.registry.and_then(find).or_else(|| rewrite.recorded.and_then(find)) {
+            return Ok(Some(found));
+        }
+        let mut keys = self.config.keys();
+        match (keys.next(), keys.next()) {
+            (only, None) => Ok(only),
+            (Some(_), Some(_)) if rewrite.registry.is_some() => Ok(None),
+            _ => Err("it has several registries, and `.makeinfra.yaml` names none of them"),
+        }
+    }
+
+    /// The manifest with the credentials of `token`; none if it holds just these already.
+    ///
+    /// Fails where the text cannot be changed without touching more than it should.
+    pub fn rotate(mut self, token: &DeployToken, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
+        let mut changes = Vec::new();
+        let (old_key, new_key) = self.keys_for(rewrite)?;
+        if let Some(old) = &old_key
+            && *old != new_key
+        {
+            changes.push(format!("registry: {old} -> {new_key}"));
+            self.config.rename(old, &new_key);
+        }
+        self.change_credentials(&new_key, token, rewrite.email, &mut changes);
+        let expires_at = token.expires_at().map(ToString::to_string);
+        let kind = rewrite.kind.unwrap_or(self.kind);
+        if kind != self.kind {
+            changes.push(format!("type: {} -> {}", self.kind.kubernetes_type(), kind.kubernetes_type()));
+        }
+        if expires_at != self.expires_at {
+            let shown = |date: &Option<String>| date.clone().unwrap_or_else(|| "unknown".into());
+            changes.push(format!("expires: {} -> {}", shown(&self.expires_at), shown(&expires_at)));
+        }
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let text = self.edited(kind, expires_at.as_deref())?;
+        self.verify(&text, kind, expires_at.as_deref())?;
+        Ok(Some(Rewritten { text, changes }))
+    }
+
+    /// The key that the rotated entry has now, and the one that it will have.
+    fn keys_for(&self, rewrite: &Rewrite) -> Result<(Option<String>, String), Fault> {
+        let old = self.rotated_key(rewrite)?.map(str::to_owned);
+        let new = rewrite.registry.or(rewrite.recorded).map(ToString::to_string);
+        let new = match (rewrite.registry, &old) {
+            (None, Some(old)) => old.clone(),
+            _ => new.ok_or("it has no registry yet, and none was named")?,
+        };
+        Ok((old, new))
+    }
+
+    fn change_credentials(
+        &mut self,
+        key: &str,
+        token: &DeployToken,
+        email: Option<&Email>,
+        changes: &mut Vec<String>,
+    ) {
+        if !self.config.holds(key, token) {
+            let new = token.username();
+            changes.push(match self.config.username(key) {
+                Some(old) if old == new.as_str() => {
+                    format!("user name: {new}, as before, with another token")
+                }
+                Some(old) => format!("user name: {} -> {new}", printable(&old)),
+                None => format!("user name: {new}"),
+            });
+            let kept = self.config.email(key).filter(|email| Email::parse(email).is_ok()).map(str::to_owned);
+            self.config.set(key, token, kept.as_deref());
+        }
+        if let Some(email) = email
+            && self.config.email(key) != Some(email.as_str())
+        {
+            changes.push(format!("e-mail: {email}"));
+            self.config.set_email(key, email);
+        }
+    }
+
+    fn edited(&self, kind: SecretType, expires_at: Option<&str>) -> Result<Secret, Fault> {
+        let payload = self.config.encode(kind);
+        let annotation = ["metadata", "annotations", EXPIRES_AT];
+        let mut text = match expires_at {
+            Some(date) => yaml_edit::set(self.text, &annotation, date)?,
+            None => yaml_edit::remove(self.text, &annotation)?,
+        };
+        if kind != self.kind {
+            text = yaml_edit::set(&text, &["type"], kind.kubernetes_type())?;
+            text = yaml_edit::rename_key(&text, &["data", self.kind.data_key()], kind.data_key())?;
+        }
+        text = yaml_edit::set(&text, &["data", kind.data_key()], payload.expose())?;
+        Ok(Secret::new(std::mem::take(&mut text)))
+    }
+
+    /// Reads the new text again: nothing but the intended may differ.
+    fn verify(&self, text: &Secret, kind: SecretType, expires_at: Option<&str>) -> Result<(), Fault> {
+        const BEYOND: Fault = "it is written in a way that makeinfra cannot change safely";
+        let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
+        let same = read.kind == kind
+            && (&read.name, &read.namespace) == (&self.name, &self.namespace)
+            && read.expires_at.as_deref() == expires_at
+            && read.config.encode(kind).expose() == self.config.encode(kind).expose();
+        if same { Ok(()) } else { Err(BEYOND) }
+    }
+}
+
+/// A user name from a file, fit for a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

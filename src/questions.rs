@@ -1,0 +1,234 @@
+//! From options, files and prompts to the answers: who wins, what is missing, what is still to ask.
+
+mod interview;
+
+pub use interview::ask;
+
+use crate::answers::{self, Answer, Answers, FileFault, Name, Refused, RegistryKey, Rule, Values};
+use crate::error::{Failure, Result};
+use crate::files;
+use crate::pull_secret::keyring;
+use crate::ui::Ui;
+use std::path::Path;
+
+/// More than any file of answers has.
+const LIMIT: u64 = 1 << 20;
+
+/// Names that only the config file has: the domain of which every project's Ingress host is made.
+const INGRESS_DOMAIN: &str = "ingress-domain";
+
+/// Defaults that the config file may hold.
+const CONFIG_NAMES: [Name; 9] = [
+    Name::Registry,
+    Name::Port,
+    Name::Replicas,
+    Name::HealthPath,
+    Name::PodSecurity,
+    Name::SecretName,
+    Name::SecretType,
+    Name::Email,
+    Name::Output,
+];
+
+/// The answers that are there: each is checked where it comes from, so that an error can name the place.
+#[derive(Debug, Default)]
+pub struct Given {
+    values: Values,
+    config: Config,
+}
+
+/// `config.yaml`: defaults for every project.
+#[derive(Debug, Default)]
+struct Config {
+    values: Values,
+    ingress_domain: Option<String>,
+}
+
+impl Given {
+    /// Joins what the options say with the answers file and the config file, in this precedence.
+    /// `-` as the answers file is standard input.
+    pub fn collect(options: Values, answers: Option<&Path>, config: Option<&Path>, ui: &Ui) -> Result<Self> {
+        let config = config.map_or_else(|| Ok(Config::default()), Config::read)?;
+        check(&options).map_err(|(name, rule)| option_failure(name, rule))?;
+        let mut given = Self { values: options, config };
+        if let Some(file) = answers {
+            let bytes = match file == Path::new("-") {
+                true => ui.read_stdin(LIMIT)?,
+                false => files::read(file, LIMIT)?.ok_or_else(|| {
+                    Failure::usage(format!("there is no answers file `{}`", file.display()))
+                        .hint(format!("ls -l {}", files::shell_word(file)))
+                })?,
+            };
+            for (name, value) in read_values(file, &bytes, &Name::ALL)? {
+                given.values.entry(name).or_insert(value);
+            }
+        }
+        for (name, value) in &given.config.values {
+            // A registry is a default only for images that it serves.
+            if *name != Name::Registry {
+                given.values.entry(*name).or_insert_with(|| value.clone());
+            }
+        }
+        Ok(given)
+    }
+
+    /// Whether there is a value for `name`, "none" included.
+    #[must_use]
+    pub fn has(&self, name: Name) -> bool {
+        self.values.contains_key(&name)
+    }
+
+    /// Sets what was asked.
+    fn set(&mut self, name: Name, value: Option<String>) {
+        self.values.insert(name, value);
+    }
+
+    /// The value for `name`, checked; none where there is none.
+    pub fn get<A: Answer>(&self, name: Name) -> Result<Option<A>> {
+        answers::given(&self.values, name).map_err(failure)
+    }
+
+    /// The text for `name`, which is checked already.
+    #[must_use]
+    pub fn text(&self, name: Name) -> Option<&str> {
+        self.values.get(&name)?.as_deref()
+    }
+
+    /// The names that nobody can do without and that are not there.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        [Name::Project, Name::Image]
+            .iter()
+            .filter(|name| !self.has(**name))
+            .map(|name| name.option())
+            .collect()
+    }
+
+    /// The answers, with all defaults.
+    pub fn answers(&self) -> Result<Answers> {
+        let mut values = self.values.clone();
+        if let Some(host) = self.default_ingress()? {
+            values.entry(Name::Ingress).or_insert(Some(host));
+        }
+        let mut answers = Answers::from_values(&values).map_err(failure)?;
+        if !self.has(Name::Registry)
+            && let Some(registry) = self.config_registry()?
+            && keyring::matches(registry.as_str(), &answers.image)
+        {
+            answers.registry = registry;
+        }
+        Ok(answers)
+    }
+
+    /// The image that is offered: on the config file's registry, else on GitLab's.
+    fn default_image(&self) -> Result<Option<String>> {
+        let project: Option<answers::ProjectName> = self.get(Name::Project)?;
+        let registry = self.config_registry()?;
+        let host = registry.as_ref().map_or("registry.gitlab.com", RegistryKey::host);
+        Ok(project.map(|project| format!("{host}/{project}/{project}:1.0.0")))
+    }
+
+    fn default_ingress(&self) -> Result<Option<String>> {
+        let project: Option<answers::ProjectName> = self.get(Name::Project)?;
+        Ok(project
+            .zip(self.config.ingress_domain.as_ref())
+            .map(|(project, domain)| format!("{project}.{domain}")))
+    }
+
+    fn config_registry(&self) -> Result<Option<RegistryKey>> {
+        answers::given(&self.config.values, Name::Registry).map_err(failure)
+    }
+}
+
+/// The first value that breaks a rule.
+fn check(values: &Values) -> std::result::Result<(), (Name, Rule)> {
+    values.iter().try_for_each(|(name, value)| match value {
+        Some(text) => name.check(text).map_err(|rule| (*name, rule)),
+        None if name.is_optional() => Ok(()),
+        None => Err((*name, "must have a value")),
+    })
+}
+
+fn failure(refused: Refused) -> anyhow::Error {
+    match refused {
+        Refused::Missing(name) => option_failure(name, "is missing"),
+        Refused::Broken(name, rule) => option_failure(name, rule),
+    }
+}
+
+/// The failure for a refused option: the rule and an example, never the value.
+fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
+    let example = match name {
+        Name::Project => format!("makeinfra new {}", name.example()),
+        _ => format!("{} {}", name.option(), name.example()),
+    };
+    Failure::usage(format!("`{}` {rule}", name.option())).hint(example).into()
+}
+
+impl Config {
+    /// Reads `path`; a file that does not exist has no defaults.
+    fn read(path: &Path) -> Result<Self> {
+        let Some(bytes) = files::read(path, LIMIT)? else { return Ok(Self::default()) };
+        let text = String::from_utf8_lossy(&bytes);
+        // The domain is a key of this file alone: it is taken out before the answers are read.
+        let mut value: serde_yaml::Value = serde_yaml::from_str(&text)
+            .map_err(|error| file_failure(path, &not_yaml(&error), &CONFIG_NAMES))?;
+        let domain = value.as_mapping_mut().and_then(|mapping| mapping.remove(INGRESS_DOMAIN));
+        let ingress_domain = match domain {
+            None => None,
+            Some(serde_yaml::Value::String(domain)) if Name::Ingress.check(&domain).is_ok() => Some(domain),
+            Some(_) => {
+                return Err(Failure::usage(format!(
+                    "`{INGRESS_DOMAIN}` in `{}` must be a DNS name",
+                    path.display()
+                ))
+                .hint(format!("{INGRESS_DOMAIN}: example.com"))
+                .into());
+            }
+        };
+        let rest = serde_yaml::to_string(&value)
+            .map_err(|error| file_failure(path, &not_yaml(&error), &CONFIG_NAMES))?;
+        let values = read_values(path, rest.as_bytes(), &CONFIG_NAMES)?;
+        Ok(Self { values, ingress_domain })
+    }
+}
+
+fn not_yaml(error: &serde_yaml::Error) -> FileFault {
+    FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
+}
+
+fn read_values(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<Values> {
+    answers::from_yaml(&String::from_utf8_lossy(bytes), allowed)
+        .and_then(|values| match check(&values) {
+            Ok(()) => Ok(values),
+            Err((name, rule)) => Err(FileFault::Value(name, rule)),
+        })
+        .map_err(|fault| file_failure(file, &fault, allowed))
+}
+
+fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {
+    let failure = Failure::usage(format!("cannot use `{}`", file.display()));
+    let names = || allowed.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let failure =
+        match fault {
+            FileFault::NotAMapping(Some((line, column))) => failure
+                .because(format!("line {line}, column {column} is not valid YAML"))
+                .hint("project: hello"),
+            FileFault::NotAMapping(None) => {
+                failure.because("it must be a YAML mapping, `name: value`").hint("project: hello")
+            }
+            FileFault::Unknown(Some(name)) if name.contains("token") => failure
+                .because(format!("`{name}` is no name for it: a file of answers holds no secrets"))
+                .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
+            FileFault::Unknown(Some(name)) => {
+                failure.because(format!("it has no name `{name}`")).hint(format!("names: {}", names()))
+            }
+            FileFault::Unknown(None) => {
+                failure.because("it has a name that does not exist").hint(format!("names: {}", names()))
+            }
+            FileFault::Value(name, rule) => failure
+                .because(format!("`{}` {rule}", name.as_str()))
+                .hint(format!("{}: {}", name.as_str(), name.example())),
+        };
+    failure.into()
+}

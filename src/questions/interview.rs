@@ -1,0 +1,119 @@
+//! The conversation: asks for what is missing, offers the defaults, checks while it is typed.
+
+use super::Given;
+use crate::answers::{Answers, ImageRef, Name};
+use crate::error::Result;
+use crate::pull_secret::keyring;
+use crate::ui::Ui;
+
+/// Asks for the answers that nobody can do without, and, if the user wants to, for all others.
+pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
+    for name in [Name::Project, Name::Image] {
+        if !given.has(name) {
+            let default = if name == Name::Image { given.default_image()? } else { None };
+            ask_text(given, ui, name, default.as_deref())?;
+        }
+    }
+    let answers = given.answers()?;
+    let open: Vec<_> = Name::ALL.into_iter().filter(|name| !given.has(*name)).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let defaults: Vec<_> =
+        open.iter().map(|name| format!("{}: {}", name.as_str(), default(&answers, *name))).collect();
+    ui.note("Defaults", &defaults.join("\n"))?;
+    if ui.choose("Are these right?", &[("yes", "go on with them"), ("no", "ask me one by one")])? == "no" {
+        for name in open {
+            ask_one(given, ui, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
+    let choices: &[_] = match name {
+        Name::PodSecurity => &[
+            ("restricted", "non-root, no privileges, read-only root file system"),
+            ("baseline", "for images that must run as root"),
+        ],
+        Name::SecretType => &[
+            ("dockercfg", "kubernetes.io/dockercfg, the older form"),
+            ("dockerconfigjson", "kubernetes.io/dockerconfigjson, today's form"),
+        ],
+        _ => {
+            // Asked again from what is known by now: a namespace follows the project, for example.
+            let answers = given.answers()?;
+            let default =
+                Some(default(&answers, name)).filter(|_| !name.is_optional() || is_set(&answers, name));
+            return ask_text(given, ui, name, default.as_deref());
+        }
+    };
+    let choice = ui.choose(question(name), choices)?;
+    given.set(name, Some(choice.to_owned()));
+    Ok(())
+}
+
+fn ask_text(given: &mut Given, ui: &Ui, name: Name, default: Option<&str>) -> Result<()> {
+    let image: Option<ImageRef> = given.get(Name::Image)?;
+    let check = move |text: &str| {
+        name.check(text)?;
+        match (&image, name) {
+            (Some(image), Name::Registry) if !keyring::matches(text, image) => {
+                Err("must match the image, or the kubelet would pull without credentials")
+            }
+            _ => Ok(()),
+        }
+    };
+    let text = ui.text(question(name), default, name.is_optional(), Box::new(check))?;
+    given.set(name, Some(text).filter(|text| !text.is_empty()));
+    Ok(())
+}
+
+fn question(name: Name) -> &'static str {
+    match name {
+        Name::Project => "Project (the repository becomes PROJECT-infra)",
+        Name::Image => "Image of the Deployment",
+        Name::Registry => "Registry key of the pull secret",
+        Name::Namespace => "Namespace",
+        Name::Port => "Port of the container",
+        Name::Replicas => "Pods",
+        Name::Ingress => "Host of the Ingress",
+        Name::HealthPath => "Path of the HTTP probes (none: TCP probes)",
+        Name::PodSecurity => "Pod Security Standard",
+        Name::SecretName => "Name of the pull secret",
+        Name::SecretType => "Type of the pull secret",
+        Name::Email => "E-mail address in the pull secret",
+        Name::ExpiresAt => "When the deploy token expires",
+        Name::Output => "Parent directory",
+    }
+}
+
+fn is_set(answers: &Answers, name: Name) -> bool {
+    match name {
+        Name::Ingress => answers.ingress.is_some(),
+        Name::HealthPath => answers.health_path.is_some(),
+        Name::Email => answers.email.is_some(),
+        _ => false,
+    }
+}
+
+/// The default for `name`, as it is shown.
+fn default(answers: &Answers, name: Name) -> String {
+    let none = || "none".to_owned();
+    match name {
+        Name::Project => answers.project.to_string(),
+        Name::Image => answers.image.to_string(),
+        Name::Registry => answers.registry.to_string(),
+        Name::Namespace => answers.namespace.to_string(),
+        Name::Port => answers.port.to_string(),
+        Name::Replicas => answers.replicas.to_string(),
+        Name::Ingress => answers.ingress.as_ref().map_or_else(none, ToString::to_string),
+        Name::HealthPath => answers.health_path.as_ref().map_or_else(none, ToString::to_string),
+        Name::PodSecurity => answers.pod_security.as_str().to_owned(),
+        Name::SecretName => answers.secret_name.to_string(),
+        Name::SecretType => answers.secret_type.as_str().to_owned(),
+        Name::Email => answers.email.as_ref().map_or_else(none, ToString::to_string),
+        Name::ExpiresAt => none(),
+        Name::Output => Name::Output.example().to_owned(),
+    }
+}

@@ -1,0 +1,173 @@
+//! Git, in process: makes a repository, stages files with their ciphertext, commits.
+//!
+//! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every blob
+//! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
+
+mod open;
+
+pub use open::{Blob, HeadSecret, Repo, surrounding_work_tree};
+
+use crate::error::{Failure, Result};
+use crate::git_crypt::{self, Key};
+use crate::interrupt::Interrupts;
+use crate::templates::{File, Kind};
+use git2::{ErrorCode, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions, Signature};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Everything below it is a secret.
+pub const SECRETS: &str = "secrets/";
+
+/// A new repository in which git-crypt is at work.
+pub struct New {
+    git: Repository,
+}
+
+impl New {
+    /// Makes the repository in `dir`, with git-crypt's key and configuration and the hooks of the
+    /// generated tree.
+    pub fn create(dir: &Path, key: &Key) -> Result<Self> {
+        let mut options = RepositoryInitOptions::new();
+        options.no_reinit(true).external_template(false);
+        let git = Repository::init_opts(dir, &options)
+            .map_err(|error| failed("make the git repository", &error))?;
+        let mut config = git.config().and_then(|config| config.open_level(git2::ConfigLevel::Local));
+        for (name, value) in git_crypt::CONFIG.into_iter().chain([("core.hooksPath", ".githooks")]) {
+            config = config.and_then(|mut config| config.set_str(name, value).map(|()| config));
+        }
+        config.map_err(|error| failed("write `.git/config`", &error))?;
+        write_key(&git.path().join(git_crypt::KEY_FILE), key)?;
+        Ok(Self { git })
+    }
+
+    /// Stages `files`, which lie in the work tree already; those that are secret as ciphertext.
+    pub fn stage(&self, files: &[File], key: &Key, interrupts: &Interrupts) -> Result<()> {
+        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
+        for file in files {
+            interrupts.check()?;
+            let text = file.text.expose().as_bytes();
+            let blob = match file.kind {
+                Kind::Secret => store(&self.git, &file.path, &key.encrypt(text))?,
+                Kind::Plain | Kind::Executable => store(&self.git, &file.path, text)?,
+            };
+            let executable = file.kind == Kind::Executable;
+            let entry = entry(&self.git, &file.path, blob, executable)?;
+            index.add(&entry).map_err(|error| failed("stage a file", &error))?;
+        }
+        Ok(index.write().map_err(|error| failed("write the index", &error))?)
+    }
+
+    /// Makes the first commit of what is staged and gives its id; none where git does not know who commits.
+    pub fn commit(&self, message: &str) -> Result<Option<String>> {
+        let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
+        let commit = (|| {
+            let mut index = self.git.index()?;
+            let tree = self.git.find_tree(index.write_tree()?)?;
+            // Writes the tree into the index, too, where git looks for it first.
+            index.write()?;
+            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[])
+        })();
+        commit.map(|id| Some(id.to_string())).map_err(|error| failed("commit", &error).into())
+    }
+
+    /// Whether the user wants commits signed, which is not done here.
+    #[must_use]
+    pub fn wants_signed_commits(&self) -> bool {
+        wants_signed_commits(&self.git)
+    }
+}
+
+fn wants_signed_commits(git: &Repository) -> bool {
+    git.config().and_then(|config| config.get_bool("commit.gpgSign")).unwrap_or(false)
+}
+
+/// The author and the committer, from git's configuration and variables; none if git does not know them.
+fn identity(git: &Repository) -> Result<Option<(Signature<'static>, Signature<'static>)>> {
+    match git.author_from_env().and_then(|author| Ok((author, git.committer_from_env()?))) {
+        Ok(both) => Ok(Some(both)),
+        Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::Invalid) => Ok(None),
+        Err(error)
+            if error.class() == git2::ErrorClass::Config || error.class() == git2::ErrorClass::Invalid =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(failed("read who commits", &error).into()),
+    }
+}
+
+/// Stores `bytes` as the blob of `path`: the one way by which content gets into the repository.
+fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
+    if path.starts_with(SECRETS) && !git_crypt::is_encrypted(bytes) {
+        return Err(Failure::failed(format!("refused to store `{path}` unencrypted"))
+            .because("this is a fault in makeinfra")
+            .into());
+    }
+    Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
+}
+
+/// The index entry of a file in the work tree, with its stat data: git then takes it for unchanged
+/// without running a filter.
+fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<IndexEntry> {
+    let file = work_tree(git).join(path);
+    let stat = fs::symlink_metadata(&file)
+        .map_err(|error| Failure::failed(format!("cannot look at `{path}`")).because(error.to_string()))?;
+    // git itself cuts these numbers to 32 bits.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as in git's read-cache.c")]
+    Ok(IndexEntry {
+        ctime: IndexTime::new(stat.ctime() as i32, stat.ctime_nsec() as u32),
+        mtime: IndexTime::new(stat.mtime() as i32, stat.mtime_nsec() as u32),
+        dev: stat.dev() as u32,
+        ino: stat.ino() as u32,
+        mode: if executable { 0o100_755 } else { 0o100_644 },
+        uid: stat.uid(),
+        gid: stat.gid(),
+        file_size: stat.size() as u32,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_bytes().to_vec(),
+    })
+}
+
+fn write_key(path: &Path, key: &Key) -> Result<()> {
+    use std::io::Write;
+    let written = path
+        .parent()
+        .map_or(Ok(()), |parent| fs::DirBuilder::new().recursive(true).mode(0o700).create(parent))
+        .and_then(|()| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))
+        .and_then(|mut file| file.write_all(&key.to_file()));
+    Ok(written
+        .map_err(|error| Failure::failed("cannot write the git-crypt key").because(error.to_string()))?)
+}
+
+fn work_tree(git: &Repository) -> PathBuf {
+    git.workdir().map(Path::to_owned).unwrap_or_default()
+}
+
+/// The failure of libgit2 to do `what`.
+fn failed(what: &str, error: &git2::Error) -> Failure {
+    let failure = Failure::failed(format!("cannot {what}")).because(error.message());
+    match error.code() {
+        ErrorCode::Locked => {
+            failure.hint("wait for the other git, or remove its `.git/index.lock` if there is none")
+        }
+        ErrorCode::Owner => failure.hint("git status"),
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_to_store_an_unencrypted_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Key::generate().unwrap();
+        let repo = New::create(dir.path(), &key).unwrap();
+        assert!(store(&repo.git, "secrets/kubernetes/a.yaml", b"kind: Secret").is_err());
+        assert!(store(&repo.git, "secrets/kubernetes/a.yaml", &key.encrypt(b"kind: Secret")).is_ok());
+        assert!(store(&repo.git, "Makefile", b"all:").is_ok());
+    }
+}

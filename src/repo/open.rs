@@ -1,0 +1,198 @@
+//! A repository that exists: finds it, asks what protects its secrets, commits single files.
+
+use super::{entry, failed, identity, store, wants_signed_commits, work_tree};
+use crate::error::{Failure, Result};
+use crate::files;
+use crate::git_crypt::{self, Key};
+use git2::build::TreeUpdateBuilder;
+use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState};
+use std::path::{Path, PathBuf};
+
+/// A repository with a work tree.
+pub struct Repo {
+    git: Repository,
+}
+
+/// What HEAD holds of a secret file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadSecret {
+    /// Nothing.
+    Absent,
+    /// Its ciphertext, under the key at hand.
+    Encrypted,
+    /// Its ciphertext, under another key.
+    OtherKey,
+    /// Its plain text.
+    Plain,
+}
+
+impl Repo {
+    /// The repository that `start` lies in.
+    pub fn find(start: &Path) -> Result<Self> {
+        let start = files::directory(start)?;
+        let none = |cause: &str| {
+            Failure::failed(format!("no git repository at `{}`", start.display()))
+                .because(cause)
+                .hint("cd PROJECT-infra, or name it: makeinfra rotate PROJECT-infra")
+        };
+        match Repository::discover(&start) {
+            Ok(git) if git.workdir().is_some() => Ok(Self { git }),
+            Ok(_) => Err(none("it has no work tree").into()),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                Err(none("neither there nor in any directory above").into())
+            }
+            Err(error) => Err(failed("open the git repository", &error).into()),
+        }
+    }
+
+    /// The top of the work tree.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        work_tree(&self.git)
+    }
+
+    /// Fails unless git would encrypt `path`: the attribute covers it and the filter is configured.
+    pub fn check_protected(&self, path: &str) -> Result<()> {
+        let unprotected = |cause: String, hint: &str| {
+            Failure::failed(format!("`{path}` would be committed in plain")).because(cause).hint(hint)
+        };
+        let Some(filter) = self.filter(path)? else {
+            return Err(unprotected(
+                "`.gitattributes` does not give it to git-crypt".into(),
+                "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes",
+            )
+            .into());
+        };
+        let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
+        let unlock = "git-crypt unlock KEY_FILE";
+        if config.get_string(&format!("filter.{filter}.clean")).is_err() {
+            return Err(
+                unprotected(format!("filter `{filter}` is not configured in this clone"), unlock).into()
+            );
+        }
+        if !config.get_bool(&format!("filter.{filter}.required")).unwrap_or(false) {
+            let hint = format!("git config filter.{filter}.required true");
+            return Err(unprotected(format!("filter `{filter}` is not required"), &hint).into());
+        }
+        Ok(())
+    }
+
+    /// The git-crypt key for `path`.
+    pub fn key(&self, path: &str) -> Result<Key> {
+        let filter = self.filter(path)?.unwrap_or_default();
+        let name = filter.strip_prefix("git-crypt-").unwrap_or("default");
+        let file = self.git.commondir().join("git-crypt/keys").join(name);
+        let bytes = files::read(&file, 1 << 20)?.ok_or_else(|| {
+            Failure::failed("this clone has no git-crypt key")
+                .because(format!("there is no `{}`", file.display()))
+                .hint("git-crypt unlock KEY_FILE")
+        })?;
+        Ok(Key::from_file(&bytes).map_err(|_| {
+            Failure::failed(format!("`{}` is no git-crypt key", file.display()))
+                .hint("git-crypt unlock KEY_FILE")
+        })?)
+    }
+
+    /// What HEAD holds under `path`.
+    #[must_use]
+    pub fn head_secret(&self, path: &str, key: &Key) -> HeadSecret {
+        let blob = self
+            .git
+            .head()
+            .and_then(|head| head.peel_to_tree())
+            .and_then(|tree| tree.get_path(Path::new(path))?.to_object(&self.git)?.peel_to_blob());
+        match blob {
+            Err(_) => HeadSecret::Absent,
+            Ok(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
+            Ok(blob) if key.decrypt(blob.content()).is_none() => HeadSecret::OtherKey,
+            Ok(_) => HeadSecret::Encrypted,
+        }
+    }
+
+    /// Fails unless a commit could be made now.
+    pub fn check_can_commit(&self) -> Result<()> {
+        let not =
+            |cause: &str, hint: &str| Err(Failure::failed("cannot commit").because(cause).hint(hint).into());
+        if identity(&self.git)?.is_none() {
+            return not("git does not know who you are", "git config --global user.email you@example.com");
+        }
+        if self.git.state() != RepositoryState::Clean {
+            return not("a merge, rebase or the like is under way", "git status");
+        }
+        if self.git.path().join("index.lock").exists() {
+            return not("another git is at work here (`.git/index.lock`)", "wait for it, or remove the file");
+        }
+        match self.git.head() {
+            Err(error) if error.code() == ErrorCode::UnbornBranch => {
+                not("the repository has no commit yet", "git commit -m 'Generate the repository'")
+            }
+            Err(error) => Err(failed("read HEAD", &error).into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
+    pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
+        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)? })
+    }
+
+    /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
+    pub fn commit(&self, blobs: &[Blob], message: &str) -> Result<String> {
+        let Some((author, committer)) = identity(&self.git)? else {
+            return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
+        };
+        let commit = || -> std::result::Result<Oid, Error> {
+            let head = self.git.head()?.peel_to_commit()?;
+            let mut update = TreeUpdateBuilder::new();
+            for blob in blobs {
+                update.upsert(blob.path.as_str(), blob.id, FileMode::Blob);
+            }
+            let tree = self.git.find_tree(update.create_updated(&self.git, &head.tree()?)?)?;
+            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
+        };
+        let id = commit().map_err(|error| failed("commit", &error))?;
+        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
+        for blob in blobs {
+            let entry = entry(&self.git, &blob.path, blob.id, false)?;
+            index.add(&entry).map_err(|error| failed("stage a file", &error))?;
+        }
+        index.write().map_err(|error| failed("write the index", &error))?;
+        Ok(id.to_string())
+    }
+
+    /// Whether the user wants commits signed, which is not done here.
+    #[must_use]
+    pub fn wants_signed_commits(&self) -> bool {
+        wants_signed_commits(&self.git)
+    }
+
+    /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
+    fn filter(&self, path: &str) -> Result<Option<String>> {
+        // libgit2 adds the attributes of the index to those of the work tree, where git takes the index
+        // only for files that are missing. An index without files leaves what `git add` would go by.
+        let work_tree_only = || {
+            let git = Repository::open(self.git.path())?;
+            git.set_index(&mut Index::new()?)?;
+            let value = git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
+            Ok(match AttrValue::from_string(value) {
+                AttrValue::String(name) if name == "git-crypt" || name.starts_with("git-crypt-") => {
+                    Some(name.to_owned())
+                }
+                _ => None,
+            })
+        };
+        Ok(work_tree_only().map_err(|error: Error| failed("read `.gitattributes`", &error))?)
+    }
+}
+
+/// A stored blob and the path that it is for.
+pub struct Blob {
+    path: String,
+    id: Oid,
+}
+
+/// The work tree that `dir` lies in, if it lies in one.
+#[must_use]
+pub fn surrounding_work_tree(dir: &Path) -> Option<PathBuf> {
+    Repository::discover(dir).ok()?.workdir().map(Path::to_owned)
+}

@@ -1,0 +1,164 @@
+//! The only module that prints, prompts or reads standard input.
+//!
+//! Results go to standard output; prompts, warnings and errors to standard error. It decides nothing:
+//! what to ask, and what an answer must look like, comes from the caller.
+#![allow(clippy::print_stderr, reason = "this is the module that prints")]
+
+mod tree;
+
+pub use tree::{size, tree};
+
+use crate::error::{Failure, Report, Result};
+use console::style;
+use std::io::{self, IsTerminal, Read, Write};
+use zeroize::Zeroizing;
+
+/// Checks an answer while it is typed; the error is a rule that follows "must".
+pub type Check = Box<dyn Fn(&str) -> std::result::Result<(), &'static str>>;
+
+/// Where a command talks to its user.
+#[derive(Debug)]
+pub struct Ui {
+    can_ask: bool,
+    warnings: Vec<String>,
+}
+
+impl Ui {
+    /// Asks only if both standard input and standard error are terminals, and never with `no_input`.
+    #[must_use]
+    pub fn new(no_input: bool) -> Self {
+        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Self { can_ask: terminal && !no_input, warnings: Vec::new() }
+    }
+
+    /// Whether questions can be asked.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        self.can_ask
+    }
+
+    /// Begins a conversation.
+    pub fn intro(&self, title: &str) -> Result<()> {
+        asked(cliclack::intro(style(format!(" {title} ")).reverse()))
+    }
+
+    /// Shows `body` in a frame.
+    pub fn note(&self, title: &str, body: &str) -> Result<()> {
+        asked(cliclack::note(title, body))
+    }
+
+    /// Asks for a line of text. An empty answer is `default`, or nothing where there is none and
+    /// `optional` allows it.
+    pub fn text(
+        &self,
+        question: &str,
+        default: Option<&str>,
+        optional: bool,
+        check: Check,
+    ) -> Result<String> {
+        let mut input =
+            cliclack::input(question).required(!optional).validate_interactively(move |text: &String| {
+                if optional && text.is_empty() { Ok(()) } else { check(text) }
+            });
+        if let Some(default) = default {
+            input = input.default_input(default);
+        } else if optional {
+            input = input.placeholder("none");
+        }
+        asked(input.interact::<String>())
+    }
+
+    /// Asks for one of `choices`, each a value and what it means. The first is offered.
+    pub fn choose(&self, question: &str, choices: &[(&'static str, &str)]) -> Result<&'static str> {
+        let mut select = cliclack::select(question);
+        for (value, meaning) in choices {
+            select = select.item(*value, value, meaning);
+        }
+        asked(select.interact())
+    }
+
+    /// Asks for a secret, which is not shown.
+    pub fn hidden(&self, question: &str, check: Check) -> Result<Zeroizing<String>> {
+        let mut password = cliclack::password(question).validate(move |text: &String| check(text));
+        asked(password.interact()).map(Zeroizing::new)
+    }
+
+    /// Asks for a yes.
+    pub fn confirm(&self, question: &str) -> Result<bool> {
+        asked(cliclack::confirm(question).initial_value(true).interact())
+    }
+
+    /// Says that something deserves a look, at once, and keeps it for [`Ui::warnings`].
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        let warning = warning.into();
+        eprintln!("{} {warning}", style("warning:").for_stderr().yellow().bold());
+        self.warnings.push(warning);
+    }
+
+    /// All warnings so far.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Prints the result of a command.
+    pub fn print(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // Whoever closed the pipe has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => {
+                Err(Failure::failed("cannot write to standard output").because(error.to_string()).into())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Everything on standard input, at most `limit` bytes of it.
+    pub fn read_stdin(&self, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::failed("cannot read standard input").because(error.to_string()))?;
+        Ok(bytes)
+    }
+
+    /// Whether standard input is a terminal, where a secret would be shown while it is typed.
+    #[must_use]
+    pub fn stdin_is_terminal(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+}
+
+/// Bold text on standard output, where it is a terminal.
+#[must_use]
+pub fn bold(text: &str) -> String {
+    style(text).bold().to_string()
+}
+
+/// Text that steps back on standard output, where it is a terminal.
+#[must_use]
+pub fn dim(text: &str) -> String {
+    style(text).dim().to_string()
+}
+
+/// Prints the one error that ends a run.
+pub fn print_error(report: &Report) {
+    eprintln!("{} {}", style("error:").for_stderr().red().bold(), report.message);
+    for cause in &report.causes {
+        eprintln!("  {cause}");
+    }
+    if let Some(hint) = &report.hint {
+        eprintln!("{} {hint}", style("hint:").for_stderr().cyan().bold());
+    }
+}
+
+/// Turns a prompt that was left (Ctrl-C, Escape) into the failure that says so.
+fn asked<T>(answer: io::Result<T>) -> Result<T> {
+    answer.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => Failure::interrupted(2).into(),
+        _ => Failure::failed("cannot ask on this terminal")
+            .because(error.to_string())
+            .hint("give every answer as an option, with `--no-input`")
+            .into(),
+    })
+}

@@ -1,0 +1,257 @@
+//! Edits a YAML document in place: every comment, blank line, quote and key elsewhere keeps its bytes.
+//!
+//! Owns how a value is written ([`scalar`]) and which lines an edit touches. Knows nothing of what the
+//! document is about, does no I/O, and refuses where it is not sure: each edit is read again, and
+//! nothing but the named path may differ. A [`Refusal`] never quotes the document, which may hold a token.
+
+mod lines;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use scalar::scalar;
+
+use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};
+use tree::{Entry, Node, Value};
+use zeroize::Zeroizing;
+
+/// Why a document was not read or not edited, as a sentence about "it".
+pub type Refusal = &'static str;
+
+/// The result of an edit: the whole new text.
+pub type Edited = Result<Zeroizing<String>, Refusal>;
+
+const BEYOND: Refusal = "it is written in a way that cannot be edited safely";
+const FLOW: Refusal = "it has `{…}` or `[…]` where keys on lines of their own are needed";
+const NO_KEY: Refusal = "it does not have the key";
+
+/// Gives the key at `path` a value: in its place, or at the end of its mapping, with all the parents
+/// that are missing. A parent of `{}` or null becomes a mapping.
+pub fn set(text: &str, path: &[&str], value: &str) -> Edited {
+    edit(
+        text,
+        |document| document.setting(path, value),
+        |before, after| {
+            after.at(path).and_then(Node::string).is_some_and(|found| found == value)
+                && before.differs_only_at(after, path)
+        },
+    )
+}
+
+/// Takes the key at `path` away with its value and the lines of both. A parent that has no other key
+/// goes, too; comments on lines of their own above it stay. A key that is not there is no failure.
+pub fn remove(text: &str, path: &[&str]) -> Edited {
+    edit(
+        text,
+        |document| document.removing(path),
+        |before, after| after.at(path).is_none() && before.differs_only_at(after, path),
+    )
+}
+
+/// Calls the key at `path` `new`, in its place.
+pub fn rename_key(text: &str, path: &[&str], new: &str) -> Edited {
+    edit(text, |document| document.renaming(path, new), |before, after| before.is_renamed(after, path, new))
+}
+
+fn edit(
+    text: &str,
+    plan: impl FnOnce(&Document) -> Result<Vec<Edit>, Refusal>,
+    is_right: impl FnOnce(&Node, &Node) -> bool,
+) -> Edited {
+    let document = Document::parse(text)?;
+    let edits = plan(&document)?;
+    if edits.is_empty() {
+        return Ok(Zeroizing::new(text.to_owned()));
+    }
+    let edited = apply(text, document.text, edits);
+    let after = Document::parse(&edited).map_err(|_| BEYOND)?;
+    if is_right(&document.root, &after.root) { Ok(edited) } else { Err(BEYOND) }
+}
+
+/// One document whose root is a mapping in block style.
+pub struct Document<'a> {
+    /// Without the byte order mark.
+    text: &'a str,
+    root: Node,
+}
+
+impl<'a> Document<'a> {
+    /// Reads `text`. Anchors, aliases, tags and merge keys are refused: an edit could change what they
+    /// mean elsewhere.
+    pub fn parse(text: &'a str) -> Result<Self, Refusal> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let root = tree::parse(text)?;
+        match root.value {
+            Value::Map { flow: false, .. } => Ok(Self { text, root }),
+            _ => Err("it is no mapping with each key on a line of its own"),
+        }
+    }
+
+    /// The decoded value of the scalar at `path`; none for null, for what is no scalar, and if a key of
+    /// the path stands twice.
+    #[must_use]
+    pub fn scalar(&self, path: &[&str]) -> Option<&str> {
+        let node = self.root.at(path)?;
+        if node.is_null() { None } else { node.scalar() }
+    }
+
+    fn setting(&self, path: &[&str], value: &str) -> Result<Vec<Edit>, Refusal> {
+        let mut entries = self.root.block_entries().ok_or(FLOW)?;
+        for (depth, key) in path.iter().enumerate() {
+            let Some(entry) = tree::find(entries, key)? else {
+                let last = entries.last().ok_or(BEYOND)?;
+                let lines = self.new_lines(&path[depth..], value, self.indent(last)?);
+                return Ok(vec![self.insert_after(last.value.end, &lines)]);
+            };
+            let rest = &path[depth + 1..];
+            match &entry.value.value {
+                _ if rest.is_empty() => return self.replacing(entry, value),
+                Value::Map { entries: inner, flow: false } => entries = inner,
+                _ if entry.value.is_empty_map() || entry.value.is_null() => {
+                    return self.filling(entry, rest, value);
+                }
+                Value::Map { .. } => return Err(FLOW),
+                _ => return Err("it has a value where keys are needed"),
+            }
+        }
+        Err(NO_KEY)
+    }
+
+    /// The value of `entry` is a scalar, and becomes another one.
+    fn replacing(&self, entry: &Entry, value: &str) -> Result<Vec<Edit>, Refusal> {
+        let colon = self.colon(entry)?;
+        let old = &entry.value;
+        let written = Zeroizing::new(scalar(value));
+        if old.string().is_some_and(|old| old == value) {
+            return Ok(Vec::new());
+        }
+        match &old.value {
+            Value::Scalar { .. } if old.is_block_scalar() => {
+                let header = block_header(self.text, colon + 1).ok_or(BEYOND)?;
+                // The header's line keeps its comment; the lines of the value go.
+                let content = line_end(self.text, header.end)..old.end;
+                let mut edits = vec![Edit::new(header, written)];
+                if content.start < content.end {
+                    edits.push(Edit::new(content, Zeroizing::default()));
+                }
+                Ok(edits)
+            }
+            Value::Scalar { .. } if old.start == old.end => {
+                Ok(vec![Edit::new(colon + 1..colon + 1, Zeroizing::new(format!(" {}", *written)))])
+            }
+            Value::Scalar { .. } => Ok(vec![Edit::new(old.start..old.end, written)]),
+            _ => Err("it has a list or keys where one value is needed"),
+        }
+    }
+
+    /// The value of `entry` is `{}` or null, and becomes a mapping with the key `path`.
+    fn filling(&self, entry: &Entry, path: &[&str], value: &str) -> Result<Vec<Edit>, Refusal> {
+        let colon = self.colon(entry)?;
+        let lines = self.new_lines(path, value, self.indent(entry)? + self.step());
+        let old = &self.text[colon + 1..entry.value.end];
+        // On another line it would have comments around it.
+        if old.contains(['\n', '#']) {
+            return Err(BEYOND);
+        }
+        let mut edits = vec![self.insert_after(entry.value.end, &lines)];
+        if !old.is_empty() {
+            edits.insert(0, Edit::new(colon + 1..entry.value.end, Zeroizing::default()));
+        }
+        Ok(edits)
+    }
+
+    fn removing(&self, path: &[&str]) -> Result<Vec<Edit>, Refusal> {
+        // Each entry on the way, and whether it is the only one of its mapping.
+        let mut way: Vec<(&Entry, bool)> = Vec::new();
+        let mut node = &self.root;
+        for key in path {
+            let Some(entry) = tree::find(node.entries(), key)? else {
+                return Ok(Vec::new());
+            };
+            let entries = node.block_entries().ok_or(FLOW)?;
+            way.push((entry, entries.len() == 1));
+            node = &entry.value;
+        }
+        let (last, _) = way.last().ok_or(NO_KEY)?;
+        let top = way.iter().rposition(|(_, only)| !only).ok_or("it would have no key left")?;
+        let mut edits = Vec::new();
+        for (parent, _) in &way[top..way.len() - 1] {
+            self.indent(parent)?;
+            edits.push(self.delete_lines(parent.key.start, self.colon(parent)?));
+        }
+        self.indent(last)?;
+        self.colon(last)?;
+        edits.push(self.delete_lines(last.key.start, last.value.end));
+        Ok(edits)
+    }
+
+    fn renaming(&self, path: &[&str], new: &str) -> Result<Vec<Edit>, Refusal> {
+        let (old, parents) = path.split_last().ok_or(NO_KEY)?;
+        let mut entries = self.root.block_entries().ok_or(FLOW)?;
+        for key in parents {
+            let entry = tree::find(entries, key)?.ok_or(NO_KEY)?;
+            entries = entry.value.block_entries().ok_or(FLOW)?;
+        }
+        let entry = tree::find(entries, old)?.ok_or(NO_KEY)?;
+        if *old == new {
+            return Ok(Vec::new());
+        }
+        if tree::find(entries, new)?.is_some() {
+            return Err("it has a key of the new name already");
+        }
+        self.colon(entry)?;
+        Ok(vec![Edit::new(entry.key.start..entry.key.end, Zeroizing::new(scalar(new)))])
+    }
+
+    /// The lines that say `path: value`, nested, from `indent` on.
+    fn new_lines(&self, path: &[&str], value: &str, indent: usize) -> Zeroizing<String> {
+        // Large enough from the start, so that no shorter copy stays behind in memory.
+        let mut lines = Zeroizing::new(String::with_capacity(value.len() * 6 + 1024));
+        for (depth, key) in path.iter().enumerate() {
+            let end = if depth + 1 == path.len() { "" } else { newline(self.text) };
+            lines.push_str(&" ".repeat(indent + depth * self.step()));
+            lines.push_str(&scalar(key));
+            lines.push(':');
+            lines.push_str(end);
+        }
+        lines.push(' ');
+        lines.push_str(&Zeroizing::new(scalar(value)));
+        lines
+    }
+
+    /// Puts `lines`, which have no line break at their end, below the line of `position`.
+    fn insert_after(&self, position: usize, lines: &str) -> Edit {
+        // At the line's end, so that a last line without a line break is no special case.
+        let end = line_end(self.text, position);
+        let mut with = Zeroizing::new(String::with_capacity(lines.len() + 2));
+        with.push_str(newline(self.text));
+        with.push_str(lines);
+        Edit::new(end..end, with)
+    }
+
+    fn delete_lines(&self, first: usize, last: usize) -> Edit {
+        Edit::new(line_start(self.text, first)..next_line(self.text, last), Zeroizing::default())
+    }
+
+    /// How many spaces stand before the key; refuses a key that is not the first thing on its line.
+    fn indent(&self, entry: &Entry) -> Result<usize, Refusal> {
+        let start = line_start(self.text, entry.key.start);
+        let before = &self.text[start..entry.key.start];
+        if before.bytes().all(|byte| byte == b' ') { Ok(before.len()) } else { Err(BEYOND) }
+    }
+
+    /// Where the colon after the key stands.
+    fn colon(&self, entry: &Entry) -> Result<usize, Refusal> {
+        self.indent(entry)?;
+        lines::colon(self.text, entry.key.end).ok_or(BEYOND)
+    }
+
+    /// How far the document indents a mapping in its root; 2 if it has none.
+    fn step(&self) -> usize {
+        let children = self.root.entries().iter().filter_map(|entry| entry.value.block_entries()?.first());
+        let mut steps = children.filter_map(|child| self.indent(child).ok()).filter(|indent| *indent > 0);
+        let root = self.root.entries().first().and_then(|first| self.indent(first).ok());
+        steps.next().map_or(2, |indent| indent.saturating_sub(root.unwrap_or(0)).max(1))
+    }
+}

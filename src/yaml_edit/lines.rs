@@ -1,0 +1,108 @@
+//! Lines and edits of a text, by byte positions. Knows line breaks, blanks and comments, no more YAML.
+
+use std::ops::Range;
+use zeroize::Zeroizing;
+
+/// A range of the text and what is to stand there instead.
+pub(super) struct Edit {
+    range: Range<usize>,
+    with: Zeroizing<String>,
+}
+
+impl Edit {
+    pub(super) fn new(range: Range<usize>, with: Zeroizing<String>) -> Self {
+        Self { range, with }
+    }
+}
+
+/// `whole` with `edits`, in ascending order, whose positions count from the start of `text`, its tail.
+pub(super) fn apply(whole: &str, text: &str, edits: Vec<Edit>) -> Zeroizing<String> {
+    let size = whole.len() + edits.iter().map(|edit| edit.with.len()).sum::<usize>();
+    // Large enough from the start, so that no shorter copy stays behind in memory.
+    let mut edited = Zeroizing::new(String::with_capacity(size));
+    edited.push_str(&whole[..whole.len() - text.len()]);
+    let mut at = 0;
+    for edit in edits {
+        edited.push_str(&text[at..edit.range.start]);
+        edited.push_str(&edit.with);
+        at = edit.range.end;
+    }
+    edited.push_str(&text[at..]);
+    edited
+}
+
+pub(super) fn line_start(text: &str, position: usize) -> usize {
+    text[..position].rfind('\n').map_or(0, |at| at + 1)
+}
+
+/// The end of the line of `position`, before its line break.
+pub(super) fn line_end(text: &str, position: usize) -> usize {
+    let end = text[position..].find('\n').map_or(text.len(), |at| position + at);
+    if end > position && end < text.len() && text.as_bytes()[end - 1] == b'\r' { end - 1 } else { end }
+}
+
+/// The start of the line after that of `position`, or the text's end.
+pub(super) fn next_line(text: &str, position: usize) -> usize {
+    text[position..].find('\n').map_or(text.len(), |at| position + at + 1)
+}
+
+/// The line break that the text uses.
+pub(super) fn newline(text: &str) -> &'static str {
+    match text.find('\n') {
+        Some(at) if text[..at].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// Whether a CR stands without its LF: a line break for some readers of YAML.
+pub(super) fn has_lone_return(text: &str) -> bool {
+    text.match_indices('\r').any(|(at, _)| !text[at + 1..].starts_with('\n'))
+}
+
+/// The colon behind a key that ends at `position`, blanks between.
+pub(super) fn colon(text: &str, position: usize) -> Option<usize> {
+    let blanks = text[position..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let at = position + blanks;
+    (text.as_bytes().get(at) == Some(&b':')).then_some(at)
+}
+
+/// The header of a block scalar (`|`, `>-`, `|2+`) behind blanks, line breaks and comments.
+pub(super) fn block_header(text: &str, mut position: usize) -> Option<Range<usize>> {
+    loop {
+        match text.as_bytes().get(position)? {
+            b' ' | b'\t' | b'\r' | b'\n' => position += 1,
+            b'#' => position = line_end(text, position),
+            b'|' | b'>' => break,
+            _ => return None,
+        }
+    }
+    let more =
+        text[position + 1..].bytes().take_while(|byte| matches!(byte, b'+' | b'-' | b'0'..=b'9')).count();
+    Some(position..position + 1 + more)
+}
+
+/// Whether the header of the block scalar whose content begins at `content` has a `+`: the blank lines
+/// behind it are a part of it.
+pub(super) fn keeps_blank_lines(text: &str, content: usize) -> bool {
+    let header = text[..line_start(text, content)].trim_end().lines().last().unwrap_or_default();
+    // A comment may follow; a `+` in that only means that less is touched.
+    header
+        .rsplit(['|', '>'])
+        .any(|tail| tail.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('+'))
+}
+
+/// The end of the quoted scalar that begins at `start`, behind its closing quote.
+pub(super) fn quote_end(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let quote = *bytes.get(start)?;
+    let mut at = start + 1;
+    loop {
+        let byte = *bytes.get(at)?;
+        let pair = byte == b'\\' && quote == b'"'
+            || byte == quote && quote == b'\'' && bytes.get(at + 1) == Some(&quote);
+        at += if pair { 2 } else { 1 };
+        if byte == quote && !pair {
+            return Some(at);
+        }
+    }
+}

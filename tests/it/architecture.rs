@@ -1,0 +1,164 @@
+//! The rules of ARCHITECTURE.md, held against the source.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
+/// The table of ARCHITECTURE.md: module and imports of ours.
+fn table() -> Imports {
+    let text = fs::read_to_string(repo("ARCHITECTURE.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 4);
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let imports = cells[3].split(", ").filter(|import| *import != "-").map(str::to_owned).collect();
+        (cells[1].trim_matches('`').to_owned(), imports)
+    })
+    .collect()
+}
+
+/// Every module at the top of `src`, with the modules of ours that it or a part of it names.
+fn source() -> Imports {
+    let mut imports = Imports::new();
+    for (path, text) in sources() {
+        let module = path.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let found = imports.entry(module.clone()).or_default();
+        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        for prefix in ["crate::", "makeinfra::"] {
+            for (at, _) in code.match_indices(prefix) {
+                let name: String = code[at + prefix.len()..]
+                    .chars()
+                    .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                    .collect();
+                if !name.is_empty() && name != module && name != "run" {
+                    found.insert(name);
+                }
+            }
+        }
+        if module == "lib" {
+            let uses = code.lines().filter_map(|line| line.strip_prefix("use "));
+            found.extend(uses.filter_map(|line| line.split("::").next()).map(str::to_owned));
+        }
+    }
+    imports
+}
+
+fn sources() -> Vec<(String, String)> {
+    super::support::files_below(&repo("src"))
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(repo("src").join(&path)).unwrap();
+            (path, text)
+        })
+        .collect()
+}
+
+fn repo(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Lines of code outside tests and comments that hold one of `words`, in files not among `allowed`.
+fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        if allowed.contains(&path.as_str()) {
+            continue;
+        }
+        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        found.extend(
+            lines
+                .filter(|line| words.iter().any(|word| line.contains(word)))
+                .map(|line| format!("{path}: {line}")),
+        );
+    }
+    found
+}
+
+#[test]
+fn modules_import_what_the_table_says() {
+    let (table, source) = (table(), source());
+    assert_eq!(table.keys().collect::<Vec<_>>(), source.keys().collect::<Vec<_>>());
+    for (module, imports) in &source {
+        assert_eq!(imports, &table[module], "module {module}");
+    }
+}
+
+#[test]
+fn modules_do_not_import_in_circles() {
+    let imports = table();
+    let mut left: BTreeSet<&String> = imports.keys().collect();
+    loop {
+        let free: Vec<_> = left
+            .iter()
+            .filter(|module| imports[**module].iter().all(|import| !left.contains(import)))
+            .copied()
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        for module in free {
+            left.remove(module);
+        }
+    }
+    assert!(left.is_empty(), "a circle among {left:?}");
+}
+
+#[test]
+fn only_ui_prints_and_reads_standard_input() {
+    let words = ["println!", "eprintln!", "print!(", "dbg!", "io::stdout", "io::stderr", "io::stdin"];
+    assert_eq!(offenders(&words, &["ui.rs"]), Vec::<String>::new());
+}
+
+#[test]
+fn only_environment_reads_variables_and_nobody_sets_one() {
+    assert_eq!(offenders(&["env::var"], &["environment.rs"]), Vec::<String>::new());
+    assert_eq!(offenders(&["set_var", "remove_var", ".env(", "set_current_dir"], &[]), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_runs_a_program_itself() {
+    assert_eq!(offenders(&["Command::new", "process::Command"], &[]), Vec::<String>::new());
+}
+
+#[test]
+fn pure_modules_do_no_io() {
+    let words = ["std::fs", "fs::", "io::", "TcpStream", "std::env"];
+    let pure = |line: &String| {
+        ["context", "templates", "rotation", "pull_secret", "yaml_edit", "git_crypt", "answers", "secret"]
+            .iter()
+            .any(|module| {
+                line.starts_with(&format!("{module}.rs")) || line.starts_with(&format!("{module}/"))
+            })
+    };
+    let found: Vec<_> = offenders(&words, &[]).into_iter().filter(pure).collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_token_is_exposed_in_few_places() {
+    let found = offenders(&[".expose()"], &[]);
+    let allowed = [
+        "pull_secret",
+        "rotation.rs",
+        "commands/new.rs",
+        "commands/rotate.rs",
+        "files.rs",
+        "repo.rs",
+        "secret.rs",
+    ];
+    let strange: Vec<_> =
+        found.iter().filter(|line| !allowed.iter().any(|path| line.starts_with(path))).collect();
+    assert!(strange.is_empty(), "{strange:#?}");
+}
+
+#[test]
+fn files_stay_small() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > 420)
+        .collect();
+    assert!(long.is_empty(), "{long:?}");
+}

@@ -1,0 +1,629 @@
+//! Bad input for `new`: one clear error each, which names the option and the rule, and nothing is left.
+
+use super::support::*;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// No DNS label in any of them.
+const NO_LABELS: [&str; 14] = [
+    "Hello",
+    "my_app",
+    "",
+    "..",
+    "a/b",
+    "../../etc/passwd",
+    "my app",
+    "-app",
+    "app-",
+    "größe",
+    "two\nlines",
+    "$(shell id)",
+    "a123456789b123456789c123456789d123456789e123456789f123456789g123",
+    TOKEN,
+];
+
+/// Runs `new` with `args`, and expects exit code `code`, one error that says `text` and names no
+/// value of `secret`, a hint, and no trace on the disk.
+#[track_caller]
+fn refused(sandbox: &Sandbox, run: Run, code: i32, text: &str) -> Output {
+    let before = (files_below(&sandbox.path("work")), files_below(&sandbox.path("home")));
+    let output = run.failure(code);
+    let lines = |start: &str| output.stderr.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!((lines("error: "), lines("hint: ")), (1, 1), "{}", output.stderr);
+    assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
+    output.says(text);
+    assert_eq!(output.stdout, "");
+    let after = (files_below(&sandbox.path("work")), files_below(&sandbox.path("home")));
+    assert_eq!(before, after, "{}", output.stderr);
+    assert!(!sandbox.work("hello-infra").exists());
+    output
+}
+
+/// Checks that each of `values` is refused for `option`, on the command line and in the answers file,
+/// and is not quoted.
+fn refuses(option: &str, rule: &str, values: &[&str]) {
+    let sandbox = Sandbox::new();
+    for value in values {
+        let mut answers = vec![("project", "hello"), ("image", IMAGE)];
+        answers.retain(|(name, _)| *name != option);
+        answers.push((option, value));
+        let rule_quotes = |line: &str| value.len() > 3 && !line.starts_with("hint: ") && line.contains(value);
+        let quotes = |output: &Output| output.stderr.lines().any(rule_quotes);
+
+        let words = answers.iter().map(|(name, value)| match *name {
+            "project" => (*value).to_owned(),
+            name => format!("--{name}={value}"),
+        });
+        let words: Vec<_> = words.collect();
+        let words = [vec!["new", "--no-token"], words.iter().map(String::as_str).collect()].concat();
+        // A project that begins with a dash can only come after `--`.
+        let words = match option {
+            "project" => ["new", "--no-token", "--image", IMAGE, "--", value].to_vec(),
+            _ => words,
+        };
+        let shown =
+            if option == "project" { "`PROJECT` must".to_owned() } else { format!("`--{option}` must") };
+        let output = refused(&sandbox, sandbox.makeinfra(&words), 2, &shown);
+        output.says(rule);
+        assert!(!quotes(&output), "{value:?} is quoted: {}", output.stderr);
+
+        let file = serde_json::to_string(&answers.into_iter().collect::<std::collections::BTreeMap<_, _>>());
+        let file = sandbox.write("answers.yaml", file.unwrap()).display().to_string();
+        let run = sandbox.makeinfra(&["new", "--no-token", "--answers", &file]);
+        let output = refused(&sandbox, run, 2, &format!("`{option}` must"));
+        output.says("answers.yaml").says(rule);
+        assert!(!quotes(&output), "{value:?} is quoted: {}", output.stderr);
+    }
+}
+
+#[test]
+fn a_project_must_be_an_rfc_1035_label() {
+    refuses("project", "begin with a lower-case letter", &NO_LABELS);
+    refuses("project", "begin with a lower-case letter", &["1st", "-infra", "infra-"]);
+}
+
+#[test]
+fn a_namespace_and_a_secret_name_must_be_dns_labels() {
+    refuses("namespace", "DNS label", &NO_LABELS);
+    refuses("secret-name", "DNS label", &NO_LABELS);
+}
+
+#[test]
+fn an_image_must_be_a_reference_with_a_tag_or_a_digest() {
+    refuses(
+        "image",
+        "a tag or a digest",
+        &["registry.gitlab.com/group/hello", "registry.gitlab.com:5050/group/hello", ""],
+    );
+    let long = format!("registry.gitlab.com/group/hello:{}", "a".repeat(129));
+    let tags = ["", "-1", ".1", "a b", "a\nb", "1:2", "größe", "$(x)"]
+        .map(|tag| format!("registry.gitlab.com/g/hello:{tag}"));
+    refuses("image", "a tag of letters", &tags.each_ref().map(String::as_str));
+    refuses("image", "a tag of letters", &[&long]);
+    refuses("image", "without a scheme", &["https://registry.gitlab.com/group/hello:1", "docker://hello:1"]);
+    refuses(
+        "image",
+        "a path of lower-case",
+        &["registry.gitlab.com/Group/hello:1", "registry.gitlab.com//hello:1"],
+    );
+    refuses(
+        "image",
+        "a path of lower-case",
+        &["registry.gitlab.com/:1", "/hello:1", "a b:1", "registry.gitlab.com/../x:1"],
+    );
+    refuses(
+        "image",
+        "a registry host",
+        &["Registry.gitlab.com/group/hello:1", "a_b.example/hello:1", "a.b:x/hello:1"],
+    );
+    let digests =
+        ["sha256:abc", "sha256:", "md5:aa", ""].map(|digest| format!("registry.gitlab.com/g/hello@{digest}"));
+    refuses("image", "64 lower-case hexadecimal digits", &digests.each_ref().map(String::as_str));
+    let upper = format!("registry.gitlab.com/g/hello:1@sha256:{}", HEX.to_uppercase());
+    refuses("image", "64 lower-case hexadecimal digits", &[&upper]);
+    refuses("image", "tag", &[TOKEN]);
+}
+
+#[test]
+fn a_registry_key_must_be_one_that_the_kubelet_can_match() {
+    refuses(
+        "registry",
+        "a host, or with exactly",
+        &["htps://registry.gitlab.com", "https:/registry.gitlab.com"],
+    );
+    refuses("registry", "lower case", &["Registry.gitlab.com", "https://REGISTRY.gitlab.com", TOKEN]);
+    refuses(
+        "registry",
+        "without spaces",
+        &["", "registry gitlab.com", " registry.gitlab.com", "registry.gitlab.com\n"],
+    );
+    refuses(
+        "registry",
+        "a port from 1",
+        &["registry.gitlab.com:0", "registry.gitlab.com:x", "registry.gitlab.com:70000"],
+    );
+    refuses(
+        "registry",
+        "a path of letters",
+        &["registry.gitlab.com/a b", "registry.gitlab.com/\"", "registry.gitlab.com/$(x)"],
+    );
+}
+
+#[test]
+fn a_registry_key_must_match_the_image() {
+    let sandbox = Sandbox::new();
+    for key in [
+        "gitlab.com",
+        "registry.gitlab.com:443",
+        "registry.gitlab.com/v2",
+        "registry.gitlab.com/other",
+        "docker.io",
+    ] {
+        let run = sandbox.new_without_token(&["--registry", key]);
+        let output = refused(&sandbox, run, 2, "`--registry` must match the image");
+        output.says("pull anonymously").says("hint: --registry registry.gitlab.com\n");
+    }
+    // A token in the wrong place may look like a host.
+    let output =
+        refused(&sandbox, sandbox.new_without_token(&["--registry", "gldt-lower9case"]), 2, "must match");
+    assert!(!output.stderr.contains("gldt-"), "{}", output.stderr);
+}
+
+#[test]
+fn numbers_must_be_whole_and_in_range() {
+    refuses("port", "from 1 to 65535", &["0", "70000", "-1", "+80", "http", "80 ", "8e3", "0x50", "", TOKEN]);
+    refuses("replicas", "from 0 to 1000", &["-1", "1001", "two", "1.5", "", TOKEN]);
+    // Without an equals sign, too.
+    let sandbox = Sandbox::new();
+    refused(&sandbox, sandbox.new_without_token(&["--replicas", "-1"]), 2, "`--replicas` must");
+    refused(&sandbox, sandbox.new_without_token(&["--port", "-1"]), 2, "`--port` must");
+}
+
+#[test]
+fn an_ingress_host_must_be_a_dns_name() {
+    let long = format!("{}example.com", "a.".repeat(130));
+    let hosts = [
+        "",
+        "Hello.example.com",
+        "https://hello.example.com",
+        "hello.example.com:80",
+        "hello.example.com/x",
+        "a..b",
+        "10.0.0.1",
+        "a_b.example",
+        "*",
+        "a.*.b",
+        "hello.example.com.",
+        "-a.example",
+        "bücher.example",
+        "a b",
+        &long,
+        TOKEN,
+    ];
+    refuses("ingress", "a DNS name", &hosts);
+}
+
+#[test]
+fn the_other_answers_have_their_rules() {
+    refuses(
+        "health-path",
+        "a URL path",
+        &["", "healthz", "/a b", "/$(shell id)", "/a#b", "/\"", "/a\nb", TOKEN],
+    );
+    refuses("pod-security", "`restricted` or `baseline`", &["", "privileged", "Restricted", TOKEN]);
+    refuses("secret-type", "`dockercfg` or", &["", "opaque", "kubernetes.io/dockercfg", TOKEN]);
+    refuses(
+        "email",
+        "an e-mail address",
+        &["", "ops", "ops@", "@example.com", "a b@c", "a@b@c", "a@b\n", TOKEN],
+    );
+    let dates = [
+        "",
+        "2027-02-30",
+        "31.12.2027",
+        "2027-1-1",
+        "tomorrow",
+        "2027-01-01T00:00:00",
+        "2027-01-01\n",
+        TOKEN,
+    ];
+    refuses("expires-at", "a date", &dates);
+}
+
+#[test]
+fn every_missing_answer_is_named_in_one_error() {
+    let sandbox = Sandbox::new();
+    let output = refused(&sandbox, sandbox.makeinfra(&["new"]), 2, "nobody to ask");
+    output.says("PROJECT, --image, --token-username, --token-file");
+    let output = refused(
+        &sandbox,
+        sandbox.makeinfra(&["new", "hello", "--no-token", "--no-input"]),
+        2,
+        "nobody to ask",
+    );
+    assert!(output.stderr.contains("\n  --image\n"), "{}", output.stderr);
+    let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-env", "PATH"]);
+    let output = refused(&sandbox, run, 2, "nobody to ask");
+    assert!(output.stderr.contains("\n  --token-username\n"), "{}", output.stderr);
+    // A dry run needs no token, but the rest.
+    let output = refused(&sandbox, sandbox.makeinfra(&["new", "--dry-run"]), 2, "nobody to ask");
+    assert!(output.stderr.contains("\n  PROJECT, --image\n"), "{}", output.stderr);
+}
+
+#[test]
+fn a_token_on_the_command_line_is_told_where_to_go() {
+    let sandbox = Sandbox::new();
+    for words in [&["--token", TOKEN][..], &["--token=gldt-Marker_7Qx9vWk2"]] {
+        let args = [&["new", "hello", "--image", IMAGE][..], words].concat();
+        let output = refused(&sandbox, sandbox.makeinfra(&args), 2, "`--token`");
+        for source in [
+            "--token-stdin",
+            "--token-file",
+            "--token-env",
+            "--token-json",
+            "--from-docker-config",
+            "--from-ci",
+        ] {
+            output.says(source);
+        }
+    }
+}
+
+#[test]
+fn a_token_in_the_wrong_place_is_not_quoted() {
+    let sandbox = Sandbox::new();
+    let equals = |option: &str| format!("--{option}={TOKEN}");
+    let (image, user) = (["new", "hello", "--image", IMAGE], ["--token-username", USER]);
+    for words in [
+        vec![TOKEN],
+        vec!["new", "hello", TOKEN],
+        vec!["new", "--gldt-Marker_7Qx9vWk2"],
+        vec!["new", "-gldt-Marker_7Qx9vWk2"],
+        vec!["completions", TOKEN],
+        vec!["man", TOKEN],
+        vec!["new", "hello", "--token-stdin=gldt-Marker_7Qx9vWk2"],
+        vec!["new", "hello", "--no-token=gldt-Marker_7Qx9vWk2"],
+        vec!["new", "hello", "--token-password", TOKEN],
+        [&image[..], &user, &["--token-env", TOKEN]].concat(),
+        [&image[..], &user, &["--token-file", TOKEN]].concat(),
+        [&image[..], &["--token-json", TOKEN]].concat(),
+        [&image[..], &[&equals("from-docker-config")]].concat(),
+    ] {
+        refused(&sandbox, sandbox.makeinfra(&words), 2, "error: ");
+    }
+}
+
+#[test]
+fn a_token_has_exactly_one_source() {
+    let sandbox = Sandbox::new();
+    let sources: [&[&str]; 7] = [
+        &["--token-stdin"],
+        &["--token-file", "a"],
+        &["--token-env", "A"],
+        &["--token-json", "a"],
+        &["--from-docker-config"],
+        &["--from-ci"],
+        &["--no-token"],
+    ];
+    for (at, one) in sources.iter().enumerate() {
+        for two in &sources[at + 1..] {
+            let args = [&["new", "hello", "--image", IMAGE][..], one, two].concat();
+            refused(&sandbox, sandbox.makeinfra(&args), 2, "cannot be used with").says(one[0]);
+        }
+        let twice = [&["new", "hello", "--image", IMAGE][..], one, one].concat();
+        refused(&sandbox, sandbox.makeinfra(&twice), 2, "cannot be used more than once").says(one[0]);
+    }
+    for source in ["--token-json=a", "--from-docker-config", "--from-ci", "--no-token"] {
+        let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, source];
+        refused(&sandbox, sandbox.makeinfra(&args), 2, "cannot be used with").says("--token-username");
+    }
+}
+
+#[test]
+fn standard_input_cannot_be_both_answers_and_token() {
+    let sandbox = Sandbox::new();
+    for source in [&["--token-username", USER, "--token-stdin"][..], &["--token-json", "-"]] {
+        let args = [&["new", "hello", "--answers", "-"][..], source].concat();
+        let run = sandbox.makeinfra(&args).stdin(format!("image: {IMAGE}\n"));
+        refused(&sandbox, run, 2, "standard input cannot be both");
+    }
+}
+
+#[test]
+fn a_token_must_be_one_word() {
+    let sandbox = Sandbox::new();
+    for (content, rule) in [
+        ("", "empty"),
+        ("\n", "empty"),
+        ("\r\n", "empty"),
+        ("gldt-Marker 7Qx9vWk2", "spaces or line breaks"),
+        ("gldt-Marker_7Qx9vWk2\n\n", "spaces or line breaks"),
+        ("gldt-Marker_7Qx9vWk2 \n", "spaces or line breaks"),
+        (" gldt-Marker_7Qx9vWk2", "spaces or line breaks"),
+        ("gldt-Marker_7Qx9vWk2\ngldt-Marker_7Qx9vWk2\n", "spaces or line breaks"),
+        ("gldt-\u{a0}Marker_7Qx9vWk2", "spaces or line breaks"),
+        ("gldt-Marker_7Qx9vWk2\0", "control characters"),
+        ("\u{1b}[31mgldt-Marker_7Qx9vWk2", "control characters"),
+        ("\u{7f}gldt-Marker_7Qx9vWk2", "control characters"),
+    ] {
+        let base = ["new", "hello", "--image", IMAGE, "--token-username", USER];
+        let file = sandbox.write_private("bad", content).display().to_string();
+        let run = sandbox.makeinfra(&[&base[..], &["--token-file", &file]].concat());
+        refused(&sandbox, run, 2, rule).says("the token in");
+        let run = sandbox.makeinfra(&[&base[..], &["--token-stdin"]].concat()).stdin(content);
+        refused(&sandbox, run, 2, rule).says("the token on standard input");
+        if !content.contains('\0') {
+            let run = sandbox.makeinfra(&[&base[..], &["--token-env", "T"]].concat()).env("T", content);
+            refused(&sandbox, run, 2, rule).says("the token in `$T`");
+        }
+        let json = serde_json::json!({"username": USER, "token": content}).to_string();
+        let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-json", "-"]).stdin(json);
+        refused(&sandbox, run, 2, rule).says("`token`");
+    }
+    let file = sandbox.write_private("bad", b"gldt-\xff\xfe").display().to_string();
+
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &file];
+    refused(&sandbox, sandbox.makeinfra(&args), 2, "not text");
+    let long = sandbox.write_private("bad", "a".repeat(4097)).display().to_string();
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &long];
+    refused(&sandbox, sandbox.makeinfra(&args), 2, "4096");
+}
+
+#[test]
+fn a_user_name_must_fit_the_basic_scheme() {
+    let sandbox = Sandbox::new();
+    for name in ["a:b", "", "a b", "a\n", "a\u{7}b"] {
+        let args = ["new", "hello", "--image", IMAGE, "--token-stdin", "--token-username", name];
+        refused(&sandbox, sandbox.makeinfra(&args).stdin(TOKEN), 2, "`--token-username` must be a user name");
+    }
+}
+
+#[test]
+fn gitlabs_json_must_hold_a_new_token() {
+    let sandbox = Sandbox::new();
+    for (json, cause) in [
+        (format!("{TOKEN}"), "a JSON object"),
+        (format!("[\"{TOKEN}\"]"), "a JSON object"),
+        (format!("{{\"token\":\"{TOKEN}\""), "a JSON object"),
+        (format!("{{\"token\":\"{TOKEN}\"}}"), "a JSON object"),
+        (format!("{{\"username\":[\"{TOKEN}\"],\"token\":\"t\"}}"), "a JSON object"),
+        (r#"{"username":"u","id":1}"#.to_owned(), "`token` is missing"),
+        (format!(r#"{{"username":"a:b","token":"{TOKEN}"}}"#), "`username` must"),
+        (format!(r#"{{"username":"u","token":"{TOKEN}","expires_at":"{TOKEN}"}}"#), "`expires_at` must"),
+        (format!(r#"{{"username":"u","token":"{TOKEN}","revoked":true}}"#), "revoked or expired"),
+        (format!(r#"{{"username":"u","token":"{TOKEN}","expired":true}}"#), "revoked or expired"),
+    ] {
+        let file = sandbox.write_private("bad", &json).display().to_string();
+        let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-json", &file]);
+        refused(&sandbox, run, 2, cause).says("no new deploy token");
+    }
+}
+
+#[test]
+fn a_docker_config_must_hold_a_login_for_the_registry() {
+    let sandbox = Sandbox::new();
+    sandbox.write_program(
+        "docker-credential-broken",
+        &format!("#!/bin/sh\ncat >&2\necho '{TOKEN}' >&2\necho '{TOKEN}'\nexit 1\n"),
+    );
+    sandbox.write_program("docker-credential-babble", &format!("#!/bin/sh\ncat >&2\necho '{TOKEN}'\n"));
+    sandbox.write_program(
+        "docker-credential-empty",
+        "#!/bin/sh\ncat >&2\necho 'credentials not found in native keychain'\nexit 1\n",
+    );
+    sandbox.write_program(
+        "docker-credential-id",
+        &format!("#!/bin/sh\ncat >&2\nprintf '{{\"Username\":\"<token>\",\"Secret\":\"{TOKEN}\"}}'\n"),
+    );
+    let auth = |text: &str| {
+        use base64::Engine;
+        base64::engine::general_purpose::STANDARD.encode(text)
+    };
+    for (config, cause) in [
+        (TOKEN.to_owned(), "no JSON object"),
+        (format!("[\"{TOKEN}\"]"), "no JSON object"),
+        (String::new(), "no JSON object"),
+        ("{}".to_owned(), "no login for"),
+        (format!(r#"{{"auths":{{"registry.example.com":{{"auth":"{}"}}}}}}"#, auth(TOKEN)), "no login for"),
+        (r#"{"auths":{"registry.gitlab.com":{}}}"#.to_owned(), "no login for"),
+        (
+            format!(r#"{{"auths":{{"registry.gitlab.com":{{"identitytoken":"{TOKEN}"}}}}}}"#),
+            "an identity token",
+        ),
+        (r#"{"credHelpers":{"registry.gitlab.com":"id"}}"#.to_owned(), "an identity token"),
+        (format!(r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{TOKEN}"}}}}}}"#), "not base64"),
+        (
+            format!(r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#, auth(TOKEN)),
+            "not base64 of USERNAME:PASSWORD",
+        ),
+        (
+            format!(r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#, auth("u:")),
+            "must not be empty",
+        ),
+        (
+            format!(r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#, auth(&format!(":{TOKEN}"))),
+            "user name",
+        ),
+        (format!(r#"{{"auths":{{"registry.gitlab.com":["{TOKEN}"]}}}}"#), "not of the form"),
+        (
+            format!(
+                r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}","username":"u","password":"{TOKEN}"}}}}}}"#,
+                auth("u:other")
+            ),
+            "something else than",
+        ),
+        (
+            format!(
+                r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#,
+                auth(&format!("gitlab-ci-token:{TOKEN}"))
+            ),
+            "dies with the job",
+        ),
+        (r#"{"credsStore":"missing"}"#.to_owned(), "`docker-credential-missing` cannot be run"),
+        (
+            r#"{"credHelpers":{"registry.gitlab.com":"missing"}}"#.to_owned(),
+            "`docker-credential-missing` cannot be run",
+        ),
+        (
+            r#"{"credHelpers":{"registry.gitlab.com":"broken"}}"#.to_owned(),
+            "`docker-credential-broken` failed",
+        ),
+        (r#"{"credsStore":"broken"}"#.to_owned(), "`docker-credential-broken` failed"),
+        (r#"{"credsStore":"babble"}"#.to_owned(), "`docker-credential-babble` gave no answer"),
+        (r#"{"credsStore":"empty","auths":{"registry.gitlab.com":{}}}"#.to_owned(), "no login for"),
+    ] {
+        let file = sandbox.write_private("config.json", &config).display().to_string();
+        let from = format!("--from-docker-config={file}");
+        let run =
+            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &from]).env("PATH", sandbox.own_path());
+        refused(&sandbox, run, 1, cause);
+    }
+    let from = format!("--from-docker-config={}", sandbox.path("nowhere.json").display());
+    refused(
+        &sandbox,
+        sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &from]),
+        2,
+        "`--from-docker-config`",
+    );
+    let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--from-docker-config"]);
+    refused(&sandbox, run, 1, "there is no docker or podman configuration")
+        .says("docker login registry.gitlab.com");
+}
+
+#[test]
+fn a_ci_job_needs_its_deploy_token() {
+    let sandbox = Sandbox::new();
+    let ci = || sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--from-ci"]);
+    refused(&sandbox, ci(), 1, "`gitlab-deploy-token`").says("`$CI_DEPLOY_USER`");
+    for name in ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"] {
+        refused(&sandbox, ci().env(name, TOKEN), 1, "dies with the job");
+    }
+    let both =
+        |user: &str, password: &str| ci().env("CI_DEPLOY_USER", user).env("CI_DEPLOY_PASSWORD", password);
+    refused(&sandbox, both("gitlab-ci-token", TOKEN), 1, "job token");
+    refused(&sandbox, both(USER, TOKEN).env("CI_JOB_TOKEN", TOKEN), 1, "job token");
+    refused(&sandbox, both(USER, ""), 1, "`$CI_DEPLOY_PASSWORD` are not set");
+    refused(&sandbox, both("a:b", TOKEN), 1, "`$CI_DEPLOY_USER` must");
+    refused(&sandbox, both(USER, "gldt-Marker 7Qx9vWk2"), 1, "`$CI_DEPLOY_PASSWORD` must");
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", "gitlab-ci-token", "--token-stdin"];
+    refused(&sandbox, sandbox.makeinfra(&args).stdin(TOKEN), 1, "job token");
+}
+
+#[test]
+fn an_answers_file_has_known_names_and_the_right_types() {
+    let sandbox = Sandbox::new();
+    for (text, fault) in [
+        ("imge: a", "no name `imge`"),
+        ("gldt-Marker_7Qx9vWk2: a", "a name that does not exist"),
+        ("1: a", "a name that does not exist"),
+        ("[a]: b", "a name that does not exist"),
+        ("token: gldt-Marker_7Qx9vWk2", "holds no secrets"),
+        ("token-file: gldt-Marker_7Qx9vWk2", "holds no secrets"),
+        ("answers: {project: hello}", "no name `answers`"),
+        ("- gldt-Marker_7Qx9vWk2", "a YAML mapping"),
+        ("gldt-Marker_7Qx9vWk2", "a YAML mapping"),
+        ("project: [gldt-Marker_7Qx9vWk2", "not valid YAML"),
+        ("project: gldt-Marker_7Qx9vWk2: 1", "not valid YAML"),
+        ("project: a\nproject: gldt-Marker_7Qx9vWk2", "not valid YAML"),
+        ("project: *gldt-Marker_7Qx9vWk2", "not valid YAML"),
+        ("project: a\n---\nproject: gldt-Marker_7Qx9vWk2", "a YAML mapping"),
+        ("namespace: 123", "`namespace` must be text: put it in quotes"),
+        ("project: true", "`project` must be text: put it in quotes"),
+        ("project: ~", "`project` must"),
+        ("image: [gldt-Marker_7Qx9vWk2]", "`image` must be text"),
+        ("ingress: {host: gldt-Marker_7Qx9vWk2}", "`ingress` must be text"),
+        ("port: [gldt-Marker_7Qx9vWk2]", "`port` must be a whole number"),
+        ("port: true", "`port` must be a whole number"),
+        ("port: 8080.5", "`port` must be a port"),
+        ("replicas: ~", "`replicas` must be a whole number"),
+        ("project: !secret gldt-Marker_7Qx9vWk2", "`project` must be text"),
+    ] {
+        let file = sandbox.write("answers.yaml", text).display().to_string();
+        refused(&sandbox, sandbox.new_without_token(&["--answers", &file]), 2, fault).says("answers.yaml");
+    }
+    refused(&sandbox, sandbox.new_without_token(&["--answers", "nowhere.yaml"]), 2, "no answers file");
+    let deep = sandbox.write("answers.yaml", "[".repeat(100_000)).display().to_string();
+    refused(&sandbox, sandbox.new_without_token(&["--answers", &deep]), 2, "not valid YAML");
+}
+
+#[test]
+fn a_config_file_holds_defaults_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    for (text, fault) in [
+        ("project: hello", "no name `project`"),
+        ("image: a/b:1", "no name `image`"),
+        ("token: gldt-Marker_7Qx9vWk2", "holds no secrets"),
+        ("port: 0", "`port` must be a port"),
+        ("registry: HTTPS://registry.gitlab.com", "`registry` must"),
+        ("email: [gldt-Marker_7Qx9vWk2]", "`email` must be text"),
+        ("ingress-domain: gldt-Marker_7Qx9vWk2", "`ingress-domain`"),
+        ("ingress-domain: [gldt-Marker_7Qx9vWk2]", "`ingress-domain`"),
+        ("- gldt-Marker_7Qx9vWk2", "a YAML mapping"),
+        ("a: [gldt-Marker_7Qx9vWk2", "not valid YAML"),
+    ] {
+        sandbox.write("home/.config/makeinfra/config.yaml", text);
+        refused(&sandbox, sandbox.new_without_token(&[]), 2, fault).says("config.yaml");
+    }
+}
+
+#[test]
+fn the_output_directory_must_be_there_and_writable() {
+    let sandbox = Sandbox::new();
+    refused(&sandbox, sandbox.new_hello(&["--output", "nowhere"]), 1, "`nowhere`").says("mkdir -p nowhere");
+    refused(&sandbox, sandbox.new_hello(&["--output", ""]), 2, "`--output` must");
+    sandbox.write("work/file", "");
+    refused(&sandbox, sandbox.new_hello(&["--output", "file"]), 1, "`file`");
+    refused(&sandbox, sandbox.new_hello(&["--output", "file/below"]), 1, "`file/below`");
+    symlink("nowhere", sandbox.work("link")).unwrap();
+    refused(&sandbox, sandbox.new_hello(&["--output", "link"]), 1, "`link`");
+    // Nobody can write there, root included.
+    refused(&sandbox, sandbox.new_hello(&["--output", "/sys"]), 1, "cannot write to directory `/sys`");
+}
+
+#[test]
+fn the_exported_key_is_a_new_file_outside_of_the_repository() {
+    let sandbox = Sandbox::new();
+    sandbox.write("work/key", "mine");
+    refused(&sandbox, sandbox.new_hello(&["--export-key", "key"]), 2, "the file exists");
+    assert_eq!(fs::read_to_string(sandbox.work("key")).unwrap(), "mine");
+    symlink("elsewhere", sandbox.work("link")).unwrap();
+    refused(&sandbox, sandbox.new_hello(&["--export-key", "link"]), 2, "the file exists");
+    refused(&sandbox, sandbox.new_hello(&["--export-key", "/"]), 2, "names no file");
+    refused(&sandbox, sandbox.new_hello(&["--export-key", "nowhere/key"]), 1, "`nowhere`");
+    symlink(".", sandbox.work("here")).unwrap();
+    for inside in [
+        "hello-infra",
+        "hello-infra/key",
+        "./hello-infra/secrets/key",
+        "../work/hello-infra/key",
+        "here/hello-infra/key",
+    ] {
+        refused(&sandbox, sandbox.new_hello(&["--export-key", inside]), 2, "must not lie in the repository");
+    }
+    refused(&sandbox, sandbox.new_hello(&["--no-git", "--export-key", "k"]), 2, "cannot be used with")
+        .says("--no-git");
+}
+
+#[test]
+fn a_usage_error_of_the_command_line_has_a_hint() {
+    let sandbox = Sandbox::new();
+    for (words, text) in [
+        (&[][..], "the command is missing"),
+        (&["nwe"], "no such command"),
+        (&["new", "hello", "--imgae", "a/b:1"], "no option `--imgae`"),
+        (&["new", "hello", "too-much"], "an argument too many"),
+        (&["new", "hello", "--image"], "`--image`"),
+        (&["new", "hello", "--namespace", "-app"], "no such option"),
+        (&["new", "hello", "--port", "1", "--port", "2"], "more than once"),
+        (&["completions", "csh"], "`SHELL`"),
+        (&["completions"], "SHELL"),
+    ] {
+        refused(&sandbox, sandbox.makeinfra(words), 2, text);
+    }
+    let not_utf8 = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"h\xff");
+    let mut command = sandbox.makeinfra(&["new"]).command();
+    let output = command.arg(not_utf8).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

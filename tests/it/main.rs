@@ -1,0 +1,20 @@
+//! All tests that run the program, in one binary. Real git, git-crypt, make and kubectl: a missing
+//! one is a loud skip at home and a failure in CI.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
+
+mod architecture;
+mod bad_input;
+mod examples;
+mod manifests;
+mod new;
+mod picture;
+mod rotate;
+mod support;
+mod token_sources;

@@ -1,0 +1,305 @@
+//! The manifests that are generated: strict types, kustomize, any accepted answer.
+
+use super::support::{IMAGE, SECRET, Sandbox, USER, have};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
+use k8s_openapi::api::networking::v1::Ingress;
+use makeinfra::answers::{Answers, Name, Record, Values};
+use makeinfra::context::{Context, Payload};
+use makeinfra::templates;
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+/// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or refused.
+#[track_caller]
+fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
+    let value: Value = serde_yaml::from_str(yaml).unwrap();
+    let typed: T = serde_json::from_value(value.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&typed).unwrap(), value, "a field that the type does not have");
+    value
+}
+
+/// The answers in `pairs`, over a project and an image.
+fn answers(pairs: &[(Name, &str)]) -> Answers {
+    let mut values: Values = [(Name::Project, "hello"), (Name::Image, IMAGE)]
+        .iter()
+        .chain(pairs)
+        .map(|(name, text)| (*name, Some((*text).to_owned())))
+        .collect();
+    values.remove(&Name::Output);
+    Answers::from_values(&values).unwrap()
+}
+
+/// The rendered files by path, with a pull secret of a fixed payload.
+fn render(answers: &Answers) -> BTreeMap<String, String> {
+    let payload = Payload { base64: "e30=", expires_at: Some("2999-01-01") };
+    let files = templates::render(&Context::from(answers), Some(&payload)).unwrap();
+    files.into_iter().map(|file| (file.path, file.text.expose().to_owned())).collect()
+}
+
+#[test]
+fn every_manifest_is_read_strictly() {
+    for pairs in [
+        &[][..],
+        &[(Name::Ingress, "hello.example.com"), (Name::HealthPath, "/healthz")],
+        &[(Name::PodSecurity, "baseline"), (Name::Replicas, "0"), (Name::SecretType, "dockerconfigjson")],
+    ] {
+        let files = render(&answers(pairs));
+        let deployment = strict::<Deployment>(&files["kubernetes/deployment.yaml"]);
+        let pod = &deployment["spec"]["template"]["spec"];
+        assert_eq!(pod["imagePullSecrets"], json!([{"name": "gitlab"}]));
+        strict::<Service>(&files["kubernetes/service.yaml"]);
+        strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
+        let secret = strict::<Secret>(&files[SECRET]);
+        assert_eq!(secret["metadata"]["annotations"]["makeinfra/expires-at"], "2999-01-01");
+        assert_eq!(secret["metadata"]["namespace"], deployment["metadata"]["namespace"]);
+        assert_eq!(
+            files.contains_key("kubernetes/ingress.yaml"),
+            !pairs.is_empty() && pairs[0].0 == Name::Ingress
+        );
+        if let Some(ingress) = files.get("kubernetes/ingress.yaml") {
+            strict::<Ingress>(ingress);
+        }
+    }
+}
+
+#[test]
+fn probes_and_security_follow_the_answers() {
+    let pod = |pairs: &[(Name, &str)]| {
+        let deployment: Value =
+            serde_yaml::from_str(&render(&answers(pairs))["kubernetes/deployment.yaml"]).unwrap();
+        deployment["spec"]["template"]["spec"].clone()
+    };
+    let restricted = pod(&[]);
+    let container = &restricted["containers"][0];
+    assert_eq!(restricted["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
+    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    assert_eq!(restricted["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert!(container["readinessProbe"].get("tcpSocket").is_some());
+    assert!(container["resources"]["requests"].is_object());
+
+    let baseline = pod(&[(Name::PodSecurity, "baseline"), (Name::HealthPath, "/up?x=1")]);
+    assert!(baseline["securityContext"].get("runAsNonRoot").is_none());
+    assert_eq!(baseline["containers"][0]["readinessProbe"]["httpGet"]["path"], "/up?x=1");
+}
+
+/// Every kubectl at hand: the one on PATH, and Debian's 1.20 that `make tools` keeps.
+fn kubectls() -> Vec<PathBuf> {
+    let cache = std::env::var_os("MAKEINFRA_CACHE").map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join("makeinfra"))
+    });
+    let old = cache.map(|cache| cache.join("kubectl-1.20/kubectl")).filter(|path| path.is_file());
+    if old.is_none() {
+        eprintln!("SKIPPED: kubectl 1.20 is missing: `make tools` gets it on Debian 12");
+    }
+    have("kubectl").then(|| PathBuf::from("kubectl")).into_iter().chain(old).collect()
+}
+
+#[test]
+fn kustomize_builds_the_deployment_with_its_tag_or_digest() {
+    let digest = format!("registry.gitlab.com/group/hello@sha256:{}", "ab".repeat(32));
+    for image in [IMAGE, &digest, "registry.gitlab.com:5050/group/hello:1.10", "me/app:1", "nginx:1.27"] {
+        let sandbox = Sandbox::new();
+        let args = ["new", "hello", "--image", image, "--no-token", "--ingress", "hello.example.com"];
+        sandbox.makeinfra(&args).success();
+        for kubectl in kubectls() {
+            let built = sandbox.run(&kubectl, &["kustomize", "kubernetes"]).cwd(sandbox.hello("")).success();
+            let documents: Vec<Value> = serde_yaml::Deserializer::from_str(&built.stdout)
+                .map(|document| serde::Deserialize::deserialize(document).unwrap())
+                .collect();
+            let kinds: Vec<_> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
+            assert_eq!(kinds.len(), 3, "{kinds:?}");
+            assert!(documents.iter().all(|document| document["metadata"]["namespace"] == "hello"));
+            let deployment = documents.iter().find(|document| document["kind"] == "Deployment").unwrap();
+            assert_eq!(
+                deployment["spec"]["template"]["spec"]["containers"][0]["image"],
+                image,
+                "{}",
+                kubectl.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_secret_is_what_kubectl_creates() {
+    if !have("kubectl") {
+        return;
+    }
+    for email in [None, Some("ops@example.com")] {
+        let sandbox = Sandbox::new();
+        let email_args: Vec<&str> = email.map_or(vec![], |email| vec!["--email", email]);
+        sandbox.new_hello(&[&["--secret-type", "dockerconfigjson"], &email_args[..]].concat()).success();
+        let email_flag = email.map(|email| format!("--docker-email={email}"));
+        let user = format!("--docker-username={USER}");
+        // Of all things, kubectl wants the token as an argument. It is the tests' own.
+        let password = format!("--docker-password={}", super::support::TOKEN);
+        let mut args =
+            vec!["create", "secret", "docker-registry", "gitlab", "--namespace=hello", "--dry-run=client"];
+        args.extend(["-o", "yaml", "--docker-server=registry.gitlab.com", &user, &password]);
+        args.extend(email_flag.as_deref());
+        let theirs = sandbox.run("kubectl", &args).success().stdout;
+        let decoded = |yaml: &str| {
+            let secret = strict_data(yaml);
+            let data = STANDARD.decode(secret["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
+            (secret["type"].clone(), secret["metadata"]["name"].clone(), String::from_utf8(data).unwrap())
+        };
+        let ours = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
+        assert_eq!(decoded(&ours), decoded(&theirs));
+    }
+}
+
+fn strict_data(yaml: &str) -> Value {
+    serde_yaml::from_str(yaml).unwrap()
+}
+
+#[test]
+fn yaml_is_tidy() {
+    if !have("yamllint") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox
+        .new_hello(&[
+            "--ingress",
+            "hello.example.com",
+            "--health-path",
+            "/healthz",
+            "--expires-at",
+            "2999-01-01",
+        ])
+        .success();
+    // A token has no line breaks, and comments may be as wide as the README.
+    let rules = "{extends: default, rules: {line-length: {max: 120, allow-non-breakable-words: true, \
+                 allow-non-breakable-inline-mappings: true}, \
+                 document-start: disable, comments: {min-spaces-from-content: 1}}}";
+    sandbox.run("yamllint", &["--strict", "-d", rules, "."]).cwd(sandbox.hello("")).success();
+}
+
+/// One of `texts`.
+fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::select(texts).prop_map(str::to_owned)
+}
+
+/// Answers that are accepted, odd ones among them.
+fn any_answers() -> impl Strategy<Value = Values> {
+    let label = prop_oneof![
+        "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?",
+        // What YAML 1.1 or 1.2 would take for something else.
+        one_of(&["null", "true", "on", "y", "no", "123", "1e3", "0x1f", "0o17", "1-2", "2027-12-31", "0"]),
+    ];
+    let project = prop_oneof!["[a-z]([a-z0-9-]{0,20}[a-z0-9])?", one_of(&["null", "true", "on", "y", "e1"])];
+    let tag = prop_oneof![
+        "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}",
+        one_of(&["1.10", "1e3", "0x1f", "true", "null", "_", "1_000", "12"])
+    ];
+    let path = "[a-z0-9]{1,8}((\\.|_|__|-{1,3})[a-z0-9]{1,8}){0,2}(/[a-z0-9]{1,8}){0,2}";
+    let host = one_of(&["", "registry.gitlab.com/", "localhost:5000/", "a.b:443/", "10.0.0.1/"]);
+    let image = (host, path, tag, any::<bool>()).prop_map(|(host, path, tag, digest)| {
+        let digest = if digest { format!("@sha256:{}", "0e".repeat(32)) } else { String::new() };
+        format!("{host}{path}:{tag}{digest}")
+    });
+    let health = "/[a-zA-Z0-9._~!&'()*+,;=:@/?%-]{0,20}";
+    let email = "[!-?A-~]{1,10}@[!-?A-~]{1,10}";
+    let ingress = "(\\*\\.)?[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z]([a-z0-9-]{0,8}[a-z0-9])?){1,3}";
+    (
+        (project, image, label.clone(), label),
+        (prop::option::of(health), prop::option::of(email), prop::option::of(ingress)),
+        (1..=65535u32, 0..=1000u32, any::<bool>(), any::<bool>()),
+    )
+        .prop_map(
+            |(
+                (project, image, namespace, secret),
+                (health, email, ingress),
+                (port, replicas, baseline, json),
+            )| {
+                let level = if baseline { "baseline" } else { "restricted" };
+                let kind = if json { "dockerconfigjson" } else { "dockercfg" };
+                Values::from([
+                    (Name::Project, Some(project)),
+                    (Name::Image, Some(image)),
+                    (Name::Namespace, Some(namespace)),
+                    (Name::SecretName, Some(secret)),
+                    (Name::HealthPath, health),
+                    (Name::Email, email),
+                    (Name::Ingress, ingress),
+                    (Name::Port, Some(port.to_string())),
+                    (Name::Replicas, Some(replicas.to_string())),
+                    (Name::PodSecurity, Some(level.into())),
+                    (Name::SecretType, Some(kind.into())),
+                ])
+            },
+        )
+        .prop_filter("accepted", |values| Answers::from_values(values).is_ok())
+}
+
+/// A Makefile's text without what an answer may be: the same for all answers.
+fn skeleton(makefile: &str) -> Vec<String> {
+    makefile.lines().map(|line| line.split_once(":= ").map_or(line, |(name, _)| name).to_owned()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_accepted_answers_read_back_equal(values in any_answers()) {
+        let answers = Answers::from_values(&values).unwrap();
+        let files = render(&answers);
+        prop_assert_eq!(&Record::parse(files[".makeinfra.yaml"].clone()).unwrap().answers, &answers);
+
+        let deployment = strict::<Deployment>(&files["kubernetes/deployment.yaml"]);
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        prop_assert_eq!(&deployment["metadata"]["name"], answers.project.as_str());
+        prop_assert_eq!(&deployment["metadata"]["namespace"], answers.namespace.as_str());
+        prop_assert_eq!(&deployment["spec"]["replicas"], answers.replicas);
+        prop_assert_eq!(&container["image"], answers.image.name());
+        prop_assert_eq!(&container["ports"][0]["containerPort"], answers.port);
+        prop_assert_eq!(&pod["imagePullSecrets"][0]["name"], answers.secret_name.as_str());
+        if let Some(path) = &answers.health_path {
+            prop_assert_eq!(&container["livenessProbe"]["httpGet"]["path"], path.as_str());
+        }
+        let namespace = strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
+        prop_assert_eq!(&namespace["metadata"]["name"], answers.namespace.as_str());
+        let service = strict::<Service>(&files["kubernetes/service.yaml"]);
+        prop_assert_eq!(&service["spec"]["selector"], &deployment["spec"]["selector"]["matchLabels"]);
+        let secret = strict::<Secret>(&files[&format!("secrets/kubernetes/{}.secret.yaml", answers.secret_name)]);
+        prop_assert_eq!(&secret["metadata"]["name"], answers.secret_name.as_str());
+        prop_assert_eq!(&secret["type"], answers.secret_type.kubernetes_type());
+        if let Some(host) = &answers.ingress {
+            let ingress = strict::<Ingress>(&files["kubernetes/ingress.yaml"]);
+            prop_assert_eq!(&ingress["spec"]["rules"][0]["host"], host.as_str());
+        }
+        let kustomization: Value = serde_yaml::from_str(&files["kubernetes/kustomization.yaml"]).unwrap();
+        let image = &kustomization["images"][0];
+        prop_assert_eq!(&image["name"], answers.image.name());
+        match answers.image.digest() {
+            Some(digest) => prop_assert_eq!(&image["digest"], digest),
+            None => prop_assert_eq!(&image["newTag"], answers.image.tag().unwrap()),
+        }
+    }
+
+    #[test]
+    fn no_answer_changes_the_makefile_beyond_its_variables(values in any_answers()) {
+        let answers = Answers::from_values(&values).unwrap();
+        let makefile = &render(&answers)["Makefile"];
+        let plain = &render(&self::answers(&[]))["Makefile"];
+        let renamed = |text: &str, answers: &Answers| skeleton(&text.replace(answers.project.as_str(), "P"));
+        prop_assert_eq!(renamed(makefile, &answers).len(), renamed(plain, &answers).len());
+        let variables: Vec<_> = makefile.lines().filter(|line| line.contains(":= ")).collect();
+        prop_assert!(variables.iter().all(|line| !line.contains('#')), "{:?}", variables);
+        for (ours, theirs) in skeleton(makefile).iter().zip(skeleton(plain)).skip(1) {
+            prop_assert_eq!(ours, &theirs);
+        }
+    }
+}

@@ -1,0 +1,589 @@
+//! What `makeinfra new` makes: the tree, its modes, its git repository, its words.
+
+use super::support::*;
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+const TREE: [&str; 10] = [
+    ".gitattributes",
+    ".githooks/pre-commit",
+    ".gitignore",
+    ".makeinfra.yaml",
+    "Makefile",
+    "README.md",
+    "kubernetes/deployment.yaml",
+    "kubernetes/kustomization.yaml",
+    "kubernetes/namespace.yaml",
+    "kubernetes/service.yaml",
+];
+
+/// All files of a repository with a pull secret.
+fn tree() -> Vec<String> {
+    let mut tree: Vec<_> = TREE.iter().map(|file| (*file).to_owned()).collect();
+    tree.push(SECRET.to_owned());
+    tree
+}
+
+/// A PATH on which these programs are, and no others.
+fn path_of(sandbox: &Sandbox, programs: &[&str]) -> String {
+    let dir = sandbox.path("few");
+    fs::create_dir_all(&dir).unwrap();
+    for program in programs {
+        let all = std::env::var_os("PATH").unwrap();
+        let real =
+            std::env::split_paths(&all).map(|dir| dir.join(program)).find(|file| file.is_file()).unwrap();
+        let _ = symlink(real, dir.join(program));
+    }
+    dir.display().to_string()
+}
+
+fn is_clean(sandbox: &Sandbox, path: Option<&str>) {
+    let git = |args: &[&str]| match path {
+        Some(path) => sandbox.git(args).env("PATH", path),
+        None => sandbox.git(args),
+    };
+    assert_eq!(git(&["status", "--porcelain"]).success().stdout, "");
+    assert_eq!(git(&["diff", "--stat", "HEAD"]).success().stdout, "");
+}
+
+#[test]
+fn makes_the_whole_tree_and_commits_it() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.new_hello(&[]).success();
+    assert_eq!(files_below(&sandbox.work("hello-infra")), tree());
+    assert_eq!(files_below(&sandbox.path("work")).len(), tree().len());
+    let tracked = sandbox.git(&["ls-files"]).success().stdout;
+    assert_eq!(tracked.lines().collect::<Vec<_>>(), tree());
+    let log = sandbox.git(&["log", "--format=%an <%ae> %s"]).success().stdout;
+    assert_eq!(log, "Ada <ada@example.com> Generate hello-infra with makeinfra\n");
+    sandbox.git(&["fsck", "--strict"]).success();
+    is_clean(&sandbox, None);
+    for text in [
+        "hello-infra/",
+        "gitlab.secret.yaml",
+        "encrypted in git",
+        "committed as",
+        "cp hello-infra/.git/git-crypt/keys/default",
+        "make deploy",
+    ] {
+        assert!(output.stdout.contains(text), "no `{text}` in {}", output.stdout);
+    }
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn the_next_steps_can_be_pasted_and_the_first_backs_up_the_key() {
+    let sandbox = Sandbox::new();
+    let json = sandbox.new_hello(&["--json"]).success().json();
+    let next: Vec<_> =
+        json["next"].as_array().unwrap().iter().map(|step| step.as_str().unwrap().to_owned()).collect();
+    assert_eq!(next.len(), 3);
+    sandbox.run("sh", &["-ec", &next[0]]).success();
+    let (copy, key) =
+        (sandbox.path("home/hello-infra.git-crypt-key"), sandbox.hello(".git/git-crypt/keys/default"));
+    assert_eq!(fs::read(copy).unwrap(), fs::read(key).unwrap());
+    sandbox.run("sh", &["-ec", &format!("{}; make -n deploy >/dev/null", next[1])]).success();
+    assert_eq!(next[2], "make deploy");
+}
+
+#[test]
+fn modes_follow_the_umask_but_for_secrets() {
+    for (umask, plain, executable, directory) in [
+        ("022", 0o644, 0o755, 0o755),
+        ("077", 0o600, 0o700, 0o700),
+        ("002", 0o664, 0o775, 0o775),
+        ("000", 0o666, 0o777, 0o777),
+    ] {
+        let sandbox = Sandbox::new();
+        let (token, program) = (sandbox.path("token").display().to_string(), env!("CARGO_BIN_EXE_makeinfra"));
+        let run = format!("umask {umask}; exec \"$0\" \"$@\"");
+        let new = [
+            "new",
+            "hello",
+            "--image",
+            IMAGE,
+            "--token-username",
+            USER,
+            "--token-file",
+            &token,
+            "--export-key",
+            "key",
+        ];
+        sandbox.run("sh", &[&["-c", &run, program], &new[..]].concat()).success();
+        for file in tree() {
+            let expected = match file.as_str() {
+                SECRET => 0o600,
+                ".githooks/pre-commit" => executable,
+                _ => plain,
+            };
+            assert_eq!(mode(&sandbox.hello(&file)), expected, "{file} under {umask}");
+        }
+        for dir in ["", ".githooks", "kubernetes", "secrets", "secrets/kubernetes", ".git"] {
+            assert_eq!(mode(&sandbox.hello(dir)), directory, "{dir} under {umask}");
+        }
+        assert_eq!(mode(&sandbox.hello(".git/git-crypt/keys/default")), 0o600);
+        assert_eq!(mode(&sandbox.work("key")), 0o600);
+        let modes =
+            sandbox.git(&["ls-files", "-s", ".githooks/pre-commit", "Makefile", SECRET]).success().stdout;
+        let modes: Vec<_> = modes.lines().map(|line| &line[..6]).collect();
+        assert_eq!(modes, ["100755", "100644", "100644"]);
+        is_clean(&sandbox, None);
+    }
+}
+
+#[test]
+fn a_name_with_infra_is_the_same_project() {
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(&["--output", "."]).success();
+    fs::create_dir(sandbox.work("other")).unwrap();
+    let args = ["new", "hello-infra", "--image", IMAGE, "--no-token", "--output", "other"];
+    sandbox.makeinfra(&args).success();
+    for file in TREE {
+        let other = sandbox.work("other/hello-infra").join(file);
+        assert_eq!(fs::read(sandbox.hello(file)).unwrap(), fs::read(other).unwrap(), "{file}");
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let (one, two) = (Sandbox::with_hello(), Sandbox::with_hello());
+    for file in tree() {
+        assert_eq!(fs::read(one.hello(&file)).unwrap(), fs::read(two.hello(&file)).unwrap(), "{file}");
+    }
+    let key = ".git/git-crypt/keys/default";
+    assert_ne!(fs::read(one.hello(key)).unwrap(), fs::read(two.hello(key)).unwrap());
+}
+
+#[test]
+fn an_ingress_is_there_only_if_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
+    let ingress = fs::read_to_string(sandbox.hello("kubernetes/ingress.yaml")).unwrap();
+    assert!(ingress.contains("host: hello.example.com"), "{ingress}");
+    let list = fs::read_to_string(sandbox.hello("kubernetes/kustomization.yaml")).unwrap();
+    assert!(list.contains("- ingress.yaml"), "{list}");
+    let plain = Sandbox::with_hello();
+    assert!(!plain.hello("kubernetes/ingress.yaml").exists());
+    let list = fs::read_to_string(plain.hello("kubernetes/kustomization.yaml")).unwrap();
+    assert!(!list.contains("ingress"), "{list}");
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_writes_nothing() {
+    let sandbox = Sandbox::new();
+    let base = ["new", "hello", "--image", IMAGE, "--dry-run"];
+    for args in [
+        &[][..],
+        &["--token-username", USER],
+        &["--no-token"],
+        &["--from-ci", "--no-git"],
+        &["--export-key", "key"],
+    ] {
+        let run = sandbox.makeinfra(&[&base[..], args].concat());
+        let output = run.env("CI_DEPLOY_USER", USER).env("CI_DEPLOY_PASSWORD", TOKEN).success();
+        assert!(output.stdout.contains("├── Makefile") && output.stdout.contains("kB"), "{}", output.stdout);
+        assert_eq!(
+            output.stdout.contains("gitlab.secret.yaml"),
+            !args.contains(&"--no-token"),
+            "{}",
+            output.stdout
+        );
+        assert_no_token(output.stdout.as_bytes(), "the plan");
+        assert!(files_below(&sandbox.path("work")).is_empty() && !sandbox.work("hello-infra").exists());
+    }
+    let json = sandbox.makeinfra(&[&base[..], &["--json"]].concat()).success().json();
+    assert_eq!((&json["dry_run"], &json["project"]), (&json!(true), &json!("hello")));
+    assert!(json["files"].as_array().unwrap().contains(&json!({
+        "path": ".gitignore",
+        "bytes": Sandbox::with_hello().hello(".gitignore").metadata().unwrap().len(),
+    })));
+    // Not even what a killed run left behind is touched.
+    let left = sandbox.write("work/.hello-infra.makeinfra-abcdef/secrets/token", "x");
+    sandbox.makeinfra(&base).success().says("left behind");
+    assert!(left.exists());
+    // A plan that could not be carried out is refused.
+    sandbox.write("work/hello-infra/mine", "x");
+    sandbox.makeinfra(&base).failure(1).says("not empty");
+}
+
+#[test]
+fn the_result_is_one_json_object() {
+    let sandbox = Sandbox::new();
+    let output =
+        sandbox.new_hello(&["--json", "--expires-at", "2020-01-01", "--export-key", "key"]).success();
+    assert_eq!(output.stdout.lines().count(), 1);
+    let json = output.json();
+    let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["project", "path", "files", "commit", "exported_key", "next", "warnings"]);
+    assert_eq!(json["path"], sandbox.work("hello-infra").canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(json["exported_key"], sandbox.work("key").canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(json["commit"], sandbox.git(&["rev-parse", "HEAD"]).success().stdout.trim());
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
+    for file in json["files"].as_array().unwrap() {
+        let size = sandbox.hello(file["path"].as_str().unwrap()).metadata().unwrap().len();
+        assert_eq!(file["bytes"], size);
+    }
+    assert_no_token(&output.bytes, "the JSON");
+}
+
+#[test]
+fn paths_that_are_no_text_do_no_harm() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    let odd = sandbox.path("work").join(std::ffi::OsStr::from_bytes(b"d\xff \x1b[1m'"));
+    fs::create_dir(&odd).unwrap();
+    for args in [&["--json"][..], &[]] {
+        sandbox.new_hello(args).cwd(&odd).success();
+        fs::remove_dir_all(odd.join("hello-infra")).unwrap();
+    }
+    let spaces = sandbox.work("it's a $HOME");
+    fs::create_dir(&spaces).unwrap();
+    let next =
+        sandbox.new_hello(&["--output", spaces.to_str().unwrap(), "--json"]).success().json()["next"].clone();
+    sandbox.run("sh", &["-ec", next[0].as_str().unwrap()]).success();
+    sandbox.run("sh", &["-ec", next[1].as_str().unwrap()]).success();
+}
+
+#[test]
+fn without_git_there_are_only_files() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.new_hello(&["--no-git"]).success();
+    assert!(!sandbox.hello(".git").exists());
+    assert_eq!(files_below(&sandbox.work("hello-infra")), tree());
+    assert!(output.stdout.contains("git-crypt init"), "{}", output.stdout);
+    let json = Sandbox::new().new_hello(&["--no-git", "--json"]).success().json();
+    assert_eq!(json["commit"], json!(null));
+    // The commands that it names protect the Secret.
+    if have("git-crypt") {
+        sandbox
+            .run("sh", &["-ec", "git init -q && git-crypt init && git add -A"])
+            .cwd(sandbox.work("hello-infra"))
+            .success();
+        assert_no_token(&all_objects(&sandbox, &sandbox.work("hello-infra")), "an object");
+    }
+}
+
+#[test]
+fn without_a_commit_everything_is_staged() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.new_hello(&["--no-commit"]).success();
+    assert!(output.stdout.contains("staged, not committed"), "{}", output.stdout);
+    let status = sandbox.git(&["status", "--porcelain"]).success().stdout;
+    assert_eq!(status.lines().map(|line| line.strip_prefix("A  ").unwrap()).collect::<Vec<_>>(), tree());
+    sandbox.git(&["commit", "-qm", "By hand"]).success();
+    is_clean(&sandbox, None);
+}
+
+#[test]
+fn without_an_identity_two_commands_finish_the_job() {
+    let sandbox = Sandbox::new();
+    let nameless = |mut run: Run| {
+        for who in ["AUTHOR", "COMMITTER"] {
+            run = run.without_env(&format!("GIT_{who}_NAME")).without_env(&format!("GIT_{who}_EMAIL"));
+        }
+        run
+    };
+    let output = nameless(sandbox.new_hello(&[])).success();
+    let commands: Vec<_> = output.stdout.lines().filter(|line| line.starts_with("  git ")).collect();
+    assert_eq!(commands.len(), 2, "{}", output.stdout);
+    assert!(sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code != Some(0));
+    for command in commands {
+        nameless(sandbox.run("sh", &["-ec", command])).success();
+    }
+    is_clean(&sandbox, None);
+    assert_eq!(sandbox.git(&["ls-files"]).success().stdout.lines().count(), tree().len());
+}
+
+#[test]
+fn the_users_git_configuration_is_honoured_and_does_no_harm() {
+    let sandbox = Sandbox::new();
+    let template = sandbox.write("template/hooks/post-commit", "#!/bin/sh\nexit 1\n");
+    let config = format!(
+        "[user]\nname = Grace\nemail = grace@example.com\n[init]\ndefaultBranch = trunk\ntemplateDir = {}\n\
+         [core]\nautocrlf = true\nhooksPath = /nowhere\nexcludesFile = {}\n[commit]\ngpgSign = true\n",
+        template.parent().unwrap().parent().unwrap().display(),
+        sandbox.write("ignore", "*\n").display()
+    );
+    sandbox.write("home/.gitconfig", config);
+    let mut run = sandbox.new_hello(&[]);
+    for who in ["AUTHOR", "COMMITTER"] {
+        run = run.without_env(&format!("GIT_{who}_NAME")).without_env(&format!("GIT_{who}_EMAIL"));
+    }
+    run.success();
+    let log = sandbox.git(&["log", "--format=%an %ae", "trunk"]).success().stdout;
+    assert_eq!(log, "Grace grace@example.com\n");
+    assert_eq!(sandbox.git(&["config", "core.hooksPath"]).success().stdout, ".githooks\n");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
+fn variables_of_a_surrounding_git_do_not_lead_elsewhere() {
+    // As in a git hook.
+    let sandbox = Sandbox::new();
+    let other = sandbox.path("other").display().to_string();
+    sandbox.run("git", &["init", "-q", &other]).success();
+    let before = files_below(&sandbox.path("other/.git"));
+    let run = sandbox.new_hello(&[]).env("GIT_DIR", format!("{other}/.git")).env("GIT_WORK_TREE", &other);
+    run.env("GIT_INDEX_FILE", format!("{other}/.git/index")).success();
+    assert_eq!(files_below(&sandbox.path("other/.git")), before);
+    is_clean(&sandbox, None);
+}
+
+#[test]
+fn a_surrounding_work_tree_is_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.run("git", &["init", "-q"]).success();
+    fs::create_dir(sandbox.work("below")).unwrap();
+    let output = sandbox.new_hello(&["--output", "below", "--json"]).success();
+    output.says("warning: ").says("git work tree");
+    assert_eq!(output.json()["warnings"].as_array().unwrap().len(), 1);
+    assert!(sandbox.work("below/hello-infra/.git").exists());
+    assert_eq!(Sandbox::new().new_hello(&["--json"]).success().json()["warnings"], json!([]));
+}
+
+#[test]
+fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
+    let record = |sandbox: &Sandbox| {
+        let text = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+        let value: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        serde_json::to_value(&value["answers"]).unwrap()
+    };
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "home/.config/makeinfra/config.yaml",
+        "port: 1111\nreplicas: 3\nsecret-name: config\npod-security: baseline\nemail: config@example.com\n\
+         ingress-domain: example.com\nregistry: registry.gitlab.com/group\n",
+    );
+    let answers = sandbox.write(
+        "answers.yaml",
+        "image: registry.gitlab.com/group/answers:1\nport: 2222\nreplicas: 4\nemail: ~\n",
+    );
+    let answers = answers.display().to_string();
+    sandbox.makeinfra(&["new", "hello", "--no-token", "--answers", &answers, "--port", "3333"]).success();
+    let found = record(&sandbox);
+    for (name, value) in [
+        ("project", json!("hello")),
+        ("port", json!(3333)),
+        ("image", json!("registry.gitlab.com/group/answers:1")),
+        ("replicas", json!(4)),
+        ("secret-name", json!("config")),
+        ("pod-security", json!("baseline")),
+        ("ingress", json!("hello.example.com")),
+        ("registry", json!("registry.gitlab.com/group")),
+        ("namespace", json!("hello")),
+        ("secret-type", json!("dockercfg")),
+    ] {
+        assert_eq!(found[name], value, "{name}");
+    }
+    // "None" in a nearer place beats a value in a farther one.
+    assert_eq!(found.get("email"), None);
+    fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
+    sandbox.write("answers.yaml", "ingress: ~\n");
+    sandbox.new_without_token(&["--answers", &answers]).success();
+    assert_eq!(record(&sandbox).get("ingress"), None);
+    // The config's registry is a default for the images that it serves, and no obstacle for others.
+    fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
+    sandbox.makeinfra(&["new", "hello", "--no-token", "--image", "registry.example.com/a/b:1"]).success();
+    assert_eq!(record(&sandbox)["registry"], "registry.example.com");
+    // $XDG_CONFIG_HOME is where it lies if set.
+    fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
+    sandbox.write("xdg/makeinfra/config.yaml", "port: 4444\n");
+    sandbox.new_without_token(&[]).env("XDG_CONFIG_HOME", sandbox.path("xdg")).success();
+    assert_eq!(record(&sandbox)["port"], 4444);
+}
+
+#[test]
+fn answers_come_from_standard_input_too() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.makeinfra(&["new", "--answers", "-", "--no-token"]);
+    run.stdin(format!("project: hello\nimage: {IMAGE}\noutput: .\n")).success();
+    assert!(sandbox.hello("Makefile").exists());
+}
+
+#[test]
+fn an_empty_directory_is_used_and_anything_else_is_left_alone() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.work("hello-infra")).unwrap();
+    sandbox.new_hello(&[]).success();
+    is_clean(&sandbox, None);
+    // Once more: it is no longer empty.
+    let before = fs::read(sandbox.hello(".git/index")).unwrap();
+    sandbox.new_hello(&[]).failure(1).says("not empty").says("--output");
+    assert_eq!(fs::read(sandbox.hello(".git/index")).unwrap(), before);
+
+    let refused = |make: &dyn Fn(&Path), says: &str| {
+        let sandbox = Sandbox::new();
+        let target = sandbox.work("hello-infra");
+        make(&target);
+        let before = fs::symlink_metadata(&target).unwrap();
+        sandbox.new_hello(&[]).failure(1).says(says).says("hint: ");
+        let after = fs::symlink_metadata(&target).unwrap();
+        assert_eq!(
+            (before.file_type(), before.modified().unwrap()),
+            (after.file_type(), after.modified().unwrap())
+        );
+        assert_eq!(fs::read_dir(sandbox.path("work")).unwrap().count(), 1);
+    };
+    refused(&|target| fs::write(target, "mine").unwrap(), "no directory");
+    refused(&|target| symlink("nowhere", target).unwrap(), "no directory");
+    refused(&|target| symlink(".", target).unwrap(), "no directory");
+    refused(&|target| fs::create_dir_all(target.join(".git")).unwrap(), "not empty");
+}
+
+#[test]
+fn git_and_git_crypt_find_nothing_to_complain_about() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    is_clean(&sandbox, None);
+    let status = sandbox.run("git-crypt", &["status"]).cwd(sandbox.work("hello-infra")).success();
+    let encrypted: Vec<_> =
+        status.stdout.lines().filter(|line| line.trim_start().starts_with("encrypted: ")).collect();
+    assert_eq!(encrypted, [format!("    encrypted: {SECRET}")]);
+    assert!(!status.stdout.contains("WARNING"), "{}", status.stdout);
+    // What git-crypt itself makes of the file is what was committed.
+    let key = sandbox.hello(".git/git-crypt/keys/default").display().to_string();
+    let text = fs::read(sandbox.hello(SECRET)).unwrap();
+    let clean = sandbox
+        .run("git-crypt", &["clean", "--key-file", &key])
+        .cwd(sandbox.work("hello-infra"))
+        .stdin(&text)
+        .success();
+    let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success();
+    assert_eq!(clean.bytes, blob.bytes);
+    // Even where git reads every file again.
+    for file in tree() {
+        let touched = fs::File::options().append(true).open(sandbox.hello(&file)).unwrap();
+        touched.set_modified(std::time::SystemTime::now()).unwrap();
+    }
+    is_clean(&sandbox, None);
+}
+
+#[test]
+fn the_work_tree_is_clean_where_git_crypt_is_missing() {
+    let sandbox = Sandbox::new();
+    let path = path_of(&sandbox, &["git", "sh"]);
+    sandbox.new_hello(&[]).env("PATH", "/nonexistent").success();
+    is_clean(&sandbox, Some(&path));
+    // And once the clock has moved on.
+    let index = sandbox.hello(".git/index");
+    fs::File::options()
+        .append(true)
+        .open(&index)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    is_clean(&sandbox, Some(&path));
+}
+
+#[test]
+fn a_clone_unlocks_with_the_exported_key() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--export-key", "key"]).success();
+    assert_eq!(mode(&sandbox.work("key")), 0o600);
+    assert_eq!(fs::read(sandbox.work("key")).unwrap().len(), 148);
+    sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
+    let locked = fs::read(sandbox.work("clone").join(SECRET)).unwrap();
+    assert!(locked.starts_with(b"\0GITCRYPT\0"));
+    assert_no_token(&locked, "the locked clone");
+    sandbox.run("git-crypt", &["unlock", "../key"]).cwd(sandbox.work("clone")).success();
+    let secret = fs::read(sandbox.work("clone").join(SECRET)).unwrap();
+    assert_eq!(secret, fs::read(sandbox.hello(SECRET)).unwrap());
+    let status = sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("clone")).success();
+    assert_eq!(status.stdout, "");
+    // The original can be locked and unlocked, too.
+    sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("hello-infra")).success();
+    sandbox.run("git-crypt", &["unlock", "../key"]).cwd(sandbox.work("hello-infra")).success();
+    assert_eq!(secret, fs::read(sandbox.hello(SECRET)).unwrap());
+}
+
+#[test]
+fn gits_configuration_is_what_git_crypt_init_writes() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    let theirs = sandbox.work("theirs");
+    sandbox.run("git", &["init", "-q", "theirs"]).success();
+    sandbox.run("git-crypt", &["init"]).cwd(&theirs).success();
+    let config = |dir: &Path| {
+        let list = sandbox.run("git", &["config", "--local", "--null", "--list"]).cwd(dir).success().stdout;
+        let mut lines: Vec<_> =
+            list.split('\0').filter(|line| line.contains("git-crypt")).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(config(&sandbox.work("hello-infra")), config(&theirs));
+    assert_eq!(config(&theirs).len(), 4);
+    let key = ".git/git-crypt/keys/default";
+    let (ours, theirs) = (fs::read(sandbox.hello(key)).unwrap(), fs::read(theirs.join(key)).unwrap());
+    assert_eq!((ours.len(), &ours[..28]), (theirs.len(), &theirs[..28]));
+}
+
+#[test]
+fn every_shell_has_completions() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = sandbox.makeinfra(&["completions", shell]).success();
+        assert!(script.stdout.contains("token-file") && script.stdout.contains("rotate"), "{shell}");
+        assert_eq!(script.stderr, "");
+        // Those that are here read it.
+        if matches!(shell, "bash" | "fish" | "zsh") && is_there(shell) {
+            let file = sandbox.write("completions", &script.stdout).display().to_string();
+            sandbox.run(shell, &["-n", &file]).success();
+        }
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|dir| dir.join(program).is_file())
+}
+
+#[test]
+fn the_manual_page_is_a_manual_page() {
+    let sandbox = Sandbox::new();
+    let page = sandbox.makeinfra(&["man"]).success().stdout;
+    for text in [".TH makeinfra 1", "MAKEINFRA NEW", "MAKEINFRA ROTATE", "\\-\\-token\\-file"] {
+        assert!(page.contains(text), "no `{text}`");
+    }
+    if !have("groff") {
+        return;
+    }
+    let file = sandbox.write("makeinfra.1", &page).display().to_string();
+    let output = sandbox.run("groff", &["-man", "-ww", "-Tutf8", "-P-cbu", &file]).success();
+    assert_eq!(output.stderr, "");
+    for text in ["--export-key", "--from-docker-config"] {
+        assert!(output.stdout.contains(text), "{}", output.stdout);
+    }
+}
+
+#[test]
+fn help_says_what_every_option_is_for() {
+    let sandbox = Sandbox::new();
+    for command in ["new", "rotate", "completions", "man"] {
+        sandbox.makeinfra(&[command, "--help"]).success();
+    }
+    let help = sandbox.makeinfra(&["new", "--help"]).success().stdout;
+    for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
+        let text = line.trim().split_once("  ").map_or("", |(_, text)| text.trim());
+        assert!(!text.is_empty() || help.contains(&format!("{line}\n          ")), "no help: {line}");
+    }
+    assert!(!help.contains("--token <"), "{help}");
+    assert!(sandbox.makeinfra(&["--version"]).success().stdout.starts_with("makeinfra 0."));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let sandbox = Sandbox::new();
+    let program = env!("CARGO_BIN_EXE_makeinfra");
+    for words in ["completions bash", "man", "new --help"] {
+        let line = format!("({program} {words}; echo $? >&2) | true");
+        assert_eq!(sandbox.run("sh", &["-c", &line]).success().stderr, "0\n");
+    }
+}

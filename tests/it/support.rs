@@ -1,0 +1,311 @@
+//! A place to run the program in: own HOME, no git configuration, nobody's variables.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+use tempfile::TempDir;
+
+/// The token of all tests: it must never show up anywhere but in the plain Secret file.
+pub const TOKEN: &str = "gldt-Marker_7Qx9vWk2";
+/// Its user name, which is no secret.
+pub const USER: &str = "gitlab+deploy-token-1";
+/// The image of all tests.
+pub const IMAGE: &str = "registry.gitlab.com/group/hello:1.0.0";
+/// Where the pull secret lies.
+pub const SECRET: &str = "secrets/kubernetes/gitlab.secret.yaml";
+
+/// A directory of its own for one test.
+pub struct Sandbox {
+    dir: TempDir,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let sandbox = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(sandbox.path("home")).unwrap();
+        fs::create_dir(sandbox.path("work")).unwrap();
+        sandbox.write_private("token", TOKEN);
+        sandbox
+    }
+
+    /// One with a generated `hello-infra` in it.
+    pub fn with_hello() -> Self {
+        let sandbox = Self::new();
+        sandbox.new_hello(&[]).success();
+        sandbox
+    }
+
+    /// A path in the sandbox; commands run in its directory `work`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn work(&self, name: &str) -> PathBuf {
+        self.path("work").join(name)
+    }
+
+    /// The generated repository.
+    pub fn hello(&self, name: &str) -> PathBuf {
+        self.work("hello-infra").join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A file that only its owner can read.
+    pub fn write_private(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
+        file.write_all(text.as_ref()).unwrap();
+        path
+    }
+
+    /// A program on a PATH of its own, before the real ones: `env("PATH", sandbox.path_with(...))`.
+    pub fn write_program(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.write(&format!("bin/{name}"), script);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// PATH with the sandbox's own programs first.
+    pub fn own_path(&self) -> String {
+        format!("{}:{}", self.path("bin").display(), env::var("PATH").unwrap())
+    }
+
+    pub fn makeinfra(&self, args: &[&str]) -> Run {
+        self.run(env!("CARGO_BIN_EXE_makeinfra"), args)
+    }
+
+    /// `makeinfra new hello` with an image, the test's token and `args`.
+    pub fn new_hello(&self, args: &[&str]) -> Run {
+        let token = self.path("token").display().to_string();
+        let base = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
+        self.makeinfra(&[&base[..], args].concat())
+    }
+
+    /// `makeinfra new hello` without a token.
+    pub fn new_without_token(&self, args: &[&str]) -> Run {
+        self.makeinfra(&[&["new", "hello", "--image", IMAGE, "--no-token"], args].concat())
+    }
+
+    /// `makeinfra rotate` in the generated repository, with another token of the given value.
+    pub fn rotate(&self, value: &str, args: &[&str]) -> Run {
+        let token = self.write_private("token2", value).display().to_string();
+        let base = ["rotate", "--token-username", "gitlab+deploy-token-2", "--token-file", &token];
+        self.makeinfra(&[&base[..], args].concat()).cwd(self.work("hello-infra"))
+    }
+
+    pub fn git(&self, args: &[&str]) -> Run {
+        self.run("git", args).cwd(self.work("hello-infra"))
+    }
+
+    pub fn make(&self, args: &[&str]) -> Run {
+        self.run("make", args).cwd(self.work("hello-infra"))
+    }
+
+    /// Any program, in an environment without the user's.
+    pub fn run(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Run {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.path("work")).env_clear().stdin(Stdio::null());
+        command
+            .env("PATH", env::var("PATH").unwrap())
+            .env("HOME", self.path("home"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "Ada")
+            .env("GIT_AUTHOR_EMAIL", "ada@example.com")
+            .env("GIT_COMMITTER_NAME", "Ada")
+            .env("GIT_COMMITTER_EMAIL", "ada@example.com")
+            .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
+            .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z");
+        Run { command, stdin: None }
+    }
+}
+
+/// A command on its way.
+pub struct Run {
+    command: Command,
+    stdin: Option<Vec<u8>>,
+}
+
+impl Run {
+    pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn stdin(mut self, text: impl AsRef<[u8]>) -> Self {
+        self.stdin = Some(text.as_ref().to_owned());
+        self
+    }
+
+    /// The command itself, for what a test does with a process.
+    pub fn command(self) -> Command {
+        self.command
+    }
+
+    pub fn output(mut self) -> Output {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.stdin.is_some() {
+            self.command.stdin(Stdio::piped());
+        }
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        if let Some(text) = &self.stdin {
+            // Whoever does not read it closes the pipe.
+            let _ = child.stdin.take().unwrap().write_all(text);
+        }
+        let output = child.wait_with_output().unwrap();
+        Output {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            bytes: output.stdout,
+        }
+    }
+
+    #[track_caller]
+    pub fn success(self) -> Output {
+        let output = self.output();
+        assert_eq!(output.code, Some(0), "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        output
+    }
+
+    /// Runs it and expects exit code `code` and no sign of the token.
+    #[track_caller]
+    pub fn failure(self, code: i32) -> Output {
+        let output = self.output();
+        assert_eq!(output.code, Some(code), "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        assert_no_token(output.stdout.as_bytes(), "stdout");
+        assert_no_token(output.stderr.as_bytes(), "stderr");
+        output
+    }
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Output {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Output {
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// Expects a text in what went to standard error.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "no `{text}` in stderr:\n{}", self.stderr);
+        self
+    }
+}
+
+/// Whether a program is there. A missing one fails in CI and is said aloud elsewhere.
+pub fn have(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    assert!(found || env::var_os("CI").is_none(), "`{program}` is missing, and this is CI");
+    if !found {
+        eprintln!("SKIPPED: `{program}` is missing: `make tools` installs it");
+    }
+    found
+}
+
+/// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within base64,
+/// which is how a pull secret holds it.
+#[track_caller]
+pub fn assert_no_token(bytes: &[u8], place: &str) {
+    for needle in needles(TOKEN) {
+        let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+        assert!(!found, "the token is in {place}, as {needle}");
+    }
+}
+
+/// All texts by which `token` could show.
+pub fn needles(token: &str) -> Vec<String> {
+    let once: Vec<_> = base64_forms(token);
+    let twice = once.iter().flat_map(|form| base64_forms(form)).collect::<Vec<_>>();
+    [vec![token.to_owned()], once, twice].concat()
+}
+
+/// The letters of base64 that are the same whatever stands around `text`, for the three alignments.
+fn base64_forms(text: &str) -> Vec<String> {
+    let form = |shift: usize| {
+        let padded = [vec![0; shift], text.as_bytes().to_vec()].concat();
+        let whole = STANDARD.encode(&padded);
+        // Letters that depend on a neighbour are cut off.
+        let (start, end) = ([0, 2, 3][shift], padded.len() * 8 / 6);
+        whole[start..end].to_owned()
+    };
+    (0..3).map(form).collect()
+}
+
+/// Every object of the repository in `dir`, reachable or not, one after the other.
+pub fn all_objects(sandbox: &Sandbox, dir: &Path) -> Vec<u8> {
+    sandbox
+        .run("git", &["cat-file", "--batch-all-objects", "--batch", "--unordered"])
+        .cwd(dir)
+        .success()
+        .bytes
+}
+
+/// Every file below `dir`, as paths relative to it, sorted; without `.git`.
+pub fn files_below(dir: &Path) -> Vec<String> {
+    fn walk(dir: &Path, top: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() && !path.is_symlink() {
+                true if path.ends_with(".git") => {}
+                true => walk(&path, top, found),
+                false => found.push(path.strip_prefix(top).unwrap().to_str().unwrap().to_owned()),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(dir, dir, &mut found);
+    found.sort();
+    found
+}
+
+/// The permission bits of `path`.
+pub fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn the_search_for_the_token_finds_it_in_a_pull_secret() {
+    let auth = STANDARD.encode(format!("{USER}:{TOKEN}"));
+    for text in [
+        TOKEN.to_owned(),
+        STANDARD.encode(format!("x{TOKEN}y")),
+        STANDARD.encode(format!("xy{TOKEN}z")),
+        STANDARD.encode(format!("{{\"registry\":{{\"auth\":\"{auth}\"}}}}")),
+    ] {
+        let found = needles(TOKEN).iter().any(|needle| text.contains(needle));
+        assert!(found, "{text}");
+    }
+}
