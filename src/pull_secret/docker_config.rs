@@ -54,10 +54,11 @@ impl DockerConfig {
                 Self { entries, beside: object }
             }
         };
-        if config.entries.values().all(Value::is_object) {
-            Ok(config)
-        } else {
-            Err("an entry of it is no JSON object")
+        let text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
+        let entry = |value: &Value| value.is_object() && FIELDS.iter().all(|name| text(field(value, name)));
+        match config.entries.values().all(entry) {
+            true => Ok(config),
+            false => Err("an entry of it is no JSON object of texts, so that the kubelet refuses them all"),
         }
     }
 
@@ -96,13 +97,13 @@ impl DockerConfig {
     /// The user name that the kubelet would sign in with for `key`.
     #[must_use]
     pub fn username(&self, key: &str) -> Option<String> {
-        self.credentials(key).map(|(username, _)| username)
+        self.credentials(key).map(|(username, _)| username).filter(|username| !username.is_empty())
     }
 
     /// The e-mail address of the entry `key`.
     #[must_use]
     pub fn email(&self, key: &str) -> Option<&str> {
-        self.entries.get(key)?.get("email")?.as_str().filter(|email| !email.is_empty())
+        field(self.entries.get(key)?, "email")?.as_str().filter(|email| !email.is_empty())
     }
 
     /// Gives `key` the credentials of `token`, in its old place or at the end.
@@ -136,14 +137,32 @@ impl DockerConfig {
         }
     }
 
-    /// User name and token as the kubelet reads them: a non-empty `auth` beats the other two fields.
+    /// The fault for which the kubelet would refuse all entries, the good ones too.
+    pub fn check(&self) -> Result<(), Fault> {
+        let good = |key: &String| self.credentials(key).is_some();
+        let bad = "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
+        if self.entries.keys().all(good) { Ok(()) } else { Err(bad) }
+    }
+
+    /// User name and token as the kubelet reads them, empty where they are missing: a non-empty `auth`
+    /// beats the other two. None where `auth` is malformed.
     fn credentials(&self, key: &str) -> Option<(String, Zeroizing<String>)> {
-        let text = |name: &str| self.entries.get(key)?.get(name)?.as_str().filter(|text| !text.is_empty());
+        let entry = self.entries.get(key)?;
+        let text = |name: &str| field(entry, name).and_then(Value::as_str).unwrap_or_default();
         match text("auth") {
-            Some(auth) => auth::decode(auth).ok(),
-            None => Some((text("username")?.to_owned(), Zeroizing::new(text("password")?.to_owned()))),
+            "" => Some((text("username").to_owned(), Zeroizing::new(text("password").to_owned()))),
+            auth => auth::decode(auth).ok(),
         }
     }
+}
+
+/// The fields of an entry that the kubelet reads.
+const FIELDS: [&str; 4] = ["username", "password", "email", "auth"];
+
+/// A field of an entry, its name in any case: so Go reads JSON.
+fn field<'v>(entry: &'v Value, name: &str) -> Option<&'v Value> {
+    let exact = entry.get(name);
+    exact.or_else(|| entry.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
 }
 
 impl Drop for DockerConfig {
@@ -219,6 +238,30 @@ mod tests {
             assert!(config.holds("r", &token("u", "p")), "{entry}");
             assert!(!config.holds("r", &token("u", "x")), "{entry}");
             assert_eq!(config.username("r").as_deref(), Some("u"));
+        }
+    }
+
+    #[test]
+    fn reads_secrets_as_the_measured_kubelet_does() {
+        let vectors: Value = serde_json::from_str(include_str!("../../tests/data/keyring-vectors.json")).unwrap();
+        for row in vectors["secret_contents"].as_array().unwrap() {
+            let text = |name: &str| row[name].as_str().unwrap();
+            let kind = SecretType::parse(text("type")).unwrap();
+            let digest = text("image").contains('@');
+            let image = crate::answers::ImageRef::parse(text("image")).ok().filter(|_| !digest).unwrap();
+            let config = DockerConfig::decode(kind, &STANDARD.encode(text("data")));
+            let config = config.and_then(|config| config.check().map(|()| config));
+            let wrapped_wrongly = text("case").contains("wrapper");
+            let Ok(config) = config else {
+                assert!(!row["refused_by"].is_null() || wrapped_wrongly, "{}", text("case"));
+                continue;
+            };
+            assert!(row["refused_by"].is_null(), "{}", text("case"));
+            let found = super::super::keyring::matching(config.keys(), &image).into_iter().map(|key| {
+                let (username, value) = config.credentials(key).unwrap();
+                serde_json::json!({"username": username, "password": *value})
+            });
+            assert_eq!(found.collect::<Vec<_>>(), *row["credentials"].as_array().unwrap(), "{}", text("case"));
         }
     }
 

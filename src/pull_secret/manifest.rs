@@ -147,6 +147,7 @@ impl<'a> Manifest<'a> {
         if changes.is_empty() {
             return Ok(None);
         }
+        self.config.check()?;
         let text = self.edited(kind, expires_at.as_deref())?;
         self.verify(&text, kind, expires_at.as_deref())?;
         Ok(Some(Rewritten { text, changes }))

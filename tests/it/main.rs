@@ -10,11 +10,14 @@
 )]
 
 mod architecture;
+mod atomic;
 mod bad_input;
 mod examples;
 mod manifests;
 mod new;
 mod picture;
+mod promises;
+mod readme;
 mod rotate;
 mod support;
 mod token_sources;
