@@ -3,12 +3,12 @@
 //! Outside of such a stretch a signal ends the process at once, as usual: nothing is written yet.
 
 use crate::error::{Failure, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// While it lives, Ctrl-C, SIGTERM and SIGHUP only make [`Interrupts::check`] fail.
+/// While it lives, Ctrl-C, SIGTERM and their like only make [`Interrupts::check`] fail.
 pub struct Interrupts {
     /// The number of the last signal, 0 for none.
     signal: Arc<AtomicUsize>,
@@ -20,7 +20,8 @@ impl Interrupts {
     /// Begins to hold signals back.
     pub fn hold() -> Result<Self> {
         let held = Self { signal: Arc::default(), released: Arc::default() };
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full disk.
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ] {
             let number = usize::try_from(signal).unwrap_or_default();
             // The order counts: actions run in the order of their registration.
             flag::register_conditional_default(signal, Arc::clone(&held.released))

@@ -10,6 +10,7 @@ pub use tree::{size, tree};
 
 use crate::error::{Failure, Report, Result};
 use console::style;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Read, Write};
 use zeroize::Zeroizing;
 
@@ -39,12 +40,12 @@ impl Ui {
 
     /// Begins a conversation.
     pub fn intro(&self, title: &str) -> Result<()> {
-        asked(cliclack::intro(style(format!(" {title} ")).reverse()))
+        asked(|| cliclack::intro(style(format!(" {title} ")).reverse()))
     }
 
     /// Shows `body` in a frame.
     pub fn note(&self, title: &str, body: &str) -> Result<()> {
-        asked(cliclack::note(title, body))
+        asked(|| cliclack::note(title, body))
     }
 
     /// Asks for a line of text. An empty answer is `default`, or nothing where there is none and
@@ -65,7 +66,7 @@ impl Ui {
         } else if optional {
             input = input.placeholder("none");
         }
-        asked(input.interact::<String>())
+        asked(|| input.interact::<String>())
     }
 
     /// Asks for one of `choices`, each a value and what it means. The first is offered.
@@ -74,18 +75,18 @@ impl Ui {
         for (value, meaning) in choices {
             select = select.item(*value, value, meaning);
         }
-        asked(select.interact())
+        asked(|| select.interact())
     }
 
     /// Asks for a secret, which is not shown.
     pub fn hidden(&self, question: &str, check: Check) -> Result<Zeroizing<String>> {
         let mut password = cliclack::password(question).validate(move |text: &String| check(text));
-        asked(password.interact()).map(Zeroizing::new)
+        asked(|| password.interact()).map(Zeroizing::new)
     }
 
     /// Asks for a yes.
     pub fn confirm(&self, question: &str) -> Result<bool> {
-        asked(cliclack::confirm(question).initial_value(true).interact())
+        asked(|| cliclack::confirm(question).initial_value(true).interact())
     }
 
     /// Says that something deserves a look, at once, and keeps it for [`Ui::warnings`].
@@ -153,7 +154,8 @@ pub fn print_error(report: &Report) {
 }
 
 /// Turns a prompt that was left (Ctrl-C, Escape) into the failure that says so.
-fn asked<T>(answer: io::Result<T>) -> Result<T> {
+fn asked<T>(question: impl FnOnce() -> io::Result<T>) -> Result<T> {
+    let answer = Quiet::begin().and_then(|_quiet| question());
     answer.map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => Failure::interrupted(2).into(),
         _ => Failure::failed("cannot ask on this terminal")
@@ -161,4 +163,25 @@ fn asked<T>(answer: io::Result<T>) -> Result<T> {
             .hint("give every answer as an option, with `--no-input`")
             .into(),
     })
+}
+
+/// While it lives, the terminal shows nothing of what is typed, and Ctrl-C is a key. The prompts see to
+/// that only while they wait for a key: of a token that is pasted, letters between two keys would show.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        tcsetattr(io::stdin(), OptionalActions::Now, &quiet)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Nothing more can be done than to try.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
+    }
 }

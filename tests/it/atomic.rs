@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 /// What `new` with `args` does, ready to be started.
 fn new(sandbox: &Sandbox, args: &[&str]) -> Run {
     let token = sandbox.path("token").display().to_string();
+    // No core files.
+    let shell = ["-c", "ulimit -c 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_makeinfra")];
     let base = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
-    sandbox.makeinfra(&[&base[..], args].concat())
+    sandbox.run("sh", &[&shell[..], &base, args].concat())
 }
 
 fn start(run: Run) -> Child {
@@ -23,7 +25,8 @@ fn start(run: Run) -> Child {
 }
 
 fn signal(child: &Child, name: &str) {
-    let kill = std::process::Command::new("sh").args(["-c", &format!("kill -s {name} {}", child.id())]).output();
+    let kill =
+        std::process::Command::new("sh").args(["-c", &format!("kill -s {name} {}", child.id())]).output();
     assert!(kill.unwrap().status.success() || name != "STOP");
 }
 
@@ -33,8 +36,15 @@ fn entries(dir: &Path) -> BTreeSet<String> {
 }
 
 fn siblings(dir: &Path) -> Vec<PathBuf> {
-    entries(dir).into_iter().filter(|name| name.starts_with(".hello-infra.makeinfra-")).map(|name| dir.join(name)).collect()
+    entries(dir)
+        .into_iter()
+        .filter(|name| name.starts_with(".hello-infra.makeinfra-"))
+        .map(|name| dir.join(name))
+        .collect()
 }
+
+/// The files of a complete repository.
+static ALL: OnceLock<Vec<String>> = OnceLock::new();
 
 /// Whether the repository in `parent` is there; if it is, it must be complete.
 #[track_caller]
@@ -46,8 +56,10 @@ fn is_made(sandbox: &Sandbox, parent: &Path) -> bool {
     let git = |args: &[&str]| sandbox.run("git", args).cwd(&target).success().stdout;
     git(&["fsck", "--strict"]);
     assert_eq!(git(&["status", "--porcelain"]), "");
-    static ALL: OnceLock<Vec<String>> = OnceLock::new();
-    assert_eq!(&files_below(&target), ALL.get_or_init(|| files_below(&Sandbox::with_hello().work("hello-infra"))));
+    assert_eq!(
+        &files_below(&target),
+        ALL.get_or_init(|| files_below(&Sandbox::with_hello().work("hello-infra")))
+    );
     assert_eq!(fs::read(target.join(".git/git-crypt/keys/default")).unwrap().len(), 148);
     true
 }
@@ -72,7 +84,10 @@ fn stopped_by(name: &str, rounds: u32, check: impl Fn(&Sandbox, ExitStatus, bool
         } else {
             // The stretch that counts begins with the sibling.
             let begin = Instant::now();
-            while siblings(&sandbox.path("work")).is_empty() && begin.elapsed() < whole * 3 && child.try_wait().unwrap().is_none() {}
+            while siblings(&sandbox.path("work")).is_empty()
+                && begin.elapsed() < whole * 3
+                && child.try_wait().unwrap().is_none()
+            {}
             sleep(whole / 4 * round / rounds);
         }
         match name {
@@ -94,7 +109,8 @@ fn leaves_nothing(name: &str, number: i32, rounds: u32) {
         // Before anything was written, and after everything was, the signal ends the program as usual.
         let expected = if made { status.success() } else { status.code() == Some(128 + number) };
         assert!(expected || status.signal() == Some(number), "{status}, made: {made}");
-        let left = if made { BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]) } else { BTreeSet::new() };
+        let left =
+            if made { BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]) } else { BTreeSet::new() };
         assert_eq!(entries(&sandbox.path("work")), left, "{status}");
     });
 }
@@ -107,6 +123,11 @@ fn ctrl_c_leaves_nothing_behind() {
 #[test]
 fn sigterm_leaves_nothing_behind() {
     leaves_nothing("TERM", 15, 30);
+}
+
+#[test]
+fn sigquit_leaves_nothing_behind() {
+    leaves_nothing("QUIT", 3, 30);
 }
 
 #[test]
@@ -152,7 +173,9 @@ fn the_sibling_of_a_run_at_work_is_left_alone() {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 let _ = fs::remove_dir_all(sandbox.work("hello-infra"));
-                siblings(&work).into_iter().for_each(|left| fs::remove_dir_all(left).unwrap());
+                for left in siblings(&work) {
+                    fs::remove_dir_all(left).unwrap();
+                }
                 None
             }
         }
@@ -176,14 +199,18 @@ fn of_runs_at_the_same_time_exactly_one_wins() {
         let sandbox = Sandbox::new();
         // A leftover that they all want to remove.
         sandbox.write("work/.hello-infra.makeinfra-abcdef/Makefile", "");
-        let runs: Vec<_> = (0..4).map(|number| start(new(&sandbox, &["--export-key", &format!("key{number}")]))).collect();
+        let runs: Vec<_> =
+            (0..4).map(|number| start(new(&sandbox, &["--export-key", &format!("key{number}")]))).collect();
         let mut winners = Vec::new();
         for (number, run) in runs.into_iter().enumerate() {
             let output = run.wait_with_output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             match output.status.code() {
                 Some(0) => winners.push(number),
-                code => assert!(code == Some(1) && said.matches("error: ").count() == 1 && !said.contains("panicked"), "{said}"),
+                code => assert!(
+                    code == Some(1) && said.matches("error: ").count() == 1 && !said.contains("panicked"),
+                    "{said}"
+                ),
             }
         }
         assert_eq!(winners.len(), 1, "{winners:?}");
@@ -191,7 +218,10 @@ fn of_runs_at_the_same_time_exactly_one_wins() {
         let key = format!("key{}", winners[0]);
         assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned(), key.clone()]));
         assert!(is_made(&sandbox, &work));
-        assert_eq!(fs::read(work.join(key)).unwrap(), fs::read(work.join("hello-infra/.git/git-crypt/keys/default")).unwrap());
+        assert_eq!(
+            fs::read(work.join(key)).unwrap(),
+            fs::read(work.join("hello-infra/.git/git-crypt/keys/default")).unwrap()
+        );
     }
 }
 
@@ -202,7 +232,10 @@ impl Disk {
     /// None where one may not mount.
     fn mount(dir: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
-        let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir).output();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(dir)
+            .output();
         if mount.is_ok_and(|mount| mount.status.success()) {
             return Some(Self(dir.to_owned()));
         }
@@ -223,7 +256,10 @@ fn on_growing_disks(option: &str, first: usize, step: usize) {
     let dir = sandbox.path("disk");
     let mut failures = 0;
     for size in (first..).step_by(step) {
-        let Some(_disk) = Disk::mount(&dir, &format!("mode=755,{}", option.replace('#', &size.to_string()))) else { return };
+        let Some(_disk) = Disk::mount(&dir, &format!("mode=755,{}", option.replace('#', &size.to_string())))
+        else {
+            return;
+        };
         let shown = dir.display().to_string();
         let key = dir.join("key").display().to_string();
         let output = new(&sandbox, &["--output", &shown, "--export-key", &key]).output();
@@ -261,11 +297,29 @@ fn a_full_disk_for_the_key_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_file_size_limit_leaves_nothing_behind() {
+    let program = env!("CARGO_BIN_EXE_makeinfra");
+    for blocks in 0..12 {
+        let sandbox = Sandbox::new();
+        let script =
+            format!("ulimit -f {blocks}; \"$0\" new hello --image {IMAGE} --no-token --export-key key");
+        let output = sandbox.run("sh", &["-c", &script, program]).output();
+        let made = is_made(&sandbox, &sandbox.path("work"));
+        assert_eq!(output.code == Some(0), made, "{}", output.stderr);
+        assert_eq!(entries(&sandbox.path("work")).len(), if made { 2 } else { 0 }, "{}", output.stderr);
+        assert!(blocks > 0 || output.stderr.contains("error: cannot "), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn a_disk_that_is_read_only_is_refused() {
     let sandbox = Sandbox::new();
     let Some(_disk) = Disk::mount(&sandbox.path("disk"), "size=4m,ro") else { return };
     let disk = sandbox.path("disk").display().to_string();
-    new(&sandbox, &["--output", &disk]).failure(1).says(&format!("cannot write to directory `{disk}`")).says("ls -ld ");
+    new(&sandbox, &["--output", &disk])
+        .failure(1)
+        .says(&format!("cannot write to directory `{disk}`"))
+        .says("ls -ld ");
 }
 
 #[test]
@@ -301,7 +355,8 @@ fn a_target_that_appears_in_the_meantime_is_not_overwritten() {
         let sandbox = Sandbox::new();
         let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"];
         let mut command = sandbox.makeinfra(&args).command();
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         sleep(duration());
         match directory {
             true => drop(sandbox.write("work/hello-infra/mine", "mine")),

@@ -384,7 +384,7 @@ fn a_user_name_must_fit_the_basic_scheme() {
 fn gitlabs_json_must_hold_a_new_token() {
     let sandbox = Sandbox::new();
     for (json, cause) in [
-        (format!("{TOKEN}"), "a JSON object"),
+        (TOKEN.to_owned(), "a JSON object"),
         (format!("[\"{TOKEN}\"]"), "a JSON object"),
         (format!("{{\"token\":\"{TOKEN}\""), "a JSON object"),
         (format!("{{\"token\":\"{TOKEN}\"}}"), "a JSON object"),

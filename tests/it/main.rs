@@ -17,6 +17,7 @@ mod manifests;
 mod new;
 mod picture;
 mod promises;
+mod prompts;
 mod readme;
 mod rotate;
 mod support;

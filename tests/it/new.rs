@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-const TREE: [&str; 10] = [
+const TREE: [&str; 11] = [
     ".gitattributes",
     ".githooks/pre-commit",
     ".gitignore",
@@ -17,6 +17,7 @@ const TREE: [&str; 10] = [
     "kubernetes/kustomization.yaml",
     "kubernetes/namespace.yaml",
     "kubernetes/service.yaml",
+    "scripts/kubernetes.sh",
 ];
 
 /// All files of a repository with a pull secret.
@@ -115,7 +116,7 @@ fn modes_follow_the_umask_but_for_secrets() {
         for file in tree() {
             let expected = match file.as_str() {
                 SECRET => 0o600,
-                ".githooks/pre-commit" => executable,
+                ".githooks/pre-commit" | "scripts/kubernetes.sh" => executable,
                 _ => plain,
             };
             assert_eq!(mode(&sandbox.hello(&file)), expected, "{file} under {umask}");

@@ -63,8 +63,13 @@ fn silent(output: &Output) {
     assert_no_token(output.stderr.as_bytes(), "stderr");
 }
 
-fn new<'a>(sandbox: &Sandbox, args: &[&'a str]) -> Run {
-    sandbox.makeinfra(&[&["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"][..], args].concat()).stdin(TOKEN)
+fn new(sandbox: &Sandbox, args: &[&str]) -> Run {
+    sandbox
+        .makeinfra(
+            &[&["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"][..], args]
+                .concat(),
+        )
+        .stdin(TOKEN)
 }
 
 #[test]
@@ -73,7 +78,9 @@ fn the_search_would_find_it() {
     new(&sandbox, &[]).success();
     nothing_holds_the_token(&sandbox);
     let secret = fs::read(sandbox.hello(SECRET)).unwrap();
-    let found = |text: &[u8]| needles(TOKEN).iter().any(|needle| text.windows(needle.len()).any(|part| part == needle.as_bytes()));
+    let found = |text: &[u8]| {
+        needles(TOKEN).iter().any(|needle| text.windows(needle.len()).any(|part| part == needle.as_bytes()))
+    };
     assert!(found(&secret));
     // Stored as git would store it without a filter.
     sandbox.git(&["hash-object", "-w", "--no-filters", SECRET]).success();
@@ -156,9 +163,9 @@ fn it_is_nowhere_after_a_failure() {
     if Path::new("/dev/full").exists() {
         let sandbox = bare();
         let run = new(&sandbox, &[]).command();
-        let shell = format!("exec \"$0\" \"$@\" >/dev/full");
+        let shell = "exec \"$0\" \"$@\" >/dev/full";
         let args: Vec<_> = run.get_args().map(|arg| arg.to_str().unwrap()).collect();
-        let run = sandbox.run("sh", &[&["-c", &shell, env!("CARGO_BIN_EXE_makeinfra")], &args[..]].concat());
+        let run = sandbox.run("sh", &[&["-c", shell, env!("CARGO_BIN_EXE_makeinfra")], &args[..]].concat());
         run.stdin(TOKEN).failure(1).says("error: cannot write to standard output");
         nothing_holds_the_token(&sandbox);
     }
@@ -182,12 +189,24 @@ fn what_a_docker_config_or_its_helper_says_is_kept_to_ourselves() {
         let sandbox = bare();
         let answer = json!({"ServerURL": host, "Username": USER, "Secret": TOKEN});
         let seen = sandbox.path("seen").display().to_string();
-        let look = format!("{{ cat; env; tr '\\0' ' ' </proc/$$/cmdline; tr '\\0' ' ' </proc/$PPID/cmdline; }} >{seen}");
-        sandbox.write_program("docker-credential-good", &format!("#!/bin/sh\n{look}\ncat {}\n", sandbox.path("answer").display()));
-        sandbox.write_program("docker-credential-bad", &format!("#!/bin/sh\n{look}\ncat {0}; cat {0} >&2; exit 1\n", sandbox.path("answer").display()));
-        let (answer, file) = (sandbox.write_private("answer", answer.to_string()), sandbox.write_private("config.json", &config));
+        let look = format!(
+            "{{ cat; env; tr '\\0' ' ' </proc/$$/cmdline; tr '\\0' ' ' </proc/$PPID/cmdline; }} >{seen}"
+        );
+        sandbox.write_program(
+            "docker-credential-good",
+            &format!("#!/bin/sh\n{look}\ncat {}\n", sandbox.path("answer").display()),
+        );
+        sandbox.write_program(
+            "docker-credential-bad",
+            &format!("#!/bin/sh\n{look}\ncat {0}; cat {0} >&2; exit 1\n", sandbox.path("answer").display()),
+        );
+        let (answer, file) = (
+            sandbox.write_private("answer", answer.to_string()),
+            sandbox.write_private("config.json", &config),
+        );
         let from = format!("--from-docker-config={}", file.display());
-        let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &from]).env("PATH", sandbox.own_path());
+        let run =
+            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &from]).env("PATH", sandbox.own_path());
         let output = run.output();
         if !config.contains(&format!("\"credsStore\":\"{TOKEN}\"")) {
             silent(&output);
@@ -205,7 +224,8 @@ fn no_process_shows_it() {
         let sandbox = bare();
         let args = [&["new", "hello", "--image", IMAGE][..], source].concat();
         let mut command = sandbox.makeinfra(&args).command();
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let text = match source[0] {
             "--token-json" => json!({"username": USER, "token": TOKEN}).to_string(),
             _ => TOKEN.to_owned(),
@@ -232,7 +252,15 @@ fn at_no_time_can_others_read_it() {
     for round in 0..40 {
         let sandbox = Sandbox::new();
         let token = sandbox.path("token").display().to_string();
-        let args = ["-c", "umask 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_makeinfra"), "new", "hello", "--image", IMAGE];
+        let args = [
+            "-c",
+            "umask 0; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_makeinfra"),
+            "new",
+            "hello",
+            "--image",
+            IMAGE,
+        ];
         let source = ["--token-username", USER, "--token-file", &token];
         let mut command = sandbox.run("sh", &[&args[..], &source].concat()).command();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -244,7 +272,8 @@ fn at_no_time_can_others_read_it() {
         };
         while secret().is_none() && begin.elapsed() < Duration::from_secs(5) {}
         sleep(Duration::from_micros(100 * round));
-        let _ = std::process::Command::new("sh").args(["-c", &format!("kill -s STOP {}", child.id())]).output();
+        let _ =
+            std::process::Command::new("sh").args(["-c", &format!("kill -s STOP {}", child.id())]).output();
         if let Some(file) = secret() {
             seen += 1;
             assert_eq!(mode(&file), 0o600);
@@ -269,7 +298,10 @@ fn it_is_nowhere_after_a_full_disk() {
     fs::create_dir(&disk).unwrap();
     for size in (16..).step_by(16) {
         let options = format!("size={size}k");
-        let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&disk).output();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&disk)
+            .output();
         if !mount.is_ok_and(|mount| mount.status.success()) {
             eprintln!("SKIPPED: a small disk cannot be mounted here: run as root");
             return;

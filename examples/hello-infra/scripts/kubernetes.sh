@@ -1,0 +1,373 @@
+#!/bin/sh
+# The steps behind the Makefile's targets: ../Makefile calls this with the name of one, from the top of the repository,
+# and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl 1.20 or newer.
+set -u
+
+: "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace:?}" "${image:?}" "${secret:?}"
+: "${file:?}" "${tag?}" "${digest?}" "${yes?}"
+app=app.kubernetes.io/name=$project
+# Texts are matched below, and bytes are bytes.
+export LC_ALL=C
+
+# kubectl as the user calls it: with options, and quotes around them.
+cluster() {
+    eval "$kubectl \"\$@\""
+}
+
+kube() {
+    cluster --namespace="$namespace" "$@"
+}
+
+# Server-side: a client-side apply would keep a copy of the token in an annotation, which `kubectl describe` prints.
+apply() {
+    cluster apply --server-side --force-conflicts --field-manager=makeinfra "$@"
+}
+
+say() {
+    printf '%s\n' "$@"
+}
+
+# What kubectl logs on its way to an error is left out, and so is its own "error:".
+error() {
+    printf '%s\n' "$1" | sed '/^[EIW][0-9]\{4\} /d; s/^[Ee]rror: //; s/^/error: /' >&2
+}
+
+hint() {
+    printf 'hint: %s\n' "$@" >&2
+}
+
+# fail ERROR [HINT...]
+fail() {
+    error "$1"
+    shift
+    [ $# -eq 0 ] || hint "$@"
+    exit 1
+}
+
+# kubectl and the API server quote what they cannot parse: nothing as long as a token gets through.
+redact() {
+    printf '%s\n' "$1" | sed 's/, got .*/, got ***/; s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{17,\}/***/g'
+}
+
+# Prints the ":tag" or "@digest" of our image.
+version() {
+    awk '
+        { gsub(/["\047]/, "") }
+        $1 == "-" { ours = ($2 == "name:" && $3 == ENVIRON["image"]) }
+        ours && /^ +newTag:/ { print ":" $2 }
+        ours && /^ +digest:/ { print "@" $2 }
+    ' kubernetes/kustomization.yaml
+}
+
+run_where() {
+    context=$(cluster config view --minify --output='jsonpath={.current-context}' 2>/dev/null) || context=
+    say "context    ${context:-none}" "namespace  $namespace" "image      $image$(version)"
+}
+
+run_help() {
+    say "usage: make TARGET [VARIABLE=value]"
+    awk '
+        /^##@ / { printf "\n%s\n", substr($0, 5) }
+        /^[a-z-]+:.*## / {
+            target = text = $0
+            sub(/:.*/, "", target)
+            sub(/^.*## /, "", text)
+            printf "  %-14s %s\n", target, text
+        }
+    ' Makefile
+    say ""
+    run_where
+}
+
+# outside ERROR: kubectl said that something is not there or not allowed, and whose business that is.
+outside() {
+    error "$1"
+    case $1 in
+    *"being terminated"*)
+        hint "namespace \`$namespace\` is being deleted: wait until it is gone, then run \`make deploy\` again" ;;
+    *)
+        error "namespace \`$namespace\` is missing or out of reach for this user"
+        hint "make namespace, or ask an administrator: kubectl apply -f kubernetes/namespace.yaml" \
+            "for rights in it: kubectl -n $namespace create rolebinding $project --clusterrole=admin --user=USER" ;;
+    esac
+    exit 1
+}
+
+run_namespace() {
+    if answer=$(cluster get namespace "$namespace" --ignore-not-found --output=name 2>&1); then
+        case $answer in *"namespace/$namespace"*) return 0 ;; esac
+        answer=$(apply --filename=kubernetes/namespace.yaml 2>&1) && say "$answer" && return 0
+    else
+        # Whoever owns just the namespace may not ask for it where it is missing: the next step will tell.
+        case $answer in *"(Forbidden)"*) return 0 ;; esac
+    fi
+    case $answer in
+    *"(Forbidden)"*) outside "$answer" ;;
+    *) fail "$answer" ;;
+    esac
+}
+
+# The file must be there and unlocked before kubectl sees it. An encrypted file begins with NUL GITCRYPT NUL.
+run_secret_file() {
+    [ -s "$file" ] || fail "there is no pull secret in $file" "makeinfra rotate"
+    [ -r "$file" ] || fail "cannot read $file" "ls -l $file"
+    case $(head -c 10 "$file" | tr '\000' '@') in
+    @GITCRYPT@) fail "$file is locked" "git-crypt unlock" ;;
+    esac
+}
+
+apply_secret() {
+    answer=$(apply --namespace="$namespace" --filename="$file" 2>&1)
+}
+
+# True if nothing is wrong but the type, which cannot be changed.
+type_changed() {
+    case $1 in
+    *"data["*) return 1 ;;
+    *" type: Invalid value: "*"field is immutable"*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+# Applied over what is there, the Secret keeps its UID, by which the kubelet trusts images that it has pulled.
+run_pull_secret() {
+    if ! apply_secret; then
+        type_changed "$answer" || failed_secret
+        say "secret/$secret: its type changed, which only a new Secret can have: replacing it"
+        kube delete secret "$secret" || exit 1
+        apply_secret || failed_secret
+    fi
+    say "$answer"
+    # Left by an earlier client-side apply, it holds the old token. Not there: nothing changes.
+    answer=$(kube annotate secret "$secret" kubectl.kubernetes.io/last-applied-configuration- 2>&1) || failed_secret
+}
+
+failed_secret() {
+    answer=$(redact "$answer")
+    case $answer in
+    *"(Forbidden)"* | *"(NotFound)"*) outside "$answer" ;;
+    *) fail "$answer" ;;
+    esac
+}
+
+generation() {
+    kube get deployment "$project" --ignore-not-found --output='jsonpath={.metadata.generation}'
+}
+
+run_manifests() {
+    before=$(generation) || exit 1
+    apply --namespace="$namespace" --kustomize=kubernetes || exit 1
+    [ "$(generation)" != "$before" ] || retry
+}
+
+# A failed image pull waits up to five minutes, and a rollout past its deadline stays failed even when the reason is
+# gone, as after a rotated token. Where nothing else makes new pods, this does.
+retry() {
+    case $(kube get deployment,pods --selector="$app" --output='jsonpath={.items[*].status}') in
+    *ImagePullBackOff* | *ErrImagePull* | *ProgressDeadlineExceeded*)
+        kube rollout restart deployment/"$project" || exit 1 ;;
+    esac
+}
+
+run_rollout() {
+    kube rollout status deployment/"$project" --timeout="$timeout" || explain
+}
+
+run_rolled_back() {
+    run_rollout
+    say "running    $(kube get deployment "$project" --output='jsonpath={.spec.template.spec.containers[*].image}')" \
+        "in git     $image$(version)" \
+        "The next \`make deploy\` brings back what is in git: \`make set-image\` and commit."
+}
+
+# explain: why a rollout failed: the pods, what their containers wait for, their events, and what to do about it.
+explain() {
+    say "" "pods"
+    kube get pods --selector="$app" --output=wide ||
+        fail "the rollout of deployment/$project failed, and the cluster does not tell why"
+    state='{.state.waiting.reason} {.state.waiting.message} {.state.terminated.reason} {.lastState.terminated.reason}'
+    line="{.name}: $state{\"\n\"}"
+    reasons="{range .items[*]}{range .status.initContainerStatuses[*]}$line{end}"
+    reasons="$reasons{range .status.containerStatuses[*]}$line{end}{end}"
+    reasons=$(kube get pods --selector="$app" --output="jsonpath=$reasons" | awk 'NF > 1' | sort -u)
+    owners=$(kube get deployments,replicasets,pods --selector="$app" --output='jsonpath={.items[*].metadata.name}')
+    columns=LAST:.lastTimestamp,OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message
+    events=$(kube get events --sort-by=.metadata.creationTimestamp --output="custom-columns=$columns" |
+        owners=$owners awk '
+            BEGIN { split(ENVIRON["owners"], names, " "); for (n in names) ours[names[n]] = 1 }
+            NR == 1 || $2 in ours' | tail -n 25)
+    say "" "containers that do not run" "${reasons:-none}" "" "recent events" "$events" ""
+    advise "$reasons $events"
+    fail "the rollout of deployment/$project failed${cause:+: $cause}" "$advice"
+}
+
+# advise TEXT: sets $cause and $advice. The most telling text wins: a refusal says more than the back-off after it.
+advise() {
+    case $1 in
+    *"runAsNonRoot and image will run as root"*)
+        cause="the image runs as root, which the pods' security context refuses"
+        advice="give the image a numeric USER; or allow root: edit securityContext in kubernetes/deployment.yaml and the
+      label in namespace.yaml, or begin with \`makeinfra new ... --pod-security baseline\`" ;;
+    *"non-numeric user"*)
+        cause="the image's USER is a name, and the kubelet cannot tell whether that is root"
+        advice="set its number as runAsUser beside runAsNonRoot in kubernetes/deployment.yaml" ;;
+    *"violates PodSecurity"*)
+        cause="the namespace refuses the pods: they ask for more than its pod security level allows"
+        advice="follow the event above, or have an administrator relax the level:
+      kubectl label namespace $namespace pod-security.kubernetes.io/enforce=baseline --overwrite" ;;
+    *"exceeded quota"*)
+        cause="the namespace's quota is used up"
+        advice="lower the replicas or the requests in kubernetes/deployment.yaml, or ask for a larger quota" ;;
+    *FailedToRetrieveImagePullSecret*)
+        cause="the Secret that kubernetes/deployment.yaml names in imagePullSecrets is not in namespace $namespace"
+        advice="make gitlab-secret" ;;
+    *"illegal base64"* | *"unable to parse auth field"*)
+        cause="an entry of a pull secret is malformed"
+        advice="makeinfra rotate" ;;
+    *"anonymous token"*403* | *"invalid status code from registry 403"*)
+        cause="403, anonymous: the kubelet found no pull secret that matches the image's registry and path"
+        advice="compare the registry key in $file with $image, then \`makeinfra rotate\` and \`make deploy\`" ;;
+    *"401 Unauthorized"*)
+        cause="401: the registry refused the token: wrong, revoked or expired"
+        advice="make a new deploy token in GitLab, then \`makeinfra rotate\` and \`make deploy\`" ;;
+    *"oauth token"*"403 Forbidden"*)
+        cause="403, signed in: the token lacks the scope read_registry"
+        advice="make a deploy token with read_registry in GitLab, then \`makeinfra rotate\` and \`make deploy\`" ;;
+    *insufficient_scope*)
+        cause="the token is valid, but not for this image: it is of another project, or the image's path is wrong"
+        advice="make a deploy token in the project of $image, then \`makeinfra rotate\` and \`make deploy\`" ;;
+    *InvalidImageName* | *InspectFailed*)
+        cause="the image reference is malformed: $image$(version)"
+        advice="correct it in kubernetes/kustomization.yaml and deployment.yaml" ;;
+    *ErrImagePull*": not found"* | *": not found"*ErrImagePull* | *"code = NotFound"*)
+        cause="the registry has no $image$(version)"
+        advice="make set-image TAG=..., with a tag that exists" ;;
+    *OOMKilled*)
+        cause="a container needs more memory than its limit"
+        advice="raise resources.limits.memory in kubernetes/deployment.yaml" ;;
+    *CrashLoopBackOff*)
+        cause="the application starts and ends again"
+        advice="make logs; \"Read-only file system\" there means that it writes outside /tmp" ;;
+    *FailedScheduling*)
+        cause="no node has room for the pods"
+        advice="lower resources.requests or replicas in kubernetes/deployment.yaml" ;;
+    *)
+        cause=
+        advice="make status, make logs; a slow start needs ROLLOUT_TIMEOUT=5m" ;;
+    esac
+}
+
+# differs KUBECTL-DIFF-ARGUMENTS: keeps what it prints in $answer; 0 same, 1 different, more: failed.
+differs() {
+    answer=$(kube diff --server-side --force-conflicts --field-manager=makeinfra "$@" 2>&1)
+}
+
+# kubectl 1.20 masks only one side of a Secret's data.
+masked() {
+    awk '/^.[a-z]/ { data = /^.data:/ } data && /^.  / { sub(/: .*/, ": ***") } { print }'
+}
+
+run_differences() {
+    changed=0
+    if answer=$(cluster get namespace "$namespace" --ignore-not-found --output=name 2>&1); then
+        case $answer in *"namespace/$namespace"*) ;; *) all_new ;; esac
+    else
+        case $answer in *"(Forbidden)"*) ;; *) fail "$answer" ;; esac
+    fi
+    differs --kustomize=kubernetes
+    case $? in
+    0) ;;
+    1) changed=1; say "$answer" ;;
+    *) failed_diff "$answer" ;;
+    esac
+    differs --filename="$file"
+    case $? in
+    0) ;;
+    1) changed=1; redact "$answer" | masked ;;
+    *)
+        type_changed "$answer" || failed_diff "$(redact "$answer")"
+        changed=1
+        say "secret/$secret: its type changed: make deploy would replace it" ;;
+    esac
+    [ $changed -eq 1 ] || say "no differences"
+    return $changed
+}
+
+all_new() {
+    say "namespace $namespace does not exist: everything would be created" "namespace/$namespace" "secret/$secret"
+    cluster kustomize kubernetes | awk '/^kind:/ { kind = tolower($2) } /^  name:/ { print kind "/" $2 }'
+    exit 1
+}
+
+failed_diff() {
+    case $1 in
+    *"namespaces \"$namespace\" not found"*) all_new ;;
+    *"(Forbidden)"*) outside "$1" ;;
+    *) fail "$1" ;;
+    esac
+}
+
+# Only the line of our image changes, and the file is either the old one or the new one.
+run_set_image() {
+    case $tag,$digest in
+    ,) fail "no tag given" "make set-image TAG=1.2.3" ;;
+    ,*)
+        printf '%s\n' "$digest" | awk 'NR > 1 || length($0) != 71 || !/^sha256:[0-9a-f]+$/ { exit 1 }' ||
+            fail "this is no image digest" "DIGEST=sha256: and 64 digits of 0-9a-f"
+        line="digest: $digest" ;;
+    *,)
+        printf '%s\n' "$tag" | awk 'NR > 1 || length($0) > 128 || !/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/ { exit 1 }' ||
+            fail "this is no image tag" "TAG=1.2.3: letters, digits, _ . and -, at most 128, and neither . nor - first"
+        line="newTag: \"$tag\"" ;;
+    *) fail "a tag and a digest given" "make set-image TAG=1.2.3, or DIGEST=sha256:..." ;;
+    esac
+    new=kubernetes/.kustomization.yaml.makeinfra-$$
+    trap 'rm -f "$new"' EXIT
+    trap 'exit 1' HUP INT TERM
+    # cp brings the file's mode along.
+    cp -p kubernetes/kustomization.yaml "$new" || exit 1
+    line=$line awk '
+        $1 == "-" { name = $3; gsub(/["\047]/, "", name); ours = $2 == "name:" && name == ENVIRON["image"] }
+        ours && /^ +(newTag|digest):/ { sub(/[^ ].*/, ENVIRON["line"]); edited++ }
+        { print }
+        END { exit edited != 1 }
+    ' kubernetes/kustomization.yaml >"$new" ||
+        fail "kubernetes/kustomization.yaml has no single newTag or digest for $image" \
+            "git diff kubernetes/kustomization.yaml"
+    if cmp -s "$new" kubernetes/kustomization.yaml; then
+        say "image      $image$(version), as before"
+        return
+    fi
+    mv -f "$new" kubernetes/kustomization.yaml || exit 1
+    say "image      $image$(version)" "next: make deploy, and commit kubernetes/kustomization.yaml"
+}
+
+run_undeploy() {
+    case $yes in
+    1 | y | yes | true) ;;
+    *)
+        [ -t 0 ] || fail "undeploy deletes $project, and there is no terminal to ask on" "make undeploy YES=1"
+        printf 'Delete %s and its pull secret there? [y/N] ' "$project"
+        read -r reply || reply=
+        case $reply in y | Y | yes) ;; *) fail "nothing deleted" ;; esac ;;
+    esac
+    kube delete --ignore-not-found --kustomize=kubernetes || exit 1
+    kube delete --ignore-not-found secret "$secret" || exit 1
+    say "namespace $namespace stays"
+}
+
+run_setup() {
+    inside=$(git rev-parse --show-prefix 2>/dev/null) || fail "this is no git repository" "git init"
+    [ -z "$inside" ] || fail "this is a folder of another repository, whose hooks stay as they are" "git init"
+    git config core.hooksPath .githooks || exit 1
+    say "core.hooksPath is .githooks: a commit with plaintext under secrets/ is refused"
+    command -v git-crypt >/dev/null ||
+        hint "git-crypt is not installed: apt-get install git-crypt, or brew install git-crypt"
+    if git config --get filter.git-crypt.clean >/dev/null; then
+        say "secrets/ is unlocked"
+    else
+        hint "secrets/ is locked: git-crypt unlock, if your GPG key was added; else git-crypt unlock /path/to/KEY"
+    fi
+}
+
+"run_$1"

@@ -1,0 +1,242 @@
+//! The conversation on a real terminal.
+
+use super::support::*;
+use rexpect::reader::Options;
+use rexpect::session::{PtySession, spawn_with_options};
+use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+const ENTER: &str = "\r";
+const BACK: &str = "\u{7f}";
+const DOWN: &str = "\u{1b}[B";
+
+/// A terminal in which a program runs, and all that it showed so far.
+struct Terminal {
+    session: PtySession,
+    shown: String,
+}
+
+impl Terminal {
+    /// Runs the program with `args` on a terminal that shows what is typed, as terminals do.
+    fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
+        Self::run_in(sandbox, "stty sane cols 120; exec \"$0\" \"$@\"", args)
+    }
+
+    /// The same, with a shell script around it.
+    fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
+        let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
+        let mut command = sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
+        command.stdin(Stdio::inherit());
+        let options = Options::new().timeout_ms(Some(10_000)).strip_ansi_escape_codes(true);
+        Self { session: spawn_with_options(command, options).unwrap(), shown: String::new() }
+    }
+
+    /// Waits for `text`.
+    #[track_caller]
+    fn shows(&mut self, text: &str) -> &mut Self {
+        match self.session.exp_string(text) {
+            Ok(before) => self.shown.push_str(&before),
+            Err(error) => panic!("no `{text}` on the terminal: {error}"),
+        }
+        self.shown.push_str(text);
+        self
+    }
+
+    fn types(&mut self, keys: &str) -> &mut Self {
+        self.session.send(keys).unwrap();
+        self.session.flush().unwrap();
+        self
+    }
+
+    /// Waits for a question and answers it.
+    #[track_caller]
+    fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
+        self.shows(question).types(answer).types(ENTER)
+    }
+
+    /// Waits for the end; gives the exit code and all that was shown.
+    #[track_caller]
+    fn ends(&mut self) -> (i32, String) {
+        self.shown.push_str(&self.session.exp_eof().unwrap());
+        let status = format!("{:?}", self.session.process().wait().unwrap());
+        // Exited(Pid(1), 0) or Signaled(Pid(1), SIGINT, false), as a shell would report it.
+        let code = match status.strip_prefix("Exited(") {
+            Some(exited) => exited.trim_end_matches(')').rsplit(' ').next().unwrap().parse().unwrap(),
+            None if status.contains("SIGINT") => 130,
+            None => panic!("{status}"),
+        };
+        (code, self.shown.clone())
+    }
+}
+
+fn wrote_nothing(sandbox: &Sandbox) {
+    assert_eq!(fs::read_dir(sandbox.path("work")).unwrap().count(), 0);
+}
+
+#[test]
+fn asks_for_everything_when_nothing_is_given() {
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::run(&sandbox, &["new"]);
+    terminal.answers("Project", "hello");
+    terminal.answers("egistry.gitlab.com/hello/hello:1.0.0", "");
+    terminal.answers("Are these right?", "");
+    terminal.answers("User name of the deploy token", USER);
+    // Slowly, as if pasted over a slow line.
+    terminal.shows("Deploy token");
+    for letter in TOKEN.chars() {
+        terminal.types(&letter.to_string());
+        sleep(Duration::from_micros(300));
+    }
+    terminal.types(ENTER);
+    terminal.shows("Plan for hello-infra").shows("gitlab.secret.yaml");
+    terminal.answers("Create it?", "");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    let (_, hidden) = shown.split_once("Deploy token").unwrap();
+    let (hidden, _) = hidden.split_once("Plan for").unwrap();
+    let letters =
+        hidden.replace("Deploy token", "").replace(|c: char| !c.is_ascii_alphanumeric() || c == 'o', "");
+    assert_eq!(letters, "", "a part of the token was shown");
+    let secret = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
+    assert!(needles(TOKEN).iter().any(|needle| secret.contains(needle)));
+}
+
+#[test]
+fn what_is_typed_is_checked_at_once() {
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
+    terminal.shows("Project").types("Hello").shows("must begin with a lower-case letter");
+    terminal.types(&BACK.repeat(5)).types("hello\r");
+    terminal.shows("Image of the Deployment").types("hello").shows("must have a tag");
+    terminal.types(":1\r").shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
+    // What the kubelet would not match to the image is refused here, too.
+    terminal.shows("Registry key").types("registry.gitlab.com").shows("must match the image");
+    terminal.types("\u{3}");
+    assert_eq!(terminal.ends().0, 130);
+    wrote_nothing(&sandbox);
+}
+
+#[test]
+fn a_token_is_checked_before_it_is_taken() {
+    let sandbox = Sandbox::new();
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", USER];
+    let mut terminal = Terminal::run(&sandbox, &args);
+    terminal.shows("Deploy token").types("two words\r").shows("must not have spaces");
+    terminal.types(&BACK.repeat(9)).types(TOKEN).types(ENTER).answers("Create it?", "");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    assert_no_token(shown.as_bytes(), "the terminal");
+    // What was given is not asked for.
+    assert!(
+        !shown.contains("Project (") && !shown.contains("User name of") && !shown.contains("Are these"),
+        "{shown}"
+    );
+    assert!(sandbox.hello(SECRET).exists());
+}
+
+#[test]
+fn a_no_to_the_plan_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--export-key", "key"];
+    let mut terminal = Terminal::run(&sandbox, &args);
+    terminal.answers("Deploy token", TOKEN).shows("Create it?").types("n");
+    let (code, shown) = terminal.ends();
+    assert_ne!(code, 0, "{shown}");
+    assert!(shown.contains("nothing was changed"), "{shown}");
+    wrote_nothing(&sandbox);
+}
+
+#[test]
+fn every_question_can_be_asked_one_by_one() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.work("below")).unwrap();
+    let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
+    terminal.answers("Project", "hello").answers("Image of the Deployment", IMAGE);
+    terminal.shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
+    for (question, answer) in [
+        ("Registry key", "registry.gitlab.com/group"),
+        ("Namespace", "shop"),
+        ("Port", "9000"),
+        ("Pods", "3"),
+        ("Host of the Ingress", "hello.example.com"),
+        ("Path of the HTTP probes", "/healthz"),
+    ] {
+        terminal.answers(question, answer);
+    }
+    terminal.answers("Pod Security Standard", DOWN).answers("Name of the pull secret", "pull");
+    terminal.answers("Type of the pull secret", DOWN).answers("E-mail", "").answers("expires", "");
+    terminal.answers("Parent directory", "below").answers("Create it?", "");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    let record = fs::read_to_string(sandbox.work("below/hello-infra/.makeinfra.yaml")).unwrap();
+    for line in [
+        "registry: registry.gitlab.com/group",
+        "namespace: shop",
+        "port: 9000",
+        "replicas: 3",
+        "ingress: hello.example.com",
+        "health-path: /healthz",
+        "pod-security: baseline",
+        "secret-name: pull",
+        "secret-type: dockerconfigjson",
+    ] {
+        assert!(record.contains(&format!("  {line}\n")), "no `{line}` in {record}");
+    }
+    assert!(!record.contains("email"), "{record}");
+}
+
+#[test]
+fn ctrl_c_at_any_question_writes_nothing_and_leaves_the_terminal_as_it_was() {
+    let questions = ["Project", "Image of", "Are these right?", "User name of", "Deploy token", "Create it?"];
+    let answers = ["hello\r", ENTER, ENTER, "user\r", "token\r"];
+    for stop in 0..questions.len() {
+        let sandbox = Sandbox::new();
+        let shell = "stty sane cols 120; \"$0\" \"$@\"; echo code $?; stty -a; echo end";
+        let mut terminal = Terminal::run_in(&sandbox, shell, &["new"]);
+        for (question, answer) in questions.iter().zip(&answers).take(stop) {
+            terminal.shows(question).types(answer);
+        }
+        terminal.shows(questions[stop]).types("\u{3}").shows("code ");
+        let (_, shown) = terminal.ends();
+        let after = shown.rsplit("code ").next().unwrap();
+        assert!(after.starts_with("130"), "{after}");
+        for mode in [" echo ", " icanon ", " isig "] {
+            assert!(after.replace(['\r', '\n', ';'], " ").contains(mode), "no{mode}in {after}");
+        }
+        wrote_nothing(&sandbox);
+    }
+}
+
+#[test]
+fn everything_given_is_not_asked_for() {
+    let sandbox = Sandbox::new();
+    let token = sandbox.path("token").display().to_string();
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
+    let (code, shown) = Terminal::run(&sandbox, &args).ends();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains('?') && shown.contains("make deploy"), "{shown}");
+    assert_no_token(shown.as_bytes(), "the terminal");
+}
+
+#[test]
+fn no_input_asks_nothing_even_on_a_terminal() {
+    let sandbox = Sandbox::new();
+    let (code, shown) = Terminal::run(&sandbox, &["new", "--no-input"]).ends();
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("PROJECT, --image, --token-username"), "{shown}");
+    wrote_nothing(&sandbox);
+}
+
+#[test]
+fn a_terminal_is_no_standard_input_for_a_token() {
+    for source in [&["--token-username", USER, "--token-stdin"][..], &["--token-json", "-"]] {
+        let sandbox = Sandbox::new();
+        let args = [&["new", "hello", "--image", IMAGE][..], source].concat();
+        let (code, shown) = Terminal::run(&sandbox, &args).ends();
+        assert_eq!(code, 2, "{shown}");
+        assert!(shown.contains("would show the token"), "{shown}");
+        wrote_nothing(&sandbox);
+    }
+}
