@@ -27,13 +27,14 @@ mod field {
     pub(super) const HMAC: u32 = 5;
 }
 
-/// The configuration that `git-crypt init` writes: names and values, quotes included.
-pub const CONFIG: [(&str, &str); 4] = [
-    ("filter.git-crypt.smudge", "\"git-crypt\" smudge"),
-    ("filter.git-crypt.clean", "\"git-crypt\" clean"),
-    ("filter.git-crypt.required", "true"),
-    ("diff.git-crypt.textconv", "\"git-crypt\" diff"),
-];
+/// The sections that `git-crypt init` adds to `.git/config`, byte for byte.
+pub const CONFIG: &str = r#"[filter "git-crypt"]
+	smudge = \"git-crypt\" smudge
+	clean = \"git-crypt\" clean
+	required = true
+[diff "git-crypt"]
+	textconv = \"git-crypt\" diff
+"#;
 
 /// Where the default key lies, below the git directory.
 pub const KEY_FILE: &str = "git-crypt/keys/default";

@@ -28,21 +28,20 @@ impl New {
     /// Makes the repository in `dir`, with git-crypt's key and configuration and the hooks of the
     /// generated tree.
     pub fn create(dir: &Path, key: &Key) -> Result<Self> {
+        // Every object that a new one names was written a moment ago: no need to read them all again.
+        git2::opts::strict_object_creation(false);
         let mut options = RepositoryInitOptions::new();
         options.no_reinit(true).external_template(false);
         let git = Repository::init_opts(dir, &options)
             .map_err(|error| failed("make the git repository", &error))?;
-        let mut config = git.config().and_then(|config| config.open_level(git2::ConfigLevel::Local));
-        for (name, value) in git_crypt::CONFIG.into_iter().chain([("core.hooksPath", ".githooks")]) {
-            config = config.and_then(|mut config| config.set_str(name, value).map(|()| config));
-        }
-        config.map_err(|error| failed("write `.git/config`", &error))?;
+        configure(&git.path().join("config"))?;
         write_key(&git.path().join(git_crypt::KEY_FILE), key)?;
         Ok(Self { git })
     }
 
-    /// Stages `files`, which lie in the work tree already; those that are secret as ciphertext.
-    pub fn stage(&self, files: &[File], key: &Key, interrupts: &Interrupts) -> Result<()> {
+    /// Stages `files`, which lie in the work tree already; those that are secret as ciphertext. Gives
+    /// the tree of all of them.
+    pub fn stage(&self, files: &[File], key: &Key, interrupts: &Interrupts) -> Result<Oid> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         for file in files {
             interrupts.check()?;
@@ -55,19 +54,17 @@ impl New {
             let entry = entry(&self.git, &file.path, blob, executable)?;
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;
         }
-        Ok(index.write().map_err(|error| failed("write the index", &error))?)
+        // The tree first: the index then names it, and git needs not make it again.
+        let tree = index.write_tree().and_then(|tree| index.write().map(|()| tree));
+        Ok(tree.map_err(|error| failed("write the index", &error))?)
     }
 
-    /// Makes the first commit of what is staged and gives its id; none where git does not know who commits.
-    pub fn commit(&self, message: &str) -> Result<Option<String>> {
+    /// Makes the first commit, of `tree`, and gives its id; none where git does not know who commits.
+    pub fn commit(&self, tree: Oid, message: &str) -> Result<Option<String>> {
         let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
-        let commit = (|| {
-            let mut index = self.git.index()?;
-            let tree = self.git.find_tree(index.write_tree()?)?;
-            // Writes the tree into the index, too, where git looks for it first.
-            index.write()?;
+        let commit = self.git.find_tree(tree).and_then(|tree| {
             self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[])
-        })();
+        });
         commit.map(|id| Some(id.to_string())).map_err(|error| failed("commit", &error).into())
     }
 
@@ -128,6 +125,17 @@ fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<Inde
         flags_extended: 0,
         path: path.as_bytes().to_vec(),
     })
+}
+
+/// Adds to the configuration of a new repository: the hooks of the generated tree, and git-crypt. In
+/// one write, where libgit2 would write the whole file anew for each of the five lines.
+fn configure(config: &Path) -> Result<()> {
+    let added = fs::read_to_string(config).and_then(|text| {
+        // All that a new repository has is the section `core`, which the hooks belong to.
+        debug_assert!(text.starts_with("[core]\n") && text.matches('[').count() == 1, "{text}");
+        fs::write(config, format!("{text}\thooksPath = .githooks\n{}", git_crypt::CONFIG))
+    });
+    Ok(added.map_err(|error| Failure::failed("cannot write `.git/config`").because(error.to_string()))?)
 }
 
 fn write_key(path: &Path, key: &Key) -> Result<()> {

@@ -197,10 +197,10 @@ fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
         let key =
             Key::generate().map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
         let repo = repo::New::create(staging.path(), &key)?;
-        repo.stage(&plan.files, &key, &interrupts)?;
+        let tree = repo.stage(&plan.files, &key, &interrupts)?;
         if !options.no_commit {
             let message = format!("Generate {} with makeinfra", plan.answers.project.directory());
-            outcome.commit = repo.commit(&message)?;
+            outcome.commit = repo.commit(tree, &message)?;
             outcome.nobody = outcome.commit.is_none();
         }
         exported =

@@ -66,10 +66,14 @@ fn is_made(sandbox: &Sandbox, parent: &Path) -> bool {
 
 /// How long a run takes here and now.
 fn duration() -> Duration {
-    let sandbox = Sandbox::new();
-    let begin = Instant::now();
-    new(&sandbox, &["--export-key", "key"]).success();
-    begin.elapsed()
+    let run = || {
+        let sandbox = Sandbox::new();
+        let begin = Instant::now();
+        new(&sandbox, &["--export-key", "key"]).success();
+        begin.elapsed()
+    };
+    // The others of these tests get in the way.
+    run().min(run()).min(run())
 }
 
 /// Stops a run by the signal `name` after each of many delays, and checks what is left after each.
@@ -87,7 +91,9 @@ fn stopped_by(name: &str, rounds: u32, check: impl Fn(&Sandbox, ExitStatus, bool
             while siblings(&sandbox.path("work")).is_empty()
                 && begin.elapsed() < whole * 3
                 && child.try_wait().unwrap().is_none()
-            {}
+            {
+                sleep(Duration::from_micros(50));
+            }
             sleep(whole / 4 * round / rounds);
         }
         match name {
@@ -137,7 +143,7 @@ fn sighup_leaves_nothing_behind() {
 
 #[test]
 fn sigkill_leaves_at_most_a_sibling_which_the_next_run_names_and_removes() {
-    stopped_by("KILL", 60, |sandbox, _, made| {
+    stopped_by("KILL", 60, |sandbox, _, _| {
         let work = sandbox.path("work");
         let left = siblings(&work);
         for sibling in &left {
@@ -145,7 +151,7 @@ fn sigkill_leaves_at_most_a_sibling_which_the_next_run_names_and_removes() {
             let complete = sibling.join(".git/logs/HEAD").exists();
             assert!(complete || mode(sibling) == 0o700, "{}", sibling.display());
         }
-        if !made {
+        if !left.is_empty() {
             let _ = fs::remove_file(work.join("key"));
             let output = new(sandbox, &[]).success();
             for sibling in &left {
@@ -162,35 +168,16 @@ fn sigkill_leaves_at_most_a_sibling_which_the_next_run_names_and_removes() {
 fn the_sibling_of_a_run_at_work_is_left_alone() {
     let sandbox = Sandbox::new();
     let work = sandbox.path("work");
-    // Stopped in the middle of its work; on a slow day it takes a few attempts.
-    let stopped = (0..50).find_map(|_| {
-        let mut child = start(new(&sandbox, &[]));
-        while siblings(&work).is_empty() && child.try_wait().unwrap().is_none() {}
-        signal(&child, "STOP");
-        match siblings(&work).pop() {
-            Some(sibling) if sibling.join(".git").exists() => Some((child, sibling)),
-            _ => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                let _ = fs::remove_dir_all(sandbox.work("hello-infra"));
-                for left in siblings(&work) {
-                    fs::remove_dir_all(left).unwrap();
-                }
-                None
-            }
-        }
-    });
-    let (child, sibling) = stopped.unwrap();
-    let output = new(&sandbox, &[]).success();
-    assert_eq!(output.stderr, "");
-    assert!(sibling.exists());
-    signal(&child, "CONT");
-    let late = child.wait_with_output().unwrap();
-    assert_eq!(late.status.code(), Some(1));
-    let said = String::from_utf8(late.stderr).unwrap();
-    assert!(said.starts_with("error: ") && said.contains("hint: "), "{said}");
-    assert!(is_made(&sandbox, &work));
-    assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned()]));
+    sandbox.write("work/.hello-infra.makeinfra-abcdef/Makefile", "");
+    // A run at work holds a lock on its sibling, which ends with it.
+    let running = fs::File::open(work.join(".hello-infra.makeinfra-abcdef")).unwrap();
+    running.lock().unwrap();
+    assert_eq!(new(&sandbox, &[]).success().stderr, "");
+    assert!(siblings(&work)[0].join("Makefile").exists());
+    fs::remove_dir_all(work.join("hello-infra")).unwrap();
+    drop(running);
+    new(&sandbox, &[]).success().says("removed ");
+    assert!(siblings(&work).is_empty());
 }
 
 #[test]

@@ -544,7 +544,7 @@ fn an_answers_file_has_known_names_and_the_right_types() {
         refused(&sandbox, sandbox.new_without_token(&["--answers", &file]), 2, fault).says("answers.yaml");
     }
     refused(&sandbox, sandbox.new_without_token(&["--answers", "nowhere.yaml"]), 2, "no answers file");
-    let deep = sandbox.write("answers.yaml", "[".repeat(100_000)).display().to_string();
+    let deep = sandbox.write("answers.yaml", "[".repeat(1000)).display().to_string();
     refused(&sandbox, sandbox.new_without_token(&["--answers", &deep]), 2, "not valid YAML");
 }
 

@@ -270,7 +270,9 @@ fn at_no_time_can_others_read_it() {
             let entries = fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().path());
             entries.map(|dir| dir.join(SECRET)).find(|file| file.exists())
         };
-        while secret().is_none() && begin.elapsed() < Duration::from_secs(5) {}
+        while secret().is_none() && begin.elapsed() < Duration::from_secs(5) {
+            sleep(Duration::from_micros(20));
+        }
         sleep(Duration::from_micros(100 * round));
         let _ =
             std::process::Command::new("sh").args(["-c", &format!("kill -s STOP {}", child.id())]).output();
