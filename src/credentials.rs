@@ -9,7 +9,7 @@ use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername}
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::files;
-use crate::pull_secret::{DeployToken, JOB_USERNAME, check_value};
+use crate::pull_secret::{DeployToken, check_value};
 use crate::secret::Secret;
 use crate::ui::Ui;
 use serde::Deserialize;
@@ -71,8 +71,7 @@ impl Source {
             Self::DockerConfig(file) => docker_login::read(file.as_deref(), registry, image)?,
             Self::Ci => ci()?,
         };
-        refuse_job_token(token.username().as_str())?;
-        Ok(token)
+        if token.is_job_token() { Err(job_token()) } else { Ok(token) }
     }
 }
 
@@ -93,7 +92,7 @@ fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<De
     let value = Secret::new(without_line_break(text));
     DeployToken::new(username, value).map_err(|rule| {
         let failure = Failure::usage(format!("{name} {rule}"));
-        if asked { failure } else { failure.hint("printf %s TOKEN > FILE, then --token-file FILE") }.into()
+        if asked { failure } else { failure.hint("--token-file FILE, with nothing but the token in it") }.into()
     })
 }
 
@@ -212,13 +211,9 @@ fn ci() -> Result<DeployToken> {
     Ok(token.map_err(|rule| bad(password, rule))?)
 }
 
-fn refuse_job_token(username: &str) -> Result<()> {
-    if username == JOB_USERNAME { Err(job_token()) } else { Ok(()) }
-}
-
 fn job_token() -> anyhow::Error {
     Failure::failed("refused to make a pull secret from a job token")
-        .because(format!("`{JOB_USERNAME}` is the user of a CI job, and its token dies with the job"))
+        .because("it dies with the job: the pull secret would work for minutes")
         .hint("use a deploy token with scope `read_registry`")
         .into()
 }
@@ -237,7 +232,7 @@ fn utf8(bytes: &[u8], name: &str) -> Result<Zeroizing<String>> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(Failure::usage(format!("{name} is not text (UTF-8)"))
-            .hint("printf %s TOKEN > FILE, then --token-file FILE")
+            .hint("--token-file FILE, with nothing but the token in it")
             .into()),
     }
 }

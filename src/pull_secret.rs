@@ -15,8 +15,8 @@ use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
 
-/// Sign-in names that GitLab gives to CI jobs. Their tokens die with the job.
-pub const JOB_USERNAME: &str = "gitlab-ci-token";
+/// The user name of every CI job, and how its token begins (GitLab's documentation, "Token prefixes").
+const JOB: (&str, &str) = ("gitlab-ci-token", "glcbt-");
 
 /// A GitLab deploy token, or any other user name and password for a registry.
 pub struct DeployToken {
@@ -43,6 +43,12 @@ impl DeployToken {
     #[must_use]
     pub fn username(&self) -> &TokenUsername {
         &self.username
+    }
+
+    /// Whether it is the token of a CI job, which dies with the job.
+    #[must_use]
+    pub fn is_job_token(&self) -> bool {
+        self.username.as_str() == JOB.0 || self.value.expose().starts_with(JOB.1)
     }
 
     /// When the token ends, if that is known.

@@ -36,6 +36,8 @@ struct Outcome {
     commit: Option<String>,
     /// The repository is staged, but git does not know who commits.
     nobody: bool,
+    /// The commit is not signed, although git is told to sign.
+    unsigned: bool,
 }
 
 /// Runs the command.
@@ -62,9 +64,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         return print_plan(options, &plan, ui);
     }
     if asked && !agreed(options, &plan, ui)? {
-        return Err(Failure::interrupted(2).into());
+        return Err(Failure::failed("the plan was declined, nothing was written").into());
     }
     let outcome = write(options, &plan)?;
+    if outcome.unsigned {
+        ui.warn("git is told to sign commits, and this one is not signed: git commit --amend --no-edit -S");
+    }
     print_outcome(options, &plan, &outcome, token.is_some(), ui)
 }
 
@@ -202,6 +207,7 @@ fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
             let message = format!("Generate {} with makeinfra", plan.answers.project.directory());
             outcome.commit = repo.commit(tree, &message)?;
             outcome.nobody = outcome.commit.is_none();
+            outcome.unsigned = outcome.commit.is_some() && repo.wants_signed_commits();
         }
         exported =
             plan.export_key.as_deref().map(|file| NewFile::create(file, &key.to_file())).transpose()?;

@@ -2,7 +2,7 @@
 //!
 //! Places and order: docker/cli `cli/config/config.go`; containers-auth.json(5).
 
-use super::{read_file, refuse_job_token};
+use super::{read_file};
 use crate::answers::{Answer, ImageRef, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -182,7 +182,6 @@ impl<'a> Config<'a> {
                 "docker login -u USERNAME",
             ));
         }
-        refuse_job_token(username)?;
         let again = "docker login -u USERNAME --password-stdin";
         let username = TokenUsername::parse(username)
             .map_err(|rule| self.refused(&format!("its user name {rule}"), again))?;

@@ -504,6 +504,7 @@ fn a_ci_job_needs_its_deploy_token() {
         |user: &str, password: &str| ci().env("CI_DEPLOY_USER", user).env("CI_DEPLOY_PASSWORD", password);
     refused(&sandbox, both("gitlab-ci-token", TOKEN), 1, "job token");
     refused(&sandbox, both(USER, TOKEN).env("CI_JOB_TOKEN", TOKEN), 1, "job token");
+    refused(&sandbox, both(USER, "glcbt-64_Ab1"), 1, "job token");
     refused(&sandbox, both(USER, ""), 1, "`$CI_DEPLOY_PASSWORD` are not set");
     refused(&sandbox, both("a:b", TOKEN), 1, "`$CI_DEPLOY_USER` must");
     refused(&sandbox, both(USER, "gldt-Marker 7Qx9vWk2"), 1, "`$CI_DEPLOY_PASSWORD` must");

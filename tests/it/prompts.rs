@@ -143,8 +143,8 @@ fn a_no_to_the_plan_leaves_nothing() {
     let mut terminal = Terminal::run(&sandbox, &args);
     terminal.answers("Deploy token", TOKEN).shows("Create it?").types("n");
     let (code, shown) = terminal.ends();
-    assert_ne!(code, 0, "{shown}");
-    assert!(shown.contains("nothing was changed"), "{shown}");
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("nothing was written"), "{shown}");
     wrote_nothing(&sandbox);
 }
 
