@@ -28,6 +28,7 @@ impl New {
     /// Makes the repository in `dir`, with git-crypt's key and configuration and the hooks of the
     /// generated tree.
     pub fn create(dir: &Path, key: &Key) -> Result<Self> {
+        keep_heap();
         // Every object that a new one names was written a moment ago: no need to read them all again.
         git2::opts::strict_object_creation(false);
         let mut options = RepositoryInitOptions::new();
@@ -125,6 +126,13 @@ fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<Inde
         flags_extended: 0,
         path: path.as_bytes().to_vec(),
     })
+}
+
+/// libgit2 takes and returns a quarter of a megabyte for each object. The C library gives that back to
+/// the system every time, and getting it again costs more than all else that is done here. Once a large
+/// block was freed, glibc keeps as much (mallopt(3), `M_TRIM_THRESHOLD`); nothing of it is ever touched.
+fn keep_heap() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(8 << 20)));
 }
 
 /// Adds to the configuration of a new repository: the hooks of the generated tree, and git-crypt. In
