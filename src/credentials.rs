@@ -92,7 +92,8 @@ fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<De
     let value = Secret::new(without_line_break(text));
     DeployToken::new(username, value).map_err(|rule| {
         let failure = Failure::usage(format!("{name} {rule}"));
-        if asked { failure } else { failure.hint("--token-file FILE, with nothing but the token in it") }.into()
+        if asked { failure } else { failure.hint("--token-file FILE, with nothing but the token in it") }
+            .into()
     })
 }
 

@@ -108,23 +108,26 @@ impl Staging {
     /// Writes `files` below the sibling.
     pub fn write(&self, files: &[File], interrupts: &Interrupts) -> Result<()> {
         let written = written_time();
+        let mut last = self.path().to_owned();
         for file in files {
             interrupts.check()?;
             let path = self.path().join(&file.path);
-            let mode = match file.kind {
+            let parent = path.parent().unwrap_or(self.path());
+            let bits = match file.kind {
                 Kind::Plain => 0o666,
                 Kind::Executable => 0o777,
                 Kind::Secret => 0o600,
             };
-            let result = path
-                .parent()
-                .map_or(Ok(()), fs::create_dir_all)
-                .and_then(|()| fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path))
+            // Sorted files of one directory follow each other: it is made once.
+            let made = if parent == last { Ok(()) } else { fs::create_dir_all(parent) };
+            let result = made
+                .and_then(|()| fs::OpenOptions::new().write(true).create_new(true).mode(bits).open(&path))
                 .and_then(|mut out| {
                     out.write_all(file.text.expose().as_bytes())?;
                     out.set_modified(written)
                 });
             result.map_err(|error| cannot("write", &self.target.join(&file.path), &error))?;
+            parent.clone_into(&mut last);
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ impl New {
         options.no_reinit(true).external_template(false);
         let git = Repository::init_opts(dir, &options)
             .map_err(|error| failed("make the git repository", &error))?;
+        open_without_packs(&git)?;
         configure(&git.path().join("config"))?;
         write_key(&git.path().join(git_crypt::KEY_FILE), key)?;
         Ok(Self { git })
@@ -63,9 +64,10 @@ impl New {
     /// Makes the first commit, of `tree`, and gives its id; none where git does not know who commits.
     pub fn commit(&self, tree: Oid, message: &str) -> Result<Option<String>> {
         let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
-        let commit = self.git.find_tree(tree).and_then(|tree| {
-            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[])
-        });
+        let commit = self
+            .git
+            .find_tree(tree)
+            .and_then(|tree| self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[]));
         commit.map(|id| Some(id.to_string())).map_err(|error| failed("commit", &error).into())
     }
 
@@ -126,6 +128,16 @@ fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<Inde
         flags_extended: 0,
         path: path.as_bytes().to_vec(),
     })
+}
+
+/// Opens the object database while it has no directory for packs. libgit2 would look for new packs there
+/// before it writes any object, and nobody else can put one into a repository that is just being made.
+fn open_without_packs(git: &Repository) -> Result<()> {
+    let packs = git.path().join("objects/pack");
+    fs::remove_dir(&packs)
+        .and_then(|()| git.odb().map(drop).map_err(|error| std::io::Error::other(error.message().to_owned())))
+        .and_then(|()| fs::create_dir(&packs))
+        .map_err(|error| Failure::failed("cannot open the object database").because(error.to_string()).into())
 }
 
 /// libgit2 takes and returns a quarter of a megabyte for each object. The C library gives that back to

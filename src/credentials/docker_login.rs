@@ -2,7 +2,7 @@
 //!
 //! Places and order: docker/cli `cli/config/config.go`; containers-auth.json(5).
 
-use super::{read_file};
+use super::read_file;
 use crate::answers::{Answer, ImageRef, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};

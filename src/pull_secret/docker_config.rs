@@ -140,7 +140,8 @@ impl DockerConfig {
     /// The fault for which the kubelet would refuse all entries, the good ones too.
     pub fn check(&self) -> Result<(), Fault> {
         let good = |key: &String| self.credentials(key).is_some();
-        let bad = "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
+        let bad =
+            "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
         if self.entries.keys().all(good) { Ok(()) } else { Err(bad) }
     }
 
@@ -162,7 +163,9 @@ const FIELDS: [&str; 4] = ["username", "password", "email", "auth"];
 /// A field of an entry, its name in any case: so Go reads JSON.
 fn field<'v>(entry: &'v Value, name: &str) -> Option<&'v Value> {
     let exact = entry.get(name);
-    exact.or_else(|| entry.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+    exact.or_else(|| {
+        entry.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    })
 }
 
 impl Drop for DockerConfig {
@@ -243,7 +246,8 @@ mod tests {
 
     #[test]
     fn reads_secrets_as_the_measured_kubelet_does() {
-        let vectors: Value = serde_json::from_str(include_str!("../../tests/data/keyring-vectors.json")).unwrap();
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../tests/data/keyring-vectors.json")).unwrap();
         for row in vectors["secret_contents"].as_array().unwrap() {
             let text = |name: &str| row[name].as_str().unwrap();
             let kind = SecretType::parse(text("type")).unwrap();
@@ -261,7 +265,12 @@ mod tests {
                 let (username, value) = config.credentials(key).unwrap();
                 serde_json::json!({"username": username, "password": *value})
             });
-            assert_eq!(found.collect::<Vec<_>>(), *row["credentials"].as_array().unwrap(), "{}", text("case"));
+            assert_eq!(
+                found.collect::<Vec<_>>(),
+                *row["credentials"].as_array().unwrap(),
+                "{}",
+                text("case")
+            );
         }
     }
 

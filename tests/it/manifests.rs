@@ -283,9 +283,10 @@ proptest! {
         let kustomization: Value = serde_yaml::from_str(&files["kubernetes/kustomization.yaml"]).unwrap();
         let image = &kustomization["images"][0];
         prop_assert_eq!(&image["name"], answers.image.name());
-        match answers.image.digest() {
-            Some(digest) => prop_assert_eq!(&image["digest"], digest),
-            None => prop_assert_eq!(&image["newTag"], answers.image.tag().unwrap()),
+        if let Some(digest) = answers.image.digest() {
+            prop_assert_eq!(&image["digest"], digest);
+        } else {
+            prop_assert_eq!(&image["newTag"], answers.image.tag().unwrap());
         }
     }
 

@@ -50,7 +50,16 @@ fn the_other_commands_do_what_the_readme_says() {
                 assert!(plan.contains("tests/tools") && plan.contains("cargo test"), "{plan}");
             }
             "makeinfra rotate --commit" => {
-                let args = ["rotate", "--commit", "--token-username", USER, "--token-file", &token, "--email", "a@b.c"];
+                let args = [
+                    "rotate",
+                    "--commit",
+                    "--token-username",
+                    USER,
+                    "--token-file",
+                    &token,
+                    "--email",
+                    "a@b.c",
+                ];
                 sandbox.makeinfra(&args).cwd(sandbox.work("hello-infra")).success();
             }
             "make deploy" if have("kubectl") => {
@@ -84,7 +93,9 @@ fn every_option_and_every_target_is_named() {
     let sandbox = Sandbox::with_hello();
     for command in ["new", "rotate"] {
         let help = sandbox.makeinfra(&[command, "--help"]).success().stdout;
-        for option in help.split_whitespace().filter(|word| word.starts_with("--token") || word.starts_with("--from")) {
+        for option in
+            help.split_whitespace().filter(|word| word.starts_with("--token") || word.starts_with("--from"))
+        {
             let option = option.trim_end_matches([',', '.']).split(['[', '=']).next().unwrap();
             assert!(text.contains(option), "{option}");
         }
