@@ -12,7 +12,7 @@ const LINE: usize = 19;
 fn run() -> String {
     let sandbox = Sandbox::new();
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"];
-    let command = format!("makeinfra {} < token", args.join(" "));
+    let command = format!("makeinfra {} \\\n    {} < token", args[..4].join(" "), args[4..].join(" "));
     let output = sandbox.makeinfra(&args).stdin(TOKEN).env("CLICOLOR_FORCE", "1").success();
     assert!(output.stderr.is_empty(), "{}", output.stderr);
     let (before, after) = output.stdout.split_once("committed as ").unwrap();
