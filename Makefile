@@ -13,9 +13,10 @@ test: tools ## Run all tests, with the real git, git-crypt, make and kubectl
 tools: ## Install the programs that the tests need, where that can be done
 	@tests/tools
 
-lint: ## Check formatting, lints and dependencies
+lint: ## Check formatting, lints, documentation and dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cargo deny check licenses bans sources
 
 bench: tools ## Measure against the commands that makeinfra replaces

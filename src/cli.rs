@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// Generates a <project>-infra repository for Kubernetes, with the pull secret of your private GitLab
+/// Generates a PROJECT-infra repository for Kubernetes, with the pull secret of your private GitLab
 /// registry in it, encrypted from the first commit.
 #[derive(Debug, Parser)]
 #[command(name = "makeinfra", version, max_term_width = 100, disable_help_subcommand = true)]

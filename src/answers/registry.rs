@@ -9,7 +9,7 @@ use std::fmt;
 pub struct RegistryKey(String);
 
 impl RegistryKey {
-    /// The key that `docker login` would write for `image`: its host[:port], or for Docker Hub the
+    /// The key that `docker login` would write for `image`: its `host[:port]`, or for Docker Hub the
     /// address that docker has always used.
     #[must_use]
     pub fn for_image(image: &ImageRef) -> Self {
@@ -26,7 +26,7 @@ impl RegistryKey {
         &self.0
     }
 
-    /// Its host[:port], without scheme and path.
+    /// Its `host[:port]`, without scheme and path.
     #[must_use]
     pub fn host(&self) -> &str {
         let rest = without_scheme(&self.0);

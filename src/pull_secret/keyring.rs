@@ -25,7 +25,7 @@ pub fn matching<'k>(keys: impl IntoIterator<Item = &'k str>, image: &ImageRef) -
     matching_name(keys, &image.normalized_name())
 }
 
-/// [`matches`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and digest.
+/// [`matches()`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and digest.
 #[must_use]
 pub fn matches_name(key: &str, name: &str) -> bool {
     !matching_name([key], name).is_empty()
