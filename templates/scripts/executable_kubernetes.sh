@@ -101,7 +101,7 @@ run_namespace() {
         answer=$(apply --filename=kubernetes/namespace.yaml 2>&1) && say "$answer" && return 0
     else
         # Whoever owns just the namespace may not ask for it where it is missing: the next step will tell.
-        case $answer in *"(Forbidden)"*) return 0 ;; esac
+        case $answer in *"(Forbidden)"*) say "namespace/$namespace taken as given: no right to look at it"; return 0 ;; esac
     fi
     case $answer in
     *"(Forbidden)"*) outside "$answer" ;;

@@ -93,7 +93,7 @@ fn probes_and_security_follow_the_answers() {
 }
 
 /// Every kubectl at hand: the one on PATH, and Debian's 1.20 that `make tools` keeps.
-fn kubectls() -> Vec<PathBuf> {
+pub fn kubectls() -> Vec<PathBuf> {
     let cache = std::env::var_os("MAKEINFRA_CACHE").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join("makeinfra"))

@@ -29,7 +29,8 @@ say() {
 
 # What kubectl logs on its way to an error is left out, and so is its own "error:".
 error() {
-    printf '%s\n' "$1" | sed '/^[EIW][0-9]\{4\} /d; s/^[Ee]rror: //; s/^/error: /' >&2
+    printf '%s\n' "$1" |
+        sed '/^[EIW][0-9]\{4\} /d; s/^[Ee]rror: //; s/^Error from server[^:]*: //; s/^/error: /' >&2
 }
 
 hint() {
@@ -46,7 +47,8 @@ fail() {
 
 # kubectl and the API server quote what they cannot parse: nothing as long as a token gets through.
 redact() {
-    printf '%s\n' "$1" | sed 's/, got .*/, got ***/; s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{17,\}/***/g'
+    printf '%s\n' "$1" | sed 's/, got .*/, got ***/; s/gldt-[A-Za-z0-9_-]*/***/g
+        s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{17,\}/***/g'
 }
 
 # Prints the ":tag" or "@digest" of our image.
@@ -99,7 +101,7 @@ run_namespace() {
         answer=$(apply --filename=kubernetes/namespace.yaml 2>&1) && say "$answer" && return 0
     else
         # Whoever owns just the namespace may not ask for it where it is missing: the next step will tell.
-        case $answer in *"(Forbidden)"*) return 0 ;; esac
+        case $answer in *"(Forbidden)"*) say "namespace/$namespace taken as given: no right to look at it"; return 0 ;; esac
     fi
     case $answer in
     *"(Forbidden)"*) outside "$answer" ;;

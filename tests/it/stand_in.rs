@@ -1,0 +1,105 @@
+//! A generated repository, and a `kubectl` before the real one that records its calls and answers
+//! with what an API server was seen to answer.
+
+use super::support::{Run, Sandbox, assert_no_token};
+use std::fs;
+
+/// What a program of the stand-in's own starts with: it records its arguments and its environment.
+const RECORD: &str =
+    "{ printf '%s\\037' \"$@\"; echo; } >>\"${0%/*}/calls\"\nenv >>\"${0%/*}/environment\"\n";
+
+/// The answers of a cluster where all is well.
+const FINE: &str = r#"
+*"config view"*) printf test-context ;;
+*"get namespace"*) echo namespace/hello ;;
+*"apply "*) echo "applied (server-side)" ;;
+*"rollout status"*) echo 'deployment "hello" successfully rolled out' ;;
+*) ;;
+"#;
+
+/// A repository `hello-infra` and its cluster.
+pub struct StandIn {
+    pub sandbox: Sandbox,
+}
+
+impl StandIn {
+    pub fn new() -> Self {
+        let stand_in = Self { sandbox: Sandbox::with_hello() };
+        stand_in.answers(&[]);
+        stand_in
+    }
+
+    /// Puts answers before those of a cluster where all is well: arms of a shell `case`, as [`fails`]
+    /// and [`prints`] make them. Forgets the calls.
+    pub fn answers(&self, arms: &[String]) {
+        let script = format!("#!/bin/sh\n{RECORD}case \"$*\" in\n{}{FINE}esac\n", arms.concat());
+        self.sandbox.write_program("kubectl", &script);
+        for record in ["bin/calls", "bin/environment"] {
+            self.sandbox.write(record, "");
+        }
+    }
+
+    pub fn make(&self, args: &[&str]) -> Run {
+        self.sandbox.make(args).env("PATH", self.sandbox.own_path())
+    }
+
+    /// The arguments of every call so far.
+    pub fn calls(&self) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(self.sandbox.path("bin/calls")).unwrap();
+        let words = |line: &str| line.split_terminator('\u{1f}').map(str::to_owned).collect();
+        text.lines().map(words).collect()
+    }
+
+    /// The calls in short: without options, but for the files that are applied or deleted.
+    pub fn steps(&self) -> Vec<String> {
+        let short = |call: &Vec<String>| {
+            let kept = |word: &&String| {
+                !word.starts_with("--") || word.starts_with("--filename=") || word.starts_with("--kustomize=")
+            };
+            let words: Vec<_> =
+                call.iter().filter(kept).map(|word| word.rsplit('=').next().unwrap()).collect();
+            words.join(" ")
+        };
+        self.calls().iter().map(short).collect()
+    }
+
+    /// Expects no call that reads or changes anything in the cluster.
+    #[track_caller]
+    pub fn was_left_alone(&self) {
+        let calls: Vec<_> = self.steps().into_iter().filter(|step| step != "config view").collect();
+        assert_eq!(calls, Vec::<String>::new());
+    }
+
+    /// Expects the token in no argument and no environment of a call.
+    #[track_caller]
+    pub fn saw_no_token(&self) {
+        for record in ["bin/calls", "bin/environment"] {
+            assert_no_token(&fs::read(self.sandbox.path(record)).unwrap(), record);
+        }
+    }
+}
+
+/// Calls with `words` (and `*` for what may stand between) fail with exit code 1 and `text`.
+pub fn fails(words: &str, text: &str) -> String {
+    arm(words, text, ">&2; exit 1")
+}
+
+/// Calls with `words` print `text`.
+pub fn prints(words: &str, text: &str) -> String {
+    arm(words, text, "")
+}
+
+/// Calls with `words` print `text` and exit with 1, as `kubectl diff` does where something differs.
+pub fn differs(words: &str, text: &str) -> String {
+    arm(words, text, "; exit 1")
+}
+
+/// One arm of the `case`: `then` follows upon the command that prints.
+pub fn arm(words: &str, text: &str, then: &str) -> String {
+    let pattern: Vec<_> = words.split('*').map(quoted).collect();
+    format!("*{}*) printf '%s\\n' {} {then} ;;\n", pattern.join("*"), quoted(text))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
