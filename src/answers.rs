@@ -12,7 +12,7 @@ mod registry;
 
 pub use date::Expiry;
 pub use image::ImageRef;
-pub use named::{FileFault, Name, Refused, Values, from_yaml, given};
+pub use named::{FileFault, Name, Refused, Values, from_mapping, from_yaml, given};
 pub use names::{DnsLabel, Email, HealthPath, Host, ProjectName, TokenUsername};
 pub use record::Record;
 pub use registry::RegistryKey;
@@ -85,7 +85,7 @@ impl Answer for PodSecurity {
         match text {
             "restricted" => Ok(Self::Restricted),
             "baseline" => Ok(Self::Baseline),
-            _ => Err("must be `restricted` or `baseline`"),
+            _ => Err("must be one of: restricted, baseline"),
         }
     }
 }
@@ -138,7 +138,7 @@ impl Answer for SecretType {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or("must be `dockercfg` or `dockerconfigjson`")
+            .ok_or("must be one of: dockercfg, dockerconfigjson")
     }
 }
 

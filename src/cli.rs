@@ -10,8 +10,7 @@ use std::path::PathBuf;
 /// registry in it, encrypted from the first commit.
 #[derive(Debug, Parser)]
 #[command(name = "makeinfra", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Start here:  makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0\n\
-                        Then:        cd hello-infra && make deploy")]
+#[command(after_help = "Start here: makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -37,53 +36,54 @@ pub enum Command {
 /// Options of `new`.
 #[derive(Debug, Args)]
 pub struct New {
-    /// Name of the project; the repository is called PROJECT-infra.
+    /// Name of the project; the repository is called PROJECT-infra (a name that ends so loses it first).
     pub project: Option<String>,
+    /// Read answers from a YAML file with the names of these options; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
     /// The Deployment's image, with a tag or a digest.
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", help_heading = "Deployment")]
     pub image: Option<String>,
-    /// Directory in which the repository is made [default: .].
-    #[arg(long, value_name = "DIR")]
-    pub output: Option<String>,
     /// Namespace of everything [default: PROJECT].
-    #[arg(long, value_name = "NS")]
+    #[arg(long, value_name = "NS", help_heading = "Deployment")]
     pub namespace: Option<String>,
     /// Port on which the container listens [default: 8080].
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Deployment")]
     pub port: Option<String>,
     /// How many pods run [default: 2].
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Deployment")]
     pub replicas: Option<String>,
     /// Host name of an Ingress [default: no Ingress].
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help_heading = "Deployment")]
     pub ingress: Option<String>,
     /// Path of the HTTP probes, such as /healthz [default: TCP probes].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = "Deployment")]
     pub health_path: Option<String>,
-    /// Pod Security Standard, `restricted` or `baseline` for images that must run as root [default: restricted].
-    #[arg(long, value_name = "LEVEL")]
+    /// Pod Security Standard, `baseline` for images that must run as root [default: restricted].
+    #[arg(long, value_name = "LEVEL", help_heading = "Deployment", value_parser = ["restricted", "baseline"])]
+    #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
+    /// Directory in which the repository is made [default: .].
+    #[arg(long, value_name = "DIR", help_heading = "Repository")]
+    pub output: Option<String>,
+    /// Write no git repository, only files.
+    #[arg(long, conflicts_with = "export_key", help_heading = "Repository")]
+    pub no_git: bool,
+    /// Stage everything, commit nothing.
+    #[arg(long, help_heading = "Repository")]
+    pub no_commit: bool,
+    /// Also write the git-crypt key to FILE, for your password manager.
+    #[arg(long, value_name = "FILE", help_heading = "Repository")]
+    pub export_key: Option<PathBuf>,
     /// Name of the pull secret [default: gitlab].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Pull secret")]
     pub secret_name: Option<String>,
     /// What the pull secret holds.
     #[command(flatten)]
     pub secret: SecretOptions,
-    /// Read answers from a YAML file with the names of these options; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
-    pub answers: Option<PathBuf>,
-    /// Write no git repository, only files.
-    #[arg(long, conflicts_with = "export_key")]
-    pub no_git: bool,
-    /// Stage everything, commit nothing.
-    #[arg(long)]
-    pub no_commit: bool,
-    /// Also write the git-crypt key to FILE, for your password manager.
-    #[arg(long, value_name = "FILE")]
-    pub export_key: Option<PathBuf>,
-    /// How to run.
-    #[command(flatten)]
-    pub run: RunOptions,
     /// Where the token comes from.
     #[command(flatten)]
     pub token: TokenOptions,
@@ -98,15 +98,15 @@ pub struct Rotate {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// What changes beside the token.
-    #[command(flatten)]
-    pub secret: SecretOptions,
-    /// Commit the Secret file, and nothing else.
+    /// Commit the Secret file, with `.makeinfra.yaml` where that follows it, and nothing else.
     #[arg(long)]
     pub commit: bool,
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,
+    /// What changes beside the token.
+    #[command(flatten)]
+    pub secret: SecretOptions,
     /// Where the token comes from.
     #[command(flatten)]
     pub token: TokenOptions,
@@ -114,18 +114,19 @@ pub struct Rotate {
 
 /// What the pull secret holds, for both commands.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Pull secret")]
 pub struct SecretOptions {
-    /// Registry key of the pull secret [default: the image's host].
+    /// Registry key of the pull secret [new: the image's host; rotate: stays].
     #[arg(long, value_name = "KEY")]
     pub registry: Option<String>,
-    /// Type of the pull secret, `dockercfg` or `dockerconfigjson` [default: dockercfg; rotate keeps it].
-    #[arg(long, value_name = "TYPE")]
+    /// Type of the pull secret, dockercfg or dockerconfigjson [new: dockercfg; rotate: stays].
+    #[arg(long, value_name = "TYPE", value_parser = ["dockercfg", "dockerconfigjson"], hide_possible_values = true)]
     pub secret_type: Option<String>,
-    /// E-mail address in the pull secret; registries ignore it [default: none].
+    /// E-mail address in the pull secret; registries ignore it [new: none; rotate: stays].
     #[arg(long, value_name = "ADDR")]
     pub email: Option<String>,
     /// When the token expires, YYYY-MM-DD or RFC 3339; kept inside the encrypted Secret.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
     pub expires_at: Option<String>,
 }
 
@@ -187,7 +188,9 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             let failure = match (is_option(&first), first.starts_with('-')) {
                 (true, _) => Failure::usage(format!("there is no option `{first}`")),
                 (false, true) => Failure::usage("there is no such option, and no value begins with `-`"),
-                (false, false) => Failure::usage("there is an argument too many"),
+                (false, false) => Failure::usage("there is an argument too many").because(
+                    "a file for `--from-docker-config` follows a `=`, and no option takes a token's value",
+                ),
             };
             match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
                 Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
@@ -205,9 +208,16 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                     .hint("leave one of them out"),
             }
         }
-        ErrorKind::InvalidValue if first == "<SHELL>" => {
-            Failure::usage("`SHELL` must be one of bash, elvish, fish, powershell and zsh")
-                .hint("makeinfra completions bash")
+        ErrorKind::InvalidValue
+            if error.get(ContextKind::ValidValue).map(names).is_some_and(|v| !v.is_empty()) =>
+        {
+            let valid = error.get(ContextKind::ValidValue).map(names).unwrap_or_default();
+            let name = first.trim_matches(['<', '>']);
+            let example = valid.first().cloned().unwrap_or_default();
+            Failure::usage(format!("`{name}` must be one of: {}", valid.join(", "))).hint(match name {
+                "SHELL" => format!("makeinfra completions {example}"),
+                option => format!("{option} {example}"),
+            })
         }
         ErrorKind::InvalidValue
         | ErrorKind::NoEquals

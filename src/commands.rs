@@ -8,7 +8,7 @@ use crate::answers::{Answer, Name, TokenUsername, Values};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
-use crate::files;
+use crate::files::{self, Leftover};
 use crate::ui::{self, Ui};
 use serde_json::json;
 use std::path::Path;
@@ -61,8 +61,8 @@ fn missing(missing: &[String], hint: &str) -> anyhow::Error {
 }
 
 /// Takes away what killed runs left beside `target`, and says so; with `dry_run` only says so.
-fn sweep(target: &Path, dry_run: bool, ui: &mut Ui) {
-    for leftover in files::leftovers(target).unwrap_or_default() {
+fn sweep(target: &Path, kind: Leftover, dry_run: bool, ui: &mut Ui) {
+    for leftover in files::leftovers(target, kind).unwrap_or_default() {
         let name = leftover.display();
         if dry_run {
             ui.warn(format!("`{name}` was left behind by a run that was killed"));

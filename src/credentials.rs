@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// More than any token, and any docker config, has.
-const LIMIT: u64 = 4 << 20;
+const LIMIT: usize = 4 << 20;
 
 /// Where to take a token from.
 #[derive(Debug)]
@@ -71,7 +71,13 @@ impl Source {
             Self::DockerConfig(file) => docker_login::read(file.as_deref(), registry, image)?,
             Self::Ci => ci()?,
         };
-        if token.is_job_token() { Err(job_token()) } else { Ok(token) }
+        if token.is_job_token() {
+            return Err(job_token());
+        }
+        if token.opens_too_much() {
+            ui.warn("this is no deploy token: it opens more than a registry, and the cluster would hold it");
+        }
+        Ok(token)
     }
 }
 

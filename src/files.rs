@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// What is between a name and the random letters of its temporary sibling; `.gitignore` knows it, too.
 const MARK: &str = ".makeinfra-";
+/// How many random letters there are.
+const LETTERS: usize = 12;
 
 /// Fails unless `target` can be made: it does not exist, or it is an empty directory.
 pub fn check_target(target: &Path) -> Result<()> {
@@ -52,16 +54,28 @@ pub fn directory(path: &Path) -> Result<PathBuf> {
     })?)
 }
 
-/// The text of the user's file `path`, at most `limit` bytes of it; none if there is no such file.
-pub fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>> {
+/// The same for a path that may be no path at all; none if it cannot be entered.
+#[must_use]
+pub fn existing_directory(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok().filter(|real| real.is_dir())
+}
+
+/// The text of the user's file `path`; none if there is no such file. Fails if it has more than `limit` bytes.
+pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     use io::Read;
     let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
-    match fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+    let read = fs::File::open(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
+    match read.map_err(|error| (error.kind(), error)) {
+        Ok(length) if length > limit => Err(Failure::failed(format!("`{}` is too large", path.display()))
+            .because(format!("it has more than {limit} bytes"))
+            .hint(format!("ls -l {}", shell_word(path)))
+            .into()),
         Ok(_) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        // A name that is too long for a file is none, and may be a token in the wrong place.
+        Err((io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename, _)) => {
             Ok(None)
         }
-        Err(error) => Err(cannot("read", path, &error).into()),
+        Err((_, error)) => Err(cannot("read", path, &error).into()),
     }
 }
 
@@ -86,6 +100,7 @@ impl Staging {
         for _ in 0..10 {
             let building = tempfile::Builder::new()
                 .prefix(&prefix)
+                .rand_bytes(LETTERS)
                 .permissions(fs::Permissions::from_mode(0o700))
                 .tempdir_in(parent)
                 .map_err(|error| cannot("write to directory", parent, &error))?;
@@ -150,13 +165,31 @@ impl Staging {
     }
 }
 
+/// What a killed run can leave behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// A directory of [`Staging`].
+    Directory,
+    /// A file of [`Replacement`].
+    File,
+}
+
 /// Siblings of `target` that killed runs left behind. Those of runs still at work are not among them.
-pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
+pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     let (parent, prefix) = sibling(target)?;
     let entries = fs::read_dir(parent).map_err(|error| cannot("read", parent, &error))?;
+    // Just the names that are made here: somebody's `.hello-infra.makeinfra-backup` is not for us.
+    let named = |name: &str| {
+        name.strip_prefix(&prefix).is_some_and(|letters| {
+            letters.len() == LETTERS && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+    };
     let ours = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
-            && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() || found.is_file())
+        path.file_name().and_then(|name| name.to_str()).is_some_and(named)
+            && fs::symlink_metadata(path).is_ok_and(|found| match kind {
+                Leftover::Directory => found.is_dir(),
+                Leftover::File => found.is_file(),
+            })
             && lock(path).is_some()
     };
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
@@ -171,8 +204,9 @@ pub fn remove(path: &Path) -> Result<()> {
     Ok(removed.map_err(|error| cannot("remove", path, &error))?)
 }
 
-/// The lock on `path`, if nobody has it and `path` is still there once it is taken.
-fn lock(path: &Path) -> Option<fs::File> {
+/// The lock on `path`, if nobody has it and `path` is still there once it is taken. It ends with the file.
+#[must_use]
+pub fn lock(path: &Path) -> Option<fs::File> {
     let file = fs::File::open(path).ok()?;
     file.try_lock().ok()?;
     let inode = |found: fs::Metadata| (found.dev(), found.ino());
@@ -193,14 +227,17 @@ impl Replacement {
         let written = fs::create_dir_all(parent)
             .and_then(|()| {
                 let mode = fs::Permissions::from_mode(mode);
-                tempfile::Builder::new().prefix(&prefix).permissions(mode).tempfile_in(parent)
+                tempfile::Builder::new()
+                    .prefix(&prefix)
+                    .rand_bytes(LETTERS)
+                    .permissions(mode)
+                    .tempfile_in(parent)
             })
             .and_then(|mut file| {
                 file.write_all(text.as_bytes())?;
                 file.as_file().set_modified(written_time())?;
                 // A rename that outlives a power cut must not point to an empty file.
                 file.as_file().sync_all()?;
-                file.as_file().try_lock()?;
                 Ok(file)
             });
         let file = written.map_err(|error| cannot("write", target, &error))?;
@@ -313,11 +350,18 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let target = parent.path().join("hello-infra");
         let running = Staging::begin(&target).unwrap();
-        assert!(leftovers(&target).unwrap().is_empty());
-        let left = parent.path().join(".hello-infra.makeinfra-abc");
+        assert!(leftovers(&target, Leftover::Directory).unwrap().is_empty());
+        let left = parent.path().join(".hello-infra.makeinfra-Ab12Cd34Ef56");
         fs::create_dir(&left).unwrap();
-        fs::create_dir(parent.path().join(".other-infra.makeinfra-abc")).unwrap();
-        assert_eq!(leftovers(&target).unwrap(), [left]);
+        for other in [
+            ".other-infra.makeinfra-Ab12Cd34Ef56",
+            ".hello-infra.makeinfra-backup-1",
+            ".hello-infra.makeinfra-ab.cde",
+        ] {
+            fs::create_dir(parent.path().join(other)).unwrap();
+        }
+        fs::write(parent.path().join(".hello-infra.makeinfra-myfile"), "").unwrap();
+        assert_eq!(leftovers(&target, Leftover::Directory).unwrap(), [left]);
         drop(running);
     }
 

@@ -5,44 +5,74 @@
 use crate::error::{Failure, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
-/// While it lives, Ctrl-C, SIGTERM and their like only make [`Interrupts::check`] fail.
+/// While one lives, Ctrl-C, SIGTERM and their like only make [`Interrupts::check`] fail.
 pub struct Interrupts {
+    state: &'static State,
+}
+
+/// What the handlers see. There is one for the process, as there is one handler for a signal.
+#[derive(Default)]
+struct State {
     /// The number of the last signal, 0 for none.
     signal: Arc<AtomicUsize>,
-    /// Whether signals do again what they do by default.
+    /// Whether signals do what they do by default.
     released: Arc<AtomicBool>,
+    /// How many [`Interrupts`] live.
+    holders: Mutex<usize>,
 }
+
+static STATE: OnceLock<State> = OnceLock::new();
 
 impl Interrupts {
     /// Begins to hold signals back.
     pub fn hold() -> Result<Self> {
-        let held = Self { signal: Arc::default(), released: Arc::default() };
-        // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full disk.
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ] {
-            let number = usize::try_from(signal).unwrap_or_default();
-            // The order counts: actions run in the order of their registration.
-            flag::register_conditional_default(signal, Arc::clone(&held.released))
-                .and_then(|_| flag::register_usize(signal, Arc::clone(&held.signal), number))
-                .map_err(|error| Failure::failed("cannot hold signals back").because(error.to_string()))?;
+        let state = match STATE.get() {
+            Some(state) => state,
+            None => State::register()?,
+        };
+        let mut holders = state.holders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *holders == 0 {
+            state.signal.store(0, Ordering::SeqCst);
+            state.released.store(false, Ordering::SeqCst);
         }
-        Ok(held)
+        *holders += 1;
+        Ok(Self { state })
     }
 
     /// Fails if a signal came. Called between any two writes.
     pub fn check(&self) -> Result<()> {
-        match i32::try_from(self.signal.load(Ordering::SeqCst)) {
+        match i32::try_from(self.state.signal.load(Ordering::SeqCst)) {
             Ok(0) | Err(_) => Ok(()),
             Ok(signal) => Err(Failure::interrupted(signal).into()),
         }
     }
 }
 
+impl State {
+    fn register() -> Result<&'static Self> {
+        let state = Self::default();
+        // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full disk.
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            // The order counts: actions run in the order of their registration.
+            flag::register_conditional_default(signal, Arc::clone(&state.released))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(&state.signal), number))
+                .map_err(|error| Failure::failed("cannot hold signals back").because(error.to_string()))?;
+        }
+        Ok(STATE.get_or_init(|| state))
+    }
+}
+
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        self.released.store(true, Ordering::SeqCst);
+        let mut holders = self.state.holders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *holders -= 1;
+        if *holders == 0 {
+            self.state.released.store(true, Ordering::SeqCst);
+        }
     }
 }
 
@@ -51,7 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_waits_until_it_is_asked_for() {
+    fn a_signal_waits_until_it_is_asked_for_also_the_second_time() {
+        drop(Interrupts::hold().unwrap());
         let held = Interrupts::hold().unwrap();
         assert!(held.check().is_ok());
         signal_hook::low_level::raise(SIGTERM).unwrap();

@@ -9,7 +9,7 @@ pub mod keyring;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
-pub use manifest::{EXPIRES_AT, Manifest, Rewrite};
+pub use manifest::{EXPIRES_AT, Manifest, Rewrite, SEVERAL};
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
 use crate::error::{Failure, Result};
@@ -17,6 +17,8 @@ use crate::secret::Secret;
 
 /// The user name of every CI job, and how its token begins (GitLab's documentation, "Token prefixes").
 const JOB: (&str, &str) = ("gitlab-ci-token", "glcbt-");
+/// How GitLab's tokens of people, applications and runners begin. They open far more than a registry.
+const TOO_MUCH: [&str; 6] = ["glpat-", "gloas-", "glrt-", "glptt-", "glsoat-", "glft-"];
 
 /// A GitLab deploy token, or any other user name and password for a registry.
 pub struct DeployToken {
@@ -51,6 +53,12 @@ impl DeployToken {
         self.username.as_str() == JOB.0 || self.value.expose().starts_with(JOB.1)
     }
 
+    /// Whether it is a token of a person, an application or a runner, as far as its beginning tells.
+    #[must_use]
+    pub fn opens_too_much(&self) -> bool {
+        TOO_MUCH.iter().any(|prefix| self.value.expose().starts_with(prefix))
+    }
+
     /// When the token ends, if that is known.
     #[must_use]
     pub fn expires_at(&self) -> Option<&Expiry> {
@@ -64,9 +72,15 @@ pub fn check_value(value: &str) -> std::result::Result<(), Rule> {
         "" => Err("must not be empty"),
         _ if value.contains(char::is_whitespace) => Err("must not have spaces or line breaks in it"),
         _ if value.contains(char::is_control) => Err("must not have control characters in it"),
+        _ if value.contains(is_invisible) => Err("must not have invisible characters in it"),
         _ if value.len() > 4096 => Err("must have at most 4096 bytes"),
         _ => Ok(()),
     }
+}
+
+/// Characters that come along when a text is copied and that nobody sees: joiners, marks, the BOM.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Fails unless the kubelet would use an entry `registry` for `image`.
@@ -87,7 +101,9 @@ mod tests {
     #[test]
     fn a_token_has_no_spaces_and_an_end() {
         assert_eq!(check_value("gldt-Ab_1-"), Ok(()));
-        for bad in ["", "a b", "a\n", "\ta", "a\u{0}", "a\u{a0}b", &"a".repeat(4097)] {
+        for bad in
+            ["", "a b", "a\n", "\ta", "a\u{0}", "a\u{a0}b", "\u{feff}a", "a\u{200b}", &"a".repeat(4097)]
+        {
             assert!(check_value(bad).is_err(), "{bad:?}");
         }
     }

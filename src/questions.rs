@@ -12,7 +12,7 @@ use crate::ui::Ui;
 use std::path::Path;
 
 /// More than any file of answers has.
-const LIMIT: u64 = 1 << 20;
+const LIMIT: usize = 1 << 20;
 
 /// Names that only the config file has: the domain of which every project's Ingress host is made.
 const INGRESS_DOMAIN: &str = "ingress-domain";
@@ -59,7 +59,8 @@ impl Given {
                         .hint(format!("ls -l {}", files::shell_word(file)))
                 })?,
             };
-            for (name, value) in read_values(file, &bytes, &Name::ALL)? {
+            let value = read_yaml(file, &bytes, &Name::ALL)?;
+            for (name, value) in read_values(file, value, &Name::ALL)? {
                 given.values.entry(name).or_insert(value);
             }
         }
@@ -169,10 +170,8 @@ impl Config {
     /// Reads `path`; a file that does not exist has no defaults.
     fn read(path: &Path) -> Result<Self> {
         let Some(bytes) = files::read(path, LIMIT)? else { return Ok(Self::default()) };
-        let text = String::from_utf8_lossy(&bytes);
         // The domain is a key of this file alone: it is taken out before the answers are read.
-        let mut value: serde_yaml::Value = serde_yaml::from_str(&text)
-            .map_err(|error| file_failure(path, &not_yaml(&error), &CONFIG_NAMES))?;
+        let mut value = read_yaml(path, &bytes, &CONFIG_NAMES)?;
         let domain = value.as_mapping_mut().and_then(|mapping| mapping.remove(INGRESS_DOMAIN));
         let ingress_domain = match domain {
             None => None,
@@ -186,19 +185,21 @@ impl Config {
                 .into());
             }
         };
-        let rest = serde_yaml::to_string(&value)
-            .map_err(|error| file_failure(path, &not_yaml(&error), &CONFIG_NAMES))?;
-        let values = read_values(path, rest.as_bytes(), &CONFIG_NAMES)?;
+        let values = read_values(path, value, &CONFIG_NAMES)?;
         Ok(Self { values, ingress_domain })
     }
 }
 
-fn not_yaml(error: &serde_yaml::Error) -> FileFault {
-    FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
+fn read_yaml(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<serde_yaml::Value> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        Failure::usage(format!("`{}` is not text (UTF-8)", file.display()))
+            .hint(format!("file {}", files::shell_word(file)))
+    })?;
+    answers::from_yaml(text).map_err(|fault| file_failure(file, &fault, allowed))
 }
 
-fn read_values(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<Values> {
-    answers::from_yaml(&String::from_utf8_lossy(bytes), allowed)
+fn read_values(file: &Path, value: serde_yaml::Value, allowed: &[Name]) -> Result<Values> {
+    answers::from_mapping(value, allowed)
         .and_then(|values| match check(&values) {
             Ok(()) => Ok(values),
             Err((name, rule)) => Err(FileFault::Value(name, rule)),
@@ -208,7 +209,11 @@ fn read_values(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<Values> {
 
 fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {
     let failure = Failure::usage(format!("cannot use `{}`", file.display()));
-    let names = || allowed.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        // The config file has a name more, and not all of the others.
+        let own = (allowed.len() == CONFIG_NAMES.len()).then_some(INGRESS_DOMAIN);
+        allowed.iter().map(|name| name.as_str()).chain(own).collect::<Vec<_>>().join(", ")
+    };
     let failure =
         match fault {
             FileFault::NotAMapping(Some((line, column))) => failure

@@ -6,7 +6,7 @@ use crate::answers::{
 };
 use crate::context::{Context, Payload, secret_file};
 use crate::error::{Failure, Result};
-use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite};
+use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL};
 use crate::secret::Secret;
 use crate::templates;
 use crate::yaml_edit;
@@ -54,15 +54,32 @@ impl Files {
         self.record.as_ref().map(|record| &record.answers.image)
     }
 
-    /// Fails if a rotation would, whatever the token.
-    pub fn check(&self, wishes: &Wishes) -> Result<()> {
+    /// Fails if a rotation would, whatever the token. Else what deserves a warning.
+    pub fn check(&self, wishes: &Wishes) -> Result<Vec<String>> {
         if let (Some(registry), Some(image)) = (&wishes.registry, self.image()) {
             pull_secret::check_registry(registry, image)?;
         }
-        let Some(text) = &self.secret else { return Ok(()) };
+        let mut warnings = Vec::new();
+        let Some(text) = &self.secret else { return Ok(warnings) };
         let manifest = self.manifest(text)?;
         manifest.rotated_key(&self.rewrite(wishes)).map_err(|fault| self.refused(fault))?;
-        Ok(())
+        if let Some(record) = &self.record {
+            let answers = &record.answers;
+            if manifest.name() != answers.secret_name.as_str() {
+                warnings.push(format!(
+                    "the Secret is not called `{}` any more: the Deployment must name it as the file does",
+                    answers.secret_name
+                ));
+            }
+            if wishes.registry.is_none() && !manifest.serves(&answers.image) {
+                warnings.push(format!(
+                    "no registry key of the Secret matches `{}`: the kubelet would pull without credentials; --registry {}",
+                    answers.image.name(),
+                    RegistryKey::for_image(&answers.image)
+                ));
+            }
+        }
+        Ok(warnings)
     }
 
     /// The registry that the token is for.
@@ -135,9 +152,9 @@ impl Files {
     fn refused(&self, fault: &str) -> Failure {
         let path = Self::path(self.record.as_ref());
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
-        match fault.contains("several") {
-            true => failure.hint("name the one to rotate: --registry KEY"),
-            false => {
+        match fault {
+            SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
+            _ => {
                 failure.hint(format!("mend it by hand, or have it made anew: rm {path} && makeinfra rotate"))
             }
         }
@@ -158,7 +175,6 @@ fn follow(record: &Record, wishes: &Wishes, secret: &Secret) -> Result<Option<St
     let held = [
         (Name::Registry, answers.registry.as_str(), Some(key)),
         (Name::Namespace, answers.namespace.as_str(), manifest.namespace()),
-        (Name::SecretName, answers.secret_name.as_str(), Some(manifest.name())),
         (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
         (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
     ];

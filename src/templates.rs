@@ -23,6 +23,14 @@ pub struct File {
     pub text: Secret,
 }
 
+impl File {
+    /// Its size in bytes, which is no secret.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.text.expose().len()
+    }
+}
+
 /// What a file may be used for: its mode, and whether git may see it in plain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -2,7 +2,6 @@
 //!
 //! Results go to standard output; prompts, warnings and errors to standard error. It decides nothing:
 //! what to ask, and what an answer must look like, comes from the caller.
-#![allow(clippy::print_stderr, reason = "this is the module that prints")]
 
 mod tree;
 
@@ -78,10 +77,16 @@ impl Ui {
         asked(|| select.interact())
     }
 
-    /// Asks for a secret, which is not shown.
+    /// Asks for a secret, of which only dots are shown. One that is refused is asked for anew: nobody
+    /// can mend what is not seen.
     pub fn hidden(&self, question: &str, check: Check) -> Result<Zeroizing<String>> {
-        let mut password = cliclack::password(question).validate(move |text: &String| check(text));
-        asked(|| password.interact()).map(Zeroizing::new)
+        loop {
+            let text = Zeroizing::new(asked(|| cliclack::password(question).interact())?);
+            match check(&text) {
+                Ok(()) => return Ok(text),
+                Err(rule) => asked(|| cliclack::log::error(format!("It {rule}. Once more:")))?,
+            }
+        }
     }
 
     /// Asks for a yes.
@@ -92,7 +97,7 @@ impl Ui {
     /// Says that something deserves a look, at once, and keeps it for [`Ui::warnings`].
     pub fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
-        eprintln!("{} {warning}", style("warning:").for_stderr().yellow().bold());
+        say(format_args!("{} {warning}", style("warning:").for_stderr().yellow().bold()));
         self.warnings.push(warning);
     }
 
@@ -115,11 +120,16 @@ impl Ui {
         }
     }
 
-    /// Everything on standard input, at most `limit` bytes of it.
-    pub fn read_stdin(&self, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+    /// Everything on standard input. Fails if it is more than `limit` bytes.
+    pub fn read_stdin(&self, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-        let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
+        let read = io::stdin().lock().take(limit as u64 + 1).read_to_end(&mut bytes);
         read.map_err(|error| Failure::failed("cannot read standard input").because(error.to_string()))?;
+        if bytes.len() > limit {
+            return Err(Failure::failed("standard input is too large")
+                .because(format!("it has more than {limit} bytes"))
+                .into());
+        }
         Ok(bytes)
     }
 
@@ -144,13 +154,18 @@ pub fn dim(text: &str) -> String {
 
 /// Prints the one error that ends a run.
 pub fn print_error(report: &Report) {
-    eprintln!("{} {}", style("error:").for_stderr().red().bold(), report.message);
+    say(format_args!("{} {}", style("error:").for_stderr().red().bold(), report.message));
     for cause in &report.causes {
-        eprintln!("  {cause}");
+        say(format_args!("  {cause}"));
     }
     if let Some(hint) = &report.hint {
-        eprintln!("{} {hint}", style("hint:").for_stderr().cyan().bold());
+        say(format_args!("{} {hint}", style("hint:").for_stderr().cyan().bold()));
     }
+}
+
+/// Writes a line to standard error. Where that fails there is nobody to tell.
+fn say(line: std::fmt::Arguments) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Turns a prompt that was left (Ctrl-C, Escape) into the failure that says so.

@@ -197,18 +197,17 @@ pub enum FileFault {
     Value(Name, Rule),
 }
 
-/// Reads the YAML mapping in `text`, in which the names in `allowed` may stand.
-///
-/// Faults never quote a value: a token may have landed in the file.
-pub fn from_yaml(text: &str, allowed: &[Name]) -> Result<Values, FileFault> {
-    let not_a_mapping = |error: serde_yaml::Error| {
-        FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
-    };
-    from_mapping(serde_yaml::from_str(text).map_err(not_a_mapping)?, allowed)
+/// Reads the YAML in `text`, which may begin with a byte order mark.
+pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_yaml::from_str(text)
+        .map_err(|error| FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column()))))
 }
 
-/// Reads the mapping `value`, as [`from_yaml`] does.
-pub(super) fn from_mapping(value: serde_yaml::Value, allowed: &[Name]) -> Result<Values, FileFault> {
+/// The answers in the mapping `value`, in which the names in `allowed` may stand.
+///
+/// Faults never quote a value: a token may have landed in the file.
+pub fn from_mapping(value: serde_yaml::Value, allowed: &[Name]) -> Result<Values, FileFault> {
     use serde_yaml::Value;
     let mapping = match value {
         Value::Mapping(mapping) => mapping,
@@ -250,10 +249,13 @@ fn name_like(key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Values, FileFault> {
+        from_mapping(from_yaml(text)?, &Name::ALL)
+    }
+
     #[test]
     fn fills_in_the_defaults() {
-        let values =
-            from_yaml("project: shop\nimage: registry.gitlab.com/me/shop:1.0.0\n", &Name::ALL).unwrap();
+        let values = read("\u{feff}project: shop\nimage: registry.gitlab.com/me/shop:1.0.0\n").unwrap();
         let answers = Answers::from_values(&values).unwrap();
         assert_eq!(answers.namespace.as_str(), "shop");
         assert_eq!(answers.registry.as_str(), "registry.gitlab.com");
@@ -263,7 +265,7 @@ mod tests {
 
     #[test]
     fn names_what_is_missing_or_broken() {
-        let refused = |text: &str| Answers::from_values(&from_yaml(text, &Name::ALL).unwrap()).unwrap_err();
+        let refused = |text: &str| Answers::from_values(&read(text).unwrap()).unwrap_err();
         assert_eq!(refused("{}"), Refused::Missing(Name::Project));
         assert_eq!(refused("project: shop"), Refused::Missing(Name::Image));
         let port = "project: shop\nimage: a/b:1\nport: 70000";
@@ -272,7 +274,7 @@ mod tests {
 
     #[test]
     fn faults_in_a_file_never_quote_it() {
-        let fault = |text: &str| from_yaml(text, &Name::ALL).unwrap_err();
+        let fault = |text: &str| read(text).unwrap_err();
         assert_eq!(fault("imge: a/b:1"), FileFault::Unknown(Some("imge".into())));
         assert_eq!(fault("gldt-Ab1: x"), FileFault::Unknown(None));
         assert_eq!(fault("- project"), FileFault::NotAMapping(None));
@@ -280,7 +282,7 @@ mod tests {
         assert!(matches!(fault("namespace: 123"), FileFault::Value(Name::Namespace, _)));
         assert!(matches!(fault("port: [1]"), FileFault::Value(Name::Port, _)));
         assert!(matches!(fault("namespace: ~"), FileFault::Value(Name::Namespace, _)));
-        assert_eq!(from_yaml("ingress: ~", &Name::ALL).unwrap()[&Name::Ingress], None);
+        assert_eq!(read("ingress: ~").unwrap()[&Name::Ingress], None);
     }
 
     #[test]

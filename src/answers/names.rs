@@ -158,6 +158,9 @@ impl Answer for TokenUsername {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+        if text.starts_with("gldt-") {
+            return Err("must be the user name; this begins like a deploy token");
+        }
         if !text.is_empty() && text.len() <= 255 && !text.contains(bad) {
             Ok(Self(text.to_owned()))
         } else {
@@ -241,7 +244,7 @@ mod tests {
         for bad in ["a", "a@", "@b", "a@b\n", "a b@c", "a@b@c"] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["", "a:b", "a b", "a\n"] {
+        for bad in ["", "a:b", "a b", "a\n", "gldt-Ab1"] {
             assert!(TokenUsername::parse(bad).is_err(), "{bad:?}");
         }
     }

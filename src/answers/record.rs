@@ -54,6 +54,11 @@ impl Record {
             FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
             FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
         })?;
+        let mut values = values;
+        // The record has the name itself; reading a name takes one `-infra` off.
+        if let Some(Some(project)) = values.get_mut(&Name::Project) {
+            project.push_str("-infra");
+        }
         Answers::from_values(&values).map_err(|refused| match refused {
             Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
             Refused::Broken(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
@@ -61,9 +66,7 @@ impl Record {
     }
 
     fn values(text: &str) -> std::result::Result<Values, FileFault> {
-        let file: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| {
-            FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
-        })?;
+        let file = named::from_yaml(text)?;
         let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
         named::from_mapping(answers.clone(), &Self::NAMES)
     }

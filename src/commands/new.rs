@@ -1,21 +1,22 @@
 //! `makeinfra new`: plan everything, check everything, then write it all at once.
 
-use super::{missing, next_steps, print_json, secret_values, sweep, token_source};
-use crate::answers::{Answers, Email, Expiry, Name, Values};
+mod report;
+
+use super::{missing, secret_values, sweep, token_source};
+use crate::answers::{Answers, Email, Expiry, Name, ProjectName, Values};
 use crate::cli::New as Options;
 use crate::context::{Context, Payload};
 use crate::credentials::{self, Source};
 use crate::environment;
 use crate::error::{Failure, Result};
-use crate::files::{self, NewFile, Staging, shell_word};
-use crate::git_crypt::{self, Key};
+use crate::files::{self, Leftover, NewFile, Staging};
+use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
 use crate::pull_secret::{self, DeployToken, DockerConfig};
 use crate::questions::{self, Given};
 use crate::repo::{self, surrounding_work_tree};
-use crate::templates::{self, File, Kind};
-use crate::ui::{self, Ui};
-use serde_json::json;
+use crate::templates::{self, File};
+use crate::ui::Ui;
 use std::path::{Path, PathBuf};
 
 /// Everything that is decided before the first byte is written.
@@ -27,7 +28,11 @@ struct Plan {
     shown: PathBuf,
     /// Where the git-crypt key goes, too.
     export_key: Option<PathBuf>,
+    /// User name of the deploy token; none where there is no token.
+    username: Option<String>,
     files: Vec<File>,
+    /// Whether it was shown and agreed to.
+    agreed: bool,
 }
 
 /// What was made.
@@ -47,30 +52,41 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let asked = complete(options, &mut given, source.as_ref(), ui)?;
     let answers = given.answers()?;
     pull_secret::check_registry(&answers.registry, &answers.image)?;
-    let (target, shown) = target(&answers, &given)?;
-    sweep(&target, options.run.dry_run, ui);
+    let (target, shown) = target(&given)?;
+    sweep(&target, Leftover::Directory, options.run.dry_run, ui);
     let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
     if let Some(root) = target.parent().and_then(surrounding_work_tree) {
         ui.warn(format!(
-            "`{}` lies in the git work tree `{}`: keep it out of there",
+            "`{}` lies in the git work tree `{}`, which will take it for a part of its own: --output DIR",
             shown.display(),
             root.display()
         ));
     }
+    if options.no_token && given.has(Name::ExpiresAt) {
+        ui.warn("`--expires-at` is of the token: give it to `makeinfra rotate`");
+    }
     let token = token(options, source, &given, &answers, ui)?;
     let files = render(&answers, token.as_ref())?;
-    let plan = Plan { answers, target, shown, export_key, files };
+    let username = token.map(|token| token.username().to_string());
+    let mut plan = Plan { answers, target, shown, export_key, username, files, agreed: false };
     if options.run.dry_run {
-        return print_plan(options, &plan, ui);
+        return report::plan(options, &plan, ui);
     }
-    if asked && !agreed(options, &plan, ui)? {
-        return Err(Failure::failed("the plan was declined, nothing was written").into());
+    if asked {
+        ui.note(
+            &format!("Plan for {}", plan.answers.project.directory()),
+            &report::decisions(options, &plan),
+        )?;
+        plan.agreed = ui.confirm("Create it?")?;
+        if !plan.agreed {
+            return Err(Failure::failed("the plan was declined, nothing was written").into());
+        }
     }
     let outcome = write(options, &plan)?;
     if outcome.unsigned {
         ui.warn("git is told to sign commits, and this one is not signed: git commit --amend --no-edit -S");
     }
-    print_outcome(options, &plan, &outcome, token.is_some(), ui)
+    report::outcome(options, &plan, &outcome, ui)
 }
 
 /// What options and files say.
@@ -118,6 +134,10 @@ fn complete(options: &Options, given: &mut Given, source: Option<&Source>, ui: &
         ));
     }
     ui.intro("makeinfra new")?;
+    if given.has(Name::Project) {
+        // Sooner than after a dozen questions.
+        target(&given)?;
+    }
     if !given.missing().is_empty() {
         questions::ask(given, ui)?;
     }
@@ -125,9 +145,10 @@ fn complete(options: &Options, given: &mut Given, source: Option<&Source>, ui: &
 }
 
 /// The directory to make, free of links and as the user would write it.
-fn target(answers: &Answers, given: &Given) -> Result<(PathBuf, PathBuf)> {
+fn target(given: &Given) -> Result<(PathBuf, PathBuf)> {
     let output = given.text(Name::Output).unwrap_or(".");
-    let name = answers.project.directory();
+    let project: Option<ProjectName> = given.get(Name::Project)?;
+    let name = project.map(|project| project.directory()).unwrap_or_default();
     let target = files::directory(Path::new(output))?.join(&name);
     files::check_target(&target)?;
     let shown = if output == "." { PathBuf::from(name) } else { Path::new(output).join(name) };
@@ -186,12 +207,6 @@ fn render(answers: &Answers, token: Option<&DeployToken>) -> Result<Vec<File>> {
     templates::render(&context, Some(&Payload { base64: base64.expose(), expires_at }))
 }
 
-/// Shows the plan and asks for a yes.
-fn agreed(options: &Options, plan: &Plan, ui: &Ui) -> Result<bool> {
-    ui.note(&format!("Plan for {}", plan.answers.project.directory()), plan_tree(options, plan).trim_end())?;
-    ui.confirm("Create it?")
-}
-
 fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
     let interrupts = Interrupts::hold()?;
     let staging = Staging::begin(&plan.target)?;
@@ -218,126 +233,4 @@ fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
         exported.keep();
     }
     Ok(outcome)
-}
-
-fn print_plan(options: &Options, plan: &Plan, ui: &Ui) -> Result<()> {
-    if options.run.json {
-        let object = json!({
-            "dry_run": true,
-            "project": plan.answers.project.as_str(),
-            "path": plan.target.display().to_string(),
-            "files": listing(plan),
-        });
-        return print_json(object, ui);
-    }
-    ui.print(&format!("{}\nNothing was written: this is a dry run.\n", plan_tree(options, plan)))
-}
-
-fn plan_tree(options: &Options, plan: &Plan) -> String {
-    let secret = crate::context::secret_file(&plan.answers.secret_name);
-    let mut files: Vec<(&str, String)> =
-        plan.files.iter().map(|file| (file.path.as_str(), note(options, file))).collect();
-    if !options.no_token && plan.files.iter().all(|file| file.kind != Kind::Secret) {
-        files.push((&secret, "from the deploy token, encrypted in git".to_owned()));
-        files.sort();
-    }
-    ui::tree(&plan.shown.display().to_string(), &files)
-}
-
-fn note(options: &Options, file: &File) -> String {
-    let size = ui::size(file.text.expose().len());
-    if file.kind == Kind::Secret && !options.no_git { format!("{size}, encrypted in git") } else { size }
-}
-
-fn listing(plan: &Plan) -> Vec<serde_json::Value> {
-    let files = plan.files.iter();
-    files.map(|file| json!({"path": file.path, "bytes": file.text.expose().len()})).collect()
-}
-
-fn print_outcome(
-    options: &Options,
-    plan: &Plan,
-    outcome: &Outcome,
-    has_token: bool,
-    ui: &mut Ui,
-) -> Result<()> {
-    let steps = steps(options, plan, has_token);
-    if options.run.json {
-        let object = json!({
-            "project": plan.answers.project.as_str(),
-            "path": plan.target.display().to_string(),
-            "files": listing(plan),
-            "commit": outcome.commit,
-            "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
-            "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
-        });
-        return print_json(object, ui);
-    }
-    let state = match (&outcome.commit, options.no_git) {
-        (_, true) => "without git".to_owned(),
-        (Some(commit), _) => format!("committed as {}", &commit[..commit.len().min(8)]),
-        (None, _) => "staged, not committed".to_owned(),
-    };
-    let mut text = format!("{}\nCreated {} files, {state}.\n", plan_tree(options, plan), plan.files.len());
-    if let Some(file) = &plan.export_key {
-        text.push_str(&format!("The git-crypt key is in {}.\n", file.display()));
-    }
-    if outcome.nobody {
-        text.push_str("\ngit does not know who you are, so nothing is committed yet. To do it:\n\n");
-        text.push_str(&next_steps(&commit_steps(plan)));
-    }
-    ui.print(&format!("{text}\nNext:\n\n{}", next_steps(&steps)))
-}
-
-/// The two commands of someone whom git does not know.
-fn commit_steps(plan: &Plan) -> [(String, &'static str); 2] {
-    let shown = shell_word(&plan.shown);
-    [
-        (
-            "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM"
-                .to_owned(),
-            "tell git who you are",
-        ),
-        (
-            format!(
-                "git -C {shown} commit -m 'Generate {} with makeinfra'",
-                plan.answers.project.directory()
-            ),
-            "all is staged, the Secret encrypted",
-        ),
-    ]
-}
-
-/// The next commands: back up the key, go there, deploy.
-fn steps(options: &Options, plan: &Plan, has_token: bool) -> Vec<(String, &'static str)> {
-    let shown = shell_word(&plan.shown);
-    let directory = plan.answers.project.directory();
-    let mut steps = Vec::new();
-    match &plan.export_key {
-        _ if options.no_git => {
-            steps.push((format!("cd {shown}"), "no git yet: the Secret in it is plain"));
-            steps.push(("git init && git-crypt init".to_owned(), "before the first `git add`"));
-        }
-        Some(file) => {
-            steps.push((
-                format!("ls -l {}", shell_word(file)),
-                "put this key where your team keeps passwords",
-            ));
-        }
-        None => {
-            let key = Path::new(&plan.shown).join(".git").join(git_crypt::KEY_FILE);
-            steps.push((
-                format!("cp {} ~/{directory}.git-crypt-key", shell_word(&key)),
-                "back up the git-crypt key: nobody can unlock a clone without it",
-            ));
-        }
-    }
-    match (options.no_git, has_token) {
-        (true, true) => {}
-        (true, false) => steps.push(("makeinfra rotate".to_owned(), "makes the pull secret")),
-        (false, true) => steps.push((format!("cd {shown}"), "")),
-        (false, false) => steps.push((format!("cd {shown} && makeinfra rotate"), "makes the pull secret")),
-    }
-    steps.push(("make deploy".to_owned(), "bring it to the cluster"));
-    steps
 }

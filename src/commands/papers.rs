@@ -3,9 +3,33 @@
 use crate::cli::Cli;
 use crate::error::{Failure, Result};
 use crate::ui::Ui;
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use std::io::{self, Write};
+
+/// What the definitions do not say, in roff.
+const TAIL: &str = r#".SH "EXIT STATUS"
+0 done; 2 wrong options or values; 1 anything else; 128 and the number of the signal, if interrupted.
+.SH FILES
+.TP
+$XDG_CONFIG_HOME/makeinfra/config.yaml, else ~/.config/makeinfra/config.yaml
+Defaults for all projects: registry, ingress\-domain, port, replicas, health\-path, pod\-security, secret\-name,
+secret\-type, email, output. No secrets.
+.TP
+PROJECT\-infra/.makeinfra.yaml
+The answers that a repository was made from.
+.SH EXAMPLES
+.nf
+makeinfra new shop \-\-image registry.gitlab.com/group/shop:1.0.0
+makeinfra new shop \-\-answers shop.yaml \-\-token\-json token.json
+makeinfra rotate shop\-infra \-\-commit
+.fi
+.SH "SEE ALSO"
+.BR git\-crypt (1),
+.BR kubectl (1),
+.BR make (1)
+"#;
 
 /// Prints the completions for `shell`.
 pub fn completions(shell: Shell, ui: &Ui) -> Result<()> {
@@ -17,17 +41,43 @@ pub fn completions(shell: Shell, ui: &Ui) -> Result<()> {
 /// Prints one manual page with all commands, in roff.
 pub fn man(ui: &Ui) -> Result<()> {
     let mut page = Vec::new();
-    let mut command = Cli::command();
-    command.build();
-    let rendered = Man::new(command.clone()).render(&mut page).and_then(|()| {
-        command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).try_for_each(|subcommand| {
-            let man = Man::new(subcommand.clone());
-            page.extend(format!(".SH \"MAKEINFRA {}\"\n", subcommand.get_name().to_uppercase()).into_bytes());
-            man.render_description_section(&mut page)?;
-            man.render_synopsis_section(&mut page)?;
-            man.render_options_section(&mut page)
-        })
-    });
+    let rendered = render(&mut page);
     rendered.map_err(|error| Failure::failed("cannot make the manual page").because(error.to_string()))?;
     ui.print(&String::from_utf8_lossy(&page))
+}
+
+fn render(page: &mut Vec<u8>) -> io::Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    let man = Man::new(command.clone());
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    page.write_all(b".SH SYNOPSIS\n")?;
+    let described = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
+    let commands: Vec<_> = command.get_subcommands().filter(described).collect();
+    for subcommand in &commands {
+        writeln!(page, ".B makeinfra {}\n.br", usage(subcommand))?;
+    }
+    man.render_description_section(page)?;
+    for subcommand in commands {
+        writeln!(page, ".SH \"MAKEINFRA {}\"", subcommand.get_name().to_uppercase())?;
+        let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
+        writeln!(page, "{}", about.replace('-', "\\-"))?;
+        // The options alone, as subsections of the command.
+        let mut options = Vec::new();
+        Man::new(subcommand.clone()).render_options_section(&mut options)?;
+        let options = String::from_utf8_lossy(&options);
+        page.write_all(options.replace(".SH OPTIONS\n", "").replace(".SH ", ".SS ").as_bytes())?;
+    }
+    page.write_all(TAIL.as_bytes())
+}
+
+/// A command with its arguments, in short.
+fn usage(command: &Command) -> String {
+    let arguments = command.get_positionals().map(|argument| {
+        let name = argument.get_id().as_str().to_uppercase();
+        if argument.is_required_set() { format!(" {name}") } else { format!(" [{name}]") }
+    });
+    let options = if command.get_opts().next().is_some() { " [OPTIONS]" } else { "" };
+    format!("{}{}{options}", command.get_name(), arguments.collect::<String>())
 }

@@ -5,7 +5,7 @@ use crate::answers::{Name, Record};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
-use crate::files::{self, Replacement, shell_word};
+use crate::files::{self, Leftover, Replacement, shell_word};
 use crate::git_crypt;
 use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
@@ -19,7 +19,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// More than the API server takes for a Secret, base64 included.
-const LIMIT: u64 = 2 << 20;
+const LIMIT: usize = 2 << 20;
 
 /// The repository as it is.
 struct Found {
@@ -28,21 +28,28 @@ struct Found {
     /// The Secret file, below the top of the repository and in full.
     path: String,
     file: PathBuf,
+    /// Whether HEAD holds another Secret than the file; nobody knows where the key is missing.
+    uncommitted: bool,
 }
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let source = token_source(&options.token)?;
     let wishes = wishes(options, ui)?;
-    let found = find(options)?;
-    check(options, &found, &wishes, ui)?;
-    sweep(&found.file, options.run.dry_run, ui);
+    let mut found = find(options)?;
+    let _lock = if options.run.dry_run { None } else { Some(found.repo.lock()?) };
+    check(options, &mut found, &wishes, ui)?;
+    sweep(&found.file, Leftover::File, options.run.dry_run, ui);
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
         return print_dry_run(options, &found, None, ui);
     }
     if !lacking.is_empty() && !ui.can_ask() {
         return Err(missing(&lacking, "makeinfra rotate --token-username NAME --token-file FILE"));
+    }
+    if !lacking.is_empty() {
+        ui.intro("makeinfra rotate")?;
+        ui.note("Pull secret", &format!("{}\nfor {}", found.file.display(), found.files.registry(&wishes)?))?;
     }
     let token = token(source, &found, &wishes, ui)?;
     let plan = found.files.rotate(&token, &wishes)?;
@@ -67,24 +74,22 @@ fn wishes(options: &Options, ui: &Ui) -> Result<Wishes> {
 fn find(options: &Options) -> Result<Found> {
     let repo = Repo::find(&options.repo)?;
     let root = repo.root();
-    let record = match files::read(&root.join(Record::FILE), LIMIT)? {
-        Some(bytes) => Some(Record::parse(String::from_utf8_lossy(&bytes).into_owned())?),
-        None => None,
-    };
+    let record = read(Record::FILE, &root.join(Record::FILE))?;
+    let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;
     let path = Files::path(record.as_ref());
     let file = root.join(&path);
-    let secret = read_secret(&path, &file)?;
+    let secret = read(&path, &file)?;
     if secret.is_none() && record.is_none() {
         return Err(Failure::failed(format!("`{}` is no repository of makeinfra's", root.display()))
             .because(format!("it has neither `{}` nor `{path}`", Record::FILE))
             .hint("makeinfra new PROJECT")
             .into());
     }
-    Ok(Found { repo, files: Files { record, secret }, path, file })
+    Ok(Found { repo, files: Files { record, secret }, path, file, uncommitted: false })
 }
 
-/// The plain text of the Secret file; none where there is no such file.
-fn read_secret(path: &str, file: &Path) -> Result<Option<Secret>> {
+/// The plain text of a file of the repository; none where there is no such file.
+fn read(path: &str, file: &Path) -> Result<Option<Secret>> {
     let refused = |cause: &str| Failure::failed(format!("cannot rotate `{path}`")).because(cause);
     if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
         return Err(refused("it is no regular file").hint(format!("ls -l {path}")).into());
@@ -104,30 +109,38 @@ fn read_secret(path: &str, file: &Path) -> Result<Option<Secret>> {
 }
 
 /// All that can be known to go wrong before a token is asked for.
-fn check(options: &Options, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<()> {
-    let Found { repo, path, .. } = found;
+fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> Result<()> {
+    let Found { repo, path, .. } = &*found;
     repo.check_protected(path)?;
-    found.files.check(wishes)?;
+    for warning in found.files.check(wishes)? {
+        ui.warn(warning);
+    }
+    let text = found.files.secret.as_ref().map(Secret::expose);
+    let head = repo.key(path).map(|key| repo.head_secret(path, &key, text));
+    let uncommitted =
+        text.is_some() && head.as_ref().is_ok_and(|head| *head != HeadSecret::Encrypted { same: true });
     if !options.commit {
+        found.uncommitted = uncommitted;
         return Ok(());
     }
     repo.check_can_commit()?;
     if repo.wants_signed_commits() {
         ui.warn("git is told to sign commits; this one will not be signed");
     }
-    match repo.head_secret(path, &repo.key(path)?) {
-        HeadSecret::Absent | HeadSecret::Encrypted => Ok(()),
-        HeadSecret::Plain => {
-            ui.warn(format!(
-                "HEAD holds `{path}` in plain: whoever has the repository has that token; revoke it"
-            ));
-            Ok(())
+    match head? {
+        HeadSecret::Absent | HeadSecret::Encrypted { .. } => {}
+        HeadSecret::Plain => ui.warn(format!(
+            "HEAD holds `{path}` in plain: whoever has the repository has that token; revoke it"
+        )),
+        HeadSecret::OtherKey => {
+            return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
+                .because("the git-crypt key of this clone does not open what HEAD holds")
+                .hint("git-crypt lock --force && git-crypt unlock KEY_FILE")
+                .into());
         }
-        HeadSecret::OtherKey => Err(Failure::failed(format!("`{path}` was encrypted with another key"))
-            .because("the git-crypt key of this clone does not open what HEAD holds")
-            .hint("git-crypt lock --force && git-crypt unlock KEY_FILE")
-            .into()),
     }
+    found.uncommitted = uncommitted;
+    Ok(())
 }
 
 fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<DeployToken> {
@@ -140,40 +153,55 @@ fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<
     Ok(token)
 }
 
-/// Writes both files and commits them if that is wanted. Gives the commit's id.
+/// Writes what is to change and commits it if that is wanted. Gives the commit's id.
 fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>> {
-    let Some(text) = &plan.secret else { return Ok(None) };
+    let commits = options.commit && (plan.secret.is_some() || found.uncommitted);
+    // Where the file holds the token already, it may still have to be committed.
+    let Some(text) = plan.secret.as_ref().or(found.files.secret.as_ref().filter(|_| commits)) else {
+        return Ok(None);
+    };
     let interrupts = Interrupts::hold()?;
     let repo = &found.repo;
+    let mut replacements = Vec::new();
     let record_file = repo.root().join(Record::FILE);
-    let secret = Replacement::prepare(&found.file, text.expose(), 0o600)?;
-    let record = match &plan.record {
-        Some(text) => {
-            let mode = record_file.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777);
-            Some(Replacement::prepare(&record_file, text, mode)?)
-        }
-        None => None,
-    };
+    if let Some(text) = &plan.secret {
+        replacements.push(Replacement::prepare(&found.file, text.expose(), 0o600)?);
+    }
+    if let Some(text) = &plan.record {
+        let mode = record_file.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777);
+        replacements.push(Replacement::prepare(&record_file, text, mode)?);
+    }
     let mut blobs = Vec::new();
-    if options.commit {
+    if commits {
         let cipher = repo.key(&found.path)?.encrypt(text.expose().as_bytes());
         blobs.push(repo.store(&found.path, &cipher)?);
-        if let Some(text) = &plan.record {
+        // An earlier rotation that was not committed may have changed it.
+        let kept = found.files.record.as_ref().filter(|_| found.uncommitted).map(|record| &record.text);
+        if let Some(text) = plan.record.as_ref().or(kept) {
             blobs.push(repo.store(Record::FILE, text.as_bytes())?);
         }
     }
     interrupts.check()?;
-    secret.publish()?;
-    if let Some(record) = record {
-        record.publish()?;
+    check_unchanged(found, &record_file)?;
+    for replacement in replacements {
+        replacement.publish()?;
     }
-    if !options.commit {
-        return Ok(None);
-    }
-    let commit = repo.commit(&blobs, "Rotate the deploy token");
-    Ok(Some(
-        commit.map_err(|error| error.context(format!("`{}` is written, but not committed", found.path)))?,
-    ))
+    if commits { repo.commit(&blobs, "Rotate the deploy token").map(Some) } else { Ok(None) }
+}
+
+/// Fails if somebody changed the files since they were read, while the token was waited for.
+fn check_unchanged(found: &Found, record_file: &Path) -> Result<()> {
+    let same = |path: &str, file: &Path, before: Option<&str>| -> Result<()> {
+        let now = read(path, file)?;
+        if now.as_ref().map(Secret::expose) == before {
+            return Ok(());
+        }
+        Err(Failure::failed(format!("`{path}` was changed in the meantime, nothing was written"))
+            .hint("makeinfra rotate, once more")
+            .into())
+    };
+    same(&found.path, &found.file, found.files.secret.as_ref().map(Secret::expose))?;
+    same(Record::FILE, record_file, found.files.record.as_ref().map(|record| record.text.as_str()))
 }
 
 fn print_dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui) -> Result<()> {
@@ -181,7 +209,7 @@ fn print_dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui)
     if options.run.json {
         let object = json!({
             "dry_run": true,
-            "path": found.file,
+            "path": found.file.display().to_string(),
             "changed": plan.map(|plan| plan.secret.is_some()),
             "changes": plan.map(|plan| &plan.changes),
             "bytes": size,
@@ -207,7 +235,7 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
     let steps = steps(found, plan, commit);
     if options.run.json {
         let object = json!({
-            "path": found.file,
+            "path": found.file.display().to_string(),
             "changed": plan.secret.is_some(),
             "changes": plan.changes,
             "commit": commit,
@@ -217,10 +245,12 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
     }
     let steps = next_steps(&steps);
     if plan.secret.is_none() {
-        return ui.print(&format!(
-            "{} holds these credentials already; nothing was written.\n\nNext:\n\n{steps}",
-            found.path
-        ));
+        let done = commit.map_or_else(
+            || "nothing was written".to_owned(),
+            |commit| format!("committed as {}", &commit[..commit.len().min(8)]),
+        );
+        return ui
+            .print(&format!("{} holds these credentials already; {done}.\n\nNext:\n\n{steps}", found.path));
     }
     let verb = if found.files.secret.is_some() { "Rotated" } else { "Created" };
     let state = commit
@@ -239,12 +269,13 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
         true => ("make deploy".to_owned(), "git".to_owned()),
         false => (format!("make -C {root} deploy"), format!("git -C {root}")),
     };
-    if plan.secret.is_none() {
-        return vec![(make, "if the cluster does not have them yet")];
-    }
-    let mut steps = vec![(make, "bring the new token to the cluster")];
-    if commit.is_none() {
-        let record = if plan.record.is_some() { format!(" {}", Record::FILE) } else { String::new() };
+    let mut steps = match &plan.secret {
+        Some(_) => vec![(make, "bring the new token to the cluster")],
+        None => vec![(make, "if the cluster does not have them yet")],
+    };
+    if commit.is_none() && (plan.secret.is_some() || found.uncommitted) {
+        let with_record = plan.record.is_some() || (found.uncommitted && found.files.record.is_some());
+        let record = if with_record { format!(" {}", Record::FILE) } else { String::new() };
         let paths = format!("{}{record}", found.path);
         steps.push((
             format!("{git} add {paths} && {git} commit -m 'Rotate the deploy token' -- {paths}"),

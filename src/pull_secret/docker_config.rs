@@ -86,6 +86,12 @@ impl DockerConfig {
         self.entries.keys().map(String::as_str)
     }
 
+    /// Whether anything stands beside `auths`.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.beside.is_empty()
+    }
+
     /// Whether the kubelet would sign in with just `token` for `key`.
     #[must_use]
     pub fn holds(&self, key: &str, token: &DeployToken) -> bool {

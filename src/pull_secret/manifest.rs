@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 /// The annotation with the token's expiry; inside the encrypted file, and on the Secret in the cluster.
 pub const EXPIRES_AT: &str = "makeinfra/expires-at";
 
+/// The one fault that an option can mend.
+pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
+
 /// A pull secret's manifest.
 pub struct Manifest<'a> {
     text: &'a str,
@@ -118,7 +121,7 @@ impl<'a> Manifest<'a> {
         match (keys.next(), keys.next()) {
             (only, None) => Ok(only),
             (Some(_), Some(_)) if rewrite.registry.is_some() => Ok(None),
-            _ => Err("it has several registries, and `.makeinfra.yaml` names none of them"),
+            _ => Err(SEVERAL),
         }
     }
 
@@ -131,14 +134,26 @@ impl<'a> Manifest<'a> {
         if let Some(old) = &old_key
             && *old != new_key
         {
-            changes.push(format!("registry: {old} -> {new_key}"));
+            // A key with a user and a password in it is none of ours, and is not shown.
+            let shown = RegistryKey::parse(old).map_or("another key".to_owned(), |old| old.to_string());
+            changes.push(format!("registry: {shown} -> {new_key}"));
             self.config.rename(old, &new_key);
         }
+        let held = self.config.holds(&new_key, token);
         self.change_credentials(&new_key, token, rewrite.email, &mut changes);
-        let expires_at = token.expires_at().map(ToString::to_string);
+        let expires_at = match token.expires_at() {
+            Some(date) => Some(date.to_string()),
+            // The same token has its old expiry; that of another one is not known.
+            None if held => self.expires_at.clone(),
+            None => None,
+        };
         let kind = rewrite.kind.unwrap_or(self.kind);
         if kind != self.kind {
             changes.push(format!("type: {} -> {}", self.kind.kubernetes_type(), kind.kubernetes_type()));
+            if kind == SecretType::Dockercfg && self.config.has_more() {
+                changes
+                    .push("left out: what stood beside `auths`, for which a dockercfg has no place".into());
+            }
         }
         if expires_at != self.expires_at {
             let shown = |date: &Option<String>| date.clone().unwrap_or_else(|| "unknown".into());

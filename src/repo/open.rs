@@ -18,8 +18,11 @@ pub struct Repo {
 pub enum HeadSecret {
     /// Nothing.
     Absent,
-    /// Its ciphertext, under the key at hand.
-    Encrypted,
+    /// The ciphertext of the text at hand, or of another one, under the key at hand.
+    Encrypted {
+        /// Whether it is that text.
+        same: bool,
+    },
     /// Its ciphertext, under another key.
     OtherKey,
     /// Its plain text.
@@ -29,7 +32,11 @@ pub enum HeadSecret {
 impl Repo {
     /// The repository that `start` lies in.
     pub fn find(start: &Path) -> Result<Self> {
-        let start = files::directory(start)?;
+        // What is no directory may be a token in the wrong place: it is not quoted.
+        let start = files::existing_directory(start).ok_or_else(|| {
+            Failure::usage("`REPO` must be a directory that exists")
+                .hint("cd PROJECT-infra, or name it: makeinfra rotate PROJECT-infra")
+        })?;
         let none = |cause: &str| {
             Failure::failed(format!("no git repository at `{}`", start.display()))
                 .because(cause)
@@ -43,6 +50,15 @@ impl Repo {
             }
             Err(error) => Err(failed("open the git repository", &error).into()),
         }
+    }
+
+    /// Fails if another makeinfra is at work in the repository; none is until the answer is dropped.
+    pub fn lock(&self) -> Result<std::fs::File> {
+        Ok(files::lock(self.git.path()).ok_or_else(|| {
+            Failure::failed("another makeinfra is at work in this repository")
+                .because(format!("it holds the lock on `{}`", self.git.path().display()))
+                .hint("wait for it and try again")
+        })?)
     }
 
     /// The top of the work tree.
@@ -65,7 +81,8 @@ impl Repo {
         };
         let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
         let unlock = "git-crypt unlock KEY_FILE";
-        if config.get_string(&format!("filter.{filter}.clean")).is_err() {
+        let clean = config.get_string(&format!("filter.{filter}.clean")).unwrap_or_default();
+        if !clean.contains("git-crypt") {
             return Err(
                 unprotected(format!("filter `{filter}` is not configured in this clone"), unlock).into()
             );
@@ -93,9 +110,9 @@ impl Repo {
         })?)
     }
 
-    /// What HEAD holds under `path`.
+    /// What HEAD holds under `path`, where the work tree holds `text`.
     #[must_use]
-    pub fn head_secret(&self, path: &str, key: &Key) -> HeadSecret {
+    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&str>) -> HeadSecret {
         let blob = self
             .git
             .head()
@@ -104,8 +121,12 @@ impl Repo {
         match blob {
             Err(_) => HeadSecret::Absent,
             Ok(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
-            Ok(blob) if key.decrypt(blob.content()).is_none() => HeadSecret::OtherKey,
-            Ok(_) => HeadSecret::Encrypted,
+            Ok(blob) => match key.decrypt(blob.content()) {
+                Some(plain) => {
+                    HeadSecret::Encrypted { same: text.is_some_and(|text| text.as_bytes() == *plain) }
+                }
+                None => HeadSecret::OtherKey,
+            },
         }
     }
 
@@ -114,11 +135,19 @@ impl Repo {
         let not =
             |cause: &str, hint: &str| Err(Failure::failed("cannot commit").because(cause).hint(hint).into());
         if identity(&self.git)?.is_none() {
-            return not("git does not know who you are", "git config --global user.email you@example.com");
+            return not(
+                "git does not know who you are",
+                "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM",
+            );
         }
         if self.git.state() != RepositoryState::Clean {
             return not("a merge, rebase or the like is under way", "git status");
         }
+        // A split or sparse index is more than libgit2 can read.
+        self.git.index().map_err(|error| {
+            failed("read the index", &error)
+                .hint("git update-index --no-split-index, git sparse-checkout disable")
+        })?;
         if self.git.path().join("index.lock").exists() {
             return not("another git is at work here (`.git/index.lock`)", "wait for it, or remove the file");
         }
@@ -141,6 +170,12 @@ impl Repo {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
         };
+        // All that can fail is done before the branch moves, but for the writing of the index itself.
+        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
+        for blob in blobs {
+            let entry = entry(&self.git, &blob.path, blob.id, false)?;
+            index.add(&entry).map_err(|error| failed("stage a file", &error))?;
+        }
         let commit = || -> std::result::Result<Oid, Error> {
             let head = self.git.head()?.peel_to_commit()?;
             let mut update = TreeUpdateBuilder::new();
@@ -151,12 +186,12 @@ impl Repo {
             self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
         };
         let id = commit().map_err(|error| failed("commit", &error))?;
-        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
-        for blob in blobs {
-            let entry = entry(&self.git, &blob.path, blob.id, false)?;
-            index.add(&entry).map_err(|error| failed("stage a file", &error))?;
-        }
-        index.write().map_err(|error| failed("write the index", &error))?;
+        index.write().map_err(|error| {
+            let paths: Vec<_> = blobs.iter().map(|blob| blob.path.as_str()).collect();
+            Failure::failed(format!("committed as {id}, but the index still has the old files"))
+                .because(error.message())
+                .hint(format!("git reset -q -- {}", paths.join(" ")))
+        })?;
         Ok(id.to_string())
     }
 

@@ -143,6 +143,7 @@ fn a_token_is_exposed_in_few_places() {
         "pull_secret",
         "rotation.rs",
         "commands/new.rs",
+        "templates.rs",
         "commands/rotate.rs",
         "files.rs",
         "repo.rs",

@@ -212,7 +212,7 @@ fn the_other_answers_have_their_rules() {
         "a URL path",
         &["", "healthz", "/a b", "/$(shell id)", "/a#b", "/\"", "/a\nb", TOKEN],
     );
-    refuses("pod-security", "`restricted` or `baseline`", &["", "privileged", "Restricted", TOKEN]);
+    refuses("pod-security", "must be one of: restricted, baseline", &["", "privileged", "Restricted", TOKEN]);
     refuses("secret-type", "`dockercfg` or", &["", "opaque", "kubernetes.io/dockercfg", TOKEN]);
     refuses(
         "email",

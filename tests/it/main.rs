@@ -24,6 +24,7 @@ mod promises;
 mod prompts;
 mod readme;
 mod rotate;
+mod rotate_again;
 mod secrets_guard;
 mod stand_in;
 mod support;

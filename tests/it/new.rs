@@ -66,7 +66,7 @@ fn makes_the_whole_tree_and_commits_it() {
         "gitlab.secret.yaml",
         "encrypted in git",
         "committed as",
-        "cp hello-infra/.git/git-crypt/keys/default",
+        "cp -i hello-infra/.git/git-crypt/keys/default",
         "make deploy",
     ] {
         assert!(output.stdout.contains(text), "no `{text}` in {}", output.stdout);

@@ -82,7 +82,7 @@ fn the_numbered_steps_work() {
     assert!(text.contains(&format!("`{new}`")));
     let args: Vec<_> = new.split(' ').skip(1).collect();
     sandbox.makeinfra(&[&args[..], &["--token-username", USER, "--token-file", &token]].concat()).success();
-    let copy = text.split('`').find(|code| code.starts_with("cp shop-infra/.git")).unwrap();
+    let copy = text.split('`').find(|code| code.starts_with("cp -i shop-infra/.git")).unwrap();
     sandbox.run("sh", &["-c", copy]).success();
     assert_eq!(fs::metadata(sandbox.path("home/shop-infra.git-crypt-key")).unwrap().len(), 148);
 }

@@ -12,16 +12,16 @@ use std::path::Path;
 const NEW_USER: &str = "gitlab+deploy-token-2";
 
 /// The Secret file of the generated repository.
-fn secret(sandbox: &Sandbox) -> String {
+pub fn secret(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.hello(SECRET)).unwrap()
 }
 
-fn record(sandbox: &Sandbox) -> String {
+pub fn record(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap()
 }
 
 /// The docker config in a Secret manifest.
-fn docker_config(manifest: &str) -> serde_json::Value {
+pub fn docker_config(manifest: &str) -> serde_json::Value {
     let manifest: Value = serde_yaml::from_str(manifest).unwrap();
     let data = manifest["data"].as_mapping().unwrap();
     assert_eq!(data.len(), 1);
@@ -39,11 +39,11 @@ fn changed_lines(before: &str, after: &str) -> (Vec<String>, Vec<String>) {
 }
 
 /// Replaces the generated Secret with one of that content, as a user would have written it.
-fn write_secret(sandbox: &Sandbox, text: &str) {
+pub fn write_secret(sandbox: &Sandbox, text: &str) {
     fs::write(sandbox.hello(SECRET), text).unwrap();
 }
 
-fn manifest(kind: &str, json: &str) -> String {
+pub fn manifest(kind: &str, json: &str) -> String {
     format!(
         "# ours\napiVersion: v1\nkind: Secret\nmetadata:\n  name: gitlab\n  namespace: hello\ntype: kubernetes.io/{kind}\n\
          data:\n  .{kind}: {}\n",
@@ -339,7 +339,9 @@ fn refuses_a_secret_that_it_does_not_understand() {
 fn refuses_what_is_no_repository_of_ours() {
     let sandbox = Sandbox::new();
     sandbox.makeinfra(&["rotate", "--no-input"]).failure(1).says("no git repository at");
-    sandbox.makeinfra(&["rotate", "missing", "--no-input"]).failure(1).says("missing");
+    // What is no directory may be a token: it is not quoted.
+    let output = sandbox.makeinfra(&["rotate", TOKEN, "--no-input"]).failure(2);
+    output.says("`REPO` must be a directory").says("hint: ");
     sandbox.run("git", &["init", "-q"]).success();
     sandbox.makeinfra(&["rotate", "--no-input"]).failure(1).says("neither `.makeinfra.yaml`");
 }
@@ -414,7 +416,7 @@ fn json_tells_the_change_and_no_secret() {
 #[test]
 fn what_a_killed_rotation_left_is_named_and_removed() {
     let sandbox = Sandbox::with_hello();
-    let left = sandbox.hello("secrets/kubernetes/.gitlab.secret.yaml.makeinfra-Ab12");
+    let left = sandbox.hello("secrets/kubernetes/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56");
     fs::write(&left, TOKEN).unwrap();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "git does not see it");
     sandbox.rotate("gldt-new", &[]).success().says("a run that was killed");

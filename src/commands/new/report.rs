@@ -1,0 +1,156 @@
+//! What `makeinfra new` tells: the plan before, the result and the next commands after.
+
+use super::{Options, Outcome, Plan};
+use crate::commands::{next_steps, print_json};
+use crate::context::secret_file;
+use crate::error::Result;
+use crate::files::shell_word;
+use crate::git_crypt;
+use crate::templates::{File, Kind};
+use crate::ui::{self, Ui};
+use serde_json::json;
+
+/// A command, and what it is for.
+type Step = (String, &'static str);
+
+/// Prints the plan of a dry run.
+pub(super) fn plan(options: &Options, plan: &Plan, ui: &Ui) -> Result<()> {
+    if options.run.json {
+        let object = json!({
+            "dry_run": true,
+            "project": plan.answers.project.as_str(),
+            "path": plan.target.display().to_string(),
+            "files": listing(plan),
+        });
+        return print_json(object, ui);
+    }
+    ui.print(&format!("{}\nNothing was written: this is a dry run.\n", tree(options, plan)))
+}
+
+/// What was decided, and the files that come of it.
+pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
+    let answers = &plan.answers;
+    let secret = match &plan.username {
+        Some(username) => format!("{username} at {}", answers.registry),
+        None => "none yet".to_owned(),
+    };
+    let mut lines = vec![
+        ("image", answers.image.to_string()),
+        ("namespace", answers.namespace.to_string()),
+        ("port, pods", format!("{}, {}", answers.port, answers.replicas)),
+        ("pods run", answers.pod_security.as_str().to_owned()),
+        ("pull secret", format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type())),
+        ("signs in as", secret),
+    ];
+    lines.extend(answers.ingress.as_ref().map(|host| ("ingress", host.to_string())));
+    let lines: String = lines.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
+    format!("{lines}\n{}", tree(options, plan).trim_end())
+}
+
+/// Prints what was made, and the next commands.
+pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui) -> Result<()> {
+    let steps = steps(options, plan);
+    if options.run.json {
+        let object = json!({
+            "project": plan.answers.project.as_str(),
+            "path": plan.target.display().to_string(),
+            "files": listing(plan),
+            "commit": outcome.commit,
+            "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
+            "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+        });
+        return print_json(object, ui);
+    }
+    let state = match (&outcome.commit, options.no_git) {
+        (_, true) => "without git".to_owned(),
+        (Some(commit), _) => format!("committed as {}", &commit[..commit.len().min(8)]),
+        (None, _) => "staged, not committed".to_owned(),
+    };
+    // Who agreed to the plan has just seen the tree.
+    let tree = if plan.agreed { String::new() } else { format!("{}\n", tree(options, plan)) };
+    let mut text =
+        format!("{tree}Created {} with {} files, {state}.\n", plan.shown.display(), plan.files.len());
+    if let Some(file) = &plan.export_key {
+        text.push_str(&format!("The git-crypt key is in {}.\n", file.display()));
+    }
+    if outcome.nobody {
+        text.push_str("\ngit does not know who you are, so nothing is committed yet. To do it:\n\n");
+        text.push_str(&next_steps(&[identity_step(), commit_step(plan)]));
+    } else if outcome.commit.is_none() && !options.no_git {
+        text.push_str("\nTo commit it:\n\n");
+        text.push_str(&next_steps(&[commit_step(plan)]));
+    }
+    ui.print(&format!("{text}\nNext:\n\n{}", next_steps(&steps)))
+}
+
+fn tree(options: &Options, plan: &Plan) -> String {
+    let secret = secret_file(&plan.answers.secret_name);
+    let mut files: Vec<(&str, String)> =
+        plan.files.iter().map(|file| (file.path.as_str(), note(options, file))).collect();
+    if !options.no_token && plan.files.iter().all(|file| file.kind != Kind::Secret) {
+        files.push((&secret, "from the deploy token, encrypted in git".to_owned()));
+        files.sort();
+    }
+    ui::tree(&plan.shown.display().to_string(), &files)
+}
+
+fn note(options: &Options, file: &File) -> String {
+    let size = ui::size(file.size());
+    if file.kind == Kind::Secret && !options.no_git { format!("{size}, encrypted in git") } else { size }
+}
+
+fn listing(plan: &Plan) -> Vec<serde_json::Value> {
+    let files = plan.files.iter();
+    files.map(|file| json!({"path": file.path, "bytes": file.size()})).collect()
+}
+
+fn identity_step() -> Step {
+    let set = "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM";
+    (set.to_owned(), "tell git who you are")
+}
+
+fn commit_step(plan: &Plan) -> Step {
+    let directory = plan.answers.project.directory();
+    let commit =
+        format!("git -C {} commit -m 'Generate {directory} with makeinfra'", shell_word(&plan.shown));
+    (commit, "all is staged, the Secret encrypted")
+}
+
+/// The next commands: back up the key, go there, deploy.
+fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
+    let shown = shell_word(&plan.shown);
+    let copy = format!("~/{}.git-crypt-key", plan.answers.project.directory());
+    let rotate = "makeinfra rotate --commit";
+    let mut steps = Vec::new();
+    if options.no_git {
+        steps.push((
+            format!("cd {shown} && git init && git-crypt init"),
+            "before the first `git add`: the Secret is plain",
+        ));
+        steps.push((format!("git-crypt export-key {copy}"), "nobody can unlock a clone without it"));
+        steps.push(("git add . && git commit -m 'Begin' && make setup".to_owned(), ""));
+        if plan.username.is_none() {
+            steps.push((rotate.to_owned(), "makes the pull secret"));
+        }
+    } else {
+        match &plan.export_key {
+            Some(file) => {
+                steps.push((
+                    format!("ls -l {}", shell_word(file)),
+                    "put this key where your team keeps passwords",
+                ));
+            }
+            None => {
+                let key = plan.shown.join(".git").join(git_crypt::KEY_FILE);
+                let why = "back up the git-crypt key: nobody can unlock a clone without it";
+                steps.push((format!("cp -i {} {copy}", shell_word(&key)), why));
+            }
+        }
+        match plan.username {
+            Some(_) => steps.push((format!("cd {shown}"), "")),
+            None => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
+        }
+    }
+    steps.push(("make deploy".to_owned(), "bring it to the cluster"));
+    steps
+}

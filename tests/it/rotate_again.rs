@@ -1,0 +1,224 @@
+//! `makeinfra rotate` where something came in between: an edit, another run, an earlier rotation.
+
+use super::rotate::{docker_config, manifest, record, secret, write_secret};
+use super::support::{IMAGE, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token};
+use std::fs;
+use std::process::{Child, Stdio};
+
+/// A rotation that has checked everything and waits for its token in a named pipe.
+fn waiting(sandbox: &Sandbox, args: &[&str]) -> Child {
+    let pipe = sandbox.path("pipe").display().to_string();
+    sandbox.run("mkfifo", &[&pipe]).success();
+    let base = ["rotate", "hello-infra", "--token-username", USER, "--token-file", &pipe];
+    let run = sandbox.makeinfra(&[&base[..], args].concat());
+    run.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Gives the token and waits for the end: exit code and standard error.
+fn feed(sandbox: &Sandbox, child: Child, token: &str) -> (Option<i32>, String) {
+    // Opening the pipe waits for the other side, so it has come to the token by then.
+    fs::write(sandbox.path("pipe"), token).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Waits until the rotation has opened the pipe, and does `between` before it reads.
+fn between(sandbox: &Sandbox, args: &[&str], token: &str, between: impl FnOnce()) -> (Option<i32>, String) {
+    use std::io::Write;
+    let child = waiting(sandbox, args);
+    let mut pipe = fs::OpenOptions::new().write(true).open(sandbox.path("pipe")).unwrap();
+    between();
+    pipe.write_all(token.as_bytes()).unwrap();
+    drop(pipe);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn an_edit_made_while_the_token_is_waited_for_is_not_lost() {
+    let sandbox = Sandbox::with_hello();
+    let edited = format!("{}# mine\n", secret(&sandbox));
+    let (code, said) = between(&sandbox, &[], TOKEN, || write_secret(&sandbox, &edited));
+    // The token is the one that is there, so nothing would be written in either case.
+    assert_eq!(code, Some(0), "{said}");
+    fs::remove_file(sandbox.path("pipe")).unwrap();
+    let edited = format!("{edited}# once more\n");
+    let (code, said) = between(&sandbox, &[], "gldt-new", || write_secret(&sandbox, &edited));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("was changed in the meantime"), "{said}");
+    assert_eq!(secret(&sandbox), edited);
+}
+
+#[test]
+fn only_one_rotation_is_at_work_in_a_repository() {
+    let sandbox = Sandbox::with_hello();
+    let (code, said) = between(&sandbox, &[], "gldt-first", || {
+        sandbox.rotate("gldt-second", &[]).failure(1).says("another makeinfra is at work");
+        sandbox.rotate("gldt-second", &["--dry-run"]).success();
+    });
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(docker_config(&secret(&sandbox))["registry.gitlab.com"]["password"], "gldt-first");
+    sandbox.rotate("gldt-second", &[]).success();
+}
+
+#[test]
+fn a_rotation_that_was_not_committed_is_committed_later() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.rotate(TOKEN, &["--secret-type", "dockerconfigjson"]).success();
+    let output = sandbox.rotate(TOKEN, &[]).success();
+    assert!(
+        output.stdout.contains("nothing was written") && output.stdout.contains("git add"),
+        "{}",
+        output.stdout
+    );
+    let output = sandbox.rotate(TOKEN, &["--commit"]).success();
+    assert!(output.stdout.contains("holds these credentials already; committed as"), "{}", output.stdout);
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    assert!(sandbox.git(&["show", "HEAD:.makeinfra.yaml"]).success().stdout.contains("dockerconfigjson"));
+    assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "the objects");
+    let output = sandbox.rotate(TOKEN, &["--commit", "--json"]).success().json();
+    assert_eq!((&output["changed"], &output["commit"]), (&false.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn an_index_that_cannot_be_read_is_found_before_anything_is_written() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["update-index", "--split-index"]).success();
+    let (before, head) = (secret(&sandbox), sandbox.git(&["rev-parse", "HEAD"]).success().stdout);
+    sandbox
+        .rotate("gldt-new", &["--commit"])
+        .failure(1)
+        .says("cannot read the index")
+        .says("--no-split-index");
+    assert_eq!(secret(&sandbox), before);
+    assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
+}
+
+#[test]
+fn an_index_that_is_locked_in_the_middle_is_said_and_how_to_mend_it() {
+    let sandbox = Sandbox::with_hello();
+    let lock = sandbox.hello(".git/index.lock");
+    let (code, said) = between(&sandbox, &["--commit"], "gldt-new", || fs::write(&lock, "").unwrap());
+    assert_eq!(code, Some(1), "{said}");
+    fs::remove_file(&lock).unwrap();
+    // Whatever happened: what is staged and HEAD never bring the old token back unseen.
+    if said.contains("committed as") {
+        let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+        sandbox.run("sh", &["-c", &hint]).cwd(sandbox.hello("")).success();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    }
+}
+
+#[test]
+fn somebodys_file_with_a_similar_name_is_left_alone() {
+    let sandbox = Sandbox::with_hello();
+    let mine = sandbox.hello("secrets/kubernetes/.gitlab.secret.yaml.makeinfra-backup");
+    fs::write(&mine, "mine").unwrap();
+    sandbox.rotate("gldt-new", &[]).success();
+    assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
+}
+
+#[test]
+fn the_same_token_keeps_its_expiry() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--expires-at", "2998-01-01"]).success();
+    let token = sandbox.path("token").display().to_string();
+    let args = ["rotate", "hello-infra", "--token-username", USER, "--token-file", &token];
+    assert!(sandbox.makeinfra(&args).success().stdout.contains("nothing was written"));
+    assert!(secret(&sandbox).contains("2998-01-01"));
+}
+
+#[test]
+fn a_project_whose_name_ends_in_infra_stays_the_same() {
+    let sandbox = Sandbox::new();
+    sandbox.makeinfra(&["new", "a-infra-infra", "--image", IMAGE, "--no-token"]).success();
+    let top = sandbox.work("a-infra-infra");
+    let token = sandbox.path("token").display().to_string();
+    let args = ["rotate", "a-infra-infra", "--token-username", USER, "--token-file", &token];
+    sandbox.makeinfra(&args).success();
+    let label = "app.kubernetes.io/name: a-infra\n";
+    assert!(fs::read_to_string(top.join(SECRET)).unwrap().contains(label));
+    assert!(fs::read_to_string(top.join("kubernetes/deployment.yaml")).unwrap().contains(label));
+}
+
+#[test]
+fn a_secret_that_was_renamed_stays_in_its_file() {
+    let sandbox = Sandbox::with_hello();
+    write_secret(&sandbox, &secret(&sandbox).replace("  name: gitlab\n", "  name: other\n"));
+    for token in ["gldt-one", "gldt-two"] {
+        sandbox.rotate(token, &[]).success().says("warning: the Secret is not called `gitlab` any more");
+    }
+    assert_eq!(docker_config(&secret(&sandbox))["registry.gitlab.com"]["password"], "gldt-two");
+    assert!(!sandbox.hello("secrets/kubernetes/other.secret.yaml").exists());
+    assert!(record(&sandbox).contains("secret-name: gitlab\n"));
+}
+
+#[test]
+fn a_key_that_does_not_serve_the_image_is_said() {
+    let sandbox = Sandbox::with_hello();
+    write_secret(&sandbox, &manifest("dockercfg", r#"{"gitlab.com":{"auth":"dTpw"}}"#));
+    let output = sandbox.rotate("gldt-new", &[]).success();
+    output.says("the kubelet would pull without credentials; --registry registry.gitlab.com");
+    let output = sandbox.rotate("gldt-new", &["--registry", "registry.gitlab.com"]).success();
+    assert!(output.stdout.contains("registry: gitlab.com -> registry.gitlab.com"), "{}", output.stdout);
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn a_key_with_a_password_in_it_is_not_shown() {
+    let sandbox = Sandbox::with_hello();
+    let json = format!(r#"{{"https://u:{TOKEN}@registry.gitlab.com":{{"auth":"dTpw"}}}}"#);
+    write_secret(&sandbox, &manifest("dockercfg", &json));
+    let output = sandbox.rotate("gldt-new", &["--registry", "registry.gitlab.com"]).success();
+    assert_no_token(output.stdout.as_bytes(), "the output");
+    assert!(output.stdout.contains("registry: another key -> registry.gitlab.com"), "{}", output.stdout);
+}
+
+#[test]
+fn nothing_is_cut_off_that_is_too_large() {
+    let sandbox = Sandbox::with_hello();
+    let text = format!("{}{}", secret(&sandbox), "# a long comment\n".repeat(200_000));
+    write_secret(&sandbox, &text);
+    sandbox.rotate("gldt-new", &[]).failure(1).says("is too large");
+    assert_eq!(secret(&sandbox).len(), text.len());
+}
+
+#[test]
+fn a_filter_that_is_not_git_crypt_protects_nothing() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["config", "filter.git-crypt.clean", "cat"]).success();
+    sandbox.rotate("gldt-new", &[]).failure(1).says("would be committed in plain");
+}
+
+#[test]
+fn a_value_in_the_place_of_a_file_is_not_quoted() {
+    let sandbox = Sandbox::with_hello();
+    let long = TOKEN.repeat(20);
+    for option in ["--token-file", "--token-json", "--token-env"] {
+        sandbox.makeinfra(&["rotate", "hello-infra", "--token-username", USER, option, &long]).output();
+        let mut args = vec!["rotate", "hello-infra", option, &long];
+        if option != "--token-json" {
+            args.extend(["--token-username", USER]);
+        }
+        sandbox.makeinfra(&args).failure(2);
+    }
+    sandbox.makeinfra(&["rotate", "hello-infra", &format!("--from-docker-config={long}")]).failure(2);
+    sandbox
+        .makeinfra(&["rotate", "hello-infra", "--token-username", TOKEN, "--token-stdin"])
+        .stdin("x")
+        .failure(2);
+}
+
+#[test]
+fn waiting_is_not_writing() {
+    let sandbox = Sandbox::with_hello();
+    let before = secret(&sandbox);
+    let mut child = waiting(&sandbox, &[]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(secret(&sandbox), before);
+    fs::remove_file(sandbox.path("pipe")).unwrap();
+    let child = waiting(&sandbox, &[]);
+    let (code, said) = feed(&sandbox, child, "gldt-new");
+    assert_eq!(code, Some(0), "{said}");
+}
