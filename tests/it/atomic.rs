@@ -168,9 +168,9 @@ fn sigkill_leaves_at_most_a_sibling_which_the_next_run_names_and_removes() {
 fn the_sibling_of_a_run_at_work_is_left_alone() {
     let sandbox = Sandbox::new();
     let work = sandbox.path("work");
-    sandbox.write("work/.hello-infra.makeinfra-abcdef/Makefile", "");
+    sandbox.write("work/.hello-infra.makeinfra-abcdef012345/Makefile", "");
     // A run at work holds a lock on its sibling, which ends with it.
-    let running = fs::File::open(work.join(".hello-infra.makeinfra-abcdef")).unwrap();
+    let running = fs::File::open(work.join(".hello-infra.makeinfra-abcdef012345")).unwrap();
     running.lock().unwrap();
     assert_eq!(new(&sandbox, &[]).success().stderr, "");
     assert!(siblings(&work)[0].join("Makefile").exists());
@@ -185,7 +185,7 @@ fn of_runs_at_the_same_time_exactly_one_wins() {
     for _ in 0..10 {
         let sandbox = Sandbox::new();
         // A leftover that they all want to remove.
-        sandbox.write("work/.hello-infra.makeinfra-abcdef/Makefile", "");
+        sandbox.write("work/.hello-infra.makeinfra-abcdef012345/Makefile", "");
         let runs: Vec<_> =
             (0..4).map(|number| start(new(&sandbox, &["--export-key", &format!("key{number}")]))).collect();
         let mut winners = Vec::new();

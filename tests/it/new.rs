@@ -201,7 +201,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
         "bytes": Sandbox::with_hello().hello(".gitignore").metadata().unwrap().len(),
     })));
     // Not even what a killed run left behind is touched.
-    let left = sandbox.write("work/.hello-infra.makeinfra-abcdef/secrets/token", "x");
+    let left = sandbox.write("work/.hello-infra.makeinfra-abcdef012345/secrets/token", "x");
     sandbox.makeinfra(&base).success().says("left behind");
     assert!(left.exists());
     // A plan that could not be carried out is refused.
