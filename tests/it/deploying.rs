@@ -29,6 +29,7 @@ fn tells_no_token(output: &Output) {
 fn deploy_goes_from_the_namespace_to_the_rollout() {
     let steps = [
         "config view",
+        "kustomize kubernetes",
         "get namespace hello",
         "apply secrets/kubernetes/gitlab.secret.yaml",
         "annotate secret gitlab kubectl.kubernetes.io/last-applied-configuration-",

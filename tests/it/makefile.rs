@@ -73,8 +73,12 @@ fn help_works_without_kubectl() {
 #[test]
 fn a_missing_kubectl_is_one_clear_error() {
     let sandbox = Sandbox::with_hello();
-    let path = path_of(&sandbox, &["make", "sh", "awk", "sed", "cat", "head", "tr", "git"]);
-    sandbox.make(&["deploy"]).env("PATH", path).failure(2).says("kubectl: ").says("not found");
+    let path = path_of(&sandbox, &["make", "sh", "awk", "sed", "cat", "head", "tr", "git", "chmod"]);
+    let targets = ["deploy", "diff", "status", "logs", "restart", "rollback", "gitlab-secret", "namespace"];
+    for target in targets {
+        let output = sandbox.make(&[target]).env("PATH", &path).failure(2);
+        output.says("error: cannot run kubectl").says("hint: install kubectl");
+    }
 }
 
 #[test]
@@ -172,7 +176,8 @@ fn every_call_but_for_the_namespace_names_the_namespace() {
     }
     for call in cluster.calls() {
         let line = call.join(" ");
-        let of_none = ["config view", "get namespace hello", "kubernetes/namespace.yaml"];
+        let of_none =
+            ["config view", "get namespace hello", "kubernetes/namespace.yaml", "kustomize kubernetes"];
         assert!(
             line.contains("--namespace=hello") || of_none.iter().any(|words| line.contains(words)),
             "{line}"
@@ -199,11 +204,67 @@ fn logs_and_rollback_take_their_variables() {
     cluster.make(&["logs", "TAIL=5", "FOLLOW=1"]).success();
     cluster.make(&["rollback", "REVISION=3"]).success();
     let calls: Vec<_> = cluster.calls().iter().map(|call| call.join(" ")).collect();
-    assert!(calls[0].contains("--tail=5 --follow=1"), "{calls:?}");
+    assert!(calls[0].contains("--tail=5 --follow=true"), "{calls:?}");
     assert!(
         calls.iter().any(|call| call.ends_with("rollout undo deployment/hello --to-revision=3")),
         "{calls:?}"
     );
+}
+
+#[test]
+fn no_variable_becomes_shell_or_make_text() {
+    for evil in [
+        "1; touch x",
+        "$(touch x)",
+        "`touch x`",
+        "$(shell touch x)",
+        "1\ntouch x",
+        "' || touch x '",
+        "-1",
+        "",
+    ] {
+        for (target, name) in
+            [("logs", "TAIL"), ("rollback", "REVISION"), ("logs", "FOLLOW"), ("undeploy", "YES")]
+        {
+            let cluster = StandIn::new();
+            let output = cluster.make(&[target, &format!("{name}={evil}")]).output();
+            assert!(!cluster.sandbox.hello("x").exists(), "{name}={evil}");
+            let refused = matches!(name, "TAIL" | "REVISION") && !evil.is_empty() || name == "YES";
+            assert_eq!(output.code, Some(if refused { 2 } else { 0 }), "{name}={evil}: {}", output.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_environment_chooses_no_revision_and_says_no_yes() {
+    let cluster = StandIn::new();
+    cluster.make(&["rollback"]).env("REVISION", "42").success();
+    assert!(cluster.calls().iter().any(|call| call.join(" ").ends_with("--to-revision=0")));
+    cluster.make(&["undeploy"]).env("YES", "1").failure(2).says("make undeploy YES=1");
+}
+
+#[test]
+fn the_secret_of_a_clone_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = super::support::SECRET;
+    for target in ["setup", "deploy"] {
+        let cluster = StandIn::new();
+        let path = cluster.sandbox.hello(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        cluster.make(&[target]).success();
+        assert_eq!(super::support::mode(&path), 0o600, "{target}");
+    }
+}
+
+#[test]
+fn manifests_that_cannot_be_built_change_nothing() {
+    if !super::support::have("kubectl") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    fs::write(sandbox.hello("kubernetes/service.yaml"), "a: [\n").unwrap();
+    let output = sandbox.make(&["deploy"]).env("KUBECONFIG", "/nowhere").failure(2);
+    output.says("service.yaml").says("hint: kubectl kustomize kubernetes");
 }
 
 // set-image
@@ -382,7 +443,7 @@ fn setup_names_a_missing_git_crypt() {
 fn setup_refuses_where_the_hook_would_be_another_repositorys() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--no-git"]).success();
-    sandbox.make(&["setup"]).failure(2).says("no git repository").says("git init");
+    sandbox.make(&["setup"]).failure(2).says("not a git repository").says("git init");
     sandbox.run("git", &["init", "-q"]).success();
     sandbox.make(&["setup"]).failure(2).says("a folder of another repository");
     sandbox.run("git", &["config", "core.hooksPath"]).failure(1);

@@ -4,13 +4,15 @@
 set -u
 
 : "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace:?}" "${image:?}" "${secret:?}"
-: "${file:?}" "${tag?}" "${digest?}" "${yes?}"
+: "${file:?}" "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}"
 app=app.kubernetes.io/name=$project
 # Texts are matched below, and bytes are bytes.
 export LC_ALL=C
 
 # kubectl as the user calls it: with options, and quotes around them.
 cluster() {
+    command -v "${kubectl%% *}" >/dev/null ||
+        fail "cannot run ${kubectl%% *}" "install kubectl, or say where it is: make KUBECTL=/path/to/kubectl"
     eval "$kubectl \"\$@\""
 }
 
@@ -29,8 +31,10 @@ say() {
 
 # What kubectl logs on its way to an error is left out, and so is its own "error:".
 error() {
-    printf '%s\n' "$1" |
-        sed '/^[EIW][0-9]\{4\} /d; s/^[Ee]rror: //; s/^Error from server[^:]*: //; s/^/error: /' >&2
+    text=$(printf '%s\n' "$1" | sed '/^[EIW][0-9]\{4\} /d')
+    # Some errors are in the log alone.
+    [ -n "$text" ] || text=$(printf '%s\n' "$1" | sed 's/^[EIW][0-9]\{4\} .* err="\(.*\)"$/\1/')
+    printf '%s\n' "$text" | sed 's/^[Ee]rror: //; s/^Error from server[^:]*: //; s/^/error: /' >&2
 }
 
 hint() {
@@ -40,15 +44,24 @@ hint() {
 # fail ERROR [HINT...]
 fail() {
     error "$1"
+    case $1 in
+    *"connection to the server"* | *"Unable to connect"* | *"no such host"* | *"i/o timeout"*)
+        set -- "$@" "kubectl config get-contexts; another one: make deploy KUBECTL=\"kubectl --context NAME\"" ;;
+    esac
     shift
     [ $# -eq 0 ] || hint "$@"
     exit 1
 }
 
+# number NAME VALUE: fails unless VALUE is one.
+number() {
+    case $2 in '' | *[!0-9]*) fail "$1 must be a number" "make $target $1=3" ;; esac
+}
+
 # kubectl and the API server quote what they cannot parse: nothing as long as a token gets through.
 redact() {
     printf '%s\n' "$1" | sed 's/, got .*/, got ***/; s/gldt-[A-Za-z0-9_-]*/***/g
-        s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{17,\}/***/g'
+        s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{18,\}/***/g'
 }
 
 # Prints the ":tag" or "@digest" of our image.
@@ -109,13 +122,20 @@ run_namespace() {
     esac
 }
 
-# The file must be there and unlocked before kubectl sees it. An encrypted file begins with NUL GITCRYPT NUL.
+# The file must be there and unlocked before kubectl sees it. An encrypted file begins with NUL GITCRYPT NUL. git knows
+# no mode 0600: in a clone others could read what git-crypt has decrypted.
 run_secret_file() {
     [ -s "$file" ] || fail "there is no pull secret in $file" "makeinfra rotate"
     [ -r "$file" ] || fail "cannot read $file" "ls -l $file"
     case $(head -c 10 "$file" | tr '\000' '@') in
     @GITCRYPT@) fail "$file is locked" "git-crypt unlock" ;;
     esac
+    chmod go= "$file" || exit 1
+}
+
+# Manifests that cannot be read are found before anything is changed.
+run_build() {
+    built=$(cluster kustomize kubernetes 2>&1) || fail "$built" "kubectl kustomize kubernetes"
 }
 
 apply_secret() {
@@ -171,15 +191,50 @@ retry() {
     esac
 }
 
+run_status() {
+    ask get deployments,pods,services,ingresses --selector="$app" --output=wide
+}
+
+run_logs() {
+    tail=${tail:-100}
+    number TAIL "$tail"
+    case $follow in 1 | y | yes | true) follow=true ;; *) follow=false ;; esac
+    kube logs --selector="$app" --all-containers --prefix --ignore-errors --max-log-requests=50 \
+        --tail="$tail" --follow="$follow"
+}
+
+run_restart() {
+    ask rollout restart deployment/"$project"
+}
+
+run_rollback() {
+    revision=${revision:-0}
+    number REVISION "$revision"
+    ask rollout undo deployment/"$project" --to-revision="$revision"
+}
+
+# ask KUBECTL-ARGUMENTS: prints what kubectl answers, and explains why it refuses.
+ask() {
+    if answer=$(kube "$@" 2>&1); then
+        say "$answer"
+        return
+    fi
+    case $answer in
+    *"(Forbidden)"* | *"namespaces \"$namespace\" not found"*) outside "$answer" ;;
+    *"(NotFound)"*) fail "$answer" "make deploy" ;;
+    *) fail "$answer" ;;
+    esac
+}
+
 run_rollout() {
     kube rollout status deployment/"$project" --timeout="$timeout" || explain
 }
 
 run_rolled_back() {
-    run_rollout
-    say "running    $(kube get deployment "$project" --output='jsonpath={.spec.template.spec.containers[*].image}')" \
-        "in git     $image$(version)" \
-        "The next \`make deploy\` brings back what is in git: \`make set-image\` and commit."
+    running=$(kube get deployment "$project" --output='jsonpath={.spec.template.spec.containers[*].image}')
+    say "running    $running" "in git     $image$(version)"
+    [ "$running" = "$image$(version)" ] ||
+        say "The next \`make deploy\` brings back what is in git: \`make set-image\` and commit."
 }
 
 # explain: why a rollout failed: the pods, what their containers wait for, their events, and what to do about it.
@@ -359,7 +414,11 @@ run_undeploy() {
 }
 
 run_setup() {
-    inside=$(git rev-parse --show-prefix 2>/dev/null) || fail "this is no git repository" "git init"
+    command -v git >/dev/null || fail "git is not installed" "apt-get install git, or brew install git"
+    if ! inside=$(git rev-parse --show-prefix 2>&1); then
+        case $inside in *dubious*) todo="git config --global --add safe.directory $PWD" ;; *) todo="git init" ;; esac
+        fail "$(printf '%s\n' "${inside#fatal: }" | sed 1q)" "$todo"
+    fi
     [ -z "$inside" ] || fail "this is a folder of another repository, whose hooks stay as they are" "git init"
     git config core.hooksPath .githooks || exit 1
     say "core.hooksPath is .githooks: a commit with plaintext under secrets/ is refused"
@@ -367,9 +426,12 @@ run_setup() {
         hint "git-crypt is not installed: apt-get install git-crypt, or brew install git-crypt"
     if git config --get filter.git-crypt.clean >/dev/null; then
         say "secrets/ is unlocked"
+        # git knows no mode 0600: others could read what was decrypted.
+        [ ! -d secrets ] || find secrets -type f -exec chmod go= {} +
     else
         hint "secrets/ is locked: git-crypt unlock, if your GPG key was added; else git-crypt unlock /path/to/KEY"
     fi
 }
 
-"run_$1"
+target=$1
+"run_$target"
