@@ -93,7 +93,7 @@ fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<De
             (format!("the token in `{}`", file.display()), token_file(&file, "--token-file", ui)?)
         }
         Value::Env(variable) => (format!("the token in `${variable}`"), from_variable(&variable)?),
-        Value::Prompt => ("the token".to_owned(), ui.hidden("Deploy token", Box::new(check_value))?),
+        Value::Prompt => ("the token".to_owned(), ui.hidden("Deploy token", check_value)?),
     };
     let value = Secret::new(without_line_break(text));
     DeployToken::new(username, value).map_err(|rule| {

@@ -79,7 +79,11 @@ impl Ui {
 
     /// Asks for a secret, of which only dots are shown. One that is refused is asked for anew: nobody
     /// can mend what is not seen.
-    pub fn hidden(&self, question: &str, check: Check) -> Result<Zeroizing<String>> {
+    pub fn hidden(
+        &self,
+        question: &str,
+        check: impl Fn(&str) -> std::result::Result<(), &'static str>,
+    ) -> Result<Zeroizing<String>> {
         loop {
             let text = Zeroizing::new(asked(|| cliclack::password(question).interact())?);
             match check(&text) {

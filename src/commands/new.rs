@@ -136,7 +136,7 @@ fn complete(options: &Options, given: &mut Given, source: Option<&Source>, ui: &
     ui.intro("makeinfra new")?;
     if given.has(Name::Project) {
         // Sooner than after a dozen questions.
-        target(&given)?;
+        target(given)?;
     }
     if !given.missing().is_empty() {
         questions::ask(given, ui)?;
