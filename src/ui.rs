@@ -8,6 +8,7 @@ mod tree;
 pub use tree::{size, tree};
 
 use crate::error::{Failure, Report, Result};
+use crate::interrupt::Interrupts;
 use console::style;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Read, Write};
@@ -174,7 +175,9 @@ fn say(line: std::fmt::Arguments) {
 
 /// Turns a prompt that was left (Ctrl-C, Escape) into the failure that says so.
 fn asked<T>(question: impl FnOnce() -> io::Result<T>) -> Result<T> {
-    let answer = Quiet::begin().and_then(|_quiet| question());
+    let quiet = Quiet::begin()?;
+    let answer = question();
+    quiet.interrupts.check()?;
     answer.map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => Failure::interrupted(2).into(),
         _ => Failure::failed("cannot ask on this terminal")
@@ -186,21 +189,29 @@ fn asked<T>(question: impl FnOnce() -> io::Result<T>) -> Result<T> {
 
 /// While it lives, the terminal shows nothing of what is typed, and Ctrl-C is a key. The prompts see to
 /// that only while they wait for a key: of a token that is pasted, letters between two keys would show.
-struct Quiet(Termios);
+struct Quiet {
+    before: Termios,
+    /// A signal ends the waiting for a key instead of the process, which would leave the terminal quiet.
+    interrupts: Interrupts,
+}
 
 impl Quiet {
-    fn begin() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
+    fn begin() -> Result<Self> {
+        let failed = |error: rustix::io::Errno| {
+            Failure::failed("cannot quieten the terminal").because(io::Error::from(error).to_string())
+        };
+        let interrupts = Interrupts::hold()?;
+        let before = tcgetattr(io::stdin()).map_err(failed)?;
         let mut quiet = before.clone();
         quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        tcsetattr(io::stdin(), OptionalActions::Now, &quiet)?;
-        Ok(Self(before))
+        tcsetattr(io::stdin(), OptionalActions::Now, &quiet).map_err(failed)?;
+        Ok(Self { before, interrupts })
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
         // Nothing more can be done than to try.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
     }
 }

@@ -240,3 +240,28 @@ fn a_terminal_is_no_standard_input_for_a_token() {
         wrote_nothing(&sandbox);
     }
 }
+
+#[test]
+fn a_signal_at_a_prompt_leaves_a_terminal_that_can_be_used() {
+    for (signal, code) in [("TERM", "143"), ("HUP", "129")] {
+        let sandbox = Sandbox::new();
+        let script = "stty sane cols 120; \"$0\" \"$@\"; echo code $?; stty -a; echo end";
+        let args = ["new", "hello", "--image", IMAGE, "--token-username", USER];
+        let mut terminal = Terminal::run_in(&sandbox, script, &args);
+        terminal.shows("Deploy token");
+        sleep(Duration::from_millis(100));
+        let dir = sandbox.path("work").display().to_string();
+        let kill = format!(
+            "for p in /proc/[0-9]*; do [ \"$(readlink $p/cwd)\" = '{dir}' ] && [ \"$(readlink $p/exe)\" = '{}' ] && kill -{signal} ${{p#/proc/}}; done; :",
+            env!("CARGO_BIN_EXE_makeinfra")
+        );
+        sandbox.run("sh", &["-c", &kill]).cwd("/").success();
+        let (_, shown) = terminal.ends();
+        let after = shown.rsplit("code ").next().unwrap();
+        assert!(after.starts_with(code), "{signal}: {shown}");
+        for mode in [" echo ", " icanon ", " isig "] {
+            assert!(after.replace(['\r', '\n', ';'], " ").contains(mode), "no{mode}in {after}");
+        }
+        wrote_nothing(&sandbox);
+    }
+}
