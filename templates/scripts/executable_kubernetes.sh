@@ -192,6 +192,9 @@ retry() {
 }
 
 run_status() {
+    expires=$(kube get secret "$secret" --ignore-not-found \
+        --output='jsonpath={.metadata.annotations.makeinfra/expires-at}' 2>/dev/null) || expires=
+    [ -z "$expires" ] || say "token      expires $expires"
     ask get deployments,pods,services,ingresses --selector="$app" --output=wide
 }
 
