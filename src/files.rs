@@ -105,13 +105,12 @@ impl Staging {
                 .tempdir_in(parent)
                 .map_err(|error| cannot("write to directory", parent, &error))?;
             // Until it is locked, another run may take it for a leftover and remove it: once more, then.
-            let Some(lock) = lock(building.path()) else { continue };
+            let Some(lock) = lock(building.path()).map_err(|error| no_locks(parent, &error))? else {
+                continue;
+            };
             return Ok(Self { building, target: target.to_owned(), lock });
         }
-        Err(Failure::failed(format!("cannot lock a new directory in `{}`", parent.display()))
-            .because("its file system has no locks")
-            .hint("--output DIR, with a directory on another disk")
-            .into())
+        Err(no_locks(parent, &io::ErrorKind::WouldBlock.into()).into())
     }
 
     /// Where it is built.
@@ -190,28 +189,32 @@ pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
                 Leftover::Directory => found.is_dir(),
                 Leftover::File => found.is_file(),
             })
-            && lock(path).is_some()
+            && matches!(lock(path), Ok(Some(_)))
     };
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
 }
 
 /// Removes a leftover, unless a run at work has it by now.
 pub fn remove(path: &Path) -> Result<()> {
-    let Some(_lock) = lock(path) else {
+    let Ok(Some(_lock)) = lock(path) else {
         return Err(Failure::failed(format!("cannot lock `{}`", path.display())).into());
     };
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     Ok(removed.map_err(|error| cannot("remove", path, &error))?)
 }
 
-/// The lock on `path`, if nobody has it and `path` is still there once it is taken. It ends with the file.
-#[must_use]
-pub fn lock(path: &Path) -> Option<fs::File> {
-    let file = fs::File::open(path).ok()?;
-    file.try_lock().ok()?;
+/// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
+/// taken. The error is that of a file system without locks.
+pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {
+    let Ok(file) = fs::File::open(path) else { return Ok(None) };
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::Error(error)) => return Err(error),
+        Ok(()) => {}
+    }
     let inode = |found: fs::Metadata| (found.dev(), found.ino());
     let same = fs::symlink_metadata(path).ok().map(inode) == file.metadata().ok().map(inode);
-    same.then_some(file)
+    Ok(same.then_some(file))
 }
 
 /// A new content for a file, written beside it and not yet in its place.
@@ -316,6 +319,12 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
         }
         _ => failure,
     }
+}
+
+fn no_locks(parent: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("cannot lock a new directory in `{}`", parent.display()))
+        .because(error.to_string())
+        .hint("--output DIR, with a directory on another disk")
 }
 
 /// The parent of `target`, and how the names of its temporary siblings begin.

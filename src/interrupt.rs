@@ -1,6 +1,6 @@
-//! Holds signals back while something is half written, so that it can be taken away again.
+//! Holds signals back while something is half written, or a terminal is quiet, so that it can be put right.
 //!
-//! Outside of such a stretch a signal ends the process at once, as usual: nothing is written yet.
+//! Outside of such a stretch a signal ends the process at once, as usual.
 
 use crate::error::{Failure, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};

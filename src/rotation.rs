@@ -108,13 +108,28 @@ impl Files {
                 let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
                 match rotated.map_err(|fault| self.refused(fault))? {
                     Some(rewritten) => (rewritten.text, rewritten.changes),
-                    None => return Ok(Plan { secret: None, changes: Vec::new(), record: None }),
+                    None => {
+                        // A kill between the two files may have left the record behind.
+                        let record = self.record.as_ref().map(|record| follow(record, wishes, text));
+                        let record = record.transpose()?.flatten();
+                        return Ok(Plan { secret: None, changes: Vec::new(), record });
+                    }
                 }
             }
         };
         let record =
             self.record.as_ref().map(|record| follow(record, wishes, &secret)).transpose()?.flatten();
         Ok(Plan { secret: Some(secret), changes, record })
+    }
+
+    /// Whether the record is `committed` and what follows from `secret`, without edits of somebody's.
+    #[must_use]
+    pub fn only_followed(&self, committed: &str, secret: &Secret) -> bool {
+        let nothing = Wishes { registry: None, email: None, kind: None, expires_at: None };
+        let followed =
+            Record::parse(committed.to_owned()).and_then(|record| follow(&record, &nothing, secret));
+        let record = self.record.as_ref().map(|record| record.text.as_str());
+        record.is_some() && followed.is_ok_and(|followed| followed.as_deref() == record)
     }
 
     /// The Secret file of a repository that was made without a token.

@@ -43,7 +43,7 @@ impl Record {
     }
 
     fn answers(text: &str) -> std::result::Result<Answers, String> {
-        let values = Self::values(text).map_err(|fault| match fault {
+        let mut values = Self::values(text).map_err(|fault| match fault {
             FileFault::NotAMapping(Some((line, column))) => {
                 format!("line {line}, column {column} is not YAML")
             }
@@ -54,7 +54,6 @@ impl Record {
             FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
             FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
         })?;
-        let mut values = values;
         // The record has the name itself; reading a name takes one `-infra` off.
         if let Some(Some(project)) = values.get_mut(&Name::Project) {
             project.push_str("-infra");

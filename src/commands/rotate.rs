@@ -37,9 +37,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let source = token_source(&options.token)?;
     let wishes = wishes(options, ui)?;
     let mut found = find(options)?;
-    let _lock = if options.run.dry_run { None } else { Some(found.repo.lock()?) };
+    let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
     check(options, &mut found, &wishes, ui)?;
-    sweep(&found.file, Leftover::File, options.run.dry_run, ui);
+    for file in [&found.file, &found.repo.root().join(Record::FILE)] {
+        sweep(file, Leftover::File, options.run.dry_run, ui);
+    }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
         return print_dry_run(options, &found, None, ui);
@@ -155,11 +157,13 @@ fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<
 
 /// Writes what is to change and commits it if that is wanted. Gives the commit's id.
 fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>> {
-    let commits = options.commit && (plan.secret.is_some() || found.uncommitted);
+    let changes = plan.secret.is_some() || plan.record.is_some();
+    let commits = options.commit && (changes || found.uncommitted);
     // Where the file holds the token already, it may still have to be committed.
-    let Some(text) = plan.secret.as_ref().or(found.files.secret.as_ref().filter(|_| commits)) else {
+    let Some(text) = plan.secret.as_ref().or(found.files.secret.as_ref()) else { return Ok(None) };
+    if !changes && !commits {
         return Ok(None);
-    };
+    }
     let interrupts = Interrupts::hold()?;
     let repo = &found.repo;
     let mut replacements = Vec::new();
@@ -175,18 +179,27 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     if commits {
         let cipher = repo.key(&found.path)?.encrypt(text.expose().as_bytes());
         blobs.push(repo.store(&found.path, &cipher)?);
-        // An earlier rotation that was not committed may have changed it.
-        let kept = found.files.record.as_ref().filter(|_| found.uncommitted).map(|record| &record.text);
-        if let Some(text) = plan.record.as_ref().or(kept) {
+        if let Some(text) = plan.record.as_ref().or(earlier_record(found, text)) {
             blobs.push(repo.store(Record::FILE, text.as_bytes())?);
         }
     }
     interrupts.check()?;
     check_unchanged(found, &record_file)?;
+    if commits {
+        // Once more: a merge may have begun while the token was waited for.
+        repo.check_can_commit()?;
+    }
     for replacement in replacements {
         replacement.publish()?;
     }
     if commits { repo.commit(&blobs, "Rotate the deploy token").map(Some) } else { Ok(None) }
+}
+
+/// The record, if an earlier rotation that was not committed has changed it, and nobody else has.
+fn earlier_record<'f>(found: &'f Found, secret: &Secret) -> Option<&'f String> {
+    let committed = found.repo.head_text(Record::FILE)?;
+    let record = found.files.record.as_ref()?;
+    found.files.only_followed(&committed, secret).then_some(&record.text)
 }
 
 /// Fails if somebody changed the files since they were read, while the token was waited for.
@@ -236,7 +249,7 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
     if options.run.json {
         let object = json!({
             "path": found.file.display().to_string(),
-            "changed": plan.secret.is_some(),
+            "changed": plan.secret.is_some() || plan.record.is_some(),
             "changes": plan.changes,
             "commit": commit,
             "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
@@ -246,7 +259,10 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
     let steps = next_steps(&steps);
     if plan.secret.is_none() {
         let done = commit.map_or_else(
-            || "nothing was written".to_owned(),
+            || match &plan.record {
+                Some(_) => format!("`{}` follows it now", Record::FILE),
+                None => "nothing was written".to_owned(),
+            },
             |commit| format!("committed as {}", &commit[..commit.len().min(8)]),
         );
         return ui
@@ -273,8 +289,10 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
         Some(_) => vec![(make, "bring the new token to the cluster")],
         None => vec![(make, "if the cluster does not have them yet")],
     };
-    if commit.is_none() && (plan.secret.is_some() || found.uncommitted) {
-        let with_record = plan.record.is_some() || (found.uncommitted && found.files.record.is_some());
+    if commit.is_none() && (plan.secret.is_some() || plan.record.is_some() || found.uncommitted) {
+        let secret = plan.secret.as_ref().or(found.files.secret.as_ref());
+        let earlier = secret.is_some_and(|secret| earlier_record(found, secret).is_some());
+        let with_record = plan.record.is_some() || earlier;
         let record = if with_record { format!(" {}", Record::FILE) } else { String::new() };
         let paths = format!("{}{record}", found.path);
         steps.push((

@@ -52,13 +52,29 @@ impl Repo {
         }
     }
 
-    /// Fails if another makeinfra is at work in the repository; none is until the answer is dropped.
-    pub fn lock(&self) -> Result<std::fs::File> {
-        Ok(files::lock(self.git.path()).ok_or_else(|| {
-            Failure::failed("another makeinfra is at work in this repository")
+    /// Fails if another makeinfra is at work in the repository; none is until the answer is dropped. A
+    /// file system without locks gives none.
+    pub fn lock(&self) -> Result<Option<std::fs::File>> {
+        match files::lock(self.git.path()) {
+            Ok(None) => Err(Failure::failed("another makeinfra is at work in this repository")
                 .because(format!("it holds the lock on `{}`", self.git.path().display()))
                 .hint("wait for it and try again")
-        })?)
+                .into()),
+            Ok(lock) => Ok(lock),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The text of `path` in HEAD, if it is there and is text.
+    #[must_use]
+    pub fn head_text(&self, path: &str) -> Option<String> {
+        let blob = self.head_blob(path).ok()?;
+        String::from_utf8(blob.content().to_vec()).ok()
+    }
+
+    fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
+        let tree = self.git.head()?.peel_to_tree()?;
+        tree.get_path(Path::new(path))?.to_object(&self.git)?.peel_to_blob()
     }
 
     /// The top of the work tree.
@@ -113,11 +129,7 @@ impl Repo {
     /// What HEAD holds under `path`, where the work tree holds `text`.
     #[must_use]
     pub fn head_secret(&self, path: &str, key: &Key, text: Option<&str>) -> HeadSecret {
-        let blob = self
-            .git
-            .head()
-            .and_then(|head| head.peel_to_tree())
-            .and_then(|tree| tree.get_path(Path::new(path))?.to_object(&self.git)?.peel_to_blob());
+        let blob = self.head_blob(path);
         match blob {
             Err(_) => HeadSecret::Absent,
             Ok(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
@@ -172,6 +184,8 @@ impl Repo {
         };
         // All that can fail is done before the branch moves, but for the writing of the index itself.
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
+        // libgit2 keeps the index that it has read; git may have written another one since.
+        index.read(true).map_err(|error| failed("read the index", &error))?;
         for blob in blobs {
             let entry = entry(&self.git, &blob.path, blob.id, false)?;
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;

@@ -11,8 +11,6 @@ export LC_ALL=C
 
 # kubectl as the user calls it: with options, and quotes around them.
 cluster() {
-    command -v "${kubectl%% *}" >/dev/null ||
-        fail "cannot run ${kubectl%% *}" "install kubectl, or say where it is: make KUBECTL=/path/to/kubectl"
     eval "$kubectl \"\$@\""
 }
 
@@ -122,6 +120,11 @@ run_namespace() {
     esac
 }
 
+# Only where it must be: git takes a file whose mode was set, even to the same, for one that may have changed.
+close_to_others() {
+    find "$1" -type f \( -perm -040 -o -perm -004 \) -exec chmod go= {} +
+}
+
 # The file must be there and unlocked before kubectl sees it. An encrypted file begins with NUL GITCRYPT NUL. git knows
 # no mode 0600: in a clone others could read what git-crypt has decrypted.
 run_secret_file() {
@@ -130,7 +133,7 @@ run_secret_file() {
     case $(head -c 10 "$file" | tr '\000' '@') in
     @GITCRYPT@) fail "$file is locked" "git-crypt unlock" ;;
     esac
-    chmod go= "$file" || exit 1
+    close_to_others "$file" || hint "others can read $file: chmod 600 $file"
 }
 
 # Manifests that cannot be read are found before anything is changed.
@@ -430,11 +433,24 @@ run_setup() {
     if git config --get filter.git-crypt.clean >/dev/null; then
         say "secrets/ is unlocked"
         # git knows no mode 0600: others could read what was decrypted.
-        [ ! -d secrets ] || find secrets -type f -exec chmod go= {} +
+        [ ! -d secrets ] || close_to_others secrets
     else
         hint "secrets/ is locked: git-crypt unlock, if your GPG key was added; else git-crypt unlock /path/to/KEY"
     fi
 }
 
+# Without kubectl one clear error, and not each step's own. It may have variables before it.
+# shellcheck disable=SC2120 # its arguments are those of KUBECTL
+need_kubectl() {
+    eval "set -- $kubectl"
+    while case ${1:-} in *=*) true ;; *) false ;; esac; do shift; done
+    command -v "${1:-}" >/dev/null ||
+        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $target KUBECTL=/path/to/kubectl"
+}
+
 target=$1
+case $target in
+where | help | setup | set_image | secret_file) ;;
+*) need_kubectl "" ;;
+esac
 "run_$target"

@@ -257,6 +257,30 @@ fn the_secret_of_a_clone_is_closed_to_others() {
 }
 
 #[test]
+fn a_secret_that_is_closed_is_not_touched() {
+    use std::os::unix::fs::MetadataExt;
+    let cluster = StandIn::new();
+    let path = cluster.sandbox.hello(super::support::SECRET);
+    // git compares this time: a changed one makes it run git-crypt, which may not be there.
+    let changed = || fs::metadata(&path).map(|file| (file.ctime(), file.ctime_nsec())).unwrap();
+    let before = changed();
+    for target in ["setup", "deploy", "diff", "gitlab-secret"] {
+        cluster.make(&[target]).success();
+    }
+    assert_eq!(changed(), before);
+}
+
+#[test]
+fn kubectl_may_be_a_path_with_spaces_or_have_variables_before_it() {
+    let cluster = StandIn::new();
+    cluster.make(&["logs", "KUBECTL=X=1 kubectl --context c"]).success();
+    assert!(cluster.calls()[0].join(" ").starts_with("--context c --namespace=hello logs"));
+    cluster.make(&["logs", "KUBECTL="]).success();
+    let output = cluster.make(&["logs", "KUBECTL=\"./sp ace/kubectl\""]).failure(2);
+    output.says("error: cannot run ./sp ace/kubectl");
+}
+
+#[test]
 fn manifests_that_cannot_be_built_change_nothing() {
     if !super::support::have("kubectl") {
         return;

@@ -110,6 +110,60 @@ fn an_index_that_is_locked_in_the_middle_is_said_and_how_to_mend_it() {
 }
 
 #[test]
+fn what_git_did_while_the_token_was_waited_for_stays() {
+    let sandbox = Sandbox::with_hello();
+    let (code, said) = between(&sandbox, &["--commit"], "gldt-new", || {
+        fs::write(sandbox.hello("committed"), "x").unwrap();
+        sandbox.git(&["add", "committed"]).success();
+        sandbox.git(&["commit", "-q", "-m", "mine"]).success();
+        fs::write(sandbox.hello("staged"), "x").unwrap();
+        sandbox.git(&["add", "staged"]).success();
+    });
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "A  staged\n");
+    assert_eq!(sandbox.git(&["log", "--format=%s"]).success().stdout.lines().count(), 3);
+    sandbox.git(&["fsck", "--strict"]).success();
+}
+
+#[test]
+fn a_merge_that_began_while_the_token_was_waited_for_is_not_disturbed() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["switch", "-q", "-c", "other"]).success();
+    fs::write(sandbox.hello("theirs"), "x").unwrap();
+    sandbox.git(&["add", "theirs"]).success();
+    sandbox.git(&["commit", "-q", "-m", "theirs"]).success();
+    sandbox.git(&["switch", "-q", "-"]).success();
+    let before = secret(&sandbox);
+    let (code, said) = between(&sandbox, &["--commit"], "gldt-new", || {
+        sandbox.git(&["merge", "-q", "--no-ff", "--no-commit", "other"]).success();
+    });
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("a merge, rebase or the like is under way"), "{said}");
+    assert_eq!(secret(&sandbox), before);
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "A  theirs\n");
+}
+
+#[test]
+fn an_edit_of_the_record_is_not_committed_along() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.rotate(TOKEN, &["--secret-type", "dockerconfigjson"]).success();
+    fs::write(sandbox.hello(".makeinfra.yaml"), format!("{}# mine\n", record(&sandbox))).unwrap();
+    sandbox.rotate(TOKEN, &["--commit"]).success();
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " M .makeinfra.yaml\n");
+}
+
+#[test]
+fn a_record_that_fell_behind_follows_again() {
+    let sandbox = Sandbox::with_hello();
+    let kind = ["--secret-type", "dockerconfigjson"];
+    sandbox.rotate(TOKEN, &kind).success();
+    sandbox.git(&["checkout", "-q", ".makeinfra.yaml"]).success();
+    let output = sandbox.rotate(TOKEN, &["--commit"]).success();
+    assert!(record(&sandbox).contains("secret-type: dockerconfigjson\n"), "{}", output.stdout);
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
 fn somebodys_file_with_a_similar_name_is_left_alone() {
     let sandbox = Sandbox::with_hello();
     let mine = sandbox.hello("secrets/kubernetes/.gitlab.secret.yaml.makeinfra-backup");
