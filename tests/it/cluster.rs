@@ -3,8 +3,8 @@
 //! They run where `MAKEINFRA_TEST_KUBECONFIG` names a kubeconfig of an administrator. Any cluster will do: each
 //! scene has a namespace of its own, runs no pod (`--replicas 0`) and deletes the namespace at its end.
 
-use super::deploying::EXPLAINED;
 use super::examples::repo;
+use super::failing_rollouts::EXPLAINED;
 use super::manifests::kubectls;
 use super::support::{Output, Run, SECRET, Sandbox, TOKEN, assert_no_token, needles};
 use base64::Engine;

@@ -12,13 +12,16 @@
 mod architecture;
 mod atomic;
 mod bad_input;
+mod bad_tokens;
 mod cluster;
 mod deploying;
 mod examples;
+mod failing_rollouts;
 mod generated_readme;
 mod makefile;
 mod manifests;
 mod new;
+mod new_git;
 mod picture;
 mod promises;
 mod prompts;

@@ -1,0 +1,198 @@
+//! The git side of `makeinfra new`: what git and git-crypt find in the new repository.
+
+use super::new::{is_clean, path_of, tree};
+use super::support::*;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn without_git_there_are_only_files() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.new_hello(&["--no-git"]).success();
+    assert!(!sandbox.hello(".git").exists());
+    assert_eq!(files_below(&sandbox.work("hello-infra")), tree());
+    assert!(output.stdout.contains("git-crypt init"), "{}", output.stdout);
+    let json = Sandbox::new().new_hello(&["--no-git", "--json"]).success().json();
+    assert_eq!(json["commit"], json!(null));
+    // The commands that it names protect the Secret.
+    if have("git-crypt") {
+        sandbox
+            .run("sh", &["-ec", "git init -q && git-crypt init && git add -A"])
+            .cwd(sandbox.work("hello-infra"))
+            .success();
+        assert_no_token(&all_objects(&sandbox, &sandbox.work("hello-infra")), "an object");
+    }
+}
+
+#[test]
+fn without_a_commit_everything_is_staged() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.new_hello(&["--no-commit"]).success();
+    assert!(output.stdout.contains("staged, not committed"), "{}", output.stdout);
+    let status = sandbox.git(&["status", "--porcelain"]).success().stdout;
+    assert_eq!(status.lines().map(|line| line.strip_prefix("A  ").unwrap()).collect::<Vec<_>>(), tree());
+    sandbox.git(&["commit", "-qm", "By hand"]).success();
+    is_clean(&sandbox, None);
+}
+
+#[test]
+fn without_an_identity_two_commands_finish_the_job() {
+    let sandbox = Sandbox::new();
+    let nameless = |mut run: Run| {
+        for who in ["AUTHOR", "COMMITTER"] {
+            run = run.without_env(&format!("GIT_{who}_NAME")).without_env(&format!("GIT_{who}_EMAIL"));
+        }
+        run
+    };
+    let output = nameless(sandbox.new_hello(&[])).success();
+    let commands: Vec<_> = output.stdout.lines().filter(|line| line.starts_with("  git ")).collect();
+    assert_eq!(commands.len(), 2, "{}", output.stdout);
+    assert!(sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code != Some(0));
+    for command in commands {
+        nameless(sandbox.run("sh", &["-ec", command])).success();
+    }
+    is_clean(&sandbox, None);
+    assert_eq!(sandbox.git(&["ls-files"]).success().stdout.lines().count(), tree().len());
+}
+
+#[test]
+fn the_users_git_configuration_is_honoured_and_does_no_harm() {
+    let sandbox = Sandbox::new();
+    let template = sandbox.write("template/hooks/post-commit", "#!/bin/sh\nexit 1\n");
+    let config = format!(
+        "[user]\nname = Grace\nemail = grace@example.com\n[init]\ndefaultBranch = trunk\ntemplateDir = {}\n\
+         [core]\nautocrlf = true\nhooksPath = /nowhere\nexcludesFile = {}\n[commit]\ngpgSign = true\n",
+        template.parent().unwrap().parent().unwrap().display(),
+        sandbox.write("ignore", "*\n").display()
+    );
+    sandbox.write("home/.gitconfig", config);
+    let mut run = sandbox.new_hello(&[]);
+    for who in ["AUTHOR", "COMMITTER"] {
+        run = run.without_env(&format!("GIT_{who}_NAME")).without_env(&format!("GIT_{who}_EMAIL"));
+    }
+    run.success();
+    let log = sandbox.git(&["log", "--format=%an %ae", "trunk"]).success().stdout;
+    assert_eq!(log, "Grace grace@example.com\n");
+    assert_eq!(sandbox.git(&["config", "core.hooksPath"]).success().stdout, ".githooks\n");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
+fn variables_of_a_surrounding_git_do_not_lead_elsewhere() {
+    // As in a git hook.
+    let sandbox = Sandbox::new();
+    let other = sandbox.path("other").display().to_string();
+    sandbox.run("git", &["init", "-q", &other]).success();
+    let before = files_below(&sandbox.path("other/.git"));
+    let run = sandbox.new_hello(&[]).env("GIT_DIR", format!("{other}/.git")).env("GIT_WORK_TREE", &other);
+    run.env("GIT_INDEX_FILE", format!("{other}/.git/index")).success();
+    assert_eq!(files_below(&sandbox.path("other/.git")), before);
+    is_clean(&sandbox, None);
+}
+
+#[test]
+fn a_surrounding_work_tree_is_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.run("git", &["init", "-q"]).success();
+    fs::create_dir(sandbox.work("below")).unwrap();
+    let output = sandbox.new_hello(&["--output", "below", "--json"]).success();
+    output.says("warning: ").says("git work tree");
+    assert_eq!(output.json()["warnings"].as_array().unwrap().len(), 1);
+    assert!(sandbox.work("below/hello-infra/.git").exists());
+    assert_eq!(Sandbox::new().new_hello(&["--json"]).success().json()["warnings"], json!([]));
+}
+
+#[test]
+fn git_and_git_crypt_find_nothing_to_complain_about() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    is_clean(&sandbox, None);
+    let status = sandbox.run("git-crypt", &["status"]).cwd(sandbox.work("hello-infra")).success();
+    let encrypted: Vec<_> =
+        status.stdout.lines().filter(|line| line.trim_start().starts_with("encrypted: ")).collect();
+    assert_eq!(encrypted, [format!("    encrypted: {SECRET}")]);
+    assert!(!status.stdout.contains("WARNING"), "{}", status.stdout);
+    // What git-crypt itself makes of the file is what was committed.
+    let key = sandbox.hello(".git/git-crypt/keys/default").display().to_string();
+    let text = fs::read(sandbox.hello(SECRET)).unwrap();
+    let clean = sandbox
+        .run("git-crypt", &["clean", "--key-file", &key])
+        .cwd(sandbox.work("hello-infra"))
+        .stdin(&text)
+        .success();
+    let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success();
+    assert_eq!(clean.bytes, blob.bytes);
+    // Even where git reads every file again.
+    for file in tree() {
+        let touched = fs::File::options().append(true).open(sandbox.hello(&file)).unwrap();
+        touched.set_modified(std::time::SystemTime::now()).unwrap();
+    }
+    is_clean(&sandbox, None);
+}
+
+#[test]
+fn the_work_tree_is_clean_where_git_crypt_is_missing() {
+    let sandbox = Sandbox::new();
+    let path = path_of(&sandbox, &["git", "sh"]);
+    sandbox.new_hello(&[]).env("PATH", "/nonexistent").success();
+    is_clean(&sandbox, Some(&path));
+    // And once the clock has moved on.
+    let index = sandbox.hello(".git/index");
+    fs::File::options()
+        .append(true)
+        .open(&index)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    is_clean(&sandbox, Some(&path));
+}
+
+#[test]
+fn a_clone_unlocks_with_the_exported_key() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--export-key", "key"]).success();
+    assert_eq!(mode(&sandbox.work("key")), 0o600);
+    assert_eq!(fs::read(sandbox.work("key")).unwrap().len(), 148);
+    sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
+    let locked = fs::read(sandbox.work("clone").join(SECRET)).unwrap();
+    assert!(locked.starts_with(b"\0GITCRYPT\0"));
+    assert_no_token(&locked, "the locked clone");
+    sandbox.run("git-crypt", &["unlock", "../key"]).cwd(sandbox.work("clone")).success();
+    let secret = fs::read(sandbox.work("clone").join(SECRET)).unwrap();
+    assert_eq!(secret, fs::read(sandbox.hello(SECRET)).unwrap());
+    let status = sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("clone")).success();
+    assert_eq!(status.stdout, "");
+    // The original can be locked and unlocked, too.
+    sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("hello-infra")).success();
+    sandbox.run("git-crypt", &["unlock", "../key"]).cwd(sandbox.work("hello-infra")).success();
+    assert_eq!(secret, fs::read(sandbox.hello(SECRET)).unwrap());
+}
+
+#[test]
+fn gits_configuration_is_what_git_crypt_init_writes() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    let theirs = sandbox.work("theirs");
+    sandbox.run("git", &["init", "-q", "theirs"]).success();
+    sandbox.run("git-crypt", &["init"]).cwd(&theirs).success();
+    let config = |dir: &Path| {
+        let list = sandbox.run("git", &["config", "--local", "--null", "--list"]).cwd(dir).success().stdout;
+        let mut lines: Vec<_> =
+            list.split('\0').filter(|line| line.contains("git-crypt")).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(config(&sandbox.work("hello-infra")), config(&theirs));
+    assert_eq!(config(&theirs).len(), 4);
+    let key = ".git/git-crypt/keys/default";
+    let (ours, theirs) = (fs::read(sandbox.hello(key)).unwrap(), fs::read(theirs.join(key)).unwrap());
+    assert_eq!((ours.len(), &ours[..28]), (theirs.len(), &theirs[..28]));
+}
