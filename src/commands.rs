@@ -84,6 +84,11 @@ fn print_json(mut object: serde_json::Value, ui: &Ui) -> Result<()> {
     ui.print(&format!("{object}\n"))
 }
 
+/// A commit's id, as people say it.
+fn short(commit: &str) -> &str {
+    &commit[..commit.len().min(8)]
+}
+
 /// Commands to type next, each below what it is for, as a block that can be pasted into a shell.
 fn next_steps(steps: &[(String, &str)]) -> String {
     let mut text = String::new();

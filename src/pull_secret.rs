@@ -9,7 +9,7 @@ pub mod keyring;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
-pub use manifest::{EXPIRES_AT, Manifest, Rewrite, SEVERAL};
+pub use manifest::{Manifest, Rewrite, SEVERAL};
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
 use crate::error::{Failure, Result};

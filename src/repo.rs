@@ -151,9 +151,12 @@ fn keep_heap() {
 /// one write, where libgit2 would write the whole file anew for each of the five lines.
 fn configure(config: &Path) -> Result<()> {
     let added = fs::read_to_string(config).and_then(|text| {
-        // All that a new repository has is the section `core`, which the hooks belong to.
-        debug_assert!(text.starts_with("[core]\n") && text.matches('[').count() == 1, "{text}");
-        fs::write(config, format!("{text}\thooksPath = .githooks\n{}", git_crypt::CONFIG))
+        let (core, hooks) = ("[core]\n", "[core]\n\thooksPath = .githooks\n");
+        let text = match text.contains(core) {
+            true => text.replacen(core, hooks, 1),
+            false => text + hooks,
+        };
+        fs::write(config, text + git_crypt::CONFIG)
     });
     Ok(added.map_err(|error| Failure::failed("cannot write `.git/config`").because(error.to_string()))?)
 }

@@ -41,6 +41,14 @@ pub struct Plan {
     pub record: Option<String>,
 }
 
+impl Plan {
+    /// Whether any file is to change.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.secret.is_some() || self.record.is_some()
+    }
+}
+
 impl Files {
     /// Where the Secret file is, or will be, below the top of the repository.
     #[must_use]
@@ -169,6 +177,8 @@ impl Files {
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
+            // Nobody could make it anew without the answers.
+            _ if self.record.is_none() => failure.hint(format!("mend it by hand: $EDITOR {path}")),
             _ => {
                 failure.hint(format!("mend it by hand, or have it made anew: rm {path} && makeinfra rotate"))
             }

@@ -1,6 +1,6 @@
 //! `makeinfra rotate`: a new deploy token in the pull secret, and nothing else changed.
 
-use super::{missing, next_steps, print_json, secret_values, sweep, token_source};
+use super::{missing, next_steps, print_json, secret_values, short, sweep, token_source};
 use crate::answers::{Name, Record};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
@@ -157,11 +157,10 @@ fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<
 
 /// Writes what is to change and commits it if that is wanted. Gives the commit's id.
 fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>> {
-    let changes = plan.secret.is_some() || plan.record.is_some();
-    let commits = options.commit && (changes || found.uncommitted);
+    let commits = options.commit && (plan.writes() || found.uncommitted);
     // Where the file holds the token already, it may still have to be committed.
     let Some(text) = plan.secret.as_ref().or(found.files.secret.as_ref()) else { return Ok(None) };
-    if !changes && !commits {
+    if !plan.writes() && !commits {
         return Ok(None);
     }
     let interrupts = Interrupts::hold()?;
@@ -223,7 +222,7 @@ fn print_dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui)
         let object = json!({
             "dry_run": true,
             "path": found.file.display().to_string(),
-            "changed": plan.map(|plan| plan.secret.is_some()),
+            "changed": plan.map(Plan::writes),
             "changes": plan.map(|plan| &plan.changes),
             "bytes": size,
         });
@@ -249,7 +248,7 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
     if options.run.json {
         let object = json!({
             "path": found.file.display().to_string(),
-            "changed": plan.secret.is_some() || plan.record.is_some(),
+            "changed": plan.writes(),
             "changes": plan.changes,
             "commit": commit,
             "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
@@ -263,14 +262,13 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
                 Some(_) => format!("`{}` follows it now", Record::FILE),
                 None => "nothing was written".to_owned(),
             },
-            |commit| format!("committed as {}", &commit[..commit.len().min(8)]),
+            |commit| format!("committed as {}", short(commit)),
         );
         return ui
             .print(&format!("{} holds these credentials already; {done}.\n\nNext:\n\n{steps}", found.path));
     }
     let verb = if found.files.secret.is_some() { "Rotated" } else { "Created" };
-    let state = commit
-        .map_or_else(String::new, |commit| format!(", committed as {}", &commit[..commit.len().min(8)]));
+    let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     ui.print(&format!("{verb} {}{state}.\n{}\nNext:\n\n{steps}", found.path, listed(&plan.changes)))
 }
 
@@ -289,7 +287,7 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
         Some(_) => vec![(make, "bring the new token to the cluster")],
         None => vec![(make, "if the cluster does not have them yet")],
     };
-    if commit.is_none() && (plan.secret.is_some() || plan.record.is_some() || found.uncommitted) {
+    if commit.is_none() && (plan.writes() || found.uncommitted) {
         let secret = plan.secret.as_ref().or(found.files.secret.as_ref());
         let earlier = secret.is_some_and(|secret| earlier_record(found, secret).is_some());
         let with_record = plan.record.is_some() || earlier;

@@ -3,14 +3,14 @@
 
 use super::docker_config::{DockerConfig, Fault};
 use super::{DeployToken, keyring};
-use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType};
+use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType, TokenUsername};
 use crate::secret::Secret;
 use crate::yaml_edit;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 /// The annotation with the token's expiry; inside the encrypted file, and on the Secret in the cluster.
-pub const EXPIRES_AT: &str = "makeinfra/expires-at";
+const EXPIRES_AT: &str = "makeinfra/expires-at";
 
 /// The one fault that an option can mend.
 pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
@@ -192,7 +192,7 @@ impl<'a> Manifest<'a> {
                 Some(old) if old == new.as_str() => {
                     format!("user name: {new}, as before, with another token")
                 }
-                Some(old) => format!("user name: {} -> {new}", printable(&old)),
+                Some(old) => format!("user name: {} -> {new}", shown(&old)),
                 None => format!("user name: {new}"),
             });
             let kept = self.config.email(key).filter(|email| Email::parse(email).is_ok()).map(str::to_owned);
@@ -233,7 +233,7 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// A user name from a file, fit for a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// A user name from a file, if it is one: somebody may have taken the token for it.
+fn shown(old: &str) -> &str {
+    if TokenUsername::parse(old).is_ok() { old } else { "no user name" }
 }

@@ -1,7 +1,7 @@
 //! What `makeinfra new` tells: the plan before, the result and the next commands after.
 
 use super::{Options, Outcome, Plan};
-use crate::commands::{next_steps, print_json};
+use crate::commands::{next_steps, print_json, short};
 use crate::context::secret_file;
 use crate::error::Result;
 use crate::files::shell_word;
@@ -63,7 +63,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
     }
     let state = match (&outcome.commit, options.no_git) {
         (_, true) => "without git".to_owned(),
-        (Some(commit), _) => format!("committed as {}", &commit[..commit.len().min(8)]),
+        (Some(commit), _) => format!("committed as {}", short(commit)),
         (None, _) => "staged, not committed".to_owned(),
     };
     // Who agreed to the plan has just seen the tree.
