@@ -1,14 +1,18 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test tools lint bench examples
+.PHONY: help test test-cluster tools lint bench examples
 
 help: ## Print this
-	@awk '/^[a-z]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
-		printf "  %-10s %s\n", target, text }' Makefile
+	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
+		printf "  %-12s %s\n", target, text }' Makefile
 
-test: tools ## Run all tests, with the real git, git-crypt, make and kubectl
-	cargo test --locked
+test: tools ## Run all tests, with the real git, git-crypt, make and kubectl, and on the test cluster where it is built
+	tests/cluster/run cargo test --locked
+
+test-cluster: tools ## Build a Kubernetes cluster for tests (once, a quarter of an hour, as root) and run the tests on it
+	tests/cluster/build
+	tests/cluster/run cargo test --locked --test it -- cluster::
 
 tools: ## Install the programs that the tests need, where that can be done
 	@tests/tools
@@ -18,6 +22,7 @@ lint: ## Check formatting, lints, documentation and dependencies
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cargo deny check licenses bans sources
+	shellcheck -x -P SCRIPTDIR tests/tools tests/bench $(addprefix tests/cluster/,build debian down images node reset run up)
 
 bench: tools ## Measure against the commands that makeinfra replaces
 	@tests/bench
