@@ -134,6 +134,18 @@ fn other_reasons_are_explained_too() {
             "no node has room",
             "requests",
         ),
+        (
+            "",
+            r#"Failed Failed to pull image "r.test/a:1": failed to do request: Head "https://r.test/v2/a/manifests/1": dial tcp: no such host"#,
+            "cannot reach the registry",
+            "a certificate",
+        ),
+        (
+            "",
+            r#"Failed Failed to pull image "r.test/a:1": failed to fetch oauth token: Get "https://gitlab.test/jwt/auth": dial tcp: i/o timeout"#,
+            "cannot reach the registry",
+            "a certificate",
+        ),
     ] {
         let event = format!("2026-11-23T20:00:16Z   hello   {events}");
         explained(&cluster, cause, &failed_rollout(reasons, &event, "hello"), cause, advice);

@@ -1,6 +1,6 @@
 //! The manifests that are generated: strict types, kustomize, any accepted answer.
 
-use super::support::{IMAGE, SECRET, Sandbox, USER, have};
+use super::support::{IMAGE, SECRET, Sandbox, USER, have, kubectls};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 /// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or refused.
 #[track_caller]
@@ -90,19 +89,6 @@ fn probes_and_security_follow_the_answers() {
     let baseline = pod(&[(Name::PodSecurity, "baseline"), (Name::HealthPath, "/up?x=1")]);
     assert!(baseline["securityContext"].get("runAsNonRoot").is_none());
     assert_eq!(baseline["containers"][0]["readinessProbe"]["httpGet"]["path"], "/up?x=1");
-}
-
-/// Every kubectl at hand: the one on PATH, and Debian's 1.20 that `make tools` keeps.
-pub fn kubectls() -> Vec<PathBuf> {
-    let cache = std::env::var_os("MAKEINFRA_CACHE").map(PathBuf::from).or_else(|| {
-        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join("makeinfra"))
-    });
-    let old = cache.map(|cache| cache.join("kubectl-1.20/kubectl")).filter(|path| path.is_file());
-    if old.is_none() {
-        eprintln!("SKIPPED: kubectl 1.20 is missing: `make tools` gets it on Debian 12");
-    }
-    have("kubectl").then(|| PathBuf::from("kubectl")).into_iter().chain(old).collect()
 }
 
 #[test]

@@ -235,6 +235,25 @@ pub fn have(program: &str) -> bool {
     found
 }
 
+/// Where `make tools` and the test bed keep what they got.
+pub fn cache() -> Option<PathBuf> {
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let user = || env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let own = env::var_os("MAKEINFRA_CACHE").map(PathBuf::from);
+    own.or_else(|| user().map(|cache| cache.join("makeinfra")))
+}
+
+/// Every kubectl at hand: the one on PATH, the oldest that the generated repository works with, and the test bed's.
+pub fn kubectls() -> Vec<PathBuf> {
+    let cached = |file: &str| cache().map(|cache| cache.join(file)).filter(|path| path.is_file());
+    let old = cached("kubectl-1.20/kubectl");
+    if old.is_none() {
+        eprintln!("SKIPPED: kubectl 1.20 is missing: `make tools` gets it on Debian 12");
+    }
+    let new = cached("cluster/programs/kubectl");
+    have("kubectl").then(|| PathBuf::from("kubectl")).into_iter().chain(old).chain(new).collect()
+}
+
 /// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within base64,
 /// which is how a pull secret holds it.
 #[track_caller]

@@ -43,7 +43,8 @@ hint() {
 fail() {
     error "$1"
     case $1 in
-    *"connection to the server"* | *"Unable to connect"* | *"no such host"* | *"i/o timeout"*)
+    *"connection to the server"* | *"Unable to connect"* | *"no such host"* | *"i/o timeout"* | *"context was not found"* | \
+        *"context \""*"\" does not exist"*)
         set -- "$@" "kubectl config get-contexts; another one: make deploy KUBECTL=\"kubectl --context NAME\"" ;;
     esac
     shift
@@ -299,6 +300,9 @@ advise() {
     *insufficient_scope*)
         cause="the token is valid, but not for this image: it is of another project, or the image's path is wrong"
         advice="make a deploy token in the project of $image, then \`makeinfra rotate\` and \`make deploy\`" ;;
+    *"Failed to pull image"*"failed to do request"* | *"oauth token: Get \""* | *"anonymous token: Get \""*)
+        cause="the node cannot reach the registry of $image, or does not trust it"
+        advice="the last words of \"Failed to pull image\" above say why: a name, a certificate, a proxy, a firewall" ;;
     *InvalidImageName* | *InspectFailed*)
         cause="the image reference is malformed: $image$(version)"
         advice="correct it in kubernetes/kustomization.yaml and deployment.yaml" ;;
