@@ -244,17 +244,27 @@ run_rolled_back() {
         say "The next \`make deploy\` brings back what is in git: \`make set-image\` and commit."
 }
 
+# Narrows a selector to the pods of the last rollout: what earlier ones failed of may still hang around.
+newest() {
+    at='{.metadata.annotations.deployment\.kubernetes\.io/revision}'
+    revision=$(kube get deployment "$project" --output="jsonpath=$at" 2>/dev/null) && [ -n "$revision" ] &&
+        kube get replicasets --selector="$app" \
+            --output="jsonpath={range .items[*]}$at {.metadata.labels.pod-template-hash}{\"\n\"}{end}" 2>/dev/null |
+        awk -v revision="$revision" '$1 == revision && NF == 2 { print ",pod-template-hash=" $2 }'
+}
+
 # explain: why a rollout failed: the pods, what their containers wait for, their events, and what to do about it.
 explain() {
     say "" "pods"
     kube get pods --selector="$app" --output=wide ||
         fail "the rollout of deployment/$project failed, and the cluster does not tell why"
+    ours=$app$(newest)
     state='{.state.waiting.reason} {.state.waiting.message} {.state.terminated.reason} {.lastState.terminated.reason}'
     line="{.name}: $state{\"\n\"}"
     reasons="{range .items[*]}{range .status.initContainerStatuses[*]}$line{end}"
     reasons="$reasons{range .status.containerStatuses[*]}$line{end}{end}"
-    reasons=$(kube get pods --selector="$app" --output="jsonpath=$reasons" | awk 'NF > 1' | sort -u)
-    owners=$(kube get deployments,replicasets,pods --selector="$app" --output='jsonpath={.items[*].metadata.name}')
+    reasons=$(kube get pods --selector="$ours" --output="jsonpath=$reasons" | awk 'NF > 1' | sort -u)
+    owners="$project $(kube get replicasets,pods --selector="$ours" --output='jsonpath={.items[*].metadata.name}')"
     columns=LAST:.lastTimestamp,OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message
     events=$(kube get events --sort-by=.metadata.creationTimestamp --output="custom-columns=$columns" |
         owners=$owners awk '

@@ -31,7 +31,7 @@ fn answers(case: &Value) -> Vec<String> {
 fn failed_rollout(reasons: &str, events: &str, owners: &str) -> Vec<String> {
     vec![
         fails("rollout status", "error: timed out waiting for the condition"),
-        prints("get deployments,replicasets,pods*metadata.name", owners),
+        prints("get replicasets,pods*metadata.name", owners),
         prints("get events", &format!("LAST   OBJECT   REASON   MESSAGE\n{events}")),
         prints("get pods*containerStatuses", reasons),
         prints("get pods*--output=wide", "NAME   READY   STATUS"),
@@ -160,6 +160,20 @@ fn events_of_other_applications_explain_nothing() {
     let output = cluster.make(&["deploy"]).failure(2);
     assert!(!output.stdout.contains("insufficient_scope"), "{}", output.stdout);
     output.says("error: the rollout of deployment/hello failed\nhint: make status, make logs");
+}
+
+#[test]
+fn what_an_earlier_rollout_failed_of_is_not_told_again() {
+    let cluster = StandIn::new();
+    let anonymous = "hello: ErrImagePull failed to fetch anonymous token: unexpected status: 403 Forbidden";
+    let missing = "hello: ErrImagePull rpc error: code = NotFound desc = not found";
+    let narrowed = [
+        prints("get deployment hello*revision", "7"),
+        prints("get replicasets *revision", "6 aaaa\n7 bbbb\n8"),
+        prints("get pods*pod-template-hash=bbbb*containerStatuses", missing),
+    ];
+    cluster.answers(&[&narrowed[..], &failed_rollout(anonymous, "", "")].concat());
+    cluster.make(&["deploy"]).failure(2).says("the registry has no registry.gitlab.com/group/hello:1.0.0");
 }
 
 #[test]
