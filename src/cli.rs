@@ -24,6 +24,8 @@ pub enum Command {
     New(Box<New>),
     /// Put a new deploy token into the pull secret of a repository.
     Rotate(Box<Rotate>),
+    /// Say what is wrong with a repository, its pull secret and its manifests, before a pull fails.
+    Check(Check),
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -110,6 +112,35 @@ pub struct Rotate {
     /// Where the token comes from.
     #[command(flatten)]
     pub token: TokenOptions,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options. Nothing is changed or sent anywhere."
+)]
+pub struct Check {
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// Directory of manifests, also several times [default: kubernetes].
+    #[arg(long, value_name = "DIR")]
+    pub manifests: Vec<PathBuf>,
+    /// File with a pull secret, also several times [default: all under secrets/ and among the manifests].
+    #[arg(long, value_name = "FILE")]
+    pub secret: Vec<PathBuf>,
+    /// Image or beginning of image names that anybody may pull, such as docker.io/library; also several times.
+    #[arg(long, value_name = "NAME")]
+    pub public: Vec<String>,
+    /// Do not look for plaintext in older commits.
+    #[arg(long)]
+    pub no_history: bool,
+    /// Let a warning count as a problem.
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What the pull secret holds, for both commands.

@@ -8,6 +8,26 @@ use std::fmt;
 /// The result of everything that can fail for a reason that the user should read.
 pub type Result<T> = anyhow::Result<T>;
 
+/// How a command ended that did what it was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well: exit 0.
+    Done,
+    /// It looked for problems and found some: exit 1.
+    Problems,
+}
+
+impl Outcome {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Problems => 1,
+        }
+    }
+}
+
 /// What kind of failure it was; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

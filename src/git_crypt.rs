@@ -139,6 +139,12 @@ pub fn is_encrypted(file: &[u8]) -> bool {
     file.starts_with(MAGIC)
 }
 
+/// Whether `file` begins as a git-crypt key file does.
+#[must_use]
+pub fn is_key_file(file: &[u8]) -> bool {
+    file.starts_with(KEY_MAGIC)
+}
+
 fn put(file: &mut Vec<u8>, id: u32, data: &[u8]) {
     let length = u32::try_from(data.len()).expect("fields have at most 64 bytes");
     file.extend_from_slice(&id.to_be_bytes());

@@ -10,6 +10,7 @@
 //! `ARCHITECTURE.md` says what each module owns and which others it may know.
 
 pub mod answers;
+pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod context;
@@ -18,7 +19,9 @@ pub mod environment;
 pub mod error;
 pub mod files;
 pub mod git_crypt;
+pub mod inspection;
 pub mod interrupt;
+pub mod manifests;
 pub mod pull_secret;
 pub mod questions;
 pub mod repo;
@@ -26,19 +29,22 @@ pub mod rotation;
 pub mod secret;
 pub mod templates;
 pub mod ui;
+pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command};
-use commands::{new, papers, rotate};
-use error::Result;
+use commands::{check, new, papers, rotate};
+use error::{Outcome, Result};
 use ui::Ui;
 
 /// Runs the command of `cli`.
-pub fn run(cli: &Cli) -> Result<()> {
+pub fn run(cli: &Cli) -> Result<Outcome> {
     match &cli.command {
-        Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input)),
-        Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input)),
-        Command::Completions { shell } => papers::completions(*shell, &Ui::new(true)),
-        Command::Man => papers::man(&Ui::new(true)),
+        Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
+        Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
+        Command::Check(options) => return check::run(options, &Ui::new(true)),
+        Command::Completions { shell } => papers::completions(*shell, &Ui::new(true))?,
+        Command::Man => papers::man(&Ui::new(true))?,
     }
+    Ok(Outcome::Done)
 }

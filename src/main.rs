@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use makeinfra::cli::{Cli, usage_failure};
-use makeinfra::error::{exit_code, report};
+use makeinfra::error::{Outcome, exit_code, report};
 use makeinfra::ui::print_error;
 use std::process::ExitCode;
 
@@ -12,12 +12,12 @@ fn main() -> ExitCode {
         Err(asked) if !asked.use_stderr() => {
             // Help and version; whoever closed the pipe has read enough.
             let _ = asked.print();
-            Ok(())
+            Ok(Outcome::Done)
         }
         Err(error) => Err(usage_failure(&error).into()),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => {
             print_error(&report(&error));
             ExitCode::from(exit_code(&error))

@@ -5,10 +5,12 @@
 
 pub mod auth;
 mod docker_config;
+mod inspected;
 pub mod keyring;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
+pub use inspected::{Aspect, Flaw, Inspected};
 pub use manifest::{Manifest, Rewrite, SEVERAL};
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
@@ -50,13 +52,13 @@ impl DeployToken {
     /// Whether it is the token of a CI job, which dies with the job.
     #[must_use]
     pub fn is_job_token(&self) -> bool {
-        self.username.as_str() == JOB.0 || self.value.expose().starts_with(JOB.1)
+        is_job_token(self.username.as_str(), self.value.expose())
     }
 
     /// Whether it is a token of a person, an application or a runner, as far as its beginning tells.
     #[must_use]
     pub fn opens_too_much(&self) -> bool {
-        TOO_MUCH.iter().any(|prefix| self.value.expose().starts_with(prefix))
+        opens_too_much(self.value.expose())
     }
 
     /// When the token ends, if that is known.
@@ -64,6 +66,14 @@ impl DeployToken {
     pub fn expires_at(&self) -> Option<&Expiry> {
         self.expires_at.as_ref()
     }
+}
+
+fn is_job_token(username: &str, value: &str) -> bool {
+    username == JOB.0 || value.starts_with(JOB.1)
+}
+
+fn opens_too_much(value: &str) -> bool {
+    TOO_MUCH.iter().any(|prefix| value.starts_with(prefix))
 }
 
 /// The rule that a token's value breaks, if it breaks one.

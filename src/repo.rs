@@ -3,15 +3,20 @@
 //! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every blob
 //! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
 
+mod audit;
+mod history;
 mod open;
 
-pub use open::{Blob, HeadSecret, Repo, surrounding_work_tree};
+pub use audit::{Audit, Filter, KeyState, Plain};
+pub use history::{History, Leak};
+pub use open::{Blob, HeadSecret, Repo, directory, surrounding_work_tree};
 
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
 use git2::{ErrorCode, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions, Signature};
+use open::Attributes;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};

@@ -151,6 +151,24 @@ pub fn bold(text: &str) -> String {
     style(text).bold().to_string()
 }
 
+/// Red text on standard output, where it is a terminal.
+#[must_use]
+pub fn red(text: &str) -> String {
+    style(text).red().bold().to_string()
+}
+
+/// Yellow text on standard output, where it is a terminal.
+#[must_use]
+pub fn yellow(text: &str) -> String {
+    style(text).yellow().bold().to_string()
+}
+
+/// Green text on standard output, where it is a terminal.
+#[must_use]
+pub fn green(text: &str) -> String {
+    style(text).green().to_string()
+}
+
 /// Text that steps back on standard output, where it is a terminal.
 #[must_use]
 pub fn dim(text: &str) -> String {

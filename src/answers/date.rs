@@ -24,6 +24,12 @@ impl Expiry {
     pub fn is_past(&self) -> bool {
         self.instant <= Timestamp::now()
     }
+
+    /// Whole days from `now` until the token ends; negative if it has ended.
+    #[must_use]
+    pub fn days_left(&self, now: Timestamp) -> i64 {
+        (self.instant.as_second() - now.as_second()).div_euclid(24 * 60 * 60)
+    }
 }
 
 impl fmt::Display for Expiry {
@@ -67,6 +73,16 @@ mod tests {
         let gitlab = Expiry::parse("2021-01-01T00:00:00.000Z").unwrap();
         assert_eq!(gitlab.instant, Expiry::parse("2021-01-01").unwrap().instant);
         assert!(Expiry::parse("2027-12-31T12:00:00+02:00").is_ok());
+    }
+
+    #[test]
+    fn counts_whole_days() {
+        let expiry = Expiry::parse("2027-01-31").unwrap();
+        for (now, days) in
+            [("2027-01-01T00:00:00Z", 30), ("2027-01-30T12:00:00Z", 0), ("2027-01-31T00:00:01Z", -1)]
+        {
+            assert_eq!(expiry.days_left(now.parse().unwrap()), days, "{now}");
+        }
     }
 
     #[test]

@@ -69,6 +69,14 @@ impl ImageRef {
     }
 }
 
+impl ImageRef {
+    /// Reads a reference that may have neither a tag nor a digest, as a runtime does: it is then the tag
+    /// `latest` that is pulled.
+    pub fn parse_unpinned(text: &str) -> Result<Self, Rule> {
+        Self::parse(text).or_else(|rule| Self::parse(&format!("{text}:latest")).map_err(|_| rule))
+    }
+}
+
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -74,7 +74,7 @@ fn wishes(options: &Options, ui: &Ui) -> Result<Wishes> {
 
 /// Finds the repository and reads what it has.
 fn find(options: &Options) -> Result<Found> {
-    let repo = Repo::find(&options.repo)?;
+    let repo = Repo::find(&options.repo, "rotate")?;
     let root = repo.root();
     let record = read(Record::FILE, &root.join(Record::FILE))?;
     let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;

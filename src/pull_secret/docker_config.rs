@@ -10,6 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
+/// An entry as it is written; a field that is missing is empty.
+pub(super) struct Entry<'c> {
+    pub(super) key: &'c str,
+    pub(super) username: &'c str,
+    pub(super) password: &'c str,
+    pub(super) auth: &'c str,
+    pub(super) identity_token: bool,
+}
+
 /// Why a docker config was refused; never with anything of its content.
 pub type Fault = &'static str;
 
@@ -34,7 +43,12 @@ impl DockerConfig {
         let compact: Zeroizing<String> =
             Zeroizing::new(base64.chars().filter(|c| !c.is_ascii_whitespace()).collect());
         let json = Zeroizing::new(STANDARD.decode(compact.as_bytes()).map_err(|_| "its data is not base64")?);
-        let Ok(Value::Object(mut object)) = serde_json::from_slice(&json) else {
+        Self::from_json(kind, &json)
+    }
+
+    /// Reads the JSON itself, in the wrapping of `kind`.
+    pub fn from_json(kind: SecretType, json: &[u8]) -> Result<Self, Fault> {
+        let Ok(Value::Object(mut object)) = serde_json::from_slice(json) else {
             return Err("its data holds no JSON object");
         };
         let config = match kind {
@@ -42,7 +56,8 @@ impl DockerConfig {
             SecretType::Dockercfg if object.contains_key("auths") => {
                 wipe_all(&mut object);
                 return Err(
-                    "it wraps its entries in `auths`, as only a dockerconfigjson may: the kubelet finds none",
+                    "it wraps its entries in `auths`, as only a dockerconfigjson may (kubectl 1.9.0 wrote that): \
+                     the kubelet finds none",
                 );
             }
             SecretType::Dockercfg => Self { entries: object, beside: Map::new() },
@@ -84,6 +99,25 @@ impl DockerConfig {
     /// The registry keys, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
+    }
+
+    /// The entries, in their order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.iter().map(|(key, entry)| {
+            let text = |name: &str| field(entry, name).and_then(Value::as_str).unwrap_or_default();
+            Entry {
+                key,
+                username: text("username"),
+                password: text("password"),
+                auth: text("auth"),
+                identity_token: !text("identitytoken").is_empty(),
+            }
+        })
+    }
+
+    /// Whether docker keeps credentials elsewhere, which the kubelet does not ask.
+    pub(super) fn has_helper(&self) -> bool {
+        ["credsStore", "credHelpers"].iter().any(|name| self.beside.contains_key(*name))
     }
 
     /// Whether anything stands beside `auths`.

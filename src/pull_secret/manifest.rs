@@ -10,7 +10,7 @@ use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 /// The annotation with the token's expiry; inside the encrypted file, and on the Secret in the cluster.
-const EXPIRES_AT: &str = "makeinfra/expires-at";
+pub(super) const EXPIRES_AT: &str = "makeinfra/expires-at";
 
 /// The one fault that an option can mend.
 pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A repository with a work tree.
 pub struct Repo {
-    git: Repository,
+    pub(super) git: Repository,
 }
 
 /// What HEAD holds of a secret file.
@@ -30,24 +30,21 @@ pub enum HeadSecret {
 }
 
 impl Repo {
-    /// The repository that `start` lies in.
-    pub fn find(start: &Path) -> Result<Self> {
-        // What is no directory may be a token in the wrong place: it is not quoted.
-        let start = files::existing_directory(start).ok_or_else(|| {
-            Failure::usage("`REPO` must be a directory that exists")
-                .hint("cd PROJECT-infra, or name it: makeinfra rotate PROJECT-infra")
-        })?;
-        let none = |cause: &str| {
-            Failure::failed(format!("no git repository at `{}`", start.display()))
-                .because(cause)
-                .hint("cd PROJECT-infra, or name it: makeinfra rotate PROJECT-infra")
-        };
-        match Repository::discover(&start) {
-            Ok(git) if git.workdir().is_some() => Ok(Self { git }),
-            Ok(_) => Err(none("it has no work tree").into()),
-            Err(error) if error.code() == ErrorCode::NotFound => {
-                Err(none("neither there nor in any directory above").into())
-            }
+    /// The repository that `start` lies in; `command` is for the hint.
+    pub fn find(start: &Path, command: &str) -> Result<Self> {
+        let start = directory(start, command)?;
+        match Self::around(&start, command)? {
+            Some(repo) => Ok(repo),
+            None => Err(none_at(&start, "neither there nor in any directory above", command).into()),
+        }
+    }
+
+    /// The repository that the directory `dir` lies in, if it lies in one.
+    pub fn around(dir: &Path, command: &str) -> Result<Option<Self>> {
+        match Repository::discover(dir) {
+            Ok(git) if git.workdir().is_some() => Ok(Some(Self { git })),
+            Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(failed("open the git repository", &error).into()),
         }
     }
@@ -112,9 +109,7 @@ impl Repo {
 
     /// The git-crypt key for `path`.
     pub fn key(&self, path: &str) -> Result<Key> {
-        let filter = self.filter(path)?.unwrap_or_default();
-        let name = filter.strip_prefix("git-crypt-").unwrap_or("default");
-        let file = self.git.commondir().join("git-crypt/keys").join(name);
+        let file = self.key_file(&self.filter(path)?.unwrap_or_default());
         let bytes = files::read(&file, 1 << 20)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
                 .because(format!("there is no `{}`", file.display()))
@@ -124,6 +119,12 @@ impl Repo {
             Failure::failed(format!("`{}` is no git-crypt key", file.display()))
                 .hint("git-crypt unlock KEY_FILE")
         })?)
+    }
+
+    /// Where the key of a git-crypt filter lies.
+    pub(super) fn key_file(&self, filter: &str) -> PathBuf {
+        let name = filter.strip_prefix("git-crypt-").unwrap_or("default");
+        self.git.commondir().join("git-crypt/keys").join(name)
     }
 
     /// What HEAD holds under `path`, where the work tree holds `text`.
@@ -217,21 +218,52 @@ impl Repo {
 
     /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
     fn filter(&self, path: &str) -> Result<Option<String>> {
+        Ok(Attributes::of(&self.git)
+            .and_then(|attributes| attributes.filter(path))
+            .map_err(|error| failed("read `.gitattributes`", &error))?)
+    }
+}
+
+/// The attributes of the work tree.
+pub(super) struct Attributes {
+    git: Repository,
+}
+
+impl Attributes {
+    pub(super) fn of(git: &Repository) -> std::result::Result<Self, Error> {
         // libgit2 adds the attributes of the index to those of the work tree, where git takes the index
         // only for files that are missing. An index without files leaves what `git add` would go by.
-        let work_tree_only = || {
-            let git = Repository::open(self.git.path())?;
-            git.set_index(&mut Index::new()?)?;
-            let value = git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
-            Ok(match AttrValue::from_string(value) {
-                AttrValue::String(name) if name == "git-crypt" || name.starts_with("git-crypt-") => {
-                    Some(name.to_owned())
-                }
-                _ => None,
-            })
-        };
-        Ok(work_tree_only().map_err(|error: Error| failed("read `.gitattributes`", &error))?)
+        let git = Repository::open(git.path())?;
+        git.set_index(&mut Index::new()?)?;
+        Ok(Self { git })
     }
+
+    /// The git-crypt filter for `path`: `git-crypt` or `git-crypt-KEYNAME`.
+    pub(super) fn filter(&self, path: &str) -> std::result::Result<Option<String>, Error> {
+        let value = self.git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
+        Ok(match AttrValue::from_string(value) {
+            AttrValue::String(name) if name == "git-crypt" || name.starts_with("git-crypt-") => {
+                Some(name.to_owned())
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The directory that a command's `REPO` names.
+pub fn directory(start: &Path, command: &str) -> Result<PathBuf> {
+    // What is no directory may be a token in the wrong place: it is not quoted.
+    let none = || {
+        Failure::usage("`REPO` must be a directory that exists")
+            .hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
+    };
+    Ok(files::existing_directory(start).ok_or_else(none)?)
+}
+
+fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
+    Failure::failed(format!("no git repository at `{}`", dir.display()))
+        .because(cause)
+        .hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
 }
 
 /// A stored blob and the path that it is for.

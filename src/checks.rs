@@ -1,0 +1,100 @@
+//! Judges a repository that was read before: each check says ok, warning or problem, why, and what to
+//! type. Pure; never quotes a value of a secret.
+
+mod id;
+mod manifests;
+mod pull_secret;
+mod secrets;
+
+pub use id::Id;
+
+use crate::inspection::Inspection;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// How a check went, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Something does not work, or is in the open.
+    Problem,
+    /// Something deserves a look, or could not be checked.
+    Warning,
+    /// As it should be.
+    Ok,
+}
+
+/// What one check says about one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Which check.
+    pub id: Id,
+    /// How it went.
+    pub status: Status,
+    /// What it is about: a file, a workload.
+    pub subject: String,
+    /// What is right or wrong with it, as a sentence about it.
+    pub message: String,
+    /// What to type; empty where there is nothing.
+    pub hint: String,
+}
+
+impl Check {
+    fn ok(id: Id, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(id, Status::Ok, subject, message)
+    }
+
+    fn warning(id: Id, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(id, Status::Warning, subject, message)
+    }
+
+    fn problem(id: Id, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(id, Status::Problem, subject, message)
+    }
+
+    fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        let (subject, message) = (printable(&subject.into()), message.into());
+        Self { id, status, subject, message, hint: String::new() }
+    }
+
+    #[must_use]
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = printable(&hint.into());
+        self
+    }
+}
+
+/// What the user knows and the repository does not say.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Names of images, or what they begin with, that anybody may pull.
+    pub public: Vec<String>,
+}
+
+/// All checks of `inspection` at the time `now`, the worst first, else in the order of [`Id::ALL`]. A check
+/// for which there is no ground (no git, no history wanted) is left out.
+#[must_use]
+pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
+    let mut checks = secrets::checks(inspection);
+    checks.extend(pull_secret::checks(inspection, known, now));
+    checks.extend(manifests::checks(inspection, known));
+    checks.sort_by_key(|check| (check.status, check.id));
+    checks
+}
+
+/// `found`, or that all is well.
+fn or_ok(found: Vec<Check>, ok: impl FnOnce() -> Check) -> Vec<Check> {
+    if found.is_empty() { vec![ok()] } else { found }
+}
+
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A name that a file gives, fit for a terminal: it could hold whatever a file can.
+fn printable(text: &str) -> String {
+    let shown = text.chars().take(300).map(|c| if c.is_control() { '?' } else { c });
+    shown.collect()
+}

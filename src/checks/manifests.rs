@@ -1,0 +1,204 @@
+//! Whether the manifests can be read, and their workloads pulled for.
+
+use super::{Check, Id, Known, count, or_ok, pull_secret::workload_title};
+use crate::answers::{ImageRef, Record};
+use crate::files::shell_word;
+use crate::inspection::{Inspection, State};
+use crate::manifests::{FaultKind, Workload};
+use std::path::Path;
+
+/// The targets that the generated README, CI and people rely on.
+const TARGETS: [&str; 13] = [
+    "help",
+    "setup",
+    "deploy",
+    "gitlab-secret",
+    "namespace",
+    "diff",
+    "status",
+    "logs",
+    "restart",
+    "rollback",
+    "undeploy",
+    "set-image",
+    "check-secrets",
+];
+/// The one target of a repository that somebody made by hand, as in the blog post.
+const BY_HAND: [&str; 1] = ["gitlab-secret"];
+
+pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
+    [
+        parse(inspection),
+        kustomize(inspection),
+        found(inspection),
+        name_pull_secret(inspection, known),
+        pinned(inspection),
+        makefile(inspection),
+    ]
+    .concat()
+}
+
+fn parse(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::ManifestsParse;
+    let faults = inspection.manifests.faults.iter().filter(|fault| fault.kind == FaultKind::Parse);
+    let mut found: Vec<_> = faults.map(|fault| file(id, &fault.path, &fault.message)).collect();
+    if let Some(Err(error)) = &inspection.record {
+        let report = crate::error::report(error);
+        let hint = report.hint.unwrap_or_default();
+        found.push(Check::problem(id, Record::FILE, report.causes.join(", ")).hint(hint));
+    }
+    let strange =
+        inspection.secret_files.iter().filter(|file| file.state == State::NotYaml && !file.expected);
+    found.extend(strange.map(|secret| file(id, &secret.path, "it is not YAML")));
+    or_ok(found, || {
+        let files = count(inspection.manifests.files, "file");
+        Check::ok(id, inspection.dirs.join(", "), format!("{files}, all of them YAML"))
+    })
+}
+
+fn file(id: Id, path: &str, message: &str) -> Check {
+    Check::problem(id, path, message).hint(format!("$EDITOR {}", shell_word(Path::new(path))))
+}
+
+fn kustomize(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::ManifestsKustomize;
+    let found = inspection.manifests.faults.iter().filter_map(|fault| match fault.kind {
+        FaultKind::Parse => None,
+        FaultKind::Build => Some(file(id, &fault.path, &fault.message)),
+        FaultKind::Beyond => {
+            let dir = Path::new(&fault.path).parent().filter(|dir| !dir.as_os_str().is_empty());
+            let dir = dir.unwrap_or(Path::new("."));
+            Some(Check::warning(id, &fault.path, &fault.message).hint(format!(
+                "look at the images yourself: kubectl kustomize {} | grep image:",
+                shell_word(dir)
+            )))
+        }
+    });
+    let dirs = inspection.dirs.join(", ");
+    or_ok(found.collect(), || Check::ok(id, dirs, "nothing that this check does not understand"))
+}
+
+fn found(inspection: &Inspection) -> Vec<Check> {
+    let (id, dirs) = (Id::WorkloadsFound, inspection.dirs.join(", "));
+    let (workloads, images) =
+        (inspection.manifests.workloads().count(), inspection.manifests.pulls().count());
+    if workloads == 0 {
+        return vec![
+            Check::problem(id, dirs, "there is no workload in it")
+                .hint("makeinfra check --manifests DIR --secret FILE"),
+        ];
+    }
+    let message = format!("{} with {}", count(workloads, "workload"), count(images, "image"));
+    vec![Check::ok(id, dirs, message)]
+}
+
+fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
+    let id = Id::WorkloadsNamePullSecret;
+    let needs = |workload: &&Workload| workload.pulls().any(|pull| !is_public(pull.image, known));
+    let bare =
+        inspection.manifests.workloads().filter(needs).filter(|workload| workload.pull_secrets.is_empty());
+    let name = inspection.pull_secrets.iter().find_map(|secret| secret.secret.name.clone());
+    let name =
+        name.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)));
+    let found = bare.map(|workload| {
+        let name = name.as_deref().unwrap_or("gitlab");
+        Check::problem(
+            id,
+            workload_title(workload),
+            "it names no pull secret: the kubelet pulls without credentials",
+        )
+        .hint(format!("imagePullSecrets: [{{name: {name}}}] beside `containers:` in {}", workload.file))
+    });
+    let found: Vec<_> = found.collect();
+    if inspection.manifests.workloads().next().is_none() {
+        return found;
+    }
+    or_ok(found, || {
+        let workloads = count(inspection.manifests.workloads().count(), "workload");
+        Check::ok(
+            id,
+            inspection.dirs.join(", "),
+            format!("{workloads}, each with a pull secret where it needs one"),
+        )
+    })
+}
+
+fn pinned(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::ImagesPinned;
+    let mut found = Vec::new();
+    for workload in inspection.manifests.workloads() {
+        for image in workload.images.iter().filter(|image| !image.pinned) {
+            let message = match &image.reference {
+                Ok(image) => {
+                    format!("`{}` has neither a tag nor a digest: nobody knows what runs", image.name())
+                }
+                Err(rule) => format!("the image of container {} {rule}", super::printable(&image.container)),
+            };
+            let hint = match inspection.makefile.is_some() && inspection.record.is_some() {
+                true => "make set-image TAG=1.0.0".to_owned(),
+                false => format!("$EDITOR {}", shell_word(Path::new(&workload.file))),
+            };
+            found.push(Check::problem(id, workload_title(workload), message).hint(hint));
+        }
+    }
+    found.dedup();
+    if inspection.manifests.workloads().next().is_none() {
+        return found;
+    }
+    or_ok(found, || Check::ok(id, inspection.dirs.join(", "), "every image has a tag or a digest"))
+}
+
+fn makefile(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::MakefileTargets;
+    let ours = inspection.record.is_some();
+    let Some((path, text)) = &inspection.makefile else {
+        return match ours {
+            true => {
+                vec![Check::problem(id, "Makefile", "it is not there").hint("git checkout HEAD -- Makefile")]
+            }
+            false => Vec::new(),
+        };
+    };
+    let wanted: &[&str] = if ours { &TARGETS } else { &BY_HAND };
+    let has = |target: &&str| text.lines().any(|line| targets(line).any(|found| found == *target));
+    let missing: Vec<_> = wanted.iter().copied().filter(|target| !has(target)).collect();
+    let includes = text.lines().any(|line| line.trim_start_matches('-').starts_with("include "));
+    let mut found = Vec::new();
+    if !missing.is_empty() {
+        let message = format!("it has no target `{}`", missing.join("`, `"));
+        found.push(match ours && !includes {
+            true => Check::problem(id, path, message).hint(format!("git log -p -- {path}")),
+            false => {
+                Check::warning(id, path, message).hint(format!("$EDITOR {}", shell_word(Path::new(path))))
+            }
+        });
+    }
+    if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {
+        let message = "`get secret … ||` never updates a Secret that exists: a rotated token does not reach the cluster";
+        found.push(
+            Check::problem(id, path, message)
+                .hint("kubectl apply --server-side --force-conflicts -f FILE, without asking first"),
+        );
+    }
+    or_ok(found, || Check::ok(id, path, format!("has {}", count(wanted.len(), "target"))))
+}
+
+/// The targets of a rule's first line.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    let names = match line.split_once(':') {
+        Some((names, rest)) if !line.starts_with(['\t', '#', ' ']) && !rest.starts_with([':', '=']) => names,
+        _ => "",
+    };
+    names.split_whitespace()
+}
+
+/// Whether the user says that anybody may pull `image`.
+pub(super) fn is_public(image: &ImageRef, known: &Known) -> bool {
+    let (written, full) = (image.name(), image.normalized_name());
+    known.public.iter().map(|name| name.trim_end_matches('/')).any(|name| {
+        let begins = |image: &str| {
+            image.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        !name.is_empty() && (begins(written) || begins(&full))
+    })
+}

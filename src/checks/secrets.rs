@@ -1,0 +1,176 @@
+//! Whether secrets are encrypted wherever git holds them, and closed to others where they are plain.
+
+use super::{Check, Id, count, or_ok};
+use crate::files::shell_word;
+use crate::inspection::{Inspection, State};
+use crate::repo::{Audit, History, KeyState, Plain};
+use std::path::Path;
+
+const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
+const UNLOCK: &str = "git-crypt unlock KEY_FILE";
+const REVOKE: &str = "revoke what it tells (a deploy token: in GitLab, then `makeinfra rotate --commit`)";
+
+pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(git) = &inspection.git {
+        checks.extend(covered(git));
+        checks.extend(filters(git));
+        checks.extend(keys(git));
+        checks.extend(plain(Id::SecretsIndex, "the index", &git.index, |path| {
+            format!("git add --renormalize -- {path}, once git-crypt is set up; and {REVOKE}")
+        }));
+        if let Some(head) = &git.head {
+            checks.extend(plain(Id::SecretsHead, "HEAD", head, |_| REVOKE.to_owned()));
+        }
+        checks.extend(git.history.iter().flat_map(history));
+    }
+    checks.extend(modes(inspection));
+    checks.extend(key_files(inspection));
+    checks
+}
+
+fn covered(git: &Audit) -> Vec<Check> {
+    let id = Id::SecretsCovered;
+    let open = git.covered.iter().filter(|(_, filter)| filter.is_none());
+    let found = open.map(|(path, _)| {
+        Check::problem(
+            id,
+            path,
+            "git would store it in plain: `.gitattributes` does not give it to git-crypt",
+        )
+        .hint(ATTRIBUTES)
+    });
+    or_ok(found.collect(), || {
+        let files = count(git.covered.len(), "secret file");
+        Check::ok(id, ".gitattributes", format!("gives {files} to git-crypt"))
+    })
+}
+
+fn filters(git: &Audit) -> Vec<Check> {
+    let id = Id::SecretsFilter;
+    let found = git.filters.iter().filter_map(|filter| {
+        let name = &filter.name;
+        match (filter.configured, filter.required) {
+            (false, _) => Some(
+                Check::problem(id, name, "the filter is not configured: `git add` stores secrets in plain")
+                    .hint(UNLOCK),
+            ),
+            (true, false) => Some(
+                Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")
+                    .hint(format!("git config filter.{name}.required true")),
+            ),
+            (true, true) => None,
+        }
+    });
+    if git.filters.is_empty() {
+        return Vec::new();
+    }
+    or_ok(found.collect(), || Check::ok(id, "git-crypt", "the filter is configured and required"))
+}
+
+fn keys(git: &Audit) -> Vec<Check> {
+    let id = Id::SecretsKey;
+    let found = git.filters.iter().filter_map(|filter| {
+        let (message, hint) = match &filter.key {
+            KeyState::Good => return None,
+            KeyState::Missing => ("this clone has no key".to_owned(), UNLOCK),
+            KeyState::Broken => ("its key file is no git-crypt key".to_owned(), UNLOCK),
+            KeyState::Wrong(path) => (
+                format!("the key of this clone does not open `{path}`"),
+                "git-crypt lock --force && git-crypt unlock KEY_FILE",
+            ),
+        };
+        Some(Check::problem(id, &filter.name, message).hint(hint))
+    });
+    if git.filters.is_empty() {
+        return Vec::new();
+    }
+    or_ok(found.collect(), || Check::ok(id, "git-crypt", "the key is here and opens what git holds"))
+}
+
+fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> String) -> Vec<Check> {
+    let checks = found.plain.iter().map(|path| {
+        let word = shell_word(Path::new(path));
+        Check::problem(id, path, format!("it is plaintext in {place}")).hint(hint(&word))
+    });
+    or_ok(checks.collect(), || {
+        let files = count(found.files, "secret file");
+        Check::ok(id, place, format!("no plaintext among {files}"))
+    })
+}
+
+fn history(history: &History) -> Vec<Check> {
+    let id = Id::SecretsHistory;
+    let short = |id: &str| id.chars().take(8).collect::<String>();
+    let mut found: Vec<_> = history
+        .leaks
+        .iter()
+        .map(|leak| {
+            let where_ = match leak.newest == leak.oldest {
+                true => format!("commit {}", short(&leak.newest)),
+                false => format!("commits from {} to {}", short(&leak.oldest), short(&leak.newest)),
+            };
+            Check::problem(
+                id,
+                &leak.path,
+                format!("it is plaintext in {where_}: whoever has the repository has it"),
+            )
+            .hint(format!("{REVOKE}; then `--no-history` leaves this check out"))
+        })
+        .collect();
+    if history.incomplete {
+        found.push(
+            Check::warning(
+                id,
+                "history",
+                "this clone does not have all commits, and the others were not looked at",
+            )
+            .hint("git fetch --unshallow"),
+        );
+    }
+    or_ok(found, || {
+        Check::ok(id, "history", format!("{}, no other plaintext", count(history.commits, "commit")))
+    })
+}
+
+fn modes(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::SecretsMode;
+    let files = inspection
+        .secret_files
+        .iter()
+        .filter(|file| file.state == State::Plain || file.state == State::NotYaml);
+    let files = files.map(|file| (file.path.clone(), file.mode));
+    let filters = inspection.git.iter().flat_map(|git| &git.filters);
+    let keys = filters.filter_map(|filter| Some((filter.file.clone(), filter.mode?)));
+    let all: Vec<_> = files.chain(keys).collect();
+    let found = all
+        .iter()
+        .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("/.gitattributes"))
+        .map(|(path, mode)| {
+            Check::problem(id, path, format!("others on this machine can read it (mode {mode:04o})"))
+                .hint(format!("chmod 600 {}", shell_word(Path::new(path))))
+        });
+    let found: Vec<_> = found.collect();
+    if all.is_empty() {
+        return found;
+    }
+    or_ok(found, || {
+        let files = count(all.len(), "file");
+        Check::ok(id, "plain secrets and keys", format!("{files}, closed to others"))
+    })
+}
+
+fn key_files(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::KeyInWorkTree;
+    let found = inspection.key_files.iter().map(|path| {
+        Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository").hint(format!(
+            "mv {} where your team keeps passwords; if it was ever committed, make a new key and revoke the token",
+            shell_word(Path::new(path))
+        ))
+    });
+    let unread = inspection.unread.iter().map(|path| {
+        Check::warning(id, path, "it could not be looked into")
+            .hint(format!("ls -ld {}", shell_word(Path::new(path))))
+    });
+    or_ok(found.chain(unread).collect(), || Check::ok(id, "work tree", "no git-crypt key lies in it"))
+}

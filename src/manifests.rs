@@ -1,0 +1,147 @@
+//! What the manifests of a repository deploy: workloads with their images, pull secrets and namespaces,
+//! after as much of kustomize as matters to them.
+//!
+//! Pure: works on files that were read before, and says which others it needs. It is no second
+//! kustomize: what it does not understand is a [`Fault`] and not a guess.
+
+mod documents;
+mod images;
+mod kustomization;
+mod kustomize;
+mod patch;
+mod workload;
+
+pub use documents::Files;
+pub use workload::{Image, Pull, Workload};
+
+use documents::Documents;
+use kustomize::Kustomize;
+use serde_yaml::Value;
+use std::collections::BTreeSet;
+
+/// What is deployed together.
+pub struct Overlay {
+    /// The kustomization's directory, or the directory whose plain files these are.
+    pub path: String,
+    /// What runs.
+    pub workloads: Vec<Workload>,
+    /// The Secrets in it.
+    pub secrets: Vec<DeployedSecret>,
+}
+
+/// A Secret among the resources of an overlay.
+pub struct DeployedSecret {
+    /// Its file.
+    pub file: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace, with the kustomization's over the file's.
+    pub namespace: Option<String>,
+}
+
+/// All that is deployed.
+pub struct Manifests {
+    /// The kustomizations that no other one uses, and the files that none does.
+    pub overlays: Vec<Overlay>,
+    /// What is wrong with the files, or beyond this module.
+    pub faults: Vec<Fault>,
+    /// How many files were read.
+    pub files: usize,
+}
+
+/// Something about one file.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file.
+    pub path: String,
+    /// What kind of fault.
+    pub kind: FaultKind,
+    /// What is wrong, as a sentence about "it"; never a value.
+    pub message: String,
+}
+
+/// How bad a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// It could not be read as YAML.
+    Parse,
+    /// kustomize would fail on it.
+    Build,
+    /// kustomize understands it, and this module does not.
+    Beyond,
+}
+
+impl Manifests {
+    /// Reads what lies in the directories `dirs`, of which `files` holds every file, and what these need.
+    #[must_use]
+    pub fn read(files: &Files, dirs: &[String]) -> Self {
+        let documents = Documents::parse(files);
+        let in_dirs = |path: &str| dirs.iter().any(|dir| is_in(path, dir));
+        let mut kustomize = Kustomize::new(&documents);
+        let mut overlays = Vec::new();
+        for dir in kustomize.roots() {
+            let resources = kustomize.build(&dir);
+            if in_dirs(&dir) {
+                overlays.push(overlay(dir, &resources));
+            }
+        }
+        for dir in dirs {
+            let mut plain = Vec::new();
+            for (path, values) in documents.all().filter(|(path, _)| is_in(path, dir)) {
+                if !kustomize.concerns(path) {
+                    plain.extend(values.iter().map(|value| (path.to_owned(), value.clone())));
+                }
+            }
+            if !plain.is_empty() {
+                overlays.push(overlay(dir.clone(), &plain));
+            }
+        }
+        let mut faults: Vec<Fault> = documents.faults().chain(kustomize.into_faults()).collect();
+        faults.sort();
+        faults.dedup();
+        Self { overlays, faults, files: documents.all().count() }
+    }
+
+    /// The paths that the kustomizations among `files` refer to and that `files` does not have.
+    #[must_use]
+    pub fn wanted(files: &Files) -> BTreeSet<String> {
+        Kustomize::new(&Documents::parse_only(files, kustomization::is_one)).wanted(files)
+    }
+
+    /// The workloads of all overlays.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.overlays.iter().flat_map(|overlay| &overlay.workloads)
+    }
+
+    /// Every image that is pulled, for whom, and with which pull secrets.
+    pub fn pulls(&self) -> impl Iterator<Item = Pull<'_>> {
+        self.workloads().flat_map(Workload::pulls)
+    }
+}
+
+fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
+    let text = |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_str).map(str::to_owned);
+    let secrets =
+        resources.iter().filter(|(_, value)| kind(value) == Some("Secret")).filter_map(|(file, value)| {
+            Some(DeployedSecret {
+                file: file.clone(),
+                name: text(value, &["metadata", "name"])?,
+                namespace: text(value, &["metadata", "namespace"]),
+            })
+        });
+    Overlay { path, secrets: secrets.collect(), workloads: workload::workloads(resources) }
+}
+
+/// Whether `path` is `dir` or below it.
+fn is_in(path: &str, dir: &str) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The value at a path of keys.
+fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, key| value.get(*key))
+}
+
+fn kind(value: &Value) -> Option<&str> {
+    value.get("kind")?.as_str()
+}

@@ -1,0 +1,167 @@
+//! One kustomization file: the fields that are understood, and the names of those that are not.
+
+use super::images::ImageTag;
+use serde_yaml::Value;
+
+/// The names that kustomize looks for, in its order.
+pub(super) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Fields that can change neither images, nor pull secrets, nor namespaces.
+const HARMLESS: [&str; 13] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "labels",
+    "commonLabels",
+    "commonAnnotations",
+    "buildMetadata",
+    "replicas",
+    "sortOptions",
+    "generatorOptions",
+    "configMapGenerator",
+    "openapi",
+    "inventory",
+];
+
+/// Whether the file `path` is a kustomization.
+pub(super) fn is_one(path: &str) -> bool {
+    NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+/// A kustomization.
+#[derive(Default)]
+pub(super) struct Kustomization {
+    /// `resources` and `bases`, as they are written.
+    pub(super) resources: Vec<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) images: Vec<ImageTag>,
+    pub(super) patches: Vec<Patch>,
+    /// Whether it is a `kind: Component`, which is nothing by itself.
+    pub(super) is_component: bool,
+    /// Other files that it takes, so that they are no manifests of their own.
+    pub(super) others: Vec<String>,
+    /// What it says that is not understood.
+    pub(super) beyond: Vec<String>,
+    /// What kustomize would refuse.
+    pub(super) refused: Vec<String>,
+}
+
+/// A strategic-merge patch.
+pub(super) struct Patch {
+    pub(super) source: Source,
+    pub(super) target: Option<Target>,
+}
+
+/// Where a patch stands.
+pub(super) enum Source {
+    File(String),
+    Inline(String),
+}
+
+/// What a patch is for, where it does not say so itself.
+pub(super) struct Target {
+    pub(super) kind: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) namespace: Option<String>,
+}
+
+impl Kustomization {
+    pub(super) fn of(root: &Value) -> Self {
+        let mut found = Self::default();
+        for (key, value) in root.as_mapping().into_iter().flatten() {
+            let key = key.as_str().unwrap_or_default();
+            match key {
+                "resources" | "bases" => found.resources.extend(texts(value)),
+                "namespace" => {
+                    found.namespace = value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+                }
+                "images" => found.take_images(value),
+                "patchesStrategicMerge" => {
+                    let patch = |text: String| Patch { source: source(text), target: None };
+                    found.patches.extend(texts(value).into_iter().map(patch));
+                }
+                "patches" => {
+                    value.as_sequence().into_iter().flatten().for_each(|item| found.take_patch(item));
+                }
+                _ if HARMLESS.contains(&key) || value.is_null() => {}
+                _ => {
+                    found.others.extend(files_in(value));
+                    found.beyond.push(key.to_owned());
+                }
+            }
+        }
+        found.is_component = root.get("kind").and_then(Value::as_str) == Some("Component");
+        found
+    }
+
+    fn take_images(&mut self, value: &Value) {
+        for item in value.as_sequence().into_iter().flatten() {
+            match ImageTag::of(item) {
+                Ok(image) => self.images.push(image),
+                Err(refused) => self.refused.push(refused.to_owned()),
+            }
+        }
+    }
+
+    fn take_patch(&mut self, item: &Value) {
+        let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+        let source = match (text("path"), text("patch")) {
+            (Some(path), _) => Source::File(path),
+            (None, Some(patch)) => Source::Inline(patch),
+            (None, None) => return self.refused.push("a patch of it has neither `path` nor `patch`".into()),
+        };
+        let target = match item.get("target") {
+            None | Some(Value::Null) => None,
+            Some(target) => match Target::of(target) {
+                Some(target) => Some(target),
+                None => {
+                    if let Source::File(path) = source {
+                        self.others.push(path);
+                    }
+                    return self.beyond.push("patches.target".into());
+                }
+            },
+        };
+        self.patches.push(Patch { source, target });
+    }
+}
+
+impl Target {
+    /// Reads a target; none if it selects by more than whole names.
+    fn of(value: &Value) -> Option<Self> {
+        let mut target = Self { kind: None, name: None, namespace: None };
+        for (key, value) in value.as_mapping()? {
+            let value = value.as_str()?.to_owned();
+            // A regular expression, but for one that is plain letters.
+            let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte));
+            match key.as_str()? {
+                "group" | "version" => {}
+                "kind" if plain => target.kind = Some(value),
+                "name" if plain => target.name = Some(value),
+                "namespace" if plain => target.namespace = Some(value),
+                "kind" | "name" | "namespace" if value == ".*" => {}
+                _ => return None,
+            }
+        }
+        Some(target)
+    }
+}
+
+/// A patch in `patchesStrategicMerge`: a path, or the patch itself.
+fn source(text: String) -> Source {
+    if text.contains('\n') { Source::Inline(text) } else { Source::File(text) }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_sequence().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whatever in `value` may be the path of a file.
+fn files_in(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if !text.contains('\n') => vec![text.clone()],
+        Value::Sequence(items) => items.iter().flat_map(files_in).collect(),
+        Value::Mapping(entries) => entries.values().flat_map(files_in).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Strategic-merge patches, as far as they reach containers and pull secrets.
+//!
+//! Source: Kubernetes' `strategicpatch`; the lists that matter here merge by `name`, others are replaced.
+
+use super::kind;
+use serde_yaml::{Mapping, Value};
+
+/// The lists in which a patch changes the item of the same name.
+const BY_NAME: [&str; 5] = ["containers", "initContainers", "ephemeralContainers", "imagePullSecrets", "env"];
+
+/// Whether `patch` is a strategic-merge patch and no list of JSON-patch operations.
+pub(super) fn is_one(patch: &Value) -> bool {
+    kind(patch).is_some() || patch.get("metadata").is_some() || patch.get("spec").is_some()
+}
+
+/// Whether `patch` deletes its target.
+pub(super) fn deletes(patch: &Value) -> bool {
+    directive(patch) == Some("delete")
+}
+
+fn directive(value: &Value) -> Option<&str> {
+    value.get("$patch")?.as_str()
+}
+
+/// Merges `patch` into `target`.
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Mapping(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_mapping() || directive(patch) == Some("replace") {
+        *target = Value::Mapping(Mapping::new());
+    }
+    let Value::Mapping(entries) = target else { return };
+    for (key, change) in changes {
+        let name = key.as_str().unwrap_or_default();
+        if name.starts_with('$') {
+            continue;
+        }
+        if change.is_null() || deletes(change) {
+            entries.remove(key);
+            continue;
+        }
+        match (entries.get_mut(key), change) {
+            (Some(Value::Sequence(old)), Value::Sequence(new)) if BY_NAME.contains(&name) => {
+                merge_list(old, new);
+            }
+            (Some(old), _) => merge(old, change),
+            (None, _) => {
+                let mut fresh = Value::Null;
+                merge(&mut fresh, change);
+                entries.insert(key.clone(), fresh);
+            }
+        }
+    }
+}
+
+fn merge_list(old: &mut Vec<Value>, new: &[Value]) {
+    if new.iter().any(|item| directive(item) == Some("replace")) {
+        old.clear();
+    }
+    let mut added = Vec::new();
+    for item in new {
+        let same = |other: &Value| other.get("name").is_some() && other.get("name") == item.get("name");
+        match old.iter().position(same) {
+            Some(at) if deletes(item) => {
+                old.remove(at);
+            }
+            Some(at) => merge(&mut old[at], item),
+            None if item.get("name").is_some() && !deletes(item) => added.push(item.clone()),
+            None => {}
+        }
+    }
+    old.append(&mut added);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(target: &str, patch: &str) -> Value {
+        let mut target = serde_yaml::from_str(target).unwrap();
+        merge(&mut target, &serde_yaml::from_str(patch).unwrap());
+        target
+    }
+
+    #[test]
+    fn merges_as_strategic_merge_does() {
+        for (target, patch, expected) in [
+            ("{a: {b: 1, c: 2}}", "{a: {b: 3}}", "{a: {b: 3, c: 2}}"),
+            ("{a: {b: 1, c: 2}}", "{a: {b: null}}", "{a: {c: 2}}"),
+            ("{a: {b: 1, c: 2}}", "{a: {$patch: replace, d: 3}}", "{a: {d: 3}}"),
+            ("{a: {b: 1}, c: 2}", "{a: {$patch: delete}}", "{c: 2}"),
+            ("{args: [1, 2]}", "{args: [3]}", "{args: [3]}"),
+            (
+                "{containers: [{name: a, image: x}, {name: b, image: y}]}",
+                "{containers: [{name: b, image: z}, {name: c, image: w}]}",
+                "{containers: [{name: a, image: x}, {name: b, image: z}, {name: c, image: w}]}",
+            ),
+            (
+                "{containers: [{name: a, image: x}, {name: b, image: y}]}",
+                "{containers: [{name: a, $patch: delete}]}",
+                "{containers: [{name: b, image: y}]}",
+            ),
+            (
+                "{imagePullSecrets: [{name: a}]}",
+                "{imagePullSecrets: [{$patch: replace}, {name: b}]}",
+                "{imagePullSecrets: [{name: b}]}",
+            ),
+        ] {
+            assert_eq!(merged(target, patch), serde_yaml::from_str::<Value>(expected).unwrap(), "{patch}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! A pull secret looked at as the API server and the kubelet would, with all that is wrong with it and
+//! not just the first fault. Never quotes what is in it.
+
+use super::docker_config::{DockerConfig, Entry};
+use super::manifest::EXPIRES_AT;
+use super::{auth, keyring, opens_too_much};
+use crate::answers::{Answer, RegistryKey, SecretType};
+use serde_yaml::Value;
+use zeroize::Zeroizing;
+
+/// A Secret of a file, as far as it is a pull secret or was meant to be one.
+pub struct Inspected {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its namespace, if the file names one.
+    pub namespace: Option<String>,
+    /// When the token ends, as the annotation says.
+    pub expires_at: Option<String>,
+    /// What is wrong.
+    pub flaws: Vec<Flaw>,
+    config: Option<DockerConfig>,
+}
+
+/// What a flaw is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// The type, and the key under `data` that goes with it.
+    Type,
+    /// How the entries are wrapped.
+    Wrapping,
+    /// What `auth`, user name and token say.
+    Auth,
+    /// Whether there are credentials, and of a kind that lasts.
+    Credentials,
+    /// Credentials that would work, and open more than they should.
+    TooMuch,
+}
+
+/// Something wrong: a sentence about "it", without any value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// What it is about.
+    pub aspect: Aspect,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Inspected {
+    /// Looks at one YAML document; none if it neither is nor was meant to be a pull secret.
+    #[must_use]
+    pub fn of(document: &Value) -> Option<Self> {
+        if document.get("kind")?.as_str()? != "Secret" {
+            return None;
+        }
+        let text = |path: &[&str]| {
+            path.iter().try_fold(document, |value, key| value.get(*key)).and_then(Value::as_str)
+        };
+        let declared = text(&["type"]).unwrap_or("Opaque");
+        let by_type = SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == declared);
+        let has = |kind: SecretType, field: &str| {
+            document.get(field).and_then(|data| data.get(kind.data_key())).is_some()
+        };
+        let has_key = |kind: SecretType| has(kind, "data") || has(kind, "stringData");
+        let by_key = SecretType::ALL.into_iter().find(|kind| has_key(*kind));
+        by_type.or(by_key)?;
+        let mut inspected = Self {
+            name: text(&["metadata", "name"]).map(str::to_owned),
+            namespace: text(&["metadata", "namespace"]).map(str::to_owned),
+            expires_at: text(&["metadata", "annotations", EXPIRES_AT]).map(str::to_owned),
+            flaws: Vec::new(),
+            config: None,
+        };
+        match by_type {
+            Some(kind) if has_key(kind) => inspected.look_into(kind, &text),
+            Some(kind) => {
+                let key = kind.data_key();
+                inspected
+                    .flaw(Aspect::Type, format!("its type `{declared}` wants the key `{key}` under `data`"));
+            }
+            None => {
+                let wanted = by_key.map_or("", SecretType::kubernetes_type);
+                inspected.flaw(
+                    Aspect::Type,
+                    format!(
+                        "its key goes with `type: {wanted}`, which it does not have: the kubelet ignores it"
+                    ),
+                );
+            }
+        }
+        Some(inspected)
+    }
+
+    /// Its registry keys, if the kubelet reads any.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.config.iter().flat_map(DockerConfig::keys)
+    }
+
+    /// Whether the kubelet reads entries in it at all.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// Whether the kubelet would find an entry for the image `name`, as [`keyring::matches_name`] takes it.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
+        self.keys().any(|key| keyring::matches_name(key, name))
+    }
+
+    /// The credentials.
+    #[must_use]
+    pub fn config(&self) -> Option<&DockerConfig> {
+        self.config.as_ref()
+    }
+
+    fn look_into<'v>(&mut self, kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>) {
+        // The API server lets `stringData` win.
+        let config = match (text(&["stringData", kind.data_key()]), text(&["data", kind.data_key()])) {
+            (Some(json), _) => DockerConfig::from_json(kind, json.as_bytes()),
+            (None, Some(base64)) if base64.trim().contains([' ', '\t']) => {
+                Err("its data has blanks in the base64, which the API server refuses")
+            }
+            (None, Some(base64)) => DockerConfig::decode(kind, base64),
+            (None, None) => Err("its data is no text"),
+        };
+        match config {
+            Ok(config) => {
+                for entry in config.entries() {
+                    self.look_at(&entry, &config);
+                }
+                if config.keys().next().is_none() {
+                    self.flaw(Aspect::Credentials, "it has no entry for any registry".into());
+                }
+                self.config = Some(config);
+            }
+            Err(fault) => self.flaw(Aspect::Wrapping, fault.to_owned()),
+        }
+    }
+
+    fn look_at(&mut self, entry: &Entry, config: &DockerConfig) {
+        // A key with a user and a password in it is none of ours, and is not shown.
+        let of = match RegistryKey::parse(entry.key) {
+            Ok(key) => format!("of `{key}`"),
+            Err(_) => "of an entry".to_owned(),
+        };
+        let (username, password) = match auth::decode(entry.auth) {
+            _ if entry.auth.is_empty() => {
+                (entry.username.to_owned(), Zeroizing::new(entry.password.to_owned()))
+            }
+            Ok(both) => both,
+            Err(_) => {
+                let why = match auth::decode(entry.auth.trim()) {
+                    Ok(_) => "begins or ends with a blank",
+                    Err(_) => "is not base64 of USERNAME:PASSWORD",
+                };
+                let message = format!("the `auth` {of} {why}: the kubelet then refuses every entry");
+                return self.flaw(Aspect::Auth, message);
+            }
+        };
+        let differs = |field: &str, decoded: &str| !field.is_empty() && field != decoded;
+        if differs(entry.username, &username) || differs(entry.password, &password) {
+            let message = format!(
+                "the `auth` {of} is not its `username` and `password`: the kubelet takes `auth`, others may not"
+            );
+            self.flaw(Aspect::Auth, message);
+        }
+        for (what, value) in [("user name", username.as_str()), ("token", password.as_str())] {
+            if value.trim() != value || value.contains(char::is_control) {
+                let kind =
+                    if value.contains(['\n', '\r']) { "line break" } else { "blank or control character" };
+                self.flaw(Aspect::Auth, format!("the {what} {of} has a {kind} too many"));
+            }
+        }
+        let empty = username.is_empty() || password.is_empty();
+        let sentence = match () {
+            () if username == "<token>" || (empty && entry.identity_token) => {
+                "is an identity token, which the kubelet ignores"
+            }
+            () if empty && config.has_helper() => {
+                "are in docker's credential helper (`credsStore`) and not here"
+            }
+            () if empty => "are empty, and the kubelet takes them all the same",
+            () if super::is_job_token(&username, &password) => "are a CI job's, which die with the job",
+            () if opens_too_much(&password) => {
+                let message = format!(
+                    "the token {of} is a person's or an application's and opens more than a registry"
+                );
+                return self.flaw(Aspect::TooMuch, message);
+            }
+            () => return,
+        };
+        let what = if sentence.starts_with("is ") {
+            "what it has instead of credentials"
+        } else {
+            "the credentials"
+        };
+        self.flaw(Aspect::Credentials, format!("{what} {of} {sentence}"));
+    }
+
+    fn flaw(&mut self, aspect: Aspect, message: String) {
+        self.flaws.push(Flaw { aspect, message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    fn inspect(kind: &str, json: &str) -> Inspected {
+        let text = format!(
+            "kind: Secret\nmetadata: {{name: a}}\ntype: kubernetes.io/{kind}\ndata: {{.{kind}: {}}}",
+            STANDARD.encode(json)
+        );
+        Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn names_every_flaw_of_an_entry_and_no_value() {
+        use Aspect::{Auth, Credentials, TooMuch};
+        let auth = |pair: &str| format!(r#"{{"auth":"{}"}}"#, STANDARD.encode(pair));
+        for (entry, aspects) in [
+            (auth("u:Marker"), vec![]),
+            (r#"{"username":"u","password":"Marker"}"#.to_owned(), vec![]),
+            (r#"{"auth":"dTpw","username":"u","password":"Marker"}"#.to_owned(), vec![Auth]),
+            (r#"{"auth":"dTpw "}"#.to_owned(), vec![Auth]),
+            (r#"{"auth":"Marker"}"#.to_owned(), vec![Auth]),
+            (auth("u:Marker\n"), vec![Auth]),
+            (auth(" u:Marker"), vec![Auth]),
+            (auth("u:"), vec![Credentials]),
+            ("{}".to_owned(), vec![Credentials]),
+            (r#"{"identitytoken":"Marker"}"#.to_owned(), vec![Credentials]),
+            (r#"{"auth":"PHRva2VuPjpw"}"#.to_owned(), vec![Credentials]),
+            (auth("gitlab-ci-token:Marker"), vec![Credentials]),
+            (auth("u:glcbt-Marker"), vec![Credentials]),
+            (auth("u:glpat-Marker"), vec![TooMuch]),
+        ] {
+            let found = inspect("dockercfg", &format!(r#"{{"r.io":{entry}}}"#));
+            assert_eq!(found.flaws.iter().map(|flaw| flaw.aspect).collect::<Vec<_>>(), aspects, "{entry}");
+            assert!(found.flaws.iter().all(|flaw| !flaw.message.contains("Marker")), "{:?}", found.flaws);
+        }
+    }
+
+    #[test]
+    fn tells_an_empty_entry_of_docker_desktop_from_an_identity_token() {
+        for (json, word) in [
+            (r#"{"auths":{"r.io":{}},"credsStore":"desktop"}"#, "credsStore"),
+            (r#"{"auths":{"r.io":{"identitytoken":"x"}},"credsStore":"desktop"}"#, "identity token"),
+            (r#"{"auths":{"r.io":{}}}"#, "empty"),
+            (r#"{"auths":{}}"#, "no entry"),
+        ] {
+            let flaws = inspect("dockerconfigjson", json).flaws;
+            assert!(flaws.len() == 1 && flaws[0].message.contains(word), "{flaws:?}");
+        }
+    }
+
+    #[test]
+    fn takes_string_data_as_the_api_server_does() {
+        let text = "{kind: Secret, type: kubernetes.io/dockercfg, stringData: {.dockercfg: '{\"r.io\":{\"auth\":\"dTpw\"}}'}}";
+        let found = Inspected::of(&serde_yaml::from_str(text).unwrap()).unwrap();
+        assert!(found.flaws.is_empty() && found.serves("r.io/a"), "{:?}", found.flaws);
+    }
+}

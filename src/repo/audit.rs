@@ -1,0 +1,339 @@
+//! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext nonetheless.
+//! Changes nothing, and never shows what a blob holds.
+
+use super::history::History;
+use super::{Attributes, Repo, SECRETS, failed};
+use crate::error::Result;
+use crate::git_crypt::{self, Key};
+use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::os::unix::fs::PermissionsExt;
+
+/// How the paths that matter are protected, and what git holds of them.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// Secret files that git-crypt's attribute covers, each with its filter, and those that it does not.
+    pub covered: BTreeMap<String, Option<String>>,
+    /// The filters that the attribute names.
+    pub filters: Vec<Filter>,
+    /// The index.
+    pub index: Plain,
+    /// The commit that HEAD names; none where there is no commit yet.
+    pub head: Option<Plain>,
+    /// All commits; none where they were not asked for.
+    pub history: Option<History>,
+}
+
+/// A git-crypt filter, as this clone has it.
+#[derive(Debug)]
+pub struct Filter {
+    /// `git-crypt` or `git-crypt-KEYNAME`.
+    pub name: String,
+    /// Whether git would run git-crypt.
+    pub configured: bool,
+    /// Whether git fails where it cannot.
+    pub required: bool,
+    /// The state of its key.
+    pub key: KeyState,
+    /// The mode of the key file, if there is one.
+    pub mode: Option<u32>,
+    /// The key file's path.
+    pub file: String,
+}
+
+/// Whether a filter's key is of use.
+#[derive(Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// There is no key file.
+    Missing,
+    /// The key file is none.
+    Broken,
+    /// It does not open the named file of the index.
+    Wrong(String),
+    /// It opens what the index holds, or nothing is there yet.
+    Good,
+}
+
+/// Secret files of one tree.
+#[derive(Debug, Default)]
+pub struct Plain {
+    /// How many there are.
+    pub files: usize,
+    /// Those that are stored in plain.
+    pub plain: Vec<String>,
+}
+
+impl Repo {
+    /// Looks at everything under `secrets/`, at all that `.gitattributes` gives to git-crypt, and at the
+    /// files `also`. `present` are the secret files of the work tree.
+    pub fn audit(&self, present: &[String], also: &[String], history: bool) -> Result<Audit> {
+        let mut auditor =
+            Auditor::new(&self.git, also).map_err(|error| failed("read the repository", &error))?;
+        let index = auditor.index().map_err(|error| {
+            failed("read the index", &error)
+                .hint("git update-index --no-split-index, git sparse-checkout disable")
+        })?;
+        let run = |auditor: &mut Auditor| -> std::result::Result<Audit, git2::Error> {
+            let mut covered = BTreeMap::new();
+            let names = index.iter().map(|(path, _)| path).chain(present).chain(also);
+            for path in names.filter(|path| !is_gits_own(path)) {
+                if !covered.contains_key(path) {
+                    covered.insert(path.clone(), auditor.attributes.filter(path)?);
+                }
+            }
+            let used: BTreeSet<&String> = covered.values().flatten().collect();
+            let filters = used.into_iter().map(|name| self.filter_state(name, &covered, &index)).collect();
+            let head = auditor.head()?;
+            let known: HashSet<_> = head.iter().flatten().cloned().collect();
+            Ok(Audit {
+                filters,
+                covered,
+                index: auditor.plain(&index)?,
+                head: head.map(|files| auditor.plain(&files)).transpose()?,
+                history: if history { Some(auditor.history(&known)?) } else { None },
+            })
+        };
+        Ok(run(&mut auditor).map_err(|error| failed("read the repository", &error))?)
+    }
+
+    /// Whether git would leave `path`, below the top of the work tree, out.
+    #[must_use]
+    pub fn ignores(&self, path: &str) -> bool {
+        self.git.is_path_ignored(path).unwrap_or(false)
+    }
+
+    fn filter_state(&self, name: &str, covered: &BTreeMap<String, Option<String>>, index: &Files) -> Filter {
+        let config = self.git.config().and_then(|mut config| config.snapshot());
+        let clean = config.as_ref().ok().and_then(|config| {
+            config.get_str(&format!("filter.{name}.clean")).ok().map(|clean| clean.contains("git-crypt"))
+        });
+        let required = config
+            .as_ref()
+            .is_ok_and(|config| config.get_bool(&format!("filter.{name}.required")).unwrap_or(false));
+        let file = self.key_file(name);
+        let key = match std::fs::read(&file).map(zeroize::Zeroizing::new) {
+            Err(_) => KeyState::Missing,
+            Ok(bytes) => match Key::from_file(&bytes) {
+                Err(_) => KeyState::Broken,
+                Ok(key) => {
+                    let of_filter =
+                        |path: &String| covered.get(path).is_some_and(|found| found.as_deref() == Some(name));
+                    let closed = index.iter().filter(|(path, _)| of_filter(path)).find(|(_, id)| {
+                        self.git.find_blob(*id).is_ok_and(|blob| {
+                            git_crypt::is_encrypted(blob.content()) && key.decrypt(blob.content()).is_none()
+                        })
+                    });
+                    closed.map_or(KeyState::Good, |(path, _)| KeyState::Wrong(path.clone()))
+                }
+            },
+        };
+        Filter {
+            name: name.to_owned(),
+            configured: clean.unwrap_or(false),
+            required,
+            key,
+            mode: file.metadata().ok().map(|found| found.permissions().mode() & 0o7777),
+            file: file.display().to_string(),
+        }
+    }
+}
+
+/// Secret files: path and blob.
+pub(super) type Files = Vec<(String, Oid)>;
+
+pub(super) struct Auditor<'r> {
+    pub(super) git: &'r Repository,
+    odb: Odb<'r>,
+    attributes: Attributes,
+    /// What begins with none of these is no secret.
+    prefixes: Vec<String>,
+    also: &'r [String],
+    /// Whether a path is that of a secret.
+    secret: HashMap<String, bool>,
+    /// Whether a blob is plaintext.
+    plain: HashMap<Oid, bool>,
+    /// Whether an object is not here.
+    pub(super) missing: bool,
+}
+
+impl<'r> Auditor<'r> {
+    fn new(git: &'r Repository, also: &'r [String]) -> std::result::Result<Self, git2::Error> {
+        Ok(Self {
+            git,
+            odb: git.odb()?,
+            attributes: Attributes::of(git)?,
+            prefixes: Vec::new(),
+            also,
+            secret: HashMap::new(),
+            plain: HashMap::new(),
+            missing: false,
+        })
+    }
+
+    /// The secret files of the index.
+    fn index(&mut self) -> std::result::Result<Files, git2::Error> {
+        let index = self.git.index()?;
+        let path = |entry: &git2::IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
+        let attributes: Vec<String> = index
+            .iter()
+            .filter(|entry| entry.path.ends_with(b".gitattributes"))
+            .map(|entry| path(&entry))
+            .collect();
+        self.prefixes = prefixes(self.git, &attributes, self.also);
+        let mut files = Files::new();
+        for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
+            // Most paths are none of ours: no text is made of them.
+            let near = self.prefixes.iter().any(|prefix| entry.path.starts_with(prefix.as_bytes()));
+            if near && self.is_secret(&path(&entry))? {
+                files.push((path(&entry), entry.id));
+            }
+        }
+        Ok(files)
+    }
+
+    /// The secret files of HEAD; none where there is no commit yet.
+    fn head(&mut self) -> std::result::Result<Option<Files>, git2::Error> {
+        let tree = match self.git.head().and_then(|head| head.peel_to_tree()) {
+            Ok(tree) => tree,
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut files = Files::new();
+        for (prefix, id) in self.scopes(&tree) {
+            self.walk(id, &prefix, &mut HashMap::new(), &mut files)?;
+        }
+        Ok(Some(files))
+    }
+
+    fn plain(&mut self, files: &Files) -> std::result::Result<Plain, git2::Error> {
+        let mut plain = BTreeSet::new();
+        for (path, id) in files {
+            if self.is_plain(*id)? {
+                plain.insert(path.clone());
+            }
+        }
+        Ok(Plain { files: files.len(), plain: plain.into_iter().collect() })
+    }
+
+    /// The trees below `root` that may hold secrets, with their paths.
+    pub(super) fn scopes(&self, root: &git2::Tree) -> Vec<(String, Oid)> {
+        let tree_at = |prefix: &str| match prefix.trim_end_matches('/') {
+            "" => Some(root.id()),
+            path => {
+                let entry = root.get_path(std::path::Path::new(path)).ok()?;
+                (entry.kind() == Some(ObjectType::Tree)).then(|| entry.id())
+            }
+        };
+        self.prefixes.iter().filter_map(|prefix| Some((prefix.clone(), tree_at(prefix)?))).collect()
+    }
+
+    /// Collects the secret files below `tree`, which is at `path`, without those seen there before.
+    pub(super) fn walk(
+        &mut self,
+        tree: Oid,
+        path: &str,
+        seen: &mut HashMap<String, HashSet<Oid>>,
+        files: &mut Files,
+    ) -> std::result::Result<(), git2::Error> {
+        let mut open = vec![(path.to_owned(), tree)];
+        while let Some((dir, id)) = open.pop() {
+            if !seen.entry(dir.clone()).or_default().insert(id) {
+                continue;
+            }
+            let Ok(tree) = self.git.find_tree(id) else {
+                self.missing = true;
+                continue;
+            };
+            for entry in &tree {
+                let path = || format!("{dir}{}", String::from_utf8_lossy(entry.name_bytes()));
+                match entry.kind() {
+                    Some(ObjectType::Tree) => open.push((path() + "/", entry.id())),
+                    _ if !is_file(entry.filemode()) => {}
+                    _ => {
+                        let path = path();
+                        if self.is_secret(&path)? && seen.entry(path.clone()).or_default().insert(entry.id())
+                        {
+                            files.push((path, entry.id()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_secret(&mut self, path: &str) -> std::result::Result<bool, git2::Error> {
+        if is_gits_own(path) {
+            return Ok(false);
+        }
+        if path.starts_with(SECRETS) || self.also.iter().any(|also| also == path) {
+            return Ok(true);
+        }
+        if let Some(known) = self.secret.get(path) {
+            return Ok(*known);
+        }
+        let secret = self.attributes.filter(path)?.is_some();
+        self.secret.insert(path.to_owned(), secret);
+        Ok(secret)
+    }
+
+    /// Whether a blob is plaintext. An empty one has nothing to hide, and one that is not here is not known.
+    pub(super) fn is_plain(&mut self, id: Oid) -> std::result::Result<bool, git2::Error> {
+        if let Some(known) = self.plain.get(&id) {
+            return Ok(*known);
+        }
+        let plain = match self.odb.read(id) {
+            Ok(blob) => !blob.data().is_empty() && !git_crypt::is_encrypted(blob.data()),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                self.missing = true;
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        self.plain.insert(id, plain);
+        Ok(plain)
+    }
+}
+
+/// Whether git reads the file itself, so that git-crypt must leave it alone (git-crypt's README).
+fn is_gits_own(path: &str) -> bool {
+    matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"))
+}
+
+/// Whether a tree entry of `mode` is a regular file: links and submodules store no content of one here.
+fn is_file(mode: i32) -> bool {
+    mode & 0o170_000 == 0o100_000
+}
+
+/// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
+/// files `also`, and what the lines of the attribute files that name git-crypt begin with.
+fn prefixes(git: &Repository, attribute_files: &[String], also: &[String]) -> Vec<String> {
+    let dir = |path: &str| path.rfind('/').map_or(String::new(), |slash| path[..=slash].to_owned());
+    let mut prefixes = BTreeSet::from([SECRETS.to_owned()]);
+    prefixes.extend(also.iter().map(|path| dir(path)));
+    let root = super::work_tree(git);
+    let mut files: BTreeSet<_> = attribute_files.iter().map(|path| (root.join(path), dir(path))).collect();
+    files.insert((root.join(".gitattributes"), String::new()));
+    files.insert((git.commondir().join("info/attributes"), String::new()));
+    for (file, dir) in files {
+        let Ok(text) = std::fs::read_to_string(file) else { continue };
+        for line in
+            text.lines().filter(|line| line.contains("git-crypt") && !line.trim_start().starts_with('#'))
+        {
+            let pattern = line.split_whitespace().next().unwrap_or_default();
+            let fixed = pattern.split(['*', '?', '[', '\\', '"']).next().unwrap_or_default();
+            // A pattern without a slash in its middle matches at any depth.
+            let below = match fixed.rfind('/') {
+                Some(slash) if slash + 1 < pattern.len() => &fixed[..=slash],
+                _ => "",
+            };
+            prefixes.insert(format!("{dir}{}", below.trim_start_matches('/')));
+        }
+    }
+    // One that lies within another adds nothing.
+    let all = prefixes.clone();
+    prefixes.retain(|prefix| !all.iter().any(|other| other != prefix && prefix.starts_with(other.as_str())));
+    prefixes.into_iter().collect()
+}

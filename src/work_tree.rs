@@ -1,0 +1,159 @@
+//! The files of a repository as they lie on the disk: which there are, their modes, and the content of
+//! those that are asked for. Writes nothing, and never follows a link out of the repository.
+
+use crate::error::Result;
+use crate::files::cannot;
+use crate::git_crypt;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// More than any manifest that an API server takes.
+const LIMIT: u64 = 4 << 20;
+/// The sizes that a key file can have: one key, or more versions than anybody makes.
+const KEY_SIZES: std::ops::RangeInclusive<u64> = 148..=64 << 10;
+
+/// What the work tree of a repository holds.
+pub struct WorkTree {
+    root: PathBuf,
+    files: BTreeMap<String, u32>,
+    key_files: Vec<String>,
+    unread: Vec<String>,
+}
+
+/// What is at a path.
+pub enum Content {
+    /// The bytes of a file.
+    Bytes(Zeroizing<Vec<u8>>),
+    /// A file that git-crypt has encrypted, and that no key at hand opens.
+    Locked,
+    /// There is something, and it was not read: why, as a sentence about "it".
+    Unread(&'static str),
+    /// There is no such file.
+    Absent,
+}
+
+impl Content {
+    /// The text of a file that was read and is text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl WorkTree {
+    /// Lists everything below `root` but `.git`, other repositories and the directories that `skipped`
+    /// names, and finds the git-crypt keys among it.
+    pub fn list(root: &Path, skipped: impl Fn(&str) -> bool) -> Result<Self> {
+        let mut tree =
+            Self { root: root.to_owned(), files: BTreeMap::new(), key_files: Vec::new(), unread: Vec::new() };
+        let mut open = vec![String::new()];
+        while let Some(dir) = open.pop() {
+            match tree.list_one(&dir) {
+                Ok(below) => open.extend(below.into_iter().filter(|dir| !skipped(dir))),
+                Err(error) if dir.is_empty() => return Err(cannot("read", root, &error).into()),
+                Err(_) => tree.unread.push(dir),
+            }
+        }
+        tree.key_files.sort();
+        tree.unread.sort();
+        Ok(tree)
+    }
+
+    /// Lists the files of one directory and gives the directories in it.
+    fn list_one(&mut self, dir: &str) -> io::Result<Vec<String>> {
+        let mut below = Vec::new();
+        for entry in fs::read_dir(self.root.join(dir))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if dir.is_empty() { name.clone() } else { format!("{dir}/{name}") };
+            if name == ".git" {
+                continue;
+            }
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                if !entry.path().join(".git").exists() {
+                    below.push(path);
+                }
+                continue;
+            }
+            let Ok(found) = entry.metadata() else { continue };
+            if kind.is_file() && KEY_SIZES.contains(&found.len()) {
+                match is_key_file(&entry.path()) {
+                    Ok(true) => self.key_files.push(path.clone()),
+                    Ok(false) => {}
+                    Err(_) => self.unread.push(path.clone()),
+                }
+            }
+            self.files.insert(path, found.mode());
+        }
+        Ok(below)
+    }
+
+    /// The top of the repository.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The files at or below `path`, sorted, with their modes as stat(2) has them.
+    pub fn at(&self, path: &str) -> impl Iterator<Item = (&str, u32)> {
+        let below = if path.is_empty() { String::new() } else { format!("{}/", path.trim_end_matches('/')) };
+        let path = path.to_owned();
+        self.files
+            .iter()
+            .map(|(file, mode)| (file.as_str(), *mode))
+            .filter(move |(file, _)| *file == path || file.starts_with(&below))
+    }
+
+    /// The git-crypt key files.
+    #[must_use]
+    pub fn key_files(&self) -> &[String] {
+        &self.key_files
+    }
+
+    /// What could not be looked into.
+    #[must_use]
+    pub fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
+    /// Reads the file at `path`, which need not be among those that were listed.
+    #[must_use]
+    pub fn read(&self, path: &str) -> Content {
+        let Ok(real) = self.root.join(path).canonicalize() else {
+            return match self.files.contains_key(path) {
+                true => Content::Unread("it is a link to nothing"),
+                false => Content::Absent,
+            };
+        };
+        if !real.starts_with(&self.root) {
+            return Content::Unread("it leads out of the repository");
+        }
+        match fs::metadata(&real) {
+            Ok(found) if found.is_dir() => return Content::Absent,
+            Ok(found) if !found.is_file() => return Content::Unread("it is no regular file"),
+            Ok(found) if found.len() > LIMIT => return Content::Unread("it has more than 4 MiB"),
+            _ => {}
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+        match fs::File::open(&real).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)) {
+            Ok(_) if git_crypt::is_encrypted(&bytes) => Content::Bytes(bytes),
+            Ok(_) if std::str::from_utf8(&bytes).is_err() => Content::Unread("it is not text (UTF-8)"),
+            Ok(_) => Content::Bytes(bytes),
+            Err(_) => Content::Unread("it cannot be read"),
+        }
+    }
+}
+
+fn is_key_file(path: &Path) -> io::Result<bool> {
+    let mut start = [0; 12];
+    fs::File::open(path)?.read_exact(&mut start)?;
+    Ok(git_crypt::is_key_file(&start))
+}
