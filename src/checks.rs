@@ -53,7 +53,7 @@ impl Check {
     }
 
     fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
-        let (subject, message) = (printable(&subject.into()), message.into());
+        let (subject, message) = (printable(&subject.into()), printable(&message.into()));
         Self { id, status, subject, message, hint: String::new() }
     }
 
@@ -93,8 +93,7 @@ pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A name that a file gives, fit for a terminal: it could hold whatever a file can.
+/// Text that may hold names from files, fit for a terminal.
 fn printable(text: &str) -> String {
-    let shown = text.chars().take(300).map(|c| if c.is_control() { '?' } else { c });
-    shown.collect()
+    text.chars().take(1000).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -24,7 +24,7 @@ pub enum Command {
     New(Box<New>),
     /// Put a new deploy token into the pull secret of a repository.
     Rotate(Box<Rotate>),
-    /// Say what is wrong with a repository, its pull secret and its manifests, before a pull fails.
+    /// Say what is wrong with a repository, before a pull fails.
     Check(Check),
     /// Print the completions for a shell.
     Completions {

@@ -7,11 +7,11 @@ use crate::context::secret_file;
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
-use crate::manifests::{Files, Manifests};
+use crate::manifests::{Files, Manifests, Pull, documents};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
 use crate::work_tree::{Content, WorkTree};
-use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The directory of the manifests, if none is named.
@@ -58,7 +58,7 @@ pub struct Inspection {
 pub struct SecretFile {
     /// Its path.
     pub path: String,
-    /// Its permissions.
+    /// Its permissions; 0 for a link.
     pub mode: u32,
     /// Whether it lies there in plain.
     pub state: State,
@@ -120,6 +120,43 @@ impl Inspection {
         }
         .read(scope)
     }
+
+    /// The Secret file that a rotation would write.
+    #[must_use]
+    pub fn default_secret_file(&self) -> String {
+        let name = match &self.record {
+            Some(Ok(record)) => record.answers.secret_name.clone(),
+            _ => DnsLabel::gitlab(),
+        };
+        secret_file(&name)
+    }
+
+    /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its namespace.
+    /// One that names no namespace goes wherever kubectl is told.
+    #[must_use]
+    pub fn secrets_for(&self, pull: &Pull) -> Vec<&PullSecret> {
+        let here = |secret: &&PullSecret| {
+            let namespace = self.namespace(secret);
+            namespace.is_none() || pull.namespace.is_none() || namespace == pull.namespace
+        };
+        let named = pull.pull_secrets.iter().flat_map(|name| self.secrets_called(name));
+        named.filter(here).collect()
+    }
+
+    /// The pull secrets of a name.
+    pub fn secrets_called<'i>(&'i self, name: &str) -> impl Iterator<Item = &'i PullSecret> + use<'i> {
+        let name = name.to_owned();
+        self.pull_secrets.iter().filter(move |secret| secret.secret.name.as_ref() == Some(&name))
+    }
+
+    /// The namespace of a pull secret: that of the kustomization that deploys it, else the file's.
+    #[must_use]
+    pub fn namespace<'i>(&'i self, secret: &'i PullSecret) -> Option<&'i str> {
+        let mut deployed = self.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
+        let deployed = deployed
+            .find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref());
+        deployed.map_or(&secret.secret.namespace, |found| &found.namespace).as_deref()
+    }
 }
 
 /// The paths that the option `option` gives, below `root`.
@@ -147,23 +184,31 @@ struct Reader {
 impl Reader {
     fn read(self, scope: &Scope) -> Result<Inspection> {
         let record = self.tree.read(Record::FILE).text().map(|text| Record::parse(text.to_owned()));
-        let named = !self.secrets.is_empty();
         let expected = match &record {
-            _ if named => self.secrets.clone(),
+            _ if !self.secrets.is_empty() => self.secrets.clone(),
             Some(Ok(record)) => vec![secret_file(&record.answers.secret_name)],
             _ => Vec::new(),
         };
-        let mut secrets: Vec<(String, u32)> =
-            self.tree.at(SECRETS).map(|(path, mode)| (path.to_owned(), mode)).collect();
-        for path in &expected {
-            if !secrets.iter().any(|(found, _)| found == path) {
-                let mode = self.tree.at(path).next().map_or(0, |(_, mode)| mode);
-                secrets.push((path.clone(), mode));
-            }
-        }
         let files = self.manifest_files();
+        let among_manifests: Vec<PullSecret> = files.iter().flat_map(pull_secrets_of).collect();
+        // A pull secret is a secret wherever it lies.
+        let mut secrets: BTreeSet<String> =
+            among_manifests.iter().map(|secret| secret.path.clone()).collect();
+        secrets.extend(expected.iter().cloned());
+        let also: Vec<String> = secrets.iter().cloned().collect();
+        secrets.extend(
+            self.tree.at(SECRETS).filter(|(_, mode)| is_file(*mode)).map(|(path, _)| path.to_owned()),
+        );
+        let mut git = None;
+        if let Some(repo) = &self.repo {
+            let present: Vec<_> = secrets.iter().filter(|path| !repo.ignores(path)).cloned().collect();
+            let audit = repo.audit(&present, &also, scope.history)?;
+            let given = audit.covered.iter().filter(|(_, filter)| filter.is_some()).map(|(path, _)| path);
+            secrets.extend(given.filter(|path| self.tree.has(path)).cloned());
+            git = Some(audit);
+        }
         let mut inspection = Inspection {
-            git: None,
+            git,
             secret_files: Vec::new(),
             pull_secrets: Vec::new(),
             manifests: Manifests::read(&files, &self.dirs),
@@ -174,34 +219,13 @@ impl Reader {
             dirs: self.dirs.clone(),
             record,
         };
-        if let Some(repo) = &self.repo {
-            let ignored = |path: &&String| !expected.contains(path) && repo.ignores(path);
-            let present: Vec<_> =
-                secrets.iter().map(|(path, _)| path).filter(|path| !ignored(path)).cloned().collect();
-            inspection.git = Some(repo.audit(&present, &expected, scope.history)?);
-        }
-        for (path, mode) in secrets {
-            let looked_at = !named || expected.contains(&path);
+        for path in secrets {
+            let expected = expected.contains(&path);
             let (state, found) = self.secret_file(&path);
-            inspection.secret_files.push(SecretFile {
-                expected: expected.contains(&path),
-                path: path.clone(),
-                mode: mode & 0o7777,
-                state,
-            });
-            if looked_at {
-                let found = found.into_iter().map(|secret| PullSecret { path: path.clone(), secret });
+            if self.secrets.is_empty() || expected {
                 inspection.pull_secrets.extend(found);
             }
-        }
-        if !named {
-            for (path, content) in &files {
-                if !inspection.secret_files.iter().any(|file| file.path == *path) {
-                    let found = content.text().map(pull_secrets_in).unwrap_or_default().unwrap_or_default();
-                    let found = found.into_iter().map(|secret| PullSecret { path: path.clone(), secret });
-                    inspection.pull_secrets.extend(found);
-                }
-            }
+            inspection.secret_files.push(SecretFile { mode: self.tree.mode(&path), path, state, expected });
         }
         Ok(inspection)
     }
@@ -214,7 +238,9 @@ impl Reader {
         };
         let mut files = Files::new();
         for dir in &self.dirs {
-            for (path, _) in self.tree.at(dir).filter(|(path, _)| is_manifest(path) && !is_secret(path)) {
+            for (path, _) in
+                self.tree.at(dir).filter(|(path, _)| is_manifest(path) && !path.starts_with(SECRETS))
+            {
                 files.insert(path.to_owned(), self.open(path));
             }
         }
@@ -248,7 +274,7 @@ impl Reader {
     }
 
     /// How a secret file is, with the pull secrets in it.
-    fn secret_file(&self, path: &str) -> (State, Vec<Inspected>) {
+    fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
         let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
         let content = self.open(path);
         let state = match &content {
@@ -262,8 +288,8 @@ impl Reader {
             return (state, Vec::new());
         }
         match content.text().map(pull_secrets_in) {
-            Some(Some(found)) => (state, found),
             Some(None) => (State::NotYaml, Vec::new()),
+            Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
             None => (state, Vec::new()),
         }
     }
@@ -280,20 +306,21 @@ impl Reader {
     }
 }
 
-/// The pull secrets in a file; none if it is not YAML.
-fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
-    let mut found = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let mut value = serde_yaml::Value::deserialize(document).ok()?;
-        value.apply_merge().ok()?;
-        let items = value.get("items").and_then(serde_yaml::Value::as_sequence);
-        found.extend(items.into_iter().flatten().chain([&value]).filter_map(Inspected::of));
-    }
-    Some(found)
+/// The pull secrets in a file, if it can be read.
+fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullSecret> {
+    let found = content.text().and_then(pull_secrets_in).unwrap_or_default();
+    found.into_iter().map(|secret| PullSecret { path: path.clone(), secret }).collect()
 }
 
-fn is_secret(path: &str) -> bool {
-    path.starts_with(SECRETS)
+/// The pull secrets in a file; none if it is not YAML.
+fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
+    let documents = documents(text.as_bytes()).ok()?;
+    Some(documents.iter().filter_map(Inspected::of).collect())
+}
+
+/// Whether `mode` is that of a regular file: a link stores no content of one in git.
+fn is_file(mode: u32) -> bool {
+    mode & 0o170_000 == 0o100_000
 }
 
 fn is_yaml(path: &str) -> bool {
@@ -302,16 +329,4 @@ fn is_yaml(path: &str) -> bool {
 
 fn has_extension(path: &str, wanted: &str) -> bool {
     Path::new(path).extension().is_some_and(|found| found.eq_ignore_ascii_case(wanted))
-}
-
-impl Inspection {
-    /// The name of the Secret file that a rotation would write.
-    #[must_use]
-    pub fn default_secret_file(&self) -> String {
-        let name = match &self.record {
-            Some(Ok(record)) => record.answers.secret_name.clone(),
-            _ => DnsLabel::gitlab(),
-        };
-        secret_file(&name)
-    }
 }

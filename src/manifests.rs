@@ -11,7 +11,7 @@ mod kustomize;
 mod patch;
 mod workload;
 
-pub use documents::Files;
+pub use documents::{Files, documents};
 pub use workload::{Image, Pull, Workload};
 
 use documents::Documents;

@@ -112,6 +112,19 @@ impl WorkTree {
             .filter(move |(file, _)| *file == path || file.starts_with(&below))
     }
 
+    /// Whether there is a file `path`.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// The permissions of the file `path`; 0 for a link and for what is not there.
+    #[must_use]
+    pub fn mode(&self, path: &str) -> u32 {
+        let mode = self.files.get(path).copied().unwrap_or(0);
+        if mode & 0o170_000 == 0o100_000 { mode & 0o7777 } else { 0 }
+    }
+
     /// The git-crypt key files.
     #[must_use]
     pub fn key_files(&self) -> &[String] {

@@ -1,6 +1,9 @@
 //! Whether the manifests can be read, and their workloads pulled for.
 
-use super::{Check, Id, Known, count, or_ok, pull_secret::workload_title};
+use super::{
+    Check, Id, Known, count, or_ok,
+    pull_secret::{is_name, workload_title},
+};
 use crate::answers::{ImageRef, Record};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, State};
@@ -132,7 +135,10 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                 Ok(image) => {
                     format!("`{}` has neither a tag nor a digest: nobody knows what runs", image.name())
                 }
-                Err(rule) => format!("the image of container {} {rule}", super::printable(&image.container)),
+                Err(rule) => format!(
+                    "the image of container {} {rule}",
+                    Some(&image.container).filter(|name| is_name(name)).map_or("?", |name| name)
+                ),
             };
             let hint = match inspection.makefile.is_some() && inspection.record.is_some() {
                 true => "make set-image TAG=1.0.0".to_owned(),
@@ -176,7 +182,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {
         let message = "`get secret … ||` never updates a Secret that exists: a rotated token does not reach the cluster";
         found.push(
-            Check::problem(id, path, message)
+            Check::warning(id, path, message)
                 .hint("kubectl apply --server-side --force-conflicts -f FILE, without asking first"),
         );
     }

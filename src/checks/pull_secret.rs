@@ -4,7 +4,7 @@ use super::{Check, Id, Known, count, manifests::is_public, or_ok};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, PullSecret, SecretFile, State};
-use crate::manifests::Pull;
+use crate::manifests::{Pull, Workload};
 use crate::pull_secret::Aspect;
 use jiff::Timestamp;
 use std::path::Path;
@@ -38,24 +38,25 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
 
 fn present(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretPresent;
+    let files = || inspection.secret_files.iter();
     let has = |file: &&SecretFile| inspection.pull_secrets.iter().any(|secret| secret.path == file.path);
-    let expected = inspection.secret_files.iter().filter(|file| file.expected && !has(file));
-    let mut found: Vec<_> = expected.map(|file| missing(inspection, file)).collect();
-    let locked = |file: &&SecretFile| file.state == State::Locked && !file.expected;
+    let mut found: Vec<_> =
+        files().filter(|file| file.expected && !has(file)).map(|file| missing(inspection, file)).collect();
+    // Any of these may hold a pull secret; one line is enough to say so.
+    let named = files().any(|file| file.expected);
+    if let (false, Some(file)) = (named, files().find(|file| file.state == State::Locked)) {
+        found.push(missing(inspection, file));
+    }
     if inspection.pull_secrets.is_empty() && found.is_empty() {
-        found.push(match inspection.secret_files.iter().find(locked) {
-            Some(file) => missing(inspection, file),
-            None => Check::problem(
-                id,
-                inspection.default_secret_file(),
-                "there is no pull secret in this repository",
-            )
-            .hint("makeinfra check --secret FILE, or makeinfra rotate"),
-        });
+        let path = inspection.default_secret_file();
+        found.push(
+            Check::problem(id, path, "there is no pull secret in this repository")
+                .hint("makeinfra check --secret FILE, or makeinfra rotate"),
+        );
     }
     or_ok(found, || {
-        let names: Vec<_> = inspection.pull_secrets.iter().map(title).collect();
-        Check::ok(id, inspection.pull_secrets[0].path.clone(), format!("holds {}", names.join(", ")))
+        let titles: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
+        Check::ok(id, &inspection.pull_secrets[0].path, format!("holds {}", titles.join(", ")))
     })
 }
 
@@ -120,27 +121,36 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
 /// Whether there is a Secret of each name that a workload names.
 fn names(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretName;
+    let locked = inspection.secret_files.iter().find(|file| file.state == State::Locked);
     let mut found = Vec::new();
     for workload in inspection.manifests.workloads() {
         for name in &workload.pull_secrets {
-            if secrets_called(inspection, name).next().is_none() {
-                let others: Vec<_> = inspection.pull_secrets.iter().map(title).collect();
-                let message = format!(
-                    "it names the pull secret {}, but the repository has {}",
-                    quoted(name),
-                    others.join(", ")
-                );
-                let hint = match &inspection.pull_secrets[0].secret.name {
-                    Some(name) if DnsLabel::parse(name).is_ok() => {
-                        format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file)
-                    }
-                    _ => format!("$EDITOR {}", word(&inspection.pull_secrets[0].path)),
-                };
-                found.push(Check::problem(id, workload_title(workload), message).hint(hint));
+            if inspection.secrets_called(name).next().is_some() {
+                continue;
             }
+            let title = workload_title(workload);
+            let wanted = quoted(name);
+            if let Some(file) = locked {
+                let message = format!(
+                    "not checked: the Secret {wanted} that it names may be in `{}`, which is locked",
+                    file.path
+                );
+                found.push(Check::warning(id, title, message).hint("git-crypt unlock KEY_FILE"));
+                continue;
+            }
+            let others: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
+            let message = format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
+            let first = &inspection.pull_secrets[0];
+            let hint = match first.secret.name.as_deref().filter(|name| is_name(name)) {
+                Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file),
+                None => format!("$EDITOR {}", word(&first.path)),
+            };
+            found.push(Check::problem(id, title, message).hint(hint));
         }
     }
-    or_ok(found, || Check::ok(id, title(&inspection.pull_secrets[0]), "is called as the workloads name it"))
+    or_ok(found, || {
+        Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is called as the workloads name it")
+    })
 }
 
 /// Whether it is there where the pods are.
@@ -148,25 +158,25 @@ fn namespaces(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretNamespace;
     let mut found = Vec::new();
     for workload in inspection.manifests.workloads() {
-        let Some(wanted) = &workload.namespace else { continue };
+        let Some(wanted) = workload.namespace.as_deref() else { continue };
         for name in &workload.pull_secrets {
-            let there: Vec<_> = secrets_called(inspection, name).collect();
-            let elsewhere: Vec<_> = there.iter().filter_map(|secret| namespace(inspection, secret)).collect();
+            let called: Vec<_> = inspection.secrets_called(name).collect();
+            let elsewhere: Vec<_> =
+                called.iter().filter_map(|secret| Some((secret, inspection.namespace(secret)?))).collect();
+            let [(secret, other), ..] = elsewhere[..] else { continue };
             // One that names no namespace goes wherever kubectl is told.
-            if elsewhere.len() < there.len() || there.is_empty() || elsewhere.contains(wanted) {
+            if elsewhere.len() < called.len() || elsewhere.iter().any(|(_, other)| *other == wanted) {
                 continue;
             }
-            let message = format!(
-                "it runs in namespace {}, but the Secret {} is in {}",
-                quoted(wanted),
-                quoted(name),
-                quoted(&elsewhere[0])
-            );
-            let hint = format!("namespace: {wanted} in {}", there[0].path);
+            let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
+            let message = format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
+            let hint = format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path);
             found.push(Check::problem(id, workload_title(workload), message).hint(hint));
         }
     }
-    or_ok(found, || Check::ok(id, title(&inspection.pull_secrets[0]), "is in the namespace of the workloads"))
+    or_ok(found, || {
+        Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is in the namespace of the workloads")
+    })
 }
 
 /// The kubelet's own rule, for every image of every workload.
@@ -190,7 +200,7 @@ fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     found.dedup();
     or_ok(found, || {
         let message = format!("has credentials for {}, by the kubelet's own rule", count(images, "image"));
-        Check::ok(id, title(&inspection.pull_secrets[0]), message)
+        Check::ok(id, secret_title(&inspection.pull_secrets[0]), message)
     })
 }
 
@@ -218,20 +228,10 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
 /// The Secrets that the kubelet would look into; where they are not as they are named, which is said
 /// elsewhere, those that were meant.
 fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i PullSecret> {
-    let named = |secret: &&PullSecret| {
-        secret.secret.name.as_ref().is_some_and(|name| pull.pull_secrets.contains(name))
-    };
-    let here = |secret: &&PullSecret| {
-        let of = namespace(inspection, secret);
-        of.is_none() || pull.namespace.is_none() || of.as_deref() == pull.namespace
-    };
-    let all = &inspection.pull_secrets;
-    let sets: [Vec<&PullSecret>; 3] = [
-        all.iter().filter(named).filter(here).collect(),
-        all.iter().filter(named).collect(),
-        all.iter().collect(),
-    ];
-    sets.into_iter().find(|set| !set.is_empty()).unwrap_or_default()
+    let anywhere = || pull.pull_secrets.iter().flat_map(|name| inspection.secrets_called(name)).collect();
+    let sets: [&dyn Fn() -> Vec<&'i PullSecret>; 3] =
+        [&|| inspection.secrets_for(pull), &anywhere, &|| inspection.pull_secrets.iter().collect()];
+    sets.iter().map(|set| set()).find(|set| !set.is_empty()).unwrap_or_default()
 }
 
 fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
@@ -260,35 +260,24 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
 }
 
-fn secrets_called<'i>(inspection: &'i Inspection, name: &'i str) -> impl Iterator<Item = &'i PullSecret> {
-    inspection.pull_secrets.iter().filter(move |secret| secret.secret.name.as_deref() == Some(name))
-}
-
-/// The namespace of a Secret: the kustomization's, if one deploys it, else the file's.
-fn namespace(inspection: &Inspection, secret: &PullSecret) -> Option<String> {
-    let mut deployed = inspection.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
-    deployed
-        .find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref())
-        .map_or_else(|| secret.secret.namespace.clone(), |found| found.namespace.clone())
-}
-
 /// How a Secret is called in a sentence.
-fn title(secret: &PullSecret) -> String {
+fn secret_title(secret: &PullSecret) -> String {
     format!("Secret {}", secret.secret.name.as_deref().map_or("without a name".to_owned(), quoted))
 }
 
-pub(super) fn workload_title(workload: &crate::manifests::Workload) -> String {
-    format!("{} {}", workload.kind, workload.name)
+pub(super) fn workload_title(workload: &Workload) -> String {
+    let name = if is_name(&workload.name) { &workload.name } else { "without a proper name" };
+    format!("{} {name}", workload.kind)
 }
 
 /// A name, if it is one: the files could have the token in its place.
 fn quoted(name: &str) -> String {
-    let label = |part: &str| DnsLabel::parse(part).is_ok();
-    if name.len() <= 253 && name.split('.').all(label) {
-        format!("`{name}`")
-    } else {
-        "that is no name".to_owned()
-    }
+    if is_name(name) { format!("`{name}`") } else { "that is no name".to_owned() }
+}
+
+/// Whether `name` is a DNS subdomain (RFC 1123), as the names of objects are.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(|label| DnsLabel::parse(label).is_ok())
 }
 
 fn word(path: &str) -> String {

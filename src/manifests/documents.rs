@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Files by their path below the top of the repository, those that were looked for and not found among them.
 pub type Files = BTreeMap<String, Content>;
 
+/// Deeper than anything that somebody writes, and shallow enough for the parser.
+const MAX_DEPTH: usize = 500;
+
 /// The documents of all files that hold any.
 pub(super) struct Documents {
     files: BTreeMap<String, Vec<Value>>,
@@ -22,23 +25,23 @@ impl Documents {
 
     /// The documents of those files whose path is `wanted`.
     pub(super) fn parse_only(files: &Files, wanted: impl Fn(&str) -> bool) -> Self {
-        let mut documents = Self { files: BTreeMap::new(), faults: Vec::new() };
+        let mut parsed = Self { files: BTreeMap::new(), faults: Vec::new() };
         for (path, content) in files.iter().filter(|(path, _)| wanted(path)) {
             let fault = match content {
                 Content::Absent => continue,
                 Content::Unread(why) => (*why).to_owned(),
                 Content::Locked => "it is locked: encrypted, and this clone is not unlocked".to_owned(),
-                Content::Bytes(bytes) => match documents_of(bytes) {
+                Content::Bytes(bytes) => match documents(bytes) {
                     Ok(values) => {
-                        documents.files.insert(path.clone(), values);
+                        parsed.files.insert(path.clone(), values);
                         continue;
                     }
                     Err(place) => place,
                 },
             };
-            documents.faults.push((path.clone(), fault));
+            parsed.faults.push((path.clone(), fault));
         }
-        documents
+        parsed
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &[Value])> {
@@ -65,11 +68,14 @@ impl Documents {
 
 /// The documents of a file that are mappings; a `List` is what it lists. The error is the place, since
 /// the parser's own words quote the text.
-pub(super) fn documents_of(bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
     let place = |error: &serde_yaml::Error| match error.location() {
         Some(at) => format!("it is not YAML from line {}, column {} on", at.line(), at.column()),
         None => "it is not YAML".to_owned(),
     };
+    if flow_depth(bytes) > MAX_DEPTH {
+        return Err("it is nested too deeply".into());
+    }
     let mut found = Vec::new();
     for document in Deserializer::from_slice(bytes) {
         let mut value = Value::deserialize(document).map_err(|error| place(&error))?;
@@ -81,6 +87,22 @@ pub(super) fn documents_of(bytes: &[u8]) -> Result<Vec<Value>, String> {
     }
     found.retain(Value::is_mapping);
     Ok(found)
+}
+
+/// How deep `[` and `{` are nested at most, not counting those within a word. The parser's time grows
+/// with the square of it, long before the parser says that it is too much.
+fn flow_depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut most, mut before) = (0_usize, 0, b' ');
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' if b" \t\r\n[{,:-?".contains(&before) => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+        before = *byte;
+    }
+    most
 }
 
 /// Whether `items` are those of a `kind: List`: objects with a kind each.

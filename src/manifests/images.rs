@@ -2,33 +2,38 @@
 //!
 //! Source: kustomize v5, `api/filters/imagetag/updater.go` and `api/internal/image/image.go`.
 
+use super::FaultKind;
 use super::workload::containers_mut;
 use serde_yaml::Value;
 
 /// One entry of `images`.
 pub(super) struct ImageTag {
     name: String,
-    new_name: Option<String>,
-    new_tag: Option<String>,
-    digest: Option<String>,
-    suffix: Option<String>,
+    new_name: String,
+    new_tag: String,
+    digest: String,
 }
 
 impl ImageTag {
-    /// Reads an entry. The error is what kustomize would refuse.
-    pub(super) fn of(value: &Value) -> Result<Self, &'static str> {
+    /// Reads an entry. The error is what kustomize would refuse, or what it does in ways of its own.
+    pub(super) fn of(value: &Value) -> Result<Self, (FaultKind, &'static str)> {
         let text = |name: &str| match value.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+            None | Some(Value::Null) => Ok(String::new()),
+            Some(Value::String(text)) => Ok(text.clone()),
             // 1.10 would be 1.1: kustomize takes texts alone.
-            Some(_) => Err("an entry of its `images` has a number where a text is needed: quote it"),
+            Some(_) => Err((
+                FaultKind::Build,
+                "an entry of its `images` has a number where a text is needed: quote it",
+            )),
         };
+        if value.get("tagSuffix").is_some() {
+            return Err((FaultKind::Beyond, "its `images.tagSuffix` is more than this check understands"));
+        }
         Ok(Self {
-            name: text("name")?.ok_or("an entry of its `images` has no `name`")?,
+            name: text("name")?,
             new_name: text("newName")?,
             new_tag: text("newTag")?,
             digest: text("digest")?,
-            suffix: text("tagSuffix")?,
         })
     }
 
@@ -49,25 +54,21 @@ impl ImageTag {
         if name != self.name && image != self.name {
             return None;
         }
-        let name = self.new_name.as_deref().unwrap_or(name);
-        let (tag, digest) = match (&self.new_tag, &self.digest, &self.suffix) {
-            (Some(tag), digest, _) => (tag.clone(), digest.as_deref()),
-            (None, Some(digest), _) => (String::new(), Some(digest.as_str())),
-            (None, None, Some(suffix)) => (format!("{tag}{suffix}"), None),
-            (None, None, None) => (tag.to_owned(), digest),
+        let name = if self.new_name.is_empty() { name } else { &self.new_name };
+        // One of the two replaces both.
+        let (tag, digest) = match self.new_tag.is_empty() && self.digest.is_empty() {
+            true => (tag, digest),
+            false => (self.new_tag.as_str(), self.digest.as_str()),
         };
-        let tag = if tag.is_empty() { tag } else { format!(":{tag}") };
-        let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
-        Some(format!("{name}{tag}{digest}"))
+        let after =
+            |mark: &str, text: &str| if text.is_empty() { String::new() } else { format!("{mark}{text}") };
+        Some(format!("{name}{}{}", after(":", tag), after("@", digest)))
     }
 }
 
-/// Name, tag (or nothing) and digest of an image.
-fn split(image: &str) -> (&str, &str, Option<&str>) {
-    let (named, digest) = match image.split_once('@') {
-        Some((named, digest)) => (named, Some(digest)),
-        None => (image, None),
-    };
+/// Name, tag and digest of an image, empty where it has none.
+fn split(image: &str) -> (&str, &str, &str) {
+    let (named, digest) = image.split_once('@').unwrap_or((image, ""));
     let path = named.rfind('/').map_or(0, |slash| slash + 1);
     match named[path..].find(':') {
         Some(colon) => (&named[..path + colon], &named[path + colon + 1..], digest),
@@ -91,7 +92,11 @@ mod tests {
             ("{name: a/b, digest: 'sha256:d'}", "a/b:1", Some("a/b@sha256:d")),
             ("{name: a/b, newName: 'r:5/c'}", "a/b:1", Some("r:5/c:1")),
             ("{name: a/b, newName: c, newTag: '2'}", "a/b", Some("c:2")),
+            ("{name: a/b, newName: c}", "a/b:1@sha256:e", Some("c:1@sha256:e")),
+            ("{name: a/b, newTag: '2', digest: 'sha256:d'}", "a/b:1", Some("a/b:2@sha256:d")),
             ("{name: 'r:5/b', newTag: '2'}", "r:5/b", Some("r:5/b:2")),
+            ("{name: 'a/b:1', newTag: '2'}", "a/b:1", Some("a/b:2")),
+            ("{newTag: '2'}", "a/b:1", None),
         ] {
             let entry = ImageTag::of(&serde_yaml::from_str(entry).unwrap()).unwrap();
             assert_eq!(entry.changed(image).as_deref(), changed, "{image}");
@@ -101,6 +106,5 @@ mod tests {
     #[test]
     fn refuses_a_number_for_a_tag() {
         assert!(ImageTag::of(&serde_yaml::from_str("{name: a, newTag: 1.0}").unwrap()).is_err());
-        assert!(ImageTag::of(&serde_yaml::from_str("{newTag: '1'}").unwrap()).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! One kustomization file: the fields that are understood, and the names of those that are not.
 
+use super::FaultKind;
 use super::images::ImageTag;
 use serde_yaml::Value;
 
@@ -40,10 +41,10 @@ pub(super) struct Kustomization {
     pub(super) is_component: bool,
     /// Other files that it takes, so that they are no manifests of their own.
     pub(super) others: Vec<String>,
-    /// What it says that is not understood.
+    /// Its fields that are not understood.
     pub(super) beyond: Vec<String>,
-    /// What kustomize would refuse.
-    pub(super) refused: Vec<String>,
+    /// What else is wrong with it.
+    pub(super) faults: Vec<(FaultKind, &'static str)>,
 }
 
 /// A strategic-merge patch.
@@ -98,7 +99,7 @@ impl Kustomization {
         for item in value.as_sequence().into_iter().flatten() {
             match ImageTag::of(item) {
                 Ok(image) => self.images.push(image),
-                Err(refused) => self.refused.push(refused.to_owned()),
+                Err(fault) => self.faults.push(fault),
             }
         }
     }
@@ -108,7 +109,10 @@ impl Kustomization {
         let source = match (text("path"), text("patch")) {
             (Some(path), _) => Source::File(path),
             (None, Some(patch)) => Source::Inline(patch),
-            (None, None) => return self.refused.push("a patch of it has neither `path` nor `patch`".into()),
+            (None, None) => {
+                let fault = "a patch of it has neither `path` nor `patch`";
+                return self.faults.push((FaultKind::Build, fault));
+            }
         };
         let target = match item.get("target") {
             None | Some(Value::Null) => None,

@@ -1,7 +1,7 @@
 //! The part of kustomize that decides what is pulled: resources and bases, namespace, images and
 //! strategic-merge patches, in kustomize's order.
 
-use super::documents::{Documents, Files, documents_of};
+use super::documents::{Documents, Files, documents};
 use super::kustomization::{Kustomization, NAMES, Patch, Source, Target};
 use super::{Fault, FaultKind, at, kind, patch};
 use serde_yaml::Value;
@@ -27,7 +27,9 @@ pub(super) struct Kustomize<'d> {
     faults: Vec<Fault>,
     /// Files and directories that a kustomization takes.
     taken: BTreeSet<String>,
+    /// How many resources were made, those of every level.
     made: usize,
+    is_full: bool,
 }
 
 impl<'d> Kustomize<'d> {
@@ -47,7 +49,7 @@ impl<'d> Kustomize<'d> {
                 taken.extend(normal(dir, reference).filter(|path| path != dir));
             }
         }
-        Self { documents, kustomizations, faults: Vec::new(), taken, made: 0 }
+        Self { documents, kustomizations, faults: Vec::new(), taken, made: 0, is_full: false }
     }
 
     /// What the kustomizations refer to and `files` does not have. A reference may be a file or a
@@ -100,6 +102,7 @@ impl<'d> Kustomize<'d> {
 
     /// What `kubectl apply -k DIR` would apply, each with the file that it is from.
     pub(super) fn build(&mut self, dir: &str) -> Vec<(String, Value)> {
+        (self.made, self.is_full) = (0, false);
         self.build_within(dir, &mut Vec::new())
     }
 
@@ -108,8 +111,8 @@ impl<'d> Kustomize<'d> {
         let Some((file, kustomization)) = self.kustomizations.remove(dir) else { return Vec::new() };
         above.push(dir.to_owned());
         let before = self.faults.len();
-        for what in &kustomization.refused {
-            self.fault(&file, FaultKind::Build, what.clone());
+        for (kind, what) in &kustomization.faults {
+            self.fault(&file, *kind, (*what).to_owned());
         }
         let mut resources = Vec::new();
         for reference in &kustomization.resources {
@@ -147,6 +150,14 @@ impl<'d> Kustomize<'d> {
         reference: &str,
         above: &mut Vec<String>,
     ) -> Vec<(String, Value)> {
+        if self.made > MOST {
+            if !self.is_full {
+                self.is_full = true;
+                self.fault(file, FaultKind::Beyond, format!("it makes more than {MOST} resources"));
+            }
+            return Vec::new();
+        }
+        self.made += 1;
         if is_remote(reference) {
             self.fault(file, FaultKind::Beyond, "a resource of it lies on another machine".into());
             return Vec::new();
@@ -172,11 +183,7 @@ impl<'d> Kustomize<'d> {
                 Vec::new()
             }
         };
-        self.made += 1 + found.len();
-        if self.made > MOST {
-            self.fault(file, FaultKind::Beyond, format!("it makes more than {MOST} resources"));
-            return Vec::new();
-        }
+        self.made += found.len();
         found
     }
 
@@ -189,7 +196,7 @@ impl<'d> Kustomize<'d> {
         whole: bool,
     ) {
         let changes = match &patch.source {
-            Source::Inline(text) => documents_of(text.as_bytes()).ok(),
+            Source::Inline(text) => documents(text.as_bytes()).ok(),
             Source::File(name) => {
                 let file_of_it = normal(dir, name);
                 if file_of_it.as_ref().is_none_or(|path| !self.documents.exists(path)) {

@@ -81,7 +81,12 @@ impl Repo {
                     covered.insert(path.clone(), auditor.attributes.filter(path)?);
                 }
             }
-            let used: BTreeSet<&String> = covered.values().flatten().collect();
+            let default = "git-crypt".to_owned();
+            let mut used: BTreeSet<&String> = covered.values().flatten().collect();
+            // Where the attribute is lost, the rest may still be in order.
+            if used.is_empty() && !covered.is_empty() {
+                used.insert(&default);
+            }
             let filters = used.into_iter().map(|name| self.filter_state(name, &covered, &index)).collect();
             let head = auditor.head()?;
             let known: HashSet<_> = head.iter().flatten().cloned().collect();

@@ -126,11 +126,20 @@ fn nothing_runs_a_program_itself() {
 fn pure_modules_do_no_io() {
     let words = ["std::fs", "fs::", "io::", "TcpStream", "std::env"];
     let pure = |line: &String| {
-        ["context", "templates", "rotation", "pull_secret", "yaml_edit", "git_crypt", "answers", "secret"]
-            .iter()
-            .any(|module| {
-                line.starts_with(&format!("{module}.rs")) || line.starts_with(&format!("{module}/"))
-            })
+        [
+            "checks",
+            "manifests",
+            "context",
+            "templates",
+            "rotation",
+            "pull_secret",
+            "yaml_edit",
+            "git_crypt",
+            "answers",
+            "secret",
+        ]
+        .iter()
+        .any(|module| line.starts_with(&format!("{module}.rs")) || line.starts_with(&format!("{module}/")))
     };
     let found: Vec<_> = offenders(&words, &[]).into_iter().filter(pure).collect();
     assert_eq!(found, Vec::<String>::new());

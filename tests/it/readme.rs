@@ -62,6 +62,9 @@ fn the_other_commands_do_what_the_readme_says() {
                 ];
                 sandbox.makeinfra(&args).cwd(sandbox.work("hello-infra")).success();
             }
+            "makeinfra check" => {
+                sandbox.makeinfra(&["check"]).cwd(sandbox.work("hello-infra")).success();
+            }
             "make deploy" if have("kubectl") => {
                 // There is no cluster here: it must get as far as asking for one.
                 let output = sandbox.make(&["deploy"]).env("KUBECONFIG", "/nowhere").output();
@@ -91,11 +94,12 @@ fn the_numbered_steps_work() {
 fn every_option_and_every_target_is_named() {
     let text = readme();
     let sandbox = Sandbox::with_hello();
-    for command in ["new", "rotate"] {
+    for (command, prefixes) in
+        [("new", &["--token", "--from"][..]), ("rotate", &["--token", "--from"]), ("check", &["--"])]
+    {
         let help = sandbox.makeinfra(&[command, "--help"]).success().stdout;
-        for option in
-            help.split_whitespace().filter(|word| word.starts_with("--token") || word.starts_with("--from"))
-        {
+        let told = |word: &&str| prefixes.iter().any(|prefix| word.starts_with(prefix)) && *word != "--help";
+        for option in help.split_whitespace().filter(told) {
             let option = option.trim_end_matches([',', '.']).split(['[', '=']).next().unwrap();
             assert!(text.contains(option), "{option}");
         }

@@ -64,6 +64,7 @@ impl Sandbox {
     /// A file that only its owner can read.
     pub fn write_private(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut file =
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
         file.write_all(text.as_ref()).unwrap();

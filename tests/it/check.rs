@@ -1,0 +1,357 @@
+//! `makeinfra check`: each fault is found, by its own check alone, and a good repository has none.
+
+use super::examples::repo;
+use super::rotate::{manifest, write_secret};
+use super::support::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{Timestamp, ToSpan};
+use makeinfra::checks::Id;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// What a run of `check --json` said.
+pub struct Checked {
+    pub code: Option<i32>,
+    pub checks: Vec<Value>,
+}
+
+impl Checked {
+    /// The ids of the checks that ended as `status`.
+    pub fn ids(&self, status: &str) -> BTreeSet<&str> {
+        let with = self.checks.iter().filter(|check| check["status"] == status);
+        with.map(|check| check["id"].as_str().unwrap()).collect()
+    }
+
+    pub fn problems(&self) -> Vec<&str> {
+        self.ids("problem").into_iter().collect()
+    }
+
+    pub fn warnings(&self) -> Vec<&str> {
+        self.ids("warning").into_iter().collect()
+    }
+
+    /// Everything that the check `id` said.
+    pub fn said(&self, id: &str) -> String {
+        let said = self.checks.iter().filter(|check| check["id"] == id);
+        said.map(|check| {
+            let text = |name: &str| check[name].as_str().unwrap();
+            format!("{}: {} ({})\n", text("subject"), text("message"), text("hint"))
+        })
+        .collect()
+    }
+}
+
+/// Runs `check` twice, as text and as JSON: both agree, show no token, and never say `error:`.
+#[track_caller]
+pub fn check_in(sandbox: &Sandbox, dir: &str, args: &[&str]) -> Checked {
+    let run = |more: &[&str]| {
+        let output = sandbox.makeinfra(&[&["check"], args, more].concat()).cwd(sandbox.work(dir)).output();
+        assert_no_token(output.stdout.as_bytes(), "stdout");
+        assert_no_token(output.stderr.as_bytes(), "stderr");
+        assert_eq!(output.stderr, "", "{}", output.stdout);
+        output
+    };
+    let (text, json) = (run(&[]), run(&["--json"]));
+    let checks = json.json()["checks"].as_array().unwrap().clone();
+    for check in &checks {
+        let (id, hint) = (check["id"].as_str().unwrap(), check["hint"].as_str().unwrap());
+        assert!(Id::ALL.iter().any(|known| known.as_str() == id), "{id}");
+        assert!(text.stdout.contains(id) && text.stdout.contains(hint), "{}", text.stdout);
+        let silent = hint.is_empty() && !check["message"].as_str().unwrap().starts_with("not checked");
+        assert!(check["status"] != "problem" || !silent, "a problem without a hint: {check}");
+    }
+    assert_eq!(text.code, json.code, "{}", text.stdout);
+    Checked { code: json.code, checks }
+}
+
+#[track_caller]
+pub fn check(sandbox: &Sandbox, args: &[&str]) -> Checked {
+    check_in(sandbox, "hello-infra", args)
+}
+
+/// Replaces `old` in a file of the generated repository.
+#[track_caller]
+pub fn edit(sandbox: &Sandbox, file: &str, old: &str, new: &str) {
+    let text = fs::read_to_string(sandbox.hello(file)).unwrap();
+    assert!(text.contains(old), "no `{old}` in {file}:\n{text}");
+    fs::write(sandbox.hello(file), text.replace(old, new)).unwrap();
+}
+
+/// Stages `text` in plain, as `git add` does where git-crypt is not set up.
+pub fn stage_plain(sandbox: &Sandbox, path: &str, text: &str) {
+    let hash = sandbox.git(&["hash-object", "-w", "--no-filters", "--stdin"]).stdin(text).success().stdout;
+    sandbox
+        .git(&["update-index", "--add", "--cacheinfo", &format!("100644,{},{path}", hash.trim())])
+        .success();
+}
+
+pub fn commit(sandbox: &Sandbox, message: &str) -> String {
+    sandbox.git(&["commit", "-q", "--no-verify", "--allow-empty", "-m", message]).success();
+    sandbox.git(&["rev-parse", "HEAD"]).success().stdout.trim().to_owned()
+}
+
+fn config(entry: &str) -> String {
+    format!(r#"{{"registry.gitlab.com":{entry}}}"#)
+}
+
+fn auth(pair: &str) -> String {
+    config(&format!(r#"{{"auth":"{}"}}"#, STANDARD.encode(pair)))
+}
+
+#[test]
+fn a_fresh_repository_is_in_order_whatever_the_options() {
+    let digest = format!("registry.gitlab.com/group/hello@sha256:{HEX}");
+    for args in [
+        &[][..],
+        &[
+            "--secret-type",
+            "dockerconfigjson",
+            "--pod-security",
+            "baseline",
+            "--ingress",
+            "hello.example.com",
+        ],
+        &["--no-commit", "--email", "a@b.c", "--expires-at", "2999-12-31", "--health-path", "/healthz"],
+        &["--no-git", "--namespace", "other", "--secret-name", "pull", "--replicas", "0"],
+        &["--registry", "registry.gitlab.com/group", "--namespace", "1"],
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.new_hello(args).success();
+        let checked = check(&sandbox, &["--strict"]);
+        assert_eq!(
+            (checked.code, checked.problems(), checked.warnings()),
+            (Some(0), vec![], vec![]),
+            "{args:?}"
+        );
+        // Without git there is nothing to say of the first six, without a commit nothing of HEAD.
+        let left_out = match () {
+            () if args.contains(&"--no-git") => 6,
+            () if args.contains(&"--no-commit") => 1,
+            () => 0,
+        };
+        assert_eq!(checked.ids("ok").len() + left_out, Id::ALL.len(), "{args:?}");
+    }
+    for image in [digest.as_str(), "me/app:1"] {
+        let sandbox = Sandbox::new();
+        let token = sandbox.path("token").display().to_string();
+        let args = ["new", "hello", "--image", image, "--token-username", USER, "--token-file", &token];
+        sandbox.makeinfra(&args).success();
+        assert_eq!(check(&sandbox, &["--strict"]).code, Some(0), "{image}");
+    }
+}
+
+#[test]
+fn a_repository_without_its_token_says_what_to_type() {
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(&[]).success();
+    let checked = check(&sandbox, &[]);
+    assert_eq!((checked.code, checked.problems()), (Some(1), vec!["pull-secret-present"]));
+    assert!(checked.said("pull-secret-present").contains("makeinfra rotate"));
+    // Not to be taken for in order.
+    assert!(checked.said("pull-secret-matches-images").contains("not checked"));
+    assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));
+}
+
+/// Breaks the generated repository in one way.
+fn break_it(sandbox: &Sandbox, id: Id) {
+    let secret = |kind: &str, json: &str| write_secret(sandbox, &manifest(kind, json));
+    let plain = "secrets/kubernetes/app.yaml";
+    match id {
+        Id::SecretsCovered => edit(sandbox, ".gitattributes", "secrets/**", "secrets/*"),
+        Id::SecretsFilter => {
+            sandbox.git(&["config", "filter.git-crypt.required", "false"]).success();
+        }
+        Id::SecretsKey => {
+            let key = ".git/git-crypt/keys/default";
+            fs::copy(Sandbox::with_hello().hello(key), sandbox.hello(key)).unwrap();
+        }
+        Id::SecretsIndex => stage_plain(sandbox, plain, TOKEN),
+        Id::SecretsHead => {
+            stage_plain(sandbox, plain, TOKEN);
+            commit(sandbox, "Oh no");
+            sandbox.git(&["rm", "-q", "--cached", plain]).success();
+        }
+        Id::SecretsHistory => {
+            break_it(sandbox, Id::SecretsHead);
+            commit(sandbox, "Mend it");
+        }
+        Id::SecretsMode => {
+            fs::set_permissions(sandbox.hello(SECRET), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        Id::KeyInWorkTree => {
+            fs::copy(sandbox.hello(".git/git-crypt/keys/default"), sandbox.hello("hello.key")).unwrap();
+        }
+        Id::PullSecretPresent => write_secret(sandbox, "apiVersion: v1\nkind: ConfigMap\n"),
+        Id::PullSecretType => {
+            write_secret(
+                sandbox,
+                &manifest("dockercfg", &auth("u:p")).replace("kubernetes.io/dockercfg", "Opaque"),
+            );
+        }
+        Id::PullSecretWrapping => secret("dockercfg", &format!(r#"{{"auths":{}}}"#, auth("u:p"))),
+        Id::PullSecretAuth => secret("dockercfg", &auth(&format!("{USER}:{TOKEN}\n"))),
+        Id::PullSecretCredentials => secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}"))),
+        Id::PullSecretName => edit(sandbox, SECRET, "  name: gitlab", "  name: github"),
+        Id::PullSecretNamespace => edit(sandbox, SECRET, "  namespace: hello", "  namespace: default"),
+        Id::PullSecretMatchesImages => secret("dockercfg", &auth("u:p").replace("registry.", "")),
+        Id::PullSecretExpiry => {
+            sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
+        }
+        Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
+        Id::ManifestsKustomize => {
+            edit(sandbox, "kubernetes/kustomization.yaml", "- service.yaml", "- servise.yaml");
+        }
+        Id::WorkloadsFound => edit(sandbox, "kubernetes/kustomization.yaml", "  - deployment.yaml\n", ""),
+        Id::WorkloadsNamePullSecret => {
+            edit(
+                sandbox,
+                "kubernetes/deployment.yaml",
+                "      imagePullSecrets:\n        - name: gitlab\n",
+                "",
+            );
+        }
+        Id::ImagesPinned => edit(sandbox, "kubernetes/kustomization.yaml", "    newTag: \"1.0.0\"\n", ""),
+        Id::MakefileTargets => edit(sandbox, "Makefile", "\ngitlab-secret:", "\ngitlab_secret:"),
+    }
+}
+
+#[test]
+fn each_check_finds_its_fault_and_no_other_one_does() {
+    for id in Id::ALL {
+        let sandbox = Sandbox::with_hello();
+        break_it(&sandbox, *id);
+        let checked = check(&sandbox, &[]);
+        let said = checked.said(id.as_str());
+        assert_eq!((checked.code, checked.problems()), (Some(1), vec![id.as_str()]), "{said}");
+        assert!(!checked.ids("ok").contains(id.as_str()), "{said}");
+    }
+}
+
+#[test]
+fn every_fault_of_a_pull_secret_is_named() {
+    let cases = [
+        ("pull-secret-wrapping", "dockercfg", format!(r#"{{"auths":{}}}"#, auth("u:p")), "kubectl 1.9"),
+        ("pull-secret-wrapping", "dockerconfigjson", auth("u:p"), "no `auths`"),
+        ("pull-secret-wrapping", "dockercfg", TOKEN.into(), "no JSON object"),
+        ("pull-secret-wrapping", "dockercfg", config(&format!("\"{TOKEN}\"")), "no JSON object of texts"),
+        ("pull-secret-auth", "dockercfg", config(&format!(r#"{{"auth":"{TOKEN}"}}"#)), "USERNAME:PASSWORD"),
+        ("pull-secret-auth", "dockercfg", config(r#"{"auth":"dTpw "}"#), "blank"),
+        ("pull-secret-auth", "dockercfg", auth(&format!("u:{TOKEN}\n")), "line break"),
+        ("pull-secret-auth", "dockercfg", auth(&format!("u:{TOKEN} ")), "blank"),
+        (
+            "pull-secret-auth",
+            "dockercfg",
+            config(&format!(r#"{{"auth":"dTpw","username":"u","password":"{TOKEN}"}}"#)),
+            "is not its `username` and `password`",
+        ),
+        (
+            "pull-secret-credentials",
+            "dockerconfigjson",
+            r#"{"auths":{"registry.gitlab.com":{}},"credsStore":"desktop"}"#.into(),
+            "credsStore",
+        ),
+        (
+            "pull-secret-credentials",
+            "dockercfg",
+            config(&format!(r#"{{"identitytoken":"{TOKEN}"}}"#)),
+            "identity token",
+        ),
+        (
+            "pull-secret-credentials",
+            "dockercfg",
+            auth(&format!("gitlab-ci-token:{TOKEN}")),
+            "die with the job",
+        ),
+        ("pull-secret-credentials", "dockercfg", auth(&format!("u:glcbt-{TOKEN}")), "die with the job"),
+        ("pull-secret-credentials", "dockercfg", "{}".into(), "no entry"),
+    ];
+    for (id, kind, json, word) in cases {
+        let sandbox = Sandbox::with_hello();
+        write_secret(&sandbox, &manifest(kind, &json));
+        let checked = check(&sandbox, &[]);
+        assert!(checked.problems().contains(&id), "{json}: {:?}", checked.problems());
+        assert!(checked.said(id).contains(word), "{json}: {}", checked.said(id));
+    }
+}
+
+#[test]
+fn a_token_that_ends_soon_is_a_warning() {
+    for (days, status) in [(40, "ok"), (29, "warning"), (1, "warning"), (-1, "problem")] {
+        let sandbox = Sandbox::with_hello();
+        let end = Timestamp::now().checked_add((days * 24).hours()).unwrap().to_string();
+        sandbox.rotate(TOKEN, &["--expires-at", &end]).success();
+        let checked = check(&sandbox, &[]);
+        assert!(checked.ids(status).contains("pull-secret-expiry"), "{days}");
+        assert_eq!(checked.code, Some(i32::from(status == "problem")));
+        assert_eq!(check(&sandbox, &["--strict"]).code, Some(i32::from(status != "ok")));
+    }
+}
+
+#[test]
+fn an_image_that_anybody_may_pull_needs_no_credentials() {
+    let sandbox = Sandbox::with_hello();
+    let sidecar = "      containers:\n        - name: web\n          image: nginx:1.27\n";
+    edit(&sandbox, "kubernetes/deployment.yaml", "      containers:\n", sidecar);
+    let checked = check(&sandbox, &[]);
+    assert_eq!(checked.problems(), ["pull-secret-matches-images"]);
+    assert!(checked.said("pull-secret-matches-images").contains("--public nginx"));
+    for public in ["nginx", "docker.io", "docker.io/library/"] {
+        assert_eq!(check(&sandbox, &["--public", public]).code, Some(0), "{public}");
+    }
+    for other in ["ngin", "quay.io", ""] {
+        assert_eq!(check(&sandbox, &["--public", other]).code, Some(1), "{other}");
+    }
+}
+
+#[test]
+fn the_measured_keyring_decides() {
+    let vectors: Value =
+        serde_json::from_str(&fs::read_to_string(repo("tests/data/keyring-vectors.json")).unwrap()).unwrap();
+    let rows = vectors["key_matches_image"].as_array().unwrap();
+    let sandbox = Sandbox::new();
+    // Every seventeenth of 230: keys and images of all kinds.
+    for row in rows.iter().step_by(17) {
+        let (key, image) = (row["key"].as_str().unwrap(), row["image"].as_str().unwrap());
+        let config = serde_json::json!({ key: { "auth": "dTpw" } }).to_string();
+        sandbox.write("work/x/secret.yaml", manifest("dockercfg", &config));
+        let pod = serde_json::json!({
+            "kind": "Pod",
+            "metadata": { "name": "a", "namespace": "hello" },
+            "spec": { "imagePullSecrets": [{ "name": "gitlab" }], "containers": [{ "name": "a", "image": image }] },
+        });
+        sandbox.write("work/x/kubernetes/pod.json", pod.to_string());
+        let checked = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+        let found = checked.ids("ok").contains("pull-secret-matches-images");
+        // Its digests are too short for a runtime: such an image is refused before any key is looked at.
+        assert!(found == row["matches"] || checked.problems().contains(&"images-pinned"), "{row}");
+    }
+}
+
+#[test]
+fn the_readme_names_every_check() {
+    let readme = fs::read_to_string(repo("README.md")).unwrap();
+    for id in Id::ALL {
+        assert!(readme.contains(&format!("`{}`", id.as_str())), "{}", id.as_str());
+    }
+}
+
+#[test]
+fn usage_errors_quote_no_value() {
+    let sandbox = Sandbox::with_hello();
+    for args in [
+        &["check", TOKEN][..],
+        &["check", "--secret", TOKEN],
+        &["check", "--manifests", TOKEN],
+        &["check", "--manifests", "/"],
+        &["check", "--secret", "kubernetes"],
+        &["check", "--online", TOKEN],
+    ] {
+        let output = sandbox.makeinfra(args).cwd(sandbox.hello("")).failure(2);
+        output.says("hint: ");
+    }
+}

@@ -1,0 +1,243 @@
+//! `makeinfra check` and git: locked clones, plaintext in any commit, and repositories of every shape.
+
+use super::check::{check, check_in, commit, edit, stage_plain};
+use super::support::*;
+use std::fs;
+
+const PLAIN: &str = "secrets/kubernetes/app.yaml";
+
+fn clone(sandbox: &Sandbox, args: &[&str]) {
+    let url = format!("file://{}", sandbox.hello("").display());
+    sandbox.run("git", &[&["clone", "-q"], args, &[&url, "clone"]].concat()).success();
+}
+
+/// A repository in whose history a secret was plaintext, in the two commits that are returned.
+fn leaked(sandbox: &Sandbox) -> (String, String) {
+    stage_plain(sandbox, PLAIN, TOKEN);
+    let oldest = commit(sandbox, "Oh no");
+    let newest = commit(sandbox, "Something else");
+    sandbox.git(&["rm", "-q", "--cached", PLAIN]).success();
+    commit(sandbox, "Mend it");
+    (oldest, newest)
+}
+
+#[test]
+fn a_locked_clone_is_told_to_unlock_and_nothing_of_its_secret_is_called_good() {
+    let sandbox = Sandbox::with_hello();
+    clone(&sandbox, &[]);
+    let checked = check_in(&sandbox, "clone", &[]);
+    assert_eq!((checked.code, checked.problems()), (Some(1), vec!["secrets-filter", "secrets-key"]));
+    for id in ["secrets-filter", "secrets-key", "pull-secret-present"] {
+        assert!(checked.said(id).contains("git-crypt unlock"), "{}", checked.said(id));
+    }
+    assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));
+    assert!(checked.ids("warning").contains("pull-secret-matches-images"));
+}
+
+#[test]
+fn an_unlocked_clone_only_has_the_modes_of_git() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    clone(&sandbox, &[]);
+    let key = sandbox.hello(".git/git-crypt/keys/default").display().to_string();
+    sandbox.run("git-crypt", &["unlock", &key]).cwd(sandbox.work("clone")).success();
+    let checked = check_in(&sandbox, "clone", &[]);
+    assert_eq!(checked.problems(), ["secrets-mode"]);
+    sandbox.run("make", &["setup"]).cwd(sandbox.work("clone")).success();
+    assert_eq!(check_in(&sandbox, "clone", &["--strict"]).code, Some(0));
+    // And locked again by the real git-crypt.
+    sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("clone")).success();
+    assert!(check_in(&sandbox, "clone", &[]).ids("warning").contains("pull-secret-present"));
+}
+
+#[test]
+fn a_locked_file_is_opened_in_memory_where_the_key_is_at_hand() {
+    let sandbox = Sandbox::with_hello();
+    let cipher = sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success().bytes;
+    fs::write(sandbox.hello(SECRET), &cipher).unwrap();
+    let checked = check(&sandbox, &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{:?}", checked.problems());
+    assert!(checked.ids("ok").contains("pull-secret-matches-images"));
+    assert_eq!(fs::read(sandbox.hello(SECRET)).unwrap(), cipher, "nothing was written");
+}
+
+#[test]
+fn plaintext_is_found_in_the_commits_that_hold_it() {
+    let sandbox = Sandbox::with_hello();
+    let (oldest, newest) = leaked(&sandbox);
+    let checked = check(&sandbox, &[]);
+    assert_eq!(checked.problems(), ["secrets-history"]);
+    let said = checked.said("secrets-history");
+    assert!(said.contains(&format!(
+        "{PLAIN}: it is plaintext in commits from {} to {}",
+        &oldest[..8],
+        &newest[..8]
+    )));
+    let checked = check(&sandbox, &["--no-history"]);
+    assert_eq!((checked.code, checked.said("secrets-history")), (Some(0), String::new()));
+}
+
+#[test]
+fn plaintext_is_found_on_any_branch_and_tag_and_nowhere_else() {
+    for (make, found) in [
+        (&["branch", "other"][..], true),
+        (&["update-ref", "refs/remotes/origin/x", "HEAD"], true),
+        (&["tag", "v1"], true),
+        (&["tag", "-a", "v1", "-m", "one"], true),
+        (&["checkout", "-q", "--detach"], true),
+        (&["status"], false),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        let main = sandbox.git(&["rev-parse", "HEAD"]).success().stdout;
+        leaked(&sandbox);
+        sandbox.git(make).success();
+        sandbox.git(&["update-ref", "refs/heads/main", main.trim()]).output();
+        sandbox.git(&["update-ref", "refs/heads/master", main.trim()]).output();
+        let checked = check(&sandbox, &[]);
+        assert_eq!(
+            checked.problems().contains(&"secrets-history"),
+            found,
+            "{make:?}: {:?}",
+            checked.problems()
+        );
+    }
+}
+
+#[test]
+fn plaintext_counts_wherever_the_attributes_ask_for_encryption() {
+    let sandbox = Sandbox::with_hello();
+    let attributes = fs::read_to_string(sandbox.hello(".gitattributes")).unwrap();
+    for (pattern, path) in [
+        ("*.password", "kubernetes/db.password"),
+        ("/config/private/*", "config/private/a"),
+        ("config/private/a", "config/private/a"),
+        ("[attr]vault filter=git-crypt\nconfig/** vault", "config/b/c"),
+    ] {
+        let line =
+            if pattern.starts_with('[') { pattern.into() } else { format!("{pattern} filter=git-crypt") };
+        fs::write(sandbox.hello(".gitattributes"), format!("{attributes}{line}\n")).unwrap();
+        stage_plain(&sandbox, path, TOKEN);
+        let checked = check(&sandbox, &[]);
+        assert_eq!(checked.problems(), ["secrets-index"], "{pattern}");
+        assert!(checked.said("secrets-index").contains(path));
+        sandbox.git(&["rm", "-q", "--cached", path]).success();
+    }
+}
+
+#[test]
+fn a_pull_secret_beside_the_manifests_must_be_encrypted_too() {
+    let sandbox = Sandbox::with_hello();
+    let secret = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
+    fs::write(sandbox.hello("kubernetes/pull.yaml"), &secret).unwrap();
+    let checked = check(&sandbox, &[]);
+    assert_eq!(checked.problems(), ["secrets-covered", "secrets-mode"]);
+    assert!(checked.said("secrets-covered").contains("kubernetes/pull.yaml"));
+    stage_plain(&sandbox, "kubernetes/pull.yaml", &secret);
+    assert!(check(&sandbox, &[]).problems().contains(&"secrets-index"));
+}
+
+#[test]
+fn what_cannot_hold_a_secret_is_no_plaintext() {
+    let sandbox = Sandbox::with_hello();
+    std::os::unix::fs::symlink("../README.md", sandbox.hello("secrets/link")).unwrap();
+    fs::write(sandbox.hello("secrets/.gitattributes"), "* text\n.gitattributes !filter !diff\n").unwrap();
+    fs::write(sandbox.hello("secrets/.gitkeep"), "").unwrap();
+    stage_plain(&sandbox, "secrets/.gitkeep", "");
+    sandbox.git(&["add", "secrets/link", "secrets/.gitattributes"]).success();
+    fs::set_permissions(
+        sandbox.hello("secrets/.gitkeep"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
+    commit(&sandbox, "More");
+    assert_eq!(check(&sandbox, &["--strict"]).problems(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_work_tree_of_its_own_uses_the_key_of_the_repository() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["worktree", "add", "-q", "../tree", "-b", "other"]).env("GIT_CONFIG_COUNT", "0").output();
+    if !sandbox.work("tree/Makefile").exists() {
+        eprintln!("SKIPPED: `git-crypt` is missing, which git runs for a work tree");
+        return;
+    }
+    fs::set_permissions(
+        sandbox.work("tree").join(SECRET),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
+    assert_eq!(check_in(&sandbox, "tree", &["--strict"]).problems(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_shallow_clone_says_that_it_does_not_know_the_rest() {
+    let sandbox = Sandbox::with_hello();
+    leaked(&sandbox);
+    clone(&sandbox, &["--depth", "1"]);
+    let checked = check_in(&sandbox, "clone", &[]);
+    assert!(checked.ids("warning").contains("secrets-history"), "{}", checked.said("secrets-history"));
+    assert!(checked.said("secrets-history").contains("git fetch --unshallow"));
+}
+
+#[test]
+fn a_repository_without_commits_and_one_without_files() {
+    let sandbox = Sandbox::new();
+    sandbox.run("git", &["init", "-q", "empty"]).success();
+    let checked = check_in(&sandbox, "empty", &[]);
+    assert_eq!(checked.problems(), ["pull-secret-present", "workloads-found"]);
+    sandbox.new_hello(&["--no-commit"]).success();
+    stage_plain(&sandbox, PLAIN, TOKEN);
+    assert_eq!(check(&sandbox, &[]).problems(), ["secrets-index"]);
+}
+
+#[test]
+fn what_is_no_repository_is_one_error() {
+    let sandbox = Sandbox::with_hello();
+    clone(&sandbox, &["--bare"]);
+    sandbox.makeinfra(&["check", "clone"]).failure(1).says("no work tree").says("hint: ");
+    sandbox.makeinfra(&["check"]).failure(1).says("no git repository").says("--manifests DIR --secret FILE");
+    sandbox.makeinfra(&["check", "nowhere"]).failure(2).says("hint: ");
+}
+
+#[test]
+fn a_key_is_found_anywhere_but_in_directories_that_git_ignores() {
+    let sandbox = Sandbox::with_hello();
+    let key = fs::read(sandbox.hello(".git/git-crypt/keys/default")).unwrap();
+    for (path, found) in [
+        ("hello.git-crypt-key", true),
+        ("kubernetes/deep/er/key.yaml.bak", true),
+        ("secrets/key", true),
+        ("node_modules/x/key", false),
+    ] {
+        fs::write(sandbox.hello(".git/info/exclude"), "node_modules/\n").unwrap();
+        let file = sandbox.hello(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, &key).unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let checked = check(&sandbox, &[]);
+        assert_eq!(checked.problems().contains(&"key-in-work-tree"), found, "{path}");
+        fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
+fn a_clone_with_a_named_key_is_judged_by_that_key() {
+    let sandbox = Sandbox::with_hello();
+    edit(
+        &sandbox,
+        ".gitattributes",
+        "filter=git-crypt diff=git-crypt",
+        "filter=git-crypt-prod diff=git-crypt-prod",
+    );
+    let checked = check(&sandbox, &[]);
+    assert_eq!(checked.problems(), ["secrets-filter", "secrets-key"]);
+    assert!(checked.said("secrets-key").contains("git-crypt-prod"));
+    let keys = sandbox.hello(".git/git-crypt/keys");
+    fs::copy(keys.join("default"), keys.join("prod")).unwrap();
+    for (name, value) in [("clean", "git-crypt clean --key-name=prod"), ("required", "true")] {
+        sandbox.git(&["config", &format!("filter.git-crypt-prod.{name}"), value]).success();
+    }
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+}
