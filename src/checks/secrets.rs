@@ -93,7 +93,11 @@ fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> String) -> V
         let word = shell_word(Path::new(path));
         Check::problem(id, path, format!("it is plaintext in {place}")).hint(hint(&word))
     });
-    or_ok(checks.collect(), || {
+    let missing = found.missing.iter().map(|path| {
+        let message = format!("not checked: what {place} has of it is not in this clone");
+        Check::warning(id, path, message).hint("git fsck")
+    });
+    or_ok(checks.chain(missing).collect(), || {
         let files = count(found.files, "secret file");
         Check::ok(id, place, format!("no plaintext among {files}"))
     })
@@ -118,15 +122,10 @@ fn history(history: &History) -> Vec<Check> {
             .hint(format!("{REVOKE}; then `--no-history` leaves this check out"))
         })
         .collect();
-    if history.incomplete {
-        found.push(
-            Check::warning(
-                id,
-                "history",
-                "this clone does not have all commits, and the others were not looked at",
-            )
-            .hint("git fetch --unshallow"),
-        );
+    if history.shallow || history.incomplete {
+        let hint = if history.shallow { "git fetch --unshallow" } else { "git fsck" };
+        let message = "this clone does not have all of it, and the rest was not looked at";
+        found.push(Check::warning(id, "history", message).hint(hint));
     }
     or_ok(found, || {
         Check::ok(id, "history", format!("{}, no other plaintext", count(history.commits, "commit")))

@@ -61,6 +61,8 @@ pub struct Plain {
     pub files: usize,
     /// Those that are stored in plain.
     pub plain: Vec<String>,
+    /// Those whose content is not in this clone.
+    pub missing: Vec<String>,
 }
 
 impl Repo {
@@ -155,8 +157,8 @@ pub(super) struct Auditor<'r> {
     also: &'r [String],
     /// Whether a path is that of a secret.
     secret: HashMap<String, bool>,
-    /// Whether a blob is plaintext.
-    plain: HashMap<Oid, bool>,
+    /// Whether a blob is plaintext, if it is here.
+    plain: HashMap<Oid, Option<bool>>,
     /// Whether an object is not here.
     pub(super) missing: bool,
 }
@@ -213,13 +215,16 @@ impl<'r> Auditor<'r> {
     }
 
     fn plain(&mut self, files: &Files) -> std::result::Result<Plain, git2::Error> {
-        let mut plain = BTreeSet::new();
+        let (mut plain, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for (path, id) in files {
-            if self.is_plain(*id)? {
-                plain.insert(path.clone());
-            }
+            match self.is_plain(*id)? {
+                Some(true) => plain.insert(path.clone()),
+                Some(false) => false,
+                None => missing.insert(path.clone()),
+            };
         }
-        Ok(Plain { files: files.len(), plain: plain.into_iter().collect() })
+        let (plain, missing) = (plain.into_iter().collect(), missing.into_iter().collect());
+        Ok(Plain { files: files.len(), plain, missing })
     }
 
     /// The trees below `root` that may hold secrets, with their paths.
@@ -284,16 +289,16 @@ impl<'r> Auditor<'r> {
         Ok(secret)
     }
 
-    /// Whether a blob is plaintext. An empty one has nothing to hide, and one that is not here is not known.
-    pub(super) fn is_plain(&mut self, id: Oid) -> std::result::Result<bool, git2::Error> {
+    /// Whether a blob is plaintext; none if it is not here. An empty one has nothing to hide.
+    pub(super) fn is_plain(&mut self, id: Oid) -> std::result::Result<Option<bool>, git2::Error> {
         if let Some(known) = self.plain.get(&id) {
             return Ok(*known);
         }
         let plain = match self.odb.read(id) {
-            Ok(blob) => !blob.data().is_empty() && !git_crypt::is_encrypted(blob.data()),
+            Ok(blob) => Some(!blob.data().is_empty() && !git_crypt::is_encrypted(blob.data())),
             Err(error) if error.code() == ErrorCode::NotFound => {
                 self.missing = true;
-                false
+                None
             }
             Err(error) => return Err(error),
         };

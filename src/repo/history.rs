@@ -14,7 +14,9 @@ pub struct History {
     pub commits: usize,
     /// Plaintext, by path.
     pub leaks: Vec<Leak>,
-    /// Whether commits are missing here: a shallow clone, or objects that are not there.
+    /// Whether it is a shallow clone.
+    pub shallow: bool,
+    /// Whether objects are missing here.
     pub incomplete: bool,
 }
 
@@ -71,7 +73,12 @@ impl Auditor<'_> {
             by_root.insert(root, places);
         }
         let leaks = self.leaks(&seen, &commits, known)?;
-        Ok(History { commits: commits.len(), leaks, incomplete: self.missing || self.git.is_shallow() })
+        Ok(History {
+            commits: commits.len(),
+            leaks,
+            shallow: self.git.is_shallow(),
+            incomplete: self.missing,
+        })
     }
 
     /// Every commit, children before their parents.
@@ -108,7 +115,7 @@ impl Auditor<'_> {
         }
         let mut plain: BTreeMap<String, HashSet<Oid>> = BTreeMap::new();
         for file in files {
-            if !known.contains(&file) && self.is_plain(file.1)? {
+            if !known.contains(&file) && self.is_plain(file.1)? == Some(true) {
                 plain.entry(file.0).or_default().insert(file.1);
             }
         }

@@ -182,6 +182,18 @@ fn a_shallow_clone_says_that_it_does_not_know_the_rest() {
 }
 
 #[test]
+fn what_is_missing_from_a_clone_is_not_called_encrypted() {
+    let sandbox = Sandbox::with_hello();
+    let blob = sandbox.git(&["rev-parse", &format!("HEAD:{SECRET}")]).success().stdout;
+    let (dir, rest) = blob.trim().split_at(2);
+    fs::remove_file(sandbox.hello(&format!(".git/objects/{dir}/{rest}"))).unwrap();
+    let checked = check(&sandbox, &[]);
+    assert_eq!(checked.warnings(), ["secrets-head", "secrets-history", "secrets-index"]);
+    fs::write(sandbox.hello(".git/index"), "no index").unwrap();
+    sandbox.makeinfra(&["check", "hello-infra"]).failure(1).says("cannot read the index").says("hint: ");
+}
+
+#[test]
 fn a_repository_without_commits_and_one_without_files() {
     let sandbox = Sandbox::new();
     sandbox.run("git", &["init", "-q", "empty"]).success();
