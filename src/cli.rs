@@ -90,8 +90,11 @@ pub struct New {
     #[command(flatten)]
     pub token: TokenOptions,
     /// No pull secret yet: `makeinfra rotate` makes it later.
-    #[arg(long, group = "token", conflicts_with = "token_username", help_heading = "Deploy token")]
+    #[arg(long, group = "token", conflicts_with_all = ["token_username", "ask"], help_heading = "Deploy token")]
     pub no_token: bool,
+    /// Whether the registry is asked.
+    #[command(flatten)]
+    pub check: CheckOptions,
 }
 
 /// Options of `rotate`.
@@ -112,6 +115,9 @@ pub struct Rotate {
     /// Where the token comes from.
     #[command(flatten)]
     pub token: TokenOptions,
+    /// Whether the registry is asked.
+    #[command(flatten)]
+    pub check: CheckOptions,
 }
 
 /// Options of `check`.
@@ -159,6 +165,30 @@ pub struct SecretOptions {
     /// When the token expires, YYYY-MM-DD or RFC 3339; kept inside the encrypted Secret.
     #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
     pub expires_at: Option<String>,
+}
+
+/// Whether the registry is asked before anything is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct CheckOptions {
+    /// Sign in to the registry first, and write nothing if it refuses the token.
+    #[arg(long, id = "ask")]
+    pub check: bool,
+    /// How registries are spoken to.
+    #[command(flatten)]
+    pub registry: RegistryOptions,
+}
+
+/// How registries are spoken to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct RegistryOptions {
+    /// Also trust the authorities whose certificates are in FILE (PEM).
+    #[arg(long, value_name = "FILE", requires = "ask")]
+    pub ca_file: Option<PathBuf>,
+    /// Speak plain http to a registry that does not speak TLS; on this machine that is so anyway.
+    #[arg(long, requires = "ask")]
+    pub plain_http: bool,
 }
 
 /// How a command runs.

@@ -4,6 +4,7 @@ pub mod check;
 pub mod new;
 pub mod papers;
 pub mod rotate;
+mod sign_in;
 
 use crate::answers::{Answer, Name, TokenUsername, Values};
 use crate::cli::{SecretOptions, TokenOptions};

@@ -35,6 +35,8 @@ pub enum Kind {
     Usage,
     /// Everything else: exit 1.
     Failed,
+    /// What was asked cannot be known now: exit 3.
+    Unknown,
     /// Stopped by the signal with this number: exit 128 + number, as shells report it.
     Interrupted(i32),
 }
@@ -57,6 +59,11 @@ impl Failure {
     /// Anything that went wrong although the options were right.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
+    }
+
+    /// Nobody can tell what was to be known, such as a registry that does not answer.
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unknown, message)
     }
 
     /// The process was told to stop.
@@ -111,11 +118,12 @@ pub fn report(error: &anyhow::Error) -> Report {
     Report { message: error.to_string(), causes, hint: failure.and_then(|failure| failure.hint.clone()) }
 }
 
-/// The exit code for `error`: 2 for usage, 128 + n for signal n, 1 for the rest.
+/// The exit code for `error`: 2 for usage, 3 for what cannot be known, 128 + n for signal n, 1 for the rest.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Failure>().map(|failure| failure.kind) {
         Some(Kind::Usage) => 2,
+        Some(Kind::Unknown) => 3,
         Some(Kind::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1),
         Some(Kind::Failed) | None => 1,
     }

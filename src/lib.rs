@@ -24,6 +24,7 @@ pub mod interrupt;
 pub mod manifests;
 pub mod pull_secret;
 pub mod questions;
+pub mod registry;
 pub mod repo;
 pub mod rotation;
 pub mod secret;

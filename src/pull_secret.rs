@@ -16,6 +16,9 @@ pub use manifest::{Manifest, Rewrite, SEVERAL};
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// The user name of every CI job, and how its token begins (GitLab's documentation, "Token prefixes").
 const JOB: (&str, &str) = ("gitlab-ci-token", "glcbt-");
@@ -49,6 +52,12 @@ impl DeployToken {
         &self.username
     }
 
+    /// The value of the header `Authorization` with which it signs in to a registry.
+    #[must_use]
+    pub fn authorization(&self) -> Secret {
+        basic(self.username.as_str(), self.value.expose())
+    }
+
     /// Whether it is the token of a CI job, which dies with the job.
     #[must_use]
     pub fn is_job_token(&self) -> bool {
@@ -74,6 +83,15 @@ fn is_job_token(username: &str, value: &str) -> bool {
 
 fn opens_too_much(value: &str) -> bool {
     TOO_MUCH.iter().any(|prefix| value.starts_with(prefix))
+}
+
+/// User name and token as HTTP sends them (RFC 7617).
+fn basic(username: &str, value: &str) -> Secret {
+    let pair = Zeroizing::new(format!("{username}:{value}"));
+    let mut header = Zeroizing::new(String::with_capacity(pair.len() * 2 + 16));
+    header.push_str("Basic ");
+    STANDARD.encode_string(pair.as_bytes(), &mut header);
+    Secret::new(std::mem::take(&mut header))
 }
 
 /// The rule that a token's value breaks, if it breaks one.
@@ -107,6 +125,13 @@ pub fn check_registry(registry: &RegistryKey, image: &ImageRef) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_in_as_http_wants_it() {
+        // RFC 7617, 2.
+        let header = basic("Aladdin", "open sesame");
+        assert_eq!(header.expose(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    }
 
     #[test]
     fn a_token_has_no_spaces_and_an_end() {

@@ -6,7 +6,7 @@ use crate::answers::{
 };
 use crate::context::{Context, Payload, secret_file};
 use crate::error::{Failure, Result};
-use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL};
+use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL, keyring};
 use crate::secret::Secret;
 use crate::templates;
 use crate::yaml_edit;
@@ -128,6 +128,32 @@ impl Files {
         let record =
             self.record.as_ref().map(|record| follow(record, wishes, &secret)).transpose()?.flatten();
         Ok(Plan { secret: Some(secret), changes, record })
+    }
+
+    /// The images of `deployed` that the kubelet would pull with the rotated entry first, each once; where there is
+    /// none, the recorded one.
+    pub fn images<'i>(
+        &'i self,
+        plan: &Plan,
+        wishes: &Wishes,
+        deployed: impl Iterator<Item = &'i ImageRef>,
+    ) -> Result<Vec<&'i ImageRef>> {
+        let key = self.registry(wishes)?;
+        let Some(text) = plan.secret.as_ref().or(self.secret.as_ref()) else { return Ok(Vec::new()) };
+        let manifest = self.manifest(text)?;
+        let first = |image: &&ImageRef| {
+            keyring::matching(manifest.config().keys(), image).first() == Some(&key.as_str())
+        };
+        let mut images: Vec<&ImageRef> = Vec::new();
+        for image in deployed.filter(first) {
+            if !images.contains(&image) {
+                images.push(image);
+            }
+        }
+        if images.is_empty() {
+            images.extend(self.image());
+        }
+        Ok(images)
     }
 
     /// Whether the record is `committed` and what follows from `secret`, without edits of somebody's.

@@ -9,9 +9,10 @@ pub use tree::{size, tree};
 
 use crate::error::{Failure, Report, Result};
 use crate::interrupt::Interrupts;
-use console::style;
+use console::{Term, style};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// Checks an answer while it is typed; the error is a rule that follows "must".
@@ -94,9 +95,9 @@ impl Ui {
         }
     }
 
-    /// Asks for a yes.
-    pub fn confirm(&self, question: &str) -> Result<bool> {
-        asked(|| cliclack::confirm(question).initial_value(true).interact())
+    /// Asks for a yes; `default` is what is offered.
+    pub fn confirm(&self, question: &str, default: bool) -> Result<bool> {
+        asked(|| cliclack::confirm(question).initial_value(default).interact())
     }
 
     /// Says that something deserves a look, at once, and keeps it for [`Ui::warnings`].
@@ -125,6 +126,15 @@ impl Ui {
         }
     }
 
+    /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives lives.
+    #[must_use]
+    pub fn wait(&self, text: &str, all: usize) -> Waiting {
+        let term = Some(Term::stderr()).filter(Term::is_term);
+        let waiting = Waiting { term, text: text.to_owned(), all, done: Mutex::new(0) };
+        waiting.show(0);
+        waiting
+    }
+
     /// Everything on standard input. Fails if it is more than `limit` bytes.
     pub fn read_stdin(&self, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
@@ -142,6 +152,41 @@ impl Ui {
     #[must_use]
     pub fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()
+    }
+}
+
+/// A line on the terminal that is there while something is waited for.
+pub struct Waiting {
+    term: Option<Term>,
+    text: String,
+    all: usize,
+    done: Mutex<usize>,
+}
+
+impl Waiting {
+    /// Counts one more answer.
+    pub fn step(&self) {
+        // Held while it is shown, so that the numbers rise.
+        let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *done += 1;
+        self.show(*done);
+    }
+
+    fn show(&self, done: usize) {
+        if let Some(term) = &self.term {
+            let count = if self.all > 1 { format!(": {done} of {}", self.all) } else { String::new() };
+            // Where that fails there is nobody to tell.
+            let _ = term.clear_line();
+            let _ = term.write_str(&style(format!("{}{count} …", self.text)).for_stderr().dim().to_string());
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(term) = &self.term {
+            let _ = term.clear_line();
+        }
     }
 }
 

@@ -50,6 +50,20 @@ impl ImageRef {
         if self.host_end == 0 { DOCKER_HUB } else { &self.text[..self.host_end] }
     }
 
+    /// The repository's path on its registry; `library/nginx` for `nginx`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let path = self.name()[self.host_end..].trim_start_matches('/');
+        let library = if self.is_docker_hub() && !path.contains('/') { "library/" } else { "" };
+        format!("{library}{path}")
+    }
+
+    /// What the manifest is asked for by: the digest if there is one, else the tag, else `latest`.
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        self.digest().or(self.tag()).unwrap_or("latest")
+    }
+
     /// Whether the image lives on Docker Hub.
     #[must_use]
     pub fn is_docker_hub(&self) -> bool {
@@ -63,9 +77,7 @@ impl ImageRef {
         if !self.is_docker_hub() {
             return self.name().to_owned();
         }
-        let path = self.name()[self.host_end..].trim_start_matches('/');
-        let library = if path.contains('/') { "" } else { "library/" };
-        format!("{DOCKER_HUB}/{library}{path}")
+        format!("{DOCKER_HUB}/{}", self.path())
     }
 }
 
@@ -175,9 +187,12 @@ mod tests {
             ImageRef::parse(&format!("registry.example.com:5050/group/sub/app:1.0@sha256:{HEX}")).unwrap();
         assert_eq!(image.host(), "registry.example.com:5050");
         assert_eq!(image.name(), "registry.example.com:5050/group/sub/app");
+        assert_eq!(image.path(), "group/sub/app");
         assert_eq!(image.tag(), Some("1.0"));
         assert_eq!(image.digest(), Some(format!("sha256:{HEX}").as_str()));
+        assert_eq!(image.reference(), format!("sha256:{HEX}"));
         let image = ImageRef::parse("localhost:5000/app:1").unwrap();
+        assert_eq!((image.path().as_str(), image.reference()), ("app", "1"));
         assert_eq!(
             (image.host(), image.name(), image.digest()),
             ("localhost:5000", "localhost:5000/app", None)

@@ -2,6 +2,7 @@
 
 mod report;
 
+use super::sign_in::{self, Checked};
 use super::{missing, secret_values, sweep, token_source};
 use crate::answers::{Answers, Email, Expiry, Name, ProjectName, Values};
 use crate::cli::New as Options;
@@ -31,6 +32,8 @@ struct Plan {
     /// User name of the deploy token; none where there is no token.
     username: Option<String>,
     files: Vec<File>,
+    /// What the registry says of the token, if it was asked.
+    checked: Option<Checked>,
     /// Whether it was shown and agreed to.
     agreed: bool,
 }
@@ -66,9 +69,13 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         ui.warn("`--expires-at` is of the token: give it to `makeinfra rotate`");
     }
     let token = token(options, source, &given, &answers, ui)?;
+    let checked = match &token {
+        Some(token) => sign_in::check(&options.check, token, &[&answers.image], ui)?,
+        None => None,
+    };
     let files = render(&answers, token.as_ref())?;
     let username = token.map(|token| token.username().to_string());
-    let mut plan = Plan { answers, target, shown, export_key, username, files, agreed: false };
+    let mut plan = Plan { answers, target, shown, export_key, username, files, checked, agreed: false };
     if options.run.dry_run {
         return report::plan(options, &plan, ui);
     }
@@ -77,7 +84,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
             &format!("Plan for {}", plan.answers.project.directory()),
             &report::decisions(options, &plan),
         )?;
-        plan.agreed = ui.confirm("Create it?")?;
+        plan.agreed = ui.confirm("Create it?", true)?;
         if !plan.agreed {
             return Err(Failure::failed("the plan was declined, nothing was written").into());
         }

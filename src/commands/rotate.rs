@@ -1,5 +1,6 @@
 //! `makeinfra rotate`: a new deploy token in the pull secret, and nothing else changed.
 
+use super::sign_in::{self, Checked};
 use super::{missing, next_steps, print_json, secret_values, short, sweep, token_source};
 use crate::answers::{Name, Record};
 use crate::cli::Rotate as Options;
@@ -7,6 +8,7 @@ use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover, Replacement, shell_word};
 use crate::git_crypt;
+use crate::inspection::{Inspection, Scope};
 use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
@@ -30,6 +32,8 @@ struct Found {
     file: PathBuf,
     /// Whether HEAD holds another Secret than the file; nobody knows where the key is missing.
     uncommitted: bool,
+    /// What the registry says of the new token, if it was asked.
+    checked: Option<Checked>,
 }
 
 /// Runs the command.
@@ -55,6 +59,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     }
     let token = token(source, &found, &wishes, ui)?;
     let plan = found.files.rotate(&token, &wishes)?;
+    if options.check.check {
+        let inspection = inspect(options)?;
+        let deployed = inspection.manifests.pulls().map(|pull| pull.image);
+        let images = found.files.images(&plan, &wishes, deployed)?;
+        found.checked = sign_in::check(&options.check, &token, &images, ui)?;
+    }
     if options.run.dry_run {
         return print_dry_run(options, &found, Some(&plan), ui);
     }
@@ -87,7 +97,7 @@ fn find(options: &Options) -> Result<Found> {
             .hint("makeinfra new PROJECT")
             .into());
     }
-    Ok(Found { repo, files: Files { record, secret }, path, file, uncommitted: false })
+    Ok(Found { repo, files: Files { record, secret }, path, file, uncommitted: false, checked: None })
 }
 
 /// The plain text of a file of the repository; none where there is no such file.
@@ -143,6 +153,11 @@ fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> 
     }
     found.uncommitted = uncommitted;
     Ok(())
+}
+
+/// Reads the manifests, for their images.
+fn inspect(options: &Options) -> Result<Inspection> {
+    Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "rotate")
 }
 
 fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<DeployToken> {
@@ -225,6 +240,7 @@ fn print_dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui)
             "changed": plan.map(Plan::writes),
             "changes": plan.map(|plan| &plan.changes),
             "bytes": size,
+            "check": Checked::json(found.checked.as_ref()),
         });
         return print_json(object, ui);
     }
@@ -240,7 +256,8 @@ fn print_dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui)
     }
     let tree = ui::tree(found.repo.root().to_string_lossy().trim_end_matches('/'), &files);
     let changes = plan.map(|plan| listed(&plan.changes)).unwrap_or_default();
-    ui.print(&format!("{tree}{changes}\nNothing was written: this is a dry run.\n"))
+    let checked = Checked::line(found.checked.as_ref());
+    ui.print(&format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n"))
 }
 
 fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>, ui: &Ui) -> Result<()> {
@@ -251,11 +268,13 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
             "changed": plan.writes(),
             "changes": plan.changes,
             "commit": commit,
+            "check": Checked::json(found.checked.as_ref()),
             "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
         });
         return print_json(object, ui);
     }
     let steps = next_steps(&steps);
+    let checked = Checked::line(found.checked.as_ref());
     if plan.secret.is_none() {
         let done = commit.map_or_else(
             || match &plan.record {
@@ -264,12 +283,14 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
             },
             |commit| format!("committed as {}", short(commit)),
         );
-        return ui
-            .print(&format!("{} holds these credentials already; {done}.\n\nNext:\n\n{steps}", found.path));
+        return ui.print(&format!(
+            "{} holds these credentials already; {done}.\n{checked}\nNext:\n\n{steps}",
+            found.path
+        ));
     }
     let verb = if found.files.secret.is_some() { "Rotated" } else { "Created" };
     let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
-    ui.print(&format!("{verb} {}{state}.\n{}\nNext:\n\n{steps}", found.path, listed(&plan.changes)))
+    ui.print(&format!("{verb} {}{state}.\n{}{checked}\nNext:\n\n{steps}", found.path, listed(&plan.changes)))
 }
 
 fn listed(changes: &[String]) -> String {

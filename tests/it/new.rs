@@ -217,7 +217,7 @@ fn the_result_is_one_json_object() {
     assert_eq!(output.stdout.lines().count(), 1);
     let json = output.json();
     let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["project", "path", "files", "commit", "exported_key", "next", "warnings"]);
+    assert_eq!(names, ["project", "path", "files", "commit", "check", "exported_key", "next", "warnings"]);
     assert_eq!(json["path"], sandbox.work("hello-infra").canonicalize().unwrap().to_str().unwrap());
     assert_eq!(json["exported_key"], sandbox.work("key").canonicalize().unwrap().to_str().unwrap());
     assert_eq!(json["commit"], sandbox.git(&["rev-parse", "HEAD"]).success().stdout.trim());

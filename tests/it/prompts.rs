@@ -137,6 +137,27 @@ fn a_token_is_checked_before_it_is_taken() {
 }
 
 #[test]
+fn where_nobody_can_tell_whether_a_token_is_good_the_user_decides() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let image = format!("{free}/group/hello:1.0.0");
+    for (key, expected) in [("n", 3), (ENTER, 3), ("y", 0)] {
+        let sandbox = Sandbox::new();
+        let token = sandbox.path("token").display().to_string();
+        let mut args = vec!["new", "hello", "--image", &image, "--token-username", USER];
+        args.extend(["--token-file", &token, "--check"]);
+        let mut terminal = Terminal::run(&sandbox, &args);
+        terminal.shows("refuses connections").shows("Go on?").types(key);
+        let (code, shown) = terminal.ends();
+        assert_eq!(code, expected, "{shown}");
+        assert_no_token(shown.as_bytes(), "the terminal");
+        match code {
+            0 => assert!(sandbox.hello(SECRET).exists()),
+            _ => wrote_nothing(&sandbox),
+        }
+    }
+}
+
+#[test]
 fn a_no_to_the_plan_leaves_nothing() {
     let sandbox = Sandbox::new();
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--export-key", "key"];

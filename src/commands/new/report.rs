@@ -1,6 +1,6 @@
 //! What `makeinfra new` tells: the plan before, the result and the next commands after.
 
-use super::{Options, Outcome, Plan};
+use super::{Checked, Options, Outcome, Plan};
 use crate::commands::{next_steps, print_json, short};
 use crate::context::secret_file;
 use crate::error::Result;
@@ -21,10 +21,15 @@ pub(super) fn plan(options: &Options, plan: &Plan, ui: &Ui) -> Result<()> {
             "project": plan.answers.project.as_str(),
             "path": plan.target.display().to_string(),
             "files": listing(plan),
+            "check": Checked::json(plan.checked.as_ref()),
         });
         return print_json(object, ui);
     }
-    ui.print(&format!("{}\nNothing was written: this is a dry run.\n", tree(options, plan)))
+    ui.print(&format!(
+        "{}\n{}Nothing was written: this is a dry run.\n",
+        tree(options, plan),
+        Checked::line(plan.checked.as_ref())
+    ))
 }
 
 /// What was decided, and the files that come of it.
@@ -56,6 +61,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
             "path": plan.target.display().to_string(),
             "files": listing(plan),
             "commit": outcome.commit,
+            "check": Checked::json(plan.checked.as_ref()),
             "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
             "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
         });
@@ -70,6 +76,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
     let tree = if plan.agreed { String::new() } else { format!("{}\n", tree(options, plan)) };
     let mut text =
         format!("{tree}Created {} with {} files, {state}.\n", plan.shown.display(), plan.files.len());
+    text.push_str(&Checked::line(plan.checked.as_ref()));
     if let Some(file) = &plan.export_key {
         text.push_str(&format!("The git-crypt key is in {}.\n", file.display()));
     }

@@ -1,0 +1,194 @@
+//! Whether images can be pulled: signs in to their registries as containerd does, with the credentials that the
+//! kubelet would use, and asks for the manifests.
+//!
+//! One sign-in for each registry and credentials, refused or not, for however many images. Reads only; changes nothing
+//! anywhere. Nothing of what was sent or received is in a verdict.
+
+mod challenge;
+mod grant;
+mod manifest;
+mod proxy;
+mod session;
+mod transport;
+mod trouble;
+mod verdict;
+
+pub use manifest::Platform;
+pub use trouble::Trouble;
+pub use verdict::{Standing, Verdict};
+
+use crate::answers::ImageRef;
+use crate::error;
+use crate::secret::Secret;
+use session::{Endpoint, Session};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use transport::Transport;
+
+/// Images that are asked for at the same time.
+const PARALLEL: usize = 8;
+
+/// How to ask.
+#[derive(Debug, Default)]
+pub struct Options<'o> {
+    /// Whether registries may be spoken to without TLS.
+    pub plain_http: bool,
+    /// Certificates of authorities to trust beside the machine's.
+    pub ca_file: Option<&'o Path>,
+    /// What the images must be built for.
+    pub platform: Option<Platform>,
+}
+
+/// An image, and what the kubelet would sign in with: values of the header `Authorization`, in its order. None of
+/// them: it would pull as nobody.
+pub struct Pull<'p> {
+    /// The image.
+    pub image: &'p ImageRef,
+    /// The credentials.
+    pub credentials: Vec<&'p Secret>,
+}
+
+/// Asks registries.
+pub struct Registries {
+    transport: Transport,
+    platform: Option<Platform>,
+}
+
+/// What is known of one registry, asked for once.
+struct Registry<'p> {
+    host: &'p str,
+    endpoint: OnceLock<Result<Endpoint, Verdict>>,
+    sign_ins: Vec<SignIn<'p>>,
+}
+
+/// One sign-in, for all images that it is for.
+struct SignIn<'p> {
+    credentials: Option<&'p Secret>,
+    paths: Vec<String>,
+    session: OnceLock<Result<Session<'p>, Verdict>>,
+}
+
+impl Registries {
+    /// Prepares to ask; reads certificates, and sends nothing yet.
+    pub fn new(options: Options) -> error::Result<Self> {
+        let transport = Transport::new(options.plain_http, options.ca_file)?;
+        Ok(Self { transport, platform: options.platform })
+    }
+
+    /// The verdicts for `pulls`, in their order. Calls `done` whenever one is there, from any thread.
+    #[must_use]
+    pub fn ask(&self, pulls: &[Pull], done: &(dyn Fn() + Sync)) -> Vec<Verdict> {
+        let registries = registries(pulls);
+        let verdicts: Vec<OnceLock<Verdict>> = pulls.iter().map(|_| OnceLock::new()).collect();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..PARALLEL.min(pulls.len()) {
+                scope.spawn(|| {
+                    while let Some(at) =
+                        Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < pulls.len())
+                    {
+                        verdicts[at].get_or_init(|| self.judge(&registries, &pulls[at]));
+                        done();
+                    }
+                });
+            }
+        });
+        verdicts.into_iter().filter_map(OnceLock::into_inner).collect()
+    }
+
+    /// The best that comes of the credentials, since the kubelet tries one after the other.
+    fn judge<'p>(&self, registries: &[Registry<'p>], pull: &Pull<'p>) -> Verdict {
+        let registry = registries
+            .iter()
+            .find(|registry| registry.host == address(pull.image))
+            .expect("`registries` has the host of every image");
+        let attempts = attempts(pull);
+        let mut best: Option<Verdict> = None;
+        for credentials in attempts {
+            let verdict = self.attempt(registry, pull.image, credentials).unwrap_or_else(|verdict| verdict);
+            if best.as_ref().is_none_or(|best| verdict.standing() < best.standing()) {
+                best = Some(verdict);
+            }
+            if best.as_ref().is_some_and(|best| best.standing() == Standing::Good) {
+                break;
+            }
+        }
+        best.unwrap_or(Verdict::Private)
+    }
+
+    fn attempt<'p>(
+        &self,
+        registry: &Registry<'p>,
+        image: &ImageRef,
+        credentials: Option<&'p Secret>,
+    ) -> Result<Verdict, Verdict> {
+        let endpoint = registry.endpoint.get_or_init(|| Endpoint::find(&self.transport, registry.host));
+        let endpoint = endpoint.as_ref().map_err(Clone::clone)?;
+        let session = |credentials: Option<&'p Secret>| -> Result<&Session<'p>, Verdict> {
+            let same = |sign_in: &&SignIn| same(sign_in.credentials, credentials);
+            let sign_in = registry.sign_ins.iter().find(same).ok_or(Verdict::Private)?;
+            let session = sign_in
+                .session
+                .get_or_init(|| endpoint.sign_in(&self.transport, sign_in.credentials, &sign_in.paths));
+            session.as_ref().map_err(Clone::clone)
+        };
+        let known = credentials.is_some();
+        let signed_in = session(credentials)?;
+        let path = image.path();
+        if signed_in.allows(&path) == Some(false) {
+            return Err(if known { Verdict::OtherProject } else { Verdict::Private });
+        }
+        manifest::ask(&self.transport, endpoint, signed_in, image, self.platform.as_ref(), known)?;
+        // Whoever pulls as nobody has just shown it; else nobody's own sign-in says so, if anything does.
+        let public = !known || session(None).is_ok_and(|nobody| nobody.allows(&path) == Some(true));
+        Ok(Verdict::Pulls { public })
+    }
+}
+
+/// What to sign in with, one after the other; nothing at all is one of them.
+fn attempts<'p>(pull: &Pull<'p>) -> Vec<Option<&'p Secret>> {
+    match pull.credentials.is_empty() {
+        true => vec![None],
+        false => pull.credentials.iter().copied().map(Some).collect(),
+    }
+}
+
+/// Each registry once, with each of its credentials once.
+fn registries<'p>(pulls: &[Pull<'p>]) -> Vec<Registry<'p>> {
+    let mut registries: Vec<Registry> = Vec::new();
+    for pull in pulls {
+        let host = address(pull.image);
+        let at = registries.iter().position(|registry| registry.host == host).unwrap_or_else(|| {
+            registries.push(Registry { host, endpoint: OnceLock::new(), sign_ins: Vec::new() });
+            registries.len() - 1
+        });
+        // Nobody is asked for, too: whether an image is public.
+        for credentials in attempts(pull).into_iter().chain([None]) {
+            let sign_ins = &mut registries[at].sign_ins;
+            let at =
+                sign_ins.iter().position(|known| same(known.credentials, credentials)).unwrap_or_else(|| {
+                    sign_ins.push(SignIn { credentials, paths: Vec::new(), session: OnceLock::new() });
+                    sign_ins.len() - 1
+                });
+            let path = pull.image.path();
+            if !sign_ins[at].paths.contains(&path) {
+                sign_ins[at].paths.push(path);
+            }
+        }
+    }
+    registries
+}
+
+/// Where the registry of `image` listens: Docker Hub's has another name than its images.
+fn address(image: &ImageRef) -> &str {
+    if image.is_docker_hub() { "registry-1.docker.io" } else { image.host() }
+}
+
+fn same(one: Option<&Secret>, other: Option<&Secret>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.expose() == other.expose(),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}

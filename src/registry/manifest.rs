@@ -1,0 +1,161 @@
+//! The question for an image itself: is its manifest there, and for which platforms.
+//!
+//! Specs: distribution's `docs/spec/api.md`; OCI image-spec `image-index.md` and `manifest.md`.
+
+use super::challenge::{self, Challenge};
+use super::session::{Endpoint, Session, has_code, other};
+use super::transport::{Reply, Request, Transport};
+use super::verdict::Verdict;
+use crate::answers::ImageRef;
+use serde::Deserialize;
+use std::fmt;
+
+/// What runtimes say that they understand: an index or a manifest, of OCI or Docker.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                      application/vnd.docker.distribution.manifest.list.v2+json, \
+                      application/vnd.docker.distribution.manifest.v2+json";
+/// Registries take no larger manifest (OCI distribution-spec, "Pushing Manifests").
+const MANIFEST_LIMIT: u64 = 4 << 20;
+/// More than an error has.
+const ERROR_LIMIT: u64 = 64 << 10;
+
+/// What an image is built for: `OS/ARCHITECTURE[/VARIANT]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Platform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl Platform {
+    /// Reads `linux/arm64` or `linux/arm/v7`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let word = |part: &&str| {
+            (1..=32).contains(&part.len())
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
+            _ => return None,
+        };
+        parts.iter().all(word).then(|| Self {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            variant,
+        })
+    }
+
+    /// Whether an image for `self` is one for `wanted`, which may leave the variant open.
+    fn is(&self, wanted: &Self) -> bool {
+        (&self.os, &self.architecture) == (&wanted.os, &wanted.architecture)
+            && (wanted.variant.is_none() || self.variant == wanted.variant)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+/// An index, or a manifest, as far as it tells platforms.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    manifests: Vec<Entry>,
+    config: Option<Config>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    digest: String,
+}
+
+/// Fails unless the manifest of `image` is there, and for `platform`. `known`: there are credentials.
+pub(super) fn ask(
+    transport: &Transport,
+    endpoint: &Endpoint,
+    session: &Session,
+    image: &ImageRef,
+    platform: Option<&Platform>,
+    known: bool,
+) -> Result<(), Verdict> {
+    let refused = if known { Verdict::OtherProject } else { Verdict::Private };
+    let get = |rest: &str, head: bool, limit: u64| -> Result<Reply, Verdict> {
+        let url = endpoint.url(&format!("{}/{rest}", image.path()))?;
+        let authorization = session.authorization();
+        Ok(transport.send(&Request { head, accept: ACCEPT, authorization, limit, ..Request::get(url) })?)
+    };
+    let path = format!("manifests/{}", image.reference());
+    let reply = match platform {
+        None => get(&path, true, 0)?,
+        Some(_) => get(&path, false, MANIFEST_LIMIT)?,
+    };
+    match reply.status {
+        200 if !reply.media_type.starts_with("application/") => Err(Verdict::NoRegistry),
+        200 => {
+            let Some(wanted) = platform else { return Ok(()) };
+            let found =
+                platforms(&reply.body, |digest| get(&format!("blobs/{digest}"), false, MANIFEST_LIMIT))?;
+            if found.iter().any(|platform| platform.is(wanted)) {
+                return Ok(());
+            }
+            let found = found.iter().map(ToString::to_string).collect();
+            Err(Verdict::NoPlatform { wanted: wanted.to_string(), found })
+        }
+        401 | 403 if reply.moved => Err(Verdict::Moved),
+        401 if is_invalid_token(&reply) => Err(Verdict::TokenNotTaken),
+        401 | 403 => Err(refused),
+        // A HEAD has no body to tell more, and docker-registry's GET says MANIFEST_UNKNOWN for both.
+        404 => {
+            let tags = get("tags/list?n=1", false, ERROR_LIMIT)?;
+            let none = tags.status == 404 && has_code(&tags.body, "NAME_UNKNOWN");
+            Err(if none { Verdict::NoRepository } else { Verdict::NoManifest })
+        }
+        status => Err(other(status)),
+    }
+}
+
+/// The platforms in the text of an index, or of a manifest by its configuration.
+fn platforms(
+    manifest: &[u8],
+    blob: impl FnOnce(&str) -> Result<Reply, Verdict>,
+) -> Result<Vec<Platform>, Verdict> {
+    let unreadable = || Verdict::Unexpected { status: 200 };
+    let manifest: Manifest = serde_json::from_slice(manifest).map_err(|_| unreadable())?;
+    let Some(config) = manifest.config else {
+        // An index also holds what is no image, such as attestations, of platform `unknown`.
+        let found = manifest.manifests.into_iter().filter_map(|entry| entry.platform);
+        return Ok(found
+            .filter(|platform| platform.os != "unknown")
+            .filter_map(|platform| checked(&platform))
+            .collect());
+    };
+    let reply = blob(&config.digest)?;
+    if reply.status != 200 {
+        return Err(other(reply.status));
+    }
+    let platform: Platform = serde_json::from_slice(&reply.body).map_err(|_| unreadable())?;
+    Ok(checked(&platform).into_iter().collect())
+}
+
+/// `platform` if it is made of words: it comes from the network, and is shown.
+fn checked(platform: &Platform) -> Option<Platform> {
+    Platform::parse(&platform.to_string())
+}
+
+fn is_invalid_token(reply: &Reply) -> bool {
+    matches!(
+        challenge::find(reply.challenges.iter().map(String::as_str)),
+        Some(Challenge::Bearer { error: Some(error), .. }) if error == "invalid_token"
+    )
+}

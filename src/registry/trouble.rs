@@ -1,0 +1,168 @@
+//! What can go wrong between here and a registry, before it has said anything about credentials: name,
+//! connection, TLS, proxy. Each has a sentence; none holds anything of what was sent or received.
+
+use rustls::CertificateError as Certificate;
+use std::io::{self, ErrorKind};
+use ureq::http::Uri;
+
+/// What went wrong, with which host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    host: String,
+    /// The variable that names the proxy, where there is one.
+    proxy: Option<&'static str>,
+    pub(super) fault: Fault,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    NoSuchName,
+    Refused,
+    Unreachable,
+    TimeOut,
+    Broken,
+    UnknownAuthority,
+    WrongName,
+    Expired,
+    BadCertificate,
+    NoTls,
+    OtherTls,
+    ProxyUrl,
+    ProxyRefuses,
+    ProxyWantsLogin,
+    Downgrade,
+    Redirects,
+    TooLong,
+    NoHttp,
+}
+
+impl Trouble {
+    pub(super) fn new(url: &Uri, fault: Fault) -> Self {
+        Self::through(url, None, fault)
+    }
+
+    pub(super) fn through(url: &Uri, proxy: Option<&'static str>, fault: Fault) -> Self {
+        // A URI's host has no characters that a terminal would act upon.
+        let host =
+            url.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or(""));
+        Self { host: host.to_owned(), proxy, fault }
+    }
+
+    /// What `error` means. Its own text is left out: it may quote what was sent.
+    pub(super) fn of(error: &ureq::Error, url: &Uri, proxy: Option<&'static str>) -> Self {
+        let fault = match error {
+            ureq::Error::Io(error) => of_io(error),
+            ureq::Error::Rustls(error) => of_tls(error),
+            ureq::Error::Tls(_) => Fault::OtherTls,
+            ureq::Error::Timeout(_) => Fault::TimeOut,
+            ureq::Error::HostNotFound => Fault::NoSuchName,
+            ureq::Error::ConnectionFailed => Fault::Unreachable,
+            ureq::Error::InvalidProxyUrl => Fault::ProxyUrl,
+            ureq::Error::ConnectProxyFailed(status) if status.contains("407") => Fault::ProxyWantsLogin,
+            ureq::Error::ConnectProxyFailed(_) => Fault::ProxyRefuses,
+            ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => Fault::TooLong,
+            _ => Fault::NoHttp,
+        };
+        Self::through(url, proxy, fault)
+    }
+
+    /// A sentence.
+    pub(super) fn message(&self) -> String {
+        let host = &self.host;
+        let sentence = match self.fault {
+            Fault::NoSuchName => match self.proxy {
+                Some(variable) => {
+                    return format!("the proxy in `${variable}` cannot be found: its name has no address");
+                }
+                None => format!("`{host}` cannot be found: its name has no address here (DNS)"),
+            },
+            Fault::Refused => match self.proxy {
+                Some(variable) => return format!("the proxy in `${variable}` refuses connections"),
+                None => format!("`{host}` refuses connections"),
+            },
+            Fault::Unreachable => format!("`{host}` cannot be reached from here"),
+            Fault::TimeOut => format!("`{host}` did not answer within 10 seconds"),
+            Fault::Broken => format!("the connection to `{host}` broke off"),
+            Fault::UnknownAuthority => {
+                format!("the certificate of `{host}` is from an authority that this machine does not trust")
+            }
+            Fault::WrongName => format!("the certificate of `{host}` is for another name"),
+            Fault::Expired => format!("the certificate of `{host}` has expired, or is not valid yet"),
+            Fault::BadCertificate => format!("the certificate of `{host}` is not in order"),
+            Fault::NoTls => format!("`{host}` does not speak TLS"),
+            Fault::OtherTls => format!("no TLS connection to `{host}` comes about"),
+            Fault::ProxyUrl => {
+                let variable = self.proxy.unwrap_or("HTTPS_PROXY");
+                return format!("`${variable}` is no URL of a proxy");
+            }
+            Fault::ProxyRefuses => format!("the proxy does not connect to `{host}`"),
+            Fault::ProxyWantsLogin => format!("the proxy wants a login before it connects to `{host}`"),
+            Fault::Downgrade => {
+                format!("`{host}` sends its callers on to plain http, where no token should go")
+            }
+            Fault::Redirects => format!("`{host}` sends its callers on and on"),
+            Fault::TooLong => format!("the answer of `{host}` is longer than any that would make sense"),
+            Fault::NoHttp => format!("`{host}` does not answer as a web server does"),
+        };
+        match self.proxy {
+            Some(variable) => format!("{sentence} (through the proxy in `${variable}`)"),
+            None => sentence,
+        }
+    }
+
+    /// What to type.
+    pub(super) fn hint(&self) -> String {
+        let host = &self.host;
+        match (self.fault, self.proxy) {
+            (Fault::ProxyUrl, variable) => {
+                format!("export {}=http://proxy.example.com:3128", variable.unwrap_or("HTTPS_PROXY"))
+            }
+            (Fault::ProxyWantsLogin, Some(variable)) => {
+                format!("export {variable}=http://USER:PASSWORD@HOST:PORT, special characters as %XX")
+            }
+            (Fault::UnknownAuthority, _) => "--ca-file FILE, with the certificate of that authority".into(),
+            (Fault::NoTls, _) => "--plain-http, if nobody else can listen on the way".into(),
+            (Fault::Expired, _) => "date, and if that is right, tell who runs the registry".into(),
+            (Fault::NoSuchName, None) => format!("nslookup {}", host.split(':').next().unwrap_or_default()),
+            (_, Some(variable)) => {
+                format!("curl -v https://{host}/v2/, or NO_PROXY={host} to go without ${variable}")
+            }
+            (_, None) => format!("curl -v https://{host}/v2/"),
+        }
+    }
+}
+
+fn of_io(error: &io::Error) -> Fault {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return of_tls(error);
+    }
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Fault::Refused,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Fault::TimeOut,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
+            Fault::Unreachable
+        }
+        // The standard library has no kind for it; getaddrinfo's errors begin so on every Unix.
+        _ if error.to_string().starts_with("failed to lookup address") => Fault::NoSuchName,
+        _ => Fault::Broken,
+    }
+}
+
+fn of_tls(error: &rustls::Error) -> Fault {
+    match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            // A bad signature is that of another authority which has the name of a trusted one.
+            Certificate::UnknownIssuer | Certificate::BadSignature => Fault::UnknownAuthority,
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => Fault::WrongName,
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. } => Fault::Expired,
+            _ => Fault::BadCertificate,
+        },
+        // What is read as TLS is the beginning of an answer in plain http.
+        rustls::Error::InvalidMessage(_) => Fault::NoTls,
+        _ => Fault::OtherTls,
+    }
+}

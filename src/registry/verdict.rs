@@ -1,0 +1,211 @@
+//! What a registry's answers mean: one sentence each, and what to type. Pure.
+//!
+//! Says no more than is known: a registry does not tell a wrong token from a revoked or an expired one.
+
+use super::trouble::Trouble;
+use crate::answers::ImageRef;
+
+/// Whether an image can be pulled with the credentials that it was asked for with, and why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can. `public`: also without credentials.
+    Pulls {
+        /// Whether anybody may pull it.
+        public: bool,
+    },
+    /// The credentials are good, and the registry has no such tag or digest.
+    NoManifest,
+    /// The credentials are good, and the registry has no such repository.
+    NoRepository,
+    /// The image is there, but not for the platform; for these it is.
+    NoPlatform {
+        /// Platform asked for.
+        wanted: String,
+        /// Platforms of the image, `linux/amd64` each.
+        found: Vec<String>,
+    },
+    /// User name or token are refused.
+    WrongToken,
+    /// The token is known and may not use any registry.
+    NoScope,
+    /// The credentials are good, but not for this repository.
+    OtherProject,
+    /// There are no credentials, and the image is not public.
+    Private,
+    /// The host is no container registry.
+    NoRegistry,
+    /// The token service says that there is no registry behind it.
+    Disabled,
+    /// The registry refuses for a reason that it does not tell, as it does with who was banned.
+    Banned,
+    /// Too many requests.
+    TooMany,
+    /// The token service is named by a URL to which no token should go.
+    UnsafeRealm,
+    /// A redirect led to another host, which wants credentials of its own.
+    Moved,
+    /// The registry wants another kind of sign-in than runtimes know.
+    UnknownSignIn,
+    /// The registry does not take the token of its own token service.
+    TokenNotTaken,
+    /// An answer that says nothing.
+    Unexpected {
+        /// The status code.
+        status: u16,
+    },
+    /// The registry was not reached.
+    Trouble(Trouble),
+}
+
+/// What follows from a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// The image can be pulled.
+    Good,
+    /// The credentials are good; the image is not there.
+    Absent,
+    /// Nobody knows.
+    Unknown,
+    /// The image cannot be pulled with these credentials.
+    Refused,
+}
+
+impl Verdict {
+    /// What follows from it.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Pulls { .. } => Standing::Good,
+            Self::NoManifest | Self::NoRepository | Self::NoPlatform { .. } => Standing::Absent,
+            Self::WrongToken
+            | Self::NoScope
+            | Self::OtherProject
+            | Self::Private
+            | Self::NoRegistry
+            | Self::Disabled
+            | Self::UnsafeRealm => Standing::Refused,
+            Self::Banned
+            | Self::TooMany
+            | Self::Moved
+            | Self::UnknownSignIn
+            | Self::TokenNotTaken
+            | Self::Unexpected { .. }
+            | Self::Trouble(_) => Standing::Unknown,
+        }
+    }
+
+    /// The sentence about `image`.
+    #[must_use]
+    pub fn message(&self, image: &ImageRef) -> String {
+        let (host, path) = (image.host(), image.path());
+        match self {
+            Self::Pulls { public: false } => format!("`{image}` can be pulled"),
+            Self::Pulls { public: true } => {
+                format!("`{image}` can be pulled, by anybody: it is public and needs no pull secret")
+            }
+            Self::NoManifest => {
+                format!("the sign-in is good, but `{host}/{path}` has no `{}`", image.reference())
+            }
+            Self::NoRepository => format!("the sign-in is good, but `{host}` has no repository `{path}`"),
+            Self::NoPlatform { wanted, found } => {
+                format!("`{image}` is not there for {wanted}, only for {}", found.join(", "))
+            }
+            Self::WrongToken => format!(
+                "`{host}` refuses the sign-in: the user name or the token is wrong, or the token was revoked or has \
+                 expired; which of these, it does not say"
+            ),
+            Self::NoScope => format!(
+                "`{host}` forbids the token any use of the registry: in GitLab, it has no scope `read_registry`"
+            ),
+            Self::OtherProject => format!(
+                "the token is valid but may not pull `{path}`: it is of another project, or the path is wrong"
+            ),
+            Self::Private => format!("`{image}` is not public, and there are no credentials for it"),
+            Self::NoRegistry => format!("`{host}` is no container registry"),
+            Self::Disabled => format!("the token service of `{host}` says that no registry is enabled"),
+            Self::Banned => format!(
+                "`{host}` refuses to answer and does not say why: it may have banned this address after too many \
+                 refused sign-ins"
+            ),
+            Self::TooMany => format!("`{host}` had too many requests from here"),
+            Self::UnsafeRealm => {
+                format!("`{host}` asks for the token at a URL without https, where no token should go")
+            }
+            Self::Moved => {
+                format!("`{host}` sends its callers on to another host, where the token was not sent")
+            }
+            Self::UnknownSignIn => {
+                format!("`{host}` wants a kind of sign-in that no container runtime knows")
+            }
+            Self::TokenNotTaken => format!("`{host}` does not take what its own token service has signed"),
+            Self::Unexpected { status } => {
+                format!("`{host}` gives an answer that tells nothing: status {status}")
+            }
+            Self::Trouble(trouble) => trouble.message(),
+        }
+    }
+
+    /// What to type; none where nothing is wrong.
+    #[must_use]
+    pub fn hint(&self, image: &ImageRef) -> Option<String> {
+        let (host, path) = (image.host(), image.path());
+        Some(match self {
+            Self::Pulls { .. } => return None,
+            Self::NoManifest => "push it, or name one that is there: make set-image TAG=1.0.0".into(),
+            Self::NoRepository => format!("docker push {image}"),
+            Self::NoPlatform { wanted, .. } => format!("docker buildx build --platform {wanted} --push -t {image} ."),
+            Self::WrongToken => {
+                "look for it in GitLab (Settings > Repository > Deploy tokens), then: makeinfra rotate --check".into()
+            }
+            Self::NoScope => "create a deploy token with scope `read_registry`, then: makeinfra rotate --check".into(),
+            Self::OtherProject => {
+                format!("create the deploy token in the project, or a group above it, that owns `{path}`")
+            }
+            Self::Private => format!("makeinfra rotate --registry {host}"),
+            Self::NoRegistry | Self::Disabled => {
+                "GitLab shows the registry's host under Deploy > Container registry; of gitlab.com it is \
+                 registry.gitlab.com"
+                    .into()
+            }
+            Self::Banned => "wait an hour before the next sign-in: each refused one makes it longer".into(),
+            Self::TooMany => "wait some minutes, then once more".into(),
+            Self::UnsafeRealm => "tell who runs the registry; --plain-http, if nobody else can listen on the way".into(),
+            Self::Moved | Self::UnknownSignIn | Self::TokenNotTaken | Self::Unexpected { .. } => {
+                format!("curl -v https://{host}/v2/")
+            }
+            Self::Trouble(trouble) => trouble.hint(),
+        })
+    }
+
+    /// A name that stays the same, for programs.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Pulls { public: false } => "pulls",
+            Self::Pulls { public: true } => "public",
+            Self::NoManifest => "no-manifest",
+            Self::NoRepository => "no-repository",
+            Self::NoPlatform { .. } => "no-platform",
+            Self::WrongToken => "wrong-token",
+            Self::NoScope => "no-scope",
+            Self::OtherProject => "other-project",
+            Self::Private => "private",
+            Self::NoRegistry => "no-registry",
+            Self::Disabled => "registry-disabled",
+            Self::Banned => "banned",
+            Self::TooMany => "too-many-requests",
+            Self::UnsafeRealm => "unsafe-realm",
+            Self::Moved => "moved",
+            Self::UnknownSignIn => "unknown-sign-in",
+            Self::TokenNotTaken => "token-not-taken",
+            Self::Unexpected { .. } => "unexpected-answer",
+            Self::Trouble(_) => "not-reached",
+        }
+    }
+}
+
+impl From<Trouble> for Verdict {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
