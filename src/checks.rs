@@ -3,10 +3,12 @@
 
 mod id;
 mod manifests;
+mod online;
 mod pull_secret;
 mod secrets;
 
 pub use id::Id;
+pub use online::Question;
 
 use crate::inspection::Inspection;
 use jiff::Timestamp;
@@ -71,15 +73,20 @@ pub struct Known {
     pub public: Vec<String>,
 }
 
-/// All checks of `inspection` at the time `now`, the worst first, else in the order of [`Id::ALL`]. A check
+/// All checks of `inspection` at the time `now` that need no registry, [`sort`]ed. A check
 /// for which there is no ground (no git, no history wanted) is left out.
 #[must_use]
 pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
     let mut checks = secrets::checks(inspection);
     checks.extend(pull_secret::checks(inspection, known, now));
     checks.extend(manifests::checks(inspection, known));
-    checks.sort_by_key(|check| (check.status, check.id));
+    sort(&mut checks);
     checks
+}
+
+/// The worst first, else in the order of [`Id::ALL`].
+pub fn sort(checks: &mut [Check]) {
+    checks.sort_by_key(|check| (check.status, check.id));
 }
 
 /// `found`, or that all is well.

@@ -123,7 +123,7 @@ pub struct Rotate {
 /// Options of `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options. Nothing is changed or sent anywhere."
+    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 a registry that gives no answer. Nothing is changed; only with --online is anything sent anywhere."
 )]
 pub struct Check {
     /// The repository, or any directory in it.
@@ -147,6 +147,24 @@ pub struct Check {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Whether registries are asked.
+    #[command(flatten)]
+    pub online: OnlineOptions,
+}
+
+/// Whether registries are asked, and what.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct OnlineOptions {
+    /// Also sign in to the registries and ask for the images, as the kubelet would.
+    #[arg(long, id = "ask")]
+    pub online: bool,
+    /// With it, ask whether the images are built for a platform, such as linux/arm64.
+    #[arg(long, value_name = "OS/ARCH", requires = "ask")]
+    pub platform: Option<String>,
+    /// How registries are spoken to.
+    #[command(flatten)]
+    pub registry: RegistryOptions,
 }
 
 /// What the pull secret holds, for both commands.

@@ -15,6 +15,8 @@ pub enum Outcome {
     Done,
     /// It looked for problems and found some: exit 1.
     Problems,
+    /// It found none, and could not tell about everything: exit 3.
+    Unknown,
 }
 
 impl Outcome {
@@ -24,6 +26,7 @@ impl Outcome {
         match self {
             Self::Done => 0,
             Self::Problems => 1,
+            Self::Unknown => 3,
         }
     }
 }

@@ -61,6 +61,8 @@ ids! {
     PullSecretMatchesImages = "pull-secret-matches-images",
     /// The token has not expired.
     PullSecretExpiry = "pull-secret-expiry",
+    /// The registries let every image be pulled.
+    ImagesPull = "images-pull",
     /// The files are YAML.
     ManifestsParse = "manifests-parse",
     /// Kustomizations can be built, and were understood.
@@ -73,6 +75,14 @@ ids! {
     ImagesPinned = "images-pinned",
     /// The Makefile has the targets.
     MakefileTargets = "makefile-targets",
+}
+
+impl Id {
+    /// Whether only a registry can tell.
+    #[must_use]
+    pub fn is_online(self) -> bool {
+        self == Self::ImagesPull
+    }
 }
 
 impl Serialize for Id {

@@ -227,7 +227,7 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
 
 /// The Secrets that the kubelet would look into; where they are not as they are named, which is said
 /// elsewhere, those that were meant.
-fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i PullSecret> {
+pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i PullSecret> {
     let anywhere = || pull.pull_secrets.iter().flat_map(|name| inspection.secrets_called(name)).collect();
     let sets: [&dyn Fn() -> Vec<&'i PullSecret>; 3] =
         [&|| inspection.secrets_for(pull), &anywhere, &|| inspection.pull_secrets.iter().collect()];

@@ -1,9 +1,10 @@
 //! `makeinfra check`: what is wrong with a repository, before a pull fails.
 
-use crate::checks::{self, Check, Known, Status, count};
-use crate::cli::Check as Options;
-use crate::error::{Outcome, Result};
+use crate::checks::{self, Check, Known, Question, Status, count};
+use crate::cli::{Check as Options, OnlineOptions};
+use crate::error::{Failure, Outcome, Result};
 use crate::inspection::{Inspection, Scope};
+use crate::registry::{self, Platform, Registries, Standing};
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
 use serde_json::json;
@@ -18,7 +19,11 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
     };
     let inspection = Inspection::of(&scope, "check")?;
     let known = Known { public: options.public.clone() };
-    let checks = checks::all(&inspection, &known, Timestamp::now());
+    let mut checks = checks::all(&inspection, &known, Timestamp::now());
+    let sure = match options.online.online {
+        true => ask_registries(&options.online, &inspection, &mut checks, ui)?,
+        false => true,
+    };
     if options.json {
         ui.print(&format!("{}\n", json!({ "checks": checks })))?;
     } else {
@@ -27,7 +32,44 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
     let bad = |check: &Check| {
         check.status == Status::Problem || (options.strict && check.status == Status::Warning)
     };
-    Ok(if checks.iter().any(bad) { Outcome::Problems } else { Outcome::Done })
+    Ok(match checks.iter().any(bad) {
+        true => Outcome::Problems,
+        false if sure => Outcome::Done,
+        false => Outcome::Unknown,
+    })
+}
+
+/// Adds what the registries say. Says whether they told about all images.
+fn ask_registries(
+    options: &OnlineOptions,
+    inspection: &Inspection,
+    checks: &mut Vec<Check>,
+    ui: &Ui,
+) -> Result<bool> {
+    let platform = options.platform.as_deref().map(|text| {
+        Platform::parse(text).ok_or_else(|| {
+            Failure::usage("`--platform` must be OS/ARCHITECTURE, with a variant if need be")
+                .hint("--platform linux/arm64")
+        })
+    });
+    let registries = Registries::new(registry::Options {
+        plain_http: options.registry.plain_http,
+        ca_file: options.registry.ca_file.as_deref(),
+        platform: platform.transpose()?,
+    })?;
+    let questions = Question::all(inspection);
+    let pulls: Vec<_> = questions.iter().filter_map(Question::pull).collect();
+    let waiting = ui.wait("asking registries", pulls.len());
+    let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
+    drop(waiting);
+    let mut sure = true;
+    for question in &questions {
+        let verdict = question.pull().and_then(|_| verdicts.next());
+        sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
+        checks.extend(question.judged(verdict.as_ref()));
+    }
+    checks::sort(checks);
+    Ok(sure)
 }
 
 /// One line a check, with its hint below; checks that say the same share theirs.

@@ -10,7 +10,11 @@ use std::io::{self, Write};
 
 /// What the definitions do not say, in roff.
 const TAIL: &str = r#".SH "EXIT STATUS"
-0 done; 2 wrong options or values; 1 anything else; 128 and the number of the signal, if interrupted.
+0 done; 2 wrong options or values; 3 nobody can tell, such as a registry that does not answer; 1 anything else; 128 and
+the number of the signal, if interrupted.
+.SH ENVIRONMENT
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY: the proxies on the way to a registry, in either case. SSL_CERT_FILE: the
+certificates to trust in place of the machine's.
 .SH FILES
 .TP
 $XDG_CONFIG_HOME/makeinfra/config.yaml, else ~/.config/makeinfra/config.yaml
@@ -23,7 +27,8 @@ The answers that a repository was made from.
 .nf
 makeinfra new shop \-\-image registry.gitlab.com/group/shop:1.0.0
 makeinfra new shop \-\-answers shop.yaml \-\-token\-json token.json
-makeinfra rotate shop\-infra \-\-commit
+makeinfra rotate shop\-infra \-\-check \-\-commit
+makeinfra check shop\-infra \-\-online
 .fi
 .SH "SEE ALSO"
 .BR git\-crypt (1),

@@ -140,6 +140,14 @@ impl DockerConfig {
         self.credentials(key).map(|(username, _)| username).filter(|username| !username.is_empty())
     }
 
+    /// The value of the header `Authorization` with which the kubelet would sign in for `key`; none where it has
+    /// neither user name nor token.
+    #[must_use]
+    pub fn authorization(&self, key: &str) -> Option<Secret> {
+        let (username, value) = self.credentials(key)?;
+        (!username.is_empty() || !value.is_empty()).then(|| super::basic(&username, &value))
+    }
+
     /// The e-mail address of the entry `key`.
     #[must_use]
     pub fn email(&self, key: &str) -> Option<&str> {

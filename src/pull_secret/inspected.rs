@@ -5,6 +5,7 @@ use super::docker_config::{DockerConfig, Entry};
 use super::manifest::EXPIRES_AT;
 use super::{auth, keyring, opens_too_much};
 use crate::answers::{Answer, RegistryKey, SecretType};
+use crate::secret::Secret;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
@@ -105,6 +106,14 @@ impl Inspected {
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         self.keys().any(|key| keyring::matches_name(key, name))
+    }
+
+    /// What the kubelet would sign in with for the image `name`, in its order: values of the header `Authorization`.
+    #[must_use]
+    pub fn authorizations(&self, name: &str) -> Vec<Secret> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let keys = keyring::matching_name(config.keys(), name);
+        keys.into_iter().filter_map(|key| config.authorization(key)).collect()
     }
 
     /// The credentials.

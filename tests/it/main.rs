@@ -16,6 +16,7 @@ mod bad_tokens;
 mod check;
 mod check_git;
 mod check_manifests;
+mod check_online;
 mod cluster;
 mod deploying;
 mod examples;

@@ -1,0 +1,82 @@
+//! What registries say of the images: whom to ask with which credentials, and what an answer is worth.
+
+use super::pull_secret::{candidates, workload_title};
+use super::{Check, Id, Status};
+use crate::answers::ImageRef;
+use crate::inspection::{Inspection, PullSecret, State};
+use crate::registry::{self, Standing, Verdict};
+use crate::secret::Secret;
+
+/// An image to be asked for, as the kubelet would.
+pub struct Question<'i> {
+    image: &'i ImageRef,
+    /// The pull secrets that it looks into.
+    secrets: Vec<&'i PullSecret>,
+    /// The workloads that pull it so.
+    subjects: Vec<String>,
+    /// What to sign in with; none where that is locked away, so that nobody can be asked.
+    credentials: Option<Vec<Secret>>,
+}
+
+impl<'i> Question<'i> {
+    /// One for each image and its pull secrets, however many workloads pull it so.
+    #[must_use]
+    pub fn all(inspection: &'i Inspection) -> Vec<Self> {
+        let mut questions: Vec<Self> = Vec::new();
+        let locked = inspection.secret_files.iter().any(|file| file.state == State::Locked);
+        for pull in inspection.manifests.pulls() {
+            let subject = workload_title(pull.workload);
+            let secrets = candidates(inspection, &pull);
+            let same = |other: &&mut Self| {
+                let pairs = other.secrets.iter().zip(&secrets);
+                other.image == pull.image
+                    && other.secrets.len() == secrets.len()
+                    && pairs.into_iter().all(|(one, other)| std::ptr::eq(*one, *other))
+            };
+            match questions.iter_mut().find(same) {
+                Some(other) if other.subjects.contains(&subject) => {}
+                Some(other) => other.subjects.push(subject),
+                None => questions.push(Self::of(pull.image, secrets, subject, locked)),
+            }
+        }
+        questions
+    }
+
+    fn of(image: &'i ImageRef, secrets: Vec<&'i PullSecret>, subject: String, locked: bool) -> Self {
+        let name = image.normalized_name();
+        let readable = secrets.iter().any(|secret| secret.secret.is_readable());
+        // What the kubelet cannot read, it does without.
+        let credentials = (readable || !locked)
+            .then(|| secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect());
+        Self { image, secrets, subjects: vec![subject], credentials }
+    }
+
+    /// What to ask a registry; none where that makes no sense.
+    #[must_use]
+    pub fn pull(&self) -> Option<registry::Pull<'_>> {
+        let credentials = self.credentials.as_ref()?.iter().collect();
+        Some(registry::Pull { image: self.image, credentials })
+    }
+
+    /// The checks that the answer makes, one for each workload.
+    #[must_use]
+    pub fn judged(&self, verdict: Option<&Verdict>) -> Vec<Check> {
+        let (status, message, hint) = match verdict {
+            None => (
+                Status::Warning,
+                format!("`{}` was not asked for: its pull secret is locked", self.image),
+                "git-crypt unlock KEY_FILE".to_owned(),
+            ),
+            Some(verdict) => {
+                let status = match verdict.standing() {
+                    Standing::Good => Status::Ok,
+                    Standing::Unknown => Status::Warning,
+                    Standing::Absent | Standing::Refused => Status::Problem,
+                };
+                (status, verdict.message(self.image), verdict.hint(self.image).unwrap_or_default())
+            }
+        };
+        let check = |subject: &String| Check::new(Id::ImagesPull, status, subject, &message).hint(&hint);
+        self.subjects.iter().map(check).collect()
+    }
+}
