@@ -92,9 +92,11 @@ fn every_measured_failure_of_a_pull_is_explained() {
     let cases: Value = serde_json::from_str(&text).unwrap();
     with_every_kubectl(|scene| {
         scene.make(&["deploy"]).success();
-        // The rollout of no pods succeeds, so this says that it failed; all other answers are the cluster's.
+        // The rollout of no pods succeeds, so this says that it failed, and the pods on the stage are of no rollout; all
+        // other answers are the cluster's.
         let script = format!(
-            "#!/bin/sh\ncase \"$*\" in *'rollout status'*) echo 'error: timed out waiting for the condition' >&2; exit 1 ;; esac\n\
+            "#!/bin/sh\ncase \"$*\" in *'rollout status'*) echo 'error: timed out waiting for the condition' >&2; exit 1 ;;\n\
+             *'get deployment hello'*revision*) exit 1 ;; esac\n\
              exec {} \"$@\"\n",
             scene.kubectl
         );
