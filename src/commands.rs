@@ -1,6 +1,7 @@
 //! The commands, one file each: the sequence of steps, no decisions. Here is what they share.
 
 pub mod check;
+pub mod diagnose;
 pub mod new;
 pub mod papers;
 pub mod rotate;

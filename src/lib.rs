@@ -12,9 +12,11 @@
 pub mod answers;
 pub mod checks;
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod context;
 pub mod credentials;
+pub mod diagnosis;
 pub mod environment;
 pub mod error;
 pub mod files;
@@ -29,12 +31,13 @@ pub mod repo;
 pub mod rotation;
 pub mod secret;
 pub mod templates;
+pub mod tool;
 pub mod ui;
 pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command};
-use commands::{check, new, papers, rotate};
+use commands::{check, diagnose, new, papers, rotate};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -44,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Check(options) => return check::run(options, &Ui::new(true)),
+        Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
         Command::Completions { shell } => papers::completions(*shell, &Ui::new(true))?,
         Command::Man => papers::man(&Ui::new(true))?,
     }

@@ -10,7 +10,7 @@ pub mod keyring;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
-pub use inspected::{Aspect, Flaw, Inspected};
+pub use inspected::{Aspect, Flaw, Inspected, Likeness};
 pub use manifest::{Manifest, Rewrite, SEVERAL};
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};

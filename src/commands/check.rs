@@ -40,7 +40,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
 }
 
 /// Adds what the registries say. Says whether they told about all images.
-fn ask_registries(
+pub(super) fn ask_registries(
     options: &OnlineOptions,
     inspection: &Inspection,
     checks: &mut Vec<Check>,

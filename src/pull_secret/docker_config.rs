@@ -224,7 +224,7 @@ impl Drop for DockerConfig {
 }
 
 /// Clears the memory of every text in `value`: a JSON value does not do that by itself.
-fn wipe(value: &mut Value) {
+pub(super) fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),

@@ -1,13 +1,18 @@
 //! A pull secret looked at as the API server and the kubelet would, with all that is wrong with it and
 //! not just the first fault. Never quotes what is in it.
 
-use super::docker_config::{DockerConfig, Entry};
+use super::docker_config::{DockerConfig, Entry, wipe};
 use super::manifest::EXPIRES_AT;
 use super::{auth, keyring, opens_too_much};
 use crate::answers::{Answer, RegistryKey, SecretType};
 use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
+
+/// No password is shorter, and a shorter one could be a part of any word.
+const SHORTEST: usize = 4;
 
 /// A Secret of a file, as far as it is a pull secret or was meant to be one.
 pub struct Inspected {
@@ -20,6 +25,19 @@ pub struct Inspected {
     /// What is wrong.
     pub flaws: Vec<Flaw>,
     config: Option<DockerConfig>,
+    kind: String,
+    data: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// How a Secret in a cluster is to the one of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Likeness {
+    /// Type and data are the same.
+    Same,
+    /// It has other data.
+    OtherData,
+    /// It has another type.
+    OtherType,
 }
 
 /// What a flaw is about.
@@ -70,6 +88,8 @@ impl Inspected {
             expires_at: text(&["metadata", "annotations", EXPIRES_AT]).map(str::to_owned),
             flaws: Vec::new(),
             config: None,
+            kind: declared.to_owned(),
+            data: by_type.or(by_key).and_then(|kind| payload(kind, &text)),
         };
         match by_type {
             Some(kind) if has_key(kind) => inspected.look_into(kind, &text),
@@ -89,6 +109,17 @@ impl Inspected {
             }
         }
         Some(inspected)
+    }
+
+    /// Looks at an object as an API server tells it, and clears what it was read into.
+    #[must_use]
+    pub fn of_json(mut object: serde_json::Value) -> Option<Self> {
+        let document = serde_yaml::to_value(&object);
+        wipe(&mut object);
+        let mut document = document.ok()?;
+        let found = Self::of(&document);
+        wipe_yaml(&mut document);
+        found
     }
 
     /// Its registry keys, if the kubelet reads any.
@@ -114,6 +145,30 @@ impl Inspected {
         let Some(config) = &self.config else { return Vec::new() };
         let keys = keyring::matching_name(config.keys(), name);
         keys.into_iter().filter_map(|key| config.authorization(key)).collect()
+    }
+
+    /// Whether `other` has the same type and the same data, however that is written.
+    #[must_use]
+    pub fn likeness(&self, other: &Self) -> Likeness {
+        match () {
+            () if self.kind != other.kind => Likeness::OtherType,
+            () if self.data != other.data => Likeness::OtherData,
+            () => Likeness::Same,
+        }
+    }
+
+    /// `text` without any of its passwords.
+    #[must_use]
+    pub fn redact(&self, mut text: String) -> String {
+        for entry in self.config.iter().flat_map(DockerConfig::entries) {
+            let decoded = auth::decode(entry.auth).map(|(_, password)| password).unwrap_or_default();
+            for value in [decoded.as_str(), entry.password, entry.auth] {
+                if value.len() >= SHORTEST && text.contains(value) {
+                    text = text.replace(value, "***");
+                }
+            }
+        }
+        text
     }
 
     /// The credentials.
@@ -211,11 +266,30 @@ impl Inspected {
     }
 }
 
+fn wipe_yaml(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Sequence(items) => items.iter_mut().for_each(wipe_yaml),
+        Value::Mapping(entries) => entries.iter_mut().for_each(|(_, value)| wipe_yaml(value)),
+        _ => {}
+    }
+}
+
+/// What is under the data key of `kind`, decoded where it can be. The API server lets `stringData` win.
+fn payload<'v>(kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>) -> Option<Zeroizing<Vec<u8>>> {
+    if let Some(json) = text(&["stringData", kind.data_key()]) {
+        return Some(Zeroizing::new(json.as_bytes().to_vec()));
+    }
+    let base64 = text(&["data", kind.data_key()])?;
+    let compact: Zeroizing<String> =
+        Zeroizing::new(base64.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+    let decoded = STANDARD.decode(compact.as_bytes());
+    Some(Zeroizing::new(decoded.unwrap_or_else(|_| compact.as_bytes().to_vec())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
 
     fn inspect(kind: &str, json: &str) -> Inspected {
         let text = format!(
@@ -262,6 +336,24 @@ mod tests {
             let flaws = inspect("dockerconfigjson", json).flaws;
             assert!(flaws.len() == 1 && flaws[0].message.contains(word), "{flaws:?}");
         }
+    }
+
+    #[test]
+    fn is_like_another_by_type_and_data_and_not_by_how_they_are_written() {
+        let json = r#"{"r.io":{"auth":"dTpNYXJrZXI="}}"#;
+        let (one, other) = (inspect("dockercfg", json), inspect("dockercfg", "{}"));
+        let text =
+            format!("{{kind: Secret, type: kubernetes.io/dockercfg, stringData: {{.dockercfg: '{json}'}}}}");
+        let plain = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
+        assert_eq!(one.likeness(&plain), Likeness::Same);
+        assert_eq!(one.likeness(&other), Likeness::OtherData);
+        assert_eq!(one.likeness(&inspect("dockerconfigjson", json)), Likeness::OtherType);
+    }
+
+    #[test]
+    fn takes_its_passwords_out_of_a_text() {
+        let secret = inspect("dockercfg", r#"{"r.io":{"auth":"dTpNYXJrZXI="}}"#);
+        assert_eq!(secret.redact("a Marker, dTpNYXJrZXI= b".into()), "a ***, *** b");
     }
 
     #[test]

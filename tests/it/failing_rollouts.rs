@@ -2,14 +2,36 @@
 
 use super::examples::repo;
 use super::stand_in::{StandIn, fails, prints};
-use serde_json::Value;
+use super::support::files_below;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 
-/// The measured failures of tests/data: how the cluster's answers to the questions of the script look.
+/// The cases of tests/data/pull-failures by their names: the pod, the states of its containers, and its events.
+pub fn recorded() -> BTreeMap<String, Value> {
+    let dir = repo("tests/data/pull-failures");
+    let case = |file: String| {
+        let list: Value = serde_json::from_str(&fs::read_to_string(dir.join(&file)).unwrap()).unwrap();
+        let items = list["items"].as_array().unwrap();
+        let pod = items.iter().find(|item| item["kind"] == "Pod").unwrap();
+        let state = |status: &Value| json!({"state": status["state"], "lastState": status["lastState"]});
+        let states: Vec<_> =
+            pod["status"]["containerStatuses"].as_array().unwrap().iter().map(state).collect();
+        let event = |event: &Value| {
+            let about = |field: &str| event["involvedObject"][field].as_str().unwrap().to_owned();
+            let object = format!("{}/{}", about("kind"), about("name"));
+            json!({"object": object, "reason": event["reason"], "message": event["message"]})
+        };
+        let events: Vec<_> = items.iter().filter(|item| item["kind"] == "Event").map(event).collect();
+        let case = json!({"pod": pod["metadata"]["name"], "containerStatuses": states, "events": events});
+        (file.trim_end_matches(".json").to_owned(), case)
+    };
+    files_below(&dir).into_iter().map(case).collect()
+}
+
+/// How the cluster's answers to the questions of the script look in the recorded cases.
 fn measured() -> Vec<(String, Vec<String>)> {
-    let text = fs::read_to_string(repo("tests/data/pull-failures.json")).unwrap();
-    let cases: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
-    cases.into_iter().map(|(name, case)| (name, answers(&case))).collect()
+    recorded().into_iter().map(|(name, case)| (name, answers(&case))).collect()
 }
 
 fn answers(case: &Value) -> Vec<String> {
@@ -52,7 +74,7 @@ fn explained(cluster: &StandIn, name: &str, answers: &[String], cause: &str, adv
     assert!(hint.contains(advice), "{name}: no `{advice}` in `{hint}`");
 }
 
-/// The cases of tests/data/pull-failures.json: the name, what is said, and what is advised.
+/// The cases of tests/data/pull-failures: the name, what is said, and what is advised.
 pub const EXPLAINED: [(&str, &str, &str); 14] = [
     ("auth-malformed", "malformed", "makeinfra rotate"),
     ("auths-wrapper-under-dockercfg", "403, anonymous", "makeinfra rotate"),

@@ -19,6 +19,8 @@ mod check_manifests;
 mod check_online;
 mod cluster;
 mod deploying;
+mod diagnose;
+mod diagnose_cluster;
 mod examples;
 mod failing_rollouts;
 mod generated_readme;

@@ -65,6 +65,11 @@ fn the_other_commands_do_what_the_readme_says() {
             "makeinfra check" => {
                 sandbox.makeinfra(&["check"]).cwd(sandbox.work("hello-infra")).success();
             }
+            "makeinfra diagnose" => {
+                // There is no cluster here: nobody can tell.
+                let run = sandbox.makeinfra(&["diagnose"]).cwd(sandbox.work("hello-infra"));
+                run.env("KUBECONFIG", "/nowhere").failure(3);
+            }
             "make deploy" if have("kubectl") => {
                 // There is no cluster here: it must get as far as asking for one.
                 let output = sandbox.make(&["deploy"]).env("KUBECONFIG", "/nowhere").output();
@@ -94,9 +99,12 @@ fn the_numbered_steps_work() {
 fn every_option_and_every_target_is_named() {
     let text = readme();
     let sandbox = Sandbox::with_hello();
-    for (command, prefixes) in
-        [("new", &["--token", "--from"][..]), ("rotate", &["--token", "--from"]), ("check", &["--"])]
-    {
+    for (command, prefixes) in [
+        ("new", &["--token", "--from"][..]),
+        ("rotate", &["--token", "--from"]),
+        ("check", &["--"]),
+        ("diagnose", &["--"]),
+    ] {
         let help = sandbox.makeinfra(&[command, "--help"]).success().stdout;
         let told = |word: &&str| prefixes.iter().any(|prefix| word.starts_with(prefix)) && *word != "--help";
         for option in help.split_whitespace().filter(told) {

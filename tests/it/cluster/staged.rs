@@ -1,10 +1,8 @@
 //! What is said of failures that are put on a stage: recorded pods and events of the real ones, in a real API server.
 
 use super::{Scene, with_every_kubectl};
-use crate::examples::repo;
-use crate::failing_rollouts::EXPLAINED;
+use crate::failing_rollouts::{EXPLAINED, recorded};
 use serde_json::{Value, json};
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -88,8 +86,7 @@ impl Scene {
 
 #[test]
 fn every_measured_failure_of_a_pull_is_explained() {
-    let text = fs::read_to_string(repo("tests/data/pull-failures.json")).unwrap();
-    let cases: Value = serde_json::from_str(&text).unwrap();
+    let cases = recorded();
     with_every_kubectl(|scene| {
         scene.make(&["deploy"]).success();
         // The rollout of no pods succeeds, so this says that it failed, and the pods on the stage are of no rollout; all
@@ -120,8 +117,7 @@ fn every_measured_failure_of_a_pull_is_explained() {
 
 #[test]
 fn pods_that_wait_for_a_pull_are_replaced_by_the_next_deploy() {
-    let text = fs::read_to_string(repo("tests/data/pull-failures.json")).unwrap();
-    let cases: Value = serde_json::from_str(&text).unwrap();
+    let cases = recorded();
     with_every_kubectl(|scene| {
         scene.make(&["deploy"]).success();
         let generation = || scene.get("deployment/hello", "{.metadata.generation}");

@@ -1,0 +1,146 @@
+//! What clap's errors say here. Quotes no value: any of them may be a token.
+
+use crate::error::Failure;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// The failure that stands for clap's `error`. Values are left out: any of them may be a token.
+#[must_use]
+pub fn usage_failure(error: &clap::Error) -> Failure {
+    let argument = error.get(ContextKind::InvalidArg).map(names).unwrap_or_default();
+    let first = argument.first().cloned().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if first == "--token" => Failure::usage(
+            "there is no option `--token`: its value would show in `ps` and in the shell's history",
+        )
+        .hint(
+            "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
+                       --from-docker-config or --from-ci; or none of them, to be asked",
+        ),
+        ErrorKind::UnknownArgument => {
+            let failure = match (is_option(&first), first.starts_with('-')) {
+                (true, _) => Failure::usage(format!("there is no option `{first}`")),
+                (false, true) => Failure::usage("there is no such option, and no value begins with `-`"),
+                (false, false) => Failure::usage("there is an argument too many").because(
+                    "a file for `--from-docker-config` follows a `=`, and no option takes a token's value",
+                ),
+            };
+            match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
+                Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
+                None => failure.hint("makeinfra --help"),
+            }
+        }
+        ErrorKind::ArgumentConflict => {
+            let others = error.get(ContextKind::PriorArg).map(names).unwrap_or_default();
+            match others.as_slice() {
+                [other, ..] if *other != first => {
+                    Failure::usage(format!("`{first}` cannot be used with `{other}`"))
+                        .hint("leave one of them out")
+                }
+                _ => Failure::usage(format!("`{first}` cannot be used more than once"))
+                    .hint("leave one of them out"),
+            }
+        }
+        ErrorKind::InvalidValue
+            if error.get(ContextKind::ValidValue).map(names).is_some_and(|v| !v.is_empty()) =>
+        {
+            let valid = error.get(ContextKind::ValidValue).map(names).unwrap_or_default();
+            let name = first.trim_matches(['<', '>']);
+            let example = valid.first().cloned().unwrap_or_default();
+            Failure::usage(format!("`{name}` must be one of: {}", valid.join(", "))).hint(match name {
+                "SHELL" => format!("makeinfra completions {example}"),
+                option => format!("{option} {example}"),
+            })
+        }
+        ErrorKind::InvalidValue
+        | ErrorKind::NoEquals
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::TooManyValues
+        | ErrorKind::TooFewValues => {
+            Failure::usage(format!("`{first}` has no value, or one that it cannot have"))
+                .hint("makeinfra --help")
+        }
+        ErrorKind::InvalidSubcommand => {
+            let failure = Failure::usage("there is no such command");
+            match error
+                .get(ContextKind::SuggestedSubcommand)
+                .map(names)
+                .and_then(|names| names.first().cloned())
+            {
+                Some(suggested) => failure.hint(format!("did you mean `makeinfra {suggested}`?")),
+                None => failure.hint("makeinfra --help"),
+            }
+        }
+        ErrorKind::MissingRequiredArgument => {
+            Failure::usage(format!("`{first}` is missing")).hint("makeinfra --help")
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Failure::usage("the command is missing").hint("makeinfra new, or makeinfra --help")
+        }
+        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not text (UTF-8)").hint("makeinfra --help"),
+        _ => Failure::usage("the arguments cannot be understood").hint("makeinfra --help"),
+    }
+}
+
+/// The option or argument names in clap's context, without their value names.
+fn names(value: &ContextValue) -> Vec<String> {
+    let bare = |text: &String| text.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
+    match value {
+        ContextValue::String(text) => vec![bare(text)],
+        ContextValue::Strings(texts) => texts.iter().map(bare).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether `text` has the form of one of our options: then it may be quoted.
+fn is_option(text: &str) -> bool {
+    text.strip_prefix("--").is_some_and(|name| {
+        (1..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_usage_error_quotes_a_stray_value() {
+        const MARK: &str = "gldt-Marker";
+        for arguments in [
+            vec!["new", "hello", "--token", MARK],
+            vec!["new", "hello", "--token=gldt-Marker"],
+            vec!["new", "hello", MARK],
+            vec!["new", "--gldt-Marker"],
+            vec!["new", "-gldt-Marker"],
+            vec![MARK],
+            vec!["completions", MARK],
+            vec!["rotate", "a", MARK],
+            vec!["new", "hello", "--token-stdin=gldt-Marker"],
+            vec!["new", "hello", "--token-stdin", "--token-env", MARK],
+            vec!["new", "hello", "--no-git=gldt-Marker"],
+            vec!["new", "--port", "1", "--port", MARK],
+            vec!["man", MARK],
+        ] {
+            let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
+            let report = crate::error::report(&usage_failure(&error).into());
+            let text = format!("{report:?}");
+            assert!(!text.contains("Marker"), "{arguments:?}: {text}");
+            assert!(report.message.len() > 10 && !report.message.contains("``"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_on_the_command_line_is_told_where_to_go() {
+        for arguments in [vec!["new", "hello", "--token", "x"], vec!["rotate", "--token=x"]] {
+            let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
+            let report = crate::error::report(&usage_failure(&error).into());
+            assert!(report.hint.unwrap().contains("--token-stdin"));
+        }
+    }
+}

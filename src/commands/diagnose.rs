@@ -1,0 +1,265 @@
+//! `makeinfra diagnose`: why what a repository deploys does not run.
+
+use super::check::ask_registries;
+use crate::answers::{Answer as _, DnsLabel, Record};
+use crate::checks::{self, Check};
+use crate::cli::Diagnose as Options;
+use crate::cluster::{Kubectl, Silence};
+use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
+use crate::environment;
+use crate::error::{Failure, Outcome, Result};
+use crate::files::{self, shell_word};
+use crate::inspection::{Inspection, Scope};
+use crate::repo::{self, Repo};
+use crate::ui::{self, Ui};
+use jiff::Timestamp;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// More than the events and pods of any namespace.
+const LIMIT: usize = 64 << 20;
+
+/// Where the evidence is from, and what there is of it.
+#[derive(Default)]
+struct Source {
+    evidence: Evidence,
+    context: Option<String>,
+    namespace: Option<String>,
+    asked: Vec<String>,
+    refused: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
+    let repository = repository(options)?;
+    let now = Timestamp::now();
+    let checks = match &repository {
+        Some(inspection) => checks(options, inspection, now, ui)?,
+        None => Vec::new(),
+    };
+    let (source, diagnosis) = match &options.events {
+        Some(file) => {
+            let source = saved(file, options, ui)?;
+            let now = source.evidence.newest().unwrap_or(now);
+            let diagnosis = diagnose(&source, repository.as_ref(), &checks, now);
+            (source, diagnosis)
+        }
+        None => live(options, repository.as_ref(), &checks, now)?,
+    };
+    let shown = if options.json { in_json(&source, &diagnosis) } else { listed(&source, &diagnosis) };
+    ui.print(&shown)?;
+    Ok(diagnosis.outcome())
+}
+
+/// What is wrong with the repository, with the registries' word where it is wanted.
+fn checks(options: &Options, inspection: &Inspection, now: Timestamp, ui: &Ui) -> Result<Vec<Check>> {
+    let mut checks = checks::all(inspection, &checks::Known::default(), now);
+    if options.online.online {
+        // What no registry tells is a check as well.
+        ask_registries(&options.online, inspection, &mut checks, ui)?;
+    }
+    Ok(checks)
+}
+
+/// The repository, which nobody needs who names what to look at.
+fn repository(options: &Options) -> Result<Option<Inspection>> {
+    let here = PathBuf::from(".");
+    if options.repo.is_none() && (options.events.is_some() || options.namespace.is_some()) {
+        let start = repo::directory(&here, "diagnose")?;
+        if Repo::around(&start, "diagnose")?.is_none() && !start.join(Record::FILE).is_file() {
+            return Ok(None);
+        }
+    }
+    let repo = options.repo.clone().unwrap_or(here);
+    Inspection::of(&Scope { repo, ..Scope::default() }, "diagnose").map(Some)
+}
+
+/// What `kubectl get -o json` printed into a file, or prints now into standard input.
+fn saved(file: &Path, options: &Options, ui: &Ui) -> Result<Source> {
+    let is_stdin = file == Path::new("-");
+    let bytes = match is_stdin {
+        true => Some(ui.read_stdin(LIMIT)?),
+        false => files::read(file, LIMIT)?,
+    };
+    let hint = "kubectl get pods,events -o json > FILE, then: makeinfra diagnose --events FILE";
+    let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
+        // What leads nowhere may be a token in the wrong place: it is not quoted.
+        return Err(Failure::usage("`--events` must be a file").hint(hint).into());
+    };
+    let mut source = Source { namespace: options.namespace.clone(), ..Source::default() };
+    source.evidence.read(&bytes).map_err(|why| {
+        let name = if is_stdin { "standard input".to_owned() } else { format!("`{}`", file.display()) };
+        Failure::failed(format!("cannot read the evidence in {name}")).because(why).hint(hint)
+    })?;
+    Ok(source)
+}
+
+/// Asks the cluster.
+fn live(
+    options: &Options,
+    repository: Option<&Inspection>,
+    checks: &[Check],
+    now: Timestamp,
+) -> Result<(Source, Diagnosis)> {
+    let namespace = namespace(options, repository)?;
+    let kubectl = kubectl(options, repository)?;
+    let mut source = Source { namespace: Some(namespace.clone()), ..Source::default() };
+    let answer = match kubectl.state(Some(&namespace)) {
+        Ok(answer) => answer,
+        Err((silence, said)) => {
+            let subject = if silence == Silence::NoKubectl { kubectl.program() } else { "kubectl" };
+            return Ok((source, Diagnosis::of(cause(silence), Some(&namespace), subject, &said)));
+        }
+    };
+    source.context = kubectl.context();
+    source.refused = answer.refused;
+    if let Err(why) = source.evidence.read(&answer.json) {
+        return Ok((source, Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why)));
+    }
+    let names = secret_names(&source.evidence, repository);
+    if !names.is_empty() {
+        match kubectl.secrets(&names, Some(&namespace)) {
+            // None of them is there.
+            Ok(answer) if answer.json.is_empty() => source.asked = names,
+            Ok(answer) if source.evidence.read(&answer.json).is_ok() => source.asked = names,
+            _ => source.refused.push("secrets".to_owned()),
+        }
+    }
+    let diagnosis = diagnose(&source, repository, checks, now);
+    Ok((source, diagnosis))
+}
+
+fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], now: Timestamp) -> Diagnosis {
+    Known {
+        evidence: &source.evidence,
+        namespace: source.namespace.as_deref(),
+        asked: &source.asked,
+        refused: &source.refused,
+        repository,
+        checks,
+        now,
+    }
+    .diagnose()
+}
+
+/// The kubectl that the repository's Makefile would run, where it would.
+fn kubectl(options: &Options, repository: Option<&Inspection>) -> Result<Kubectl> {
+    let makefile = repository.and_then(|inspection| inspection.makefile.as_ref());
+    let root = repository.map_or(Path::new("."), |inspection| &inspection.root);
+    let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
+    let dir = beside.map_or(root.to_owned(), |beside| root.join(beside));
+    let text = makefile.map(|(_, text)| text.as_str());
+    Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, options.context.as_deref())
+}
+
+/// The one namespace that is meant.
+fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<String> {
+    if let Some(namespace) = &options.namespace {
+        return match DnsLabel::parse(namespace) {
+            Ok(namespace) => Ok(namespace.to_string()),
+            Err(rule) => {
+                Err(Failure::usage(format!("`--namespace` {rule}")).hint("--namespace hello").into())
+            }
+        };
+    }
+    let Some(repository) = repository else {
+        return Err(Failure::usage("no namespace is known")
+            .hint("makeinfra diagnose --namespace NAME")
+            .into());
+    };
+    let workloads = repository.manifests.workloads().filter_map(|workload| workload.namespace.as_deref());
+    let known: BTreeSet<_> = workloads.filter(|namespace| DnsLabel::parse(namespace).is_ok()).collect();
+    let names: Vec<_> = known.iter().copied().collect();
+    match (names.as_slice(), &repository.record) {
+        ([one], _) => Ok((*one).to_owned()),
+        ([], Some(Ok(record))) => Ok(record.answers.namespace.to_string()),
+        ([], _) => Err(Failure::failed("the manifests name no namespace")
+            .hint(format!("makeinfra diagnose {} --namespace NAME", shell_word(&repository.root)))
+            .into()),
+        (several, _) => Err(Failure::failed("the manifests are for several namespaces")
+            .because(several.join(", "))
+            .hint(format!("makeinfra diagnose {} --namespace {}", shell_word(&repository.root), several[0]))
+            .into()),
+    }
+}
+
+/// The pull secrets that anybody names; only what can be a name may become an argument.
+fn secret_names(evidence: &Evidence, repository: Option<&Inspection>) -> Vec<String> {
+    let workloads = repository.into_iter().flat_map(|inspection| inspection.manifests.workloads());
+    let in_files = workloads.flat_map(|workload| &workload.pull_secrets).map(String::as_str);
+    let is_name =
+        |name: &&str| name.len() <= 253 && name.split('.').all(|part| DnsLabel::parse(part).is_ok());
+    let names: BTreeSet<_> = evidence.pull_secrets().chain(in_files).filter(is_name).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+fn cause(silence: Silence) -> Cause {
+    match silence {
+        Silence::NoKubectl => Cause::KubectlMissing,
+        Silence::NoContext => Cause::ContextMissing,
+        Silence::Unreachable => Cause::ClusterUnreachable,
+        Silence::Login => Cause::LoginRefused,
+        Silence::Forbidden => Cause::NotAllowed,
+        Silence::Failed => Cause::KubectlFailed,
+    }
+}
+
+fn in_json(source: &Source, diagnosis: &Diagnosis) -> String {
+    let verdict = match diagnosis.outcome() {
+        Outcome::Done => "fine",
+        Outcome::Problems => "cause",
+        Outcome::Unknown => "unknown",
+    };
+    let object = json!({
+        "verdict": verdict,
+        "context": source.context,
+        "namespace": source.namespace,
+        "pods": diagnosis.pods,
+        "causes": diagnosis.findings,
+    });
+    format!("{object}\n")
+}
+
+/// The first cause in full, the others in a line each.
+fn listed(source: &Source, diagnosis: &Diagnosis) -> String {
+    let mut text = String::new();
+    let place = [("context", &source.context), ("namespace", &source.namespace)];
+    for (what, name) in place.iter().filter_map(|(what, name)| Some((what, name.as_ref()?))) {
+        text.push_str(&ui::dim(&format!("{what:<9} {name}")));
+        text.push('\n');
+    }
+    let (outcome, mut rest) = (diagnosis.outcome(), diagnosis.findings.as_slice());
+    match (outcome, rest.split_first()) {
+        (Outcome::Problems | Outcome::Unknown, Some((first, others))) => {
+            let word = match outcome {
+                Outcome::Problems => ui::red("cause"),
+                _ => ui::yellow("cannot tell"),
+            };
+            text.push_str(&format!("{word}: {}\n", line(first)));
+            text.push_str(&first.evidence.iter().map(|said| format!("  said: {said}\n")).collect::<String>());
+            text.push_str(&format!("  {} {}\n", ui::bold("hint:"), first.hint));
+            rest = others;
+        }
+        _ => {
+            let pods = checks::count(diagnosis.pods, "pod");
+            let is_young =
+                rest.iter().any(|finding| matches!(finding.cause, Cause::OnTheWay | Cause::PullSlow));
+            let all = match diagnosis.pods {
+                0 => "nothing is wrong",
+                _ if is_young => "nothing is wrong so far",
+                _ => "all of them run",
+            };
+            text.push_str(&format!("{}: {pods}, {all}\n", ui::green("ok")));
+        }
+    }
+    for finding in rest {
+        text.push_str(&format!("also: {}\n  {} {}\n", line(finding), ui::bold("hint:"), finding.hint));
+    }
+    text
+}
+
+fn line(finding: &Finding) -> String {
+    format!("{}: {} {}", finding.subject, finding.message, ui::dim(&format!("[{}]", finding.cause.id())))
+}

@@ -1,0 +1,273 @@
+//! Why what a repository deploys does not run: evidence of the cluster in, ranked causes out.
+//!
+//! Pure: works on what was read before, joins it with the offline checks and the Secret in the cluster, and says what to
+//! type. Nothing of a Secret and no control character is in what it says; a text that it does not know means nothing
+//! to it, and then it says so.
+
+mod cause;
+mod evidence;
+mod join;
+mod objects;
+mod pods;
+mod signs;
+mod text;
+mod workloads;
+
+pub use cause::Cause;
+pub use evidence::Evidence;
+
+use crate::checks::{self, Check, Id};
+use crate::error::Outcome;
+use crate::inspection::Inspection;
+use crate::manifests::{Fault, FaultKind};
+use crate::pull_secret::Inspected;
+use cause::Weight;
+use jiff::Timestamp;
+use objects::Pod;
+use serde::Serialize;
+
+/// All that is known.
+pub struct Known<'k> {
+    /// What the cluster tells.
+    pub evidence: &'k Evidence,
+    /// The namespace that was asked for; of saved evidence none.
+    pub namespace: Option<&'k str>,
+    /// The names of the Secrets that the cluster was asked for and would have given.
+    pub asked: &'k [String],
+    /// The kinds that the cluster did not give, `pods` or `events`.
+    pub refused: &'k [String],
+    /// The repository, if there is one.
+    pub repository: Option<&'k Inspection>,
+    /// Its checks.
+    pub checks: &'k [Check],
+    /// The time to which ages are counted.
+    pub now: Timestamp,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What.
+    #[serde(rename = "id")]
+    pub cause: Cause,
+    /// Of what: a pod, a workload, a file.
+    pub subject: String,
+    /// One sentence.
+    pub message: String,
+    /// What the cluster said of it.
+    pub evidence: Vec<String>,
+    /// What to type.
+    pub hint: String,
+    /// The check that says so, too.
+    pub check: Option<Id>,
+}
+
+/// What came out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// The most likely cause first.
+    pub findings: Vec<Finding>,
+    /// How many pods were looked at.
+    pub pods: usize,
+}
+
+/// What a finding knows, for the braces in a cause's words.
+#[derive(Default, Clone)]
+struct Fill {
+    namespace: String,
+    workload: String,
+    pod: String,
+    container: String,
+    image: String,
+    code: String,
+    age: String,
+}
+
+impl Known<'_> {
+    /// The causes.
+    #[must_use]
+    pub fn diagnose(&self) -> Diagnosis {
+        let pods: Vec<_> =
+            self.evidence.pods.iter().filter(|pod| !pod.is_ending() && self.is_ours(pod)).collect();
+        let newest = workloads::newest(self, &pods);
+        let mut findings: Vec<Finding> = newest.iter().flat_map(|pod| pods::findings(self, pod)).collect();
+        findings.extend(workloads::findings(self, &pods));
+        if findings.iter().all(|finding| finding.cause.weight() == Weight::Note) {
+            findings.extend(workloads::stalled(self, &pods));
+        }
+        findings.extend(self.not_met_yet(&findings));
+        findings.extend(self.not_read());
+        Diagnosis { findings: ranked(findings), pods: pods.len() }
+    }
+
+    fn is_ours(&self, pod: &Pod) -> bool {
+        let here = self.namespace.is_none_or(|namespace| pod.metadata.namespace == namespace);
+        here && (self.takes_all() || self.workload_of(pod).is_some())
+    }
+
+    /// Whether nobody knows which pods are of the repository: there is none, or its names are made by what of kustomize
+    /// is not understood.
+    fn takes_all(&self) -> bool {
+        self.repository.is_none_or(|repository| {
+            let beyond = |fault: &Fault| fault.kind == FaultKind::Beyond;
+            repository.manifests.workloads().next().is_none()
+                || repository.manifests.faults.iter().any(beyond)
+        })
+    }
+
+    /// What the next pull will meet, where no pod has met it.
+    fn not_met_yet(&self, findings: &[Finding]) -> Vec<Finding> {
+        let told = |check: &Check| {
+            findings
+                .iter()
+                .any(|finding| finding.check == Some(check.id) || finding.message.contains(&check.message))
+        };
+        let of_pulls = |id: Id| (Id::PullSecretPresent..=Id::WorkloadsNamePullSecret).contains(&id);
+        let problems = self.checks.iter().filter(|check| check.status == checks::Status::Problem);
+        problems
+            .filter(|check| of_pulls(check.id) && !told(check))
+            .map(|check| Finding {
+                cause: Cause::Repository,
+                subject: check.subject.clone(),
+                message: check.message.clone(),
+                evidence: Vec::new(),
+                hint: check.hint.clone(),
+                check: Some(check.id),
+            })
+            .chain(join::outdated(self, findings))
+            .collect()
+    }
+
+    fn not_read(&self) -> Option<Finding> {
+        let fill = Fill { namespace: self.namespace.unwrap_or("NAMESPACE").to_owned(), ..Fill::default() };
+        let strange = self.evidence.strange;
+        let message = match (self.refused, strange) {
+            ([], 0) => return None,
+            ([], _) => format!("{} of the evidence could not be understood", checks::count(strange, "item")),
+            (kinds, _) => format!("this user may not read {}", kinds.join(", ")),
+        };
+        let mut finding = self.finding(Cause::NotRead, "evidence", &fill, &[]);
+        finding.message = message;
+        Some(finding)
+    }
+
+    /// A finding with the words of its cause.
+    fn finding(&self, cause: Cause, subject: impl Into<String>, fill: &Fill, evidence: &[String]) -> Finding {
+        let (message, hint) = cause.words();
+        let fill = &fill.without(|value| text::holds_token(value, self.secrets()));
+        let shown = |text: &str| text::shown(text, self.secrets());
+        let mut evidence: Vec<String> =
+            evidence.iter().map(|text| shown(text)).filter(|text| !text.is_empty()).collect();
+        evidence.dedup();
+        Finding {
+            cause,
+            subject: shown(&subject.into()),
+            message: fill.fills(message),
+            evidence,
+            hint: fill.fills(hint),
+            check: None,
+        }
+    }
+
+    /// The pull secrets that are known, whose passwords may be in no text.
+    fn secrets(&self) -> impl Iterator<Item = &Inspected> {
+        let of_files = self.repository.into_iter().flat_map(|repository| &repository.pull_secrets);
+        self.evidence.secrets.iter().chain(of_files.map(|found| &found.secret))
+    }
+}
+
+impl Fill {
+    /// The same without the values that are `bad`.
+    fn without(&self, bad: impl Fn(&str) -> bool) -> Self {
+        let kept = |value: &String| Some(value.clone()).filter(|value| !bad(value)).unwrap_or_default();
+        Self {
+            namespace: kept(&self.namespace),
+            workload: kept(&self.workload),
+            pod: kept(&self.pod),
+            container: kept(&self.container),
+            image: kept(&self.image),
+            code: kept(&self.code),
+            age: kept(&self.age),
+        }
+    }
+
+    /// `words` with what is known in place of its braces; only what can be pasted into a shell.
+    fn fills(&self, words: &str) -> String {
+        let fields = [
+            ("{namespace}", &self.namespace, "NAMESPACE"),
+            ("{workload}", &self.workload, "NAME"),
+            ("{pod}", &self.pod, "POD"),
+            ("{container}", &self.container, "CONTAINER"),
+            ("{image}", &self.image, "IMAGE"),
+            ("{code}", &self.code, "?"),
+            ("{age}", &self.age, "?"),
+        ];
+        fields.iter().fold(words.to_owned(), |words, (brace, value, unknown)| {
+            let value = if is_plain(value) { value } else { *unknown };
+            words.replace(brace, value)
+        })
+    }
+}
+
+/// Whether a name is one: what came from a file could be anything.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/:@ ".contains(c);
+    !name.is_empty() && name.len() <= 300 && !name.starts_with('-') && name.chars().all(plain)
+}
+
+impl Diagnosis {
+    /// What follows for the exit code.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.findings.first().map(|finding| finding.cause.weight()) {
+            Some(Weight::Wrong) => Outcome::Problems,
+            Some(Weight::Unknown) => Outcome::Unknown,
+            Some(Weight::Note) | None => Outcome::Done,
+        }
+    }
+
+    /// One cause alone, for what stands in the way of any evidence.
+    #[must_use]
+    pub fn of(cause: Cause, namespace: Option<&str>, subject: &str, said: &str) -> Self {
+        let fill = Fill {
+            namespace: namespace.unwrap_or_default().to_owned(),
+            workload: "makeinfra".to_owned(),
+            ..Fill::default()
+        };
+        let (message, hint) = cause.words();
+        let finding = Finding {
+            cause,
+            subject: text::shown(subject, std::iter::empty()),
+            message: fill.fills(message),
+            evidence: Some(text::shown(said, std::iter::empty()))
+                .filter(|said| !said.is_empty())
+                .into_iter()
+                .collect(),
+            hint: fill.fills(hint),
+            check: None,
+        };
+        Self { findings: vec![finding], pods: 0 }
+    }
+}
+
+/// The heaviest first, then in the order of the causes; what several pods say alike is said once.
+fn ranked(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| (finding.cause.weight(), finding.cause));
+    let mut kept: Vec<(Finding, usize)> = Vec::new();
+    for finding in findings {
+        let same = |(other, _): &&mut (Finding, usize)| {
+            (other.cause, &other.message) == (finding.cause, &finding.message)
+        };
+        match kept.iter_mut().find(same) {
+            Some((_, more)) => *more += 1,
+            None => kept.push((finding, 0)),
+        }
+    }
+    let told = kept.into_iter().map(|(mut finding, more)| {
+        if more > 0 {
+            finding.subject = format!("{} and {more} more", finding.subject);
+        }
+        finding
+    });
+    told.collect()
+}

@@ -1,0 +1,283 @@
+//! The objects of the cluster's API, as far as they tell why pods do not run. Pure.
+//!
+//! Source: Kubernetes API reference, core/v1, apps/v1 and events.k8s.io/v1.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Metadata {
+    pub(super) name: String,
+    pub(super) namespace: String,
+    creation_timestamp: Option<String>,
+    deletion_timestamp: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "list")]
+    pub(super) owner_references: Vec<Named>,
+}
+
+impl Metadata {
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        time(self.creation_timestamp.as_deref())
+    }
+
+    /// Which rollout a `ReplicaSet` is of.
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.annotations.as_ref()?.get("deployment.kubernetes.io/revision")?.parse().ok()
+    }
+}
+
+/// A reference: `kind` is that of an owner, and empty elsewhere.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Named {
+    pub(super) kind: String,
+    pub(super) name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Pod {
+    pub(super) metadata: Metadata,
+    pub(super) spec: PodSpec,
+    pub(super) status: PodStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct PodSpec {
+    #[serde(deserialize_with = "list")]
+    pub(super) containers: Vec<Container>,
+    #[serde(deserialize_with = "list")]
+    pub(super) init_containers: Vec<Container>,
+    #[serde(deserialize_with = "list")]
+    pub(super) image_pull_secrets: Vec<Named>,
+    pub(super) service_account_name: Option<String>,
+    pub(super) node_name: Option<String>,
+    pub(super) restart_policy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Container {
+    pub(super) name: String,
+    pub(super) image: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct PodStatus {
+    pub(super) phase: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+    #[serde(deserialize_with = "list")]
+    pub(super) conditions: Vec<Condition>,
+    #[serde(deserialize_with = "list")]
+    pub(super) init_container_statuses: Vec<ContainerStatus>,
+    #[serde(deserialize_with = "list")]
+    pub(super) container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Condition {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) status: String,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ContainerStatus {
+    pub(super) name: String,
+    pub(super) ready: bool,
+    pub(super) restart_count: i64,
+    pub(super) state: State,
+    pub(super) last_state: State,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct State {
+    pub(super) waiting: Option<Waiting>,
+    pub(super) running: Option<Running>,
+    pub(super) terminated: Option<Terminated>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Waiting {
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Running {
+    started_at: Option<String>,
+}
+
+impl Running {
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        time(self.started_at.as_deref())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Terminated {
+    pub(super) exit_code: i64,
+    pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Event {
+    metadata: Metadata,
+    /// What it is about; `regarding` in events.k8s.io/v1.
+    #[serde(alias = "regarding")]
+    pub(super) involved_object: Involved,
+    pub(super) reason: Option<String>,
+    /// `note` in events.k8s.io/v1.
+    #[serde(alias = "note")]
+    pub(super) message: Option<String>,
+    #[serde(rename = "lastTimestamp")]
+    last: Option<String>,
+    /// In place of it, in newer ones.
+    #[serde(rename = "eventTime")]
+    time: Option<String>,
+    series: Option<Series>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Involved {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) namespace: String,
+    pub(super) field_path: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Series {
+    last_observed_time: Option<String>,
+}
+
+impl Event {
+    /// When it was last seen.
+    pub(super) fn seen(&self) -> Option<Timestamp> {
+        let series = self.series.as_ref().and_then(|series| time(series.last_observed_time.as_deref()));
+        let others = [self.last.as_deref(), self.time.as_deref()];
+        series.or_else(|| others.into_iter().find_map(time)).or_else(|| self.metadata.created())
+    }
+
+    pub(super) fn is(&self, reason: &str) -> bool {
+        self.reason.as_deref() == Some(reason)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    /// Reason and message.
+    pub(super) fn words(&self) -> String {
+        format!("{}: {}", self.reason.as_deref().unwrap_or_default(), self.text())
+    }
+
+    /// The container that it is about; empty where it does not tell.
+    pub(super) fn container(&self) -> &str {
+        let path = self.involved_object.field_path.as_deref().and_then(|path| path.split_once('{'));
+        path.map_or("", |(_, name)| name.trim_end_matches('}'))
+    }
+
+    /// Whether it is about `container`, as far as both are known.
+    pub(super) fn concerns(&self, container: &str) -> bool {
+        container.is_empty() || self.container().is_empty() || self.container() == container
+    }
+}
+
+/// A Deployment or a `ReplicaSet`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Workload {
+    pub(super) kind: String,
+    pub(super) metadata: Metadata,
+    pub(super) spec: WorkloadSpec,
+    pub(super) status: WorkloadStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WorkloadSpec {
+    pub(super) replicas: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WorkloadStatus {
+    #[serde(deserialize_with = "list")]
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// A `ServiceAccount`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Account {
+    pub(super) metadata: Metadata,
+    #[serde(deserialize_with = "list")]
+    pub(super) image_pull_secrets: Vec<Named>,
+}
+
+impl Pod {
+    /// One of which no more than its name is known.
+    pub(super) fn ghost(namespace: &str, name: &str) -> Self {
+        let metadata =
+            Metadata { namespace: namespace.to_owned(), name: name.to_owned(), ..Metadata::default() };
+        Self { metadata, ..Self::default() }
+    }
+
+    /// Whether no more than its name is known.
+    pub(super) fn is_ghost(&self) -> bool {
+        self.spec.containers.is_empty()
+    }
+
+    /// Whether it is on its way out.
+    pub(super) fn is_ending(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether all its containers do what they should.
+    pub(super) fn is_fine(&self) -> bool {
+        let statuses = &self.status.container_statuses;
+        match self.status.phase.as_deref() {
+            Some("Succeeded") => true,
+            Some("Running") => !statuses.is_empty() && statuses.iter().all(|status| status.ready),
+            _ => false,
+        }
+    }
+
+    /// The image of a container, as the pod names it.
+    pub(super) fn image(&self, container: &str) -> &str {
+        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
+        all.find(|found| found.name == container).map_or("", |found| found.image.as_str())
+    }
+
+    pub(super) fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|condition| condition.kind == kind)
+    }
+}
+
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
+/// A list that may be null, as Go writes an empty one.
+fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,348 @@
+//! One pod: what its containers wait for or ended with, and what its events say of that. An event of something that is
+//! over by now (a pull that worked at the second try) says nothing.
+
+use super::cause::Cause;
+use super::objects::{ContainerStatus, Event, Pod, Terminated, Waiting};
+use super::{Fill, Finding, Known, join, signs};
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a pod may be on its way before that needs a reason.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+/// How long a restart is news.
+const NEWS: SignedDuration = SignedDuration::from_mins(10);
+/// How a container ends that was told to, or killed: 128 and the signal's number.
+const TOLD_TO_END: [i64; 2] = [137, 143];
+
+/// A pod with what belongs to it.
+pub(super) struct Case<'k> {
+    known: &'k Known<'k>,
+    pub(super) pod: &'k Pod,
+    /// Its events, the newest first.
+    events: Vec<&'k Event>,
+}
+
+/// What the events tell of pods that are not among the evidence.
+pub(super) fn gone(known: &Known) -> Vec<Finding> {
+    let ghosts = known.evidence.ghosts().into_iter().filter(|pod| known.is_named_as_ours(pod));
+    let told = |pod: Pod| Case { known, pod: &pod, events: events(known, &pod) }.told_by_events();
+    ghosts.filter_map(told).collect()
+}
+
+/// What is wrong with `pod`; one finding for each container.
+pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
+    let case = Case { known, pod, events: events(known, pod) };
+    let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
+    found.dedup();
+    found
+}
+
+fn events<'k>(known: &'k Known, pod: &Pod) -> Vec<&'k Event> {
+    let of_pod = |event: &&Event| {
+        let object = &event.involved_object;
+        object.kind == "Pod" && object.name == pod.metadata.name && object.namespace == pod.metadata.namespace
+    };
+    let mut events: Vec<_> = known.evidence.events.iter().filter(of_pod).collect();
+    events.sort_by_key(|event| std::cmp::Reverse(event.seen()));
+    events
+}
+
+impl Case<'_> {
+    fn wrong(&self) -> Vec<Finding> {
+        let status = &self.pod.status;
+        if status.reason.as_deref() == Some("Evicted") {
+            return vec![self.finding(
+                Cause::Evicted,
+                "",
+                &[said(status.reason.as_deref(), status.message.as_deref())],
+            )];
+        }
+        if status.reason.as_deref() == Some("NodeLost") || self.lost_its_node() {
+            return vec![self.finding(Cause::NodeNotReady, "", &self.last("NodeNotReady"))];
+        }
+        if let Some(finding) = self.unscheduled() {
+            return vec![finding];
+        }
+        let statuses: Vec<_> =
+            status.init_container_statuses.iter().chain(&status.container_statuses).collect();
+        let mut found: Vec<_> = statuses.iter().filter_map(|status| self.container(status)).collect();
+        if found.is_empty() && statuses.is_empty() {
+            // The kubelet has not told anything of its containers.
+            found.push(self.prepared().or_else(|| self.told_by_events()).unwrap_or_else(|| self.waits("")));
+        }
+        found
+    }
+
+    /// What the events since the last start tell, for a pod of which nothing else is known.
+    fn told_by_events(&self) -> Option<Finding> {
+        let since = self.events.iter().take_while(|event| !event.is("Started"));
+        let since: Vec<_> = since.copied().collect();
+        if let Some(event) = since.iter().find(|event| is_of_pull(event)) {
+            return Some(self.pull(event.container(), String::new()));
+        }
+        let find = |is: &dyn Fn(&Event) -> Option<Cause>| {
+            let (cause, event) = since.iter().find_map(|event| Some((is(event)?, event)))?;
+            Some(self.finding(cause, event.container(), &[event.words()]))
+        };
+        find(&|event| signs::any(&event.words()))
+            .or_else(|| find(&|event| event.is("Unhealthy").then_some(Cause::ProbeFailing)))
+            .or_else(|| {
+                find(&|event| {
+                    event.text().contains("restarting failed container").then_some(Cause::CrashLoop)
+                })
+            })
+    }
+
+    fn lost_its_node(&self) -> bool {
+        let not_ready = self.pod.condition("Ready").is_some_and(|ready| ready.status != "True");
+        not_ready && self.events.first().is_some_and(|event| event.is("NodeNotReady"))
+    }
+
+    fn unscheduled(&self) -> Option<Finding> {
+        if self.pod.spec.node_name.is_some() {
+            return None;
+        }
+        let scheduled = self.pod.condition("PodScheduled").filter(|condition| condition.status == "False");
+        let texts: Vec<String> = match scheduled {
+            Some(condition) => vec![said(condition.reason.as_deref(), condition.message.as_deref())],
+            None => self.last("FailedScheduling"),
+        };
+        let text = texts.first()?;
+        Some(self.finding(signs::schedule(text).unwrap_or(Cause::NotScheduled), "", &texts))
+    }
+
+    /// What is wrong with one container, if anything is.
+    fn container(&self, status: &ContainerStatus) -> Option<Finding> {
+        let name = status.name.as_str();
+        if let Some(waiting) = &status.state.waiting {
+            return self.waiting(status, waiting);
+        }
+        if let Some(ended) = &status.state.terminated {
+            let is_init = self.pod.spec.init_containers.iter().any(|container| container.name == name);
+            let stays = self.pod.spec.restart_policy.as_deref().is_none_or(|policy| policy == "Always");
+            return (ended.exit_code != 0 || (stays && !is_init)).then(|| self.ended(status, ended));
+        }
+        let running = status.state.running.as_ref()?;
+        if status.ready {
+            return None;
+        }
+        if let Some(ended) = &status.last_state.terminated
+            && self.is_news(running.since())
+            && self.probe(name).is_none()
+        {
+            return Some(self.ended(status, ended));
+        }
+        Some(match self.probe(name) {
+            Some(text) => self.finding(Cause::ProbeFailing, name, &[text]),
+            None => self.waits(name),
+        })
+    }
+
+    fn waiting(&self, status: &ContainerStatus, waiting: &Waiting) -> Option<Finding> {
+        let name = status.name.as_str();
+        let text = said(waiting.reason.as_deref(), waiting.message.as_deref());
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        match reason {
+            "CrashLoopBackOff" => Some(
+                self.ended(status, status.last_state.terminated.as_ref().unwrap_or(&Terminated::default())),
+            ),
+            "ContainerCreating" | "PodInitializing" | "" => {
+                let earlier = self.pod.status.init_container_statuses.iter();
+                let blocked = reason == "PodInitializing"
+                    && earlier
+                        .clone()
+                        .any(|status| status.state.terminated.as_ref().is_none_or(|end| end.exit_code != 0));
+                (!blocked).then(|| self.prepared().unwrap_or_else(|| self.waits(name)))
+            }
+            _ if is_pull(reason) => Some(self.pull(name, text)),
+            // The kubelet puts the error itself where the reason should be, if it knows no other.
+            _ => match signs::start(&text) {
+                Some(cause) => Some(self.finding(cause, name, &[text])),
+                None if signs::pull(&text).is_some() => Some(self.pull(name, text)),
+                None => {
+                    let failed = self.last("Failed");
+                    let cause =
+                        failed.iter().find_map(|text| signs::start(text)).unwrap_or(Cause::CannotStart);
+                    Some(self.finding(cause, name, &[vec![text], failed].concat()))
+                }
+            },
+        }
+    }
+
+    /// A pull that failed. The status may be only the back-off after it: then the newest event tells.
+    fn pull(&self, container: &str, text: String) -> Finding {
+        let image = self.pod.image(container);
+        let tells = |event: &&&Event| {
+            // Only a pull names the image; CRI-O may inspect one without a name.
+            let other = event.text().starts_with("Failed to pull") && !event.text().contains(image);
+            is_of_pull(event) && event.concerns(container) && !other
+        };
+        let event = self.events.iter().find(tells);
+        let quoted = event.and_then(|event| event.text().split('"').nth(1)).unwrap_or_default();
+        let image = if image.is_empty() { quoted } else { image };
+        let event = event.map(|event| event.words());
+        let found = signs::pull(&text).map(|cause| (cause, text.clone()));
+        let found = found.or_else(|| {
+            let event = event.clone()?;
+            Some((signs::pull(&event).unwrap_or(Cause::PullFailed), event))
+        });
+        let (cause, told) = found.unwrap_or((Cause::PullFailed, text));
+        let missing = self.last("FailedToRetrieveImagePullSecret");
+        let evidence = if missing.is_empty() { vec![told] } else { [vec![told], missing.clone()].concat() };
+        let fill = Fill { image: image.to_owned(), ..self.fill(container) };
+        let finding = self.known.finding(cause, self.subject(container), &fill, &evidence);
+        join::joined(self.known, self, finding, image, !missing.is_empty())
+    }
+
+    /// A container that ended, and why.
+    fn ended(&self, status: &ContainerStatus, end: &Terminated) -> Finding {
+        let name = status.name.as_str();
+        let text = said(end.reason.as_deref(), end.message.as_deref());
+        let killed = TOLD_TO_END.contains(&end.exit_code) && end.reason.as_deref() != Some("OOMKilled");
+        let probe = self.probe(name).filter(|_| killed);
+        let cause = match signs::start(&text) {
+            Some(cause) => cause,
+            None if probe.is_some() => Cause::ProbeFailing,
+            None if matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun")) => {
+                Cause::CannotStart
+            }
+            None if end.exit_code == 0 && end.reason.is_some() => Cause::EndsAtOnce,
+            None => Cause::CrashLoop,
+        };
+        // Without a reason nothing is known of how it ended.
+        let code = if end.reason.is_some() { end.exit_code.to_string() } else { "?".to_owned() };
+        let times = format!("{text}, exit code {code}, {} restarts", status.restart_count);
+        let fill = Fill { code, ..self.fill(name) };
+        let evidence: Vec<_> = probe.into_iter().chain([times]).collect();
+        self.known.finding(cause, self.subject(name), &fill, &evidence)
+    }
+
+    /// Pods that run, and whose containers did not always.
+    fn restarts(&self) -> Vec<Finding> {
+        let statuses = self.pod.status.container_statuses.iter();
+        let found = statuses.filter_map(|status| {
+            let since = status.state.running.as_ref()?.since();
+            let end = status.last_state.terminated.as_ref()?;
+            (status.restart_count > 1 && self.is_news(since)).then(|| self.ended(status, end))
+        });
+        found.collect()
+    }
+
+    /// Why the pod's volumes, network or image are not there yet.
+    fn prepared(&self) -> Option<Finding> {
+        let bad = |event: &&&Event| {
+            [
+                "FailedMount",
+                "FailedCreatePodSandBox",
+                "NetworkNotReady",
+                "FailedAttachVolume",
+                "FailedMapVolume",
+            ]
+            .iter()
+            .any(|reason| event.is(reason))
+        };
+        if let Some(event) = self.events.iter().find(bad) {
+            let words = event.words();
+            return Some(self.finding(signs::prepare(&words).unwrap_or(Cause::MountFailed), "", &[words]));
+        }
+        // Nothing came after the pull began.
+        let pulling = self.events.first().filter(|event| event.is("Pulling"))?;
+        let age = self.age(pulling.seen()).filter(|age| *age > PATIENCE)?;
+        let image = pulling.text().split('"').nth(1).unwrap_or_default().to_owned();
+        let fill = Fill { image, age: spoken(age), ..self.fill("") };
+        Some(self.known.finding(Cause::PullSlow, self.subject(""), &fill, &[pulling.words()]))
+    }
+
+    /// Nothing is known to be wrong: that is fine for a while.
+    fn waits(&self, container: &str) -> Finding {
+        let newest = self.events.first();
+        let created = self.pod.metadata.created();
+        let moved = newest.and_then(|event| event.seen()).max(created);
+        let cause = match self.age(moved) {
+            Some(age) if age <= PATIENCE => Cause::OnTheWay,
+            _ => Cause::Unexplained,
+        };
+        let age = self.age(created).map(spoken).unwrap_or_default();
+        let fill = Fill { age, ..self.fill(container) };
+        let newest = newest.map(|event| event.words());
+        self.known.finding(cause, self.subject(container), &fill, newest.as_slice())
+    }
+
+    /// What a probe said last.
+    fn probe(&self, container: &str) -> Option<String> {
+        let mut events = self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));
+        events.find(|event| event.concerns(container)).map(|event| event.words())
+    }
+
+    /// The newest event with `reason`.
+    fn last(&self, reason: &str) -> Vec<String> {
+        self.events.iter().find(|event| event.is(reason)).map(|event| event.words()).into_iter().collect()
+    }
+
+    fn age(&self, since: Option<Timestamp>) -> Option<SignedDuration> {
+        since.map(|since| self.known.now.duration_since(since))
+    }
+
+    fn is_news(&self, since: Option<Timestamp>) -> bool {
+        self.age(since).is_none_or(|age| age < NEWS)
+    }
+
+    fn finding(&self, cause: Cause, container: &str, evidence: &[String]) -> Finding {
+        self.known.finding(cause, self.subject(container), &self.fill(container), evidence)
+    }
+
+    fn subject(&self, container: &str) -> String {
+        let (name, several) = (&self.pod.metadata.name, self.pod.spec.containers.len() > 1);
+        match container {
+            "" => format!("pod {name}"),
+            _ if several => format!("pod {name}, container {container}"),
+            _ => format!("pod {name}"),
+        }
+    }
+
+    pub(super) fn fill(&self, container: &str) -> Fill {
+        let workload = self.known.workload_of(self.pod);
+        Fill {
+            namespace: self.pod.metadata.namespace.clone(),
+            workload: workload.map(|workload| workload.name.clone()).unwrap_or_default(),
+            pod: self.pod.metadata.name.clone(),
+            container: container.to_owned(),
+            image: self.pod.image(container).to_owned(),
+            ..Fill::default()
+        }
+    }
+}
+
+/// Whether an event is of a pull that failed, with the reason in it, or of an entry that cannot be read before a pull.
+fn is_of_pull(event: &Event) -> bool {
+    let is_malformed = event.is("Failed") && signs::pull(event.text()) == Some(Cause::AuthMalformed);
+    event.is("InspectFailed") || event.text().starts_with("Failed to pull image") || is_malformed
+}
+
+fn is_pull(reason: &str) -> bool {
+    reason.contains("ImagePull")
+        || matches!(
+            reason,
+            "ErrImageNeverPull"
+                | "InvalidImageName"
+                | "ImageInspectError"
+                | "RegistryUnavailable"
+                | "SignatureValidationFailed"
+        )
+}
+
+fn said(reason: Option<&str>, message: Option<&str>) -> String {
+    match (reason.unwrap_or_default(), message.unwrap_or_default()) {
+        (reason, "") => reason.to_owned(),
+        (reason, message) if reason == message => message.to_owned(),
+        ("", message) => message.to_owned(),
+        (reason, message) => format!("{reason}: {message}"),
+    }
+}
+
+fn spoken(age: SignedDuration) -> String {
+    match age.as_secs() {
+        seconds @ ..120 => format!("{} s", seconds.max(0)),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}

@@ -1,0 +1,118 @@
+//! Texts of a cluster made fit to be shown: no terminal escapes, no control characters, nothing that could be a token,
+//! and not longer than somebody reads. Pure.
+
+use crate::pull_secret::Inspected;
+
+/// The longest text that is shown whole.
+const LONGEST: usize = 480;
+/// How much of the beginning of a longer one is kept; what tells is mostly at its end.
+const BEGINNING: usize = 160;
+/// The shortest word that is taken for a token by its letters alone.
+const WORD: usize = 16;
+
+/// `text` as it may be shown, with nothing of `secrets` in it.
+pub(super) fn shown<'s>(text: &str, secrets: impl Iterator<Item = &'s Inspected>) -> String {
+    let mut text = secrets.fold(text.to_owned(), |text, secret| secret.redact(text));
+    text = console::strip_ansi_codes(&text).chars().map(|c| if is_strange(c) { ' ' } else { c }).collect();
+    let words: Vec<_> = text.split_whitespace().map(masked).collect();
+    cut(&words.join(" "))
+}
+
+/// Characters that move the cursor, or that nobody sees, such as those that turn the direction of writing.
+fn is_strange(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A word without what could be a token in it: a run of letters as a token or base64 has them, capitals, small ones and
+/// digits mixed, or one that begins as GitLab's tokens do. Names, digests and paths have no capitals.
+fn masked(word: &str) -> String {
+    let in_run = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
+    let mut shown = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(start) = rest.find(in_run) {
+        let (before, run) = rest.split_at(start);
+        let (run, after) = run.split_at(run.find(|c| !in_run(c)).unwrap_or(run.len()));
+        shown.push_str(before);
+        shown.push_str(if could_be_token(run) { "***" } else { run });
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+fn could_be_token(run: &str) -> bool {
+    let any = |is: fn(&char) -> bool| run.chars().any(|c| is(&c));
+    let mixed = any(char::is_ascii_uppercase) && any(char::is_ascii_lowercase) && any(char::is_ascii_digit);
+    (run.len() >= WORD && mixed) || has_prefix(run)
+}
+
+/// Whether something in `text` begins as GitLab's tokens do: gldt-, glpat-, glcbt-… (GitLab's documentation, "Token
+/// prefixes").
+fn has_prefix(text: &str) -> bool {
+    text.match_indices("gl").any(|(at, _)| {
+        text[at + 2..].split_once('-').is_some_and(|(kind, value)| {
+            (2..=5).contains(&kind.len())
+                && kind.bytes().all(|b| b.is_ascii_lowercase())
+                && value.len() >= WORD
+                && value.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
+        })
+    })
+}
+
+/// Whether `name`, which may have any letters that a name has, is known to hold a token.
+pub(super) fn holds_token<'s>(name: &str, mut secrets: impl Iterator<Item = &'s Inspected>) -> bool {
+    has_prefix(name) || secrets.any(|secret| secret.redact(name.to_owned()) != name)
+}
+
+fn cut(text: &str) -> String {
+    let all = text.chars().count();
+    if all <= LONGEST {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(BEGINNING).collect();
+    let end: String = text.chars().skip(all - (LONGEST - BEGINNING)).collect();
+    format!("{beginning} … {end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        shown(text, std::iter::empty())
+    }
+
+    #[test]
+    fn nothing_that_moves_a_cursor_or_hides_gets_through() {
+        assert_eq!(plain("a\u{1b}[31mred\u{1b}[0m\r\nb\u{202e}c\u{7}"), "ared b c");
+    }
+
+    #[test]
+    fn what_could_be_a_token_is_masked_and_what_a_cluster_says_is_not() {
+        for token in [
+            "gldt-Marker_7Qx9vWk2",
+            "gldt-aaaaaaaaaaaaaaaaaaa1",
+            "Z2l0bGFiK2RlcGxveS10b2tlbi0xOmdsZHQ=",
+            "eyJhbGciOiJSUzI1NiJ9",
+        ] {
+            let said = plain(&format!("user:{token}@host \"{token}\" Basic {token}, {token}"));
+            assert!(!said.contains(token) && said.matches("***").count() == 4, "{said}");
+        }
+        for text in [
+            "Failed to pull image \"registry.gitlab.com/group/project:1.0.0\": rpc error: code = NotFound desc",
+            "sha256:50aa4698fa6262977cff89181b2664b99d8a56dbca847bf62f2ef04854597cf8",
+            "pods \"hello-7fddd5c49d-w6tg9\" is forbidden: violates PodSecurity \"restricted:latest\"",
+            "CreateContainerConfigError, node.kubernetes.io/not-ready",
+            "https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Fproject%3Apull&service=container_registry",
+        ] {
+            assert_eq!(plain(text), text);
+        }
+    }
+
+    #[test]
+    fn a_long_text_keeps_its_end() {
+        let said = plain(&format!("begin {} end", "x ".repeat(5000)));
+        assert!(said.starts_with("begin") && said.ends_with("end") && said.chars().count() < 490, "{said}");
+    }
+}

@@ -1,0 +1,196 @@
+//! Workloads: which pods are whose, and why there are none.
+
+use super::cause::Cause;
+use super::objects::{Event, Pod, Workload as Object};
+use super::{Fill, Finding, Known, pods, signs};
+use crate::manifests::Workload;
+use jiff::Timestamp;
+
+impl<'k> Known<'k> {
+    /// The workload of the repository that a pod is of.
+    pub(super) fn workload_of(&self, pod: &Pod) -> Option<&'k Workload> {
+        let namespace = |workload: &&Workload| {
+            workload.namespace.as_ref().is_none_or(|namespace| *namespace == pod.metadata.namespace)
+                || self.namespace.is_some()
+        };
+        let owner = pod.metadata.owner_references.first();
+        self.manifest_workloads().filter(namespace).find(|workload| match owner {
+            Some(owner) => owns(workload, &owner.kind, &owner.name),
+            None => workload.name == pod.metadata.name,
+        })
+    }
+
+    /// Whether a pod of which only the name is known may be of the repository: pods are named after their owners.
+    pub(super) fn is_named_as_ours(&self, pod: &Pod) -> bool {
+        let name = &pod.metadata.name;
+        let ours = |workload: &Workload| {
+            let rest = name.strip_prefix(workload.name.as_str());
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('-') && rest.matches('-').count() <= 2
+            })
+        };
+        self.is_here(&pod.metadata.namespace) && (self.takes_all() || self.manifest_workloads().any(ours))
+    }
+
+    fn manifest_workloads(&self) -> impl Iterator<Item = &'k Workload> + use<'k> {
+        self.repository.into_iter().flat_map(|repository| repository.manifests.workloads())
+    }
+
+    /// Whether an object of `kind` and `name` is one of the repository's, or was made for one.
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.takes_all()
+            || self.manifest_workloads().any(|workload| {
+                (workload.kind == kind && workload.name == name) || owns(workload, kind, name)
+            })
+    }
+
+    fn is_here(&self, namespace: &str) -> bool {
+        self.namespace.is_none_or(|here| here == namespace)
+    }
+}
+
+/// Whether `workload` makes objects of `kind` with such a name: the controllers add a hash or a number.
+fn owns(workload: &Workload, kind: &str, name: &str) -> bool {
+    let made = || {
+        let rest = name.strip_prefix(workload.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('-'))
+    };
+    match (workload.kind, kind) {
+        ("Deployment", "ReplicaSet") | ("CronJob", "Job") => made(),
+        (own, kind) => own == kind && workload.name == name,
+    }
+}
+
+/// The pods of each Deployment's newest rollout that has any, and all pods of anything else: what an older rollout met
+/// is over, though its pods stay until the newer one works.
+pub(super) fn newest<'k>(known: &Known, pods: &[&'k Pod]) -> Vec<&'k Pod> {
+    let replica_set = |pod: &'k Pod| {
+        let owner = pod.metadata.owner_references.first().filter(|owner| owner.kind == "ReplicaSet");
+        owner.map_or("", |owner| owner.name.as_str())
+    };
+    let age = |pod: &&'k Pod| {
+        let objects = &mut known.evidence.workloads.iter();
+        let object =
+            objects.find(|object| object.kind == "ReplicaSet" && object.metadata.name == replica_set(pod));
+        (object.and_then(|object| object.metadata.revision()), pod.metadata.created())
+    };
+    let deployment = |pod: &'k Pod| replica_set(pod).rsplit_once('-').map(|(name, _)| name);
+    let is_newest = |pod: &&&'k Pod| {
+        let rivals = pods.iter().filter(|other| deployment(other) == deployment(pod));
+        let newest = rivals.max_by_key(|other| age(other)).map(|newest| replica_set(newest));
+        deployment(pod).is_none() || newest == Some(replica_set(pod))
+    };
+    pods.iter().filter(is_newest).copied().collect()
+}
+
+/// Why pods are missing.
+pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
+    let mut found = refused(known, ours);
+    if ours.is_empty() {
+        found.extend(pods::gone(known));
+    }
+    let deployments: Vec<_> = objects(known, "Deployment").collect();
+    for deployment in &deployments {
+        if deployment.spec.replicas == Some(0) {
+            found.push(of_object(known, Cause::ScaledToZero, deployment, &[]));
+        }
+    }
+    if !found.is_empty() || !ours.is_empty() {
+        return found;
+    }
+    // Only a cluster that was asked tells by its silence.
+    let (Some(namespace), true) = (known.namespace, known.refused.is_empty()) else {
+        let fill = Fill { namespace: known.namespace.unwrap_or_default().to_owned(), ..Fill::default() };
+        return vec![known.finding(Cause::NoPods, "evidence", &fill, &[])];
+    };
+    let fill = Fill { namespace: namespace.to_owned(), ..Fill::default() };
+    let cause = match () {
+        // Every namespace has at least the service account `default`.
+        () if known.evidence.accounts.is_empty() => Cause::NamespaceMissing,
+        () if known.repository.is_none() => Cause::NoPods,
+        () if deployments.is_empty() => Cause::NotDeployed,
+        () => return deployments.iter().map(|deployment| young(known, deployment)).collect(),
+    };
+    vec![known.finding(cause, format!("namespace {namespace}"), &fill, &[])]
+}
+
+/// What refused to create pods, after the newest one that there is.
+fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
+    let newest: Option<Timestamp> = pods.iter().filter_map(|pod| pod.metadata.created()).max();
+    let is_over = |object: &Object| object.spec.replicas == Some(0);
+    let over = |name: &str| {
+        known.evidence.workloads.iter().any(|object| object.metadata.name == name && is_over(object))
+    };
+    let ours = |event: &&Event| {
+        let object = &event.involved_object;
+        event.is("FailedCreate")
+            && known.is_here(&object.namespace)
+            && known.has(&object.kind, &object.name)
+            && !over(&object.name)
+            && (newest.is_none() || event.seen() > newest)
+    };
+    let mut events: Vec<_> = known.evidence.events.iter().filter(ours).collect();
+    events.sort_by_key(|event| std::cmp::Reverse(event.seen()));
+    let mut found: Vec<Finding> = events
+        .iter()
+        .map(|event| {
+            let (object, words) = (&event.involved_object, event.words());
+            create(known, &object.kind, &object.name, &object.namespace, words)
+        })
+        .collect();
+    if !found.is_empty() || !pods.is_empty() {
+        return found;
+    }
+    for deployment in objects(known, "Deployment") {
+        let failed = deployment.status.conditions.iter().find(|condition| {
+            condition.kind == "ReplicaFailure" && condition.status == "True" && condition.message.is_some()
+        });
+        if let Some(message) = failed.and_then(|condition| condition.message.clone()) {
+            let metadata = &deployment.metadata;
+            found.push(create(known, "Deployment", &metadata.name, &metadata.namespace, message));
+        }
+    }
+    found
+}
+
+fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String) -> Finding {
+    let cause = signs::create(&words).unwrap_or(Cause::AdmissionRefused);
+    let fill = Fill { namespace: namespace.to_owned(), workload: name.to_owned(), ..Fill::default() };
+    known.finding(cause, format!("{kind} {name}"), &fill, &[words])
+}
+
+/// A rollout that did not end in time.
+pub(super) fn stalled(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
+    let late = objects(known, "Deployment").filter_map(|deployment| {
+        let condition = deployment.status.conditions.iter().find(|condition| {
+            condition.kind == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+        })?;
+        let said = condition.message.clone().unwrap_or_default();
+        Some(of_object(known, Cause::RolloutStalled, deployment, &[said]))
+    });
+    late.filter(|_| !pods.iter().all(|pod| pod.is_fine())).collect()
+}
+
+/// A Deployment without pods and without a reason.
+fn young(known: &Known, deployment: &Object) -> Finding {
+    let finding = of_object(known, Cause::Unexplained, deployment, &[]);
+    let message = "it has no pods, and nothing that is known here tells why".to_owned();
+    let hint = Fill { namespace: deployment.metadata.namespace.clone(), ..Fill::default() }
+        .fills("kubectl --namespace {namespace} describe deployments,replicasets");
+    Finding { message, hint, ..finding }
+}
+
+fn of_object(known: &Known, cause: Cause, object: &Object, evidence: &[String]) -> Finding {
+    let metadata = &object.metadata;
+    let fill =
+        Fill { namespace: metadata.namespace.clone(), workload: metadata.name.clone(), ..Fill::default() };
+    known.finding(cause, format!("{} {}", object.kind, metadata.name), &fill, evidence)
+}
+
+fn objects<'k>(known: &'k Known, kind: &'static str) -> impl Iterator<Item = &'k Object> {
+    known.evidence.workloads.iter().filter(move |object| {
+        object.kind == kind
+            && known.is_here(&object.metadata.namespace)
+            && known.has(kind, &object.metadata.name)
+    })
+}
