@@ -4,7 +4,7 @@
 set -u
 
 : "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace:?}" "${image:?}" "${secret:?}"
-: "${file:?}" "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}"
+: "${file:?}" "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}"
 app=app.kubernetes.io/name=$project
 # Texts are matched below, and bytes are bytes.
 export LC_ALL=C
@@ -366,14 +366,20 @@ run_differences() {
         changed=1
         say "secret/$secret: its type changed: make deploy would replace it" ;;
     esac
-    [ $changed -eq 1 ] || say "no differences"
-    return $changed
+    [ $changed -eq 0 ] || would_change
+    say "no differences"
+}
+
+# Differences that were asked for with CHANGES=ok are no failure: only a diff that could not be made is one.
+would_change() {
+    [ "$changes" = ok ]
+    exit
 }
 
 all_new() {
     say "namespace $namespace does not exist: everything would be created" "namespace/$namespace" "secret/$secret"
     cluster kustomize kubernetes | awk '/^kind:/ { kind = tolower($2) } /^  name:/ { print kind "/" $2 }'
-    exit 1
+    would_change
 }
 
 failed_diff() {

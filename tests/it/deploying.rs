@@ -273,6 +273,27 @@ fn diff_says_whether_anything_would_change() {
 }
 
 #[test]
+fn differences_that_are_asked_for_are_no_failure_but_a_failed_diff_is() {
+    let cluster = StandIn::new();
+    for (words, text) in
+        [("diff*--kustomize", "+  replicas: 3"), ("diff*gitlab.secret.yaml", "+  .dockercfg: ***")]
+    {
+        cluster.answers(&[differs(words, text)]);
+        assert!(cluster.make(&["diff", "CHANGES=ok"]).success().stdout.contains(text));
+        for args in [&["diff"][..], &["diff", "CHANGES="], &["diff", "CHANGES=no"]] {
+            cluster.make(args).env("CHANGES", "ok").failure(2);
+        }
+    }
+    cluster.answers(&[prints("get namespace", "")]);
+    let output = cluster.make(&["diff", "CHANGES=ok"]).success();
+    assert!(output.stdout.contains("everything would be created"), "{}", output.stdout);
+    for words in ["diff*--kustomize", "diff*gitlab.secret.yaml"] {
+        cluster.answers(&[arm(words, UNREACHABLE, ">&2; exit 2")]);
+        cluster.make(&["diff", "CHANGES=ok"]).failure(2).says(UNREACHABLE);
+    }
+}
+
+#[test]
 fn diff_of_a_missing_namespace_names_what_would_be_created() {
     if !have("kubectl") {
         return;

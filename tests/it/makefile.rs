@@ -223,9 +223,13 @@ fn no_variable_becomes_shell_or_make_text() {
         "-1",
         "",
     ] {
-        for (target, name) in
-            [("logs", "TAIL"), ("rollback", "REVISION"), ("logs", "FOLLOW"), ("undeploy", "YES")]
-        {
+        for (target, name) in [
+            ("logs", "TAIL"),
+            ("rollback", "REVISION"),
+            ("logs", "FOLLOW"),
+            ("undeploy", "YES"),
+            ("diff", "CHANGES"),
+        ] {
             let cluster = StandIn::new();
             let output = cluster.make(&[target, &format!("{name}={evil}")]).output();
             assert!(!cluster.sandbox.hello("x").exists(), "{name}={evil}");
