@@ -56,6 +56,8 @@ pub struct Answers {
     pub secret_type: SecretType,
     /// E-mail address inside the pull secret; registries ignore it.
     pub email: Option<Email>,
+    /// What checks and deploys the repository beside its users.
+    pub ci: Ci,
 }
 
 /// A Pod Security Standard (kubernetes.io, "Pod Security Standards").
@@ -139,6 +141,38 @@ impl Answer for SecretType {
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or("must be one of: dockercfg, dockerconfigjson")
+    }
+}
+
+/// The service whose pipeline checks and deploys the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ci {
+    /// GitLab CI/CD: `.gitlab-ci.yml`.
+    Gitlab,
+    /// None: people do.
+    None,
+}
+
+impl Ci {
+    /// The option's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gitlab => "gitlab",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Answer for Ci {
+    const EXAMPLE: &'static str = "none";
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        match text {
+            "gitlab" => Ok(Self::Gitlab),
+            "none" => Ok(Self::None),
+            _ => Err("must be one of: gitlab, none"),
+        }
     }
 }
 

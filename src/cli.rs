@@ -75,6 +75,10 @@ pub struct New {
     /// Directory in which the repository is made [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,
+    /// Pipeline that checks and deploys, gitlab or none [default: gitlab].
+    #[arg(long, value_name = "CI", help_heading = "Repository", value_parser = ["gitlab", "none"])]
+    #[arg(hide_possible_values = true)]
+    pub ci: Option<String>,
     /// Write no git repository, only files.
     #[arg(long, conflicts_with = "export_key", help_heading = "Repository")]
     pub no_git: bool,

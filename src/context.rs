@@ -17,6 +17,7 @@ pub struct Context<'a> {
     pod_security: &'static str,
     registry: &'a str,
     email: Option<&'a str>,
+    ci: &'static str,
     secret: Secret<'a>,
     version: &'static str,
     expires_at: Option<&'a str>,
@@ -84,6 +85,7 @@ impl<'a> From<&'a Answers> for Context<'a> {
             pod_security: answers.pod_security.as_str(),
             registry: answers.registry.as_str(),
             email: answers.email.as_ref().map(Email::as_str),
+            ci: answers.ci.as_str(),
             secret: Secret {
                 name: answers.secret_name.as_str(),
                 option: answers.secret_type.as_str(),

@@ -18,7 +18,7 @@ const LIMIT: usize = 1 << 20;
 const INGRESS_DOMAIN: &str = "ingress-domain";
 
 /// Defaults that the config file may hold.
-const CONFIG_NAMES: [Name; 9] = [
+const CONFIG_NAMES: [Name; 10] = [
     Name::Registry,
     Name::Port,
     Name::Replicas,
@@ -27,6 +27,7 @@ const CONFIG_NAMES: [Name; 9] = [
     Name::SecretName,
     Name::SecretType,
     Name::Email,
+    Name::Ci,
     Name::Output,
 ];
 

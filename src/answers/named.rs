@@ -1,7 +1,7 @@
 //! Answers by name: what options, the answers file, the config file and `.makeinfra.yaml` share.
 
 use super::{
-    Answer, Answers, DnsLabel, Email, Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName,
+    Answer, Answers, Ci, DnsLabel, Email, Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName,
     RegistryKey, Replicas, Rule, SecretType,
 };
 use std::collections::BTreeMap;
@@ -35,13 +35,15 @@ pub enum Name {
     Email,
     /// When the deploy token ends. Of the token, so never in `.makeinfra.yaml`.
     ExpiresAt,
+    /// What checks and deploys the repository.
+    Ci,
     /// Parent directory of the repository.
     Output,
 }
 
 impl Name {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Project,
         Self::Image,
         Self::Registry,
@@ -55,6 +57,7 @@ impl Name {
         Self::SecretType,
         Self::Email,
         Self::ExpiresAt,
+        Self::Ci,
         Self::Output,
     ];
 
@@ -75,6 +78,7 @@ impl Name {
             Self::SecretType => "secret-type",
             Self::Email => "email",
             Self::ExpiresAt => "expires-at",
+            Self::Ci => "ci",
             Self::Output => "output",
         }
     }
@@ -111,6 +115,7 @@ impl Name {
             Self::SecretType => SecretType::EXAMPLE,
             Self::Email => Email::EXAMPLE,
             Self::ExpiresAt => Expiry::EXAMPLE,
+            Self::Ci => Ci::EXAMPLE,
             Self::Output => ".",
         }
     }
@@ -133,6 +138,7 @@ impl Name {
             Self::SecretType => parses::<SecretType>(text),
             Self::Email => parses::<Email>(text),
             Self::ExpiresAt => parses::<Expiry>(text),
+            Self::Ci => parses::<Ci>(text),
             Self::Output if text.is_empty() => Err("must be a directory, `.` for this one"),
             Self::Output => Ok(()),
         }
@@ -167,6 +173,7 @@ impl Answers {
             secret_name: given(values, Name::SecretName)?.unwrap_or_else(DnsLabel::gitlab),
             secret_type: given(values, Name::SecretType)?.unwrap_or(SecretType::Dockercfg),
             email: given(values, Name::Email)?,
+            ci: given(values, Name::Ci)?.unwrap_or(Ci::Gitlab),
             project,
             image,
         })

@@ -1,6 +1,6 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, FileFault, Name, Refused, Values, named};
+use super::{Answers, Ci, FileFault, Name, Refused, Values, named};
 use crate::error::{Failure, Result};
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -17,7 +17,7 @@ impl Record {
     pub const FILE: &str = ".makeinfra.yaml";
 
     /// The answers that the file records.
-    const NAMES: [Name; 12] = [
+    const NAMES: [Name; 13] = [
         Name::Project,
         Name::Image,
         Name::Registry,
@@ -30,6 +30,7 @@ impl Record {
         Name::SecretName,
         Name::SecretType,
         Name::Email,
+        Name::Ci,
     ];
 
     /// Reads `text`, the content of the file. Errors name the place, never a value.
@@ -58,6 +59,8 @@ impl Record {
         if let Some(Some(project)) = values.get_mut(&Name::Project) {
             project.push_str("-infra");
         }
+        // Repositories from before there was a choice have no pipeline.
+        values.entry(Name::Ci).or_insert_with(|| Some(Ci::None.as_str().into()));
         Answers::from_values(&values).map_err(|refused| match refused {
             Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
             Refused::Broken(name, rule) => format!("`answers.{}` {rule}", name.as_str()),

@@ -121,6 +121,7 @@ fn values(options: &Options) -> Values {
         (Name::HealthPath, &options.health_path),
         (Name::PodSecurity, &options.pod_security),
         (Name::SecretName, &options.secret_name),
+        (Name::Ci, &options.ci),
     ];
     values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
     values

@@ -40,6 +40,10 @@ fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
             ("dockercfg", "kubernetes.io/dockercfg, the older form"),
             ("dockerconfigjson", "kubernetes.io/dockerconfigjson, today's form"),
         ],
+        Name::Ci => &[
+            ("gitlab", "GitLab CI/CD: .gitlab-ci.yml checks every push, and deploys when told to"),
+            ("none", "no pipeline: people deploy"),
+        ],
         _ => {
             // Asked again from what is known by now: a namespace follows the project, for example.
             let answers = given.answers()?;
@@ -84,6 +88,7 @@ fn question(name: Name) -> &'static str {
         Name::SecretType => "Type of the pull secret",
         Name::Email => "E-mail address in the pull secret",
         Name::ExpiresAt => "When the deploy token expires",
+        Name::Ci => "CI",
         Name::Output => "Parent directory",
     }
 }
@@ -114,6 +119,7 @@ fn default(answers: &Answers, name: Name) -> String {
         Name::SecretType => answers.secret_type.as_str().to_owned(),
         Name::Email => answers.email.as_ref().map_or_else(none, ToString::to_string),
         Name::ExpiresAt => none(),
+        Name::Ci => answers.ci.as_str().to_owned(),
         Name::Output => Name::Output.example().to_owned(),
     }
 }

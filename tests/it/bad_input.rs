@@ -213,6 +213,7 @@ fn the_other_answers_have_their_rules() {
         &["", "healthz", "/a b", "/$(shell id)", "/a#b", "/\"", "/a\nb", TOKEN],
     );
     refuses("pod-security", "must be one of: restricted, baseline", &["", "privileged", "Restricted", TOKEN]);
+    refuses("ci", "must be one of: gitlab, none", &["", "github", "GitLab", "~", TOKEN]);
     refuses("secret-type", "must be one of: dockercfg", &["", "opaque", "kubernetes.io/dockercfg", TOKEN]);
     refuses(
         "email",

@@ -11,7 +11,7 @@ use std::process::Stdio;
 /// What `new` is given to make each variant of the README.
 const VARIANTS: [&[&str]; 3] = [
     &[],
-    &["--ingress", "hello.example.com", "--pod-security", "baseline"],
+    &["--ingress", "hello.example.com", "--pod-security", "baseline", "--ci", "none"],
     &["--secret-type", "dockerconfigjson", "--namespace", "shop", "--secret-name", "pull"],
 ];
 

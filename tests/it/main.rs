@@ -29,6 +29,7 @@ mod manifests;
 mod new;
 mod new_git;
 mod picture;
+mod pipeline;
 mod promises;
 mod prompts;
 mod readme;

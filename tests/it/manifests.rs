@@ -201,13 +201,13 @@ fn any_answers() -> impl Strategy<Value = Values> {
     (
         (project, image, label.clone(), label),
         (prop::option::of(health), prop::option::of(email), prop::option::of(ingress)),
-        (1..=65535u32, 0..=1000u32, any::<bool>(), any::<bool>()),
+        (1..=65535u32, 0..=1000u32, any::<bool>(), any::<bool>(), any::<bool>()),
     )
         .prop_map(
             |(
                 (project, image, namespace, secret),
                 (health, email, ingress),
-                (port, replicas, baseline, json),
+                (port, replicas, baseline, json, ci),
             )| {
                 let level = if baseline { "baseline" } else { "restricted" };
                 let kind = if json { "dockerconfigjson" } else { "dockercfg" };
@@ -223,6 +223,7 @@ fn any_answers() -> impl Strategy<Value = Values> {
                     (Name::Replicas, Some(replicas.to_string())),
                     (Name::PodSecurity, Some(level.into())),
                     (Name::SecretType, Some(kind.into())),
+                    (Name::Ci, Some(if ci { "gitlab" } else { "none" }.into())),
                 ])
             },
         )

@@ -6,10 +6,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-const TREE: [&str; 11] = [
+const TREE: [&str; 12] = [
     ".gitattributes",
     ".githooks/pre-commit",
     ".gitignore",
+    ".gitlab-ci.yml",
     ".makeinfra.yaml",
     "Makefile",
     "README.md",
@@ -257,7 +258,7 @@ fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "home/.config/makeinfra/config.yaml",
-        "port: 1111\nreplicas: 3\nsecret-name: config\npod-security: baseline\nemail: config@example.com\n\
+        "port: 1111\nreplicas: 3\nsecret-name: config\npod-security: baseline\nemail: config@example.com\nci: none\n\
          ingress-domain: example.com\nregistry: registry.gitlab.com/group\n",
     );
     let answers = sandbox.write(
@@ -278,6 +279,7 @@ fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
         ("registry", json!("registry.gitlab.com/group")),
         ("namespace", json!("hello")),
         ("secret-type", json!("dockercfg")),
+        ("ci", json!("none")),
     ] {
         assert_eq!(found[name], value, "{name}");
     }

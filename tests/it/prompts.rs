@@ -188,7 +188,7 @@ fn every_question_can_be_asked_one_by_one() {
     }
     terminal.answers("Pod Security Standard", DOWN).answers("Name of the pull secret", "pull");
     terminal.answers("Type of the pull secret", DOWN).answers("E-mail", "").answers("expires", "");
-    terminal.answers("Parent directory", "below").answers("Create it?", "");
+    terminal.answers("CI", DOWN).answers("Parent directory", "below").answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     let record = fs::read_to_string(sandbox.work("below/hello-infra/.makeinfra.yaml")).unwrap();
@@ -202,6 +202,7 @@ fn every_question_can_be_asked_one_by_one() {
         "pod-security: baseline",
         "secret-name: pull",
         "secret-type: dockerconfigjson",
+        "ci: none",
     ] {
         assert!(record.contains(&format!("  {line}\n")), "no `{line}` in {record}");
     }

@@ -244,6 +244,16 @@ pub fn cache() -> Option<PathBuf> {
     own.or_else(|| user().map(|cache| cache.join("makeinfra")))
 }
 
+/// A program that `make tools` gets for the cache. A missing one fails in CI and is said aloud elsewhere.
+pub fn cached(file: &str) -> Option<PathBuf> {
+    let program = cache().map(|cache| cache.join(file)).filter(|path| path.is_file());
+    assert!(program.is_some() || env::var_os("CI").is_none(), "`{file}` is missing, and this is CI");
+    if program.is_none() {
+        eprintln!("SKIPPED: `{file}` is missing: `make tools` installs it");
+    }
+    program
+}
+
 /// Every kubectl at hand: the one on PATH, the oldest that the generated repository works with, and the test bed's.
 pub fn kubectls() -> Vec<PathBuf> {
     let cached = |file: &str| cache().map(|cache| cache.join(file)).filter(|path| path.is_file());

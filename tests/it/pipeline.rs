@@ -1,0 +1,391 @@
+//! `.gitlab-ci.yml`: read by GitLab's own schema, and each job run by gitlab-ci-local with the real git, git-crypt and
+//! make. kubectl is the stand-in here; `cluster/pipeline.rs` has a real cluster.
+
+use super::stand_in::{StandIn, arm, differs};
+use super::support::{Output, Run, SECRET, Sandbox, all_objects, assert_no_token, cached, have};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+
+/// A kubeconfig with a token of its own, which nobody may print.
+const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+"users": [{"name": "u", "user": {"token": "gldt-Marker_7Qx9vWk2"}}],
+"contexts": [{"name": "group/agents:one", "context": {"cluster": "c", "user": "u"}}, {"name": "other", "context": {"cluster": "c", "user": "u"}}]}"#;
+
+/// A pipeline of the protected default branch.
+const PROTECTED: &[&str] = &["CI_COMMIT_REF_PROTECTED=true"];
+
+const MERGE_REQUEST: &[&str] = &["CI_PIPELINE_SOURCE=merge_request_event"];
+
+/// What GitLab has: a clone of a generated repository, still locked, and variables.
+pub struct GitLab<'s> {
+    sandbox: &'s Sandbox,
+    program: PathBuf,
+    variables: Value,
+}
+
+impl<'s> GitLab<'s> {
+    /// One that has the key and `kubeconfig` as variables; none where gitlab-ci-local is missing.
+    pub fn new(sandbox: &'s Sandbox, kubeconfig: &str) -> Option<Self> {
+        let program = cached("gitlab-ci-local-4.61.1/node_modules/.bin/gitlab-ci-local")?;
+        if !["git-crypt", "rsync", "kubectl"].into_iter().all(have) {
+            return None;
+        }
+        sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
+        let gitlab = Self { sandbox, program, variables: json!({}) };
+        gitlab.git(&["remote", "set-url", "origin", "git@gitlab.com:group/hello-infra.git"]);
+        let key = fs::read(sandbox.hello(".git/git-crypt/keys/default")).unwrap();
+        Some(gitlab.file("KUBECONFIG", kubeconfig).file("GIT_CRYPT_KEY", &STANDARD.encode(key)))
+    }
+
+    /// A variable of type File.
+    pub fn file(mut self, name: &str, value: &str) -> Self {
+        self.variables[name] = json!({"type": "file", "values": {"*": value}});
+        self
+    }
+
+    /// A variable of type Variable.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables[name] = json!({"type": "variable", "values": {"*": value}});
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.as_object_mut().unwrap().remove(name);
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.sandbox.work("clone").join(name)
+    }
+
+    fn git(&self, args: &[&str]) -> Output {
+        self.sandbox.run("git", args).cwd(self.path("")).success()
+    }
+
+    /// gitlab-ci-local with `args`, in a pipeline with these of GitLab's own variables.
+    fn run(&self, pipeline: &[&str], args: &[&str]) -> Run {
+        self.sandbox
+            .write("home/.gitlab-ci-local/variables.yml", json!({"global": self.variables}).to_string());
+        let pipeline = pipeline.iter().flat_map(|variable| ["--variable", variable]).collect::<Vec<_>>();
+        let shell = ["--force-shell-executor", "--json-schema-validation=false"];
+        let run = self.sandbox.run(&self.program, &[&shell[..], &pipeline, args].concat());
+        run.cwd(self.path("")).env("PATH", self.sandbox.own_path())
+    }
+
+    /// Runs one job and expects that it leaves nothing behind and prints no secret.
+    #[track_caller]
+    pub fn job(&self, name: &str) -> Output {
+        let output = self.run(PROTECTED, &[name]).output();
+        let key = fs::read(self.sandbox.hello(".git/git-crypt/keys/default")).unwrap();
+        let key = STANDARD.encode(&key[60..84]);
+        for text in [&output.stdout, &output.stderr] {
+            assert_no_token(text.as_bytes(), "the log");
+            assert!(!text.contains(&key), "the key is in the log: {text}");
+        }
+        assert!(
+            fs::read(self.path(SECRET)).unwrap().starts_with(b"\0GITCRYPT\0"),
+            "{SECRET} is plain: {output:?}"
+        );
+        assert!(!self.path(".git/git-crypt/keys/default").exists(), "the key is left: {output:?}");
+        let filter = ["config", "--get", "filter.git-crypt.clean"];
+        assert_eq!(
+            self.sandbox.run("git", &filter).cwd(self.path("")).output().code,
+            Some(1),
+            "a filter is left"
+        );
+        assert_no_token(&all_objects(self.sandbox, &self.path("")), "the objects");
+        assert_eq!(self.git(&["status", "--porcelain", "--untracked-files=no"]).stdout, "");
+        output
+    }
+
+    #[track_caller]
+    pub fn passes(&self, job: &str) -> Output {
+        let output = self.job(job);
+        assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+        output
+    }
+
+    /// Expects that the job fails and says `text`.
+    #[track_caller]
+    pub fn fails(&self, job: &str, text: &str) {
+        let output = self.job(job);
+        assert_eq!(output.code, Some(1), "{}{}", output.stdout, output.stderr);
+        assert!(
+            (output.stdout.clone() + &output.stderr).contains(text),
+            "no `{text}`: {}{}",
+            output.stdout,
+            output.stderr
+        );
+    }
+
+    /// The jobs of a pipeline, as `name when`.
+    fn jobs(&self, pipeline: &[&str]) -> Vec<String> {
+        let list = self.run(pipeline, &["--list-csv"]).success().stdout;
+        let jobs = list
+            .lines()
+            .filter(|line| line.contains("on_success") || line.contains("manual"))
+            .map(|line| line.split(';').collect::<Vec<_>>());
+        jobs.map(|fields| format!("{} {}", fields[0], fields[3])).collect()
+    }
+}
+
+/// The scripts of every job, as the runner joins them.
+fn scripts(sandbox: &Sandbox) -> Vec<(String, String)> {
+    let text = fs::read_to_string(sandbox.hello(".gitlab-ci.yml")).unwrap();
+    let pipeline: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    let default = &pipeline["default"]["before_script"];
+    let lines = |script: &serde_yaml::Value| -> String {
+        let lines = script.as_sequence().into_iter().flatten();
+        lines.map(|line| format!("{}\n", line.as_str().unwrap().trim_end())).collect()
+    };
+    let mut scripts = Vec::new();
+    for (name, job) in pipeline.as_mapping().unwrap() {
+        let before = job.get("before_script").unwrap_or(default);
+        if job.get("script").or(job.get("before_script")).is_some() {
+            let script = lines(before) + &job.get("script").map(lines).unwrap_or_default();
+            scripts.push((name.as_str().unwrap().to_owned(), script));
+        }
+        if let Some(after) = job.get("after_script") {
+            scripts.push((format!("{} after", name.as_str().unwrap()), lines(after)));
+        }
+    }
+    scripts
+}
+
+#[test]
+fn gitlabs_schema_accepts_it() {
+    let Some(checker) = cached("check-jsonschema-0.39.0/bin/check-jsonschema") else { return };
+    for args in [&[][..], &["--ingress", "hello.example.com"], &["--ingress", "*.example.com"]] {
+        let sandbox = Sandbox::new();
+        sandbox.new_without_token(args).success();
+        let schema = ["--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml"];
+        sandbox.run(&checker, &schema).cwd(sandbox.hello("")).success();
+    }
+}
+
+#[test]
+fn linters_find_nothing_in_the_scripts_of_the_jobs() {
+    let sandbox = Sandbox::with_hello();
+    let scripts = scripts(&sandbox);
+    assert_eq!(scripts.len(), 6, "{scripts:?}");
+    for (name, script) in scripts {
+        for (linter, args) in [("shellcheck", &["--shell=sh", "-"][..]), ("dash", &["-n"]), ("bash", &["-n"])]
+        {
+            if have(linter) {
+                let output = sandbox.run(linter, args).stdin(&script).output();
+                assert_eq!(
+                    (output.code, output.stdout + &output.stderr),
+                    (Some(0), String::new()),
+                    "{name}: {linter}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_environment_has_the_address_of_the_ingress() {
+    for (ingress, url) in [("hello.example.com", Some("http://hello.example.com")), ("*.example.com", None)] {
+        let sandbox = Sandbox::new();
+        sandbox.new_without_token(&["--ingress", ingress]).success();
+        let text = fs::read_to_string(sandbox.hello(".gitlab-ci.yml")).unwrap();
+        let pipeline: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        let environment = &pipeline["deploy"]["environment"];
+        assert_eq!(environment["name"], "production");
+        assert_eq!(environment.get("url").and_then(|url| url.as_str()), url);
+    }
+}
+
+#[test]
+fn without_ci_nothing_speaks_of_it() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--ci", "none"]).success();
+    assert!(!sandbox.hello(".gitlab-ci.yml").exists());
+    assert!(!fs::read_to_string(sandbox.hello("README.md")).unwrap().contains("## CI"));
+}
+
+#[test]
+fn a_repository_from_before_there_was_ci_can_be_rotated_and_gets_none() {
+    let sandbox = Sandbox::with_hello();
+    let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+    let old = record.replace("  ci: gitlab\n", "");
+    assert_ne!(old, record);
+    fs::write(sandbox.hello(".makeinfra.yaml"), &old).unwrap();
+    sandbox.rotate("gldt-new", &[]).success();
+    assert_eq!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap(), old);
+    let answers = makeinfra::answers::Record::parse(old).unwrap().answers;
+    assert_eq!(answers.ci, makeinfra::answers::Ci::None);
+}
+
+#[test]
+fn each_kind_of_pipeline_has_its_jobs() {
+    let cluster = StandIn::new();
+    let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    let (check, diff) = ("check on_success", "diff on_success");
+    assert_eq!(gitlab.jobs(PROTECTED), [check, diff, "deploy manual"]);
+    assert_eq!(gitlab.jobs(&["CI_COMMIT_REF_PROTECTED=false"]), [check, diff]);
+    gitlab.git(&["switch", "-q", "-c", "feature"]);
+    assert_eq!(gitlab.jobs(&[]), [check]);
+    // The variable is protected, so that a merge request does not get it; or it does.
+    assert_eq!(gitlab.jobs(MERGE_REQUEST), [check, diff]);
+    assert_eq!(gitlab.without("GIT_CRYPT_KEY").jobs(MERGE_REQUEST), [check]);
+}
+
+#[test]
+fn of_a_branch_and_its_merge_request_one_has_a_pipeline() {
+    let sandbox = Sandbox::with_hello();
+    let Some(gitlab) = GitLab::new(&sandbox, KUBECONFIG) else { return };
+    // gitlab-ci-local starts every pipeline, but minds the rules of a job: those of the workflow become one's.
+    let text = fs::read_to_string(gitlab.path(".gitlab-ci.yml")).unwrap();
+    let pipeline: Value = serde_yaml::from_str(&text).unwrap();
+    let starts = json!({"starts": {"script": ["true"], "rules": pipeline["workflow"]["rules"]}});
+    fs::write(gitlab.path(".gitlab-ci.yml"), starts.to_string()).unwrap();
+    let open: &[&str] = &["CI_OPEN_MERGE_REQUESTS=group/hello-infra!1"];
+    let yes = ["starts on_success"];
+    assert_eq!(gitlab.jobs(&[]), yes);
+    assert_eq!(gitlab.jobs(open), yes, "the default branch deploys, whatever is merged from it");
+    gitlab.git(&["switch", "-q", "-c", "feature"]);
+    assert_eq!(gitlab.jobs(&[]), yes);
+    assert_eq!(gitlab.jobs(&[open, MERGE_REQUEST].concat()), yes);
+    assert_eq!(gitlab.jobs(open), [""; 0]);
+}
+
+#[test]
+fn check_passes_and_fails_with_plaintext_or_broken_manifests() {
+    let sandbox = Sandbox::with_hello();
+    let Some(gitlab) = GitLab::new(&sandbox, KUBECONFIG) else { return };
+    let gitlab = gitlab.without("KUBECONFIG").without("GIT_CRYPT_KEY");
+    gitlab.run(&[], &["check"]).success();
+    fs::write(gitlab.path("secrets/plain"), "plain").unwrap();
+    gitlab.git(&["add", "secrets/plain"]);
+    let output = gitlab.run(&[], &["check"]).failure(1);
+    assert!((output.stdout + &output.stderr).contains("plaintext in the index: secrets/plain"));
+    gitlab.git(&["rm", "-q", "-f", "secrets/plain"]);
+    fs::remove_file(gitlab.path("kubernetes/service.yaml")).unwrap();
+    gitlab.run(&[], &["check"]).failure(1);
+}
+
+#[test]
+fn differences_pass_and_a_failed_diff_does_not() {
+    let cluster = StandIn::new();
+    let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    gitlab.passes("diff");
+    cluster.answers(&[differs("diff*--kustomize", "+  replicas: 3")]);
+    assert!(gitlab.passes("diff").stdout.contains("+  replicas: 3"));
+    cluster.answers(&[arm("diff*--kustomize", "Error from server: no", ">&2; exit 2")]);
+    gitlab.fails("diff", "error: no");
+    cluster.saw_no_token();
+}
+
+#[test]
+fn deploy_unlocks_and_locks_again_and_closes_the_secret_to_others() {
+    let cluster = StandIn::new();
+    let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    // From the first call on, before make itself sees to the mode.
+    cluster.answers(&[format!("*'config view'*output*) stat -c 'mode %a' {SECRET} ;;\n")]);
+    let output = gitlab.passes("deploy");
+    for line in ["context    mode 600", "successfully rolled out"] {
+        assert!(output.stdout.contains(line), "no `{line}`: {}", output.stdout);
+    }
+    cluster.saw_no_token();
+    cluster.answers(&[arm("rollout status", "error: timed out", ">&2; exit 1")]);
+    gitlab.fails("deploy", "error: the rollout of deployment/hello failed");
+}
+
+#[test]
+fn the_key_may_have_line_breaks_of_any_kind() {
+    let cluster = StandIn::new();
+    for line_break in ["\n", "\r\n"] {
+        let sandbox = &cluster.sandbox;
+        let _ = fs::remove_dir_all(sandbox.work("clone"));
+        let Some(gitlab) = GitLab::new(sandbox, KUBECONFIG) else { return };
+        let key = gitlab.variables["GIT_CRYPT_KEY"]["values"]["*"].as_str().unwrap().to_owned();
+        let (first, second) = key.split_at(76);
+        gitlab.file("GIT_CRYPT_KEY", &[first, second, ""].join(line_break)).passes("diff");
+    }
+}
+
+#[test]
+fn a_key_that_does_not_open_the_repository_is_refused() {
+    let cluster = StandIn::new();
+    let Some(mut gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    let other = Sandbox::with_hello();
+    let other = STANDARD.encode(fs::read(other.hello(".git/git-crypt/keys/default")).unwrap());
+    for wrong in [other.as_str(), "no base64!", "AAAA"] {
+        gitlab = gitlab.file("GIT_CRYPT_KEY", wrong);
+        gitlab.fails("deploy", "error: GIT_CRYPT_KEY is not the key of this repository");
+    }
+    gitlab = gitlab.variable("GIT_CRYPT_KEY", "no file");
+    gitlab.fails("deploy", "error: GIT_CRYPT_KEY is no variable of type File");
+    cluster.was_left_alone();
+}
+
+/// `kubectl config` is the real one.
+fn real_config(sandbox: &Sandbox) -> String {
+    let real = sandbox.run("sh", &["-c", "command -v kubectl"]).success().stdout;
+    format!("*'config '*) exec {} \"$@\" ;;\n", real.trim())
+}
+
+#[test]
+fn no_cluster_is_met_by_accident() {
+    let cluster = StandIn::new();
+    let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    cluster.answers(&[real_config(&cluster.sandbox)]);
+    // The runner's user has a cluster, as on a machine with the shell executor.
+    let own = KUBECONFIG.replace("\"kind\"", "\"current-context\": \"other\", \"kind\"");
+    cluster.sandbox.write("home/.kube/config", &own);
+    let none_chosen = "hint: set the variable KUBE_CONTEXT to one of these:";
+    gitlab.fails("deploy", none_chosen);
+    let gitlab = gitlab.variable("KUBE_CONTEXT", "another");
+    gitlab.fails("deploy", none_chosen);
+    let no_file = "error: KUBECONFIG is no variable of type File";
+    let gitlab = gitlab.variable("KUBECONFIG", KUBECONFIG);
+    gitlab.fails("deploy", no_file);
+    let gitlab = gitlab.without("KUBECONFIG").variable("KUBE_CONTEXT", "other");
+    gitlab.fails("deploy", no_file);
+    let calls = cluster.steps();
+    assert!(calls.iter().all(|step| step.starts_with("config ")), "{calls:?}");
+    gitlab.file("KUBECONFIG", KUBECONFIG).passes("deploy");
+    let calls = cluster.calls();
+    assert!(calls.iter().any(|call| call.contains(&"apply".to_owned())), "{calls:?}");
+}
+
+#[test]
+fn every_call_names_the_chosen_context() {
+    let cluster = StandIn::new();
+    let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    gitlab.variable("KUBE_CONTEXT", "group/agents:one two").passes("deploy");
+    let calls = cluster.calls();
+    assert!(calls.len() > 8, "{calls:?}");
+    assert!(calls.iter().all(|call| call[0] == "--context=group/agents:one two"), "{calls:?}");
+}
+
+/// Runs what prepares every job on a machine with these programs alone.
+fn prepare(sandbox: &Sandbox, programs: &[&str]) -> Run {
+    let (_, script) = scripts(sandbox).into_iter().find(|(name, _)| name == "check").unwrap();
+    let path = super::new::path_of(sandbox, programs);
+    let own = sandbox.path("bin").display().to_string();
+    sandbox.run("/bin/sh", &["-ec", &script]).cwd(sandbox.hello("")).env("PATH", format!("{own}:{path}"))
+}
+
+#[test]
+fn what_is_missing_is_installed_only_where_nothing_outlives_the_job() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.write_program("apt-get", "#!/bin/sh\necho \"$*\" >>\"${0%/*}/calls\"\n");
+    let programs = ["sh", "git", "make", "awk", "tr", "wc", "grep", "dirname", "cat"];
+    let output = prepare(&sandbox, &programs).failure(1);
+    output.says("error: this runner lacks git-crypt kubectl");
+    assert!(!sandbox.path("bin/calls").exists());
+    sandbox.write_program("kubectl", "#!/bin/sh\n");
+    prepare(&sandbox, &programs).env("CI_DISPOSABLE_ENVIRONMENT", "true").success();
+    let calls = fs::read_to_string(sandbox.path("bin/calls")).unwrap();
+    let install = "install -qq --no-install-recommends ca-certificates git git-crypt kubectl make";
+    assert_eq!(calls.lines().collect::<Vec<_>>(), ["update -qq", install]);
+    sandbox.write_program("git-crypt", "#!/bin/sh\n");
+    fs::remove_file(sandbox.path("bin/calls")).unwrap();
+    prepare(&sandbox, &programs).env("CI_DISPOSABLE_ENVIRONMENT", "true").success();
+    assert!(!sandbox.path("bin/calls").exists(), "all was there");
+}
