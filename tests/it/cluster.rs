@@ -8,6 +8,7 @@ mod diagnosis;
 mod failures;
 mod keyring;
 mod objects;
+mod pipeline;
 mod pulls;
 mod secret;
 mod staged;
