@@ -3,19 +3,27 @@
 //! Does no I/O. A refusal is a [`Rule`]: it says what is allowed and gives an example, and never
 //! quotes the refused text, which may be a token that landed in the wrong place.
 
+mod choices;
+mod component;
 mod date;
+mod environment;
 mod image;
 mod named;
 mod names;
 mod record;
 mod registry;
+mod sheet;
 
+pub use choices::{Ci, PodSecurity, SecretType, Switch};
+pub use component::Component;
 pub use date::Expiry;
+pub use environment::{ContextName, Environment, EnvironmentName};
 pub use image::ImageRef;
 pub use named::{FileFault, Name, Refused, Values, from_mapping, from_yaml, given};
-pub use names::{DnsLabel, Email, HealthPath, Host, ProjectName, TokenUsername};
+pub use names::{ComponentName, DnsLabel, Email, HealthPath, Host, ProjectName, TokenUsername};
 pub use record::Record;
 pub use registry::RegistryKey;
+pub use sheet::Sheet;
 
 /// Why a text was refused: what is allowed, as a sentence that follows "must".
 pub type Rule = &'static str;
@@ -34,20 +42,12 @@ pub trait Answer: Sized {
 pub struct Answers {
     /// Project name; the repository is called `<project>-infra`.
     pub project: ProjectName,
-    /// The Deployment's image.
-    pub image: ImageRef,
+    /// What runs. The first is the project's own: it bears its name.
+    pub components: OneOrMore<Component>,
+    /// Where it runs: one without a name, or some with names. The first is the one that `make` takes by default.
+    pub environments: OneOrMore<Environment>,
     /// The key under which the pull secret holds the credentials.
     pub registry: RegistryKey,
-    /// Namespace of everything.
-    pub namespace: DnsLabel,
-    /// The container's port.
-    pub port: u16,
-    /// Pods of the Deployment.
-    pub replicas: u32,
-    /// Host of the Ingress; none: no Ingress.
-    pub ingress: Option<Host>,
-    /// Path of the HTTP probes; none: TCP probes.
-    pub health_path: Option<HealthPath>,
     /// Pod Security Standard that the pods keep.
     pub pod_security: PodSecurity,
     /// Name of the pull secret.
@@ -60,119 +60,51 @@ pub struct Answers {
     pub ci: Ci,
 }
 
-/// A Pod Security Standard (kubernetes.io, "Pod Security Standards").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PodSecurity {
-    /// Non-root, no privilege escalation, no capabilities, read-only root file system.
-    Restricted,
-    /// For images that must run as root.
-    Baseline,
-}
-
-impl PodSecurity {
-    /// The name that Kubernetes uses.
+impl Answers {
+    /// The project's own component.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Restricted => "restricted",
-            Self::Baseline => "baseline",
-        }
+    pub fn main(&self) -> &Component {
+        &self.components.first
     }
-}
 
-impl Answer for PodSecurity {
-    const EXAMPLE: &'static str = "restricted";
-
-    fn parse(text: &str) -> Result<Self, Rule> {
-        match text {
-            "restricted" => Ok(Self::Restricted),
-            "baseline" => Ok(Self::Baseline),
-            _ => Err("must be one of: restricted, baseline"),
-        }
-    }
-}
-
-/// The two types of pull secret that the kubelet reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretType {
-    /// `kubernetes.io/dockercfg`, key `.dockercfg`, `{HOST: ENTRY}`.
-    Dockercfg,
-    /// `kubernetes.io/dockerconfigjson`, key `.dockerconfigjson`, `{"auths": {HOST: ENTRY}}`.
-    Dockerconfigjson,
-}
-
-impl SecretType {
-    /// Both, in the order in which they are offered.
-    pub const ALL: [Self; 2] = [Self::Dockercfg, Self::Dockerconfigjson];
-
-    /// The option's value.
+    /// The image of the project's own component.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dockercfg => "dockercfg",
-            Self::Dockerconfigjson => "dockerconfigjson",
-        }
+    pub fn image(&self) -> &ImageRef {
+        &self.components.first.image
     }
 
-    /// The Secret's `type`.
+    /// Whether the environments have names, and with them directories of their own.
     #[must_use]
-    pub fn kubernetes_type(self) -> &'static str {
-        match self {
-            Self::Dockercfg => "kubernetes.io/dockercfg",
-            Self::Dockerconfigjson => "kubernetes.io/dockerconfigjson",
-        }
+    pub fn has_environments(&self) -> bool {
+        self.environments.first.name.is_some()
     }
 
-    /// The key of the Secret's `data` that this type requires.
+    /// The files of the pull secrets, one for each environment.
     #[must_use]
-    pub fn data_key(self) -> &'static str {
-        match self {
-            Self::Dockercfg => ".dockercfg",
-            Self::Dockerconfigjson => ".dockerconfigjson",
-        }
+    pub fn secret_files(&self) -> Vec<String> {
+        self.environments.iter().map(|one| one.secret_file(&self.secret_name)).collect()
     }
-}
 
-impl Answer for SecretType {
-    const EXAMPLE: &'static str = "dockercfg";
-
-    fn parse(text: &str) -> Result<Self, Rule> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or("must be one of: dockercfg, dockerconfigjson")
-    }
-}
-
-/// The service whose pipeline checks and deploys the repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ci {
-    /// GitLab CI/CD: `.gitlab-ci.yml`.
-    Gitlab,
-    /// None: people do.
-    None,
-}
-
-impl Ci {
-    /// The option's value.
+    /// The environment called `name`.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gitlab => "gitlab",
-            Self::None => "none",
-        }
+    pub fn environment(&self, name: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.is_called(name))
     }
 }
 
-impl Answer for Ci {
-    const EXAMPLE: &'static str = "none";
+/// A list that is never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOrMore<T> {
+    /// The first.
+    pub first: T,
+    /// Those after it.
+    pub rest: Vec<T>,
+}
 
-    fn parse(text: &str) -> Result<Self, Rule> {
-        match text {
-            "gitlab" => Ok(Self::Gitlab),
-            "none" => Ok(Self::None),
-            _ => Err("must be one of: gitlab, none"),
-        }
+impl<T> OneOrMore<T> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
+        std::iter::once(&self.first).chain(&self.rest)
     }
 }
 

@@ -53,18 +53,18 @@ pub struct New {
     /// The Deployment's image, with a tag or a digest.
     #[arg(long, value_name = "REF", help_heading = "Deployment")]
     pub image: Option<String>,
-    /// Namespace of everything [default: PROJECT].
+    /// Namespace of everything [default: PROJECT; with environments {project}-{env}].
     #[arg(long, value_name = "NS", help_heading = "Deployment")]
-    pub namespace: Option<String>,
+    pub namespace: Vec<String>,
     /// Port on which the container listens [default: 8080].
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Deployment")]
     pub port: Option<String>,
-    /// How many pods run [default: 2].
+    /// How many pods run [default: 2; 1 in an environment that is not protected].
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Deployment")]
-    pub replicas: Option<String>,
-    /// Host name of an Ingress [default: no Ingress].
+    pub replicas: Vec<String>,
+    /// Host name of an Ingress; with environments that of the protected ones, the others get ENV.HOST [default: no Ingress].
     #[arg(long, value_name = "HOST", help_heading = "Deployment")]
-    pub ingress: Option<String>,
+    pub ingress: Vec<String>,
     /// Path of the HTTP probes, such as /healthz [default: TCP probes].
     #[arg(long, value_name = "PATH", help_heading = "Deployment")]
     pub health_path: Option<String>,
@@ -72,6 +72,15 @@ pub struct New {
     #[arg(long, value_name = "LEVEL", help_heading = "Deployment", value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
+    /// An environment with a namespace, a kustomize overlay and a pull secret of its own; once for each. Options marked [ENV=] take ENV=VALUE, too.
+    #[arg(long, value_name = "ENV", help_heading = "Environments")]
+    pub env: Vec<String>,
+    /// Ask before anything changes in this environment; `production` is protected anyway.
+    #[arg(long, value_name = "ENV", help_heading = "Environments")]
+    pub protect: Vec<String>,
+    /// The kubectl context that `make` uses [default: the current one].
+    #[arg(long, value_name = "NAME", help_heading = "Environments")]
+    pub context: Vec<String>,
     /// Directory in which the repository is made [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,
@@ -215,7 +224,7 @@ pub struct SecretOptions {
     pub email: Option<String>,
     /// When the token expires, YYYY-MM-DD or RFC 3339; kept inside the encrypted Secret.
     #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
-    pub expires_at: Option<String>,
+    pub expires_at: Vec<String>,
 }
 
 /// Whether the registry is asked before anything is written.
@@ -262,19 +271,19 @@ pub struct RunOptions {
 pub struct TokenOptions {
     /// User name of the deploy token.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["token_json", "from_docker_config", "from_ci"])]
-    pub token_username: Option<String>,
+    pub token_username: Vec<String>,
     /// Read the token from standard input.
     #[arg(long, group = "token")]
     pub token_stdin: bool,
     /// Read the token from a file.
     #[arg(long, value_name = "FILE", group = "token")]
-    pub token_file: Option<PathBuf>,
+    pub token_file: Vec<PathBuf>,
     /// Read the token from the environment variable NAME.
     #[arg(long, value_name = "NAME", group = "token")]
-    pub token_env: Option<String>,
+    pub token_env: Vec<String>,
     /// Read the answer of GitLab's API, or of `glab deploy-token create -F json`; `-` is standard input.
     #[arg(long, value_name = "FILE", group = "token")]
-    pub token_json: Option<PathBuf>,
+    pub token_json: Vec<PathBuf>,
     /// Take what `docker login` or podman stored [default: in the usual files].
     #[arg(long, value_name = "FILE", group = "token", num_args = 0..=1, require_equals = true)]
     pub from_docker_config: Option<Option<PathBuf>>,

@@ -5,54 +5,118 @@ pub mod diagnose;
 pub mod new;
 pub mod papers;
 pub mod rotate;
+mod scope;
 mod sign_in;
 
-use crate::answers::{Answer, Name, TokenUsername, Values};
+use crate::answers::{Answer, EnvironmentName, Name, Sheet, TokenUsername};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover};
 use crate::ui::{self, Ui};
+use scope::Scoped;
 use serde_json::json;
 use std::path::Path;
 
-/// The token source that the options name; a hidden prompt where they name none.
-fn token_source(options: &TokenOptions) -> Result<Source> {
-    if let Some(file) = &options.token_json {
-        return Ok(Source::Json(file.clone()));
-    }
-    if let Some(file) = &options.from_docker_config {
-        return Ok(Source::DockerConfig(file.clone()));
-    }
-    if options.from_ci {
-        return Ok(Source::Ci);
-    }
-    let username = options.token_username.as_deref().map(|text| {
-        TokenUsername::parse(text).map_err(|rule| {
-            Failure::usage(format!("`--token-username` {rule}"))
-                .hint(format!("--token-username {}", TokenUsername::EXAMPLE))
+/// The token sources that the options name, for all environments and for single ones, as far as `is_one` knows
+/// them; a hidden prompt where they name none.
+fn token_sources(options: &TokenOptions, is_one: impl Fn(&EnvironmentName) -> bool) -> Result<Sources> {
+    let usernames = Scoped::read("--token-username", &options.token_username, &is_one)?;
+    let files = Scoped::read("--token-file", &options.token_file, &is_one)?;
+    let variables = Scoped::read("--token-env", &options.token_env, &is_one)?;
+    let json = Scoped::read("--token-json", &options.token_json, &is_one)?;
+    let username = |text: Option<&String>| {
+        text.map(|text| {
+            TokenUsername::parse(text).map_err(|rule| {
+                Failure::usage(format!("`--token-username` {rule}"))
+                    .hint(format!("--token-username {}", TokenUsername::EXAMPLE))
+            })
         })
-    });
-    let value = match (&options.token_file, &options.token_env) {
-        (Some(file), _) => Value::File(file.clone()),
-        (None, Some(variable)) => Value::Env(variable.clone()),
-        (None, None) if options.token_stdin => Value::Stdin,
-        (None, None) => Value::Prompt,
+        .transpose()
     };
-    Ok(Source::Pair(username.transpose()?, value))
+    let mut names: Vec<&EnvironmentName> = Vec::new();
+    for name in files
+        .own
+        .iter()
+        .chain(&json.own)
+        .map(|(name, _)| name)
+        .chain(variables.own.iter().map(|(name, _)| name))
+    {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let own = names.into_iter().map(|name| {
+        let pair = |value| {
+            let username = username(usernames.of(name).or(usernames.common.as_ref()))?;
+            Ok::<_, anyhow::Error>(Source::Pair(username, value))
+        };
+        let source = match (json.of(name), files.of(name), variables.of(name)) {
+            (Some(file), ..) => Source::Json(file.clone()),
+            (None, Some(file), _) => pair(Value::File(file.clone()))?,
+            (None, None, variable) => pair(Value::Env(variable.cloned().unwrap_or_default()))?,
+        };
+        Ok((name.clone(), source))
+    });
+    let own = own.collect::<Result<Vec<_>>>()?;
+    let common = match (json.common, &options.from_docker_config) {
+        (Some(file), _) => Source::Json(file),
+        (None, Some(file)) => Source::DockerConfig(file.clone()),
+        (None, None) if options.from_ci => Source::Ci,
+        (None, None) => {
+            let value = match (files.common, variables.common) {
+                (Some(file), _) => Value::File(file),
+                (None, Some(variable)) => Value::Env(variable),
+                (None, None) if options.token_stdin => Value::Stdin,
+                (None, None) => Value::Prompt,
+            };
+            Source::Pair(username(usernames.common.as_ref())?, value)
+        }
+    };
+    Ok(Sources { common, own })
 }
 
-/// The answers among the options of both commands.
-fn secret_values(options: &SecretOptions) -> Values {
-    [
+/// Where tokens come from.
+struct Sources {
+    /// For all environments that have no token of their own.
+    common: Source,
+    /// For single ones.
+    own: Vec<(EnvironmentName, Source)>,
+}
+
+impl Sources {
+    /// All of them.
+    fn all(&self) -> impl Iterator<Item = &Source> {
+        std::iter::once(&self.common).chain(self.own.iter().map(|(_, source)| source))
+    }
+
+    /// Those that the environments called `names` need; without a name there is one environment.
+    fn needed(&self, names: &[EnvironmentName]) -> impl Iterator<Item = &Source> + use<'_> {
+        let has_own = |name: &EnvironmentName| self.own.iter().any(|(own, _)| own == name);
+        let common = names.is_empty() || !names.iter().all(has_own);
+        self.all().skip(usize::from(!common))
+    }
+}
+
+/// The one token source that the options name.
+fn token_source(options: &TokenOptions) -> Result<Source> {
+    Ok(token_sources(options, |_| false)?.common)
+}
+
+/// The answers among the options of both commands, as far as `is_one` knows environments.
+fn secret_answers(
+    options: &SecretOptions,
+    sheet: &mut Sheet,
+    is_one: impl Fn(&EnvironmentName) -> bool,
+) -> Result<()> {
+    let texts = [
         (Name::Registry, &options.registry),
         (Name::SecretType, &options.secret_type),
         (Name::Email, &options.email),
-        (Name::ExpiresAt, &options.expires_at),
-    ]
-    .into_iter()
-    .filter_map(|(name, text)| Some((name, Some(text.clone()?))))
-    .collect()
+    ];
+    sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
+    Scoped::read("--expires-at", &options.expires_at, is_one)?.answer(Name::ExpiresAt, sheet);
+    Ok(())
 }
 
 /// The failure that names everything that is missing at once.

@@ -1,26 +1,65 @@
 //! The template contract: every variable that a template may use. Pure, from the answers alone.
 
-use crate::answers::{Answers, DnsLabel, Email, HealthPath, Host};
+use crate::answers::{self, Answers, Email, HealthPath, Host};
 use serde::Serialize;
 
 /// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
-#[derive(Clone, Serialize)]
+///
+/// A template of a component has `component`, too, which is one of `components`; one of an environment has
+/// `environment`; and the pull secret's has `payload` and `expires_at`.
+#[derive(Serialize)]
 pub struct Context<'a> {
     project: &'a str,
     directory: String,
-    namespace: &'a str,
-    image: Image<'a>,
-    port: u16,
-    replicas: u32,
-    ingress: Option<&'a str>,
-    health_path: Option<&'a str>,
+    version: &'static str,
+    base: &'static str,
+    main: Component<'a>,
+    components: Vec<Component<'a>>,
+    images: Vec<Image<'a>>,
+    has_environments: bool,
+    environments: Vec<Environment<'a>>,
     pod_security: &'static str,
     registry: &'a str,
     email: Option<&'a str>,
     ci: &'static str,
     secret: Secret<'a>,
-    version: &'static str,
-    expires_at: Option<&'a str>,
+}
+
+/// What runs.
+#[derive(Clone, Serialize)]
+pub struct Component<'a> {
+    name: &'a str,
+    image: Image<'a>,
+    port: u16,
+    replicas: u32,
+    ingress: Option<&'a str>,
+    health_path: Option<&'a str>,
+    /// What its files' names begin with: nothing, or `worker-`.
+    prefix: String,
+}
+
+/// Where it runs.
+#[derive(Serialize)]
+pub struct Environment<'a> {
+    name: Option<&'a str>,
+    namespace: &'a str,
+    context: Option<&'a str>,
+    protect: bool,
+    /// The directory of its kustomization.
+    overlay: String,
+    secrets: &'a str,
+    secret_file: String,
+    replicas: u32,
+    ingress: Option<&'a str>,
+    workloads: Vec<Deployed<'a>>,
+}
+
+/// What is different about a component in an environment.
+#[derive(Serialize)]
+struct Deployed<'a> {
+    name: &'a str,
+    replicas: u32,
+    ingress: Option<String>,
 }
 
 #[derive(Clone, Serialize)]
@@ -31,17 +70,16 @@ struct Image<'a> {
     digest: Option<&'a str>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct Secret<'a> {
     name: &'a str,
     option: &'static str,
     r#type: &'static str,
     data_key: &'static str,
-    file: String,
-    payload: Option<&'a str>,
 }
 
-/// What the pull secret's template gets, and no other.
+/// What a pull secret's template gets, and no other.
+#[derive(Clone, Copy)]
 pub struct Payload<'a> {
     /// Base64 of the docker config: the value of the Secret's one `data` key.
     pub base64: &'a str,
@@ -50,38 +88,70 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Name of the pull secret, which is in its file's name, too.
+    /// The components, the project's own first.
     #[must_use]
-    pub fn secret_name(&self) -> &str {
-        self.secret.name
+    pub fn components(&self) -> &[Component<'a>] {
+        &self.components
     }
 
-    /// The variables for the pull secret's template.
+    /// The environments.
     #[must_use]
-    pub fn with_payload(&self, payload: &Payload<'a>) -> Self {
-        let mut context = self.clone();
-        context.secret.payload = Some(payload.base64);
-        context.expires_at = payload.expires_at;
-        context
+    pub fn environments(&self) -> &[Environment<'a>] {
+        &self.environments
+    }
+
+    /// The directory of the manifests that all environments share.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.base
     }
 }
 
+impl Component<'_> {
+    /// What its files' names begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+}
+
+impl Environment<'_> {
+    /// The directory of its kustomization.
+    #[must_use]
+    pub fn overlay(&self) -> &str {
+        &self.overlay
+    }
+
+    /// The file of its pull secret.
+    #[must_use]
+    pub fn secret_file(&self) -> &str {
+        &self.secret_file
+    }
+}
+
+/// Where the manifests are.
+const MANIFESTS: &str = "kubernetes";
+
 impl<'a> From<&'a Answers> for Context<'a> {
     fn from(answers: &'a Answers) -> Self {
+        let components: Vec<_> =
+            answers.components.iter().map(|one| component(one, one.name == answers.main().name)).collect();
+        let mut images: Vec<Image> = Vec::new();
+        for component in &components {
+            if images.iter().all(|image| image.name != component.image.name) {
+                images.push(component.image.clone());
+            }
+        }
         Self {
             project: answers.project.as_str(),
             directory: answers.project.directory(),
-            namespace: answers.namespace.as_str(),
-            image: Image {
-                reference: answers.image.as_str(),
-                name: answers.image.name(),
-                tag: answers.image.tag(),
-                digest: answers.image.digest(),
-            },
-            port: answers.port,
-            replicas: answers.replicas,
-            ingress: answers.ingress.as_ref().map(Host::as_str),
-            health_path: answers.health_path.as_ref().map(HealthPath::as_str),
+            version: env!("CARGO_PKG_VERSION"),
+            base: if answers.has_environments() { "kubernetes/base" } else { MANIFESTS },
+            main: component(answers.main(), true),
+            components,
+            images,
+            has_environments: answers.has_environments(),
+            environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
             pod_security: answers.pod_security.as_str(),
             registry: answers.registry.as_str(),
             email: answers.email.as_ref().map(Email::as_str),
@@ -91,17 +161,47 @@ impl<'a> From<&'a Answers> for Context<'a> {
                 option: answers.secret_type.as_str(),
                 r#type: answers.secret_type.kubernetes_type(),
                 data_key: answers.secret_type.data_key(),
-                file: secret_file(&answers.secret_name),
-                payload: None,
             },
-            version: env!("CARGO_PKG_VERSION"),
-            expires_at: None,
         }
     }
 }
 
-/// Where the pull secret called `name` lives, below the top of the repository.
-#[must_use]
-pub fn secret_file(name: &DnsLabel) -> String {
-    format!("secrets/kubernetes/{name}.secret.yaml")
+fn component(component: &answers::Component, main: bool) -> Component<'_> {
+    Component {
+        name: component.name.as_str(),
+        image: image(&component.image),
+        port: component.port,
+        replicas: component.replicas,
+        ingress: component.ingress.as_ref().map(Host::as_str),
+        health_path: component.health_path.as_ref().map(HealthPath::as_str),
+        prefix: if main { String::new() } else { format!("{}-", component.name) },
+    }
+}
+
+fn image(image: &answers::ImageRef) -> Image<'_> {
+    Image { reference: image.as_str(), name: image.name(), tag: image.tag(), digest: image.digest() }
+}
+
+fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
+    let name = environment.name.as_ref().map(answers::EnvironmentName::as_str);
+    Environment {
+        name,
+        namespace: environment.namespace.as_str(),
+        context: environment.context.as_ref().map(answers::ContextName::as_str),
+        protect: environment.protect,
+        overlay: name.map_or(MANIFESTS.to_owned(), |name| format!("{MANIFESTS}/overlays/{name}")),
+        secrets: &environment.secrets,
+        secret_file: environment.secret_file(&answers.secret_name),
+        replicas: environment.replicas,
+        ingress: environment.ingress.as_ref().map(Host::as_str),
+        workloads: answers
+            .components
+            .iter()
+            .map(|component| Deployed {
+                name: component.name.as_str(),
+                replicas: environment.replicas_of(component, answers.main()),
+                ingress: environment.host_of(component, answers.main()).map(|host| host.to_string()),
+            })
+            .collect(),
+    }
 }

@@ -2,8 +2,7 @@
 //! what its manifests deploy. Opens locked files in memory where the key is at hand. Writes nothing,
 //! judges nothing (see `checks`).
 
-use crate::answers::{DnsLabel, Record};
-use crate::context::secret_file;
+use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
@@ -124,11 +123,10 @@ impl Inspection {
     /// The Secret file that a rotation would write.
     #[must_use]
     pub fn default_secret_file(&self) -> String {
-        let name = match &self.record {
-            Some(Ok(record)) => record.answers.secret_name.clone(),
-            _ => DnsLabel::gitlab(),
-        };
-        secret_file(&name)
+        match &self.record {
+            Some(Ok(record)) => record.answers.environments.first.secret_file(&record.answers.secret_name),
+            _ => Environment::default_secret_file(),
+        }
     }
 
     /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its namespace.
@@ -186,7 +184,7 @@ impl Reader {
         let record = self.tree.read(Record::FILE).text().map(|text| Record::parse(text.to_owned()));
         let expected = match &record {
             _ if !self.secrets.is_empty() => self.secrets.clone(),
-            Some(Ok(record)) => vec![secret_file(&record.answers.secret_name)],
+            Some(Ok(record)) => record.answers.secret_files(),
             _ => Vec::new(),
         };
         let files = self.manifest_files();

@@ -4,7 +4,9 @@ mod interview;
 
 pub use interview::ask;
 
-use crate::answers::{self, Answer, Answers, FileFault, Name, Refused, RegistryKey, Rule, Values};
+use crate::answers::{
+    self, Answer, Answers, EnvironmentName, FileFault, Name, Refused, RegistryKey, Rule, Sheet, Values,
+};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::pull_secret::keyring;
@@ -34,7 +36,7 @@ const CONFIG_NAMES: [Name; 10] = [
 /// The answers that are there: each is checked where it comes from, so that an error can name the place.
 #[derive(Debug, Default)]
 pub struct Given {
-    values: Values,
+    sheet: Sheet,
     config: Config,
 }
 
@@ -48,10 +50,22 @@ struct Config {
 impl Given {
     /// Joins what the options say with the answers file and the config file, in this precedence.
     /// `-` as the answers file is standard input.
-    pub fn collect(options: Values, answers: Option<&Path>, config: Option<&Path>, ui: &Ui) -> Result<Self> {
+    ///
+    /// Environments are those that are `declared`, then those of the answers file.
+    pub fn collect(
+        options: Sheet,
+        declared: &[EnvironmentName],
+        answers: Option<&Path>,
+        config: Option<&Path>,
+        ui: &Ui,
+    ) -> Result<Self> {
         let config = config.map_or_else(|| Ok(Config::default()), Config::read)?;
         check(&options).map_err(|(name, rule)| option_failure(name, rule))?;
-        let mut given = Self { values: options, config };
+        let mut sheet = Sheet::default();
+        for name in declared {
+            sheet.environment(name);
+        }
+        let mut from_file = Sheet::default();
         if let Some(file) = answers {
             let bytes = match file == Path::new("-") {
                 true => ui.read_stdin(LIMIT)?,
@@ -61,14 +75,26 @@ impl Given {
                 })?,
             };
             let value = read_yaml(file, &bytes, &Name::ALL)?;
-            for (name, value) in read_values(file, value, &Name::ALL)? {
-                given.values.entry(name).or_insert(value);
+            let file = read_sheet(file, value, &Name::ALL)?;
+            for (name, _) in &file.environments {
+                sheet.environment(name);
             }
+            from_file = file;
         }
+        let known = sheet.environments.len();
+        sheet.add(options);
+        if sheet.environments.len() > known {
+            return Err(Failure::usage("an option is for an environment that there is not")
+                .because("before a `=` stands the name of an environment")
+                .hint("--env ENV for each environment")
+                .into());
+        }
+        sheet.add(from_file);
+        let mut given = Self { sheet, config };
         for (name, value) in &given.config.values {
             // A registry is a default only for images that it serves.
             if *name != Name::Registry {
-                given.values.entry(*name).or_insert_with(|| value.clone());
+                given.sheet.values.entry(*name).or_insert_with(|| value.clone());
             }
         }
         Ok(given)
@@ -77,23 +103,42 @@ impl Given {
     /// Whether there is a value for `name`, "none" included.
     #[must_use]
     pub fn has(&self, name: Name) -> bool {
-        self.values.contains_key(&name)
+        self.sheet.values.contains_key(&name)
     }
 
     /// Sets what was asked.
     fn set(&mut self, name: Name, value: Option<String>) {
-        self.values.insert(name, value);
+        self.sheet.values.insert(name, value);
     }
 
     /// The value for `name`, checked; none where there is none.
     pub fn get<A: Answer>(&self, name: Name) -> Result<Option<A>> {
-        answers::given(&self.values, name).map_err(failure)
+        answers::given(&self.sheet.values, name).map_err(failure)
+    }
+
+    /// The names of the environments; none where there is one without a name.
+    #[must_use]
+    pub fn environments(&self) -> Vec<EnvironmentName> {
+        self.sheet.environments.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The value that the environment called `environment` has of its own.
+    pub fn of<A: Answer>(&self, environment: &EnvironmentName, name: Name) -> Result<Option<A>> {
+        let own = self.sheet.environments.iter().find(|(known, _)| known == environment);
+        own.map_or(Ok(None), |(_, values)| answers::given(values, name).map_err(failure))
+    }
+
+    /// Whether it has one.
+    #[must_use]
+    pub fn has_of(&self, environment: &EnvironmentName, name: Name) -> bool {
+        let mut all = self.sheet.environments.iter();
+        all.any(|(known, values)| known == environment && values.contains_key(&name))
     }
 
     /// The text for `name`, which is checked already.
     #[must_use]
     pub fn text(&self, name: Name) -> Option<&str> {
-        self.values.get(&name)?.as_deref()
+        self.sheet.values.get(&name)?.as_deref()
     }
 
     /// The names that nobody can do without and that are not there.
@@ -108,14 +153,14 @@ impl Given {
 
     /// The answers, with all defaults.
     pub fn answers(&self) -> Result<Answers> {
-        let mut values = self.values.clone();
+        let mut sheet = self.sheet.clone();
         if let Some(host) = self.default_ingress()? {
-            values.entry(Name::Ingress).or_insert(Some(host));
+            sheet.values.entry(Name::Ingress).or_insert(Some(host));
         }
-        let mut answers = Answers::from_values(&values).map_err(failure)?;
+        let mut answers = sheet.answers().map_err(failure)?;
         if !self.has(Name::Registry)
             && let Some(registry) = self.config_registry()?
-            && keyring::matches(registry.as_str(), &answers.image)
+            && keyring::matches(registry.as_str(), answers.image())
         {
             answers.registry = registry;
         }
@@ -143,8 +188,8 @@ impl Given {
 }
 
 /// The first value that breaks a rule.
-fn check(values: &Values) -> std::result::Result<(), (Name, Rule)> {
-    values.iter().try_for_each(|(name, value)| match value {
+fn check(sheet: &Sheet) -> std::result::Result<(), (Name, Rule)> {
+    sheet.all().try_for_each(|(name, value)| match value {
         Some(text) => name.check(text).map_err(|rule| (*name, rule)),
         None if name.is_optional() => Ok(()),
         None => Err((*name, "must have a value")),
@@ -186,7 +231,7 @@ impl Config {
                 .into());
             }
         };
-        let values = read_values(path, value, &CONFIG_NAMES)?;
+        let values = read_sheet(path, value, &CONFIG_NAMES)?.values;
         Ok(Self { values, ingress_domain })
     }
 }
@@ -199,10 +244,10 @@ fn read_yaml(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<serde_yaml::
     answers::from_yaml(text).map_err(|fault| file_failure(file, &fault, allowed))
 }
 
-fn read_values(file: &Path, value: serde_yaml::Value, allowed: &[Name]) -> Result<Values> {
-    answers::from_mapping(value, allowed)
-        .and_then(|values| match check(&values) {
-            Ok(()) => Ok(values),
+fn read_sheet(file: &Path, value: serde_yaml::Value, allowed: &[Name]) -> Result<Sheet> {
+    Sheet::from_yaml(value, allowed)
+        .and_then(|sheet| match check(&sheet) {
+            Ok(()) => Ok(sheet),
             Err((name, rule)) => Err(FileFault::Value(name, rule)),
         })
         .map_err(|fault| file_failure(file, &fault, allowed))
@@ -232,6 +277,9 @@ fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Err
             FileFault::Unknown(None) => {
                 failure.because("it has a name that does not exist").hint(format!("names: {}", names()))
             }
+            FileFault::Section(rule) => failure
+                .because(format!("a section ({}) {rule}", Sheet::SECTIONS.join(", ")))
+                .hint("environments: {staging: {replicas: 1}, production: {replicas: 3}}"),
             FileFault::Value(name, rule) => failure
                 .because(format!("`{}` {rule}", name.as_str()))
                 .hint(format!("{}: {}", name.as_str(), name.example())),

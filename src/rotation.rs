@@ -1,10 +1,8 @@
 //! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml` that
 //! follows it. Pure: reads and writes nothing.
 
-use crate::answers::{
-    Answer, Answers, DnsLabel, Email, Expiry, ImageRef, Name, Record, RegistryKey, SecretType,
-};
-use crate::context::{Context, Payload, secret_file};
+use crate::answers::{Answer, Answers, Email, Expiry, ImageRef, Name, Record, RegistryKey, SecretType};
+use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL, keyring};
 use crate::secret::Secret;
@@ -15,6 +13,10 @@ use crate::yaml_edit;
 pub struct Files {
     /// `.makeinfra.yaml`, if the repository has one.
     pub record: Option<Record>,
+    /// The place among the environments of the one that the Secret is for.
+    pub place: usize,
+    /// Where the Secret file is, or will be, below the top of the repository.
+    pub path: String,
     /// The plain text of the Secret file; none where there is no such file yet.
     pub secret: Option<Secret>,
 }
@@ -50,16 +52,10 @@ impl Plan {
 }
 
 impl Files {
-    /// Where the Secret file is, or will be, below the top of the repository.
-    #[must_use]
-    pub fn path(record: Option<&Record>) -> String {
-        secret_file(&record.map_or_else(DnsLabel::gitlab, |record| record.answers.secret_name.clone()))
-    }
-
     /// The Deployment's image, as far as `.makeinfra.yaml` knows it.
     #[must_use]
     pub fn image(&self) -> Option<&ImageRef> {
-        self.record.as_ref().map(|record| &record.answers.image)
+        self.record.as_ref().map(|record| record.answers.image())
     }
 
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
@@ -79,11 +75,11 @@ impl Files {
                     answers.secret_name
                 ));
             }
-            if wishes.registry.is_none() && !manifest.serves(&answers.image) {
+            if wishes.registry.is_none() && !manifest.serves(answers.image()) {
                 warnings.push(format!(
                     "no registry key of the Secret matches `{}`: the kubelet would pull without credentials; --registry {}",
-                    answers.image.name(),
-                    RegistryKey::for_image(&answers.image)
+                    answers.image().name(),
+                    RegistryKey::for_image(answers.image())
                 ));
             }
         }
@@ -178,11 +174,11 @@ impl Files {
             secret_type: wishes.kind.unwrap_or(recorded.secret_type),
             ..recorded
         };
-        pull_secret::check_registry(&answers.registry, &answers.image)?;
+        pull_secret::check_registry(&answers.registry, answers.image())?;
         let email = answers.email.as_ref().map(Email::as_str);
         let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
         let payload = Payload { base64: base64.expose(), expires_at: token.expires_at().map(Expiry::as_str) };
-        Ok(templates::render_secret(&Context::from(&answers), &payload)?.text)
+        Ok(templates::render_secret(&Context::from(&answers), self.place, payload)?.text)
     }
 
     fn manifest<'a>(&self, text: &'a Secret) -> Result<Manifest<'a>> {
@@ -199,7 +195,7 @@ impl Files {
     }
 
     fn refused(&self, fault: &str) -> Failure {
-        let path = Self::path(self.record.as_ref());
+        let path = &self.path;
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
@@ -225,7 +221,7 @@ fn follow(record: &Record, wishes: &Wishes, secret: &Secret) -> Result<Option<St
     let key = manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str());
     let held = [
         (Name::Registry, answers.registry.as_str(), Some(key)),
-        (Name::Namespace, answers.namespace.as_str(), manifest.namespace()),
+        (Name::Namespace, answers.environments.first.namespace.as_str(), manifest.namespace()),
         (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
         (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
     ];

@@ -1,15 +1,21 @@
 //! The embedded template tree and its rendering to a sorted list of files. Pure: no I/O.
 //!
 //! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
-//! `executable_X` gets 0755; `SECRET_NAME` stands for the pull secret's name. A template that renders
-//! to nothing makes no file.
+//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, what lies in `OVERLAY` or is called
+//! `SECRET_FILE` for each environment; `BASE` and `OVERLAY` stand for directories that are there only where
+//! environments have names. A template that renders to nothing makes no file.
 
-use crate::context::{Context, Payload};
+use crate::context::{Component, Context, Environment, Payload};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
 use crate::yaml_edit;
 use include_dir::{Dir, include_dir};
 use tera::{Kwargs, State, Tera};
+
+/// What stands for the directories of manifests, and for a component, in the names of templates.
+const BASE: &str = "BASE";
+const OVERLAY: &str = "OVERLAY";
+const COMPONENT: &str = "COMPONENT-";
 
 static TREE: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -19,8 +25,19 @@ pub struct File {
     pub path: String,
     /// What it may be used for.
     pub kind: Kind,
-    /// Its content; secret text throughout, since one of the files is.
+    /// Its content; secret text throughout, since some of the files are.
     pub text: Secret,
+    /// What it was made from.
+    pub origin: Origin,
+}
+
+/// What a file was made from: where answers change, it tells which file became which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    template: &'static str,
+    /// Its component and its environment, by their places among the answers.
+    component: usize,
+    environment: usize,
 }
 
 impl File {
@@ -42,41 +59,62 @@ pub enum Kind {
     Secret,
 }
 
-/// Renders the whole tree, sorted by path. Without a payload there is no pull secret.
-pub fn render(context: &Context, payload: Option<&Payload>) -> Result<Vec<File>> {
+/// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
+pub fn render(context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
     let sources: Vec<_> = sources(&TREE).collect();
-    render_all(&sources, context, payload)
+    render_all(&sources, context, payloads)
 }
 
-/// Renders the file of the pull secret alone.
-pub fn render_secret(context: &Context, payload: &Payload) -> Result<File> {
+/// Renders the pull secret of the environment at `place` alone.
+pub fn render_secret(context: &Context, place: usize, payload: Payload) -> Result<File> {
     let sources: Vec<_> = sources(&TREE).filter(Source::is_secret).collect();
     let missing = || Failure::failed("this build of makeinfra has no template for the pull secret");
-    Ok(render_all(&sources, context, Some(payload))?.pop().ok_or_else(missing)?)
+    let payloads: Vec<_> = (0..=place).map(|at| (at == place).then_some(payload)).collect();
+    Ok(render_all(&sources, context, &payloads)?.pop().ok_or_else(missing)?)
 }
 
-fn render_all(sources: &[Source], context: &Context, payload: Option<&Payload>) -> Result<Vec<File>> {
+fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
     let tera = tera(sources)?;
-    let open = variables(context)?;
-    let secret = payload.map(|payload| variables(&context.with_payload(payload))).transpose()?;
+    let mut open = variables(context)?;
     let mut files = Vec::with_capacity(sources.len());
     for source in sources {
-        let text = match (source.is_secret(), &secret) {
-            (true, None) => continue,
-            // Tera's errors quote values: those of the Secret stay here.
-            (true, Some(secret)) => tera.render(source.path, secret).map_err(|_| ours(source.path, ""))?,
-            (false, _) if source.is_template() => {
-                tera.render(source.path, &open).map_err(|error| ours(source.path, &error.to_string()))?
+        let components =
+            if source.has_components() { context.components() } else { &context.components()[..1] };
+        let environments =
+            if source.has_environments() { context.environments() } else { &context.environments()[..1] };
+        for (at, component) in components.iter().enumerate() {
+            for (place, environment) in environments.iter().enumerate() {
+                let origin = Origin { template: source.path, component: at, environment: place };
+                open.insert("component", component);
+                open.insert("environment", environment);
+                let text = match (source.is_secret(), payloads.get(place).copied().flatten()) {
+                    (true, None) => continue,
+                    // Tera's errors quote values: those of the Secret stay here.
+                    (true, Some(payload)) => tera
+                        .render(source.path, &with_payload(&open, &payload))
+                        .map_err(|_| ours(source.path, ""))?,
+                    (false, _) if source.is_template() => tera
+                        .render(source.path, &open)
+                        .map_err(|error| ours(source.path, &error.to_string()))?,
+                    (false, _) => source.text.to_owned(),
+                };
+                if !text.trim().is_empty() {
+                    let (path, kind) = source.target(context, component, environment);
+                    files.push(File { path, kind, text: Secret::new(text), origin });
+                }
             }
-            (false, _) => source.text.to_owned(),
-        };
-        if !text.trim().is_empty() {
-            let (path, kind) = source.target(context.secret_name());
-            files.push(File { path, kind, text: Secret::new(text) });
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// The variables of a pull secret's template, and no other.
+fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
+    let mut context = open.clone();
+    context.insert("payload", payload.base64);
+    context.insert("expires_at", &payload.expires_at);
+    context
 }
 
 /// A file of the tree.
@@ -95,20 +133,34 @@ impl Source {
         self.path.starts_with("secrets/")
     }
 
+    /// Whether it is rendered for each component.
+    fn has_components(&self) -> bool {
+        self.path.contains(COMPONENT)
+    }
+
+    /// Whether it is rendered for each environment.
+    fn has_environments(&self) -> bool {
+        self.path.contains(OVERLAY) || self.is_secret()
+    }
+
     /// Where the file goes, and what it is there.
-    fn target(&self, secret_name: &str) -> (String, Kind) {
-        let mut kind = if self.is_secret() { Kind::Secret } else { Kind::Plain };
+    fn target(&self, context: &Context, component: &Component, environment: &Environment) -> (String, Kind) {
+        if self.is_secret() {
+            return (environment.secret_file().to_owned(), Kind::Secret);
+        }
+        let path = self.path.strip_suffix(".tera").unwrap_or(self.path);
+        let path = path.replace(BASE, context.base()).replace(OVERLAY, environment.overlay());
+        let mut kind = Kind::Plain;
         let mut parts = Vec::new();
-        for part in self.path.strip_suffix(".tera").unwrap_or(self.path).split('/') {
-            let (part, executable) = match part.strip_prefix("executable_") {
-                Some(rest) => (rest, true),
-                None => (part, false),
+        for part in path.replace(COMPONENT, component.prefix()).split('/') {
+            let part = match part.strip_prefix("executable_") {
+                Some(rest) => {
+                    kind = Kind::Executable;
+                    rest
+                }
+                None => part,
             };
-            if executable {
-                kind = Kind::Executable;
-            }
-            let part = part.replace("SECRET_NAME", secret_name);
-            parts.push(part.strip_prefix("dot_").map_or(part.clone(), |rest| format!(".{rest}")));
+            parts.push(part.strip_prefix("dot_").map_or(part.to_owned(), |rest| format!(".{rest}")));
         }
         (parts.join("/"), kind)
     }

@@ -1,8 +1,9 @@
 //! Answers by name: what options, the answers file, the config file and `.makeinfra.yaml` share.
 
 use super::{
-    Answer, Answers, Ci, DnsLabel, Email, Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName,
-    RegistryKey, Replicas, Rule, SecretType,
+    Answer, Ci, ComponentName, ContextName, DnsLabel, Email, EnvironmentName, Expiry, HealthPath, Host,
+    ImageRef, PodSecurity, Port, ProjectName, RegistryKey, Replicas, Rule, SecretType, Switch,
+    environment::SecretsDir,
 };
 use std::collections::BTreeMap;
 
@@ -17,6 +18,16 @@ pub enum Name {
     Registry,
     /// Namespace of everything.
     Namespace,
+    /// The kubectl context of the cluster.
+    Context,
+    /// Whether `make` asks before it changes anything in an environment.
+    Protect,
+    /// The directory of an environment's Secrets.
+    Secrets,
+    /// Name of an environment.
+    Environment,
+    /// Name of a component.
+    Component,
     /// The container's port.
     Port,
     /// Pods of the Deployment.
@@ -42,12 +53,13 @@ pub enum Name {
 }
 
 impl Name {
-    /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 15] = [
+    /// Those of a whole repository, in the order in which they are asked.
+    pub const ALL: [Self; 16] = [
         Self::Project,
         Self::Image,
         Self::Registry,
         Self::Namespace,
+        Self::Context,
         Self::Port,
         Self::Replicas,
         Self::Ingress,
@@ -69,6 +81,11 @@ impl Name {
             Self::Image => "image",
             Self::Registry => "registry",
             Self::Namespace => "namespace",
+            Self::Context => "context",
+            Self::Protect => "protect",
+            Self::Secrets => "secrets",
+            Self::Environment => "env",
+            Self::Component => "component",
             Self::Port => "port",
             Self::Replicas => "replicas",
             Self::Ingress => "ingress",
@@ -95,7 +112,7 @@ impl Name {
     /// Whether `none` (an empty text, YAML's null) is an answer.
     #[must_use]
     pub fn is_optional(self) -> bool {
-        matches!(self, Self::Ingress | Self::HealthPath | Self::Email | Self::ExpiresAt)
+        matches!(self, Self::Context | Self::Ingress | Self::HealthPath | Self::Email | Self::ExpiresAt)
     }
 
     /// A value that is accepted.
@@ -106,6 +123,11 @@ impl Name {
             Self::Image => ImageRef::EXAMPLE,
             Self::Registry => RegistryKey::EXAMPLE,
             Self::Namespace => DnsLabel::EXAMPLE,
+            Self::Context => ContextName::EXAMPLE,
+            Self::Protect => Switch::EXAMPLE,
+            Self::Secrets => SecretsDir::EXAMPLE,
+            Self::Environment => EnvironmentName::EXAMPLE,
+            Self::Component => ComponentName::EXAMPLE,
             Self::Port => Port::EXAMPLE,
             Self::Replicas => Replicas::EXAMPLE,
             Self::Ingress => Host::EXAMPLE,
@@ -129,7 +151,14 @@ impl Name {
             Self::Project => parses::<ProjectName>(text),
             Self::Image => parses::<ImageRef>(text),
             Self::Registry => parses::<RegistryKey>(text),
-            Self::Namespace | Self::SecretName => parses::<DnsLabel>(text),
+            // A pattern, where there are environments; it is checked once more when they are put into it.
+            Self::Namespace => parses::<DnsLabel>(&text.replace("{project}", "p").replace("{env}", "e")),
+            Self::SecretName => parses::<DnsLabel>(text),
+            Self::Context => parses::<ContextName>(text),
+            Self::Protect => parses::<Switch>(text),
+            Self::Secrets => parses::<SecretsDir>(text),
+            Self::Environment => parses::<EnvironmentName>(text),
+            Self::Component => parses::<ComponentName>(text),
             Self::Port => parses::<Port>(text),
             Self::Replicas => parses::<Replicas>(text),
             Self::Ingress => parses::<Host>(text),
@@ -157,29 +186,6 @@ pub enum Refused {
     Broken(Name, Rule),
 }
 
-impl Answers {
-    /// The answers in `values`, with the default for each that is not there. Project and image have none.
-    pub fn from_values(values: &Values) -> Result<Self, Refused> {
-        let project: ProjectName = needed(values, Name::Project)?;
-        let image: ImageRef = needed(values, Name::Image)?;
-        Ok(Self {
-            registry: given(values, Name::Registry)?.unwrap_or_else(|| RegistryKey::for_image(&image)),
-            namespace: given(values, Name::Namespace)?.unwrap_or_else(|| DnsLabel::from(&project)),
-            port: given::<Port>(values, Name::Port)?.map_or(8080, |port| port.0),
-            replicas: given::<Replicas>(values, Name::Replicas)?.map_or(2, |replicas| replicas.0),
-            ingress: given(values, Name::Ingress)?,
-            health_path: given(values, Name::HealthPath)?,
-            pod_security: given(values, Name::PodSecurity)?.unwrap_or(PodSecurity::Restricted),
-            secret_name: given(values, Name::SecretName)?.unwrap_or_else(DnsLabel::gitlab),
-            secret_type: given(values, Name::SecretType)?.unwrap_or(SecretType::Dockercfg),
-            email: given(values, Name::Email)?,
-            ci: given(values, Name::Ci)?.unwrap_or(Ci::Gitlab),
-            project,
-            image,
-        })
-    }
-}
-
 /// The value called `name`, if there is one.
 pub fn given<A: Answer>(values: &Values, name: Name) -> Result<Option<A>, Refused> {
     match values.get(&name) {
@@ -189,7 +195,7 @@ pub fn given<A: Answer>(values: &Values, name: Name) -> Result<Option<A>, Refuse
     }
 }
 
-fn needed<A: Answer>(values: &Values, name: Name) -> Result<A, Refused> {
+pub(super) fn needed<A: Answer>(values: &Values, name: Name) -> Result<A, Refused> {
     given(values, name)?.ok_or(Refused::Missing(name))
 }
 
@@ -202,6 +208,8 @@ pub enum FileFault {
     Unknown(Option<String>),
     /// A value of the wrong type, or one that breaks a rule.
     Value(Name, Rule),
+    /// A section that is none, or a name in it that breaks a rule.
+    Section(Rule),
 }
 
 /// Reads the YAML in `text`, which may begin with a byte order mark.
@@ -239,6 +247,7 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
     match value {
         Value::String(text) => Ok(Some(text)),
         Value::Number(value) if number => Ok(Some(value.to_string())),
+        Value::Bool(value) if name == Name::Protect => Ok(Some(if value { "yes" } else { "no" }.into())),
         Value::Null if name.is_optional() => Ok(None),
         _ if number => Err("must be a whole number"),
         Value::Bool(_) | Value::Number(_) => Err("must be text: put it in quotes"),
@@ -258,25 +267,6 @@ mod tests {
 
     fn read(text: &str) -> Result<Values, FileFault> {
         from_mapping(from_yaml(text)?, &Name::ALL)
-    }
-
-    #[test]
-    fn fills_in_the_defaults() {
-        let values = read("\u{feff}project: shop\nimage: registry.gitlab.com/me/shop:1.0.0\n").unwrap();
-        let answers = Answers::from_values(&values).unwrap();
-        assert_eq!(answers.namespace.as_str(), "shop");
-        assert_eq!(answers.registry.as_str(), "registry.gitlab.com");
-        assert_eq!((answers.port, answers.replicas, answers.secret_name.as_str()), (8080, 2, "gitlab"));
-        assert_eq!(answers.ingress, None);
-    }
-
-    #[test]
-    fn names_what_is_missing_or_broken() {
-        let refused = |text: &str| Answers::from_values(&read(text).unwrap()).unwrap_err();
-        assert_eq!(refused("{}"), Refused::Missing(Name::Project));
-        assert_eq!(refused("project: shop"), Refused::Missing(Name::Image));
-        let port = "project: shop\nimage: a/b:1\nport: 70000";
-        assert!(matches!(refused(port), Refused::Broken(Name::Port, _)));
     }
 
     #[test]

@@ -56,6 +56,30 @@ impl Answer for ProjectName {
 }
 
 text_type! {
+    /// A component's name: an RFC 1035 label, because its Service bears it.
+    ComponentName
+}
+
+impl Answer for ComponentName {
+    const EXAMPLE: &'static str = "worker";
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        if text.starts_with(|first: char| first.is_ascii_lowercase()) && is_dns_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must begin with a lower-case letter, go on with lower-case letters, digits and `-`, \
+                 end with a letter or digit, and have at most 63 characters (RFC 1035)")
+        }
+    }
+}
+
+impl From<&ProjectName> for ComponentName {
+    fn from(project: &ProjectName) -> Self {
+        Self(project.0.clone())
+    }
+}
+
+text_type! {
     /// A DNS label (RFC 1123): a namespace or the name of a Secret.
     DnsLabel
 }

@@ -1,6 +1,6 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, Ci, FileFault, Name, Refused, Values, named};
+use super::{Answers, Ci, FileFault, Name, Refused, Sheet, named};
 use crate::error::{Failure, Result};
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -8,6 +8,8 @@ use crate::error::{Failure, Result};
 pub struct Record {
     /// The answers, with defaults for those that the file does not have.
     pub answers: Answers,
+    /// The answers as the file has them.
+    pub sheet: Sheet,
     /// The whole file.
     pub text: String,
 }
@@ -17,11 +19,12 @@ impl Record {
     pub const FILE: &str = ".makeinfra.yaml";
 
     /// The answers that the file records.
-    const NAMES: [Name; 13] = [
+    const NAMES: [Name; 14] = [
         Name::Project,
         Name::Image,
         Name::Registry,
         Name::Namespace,
+        Name::Context,
         Name::Port,
         Name::Replicas,
         Name::Ingress,
@@ -35,16 +38,26 @@ impl Record {
 
     /// Reads `text`, the content of the file. Errors name the place, never a value.
     pub fn parse(text: String) -> Result<Self> {
-        let answers = Self::answers(&text).map_err(|cause| {
+        let sheet = Self::sheet(&text);
+        let answers = sheet.and_then(|sheet| {
+            Ok((
+                sheet.answers().map_err(|refused| match refused {
+                    Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
+                    Refused::Broken(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
+                })?,
+                sheet,
+            ))
+        });
+        let (answers, sheet) = answers.map_err(|cause| {
             Failure::failed(format!("cannot understand `{}`", Self::FILE))
                 .because(cause)
                 .hint(format!("git log -p -- {}", Self::FILE))
         })?;
-        Ok(Self { answers, text })
+        Ok(Self { answers, sheet, text })
     }
 
-    fn answers(text: &str) -> std::result::Result<Answers, String> {
-        let mut values = Self::values(text).map_err(|fault| match fault {
+    fn sheet(text: &str) -> std::result::Result<Sheet, String> {
+        let mut sheet = Self::read(text).map_err(|fault| match fault {
             FileFault::NotAMapping(Some((line, column))) => {
                 format!("line {line}, column {column} is not YAML")
             }
@@ -54,22 +67,20 @@ impl Record {
             }
             FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
             FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
+            FileFault::Section(rule) => format!("a section of `answers` {rule}"),
         })?;
         // The record has the name itself; reading a name takes one `-infra` off.
-        if let Some(Some(project)) = values.get_mut(&Name::Project) {
+        if let Some(Some(project)) = sheet.values.get_mut(&Name::Project) {
             project.push_str("-infra");
         }
         // Repositories from before there was a choice have no pipeline.
-        values.entry(Name::Ci).or_insert_with(|| Some(Ci::None.as_str().into()));
-        Answers::from_values(&values).map_err(|refused| match refused {
-            Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
-            Refused::Broken(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
-        })
+        sheet.values.entry(Name::Ci).or_insert_with(|| Some(Ci::None.as_str().into()));
+        Ok(sheet)
     }
 
-    fn values(text: &str) -> std::result::Result<Values, FileFault> {
+    fn read(text: &str) -> std::result::Result<Sheet, FileFault> {
         let file = named::from_yaml(text)?;
         let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
-        named::from_mapping(answers.clone(), &Self::NAMES)
+        Sheet::from_yaml(answers.clone(), &Self::NAMES)
     }
 }

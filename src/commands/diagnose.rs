@@ -174,7 +174,7 @@ fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<Strin
     let names: Vec<_> = known.iter().copied().collect();
     match (names.as_slice(), &repository.record) {
         ([one], _) => Ok((*one).to_owned()),
-        ([], Some(Ok(record))) => Ok(record.answers.namespace.to_string()),
+        ([], Some(Ok(record))) => Ok(record.answers.environments.first.namespace.to_string()),
         ([], _) => Err(Failure::failed("the manifests name no namespace")
             .hint(format!("makeinfra diagnose {} --namespace NAME", shell_word(&repository.root)))
             .into()),

@@ -1,24 +1,26 @@
 //! `makeinfra new`: plan everything, check everything, then write it all at once.
 
 mod report;
+mod tokens;
 
-use super::sign_in::{self, Checked};
-use super::{missing, secret_values, sweep, token_source};
-use crate::answers::{Answers, Email, Expiry, Name, ProjectName, Values};
+use super::scope::{self, Scoped};
+use super::sign_in::Checked;
+use super::{Sources, missing, secret_answers, sweep, token_sources};
+use crate::answers::{Answers, Name, ProjectName, Sheet};
 use crate::cli::New as Options;
-use crate::context::{Context, Payload};
-use crate::credentials::{self, Source};
+use crate::credentials::Source;
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover, NewFile, Staging};
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
-use crate::pull_secret::{self, DeployToken, DockerConfig};
+use crate::pull_secret;
 use crate::questions::{self, Given};
 use crate::repo::{self, surrounding_work_tree};
-use crate::templates::{self, File};
+use crate::templates::File;
 use crate::ui::Ui;
 use std::path::{Path, PathBuf};
+use tokens::Tokens;
 
 /// Everything that is decided before the first byte is written.
 struct Plan {
@@ -29,8 +31,8 @@ struct Plan {
     shown: PathBuf,
     /// Where the git-crypt key goes, too.
     export_key: Option<PathBuf>,
-    /// User name of the deploy token; none where there is no token.
-    username: Option<String>,
+    /// User names of the deploy tokens; none where there is no token.
+    usernames: Vec<String>,
     files: Vec<File>,
     /// What the registry says of the token, if it was asked.
     checked: Option<Checked>,
@@ -50,11 +52,15 @@ struct Outcome {
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
-    let source = if options.no_token { None } else { Some(token_source(&options.token)?) };
-    let mut given = given(options, source.as_ref(), ui)?;
-    let asked = complete(options, &mut given, source.as_ref(), ui)?;
+    let mut given = given(options, ui)?;
+    let sources = match options.no_token {
+        true => None,
+        false => Some(token_sources(&options.token, |name| given.environments().contains(&name))?),
+    };
+    check_stdin(options, sources.as_ref())?;
+    let asked = complete(options, &mut given, sources.as_ref(), ui)?;
     let answers = given.answers()?;
-    pull_secret::check_registry(&answers.registry, &answers.image)?;
+    pull_secret::check_registry(&answers.registry, answers.image())?;
     let (target, shown) = target(&given)?;
     sweep(&target, Leftover::Directory, options.run.dry_run, ui);
     let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
@@ -68,14 +74,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     if options.no_token && given.has(Name::ExpiresAt) {
         ui.warn("`--expires-at` is of the token: give it to `makeinfra rotate`");
     }
-    let token = token(options, source, &given, &answers, ui)?;
-    let checked = match &token {
-        Some(token) => sign_in::check(&options.check, token, &[&answers.image], ui)?,
-        None => None,
-    };
-    let files = render(&answers, token.as_ref())?;
-    let username = token.map(|token| token.username().to_string());
-    let mut plan = Plan { answers, target, shown, export_key, username, files, checked, agreed: false };
+    let tokens = Tokens::read(options, sources, &given, &answers, ui)?;
+    let checked = tokens.check(options, &answers, ui)?;
+    let files = tokens.render(&answers)?;
+    let usernames = tokens.usernames();
+    drop(tokens);
+    let mut plan = Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false };
     if options.run.dry_run {
         return report::plan(options, &plan, ui);
     }
@@ -97,41 +101,66 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
 }
 
 /// What options and files say.
-fn given(options: &Options, source: Option<&Source>, ui: &Ui) -> Result<Given> {
-    let from_stdin = options.answers.as_deref() == Some(Path::new("-"));
-    if from_stdin && source.is_some_and(Source::reads_stdin) {
-        return Err(Failure::usage("standard input cannot be both the answers and the token")
-            .hint("--answers FILE or --token-file FILE")
-            .into());
-    }
+fn given(options: &Options, ui: &Ui) -> Result<Given> {
     let config = environment::config_home().map(|home| home.join("makeinfra/config.yaml"));
-    Given::collect(values(options), options.answers.as_deref(), config.as_deref(), ui)
+    let declared = scope::names("--env", &options.env)?;
+    Given::collect(sheet(options)?, &declared, options.answers.as_deref(), config.as_deref(), ui)
 }
 
-fn values(options: &Options) -> Values {
-    let mut values = secret_values(&options.secret);
+fn sheet(options: &Options) -> Result<Sheet> {
+    let mut sheet = Sheet::default();
     let texts = [
         (Name::Project, &options.project),
         (Name::Image, &options.image),
         (Name::Output, &options.output),
-        (Name::Namespace, &options.namespace),
         (Name::Port, &options.port),
-        (Name::Replicas, &options.replicas),
-        (Name::Ingress, &options.ingress),
         (Name::HealthPath, &options.health_path),
         (Name::PodSecurity, &options.pod_security),
         (Name::SecretName, &options.secret_name),
         (Name::Ci, &options.ci),
     ];
-    values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
-    values
+    sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
+    let scoped = [
+        (Name::Namespace, &options.namespace),
+        (Name::Context, &options.context),
+        (Name::Replicas, &options.replicas),
+        (Name::Ingress, &options.ingress),
+    ];
+    for (name, texts) in scoped {
+        // None of these has a `=` in its values.
+        Scoped::read(&name.option(), texts, |_| true)?.answer(name, &mut sheet);
+    }
+    secret_answers(&options.secret, &mut sheet, |_| true)?;
+    for name in scope::names("--protect", &options.protect)? {
+        sheet.environment(&name).insert(Name::Protect, Some("yes".to_owned()));
+    }
+    Ok(sheet)
+}
+
+/// Fails if standard input is to be two things.
+fn check_stdin(options: &Options, sources: Option<&Sources>) -> Result<()> {
+    let tokens = sources.map_or(0, |sources| sources.all().filter(|source| source.reads_stdin()).count());
+    let from_stdin = options.answers.as_deref() == Some(Path::new("-"));
+    if tokens + usize::from(from_stdin) < 2 {
+        return Ok(());
+    }
+    let both = if from_stdin { "both the answers and the token" } else { "two tokens" };
+    Err(Failure::usage(format!("standard input cannot be {both}"))
+        .hint("--answers FILE or --token-file FILE")
+        .into())
 }
 
 /// Asks for what is missing, or names it all in one failure. Says whether anything was asked.
-fn complete(options: &Options, given: &mut Given, source: Option<&Source>, ui: &Ui) -> Result<bool> {
+fn complete(options: &Options, given: &mut Given, sources: Option<&Sources>, ui: &Ui) -> Result<bool> {
     let mut lacking = given.missing();
-    let token = source.filter(|_| !options.run.dry_run).map(Source::missing);
-    lacking.extend(token.into_iter().flatten().map(str::to_owned));
+    if let Some(sources) = sources.filter(|_| !options.run.dry_run) {
+        let needed = sources.needed(&given.environments());
+        for option in needed.flat_map(Source::missing).map(str::to_owned) {
+            if !lacking.contains(&option) {
+                lacking.push(option);
+            }
+        }
+    }
     if lacking.is_empty() {
         return Ok(false);
     }
@@ -184,35 +213,6 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
         return Err(refused("the file exists").into());
     }
     Ok(file)
-}
-
-/// Reads the token, unless there is to be none, or a dry run can do without it.
-fn token(
-    options: &Options,
-    source: Option<Source>,
-    given: &Given,
-    answers: &Answers,
-    ui: &mut Ui,
-) -> Result<Option<DeployToken>> {
-    let Some(source) = source else { return Ok(None) };
-    if options.run.dry_run && !source.missing().is_empty() {
-        return Ok(None);
-    }
-    let mut token = source.read(&answers.registry, Some(&answers.image), ui)?;
-    if let Some(expires_at) = given.get::<Expiry>(Name::ExpiresAt)? {
-        token = token.expiring(Some(expires_at));
-    }
-    credentials::warn_if_past(&token, ui);
-    Ok(Some(token))
-}
-
-fn render(answers: &Answers, token: Option<&DeployToken>) -> Result<Vec<File>> {
-    let context = Context::from(answers);
-    let Some(token) = token else { return templates::render(&context, None) };
-    let email = answers.email.as_ref().map(Email::as_str);
-    let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
-    let expires_at = token.expires_at().map(Expiry::as_str);
-    templates::render(&context, Some(&Payload { base64: base64.expose(), expires_at }))
 }
 
 fn write(options: &Options, plan: &Plan) -> Result<Outcome> {

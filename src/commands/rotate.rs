@@ -1,8 +1,8 @@
 //! `makeinfra rotate`: a new deploy token in the pull secret, and nothing else changed.
 
 use super::sign_in::{self, Checked};
-use super::{missing, next_steps, print_json, secret_values, short, sweep, token_source};
-use crate::answers::{Name, Record};
+use super::{missing, next_steps, print_json, secret_answers, short, sweep, token_source};
+use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
@@ -73,7 +73,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
 }
 
 fn wishes(options: &Options, ui: &Ui) -> Result<Wishes> {
-    let given = Given::collect(secret_values(&options.secret), None, None, ui)?;
+    let mut sheet = Sheet::default();
+    secret_answers(&options.secret, &mut sheet, |_| false)?;
+    let given = Given::collect(sheet, &[], None, None, ui)?;
     Ok(Wishes {
         registry: given.get(Name::Registry)?,
         email: given.get(Name::Email)?,
@@ -88,7 +90,9 @@ fn find(options: &Options) -> Result<Found> {
     let root = repo.root();
     let record = read(Record::FILE, &root.join(Record::FILE))?;
     let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;
-    let path = Files::path(record.as_ref());
+    let path = record.as_ref().map_or_else(Environment::default_secret_file, |record| {
+        record.answers.environments.first.secret_file(&record.answers.secret_name)
+    });
     let file = root.join(&path);
     let secret = read(&path, &file)?;
     if secret.is_none() && record.is_none() {
@@ -97,7 +101,14 @@ fn find(options: &Options) -> Result<Found> {
             .hint("makeinfra new PROJECT")
             .into());
     }
-    Ok(Found { repo, files: Files { record, secret }, path, file, uncommitted: false, checked: None })
+    Ok(Found {
+        repo,
+        files: Files { record, place: 0, path: path.clone(), secret },
+        path,
+        file,
+        uncommitted: false,
+        checked: None,
+    })
 }
 
 /// The plain text of a file of the repository; none where there is no such file.

@@ -79,6 +79,11 @@ fn question(name: Name) -> &'static str {
         Name::Image => "Image of the Deployment",
         Name::Registry => "Registry key of the pull secret",
         Name::Namespace => "Namespace",
+        Name::Context => "kubectl context (none: the current one)",
+        Name::Environment => "Environment",
+        Name::Protect => "Protected",
+        Name::Secrets => "Directory of the Secrets",
+        Name::Component => "Component",
         Name::Port => "Port of the container",
         Name::Replicas => "Pods",
         Name::Ingress => "Host of the Ingress",
@@ -95,9 +100,10 @@ fn question(name: Name) -> &'static str {
 
 fn is_set(answers: &Answers, name: Name) -> bool {
     match name {
-        Name::Ingress => answers.ingress.is_some(),
-        Name::HealthPath => answers.health_path.is_some(),
+        Name::Ingress => answers.main().ingress.is_some(),
+        Name::HealthPath => answers.main().health_path.is_some(),
         Name::Email => answers.email.is_some(),
+        Name::Context => answers.environments.first.context.is_some(),
         _ => false,
     }
 }
@@ -107,18 +113,19 @@ fn default(answers: &Answers, name: Name) -> String {
     let none = || "none".to_owned();
     match name {
         Name::Project => answers.project.to_string(),
-        Name::Image => answers.image.to_string(),
+        Name::Image => answers.image().to_string(),
         Name::Registry => answers.registry.to_string(),
-        Name::Namespace => answers.namespace.to_string(),
-        Name::Port => answers.port.to_string(),
-        Name::Replicas => answers.replicas.to_string(),
-        Name::Ingress => answers.ingress.as_ref().map_or_else(none, ToString::to_string),
-        Name::HealthPath => answers.health_path.as_ref().map_or_else(none, ToString::to_string),
+        Name::Namespace => answers.environments.first.namespace.to_string(),
+        Name::Port => answers.main().port.to_string(),
+        Name::Replicas => answers.main().replicas.to_string(),
+        Name::Ingress => answers.main().ingress.as_ref().map_or_else(none, ToString::to_string),
+        Name::HealthPath => answers.main().health_path.as_ref().map_or_else(none, ToString::to_string),
         Name::PodSecurity => answers.pod_security.as_str().to_owned(),
         Name::SecretName => answers.secret_name.to_string(),
         Name::SecretType => answers.secret_type.as_str().to_owned(),
         Name::Email => answers.email.as_ref().map_or_else(none, ToString::to_string),
-        Name::ExpiresAt => none(),
+        Name::Context => answers.environments.first.context.as_ref().map_or_else(none, ToString::to_string),
+        Name::ExpiresAt | Name::Environment | Name::Protect | Name::Secrets | Name::Component => none(),
         Name::Ci => answers.ci.as_str().to_owned(),
         Name::Output => Name::Output.example().to_owned(),
     }

@@ -1,17 +1,26 @@
 #!/bin/sh
 # The steps behind the Makefile's targets: ../Makefile calls this with the name of one, from the top of the repository,
-# and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl 1.20 or newer.
+# and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl.
 set -u
 
 : "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace:?}" "${image:?}" "${secret:?}"
-: "${file:?}" "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}"
+: "${file:?}" "${base:?}" "${goal:?}" "${overlay:?}" "${context?}" "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}"
 app=app.kubernetes.io/name=$project
 # Texts are matched below, and bytes are bytes.
 export LC_ALL=C
 
+# The environment, where there are some. One that is protected is changed only on request.
+environment=${wanted:-}
+known=${known:-}
+protected=${protected:-}
+env=${environment:+ ENV=$environment}
+# Where replicas and resources are.
+sizes=$base/deployment.yaml
+[ -z "$known" ] || sizes=$overlay/kustomization.yaml
+
 # kubectl as the user calls it: with options, and quotes around them.
 cluster() {
-    eval "$kubectl \"\$@\""
+    eval "$kubectl ${context:+--context=\"\$context\"} \"\$@\""
 }
 
 kube() {
@@ -45,7 +54,7 @@ fail() {
     case $1 in
     *"connection to the server"* | *"Unable to connect"* | *"no such host"* | *"i/o timeout"* | *"context was not found"* | \
         *"context \""*"\" does not exist"*)
-        set -- "$@" "kubectl config get-contexts; another one: make deploy KUBECTL=\"kubectl --context NAME\"" ;;
+        set -- "$@" "kubectl config get-contexts; another one: make $goal$env CONTEXT=NAME" ;;
     esac
     shift
     [ $# -eq 0 ] || hint "$@"
@@ -54,7 +63,7 @@ fail() {
 
 # number NAME VALUE: fails unless VALUE is one.
 number() {
-    case $2 in '' | *[!0-9]*) fail "$1 must be a number" "make $target $1=3" ;; esac
+    case $2 in '' | *[!0-9]*) fail "$1 must be a number" "make $goal $1=3" ;; esac
 }
 
 # kubectl and the API server quote what they cannot parse: nothing as long as a token gets through.
@@ -63,19 +72,41 @@ redact() {
         s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{18,\}/***/g'
 }
 
-# Prints the ":tag" or "@digest" of our image.
-version() {
-    awk '
+# images [NAME]: prints every image that has its tag here, or the ":tag" or "@digest" of one.
+images() {
+    only=${1:-} awk '
         { gsub(/["\047]/, "") }
-        $1 == "-" { ours = ($2 == "name:" && $3 == ENVIRON["image"]) }
-        ours && /^ +newTag:/ { print ":" $2 }
-        ours && /^ +digest:/ { print "@" $2 }
-    ' kubernetes/kustomization.yaml
+        $1 == "-" { name = ($2 == "name:") ? $3 : "" }
+        name != "" && /^ +newTag:/ { found = ":" $2 }
+        name != "" && /^ +digest:/ { found = "@" $2 }
+        found { print((ENVIRON["only"] == "") ? name found : (ENVIRON["only"] == name) ? found : ""); found = "" }
+    ' "$overlay/kustomization.yaml" | sed '/^$/d'
+}
+
+version() {
+    images "$image"
 }
 
 run_where() {
-    context=$(cluster config view --minify --output='jsonpath={.current-context}' 2>/dev/null) || context=
-    say "context    ${context:-none}" "namespace  $namespace" "image      $image$(version)"
+    current=$(cluster config view --minify --output='jsonpath={.current-context}' 2>/dev/null) || current=
+    [ -z "$environment" ] || say "environment $environment${protected:+, protected}"
+    say "context     ${current:-none}" "namespace   $namespace"
+    images | sed 's/^/image       /'
+}
+
+# What is protected changes only if somebody says so.
+run_confirm() {
+    [ -n "$protected" ] || return 0
+    consent "Change $environment?" "$environment is protected, and there is no terminal to ask on"
+}
+
+# consent QUESTION ERROR: asks, unless YES=1 is the answer; ERROR is for where nobody can be asked.
+consent() {
+    case $yes in 1 | y | yes | true) return 0 ;; esac
+    [ -t 0 ] || fail "$2" "make $goal$env YES=1"
+    printf '%s [y/N] ' "$1"
+    read -r reply || reply=
+    case $reply in y | Y | yes) ;; *) fail "nothing was changed" ;; esac
 }
 
 run_help() {
@@ -101,7 +132,7 @@ outside() {
         hint "namespace \`$namespace\` is being deleted: wait until it is gone, then run \`make deploy\` again" ;;
     *)
         error "namespace \`$namespace\` is missing or out of reach for this user"
-        hint "make namespace, or ask an administrator: kubectl apply -f kubernetes/namespace.yaml" \
+        hint "make namespace$env, or ask an administrator: kubectl apply -f $overlay/namespace.yaml" \
             "for rights in it: kubectl -n $namespace create rolebinding $project --clusterrole=admin --user=USER" ;;
     esac
     exit 1
@@ -110,7 +141,7 @@ outside() {
 run_namespace() {
     if answer=$(cluster get namespace "$namespace" --ignore-not-found --output=name 2>&1); then
         case $answer in *"namespace/$namespace"*) return 0 ;; esac
-        answer=$(apply --filename=kubernetes/namespace.yaml 2>&1) && say "$answer" && return 0
+        answer=$(apply --filename="$overlay/namespace.yaml" 2>&1) && say "$answer" && return 0
     else
         # Whoever owns just the namespace may not ask for it where it is missing: the next step will tell.
         case $answer in *"(Forbidden)"*) say "namespace/$namespace taken as given: no right to look at it"; return 0 ;; esac
@@ -139,7 +170,7 @@ run_secret_file() {
 
 # Manifests that cannot be read are found before anything is changed.
 run_build() {
-    built=$(cluster kustomize kubernetes 2>&1) || fail "$built" "kubectl kustomize kubernetes"
+    built=$(cluster kustomize "$overlay" 2>&1) || fail "$built" "kubectl kustomize $overlay"
 }
 
 apply_secret() {
@@ -182,7 +213,7 @@ generation() {
 
 run_manifests() {
     before=$(generation) || exit 1
-    apply --namespace="$namespace" --kustomize=kubernetes || exit 1
+    apply --namespace="$namespace" --kustomize="$overlay" || exit 1
     [ "$(generation)" != "$before" ] || retry
 }
 
@@ -280,20 +311,20 @@ advise() {
     case $1 in
     *"runAsNonRoot and image will run as root"*)
         cause="the image runs as root, which the pods' security context refuses"
-        advice="give the image a numeric USER; or allow root: edit securityContext in kubernetes/deployment.yaml and the
-      label in namespace.yaml, or begin with \`makeinfra new ... --pod-security baseline\`" ;;
+        advice="give the image a numeric USER; or allow root: edit securityContext in $base/deployment.yaml and the
+      label in $overlay/namespace.yaml, or begin with \`makeinfra new ... --pod-security baseline\`" ;;
     *"non-numeric user"*)
         cause="the image's USER is a name, and the kubelet cannot tell whether that is root"
-        advice="set its number as runAsUser beside runAsNonRoot in kubernetes/deployment.yaml" ;;
+        advice="set its number as runAsUser beside runAsNonRoot in $base/deployment.yaml" ;;
     *"violates PodSecurity"*)
         cause="the namespace refuses the pods: they ask for more than its pod security level allows"
         advice="follow the event above, or have an administrator relax the level:
       kubectl label namespace $namespace pod-security.kubernetes.io/enforce=baseline --overwrite" ;;
     *"exceeded quota"*)
         cause="the namespace's quota is used up"
-        advice="lower the replicas or the requests in kubernetes/deployment.yaml, or ask for a larger quota" ;;
+        advice="lower the replicas or the requests in $sizes, or ask for a larger quota" ;;
     *FailedToRetrieveImagePullSecret*)
-        cause="the Secret that kubernetes/deployment.yaml names in imagePullSecrets is not in namespace $namespace"
+        cause="the Secret that $base/deployment.yaml names in imagePullSecrets is not in namespace $namespace"
         advice="make gitlab-secret" ;;
     *"illegal base64"* | *"unable to parse auth field"*)
         cause="an entry of a pull secret is malformed"
@@ -315,19 +346,19 @@ advise() {
         advice="the last words of \"Failed to pull image\" above say why: a name, a certificate, a proxy, a firewall" ;;
     *InvalidImageName* | *InspectFailed*)
         cause="the image reference is malformed: $image$(version)"
-        advice="correct it in kubernetes/kustomization.yaml and deployment.yaml" ;;
+        advice="correct it in $overlay/kustomization.yaml and $base/deployment.yaml" ;;
     *ErrImagePull*": not found"* | *": not found"*ErrImagePull* | *"code = NotFound"*)
         cause="the registry has no $image$(version)"
         advice="make set-image TAG=..., with a tag that exists" ;;
     *OOMKilled*)
         cause="a container needs more memory than its limit"
-        advice="raise resources.limits.memory in kubernetes/deployment.yaml" ;;
+        advice="raise resources.limits.memory in $sizes" ;;
     *CrashLoopBackOff*)
         cause="the application starts and ends again"
         advice="make logs; \"Read-only file system\" there means that it writes outside /tmp" ;;
     *FailedScheduling*)
         cause="no node has room for the pods"
-        advice="lower resources.requests or replicas in kubernetes/deployment.yaml" ;;
+        advice="lower resources.requests or replicas in $sizes" ;;
     *)
         cause=
         advice="make status, make logs; a slow start needs ROLLOUT_TIMEOUT=5m" ;;
@@ -351,7 +382,7 @@ run_differences() {
     else
         case $answer in *"(Forbidden)"*) ;; *) fail "$answer" ;; esac
     fi
-    differs --kustomize=kubernetes
+    differs --kustomize="$overlay"
     case $? in
     0) ;;
     1) changed=1; say "$answer" ;;
@@ -378,7 +409,7 @@ would_change() {
 
 all_new() {
     say "namespace $namespace does not exist: everything would be created" "namespace/$namespace" "secret/$secret"
-    cluster kustomize kubernetes | awk '/^kind:/ { kind = tolower($2) } /^  name:/ { print kind "/" $2 }'
+    cluster kustomize "$overlay" | awk '/^kind:/ { kind = tolower($2) } /^  name:/ { print kind "/" $2 }'
     would_change
 }
 
@@ -404,37 +435,31 @@ run_set_image() {
         line="newTag: \"$tag\"" ;;
     *) fail "a tag and a digest given" "make set-image TAG=1.2.3, or DIGEST=sha256:..." ;;
     esac
-    new=kubernetes/.kustomization.yaml.makeinfra-$$
+    kustomization=$overlay/kustomization.yaml
+    new=$overlay/.kustomization.yaml.makeinfra-$$
     trap 'rm -f "$new"' EXIT
     trap 'exit 1' HUP INT TERM
     # cp brings the file's mode along.
-    cp -p kubernetes/kustomization.yaml "$new" || exit 1
+    cp -p "$kustomization" "$new" || exit 1
     line=$line awk '
         $1 == "-" { name = $3; gsub(/["\047]/, "", name); ours = $2 == "name:" && name == ENVIRON["image"] }
         ours && /^ +(newTag|digest):/ { sub(/[^ ].*/, ENVIRON["line"]); edited++ }
         { print }
         END { exit edited != 1 }
-    ' kubernetes/kustomization.yaml >"$new" ||
-        fail "kubernetes/kustomization.yaml has no single newTag or digest for $image" \
-            "git diff kubernetes/kustomization.yaml"
-    if cmp -s "$new" kubernetes/kustomization.yaml; then
+    ' "$kustomization" >"$new" ||
+        fail "$kustomization has no single newTag or digest for $image" \
+            "git diff $kustomization"
+    if cmp -s "$new" "$kustomization"; then
         say "image      $image$(version), as before"
         return
     fi
-    mv -f "$new" kubernetes/kustomization.yaml || exit 1
-    say "image      $image$(version)" "next: make deploy, and commit kubernetes/kustomization.yaml"
+    mv -f "$new" "$kustomization" || exit 1
+    say "image       $image$(version)" "next: make deploy$env, and commit $kustomization"
 }
 
 run_undeploy() {
-    case $yes in
-    1 | y | yes | true) ;;
-    *)
-        [ -t 0 ] || fail "undeploy deletes $project, and there is no terminal to ask on" "make undeploy YES=1"
-        printf 'Delete %s and its pull secret there? [y/N] ' "$project"
-        read -r reply || reply=
-        case $reply in y | Y | yes) ;; *) fail "nothing deleted" ;; esac ;;
-    esac
-    kube delete --ignore-not-found --kustomize=kubernetes || exit 1
+    consent "Delete $project and its pull secret there?" "undeploy deletes $project, and there is no terminal to ask on"
+    kube delete --ignore-not-found --kustomize="$overlay" || exit 1
     kube delete --ignore-not-found secret "$secret" || exit 1
     say "namespace $namespace stays"
 }
@@ -465,12 +490,24 @@ need_kubectl() {
     eval "set -- $kubectl"
     while case ${1:-} in *=*) true ;; *) false ;; esac; do shift; done
     command -v "${1:-}" >/dev/null ||
-        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $target KUBECTL=/path/to/kubectl"
+        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal KUBECTL=/path/to/kubectl"
+}
+
+# Everything but help and what is about this clone is done to one environment.
+need_environment() {
+    case " $known " in
+    *" $environment "*) [ -n "$environment" ] && [ -f "$overlay/kustomization.yaml" ] && return ;;
+    esac
+    fail "there is no environment \`$environment\`" "make $goal ENV=${known%% *}; there are: $known"
 }
 
 target=$1
 case $target in
-where | help | setup | set_image | secret_file) ;;
+help | setup) ;;
+*) [ -z "$known" ] || need_environment ;;
+esac
+case $target in
+where | help | setup | set_image | secret_file | confirm) ;;
 *) need_kubectl "" ;;
 esac
 "run_$target"

@@ -50,7 +50,8 @@ fn deploy_goes_from_the_namespace_to_the_rollout() {
         }
         let at = |text: &str| output.stdout.find(text).unwrap_or_else(|| panic!("{text}: {}", output.stdout));
         assert!(
-            at("context    test-context") < at("namespace  hello") && at("namespace  hello") < at("applied")
+            at("context     test-context") < at("namespace   hello")
+                && at("namespace   hello") < at("applied")
         );
     }
 }
@@ -370,7 +371,7 @@ fn undeploy_asks_on_a_terminal() {
         terminal.exp_string("[y/N]").unwrap();
         terminal.send_line(reply).unwrap();
         let shown = terminal.exp_eof().unwrap();
-        assert_eq!(shown.contains("nothing deleted"), !deletes, "{reply}: {shown}");
+        assert_eq!(shown.contains("nothing was changed"), !deletes, "{reply}: {shown}");
         assert_eq!(cluster.steps().iter().any(|step| step.starts_with("delete")), deletes, "{reply}");
     }
 }

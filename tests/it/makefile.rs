@@ -55,7 +55,7 @@ fn make_alone_lists_every_target_in_one_line_and_where_it_would_act() {
     for target in targets(&cluster.sandbox) {
         assert!(listed(&target), "{target}:\n{}", output.stdout);
     }
-    for line in ["context    test-context", "namespace  hello", &format!("image      {IMAGE}")] {
+    for line in ["context     test-context", "namespace   hello", &format!("image       {IMAGE}")] {
         assert!(output.stdout.lines().any(|shown| shown == line), "{line}:\n{}", output.stdout);
     }
     assert_eq!(cluster.make(&["help"]).success().stdout, output.stdout);
@@ -66,7 +66,7 @@ fn help_works_without_kubectl() {
     let sandbox = Sandbox::with_hello();
     let path = path_of(&sandbox, &["make", "sh", "awk", "sed", "cat"]);
     let output = sandbox.make(&[]).env("PATH", path).success();
-    assert!(output.stdout.contains("context    none\n"), "{}", output.stdout);
+    assert!(output.stdout.contains("context     none\n"), "{}", output.stdout);
     assert_eq!(output.stderr, "");
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
-use makeinfra::answers::{Answers, Name, Record, Values};
+use makeinfra::answers::{Answers, Name, Record, Sheet, Values};
 use makeinfra::context::{Context, Payload};
 use makeinfra::templates;
 use proptest::prelude::*;
@@ -25,6 +25,11 @@ fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
     value
 }
 
+/// The answers that `values` make, if they are accepted.
+fn accepted(values: &Values) -> Option<Answers> {
+    Sheet { values: values.clone(), ..Sheet::default() }.answers().ok()
+}
+
 /// The answers in `pairs`, over a project and an image.
 fn answers(pairs: &[(Name, &str)]) -> Answers {
     let mut values: Values = [(Name::Project, "hello"), (Name::Image, IMAGE)]
@@ -33,13 +38,13 @@ fn answers(pairs: &[(Name, &str)]) -> Answers {
         .map(|(name, text)| (*name, Some((*text).to_owned())))
         .collect();
     values.remove(&Name::Output);
-    Answers::from_values(&values).unwrap()
+    accepted(&values).unwrap()
 }
 
 /// The rendered files by path, with a pull secret of a fixed payload.
 fn render(answers: &Answers) -> BTreeMap<String, String> {
     let payload = Payload { base64: "e30=", expires_at: Some("2999-01-01") };
-    let files = templates::render(&Context::from(answers), Some(&payload)).unwrap();
+    let files = templates::render(&Context::from(answers), &[Some(payload)]).unwrap();
     files.into_iter().map(|file| (file.path, file.text.expose().to_owned())).collect()
 }
 
@@ -58,7 +63,7 @@ fn every_manifest_is_read_strictly() {
         strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
         let secret = strict::<Secret>(&files[SECRET]);
         assert_eq!(secret["metadata"]["annotations"]["makeinfra/expires-at"], "2999-01-01");
-        assert_eq!(secret["metadata"]["namespace"], deployment["metadata"]["namespace"]);
+        assert_eq!(secret["metadata"]["namespace"], "hello");
         assert_eq!(
             files.contains_key("kubernetes/ingress.yaml"),
             !pairs.is_empty() && pairs[0].0 == Name::Ingress
@@ -227,7 +232,7 @@ fn any_answers() -> impl Strategy<Value = Values> {
                 ])
             },
         )
-        .prop_filter("accepted", |values| Answers::from_values(values).is_ok())
+        .prop_filter("accepted", |values| accepted(values).is_some())
 }
 
 /// A Makefile's text without what an answer may be: the same for all answers.
@@ -240,7 +245,7 @@ proptest! {
 
     #[test]
     fn any_accepted_answers_read_back_equal(values in any_answers()) {
-        let answers = Answers::from_values(&values).unwrap();
+        let answers = accepted(&values).unwrap();
         let files = render(&answers);
         prop_assert_eq!(&Record::parse(files[".makeinfra.yaml"].clone()).unwrap().answers, &answers);
 
@@ -248,38 +253,38 @@ proptest! {
         let pod = &deployment["spec"]["template"]["spec"];
         let container = &pod["containers"][0];
         prop_assert_eq!(&deployment["metadata"]["name"], answers.project.as_str());
-        prop_assert_eq!(&deployment["metadata"]["namespace"], answers.namespace.as_str());
-        prop_assert_eq!(&deployment["spec"]["replicas"], answers.replicas);
-        prop_assert_eq!(&container["image"], answers.image.name());
-        prop_assert_eq!(&container["ports"][0]["containerPort"], answers.port);
+        prop_assert_eq!(&deployment["spec"]["replicas"], answers.main().replicas);
+        prop_assert_eq!(&container["image"], answers.image().name());
+        prop_assert_eq!(&container["ports"][0]["containerPort"], answers.main().port);
         prop_assert_eq!(&pod["imagePullSecrets"][0]["name"], answers.secret_name.as_str());
-        if let Some(path) = &answers.health_path {
+        if let Some(path) = &answers.main().health_path {
             prop_assert_eq!(&container["livenessProbe"]["httpGet"]["path"], path.as_str());
         }
         let namespace = strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
-        prop_assert_eq!(&namespace["metadata"]["name"], answers.namespace.as_str());
+        prop_assert_eq!(&namespace["metadata"]["name"], answers.environments.first.namespace.as_str());
         let service = strict::<Service>(&files["kubernetes/service.yaml"]);
         prop_assert_eq!(&service["spec"]["selector"], &deployment["spec"]["selector"]["matchLabels"]);
         let secret = strict::<Secret>(&files[&format!("secrets/kubernetes/{}.secret.yaml", answers.secret_name)]);
         prop_assert_eq!(&secret["metadata"]["name"], answers.secret_name.as_str());
         prop_assert_eq!(&secret["type"], answers.secret_type.kubernetes_type());
-        if let Some(host) = &answers.ingress {
+        if let Some(host) = &answers.main().ingress {
             let ingress = strict::<Ingress>(&files["kubernetes/ingress.yaml"]);
             prop_assert_eq!(&ingress["spec"]["rules"][0]["host"], host.as_str());
         }
         let kustomization: Value = serde_yaml::from_str(&files["kubernetes/kustomization.yaml"]).unwrap();
+        prop_assert_eq!(&kustomization["namespace"], answers.environments.first.namespace.as_str());
         let image = &kustomization["images"][0];
-        prop_assert_eq!(&image["name"], answers.image.name());
-        if let Some(digest) = answers.image.digest() {
+        prop_assert_eq!(&image["name"], answers.image().name());
+        if let Some(digest) = answers.image().digest() {
             prop_assert_eq!(&image["digest"], digest);
         } else {
-            prop_assert_eq!(&image["newTag"], answers.image.tag().unwrap());
+            prop_assert_eq!(&image["newTag"], answers.image().tag().unwrap());
         }
     }
 
     #[test]
     fn no_answer_changes_the_makefile_beyond_its_variables(values in any_answers()) {
-        let answers = Answers::from_values(&values).unwrap();
+        let answers = accepted(&values).unwrap();
         let makefile = &render(&answers)["Makefile"];
         let plain = &render(&self::answers(&[]))["Makefile"];
         let renamed = |text: &str, answers: &Answers| skeleton(&text.replace(answers.project.as_str(), "P"));

@@ -287,7 +287,7 @@ fn deploy_unlocks_and_locks_again_and_closes_the_secret_to_others() {
     // From the first call on, before make itself sees to the mode.
     cluster.answers(&[format!("*'config view'*output*) stat -c 'mode %a' {SECRET} ;;\n")]);
     let output = gitlab.passes("deploy");
-    for line in ["context    mode 600", "successfully rolled out"] {
+    for line in ["context     mode 600", "successfully rolled out"] {
         assert!(output.stdout.contains(line), "no `{line}`: {}", output.stdout);
     }
     cluster.saw_no_token();

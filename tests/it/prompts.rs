@@ -179,6 +179,7 @@ fn every_question_can_be_asked_one_by_one() {
     for (question, answer) in [
         ("Registry key", "registry.gitlab.com/group"),
         ("Namespace", "shop"),
+        ("kubectl context", "kind-kind"),
         ("Port", "9000"),
         ("Pods", "3"),
         ("Host of the Ingress", "hello.example.com"),
@@ -195,6 +196,7 @@ fn every_question_can_be_asked_one_by_one() {
     for line in [
         "registry: registry.gitlab.com/group",
         "namespace: shop",
+        "context: kind-kind",
         "port: 9000",
         "replicas: 3",
         "ingress: hello.example.com",

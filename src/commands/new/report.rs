@@ -2,7 +2,6 @@
 
 use super::{Checked, Options, Outcome, Plan};
 use crate::commands::{next_steps, print_json, short};
-use crate::context::secret_file;
 use crate::error::Result;
 use crate::files::shell_word;
 use crate::git_crypt;
@@ -35,19 +34,19 @@ pub(super) fn plan(options: &Options, plan: &Plan, ui: &Ui) -> Result<()> {
 /// What was decided, and the files that come of it.
 pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
     let answers = &plan.answers;
-    let secret = match &plan.username {
-        Some(username) => format!("{username} at {}", answers.registry),
-        None => "none yet".to_owned(),
+    let secret = match plan.usernames.as_slice() {
+        [] => "none yet".to_owned(),
+        names => format!("{} at {}", names.join(", "), answers.registry),
     };
     let mut lines = vec![
-        ("image", answers.image.to_string()),
-        ("namespace", answers.namespace.to_string()),
-        ("port, pods", format!("{}, {}", answers.port, answers.replicas)),
+        ("image", answers.image().to_string()),
+        ("namespace", answers.environments.first.namespace.to_string()),
+        ("port, pods", format!("{}, {}", answers.main().port, answers.main().replicas)),
         ("pods run", answers.pod_security.as_str().to_owned()),
         ("pull secret", format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type())),
         ("signs in as", secret),
     ];
-    lines.extend(answers.ingress.as_ref().map(|host| ("ingress", host.to_string())));
+    lines.extend(answers.main().ingress.as_ref().map(|host| ("ingress", host.to_string())));
     let lines: String = lines.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
     format!("{lines}\n{}", tree(options, plan).trim_end())
 }
@@ -91,7 +90,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
 }
 
 fn tree(options: &Options, plan: &Plan) -> String {
-    let secret = secret_file(&plan.answers.secret_name);
+    let secret = plan.answers.environments.first.secret_file(&plan.answers.secret_name);
     let mut files: Vec<(&str, String)> =
         plan.files.iter().map(|file| (file.path.as_str(), note(options, file))).collect();
     if !options.no_token && plan.files.iter().all(|file| file.kind != Kind::Secret) {
@@ -136,7 +135,7 @@ fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
         ));
         steps.push((format!("git-crypt export-key {copy}"), "nobody can unlock a clone without it"));
         steps.push(("git add . && git commit -m 'Begin' && make setup".to_owned(), ""));
-        if plan.username.is_none() {
+        if plan.usernames.is_empty() {
             steps.push((rotate.to_owned(), "makes the pull secret"));
         }
     } else {
@@ -153,9 +152,9 @@ fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
                 steps.push((format!("cp -i {} {copy}", shell_word(&key)), why));
             }
         }
-        match plan.username {
-            Some(_) => steps.push((format!("cd {shown}"), "")),
-            None => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
+        match plan.usernames.is_empty() {
+            false => steps.push((format!("cd {shown}"), "")),
+            true => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
         }
     }
     steps.push(("make deploy".to_owned(), "bring it to the cluster"));

@@ -237,11 +237,11 @@ fn the_context_is_chosen_with_kubectl() {
         let make = |options: &str| scene.make_as(options, &["deploy"]).env("KUBECONFIG", &other);
         let output = make("").failure(2);
         output.says("make deploy KUBECTL=\"kubectl --context NAME\"");
-        assert!(output.stdout.contains("context    wrong"), "{}", output.stdout);
+        assert!(output.stdout.contains("context     wrong"), "{}", output.stdout);
         let output = make("--context none-such").failure(2);
         output.says("context").says("kubectl config get-contexts");
         let output = make("--context bed").success();
-        assert!(output.stdout.contains("context    bed"), "{}", output.stdout);
+        assert!(output.stdout.contains("context     bed"), "{}", output.stdout);
         scene.runs();
     }
 }

@@ -1,0 +1,118 @@
+//! The deploy tokens of a new repository: one for all environments, and those that single ones have of their own.
+
+use super::{Options, Sources};
+use crate::answers::{Answers, Email, EnvironmentName, Expiry, Name};
+use crate::commands::sign_in::{self, Checked};
+use crate::context::{Context, Payload};
+use crate::credentials::{self, Source};
+use crate::error::{Failure, Result};
+use crate::pull_secret::{DeployToken, DockerConfig};
+use crate::questions::Given;
+use crate::templates::{self, File};
+use crate::ui::Ui;
+
+/// The tokens, and who has which.
+pub(super) struct Tokens {
+    tokens: Vec<DeployToken>,
+    /// For each environment the place of its token; none where there is none.
+    of: Vec<Option<usize>>,
+}
+
+impl Tokens {
+    /// Reads the tokens, unless there are to be none, or a dry run can do without one.
+    pub(super) fn read(
+        options: &Options,
+        sources: Option<Sources>,
+        given: &Given,
+        answers: &Answers,
+        ui: &mut Ui,
+    ) -> Result<Self> {
+        let names: Vec<_> = answers.environments.iter().map(|one| one.name.as_ref()).collect();
+        let mut found = Self { tokens: Vec::new(), of: vec![None; names.len()] };
+        let Some(Sources { common, own }) = sources else { return Ok(found) };
+        let mut wanted: Vec<(Vec<usize>, Source, Option<Expiry>)> = Vec::new();
+        let mut left: Vec<usize> = (0..names.len()).collect();
+        for (name, source) in own {
+            let Some(place) = names.iter().position(|known| *known == Some(&name)) else { continue };
+            left.retain(|other| *other != place);
+            wanted.push((vec![place], source, given.of(&name, Name::ExpiresAt)?));
+        }
+        check_expiries(given, names.iter().copied().flatten(), &left, &names)?;
+        if !left.is_empty() {
+            wanted.insert(0, (left, common, given.get(Name::ExpiresAt)?));
+        }
+        for (places, source, expires_at) in wanted {
+            if options.run.dry_run && !source.missing().is_empty() {
+                continue;
+            }
+            let mut token = source.read(&answers.registry, Some(answers.image()), ui)?;
+            if let Some(expires_at) = expires_at {
+                token = token.expiring(Some(expires_at));
+            }
+            credentials::warn_if_past(&token, ui);
+            for place in places {
+                found.of[place] = Some(found.tokens.len());
+            }
+            found.tokens.push(token);
+        }
+        Ok(found)
+    }
+
+    /// Asks the registry about each token, if that is wanted. Gives its word on the last one.
+    pub(super) fn check(&self, options: &Options, answers: &Answers, ui: &mut Ui) -> Result<Option<Checked>> {
+        let mut checked = None;
+        for token in &self.tokens {
+            checked = sign_in::check(&options.check, token, &[answers.image()], ui)?;
+        }
+        Ok(checked)
+    }
+
+    /// Renders the whole repository.
+    pub(super) fn render(&self, answers: &Answers) -> Result<Vec<File>> {
+        let email = answers.email.as_ref().map(Email::as_str);
+        let encoded: Vec<_> = self
+            .tokens
+            .iter()
+            .map(|token| DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type))
+            .collect();
+        let payload = |place: usize| Payload {
+            base64: encoded[place].expose(),
+            expires_at: self.tokens[place].expires_at().map(Expiry::as_str),
+        };
+        let payloads: Vec<_> = self.of.iter().map(|place| place.map(payload)).collect();
+        templates::render(&Context::from(answers), &payloads)
+    }
+
+    /// The user names, each once.
+    pub(super) fn usernames(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for token in &self.tokens {
+            let name = token.username().to_string();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+/// Fails if an environment has an expiry of its own, but no token.
+fn check_expiries<'n>(
+    given: &Given,
+    mut named: impl Iterator<Item = &'n EnvironmentName>,
+    without: &[usize],
+    names: &[Option<&EnvironmentName>],
+) -> Result<()> {
+    let lone = named.find(|name| {
+        let shares = without.iter().any(|place| names[*place] == Some(*name));
+        shares && given.has_of(name, Name::ExpiresAt)
+    });
+    match lone {
+        Some(name) => {
+            Err(Failure::usage(format!("`--expires-at` is of a token, and `{name}` has none of its own"))
+                .hint(format!("--token-file {name}=FILE, or --expires-at DATE for the token of all"))
+                .into())
+        }
+        None => Ok(()),
+    }
+}
