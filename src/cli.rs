@@ -120,6 +120,9 @@ pub struct Rotate {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
+    /// Only this environment's pull secret; also several times [default: all, if they share the token].
+    #[arg(long, value_name = "ENV")]
+    pub env: Vec<String>,
     /// Commit the Secret file, with `.makeinfra.yaml` where that follows it, and nothing else.
     #[arg(long)]
     pub commit: bool,

@@ -1,7 +1,9 @@
 //! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml` that
 //! follows it. Pure: reads and writes nothing.
 
-use crate::answers::{Answer, Answers, Email, Expiry, ImageRef, Name, Record, RegistryKey, SecretType};
+use crate::answers::{
+    Answer, Answers, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey, SecretType, Sheet,
+};
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL, keyring};
@@ -13,15 +15,22 @@ use crate::yaml_edit;
 pub struct Files {
     /// `.makeinfra.yaml`, if the repository has one.
     pub record: Option<Record>,
-    /// The place among the environments of the one that the Secret is for.
+    /// The Secret files that are to hold the token, at least one.
+    pub secrets: Vec<SecretFile>,
+}
+
+/// A file with a pull secret, that of one environment.
+pub struct SecretFile {
+    /// The place of its environment among all.
     pub place: usize,
-    /// Where the Secret file is, or will be, below the top of the repository.
+    /// Where it is, or will be, below the top of the repository.
     pub path: String,
-    /// The plain text of the Secret file; none where there is no such file yet.
-    pub secret: Option<Secret>,
+    /// Its plain text; none where there is no such file yet.
+    pub text: Option<Secret>,
 }
 
 /// What the user wants changed beside the token.
+#[derive(Default)]
 pub struct Wishes {
     /// Another registry key.
     pub registry: Option<RegistryKey>,
@@ -35,27 +44,122 @@ pub struct Wishes {
 
 /// The files as they will be.
 pub struct Plan {
-    /// The new Secret file; none if it holds the token already.
-    pub secret: Option<Secret>,
-    /// What is different in it, a line each; never a value.
-    pub changes: Vec<String>,
+    /// What becomes of each Secret file, in their order.
+    pub secrets: Vec<Change>,
     /// The new `.makeinfra.yaml`, if it is to change.
     pub record: Option<String>,
+}
+
+/// What becomes of a Secret file.
+pub struct Change {
+    /// Its new text; none if it holds the token already.
+    pub text: Option<Secret>,
+    /// What is different in it, a line each; never a value.
+    pub changes: Vec<String>,
+}
+
+impl Change {
+    /// The size of the new text in bytes; none where the file stays.
+    #[must_use]
+    pub fn size(&self) -> Option<usize> {
+        self.text.as_ref().map(|text| text.expose().len())
+    }
 }
 
 impl Plan {
     /// Whether any file is to change.
     #[must_use]
     pub fn writes(&self) -> bool {
-        self.secret.is_some() || self.record.is_some()
+        self.record.is_some() || self.rotates()
+    }
+
+    /// Whether any Secret file is to change.
+    #[must_use]
+    pub fn rotates(&self) -> bool {
+        self.secrets.iter().any(|change| change.text.is_some())
+    }
+
+    /// What is different, each once.
+    #[must_use]
+    pub fn changes(&self) -> Vec<&String> {
+        let mut all: Vec<&String> = Vec::new();
+        for line in self.secrets.iter().flat_map(|change| &change.changes) {
+            if !all.contains(&line) {
+                all.push(line);
+            }
+        }
+        all
     }
 }
 
 impl Files {
-    /// The Deployment's image, as far as `.makeinfra.yaml` knows it.
+    /// The image of the project's own component, as far as `.makeinfra.yaml` knows it.
     #[must_use]
     pub fn image(&self) -> Option<&ImageRef> {
         self.record.as_ref().map(|record| record.answers.image())
+    }
+
+    /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if
+    /// that is all of them.
+    pub fn choose(&mut self, names: &[EnvironmentName]) -> Result<()> {
+        let known: Vec<_> =
+            self.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
+        let titles: Vec<String> = known.iter().map(|one| one.title().to_owned()).collect();
+        let wanted: Vec<_> =
+            names.iter().map(|name| known.iter().position(|one| one.name.as_ref() == Some(name))).collect();
+        if wanted.contains(&None) {
+            let all: Vec<_> =
+                known.iter().filter_map(|one| one.name.as_ref()).map(ToString::to_string).collect();
+            let failure = Failure::usage("`--env` names an environment that there is not");
+            return Err(match all.is_empty() {
+                true => failure.hint("leave it out: this repository has no environments").into(),
+                false => failure
+                    .because(format!("there are: {}", all.join(", ")))
+                    .hint(format!("--env {}", all[0]))
+                    .into(),
+            });
+        }
+        if !wanted.is_empty() {
+            self.secrets.retain(|secret| wanted.contains(&Some(secret.place)));
+            return Ok(());
+        }
+        if self.secrets.len() < 2 {
+            return Ok(());
+        }
+        let groups = self.groups()?;
+        if groups.len() < 2 {
+            return Ok(());
+        }
+        let text = |group: &Vec<usize>, between: &str| {
+            group.iter().map(|place| titles[*place].clone()).collect::<Vec<_>>().join(between)
+        };
+        let listed: Vec<_> = groups.iter().map(|group| text(group, ", ")).collect();
+        Err(Failure::usage("the environments have different deploy tokens: which is the new one for?")
+            .because(listed.join("; "))
+            .hint(format!("--env {}", text(&groups[0], " --env ")))
+            .into())
+    }
+
+    /// The places of the environments, by the credentials that they share.
+    fn groups(&self) -> Result<Vec<Vec<usize>>> {
+        let mut groups: Vec<(Manifest, String, Vec<usize>)> = Vec::new();
+        for one in self.each() {
+            let Some(text) = &one.secret.text else { continue };
+            let manifest = one.manifest(text)?;
+            let key = manifest
+                .rotated_key(&one.rewrite(&Wishes::default()))
+                .map_err(|fault| one.refused(fault))?
+                .unwrap_or_default()
+                .to_owned();
+            let same = groups
+                .iter_mut()
+                .find(|(known, known_key, _)| known.config().shares(known_key, manifest.config(), &key));
+            match same {
+                Some((_, _, places)) => places.push(one.secret.place),
+                None => groups.push((manifest, key, vec![one.secret.place])),
+            }
+        }
+        Ok(groups.into_iter().map(|(_, _, places)| places).collect())
     }
 
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
@@ -63,11 +167,107 @@ impl Files {
         if let (Some(registry), Some(image)) = (&wishes.registry, self.image()) {
             pull_secret::check_registry(registry, image)?;
         }
+        let mut warnings: Vec<String> = Vec::new();
+        for one in self.each() {
+            for warning in one.check(wishes)? {
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// The registry that the token is for.
+    pub fn registry(&self, wishes: &Wishes) -> Result<RegistryKey> {
+        let none = || Failure::usage("no registry is known").hint("--registry registry.gitlab.com");
+        Ok(self.each().next().ok_or_else(none)?.registry(wishes)?.ok_or_else(none)?)
+    }
+
+    /// The files with `token` in them.
+    pub fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Plan> {
+        let mut secrets = Vec::new();
+        let mut followed: Option<Record> = None;
+        for one in self.each() {
+            let change = one.rotate(token, wishes)?;
+            let record = followed.as_ref().or(self.record.as_ref());
+            if let (Some(record), Some(text)) = (record, change.text.as_ref().or(one.secret.text.as_ref())) {
+                // A kill between two files may have left the record behind, so also where nothing changed.
+                if let Some(text) = follow(record, one.secret.place, wishes, text)? {
+                    followed = Some(Record::parse(text)?);
+                }
+            }
+            secrets.push(change);
+        }
+        Ok(Plan { secrets, record: followed.map(|record| record.text) })
+    }
+
+    /// The images of `deployed` that the kubelet would pull with the rotated entry first, each once; where there is
+    /// none, the recorded one.
+    pub fn images<'i>(
+        &'i self,
+        plan: &Plan,
+        wishes: &Wishes,
+        deployed: &[&'i ImageRef],
+    ) -> Result<Vec<&'i ImageRef>> {
+        let mut images: Vec<&ImageRef> = Vec::new();
+        for (one, change) in self.each().zip(&plan.secrets) {
+            let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
+            let (manifest, key) = (one.manifest(text)?, self.registry(wishes)?);
+            let first = |image: &&ImageRef| {
+                keyring::matching(manifest.config().keys(), image).first() == Some(&key.as_str())
+            };
+            for image in deployed.iter().copied().filter(first) {
+                if !images.contains(&image) {
+                    images.push(image);
+                }
+            }
+        }
+        if images.is_empty() {
+            images.extend(self.image());
+        }
+        Ok(images)
+    }
+
+    /// Whether the record is `committed` and what follows from the Secret files as `plan` leaves them, without
+    /// edits of somebody's.
+    #[must_use]
+    pub fn only_followed(&self, committed: &str, plan: &Plan) -> bool {
+        let Some(record) = &self.record else { return false };
+        let Ok(mut followed) = Record::parse(committed.to_owned()) else { return false };
+        for (one, change) in self.each().zip(&plan.secrets) {
+            let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
+            match follow(&followed, one.secret.place, &Wishes::default(), text) {
+                Ok(Some(text)) => match Record::parse(text) {
+                    Ok(next) => followed = next,
+                    Err(_) => return false,
+                },
+                Ok(None) => {}
+                Err(_) => return false,
+            }
+        }
+        followed.text != committed && followed.text == record.text
+    }
+
+    fn each(&self) -> impl Iterator<Item = One<'_>> {
+        self.secrets.iter().map(|secret| One { record: self.record.as_ref(), secret })
+    }
+}
+
+/// One Secret file, and what is known of it.
+struct One<'f> {
+    record: Option<&'f Record>,
+    secret: &'f SecretFile,
+}
+
+impl One<'_> {
+    /// Fails if a rotation would, whatever the token. Else what deserves a warning.
+    fn check(&self, wishes: &Wishes) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        let Some(text) = &self.secret else { return Ok(warnings) };
+        let Some(text) = &self.secret.text else { return Ok(warnings) };
         let manifest = self.manifest(text)?;
         manifest.rotated_key(&self.rewrite(wishes)).map_err(|fault| self.refused(fault))?;
-        if let Some(record) = &self.record {
+        if let Some(record) = self.record {
             let answers = &record.answers;
             if manifest.name() != answers.secret_name.as_str() {
                 warnings.push(format!(
@@ -86,13 +286,13 @@ impl Files {
         Ok(warnings)
     }
 
-    /// The registry that the token is for.
-    pub fn registry(&self, wishes: &Wishes) -> Result<RegistryKey> {
+    /// The registry that the token is for, if it is known.
+    fn registry(&self, wishes: &Wishes) -> Result<Option<RegistryKey>> {
         if let Some(registry) = &wishes.registry {
-            return Ok(registry.clone());
+            return Ok(Some(registry.clone()));
         }
-        let recorded = self.record.as_ref().map(|record| record.answers.registry.clone());
-        let held = match &self.secret {
+        let recorded = self.record.map(|record| record.answers.registry.clone());
+        let held = match &self.secret.text {
             Some(text) => self
                 .manifest(text)?
                 .rotated_key(&self.rewrite(wishes))
@@ -100,71 +300,25 @@ impl Files {
                 .and_then(|key| RegistryKey::parse(key).ok()),
             None => None,
         };
-        let none = || Failure::usage("no registry is known").hint("--registry registry.gitlab.com");
-        Ok(held.or(recorded).ok_or_else(none)?)
+        Ok(held.or(recorded))
     }
 
-    /// The files with `token` in them.
-    pub fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Plan> {
-        let (secret, changes) = match &self.secret {
-            None => (self.first(token, wishes)?, vec![format!("user name: {}", token.username())]),
-            Some(text) => {
-                let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
-                match rotated.map_err(|fault| self.refused(fault))? {
-                    Some(rewritten) => (rewritten.text, rewritten.changes),
-                    None => {
-                        // A kill between the two files may have left the record behind.
-                        let record = self.record.as_ref().map(|record| follow(record, wishes, text));
-                        let record = record.transpose()?.flatten();
-                        return Ok(Plan { secret: None, changes: Vec::new(), record });
-                    }
-                }
-            }
+    /// The file with `token` in it.
+    fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Change> {
+        let Some(text) = &self.secret.text else {
+            let changes = vec![format!("user name: {}", token.username())];
+            return Ok(Change { text: Some(self.first(token, wishes)?), changes });
         };
-        let record =
-            self.record.as_ref().map(|record| follow(record, wishes, &secret)).transpose()?.flatten();
-        Ok(Plan { secret: Some(secret), changes, record })
-    }
-
-    /// The images of `deployed` that the kubelet would pull with the rotated entry first, each once; where there is
-    /// none, the recorded one.
-    pub fn images<'i>(
-        &'i self,
-        plan: &Plan,
-        wishes: &Wishes,
-        deployed: impl Iterator<Item = &'i ImageRef>,
-    ) -> Result<Vec<&'i ImageRef>> {
-        let key = self.registry(wishes)?;
-        let Some(text) = plan.secret.as_ref().or(self.secret.as_ref()) else { return Ok(Vec::new()) };
-        let manifest = self.manifest(text)?;
-        let first = |image: &&ImageRef| {
-            keyring::matching(manifest.config().keys(), image).first() == Some(&key.as_str())
-        };
-        let mut images: Vec<&ImageRef> = Vec::new();
-        for image in deployed.filter(first) {
-            if !images.contains(&image) {
-                images.push(image);
-            }
-        }
-        if images.is_empty() {
-            images.extend(self.image());
-        }
-        Ok(images)
-    }
-
-    /// Whether the record is `committed` and what follows from `secret`, without edits of somebody's.
-    #[must_use]
-    pub fn only_followed(&self, committed: &str, secret: &Secret) -> bool {
-        let nothing = Wishes { registry: None, email: None, kind: None, expires_at: None };
-        let followed =
-            Record::parse(committed.to_owned()).and_then(|record| follow(&record, &nothing, secret));
-        let record = self.record.as_ref().map(|record| record.text.as_str());
-        record.is_some() && followed.is_ok_and(|followed| followed.as_deref() == record)
+        let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
+        Ok(match rotated.map_err(|fault| self.refused(fault))? {
+            Some(rewritten) => Change { text: Some(rewritten.text), changes: rewritten.changes },
+            None => Change { text: None, changes: Vec::new() },
+        })
     }
 
     /// The Secret file of a repository that was made without a token.
     fn first(&self, token: &DeployToken, wishes: &Wishes) -> Result<Secret> {
-        let Some(record) = &self.record else {
+        let Some(record) = self.record else {
             return Err(self.refused("there is neither a Secret file nor a `.makeinfra.yaml`").into());
         };
         let recorded = record.answers.clone();
@@ -178,16 +332,19 @@ impl Files {
         let email = answers.email.as_ref().map(Email::as_str);
         let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
         let payload = Payload { base64: base64.expose(), expires_at: token.expires_at().map(Expiry::as_str) };
-        Ok(templates::render_secret(&Context::from(&answers), self.place, payload)?.text)
+        Ok(templates::render_secret(&Context::from(&answers), self.secret.place, payload)?.text)
     }
 
     fn manifest<'a>(&self, text: &'a Secret) -> Result<Manifest<'a>> {
         Ok(Manifest::parse(text.expose()).map_err(|fault| self.refused(fault))?)
     }
 
-    fn rewrite<'a>(&'a self, wishes: &'a Wishes) -> Rewrite<'a> {
+    fn rewrite<'a>(&self, wishes: &'a Wishes) -> Rewrite<'a>
+    where
+        Self: 'a,
+    {
         Rewrite {
-            recorded: self.record.as_ref().map(|record| &record.answers.registry),
+            recorded: self.record.map(|record| &record.answers.registry),
             registry: wishes.registry.as_ref(),
             email: wishes.email.as_ref(),
             kind: wishes.kind,
@@ -195,7 +352,7 @@ impl Files {
     }
 
     fn refused(&self, fault: &str) -> Failure {
-        let path = &self.path;
+        let path = &self.secret.path;
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
@@ -208,8 +365,9 @@ impl Files {
     }
 }
 
-/// `.makeinfra.yaml` in step with the Secret file; none where it is so already.
-fn follow(record: &Record, wishes: &Wishes, secret: &Secret) -> Result<Option<String>> {
+/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; none where it is so already. What all
+/// environments share follows the first.
+fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Result<Option<String>> {
     let cannot = |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
     let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
     let answers = &record.answers;
@@ -219,16 +377,28 @@ fn follow(record: &Record, wishes: &Wishes, secret: &Secret) -> Result<Option<St
         ..Rewrite::default()
     };
     let key = manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str());
-    let held = [
-        (Name::Registry, answers.registry.as_str(), Some(key)),
-        (Name::Namespace, answers.environments.first.namespace.as_str(), manifest.namespace()),
-        (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
-        (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
-    ];
+    let Some(environment) = answers.environments.iter().nth(place) else { return Ok(None) };
     let mut text = record.text.clone();
-    for (name, recorded, held) in held {
+    let mut set = |at: &[&str], name: Name, recorded: &str, held: Option<&str>| -> Result<()> {
         if let Some(held) = held.filter(|held| *held != recorded && name.check(held).is_ok()) {
-            text = yaml_edit::set(&text, &["answers", name.as_str()], held).map_err(cannot)?.to_string();
+            text = yaml_edit::set(&text, at, held).map_err(cannot)?.to_string();
+        }
+        Ok(())
+    };
+    let namespace = Name::Namespace.as_str();
+    let at: &[&str] = match &environment.name {
+        Some(name) => &["answers", Sheet::SECTIONS[0], name.as_str(), namespace],
+        None => &["answers", namespace],
+    };
+    set(at, Name::Namespace, environment.namespace.as_str(), manifest.namespace())?;
+    if place == 0 {
+        let held = [
+            (Name::Registry, answers.registry.as_str(), Some(key)),
+            (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
+            (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
+        ];
+        for (name, recorded, held) in held {
+            set(&["answers", name.as_str()], name, recorded, held)?;
         }
     }
     Ok((text != record.text).then_some(text))

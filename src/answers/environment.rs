@@ -106,7 +106,7 @@ impl Environment {
         project: &ProjectName,
         common: &Common,
     ) -> Result<Self, Refused> {
-        let protect = match given::<Switch>(values, Name::Protect)? {
+        let asks = match given::<Switch>(values, Name::Protect)? {
             Some(switch) => switch.0,
             None => name.is_production(),
         };
@@ -121,7 +121,7 @@ impl Environment {
         let replicas = given::<Replicas>(values, Name::Replicas)?.map(|replicas| replicas.0);
         let ingress = match (given(values, Name::Ingress)?, &common.ingress) {
             (Some(host), _) => Some(host),
-            (None, Some(host)) => Some(name.host(host, protect)?),
+            (None, Some(host)) => Some(name.host(host, asks)?),
             (None, None) => None,
         };
         let secrets = match given::<SecretsDir>(values, Name::Secrets)? {
@@ -131,10 +131,10 @@ impl Environment {
         Ok(Self {
             context: given(values, Name::Context)?.or_else(|| common.context.clone()),
             // One pod is enough where nobody depends on it.
-            replicas: replicas.or(common.replicas).unwrap_or(if protect { REPLICAS } else { 1 }),
+            replicas: replicas.or(common.replicas).unwrap_or(if asks { REPLICAS } else { 1 }),
             name: Some(name),
             namespace,
-            protect,
+            protect: asks,
             ingress,
             secrets,
         })

@@ -55,7 +55,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let mut given = given(options, ui)?;
     let sources = match options.no_token {
         true => None,
-        false => Some(token_sources(&options.token, |name| given.environments().contains(&name))?),
+        false => Some(token_sources(&options.token, |name| given.environments().contains(name))?),
     };
     check_stdin(options, sources.as_ref())?;
     let asked = complete(options, &mut given, sources.as_ref(), ui)?;

@@ -78,7 +78,9 @@ pub(super) fn names(option: &str, texts: &[String]) -> Result<Vec<EnvironmentNam
 mod tests {
     use super::*;
 
-    fn read(texts: &[&str]) -> Option<(Option<String>, Vec<(String, String)>)> {
+    type Read = (Option<String>, Vec<(String, String)>);
+
+    fn read(texts: &[&str]) -> Option<Read> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         let scoped = Scoped::read("--x", &texts, |name| name.as_str() != "file").ok()?;
         let own = scoped.own.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();

@@ -10,6 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// More resources than anybody deploys at once: directories that use each other twice grow like powers.
 const MOST: usize = 20_000;
 
+/// Kinds that run nothing, so that no patch of them changes what is pulled, JSON patches included.
+const PODLESS: [&str; 8] = [
+    "ConfigMap",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Namespace",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "Service",
+];
+
 /// The namespace of these means nothing (kustomize's and Kubernetes' list of cluster-wide kinds, short).
 const CLUSTER_WIDE: [&str; 6] = [
     "Namespace",
@@ -207,6 +219,10 @@ impl<'d> Kustomize<'d> {
             }
         };
         let Some(changes) = changes else { return };
+        let aim = patch.target.as_ref().and_then(|target| target.kind.as_deref());
+        if aim.is_some_and(|kind| PODLESS.contains(&kind)) {
+            return;
+        }
         if changes.is_empty() || !changes.iter().all(patch::is_one) {
             return self.fault(file, FaultKind::Beyond, "a patch of it is no strategic-merge patch".into());
         }

@@ -134,6 +134,12 @@ impl DockerConfig {
         })
     }
 
+    /// Whether the kubelet would sign in the same for `key` with this as for `other_key` with `other`.
+    #[must_use]
+    pub fn shares(&self, key: &str, other: &Self, other_key: &str) -> bool {
+        self.credentials(key).is_some_and(|own| other.credentials(other_key) == Some(own))
+    }
+
     /// The user name that the kubelet would sign in with for `key`.
     #[must_use]
     pub fn username(&self, key: &str) -> Option<String> {

@@ -99,12 +99,12 @@ impl Tokens {
 /// Fails if an environment has an expiry of its own, but no token.
 fn check_expiries<'n>(
     given: &Given,
-    mut named: impl Iterator<Item = &'n EnvironmentName>,
+    mut all: impl Iterator<Item = &'n EnvironmentName>,
     without: &[usize],
-    names: &[Option<&EnvironmentName>],
+    known: &[Option<&EnvironmentName>],
 ) -> Result<()> {
-    let lone = named.find(|name| {
-        let shares = without.iter().any(|place| names[*place] == Some(*name));
+    let lone = all.find(|name| {
+        let shares = without.iter().any(|place| known[*place] == Some(*name));
         shares && given.has_of(name, Name::ExpiresAt)
     });
     match lone {

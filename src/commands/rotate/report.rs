@@ -1,0 +1,154 @@
+//! What `makeinfra rotate` tells: the plan, the result, the next commands.
+
+use super::{Found, Options, earlier_record};
+use crate::answers::Record;
+use crate::commands::sign_in::Checked;
+use crate::commands::{next_steps, print_json, short};
+use crate::error::Result;
+use crate::files::shell_word;
+use crate::rotation::{Change, Plan, SecretFile};
+use crate::ui::{self, Ui};
+use serde_json::json;
+use std::path::Path;
+
+/// Prints the plan of a dry run.
+pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui) -> Result<()> {
+    if options.run.json {
+        let object = json!({
+            "dry_run": true,
+            "path": paths(found).first(),
+            "paths": paths(found),
+            "changed": plan.map(Plan::writes),
+            "changes": plan.map(Plan::changes),
+            "bytes": sizes(plan).into_iter().flatten().next(),
+            "check": Checked::json(found.checked.as_ref()),
+        });
+        return print_json(object, ui);
+    }
+    let mut files: Vec<(&str, String)> = Vec::new();
+    if let Some(record) = plan.and_then(|plan| plan.record.as_ref()) {
+        files.push((Record::FILE, format!("{}, replace", ui::size(record.len()))));
+    }
+    let sizes = sizes(plan);
+    for (at, file) in found.files.secrets.iter().enumerate() {
+        let verb = if file.text.is_some() { "replace" } else { "create" };
+        let note = match (plan, sizes.get(at).copied().flatten()) {
+            (_, Some(size)) => format!("{}, {verb}", ui::size(size)),
+            (Some(_), None) => "holds this token already".to_owned(),
+            (None, None) => format!("{verb}, from the deploy token"),
+        };
+        files.push((file.path.as_str(), note));
+    }
+    files.sort();
+    let tree = ui::tree(found.root().to_string_lossy().trim_end_matches('/'), &files);
+    let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
+    let checked = Checked::line(found.checked.as_ref());
+    ui.print(&format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n"))
+}
+
+/// Prints what was done, and the next commands.
+pub(super) fn outcome(
+    options: &Options,
+    found: &Found,
+    plan: &Plan,
+    commit: Option<&str>,
+    ui: &Ui,
+) -> Result<()> {
+    let steps = steps(found, plan, commit);
+    if options.run.json {
+        let object = json!({
+            "path": paths(found).first(),
+            "paths": paths(found),
+            "changed": plan.writes(),
+            "changes": plan.changes(),
+            "commit": commit,
+            "check": Checked::json(found.checked.as_ref()),
+            "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+        });
+        return print_json(object, ui);
+    }
+    let steps = next_steps(&steps);
+    let checked = Checked::line(found.checked.as_ref());
+    let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
+        let both = found.files.secrets.iter().zip(&plan.secrets);
+        let paths: Vec<_> =
+            both.filter(|(file, change)| wanted(file, change)).map(|(file, _)| file.path.as_str()).collect();
+        paths.join(", ")
+    };
+    if !plan.rotates() {
+        let done = commit.map_or_else(
+            || match &plan.record {
+                Some(_) => format!("`{}` follows it now", Record::FILE),
+                None => "nothing was written".to_owned(),
+            },
+            |commit| format!("committed as {}", short(commit)),
+        );
+        let paths = named(&|_, _| true);
+        let verb = if found.files.secrets.len() == 1 { "holds" } else { "hold" };
+        return ui.print(&format!(
+            "{paths} {verb} these credentials already; {done}.\n{checked}\nNext:\n\n{steps}"
+        ));
+    }
+    let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
+    let done: Vec<_> = [
+        ("Rotated", named(&|file, change| change.text.is_some() && file.text.is_some())),
+        ("Created", named(&|file, change| change.text.is_some() && file.text.is_none())),
+    ]
+    .into_iter()
+    .filter(|(_, paths)| !paths.is_empty())
+    .map(|(verb, paths)| format!("{verb} {paths}{state}.\n"))
+    .collect();
+    let changes = listed(&plan.changes());
+    ui.print(&format!("{}{changes}{checked}\nNext:\n\n{steps}", done.concat()))
+}
+
+fn paths(found: &Found) -> Vec<String> {
+    found.files.secrets.iter().map(|file| found.root().join(&file.path).display().to_string()).collect()
+}
+
+/// The size of each new Secret file in bytes; none where it stays.
+fn sizes(plan: Option<&Plan>) -> Vec<Option<usize>> {
+    plan.into_iter().flat_map(|plan| &plan.secrets).map(Change::size).collect()
+}
+
+fn listed(changes: &[&String]) -> String {
+    changes.iter().map(|change| format!("  {change}\n")).collect()
+}
+
+/// The next commands: deploy to each environment that has a new token, commit.
+fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'static str)> {
+    let top = found.root();
+    let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));
+    let here = Path::new(".").canonicalize().is_ok_and(|here| here.as_path() == top.as_path());
+    let (make, git) = match here {
+        true => ("make".to_owned(), "git".to_owned()),
+        false => (format!("make -C {root}"), format!("git -C {root}")),
+    };
+    let why = match plan.rotates() {
+        true => "bring the new token to the cluster",
+        false => "if the cluster does not have them yet",
+    };
+    let environments = found.files.record.iter().flat_map(|record| record.answers.environments.iter());
+    let deployed = environments
+        .enumerate()
+        .filter(|(place, _)| found.files.secrets.iter().any(|file| file.place == *place));
+    let arguments =
+        deployed.map(|(_, one)| one.name.as_ref().map_or_else(String::new, |name| format!(" ENV={name}")));
+    let mut steps: Vec<_> =
+        arguments.map(|environment| (format!("{make} deploy{environment}"), "")).collect();
+    if steps.is_empty() {
+        steps.push((format!("{make} deploy"), ""));
+    }
+    steps[0].1 = why;
+    if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
+        let with_record = plan.record.is_some() || earlier_record(found, plan).is_some();
+        let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
+        paths.extend(with_record.then_some(Record::FILE));
+        let paths = paths.join(" ");
+        steps.push((
+            format!("{git} add {paths} && {git} commit -m 'Rotate the deploy token' -- {paths}"),
+            "git-crypt encrypts it on the way",
+        ));
+    }
+    steps
+}
