@@ -15,7 +15,7 @@ mod registry;
 mod sheet;
 
 pub use choices::{Ci, PodSecurity, SecretType, Switch};
-pub use component::Component;
+pub use component::{Component, Resources};
 pub use date::Expiry;
 pub use environment::{ContextName, Environment, EnvironmentName};
 pub use image::ImageRef;

@@ -26,6 +26,9 @@ pub enum Command {
     New(Box<New>),
     /// Put a new deploy token into the pull secret of a repository.
     Rotate(Box<Rotate>),
+    /// The environments of a repository: add one, list them.
+    #[command(subcommand)]
+    Env(Env),
     /// Say what is wrong with a repository, before a pull fails.
     Check(Check),
     /// Say why pods do not run: from the cluster, or from events that were saved.
@@ -140,6 +143,71 @@ pub struct Rotate {
     pub check: CheckOptions,
 }
 
+/// What to do about environments.
+#[derive(Debug, Subcommand)]
+pub enum Env {
+    /// Add an environment to a repository, also to one that has none yet.
+    Add(Box<EnvAdd>),
+    /// List environments with their images, namespaces and the expiry of their tokens.
+    List(EnvList),
+}
+
+/// Options of `env add`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The plan is shown first. The environment that is there keeps its namespace, names and pull secret. A file that was edited is never replaced: its change is printed, and nothing is written. The new pull secret gets the first environment's token: makeinfra rotate --env NAME"
+)]
+pub struct EnvAdd {
+    /// Name of the new environment.
+    pub name: String,
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// What the one environment is called that has had no name so far [default: production].
+    #[arg(long, value_name = "ENV")]
+    pub existing: Option<String>,
+    /// Its namespace [default: PROJECT-NAME].
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// The kubectl context that `make` uses for it [default: the current one].
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// How many pods run there [default: 1; if it is protected, as many as elsewhere].
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub replicas: Option<String>,
+    /// Host name of its Ingress [default: NAME.HOST].
+    #[arg(long, value_name = "HOST")]
+    pub ingress: Option<String>,
+    /// Ask before anything changes in it; `production` is protected anyway.
+    #[arg(long)]
+    pub protect: bool,
+    /// What to do about files that were edited.
+    #[command(flatten)]
+    pub keep: KeepOptions,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// What to do about files that were edited.
+#[derive(Debug, Args)]
+pub struct KeepOptions {
+    /// Leave this file as it is, and its change to me; also several times.
+    #[arg(long, value_name = "FILE")]
+    pub keep: Vec<String>,
+}
+
+/// Options of `env list`.
+#[derive(Debug, Args)]
+pub struct EnvList {
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `check`.
 #[derive(Debug, Args)]
 #[command(
@@ -180,10 +248,13 @@ pub struct Check {
 pub struct Diagnose {
     /// The repository, or any directory in it [default: .].
     pub repo: Option<PathBuf>,
+    /// The environment [default: the first, as for `make`].
+    #[arg(long, value_name = "ENV", conflicts_with = "events")]
+    pub env: Option<String>,
     /// Read what `kubectl get pods,events -o json` printed, in place of a cluster; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "context")]
     pub events: Option<PathBuf>,
-    /// The kubeconfig's context [default: kubectl's own].
+    /// The kubeconfig's context [default: the Makefile's, else kubectl's own].
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
     /// The namespace [default: the manifests'].

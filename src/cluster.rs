@@ -64,7 +64,7 @@ impl Kubectl {
         dir: &Path,
         context: Option<&str>,
     ) -> Result<Self> {
-        let written = makefile.and_then(assigned);
+        let written = makefile.and_then(|makefile| assigned(makefile, "KUBECTL"));
         let command = match (variable, written) {
             (_, Some((value, Operator::Always))) | (None, Some((value, Operator::IfUnset))) => value,
             (variable, _) => variable.unwrap_or_default(),
@@ -155,11 +155,18 @@ enum Operator {
     Always,
 }
 
-/// The last value that a Makefile gives to `KUBECTL`.
-fn assigned(makefile: &str) -> Option<(&str, Operator)> {
+/// The context that a generated Makefile has for an environment, or for the only one.
+#[must_use]
+pub fn context_of(makefile: &str, environment: Option<&str>) -> Option<String> {
+    let name = environment.map_or("CONTEXT".to_owned(), |name| format!("CONTEXT.{name}"));
+    let (value, _) = assigned(makefile, &name)?;
+    (!value.is_empty() && !value.contains('$')).then(|| value.to_owned())
+}
+
+/// The last value that a Makefile gives to the variable `name`.
+fn assigned<'m>(makefile: &'m str, name: &str) -> Option<(&'m str, Operator)> {
     let value = |line: &'_ str| -> Option<(usize, Operator)> {
-        let rest =
-            line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix("KUBECTL")?.trim_start();
+        let rest = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(name)?.trim_start();
         let operators = [
             ("?=", Operator::IfUnset),
             (":::=", Operator::Always),
@@ -277,6 +284,17 @@ mod tests {
             let expected: Vec<_> = command.split('|').map(str::to_owned).collect();
             assert_eq!(kubectl(variable, makefile), Some(expected), "{variable:?} {makefile}");
         }
+    }
+
+    #[test]
+    fn the_makefile_has_the_context_of_each_environment() {
+        let makefile =
+            "CONTEXT.staging :=\nCONTEXT.live   := eu/live\nCONTEXT := $(CONTEXT.$(ENVIRONMENT))\n";
+        assert_eq!(context_of(makefile, Some("live")), Some("eu/live".into()));
+        for environment in [Some("staging"), Some("qa"), None] {
+            assert_eq!(context_of(makefile, environment), None, "{environment:?}");
+        }
+        assert_eq!(context_of("CONTEXT   := kind\n", None), Some("kind".into()));
     }
 
     #[test]

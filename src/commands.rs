@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod diagnose;
+pub mod env;
+mod evolve;
 pub mod new;
 pub mod papers;
 pub mod rotate;

@@ -34,6 +34,7 @@ pub struct Component<'a> {
     replicas: u32,
     ingress: Option<&'a str>,
     health_path: Option<&'a str>,
+    resources: &'a [String],
     /// What its files' names begin with: nothing, or `worker-`.
     prefix: String,
 }
@@ -60,6 +61,7 @@ struct Deployed<'a> {
     name: &'a str,
     replicas: u32,
     ingress: Option<String>,
+    resources: &'a [String],
 }
 
 #[derive(Clone, Serialize)]
@@ -129,9 +131,6 @@ impl Environment<'_> {
     }
 }
 
-/// Where the manifests are.
-const MANIFESTS: &str = "kubernetes";
-
 impl<'a> From<&'a Answers> for Context<'a> {
     fn from(answers: &'a Answers) -> Self {
         let components: Vec<_> =
@@ -146,7 +145,7 @@ impl<'a> From<&'a Answers> for Context<'a> {
             project: answers.project.as_str(),
             directory: answers.project.directory(),
             version: env!("CARGO_PKG_VERSION"),
-            base: if answers.has_environments() { "kubernetes/base" } else { MANIFESTS },
+            base: if answers.has_environments() { "kubernetes/base" } else { "kubernetes" },
             main: component(answers.main(), true),
             components,
             images,
@@ -174,6 +173,7 @@ fn component(component: &answers::Component, main: bool) -> Component<'_> {
         replicas: component.replicas,
         ingress: component.ingress.as_ref().map(Host::as_str),
         health_path: component.health_path.as_ref().map(HealthPath::as_str),
+        resources: component.resources.lines(),
         prefix: if main { String::new() } else { format!("{}-", component.name) },
     }
 }
@@ -189,7 +189,7 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
         namespace: environment.namespace.as_str(),
         context: environment.context.as_ref().map(answers::ContextName::as_str),
         protect: environment.protect,
-        overlay: name.map_or(MANIFESTS.to_owned(), |name| format!("{MANIFESTS}/overlays/{name}")),
+        overlay: environment.overlay(),
         secrets: &environment.secrets,
         secret_file: environment.secret_file(&answers.secret_name),
         replicas: environment.replicas,
@@ -201,6 +201,7 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
                 name: component.name.as_str(),
                 replicas: environment.replicas_of(component, answers.main()),
                 ingress: environment.host_of(component, answers.main()).map(|host| host.to_string()),
+                resources: component.resources.lines(),
             })
             .collect(),
     }

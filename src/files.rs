@@ -2,6 +2,10 @@
 //!
 //! Never overwrites a file that it was not told to replace, and never follows a link to one.
 
+mod batch;
+
+pub use batch::Batch;
+
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};

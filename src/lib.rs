@@ -10,6 +10,7 @@
 //! `ARCHITECTURE.md` says what each module owns and which others it may know.
 
 pub mod answers;
+pub mod change;
 pub mod checks;
 pub mod cli;
 pub mod cluster;
@@ -36,8 +37,8 @@ pub mod ui;
 pub mod work_tree;
 pub mod yaml_edit;
 
-use cli::{Cli, Command};
-use commands::{check, diagnose, new, papers, rotate};
+use cli::{Cli, Command, Env};
+use commands::{check, diagnose, env, new, papers, rotate};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -46,6 +47,8 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
     match &cli.command {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
+        Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.run.no_input))?,
+        Command::Env(Env::List(options)) => env::list(options, &Ui::new(true))?,
         Command::Check(options) => return check::run(options, &Ui::new(true)),
         Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
         Command::Completions { shell } => papers::completions(*shell, &Ui::new(true))?,

@@ -196,7 +196,9 @@ fn check(sheet: &Sheet) -> std::result::Result<(), (Name, Rule)> {
     })
 }
 
-fn failure(refused: Refused) -> anyhow::Error {
+/// The failure of options that make no answers.
+#[must_use]
+pub fn failure(refused: Refused) -> anyhow::Error {
     match refused {
         Refused::Missing(name) => option_failure(name, "is missing"),
         Refused::Broken(name, rule) => option_failure(name, rule),

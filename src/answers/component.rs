@@ -20,6 +20,37 @@ pub struct Component {
     pub ingress: Option<Host>,
     /// Path of the HTTP probes; none: TCP probes.
     pub health_path: Option<HealthPath>,
+    /// What its container asks for and may use.
+    pub resources: Resources,
+}
+
+/// The `resources` of a container, as lines of YAML. They are no answer: people change them in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    lines: Vec<String>,
+}
+
+impl Resources {
+    /// Those in a manifest; the default where it has none.
+    #[must_use]
+    pub fn read(value: Option<&serde_yaml::Value>) -> Self {
+        let text =
+            value.filter(|value| value.is_mapping()).and_then(|value| serde_yaml::to_string(value).ok());
+        text.map_or_else(Self::default, |text| Self { lines: text.lines().map(str::to_owned).collect() })
+    }
+
+    /// The lines.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        let lines = ["requests:", "  cpu: 50m", "  memory: 64Mi", "limits:", "  memory: 256Mi"];
+        Self { lines: lines.map(str::to_owned).to_vec() }
+    }
 }
 
 impl Component {
@@ -39,6 +70,7 @@ impl Component {
             replicas: given::<Replicas>(values, Name::Replicas)?.map_or(REPLICAS, |replicas| replicas.0),
             ingress: given(values, Name::Ingress)?,
             health_path: given(values, Name::HealthPath)?,
+            resources: Resources::default(),
         })
     }
 }

@@ -7,6 +7,9 @@ use super::{
 };
 use std::fmt;
 
+/// Where the manifests are.
+const MANIFESTS: &str = "kubernetes";
+
 /// A namespace that the project is deployed to, and what is different there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
@@ -50,6 +53,12 @@ impl Environment {
     #[must_use]
     pub fn title(&self) -> &str {
         self.name.as_ref().map_or(self.namespace.as_str(), EnvironmentName::as_str)
+    }
+
+    /// The directory of its kustomization, below the top of the repository.
+    #[must_use]
+    pub fn overlay(&self) -> String {
+        self.name.as_ref().map_or(MANIFESTS.to_owned(), |name| format!("{MANIFESTS}/overlays/{name}"))
     }
 
     /// The file of the Secret called `name`, below the top of the repository.

@@ -1,10 +1,10 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::check::ask_registries;
-use crate::answers::{Answer as _, DnsLabel, Record};
+use crate::answers::{Answer as _, DnsLabel, Environment, EnvironmentName, Record};
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
-use crate::cluster::{Kubectl, Silence};
+use crate::cluster::{Kubectl, Silence, context_of};
 use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
 use crate::environment;
 use crate::error::{Failure, Outcome, Result};
@@ -151,7 +151,29 @@ fn kubectl(options: &Options, repository: Option<&Inspection>) -> Result<Kubectl
     let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
     let dir = beside.map_or(root.to_owned(), |beside| root.join(beside));
     let text = makefile.map(|(_, text)| text.as_str());
-    Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, options.context.as_deref())
+    let name = chosen(options, repository)?.and_then(|one| one.name.as_ref()).map(EnvironmentName::as_str);
+    let context = options.context.clone().or_else(|| context_of(text?, name));
+    Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
+}
+
+/// The environment that is meant; none where the repository has no record of any.
+fn chosen<'i>(options: &Options, repository: Option<&'i Inspection>) -> Result<Option<&'i Environment>> {
+    let answers = repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
+    let answers = answers.map(|record| &record.answers);
+    let Some(name) = &options.env else { return Ok(answers.map(|answers| &answers.environments.first)) };
+    if let Some(found) = answers.and_then(|answers| answers.environment(name)) {
+        return Ok(Some(found));
+    }
+    let known = answers.into_iter().flat_map(|answers| answers.environments.iter());
+    let known: Vec<_> = known.filter_map(|one| one.name.as_ref()).map(EnvironmentName::as_str).collect();
+    let failure = Failure::usage("`--env` names an environment that there is not");
+    Err(match known.first() {
+        Some(first) => {
+            failure.because(format!("there are: {}", known.join(", "))).hint(format!("--env {first}"))
+        }
+        None => failure.hint("leave it out: this repository has no environments"),
+    }
+    .into())
 }
 
 /// The one namespace that is meant.
@@ -169,6 +191,9 @@ fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<Strin
             .hint("makeinfra diagnose --namespace NAME")
             .into());
     };
+    if let Some(one) = chosen(options, Some(repository))?.filter(|one| one.name.is_some()) {
+        return Ok(one.namespace.to_string());
+    }
     let workloads = repository.manifests.workloads().filter_map(|workload| workload.namespace.as_deref());
     let known: BTreeSet<_> = workloads.filter(|namespace| DnsLabel::parse(namespace).is_ok()).collect();
     let names: Vec<_> = known.iter().copied().collect();

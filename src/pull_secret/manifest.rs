@@ -99,6 +99,12 @@ impl<'a> Manifest<'a> {
         self.kind
     }
 
+    /// When the token expires, as the file says it.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<&str> {
+        self.expires_at.as_deref()
+    }
+
     /// The credentials.
     #[must_use]
     pub fn config(&self) -> &DockerConfig {

@@ -21,6 +21,8 @@ mod cluster;
 mod deploying;
 mod diagnose;
 mod diagnose_cluster;
+mod env_add;
+mod environments;
 mod examples;
 mod failing_rollouts;
 mod generated_readme;

@@ -70,6 +70,19 @@ fn the_other_commands_do_what_the_readme_says() {
                 let run = sandbox.makeinfra(&["diagnose"]).cwd(sandbox.work("hello-infra"));
                 run.env("KUBECONFIG", "/nowhere").failure(3);
             }
+            "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --env staging --env production" =>
+            {
+                let args: Vec<_> = line.split(' ').skip(1).collect();
+                let given = ["--token-username", USER, "--token-file", &token];
+                sandbox.makeinfra(&[&args[..], &given].concat()).success();
+                assert!(sandbox.work("shop-infra/kubernetes/overlays/production").is_dir());
+            }
+            // It asks first, and there is nobody to ask.
+            "make deploy ENV=production" if have("kubectl") => {
+                let run = sandbox.run("make", &["deploy", "ENV=production"]).cwd(sandbox.work("shop-infra"));
+                run.env("KUBECONFIG", "/nowhere").failure(2);
+            }
+            "make deploy ENV=production" => {}
             "make deploy" if have("kubectl") => {
                 // There is no cluster here: it must get as far as asking for one.
                 let output = sandbox.make(&["deploy"]).env("KUBECONFIG", "/nowhere").output();

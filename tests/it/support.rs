@@ -217,6 +217,13 @@ impl Output {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
+    /// Expects a text in what went to standard output.
+    #[track_caller]
+    pub fn prints(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text), "no `{text}` in stdout:\n{}", self.stdout);
+        self
+    }
+
     /// Expects a text in what went to standard error.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {

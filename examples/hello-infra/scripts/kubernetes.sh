@@ -3,8 +3,9 @@
 # and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl.
 set -u
 
-: "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace:?}" "${image:?}" "${secret:?}"
-: "${file:?}" "${base:?}" "${goal:?}" "${overlay:?}" "${context?}" "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}"
+: "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace?}" "${image:?}" "${secret:?}"
+: "${file?}" "${base:?}" "${overlay:?}" "${context?}" "${goal:?}"
+: "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}"
 app=app.kubernetes.io/name=$project
 # Texts are matched below, and bytes are bytes.
 export LC_ALL=C
@@ -170,7 +171,11 @@ run_secret_file() {
 
 # Manifests that cannot be read are found before anything is changed.
 run_build() {
-    built=$(cluster kustomize "$overlay" 2>&1) || fail "$built" "kubectl kustomize $overlay"
+    built=$(cluster kustomize "$overlay" 2>&1) && return
+    case $built in
+    *"unknown field"*) fail "$built" "overlays need kubectl 1.21 or newer: kubectl version --client" ;;
+    *) fail "$built" "kubectl kustomize $overlay" ;;
+    esac
 }
 
 apply_secret() {

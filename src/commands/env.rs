@@ -1,0 +1,158 @@
+//! `makeinfra env`: the environments of a repository.
+
+mod list;
+
+pub use list::list;
+
+use super::evolve::{Evolution, Proposal};
+use crate::answers::{Answer, Environment, EnvironmentName, Name, Record, Sheet};
+use crate::change::Policy;
+use crate::cli::EnvAdd as Options;
+use crate::context::Payload;
+use crate::error::{Failure, Result};
+use crate::pull_secret::Manifest;
+use crate::questions;
+use crate::ui::Ui;
+
+/// Runs `env add`.
+pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
+    let name = environment_name("NAME", &options.name)?;
+    let evolution = Evolution::open(&options.repo, "env add staging", &options.run)?;
+    let sheet = with_environment(&evolution.record, evolution.adopted.sheet.clone(), &name, options)?;
+    let answers = evolution.adopted.answers(&sheet).map_err(questions::failure)?;
+    let new = answers.environments.iter().last().unwrap_or(&answers.environments.first);
+    let first = &answers.environments.first;
+
+    // The new environment gets the token of the first.
+    let path = first.secret_file(&answers.secret_name);
+    let text = evolution.secret(&path)?;
+    let manifest = text.as_ref().map(|text| {
+        Manifest::parse(text.expose()).map_err(|fault| {
+            Failure::failed(format!("cannot copy the token of `{path}`"))
+                .because(fault)
+                .hint("makeinfra check")
+        })
+    });
+    let manifest = manifest.transpose()?;
+    let base64 = manifest.as_ref().map(|manifest| manifest.config().encode(answers.secret_type));
+    let expires_at = manifest.as_ref().and_then(Manifest::expires_at);
+    let payload = base64.as_ref().map(|base64| Payload { base64: base64.expose(), expires_at });
+    let mut payloads = vec![None; answers.environments.rest.len()];
+    payloads.push(payload);
+
+    let token = match manifest {
+        Some(_) => format!("that of {}", first.title()),
+        None => "none yet".to_owned(),
+    };
+    let mut decisions = vec![
+        ("namespace", new.namespace.to_string()),
+        ("context", new.context.as_ref().map_or("the current one".to_owned(), ToString::to_string)),
+        ("image", answers.image().to_string()),
+        ("pods", new.replicas.to_string()),
+        ("token", token),
+        ("protected", if new.protect { "yes: make asks first" } else { "no" }.to_owned()),
+    ];
+    decisions.extend(new.ingress.as_ref().map(|host| ("ingress", host.to_string())));
+    if !evolution.record.answers.has_environments() {
+        decisions.push(("so far", format!("{} in namespace {}, as it is", first.title(), first.namespace)));
+    }
+    let mut next = vec![
+        (
+            "git add -A && git commit -m 'Add an environment'".to_owned(),
+            "git-crypt encrypts the Secret on the way",
+        ),
+        (format!("make deploy ENV={name}"), "bring it to the cluster"),
+    ];
+    if new.protect || base64.is_none() {
+        next.insert(0, (format!("makeinfra rotate --env {name}"), "give it a deploy token of its own"));
+    }
+    let proposal = Proposal {
+        answers: &answers,
+        policy: Policy { merge: false, keep: &options.keep.keep },
+        payloads: &payloads,
+        title: format!("New environment {name}"),
+        decisions,
+        command: format!("makeinfra env add {name}"),
+        done: format!("Added environment {name}."),
+        next,
+    };
+    evolution.propose(&proposal, &options.run, ui)
+}
+
+/// The answers with the environment called `name`.
+fn with_environment(
+    record: &Record,
+    mut sheet: Sheet,
+    name: &EnvironmentName,
+    options: &Options,
+) -> Result<Sheet> {
+    let answers = &record.answers;
+    if answers.environment(name.as_str()).is_some() {
+        return Err(Failure::failed(format!("there is an environment `{name}` already"))
+            .hint("makeinfra env list")
+            .into());
+    }
+    match (answers.has_environments(), &options.existing) {
+        (true, Some(_)) => {
+            return Err(Failure::usage("`--existing` is for a repository whose one environment has no name")
+                .hint("leave it out")
+                .into());
+        }
+        (true, None) => {}
+        (false, existing) => {
+            let existing = environment_name("--existing", existing.as_deref().unwrap_or("production"))?;
+            if existing == *name {
+                return Err(Failure::usage(format!(
+                    "the environment that is there would be called `{name}`, too"
+                ))
+                .hint(format!("makeinfra env add {name} --existing staging"))
+                .into());
+            }
+            name_the_only(&mut sheet, &existing, &answers.environments.first);
+        }
+    }
+    let given = [
+        (Name::Namespace, options.namespace.clone()),
+        (Name::Context, options.context.clone()),
+        (Name::Protect, options.protect.then(|| "yes".to_owned())),
+        (Name::Replicas, options.replicas.clone()),
+        (Name::Ingress, options.ingress.clone()),
+    ];
+    let host = sheet.values.get(&Name::Ingress).cloned().flatten();
+    if options.ingress.is_some() && host.is_none() {
+        return Err(Failure::usage("`--ingress` is for a project with an Ingress, and this one has none")
+            .hint("leave it out")
+            .into());
+    }
+    let pods = sheet.values.get(&Name::Replicas).cloned().flatten();
+    let values = sheet.environment(name);
+    for (name, text) in given.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+        name.check(&text).map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
+        values.insert(name, Some(text));
+    }
+    let protect = options.protect || name.is_production();
+    let pods = if protect { pods } else { pods.map(|pods| if pods == "0" { pods } else { "1".to_owned() }) };
+    values.entry(Name::Replicas).or_insert(pods);
+    if let Some(host) = host {
+        // The host itself is that of an environment that is there.
+        values.entry(Name::Ingress).or_insert(Some(format!("{name}.{host}")));
+    }
+    Ok(sheet)
+}
+
+/// Gives the one environment of a repository the name `existing`, and nothing else.
+fn name_the_only(sheet: &mut Sheet, existing: &EnvironmentName, only: &Environment) {
+    let mut own = [Name::Replicas, Name::Ingress]
+        .map(|name| (name, sheet.values.get(&name).cloned().flatten()))
+        .to_vec();
+    own.extend([Name::Namespace, Name::Context].map(|name| (name, sheet.values.remove(&name).flatten())));
+    own.push((Name::Namespace, Some(only.namespace.to_string())));
+    own.push((Name::Secrets, Some(only.secrets.clone())));
+    let values = sheet.environment(existing);
+    values.extend(own.into_iter().filter_map(|(name, text)| Some((name, Some(text?)))));
+}
+
+fn environment_name(what: &str, text: &str) -> Result<EnvironmentName> {
+    Ok(EnvironmentName::parse(text)
+        .map_err(|rule| Failure::usage(format!("`{what}` {rule}")).hint("makeinfra env add staging"))?)
+}

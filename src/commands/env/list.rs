@@ -1,0 +1,100 @@
+//! `makeinfra env list`.
+
+use crate::answers::{Environment, ImageRef};
+use crate::cli::EnvList as Options;
+use crate::commands::print_json;
+use crate::error::{Failure, Result};
+use crate::inspection::{Inspection, Scope};
+use crate::manifests::Workload;
+use crate::ui::Ui;
+use serde_json::json;
+
+/// What is listed of an environment.
+struct Row<'r> {
+    environment: &'r Environment,
+    images: Vec<&'r ImageRef>,
+    /// When its token expires; none if nobody knows.
+    expires_at: Option<String>,
+}
+
+/// Runs the command.
+pub fn list(options: &Options, ui: &Ui) -> Result<()> {
+    let inspection = Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "env list")?;
+    let record = match &inspection.record {
+        Some(Ok(record)) => record,
+        Some(Err(error)) => return Err(Failure::failed(crate::error::report(error).message).into()),
+        None => {
+            return Err(Failure::failed(format!(
+                "`{}` is no repository of makeinfra's",
+                inspection.root.display()
+            ))
+            .because("it has no `.makeinfra.yaml`")
+            .hint("makeinfra new PROJECT")
+            .into());
+        }
+    };
+    let answers = &record.answers;
+    let rows: Vec<_> = answers
+        .environments
+        .iter()
+        .map(|environment| {
+            let path = environment.secret_file(&answers.secret_name);
+            let secret = inspection.pull_secrets.iter().find(|found| found.path == path);
+            let directory = environment.overlay();
+            let overlay = inspection.manifests.overlays.iter().find(|overlay| overlay.path == directory);
+            let workloads = overlay.into_iter().flat_map(|overlay| &overlay.workloads);
+            let mut images: Vec<&ImageRef> = Vec::new();
+            for pull in workloads.flat_map(Workload::pulls) {
+                if !images.contains(&pull.image) {
+                    images.push(pull.image);
+                }
+            }
+            Row { environment, images, expires_at: secret.and_then(|found| found.secret.expires_at.clone()) }
+        })
+        .collect();
+    if options.json {
+        let rows: Vec<_> = rows.iter().map(Row::json).collect();
+        return print_json(json!({"project": answers.project.as_str(), "environments": rows}), ui);
+    }
+    ui.print(&table(&rows))
+}
+
+impl Row<'_> {
+    fn json(&self) -> serde_json::Value {
+        let environment = self.environment;
+        json!({
+            "name": environment.name.as_ref().map(ToString::to_string),
+            "protected": environment.protect,
+            "namespace": environment.namespace.as_str(),
+            "context": environment.context.as_ref().map(ToString::to_string),
+            "images": self.images.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "token_expires_at": self.expires_at,
+        })
+    }
+
+    fn cells(&self) -> [String; 5] {
+        let environment = self.environment;
+        let mark = if environment.protect { " (protected)" } else { "" };
+        let images: Vec<_> = self.images.iter().map(ToString::to_string).collect();
+        [
+            format!("{}{mark}", environment.name.as_ref().map_or("-", |name| name.as_str())),
+            environment.namespace.to_string(),
+            environment.context.as_ref().map_or("current".to_owned(), ToString::to_string),
+            self.expires_at.clone().unwrap_or_else(|| "unknown".to_owned()),
+            images.join(", "),
+        ]
+    }
+}
+
+/// Columns that are as wide as they must be.
+fn table(rows: &[Row]) -> String {
+    let head = ["ENVIRONMENT", "NAMESPACE", "CONTEXT", "TOKEN EXPIRES", "IMAGE"].map(str::to_owned);
+    let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..5).map(width).collect();
+    let shown = |line: &[String; 5]| {
+        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    lines.iter().map(shown).collect()
+}

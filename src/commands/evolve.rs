@@ -1,0 +1,259 @@
+//! What the commands share that change the answers of a repository: its files follow, as a plan that is shown first.
+
+use super::{next_steps, print_json};
+use crate::answers::{Answers, Record};
+use crate::change::{self, Adopted, Conflict, Policy, Renderings, Step};
+use crate::cli::RunOptions;
+use crate::context::{Context, Payload};
+use crate::error::{Failure, Result};
+use crate::files::{self, Batch, shell_word};
+use crate::git_crypt;
+use crate::interrupt::Interrupts;
+use crate::repo::Repo;
+use crate::secret::Secret;
+use crate::templates::{self, File, Kind};
+use crate::ui::{self, Ui};
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// More than any generated file has.
+const LIMIT: usize = 2 << 20;
+
+/// A repository whose answers are about to change.
+pub(super) struct Evolution {
+    pub(super) repo: Repo,
+    pub(super) record: Record,
+    /// The answers as the manifests have them by now.
+    pub(super) adopted: Adopted,
+    /// Held while anything may be written.
+    _lock: Option<std::fs::File>,
+}
+
+/// What is to be done, and how it is told.
+pub(super) struct Proposal<'p> {
+    /// The answers as they will be.
+    pub(super) answers: &'p Answers,
+    /// What to do about files that were edited.
+    pub(super) policy: Policy<'p>,
+    /// For each environment the content of the pull secret that is made for it; none where there is nothing to make.
+    pub(super) payloads: &'p [Option<Payload<'p>>],
+    /// What it is about, for the plan.
+    pub(super) title: String,
+    /// What was decided, a line each.
+    pub(super) decisions: Vec<(&'static str, String)>,
+    /// The command as it is typed, for hints.
+    pub(super) command: String,
+    /// What was done, for the report.
+    pub(super) done: String,
+    /// What to type next.
+    pub(super) next: Vec<(String, &'static str)>,
+}
+
+impl Evolution {
+    /// Opens the repository at `repo` for `command`.
+    pub(super) fn open(repo: &Path, command: &str, run: &RunOptions) -> Result<Self> {
+        let repo = Repo::find(repo, command)?;
+        let lock = if run.dry_run { None } else { repo.lock()? };
+        let root = repo.root();
+        let record = text(&root, Record::FILE)?.ok_or_else(|| {
+            Failure::failed(format!("`{}` is no repository of makeinfra's", root.display()))
+                .because(format!("it has no `{}`", Record::FILE))
+                .hint("makeinfra new PROJECT")
+        })?;
+        let record = Record::parse(record)?;
+        let adopted = Adopted::read(&record, &|path| text(&root, path))?;
+        Ok(Self { repo, record, adopted, _lock: lock })
+    }
+
+    /// The plain text of a file with secrets; none where there is none. Fails if it is locked.
+    pub(super) fn secret(&self, path: &str) -> Result<Option<Secret>> {
+        let bytes = bytes(&self.repo.root(), path)?;
+        if bytes.as_ref().is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
+            return Err(Failure::failed(format!("cannot read `{path}`"))
+                .because("it is locked: encrypted, and this clone is not unlocked")
+                .hint("git-crypt unlock KEY_FILE")
+                .into());
+        }
+        let text = bytes.map(|bytes| std::str::from_utf8(&bytes).map(|text| Secret::new(text.to_owned())));
+        Ok(text.transpose().map_err(|_| Failure::failed(format!("`{path}` is not text (UTF-8)")))?)
+    }
+
+    /// Shows the plan, and does it if that is wanted.
+    pub(super) fn propose(&self, proposal: &Proposal, run: &RunOptions, ui: &Ui) -> Result<()> {
+        let root = self.repo.root();
+        let (plan, secrets) = self.plan(proposal)?;
+        if !plan.conflicts.is_empty() {
+            return Err(in_the_way(proposal, &plan.conflicts, run, ui)?);
+        }
+        for file in &secrets {
+            self.repo.check_protected(&file.path)?;
+            if bytes(&root, &file.path)?.is_some() {
+                return Err(Failure::failed(format!("`{}` exists already", file.path))
+                    .hint(format!("ls -l {}", shell_word(Path::new(&file.path))))
+                    .into());
+            }
+        }
+        let tree = tree(&root, &plan.steps, &secrets);
+        if run.dry_run {
+            return self.report(
+                proposal,
+                &plan,
+                &secrets,
+                run,
+                &format!("{tree}\nNothing was written: this is a dry run.\n"),
+                ui,
+            );
+        }
+        if !run.no_input {
+            if !ui.can_ask() {
+                return Err(Failure::usage("a plan is to be agreed to, and there is nobody to ask")
+                    .hint(format!("{} --no-input, or --dry-run to see it", proposal.command))
+                    .into());
+            }
+            let decisions: String =
+                proposal.decisions.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
+            ui.intro(&proposal.command)?;
+            ui.note(&proposal.title, &format!("{decisions}\n{}", tree.trim_end()))?;
+            if !ui.confirm("Do it?", true)? {
+                return Err(Failure::failed("the plan was declined, nothing was written").into());
+            }
+            if self.plan(proposal)?.0.steps != plan.steps {
+                return Err(Failure::failed("files were changed in the meantime, nothing was written")
+                    .hint(format!("{}, once more", proposal.command))
+                    .into());
+            }
+        }
+        write(&root, &plan.steps, &secrets)?;
+        let shown = if run.no_input { format!("{tree}\n") } else { String::new() };
+        let kept: String = plan
+            .kept
+            .iter()
+            .map(|kept| format!("`{}` stays as it is; what it lacks:\n\n{}\n", kept.path, kept.change))
+            .collect();
+        let text = format!("{shown}{}\n{kept}\nNext:\n\n{}", proposal.done, next_steps(&proposal.next));
+        self.report(proposal, &plan, &secrets, run, &text, ui)
+    }
+
+    fn plan(&self, proposal: &Proposal) -> Result<(change::Plan, Vec<File>)> {
+        let root = self.repo.root();
+        let now = self.adopted.answers(&self.adopted.sheet).map_err(crate::questions::failure)?;
+        let recorded = templates::render(&Context::from(&self.record.answers), &[])?;
+        let now = templates::render(&Context::from(&now), &[])?;
+        let after = templates::render(&Context::from(proposal.answers), proposal.payloads)?;
+        let renderings = Renderings { before: [&recorded, &now], after: &after };
+        let plan = change::plan(&renderings, proposal.policy, &|path| text(&root, path))?;
+        Ok((plan, after.into_iter().filter(|file| file.kind == Kind::Secret).collect()))
+    }
+
+    fn report(
+        &self,
+        proposal: &Proposal,
+        plan: &change::Plan,
+        secrets: &[File],
+        run: &RunOptions,
+        text: &str,
+        ui: &Ui,
+    ) -> Result<()> {
+        if !run.json {
+            return ui.print(text);
+        }
+        let steps =
+            plan.steps.iter().map(|step| json!({"path": step.path, "from": step.from, "new": !step.exists}));
+        let secrets = secrets.iter().map(|file| json!({"path": file.path, "from": null, "new": true}));
+        let object = json!({
+            "dry_run": run.dry_run,
+            "path": self.repo.root().display().to_string(),
+            "files": steps.chain(secrets).collect::<Vec<_>>(),
+            "kept": plan.kept.iter().map(conflict).collect::<Vec<_>>(),
+            "next": proposal.next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+        });
+        print_json(object, ui)
+    }
+}
+
+/// The text of a file of the repository that is no secret; none where there is no such file.
+fn text(root: &Path, path: &str) -> Result<Option<String>> {
+    let Some(bytes) = bytes(root, path)? else { return Ok(None) };
+    let text = std::str::from_utf8(&bytes).map(str::to_owned);
+    Ok(text
+        .map(Some)
+        .map_err(|_| Failure::failed(format!("`{path}` is not text (UTF-8)")).hint(format!("file {path}")))?)
+}
+
+fn bytes(root: &Path, path: &str) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+    let file = root.join(path);
+    if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(Failure::failed(format!("cannot use `{path}`"))
+            .because("it is no regular file")
+            .hint(format!("ls -l {path}"))
+            .into());
+    }
+    files::read(&file, LIMIT)
+}
+
+/// Prints the changes that edited files would need, and gives the failure.
+fn in_the_way(
+    proposal: &Proposal,
+    conflicts: &[Conflict],
+    run: &RunOptions,
+    ui: &Ui,
+) -> Result<anyhow::Error> {
+    if run.json {
+        print_json(json!({"conflicts": conflicts.iter().map(conflict).collect::<Vec<_>>()}), ui)?;
+    } else {
+        let changes: Vec<_> = conflicts.iter().map(|conflict| conflict.change.as_str()).collect();
+        ui.print(&changes.join("\n"))?;
+    }
+    let causes: Vec<_> = conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.cause)).collect();
+    let keep: String =
+        conflicts.iter().map(|one| format!(" --keep {}", shell_word(Path::new(&one.path)))).collect();
+    Ok(Failure::failed("files are in the way, and nothing was written")
+        .because(causes.join("; "))
+        .hint(format!("make the change above by hand, afterwards, if you say: {}{keep}", proposal.command))
+        .into())
+}
+
+fn conflict(conflict: &Conflict) -> serde_json::Value {
+    json!({"path": conflict.path, "cause": conflict.cause, "change": conflict.change})
+}
+
+fn tree(root: &Path, steps: &[Step], secrets: &[File]) -> String {
+    let note = |step: &Step| {
+        let size = ui::size(step.text.len());
+        match (&step.from, step.exists) {
+            (Some(from), _) => format!("{size}, was {from}"),
+            (None, true) => format!("{size}, changes"),
+            (None, false) => format!("{size}, new"),
+        }
+    };
+    let mut files: Vec<_> = steps.iter().map(|step| (step.path.as_str(), note(step))).collect();
+    files.extend(
+        secrets
+            .iter()
+            .map(|file| (file.path.as_str(), format!("{}, new, encrypted in git", ui::size(file.size())))),
+    );
+    files.sort();
+    ui::tree(root.to_string_lossy().trim_end_matches('/'), &files)
+}
+
+/// Writes everything beside its place, then puts it there, `.makeinfra.yaml` last: what it says is true then.
+fn write(root: &Path, steps: &[Step], secrets: &[File]) -> Result<()> {
+    let interrupts = Interrupts::hold()?;
+    let mode = |path: &PathBuf| path.metadata().ok().map(|file| file.permissions().mode() & 0o777);
+    // A new file is as open as those that were made with the repository.
+    let plain = mode(&root.join(Record::FILE)).unwrap_or(0o644);
+    let mut batch = Batch::default();
+    for file in secrets {
+        batch.add(&root.join(&file.path), file.text.expose(), 0o600)?;
+    }
+    let (record, others): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.path == Record::FILE);
+    for step in others.into_iter().chain(record) {
+        let old = root.join(step.from.as_ref().unwrap_or(&step.path));
+        batch.add(&root.join(&step.path), &step.text, mode(&old).unwrap_or(plain))?;
+        if step.from.is_some() {
+            batch.take_away(&old);
+        }
+    }
+    batch.publish(&interrupts)
+}

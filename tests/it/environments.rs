@@ -1,0 +1,290 @@
+//! Repositories with environments: what `new --env` makes, and what `make` does with it.
+
+use super::stand_in::{StandIn, prints};
+use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectls};
+use rexpect::reader::Options;
+use rexpect::session::spawn_with_options;
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Stdio;
+
+const BOTH: [&str; 4] = ["--env", "staging", "--env", "production"];
+
+/// `hello-infra` with staging and production.
+pub fn with_environments(args: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&[&BOTH[..], args].concat()).success();
+    sandbox
+}
+
+fn cluster(args: &[&str]) -> StandIn {
+    let cluster = StandIn { sandbox: with_environments(args) };
+    cluster.answers(&[]);
+    cluster
+}
+
+/// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for overlays.
+pub fn built(sandbox: &Sandbox, dir: &str) -> Option<Vec<Value>> {
+    let Some(kubectl) = kubectls().into_iter().find(|kubectl| {
+        let version = sandbox.run(kubectl, &["version", "--client", "-o", "json"]).success().json();
+        version["clientVersion"]["minor"].as_str().unwrap().trim_end_matches('+').parse::<u32>().unwrap() > 20
+    }) else {
+        assert!(std::env::var_os("CI").is_none(), "no kubectl for overlays, and this is CI");
+        eprintln!("SKIPPED: no kubectl is new enough for overlays");
+        return None;
+    };
+    let text = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success().stdout;
+    let documents = serde_yaml::Deserializer::from_str(&text);
+    Some(documents.map(|document| serde::Deserialize::deserialize(document).unwrap()).collect())
+}
+
+fn of_kind<'d>(documents: &'d [Value], kind: &str) -> &'d Value {
+    documents.iter().find(|document| document["kind"] == kind).unwrap()
+}
+
+#[test]
+fn each_environment_has_its_namespace_pods_host_and_secret() {
+    let sandbox = with_environments(&["--ingress", "hello.example.com", "--context", "production=prod"]);
+    for (name, pods, host) in
+        [("staging", 1, "staging.hello.example.com"), ("production", 2, "hello.example.com")]
+    {
+        let namespace = format!("hello-{name}");
+        let file = format!("secrets/kubernetes/{name}/gitlab.secret.yaml");
+        let secret: Value = serde_yaml::from_str(&fs::read_to_string(sandbox.hello(&file)).unwrap()).unwrap();
+        assert_eq!(secret["metadata"]["namespace"], namespace);
+        let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{file}")]).success().bytes;
+        assert!(blob.starts_with(b"\0GITCRYPT\0"));
+        let Some(documents) = built(&sandbox, &format!("kubernetes/overlays/{name}")) else { return };
+        assert!(documents.iter().all(|document| document["metadata"]["namespace"] == namespace));
+        let deployment = of_kind(&documents, "Deployment");
+        assert_eq!(deployment["spec"]["replicas"], pods);
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], IMAGE);
+        assert_eq!(container["resources"]["limits"], json!({"memory": "256Mi"}));
+        assert_eq!(of_kind(&documents, "Ingress")["spec"]["rules"][0]["host"], host);
+    }
+    sandbox.makeinfra(&["check", "hello-infra"]).success().prints("0 problems, 0 warnings");
+}
+
+#[test]
+fn options_may_be_for_one_environment() {
+    let sandbox = Sandbox::new();
+    let other = sandbox.write_private("other", "gldt-Other12345");
+    let other = format!("qa={}", other.display());
+    let args = [
+        &BOTH[..],
+        &["--env", "qa", "--protect", "qa", "--namespace", "{env}-{project}", "--namespace", "qa=quality"],
+        &["--replicas", "3", "--replicas", "staging=0", "--context", "eu", "--context", "qa=us"],
+        &["--ingress", "hello.example.com", "--ingress", "qa=quality.example.org"],
+        &["--token-file", &other, "--expires-at", "2030-01-01", "--expires-at", "qa=2031-01-01"],
+    ]
+    .concat();
+    sandbox.new_hello(&args).success();
+    let listed = sandbox.makeinfra(&["env", "list", "hello-infra", "--json"]).success().json();
+    let images = json!([IMAGE]);
+    let expected = json!([
+        {"name": "staging", "protected": false, "namespace": "staging-hello", "context": "eu",
+         "images": images, "token_expires_at": "2030-01-01"},
+        {"name": "production", "protected": true, "namespace": "production-hello", "context": "eu",
+         "images": images, "token_expires_at": "2030-01-01"},
+        {"name": "qa", "protected": true, "namespace": "quality", "context": "us",
+         "images": images, "token_expires_at": "2031-01-01"},
+    ]);
+    assert_eq!(listed["environments"], expected);
+    let shown = sandbox.makeinfra(&["env", "list", "hello-infra"]).success().stdout;
+    assert!(shown.contains("qa (protected)          quality           us       2031-01-01"), "{shown}");
+    let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+    assert!(record.contains("    staging:\n      namespace: staging-hello\n      context: eu\n      protect: false\n      replicas: 0\n      ingress: staging.hello.example.com\n"), "{record}");
+    assert!(record.contains("      ingress: quality.example.org\n"), "{record}");
+    // One token for two, another one for the third.
+    let username = |args: &[&str]| sandbox.rotate("gldt-Third", args);
+    username(&[]).failure(2).says("staging, production; qa").says("--env staging --env production");
+}
+
+#[test]
+fn an_answers_file_may_have_them_and_options_win() {
+    let sandbox = Sandbox::new();
+    let answers = "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\nenvironments:\n  staging: ~\n  live: {protect: yes, namespace: hello, replicas: 4}\n";
+    let file = sandbox.write("answers.yaml", answers).display().to_string();
+    let args = ["new", "--answers", &file, "--no-token", "--replicas", "live=5", "--json"];
+    sandbox.makeinfra(&args).success();
+    let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+    let (staging, live) = (record.find("staging:").unwrap(), record.find("live:").unwrap());
+    assert!(staging < live, "the order of the file: {record}");
+    assert!(
+        record.contains("live:\n      namespace: hello\n      protect: true\n      replicas: 5\n"),
+        "{record}"
+    );
+}
+
+#[test]
+fn wrong_options_are_told() {
+    let sandbox = Sandbox::new();
+    for (args, said) in [
+        (&["--env", "Staging"][..], "`--env` must begin with a lower-case letter"),
+        (&["--env", "a", "--env", "a"], "`--env` names an environment twice"),
+        (&["--env", "a", "--replicas", "b=1"], "an option is for an environment that there is not"),
+        (&["--protect", "b"], "an option is for an environment that there is not"),
+        (&["--env", "a", "--replicas", "1", "--replicas", "2"], "`--replicas` cannot be used more than once"),
+        (&["--env", "a", "--replicas", "a=x"], "`--replicas` must be a whole number"),
+        (&["--env", "a", "--env", "b", "--namespace", "one"], "must differ between the environments"),
+        (&["--namespace", "{env}"], "`--namespace` must be a DNS label"),
+        (&["--env", "a", "--ingress", "*.example.com"], "`--ingress` must have room"),
+        (&["--env", "a", "--context", "a b"], "`--context` must be a kubectl context"),
+        (&["--env", "a", "--expires-at", "a=2030-01-01"], "`a` has none of its own"),
+    ] {
+        let output = sandbox.new_hello(args).failure(2);
+        output.says(said);
+        assert!(output.stderr.contains("hint: "), "{}", output.stderr);
+        assert!(!sandbox.hello("").exists());
+    }
+}
+
+#[test]
+fn make_goes_where_env_says() {
+    let cluster = cluster(&["--context", "production=prod"]);
+    cluster.make(&["deploy"]).success();
+    let steps = cluster.steps();
+    assert!(steps.contains(&"apply secrets/kubernetes/staging/gitlab.secret.yaml".to_owned()), "{steps:?}");
+    assert!(steps.contains(&"apply kubernetes/overlays/staging".to_owned()), "{steps:?}");
+    let calls = cluster.calls();
+    assert!(calls.iter().flatten().all(|word| !word.starts_with("--context")), "{calls:?}");
+
+    cluster.answers(&[]);
+    cluster.make(&["deploy", "ENV=production", "YES=1"]).success();
+    for call in cluster.calls() {
+        assert_eq!(call[0], "--context=prod", "every call names the context: {call:?}");
+    }
+    let calls = cluster.calls().concat();
+    assert!(calls.contains(&"--namespace=hello-production".to_owned()), "{calls:?}");
+    cluster.saw_no_token();
+
+    cluster.answers(&[]);
+    cluster.make(&["status", "ENV=production", "CONTEXT=elsewhere"]).success();
+    assert!(cluster.calls().iter().all(|call| call[0] == "--context=elsewhere"));
+}
+
+#[test]
+fn an_environment_that_is_not_there_never_reaches_kubectl() {
+    let cluster = cluster(&[]);
+    for wrong in [
+        "qa",
+        "",
+        "%",
+        "*",
+        "staging production",
+        "stag",
+        "$(shell touch made)",
+        "../staging",
+        ".",
+        "x;touch made",
+    ] {
+        for target in ["deploy", "status", "undeploy", "set-image", "diff"] {
+            let output = cluster.make(&[target, &format!("ENV={wrong}"), "YES=1", "TAG=1"]).failure(2);
+            output.says("there is no environment").says("ENV=staging; there are: staging production");
+            assert!(cluster.calls().is_empty(), "{wrong}: {:?}", cluster.calls());
+        }
+    }
+    assert!(!cluster.sandbox.hello("made").exists());
+    cluster.make(&["help", "ENV=qa"]).success();
+}
+
+#[test]
+fn production_is_not_changed_by_mistake() {
+    let changes: [&[&str]; 6] =
+        [&["deploy"], &["gitlab-secret"], &["namespace"], &["restart"], &["rollback"], &["undeploy"]];
+    for target in changes {
+        let cluster = cluster(&[]);
+        let args = [target, &["ENV=production"]].concat();
+        cluster.make(&args).failure(2).says("there is no terminal to ask on").says(" ENV=production YES=1");
+        let steps = cluster.steps();
+        assert!(steps.iter().all(|step| step == "config view" || step.starts_with("kustomize")), "{steps:?}");
+        // A variable that some CI happens to set is no answer.
+        cluster.make(&args).env("YES", "1").failure(2);
+        cluster.make(&[&args[..], &["YES=1"]].concat()).success();
+    }
+    for target in [&["diff", "CHANGES=ok"][..], &["status"], &["logs"], &["set-image", "TAG=2"]] {
+        let cluster = cluster(&[]);
+        cluster.make(&[target, &["ENV=production"]].concat()).success();
+    }
+}
+
+#[test]
+fn production_is_changed_on_a_terminal_once_somebody_agrees() {
+    for (reply, deploys) in [("n", false), ("", false), ("y", true)] {
+        let cluster = cluster(&[]);
+        let mut command = cluster.make(&["deploy", "ENV=production"]).command();
+        command.stdin(Stdio::inherit());
+        let options = Options::new().timeout_ms(Some(20_000));
+        let mut terminal = spawn_with_options(command, options).unwrap();
+        let before = terminal.exp_string("Change production? [y/N]").unwrap();
+        for line in ["environment production, protected", "namespace   hello-production"] {
+            assert!(before.contains(line), "{before}");
+        }
+        terminal.send_line(reply).unwrap();
+        let shown = terminal.exp_eof().unwrap();
+        assert_eq!(shown.contains("nothing was changed"), !deploys, "{shown}");
+        assert_eq!(cluster.steps().iter().any(|step| step.starts_with("apply")), deploys, "{reply}");
+    }
+}
+
+#[test]
+fn a_tag_is_of_one_environment() {
+    let cluster = cluster(&[]);
+    cluster
+        .make(&["set-image", "TAG=2.0.0", "ENV=production"])
+        .success()
+        .prints("make deploy ENV=production, and commit kubernetes/overlays/production/kustomization.yaml");
+    let text = |name: &str| {
+        fs::read_to_string(cluster.sandbox.hello(&format!("kubernetes/overlays/{name}/kustomization.yaml")))
+            .unwrap()
+    };
+    assert!(text("production").contains("newTag: \"2.0.0\""));
+    assert!(text("staging").contains("newTag: \"1.0.0\""));
+}
+
+#[test]
+fn a_kubectl_that_is_too_old_is_told() {
+    let cluster = cluster(&[]);
+    let unknown = "Error: json: unknown field \"replicas\"";
+    cluster.answers(&[super::stand_in::fails("kustomize", unknown)]);
+    cluster.make(&["deploy"]).failure(2).says("hint: overlays need kubectl 1.21 or newer");
+    cluster.answers(&[prints("config view", "x")]);
+}
+
+#[test]
+fn one_environments_token_can_be_rotated() {
+    let sandbox = with_environments(&[]);
+    let secret = |name: &str| {
+        fs::read_to_string(sandbox.hello(&format!("secrets/kubernetes/{name}/gitlab.secret.yaml"))).unwrap()
+    };
+    let (staging, production) = (secret("staging"), secret("production"));
+    let output = sandbox.rotate("gldt-Second", &["--dry-run"]).success();
+    output.prints("staging/").prints("production/");
+    assert_eq!((secret("staging"), secret("production")), (staging.clone(), production.clone()));
+
+    sandbox
+        .rotate("gldt-Second", &["--env", "production", "--commit"])
+        .success()
+        .prints("make deploy ENV=production");
+    assert_eq!(secret("staging"), staging);
+    assert_ne!(secret("production"), production);
+    let changed = sandbox.git(&["show", "--name-only", "--format=", "HEAD"]).success().stdout;
+    assert_eq!(changed, "secrets/kubernetes/production/gitlab.secret.yaml\n");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+
+    let output = sandbox.rotate("gldt-Third", &[]).failure(2);
+    output
+        .says("the environments have different deploy tokens")
+        .says("staging; production")
+        .says("hint: --env staging");
+    sandbox.rotate("gldt-Third", &["--env", "qa"]).failure(2).says("there are: staging, production");
+    let output =
+        sandbox.rotate("gldt-Third", &["--env", "staging", "--env", "production", "--json"]).success().json();
+    assert_eq!(output["paths"].as_array().unwrap().len(), 2, "{output}");
+    let output = sandbox.rotate("gldt-Fourth", &[]).success();
+    output.prints("make deploy ENV=staging").prints("make deploy ENV=production");
+    assert!(!secret("staging").contains(USER) && !output.stdout.contains("gldt-"));
+    assert_no_token(secret("staging").as_bytes(), "the rotated file");
+    assert_ne!(TOKEN, "gldt-Fourth");
+}
