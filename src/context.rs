@@ -89,6 +89,17 @@ pub struct Payload<'a> {
     pub expires_at: Option<&'a str>,
 }
 
+/// What the template of a further Secret gets as `further`, and no other.
+#[derive(Serialize)]
+pub struct Further<'a> {
+    /// The Secret's name.
+    pub name: &'a str,
+    /// Its first key.
+    pub key: &'a str,
+    /// Base64 of that key's value.
+    pub base64: &'a str,
+}
+
 impl<'a> Context<'a> {
     /// The components, the project's own first.
     #[must_use]

@@ -4,6 +4,9 @@
 //! Only reads. No error quotes anything of what was read.
 
 mod docker_login;
+mod opaque_value;
+
+pub use opaque_value::OpaqueSource;
 
 use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername};
 use crate::environment;

@@ -25,6 +25,7 @@ pub mod git_crypt;
 pub mod inspection;
 pub mod interrupt;
 pub mod manifests;
+pub mod opaque;
 pub mod pull_secret;
 pub mod questions;
 pub mod registry;
@@ -37,8 +38,8 @@ pub mod ui;
 pub mod work_tree;
 pub mod yaml_edit;
 
-use cli::{Cli, Command, Env};
-use commands::{check, diagnose, env, new, papers, rotate};
+use cli::{Cli, Command, Env, Secret};
+use commands::{check, diagnose, env, new, papers, rotate, secret_set};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -49,6 +50,9 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.run.no_input))?,
         Command::Env(Env::List(options)) => env::list(options, &Ui::new(true))?,
+        Command::Secret(Secret::Set(options)) => {
+            secret_set::run(options, &mut Ui::new(options.run.no_input))?;
+        }
         Command::Check(options) => return check::run(options, &Ui::new(true)),
         Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
         Command::Completions { shell } => papers::completions(*shell, &Ui::new(true))?,

@@ -81,6 +81,12 @@ fn is_job_token(username: &str, value: &str) -> bool {
     username == JOB.0 || value.starts_with(JOB.1)
 }
 
+/// Whether `text` is a token in the wrong place, as far as its beginning tells.
+#[must_use]
+pub fn begins_like_a_token(text: &str) -> bool {
+    text.starts_with("gldt-") || opens_too_much(text)
+}
+
 fn opens_too_much(value: &str) -> bool {
     TOO_MUCH.iter().any(|prefix| value.starts_with(prefix))
 }

@@ -3,9 +3,10 @@
 //! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
 //! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, what lies in `OVERLAY` or is called
 //! `SECRET_FILE` for each environment; `BASE` and `OVERLAY` stand for directories that are there only where
-//! environments have names. A template that renders to nothing makes no file.
+//! environments have names. A template that renders to nothing makes no file, and `secrets/FURTHER` is of a Secret that
+//! no new repository has.
 
-use crate::context::{Component, Context, Environment, Payload};
+use crate::context::{Component, Context, Environment, Further, Payload};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
 use crate::yaml_edit;
@@ -18,6 +19,8 @@ const OVERLAY: &str = "OVERLAY";
 const COMPONENT: &str = "COMPONENT-";
 
 static TREE: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
+/// The one template that no new repository has a file of.
+const FURTHER: &str = "secrets/FURTHER.tera";
 
 /// A file of the generated repository.
 pub struct File {
@@ -61,16 +64,28 @@ pub enum Kind {
 
 /// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
 pub fn render(context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
-    let sources: Vec<_> = sources(&TREE).collect();
+    let sources: Vec<_> = sources(&TREE).filter(|source| source.path != FURTHER).collect();
     render_all(&sources, context, payloads)
 }
 
 /// Renders the pull secret of the environment at `place` alone.
 pub fn render_secret(context: &Context, place: usize, payload: Payload) -> Result<File> {
-    let sources: Vec<_> = sources(&TREE).filter(Source::is_secret).collect();
+    let is_pull_secret = |source: &Source| source.is_secret() && source.path != FURTHER;
+    let sources: Vec<_> = sources(&TREE).filter(is_pull_secret).collect();
     let missing = || Failure::failed("this build of makeinfra has no template for the pull secret");
     let payloads: Vec<_> = (0..=place).map(|at| (at == place).then_some(payload)).collect();
     Ok(render_all(&sources, context, &payloads)?.pop().ok_or_else(missing)?)
+}
+
+/// Renders the file of a further Secret of the environment at `place`, with its first key.
+pub fn render_further(context: &Context, place: usize, further: &Further) -> Result<Secret> {
+    let sources: Vec<_> = sources(&TREE).filter(|source| source.path == FURTHER).collect();
+    let tera = tera(&sources)?;
+    let mut variables = variables(context)?;
+    variables.insert("environment", &context.environments().get(place));
+    variables.insert("further", further);
+    // Tera's errors quote values.
+    Ok(Secret::new(tera.render(FURTHER, &variables).map_err(|_| ours(FURTHER, ""))?))
 }
 
 fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {

@@ -100,9 +100,12 @@ impl Ui {
         asked(|| cliclack::confirm(question).initial_value(default).interact())
     }
 
-    /// Says that something deserves a look, at once, and keeps it for [`Ui::warnings`].
+    /// Says that something deserves a look, at once but only once, and keeps it for [`Ui::warnings`].
     pub fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
+        if self.warnings.contains(&warning) {
+            return;
+        }
         say(format_args!("{} {warning}", style("warning:").for_stderr().yellow().bold()));
         self.warnings.push(warning);
     }

@@ -96,6 +96,13 @@ impl<'a> Document<'a> {
         if node.is_null() { None } else { node.scalar() }
     }
 
+    /// The keys of the mapping at `path`, in their order; none where there is none.
+    #[must_use]
+    pub fn keys(&self, path: &[&str]) -> Vec<&str> {
+        let entries = self.root.at(path).map_or(&[][..], Node::entries);
+        entries.iter().filter_map(|entry| entry.key.scalar()).collect()
+    }
+
     fn setting(&self, path: &[&str], value: &str) -> Result<Vec<Edit>, Refusal> {
         let mut entries = self.root.block_entries().ok_or(FLOW)?;
         for (depth, key) in path.iter().enumerate() {

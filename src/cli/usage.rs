@@ -16,6 +16,15 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
                        --from-docker-config or --from-ci; or none of them, to be asked",
         ),
+        // As kubectl calls it, and as one would guess.
+        ErrorKind::UnknownArgument
+            if ["--value", "--from-literal", "--literal"].contains(&first.as_str()) =>
+        {
+            no_argument_for_a_value(&format!("there is no option `{first}`"))
+        }
+        ErrorKind::UnknownArgument if of_secret(error) && !first.starts_with('-') => {
+            no_argument_for_a_value("there is an argument too many")
+        }
         ErrorKind::UnknownArgument => {
             let failure = match (is_option(&first), first.starts_with('-')) {
                 (true, _) => Failure::usage(format!("there is no option `{first}`")),
@@ -70,15 +79,38 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 None => failure.hint("makeinfra --help"),
             }
         }
+        ErrorKind::MissingRequiredArgument if of_secret(error) => {
+            Failure::usage(format!("`{}` is missing", first.trim_matches(['<', '>'])))
+                .hint("makeinfra secret set NAME KEY, such as: makeinfra secret set database PASSWORD")
+        }
         ErrorKind::MissingRequiredArgument => {
             Failure::usage(format!("`{first}` is missing")).hint("makeinfra --help")
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            Failure::usage("the command is missing").hint("makeinfra new, or makeinfra --help")
+            // What clap would have shown as help; it has no other context.
+            let hint = match error.to_string().contains("makeinfra secret ") {
+                true => "makeinfra secret set NAME KEY",
+                false => "makeinfra new, or makeinfra --help",
+            };
+            Failure::usage("the command is missing").hint(hint)
         }
         ErrorKind::InvalidUtf8 => Failure::usage("an argument is not text (UTF-8)").hint("makeinfra --help"),
         _ => Failure::usage("the arguments cannot be understood").hint("makeinfra --help"),
     }
+}
+
+/// The failure of somebody who may have put the value of a Secret among the arguments; `what` quotes none.
+#[must_use]
+pub fn no_argument_for_a_value(what: &str) -> Failure {
+    Failure::usage(what)
+        .because("no argument takes the value of a Secret: it would show in `ps` and in the shell's history")
+        .hint("use --stdin or --from-file FILE; or neither, to be asked")
+}
+
+/// Whether the error is one of `makeinfra secret`.
+fn of_secret(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::Usage), Some(ContextValue::StyledStr(usage))
+        if usage.to_string().contains("makeinfra secret"))
 }
 
 /// The option or argument names in clap's context, without their value names.
@@ -126,12 +158,30 @@ mod tests {
             vec!["new", "hello", "--no-git=gldt-Marker"],
             vec!["new", "--port", "1", "--port", MARK],
             vec!["man", MARK],
+            vec!["secret", MARK],
+            vec!["secret", "set", "a", "b", ".", MARK],
+            vec!["secret", "set", "a", "b", "--value", MARK],
+            vec!["secret", "set", "a", "b", "--from-literal=gldt-Marker"],
+            vec!["secret", "set", "a", "b", "--gldt-Marker"],
+            vec!["secret", "set", "a", "b", "--stdin=gldt-Marker"],
+            vec!["secret", "set", "a", "b", "--stdin", "--from-file", MARK],
+            vec!["secret", "set", MARK],
         ] {
             let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
             let report = crate::error::report(&usage_failure(&error).into());
             let text = format!("{report:?}");
             assert!(!text.contains("Marker"), "{arguments:?}: {text}");
             assert!(report.message.len() > 10 && !report.message.contains("``"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_on_the_command_line_is_told_where_to_go() {
+        for more in [&["--value", "x"][..], &["--from-literal=x"], &["--literal", "x"], &[".", "x"]] {
+            let arguments = [&["makeinfra", "secret", "set", "a", "b"], more].concat();
+            let error = Cli::try_parse_from(arguments).unwrap_err();
+            let report = crate::error::report(&usage_failure(&error).into());
+            assert!(report.hint.unwrap().contains("--stdin or --from-file"), "{more:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::check::ask_registries;
+use super::no_environment;
 use crate::answers::{Answer as _, DnsLabel, Environment, EnvironmentName, Record};
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
@@ -158,22 +159,17 @@ fn kubectl(options: &Options, repository: Option<&Inspection>) -> Result<Kubectl
 
 /// The environment that is meant; none where the repository has no record of any.
 fn chosen<'i>(options: &Options, repository: Option<&'i Inspection>) -> Result<Option<&'i Environment>> {
-    let answers = repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
-    let answers = answers.map(|record| &record.answers);
+    let record = repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
+    let answers = record.map(|record| &record.answers);
     let Some(name) = &options.env else { return Ok(answers.map(|answers| &answers.environments.first)) };
-    if let Some(found) = answers.and_then(|answers| answers.environment(name)) {
-        return Ok(Some(found));
+    let found = answers.and_then(|answers| answers.environment(name));
+    match (found, record) {
+        (Some(found), _) => Ok(Some(found)),
+        (None, Some(record)) => Err(no_environment(record).into()),
+        (None, None) => Err(Failure::usage("`--env` is for a repository with environments")
+            .hint("--context NAME --namespace NAME")
+            .into()),
     }
-    let known = answers.into_iter().flat_map(|answers| answers.environments.iter());
-    let known: Vec<_> = known.filter_map(|one| one.name.as_ref()).map(EnvironmentName::as_str).collect();
-    let failure = Failure::usage("`--env` names an environment that there is not");
-    Err(match known.first() {
-        Some(first) => {
-            failure.because(format!("there are: {}", known.join(", "))).hint(format!("--env {first}"))
-        }
-        None => failure.hint("leave it out: this repository has no environments"),
-    }
-    .into())
 }
 
 /// The one namespace that is meant.

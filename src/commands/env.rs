@@ -5,7 +5,7 @@ mod list;
 pub use list::list;
 
 use super::evolve::{Evolution, Proposal};
-use crate::answers::{Answer, Environment, EnvironmentName, Name, Record, Sheet};
+use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Name, Record, Sheet};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
 use crate::context::Payload;
@@ -13,6 +13,7 @@ use crate::error::{Failure, Result};
 use crate::pull_secret::Manifest;
 use crate::questions;
 use crate::ui::Ui;
+use std::path::Path;
 
 /// Runs `env add`.
 pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
@@ -66,6 +67,15 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     if new.protect || base64.is_none() {
         next.insert(0, (format!("makeinfra rotate --env {name}"), "give it a deploy token of its own"));
     }
+    for file in further_secrets(&evolution.repo.root().join(&first.secrets), &answers.secret_name) {
+        next.insert(
+            0,
+            (
+                format!("makeinfra secret set {file} KEY --env {name}"),
+                "each environment has values of its own",
+            ),
+        );
+    }
     let proposal = Proposal {
         answers: &answers,
         policy: Policy { merge: false, keep: &options.keep.keep },
@@ -77,6 +87,17 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         next,
     };
     evolution.propose(&proposal, &options.run, ui)
+}
+
+/// The names of the Secrets in a directory, but for the pull secret.
+fn further_secrets(dir: &Path, pull_secret: &DnsLabel) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries
+        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".secret.yaml").map(str::to_owned));
+    let mut names: Vec<_> =
+        names.filter(|name| DnsLabel::parse(name).is_ok_and(|label| label != *pull_secret)).collect();
+    names.sort();
+    names
 }
 
 /// The answers with the environment called `name`.

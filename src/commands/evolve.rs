@@ -1,5 +1,6 @@
 //! What the commands share that change the answers of a repository: its files follow, as a plan that is shown first.
 
+use super::encrypted::{self, Errand};
 use super::{next_steps, print_json};
 use crate::answers::{Answers, Record};
 use crate::change::{self, Adopted, Conflict, Policy, Renderings, Step};
@@ -7,7 +8,6 @@ use crate::cli::RunOptions;
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::files::{self, Batch, shell_word};
-use crate::git_crypt;
 use crate::interrupt::Interrupts;
 use crate::repo::Repo;
 use crate::secret::Secret;
@@ -68,15 +68,8 @@ impl Evolution {
 
     /// The plain text of a file with secrets; none where there is none. Fails if it is locked.
     pub(super) fn secret(&self, path: &str) -> Result<Option<Secret>> {
-        let bytes = bytes(&self.repo.root(), path)?;
-        if bytes.as_ref().is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
-            return Err(Failure::failed(format!("cannot read `{path}`"))
-                .because("it is locked: encrypted, and this clone is not unlocked")
-                .hint("git-crypt unlock KEY_FILE")
-                .into());
-        }
-        let text = bytes.map(|bytes| std::str::from_utf8(&bytes).map(|text| Secret::new(text.to_owned())));
-        Ok(text.transpose().map_err(|_| Failure::failed(format!("`{path}` is not text (UTF-8)")))?)
+        let errand = Errand { verb: "read", command: "makeinfra" };
+        encrypted::read(errand, path, &self.repo.root().join(path))
     }
 
     /// Shows the plan, and does it if that is wanted.

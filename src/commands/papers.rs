@@ -59,13 +59,17 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_name_section(page)?;
     page.write_all(b".SH SYNOPSIS\n")?;
     let described = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
-    let commands: Vec<_> = command.get_subcommands().filter(described).collect();
+    // `secret set` is a command, `secret` alone is none.
+    let below = |command: &Command| command.get_subcommands().any(|command| described(&command));
+    let (groups, mut commands): (Vec<_>, Vec<_>) =
+        command.get_subcommands().filter(described).partition(|command| below(command));
+    commands.extend(groups.iter().flat_map(|group| group.get_subcommands().filter(described)));
     for subcommand in &commands {
         writeln!(page, ".B makeinfra {}\n.br", usage(subcommand))?;
     }
     man.render_description_section(page)?;
     for subcommand in commands {
-        writeln!(page, ".SH \"MAKEINFRA {}\"", subcommand.get_name().to_uppercase())?;
+        writeln!(page, ".SH \"MAKEINFRA {}\"", full_name(subcommand).to_uppercase())?;
         let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
         writeln!(page, "{}", about.replace('-', "\\-"))?;
         // The options alone, as subsections of the command.
@@ -77,6 +81,12 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     page.write_all(TAIL.as_bytes())
 }
 
+/// A command's name, with that of the one that it is below.
+fn full_name(command: &Command) -> &str {
+    let all = command.get_bin_name().unwrap_or(command.get_name());
+    all.strip_prefix("makeinfra ").unwrap_or(all)
+}
+
 /// A command with its arguments, in short.
 fn usage(command: &Command) -> String {
     let arguments = command.get_positionals().map(|argument| {
@@ -84,5 +94,5 @@ fn usage(command: &Command) -> String {
         if argument.is_required_set() { format!(" {name}") } else { format!(" [{name}]") }
     });
     let options = if command.get_opts().next().is_some() { " [OPTIONS]" } else { "" };
-    format!("{}{}{options}", command.get_name(), arguments.collect::<String>())
+    format!("{}{}{options}", full_name(command), arguments.collect::<String>())
 }

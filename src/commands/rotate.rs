@@ -2,6 +2,7 @@
 
 mod report;
 
+use super::encrypted::{self, Errand};
 use super::scope;
 use super::sign_in::{self, Checked};
 use super::{missing, secret_answers, sweep, token_source};
@@ -9,21 +10,20 @@ use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
-use crate::files::{self, Leftover, Replacement};
-use crate::git_crypt;
+use crate::files::{Leftover, Replacement};
 use crate::inspection::{Inspection, Scope};
 use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
-use crate::repo::{HeadSecret, Repo};
+use crate::repo::Repo;
 use crate::rotation::{Files, Plan, SecretFile, Wishes};
 use crate::secret::Secret;
 use crate::ui::Ui;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// More than the API server takes for a Secret, base64 included.
-const LIMIT: usize = 2 << 20;
+/// How its errors speak of it.
+const ROTATE: Errand = Errand { verb: "rotate", command: "makeinfra rotate" };
 
 /// The repository as it is.
 struct Found {
@@ -104,7 +104,7 @@ fn wishes(options: &Options, ui: &Ui) -> Result<Wishes> {
 fn find(options: &Options) -> Result<Found> {
     let repo = Repo::find(&options.repo, "rotate")?;
     let root = repo.root();
-    let record = read(Record::FILE, &root.join(Record::FILE))?;
+    let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
     let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;
     let paths = match &record {
         Some(record) => record.answers.secret_files(),
@@ -112,7 +112,7 @@ fn find(options: &Options) -> Result<Found> {
     };
     let mut secrets = Vec::new();
     for (place, path) in paths.into_iter().enumerate() {
-        let text = read(&path, &root.join(&path))?;
+        let text = encrypted::read(ROTATE, &path, &root.join(&path))?;
         secrets.push(SecretFile { place, path, text });
     }
     if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
@@ -130,26 +130,6 @@ fn find(options: &Options) -> Result<Found> {
     Ok(Found { repo, files, uncommitted: Vec::new(), checked: None })
 }
 
-/// The plain text of a file of the repository; none where there is no such file.
-fn read(path: &str, file: &Path) -> Result<Option<Secret>> {
-    let refused = |cause: &str| Failure::failed(format!("cannot rotate `{path}`")).because(cause);
-    if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-        return Err(refused("it is no regular file").hint(format!("ls -l {path}")).into());
-    }
-    match files::read(file, LIMIT)? {
-        Some(bytes) if git_crypt::is_encrypted(&bytes) => {
-            Err(refused("it is locked: encrypted, and this clone is not unlocked")
-                .hint("git-crypt unlock KEY_FILE")
-                .into())
-        }
-        Some(bytes) => match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
-            Err(_) => Err(refused("it is not text (UTF-8)").hint(format!("file {path}")).into()),
-        },
-        None => Ok(None),
-    }
-}
-
 /// All that can be known to go wrong before a token is asked for.
 fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> Result<()> {
     let Found { repo, files, uncommitted, .. } = found;
@@ -159,32 +139,9 @@ fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> 
     for warning in files.check(wishes)? {
         ui.warn(warning);
     }
-    if options.commit {
-        repo.check_can_commit()?;
-        if repo.wants_signed_commits() {
-            ui.warn("git is told to sign commits; this one will not be signed");
-        }
-    }
-    for SecretFile { path, text, .. } in &files.secrets {
-        let plain = text.as_ref().map(Secret::expose);
-        let head = repo.key(path).map(|key| repo.head_secret(path, &key, plain));
-        let same = head.as_ref().is_ok_and(|head| *head == HeadSecret::Encrypted { same: true });
-        uncommitted.push(text.is_some() && head.is_ok() && !same);
-        if !options.commit {
-            continue;
-        }
-        match head? {
-            HeadSecret::Absent | HeadSecret::Encrypted { .. } => {}
-            HeadSecret::Plain => ui.warn(format!(
-                "HEAD holds `{path}` in plain: whoever has the repository has that token; revoke it"
-            )),
-            HeadSecret::OtherKey => {
-                return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
-                    .because("the git-crypt key of this clone does not open what HEAD holds")
-                    .hint("git-crypt lock --force && git-crypt unlock KEY_FILE")
-                    .into());
-            }
-        }
+    for file in &files.secrets {
+        let (text, stake) = (file.text.as_ref(), "that token; revoke it");
+        uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
     }
     Ok(())
 }
@@ -259,14 +216,7 @@ fn check_unchanged(found: &Found) -> Result<()> {
     let secrets = secrets.map(|file| (file.path.as_str(), file.text.as_ref().map(Secret::expose)));
     let record = found.files.record.as_ref().map(|record| record.text.as_str());
     for (path, before) in secrets.chain([(Record::FILE, record)]) {
-        let now = read(path, &found.root().join(path))?;
-        if now.as_ref().map(Secret::expose) != before {
-            return Err(Failure::failed(format!(
-                "`{path}` was changed in the meantime, nothing was written"
-            ))
-            .hint("makeinfra rotate, once more")
-            .into());
-        }
+        encrypted::check_unchanged(ROTATE, path, &found.root().join(path), before)?;
     }
     Ok(())
 }

@@ -162,11 +162,45 @@ close_to_others() {
 # no mode 0600: in a clone others could read what git-crypt has decrypted.
 run_secret_file() {
     [ -s "$file" ] || fail "there is no pull secret in $file" "makeinfra rotate"
+    open_file
+}
+
+open_file() {
     [ -r "$file" ] || fail "cannot read $file" "ls -l $file"
-    case $(head -c 10 "$file" | tr '\000' '@') in
-    @GITCRYPT@) fail "$file is locked" "git-crypt unlock" ;;
-    esac
+    ! locked || fail "$file is locked" "git-crypt unlock"
     close_to_others "$file" || hint "others can read $file: chmod 600 $file"
+}
+
+locked() {
+    [ "$(head -c 10 "$file" | tr '\000' '@')" = @GITCRYPT@ ]
+}
+
+# further STEP: runs it for every other Secret here, NAME.secret.yaml beside the pull secret's file, with $secret and
+# $file set to that.
+further() {
+    pull_secret=$secret pull_file=$file
+    for file in "${pull_file%/*}"/*.secret.yaml; do
+        # Where there is none, the pattern stays.
+        [ -e "$file" ] || continue
+        [ "$file" != "$pull_file" ] || continue
+        secret=${file##*/}
+        secret=${secret%.secret.yaml}
+        "$@"
+    done
+    secret=$pull_secret file=$pull_file
+}
+
+run_further_files() {
+    further further_file
+}
+
+# What is called by its file's name can be found, and deleted, even where the file is locked.
+further_file() {
+    [ -f "$file" ] || fail "$file is no regular file" "ls -l $file"
+    [ -s "$file" ] || fail "there is no Secret in $file" "makeinfra secret set $secret KEY"
+    open_file
+    [ "$(kube annotate --local --filename="$file" --output=name makeinfra/none- 2>/dev/null)" = "secret/$secret" ] ||
+        fail "$file must hold a Secret called $secret, of namespace $namespace, and nothing else" "\$EDITOR $file"
 }
 
 # Manifests that cannot be read are found before anything is changed.
@@ -193,15 +227,27 @@ type_changed() {
 
 # Applied over what is there, the Secret keeps its UID, by which the kubelet trusts images that it has pulled.
 run_pull_secret() {
+    bring_secret
+}
+
+run_secrets() {
+    further bring_secret
+}
+
+bring_secret() {
     if ! apply_secret; then
         type_changed "$answer" || failed_secret
         say "secret/$secret: its type changed, which only a new Secret can have: replacing it"
-        kube delete secret "$secret" || exit 1
+        delete_secret
         apply_secret || failed_secret
     fi
     say "$answer"
     # Left by an earlier client-side apply, it holds the old token. Not there: nothing changes.
     answer=$(kube annotate secret "$secret" kubectl.kubernetes.io/last-applied-configuration- 2>&1) || failed_secret
+}
+
+delete_secret() {
+    kube delete --ignore-not-found secret "$secret" || exit 1
 }
 
 failed_secret() {
@@ -212,14 +258,44 @@ failed_secret() {
     esac
 }
 
-generation() {
-    kube get deployment "$project" --ignore-not-found --output='jsonpath={.metadata.generation}'
+# Pods are replaced when this changes.
+pod_template() {
+    kube get deployment "$project" --ignore-not-found --output='jsonpath={.spec.template}'
 }
 
+# A container reads the variables that it has from a Secret when it starts, and never again. The Deployment keeps which
+# versions of the Secrets its pods began with, so that `make deploy` makes good for one that was interrupted.
 run_manifests() {
-    before=$(generation) || exit 1
+    before=$(pod_template) && secrets_now || exit 1
     apply --namespace="$namespace" --kustomize="$overlay" || exit 1
-    [ "$(generation)" != "$before" ] || retry
+    if [ "$(pod_template)" = "$before" ]; then
+        if secrets_known; then
+            retry
+        else
+            say "Secrets changed: replacing the pods, which read variables only at their start"
+            kube rollout restart deployment/"$project" || exit 1
+        fi
+    fi
+    remember_secrets
+}
+
+secrets_now() {
+    versions=$(further secret_version)
+}
+
+secret_version() {
+    kube get secret "$secret" --ignore-not-found \
+        --output='jsonpath={.metadata.name}={.metadata.resourceVersion} ' || exit 1
+}
+
+secrets_known() {
+    [ -z "$versions" ] || [ "$versions" = "$(kube get deployment "$project" --ignore-not-found \
+        --output='jsonpath={.metadata.annotations.makeinfra/secrets}')" ]
+}
+
+remember_secrets() {
+    [ -z "$versions" ] || secrets_known ||
+        kube annotate --overwrite deployment "$project" "makeinfra/secrets=$versions" >/dev/null || exit 1
 }
 
 # A failed image pull waits up to five minutes, and a rollout past its deadline stays failed even when the reason is
@@ -247,7 +323,9 @@ run_logs() {
 }
 
 run_restart() {
+    secrets_now || exit 1
     ask rollout restart deployment/"$project"
+    remember_secrets
 }
 
 run_rollback() {
@@ -377,7 +455,7 @@ differs() {
 
 # kubectl 1.20 masks only one side of a Secret's data.
 masked() {
-    awk '/^.[a-z]/ { data = /^.data:/ } data && /^.  / { sub(/: .*/, ": ***") } { print }'
+    awk '/^.[a-z]/ { data = /^.(data|stringData):/ } data && /^.  / { sub(/: .*/, ": ***") } { print }'
 }
 
 run_differences() {
@@ -393,6 +471,13 @@ run_differences() {
     1) changed=1; say "$answer" ;;
     *) failed_diff "$answer" ;;
     esac
+    secret_differs
+    further secret_differs
+    [ $changed -eq 0 ] || would_change
+    say "no differences"
+}
+
+secret_differs() {
     differs --filename="$file"
     case $? in
     0) ;;
@@ -402,8 +487,6 @@ run_differences() {
         changed=1
         say "secret/$secret: its type changed: make deploy would replace it" ;;
     esac
-    [ $changed -eq 0 ] || would_change
-    say "no differences"
 }
 
 # Differences that were asked for with CHANGES=ok are no failure: only a diff that could not be made is one.
@@ -414,8 +497,13 @@ would_change() {
 
 all_new() {
     say "namespace $namespace does not exist: everything would be created" "namespace/$namespace" "secret/$secret"
+    further say_secret
     cluster kustomize "$overlay" | awk '/^kind:/ { kind = tolower($2) } /^  name:/ { print kind "/" $2 }'
     would_change
+}
+
+say_secret() {
+    say "secret/$secret"
 }
 
 failed_diff() {
@@ -463,10 +551,19 @@ run_set_image() {
 }
 
 run_undeploy() {
-    consent "Delete $project and its pull secret there?" "undeploy deletes $project, and there is no terminal to ask on"
+    further deletable
+    say_secret
+    further say_secret
+    consent "Delete $project and these Secrets there?" "undeploy deletes $project, and there is no terminal to ask on"
     kube delete --ignore-not-found --kustomize="$overlay" || exit 1
-    kube delete --ignore-not-found secret "$secret" || exit 1
+    delete_secret
+    further delete_secret
     say "namespace $namespace stays"
+}
+
+# A locked file is taken at its name; any other must not make us delete what was never ours.
+deletable() {
+    locked || further_file
 }
 
 run_setup() {

@@ -134,6 +134,7 @@ fn pure_modules_do_no_io() {
             "context",
             "templates",
             "rotation",
+            "opaque",
             "pull_secret",
             "yaml_edit",
             "git_crypt",
@@ -160,7 +161,8 @@ fn one_file_reaches_the_network() {
 
 #[test]
 fn a_token_is_exposed_in_few_places() {
-    let found = offenders(&[".expose()"], &[]);
+    // Of a module in two files, the tests.
+    let found = offenders(&[".expose()"], &["opaque/tests.rs"]);
     let allowed = [
         "pull_secret",
         "rotation.rs",
@@ -169,8 +171,11 @@ fn a_token_is_exposed_in_few_places() {
         "commands/evolve.rs",
         "commands/new/tokens.rs",
         "templates.rs",
+        "commands/encrypted.rs",
         "commands/rotate.rs",
+        "commands/secret_set.rs",
         "files.rs",
+        "opaque.rs",
         "registry.rs",
         "registry/transport.rs",
         "repo.rs",

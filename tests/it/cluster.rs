@@ -6,6 +6,7 @@
 
 mod diagnosis;
 mod failures;
+mod further;
 mod keyring;
 mod objects;
 mod pipeline;

@@ -191,8 +191,15 @@ fn an_environment_that_is_not_there_never_reaches_kubectl() {
 
 #[test]
 fn production_is_not_changed_by_mistake() {
-    let changes: [&[&str]; 6] =
-        [&["deploy"], &["gitlab-secret"], &["namespace"], &["restart"], &["rollback"], &["undeploy"]];
+    let changes: [&[&str]; 7] = [
+        &["deploy"],
+        &["gitlab-secret"],
+        &["secrets"],
+        &["namespace"],
+        &["restart"],
+        &["rollback"],
+        &["undeploy"],
+    ];
     for target in changes {
         let cluster = cluster(&[]);
         let args = [target, &["ENV=production"]].concat();
@@ -287,4 +294,31 @@ fn one_environments_token_can_be_rotated() {
     assert!(!secret("staging").contains(USER) && !output.stdout.contains("gldt-"));
     assert_no_token(secret("staging").as_bytes(), "the rotated file");
     assert_ne!(TOKEN, "gldt-Fourth");
+}
+
+#[test]
+fn a_further_secret_is_of_one_environment() {
+    let cluster = cluster(&[]);
+    let set = |args: &[&str]| {
+        let all = [&["secret", "set", "database", "PASSWORD"], args, &["--stdin", "hello-infra"]].concat();
+        cluster.sandbox.makeinfra(&all).stdin("hunter2\n")
+    };
+    set(&["--env", "qa"]).failure(2).says("there are: staging, production");
+    set(&["--env", "production"]).success().prints("deploy ENV=production");
+    let file = "secrets/kubernetes/production/database.secret.yaml";
+    let text = fs::read_to_string(cluster.sandbox.hello(file)).unwrap();
+    assert!(text.contains("namespace: hello-production\n"), "{text}");
+    // The stand-in knows of no Secret but in the environment that has one.
+    cluster.answers(&[prints("annotate --local", "secret/database")]);
+    cluster.make(&["deploy", "ENV=production", "YES=1"]).success();
+    assert!(cluster.steps().contains(&format!("apply {file}")), "{:?}", cluster.steps());
+    cluster.answers(&[]);
+    cluster.make(&["deploy"]).success();
+    assert!(cluster.steps().iter().all(|step| !step.contains("database")), "{:?}", cluster.steps());
+    let run = cluster.sandbox.makeinfra(&["env", "add", "qa", "--no-input", "hello-infra"]);
+    let output = run.success();
+    assert!(!output.stdout.contains("secret set"), "staging has none: {}", output.stdout);
+    set(&[]).success().prints("deploy ENV=staging");
+    let run = cluster.sandbox.makeinfra(&["env", "add", "demo", "--no-input", "hello-infra"]);
+    run.success().prints("makeinfra secret set database KEY --env demo");
 }

@@ -228,8 +228,8 @@ fn an_unchanged_deployment_whose_pull_failed_gets_new_pods() {
 #[test]
 fn a_changed_deployment_is_not_restarted_on_top() {
     let cluster = StandIn::new();
-    let generation = "*metadata.generation*) grep -c kustomize \"${0%/*}/calls\" || true ;;\n".to_owned();
-    cluster.answers(&[generation, prints("get deployment,pods", "ImagePullBackOff")]);
+    let template = "*spec.template}*) grep -c kustomize \"${0%/*}/calls\" || true ;;\n".to_owned();
+    cluster.answers(&[template, prints("get deployment,pods", "ImagePullBackOff")]);
     cluster.make(&["deploy"]).success();
     assert!(!cluster.steps().iter().any(|step| step.starts_with("rollout restart")), "{:?}", cluster.steps());
 }

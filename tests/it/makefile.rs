@@ -35,7 +35,7 @@ fn path_of(sandbox: &Sandbox, programs: &[&str]) -> String {
 fn the_targets_are_those_of_the_design() {
     let sandbox = Sandbox::with_hello();
     let mut wanted: Vec<_> =
-        "help setup deploy gitlab-secret namespace diff status logs restart rollback undeploy set-image check-secrets"
+        "help setup deploy gitlab-secret secrets namespace diff status logs restart rollback undeploy set-image check-secrets"
             .split(' ')
             .collect();
     wanted.sort_unstable();

@@ -104,6 +104,22 @@ fn asks_for_everything_when_nothing_is_given() {
 }
 
 #[test]
+fn the_value_of_a_further_secret_is_asked_for_once_and_not_shown() {
+    let sandbox = Sandbox::with_hello();
+    let mut terminal = Terminal::run(&sandbox, &["secret", "set", "db", "PASSWORD", "hello-infra"]);
+    terminal.answers("Value of PASSWORD in Secret db", TOKEN);
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    assert_no_token(shown.as_bytes(), "the terminal");
+    let secret = fs::read_to_string(sandbox.hello("secrets/kubernetes/db.secret.yaml")).unwrap();
+    assert!(needles(TOKEN).iter().any(|needle| secret.contains(needle)));
+    let mut terminal = Terminal::run(&sandbox, &["secret", "set", "db", "PASSWORD", "hello-infra"]);
+    terminal.shows("Value of PASSWORD in Secret db").types("\u{3}");
+    assert_eq!(terminal.ends().0, 130);
+    assert_eq!(fs::read_to_string(sandbox.hello("secrets/kubernetes/db.secret.yaml")).unwrap(), secret);
+}
+
+#[test]
 fn what_is_typed_is_checked_at_once() {
     let sandbox = Sandbox::new();
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);

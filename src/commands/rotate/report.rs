@@ -3,13 +3,11 @@
 use super::{Found, Options, earlier_record};
 use crate::answers::Record;
 use crate::commands::sign_in::Checked;
-use crate::commands::{next_steps, print_json, short};
+use crate::commands::{encrypted, next_steps, print_json, short};
 use crate::error::Result;
-use crate::files::shell_word;
 use crate::rotation::{Change, Plan, SecretFile};
 use crate::ui::{self, Ui};
 use serde_json::json;
-use std::path::Path;
 
 /// Prints the plan of a dry run.
 pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui) -> Result<()> {
@@ -117,13 +115,7 @@ fn listed(changes: &[&String]) -> String {
 
 /// The next commands: deploy to each environment that has a new token, commit.
 fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'static str)> {
-    let top = found.root();
-    let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));
-    let here = Path::new(".").canonicalize().is_ok_and(|here| here.as_path() == top.as_path());
-    let (make, git) = match here {
-        true => ("make".to_owned(), "git".to_owned()),
-        false => (format!("make -C {root}"), format!("git -C {root}")),
-    };
+    let (make, git) = encrypted::typed_at(&found.repo);
     let why = match plan.rotates() {
         true => "bring the new token to the cluster",
         false => "if the cluster does not have them yet",

@@ -1,0 +1,97 @@
+//! What the commands share that change an encrypted file: how it is read, what HEAD holds of it, and what to type next.
+
+use crate::error::{Failure, Result};
+use crate::files::{self, shell_word};
+use crate::git_crypt;
+use crate::repo::{HeadSecret, Repo};
+use crate::secret::Secret;
+use crate::ui::Ui;
+use std::path::Path;
+
+/// More than the API server takes for a Secret, base64 included.
+const LIMIT: usize = 2 << 20;
+
+/// What a command is about, for its errors.
+#[derive(Clone, Copy)]
+pub(super) struct Errand {
+    /// What it does to a file.
+    pub verb: &'static str,
+    /// What its user typed, in short.
+    pub command: &'static str,
+}
+
+/// The plain text of a file of the repository; none where there is no such file.
+pub(super) fn read(errand: Errand, path: &str, file: &Path) -> Result<Option<Secret>> {
+    let refused = |cause: &str| Failure::failed(format!("cannot {} `{path}`", errand.verb)).because(cause);
+    if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(refused("it is no regular file").hint(format!("ls -l {path}")).into());
+    }
+    match files::read(file, LIMIT)? {
+        Some(bytes) if git_crypt::is_encrypted(&bytes) => {
+            Err(refused("it is locked: encrypted, and this clone is not unlocked")
+                .hint("git-crypt unlock KEY_FILE")
+                .into())
+        }
+        Some(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
+            Err(_) => Err(refused("it is not text (UTF-8)").hint(format!("file {path}")).into()),
+        },
+        None => Ok(None),
+    }
+}
+
+/// Whether HEAD holds another Secret than `text`; false where nobody can know, for want of a key. With `commit`, fails
+/// unless it could be committed. `stake` is what somebody has who has a plain one, and what to do about it.
+pub(super) fn check_head(
+    repo: &Repo,
+    path: &str,
+    text: Option<&Secret>,
+    commit: bool,
+    stake: &str,
+    ui: &mut Ui,
+) -> Result<bool> {
+    let text = text.map(Secret::expose);
+    let head = repo.key(path).map(|key| repo.head_secret(path, &key, text));
+    let uncommitted =
+        text.is_some() && head.as_ref().is_ok_and(|head| *head != HeadSecret::Encrypted { same: true });
+    if !commit {
+        return Ok(uncommitted);
+    }
+    repo.check_can_commit()?;
+    if repo.wants_signed_commits() {
+        ui.warn("git is told to sign commits; this one will not be signed");
+    }
+    match head? {
+        HeadSecret::Absent | HeadSecret::Encrypted { .. } => {}
+        HeadSecret::Plain => {
+            ui.warn(format!("HEAD holds `{path}` in plain: whoever has the repository has {stake}"));
+        }
+        HeadSecret::OtherKey => {
+            return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
+                .because("the git-crypt key of this clone does not open what HEAD holds")
+                .hint("git-crypt lock --force && git-crypt unlock KEY_FILE")
+                .into());
+        }
+    }
+    Ok(uncommitted)
+}
+
+/// Fails if somebody changed the file since it was read as `before`, while an answer was waited for.
+pub(super) fn check_unchanged(errand: Errand, path: &str, file: &Path, before: Option<&str>) -> Result<()> {
+    if read(errand, path, file)?.as_ref().map(Secret::expose) == before {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("`{path}` was changed in the meantime, nothing was written"))
+        .hint(format!("{}, once more", errand.command))
+        .into())
+}
+
+/// How make and git are called for the repository from where the user is.
+pub(super) fn typed_at(repo: &Repo) -> (String, String) {
+    let top = repo.root();
+    if Path::new(".").canonicalize().is_ok_and(|here| here == top) {
+        return ("make".to_owned(), "git".to_owned());
+    }
+    let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));
+    (format!("make -C {root}"), format!("git -C {root}"))
+}

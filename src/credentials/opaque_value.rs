@@ -1,0 +1,73 @@
+//! Where the value of a further Secret comes from. Any bytes are one, but for none at all.
+
+use crate::error::{Failure, Result};
+use crate::files;
+use crate::opaque::{MAX_SIZE, Value};
+use crate::ui::Ui;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A value of the greatest size, and a line break that is none of it.
+const LIMIT: usize = MAX_SIZE + 2;
+
+/// Where to take the value from.
+#[derive(Debug)]
+pub enum OpaqueSource {
+    /// Standard input, to its end, without one line break there.
+    Stdin,
+    /// A file, as it is: its last byte may be a part of a key.
+    File(PathBuf),
+    /// A hidden prompt.
+    Prompt,
+}
+
+impl OpaqueSource {
+    /// Reads the value; `question` is what a prompt says.
+    pub fn read(&self, question: &str, ui: &mut Ui) -> Result<Value> {
+        let (name, bytes) = match self {
+            Self::Stdin => ("the value on standard input".to_owned(), stdin(ui)?),
+            Self::File(file) => {
+                let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
+                    Failure::usage("`--from-file` must be the name of a file")
+                        .because("there is no file of the given name")
+                        .hint("ls -l FILE")
+                })?;
+                warn_of(file, &bytes, ui);
+                (format!("the value in `{}`", file.display()), bytes)
+            }
+            Self::Prompt => {
+                let text = ui.hidden(question, |text| Value::check(text.as_bytes()))?;
+                ("the value".to_owned(), Zeroizing::new(text.as_bytes().to_owned()))
+            }
+        };
+        Value::new(bytes).map_err(|rule| {
+            Failure::usage(format!("{name} {rule}"))
+                .hint("give one with --stdin or --from-file FILE; or with neither, to be asked")
+                .into()
+        })
+    }
+}
+
+fn stdin(ui: &Ui) -> Result<Zeroizing<Vec<u8>>> {
+    if ui.stdin_is_terminal() {
+        return Err(Failure::usage("standard input is a terminal, which would show the value")
+            .hint("leave `--stdin` out to be asked without an echo")
+            .into());
+    }
+    let mut bytes = ui.read_stdin(LIMIT)?;
+    // A CR alone may be a part of a key.
+    let length = bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map_or(bytes.len(), <[u8]>::len);
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// Says what people overlook in a file.
+fn warn_of(file: &Path, bytes: &[u8], ui: &mut Ui) {
+    if files::is_readable_by_others(file) {
+        let word = files::shell_word(file);
+        ui.warn(format!("others can read the value in `{}`; chmod 600 {word}", file.display()));
+    }
+    if bytes.iter().position(|byte| *byte == b'\n') == bytes.len().checked_sub(1) && bytes.len() > 1 {
+        ui.warn("the value is a line with its line break, which is a part of it; --stdin takes it off");
+    }
+}
