@@ -65,12 +65,19 @@ impl Kubectl {
         context: Option<&str>,
     ) -> Result<Self> {
         let written = makefile.and_then(|makefile| assigned(makefile, "KUBECTL"));
-        let command = match (variable, written) {
-            (_, Some((value, Operator::Always))) | (None, Some((value, Operator::IfUnset))) => value,
-            (variable, _) => variable.unwrap_or_default(),
+        let (command, trusted) = match (variable, written) {
+            (_, Some((value, Operator::Always))) | (None, Some((value, Operator::IfUnset))) => (value, false),
+            (variable, _) => (variable.unwrap_or_default(), true),
         };
         let command = if command.is_empty() { "kubectl" } else { command };
-        Ok(Self { words: words(command)?, dir: dir.to_owned(), context: context.map(str::to_owned) })
+        let words = words(command)?;
+        if !trusted && !is_harmless(&words) {
+            return Err(Failure::failed("did not run the `KUBECTL` of the Makefile")
+                .because("it is more than kubectl with a context, a cluster, a user or a namespace, and may run anything")
+                .hint("say which kubectl it is to be: KUBECTL=kubectl makeinfra diagnose")
+                .into());
+        }
+        Ok(Self { words, dir: dir.to_owned(), context: context.map(str::to_owned) })
     }
 
     /// The name of the program, for people.
@@ -181,6 +188,29 @@ fn assigned<'m>(makefile: &'m str, name: &str) -> Option<(&'m str, Operator)> {
     let mut found =
         makefile.lines().filter_map(|line| value(line).map(|(at, operator)| (&line[at..], operator)));
     found.next_back().map(|(value, operator)| (value.split(" #").next().unwrap_or(value).trim(), operator))
+}
+
+/// Whether a stranger's Makefile may have it run: a client of Kubernetes, found on PATH, with options that choose
+/// among what the user's own kubeconfig has. Another kubeconfig could name any program to sign in with.
+fn is_harmless(words: &[String]) -> bool {
+    let mut left = words.iter().map(String::as_str);
+    match left.next() {
+        Some("kubectl" | "oc") => {}
+        Some("k3s" | "microk8s" | "minikube") if left.next() == Some("kubectl") => {}
+        _ => return false,
+    }
+    let options =
+        ["--as", "--as-group", "--context", "--cluster", "--user", "--namespace", "-n", "--request-timeout"];
+    while let Some(word) = left.next() {
+        let named = word.split_once('=').map_or(word, |(name, _)| name);
+        if word == "--" {
+            continue;
+        }
+        if !options.contains(&named) || (named == word && left.next().is_none()) {
+            return false;
+        }
+    }
+    true
 }
 
 fn words(command: &str) -> Result<Vec<String>> {

@@ -36,6 +36,13 @@ pub const CONFIG: &str = r#"[filter "git-crypt"]
 	textconv = \"git-crypt\" diff
 "#;
 
+/// Whether a filter's command is git-crypt, wherever it lies.
+#[must_use]
+pub fn is_filter_command(command: &str) -> bool {
+    let words = shlex::split(command).unwrap_or_default();
+    words.first().is_some_and(|program| program.rsplit('/').next() == Some("git-crypt"))
+}
+
 /// Where the default key lies, below the git directory.
 pub const KEY_FILE: &str = "git-crypt/keys/default";
 

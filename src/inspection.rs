@@ -13,6 +13,9 @@ use crate::work_tree::{Content, WorkTree};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// How far kustomizations outside of the manifests' directories are followed.
+const ROUNDS: usize = 100;
+
 /// The directory of the manifests, if none is named.
 const MANIFESTS: &str = "kubernetes";
 
@@ -242,16 +245,18 @@ impl Reader {
                 files.insert(path.to_owned(), self.open(path));
             }
         }
-        loop {
+        // Each round parses all kustomizations again, and finds those that the last one led to.
+        for _ in 0..ROUNDS {
             let wanted = Manifests::wanted(&files);
             if wanted.is_empty() {
-                return files;
+                break;
             }
             for path in wanted {
                 let content = self.open(&path);
                 files.insert(path, content);
             }
         }
+        files
     }
 
     /// Reads a file, and decrypts it if it is locked and this clone has its key.

@@ -217,8 +217,11 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
     let message = format!(
         "no registry key matches `{image}`, so the kubelet pulls it without credentials; there is {keys}"
     );
-    let rotate = match inspection.record {
-        Some(_) => format!("makeinfra rotate --registry {}", RegistryKey::for_image(image)),
+    let ours = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    let rotate = match ours.map(|record| record.answers.image().host() == image.host()) {
+        Some(true) => format!("makeinfra rotate --registry {}", RegistryKey::for_image(image)),
+        // A rotation keeps the project's own registry.
+        Some(false) => format!("add an entry for {} to {}", RegistryKey::for_image(image), secrets[0].path),
         None => format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path),
     };
     Check::problem(Id::PullSecretMatchesImages, workload_title(pull.workload), message)

@@ -89,18 +89,26 @@ pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
     Ok(found)
 }
 
-/// How deep `[` and `{` are nested at most, not counting those within a word. The parser's time grows
-/// with the square of it, long before the parser says that it is too much.
+/// How deep `[` and `{` are nested at most, not counting those within a word, nor what closes within the quotes of a
+/// line. The parser's time grows with the square of it, long before the parser says that it is too much.
 fn flow_depth(bytes: &[u8]) -> usize {
     let (mut depth, mut most, mut before) = (0_usize, 0, b' ');
-    for byte in bytes {
-        match byte {
-            b'[' | b'{' if b" \t\r\n[{,:-?".contains(&before) => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let mut quoted_to = 0;
+        for (at, byte) in line.iter().enumerate() {
+            match byte {
+                b'"' | b'\'' if at >= quoted_to => {
+                    let end = line[at + 1..].iter().position(|other| other == byte);
+                    quoted_to = end.map_or(quoted_to, |end| at + 1 + end + 1);
+                }
+                b'[' | b'{' if b" \t\r\n[{,:-?".contains(&before) => depth += 1,
+                b']' | b'}' if at >= quoted_to => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            most = most.max(depth);
+            before = *byte;
         }
-        most = most.max(depth);
-        before = *byte;
+        before = b'\n';
     }
     most
 }
@@ -108,4 +116,18 @@ fn flow_depth(bytes: &[u8]) -> usize {
 /// Whether `items` are those of a `kind: List`: objects with a kind each.
 fn is_list(items: &[Value]) -> bool {
     !items.is_empty() && items.iter().all(|item| kind(item).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_take_for_ever_is_refused_and_what_only_looks_so_is_not() {
+        for deep in ["[".repeat(2000), "[\"]\",".repeat(2000), "{'}': ".repeat(2000), "- [\n".repeat(2000)] {
+            assert!(documents(format!("a: {deep}\n").as_bytes()).is_err(), "{}", &deep[..8]);
+        }
+        let flat = "- {a: \"]\", b: [it's, 'x]'], c: {d: '{'}}\n".repeat(2000);
+        assert!(documents(flat.as_bytes()).is_ok());
+    }
 }

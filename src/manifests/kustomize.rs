@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// More resources than anybody deploys at once: directories that use each other twice grow like powers.
 const MOST: usize = 20_000;
 
+/// More kustomizations below each other than anybody has.
+const DEEPEST: usize = 100;
+
 /// Kinds that run nothing, so that no patch of them changes what is pulled, JSON patches included.
 const PODLESS: [&str; 8] = [
     "ConfigMap",
@@ -121,14 +124,28 @@ impl<'d> Kustomize<'d> {
     fn build_within(&mut self, dir: &str, above: &mut Vec<String>) -> Vec<(String, Value)> {
         // Taken out while it is at work, so that a circle finds nothing.
         let Some((file, kustomization)) = self.kustomizations.remove(dir) else { return Vec::new() };
+        if above.len() >= DEEPEST {
+            self.fault(
+                &file,
+                FaultKind::Beyond,
+                format!("it is one of more than {DEEPEST} that use each other"),
+            );
+            self.kustomizations.insert(dir.to_owned(), (file, kustomization));
+            return Vec::new();
+        }
         above.push(dir.to_owned());
         let before = self.faults.len();
         for (kind, what) in &kustomization.faults {
             self.fault(&file, *kind, (*what).to_owned());
         }
         let mut resources = Vec::new();
+        let mut seen = BTreeSet::new();
         for reference in &kustomization.resources {
-            resources.extend(self.resource(&file, dir, reference, above));
+            if seen.insert(reference.trim_end_matches('/')) {
+                resources.extend(self.resource(&file, dir, reference, above));
+            } else {
+                self.fault(&file, FaultKind::Build, format!("it names `{}` twice", shown(reference)));
+            }
         }
         let whole = kustomization.beyond.is_empty() && self.faults.len() == before;
         for patch in &kustomization.patches {

@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 
 /// For a whole request, the look-up of the name included.
 const TIME_OUT: Duration = Duration::from_secs(10);
+/// The longest URL, in bytes; hyper's `http` and most servers take less than 64 KiB.
+const LONGEST: usize = 60_000;
 /// More redirects than any registry has in a row.
 const REDIRECTS: usize = 5;
 /// So much of a body is read that nobody asked for.
@@ -142,6 +144,15 @@ impl Transport {
         home: bool,
     ) -> Result<Response<Body>, Trouble> {
         let (agent, variable) = self.agent(url)?;
+        // ureq does not expect one that is too long for a URL.
+        let query = if first {
+            request.query.iter().map(|(name, value)| name.len() + value.len() * 3 + 2).sum()
+        } else {
+            0
+        };
+        if url.to_string().len() + query > LONGEST {
+            return Err(Trouble::new(url, Fault::TooLong));
+        }
         let builder = if request.head { agent.head(url) } else { agent.get(url) };
         let mut builder = builder.header("Accept", request.accept);
         if first {

@@ -2,12 +2,15 @@
 //! Changes nothing, and never shows what a blob holds.
 
 use super::history::History;
+use super::open::ATTRIBUTES;
 use super::{Attributes, Repo, SECRETS, failed};
 use crate::error::Result;
+use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// How the paths that matter are protected, and what git holds of them.
 #[derive(Debug, Default)]
@@ -112,15 +115,17 @@ impl Repo {
     fn filter_state(&self, name: &str, covered: &BTreeMap<String, Option<String>>, index: &Files) -> Filter {
         let config = self.git.config().and_then(|mut config| config.snapshot());
         let clean = config.as_ref().ok().and_then(|config| {
-            config.get_str(&format!("filter.{name}.clean")).ok().map(|clean| clean.contains("git-crypt"))
+            config.get_str(&format!("filter.{name}.clean")).ok().map(git_crypt::is_filter_command)
         });
         let required = config
             .as_ref()
             .is_ok_and(|config| config.get_bool(&format!("filter.{name}.required")).unwrap_or(false));
         let file = self.key_file(name);
-        let key = match std::fs::read(&file).map(zeroize::Zeroizing::new) {
-            Err(_) => KeyState::Missing,
-            Ok(bytes) => match Key::from_file(&bytes) {
+        let is_file = file.metadata().is_ok_and(|found| found.is_file());
+        let bytes = if is_file { files::read(&file, 1 << 20).ok().flatten() } else { None };
+        let key = match bytes {
+            None => KeyState::Missing,
+            Some(bytes) => match Key::from_file(&bytes) {
                 Err(_) => KeyState::Broken,
                 Ok(key) => {
                     let of_filter =
@@ -317,6 +322,13 @@ fn is_file(mode: i32) -> bool {
     mode & 0o170_000 == 0o100_000
 }
 
+/// The text of an attribute file, if it is a file: a link may lead anywhere.
+fn attributes(file: &Path) -> Option<String> {
+    file.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let bytes = files::read(file, ATTRIBUTES).ok().flatten()?;
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
 /// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
 /// files `also`, and what the lines of the attribute files that name git-crypt begin with.
 fn prefixes(git: &Repository, attribute_files: &[String], also: &[String]) -> Vec<String> {
@@ -328,7 +340,7 @@ fn prefixes(git: &Repository, attribute_files: &[String], also: &[String]) -> Ve
     files.insert((root.join(".gitattributes"), String::new()));
     files.insert((git.commondir().join("info/attributes"), String::new()));
     for (file, dir) in files {
-        let Ok(text) = std::fs::read_to_string(file) else { continue };
+        let Some(text) = attributes(&file) else { continue };
         for line in
             text.lines().filter(|line| line.contains("git-crypt") && !line.trim_start().starts_with('#'))
         {

@@ -8,6 +8,9 @@ use git2::build::TreeUpdateBuilder;
 use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState};
 use std::path::{Path, PathBuf};
 
+/// More than an attribute file has.
+pub(super) const ATTRIBUTES: usize = 1 << 20;
+
 /// A repository with a work tree.
 pub struct Repo {
     pub(super) git: Repository,
@@ -95,7 +98,7 @@ impl Repo {
         let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
         let unlock = "git-crypt unlock KEY_FILE";
         let clean = config.get_string(&format!("filter.{filter}.clean")).unwrap_or_default();
-        if !clean.contains("git-crypt") {
+        if !git_crypt::is_filter_command(&clean) {
             return Err(
                 unprotected(format!("filter `{filter}` is not configured in this clone"), unlock).into()
             );
@@ -159,7 +162,7 @@ impl Repo {
         // A split or sparse index is more than libgit2 can read.
         self.git.index().map_err(|error| {
             failed("read the index", &error)
-                .hint("git update-index --no-split-index, git sparse-checkout disable")
+                .hint("git update-index --no-split-index && git sparse-checkout disable")
         })?;
         if self.git.path().join("index.lock").exists() {
             return not("another git is at work here (`.git/index.lock`)", "wait for it, or remove the file");
@@ -240,14 +243,41 @@ impl Attributes {
 
     /// The git-crypt filter for `path`: `git-crypt` or `git-crypt-KEYNAME`.
     pub(super) fn filter(&self, path: &str) -> std::result::Result<Option<String>, Error> {
+        // libgit2 reads attribute files that git does not: those are no protection.
+        let root = work_tree(&self.git);
+        let above = Path::new(path).ancestors().skip(1).map(|dir| root.join(dir).join(".gitattributes"));
+        if above.into_iter().any(|file| is_ignored_by_git(&file)) {
+            return Ok(None);
+        }
         let value = self.git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
         Ok(match AttrValue::from_string(value) {
-            AttrValue::String(name) if name == "git-crypt" || name.starts_with("git-crypt-") => {
-                Some(name.to_owned())
-            }
+            AttrValue::String(name) if is_filter(name) => Some(name.to_owned()),
             _ => None,
         })
     }
+}
+
+/// Whether git takes nothing, or not all, from an attribute file: links (since 2.32) and lines of 2048 bytes or more
+/// (attr.c, `ATTR_MAX_LINE_LENGTH`) are passed over, and what is no file at all.
+fn is_ignored_by_git(file: &Path) -> bool {
+    match file.symlink_metadata() {
+        Err(_) => false,
+        Ok(found) if !found.is_file() => true,
+        Ok(_) => match files::read(file, ATTRIBUTES) {
+            Ok(bytes) => {
+                bytes.is_some_and(|bytes| bytes.split(|byte| *byte == b'\n').any(|line| line.len() >= 2048))
+            }
+            Err(_) => true,
+        },
+    }
+}
+
+/// Whether `name` is a filter of git-crypt's: the name of its key is a file's name (git-crypt's `validate_key_name`).
+fn is_filter(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let key =
+        name.strip_prefix("git-crypt-").map(|key| (1..=128).contains(&key.len()) && key.bytes().all(plain));
+    key.unwrap_or(name == "git-crypt")
 }
 
 /// The directory that a command's `REPO` names.

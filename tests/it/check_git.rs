@@ -253,3 +253,45 @@ fn a_clone_with_a_named_key_is_judged_by_that_key() {
     }
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
 }
+
+#[test]
+fn attribute_files_that_git_does_not_read_protect_nothing() {
+    use std::os::unix::fs::symlink;
+    let link = |sandbox: &Sandbox| {
+        fs::rename(sandbox.hello(".gitattributes"), sandbox.hello("attributes")).unwrap();
+        symlink("attributes", sandbox.hello(".gitattributes")).unwrap();
+    };
+    let long = |sandbox: &Sandbox| {
+        let text = fs::read_to_string(sandbox.hello(".gitattributes")).unwrap();
+        let text = text.replace("secrets/** filter", &format!("secrets/** {} filter", "a".repeat(2100)));
+        fs::write(sandbox.hello(".gitattributes"), text).unwrap();
+    };
+    for ignored in [&link as &dyn Fn(&Sandbox), &long] {
+        let sandbox = Sandbox::with_hello();
+        ignored(&sandbox);
+        sandbox.git(&["add", "-A", "--", ".", ":!secrets"]).success();
+        let git = sandbox.git(&["check-attr", "filter", "--", super::support::SECRET]).success();
+        assert!(git.stdout.contains("unspecified"), "{}", git.stdout);
+        let output = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
+        output.prints("[secrets-covered]");
+        sandbox.rotate("gldt-Second", &[]).failure(1).says("would be committed in plain");
+    }
+}
+
+#[test]
+fn names_of_keys_and_links_lead_nowhere() {
+    use std::os::unix::fs::symlink;
+    let sandbox = Sandbox::with_hello();
+    let attributes = fs::read_to_string(sandbox.hello(".gitattributes")).unwrap();
+    let zero = "../".repeat(12) + "dev/zero";
+    fs::write(sandbox.hello(".gitattributes"), format!("{attributes}x filter=git-crypt-{zero}\n")).unwrap();
+    fs::write(sandbox.hello("x"), "x").unwrap();
+    fs::create_dir(sandbox.hello("z")).unwrap();
+    symlink("/dev/zero", sandbox.hello("z/.gitattributes")).unwrap();
+    sandbox.git(&["-c", "filter.git-crypt.clean=cat", "add", "x", "z", ".gitattributes"]).success();
+    // With an address space that would not hold an endless file.
+    let script = format!("ulimit -v 2000000; exec {} check hello-infra", env!("CARGO_BIN_EXE_makeinfra"));
+    let output = sandbox.run("sh", &["-c", &script]).output();
+    assert!(matches!(output.code, Some(0 | 1)), "{:?} {}", output.code, output.stderr);
+    assert!(output.stdout.contains("problem"), "{}", output.stdout);
+}

@@ -318,15 +318,29 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
     sandbox.write("work/x/kubernetes/k0/kustomization.yaml", "resources: [app.yaml]");
     sandbox.write("work/x/kubernetes/k0/app.yaml", template("Deployment"));
     for level in 1..40 {
-        let text = format!("resources: [../k{0}, ../k{0}/]", level - 1);
+        let text = format!("resources: [../k{0}, ../m{0}]", level - 1);
         sandbox.write(&format!("work/x/kubernetes/k{level}/kustomization.yaml"), text);
+        let text = format!("resources: [../k{}]", level - 1);
+        sandbox.write(&format!("work/x/kubernetes/m{}/kustomization.yaml", level - 1), text);
     }
     sandbox.write("work/x/kubernetes/a/kustomization.yaml", "resources: [../b]");
     sandbox.write("work/x/kubernetes/b/kustomization.yaml", "resources: [../a]");
+    // One below the other, deeper than any stack, and one file many times.
+    for level in 0..12_000 {
+        let text = format!("resources: [../d{}]", level + 1);
+        sandbox.write(&format!("work/x/kubernetes/d{level}/kustomization.yaml"), text);
+    }
+    let twice = format!("resources:\n{}", "- app.yaml\n".repeat(20_000));
+    sandbox.write("work/x/kubernetes/t/kustomization.yaml", twice);
+    sandbox.write("work/x/kubernetes/t/app.yaml", template("Deployment"));
     let begun = Instant::now();
     let checked = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     let said = checked.said("manifests-kustomize");
+    assert!(
+        said.contains("more than 100 that use each other") && said.contains("names `app.yaml` twice"),
+        "{said}"
+    );
     assert!(said.contains("which uses it") && said.contains("more than 20000 resources"), "{said}");
 }
 

@@ -134,16 +134,31 @@ fn kubectl_is_the_one_of_the_variable_and_of_the_makefile() {
     assert_eq!(first(&cluster)[..2], ["--as", "a b"]);
     let makefile = cluster.sandbox.hello("Makefile");
     let text = fs::read_to_string(&makefile).unwrap();
-    fs::write(&makefile, text.replace("?= kubectl", "?= A=1 kubectl --as=ci # who")).unwrap();
+    fs::write(&makefile, text.replace("?= kubectl", "?= kubectl --as=ci --context staging # who")).unwrap();
     answers(&cluster, &runs(), &of_file(&cluster));
     diagnose(&cluster, &[]).success();
-    assert_eq!(first(&cluster)[0], "--as=ci");
+    assert_eq!(first(&cluster)[..3], ["--as=ci", "--context", "staging"]);
+    // A variable of the user's own may have variables and paths; one begins where the Makefile is.
+    answers(&cluster, &runs(), &of_file(&cluster));
+    diagnose(&cluster, &[]).env("KUBECTL", "A=1 ../../bin/kubectl").success();
     let environment = fs::read_to_string(cluster.sandbox.path("bin/environment")).unwrap();
     assert!(environment.lines().any(|line| line == "A=1"));
-    // A path of its own begins where the Makefile is.
-    fs::write(&makefile, text.replace("?= kubectl", "?= ../../bin/kubectl")).unwrap();
-    let elsewhere = cluster.sandbox.makeinfra(&["diagnose", "hello-infra"]);
-    elsewhere.success();
+    // The Makefile may be a stranger's: it chooses among what the user has, and nothing more.
+    for value in [
+        "../../bin/kubectl",
+        "sh -c 'touch pwned'",
+        "KUBECONFIG=x kubectl",
+        "kubectl --kubeconfig=x",
+        "kubectl -n",
+    ] {
+        fs::write(&makefile, text.replace("?= kubectl", &format!("?= {value}"))).unwrap();
+        let output = diagnose(&cluster, &[]).failure(1);
+        output
+            .says("did not run the `KUBECTL` of the Makefile")
+            .says("hint: ")
+            .says("KUBECTL=kubectl makeinfra diagnose");
+        diagnose(&cluster, &[]).env("KUBECTL", "kubectl").success();
+    }
     // What only a shell understands is not run.
     for value in ["kubectl; touch pwned", "$(touch pwned)", "kubectl | tee pwned"] {
         let output = diagnose(&cluster, &[]).env("KUBECTL", value).failure(1);
