@@ -200,6 +200,16 @@ fn the_environment_has_the_address_of_the_ingress() {
 }
 
 #[test]
+fn an_environment_may_be_called_like_a_boolean() {
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(&["--env", "on", "--env", "production"]).success();
+    // GitLab reads YAML 1.1, where a plain `on` is `true`.
+    let text = fs::read_to_string(sandbox.hello(".gitlab-ci.yml")).unwrap();
+    assert_eq!(text.matches(": 'on'\n").count() + text.matches(": \"on\"\n").count(), 3, "{text}");
+    assert!(text.contains("resource_group: production\n"));
+}
+
+#[test]
 fn without_ci_nothing_speaks_of_it() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--ci", "none"]).success();
