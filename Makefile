@@ -22,7 +22,7 @@ lint: ## Check formatting, lints, documentation and dependencies
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cargo deny check licenses bans sources
-	shellcheck -x -P SCRIPTDIR tests/tools tests/bench $(addprefix tests/cluster/,build debian down images node reset run up)
+	shellcheck -x -P SCRIPTDIR tests/tools tests/bench tests/quality/build $(addprefix tests/cluster/,build debian down images node reset run up)
 
 bench: tools ## Measure against the commands that makeinfra replaces
 	@tests/bench
