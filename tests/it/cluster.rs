@@ -8,6 +8,7 @@ mod diagnosis;
 mod failures;
 mod further;
 mod keyring;
+mod matrix;
 mod objects;
 mod pipeline;
 mod pulls;
@@ -102,18 +103,20 @@ struct Scene {
     kubeconfig: PathBuf,
 }
 
-/// Plays a scene in which no pod runs with every kubectl, where there is a cluster to play it on.
-fn with_every_kubectl(scene: impl Fn(&Scene)) {
-    let kubeconfig = match env::var_os("MAKEINFRA_TEST_KUBECONFIG").map(PathBuf::from) {
+/// An administrator's kubeconfig for a cluster, where there is one.
+fn kubeconfig() -> Option<PathBuf> {
+    match env::var_os("MAKEINFRA_TEST_KUBECONFIG").map(PathBuf::from) {
         Some(file) => {
             assert!(file.is_file(), "MAKEINFRA_TEST_KUBECONFIG names no file: {}", file.display());
-            file
+            Some(file)
         }
-        None => match Bed::find() {
-            Some(bed) => bed.kubeconfig(),
-            None => return,
-        },
-    };
+        None => Bed::find().map(|bed| bed.kubeconfig()),
+    }
+}
+
+/// Plays a scene in which no pod runs with every kubectl, where there is a cluster to play it on.
+fn with_every_kubectl(scene: impl Fn(&Scene)) {
+    let Some(kubeconfig) = kubeconfig() else { return };
     for kubectl in kubectls() {
         let played = Scene::new(&kubectl, &kubeconfig);
         let args = ["--namespace", &played.namespace, "--replicas", "0", "--ingress", "hello.example.com"];

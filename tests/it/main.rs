@@ -29,6 +29,7 @@ mod further_secrets;
 mod generated_readme;
 mod makefile;
 mod manifests;
+mod matrix;
 mod new;
 mod new_git;
 mod picture;

@@ -16,6 +16,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
+/// yamllint's. A token has no line breaks, and comments may be as wide as the README.
+pub const YAML_RULES: &str = "{extends: default, rules: {line-length: {max: 120, allow-non-breakable-words: true, \
+                              allow-non-breakable-inline-mappings: true}, \
+                              document-start: disable, comments: {min-spaces-from-content: 1}}}";
+
 /// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or refused.
 #[track_caller]
 fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
@@ -170,11 +175,7 @@ fn yaml_is_tidy() {
             "2999-01-01",
         ])
         .success();
-    // A token has no line breaks, and comments may be as wide as the README.
-    let rules = "{extends: default, rules: {line-length: {max: 120, allow-non-breakable-words: true, \
-                 allow-non-breakable-inline-mappings: true}, \
-                 document-start: disable, comments: {min-spaces-from-content: 1}}}";
-    sandbox.run("yamllint", &["--strict", "-d", rules, "."]).cwd(sandbox.hello("")).success();
+    sandbox.run("yamllint", &["--strict", "-d", YAML_RULES, "."]).cwd(sandbox.hello("")).success();
 }
 
 /// One of `texts`.

@@ -1,0 +1,178 @@
+//! Everything that the matrix generates before a real API server, and six of its rows with pods.
+
+use super::{Bed, DeployToken, Scene, bed, kubeconfig};
+use crate::matrix::{Row, Stage, Tree, matrix, pod_template, repository, rows};
+use crate::support::{TOKEN, kubectls};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// The objects of a stage as they would be in `namespace`, and the pods of its workloads: only of a pod itself does the
+/// API server say that the namespace's Pod Security Standard refuses it.
+fn objects(stage: &Stage, namespace: &str) -> Vec<Value> {
+    let mut objects: Vec<Value> = stage.documents().cloned().collect();
+    for template in stage.built.iter().filter_map(pod_template) {
+        let mut pod = template.clone();
+        pod["apiVersion"] = "v1".into();
+        pod["kind"] = "Pod".into();
+        pod["metadata"]["name"] = "pod".into();
+        // Its own does not exist: nothing is created.
+        pod["spec"].as_object_mut().unwrap().remove("serviceAccountName");
+        objects.push(pod);
+    }
+    for object in objects.iter_mut().filter(|object| object["kind"] != "Namespace") {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    objects
+}
+
+impl Scene {
+    /// What the API server and kubectl say against objects, that are not created; nothing if they are fine.
+    fn refuses(&self, objects: &[Value]) -> Option<String> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        let apply = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
+        let output = self.kubectl(&apply).stdin(list).output();
+        // A warning is one thing too many, too.
+        let fine = output.code == Some(0) && output.stderr.is_empty();
+        assert!(!fine || output.stdout.lines().count() == objects.len(), "{}", output.stdout);
+        (!fine).then_some(output.stderr)
+    }
+
+    /// Makes a namespace of the scene's name, as a row's is but for that.
+    fn namespace_like(&self, tree: &Tree) {
+        let of_row = tree.stages[0].documents().find(|object| object["kind"] == "Namespace");
+        let mut namespace = of_row.unwrap().clone();
+        namespace["metadata"]["name"] = self.namespace.as_str().into();
+        self.kubectl(&["create", "-f", "-"]).stdin(namespace.to_string()).success();
+        // A new namespace has no service account for the first moments, and pods need it.
+        for _ in 0..100 {
+            if !self.get("serviceaccount/default", "{.metadata.uid}").is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        panic!("no service account `default`");
+    }
+}
+
+#[test]
+fn an_api_server_accepts_every_row() {
+    let Some(kubeconfig) = kubeconfig() else { return };
+    let trees = matrix();
+    for level in ["restricted", "baseline"] {
+        let trees: Vec<_> = trees.iter().filter(|tree| tree.row.has("pod-security", level)).collect();
+        let scene = Scene::new(&kubectls().pop().unwrap(), &kubeconfig);
+        scene.namespace_like(trees[0]);
+        let stages = || trees.iter().flat_map(|tree| tree.stages.iter().map(move |stage| (tree, stage)));
+        let all: Vec<_> = stages().flat_map(|(_, stage)| objects(stage, &scene.namespace)).collect();
+        // All at once; if there is something, one by one to tell of which row it is.
+        if let Some(said) = scene.refuses(&all) {
+            for (tree, stage) in stages() {
+                if let Some(said) = scene.refuses(&objects(stage, &scene.namespace)) {
+                    panic!("{}\n{}: {said}", tree.row.line(), stage.dir);
+                }
+            }
+            panic!("{said}");
+        }
+        // It does refuse something.
+        let pod = all.iter().find(|object| object["kind"] == "Pod").unwrap();
+        let mut privileged = pod.clone();
+        privileged["spec"]["hostNetwork"] = true.into();
+        assert!(scene.refuses(&[privileged]).unwrap().contains("violates PodSecurity"));
+    }
+}
+
+/// For each way to have environments one row, so that together they have as many values as can be.
+fn six() -> Vec<Row> {
+    let rows = rows();
+    let ways: BTreeSet<_> = rows.iter().map(|row| row.value("environments")).collect();
+    let mut seen = BTreeSet::new();
+    let mut best = |way: &str| {
+        let of_way = rows.iter().filter(|row| row.has("environments", way) && !row.has("replicas", "none"));
+        let row =
+            of_way.max_by_key(|row| row.values().filter(|value| !seen.contains(value)).count()).unwrap();
+        seen.extend(row.values());
+        row.clone()
+    };
+    ways.into_iter().map(&mut best).collect()
+}
+
+/// The namespaces of a row, gone in the end.
+struct Namespaces<'s> {
+    scene: &'s Scene,
+    names: Vec<String>,
+}
+
+impl Drop for Namespaces<'_> {
+    fn drop(&mut self) {
+        for name in &self.names {
+            self.scene.kubectl(&["delete", "namespace", name, "--ignore-not-found", "--wait=false"]).output();
+        }
+    }
+}
+
+/// Makes a row's repository with the bed's images, token and a namespace of its own, and deploys all of it.
+fn deploy(bed: &Bed, row: &Row) {
+    let scene = Scene::new(&kubectls().pop().unwrap(), &bed.kubeconfig());
+    let token =
+        DeployToken::new(bed, &scene.namespace.replace("makeinfra-test", "gitlab+deploy-token"), TOKEN);
+    let image = if row.has("pod-security", "baseline") { "root" } else { "hello" };
+    let image = format!("registry.gitlab.com/group/{image}:1.0.0");
+    let one = row.has("environments", "none") || row.has("environments", "added");
+    let namespace = if one { scene.namespace.clone() } else { format!("{}-{{env}}", scene.namespace) };
+    let health: &[&str] = if row.has("health-path", "none") { &[] } else { &["--health-path", "/"] };
+    let mut commands = row.commands_with(&[
+        ("project", &["hello"]),
+        ("image", &["--image", &image]),
+        ("namespace", &["--namespace", &namespace]),
+        ("port", &[]),
+        ("health-path", health),
+        ("token", &["--token-username", &token.username, "--token-file", "../token"]),
+        ("context", &[]),
+        ("git", &[]),
+    ]);
+    for command in commands.iter_mut().filter(|command| command[0] == "env") {
+        command.extend(["--namespace".to_owned(), format!("{}-{}", scene.namespace, command[2])]);
+    }
+    let line = format!("{commands:?}");
+    let root = repository(&scene.sandbox, &commands, &line);
+    let list = scene.sandbox.makeinfra(&["env", "list", "--json"]).cwd(&root).success().json();
+    let environments = list["environments"].as_array().unwrap();
+    let name = |environment: &Value| environment["namespace"].as_str().unwrap().to_owned();
+    let namespaces = Namespaces { scene: &scene, names: environments.iter().map(name).collect() };
+    assert!(namespaces.names.iter().all(|name| name.starts_with(&scene.namespace)), "{:?}", namespaces.names);
+    for (environment, namespace) in environments.iter().zip(&namespaces.names) {
+        let to = environment["name"].as_str().map(|name| format!("ENV={name}"));
+        let args: Vec<_> = ["deploy", "YES=1"].into_iter().chain(to.as_deref()).collect();
+        let output = scene.make(&args).output();
+        assert_eq!(output.code, Some(0), "{line}\n{args:?}\n{}{}", output.stdout, output.stderr);
+        let get =
+            ["--kubeconfig", scene.kubeconfig.to_str().unwrap(), "--namespace", namespace, "get", "-o=json"];
+        let deployments =
+            scene.sandbox.run(&scene.kubectl, &[&get[..], &["deployments"]].concat()).success().json();
+        let deployments = deployments["items"].as_array().unwrap();
+        assert!(!deployments.is_empty(), "{line}");
+        for deployment in deployments {
+            let (wanted, there) =
+                (&deployment["spec"]["replicas"], &deployment["status"]["availableReplicas"]);
+            assert_eq!(wanted, there, "{line}\n{deployment}");
+        }
+    }
+    assert!(fs::read_dir(scene.sandbox.work("")).unwrap().count() == 1);
+}
+
+#[test]
+fn six_rows_deploy() {
+    let Some(bed) = bed() else { return };
+    let rows = six();
+    assert_eq!(rows.len(), 6);
+    for parameter in ["pod-security", "secret-type", "ingress", "secret-name", "ci", "email", "replicas"] {
+        let values: BTreeSet<_> = rows.iter().map(|row| row.value(parameter)).collect();
+        assert!(values.len() > 1, "{parameter}: {values:?}");
+    }
+    for row in rows {
+        deploy(&bed, &row);
+    }
+}

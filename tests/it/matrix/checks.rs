@@ -1,0 +1,299 @@
+//! What holds of everything that is generated, whatever the answers.
+
+use super::explained::EXPLAINED;
+use super::programs::{kube_score, kubernetes_validate, mbake};
+use super::tree::{Tree, documents, matrix, overlays, regenerated, with_rows};
+use crate::support::{Output, Run, Sandbox, cached, files_below, have, kubectls, mode};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::thread;
+
+/// What is lost of an object on its way through its type and back; none if nothing is.
+fn lost<T: DeserializeOwned + Serialize>(object: &Value) -> Option<String> {
+    match serde_json::from_value::<T>(object.clone()) {
+        Ok(typed) if serde_json::to_value(&typed).unwrap() == *object => None,
+        Ok(typed) => Some(format!("unknown fields: {object}\nis {}", serde_json::to_value(&typed).unwrap())),
+        Err(error) => Some(format!("{error}: {object}")),
+    }
+}
+
+fn not_strict(object: &Value) -> Option<String> {
+    let what = |key: &str| object[key].as_str().unwrap_or_default();
+    match (what("apiVersion"), what("kind")) {
+        ("v1", "ConfigMap") => lost::<ConfigMap>(object),
+        ("v1", "Namespace") => lost::<Namespace>(object),
+        ("v1", "PersistentVolumeClaim") => lost::<PersistentVolumeClaim>(object),
+        ("v1", "Secret") => lost::<Secret>(object),
+        ("v1", "Service") => lost::<Service>(object),
+        ("v1", "ServiceAccount") => lost::<ServiceAccount>(object),
+        ("apps/v1", "Deployment") => lost::<Deployment>(object),
+        ("apps/v1", "StatefulSet") => lost::<StatefulSet>(object),
+        ("autoscaling/v2", "HorizontalPodAutoscaler") => lost::<HorizontalPodAutoscaler>(object),
+        ("batch/v1", "CronJob") => lost::<CronJob>(object),
+        ("batch/v1", "Job") => lost::<Job>(object),
+        ("networking.k8s.io/v1", "Ingress") => lost::<Ingress>(object),
+        ("networking.k8s.io/v1", "NetworkPolicy") => lost::<NetworkPolicy>(object),
+        ("policy/v1", "PodDisruptionBudget") => lost::<PodDisruptionBudget>(object),
+        ("rbac.authorization.k8s.io/v1", "Role") => lost::<Role>(object),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding") => lost::<RoleBinding>(object),
+        (version, kind) => Some(format!("add {version} {kind} to tests/it/matrix/checks.rs")),
+    }
+}
+
+/// Runs a program over the files of all rows, and expects that it finds nothing.
+#[track_caller]
+fn finds_nothing(trees: &[Tree], run: Run) -> Output {
+    let output = run.output();
+    let said = output.stdout.clone() + &output.stderr;
+    assert_eq!(output.code, Some(0), "{}", with_rows(trees, &said));
+    output
+}
+
+/// The files of all rows for which `wanted` holds, each text once: linters need a second for some of them.
+fn distinct(trees: &[Tree], wanted: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let mut by_text = BTreeMap::new();
+    for tree in trees {
+        for (path, text) in tree.files().into_iter().filter(|(path, text)| wanted(path, text)) {
+            by_text.entry(text).or_insert_with(|| tree.root.join(path).display().to_string());
+        }
+    }
+    by_text.into_values().collect()
+}
+
+fn arguments<'a>(options: &[&'a str], files: &'a [String]) -> Vec<&'a str> {
+    options.iter().copied().chain(files.iter().map(String::as_str)).collect()
+}
+
+#[test]
+fn every_object_keeps_all_its_fields_in_its_type() {
+    for tree in matrix().iter() {
+        for stage in &tree.stages {
+            let wrong: Vec<_> = stage.documents().filter_map(not_strict).collect();
+            assert!(wrong.is_empty(), "{}\n{}: {}", tree.row.line(), stage.dir, wrong.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn every_stage_has_a_namespace_and_workloads() {
+    for tree in matrix().iter() {
+        let mut namespaces = BTreeSet::new();
+        for stage in tree.stages.iter().filter(|stage| !stage.built.is_empty()) {
+            let has = |kind: &str| stage.beside.iter().filter(|object| object["kind"] == kind).count();
+            let at = format!("{}\n{}", tree.row.line(), stage.dir);
+            assert_eq!(has("Namespace"), 1, "{at}");
+            assert_eq!(has("Secret"), usize::from(!tree.row.has("token", "none")), "{at}");
+            let namespace = |object: &Value| object["metadata"]["namespace"].to_string();
+            let of: BTreeSet<_> = stage.built.iter().map(namespace).collect();
+            assert_eq!(of.len(), 1, "{at}: {of:?}");
+            assert!(namespaces.insert(of.first().unwrap().clone()), "two stages share a namespace: {at}");
+            assert!(
+                stage.built.iter().any(|object| super::references::pod_template(object).is_some()),
+                "{at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_kubectl_builds_the_same() {
+    let by_name = |documents: &[Value]| -> BTreeMap<String, Value> {
+        let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
+        documents.iter().map(|object| (name(object), object.clone())).collect()
+    };
+    let trees = matrix();
+    let kubectls: Vec<_> =
+        kubectls().into_iter().map(|kubectl| (overlays(&trees[0].sandbox, &kubectl), kubectl)).collect();
+    // The first that knows bases has built what the others are held against.
+    let first = kubectls.iter().position(|(knows_bases, _)| *knows_bases);
+    let others =
+        kubectls.iter().enumerate().filter(|(number, _)| Some(*number) != first).map(|(_, other)| other);
+    let others: Vec<_> = others.collect();
+    assert!(others.is_empty() || first.is_some());
+    let build = |tree: &Tree| {
+        for (knows_bases, kubectl) in &others {
+            for stage in &tree.stages {
+                if *knows_bases || tree.bases(Path::new(&stage.dir)).is_empty() {
+                    let built = documents(&tree.kustomize(kubectl, &stage.dir));
+                    let at = format!("{}\n{}: {}", tree.row.line(), stage.dir, kubectl.display());
+                    assert_eq!(by_name(&built), by_name(&stage.built), "{at}");
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for trees in trees.chunks(trees.len().div_ceil(2)) {
+            scope.spawn(move || trees.iter().for_each(build));
+        }
+    });
+}
+
+#[test]
+fn the_schemas_of_every_kubernetes_version_accept_it() {
+    let Some(python) = kubernetes_validate() else { return };
+    let trees = matrix();
+    let stages = || trees.iter().flat_map(|tree| &tree.stages);
+    let files: Vec<_> = stages().map(|stage| stage.file.display().to_string()).collect();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/quality/schemas");
+    let output = finds_nothing(&trees, trees[0].sandbox.run(&python, &arguments(&[script], &files)));
+    let all = stages().flat_map(super::Stage::documents).count();
+    output.prints(&format!("{all} documents, 1.27, 1.28, ")).prints(": 0 wrong");
+    // It does find something.
+    let sandbox = Sandbox::new();
+    let wrong = "kind: Service\napiVersion: v1\nmetadata: {name: a}\nspec: {prots: []}\n---\nkind: Sercive\napiVersion: v1\nmetadata: {name: a}\n";
+    let file = sandbox.write("wrong.yaml", wrong).display().to_string();
+    let output = sandbox.run(&python, &[script, &file]).failure(1);
+    output
+        .prints("service/a, Kubernetes 1.27: spec: Additional properties")
+        .prints("find schema for kind Sercive");
+}
+
+#[test]
+fn kube_score_says_nothing_that_is_not_explained() {
+    let Some(program) = kube_score() else { return };
+    let (mut wrong, mut met) = (String::new(), BTreeSet::new());
+    for tree in matrix().iter() {
+        for stage in tree.stages.iter().filter(|stage| !stage.built.is_empty()) {
+            // One process each: objects of the same name in two rows would be one to it.
+            let file = stage.file.display().to_string();
+            let args = [
+                "score",
+                "--all-default-optional",
+                "--kubernetes-version=v1.36",
+                "--output-format=json",
+                &file,
+            ];
+            let without = ["--ignore-container-cpu-limit", "--disable-ignore-checks-annotations"];
+            let output = tree.sandbox.run(&program, &[&args[..], &without].concat()).output();
+            let objects = output.json();
+            assert!(objects.as_array().is_some_and(|objects| !objects.is_empty()), "{}", output.stderr);
+            for (object, check) in complaints(&objects) {
+                let id = check["check"]["id"].as_str().unwrap();
+                let is_it =
+                    |only: Option<(&str, &str)>| only.is_none_or(|(name, value)| tree.row.has(name, value));
+                match EXPLAINED.iter().find(|explained| explained.check == id && is_it(explained.only)) {
+                    Some(explained) => _ = met.insert(explained.check),
+                    None => {
+                        wrong += &format!(
+                            "{}\n    {}, {object}: {id}: {}\n",
+                            tree.row.line(),
+                            stage.dir,
+                            check["comments"]
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    let idle: Vec<_> =
+        EXPLAINED.iter().map(|explained| explained.check).filter(|check| !met.contains(check)).collect();
+    assert!(idle.is_empty() || met.is_empty(), "nothing is said of these any more: {idle:?}");
+}
+
+/// The checks that are not passed, with their objects.
+fn complaints(objects: &Value) -> Vec<(&Value, &Value)> {
+    let objects = objects.as_array().into_iter().flatten();
+    let checks = objects.flat_map(|object| {
+        let checks = object["checks"].as_array().into_iter().flatten();
+        checks.map(|check| (&object["object_name"], check))
+    });
+    // 10 is "all OK".
+    checks.filter(|(_, check)| check["skipped"] == false && check["grade"] != 10).collect()
+}
+
+#[test]
+fn yaml_is_tidy() {
+    if have("yamllint") {
+        let trees = matrix();
+        let roots: Vec<_> = trees.iter().map(|tree| tree.root.display().to_string()).collect();
+        let options = ["--strict", "--format=parsable", "-d", crate::manifests::YAML_RULES];
+        finds_nothing(&trees, trees[0].sandbox.run("yamllint", &arguments(&options, &roots)));
+    }
+}
+
+#[test]
+fn makefiles_are_valid() {
+    let Some(program) = mbake() else { return };
+    let trees = matrix();
+    let files = distinct(&trees, |path, _| path.ends_with("Makefile"));
+    let output = finds_nothing(&trees, trees[0].sandbox.run(&program, &arguments(&["validate"], &files)));
+    assert_eq!(output.stdout.matches("Valid syntax").count(), files.len(), "{}", output.stdout);
+    let sandbox = Sandbox::new();
+    let wrong = sandbox.write("work/Makefile", "all:\n    echo spaces\n").display().to_string();
+    sandbox.run(&program, &["validate", &wrong]).failure(2);
+}
+
+#[test]
+fn shellcheck_finds_nothing_in_scripts_hooks_and_recipes() {
+    if !have("shellcheck") {
+        return;
+    }
+    let trees = matrix();
+    let scripts = distinct(&trees, |_, text| text.starts_with("#!"));
+    assert!(scripts.len() >= 2, "{scripts:?}");
+    let mut recipes = BTreeMap::new();
+    for tree in trees.iter() {
+        let makefile = std::fs::read_to_string(tree.root.join("Makefile")).unwrap();
+        let targets = makefile.lines().filter_map(|line| Some(line.split_once(": ## ")?.0));
+        let args: Vec<_> = ["--no-print-directory", "-n"].into_iter().chain(targets).collect();
+        let output = tree.sandbox.run("make", &args).cwd(&tree.root).output();
+        let said = (output.code, output.stderr.as_str(), args.len() > 10);
+        assert_eq!(said, (Some(0), "", true), "{}\n{args:?}", tree.row.line());
+        let file = || tree.sandbox.write("recipes.sh", &output.stdout).display().to_string();
+        recipes.entry(output.stdout.clone()).or_insert_with(file);
+    }
+    let files = [scripts, recipes.into_values().collect()].concat();
+    finds_nothing(
+        &trees,
+        trees[0].sandbox.run("shellcheck", &arguments(&["--shell=sh", "--format=gcc"], &files)),
+    );
+}
+
+#[test]
+fn gitlabs_schema_accepts_every_pipeline() {
+    let Some(checker) = cached("check-jsonschema-0.39.0/bin/check-jsonschema") else { return };
+    let trees = matrix();
+    let files = distinct(&trees, |path, _| path == ".gitlab-ci.yml");
+    assert!(!files.is_empty());
+    let options = ["--builtin-schema", "vendor.gitlab-ci"];
+    finds_nothing(&trees, trees[0].sandbox.run(&checker, &arguments(&options, &files)));
+}
+
+#[test]
+fn makeinfra_itself_finds_nothing_to_mend() {
+    for tree in matrix().iter().filter(|tree| !tree.row.has("token", "none") && tree.row.has("git", "commit"))
+    {
+        let output = tree.sandbox.makeinfra(&["check"]).cwd(&tree.root).output();
+        assert_eq!(output.code, Some(0), "{}\n{}", tree.row.line(), output.stdout);
+    }
+}
+
+#[test]
+fn the_same_answers_make_the_same_bytes() {
+    let trees = matrix();
+    for (tree, again) in trees.iter().zip(regenerated()) {
+        assert_eq!(files_below(&tree.root), files_below(&again.root), "{}", tree.row.line());
+        for ((path, text), (_, other)) in tree.files().into_iter().zip(again.files()) {
+            assert_eq!(text, other, "{}\n{path}", tree.row.line());
+            assert_eq!(
+                mode(&tree.root.join(&path)),
+                mode(&again.root.join(&path)),
+                "{}\n{path}",
+                tree.row.line()
+            );
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The repositories of all rows, and what of them goes to a cluster together.
+
+use super::Row;
+use crate::support::{Sandbox, files_below, kubectls};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+
+/// What one row makes.
+pub struct Tree {
+    pub row: Row,
+    pub sandbox: Sandbox,
+    pub root: PathBuf,
+    /// Every directory of kustomize that is no other one's base.
+    pub stages: Vec<Stage>,
+}
+
+/// What goes to one namespace of a cluster.
+pub struct Stage {
+    /// The directory, relative to the repository.
+    pub dir: String,
+    /// What `kubectl kustomize` makes of it; none where no kubectl can.
+    pub built: Vec<Value>,
+    /// The namespaces and Secrets of the repository that belong to it.
+    pub beside: Vec<Value>,
+    /// All of that in one file of YAML.
+    pub file: PathBuf,
+}
+
+impl Stage {
+    pub fn documents(&self) -> impl Iterator<Item = &Value> {
+        self.beside.iter().chain(&self.built)
+    }
+}
+
+impl Tree {
+    /// Does what the row says.
+    fn generate(row: Row) -> Self {
+        let sandbox = Sandbox::new();
+        let root = repository(&sandbox, &row.commands(), &row.line());
+        Self { row, sandbox, root, stages: Vec::new() }
+    }
+
+    /// The files of the repository, as text.
+    pub fn files(&self) -> Vec<(String, String)> {
+        let read = |file: String| (file.clone(), fs::read_to_string(self.root.join(file)).unwrap());
+        files_below(&self.root).into_iter().map(read).collect()
+    }
+
+    /// The files of namespaces and Secrets, which no kustomization lists: what is in them, and their text.
+    fn beside(&self) -> Vec<(Vec<Value>, String)> {
+        let is_yaml =
+            |path: &str| Path::new(path).extension().is_some_and(|end| end == "yaml" || end == "yml");
+        let files = self.files().into_iter().filter(|(path, _)| is_yaml(path));
+        let read = files.map(|(_, text)| (documents(&text), text));
+        let wanted = |document: &Value| document["kind"] == "Namespace" || document["kind"] == "Secret";
+        read.filter(|(documents, _)| documents.iter().any(wanted)).collect()
+    }
+
+    fn stage(mut self) -> Self {
+        let kubectl = kubectls().into_iter().find(|kubectl| overlays(&self.sandbox, kubectl));
+        let beside = self.beside();
+        for dir in self.tops() {
+            let text = kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, &dir));
+            let built = documents(&text);
+            let namespaces: BTreeSet<_> =
+                built.iter().filter_map(|document| document["metadata"]["namespace"].as_str()).collect();
+            let belongs = |document: &Value| {
+                let of = if document["kind"] == "Namespace" { "name" } else { "namespace" };
+                document["metadata"][of].as_str().is_some_and(|name| namespaces.contains(name))
+            };
+            let here = beside.iter().filter(|(documents, _)| documents.iter().any(belongs));
+            let (beside, texts): (Vec<_>, Vec<_>) = here.cloned().unzip();
+            let texts = [texts, vec![text]].concat().join("---\n");
+            let file = self.sandbox.write(&format!("stages/{}.yaml", dir.replace('/', "-")), texts);
+            let beside = beside.concat();
+            self.stages.push(Stage { dir, built, beside, file });
+        }
+        self
+    }
+
+    /// What a kubectl makes of a directory.
+    pub fn kustomize(&self, kubectl: &Path, dir: &str) -> String {
+        let output = self.sandbox.run(kubectl, &["kustomize", dir]).cwd(&self.root).output();
+        let said = (output.code, output.stderr.as_str());
+        assert_eq!(said, (Some(0), ""), "{}\n{} kustomize {dir}", self.row.line(), kubectl.display());
+        output.stdout
+    }
+
+    /// The directories of kustomize that are no other one's base.
+    fn tops(&self) -> Vec<String> {
+        let dirs: Vec<PathBuf> = files_below(&self.root)
+            .iter()
+            .filter_map(|file| file.strip_suffix("/kustomization.yaml").map(PathBuf::from))
+            .collect();
+        let bases: BTreeSet<_> = dirs.iter().flat_map(|dir| self.bases(dir)).collect();
+        let is_top = |dir: &&PathBuf| !bases.contains(&self.root.join(dir).canonicalize().unwrap());
+        let tops: Vec<_> = dirs.iter().filter(is_top).map(|dir| dir.to_str().unwrap().to_owned()).collect();
+        assert!(!tops.is_empty(), "nothing to deploy: {}", self.row.line());
+        tops
+    }
+
+    /// The directories that a kustomization builds on.
+    pub fn bases(&self, dir: &Path) -> Vec<PathBuf> {
+        let text = fs::read_to_string(self.root.join(dir).join("kustomization.yaml")).unwrap();
+        let kustomization: Value = serde_yaml::from_str(&text).unwrap();
+        let lists = ["resources", "bases", "components"].map(|key| kustomization[key].as_array().cloned());
+        let entries = lists.into_iter().flatten().flatten();
+        let paths = entries.map(|entry| self.root.join(dir).join(entry.as_str().unwrap()));
+        paths.filter(|path| path.is_dir()).map(|path| path.canonicalize().unwrap()).collect()
+    }
+}
+
+/// Runs the commands of the row with that line, and tells where the repository is.
+pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> PathBuf {
+    let run = |command: &[String], dir: &Path| {
+        let args: Vec<_> = command.iter().map(String::as_str).collect();
+        let output = sandbox.makeinfra(&args).cwd(dir).output();
+        assert_eq!(output.code, Some(0), "{line}\n{args:?}: {}", output.stderr);
+    };
+    run(&commands[0], &sandbox.work(""));
+    let root = fs::read_dir(sandbox.work("")).unwrap().next().unwrap().unwrap().path();
+    for command in &commands[1..] {
+        run(command, &root);
+    }
+    root
+}
+
+/// The documents of a text of YAML that are not empty.
+pub fn documents(text: &str) -> Vec<Value> {
+    let all = serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
+    all.filter(|document| !document.is_null()).collect()
+}
+
+/// Whether a kubectl's kustomize knows directories as resources; 1.20's does not.
+pub fn overlays(sandbox: &Sandbox, kubectl: &Path) -> bool {
+    let version = sandbox.run(kubectl, &["version", "--client", "-o", "json"]).success().json();
+    version["clientVersion"]["minor"].as_str().unwrap().trim_end_matches('+').parse::<u32>().unwrap() > 20
+}
+
+/// What `make` makes of each row, on two cores.
+fn each(make: impl Fn(Row) -> Tree + Sync) -> Vec<Tree> {
+    let rows = super::rows();
+    thread::scope(|scope| {
+        let work = |rows: &[Row]| rows.iter().cloned().map(&make).collect::<Vec<_>>();
+        let workers: Vec<_> =
+            rows.chunks(rows.len().div_ceil(2)).map(|rows| scope.spawn(move || work(rows))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("its message is above")).collect()
+    })
+}
+
+/// The trees of all rows once more, without what kustomize makes of them.
+pub fn regenerated() -> Vec<Tree> {
+    each(Tree::generate)
+}
+
+/// The trees of all rows, made once for the tests that run at the same time.
+pub fn matrix() -> Arc<Vec<Tree>> {
+    static SHARED: Mutex<Weak<Vec<Tree>>> = Mutex::new(Weak::new());
+    // A test that failed while it had them leaves them as they were.
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let trees = Arc::new(each(|row| Tree::generate(row).stage()));
+        *shared = Arc::downgrade(&trees);
+        trees
+    })
+}
+
+/// A program's text with the commands of the row beside each path that is in a row's directories.
+pub fn with_rows(trees: &[Tree], text: &str) -> String {
+    let named =
+        |line: &str| match trees.iter().find(|tree| line.contains(tree.sandbox.path("").to_str().unwrap())) {
+            Some(tree) => format!("{line}\n    {}\n", tree.row.line()),
+            None => format!("{line}\n"),
+        };
+    text.lines().map(named).collect()
+}
