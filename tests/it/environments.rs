@@ -1,7 +1,7 @@
 //! Repositories with environments: what `new --env` makes, and what `make` does with it.
 
 use super::stand_in::{StandIn, prints};
-use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectls};
+use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectl_for_overlays};
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
 use serde_json::{Value, json};
@@ -25,14 +25,7 @@ fn cluster(args: &[&str]) -> StandIn {
 
 /// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for overlays.
 pub fn built(sandbox: &Sandbox, dir: &str) -> Option<Vec<Value>> {
-    let Some(kubectl) = kubectls().into_iter().find(|kubectl| {
-        let version = sandbox.run(kubectl, &["version", "--client", "-o", "json"]).success().json();
-        version["clientVersion"]["minor"].as_str().unwrap().trim_end_matches('+').parse::<u32>().unwrap() > 20
-    }) else {
-        assert!(std::env::var_os("CI").is_none(), "no kubectl for overlays, and this is CI");
-        eprintln!("SKIPPED: no kubectl is new enough for overlays");
-        return None;
-    };
+    let kubectl = kubectl_for_overlays(sandbox)?;
     let text = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success().stdout;
     let documents = serde_yaml::Deserializer::from_str(&text);
     Some(documents.map(|document| serde::Deserialize::deserialize(document).unwrap()).collect())

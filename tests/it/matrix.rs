@@ -24,7 +24,7 @@ type Value = (&'static str, &'static [&'static str], &'static [&'static [&'stati
 /// A parameter and one of its values, by their names.
 type Named = (&'static str, &'static str);
 
-/// `new`'s own arguments may name the file `../token`.
+/// `new`'s own arguments may name the file `../token`, those of later commands `../../token`.
 const TABLE: &[(&str, &[Value])] = &[
     ("project", &[("plain", &["hello"], &[]), ("like a boolean", &["on"], &[]), ("long", &[LONG], &[])]),
     (
@@ -105,6 +105,17 @@ const TABLE: &[(&str, &[Value])] = &[
             ("none", &["--no-token"], &[]),
         ],
     ),
+    (
+        "further Secret",
+        &[
+            ("none", &[], &[]),
+            (
+                "one",
+                &[],
+                &[&["secret", "set", "database", "PASSWORD", "--from-file", "../../token", "--no-input"]],
+            ),
+        ],
+    ),
     ("context", &[("none", &[], &[]), ("one", &["--context", "admin@eu/prod:1"], &[])]),
     ("git", &[("commit", &[], &[]), ("no commit", &["--no-commit"], &[]), ("none", &["--no-git"], &[])]),
 ];
@@ -128,6 +139,7 @@ const FORBIDDEN: &[(Named, Named)] = &[
     // What is added is added to a repository.
     (("git", "none"), ("environments", "added")),
     (("git", "none"), ("environments", "two and one added")),
+    (("git", "none"), ("further Secret", "one")),
 ];
 
 const LONG: &str = "a-name-of-just-as-many-letters-as-it-may-have";

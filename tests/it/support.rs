@@ -272,6 +272,22 @@ pub fn kubectls() -> Vec<PathBuf> {
     have("kubectl").then(|| PathBuf::from("kubectl")).into_iter().chain(old).chain(new).collect()
 }
 
+/// Whether a kubectl's kustomize knows directories as resources; 1.20's does not.
+pub fn knows_overlays(sandbox: &Sandbox, kubectl: &Path) -> bool {
+    let version = sandbox.run(kubectl, &["version", "--client", "-o", "json"]).success().json();
+    version["clientVersion"]["minor"].as_str().unwrap().trim_end_matches('+').parse::<u32>().unwrap() > 20
+}
+
+/// A kubectl for overlays. A missing one fails in CI and is said aloud elsewhere.
+pub fn kubectl_for_overlays(sandbox: &Sandbox) -> Option<PathBuf> {
+    let found = kubectls().into_iter().find(|kubectl| knows_overlays(sandbox, kubectl));
+    assert!(found.is_some() || env::var_os("CI").is_none(), "no kubectl for overlays, and this is CI");
+    if found.is_none() {
+        eprintln!("SKIPPED: no kubectl is new enough for overlays");
+    }
+    found
+}
+
 /// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within base64,
 /// which is how a pull secret holds it.
 #[track_caller]

@@ -1,7 +1,7 @@
 //! The repositories of all rows, and what of them goes to a cluster together.
 
 use super::Row;
-use crate::support::{Sandbox, files_below, kubectls};
+use crate::support::{Sandbox, files_below, kubectl_for_overlays};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -62,7 +62,7 @@ impl Tree {
     }
 
     fn stage(mut self) -> Self {
-        let kubectl = kubectls().into_iter().find(|kubectl| overlays(&self.sandbox, kubectl));
+        let kubectl = kubectl_for_overlays(&self.sandbox);
         let beside = self.beside();
         for dir in self.tops() {
             let text = kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, &dir));
@@ -134,12 +134,6 @@ pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> Pa
 pub fn documents(text: &str) -> Vec<Value> {
     let all = serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
     all.filter(|document| !document.is_null()).collect()
-}
-
-/// Whether a kubectl's kustomize knows directories as resources; 1.20's does not.
-pub fn overlays(sandbox: &Sandbox, kubectl: &Path) -> bool {
-    let version = sandbox.run(kubectl, &["version", "--client", "-o", "json"]).success().json();
-    version["clientVersion"]["minor"].as_str().unwrap().trim_end_matches('+').parse::<u32>().unwrap() > 20
 }
 
 /// What `make` makes of each row, on two cores.
