@@ -5,6 +5,7 @@
 
 mod choices;
 mod component;
+mod config;
 mod date;
 mod environment;
 mod image;
@@ -13,9 +14,11 @@ mod names;
 mod record;
 mod registry;
 mod sheet;
+mod workload;
 
 pub use choices::{Ci, PodSecurity, SecretType, Switch};
 pub use component::{Component, Resources};
+pub use config::{Config, ConfigFault, looks_like_token};
 pub use date::Expiry;
 pub use environment::{ContextName, Environment, EnvironmentName};
 pub use image::ImageRef;
@@ -24,6 +27,7 @@ pub use names::{ComponentName, DnsLabel, Email, HealthPath, Host, ProjectName, T
 pub use record::Record;
 pub use registry::RegistryKey;
 pub use sheet::Sheet;
+pub use workload::{Arguments, ClusterIssuer, Schedule, TimeZone, Workload, unfit};
 
 /// Why a text was refused: what is allowed, as a sentence that follows "must".
 pub type Rule = &'static str;
@@ -106,6 +110,11 @@ impl<T> OneOrMore<T> {
     pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         std::iter::once(&self.first).chain(&self.rest)
     }
+
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        std::iter::once(&mut self.first).chain(&mut self.rest)
+    }
 }
 
 /// A TCP port.
@@ -119,7 +128,7 @@ impl Answer for Port {
         plain_number(text)
             .filter(|port| *port > 0)
             .map(Self)
-            .ok_or("must be a port: a whole number from 1 to 65535")
+            .ok_or("must be a port: a whole number from 1 to 65535; or none")
     }
 }
 

@@ -1,7 +1,9 @@
 //! The command line: clap's types, and what clap's own errors say here. Decides nothing else.
 
+mod component;
 mod usage;
 
+pub use component::ComponentOptions;
 pub use usage::{no_argument_for_a_value, usage_failure};
 
 use clap::{Args, Parser, Subcommand};
@@ -56,26 +58,14 @@ pub struct New {
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,
-    /// The Deployment's image, with a tag or a digest.
-    #[arg(long, value_name = "REF", help_heading = "Deployment")]
-    pub image: Option<String>,
+    /// What runs.
+    #[command(flatten)]
+    pub component: ComponentOptions,
     /// Namespace of everything [default: PROJECT; with environments {project}-{env}].
-    #[arg(long, value_name = "NS", help_heading = "Deployment")]
+    #[arg(long, value_name = "NS", help_heading = "Pods")]
     pub namespace: Vec<String>,
-    /// Port on which the container listens [default: 8080].
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Deployment")]
-    pub port: Option<String>,
-    /// How many pods run [default: 2; 1 in an environment that is not protected].
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Deployment")]
-    pub replicas: Vec<String>,
-    /// Host name of an Ingress; with environments that of the protected ones, the others get ENV.HOST [default: no Ingress].
-    #[arg(long, value_name = "HOST", help_heading = "Deployment")]
-    pub ingress: Vec<String>,
-    /// Path of the HTTP probes, such as /healthz [default: TCP probes].
-    #[arg(long, value_name = "PATH", help_heading = "Deployment")]
-    pub health_path: Option<String>,
     /// Pod Security Standard, `baseline` for images that must run as root [default: restricted].
-    #[arg(long, value_name = "LEVEL", help_heading = "Deployment", value_parser = ["restricted", "baseline"])]
+    #[arg(long, value_name = "LEVEL", help_heading = "Pods", value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
     /// An environment with a namespace, a kustomize overlay and a pull secret of its own; once for each. Options marked [ENV=] take ENV=VALUE, too.

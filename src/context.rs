@@ -1,6 +1,8 @@
 //! The template contract: every variable that a template may use. Pure, from the answers alone.
 
-use crate::answers::{self, Answers, Email, HealthPath, Host};
+use crate::answers::{
+    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, Schedule, TimeZone, Workload,
+};
 use serde::Serialize;
 
 /// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
@@ -16,6 +18,8 @@ pub struct Context<'a> {
     main: Component<'a>,
     components: Vec<Component<'a>>,
     images: Vec<Image<'a>>,
+    /// What at least one component is or has: `deployment`, `cronjob`, `job`, `config`, `account`, `tls`.
+    parts: Vec<&'static str>,
     has_environments: bool,
     environments: Vec<Environment<'a>>,
     pod_security: &'static str,
@@ -30,13 +34,35 @@ pub struct Context<'a> {
 pub struct Component<'a> {
     name: &'a str,
     image: Image<'a>,
-    port: u16,
+    #[serde(flatten)]
+    runs: Runs,
+    schedule: Option<&'a str>,
+    time_zone: Option<&'a str>,
+    args: &'a [String],
+    port: Option<u16>,
     replicas: u32,
     ingress: Option<&'a str>,
+    tls_secret: Option<String>,
+    tls_issuer: Option<&'a str>,
     health_path: Option<&'a str>,
+    service_account: bool,
+    /// The file of its settings, beside its manifests.
+    config_file: Option<String>,
+    /// What stands there, where that is known.
+    settings: Option<&'a str>,
     resources: &'a [String],
+    /// The names of its manifests' files.
+    manifests: Vec<String>,
     /// What its files' names begin with: nothing, or `worker-`.
     prefix: String,
+}
+
+/// How it runs, and as what.
+#[derive(Clone, Copy, Serialize)]
+struct Runs {
+    workload: &'static str,
+    kind: &'static str,
+    api_version: &'static str,
 }
 
 /// Where it runs.
@@ -59,8 +85,11 @@ pub struct Environment<'a> {
 #[derive(Serialize)]
 struct Deployed<'a> {
     name: &'a str,
+    #[serde(flatten)]
+    runs: Runs,
     replicas: u32,
     ingress: Option<String>,
+    has_tls: bool,
     resources: &'a [String],
 }
 
@@ -126,6 +155,18 @@ impl Component<'_> {
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
+
+    /// The kind of its workload in small letters.
+    #[must_use]
+    pub fn workload(&self) -> &'static str {
+        self.runs.workload
+    }
+
+    /// The file of its settings, beside its manifests.
+    #[must_use]
+    pub fn config_file(&self) -> Option<&str> {
+        self.config_file.as_deref()
+    }
 }
 
 impl Environment<'_> {
@@ -158,6 +199,7 @@ impl<'a> From<&'a Answers> for Context<'a> {
             version: env!("CARGO_PKG_VERSION"),
             base: if answers.has_environments() { "kubernetes/base" } else { "kubernetes" },
             main: component(answers.main(), true),
+            parts: parts(answers),
             components,
             images,
             has_environments: answers.has_environments(),
@@ -177,16 +219,46 @@ impl<'a> From<&'a Answers> for Context<'a> {
 }
 
 fn component(component: &answers::Component, main: bool) -> Component<'_> {
+    let prefix = if main { String::new() } else { format!("{}-", component.name) };
+    let manifests = [
+        Some(component.workload.as_str()),
+        component.service_account.then_some("serviceaccount"),
+        component.port.map(|_| "service"),
+        component.ingress.as_ref().map(|_| "ingress"),
+    ];
     Component {
         name: component.name.as_str(),
         image: image(&component.image),
+        runs: runs(component.workload),
+        schedule: component.schedule.as_ref().map(Schedule::as_str),
+        time_zone: component.time_zone.as_ref().map(TimeZone::as_str),
+        args: component.args.as_slice(),
         port: component.port,
         replicas: component.replicas,
         ingress: component.ingress.as_ref().map(Host::as_str),
+        tls_secret: component.tls_secret(),
+        tls_issuer: component.tls_issuer.as_ref().map(ClusterIssuer::as_str),
         health_path: component.health_path.as_ref().map(HealthPath::as_str),
+        service_account: component.service_account,
+        config_file: component.config.then(|| answers::Component::config_file(&prefix)),
+        settings: component.settings.as_ref().map(Config::text),
         resources: component.resources.lines(),
-        prefix: if main { String::new() } else { format!("{}-", component.name) },
+        manifests: manifests.into_iter().flatten().map(|name| format!("{prefix}{name}.yaml")).collect(),
+        prefix,
     }
+}
+
+fn parts(answers: &Answers) -> Vec<&'static str> {
+    let of = |one: &answers::Component| {
+        let parts = [(one.config, "config"), (one.service_account, "account"), (one.tls, "tls")];
+        let parts = parts.into_iter().filter_map(|(has, part)| has.then_some(part));
+        parts.chain([one.workload.as_str()]).collect::<Vec<_>>()
+    };
+    answers.components.iter().flat_map(of).collect()
+}
+
+fn runs(workload: Workload) -> Runs {
+    Runs { workload: workload.as_str(), kind: workload.kind(), api_version: workload.api_version() }
 }
 
 fn image(image: &answers::ImageRef) -> Image<'_> {
@@ -210,6 +282,8 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
             .iter()
             .map(|component| Deployed {
                 name: component.name.as_str(),
+                runs: runs(component.workload),
+                has_tls: component.tls,
                 replicas: environment.replicas_of(component, answers.main()),
                 ingress: environment.host_of(component, answers.main()).map(|host| host.to_string()),
                 resources: component.resources.lines(),

@@ -6,12 +6,13 @@ pub use interview::ask;
 
 use crate::answers::{
     self, Answer, Answers, EnvironmentName, FileFault, Name, Refused, RegistryKey, Rule, Sheet, Values,
+    Workload,
 };
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::pull_secret::keyring;
 use crate::ui::Ui;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// More than any file of answers has.
 const LIMIT: usize = 1 << 20;
@@ -75,11 +76,14 @@ impl Given {
                 })?,
             };
             let value = read_yaml(file, &bytes, &Name::ALL)?;
-            let file = read_sheet(file, value, &Name::ALL)?;
-            for (name, _) in &file.environments {
+            let mut read = read_sheet(file, value, &Name::ALL)?;
+            for (name, _) in &read.environments {
                 sheet.environment(name);
             }
-            from_file = file;
+            if let Some(dir) = file.parent() {
+                beside(dir, &mut read);
+            }
+            from_file = read;
         }
         let known = sheet.environments.len();
         sheet.add(options);
@@ -92,8 +96,8 @@ impl Given {
         sheet.add(from_file);
         let mut given = Self { sheet, config };
         for (name, value) in &given.config.values {
-            // A registry is a default only for images that it serves.
-            if *name != Name::Registry {
+            // A registry is a default only for images that it serves, and a port only for what has one.
+            if *name != Name::Registry && answers::unfit(*name, &given.sheet.values).is_none() {
                 given.sheet.values.entry(*name).or_insert_with(|| value.clone());
             }
         }
@@ -106,9 +110,44 @@ impl Given {
         self.sheet.values.contains_key(&name)
     }
 
-    /// Sets what was asked.
+    /// Sets what was asked. Defaults of the config file that do not go with it are taken out again.
     fn set(&mut self, name: Name, value: Option<String>) {
         self.sheet.values.insert(name, value);
+        for name in self.config.values.keys() {
+            if answers::unfit(*name, &self.sheet.values).is_some() {
+                self.sheet.values.remove(name);
+            }
+        }
+    }
+
+    /// Whether somebody said so, the config file apart.
+    fn is_said(&self, name: Name) -> bool {
+        self.text(name).is_some() && !self.config.values.contains_key(&name)
+    }
+
+    /// Whether `name` is a question, after what is known by now.
+    fn applies(&self, name: Name) -> bool {
+        let deployments = || {
+            Name::ALL.into_iter().filter(|name| {
+                let job = Values::from([(Name::Workload, Some(Workload::Job.as_str().to_owned()))]);
+                answers::unfit(*name, &job).is_some()
+            })
+        };
+        match name {
+            // What was said of a port tells already that it is no job.
+            Name::Workload => !deployments().any(|name| self.is_said(name)),
+            Name::Tls => self.text(Name::Ingress).is_some(),
+            _ => answers::unfit(name, &self.sheet.values).is_none(),
+        }
+    }
+
+    /// The files with settings, each with the place of its component.
+    #[must_use]
+    pub fn config_files(&self) -> Vec<(usize, PathBuf)> {
+        let components = self.sheet.components.iter().map(|(_, values)| values);
+        let all = std::iter::once(&self.sheet.values).chain(components).enumerate();
+        all.filter_map(|(place, values)| Some((place, PathBuf::from(values.get(&Name::Config)?.as_deref()?))))
+            .collect()
     }
 
     /// The value for `name`, checked; none where there is none.
@@ -144,17 +183,20 @@ impl Given {
     /// The names that nobody can do without and that are not there.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        [Name::Project, Name::Image]
-            .iter()
-            .filter(|name| !self.has(**name))
-            .map(|name| name.option())
-            .collect()
+        self.needed().map(Name::option).collect()
+    }
+
+    fn needed(&self) -> impl Iterator<Item = Name> {
+        let schedule =
+            (self.text(Name::Workload) == Some(Workload::CronJob.as_str())).then_some(Name::Schedule);
+        [Name::Project, Name::Image].into_iter().chain(schedule).filter(|name| !self.has(*name))
     }
 
     /// The answers, with all defaults.
     pub fn answers(&self) -> Result<Answers> {
         let mut sheet = self.sheet.clone();
-        if let Some(host) = self.default_ingress()? {
+        let open = answers::unfit(Name::Ingress, &sheet.values).is_none();
+        if let Some(host) = self.default_ingress()?.filter(|_| open) {
             sheet.values.entry(Name::Ingress).or_insert(Some(host));
         }
         let mut answers = sheet.answers().map_err(failure)?;
@@ -202,6 +244,21 @@ pub fn failure(refused: Refused) -> anyhow::Error {
     match refused {
         Refused::Missing(name) => option_failure(name, "is missing"),
         Refused::Broken(name, rule) => option_failure(name, rule),
+        Refused::Unfit(name, rule) => {
+            Failure::usage(format!("`{}` {rule}", name.option())).hint("leave one of them out").into()
+        }
+    }
+}
+
+/// Lets the files that `sheet` names, which was read in `dir`, be looked for there.
+fn beside(dir: &Path, sheet: &mut Sheet) {
+    let components = sheet.components.iter_mut().map(|(_, values)| values);
+    for values in std::iter::once(&mut sheet.values).chain(components) {
+        if let Some(Some(file)) = values.get_mut(&Name::Config)
+            && let Some(path) = dir.join(&*file).to_str()
+        {
+            path.clone_into(file);
+        }
     }
 }
 
@@ -209,7 +266,9 @@ pub fn failure(refused: Refused) -> anyhow::Error {
 fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
     let example = match name {
         Name::Project => format!("makeinfra new {}", name.example()),
-        _ => format!("{} {}", name.option(), name.example()),
+        Name::Args => format!("{} work {0} --queue=mail", name.option()),
+        name if name.is_switch() => name.option(),
+        _ => format!("{} {}", name.option(), quoted(name)),
     };
     Failure::usage(format!("`{}` {rule}", name.option())).hint(example).into()
 }
@@ -284,7 +343,13 @@ fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Err
                 .hint("environments: {staging: {replicas: 1}, production: {replicas: 3}}"),
             FileFault::Value(name, rule) => failure
                 .because(format!("`{}` {rule}", name.as_str()))
-                .hint(format!("{}: {}", name.as_str(), name.example())),
+                .hint(format!("{}: {}", name.as_str(), quoted(*name))),
         };
     failure.into()
+}
+
+/// The example for `name`, as a shell and YAML take it.
+fn quoted(name: Name) -> String {
+    let example = name.example();
+    if name != Name::Args && example.contains(' ') { format!("'{example}'") } else { example.to_owned() }
 }

@@ -1,7 +1,7 @@
 //! The embedded template tree and its rendering to a sorted list of files. Pure: no I/O.
 //!
 //! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
-//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, what lies in `OVERLAY` or is called
+//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for, what lies in `OVERLAY` or is called
 //! `SECRET_FILE` for each environment; `BASE` and `OVERLAY` stand for directories that are there only where
 //! environments have names. A template that renders to nothing makes no file, and `secrets/FURTHER` is of a Secret that
 //! no new repository has.
@@ -13,10 +13,11 @@ use crate::yaml_edit;
 use include_dir::{Dir, include_dir};
 use tera::{Kwargs, State, Tera};
 
-/// What stands for the directories of manifests, and for a component, in the names of templates.
+/// What stands for the directories of manifests, for a component and for its kind, in the names of templates.
 const BASE: &str = "BASE";
 const OVERLAY: &str = "OVERLAY";
 const COMPONENT: &str = "COMPONENT-";
+const WORKLOAD: &str = "WORKLOAD";
 
 static TREE: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 /// The one template that no new repository has a file of.
@@ -167,7 +168,8 @@ impl Source {
         let path = path.replace(BASE, context.base()).replace(OVERLAY, environment.overlay());
         let mut kind = Kind::Plain;
         let mut parts = Vec::new();
-        for part in path.replace(COMPONENT, component.prefix()).split('/') {
+        let path = path.replace(COMPONENT, component.prefix()).replace(WORKLOAD, component.workload());
+        for part in path.split('/') {
             let part = match part.strip_prefix("executable_") {
                 Some(rest) => {
                     kind = Kind::Executable;
@@ -194,6 +196,11 @@ fn tera(sources: &[Source]) -> Result<Tera> {
     tera.autoescape_on(Vec::<&str>::new());
     // Filters are looked up while a template is added.
     tera.register_filter("yaml", |text: &str, _: Kwargs, _: &State| yaml_edit::scalar(text));
+    tera.register_filter("column", |text: &str, options: Kwargs, _: &State| {
+        let width = options.must_get::<usize>("width")?;
+        // One that is too wide still ends before the next one.
+        Ok::<_, tera::Error>(format!("{text:width$}{}", if text.len() < width { "" } else { "  " }))
+    });
     let templates = sources.iter().filter(|source| source.is_template());
     tera.add_raw_templates(templates.map(|source| (source.path, source.text)))
         .map_err(|error| ours("*.tera", &error.to_string()))?;

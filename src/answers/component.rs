@@ -1,6 +1,9 @@
 //! What runs in the cluster.
 
-use super::{ComponentName, HealthPath, Host, ImageRef, Name, Port, Refused, Replicas, Values, given};
+use super::{
+    Arguments, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port, Refused,
+    Replicas, Schedule, Switch, TimeZone, Values, Workload, given, unfit,
+};
 
 /// Pods of a Deployment, if nobody says how many.
 pub(super) const REPLICAS: u32 = 2;
@@ -12,14 +15,32 @@ pub struct Component {
     pub name: ComponentName,
     /// Its image.
     pub image: ImageRef,
-    /// The container's port.
-    pub port: u16,
-    /// How many pods run.
+    /// How it runs.
+    pub workload: Workload,
+    /// When it runs, if it is a cron job.
+    pub schedule: Option<Schedule>,
+    /// The time zone of that; none: the cluster's.
+    pub time_zone: Option<TimeZone>,
+    /// What its container gets as arguments.
+    pub args: Arguments,
+    /// The container's port; none: nobody can reach it, as a worker.
+    pub port: Option<u16>,
+    /// How many pods run, if it is a Deployment.
     pub replicas: u32,
     /// Host of the Ingress; none: no Ingress.
     pub ingress: Option<Host>,
+    /// Whether the Ingress speaks TLS.
+    pub tls: bool,
+    /// What makes its certificate; none: somebody else.
+    pub tls_issuer: Option<ClusterIssuer>,
     /// Path of the HTTP probes; none: TCP probes.
     pub health_path: Option<HealthPath>,
+    /// Whether its pods have a service account of their own.
+    pub service_account: bool,
+    /// Whether it has settings in a config map.
+    pub config: bool,
+    /// Those settings, where they are known. They are no answer: people change them in their file.
+    pub settings: Option<Config>,
     /// What its container asks for and may use.
     pub resources: Resources,
 }
@@ -55,7 +76,33 @@ impl Default for Resources {
 
 impl Component {
     /// What a component's section of a file may say.
-    pub const NAMES: [Name; 5] = [Name::Image, Name::Port, Name::Replicas, Name::Ingress, Name::HealthPath];
+    pub const NAMES: [Name; 13] = [
+        Name::Image,
+        Name::Workload,
+        Name::Schedule,
+        Name::TimeZone,
+        Name::Args,
+        Name::Port,
+        Name::Replicas,
+        Name::Ingress,
+        Name::Tls,
+        Name::TlsIssuer,
+        Name::HealthPath,
+        Name::ServiceAccount,
+        Name::Config,
+    ];
+
+    /// The file of its settings, below the directory of the manifests, for one whose files' names begin with `prefix`.
+    #[must_use]
+    pub fn config_file(prefix: &str) -> String {
+        format!("{prefix}config.env")
+    }
+
+    /// The Secret with the certificate of its Ingress.
+    #[must_use]
+    pub fn tls_secret(&self) -> Option<String> {
+        self.tls.then(|| format!("{}-tls", self.name))
+    }
 
     /// The component called `name`, with the default for each value that is not there.
     pub(super) fn from_values(
@@ -63,14 +110,65 @@ impl Component {
         image: ImageRef,
         values: &Values,
     ) -> Result<Self, Refused> {
+        let said = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
+        for (name, _) in values.iter().filter(|(_, value)| said(value)) {
+            if let Some(rule) = unfit(*name, values) {
+                return Err(Refused::Unfit(*name, rule));
+            }
+        }
+        let workload = given::<Workload>(values, Name::Workload)?.unwrap_or_default();
+        let schedule = given(values, Name::Schedule)?;
+        if workload == Workload::CronJob && schedule.is_none() {
+            return Err(Refused::Missing(Name::Schedule));
+        }
+        let port = match values.get(&Name::Port) {
+            None if workload == Workload::Deployment => Some(8080),
+            _ => given::<Port>(values, Name::Port)?.map(|port| port.0),
+        };
+        let is_on = |name| Ok::<_, Refused>(given::<Switch>(values, name)?.is_some_and(|switch| switch.0));
+        let tls_issuer = given(values, Name::TlsIssuer)?;
+        if tls_issuer.is_some() && values.contains_key(&Name::Tls) && !is_on(Name::Tls)? {
+            return Err(Refused::Unfit(Name::TlsIssuer, "is for an Ingress with TLS, and `--tls` says no"));
+        }
         Ok(Self {
             name,
             image,
-            port: given::<Port>(values, Name::Port)?.map_or(8080, |port| port.0),
+            workload,
+            schedule,
+            time_zone: given(values, Name::TimeZone)?,
+            args: given(values, Name::Args)?.unwrap_or_default(),
+            port,
             replicas: given::<Replicas>(values, Name::Replicas)?.map_or(REPLICAS, |replicas| replicas.0),
             ingress: given(values, Name::Ingress)?,
+            tls: tls_issuer.is_some() || is_on(Name::Tls)?,
+            tls_issuer,
             health_path: given(values, Name::HealthPath)?,
+            service_account: is_on(Name::ServiceAccount)?,
+            config: values.get(&Name::Config).is_some_and(Option::is_some),
+            settings: None,
             resources: Resources::default(),
         })
+    }
+
+    /// Checks what depends on more than its own values. `named` is the answer that gave it its name.
+    pub(super) fn check(&self, named: Name) -> Result<(), Refused> {
+        if self.tls && self.ingress.is_none() {
+            let name = if self.tls_issuer.is_some() { Name::TlsIssuer } else { Name::Tls };
+            return Err(Refused::Unfit(
+                name,
+                "is for a component with an Ingress, and there is no `--ingress`",
+            ));
+        }
+        // Its Jobs are called like it, with eleven characters more (batch/v1, ValidateCronJobCreate).
+        if self.workload == Workload::CronJob && self.name.as_str().len() > 52 {
+            return Err(Refused::Broken(named, "must have at most 52 characters where it is a cronjob"));
+        }
+        if self.service_account && self.name.as_str() == "default" {
+            return Err(Refused::Unfit(
+                Name::ServiceAccount,
+                "is for another name than `default`, which the service account of everybody else has",
+            ));
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Answers by name: what options, the answers file, the config file and `.makeinfra.yaml` share.
 
 use super::{
-    Answer, Ci, ComponentName, ContextName, DnsLabel, Email, EnvironmentName, Expiry, HealthPath, Host,
-    ImageRef, PodSecurity, Port, ProjectName, RegistryKey, Replicas, Rule, SecretType, Switch,
-    environment::SecretsDir,
+    Answer, Arguments, Ci, ClusterIssuer, ComponentName, ContextName, DnsLabel, Email, EnvironmentName,
+    Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName, RegistryKey, Replicas, Rule,
+    Schedule, SecretType, Switch, TimeZone, Workload, config::ConfigFile, environment::SecretsDir,
 };
 use std::collections::BTreeMap;
 
@@ -28,14 +28,30 @@ pub enum Name {
     Environment,
     /// Name of a component.
     Component,
+    /// Whether it runs all the time, on a schedule or once.
+    Workload,
+    /// When a cron job runs.
+    Schedule,
+    /// The time zone of that.
+    TimeZone,
+    /// The container's arguments.
+    Args,
     /// The container's port.
     Port,
     /// Pods of the Deployment.
     Replicas,
     /// Host of the Ingress.
     Ingress,
+    /// Whether the Ingress speaks TLS.
+    Tls,
+    /// What of cert-manager's makes the certificate.
+    TlsIssuer,
     /// Path of the HTTP probes.
     HealthPath,
+    /// Whether the pods have a service account of their own.
+    ServiceAccount,
+    /// The file with the settings that become a config map.
+    Config,
     /// Pod Security Standard.
     PodSecurity,
     /// Name of the pull secret.
@@ -54,16 +70,24 @@ pub enum Name {
 
 impl Name {
     /// Those of a whole repository, in the order in which they are asked.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 24] = [
         Self::Project,
         Self::Image,
         Self::Registry,
         Self::Namespace,
         Self::Context,
+        Self::Workload,
+        Self::Schedule,
+        Self::TimeZone,
+        Self::Args,
         Self::Port,
         Self::Replicas,
         Self::Ingress,
+        Self::Tls,
+        Self::TlsIssuer,
         Self::HealthPath,
+        Self::ServiceAccount,
+        Self::Config,
         Self::PodSecurity,
         Self::SecretName,
         Self::SecretType,
@@ -86,10 +110,18 @@ impl Name {
             Self::Secrets => "secrets",
             Self::Environment => "env",
             Self::Component => "component",
+            Self::Workload => "workload",
+            Self::Schedule => "schedule",
+            Self::TimeZone => "time-zone",
+            Self::Args => "args",
             Self::Port => "port",
             Self::Replicas => "replicas",
             Self::Ingress => "ingress",
+            Self::Tls => "tls",
+            Self::TlsIssuer => "tls-issuer",
             Self::HealthPath => "health-path",
+            Self::ServiceAccount => "service-account",
+            Self::Config => "config",
             Self::PodSecurity => "pod-security",
             Self::SecretName => "secret-name",
             Self::SecretType => "secret-type",
@@ -105,6 +137,8 @@ impl Name {
     pub fn option(self) -> String {
         match self {
             Self::Project => "PROJECT".into(),
+            // Given once for each.
+            Self::Args => "--arg".into(),
             name => format!("--{}", name.as_str()),
         }
     }
@@ -112,7 +146,22 @@ impl Name {
     /// Whether `none` (an empty text, YAML's null) is an answer.
     #[must_use]
     pub fn is_optional(self) -> bool {
-        matches!(self, Self::Context | Self::Ingress | Self::HealthPath | Self::Email | Self::ExpiresAt)
+        matches!(
+            self,
+            Self::Context | Self::Port | Self::Ingress | Self::HealthPath | Self::Email | Self::ExpiresAt
+        )
+    }
+
+    /// Whether the answer is yes or no.
+    #[must_use]
+    pub fn is_switch(self) -> bool {
+        matches!(self, Self::Protect | Self::Tls | Self::ServiceAccount)
+    }
+
+    /// The value that somebody typed: `none` stands for none where there is no other word for it.
+    #[must_use]
+    pub fn typed(self, text: String) -> Option<String> {
+        (self != Self::Port || text != "none").then_some(text)
     }
 
     /// A value that is accepted.
@@ -124,14 +173,20 @@ impl Name {
             Self::Registry => RegistryKey::EXAMPLE,
             Self::Namespace => DnsLabel::EXAMPLE,
             Self::Context => ContextName::EXAMPLE,
-            Self::Protect => Switch::EXAMPLE,
             Self::Secrets => SecretsDir::EXAMPLE,
             Self::Environment => EnvironmentName::EXAMPLE,
             Self::Component => ComponentName::EXAMPLE,
+            Self::Workload => Workload::EXAMPLE,
+            Self::Schedule => Schedule::EXAMPLE,
+            Self::TimeZone => TimeZone::EXAMPLE,
+            Self::Args => Arguments::EXAMPLE,
             Self::Port => Port::EXAMPLE,
             Self::Replicas => Replicas::EXAMPLE,
             Self::Ingress => Host::EXAMPLE,
+            Self::Protect | Self::Tls | Self::ServiceAccount => Switch::EXAMPLE,
+            Self::TlsIssuer => ClusterIssuer::EXAMPLE,
             Self::HealthPath => HealthPath::EXAMPLE,
+            Self::Config => ConfigFile::EXAMPLE,
             Self::PodSecurity => PodSecurity::EXAMPLE,
             Self::SecretName => "gitlab",
             Self::SecretType => SecretType::EXAMPLE,
@@ -155,14 +210,20 @@ impl Name {
             Self::Namespace => parses::<DnsLabel>(&text.replace("{project}", "p").replace("{env}", "e")),
             Self::SecretName => parses::<DnsLabel>(text),
             Self::Context => parses::<ContextName>(text),
-            Self::Protect => parses::<Switch>(text),
             Self::Secrets => parses::<SecretsDir>(text),
             Self::Environment => parses::<EnvironmentName>(text),
             Self::Component => parses::<ComponentName>(text),
+            Self::Workload => parses::<Workload>(text),
+            Self::Schedule => parses::<Schedule>(text),
+            Self::TimeZone => parses::<TimeZone>(text),
+            Self::Args => parses::<Arguments>(text),
             Self::Port => parses::<Port>(text),
             Self::Replicas => parses::<Replicas>(text),
             Self::Ingress => parses::<Host>(text),
+            Self::Protect | Self::Tls | Self::ServiceAccount => parses::<Switch>(text),
+            Self::TlsIssuer => parses::<ClusterIssuer>(text),
             Self::HealthPath => parses::<HealthPath>(text),
+            Self::Config => parses::<ConfigFile>(text),
             Self::PodSecurity => parses::<PodSecurity>(text),
             Self::SecretType => parses::<SecretType>(text),
             Self::Email => parses::<Email>(text),
@@ -184,6 +245,8 @@ pub enum Refused {
     Missing(Name),
     /// A value that breaks a rule.
     Broken(Name, Rule),
+    /// A value where another answer leaves no room for one.
+    Unfit(Name, Rule),
 }
 
 /// The value called `name`, if there is one.
@@ -245,10 +308,19 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
     use serde_yaml::Value;
     let number = matches!(name, Name::Port | Name::Replicas);
     match value {
-        Value::String(text) => Ok(Some(text)),
+        Value::String(text) => Ok(name.typed(text)),
         Value::Number(value) if number => Ok(Some(value.to_string())),
-        Value::Bool(value) if name == Name::Protect => Ok(Some(if value { "yes" } else { "no" }.into())),
+        Value::Bool(value) if name.is_switch() => Ok(Some(if value { "yes" } else { "no" }.into())),
+        // Which file it was is no longer of interest.
+        Value::Bool(true) if name == Name::Config => Ok(Some("yes".into())),
+        Value::Sequence(items) if name == Name::Args => {
+            let texts = items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+            texts
+                .map(|texts| Some(Arguments::text(&texts)))
+                .ok_or("must be a list of texts: put numbers in quotes")
+        }
         Value::Null if name.is_optional() => Ok(None),
+        _ if name == Name::Args => Err("must be a list of texts"),
         _ if number => Err("must be a whole number"),
         Value::Bool(_) | Value::Number(_) => Err("must be text: put it in quotes"),
         _ => Err("must be text"),

@@ -19,16 +19,24 @@ impl Record {
     pub const FILE: &str = ".makeinfra.yaml";
 
     /// The answers that the file records.
-    const NAMES: [Name; 14] = [
+    const NAMES: [Name; 22] = [
         Name::Project,
         Name::Image,
         Name::Registry,
         Name::Namespace,
         Name::Context,
+        Name::Workload,
+        Name::Schedule,
+        Name::TimeZone,
+        Name::Args,
         Name::Port,
         Name::Replicas,
         Name::Ingress,
+        Name::Tls,
+        Name::TlsIssuer,
         Name::HealthPath,
+        Name::ServiceAccount,
+        Name::Config,
         Name::PodSecurity,
         Name::SecretName,
         Name::SecretType,
@@ -43,7 +51,9 @@ impl Record {
             Ok((
                 sheet.answers().map_err(|refused| match refused {
                     Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
-                    Refused::Broken(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
+                    Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
+                        format!("`answers.{}` {rule}", name.as_str())
+                    }
                 })?,
                 sheet,
             ))

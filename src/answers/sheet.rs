@@ -6,7 +6,7 @@ use super::named::{given, needed};
 use super::{
     Answer, Answers, Ci, Component, ComponentName, ContextName, DnsLabel, Environment, EnvironmentName,
     FileFault, Host, ImageRef, Name, OneOrMore, PodSecurity, ProjectName, Refused, RegistryKey, Replicas,
-    Rule, SecretType, Switch, Values, from_mapping,
+    Rule, SecretType, Switch, Values, from_mapping, unfit,
 };
 
 /// Answers as text, by what they are about.
@@ -82,11 +82,20 @@ impl Sheet {
         if !components.iter().all(hosts) {
             return Err(Refused::Broken(Name::Ingress, environment::NO_ROOM));
         }
+        components.first.check(Name::Project)?;
+        components.rest.iter().try_for_each(|one| one.check(Name::Component))?;
+        let secret_name = given(values, Name::SecretName)?.unwrap_or_else(DnsLabel::gitlab);
+        if components.iter().any(|one| one.tls_secret().as_deref() == Some(secret_name.as_str())) {
+            return Err(Refused::Broken(
+                Name::SecretName,
+                "must be another name than that of the certificate of an Ingress",
+            ));
+        }
         Ok(Answers {
             registry: given(values, Name::Registry)?
                 .unwrap_or_else(|| RegistryKey::for_image(&components.first.image)),
             pod_security: given(values, Name::PodSecurity)?.unwrap_or(PodSecurity::Restricted),
-            secret_name: given(values, Name::SecretName)?.unwrap_or_else(DnsLabel::gitlab),
+            secret_name,
             secret_type: given(values, Name::SecretType)?.unwrap_or(SecretType::Dockercfg),
             email: given(values, Name::Email)?,
             ci: given(values, Name::Ci)?.unwrap_or(Ci::Gitlab),
@@ -107,6 +116,16 @@ impl Sheet {
         if self.environments.is_empty() {
             let only = Environment::only(project, values, main.replicas, main.ingress.clone())?;
             return Ok(OneOrMore { first: only, rest: Vec::new() });
+        }
+        for (_, own) in &self.environments {
+            let said = [Name::Replicas, Name::Ingress]
+                .into_iter()
+                .filter(|name| matches!(own.get(name), Some(Some(_))));
+            for name in said {
+                if let Some(rule) = unfit(name, values) {
+                    return Err(Refused::Unfit(name, rule));
+                }
+            }
         }
         if main.ingress.is_none() {
             main.ingress = self.first_host()?;
@@ -220,7 +239,7 @@ mod tests {
         );
         assert_eq!(answers.registry.as_str(), "registry.gitlab.com");
         assert_eq!(answers.secret_name.as_str(), "gitlab");
-        assert_eq!((answers.main().port, answers.main().replicas), (8080, 2));
+        assert_eq!((answers.main().port, answers.main().replicas), (Some(8080), 2));
         assert_eq!(answers.main().ingress, None);
     }
 

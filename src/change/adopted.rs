@@ -1,10 +1,11 @@
 //! The answers as the manifests have them by now: people change the tag, the number of pods, resources and hosts there.
 
 use crate::answers::{
-    Answer, Answers, Host, ImageRef, Name, Record, Refused, Replicas, Resources, Sheet, Values,
+    Answer, Answers, Config, Host, ImageRef, Name, Record, Refused, Replicas, Resources, Sheet, Values,
+    Workload,
 };
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use serde_yaml::Value;
 
 /// Answers as they are now.
@@ -13,6 +14,8 @@ pub struct Adopted {
     pub sheet: Sheet,
     /// The resources of each component, which are no answers.
     resources: Vec<Resources>,
+    /// Its settings, which are none, either.
+    settings: Vec<Option<Config>>,
 }
 
 impl Adopted {
@@ -24,17 +27,21 @@ impl Adopted {
         };
         let answers = &record.answers;
         let context = Context::from(answers);
-        let mut adopted = Self { sheet: record.sheet.clone(), resources: Vec::new() };
+        let mut adopted = Self { sheet: record.sheet.clone(), resources: Vec::new(), settings: Vec::new() };
         let overlay = context.environments().first().map_or(context.base(), |first| first.overlay());
         let kustomization = document(&format!("{overlay}/kustomization.yaml"))?;
         for (place, (component, files)) in answers.components.iter().zip(context.components()).enumerate() {
             let file = |name: &str| format!("{}/{}{name}.yaml", context.base(), files.prefix());
-            let workload = document(&file("deployment"))?;
+            let workload = document(&file(component.workload.as_str()))?;
             let ingress = document(&file("ingress"))?;
-            adopted.resources.push(Resources::read(container(&workload).get("resources")));
+            let container = container(&workload, component.workload.pod());
+            adopted.resources.push(Resources::read(container.get("resources")));
+            let settings =
+                files.config_file().map(|file| settings(&format!("{}/{file}", context.base()), current));
+            adopted.settings.push(settings.transpose()?.flatten());
             let found = [
                 (Name::Image, image(&kustomization, &component.image)),
-                (Name::Replicas, replicas(&workload)),
+                (Name::Replicas, replicas(&workload).filter(|_| component.workload == Workload::Deployment)),
                 (Name::Ingress, component.ingress.as_ref().and(host(&ingress))),
             ];
             let mut further = adopted.sheet.components.iter_mut().map(|(_, values)| values);
@@ -52,20 +59,31 @@ impl Adopted {
     /// The answers that `sheet` makes: this one's, or one with something added.
     pub fn answers(&self, sheet: &Sheet) -> std::result::Result<Answers, Refused> {
         let mut answers = sheet.answers()?;
-        let components = std::iter::once(&mut answers.components.first).chain(&mut answers.components.rest);
-        for (component, resources) in components.zip(&self.resources) {
+        let components = answers.components.iter_mut();
+        for ((component, resources), settings) in components.zip(&self.resources).zip(&self.settings) {
             component.resources = resources.clone();
+            component.settings.clone_from(settings);
         }
         Ok(answers)
     }
 }
 
-/// The one container of a workload.
-fn container(workload: &Value) -> &Value {
+/// The one container of a workload, whose pod is at `pod`.
+fn container<'w>(workload: &'w Value, pod: &[&str]) -> &'w Value {
     const NONE: &Value = &Value::Null;
-    let path = ["spec", "template", "spec", "containers"];
-    let containers = path.iter().try_fold(workload, |value, key| value.get(*key));
-    containers.and_then(|containers| containers.get(0)).unwrap_or(NONE)
+    let pod = pod.iter().try_fold(workload, |value, key| value.get(*key));
+    pod.and_then(|pod| pod.get("containers")?.get(0)).unwrap_or(NONE)
+}
+
+/// The settings in `file`, which may have to move.
+fn settings(file: &str, current: &dyn Fn(&str) -> Result<Option<String>>) -> Result<Option<Config>> {
+    let config = current(file)?.map(|text| Config::parse(text.as_bytes()));
+    Ok(config.transpose().map_err(|fault| {
+        let place = fault.line.map_or_else(String::new, |line| format!("line {line}: "));
+        Failure::failed(format!("cannot use `{file}`"))
+            .because(format!("{place}{}", fault.rule))
+            .hint("lines such as LOG_LEVEL=info, and comments that begin with `#`")
+    })?)
 }
 
 /// `image` with the tag or digest that a kustomization gives it, if it gives it one.

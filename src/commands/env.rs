@@ -5,7 +5,7 @@ mod list;
 pub use list::list;
 
 use super::evolve::{Evolution, Proposal};
-use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Name, Record, Sheet};
+use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Name, Record, Sheet, Workload};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
 use crate::context::Payload;
@@ -49,10 +49,12 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         ("namespace", new.namespace.to_string()),
         ("context", new.context.as_ref().map_or("the current one".to_owned(), ToString::to_string)),
         ("image", answers.image().to_string()),
-        ("pods", new.replicas.to_string()),
         ("token", token),
         ("protected", if new.protect { "yes: make asks first" } else { "no" }.to_owned()),
     ];
+    if answers.main().workload == Workload::Deployment {
+        decisions.insert(3, ("pods", new.replicas.to_string()));
+    }
     decisions.extend(new.ingress.as_ref().map(|host| ("ingress", host.to_string())));
     if !evolution.record.answers.has_environments() {
         decisions.push(("so far", format!("{} in namespace {}, as it is", first.title(), first.namespace)));
@@ -153,7 +155,9 @@ fn with_environment(
     }
     let protect = options.protect || name.is_production();
     let pods = if protect { pods } else { pods.map(|pods| if pods == "0" { pods } else { "1".to_owned() }) };
-    values.entry(Name::Replicas).or_insert(pods);
+    if pods.is_some() {
+        values.entry(Name::Replicas).or_insert(pods);
+    }
     if let Some(host) = host {
         // The host itself is that of an environment that is there.
         values.entry(Name::Ingress).or_insert(Some(format!("{name}.{host}")));

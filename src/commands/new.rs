@@ -3,6 +3,7 @@
 mod report;
 mod tokens;
 
+use super::component;
 use super::scope::{self, Scoped};
 use super::sign_in::Checked;
 use super::{Sources, missing, secret_answers, sweep, token_sources};
@@ -59,7 +60,13 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     };
     check_stdin(options, sources.as_ref())?;
     let asked = complete(options, &mut given, sources.as_ref(), ui)?;
-    let answers = given.answers()?;
+    let mut answers = given.answers()?;
+    for (place, file) in given.config_files() {
+        let settings = component::settings(&file, ui)?;
+        if let Some(component) = answers.components.iter_mut().nth(place) {
+            component.settings = Some(settings);
+        }
+    }
     pull_secret::check_registry(&answers.registry, answers.image())?;
     let (target, shown) = target(&given)?;
     sweep(&target, Leftover::Directory, options.run.dry_run, ui);
@@ -111,22 +118,15 @@ fn sheet(options: &Options) -> Result<Sheet> {
     let mut sheet = Sheet::default();
     let texts = [
         (Name::Project, &options.project),
-        (Name::Image, &options.image),
         (Name::Output, &options.output),
-        (Name::Port, &options.port),
-        (Name::HealthPath, &options.health_path),
         (Name::PodSecurity, &options.pod_security),
         (Name::SecretName, &options.secret_name),
         (Name::Ci, &options.ci),
     ];
     sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
-    let scoped = [
-        (Name::Namespace, &options.namespace),
-        (Name::Context, &options.context),
-        (Name::Replicas, &options.replicas),
-        (Name::Ingress, &options.ingress),
-    ];
-    for (name, texts) in scoped {
+    sheet.values.extend(component::values(&options.component));
+    let own = [(Name::Namespace, &options.namespace[..]), (Name::Context, &options.context)];
+    for (name, texts) in own.into_iter().chain(component::scoped(&options.component)) {
         // None of these has a `=` in its values.
         Scoped::read(&name.option(), texts, |_| true)?.answer(name, &mut sheet);
     }

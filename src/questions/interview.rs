@@ -8,26 +8,35 @@ use crate::ui::Ui;
 
 /// Asks for the answers that nobody can do without, and, if the user wants to, for all others.
 pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
-    for name in [Name::Project, Name::Image] {
-        if !given.has(name) {
-            let default = if name == Name::Image { given.default_image()? } else { None };
-            ask_text(given, ui, name, default.as_deref())?;
-        }
+    let mut needed: Vec<_> = given.needed().collect();
+    while let Some(name) = needed.first().copied() {
+        let default = if name == Name::Image { given.default_image()? } else { None };
+        ask_text(given, ui, name, default.as_deref())?;
+        needed = given.needed().collect();
     }
     let answers = given.answers()?;
-    let open: Vec<_> = Name::ALL.into_iter().filter(|name| !given.has(*name)).collect();
-    if open.is_empty() {
+    let open: Vec<_> = Name::ALL.into_iter().filter(|name| is_asked(*name) && !given.has(*name)).collect();
+    let shown = open.iter().filter(|name| given.applies(**name));
+    let defaults: Vec<_> =
+        shown.map(|name| format!("{}: {}", name.as_str(), default(&answers, *name))).collect();
+    if defaults.is_empty() {
         return Ok(());
     }
-    let defaults: Vec<_> =
-        open.iter().map(|name| format!("{}: {}", name.as_str(), default(&answers, *name))).collect();
     ui.note("Defaults", &defaults.join("\n"))?;
     if ui.choose("Are these right?", &[("yes", "go on with them"), ("no", "ask me one by one")])? == "no" {
         for name in open {
-            ask_one(given, ui, name)?;
+            // What a job does not have is not asked once it is one.
+            if given.applies(name) {
+                ask_one(given, ui, name)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Whether there is a question for `name`: what few need is an option alone.
+fn is_asked(name: Name) -> bool {
+    !matches!(name, Name::TimeZone | Name::Args | Name::TlsIssuer | Name::ServiceAccount | Name::Config)
 }
 
 fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
@@ -40,6 +49,17 @@ fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
             ("dockercfg", "kubernetes.io/dockercfg, the older form"),
             ("dockerconfigjson", "kubernetes.io/dockerconfigjson, today's form"),
         ],
+        Name::Workload => &[
+            ("deployment", "it runs all the time: a web service, a worker"),
+            ("cronjob", "it runs on a schedule"),
+            ("job", "it runs once for each image: a migration"),
+        ],
+        Name::Tls => &[
+            ("no", "plain http, or somebody else ends TLS before the Ingress"),
+            ("yes", "the certificate is in the Secret PROJECT-tls"),
+        ],
+        // It has no default, and without one there are no answers yet.
+        Name::Schedule => return ask_text(given, ui, name, None),
         Name::Ci => &[
             ("gitlab", "GitLab CI/CD: .gitlab-ci.yml checks every push, and deploys when told to"),
             ("none", "no pipeline: people deploy"),
@@ -60,6 +80,9 @@ fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
 fn ask_text(given: &mut Given, ui: &Ui, name: Name, default: Option<&str>) -> Result<()> {
     let image: Option<ImageRef> = given.get(Name::Image)?;
     let check = move |text: &str| {
+        if name.typed(text.to_owned()).is_none() {
+            return Ok(());
+        }
         name.check(text)?;
         match (&image, name) {
             (Some(image), Name::Registry) if !keyring::matches(text, image) => {
@@ -69,14 +92,14 @@ fn ask_text(given: &mut Given, ui: &Ui, name: Name, default: Option<&str>) -> Re
         }
     };
     let text = ui.text(question(name), default, name.is_optional(), Box::new(check))?;
-    given.set(name, Some(text).filter(|text| !text.is_empty()));
+    given.set(name, name.typed(text).filter(|text| !text.is_empty()));
     Ok(())
 }
 
 fn question(name: Name) -> &'static str {
     match name {
         Name::Project => "Project (the repository becomes PROJECT-infra)",
-        Name::Image => "Image of the Deployment",
+        Name::Image => "Image of the container",
         Name::Registry => "Registry key of the pull secret",
         Name::Namespace => "Namespace",
         Name::Context => "kubectl context (none: the current one)",
@@ -84,9 +107,17 @@ fn question(name: Name) -> &'static str {
         Name::Protect => "Protected",
         Name::Secrets => "Directory of the Secrets",
         Name::Component => "Component",
-        Name::Port => "Port of the container",
+        Name::Workload => "How it runs",
+        Name::Schedule => "Schedule, as cron has it (0 3 * * *, @daily)",
+        Name::TimeZone => "Time zone of the schedule",
+        Name::Args => "Arguments of the container",
+        Name::Port => "Port of the container (none: a worker)",
         Name::Replicas => "Pods",
         Name::Ingress => "Host of the Ingress",
+        Name::Tls => "TLS at the Ingress",
+        Name::TlsIssuer => "ClusterIssuer of the certificate",
+        Name::ServiceAccount => "Service account",
+        Name::Config => "File with settings",
         Name::HealthPath => "Path of the HTTP probes (none: TCP probes)",
         Name::PodSecurity => "Pod Security Standard",
         Name::SecretName => "Name of the pull secret",
@@ -100,6 +131,7 @@ fn question(name: Name) -> &'static str {
 
 fn is_set(answers: &Answers, name: Name) -> bool {
     match name {
+        Name::Port => answers.main().port.is_some(),
         Name::Ingress => answers.main().ingress.is_some(),
         Name::HealthPath => answers.main().health_path.is_some(),
         Name::Email => answers.email.is_some(),
@@ -116,7 +148,9 @@ fn default(answers: &Answers, name: Name) -> String {
         Name::Image => answers.image().to_string(),
         Name::Registry => answers.registry.to_string(),
         Name::Namespace => answers.environments.first.namespace.to_string(),
-        Name::Port => answers.main().port.to_string(),
+        Name::Workload => answers.main().workload.as_str().to_owned(),
+        Name::Port => answers.main().port.map_or_else(none, |port| port.to_string()),
+        Name::Tls => if answers.main().tls { "yes" } else { "no" }.to_owned(),
         Name::Replicas => answers.main().replicas.to_string(),
         Name::Ingress => answers.main().ingress.as_ref().map_or_else(none, ToString::to_string),
         Name::HealthPath => answers.main().health_path.as_ref().map_or_else(none, ToString::to_string),
@@ -125,7 +159,17 @@ fn default(answers: &Answers, name: Name) -> String {
         Name::SecretType => answers.secret_type.as_str().to_owned(),
         Name::Email => answers.email.as_ref().map_or_else(none, ToString::to_string),
         Name::Context => answers.environments.first.context.as_ref().map_or_else(none, ToString::to_string),
-        Name::ExpiresAt | Name::Environment | Name::Protect | Name::Secrets | Name::Component => none(),
+        Name::ExpiresAt
+        | Name::Environment
+        | Name::Protect
+        | Name::Secrets
+        | Name::Component
+        | Name::Schedule
+        | Name::TimeZone
+        | Name::Args
+        | Name::TlsIssuer
+        | Name::ServiceAccount
+        | Name::Config => none(),
         Name::Ci => answers.ci.as_str().to_owned(),
         Name::Output => Name::Output.example().to_owned(),
     }

@@ -48,3 +48,4 @@ mod small_server;
 mod stand_in;
 mod support;
 mod token_sources;
+mod workloads;

@@ -4,9 +4,10 @@ use super::support::{IMAGE, SECRET, Sandbox, USER, have, kubectls};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Namespace, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
-use makeinfra::answers::{Answers, Name, Record, Sheet, Values};
+use makeinfra::answers::{Answers, Arguments, ClusterIssuer, Name, Record, Sheet, Values, Workload, unfit};
 use makeinfra::context::{Context, Payload};
 use makeinfra::templates;
 use proptest::prelude::*;
@@ -23,7 +24,7 @@ pub const YAML_RULES: &str = "{extends: default, rules: {line-length: {max: 120,
 
 /// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or refused.
 #[track_caller]
-fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
+pub fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
     let value: Value = serde_yaml::from_str(yaml).unwrap();
     let typed: T = serde_json::from_value(value.clone()).unwrap();
     assert_eq!(serde_json::to_value(&typed).unwrap(), value, "a field that the type does not have");
@@ -233,7 +234,52 @@ fn any_answers() -> impl Strategy<Value = Values> {
                 ])
             },
         )
+        .prop_flat_map(|values| any_workload().prop_map(move |own| with(values.clone(), own)))
         .prop_filter("accepted", |values| accepted(values).is_some())
+}
+
+/// The answers in `values`, of which those that do not go with a kind of workload give way to it.
+fn with(mut values: Values, own: Values) -> Values {
+    values.extend(own);
+    for name in Name::ALL {
+        if unfit(name, &values).is_some() {
+            values.remove(&name);
+        }
+    }
+    if !matches!(values.get(&Name::Ingress), Some(Some(_))) {
+        values.remove(&Name::Tls);
+        values.remove(&Name::TlsIssuer);
+    }
+    values
+}
+
+/// How it runs, and what few have.
+fn any_workload() -> impl Strategy<Value = Values> {
+    let schedule = one_of(&["@daily", "*/5 * * * *", "0 3 ? jan-jun MON", "@every 1h30m", "0 0 1 1 0"]);
+    let zone = prop::option::of(one_of(&["Etc/UTC", "Europe/Berlin", "Etc/GMT+5"]));
+    let args = prop::option::of(prop::collection::vec("[ -~äß€]{0,12}", 1..4));
+    let issuer = prop::option::of(one_of(&["letsencrypt", "true", "1e3", "a.b"]));
+    (one_of(&["deployment", "cronjob", "job"]), schedule, zone, args, issuer, any::<[bool; 4]>()).prop_map(
+        |(workload, schedule, zone, args, issuer, [no_port, tls, account, config])| {
+            let yes = |on: bool| on.then(|| "yes".to_owned());
+            let texts = [
+                (Name::Workload, Some(workload)),
+                (Name::Schedule, Some(schedule)),
+                (Name::TimeZone, zone),
+                (Name::Args, args.map(|args| Arguments::text(&args))),
+                (Name::Tls, yes(tls || issuer.is_some())),
+                (Name::TlsIssuer, issuer),
+                (Name::ServiceAccount, yes(account)),
+                (Name::Config, yes(config)),
+            ];
+            let mut values: Values =
+                texts.into_iter().filter_map(|(name, text)| Some((name, Some(text?)))).collect();
+            if no_port {
+                values.insert(Name::Port, None);
+            }
+            values
+        },
+    )
 }
 
 /// A Makefile's text without what an answer may be: the same for all answers.
@@ -250,30 +296,60 @@ proptest! {
         let files = render(&answers);
         prop_assert_eq!(&Record::parse(files[".makeinfra.yaml"].clone()).unwrap().answers, &answers);
 
-        let deployment = strict::<Deployment>(&files["kubernetes/deployment.yaml"]);
-        let pod = &deployment["spec"]["template"]["spec"];
+        let main = answers.main();
+        let text = &files[&format!("kubernetes/{}.yaml", main.workload.as_str())];
+        let workload = match main.workload {
+            Workload::Deployment => strict::<Deployment>(text),
+            Workload::CronJob => strict::<CronJob>(text),
+            Workload::Job => strict::<Job>(text),
+        };
+        let pod = main.workload.pod().iter().fold(&workload, |value, key| &value[*key]);
         let container = &pod["containers"][0];
-        prop_assert_eq!(&deployment["metadata"]["name"], answers.project.as_str());
-        prop_assert_eq!(&deployment["spec"]["replicas"], answers.main().replicas);
+        prop_assert_eq!(&workload["metadata"]["name"], answers.project.as_str());
         prop_assert_eq!(&container["image"], answers.image().name());
-        prop_assert_eq!(&container["ports"][0]["containerPort"], answers.main().port);
         prop_assert_eq!(&pod["imagePullSecrets"][0]["name"], answers.secret_name.as_str());
-        if let Some(path) = &answers.main().health_path {
+        let args = container["args"].as_array().into_iter().flatten().map(|arg| arg.as_str().unwrap());
+        prop_assert!(args.eq(main.args.as_slice()), "{:?}", container["args"]);
+        if main.workload == Workload::Deployment {
+            prop_assert_eq!(&workload["spec"]["replicas"], main.replicas);
+        } else {
+            prop_assert_eq!(&pod["restartPolicy"], "Never");
+        }
+        if let Some(schedule) = &main.schedule {
+            prop_assert_eq!(&workload["spec"]["schedule"], schedule.as_str());
+        }
+        prop_assert_eq!(container["ports"][0]["containerPort"].as_u64(), main.port.map(u64::from));
+        if let Some(path) = &main.health_path {
             prop_assert_eq!(&container["livenessProbe"]["httpGet"]["path"], path.as_str());
+        }
+        prop_assert_eq!(container.get("livenessProbe").is_some(), main.port.is_some());
+        prop_assert_eq!(pod.get("serviceAccountName").is_some(), main.service_account);
+        if main.service_account {
+            let account = strict::<ServiceAccount>(&files["kubernetes/serviceaccount.yaml"]);
+            prop_assert_eq!(&account["imagePullSecrets"], &pod["imagePullSecrets"]);
+            prop_assert_eq!(&account["metadata"]["name"], &pod["serviceAccountName"]);
         }
         let namespace = strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
         prop_assert_eq!(&namespace["metadata"]["name"], answers.environments.first.namespace.as_str());
-        let service = strict::<Service>(&files["kubernetes/service.yaml"]);
-        prop_assert_eq!(&service["spec"]["selector"], &deployment["spec"]["selector"]["matchLabels"]);
+        prop_assert_eq!(files.contains_key("kubernetes/service.yaml"), main.port.is_some());
+        if let Some(service) = files.get("kubernetes/service.yaml") {
+            let service = strict::<Service>(service);
+            prop_assert_eq!(&service["spec"]["selector"], &workload["spec"]["selector"]["matchLabels"]);
+        }
         let secret = strict::<Secret>(&files[&format!("secrets/kubernetes/{}.secret.yaml", answers.secret_name)]);
         prop_assert_eq!(&secret["metadata"]["name"], answers.secret_name.as_str());
         prop_assert_eq!(&secret["type"], answers.secret_type.kubernetes_type());
         if let Some(host) = &answers.main().ingress {
             let ingress = strict::<Ingress>(&files["kubernetes/ingress.yaml"]);
             prop_assert_eq!(&ingress["spec"]["rules"][0]["host"], host.as_str());
+            let tls = ingress["spec"]["tls"][0]["hosts"][0].as_str();
+            prop_assert_eq!(tls, main.tls.then_some(host.as_str()));
+            let issuer = &ingress["metadata"]["annotations"]["cert-manager.io/cluster-issuer"];
+            prop_assert_eq!(issuer.as_str(), main.tls_issuer.as_ref().map(ClusterIssuer::as_str));
         }
         let kustomization: Value = serde_yaml::from_str(&files["kubernetes/kustomization.yaml"]).unwrap();
         prop_assert_eq!(&kustomization["namespace"], answers.environments.first.namespace.as_str());
+        prop_assert_eq!(kustomization.get("configMapGenerator").is_some(), main.config);
         let image = &kustomization["images"][0];
         prop_assert_eq!(&image["name"], answers.image().name());
         if let Some(digest) = answers.image().digest() {

@@ -125,7 +125,7 @@ fn what_is_typed_is_checked_at_once() {
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
     terminal.shows("Project").types("Hello").shows("must begin with a lower-case letter");
     terminal.types(&BACK.repeat(5)).types("hello\r");
-    terminal.shows("Image of the Deployment").types("hello").shows("must have a tag");
+    terminal.shows("Image of the container").types("hello").shows("must have a tag");
     terminal.types(":1\r").shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
     // What the kubelet would not match to the image is refused here, too.
     terminal.shows("Registry key").types("registry.gitlab.com").shows("must match the image");
@@ -190,15 +190,17 @@ fn every_question_can_be_asked_one_by_one() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.work("below")).unwrap();
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
-    terminal.answers("Project", "hello").answers("Image of the Deployment", IMAGE);
+    terminal.answers("Project", "hello").answers("Image of the container", IMAGE);
     terminal.shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
     for (question, answer) in [
         ("Registry key", "registry.gitlab.com/group"),
         ("Namespace", "shop"),
         ("kubectl context", "kind-kind"),
+        ("How it runs", ""),
         ("Port", "9000"),
         ("Pods", "3"),
         ("Host of the Ingress", "hello.example.com"),
+        ("TLS", DOWN),
         ("Path of the HTTP probes", "/healthz"),
     ] {
         terminal.answers(question, answer);
@@ -216,6 +218,7 @@ fn every_question_can_be_asked_one_by_one() {
         "port: 9000",
         "replicas: 3",
         "ingress: hello.example.com",
+        "tls: true",
         "health-path: /healthz",
         "pod-security: baseline",
         "secret-name: pull",
@@ -225,6 +228,46 @@ fn every_question_can_be_asked_one_by_one() {
         assert!(record.contains(&format!("  {line}\n")), "no `{line}` in {record}");
     }
     assert!(!record.contains("email"), "{record}");
+}
+
+#[test]
+fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
+    let sandbox = Sandbox::new();
+    let config = "port: 3000\nhealth-path: /up\ningress-domain: example.com\n";
+    sandbox.write("home/.config/makeinfra/config.yaml", config);
+    let one_by_one = format!("{DOWN}{ENTER}");
+    let begin = |args: &[&str]| {
+        let mut terminal = Terminal::run(&sandbox, &[&["new", "--no-token"], args].concat());
+        terminal.answers("Project", "hello").answers("Image of the container", IMAGE);
+        terminal
+    };
+    let mut terminal = begin(&[]);
+    terminal.shows("workload: deployment").shows("Are these right?").types(&one_by_one);
+    terminal.answers("Registry key", "").answers("Namespace", "").answers("kubectl context", "");
+    terminal.answers("How it runs", DOWN).shows("Schedule").types("61 * * * *").shows("minutes of 0 to 59");
+    terminal.types(&BACK.repeat(10)).types("0 3 * * *\r");
+    terminal.shows("Pod Security Standard").types("\u{3}");
+    let (_, shown) = terminal.ends();
+    let (_, after) = shown.split_once("How it runs").unwrap();
+    for question in ["Port", "Pods", "Ingress", "probes"] {
+        assert!(!after.contains(question), "{question}: {shown}");
+    }
+
+    // Given as an option, the kind leaves just its schedule to be asked for.
+    let mut terminal = begin(&["--workload", "cronjob"]);
+    terminal.answers("Schedule", "@daily").answers("Are these right?", "").answers("Create it?", "");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("runs         @daily"), "{shown}");
+    fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
+
+    let mut terminal = begin(&["--replicas", "1"]);
+    terminal.shows("Are these right?").types(&one_by_one);
+    terminal.answers("Registry key", "").answers("Namespace", "").answers("kubectl context", "");
+    terminal.answers("Host of the Ingress", "").answers("TLS", "");
+    terminal.shows("Pod Security Standard").types("\u{3}");
+    let (_, shown) = terminal.ends();
+    assert!(!shown.contains("How it runs"), "{shown}");
 }
 
 #[test]

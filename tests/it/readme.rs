@@ -45,6 +45,12 @@ fn the_other_commands_do_what_the_readme_says() {
     let token = sandbox.path("token").display().to_string();
     for line in commands().into_iter().skip(1) {
         match line.as_str() {
+            line if line.starts_with("makeinfra new mailer ") => {
+                let given = format!("--token-username {USER} --token-file '{token}'");
+                let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
+                sandbox.run("sh", &["-c", &format!("{line} {given}")]).success();
+                assert!(sandbox.work("mailer-infra/kubernetes/cronjob.yaml").is_file());
+            }
             "make test" => {
                 let plan = sandbox.run("make", &["-n", "test"]).cwd(repo("")).success().stdout;
                 assert!(plan.contains("tests/tools") && plan.contains("cargo test"), "{plan}");
@@ -142,12 +148,25 @@ fn every_option_and_every_target_is_named() {
 fn the_config_file_in_the_readme_is_accepted() {
     let sandbox = Sandbox::new();
     let text = readme();
-    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let yaml = text.split("```yaml\n").find(|block| block.starts_with("registry:")).unwrap();
+    let yaml = yaml.split("```").next().unwrap();
     sandbox.write("home/.config/makeinfra/config.yaml", yaml);
     sandbox.write_private("token", TOKEN);
     sandbox.new_hello(&[]).success();
     let ingress = fs::read_to_string(sandbox.hello("kubernetes/ingress.yaml")).unwrap();
     assert!(ingress.contains("host: hello.apps.example.com"), "{ingress}");
+}
+
+#[test]
+fn the_components_in_the_readme_are_accepted() {
+    let sandbox = Sandbox::new();
+    let text = readme();
+    let yaml = text.split("```yaml\n").find(|block| block.starts_with("project: shop")).unwrap();
+    let file = sandbox.write("answers.yaml", yaml.split("```").next().unwrap()).display().to_string();
+    sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]).success();
+    for file in ["worker-deployment.yaml", "nightly-cronjob.yaml", "migrate-job.yaml"] {
+        assert!(sandbox.work("shop-infra/kubernetes").join(file).is_file(), "{file}");
+    }
 }
 
 #[test]

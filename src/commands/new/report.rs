@@ -1,6 +1,7 @@
 //! What `makeinfra new` tells: the plan before, the result and the next commands after.
 
 use super::{Checked, Options, Outcome, Plan};
+use crate::answers::{Component, Workload};
 use crate::commands::{next_steps, print_json, short};
 use crate::error::Result;
 use crate::files::shell_word;
@@ -41,14 +42,34 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
     let mut lines = vec![
         ("image", answers.image().to_string()),
         ("namespace", answers.environments.first.namespace.to_string()),
-        ("port, pods", format!("{}, {}", answers.main().port, answers.main().replicas)),
+        runs(answers.main()),
         ("pods run", answers.pod_security.as_str().to_owned()),
         ("pull secret", format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type())),
         ("signs in as", secret),
     ];
-    lines.extend(answers.main().ingress.as_ref().map(|host| ("ingress", host.to_string())));
+    lines.extend(
+        answers
+            .main()
+            .ingress
+            .as_ref()
+            .map(|host| ("ingress", format!("{host}{}", if answers.main().tls { ", with TLS" } else { "" }))),
+    );
+    lines.extend(answers.components.rest.iter().map(|one| {
+        let (what, how) = runs(one);
+        ("and", format!("{}, {}: {what} {how}", one.name, one.workload.as_str()))
+    }));
     let lines: String = lines.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
     format!("{lines}\n{}", tree(options, plan).trim_end())
+}
+
+/// How a component runs, in a word or two.
+fn runs(component: &Component) -> (&'static str, String) {
+    match (component.workload, component.port, &component.schedule) {
+        (Workload::Deployment, Some(port), _) => ("port, pods", format!("{port}, {}", component.replicas)),
+        (Workload::Deployment, None, _) => ("port, pods", format!("none, {}", component.replicas)),
+        (Workload::CronJob, _, Some(schedule)) => ("runs", schedule.to_string()),
+        (Workload::CronJob | Workload::Job, ..) => ("runs", "once for each image".to_owned()),
+    }
 }
 
 /// Prints what was made, and the next commands.

@@ -1,0 +1,203 @@
+//! The settings of a component that are no secret: a file of `KEY=VALUE` lines, as kustomize reads it for a config map.
+
+use super::{Answer, Rule};
+use std::collections::BTreeSet;
+
+/// The longest line that kustomize reads (Go's bufio.Scanner).
+const LONGEST: usize = 64 * 1024;
+/// As much as a config map holds (Kubernetes API reference, `ConfigMap`), less what its keys and quotes cost.
+const LARGEST: usize = 900 * 1024;
+
+/// What GitLab's tokens begin with (its documentation, "Token prefixes").
+const PREFIXES: [&str; 13] = [
+    "glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-",
+    "glwt-", "glsoat-", "glffct-",
+];
+
+/// Whether something in `text` begins as GitLab's tokens do, and goes on as long.
+#[must_use]
+pub fn looks_like_token(text: &str) -> bool {
+    let goes_on = |rest: &str| {
+        rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte)).count() >= 8
+    };
+    PREFIXES.iter().any(|prefix| {
+        text.match_indices(prefix).any(|(at, _)| {
+            !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric())
+                && goes_on(&text[at + prefix.len()..])
+        })
+    })
+}
+
+/// Where the settings are read from. `.makeinfra.yaml` says `yes` in its place: there they are the user's own file.
+pub(super) struct ConfigFile;
+
+impl Answer for ConfigFile {
+    const EXAMPLE: &'static str = "app.env";
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        if text.is_empty() { Err("must be a file of KEY=VALUE lines") } else { Ok(Self) }
+    }
+}
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Lines, each with a line break at its end.
+    text: String,
+    /// Names that sound as if their values were secret.
+    suspects: Vec<String>,
+}
+
+/// What is wrong with a line. The first is 1. Never quotes it: it may hold a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// The line's number; none if it is about the whole file.
+    pub line: Option<usize>,
+    /// What is wrong there.
+    pub rule: Rule,
+    /// Whether it is a token.
+    pub is_token: bool,
+}
+
+impl Config {
+    /// Reads `bytes` by the rules of kustomize (api/kv, `keyValuesFromLine`), and stricter in that a line needs a `=`: a
+    /// key alone would take its value from the environment of whoever deploys.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigFault> {
+        let fault = |line, rule| ConfigFault { line, rule, is_token: false };
+        let whole = |rule| fault(None, rule);
+        if bytes.len() > LARGEST {
+            return Err(whole("it is larger than a config map may be"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| whole("it is not text (UTF-8)"))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut keys = BTreeSet::new();
+        let mut suspects = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            let fault = |rule| fault(Some(at + 1), rule);
+            // Comments, too: the whole file goes into git.
+            if looks_like_token(line) {
+                return Err(ConfigFault {
+                    is_token: true,
+                    ..fault(
+                        "it holds what looks like a token of GitLab's, and the file stands in git in plain",
+                    )
+                });
+            }
+            let line = line.trim_start();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if line.len() >= LONGEST {
+                return Err(fault("it is longer than kustomize reads: 64 KiB"));
+            }
+            if line.contains('\0') {
+                return Err(fault("it has a NUL character"));
+            }
+            let (key, _) =
+                line.split_once('=').ok_or(fault("it has no `=`: KEY=VALUE, or `#` before a comment"))?;
+            if !is_variable(key) {
+                return Err(fault(
+                    "before the `=` stands no name of a variable: letters, digits, `_`, `-` and `.`, no digit first, no \
+                     blank before the `=`",
+                ));
+            }
+            if !keys.insert(key) {
+                return Err(fault("it sets a variable that a line above has set"));
+            }
+            if sounds_secret(key) {
+                suspects.push(key.to_owned());
+            }
+        }
+        if keys.is_empty() {
+            return Err(whole("it has no line KEY=VALUE"));
+        }
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        Ok(Self { text: format!("{text}{end}"), suspects })
+    }
+
+    /// The file's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The variables whose names sound as if their values were secret.
+    #[must_use]
+    pub fn suspects(&self) -> &[String] {
+        &self.suspects
+    }
+}
+
+/// Whether `key` is what Kubernetes takes for the name of a variable (apimachinery, `IsEnvVarName`).
+fn is_variable(key: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !key.is_empty()
+        && key.len() <= 253
+        && key.bytes().all(inner)
+        && !key.starts_with(|first: char| first.is_ascii_digit())
+        && key != "."
+        && !key.starts_with("..")
+}
+
+fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_uppercase();
+    ["PASSWORD", "PASSWD", "TOKEN", "SECRET"].iter().any(|word| key.contains(word))
+        || key == "KEY"
+        || ["_KEY", "-KEY", ".KEY"].iter().any(|end| key.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> (Option<usize>, Rule) {
+        let fault = Config::parse(text.as_bytes()).unwrap_err();
+        (fault.line, fault.rule)
+    }
+
+    #[test]
+    fn reads_what_kustomize_reads() {
+        let config =
+            Config::parse(b"\xef\xbb\xbfA=1\n\n  # comment\n _b.c-D=x=y # no comment\r\nE=").unwrap();
+        assert_eq!(config.text(), "A=1\n\n  # comment\n _b.c-D=x=y # no comment\r\nE=\n");
+        assert!(config.suspects().is_empty());
+    }
+
+    #[test]
+    fn names_the_line_and_the_rule() {
+        for (text, line, rule) in [
+            ("A=1\nB\n", Some(2), "no `=`"),
+            ("A =1\n", Some(1), "no name of a variable"),
+            ("export A=1\n", Some(1), "no name of a variable"),
+            ("1A=1\n", Some(1), "no name of a variable"),
+            ("=1\n", Some(1), "no name of a variable"),
+            ("..=1\n", Some(1), "no name of a variable"),
+            ("A=1\n\nA=2\n", Some(3), "a line above"),
+            ("A=\0\n", Some(1), "NUL"),
+            ("", None, "no line"),
+            ("# A=1\n", None, "no line"),
+        ] {
+            let found = fault(text);
+            assert!(found.0 == line && found.1.contains(rule), "{text:?}: {found:?}");
+        }
+        assert_eq!(Config::parse(b"A=\xff\n").unwrap_err().line, None);
+        let long = format!("A={}\n", "x".repeat(LONGEST));
+        assert!(fault(&long).1.contains("64 KiB"));
+    }
+
+    #[test]
+    fn secrets_do_not_belong_there() {
+        for token in [
+            "A=gldt-Marker_7Qx9vWk2\n",
+            "# old: glpat-abcdefghijklmnopqrst\n",
+            "URL=https://u:glcbt-64_abcdefgh@h\n",
+        ] {
+            assert!(Config::parse(token.as_bytes()).unwrap_err().is_token, "{token}");
+        }
+        let config = Config::parse(
+            b"DB_PASSWORD=x\nAPI_KEY=y\nkey=z\nKEYBOARD=de\nMONKEY=1\nA=glass-house-of-cards\n",
+        )
+        .unwrap();
+        assert_eq!(config.suspects(), ["DB_PASSWORD", "API_KEY", "key"]);
+    }
+}

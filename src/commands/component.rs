@@ -1,0 +1,61 @@
+//! What the commands share that make a component: its options as answers, and the file with its settings.
+
+use crate::answers::{Arguments, Config, Name, Values};
+use crate::cli::ComponentOptions;
+use crate::error::{Failure, Result};
+use crate::files::{self, shell_word};
+use crate::ui::Ui;
+use std::path::Path;
+
+/// More than a config map may have.
+const LIMIT: usize = 2 << 20;
+
+/// The answers among the options, but for those that environments may have of their own.
+pub(super) fn values(options: &ComponentOptions) -> Values {
+    let yes = |given: bool| given.then(|| "yes".to_owned());
+    let texts = [
+        (Name::Image, options.image.clone()),
+        (Name::Workload, options.workload.clone()),
+        (Name::Schedule, options.schedule.clone()),
+        (Name::TimeZone, options.time_zone.clone()),
+        (Name::Args, (!options.arg.is_empty()).then(|| Arguments::text(&options.arg))),
+        (Name::Port, options.port.clone()),
+        (Name::Tls, yes(options.tls)),
+        (Name::TlsIssuer, options.tls_issuer.clone()),
+        (Name::HealthPath, options.health_path.clone()),
+        (Name::ServiceAccount, yes(options.service_account)),
+        (Name::Config, options.config.clone()),
+    ];
+    texts.into_iter().filter_map(|(name, text)| Some((name, name.typed(text?)))).collect()
+}
+
+/// The options that environments may have of their own: VALUE, or ENV=VALUE.
+pub(super) fn scoped(options: &ComponentOptions) -> [(Name, &[String]); 2] {
+    [(Name::Replicas, &options.replicas), (Name::Ingress, &options.ingress)]
+}
+
+/// The settings in `file`. Errors name the line and the rule, never what stands there.
+pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
+    let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
+        Failure::usage(format!("there is no file `{}` for `--config`", file.display()))
+            .hint(format!("ls -l {}", shell_word(file)))
+    })?;
+    let config = Config::parse(&bytes).map_err(|fault| {
+        let place = fault.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let hint = match fault.is_token {
+            true => "take that line out, and once the repository is there: makeinfra secret set".to_owned(),
+            false => "lines such as LOG_LEVEL=info, and comments that begin with `#`".to_owned(),
+        };
+        Failure::usage(format!("cannot use `{}` for `--config`", file.display()))
+            .because(format!("{place}{}", fault.rule))
+            .hint(hint)
+    })?;
+    if let [first, rest @ ..] = config.suspects() {
+        let names = rest.iter().fold(format!("`{first}`"), |names, name| format!("{names}, `{name}`"));
+        ui.warn(format!(
+            "`{}` goes into git in plain: if {names} should be secret, take it out, and: makeinfra secret set",
+            file.display()
+        ));
+    }
+    Ok(config)
+}

@@ -1,0 +1,352 @@
+//! Deployments, workers, cron jobs and jobs, and what belongs to them: what `new` makes, and what it refuses.
+
+use super::bad_input::refused;
+use super::manifests::strict;
+use super::support::{IMAGE, Sandbox, have, kubectls};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::Ingress;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fs;
+
+/// A web service, a worker, a cron job with an image of its own and a Job.
+const ALL: &str = "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\ningress: hello.example.com\n\
+    tls-issuer: letsencrypt\nservice-account: true\nconfig: app.env\ncomponents:\n  \
+    worker: {port: none, args: [work, --queue=mail], replicas: 3, config: worker.env}\n  \
+    nightly: {image: 'registry.gitlab.com/group/tool:2', workload: cronjob, schedule: '0 3 * * *', \
+    time-zone: Europe/Berlin, service-account: yes, config: app.env}\n  \
+    migrate: {workload: job, args: [migrate]}\n  \
+    api: {port: 9000, ingress: api.example.com, tls: yes, health-path: /up}\n";
+
+/// A repository with all of that.
+pub fn everything(args: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.env", "# settings\nLOG_LEVEL=info\nQUOTED=\"x\"\nEMPTY=\n");
+    sandbox.write("worker.env", "\u{feff}QUEUE=mail");
+    let answers = sandbox.write("answers.yaml", ALL).display().to_string();
+    let token = sandbox.path("token").display().to_string();
+    let base =
+        ["new", "--answers", &answers, "--token-username", super::support::USER, "--token-file", &token];
+    sandbox.makeinfra(&[&base[..], args].concat()).success();
+    sandbox
+}
+
+fn read(sandbox: &Sandbox, file: &str) -> String {
+    fs::read_to_string(sandbox.hello(file)).unwrap()
+}
+
+/// What `kubectl kustomize` makes of a directory, by kind and name without a hash.
+fn built(sandbox: &Sandbox, kubectl: &std::path::Path, dir: &str) -> Vec<(String, Value)> {
+    let output = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success();
+    serde_yaml::Deserializer::from_str(&output.stdout)
+        .map(|document| {
+            let value = Value::deserialize(document).unwrap();
+            let name = value["metadata"]["name"].as_str().unwrap();
+            (format!("{} {name}", value["kind"].as_str().unwrap()), value)
+        })
+        .collect()
+}
+
+fn find<'d>(documents: &'d [(String, Value)], start: &str) -> &'d Value {
+    &documents.iter().find(|(name, _)| name.starts_with(start)).unwrap_or_else(|| panic!("no {start}")).1
+}
+
+#[test]
+fn every_kind_has_what_belongs_to_it_and_no_more() {
+    let sandbox = everything(&[]);
+    let file = |name: &str| read(&sandbox, &format!("kubernetes/{name}"));
+    let mut files = super::support::files_below(&sandbox.hello("kubernetes"));
+    files.retain(|name| name != "kustomization.yaml" && name != "namespace.yaml");
+    let wanted = "api-deployment.yaml api-ingress.yaml api-service.yaml config.env deployment.yaml ingress.yaml \
+                  migrate-job.yaml nightly-config.env nightly-cronjob.yaml nightly-serviceaccount.yaml service.yaml \
+                  serviceaccount.yaml worker-config.env worker-deployment.yaml";
+    assert_eq!(files.join(" "), wanted);
+
+    let worker = strict::<Deployment>(&file("worker-deployment.yaml"));
+    let container = &worker["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["args"], json!(["work", "--queue=mail"]));
+    assert_eq!(worker["spec"]["replicas"], 3);
+    for none in ["ports", "livenessProbe", "readinessProbe", "startupProbe"] {
+        assert!(container.get(none).is_none(), "{none}");
+    }
+    let cronjob = strict::<CronJob>(&file("nightly-cronjob.yaml"));
+    assert_eq!(cronjob["spec"]["timeZone"], "Europe/Berlin");
+    assert_eq!(cronjob["spec"]["concurrencyPolicy"], "Forbid");
+    let job = &cronjob["spec"]["jobTemplate"];
+    assert_eq!(job["metadata"]["labels"], cronjob["metadata"]["labels"]);
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!((&pod["serviceAccountName"], &pod["restartPolicy"]), (&json!("nightly"), &json!("Never")));
+    assert_eq!(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "gitlab"}]));
+    let job = strict::<Job>(&file("migrate-job.yaml"));
+    assert!(job["spec"].get("ttlSecondsAfterFinished").is_none(), "deploy could not tell that it ran");
+    let ingress = strict::<Ingress>(&file("api-ingress.yaml"));
+    assert_eq!(ingress["spec"]["tls"], json!([{"hosts": ["api.example.com"], "secretName": "api-tls"}]));
+    assert!(ingress["metadata"].get("annotations").is_none());
+    strict::<Service>(&file("api-service.yaml"));
+    strict::<ServiceAccount>(&file("nightly-serviceaccount.yaml"));
+    assert_eq!(file("worker-config.env"), "QUEUE=mail\n");
+    let pipeline = read(&sandbox, ".gitlab-ci.yml");
+    assert!(pipeline.contains("url: https://hello.example.com"), "{pipeline}");
+}
+
+#[test]
+fn the_record_makes_the_same_repository_again() {
+    let sandbox = everything(&["--env", "staging", "--env", "production"]);
+    let text = read(&sandbox, ".makeinfra.yaml");
+    let record = makeinfra::answers::Record::parse(text.clone()).unwrap();
+    let context = makeinfra::context::Context::from(&record.answers);
+    let files = makeinfra::templates::render(&context, &[None, None]).unwrap();
+    for file in &files {
+        assert_eq!(file.text.expose(), read(&sandbox, &file.path), "{}", file.path);
+    }
+    let settings = ["config.env", "worker-config.env", "nightly-config.env"];
+    assert!(files.iter().all(|file| !file.path.ends_with(".env")), "those are the user's, and no answers");
+    assert!(settings.iter().all(|file| sandbox.hello(&format!("kubernetes/base/{file}")).exists()));
+    assert!(!text.contains("LOG_LEVEL") && text.contains("config: true"), "{text}");
+}
+
+#[test]
+fn kustomize_builds_all_of_it() {
+    for (args, dir, host) in [
+        (&[][..], "kubernetes", "hello.example.com"),
+        (&["--env", "staging"], "kubernetes/overlays/staging", "staging.hello.example.com"),
+    ] {
+        let sandbox = everything(args);
+        for kubectl in kubectls() {
+            // Overlays need a newer one.
+            if !args.is_empty() && kubectl.to_string_lossy().contains("1.20") {
+                continue;
+            }
+            let documents = built(&sandbox, &kubectl, dir);
+            assert_eq!(documents.len(), 5 + 3 + 2 + 2 + 2, "{documents:?}");
+            let settings = find(&documents, "ConfigMap hello-");
+            strict::<ConfigMap>(&settings.to_string());
+            assert_eq!(settings["data"], json!({"LOG_LEVEL": "info", "QUOTED": "\"x\"", "EMPTY": ""}));
+            let from =
+                |value: &Value| value["envFrom"][0]["configMapRef"]["name"].as_str().unwrap().to_owned();
+            let deployment = find(&documents, "Deployment hello");
+            let name = from(&deployment["spec"]["template"]["spec"]["containers"][0]);
+            assert_eq!(name, settings["metadata"]["name"].as_str().unwrap());
+            let cronjob = find(&documents, "CronJob nightly");
+            let container = &cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+            assert!(from(container).starts_with("nightly-"));
+            assert_eq!(container["image"], "registry.gitlab.com/group/tool:2");
+            let job = find(&documents, "Job migrate");
+            assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["image"], IMAGE);
+            let ingress = find(&documents, "Ingress hello");
+            assert_eq!(ingress["spec"]["tls"][0]["hosts"][0], host);
+            assert_eq!(ingress["spec"]["rules"][0]["host"], host);
+            let replicas = &find(&documents, "Deployment worker")["spec"]["replicas"];
+            assert_eq!(replicas, if args.is_empty() { 3 } else { 1 });
+        }
+        let output = sandbox.makeinfra(&["check", "hello-infra", "--strict"]).output();
+        assert_eq!(output.code, Some(0), "{}", output.stdout);
+    }
+}
+
+#[test]
+fn yaml_of_every_kind_is_tidy() {
+    if !have("yamllint") {
+        return;
+    }
+    let rules = "{extends: default, rules: {line-length: {max: 120, allow-non-breakable-words: true, \
+                 allow-non-breakable-inline-mappings: true}, \
+                 document-start: disable, comments: {min-spaces-from-content: 1}}}";
+    for args in [&[][..], &["--env", "staging", "--pod-security", "baseline"]] {
+        let sandbox = everything(args);
+        sandbox.run("yamllint", &["--strict", "-d", rules, "."]).cwd(sandbox.hello("")).success();
+    }
+}
+
+#[test]
+fn the_readme_tells_of_what_is_there_and_of_nothing_else() {
+    let plain = Sandbox::with_hello();
+    let text = read(&plain, "README.md");
+    for none in ["What runs", "CronJob", "a Job", "service account `hello`", "TLS", "config.env", "worker"] {
+        assert!(!text.contains(none), "{none}");
+    }
+    let text = read(&everything(&[]), "README.md");
+    for line in [
+        "| `worker` | Deployment | a worker: it has no port |",
+        "| `nightly` | CronJob | `0 3 * * *`, Europe/Berlin |",
+        "| `migrate` | Job | runs once for each image |",
+        "`kubernetes/worker-config.env` holds the settings of `worker`",
+        "`letsencrypt`, and renews it",
+        "create secret tls api-tls --cert=FILE --key=FILE",
+        "have the service account `nightly`",
+        "kubernetes/nightly-cronjob.yaml   the pods: schedule, resources, security",
+    ] {
+        assert!(text.contains(line), "no `{line}` in {text}");
+    }
+    assert!(text.lines().all(|line| line == line.trim_end()) && !text.contains("\n\n\n"), "{text}");
+}
+
+#[test]
+fn a_project_may_be_a_cronjob_alone_in_several_environments() {
+    let sandbox = Sandbox::new();
+    let args =
+        ["--workload", "cronjob", "--schedule", " 0  3 * * 1-5 ", "--env", "staging", "--env", "production"];
+    sandbox.new_hello(&[&args[..], &["--arg", "--all", "--arg=-v"]].concat()).success();
+    let overlay = read(&sandbox, "kubernetes/overlays/staging/kustomization.yaml");
+    assert!(!overlay.contains("replicas:") && overlay.contains("kind: CronJob"), "{overlay}");
+    let cronjob = strict::<CronJob>(&read(&sandbox, "kubernetes/base/cronjob.yaml"));
+    assert_eq!(cronjob["spec"]["schedule"], "0 3 * * 1-5");
+    let container = &cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["args"], json!(["--all", "-v"]));
+    let args = ["env", "add", "qa", "hello-infra", "--no-input"];
+    sandbox.makeinfra(&args).success();
+    sandbox.makeinfra(&["check", "hello-infra", "--strict"]).success();
+    sandbox.makeinfra(&["env", "add", "qb", "hello-infra", "--no-input", "--replicas", "2"]).failure(2);
+}
+
+#[test]
+fn settings_move_with_the_manifests() {
+    let sandbox = everything(&[]);
+    let edited = "LOG_LEVEL=debug\nNEW=1\n";
+    fs::write(sandbox.hello("kubernetes/config.env"), edited).unwrap();
+    sandbox.makeinfra(&["env", "add", "staging", "hello-infra", "--no-input"]).success();
+    assert_eq!(read(&sandbox, "kubernetes/base/config.env"), edited);
+    assert!(!sandbox.hello("kubernetes/config.env").exists());
+    for kubectl in kubectls().into_iter().filter(|path| !path.to_string_lossy().contains("1.20")) {
+        let documents = built(&sandbox, &kubectl, "kubernetes/overlays/production");
+        assert_eq!(find(&documents, "ConfigMap hello-")["data"]["NEW"], "1");
+    }
+    sandbox.makeinfra(&["check", "hello-infra", "--strict"]).success();
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let sandbox = Sandbox::new();
+    let cronjob = ["--workload", "cronjob", "--schedule", "@daily"];
+    let no_port = ["--port", "none"];
+    for (base, args, said) in [
+        (&["--workload", "cronjob"][..], &[][..], "some answers are missing"),
+        (&[], &["--schedule", "@daily"], "`--schedule` is for a cronjob, and `--workload` says"),
+        (&["--workload", "job"], &["--schedule", "@daily"], "`--schedule` is for a cronjob"),
+        (&[], &["--time-zone", "Etc/UTC"], "`--time-zone` is for a cronjob"),
+        (&cronjob, &["--port", "80"], "`--port` is for a deployment, and `--workload` says"),
+        (&cronjob, &["--replicas", "2"], "`--replicas` is for a deployment"),
+        (&["--workload", "job"], &["--ingress", "a.example.com"], "`--ingress` is for a deployment"),
+        (&["--workload", "job"], &["--health-path", "/up"], "`--health-path` is for a deployment"),
+        (&["--workload", "job"], &["--tls"], "`--tls` is for a deployment"),
+        (
+            &no_port,
+            &["--ingress", "a.example.com"],
+            "`--ingress` is for a component with a port, and `--port` says none",
+        ),
+        (&no_port, &["--health-path", "/up"], "`--health-path` is for a component with a port"),
+        (&[], &["--tls"], "`--tls` is for a component with an Ingress, and there is no `--ingress`"),
+        (&[], &["--tls-issuer", "le"], "`--tls-issuer` is for a component with an Ingress"),
+        (&cronjob, &["--env", "a", "--replicas", "a=1"], "`--replicas` is for a deployment"),
+        (&no_port, &["--env", "a", "--ingress", "a=b.c"], "`--ingress` is for a component with a port"),
+        (
+            &["--secret-name", "hello-tls"],
+            &["--tls", "--ingress", "b.c"],
+            "`--secret-name` must be another name",
+        ),
+    ] {
+        refused(&sandbox, sandbox.new_without_token(&[base, args].concat()), 2, said);
+    }
+    let long = "a".repeat(53);
+    let args = ["new", &long, "--image", IMAGE, "--no-token"];
+    refused(&sandbox, sandbox.makeinfra(&[&args[..], &cronjob].concat()), 2, "at most 52 characters");
+    let args = ["new", "default", "--image", IMAGE, "--no-token", "--service-account"];
+    refused(&sandbox, sandbox.makeinfra(&args), 2, "another name than `default`");
+}
+
+#[test]
+fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
+    let sandbox = Sandbox::new();
+    let marker = super::support::TOKEN;
+    let cronjob = ["--workload", "cronjob", "--schedule"];
+    for (args, said) in [
+        (&["--workload", "daemon"][..], "`--workload` must be one of: deployment, cronjob, job"),
+        (&["--workload", "cronjob", "--schedule", "99 3 * * *"], "minutes of 0 to 59"),
+        (&["--workload", "cronjob", "--schedule", marker], "five fields"),
+        (&[&cronjob[..], &["@daily", "--time-zone", "Local"]].concat(), "`--time-zone` must be a time zone"),
+        (&["--tls-issuer", "A B", "--ingress", "b.c"], "`--tls-issuer` must be the name of a ClusterIssuer"),
+        (&["--arg", marker], "`--arg` must not hold a token"),
+        (&["--arg", "two\nlines"], "`--arg` must be arguments of one line"),
+        (&["--port", "nobody"], "`--port` must be a port: a whole number from 1 to 65535; or none"),
+    ] {
+        let output = refused(&sandbox, sandbox.new_without_token(args), 2, said);
+        assert!(!output.stderr.contains(marker), "{}", output.stderr);
+    }
+    for (line, said) in [
+        ("args: [1]", "`args` must be a list of texts"),
+        ("args: work", "`args` must be a list of texts"),
+        ("workload: [job]", "`workload` must be text"),
+        ("tls: 1", "`tls` must be text"),
+        ("components: {worker: {schedule: '@never'}}", "`schedule` must be a schedule of cron"),
+        ("components: {worker: {prot: 1}}", "it has no name `prot`"),
+    ] {
+        let file = sandbox.write("answers.yaml", format!("project: hello\nimage: {IMAGE}\n{line}\n"));
+        let file = file.display().to_string();
+        let run = sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]);
+        refused(&sandbox, run, 2, said);
+    }
+}
+
+#[test]
+fn a_file_of_settings_is_read_as_kustomize_reads_it() {
+    let sandbox = Sandbox::new();
+    let token = super::support::TOKEN;
+    for (text, said) in [
+        ("A=1\nB\n".to_owned(), "line 2: it has no `=`"),
+        ("A B=secret words\n".into(), "line 1: before the `=` stands no name"),
+        (format!("A=1\nB={token}\n"), "line 2: it holds what looks like a token of GitLab's"),
+        (String::new(), "it has no line KEY=VALUE"),
+    ] {
+        let file = sandbox.write("app.env", &text).display().to_string();
+        let output = refused(&sandbox, sandbox.new_without_token(&["--config", &file]), 2, said);
+        assert!(
+            !output.stderr.contains(token) && !output.stderr.contains("secret words"),
+            "{}",
+            output.stderr
+        );
+        output.says("cannot use `").says("` for `--config`");
+    }
+    let run = sandbox.new_without_token(&["--config", "none.env"]);
+    refused(&sandbox, run, 2, "there is no file `none.env` for `--config`");
+    let file = sandbox.write("app.env", "DB_PASSWORD=hunter2\nSECRET_KEY=x\n").display().to_string();
+    let output = sandbox.new_without_token(&["--config", &file]).success();
+    output.says("if `DB_PASSWORD`, `SECRET_KEY` should be secret").says("makeinfra secret set");
+    assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+}
+
+#[test]
+fn defaults_of_the_config_file_are_for_what_has_them() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "home/.config/makeinfra/config.yaml",
+        "port: 3000\nreplicas: 4\nhealth-path: /up\ningress-domain: example.com\n",
+    );
+    sandbox.new_without_token(&["--workload", "job"]).success();
+    let record = read(&sandbox, ".makeinfra.yaml");
+    for none in ["port", "replicas", "health-path", "ingress"] {
+        assert!(!record.contains(none), "{record}");
+    }
+    fs::remove_dir_all(sandbox.hello("")).unwrap();
+    sandbox.new_without_token(&["--port", "none"]).success();
+    let record = read(&sandbox, ".makeinfra.yaml");
+    assert!(record.contains("port: null\n  replicas: 4\n") && !record.contains("ingress"), "{record}");
+}
+
+#[test]
+fn a_dry_run_lists_the_files_of_every_component() {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.env", "A=1\n");
+    sandbox.write("worker.env", "A=1\n");
+    let answers = sandbox.write("answers.yaml", ALL).display().to_string();
+    let args = ["new", "--answers", &answers, "--no-token", "--dry-run", "--json"];
+    let object = sandbox.makeinfra(&args).success().json();
+    let paths: Vec<_> =
+        object["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    for path in ["kubernetes/config.env", "kubernetes/nightly-cronjob.yaml", "kubernetes/migrate-job.yaml"] {
+        assert!(paths.contains(&path), "{paths:?}");
+    }
+    assert!(!sandbox.hello("").exists());
+}
