@@ -9,7 +9,7 @@ pub use adopted::Adopted;
 
 use crate::error::{Failure, Result};
 use crate::templates::{File, Kind, Origin};
-use git2::{MergeFileInput, MergeFileOptions, Patch, merge_file};
+use git2::{FileFavor, MergeFileInput, MergeFileOptions, Patch, merge_file};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -100,7 +100,7 @@ pub fn plan(
                 Some(text) if pristine.contains(&text.as_str()) => {
                     plan.steps.push(step(file, None, true, after));
                 }
-                Some(text) => match merged(policy, pristine[0], &text, after)? {
+                Some(text) => match merged(policy, &file.path, pristine[0], &text, after)? {
                     Some(merged) if merged == text => {}
                     Some(merged) => plan.steps.push(step(file, None, true, &merged)),
                     None => plan.refuse(policy, file, EDITED, was.text.expose(), after)?,
@@ -162,7 +162,9 @@ fn step(file: &File, from: Option<&str>, exists: bool, text: &str) -> Step {
 }
 
 /// `ours` with the change from `ancestor` to `theirs`; none where both changed the same lines, or nothing is merged.
-fn merged(policy: Policy, ancestor: &str, ours: &str, theirs: &str) -> Result<Option<String>> {
+///
+/// What both add to the end of a list of YAML does not collide: it has both, if it still is YAML then.
+fn merged(policy: Policy, path: &str, ancestor: &str, ours: &str, theirs: &str) -> Result<Option<String>> {
     if !policy.merge {
         return Ok(None);
     }
@@ -171,9 +173,17 @@ fn merged(policy: Policy, ancestor: &str, ours: &str, theirs: &str) -> Result<Op
         input.content(text.as_bytes());
         input
     });
-    let merged = merge_file(&ancestor, &ours, &theirs, Some(&mut MergeFileOptions::new()))
-        .map_err(|error| Failure::failed("cannot merge files").because(error.message()))?;
-    Ok(merged.is_automergeable().then(|| String::from_utf8_lossy(merged.content()).into_owned()))
+    let merge = |favor: FileFavor| {
+        let merged = merge_file(&ancestor, &ours, &theirs, Some(MergeFileOptions::new().favor(favor)))
+            .map_err(|error| Failure::failed("cannot merge files").because(error.message()))?;
+        let text = String::from_utf8_lossy(merged.content()).into_owned();
+        Ok::<_, anyhow::Error>(merged.is_automergeable().then_some(text))
+    };
+    if let Some(text) = merge(FileFavor::Normal)? {
+        return Ok(Some(text));
+    }
+    let is_yaml = |text: &String| serde_yaml::from_str::<serde_yaml::Value>(text).is_ok();
+    Ok(if path.ends_with("kustomization.yaml") { merge(FileFavor::Union)?.filter(is_yaml) } else { None })
 }
 
 /// The change from `before` to `after`, as a unified diff.

@@ -28,6 +28,8 @@ pub enum Command {
     New(Box<New>),
     /// Put a new deploy token into the pull secret of a repository.
     Rotate(Box<Rotate>),
+    /// Add a component to a repository: a worker, a second service, a cron job.
+    Add(Box<Add>),
     /// The environments of a repository: add one, list them.
     #[command(subcommand)]
     Env(Env),
@@ -134,6 +136,28 @@ pub struct Rotate {
     /// Whether the registry is asked.
     #[command(flatten)]
     pub check: CheckOptions,
+}
+
+/// Options of `add`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The plan is shown first. It shares namespace, pull secret and environments with what is there. Files that were edited keep their edits; where both changed the same lines, the change is printed, and nothing is written."
+)]
+pub struct Add {
+    /// Name of the component.
+    pub name: String,
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// What it is; without an image, it runs the project's own.
+    #[command(flatten)]
+    pub component: ComponentOptions,
+    /// What to do about files that were edited.
+    #[command(flatten)]
+    pub keep: KeepOptions,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
 }
 
 /// What to do about environments.

@@ -1,5 +1,6 @@
 //! The commands, one file each: the sequence of steps, no decisions. Here is what they share.
 
+pub mod add;
 pub mod check;
 mod component;
 pub mod diagnose;

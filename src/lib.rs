@@ -39,7 +39,7 @@ pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command, Env, Secret};
-use commands::{check, diagnose, env, new, papers, rotate, secret_set};
+use commands::{add, check, diagnose, env, new, papers, rotate, secret_set};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -48,6 +48,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
     match &cli.command {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
+        Command::Add(options) => add::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.run.no_input))?,
         Command::Env(Env::List(options)) => env::list(options, &Ui::new(true))?,
         Command::Secret(Secret::Set(options)) => {

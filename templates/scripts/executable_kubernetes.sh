@@ -3,10 +3,13 @@
 # and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl.
 set -u
 
-: "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace?}" "${image:?}" "${secret:?}"
+: "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace?}" "${image?}" "${secret:?}"
 : "${file?}" "${base:?}" "${overlay:?}" "${context?}" "${goal:?}"
-: "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}"
-app=app.kubernetes.io/name=$project
+: "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}" "${component?}"
+# All that is of this repository has this label.
+ours=app.kubernetes.io/part-of=$project
+# What kustomize makes of the manifests, once it was asked.
+built=
 # Texts are matched below, and bytes are bytes.
 export LC_ALL=C
 
@@ -15,9 +18,6 @@ environment=${wanted:-}
 known=${known:-}
 protected=${protected:-}
 env=${environment:+ ENV=$environment}
-# Where replicas and resources are.
-sizes=$base/deployment.yaml
-[ -z "$known" ] || sizes=$overlay/kustomization.yaml
 
 # kubectl as the user calls it: with options, and quotes around them.
 cluster() {
@@ -86,6 +86,56 @@ images() {
 
 version() {
     images "$image"
+}
+
+# untagged IMAGE: its name alone.
+untagged() {
+    printf '%s\n' "$1" | sed 's/@.*//; s/:[^/:]*$//'
+}
+
+# Manifests that cannot be read are found before anything is changed.
+run_build() {
+    built=$(cluster kustomize "$overlay" 2>&1) && return
+    case $built in
+    *"unknown field"*) fail "$built" "overlays need kubectl 1.21 or newer: kubectl version --client" ;;
+    *) fail "$built" "kubectl kustomize $overlay" ;;
+    esac
+}
+
+# workloads [KIND...]: "kind/name" of everything in the manifests, those that somebody added included, or of these kinds.
+workloads() {
+    [ -n "$built" ] || run_build
+    printf '%s\n' "$built" | kinds=" $* " awk '
+        function tell() {
+            if (name && (ENVIRON["kinds"] == "  " || index(ENVIRON["kinds"], " " kind " "))) print kind "/" name
+            kind = name = ""
+        }
+        /^---/ { tell() }
+        /^[a-z]/ { section = $1 }
+        /^kind:/ { kind = tolower($2) }
+        section == "metadata:" && /^  name:/ { name = $2; gsub(/["\047]/, "", name) }
+        END { tell() }'
+}
+
+# What runs all the time.
+rolled() {
+    workloads deployment statefulset daemonset
+}
+
+# chosen LIST: the workload in LIST that APP= names; without it all of them.
+chosen() {
+    [ -n "$component" ] || { say "$1"; return; }
+    printf '%s\n' "$1" | awk -F/ '$2 == ENVIRON["component"] { print; found = 1 } END { exit !found }' ||
+        fail "make $goal knows no \`$component\`" "APP= is one of: $(printf '%s\n' "$1" | sed 's|.*/||' | tr '\n' ' ')"
+}
+
+# selector WORKLOAD: which pods are its own.
+selector() {
+    # shellcheck disable=SC2016 # the variables are the template's
+    labels=$(kube get "$1" --ignore-not-found \
+        --output='go-template={{range $key, $value := .spec.selector.matchLabels}}{{$key}}={{$value}},{{end}}') || exit 1
+    labels=${labels%,}
+    say "${labels:-app.kubernetes.io/name=${1#*/}}"
 }
 
 run_where() {
@@ -203,15 +253,6 @@ further_file() {
         fail "$file must hold a Secret called $secret, of namespace $namespace, and nothing else" "\$EDITOR $file"
 }
 
-# Manifests that cannot be read are found before anything is changed.
-run_build() {
-    built=$(cluster kustomize "$overlay" 2>&1) && return
-    case $built in
-    *"unknown field"*) fail "$built" "overlays need kubectl 1.21 or newer: kubectl version --client" ;;
-    *) fail "$built" "kubectl kustomize $overlay" ;;
-    esac
-}
-
 apply_secret() {
     answer=$(apply --namespace="$namespace" --filename="$file" 2>&1)
 }
@@ -258,25 +299,46 @@ failed_secret() {
     esac
 }
 
-# Pods are replaced when this changes.
-pod_template() {
-    kube get deployment "$project" --ignore-not-found --output='jsonpath={.spec.template}'
+# began WORKLOADS: a line for each, which is another one when its pods are to be replaced.
+began() {
+    for workload in $1; do
+        template=$(kube get "$workload" --ignore-not-found --output='jsonpath={.spec.template}') || exit 1
+        say "$workload $(say "$template" | cksum)"
+    done
 }
 
-# A container reads the variables that it has from a Secret when it starts, and never again. The Deployment keeps which
+# A container reads the variables that it has from a Secret when it starts, and never again. The workload keeps which
 # versions of the Secrets its pods began with, so that `make deploy` makes good for one that was interrupted.
 run_manifests() {
-    before=$(pod_template) && secrets_now || exit 1
-    apply --namespace="$namespace" --kustomize="$overlay" || exit 1
-    if [ "$(pod_template)" = "$before" ]; then
-        if secrets_known; then
-            retry
-        else
-            say "Secrets changed: replacing the pods, which read variables only at their start"
-            kube rollout restart deployment/"$project" || exit 1
-        fi
+    run_build
+    list=$(rolled) && jobs=$(workloads job) && before=$(began "$list") && secrets_now || exit 1
+    for job in $jobs; do
+        state=$(state "$job") || exit 1
+        case " $state " in *" Failed "*) say "$job: it failed: once more"; kube delete "$job" || exit 1 ;; esac
+    done
+    if ! apply_manifests; then
+        stuck=$(unchangeable "$answer")
+        [ -n "$stuck" ] || fail "$answer"
+        for job in $stuck; do
+            say "$job: its template changed, which only a new Job can have: replacing it"
+            kube delete "$job" || exit 1
+        done
+        apply_manifests || fail "$answer"
     fi
-    remember_secrets
+    [ -z "$answer" ] || say "$answer" >&2
+    after=$(began "$list") || exit 1
+    for workload in $list; do
+        # Its line stands in both.
+        if [ -n "$(printf '%s\n' "$before" "$after" | grep "^$workload " | uniq -d)" ]; then
+            if secrets_known "$workload"; then
+                retry "$workload"
+            else
+                say "Secrets changed: replacing the pods of $workload, which read variables only at their start"
+                kube rollout restart "$workload" || exit 1
+            fi
+        fi
+        remember_secrets "$workload"
+    done
 }
 
 secrets_now() {
@@ -289,21 +351,41 @@ secret_version() {
 }
 
 secrets_known() {
-    [ -z "$versions" ] || [ "$versions" = "$(kube get deployment "$project" --ignore-not-found \
+    [ -z "$versions" ] || [ "$versions" = "$(kube get "$1" --ignore-not-found \
         --output='jsonpath={.metadata.annotations.makeinfra/secrets}')" ]
 }
 
 remember_secrets() {
-    [ -z "$versions" ] || secrets_known ||
-        kube annotate --overwrite deployment "$project" "makeinfra/secrets=$versions" >/dev/null || exit 1
+    [ -z "$versions" ] || secrets_known "$1" ||
+        kube annotate --overwrite "$1" "makeinfra/secrets=$versions" >/dev/null || exit 1
+}
+
+# What kubectl says on its way goes on; what it complains of is in $answer.
+apply_manifests() {
+    { answer=$(apply --namespace="$namespace" --kustomize="$overlay" 2>&1 >&3); } 3>&1
+}
+
+# unchangeable ERROR: the Jobs whose template the cluster refused to change: it never does.
+unchangeable() {
+    printf '%s\n' "$1" | awk '
+        / is invalid:/ {
+            job = ""
+            if (match($0, /Job(\.batch)? "[^"]*" is invalid:/)) {
+                split(substr($0, RSTART, RLENGTH), words, "\"")
+                job = "job/" words[2]
+            }
+        }
+        job && /field is immutable/ { print job; job = "" }'
 }
 
 # A failed image pull waits up to five minutes, and a rollout past its deadline stays failed even when the reason is
 # gone, as after a rotated token. Where nothing else makes new pods, this does.
 retry() {
-    case $(kube get deployment,pods --selector="$app" --output='jsonpath={.items[*].status}') in
-    *ImagePullBackOff* | *ErrImagePull* | *ProgressDeadlineExceeded*)
-        kube rollout restart deployment/"$project" || exit 1 ;;
+    pods=$(selector "$1") || exit 1
+    now=$(kube get "$1" --ignore-not-found --output='jsonpath={.status}')
+    now=$now$(kube get pods --selector="$pods" --output='jsonpath={.items[*].status}')
+    case $now in
+    *ImagePullBackOff* | *ErrImagePull* | *ProgressDeadlineExceeded*) kube rollout restart "$1" || exit 1 ;;
     esac
 }
 
@@ -311,27 +393,42 @@ run_status() {
     expires=$(kube get secret "$secret" --ignore-not-found \
         --output='jsonpath={.metadata.annotations.makeinfra/expires-at}' 2>/dev/null) || expires=
     [ -z "$expires" ] || say "token      expires $expires"
-    ask get deployments,pods,services,ingresses --selector="$app" --output=wide
+    ask get deployments,statefulsets,daemonsets,cronjobs,jobs,pods,services,ingresses --selector="$ours" --output=wide
 }
 
 run_logs() {
     tail=${tail:-100}
     number TAIL "$tail"
     case $follow in 1 | y | yes | true) follow=true ;; *) follow=false ;; esac
-    kube logs --selector="$app" --all-containers --prefix --ignore-errors --max-log-requests=50 \
+    pods=$ours
+    if [ -n "$component" ]; then
+        list=$(workloads deployment statefulset daemonset cronjob job) && chosen "$list" >/dev/null || exit 1
+        pods=$ours,app.kubernetes.io/name=$component
+    fi
+    kube logs --selector="$pods" --all-containers --prefix --ignore-errors --max-log-requests=50 \
         --tail="$tail" --follow="$follow"
 }
 
 run_restart() {
-    secrets_now || exit 1
-    ask rollout restart deployment/"$project"
-    remember_secrets
+    list=$(rolled) && list=$(chosen "$list") && secrets_now || exit 1
+    [ -n "$list" ] || fail "nothing here runs all the time" "make status"
+    for workload in $list; do
+        ask rollout restart "$workload"
+        remember_secrets "$workload"
+    done
+}
+
+# Without APP= it is the project's own.
+rolled_back() {
+    component=${component:-$project}
+    list=$(rolled) && chosen "$list"
 }
 
 run_rollback() {
     revision=${revision:-0}
     number REVISION "$revision"
-    ask rollout undo deployment/"$project" --to-revision="$revision"
+    workload=$(rolled_back) || exit 1
+    ask rollout undo "$workload" --to-revision="$revision"
 }
 
 # ask KUBECTL-ARGUMENTS: prints what kubectl answers, and explains why it refuses.
@@ -348,109 +445,99 @@ ask() {
 }
 
 run_rollout() {
-    kube rollout status deployment/"$project" --timeout="$timeout" || explain
+    list=$(rolled) || exit 1
+    for workload in $list; do
+        kube rollout status "$workload" --timeout="$timeout" || explain "$workload" "the rollout of $workload failed"
+    done
 }
 
 run_rolled_back() {
-    running=$(kube get deployment "$project" --output='jsonpath={.spec.template.spec.containers[*].image}')
-    say "running    $running" "in git     $image$(version)"
-    [ "$running" = "$image$(version)" ] ||
+    workload=$(rolled_back) || exit 1
+    running=$(kube get "$workload" --output='jsonpath={.spec.template.spec.containers[*].image}')
+    name=$(untagged "$running")
+    name=${name:-$image}
+    say "running    $running" "in git     $name$(images "$name")"
+    [ "$running" = "$name$(images "$name")" ] ||
         say "The next \`make deploy\` brings back what is in git: \`make set-image\` and commit."
 }
 
-# Narrows a selector to the pods of the last rollout: what earlier ones failed of may still hang around.
-newest() {
-    at='{.metadata.annotations.deployment\.kubernetes\.io/revision}'
-    revision=$(kube get deployment "$project" --output="jsonpath=$at" 2>/dev/null) && [ -n "$revision" ] &&
-        kube get replicasets --selector="$app" \
-            --output="jsonpath={range .items[*]}$at {.metadata.labels.pod-template-hash}{\"\n\"}{end}" 2>/dev/null |
-        awk -v revision="$revision" '$1 == revision && NF == 2 { print ",pod-template-hash=" $2 }'
+# state JOB: "Complete", "Failed" or nothing, among other conditions that it is in.
+state() {
+    kube get "$1" --ignore-not-found --output='jsonpath={.status.conditions[?(@.status=="True")].type}'
 }
 
-# explain: why a rollout failed: the pods, what their containers wait for, their events, and what to do about it.
-explain() {
-    say "" "pods"
-    kube get pods --selector="$app" --output=wide ||
-        fail "the rollout of deployment/$project failed, and the cluster does not tell why"
-    ours=$app$(newest)
-    state='{.state.waiting.reason} {.state.waiting.message} {.state.terminated.reason} {.lastState.terminated.reason}'
-    line="{.name}: $state{\"\n\"}"
-    reasons="{range .items[*]}{range .status.initContainerStatuses[*]}$line{end}"
-    reasons="$reasons{range .status.containerStatuses[*]}$line{end}{end}"
-    reasons=$(kube get pods --selector="$ours" --output="jsonpath=$reasons" | awk 'NF > 1' | sort -u)
-    owners="$project $(kube get replicasets,pods --selector="$ours" --output='jsonpath={.items[*].metadata.name}')"
-    columns=LAST:.lastTimestamp,OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message
-    events=$(kube get events --sort-by=.metadata.creationTimestamp --output="custom-columns=$columns" |
-        owners=$owners awk '
-            BEGIN { split(ENVIRON["owners"], names, " "); for (n in names) ours[names[n]] = 1 }
-            NR == 1 || $2 in ours' | tail -n 25)
-    say "" "containers that do not run" "${reasons:-none}" "" "recent events" "$events" ""
-    advise "$reasons $events"
-    fail "the rollout of deployment/$project failed${cause:+: $cause}" "$advice"
+# How many seconds ROLLOUT_TIMEOUT is, as kubectl reads it: 90s, 1m30s, 2h.
+seconds() {
+    printf '%s\n' "$timeout" | awk '{
+        while (match($0, /^[0-9.]+(ms|h|m|s)/)) {
+            unit = part = substr($0, 1, RLENGTH)
+            $0 = substr($0, RLENGTH + 1)
+            gsub(/[0-9.]/, "", unit)
+            total += part * (unit == "h" ? 3600 : unit == "m" ? 60 : unit == "s")
+        }
+        if ($0 != "") exit 1
+        print int(total)
+    }' || fail "ROLLOUT_TIMEOUT is no time" "make $goal$env ROLLOUT_TIMEOUT=5m"
 }
 
-# advise TEXT: sets $cause and $advice. The most telling text wins: a refusal says more than the back-off after it.
-advise() {
-    case $1 in
-    *"runAsNonRoot and image will run as root"*)
-        cause="the image runs as root, which the pods' security context refuses"
-        advice="give the image a numeric USER; or allow root: edit securityContext in $base/deployment.yaml and the
-      label in $overlay/namespace.yaml, or begin with \`makeinfra new ... --pod-security baseline\`" ;;
-    *"non-numeric user"*)
-        cause="the image's USER is a name, and the kubelet cannot tell whether that is root"
-        advice="set its number as runAsUser beside runAsNonRoot in $base/deployment.yaml" ;;
-    *"violates PodSecurity"*)
-        cause="the namespace refuses the pods: they ask for more than its pod security level allows"
-        advice="follow the event above, or have an administrator relax the level:
-      kubectl label namespace $namespace pod-security.kubernetes.io/enforce=baseline --overwrite" ;;
-    *"exceeded quota"*)
-        cause="the namespace's quota is used up"
-        advice="lower the replicas or the requests in $sizes, or ask for a larger quota" ;;
-    *FailedToRetrieveImagePullSecret*)
-        cause="the Secret that $base/deployment.yaml names in imagePullSecrets is not in namespace $namespace"
-        advice="make gitlab-secret" ;;
-    *"illegal base64"* | *"unable to parse auth field"*)
-        cause="an entry of a pull secret is malformed"
-        advice="makeinfra rotate" ;;
-    *"anonymous token"*403* | *"invalid status code from registry 403"*)
-        cause="403, anonymous: the kubelet found no pull secret that matches the image's registry and path"
-        advice="compare the registry key in $file with $image, then \`makeinfra rotate\` and \`make deploy\`" ;;
-    *"401 Unauthorized"*)
-        cause="401: the registry refused the token: wrong, revoked or expired"
-        advice="make a new deploy token in GitLab, then \`makeinfra rotate\` and \`make deploy\`" ;;
-    *"oauth token"*"403 Forbidden"*)
-        cause="403, signed in: the token lacks the scope read_registry"
-        advice="make a deploy token with read_registry in GitLab, then \`makeinfra rotate\` and \`make deploy\`" ;;
-    *insufficient_scope*)
-        cause="the token is valid, but not for this image: it is of another project, or the image's path is wrong"
-        advice="make a deploy token in the project of $image, then \`makeinfra rotate\` and \`make deploy\`" ;;
-    *"Failed to pull image"*"failed to do request"* | *"oauth token: Get \""* | *"anonymous token: Get \""*)
-        cause="the node cannot reach the registry of $image, or does not trust it"
-        advice="the last words of \"Failed to pull image\" above say why: a name, a certificate, a proxy, a firewall" ;;
-    *InvalidImageName* | *InspectFailed*)
-        cause="the image reference is malformed: $image$(version)"
-        advice="correct it in $overlay/kustomization.yaml and $base/deployment.yaml" ;;
-    *ErrImagePull*": not found"* | *": not found"*ErrImagePull* | *"code = NotFound"*)
-        cause="the registry has no $image$(version)"
-        advice="make set-image TAG=..., with a tag that exists" ;;
-    *OOMKilled*)
-        cause="a container needs more memory than its limit"
-        advice="raise resources.limits.memory in $sizes" ;;
-    *CrashLoopBackOff*)
-        cause="the application starts and ends again"
-        advice="make logs; \"Read-only file system\" there means that it writes outside /tmp" ;;
-    *FailedScheduling*)
-        cause="no node has room for the pods"
-        advice="lower resources.requests or replicas in $sizes" ;;
-    *)
-        cause=
-        advice="make status, make logs; a slow start needs ROLLOUT_TIMEOUT=5m" ;;
+# A Job that fails is worth more than a rollout that waits for it in vain: these are waited for first.
+run_jobs() {
+    jobs=$(workloads job) && left=$(seconds) || exit 1
+    for job in $jobs; do
+        while state=$(state "$job") || exit 1; do
+            case " $state " in
+            *" Complete "*) say "$job is complete"; break ;;
+            *" Failed "*) explain "$job" "$job failed" ;;
+            esac
+            [ "$left" -gt 0 ] || explain "$job" "$job is not complete after $timeout, and goes on"
+            left=$((left - 1))
+            sleep 1
+        done
+    done
+}
+
+# Starts a CronJob once, now.
+run_run() {
+    list=$(workloads cronjob) && list=$(chosen "$list") || exit 1
+    case $list in
+    '') fail "there is no CronJob here" ;;
+    *"
+"*) fail "there are several CronJobs" "make run$env APP=NAME, one of: $(say "$list" | sed 's|.*/||' | tr '\n' ' ')" ;;
     esac
+    name=${list#*/}
+    # A Job's name has room for ten characters more than a CronJob's, and a `-`.
+    ask create job "$name-$(date -u +%m%d%H%M%S)" --from="$list"
+    say "next: make logs$env APP=$name"
 }
 
 # differs KUBECTL-DIFF-ARGUMENTS: keeps what it prints in $answer; 0 same, 1 different, more: failed.
 differs() {
     answer=$(kube diff --server-side --force-conflicts --field-manager=makeinfra "$@" 2>&1)
+}
+
+# compare KUBECTL-DIFF-ARGUMENTS: shows what differs.
+compare() {
+    differs "$@"
+    case $? in
+    0) ;;
+    1) changed=1; say "$answer" ;;
+    *) return 1 ;;
+    esac
+}
+
+# without JOBS: what was built, but for these.
+without() {
+    printf '%s\n' "$built" | jobs=" $(say "$1" | tr '\n' ' ')" awk '
+        function tell() {
+            if (kind != "Job" || !index(ENVIRON["jobs"], " job/" name " ")) printf "%s", text
+            text = kind = name = ""
+        }
+        /^---/ { tell() }
+        /^[a-z]/ { section = $1 }
+        /^kind:/ { kind = $2 }
+        section == "metadata:" && /^  name:/ { name = $2; gsub(/["\047]/, "", name) }
+        { text = text $0 "\n" }
+        END { tell() }'
 }
 
 # kubectl 1.20 masks only one side of a Secret's data.
@@ -465,12 +552,20 @@ run_differences() {
     else
         case $answer in *"(Forbidden)"*) ;; *) fail "$answer" ;; esac
     fi
-    differs --kustomize="$overlay"
-    case $? in
-    0) ;;
-    1) changed=1; say "$answer" ;;
-    *) failed_diff "$answer" ;;
-    esac
+    if ! compare --kustomize="$overlay"; then
+        stuck=$(unchangeable "$answer")
+        [ -n "$stuck" ] || failed_diff "$answer"
+        changed=1
+        for job in $stuck; do
+            say "$job: its template changed: make deploy would replace it"
+        done
+        # One that kubectl cannot compare keeps it from showing all others.
+        run_build
+        rest=$(without "$stuck")
+        [ -z "$rest" ] || compare --filename=- <<EOF || failed_diff "$answer"
+$rest
+EOF
+    fi
     secret_differs
     further secret_differs
     [ $changed -eq 0 ] || would_change
@@ -498,7 +593,7 @@ would_change() {
 all_new() {
     say "namespace $namespace does not exist: everything would be created" "namespace/$namespace" "secret/$secret"
     further say_secret
-    cluster kustomize "$overlay" | awk '/^kind:/ { kind = tolower($2) } /^  name:/ { print kind "/" $2 }'
+    workloads
     would_change
 }
 
@@ -541,7 +636,7 @@ run_set_image() {
         END { exit edited != 1 }
     ' "$kustomization" >"$new" ||
         fail "$kustomization has no single newTag or digest for $image" \
-            "git diff $kustomization"
+            "git diff $kustomization" "make set-image IMAGE=NAME, one of: $(untagged "$(images)" | tr '\n' ' ')"
     if cmp -s "$new" "$kustomization"; then
         say "image      $image$(version), as before"
         return
@@ -558,6 +653,9 @@ run_undeploy() {
     kube delete --ignore-not-found --kustomize="$overlay" || exit 1
     delete_secret
     further delete_secret
+    # Those of earlier settings are in no manifest any more.
+    [ -z "$(workloads configmap)" ] ||
+        kube delete --ignore-not-found configmaps --selector="$ours,app.kubernetes.io/managed-by=makeinfra" || exit 1
     say "namespace $namespace stays"
 }
 
@@ -603,6 +701,8 @@ need_environment() {
     fail "there is no environment \`$environment\`" "make $goal ENV=${known%% *}; there are: $known"
 }
 
+# shellcheck source=/dev/null
+. "${0%/*}/explain.sh"
 target=$1
 case $target in
 help | setup) ;;

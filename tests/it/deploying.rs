@@ -31,10 +31,17 @@ fn deploy_goes_from_the_namespace_to_the_rollout() {
         "get namespace hello",
         "apply secrets/kubernetes/gitlab.secret.yaml",
         "annotate secret gitlab kubectl.kubernetes.io/last-applied-configuration-",
-        "get deployment hello",
+        "kustomize kubernetes",
+        "get deployment/hello",
         "apply kubernetes",
-        "get deployment hello",
-        "get deployment,pods",
+        "get deployment/hello",
+        // Its selector, its state and its pods'.
+        "get deployment/hello",
+        "get deployment/hello",
+        "get pods",
+        // Jobs, and what is rolled out.
+        "kustomize kubernetes",
+        "kustomize kubernetes",
         "rollout status deployment/hello",
     ];
     for args in [&["deploy"][..], &["-j4", "deploy"], &["--jobs", "--keep-going", "deploy"]] {
@@ -353,7 +360,8 @@ fn undeploy_leaves_the_namespace() {
     let cluster = StandIn::new();
     let output = cluster.make(&["undeploy", "YES=1"]).success();
     assert!(output.stdout.contains("namespace hello stays"), "{}", output.stdout);
-    assert_eq!(cluster.steps()[1..], ["delete kubernetes", "delete secret gitlab"]);
+    assert_eq!(cluster.steps()[1..3], ["delete kubernetes", "delete secret gitlab"]);
+    assert!(!cluster.steps().iter().any(|step| step.contains("configmaps")), "it has none");
     let kustomization = fs::read_to_string(cluster.sandbox.hello("kubernetes/kustomization.yaml")).unwrap();
     assert!(!kustomization.contains("namespace.yaml"));
 }

@@ -56,12 +56,12 @@ fn deploy_brings_them_after_the_pull_secret_and_remembers_their_versions() {
 #[test]
 fn pods_are_replaced_only_if_a_secret_is_new_to_them() {
     let cluster = cluster();
-    answers(&cluster, &[prints("get deployment hello*makeinfra/secrets", "db=7 ")]);
+    answers(&cluster, &[prints("get deployment/hello*makeinfra/secrets", "db=7 ")]);
     cluster.make(&["deploy"]).success();
     assert!(!has(&cluster, "rollout restart deployment/hello"));
     assert!(!cluster.calls().concat().join(" ").contains("makeinfra/secrets=db"));
     // New pods by the manifests read the new values.
-    let template = "*spec.template}*) grep -c kustomize \"${0%/*}/calls\" || true ;;\n".to_owned();
+    let template = "*spec.template}*) grep -c kustomize= \"${0%/*}/calls\" || true ;;\n".to_owned();
     answers(&cluster, &[template]);
     cluster.make(&["deploy"]).success();
     assert!(!has(&cluster, "rollout restart deployment/hello"));

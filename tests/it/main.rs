@@ -9,6 +9,7 @@
     clippy::disallowed_methods
 )]
 
+mod add;
 mod architecture;
 mod atomic;
 mod bad_input;
@@ -48,4 +49,5 @@ mod small_server;
 mod stand_in;
 mod support;
 mod token_sources;
+mod workload_targets;
 mod workloads;

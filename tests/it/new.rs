@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-const TREE: [&str; 12] = [
+const TREE: [&str; 13] = [
     ".gitattributes",
     ".githooks/pre-commit",
     ".gitignore",
@@ -18,6 +18,7 @@ const TREE: [&str; 12] = [
     "kubernetes/kustomization.yaml",
     "kubernetes/namespace.yaml",
     "kubernetes/service.yaml",
+    "scripts/explain.sh",
     "scripts/kubernetes.sh",
 ];
 

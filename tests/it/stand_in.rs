@@ -11,6 +11,7 @@ const RECORD: &str =
 /// The answers of a cluster where all is well.
 const FINE: &str = r#"
 *"config view"*) printf test-context ;;
+*"kustomize kubernetes"*) printf '%s\n' 'apiVersion: apps/v1' 'kind: Deployment' 'metadata:' '  name: hello' ;;
 *"get namespace"*) echo namespace/hello ;;
 *"apply "*) echo "applied (server-side)" ;;
 *"rollout status"*) echo 'deployment "hello" successfully rolled out' ;;

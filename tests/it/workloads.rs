@@ -103,7 +103,10 @@ fn the_record_makes_the_same_repository_again() {
         assert_eq!(file.text.expose(), read(&sandbox, &file.path), "{}", file.path);
     }
     let settings = ["config.env", "worker-config.env", "nightly-config.env"];
-    assert!(files.iter().all(|file| !file.path.ends_with(".env")), "those are the user's, and no answers");
+    assert!(
+        files.iter().all(|file| !file.path.ends_with("config.env")),
+        "those are the user's, and no answers"
+    );
     assert!(settings.iter().all(|file| sandbox.hello(&format!("kubernetes/base/{file}")).exists()));
     assert!(!text.contains("LOG_LEVEL") && text.contains("config: true"), "{text}");
 }

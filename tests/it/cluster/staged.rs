@@ -93,7 +93,7 @@ fn every_measured_failure_of_a_pull_is_explained() {
         // other answers are the cluster's.
         let script = format!(
             "#!/bin/sh\ncase \"$*\" in *'rollout status'*) echo 'error: timed out waiting for the condition' >&2; exit 1 ;;\n\
-             *'get deployment hello'*revision*) exit 1 ;; esac\n\
+             *'get deployment/hello'*revision*) exit 1 ;; esac\n\
              exec {} \"$@\"\n",
             scene.kubectl
         );

@@ -1,0 +1,87 @@
+//! `makeinfra add`: one more component in a repository, beside the project's own.
+
+use super::component;
+use super::evolve::{Evolution, Proposal};
+use super::scope::Scoped;
+use crate::answers::{Answer, Component, ComponentName, Name, Refused, Values};
+use crate::change::Policy;
+use crate::cli::Add as Options;
+use crate::error::{Failure, Result};
+use crate::pull_secret::keyring;
+use crate::questions;
+use crate::ui::Ui;
+use std::path::Path;
+
+/// Runs the command.
+pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+    let name = ComponentName::parse(&options.name)
+        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra add worker --port none"))?;
+    let values = values(options)?;
+    let evolution = Evolution::open(&options.repo, "add worker", &options.run)?;
+    let known = &evolution.record.answers;
+    if known.components.iter().any(|one| one.name == name) {
+        return Err(Failure::failed(format!("there is a component `{name}` already"))
+            .hint("add one of another name, or edit its manifests")
+            .into());
+    }
+    let settings = options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
+    let settings = settings.transpose()?;
+    let mut sheet = evolution.adopted.sheet.clone();
+    sheet.components.push((name.clone(), values));
+    let mut answers = evolution.adopted.answers(&sheet).map_err(questions::failure)?;
+    if let Some(new) = answers.components.rest.last_mut() {
+        new.settings = settings;
+    }
+    let new = answers.components.iter().last().unwrap_or(&answers.components.first);
+    if !keyring::matches(answers.registry.as_str(), &new.image) {
+        ui.warn(format!(
+            "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for it is added by hand",
+            answers.registry,
+            new.image.name()
+        ));
+    }
+    let first = &answers.environments.first;
+    let environment = first.name.as_ref().map_or_else(String::new, |name| format!(" ENV={name}"));
+    let proposal = Proposal {
+        answers: &answers,
+        // What people have added to lists and pages stays.
+        policy: Policy { merge: true, keep: &options.keep.keep },
+        payloads: &[],
+        title: format!("New component {name}"),
+        decisions: decisions(new),
+        command: format!("makeinfra add {name}"),
+        done: format!("Added {name}."),
+        next: vec![
+            (format!("make diff{environment} CHANGES=ok"), "what it changes in the cluster"),
+            (format!("make deploy{environment}"), "bring it there"),
+            (format!("git add -A && git commit -m 'Add {name}'"), ""),
+        ],
+    };
+    evolution.propose(&proposal, &options.run, ui)
+}
+
+/// The answers among the options.
+fn values(options: &Options) -> Result<Values> {
+    let mut values = component::values(&options.component);
+    for (name, texts) in component::scoped(&options.component) {
+        // Environments follow by rule here: their kustomizations are there to be edited.
+        if let Some(text) = Scoped::read(&name.option(), texts, |_| false)?.common {
+            values.insert(name, name.typed(text));
+        }
+    }
+    let broken = values.iter().find_map(|(name, text)| Some((*name, name.check(text.as_deref()?).err()?)));
+    match broken {
+        Some((name, rule)) => Err(questions::failure(Refused::Broken(name, rule))),
+        None => Ok(values),
+    }
+}
+
+/// What was decided, a line each.
+fn decisions(new: &Component) -> Vec<(&'static str, String)> {
+    let mut lines =
+        vec![("image", new.image.to_string()), (Name::Workload.as_str(), new.workload.as_str().to_owned())];
+    lines.extend(new.schedule.as_ref().map(|schedule| ("schedule", schedule.to_string())));
+    lines.extend(new.port.map(|port| ("port", port.to_string())));
+    lines.extend(new.ingress.as_ref().map(|host| ("ingress", host.to_string())));
+    lines
+}
