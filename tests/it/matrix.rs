@@ -62,6 +62,37 @@ const TABLE: &[(&str, &[Value])] = &[
         ],
     ),
     (
+        "workload",
+        &[
+            ("web service", &[], &[]),
+            ("worker", &["--port", "none", "--arg", "--queue=$(x) a", "--arg", "b"], &[]),
+            ("cron job", &["--workload", "cronjob", "--schedule", "*/5 1-3 * * MON"], &[]),
+            ("job", &["--workload", "job"], &[]),
+        ],
+    ),
+    (
+        "further component",
+        &[
+            ("none", &[], &[]),
+            ("worker", &[], &[&["add", "worker", "--port", "none", "--image", WORKER, "--no-input"]]),
+            (
+                "cron job",
+                &[],
+                &[&["add", "c", "--workload", "cronjob", "--schedule", "@daily", "--no-input"]],
+            ),
+            (
+                "service and job",
+                &[],
+                &[
+                    &["add", "api", "--image", WORKER, "--ingress", "api.example.com", "--tls", "--no-input"],
+                    &["add", "migrate", "--workload", "job", "--image", WORKER, "--no-input"],
+                ],
+            ),
+        ],
+    ),
+    ("service account", &[("none", &[], &[]), ("own", &["--service-account"], &[])]),
+    ("config", &[("none", &[], &[]), ("file", &["--config", "../settings.env"], &[])]),
+    (
         "port",
         &[("default", &[], &[]), ("privileged", &["--port", "80"], &[]), ("last", &["--port", "65535"], &[])],
     ),
@@ -75,6 +106,7 @@ const TABLE: &[(&str, &[Value])] = &[
             ("none", &[], &[]),
             ("host", &["--ingress", "hello.example.com"], &[]),
             ("wildcard", &["--ingress", "*.example.com"], &[]),
+            ("tls", &["--ingress", "hello.example.com", "--tls-issuer", "letsencrypt"], &[]),
         ],
     ),
     (
@@ -136,13 +168,43 @@ const FORBIDDEN: &[(Named, Named)] = &[
     // A pattern with {env} needs an environment.
     (("namespace", "pattern"), ("environments", "none")),
     (("namespace", "pattern"), ("environments", "added")),
+    // Where there is no port, there is nothing to reach or to ask.
+    (("workload", "worker"), ("port", "privileged")),
+    (("workload", "worker"), ("port", "last")),
+    (("workload", "worker"), ("ingress", "host")),
+    (("workload", "worker"), ("ingress", "wildcard")),
+    (("workload", "worker"), ("ingress", "tls")),
+    (("workload", "worker"), ("health-path", "path")),
+    (("workload", "worker"), ("health-path", "odd")),
+    (("workload", "cron job"), ("port", "privileged")),
+    (("workload", "cron job"), ("port", "last")),
+    (("workload", "cron job"), ("replicas", "none")),
+    (("workload", "cron job"), ("replicas", "many")),
+    (("workload", "cron job"), ("ingress", "host")),
+    (("workload", "cron job"), ("ingress", "wildcard")),
+    (("workload", "cron job"), ("ingress", "tls")),
+    (("workload", "cron job"), ("health-path", "path")),
+    (("workload", "cron job"), ("health-path", "odd")),
+    (("workload", "job"), ("port", "privileged")),
+    (("workload", "job"), ("port", "last")),
+    (("workload", "job"), ("replicas", "none")),
+    (("workload", "job"), ("replicas", "many")),
+    (("workload", "job"), ("ingress", "host")),
+    (("workload", "job"), ("ingress", "wildcard")),
+    (("workload", "job"), ("ingress", "tls")),
+    (("workload", "job"), ("health-path", "path")),
+    (("workload", "job"), ("health-path", "odd")),
     // What is added is added to a repository.
+    (("git", "none"), ("further component", "worker")),
+    (("git", "none"), ("further component", "cron job")),
+    (("git", "none"), ("further component", "service and job")),
     (("git", "none"), ("environments", "added")),
     (("git", "none"), ("environments", "two and one added")),
     (("git", "none"), ("further Secret", "one")),
 ];
 
 const LONG: &str = "a-name-of-just-as-many-letters-as-it-may-have";
+const WORKER: &str = "registry.gitlab.com/group/worker:3";
 const DIGEST: &str =
     "registry.gitlab.com/group/hello@sha256:abababababababababababababababababababababababababababababababab";
 const BOTH: &str = "registry.gitlab.com/group/hello:2@sha256:0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e";

@@ -122,6 +122,10 @@ pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> Pa
         let output = sandbox.makeinfra(&args).cwd(dir).output();
         assert_eq!(output.code, Some(0), "{line}\n{args:?}: {}", output.stderr);
     };
+    sandbox.write(
+        "settings.env",
+        "# Settings\nLOG_LEVEL=info\nGREETING=hello: \"world\" # not a comment\nEMPTY=\n",
+    );
     run(&commands[0], &sandbox.work(""));
     let root = fs::read_dir(sandbox.work("")).unwrap().next().unwrap().unwrap().path();
     for command in &commands[1..] {
