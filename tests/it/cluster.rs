@@ -14,6 +14,7 @@ mod pipeline;
 mod pulls;
 mod secret;
 mod staged;
+mod workloads;
 
 use super::support::{Output, Run, SECRET, Sandbox, TOKEN, assert_no_token, cache, kubectls};
 use serde_json::{Value, json};

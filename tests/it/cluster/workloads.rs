@@ -1,0 +1,154 @@
+//! Several components and kinds of workloads in one repository, on the real node.
+
+use super::{Scene, bed, tells_no_token};
+use crate::support::{IMAGE, kubectls};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+const COMPONENTS: &str = r#"
+components:
+  worker:
+    port: null
+    replicas: 1
+    args: [sh, -c, 'echo "queue $QUEUE"; trap "exit 0" TERM; sleep 3600 & wait']
+    config: worker.env
+    service-account: yes
+  nightly: {workload: cronjob, schedule: "0 0 1 1 *", time-zone: Etc/UTC, args: [sh, -c, "echo cleaned"]}
+  migrate: {workload: job, args: [sh, -c, "echo migrated"]}
+"#;
+
+/// Options for `new` that make these components, with the files that they need in `dir`.
+fn with(dir: &Path, components: &str) -> [String; 2] {
+    std::fs::write(dir.join("worker.env"), "QUEUE=mail\n").unwrap();
+    let file = dir.join("answers.yaml");
+    std::fs::write(&file, components).unwrap();
+    ["--answers".into(), file.display().to_string()]
+}
+
+#[test]
+fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
+    let Some(bed) = bed() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let args = with(dir.path(), COMPONENTS);
+    let newest = bed.program("kubectl");
+    for kubectl in kubectls() {
+        let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
+        scene.sandbox.makeinfra(&["check", "hello-infra", "--strict"]).success();
+        let output = tells_no_token(scene.make(&["deploy"]).success());
+        assert!(output.stdout.contains("job/migrate is complete"), "{}", output.stdout);
+        let logs = scene.make(&["logs"]).success().stdout;
+        for line in ["started", "queue mail", "migrated"] {
+            assert!(logs.contains(line), "{line}: {logs}");
+        }
+        let status = scene.make(&["status"]).success().stdout;
+        for object in
+            ["deployment.apps/worker", "cronjob.batch/nightly", "job.batch/migrate", "service/hello"]
+        {
+            assert!(status.contains(object), "{object}: {status}");
+        }
+        let versions = || {
+            [
+                "deployment/hello",
+                "deployment/worker",
+                "job/migrate",
+                "cronjob/nightly",
+                "serviceaccount/worker",
+            ]
+            .map(|object| scene.get(object, "{.metadata.resourceVersion}"))
+        };
+        let before = versions();
+        assert_eq!(scene.make(&["diff"]).success().stdout, "no differences\n");
+        scene.make(&["deploy"]).success();
+        assert_eq!(versions(), before, "nothing changed, and nothing is replaced");
+
+        let uid = |object: &str| scene.get(object, "{.metadata.uid}");
+        let (job, cronjob) = (uid("job/migrate"), uid("cronjob/nightly"));
+        scene.make(&["set-image", "TAG=1.1.0"]).success();
+        let output = scene.make(&["diff"]).failure(2);
+        let replaced = "job/migrate: its template changed: make deploy would replace it";
+        assert!(
+            output.stdout.contains(replaced) && output.stdout.contains("hello:1.1.0"),
+            "{}",
+            output.stdout
+        );
+        let output = tells_no_token(scene.make(&["deploy"]).success());
+        assert!(output.stdout.contains("job/migrate: its template changed"), "{}", output.stdout);
+        assert!(output.stdout.contains("job/migrate is complete"), "{}", output.stdout);
+        assert_ne!(uid("job/migrate"), job);
+        assert_eq!(uid("cronjob/nightly"), cronjob);
+        let image = "{.spec.template.spec.containers[0].image}";
+        assert_eq!(scene.get("job/migrate", image), "registry.gitlab.com/group/hello:1.1.0");
+
+        // Settings that change bring new pods, and only where they are read.
+        let web = scene.get("deployment/hello", "{.metadata.generation}");
+        scene.edit("kubernetes/worker-config.env", "mail", "letters");
+        scene.make(&["deploy"]).success();
+        assert!(scene.make(&["logs", "APP=worker"]).success().stdout.contains("queue letters"));
+        assert_eq!(scene.get("deployment/hello", "{.metadata.generation}"), web);
+        let output = scene.make(&["restart", "APP=worker"]).success();
+        assert!(!output.stdout.contains("deployment.apps/hello restarted"), "{}", output.stdout);
+        let output = scene.make(&["rollback", "APP=worker"]).success();
+        assert!(
+            output.stdout.contains("running    registry.gitlab.com/group/hello:1.1.0"),
+            "{}",
+            output.stdout
+        );
+
+        // kubectl 1.20 knows no other CronJobs than those of its time.
+        if kubectl == newest {
+            scene.make(&["run"]).success().prints("next: make logs APP=nightly");
+            let cleaned = || scene.make(&["logs", "APP=nightly"]).output().stdout.contains("cleaned");
+            assert!(
+                (0..60).any(|_| cleaned() || {
+                    sleep(Duration::from_secs(1));
+                    false
+                }),
+                "it did not run"
+            );
+        }
+        scene.make(&["undeploy", "YES=1"]).success();
+        let kinds = "deployments,cronjobs,jobs,serviceaccounts,configmaps";
+        let selector = "--selector=app.kubernetes.io/part-of=hello";
+        let left = scene.kubectl(&["get", kinds, selector, "--output=name"]).success().stdout;
+        assert_eq!(left, "");
+        let gone = || scene.pods().is_empty();
+        assert!(
+            (0..60).any(|_| gone() || {
+                sleep(Duration::from_secs(1));
+                false
+            }),
+            "pods are left"
+        );
+    }
+}
+
+#[test]
+fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
+    let Some(bed) = bed() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let script = "components: {migrate: {workload: job, args: [sh, -c, \"echo no such table; exit 3\"]}}\n";
+    let args = with(dir.path(), script);
+    for kubectl in kubectls() {
+        let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
+        scene.edit("kubernetes/migrate-job.yaml", "backoffLimit: 2", "backoffLimit: 0");
+        let output = tells_no_token(scene.make(&["deploy"]).failure(2));
+        output.says("error: job/migrate failed").says("make logs APP=migrate");
+        assert!(output.stdout.contains("no such table"), "{}", output.stdout);
+        assert!(output.stdout.contains("BackoffLimitExceeded"), "{}", output.stdout);
+        // Nothing changed but the weather: it is tried again, and fails again.
+        let output = scene.make(&["deploy"]).failure(2);
+        assert!(output.stdout.contains("job/migrate: it failed: once more"), "{}", output.stdout);
+        scene.edit("kubernetes/migrate-job.yaml", "exit 3", "exit 0");
+        scene.make(&["deploy"]).success().prints("job/migrate is complete");
+        scene.edit("kubernetes/migrate-job.yaml", "exit 0", "sleep 300");
+        let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=3s"]).failure(2);
+        output.says("job/migrate is not complete after 3s, and goes on");
+        // One that cannot be pulled.
+        scene.make(&["set-image", "TAG=9.9.9"]).success();
+        let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=15s"]).failure(2);
+        output
+            .says("job/migrate is not complete after 15s")
+            .says("the registry has no registry.gitlab.com/group/hello:9.9.9");
+    }
+}
