@@ -84,8 +84,8 @@ const TABLE: &[(&str, &[Value])] = &[
                 "service and job",
                 &[],
                 &[
-                    &["add", "api", "--image", WORKER, "--ingress", "api.example.com", "--tls", "--no-input"],
-                    &["add", "migrate", "--workload", "job", "--image", WORKER, "--no-input"],
+                    &["add", "api", "--ingress", "api.example.com", "--tls", "--no-input"],
+                    &["add", "migrate", "--workload", "job", "--no-input"],
                 ],
             ),
         ],
@@ -168,6 +168,9 @@ const FORBIDDEN: &[(Named, Named)] = &[
     // A pattern with {env} needs an environment.
     (("namespace", "pattern"), ("environments", "none")),
     (("namespace", "pattern"), ("environments", "added")),
+    // It comes from the same registry.
+    (("further component", "worker"), ("image", "port")),
+    (("further component", "worker"), ("image", "docker hub")),
     // Where there is no port, there is nothing to reach or to ask.
     (("workload", "worker"), ("port", "privileged")),
     (("workload", "worker"), ("port", "last")),
