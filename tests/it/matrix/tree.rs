@@ -168,12 +168,15 @@ pub fn matrix() -> Arc<Vec<Tree>> {
     })
 }
 
-/// A program's text with the commands of the row beside each path that is in a row's directories.
+/// The beginning of a program's text, with the commands of the row below each path that is in a row's directories.
 pub fn with_rows(trees: &[Tree], text: &str) -> String {
-    let named =
-        |line: &str| match trees.iter().find(|tree| line.contains(tree.sandbox.path("").to_str().unwrap())) {
-            Some(tree) => format!("{line}\n    {}\n", tree.row.line()),
-            None => format!("{line}\n"),
-        };
-    text.lines().map(named).collect()
+    let of_line =
+        |line: &str| trees.iter().find(|tree| line.contains(tree.sandbox.path("").to_str().unwrap()));
+    let named = |line: &str| match of_line(line) {
+        Some(tree) => format!("{line}\n    {}\n", tree.row.line()),
+        None => format!("{line}\n"),
+    };
+    // What is wrong in a template is wrong in most rows.
+    let rest = text.lines().count().saturating_sub(20);
+    text.lines().take(20).map(named).collect::<String>() + &format!("... and {rest} lines more")
 }
