@@ -1,9 +1,11 @@
 //! The command line: clap's types, and what clap's own errors say here. Decides nothing else.
 
 mod component;
+mod shared;
 mod usage;
 
 pub use component::ComponentOptions;
+pub use shared::{CheckOptions, OnlineOptions, RegistryOptions, RunOptions, SecretOptions, TokenOptions};
 pub use usage::{no_argument_for_a_value, usage_failure};
 
 use clap::{Args, Parser, Subcommand};
@@ -320,102 +322,4 @@ pub struct Diagnose {
     /// Whether registries are asked.
     #[command(flatten)]
     pub online: OnlineOptions,
-}
-
-/// Whether registries are asked, and what.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Registry")]
-pub struct OnlineOptions {
-    /// Also sign in to the registries and ask for the images, as the kubelet would.
-    #[arg(long, id = "ask")]
-    pub online: bool,
-    /// With it, ask whether the images are built for a platform, such as linux/arm64.
-    #[arg(long, value_name = "OS/ARCH", requires = "ask")]
-    pub platform: Option<String>,
-    /// How registries are spoken to.
-    #[command(flatten)]
-    pub registry: RegistryOptions,
-}
-
-/// What the pull secret holds, for both commands.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Pull secret")]
-pub struct SecretOptions {
-    /// Registry key of the pull secret [new: the image's host; rotate: stays].
-    #[arg(long, value_name = "KEY")]
-    pub registry: Option<String>,
-    /// Type of the pull secret, dockercfg or dockerconfigjson [new: dockercfg; rotate: stays].
-    #[arg(long, value_name = "TYPE", value_parser = ["dockercfg", "dockerconfigjson"], hide_possible_values = true)]
-    pub secret_type: Option<String>,
-    /// E-mail address in the pull secret; registries ignore it [new: none; rotate: stays].
-    #[arg(long, value_name = "ADDR")]
-    pub email: Option<String>,
-    /// When the token expires, YYYY-MM-DD or RFC 3339; kept inside the encrypted Secret.
-    #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
-    pub expires_at: Vec<String>,
-}
-
-/// Whether the registry is asked before anything is written.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Registry")]
-pub struct CheckOptions {
-    /// Sign in to the registry first, and write nothing if it refuses the token.
-    #[arg(long, id = "ask")]
-    pub check: bool,
-    /// How registries are spoken to.
-    #[command(flatten)]
-    pub registry: RegistryOptions,
-}
-
-/// How registries are spoken to.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Registry")]
-pub struct RegistryOptions {
-    /// Also trust the authorities whose certificates are in FILE (PEM).
-    #[arg(long, value_name = "FILE", requires = "ask")]
-    pub ca_file: Option<PathBuf>,
-    /// Speak plain http to a registry that does not speak TLS; on this machine that is so anyway.
-    #[arg(long, requires = "ask")]
-    pub plain_http: bool,
-}
-
-/// How a command runs.
-#[derive(Debug, Args)]
-pub struct RunOptions {
-    /// Never ask; what is missing is an error.
-    #[arg(long)]
-    pub no_input: bool,
-    /// Show what would be done and do nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Where the token comes from: one of these.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Deploy token")]
-pub struct TokenOptions {
-    /// User name of the deploy token.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["token_json", "from_docker_config", "from_ci"])]
-    pub token_username: Vec<String>,
-    /// Read the token from standard input.
-    #[arg(long, group = "token")]
-    pub token_stdin: bool,
-    /// Read the token from a file.
-    #[arg(long, value_name = "FILE", group = "token")]
-    pub token_file: Vec<PathBuf>,
-    /// Read the token from the environment variable NAME.
-    #[arg(long, value_name = "NAME", group = "token")]
-    pub token_env: Vec<String>,
-    /// Read the answer of GitLab's API, or of `glab deploy-token create -F json`; `-` is standard input.
-    #[arg(long, value_name = "FILE", group = "token")]
-    pub token_json: Vec<PathBuf>,
-    /// Take what `docker login` or podman stored [default: in the usual files].
-    #[arg(long, value_name = "FILE", group = "token", num_args = 0..=1, require_equals = true)]
-    pub from_docker_config: Option<Option<PathBuf>>,
-    /// Take `CI_DEPLOY_USER` and `CI_DEPLOY_PASSWORD` of a GitLab CI job.
-    #[arg(long, group = "token")]
-    pub from_ci: bool,
 }
