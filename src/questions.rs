@@ -5,8 +5,8 @@ mod interview;
 pub use interview::ask;
 
 use crate::answers::{
-    self, Answer, Answers, EnvironmentName, FileFault, Name, Refused, RegistryKey, Rule, Sheet, Values,
-    Workload,
+    self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused, RegistryKey,
+    Rule, Sheet, Values, Workload,
 };
 use crate::error::{Failure, Result};
 use crate::files;
@@ -312,6 +312,26 @@ fn read_sheet(file: &Path, value: serde_yaml::Value, allowed: &[Name]) -> Result
             Err((name, rule)) => Err(FileFault::Value(name, rule)),
         })
         .map_err(|fault| file_failure(file, &fault, allowed))
+        .and_then(|sheet| match sheet.components.iter().find_map(contradiction) {
+            Some((cause, hint)) => Err(Failure::usage(format!("cannot use `{}`", file.display()))
+                .because(cause)
+                .hint(hint)
+                .into()),
+            None => Ok(sheet),
+        })
+}
+
+/// What in the section of a component does not go together, and what to do about it.
+fn contradiction((component, values): &(ComponentName, Values)) -> Option<(String, String)> {
+    let place = |name: Name| format!("`components.{component}.{}`", name.as_str());
+    match Component::contradiction(values)? {
+        Refused::Missing(name) => {
+            Some((format!("{} is missing", place(name)), format!("{}: {}", name.as_str(), quoted(name))))
+        }
+        Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
+            Some((format!("{} {rule}", place(name)), "leave one of them out".to_owned()))
+        }
+    }
 }
 
 fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {

@@ -104,23 +104,29 @@ impl Component {
         self.tls.then(|| format!("{}-tls", self.name))
     }
 
+    /// What in `values` does not go together, or lacks another one; none if all of it does.
+    #[must_use]
+    pub fn contradiction(values: &Values) -> Option<Refused> {
+        let said = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
+        let names = values.iter().filter(|(_, value)| said(value)).map(|(name, _)| *name);
+        let mut unfit = names.filter_map(|name| Some(Refused::Unfit(name, unfit(name, values)?)));
+        unfit.next().or_else(|| {
+            let is_cronjob =
+                values.get(&Name::Workload) == Some(&Some(Workload::CronJob.as_str().to_owned()));
+            (is_cronjob && !values.contains_key(&Name::Schedule)).then_some(Refused::Missing(Name::Schedule))
+        })
+    }
+
     /// The component called `name`, with the default for each value that is not there.
     pub(super) fn from_values(
         name: ComponentName,
         image: ImageRef,
         values: &Values,
     ) -> Result<Self, Refused> {
-        let said = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
-        for (name, _) in values.iter().filter(|(_, value)| said(value)) {
-            if let Some(rule) = unfit(*name, values) {
-                return Err(Refused::Unfit(*name, rule));
-            }
+        if let Some(refused) = Self::contradiction(values) {
+            return Err(refused);
         }
         let workload = given::<Workload>(values, Name::Workload)?.unwrap_or_default();
-        let schedule = given(values, Name::Schedule)?;
-        if workload == Workload::CronJob && schedule.is_none() {
-            return Err(Refused::Missing(Name::Schedule));
-        }
         let port = match values.get(&Name::Port) {
             None if workload == Workload::Deployment => Some(8080),
             _ => given::<Port>(values, Name::Port)?.map(|port| port.0),
@@ -134,7 +140,7 @@ impl Component {
             name,
             image,
             workload,
-            schedule,
+            schedule: given(values, Name::Schedule)?,
             time_zone: given(values, Name::TimeZone)?,
             args: given(values, Name::Args)?.unwrap_or_default(),
             port,

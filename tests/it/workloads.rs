@@ -284,6 +284,12 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
         ("workload: [job]", "`workload` must be text"),
         ("tls: 1", "`tls` must be text"),
         ("components: {worker: {schedule: '@never'}}", "`schedule` must be a schedule of cron"),
+        ("components: {n: {workload: cronjob}}", "`components.n.schedule` is missing"),
+        ("components: {n: {workload: job, port: 80}}", "`components.n.port` is for a deployment"),
+        (
+            "components: {n: {port: none, ingress: a.b}}",
+            "`components.n.ingress` is for a component with a port",
+        ),
         ("components: {worker: {prot: 1}}", "it has no name `prot`"),
     ] {
         let file = sandbox.write("answers.yaml", format!("project: hello\nimage: {IMAGE}\n{line}\n"));

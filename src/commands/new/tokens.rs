@@ -6,7 +6,7 @@ use crate::commands::sign_in::{self, Checked};
 use crate::context::{Context, Payload};
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
-use crate::pull_secret::{DeployToken, DockerConfig};
+use crate::pull_secret::{DeployToken, DockerConfig, keyring};
 use crate::questions::Given;
 use crate::templates::{self, File};
 use crate::ui::Ui;
@@ -60,9 +60,18 @@ impl Tokens {
 
     /// Asks the registry about each token, if that is wanted. Gives its word on the last one.
     pub(super) fn check(&self, options: &Options, answers: &Answers, ui: &mut Ui) -> Result<Option<Checked>> {
+        // Those of other registries are pulled without this token.
+        let mut images = vec![answers.image()];
+        for component in &answers.components.rest {
+            if !images.contains(&&component.image)
+                && keyring::matches(answers.registry.as_str(), &component.image)
+            {
+                images.push(&component.image);
+            }
+        }
         let mut checked = None;
         for token in &self.tokens {
-            checked = sign_in::check(&options.check, token, &[answers.image()], ui)?;
+            checked = sign_in::check(&options.check, token, &images, ui)?;
         }
         Ok(checked)
     }
