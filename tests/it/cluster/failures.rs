@@ -151,7 +151,7 @@ fn what_is_wrong_in_the_repository_stops_before_anything_is_applied() {
         scene.make(&["deploy"]).failure(2).says("error: ");
         nothing();
         scene.edit("kubernetes/service.yaml", "kind", "kind:");
-        scene.make_as("--server=https://127.0.0.1:1", &["deploy"]).failure(2).says("--context");
+        scene.make_as("--server=https://127.0.0.1:1", &["deploy"]).failure(2).says("CONTEXT=NAME");
         nothing();
         scene.make(&["deploy"]).success();
     }
