@@ -1,6 +1,7 @@
 //! `.gitlab-ci.yml`: read by GitLab's own schema, and each job run by gitlab-ci-local with the real git, git-crypt and
 //! make. kubectl is the stand-in here; `cluster/pipeline.rs` has a real cluster.
 
+use super::environments::with_environments;
 use super::stand_in::{StandIn, arm, differs};
 use super::support::{Output, Run, SECRET, Sandbox, all_objects, assert_no_token, cached, have};
 use base64::Engine;
@@ -371,6 +372,32 @@ fn every_call_names_the_chosen_context() {
     let calls = cluster.calls();
     assert!(calls.len() > 8, "{calls:?}");
     assert!(calls.iter().all(|call| call[0] == "--context=group/agents:one two"), "{calls:?}");
+}
+
+#[test]
+fn each_environment_has_jobs_of_its_own() {
+    let cluster = StandIn { sandbox: with_environments(&["--context", "production=prod"]) };
+    cluster.answers(&[]);
+    let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
+    let check = "check on_success";
+    let diffs = ["diff-staging on_success", "diff-production on_success"];
+    let deploys = ["deploy-staging on_success", "deploy-production manual"];
+    assert_eq!(gitlab.jobs(PROTECTED), [&[check][..], &diffs, &deploys].concat());
+    assert_eq!(gitlab.jobs(&["CI_COMMIT_REF_PROTECTED=false"]), [&[check][..], &diffs].concat());
+    gitlab.run(PROTECTED, &["check"]).success();
+    for name in ["staging", "production"] {
+        gitlab.run(PROTECTED, &[&format!("diff-{name}")]).success();
+        cluster.answers(&[]);
+        gitlab.run(PROTECTED, &[&format!("deploy-{name}")]).success();
+        let steps = cluster.steps();
+        assert!(steps.contains(&format!("apply kubernetes/overlays/{name}")), "{steps:?}");
+        assert!(steps.contains(&format!("apply secrets/kubernetes/{name}/gitlab.secret.yaml")), "{steps:?}");
+        // The Makefile's context is that of people; a job has what GitLab gives it.
+        assert!(cluster.calls().iter().flatten().all(|word| !word.starts_with("--context")));
+        let secret = gitlab.path(&format!("secrets/kubernetes/{name}/gitlab.secret.yaml"));
+        assert!(fs::read(secret).unwrap().starts_with(b"\0GITCRYPT\0"), "it is locked again");
+    }
+    cluster.saw_no_token();
 }
 
 /// Runs what prepares every job on a machine with these programs alone.
