@@ -168,6 +168,30 @@ fn the_schemas_of_every_kubernetes_version_accept_it() {
         .prints("find schema for kind Sercive");
 }
 
+/// kube-linter's default checks that are not held, for reasons that ARCHITECTURE.md gives.
+const NOT_LINTED: &str = "unset-cpu-requirements,job-ttl-seconds-after-finished";
+/// Those that are not held where pods may be root.
+const NOT_LINTED_AS_ROOT: &str = "run-as-non-root,no-read-only-root-fs,drop-net-raw-capability";
+
+#[test]
+fn kube_linter_finds_nothing_where_there_is_one() {
+    let there = |dir: std::path::PathBuf| dir.join("kube-linter").is_file();
+    if !std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(there)) {
+        eprintln!("SKIPPED: kube-linter is not on PATH, and the tests cannot get it");
+        return;
+    }
+    for tree in matrix().iter() {
+        let root = if tree.row.has("pod-security", "baseline") { NOT_LINTED_AS_ROOT } else { "" };
+        let without = format!("--exclude={NOT_LINTED},{root}");
+        for stage in tree.stages.iter().filter(|stage| !stage.built.is_empty()) {
+            let file = stage.file.display().to_string();
+            let args = ["lint", without.trim_end_matches(','), &file];
+            let output = tree.sandbox.run("kube-linter", &args).output();
+            assert_eq!(output.code, Some(0), "{}\n{}{}", tree.row.line(), output.stdout, output.stderr);
+        }
+    }
+}
+
 #[test]
 fn kube_score_says_nothing_that_is_not_explained() {
     let Some(program) = kube_score() else { return };
