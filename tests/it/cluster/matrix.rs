@@ -128,11 +128,16 @@ fn deploy(bed: &Bed, row: &Row) {
         ("image", &["--image", &image]),
         ("namespace", &["--namespace", &namespace]),
         ("port", &[]),
+        // The bed's images serve for ever, as no Job does.
+        ("workload", &[]),
         ("health-path", health),
         ("token", &["--token-username", &token.username, "--token-file", "../token"]),
         ("context", &[]),
         ("git", &[]),
     ]);
+    commands.retain(|command| !command.iter().any(|word| word == "job"));
+    let worker = |word: &&mut String| word.starts_with("registry.gitlab.com/group/worker");
+    commands.iter_mut().flatten().filter(worker).for_each(|word| word.clone_from(&image));
     for command in commands.iter_mut().filter(|command| command[0] == "env") {
         command.extend(["--namespace".to_owned(), format!("{}-{}", scene.namespace, command[2])]);
     }
