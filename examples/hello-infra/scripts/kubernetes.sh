@@ -299,19 +299,19 @@ failed_secret() {
     esac
 }
 
-# templates WORKLOADS: each with what its pods are made from, a line for each. Pods are replaced when this changes.
-templates() {
+# began WORKLOADS: a line for each, which is another one when its pods are to be replaced.
+began() {
     for workload in $1; do
         template=$(kube get "$workload" --ignore-not-found --output='jsonpath={.spec.template}') || exit 1
-        say "$workload $template"
+        say "$workload $(say "$template" | cksum)"
     done
 }
 
-# A container reads the variables that it has from a Secret when it starts, and never again. The Deployment keeps which
+# A container reads the variables that it has from a Secret when it starts, and never again. The workload keeps which
 # versions of the Secrets its pods began with, so that `make deploy` makes good for one that was interrupted.
 run_manifests() {
     run_build
-    list=$(rolled) && jobs=$(workloads job) && before=$(templates "$list") && secrets_now || exit 1
+    list=$(rolled) && jobs=$(workloads job) && before=$(began "$list") && secrets_now || exit 1
     for job in $jobs; do
         state=$(state "$job") || exit 1
         case " $state " in *" Failed "*) say "$job: it failed: once more"; kube delete "$job" || exit 1 ;; esac
@@ -326,26 +326,19 @@ run_manifests() {
         apply_manifests || fail "$answer"
     fi
     [ -z "$answer" ] || say "$answer" >&2
-    after=$(templates "$list") || exit 1
+    after=$(began "$list") || exit 1
     for workload in $list; do
-        line=$(printf '%s\n' "$after" | grep "^$workload ")
-        case "
-$before
-" in *"
-$line
-"*) renew "$workload" ;; esac
+        # Its line stands in both.
+        if [ -n "$(printf '%s\n' "$before" "$after" | grep "^$workload " | uniq -d)" ]; then
+            if secrets_known "$workload"; then
+                retry "$workload"
+            else
+                say "Secrets changed: replacing the pods of $workload, which read variables only at their start"
+                kube rollout restart "$workload" || exit 1
+            fi
+        fi
         remember_secrets "$workload"
     done
-}
-
-# renew WORKLOAD: new pods for one that was not changed, where they would differ.
-renew() {
-    if secrets_known "$1"; then
-        retry "$1"
-    else
-        say "$1: Secrets changed: replacing the pods, which read variables only at their start"
-        kube rollout restart "$1" || exit 1
-    fi
 }
 
 secrets_now() {
@@ -357,7 +350,6 @@ secret_version() {
         --output='jsonpath={.metadata.name}={.metadata.resourceVersion} ' || exit 1
 }
 
-# secrets_known WORKLOAD: whether its pods began with the Secrets as they are.
 secrets_known() {
     [ -z "$versions" ] || [ "$versions" = "$(kube get "$1" --ignore-not-found \
         --output='jsonpath={.metadata.annotations.makeinfra/secrets}')" ]
@@ -418,9 +410,8 @@ run_logs() {
 }
 
 run_restart() {
-    list=$(rolled) && list=$(chosen "$list") || exit 1
+    list=$(rolled) && list=$(chosen "$list") && secrets_now || exit 1
     [ -n "$list" ] || fail "nothing here runs all the time" "make status"
-    secrets_now || exit 1
     for workload in $list; do
         ask rollout restart "$workload"
         remember_secrets "$workload"
