@@ -52,6 +52,13 @@ fn token_sources(options: &TokenOptions, is_one: impl Fn(&EnvironmentName) -> bo
             names.push(name);
         }
     }
+    if let Some((name, _)) = usernames.own.iter().find(|(name, _)| !names.contains(&name)) {
+        return Err(Failure::usage(format!(
+            "`--token-username` is for a token, and `{name}` has no token of its own"
+        ))
+        .hint(format!("--token-file {name}=FILE"))
+        .into());
+    }
     let own = names.into_iter().map(|name| {
         let pair = |value| {
             let username = username(usernames.of(name).or(usernames.common.as_ref()))?;

@@ -1,8 +1,8 @@
 //! The embedded template tree and its rendering to a sorted list of files. Pure: no I/O.
 //!
 //! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
-//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for, what lies in `OVERLAY` or is called
-//! `SECRET_FILE` for each environment; `BASE` and `OVERLAY` stand for directories that are there only where
+//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for; what lies in
+//! `OVERLAY` or is called `SECRET_FILE` for each environment; `BASE` and `OVERLAY` stand for directories that are there only where
 //! environments have names. A template that renders to nothing makes no file, and `secrets/FURTHER` is of a Secret that
 //! no new repository has.
 

@@ -125,6 +125,7 @@ fn wrong_options_are_told() {
         (&["--env", "a", "--ingress", "*.example.com"], "`--ingress` must have room"),
         (&["--env", "a", "--context", "a b"], "`--context` must be a kubectl context"),
         (&["--env", "a", "--expires-at", "a=2030-01-01"], "`a` has none of its own"),
+        (&["--env", "a", "--env", "b", "--token-username", "a=other"], "`a` has no token of its own"),
     ] {
         let output = sandbox.new_hello(args).failure(2);
         output.says(said);
@@ -155,6 +156,9 @@ fn make_goes_where_env_says() {
     cluster.answers(&[]);
     cluster.make(&["status", "ENV=production", "CONTEXT=elsewhere"]).success();
     assert!(cluster.calls().iter().all(|call| call[0] == "--context=elsewhere"));
+    // make exports what is on its command line, and would expand it for that.
+    cluster.make(&["status", "CONTEXT=$(shell touch made)"]).success();
+    assert!(!cluster.sandbox.hello("made").exists());
 }
 
 #[test]

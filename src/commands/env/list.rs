@@ -22,7 +22,11 @@ pub fn list(options: &Options, ui: &Ui) -> Result<()> {
     let inspection = Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "env list")?;
     let record = match &inspection.record {
         Some(Ok(record)) => record,
-        Some(Err(error)) => return Err(Failure::failed(crate::error::report(error).message).into()),
+        Some(Err(error)) => {
+            let report = crate::error::report(error);
+            let failure = Failure::failed(report.message).because(report.causes.join(", "));
+            return Err(failure.hint(report.hint.unwrap_or_default()).into());
+        }
         None => {
             return Err(Failure::failed(format!(
                 "`{}` is no repository of makeinfra's",
