@@ -77,7 +77,7 @@ impl Evolution {
         let root = self.repo.root();
         let (plan, secrets) = self.plan(proposal)?;
         if !plan.conflicts.is_empty() {
-            return Err(in_the_way(proposal, &plan.conflicts, run, ui)?);
+            return Err(in_the_way(&plan.conflicts, run, ui)?);
         }
         for file in &secrets {
             self.repo.check_protected(&file.path)?;
@@ -101,7 +101,7 @@ impl Evolution {
         if !run.no_input {
             if !ui.can_ask() {
                 return Err(Failure::usage("a plan is to be agreed to, and there is nobody to ask")
-                    .hint(format!("{} --no-input, or --dry-run to see it", proposal.command))
+                    .hint("the same with --dry-run, to see it, or with --no-input, to agree to it")
                     .into());
             }
             let decisions: String =
@@ -186,12 +186,7 @@ fn bytes(root: &Path, path: &str) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>>
 }
 
 /// Prints the changes that edited files would need, and gives the failure.
-fn in_the_way(
-    proposal: &Proposal,
-    conflicts: &[Conflict],
-    run: &RunOptions,
-    ui: &Ui,
-) -> Result<anyhow::Error> {
+fn in_the_way(conflicts: &[Conflict], run: &RunOptions, ui: &Ui) -> Result<anyhow::Error> {
     if run.json {
         print_json(json!({"conflicts": conflicts.iter().map(conflict).collect::<Vec<_>>()}), ui)?;
     } else {
@@ -203,7 +198,7 @@ fn in_the_way(
         conflicts.iter().map(|one| format!(" --keep {}", shell_word(Path::new(&one.path)))).collect();
     Ok(Failure::failed("files are in the way, and nothing was written")
         .because(causes.join("; "))
-        .hint(format!("make the change above by hand, afterwards, if you say: {}{keep}", proposal.command))
+        .hint(format!("to make the change above by hand, afterwards, say the same with{keep}"))
         .into())
 }
 

@@ -392,7 +392,7 @@ retry() {
 run_status() {
     expires=$(kube get secret "$secret" --ignore-not-found \
         --output='jsonpath={.metadata.annotations.makeinfra/expires-at}' 2>/dev/null) || expires=
-    [ -z "$expires" ] || say "token      expires $expires"
+    [ -z "$expires" ] || say "token       expires $expires"
     ask get deployments,statefulsets,daemonsets,cronjobs,jobs,pods,services,ingresses --selector="$ours" --output=wide
 }
 

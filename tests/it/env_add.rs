@@ -32,7 +32,10 @@ fn a_repository_without_environments_gets_two() {
 
     let untouched = sandbox.tree();
     sandbox.env_add(&["staging", "--dry-run"]).success().prints("Nothing was written");
-    sandbox.env_add(&["staging"]).failure(2).says("hint: makeinfra env add staging --no-input");
+    sandbox
+        .env_add(&["staging"])
+        .failure(2)
+        .says("hint: the same with --dry-run, to see it, or with --no-input");
     assert_eq!(sandbox.tree(), untouched);
 
     let output = sandbox.env_add(&["staging", "--no-input"]).success();
