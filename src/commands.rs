@@ -14,7 +14,7 @@ mod scope;
 pub mod secret_set;
 mod sign_in;
 
-use crate::answers::{Answer, EnvironmentName, Name, Record, Sheet, TokenUsername};
+use crate::answers::{Answer, EnvironmentName, Name, Sheet, TokenUsername};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
@@ -138,19 +138,6 @@ fn missing(missing: &[String], hint: &str) -> anyhow::Error {
         .because(missing.join(", "))
         .hint(hint)
         .into()
-}
-
-/// The failure of an option `--env` that names no environment of the repository.
-fn no_environment(record: &Record) -> Failure {
-    let failure = Failure::usage("`--env` names an environment that there is not");
-    let names: Vec<_> = record.answers.environments.iter().filter_map(|one| one.name.as_ref()).collect();
-    match names.first() {
-        Some(first) => {
-            let all: Vec<_> = names.iter().map(ToString::to_string).collect();
-            failure.because(format!("there are: {}", all.join(", "))).hint(format!("--env {first}"))
-        }
-        None => failure.hint("leave it out: this repository has no environments"),
-    }
 }
 
 /// Takes away what killed runs left beside `target`, and says so; with `dry_run` only says so.

@@ -108,16 +108,9 @@ impl Files {
         let wanted: Vec<_> =
             names.iter().map(|name| known.iter().position(|one| one.name.as_ref() == Some(name))).collect();
         if wanted.contains(&None) {
-            let all: Vec<_> =
-                known.iter().filter_map(|one| one.name.as_ref()).map(ToString::to_string).collect();
-            let failure = Failure::usage("`--env` names an environment that there is not");
-            return Err(match all.is_empty() {
-                true => failure.hint("leave it out: this repository has no environments").into(),
-                false => failure
-                    .because(format!("there are: {}", all.join(", ")))
-                    .hint(format!("--env {}", all[0]))
-                    .into(),
-            });
+            let unknown =
+                || Failure::usage("`--env` is for a repository with environments").hint("leave it out");
+            return Err(self.record.as_ref().map_or_else(unknown, Record::no_environment).into());
         }
         if !wanted.is_empty() {
             self.secrets.retain(|secret| wanted.contains(&Some(secret.place)));

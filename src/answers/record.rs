@@ -1,6 +1,6 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, Ci, FileFault, Name, Refused, Sheet, named};
+use super::{Answers, Ci, Component, FileFault, Name, Refused, Sheet, named};
 use crate::error::{Failure, Result};
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -18,25 +18,12 @@ impl Record {
     /// The file's name, at the top of the repository.
     pub const FILE: &str = ".makeinfra.yaml";
 
-    /// The answers that the file records.
-    const NAMES: [Name; 22] = [
+    /// The answers that the file records beside those of the project's own component.
+    const NAMES: [Name; 9] = [
         Name::Project,
-        Name::Image,
         Name::Registry,
         Name::Namespace,
         Name::Context,
-        Name::Workload,
-        Name::Schedule,
-        Name::TimeZone,
-        Name::Args,
-        Name::Port,
-        Name::Replicas,
-        Name::Ingress,
-        Name::Tls,
-        Name::TlsIssuer,
-        Name::HealthPath,
-        Name::ServiceAccount,
-        Name::Config,
         Name::PodSecurity,
         Name::SecretName,
         Name::SecretType,
@@ -66,6 +53,20 @@ impl Record {
         Ok(Self { answers, sheet, text })
     }
 
+    /// The failure of an option `--env` that names no environment of the repository.
+    #[must_use]
+    pub fn no_environment(&self) -> Failure {
+        let failure = Failure::usage("`--env` names an environment that there is not");
+        let names = self.answers.environments.iter().filter_map(|one| one.name.as_ref());
+        let names: Vec<_> = names.map(ToString::to_string).collect();
+        match names.first() {
+            Some(first) => {
+                failure.because(format!("there are: {}", names.join(", "))).hint(format!("--env {first}"))
+            }
+            None => failure.hint("leave it out: this repository has no environments"),
+        }
+    }
+
     fn sheet(text: &str) -> std::result::Result<Sheet, String> {
         let mut sheet = Self::read(text).map_err(|fault| match fault {
             FileFault::NotAMapping(Some((line, column))) => {
@@ -91,6 +92,6 @@ impl Record {
     fn read(text: &str) -> std::result::Result<Sheet, FileFault> {
         let file = named::from_yaml(text)?;
         let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
-        Sheet::from_yaml(answers.clone(), &Self::NAMES)
+        Sheet::from_yaml(answers.clone(), &[&Self::NAMES[..], &Component::NAMES].concat())
     }
 }

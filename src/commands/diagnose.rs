@@ -1,7 +1,6 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::check::ask_registries;
-use super::no_environment;
 use crate::answers::{Answer as _, DnsLabel, Environment, EnvironmentName, Record};
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
@@ -165,7 +164,7 @@ fn chosen<'i>(options: &Options, repository: Option<&'i Inspection>) -> Result<O
     let found = answers.and_then(|answers| answers.environment(name));
     match (found, record) {
         (Some(found), _) => Ok(Some(found)),
-        (None, Some(record)) => Err(no_environment(record).into()),
+        (None, Some(record)) => Err(record.no_environment().into()),
         (None, None) => Err(Failure::usage("`--env` is for a repository with environments")
             .hint("--context NAME --namespace NAME")
             .into()),

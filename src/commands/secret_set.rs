@@ -1,7 +1,7 @@
 //! `makeinfra secret set`: one value of a Secret other than the pull secret, and nothing else changed.
 
 use super::encrypted::{self, Errand};
-use super::{missing, next_steps, no_environment, print_json, short, sweep};
+use super::{missing, next_steps, print_json, short, sweep};
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{SecretSet as Options, no_argument_for_a_value};
 use crate::context::{Context, Further};
@@ -104,26 +104,29 @@ fn find(options: &Options) -> Result<Found> {
             .into());
     }
     let place = place(options.env.as_deref(), &record)?;
-    let environment =
-        record.answers.environments.iter().nth(place).unwrap_or(&record.answers.environments.first);
-    let path = environment.secret_file(&name);
+    let path = environment(&record, place).secret_file(&name);
     let file = root.join(&path);
     let text = encrypted::read(SET, &path, &file)?;
     Ok(Found { name, key, repo, record, place, path, file, text, uncommitted: false })
+}
+
+/// The environment at `place`, which is one of the record's.
+fn environment(record: &Record, place: usize) -> &Environment {
+    let environments = &record.answers.environments;
+    environments.iter().nth(place).unwrap_or(&environments.first)
 }
 
 /// The place of the environment that is meant.
 fn place(name: Option<&str>, record: &Record) -> Result<usize> {
     let Some(name) = name else { return Ok(0) };
     let mut all = record.answers.environments.iter();
-    Ok(all.position(|one| one.is_called(name)).ok_or_else(|| no_environment(record))?)
+    Ok(all.position(|one| one.is_called(name)).ok_or_else(|| record.no_environment())?)
 }
 
 impl Found {
     /// The environment that is meant.
     fn environment(&self) -> &Environment {
-        let environments = &self.record.answers.environments;
-        environments.iter().nth(self.place).unwrap_or(&environments.first)
+        environment(&self.record, self.place)
     }
 
     /// Fails where no value could be set.
