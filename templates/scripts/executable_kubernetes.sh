@@ -64,7 +64,7 @@ fail() {
 
 # number NAME VALUE: fails unless VALUE is one.
 number() {
-    case $2 in '' | *[!0-9]*) fail "$1 must be a number" "make $goal $1=3" ;; esac
+    case $2 in '' | *[!0-9]*) fail "$1 must be a number" "make $goal$env $1=3" ;; esac
 }
 
 # kubectl and the API server quote what they cannot parse: nothing as long as a token gets through.
@@ -180,7 +180,7 @@ outside() {
     error "$1"
     case $1 in
     *"being terminated"*)
-        hint "namespace \`$namespace\` is being deleted: wait until it is gone, then run \`make deploy\` again" ;;
+        hint "namespace \`$namespace\` is being deleted: wait until it is gone, then run \`make deploy$env\` again" ;;
     *)
         error "namespace \`$namespace\` is missing or out of reach for this user"
         hint "make namespace$env, or ask an administrator: kubectl apply -f $overlay/namespace.yaml" \
@@ -411,7 +411,7 @@ run_logs() {
 
 run_restart() {
     list=$(rolled) && list=$(chosen "$list") && secrets_now || exit 1
-    [ -n "$list" ] || fail "nothing here runs all the time" "make status"
+    [ -n "$list" ] || fail "nothing here runs all the time" "make status$env"
     for workload in $list; do
         ask rollout restart "$workload"
         remember_secrets "$workload"
@@ -439,7 +439,7 @@ ask() {
     fi
     case $answer in
     *"(Forbidden)"* | *"namespaces \"$namespace\" not found"*) outside "$answer" ;;
-    *"(NotFound)"*) fail "$answer" "make deploy" ;;
+    *"(NotFound)"*) fail "$answer" "make deploy$env" ;;
     *) fail "$answer" ;;
     esac
 }
@@ -458,7 +458,7 @@ run_rolled_back() {
     name=${name:-$image}
     say "running    $running" "in git     $name$(images "$name")"
     [ "$running" = "$name$(images "$name")" ] ||
-        say "The next \`make deploy\` brings back what is in git: \`make set-image\` and commit."
+        say "The next \`make deploy$env\` brings back what is in git: \`make set-image$env\` and commit."
 }
 
 # state JOB: "Complete", "Failed" or nothing, among other conditions that it is in.
@@ -557,7 +557,7 @@ run_differences() {
         [ -n "$stuck" ] || failed_diff "$answer"
         changed=1
         for job in $stuck; do
-            say "$job: its template changed: make deploy would replace it"
+            say "$job: its template changed: make deploy$env would replace it"
         done
         # One that kubectl cannot compare keeps it from showing all others.
         run_build
@@ -580,7 +580,7 @@ secret_differs() {
     *)
         type_changed "$answer" || failed_diff "$(redact "$answer")"
         changed=1
-        say "secret/$secret: its type changed: make deploy would replace it" ;;
+        say "secret/$secret: its type changed: make deploy$env would replace it" ;;
     esac
 }
 
@@ -612,7 +612,7 @@ failed_diff() {
 # Only the line of our image changes, and the file is either the old one or the new one.
 run_set_image() {
     case $tag,$digest in
-    ,) fail "no tag given" "make set-image TAG=1.2.3" ;;
+    ,) fail "no tag given" "make set-image$env TAG=1.2.3" ;;
     ,*)
         printf '%s\n' "$digest" | awk 'NR > 1 || length($0) != 71 || !/^sha256:[0-9a-f]+$/ { exit 1 }' ||
             fail "this is no image digest" "DIGEST=sha256: and 64 digits of 0-9a-f"
@@ -621,7 +621,7 @@ run_set_image() {
         printf '%s\n' "$tag" | awk 'NR > 1 || length($0) > 128 || !/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/ { exit 1 }' ||
             fail "this is no image tag" "TAG=1.2.3: letters, digits, _ . and -, at most 128, and neither . nor - first"
         line="newTag: \"$tag\"" ;;
-    *) fail "a tag and a digest given" "make set-image TAG=1.2.3, or DIGEST=sha256:..." ;;
+    *) fail "a tag and a digest given" "make set-image$env TAG=1.2.3, or DIGEST=sha256:..." ;;
     esac
     kustomization=$overlay/kustomization.yaml
     new=$overlay/.kustomization.yaml.makeinfra-$$
@@ -636,7 +636,7 @@ run_set_image() {
         END { exit edited != 1 }
     ' "$kustomization" >"$new" ||
         fail "$kustomization has no single newTag or digest for $image" \
-            "git diff $kustomization" "make set-image IMAGE=NAME, one of: $(untagged "$(images)" | tr '\n' ' ')"
+            "git diff $kustomization" "make set-image$env IMAGE=NAME, one of: $(untagged "$(images)" | tr '\n' ' ')"
     if cmp -s "$new" "$kustomization"; then
         say "image      $image$(version), as before"
         return

@@ -50,8 +50,8 @@ about() {
     pulled=$(kube get "$1" --output='jsonpath={.spec.template.spec.containers[0].image}' 2>/dev/null) || pulled=
     pulled=${pulled:-$image$(version)}
     name=$(untagged "$pulled")
-    set_image="make set-image"
-    [ "$name" = "$image" ] || set_image="make set-image IMAGE=$name"
+    set_image="make set-image$env"
+    [ "$name" = "$image" ] || set_image="make set-image$env IMAGE=$name"
     only=" APP=${1#*/}"
 }
 
@@ -72,24 +72,26 @@ advise() {
     *"exceeded quota"*)
         cause="the namespace's quota is used up"
         advice="lower the replicas or the requests in $sizes, or ask for a larger quota" ;;
-    *FailedToRetrieveImagePullSecret*)
+    # A kubelet that has not heard of a new Secret yet says so, too: what counts is that the pull failed.
+    *ErrImagePull*FailedToRetrieveImagePullSecret* | *FailedToRetrieveImagePullSecret*ErrImagePull* | \
+        *ImagePullBackOff*FailedToRetrieveImagePullSecret* | *FailedToRetrieveImagePullSecret*ImagePullBackOff*)
         cause="the Secret that $manifest names in imagePullSecrets is not in namespace $namespace"
-        advice="make gitlab-secret" ;;
+        advice="make gitlab-secret$env" ;;
     *"illegal base64"* | *"unable to parse auth field"*)
         cause="an entry of a pull secret is malformed"
         advice="makeinfra rotate" ;;
     *"anonymous token"*403* | *"invalid status code from registry 403"*)
         cause="403, anonymous: the kubelet found no pull secret that matches the image's registry and path"
-        advice="compare the registry key in $file with $name, then \`makeinfra rotate\` and \`make deploy\`" ;;
+        advice="compare the registry key in $file with $name, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
     *"401 Unauthorized"*)
         cause="401: the registry refused the token: wrong, revoked or expired"
-        advice="make a new deploy token in GitLab, then \`makeinfra rotate\` and \`make deploy\`" ;;
+        advice="make a new deploy token in GitLab, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
     *"oauth token"*"403 Forbidden"*)
         cause="403, signed in: the token lacks the scope read_registry"
-        advice="make a deploy token with read_registry in GitLab, then \`makeinfra rotate\` and \`make deploy\`" ;;
+        advice="make a deploy token with read_registry in GitLab, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
     *insufficient_scope*)
         cause="the token is valid, but not for this image: it is of another project, or the image's path is wrong"
-        advice="make a deploy token in the project of $name, then \`makeinfra rotate\` and \`make deploy\`" ;;
+        advice="make a deploy token in the project of $name, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
     *"Failed to pull image"*"failed to do request"* | *"oauth token: Get \""* | *"anonymous token: Get \""*)
         cause="the node cannot reach the registry of $name, or does not trust it"
         advice="the last words of \"Failed to pull image\" above say why: a name, a certificate, a proxy, a firewall" ;;
@@ -104,12 +106,12 @@ advise() {
         advice="raise resources.limits.memory in $sizes" ;;
     *CrashLoopBackOff*)
         cause="the application starts and ends again"
-        advice="make logs$only; \"Read-only file system\" there means that it writes outside /tmp" ;;
+        advice="make logs$env$only; \"Read-only file system\" there means that it writes outside /tmp" ;;
     *FailedScheduling*)
         cause="no node has room for the pods"
         advice="lower resources.requests or replicas in $sizes" ;;
     *)
         cause=
-        advice="make status, make logs$only; what is slow needs ROLLOUT_TIMEOUT=5m" ;;
+        advice="make status$env, make logs$env$only; what is slow needs ROLLOUT_TIMEOUT=5m" ;;
     esac
 }

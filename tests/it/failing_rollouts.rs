@@ -1,5 +1,6 @@
 //! What `make deploy` says of a rollout that fails: the reason, and what to type.
 
+use super::environments::with_environments;
 use super::examples::repo;
 use super::stand_in::{StandIn, fails, prints};
 use super::support::files_below;
@@ -231,4 +232,35 @@ fn a_changed_deployment_is_not_restarted_on_top() {
     cluster.answers(&[template, prints("get pods*status", "ImagePullBackOff")]);
     cluster.make(&["deploy"]).success();
     assert!(!cluster.steps().iter().any(|step| step.starts_with("rollout restart")), "{:?}", cluster.steps());
+}
+
+#[test]
+fn a_secret_that_came_too_late_for_the_kubelet_is_not_the_cause() {
+    let cluster = StandIn::new();
+    let late = "2026-11-23T20:00:16Z   hello-x   FailedToRetrieveImagePullSecret   Unable to retrieve some image pull secrets";
+    let crash = failed_rollout("hello: CrashLoopBackOff back-off 10s", late, "hello hello-x");
+    explained(&cluster, "late", &crash, "the application starts and ends again", "make logs");
+    let pull = failed_rollout("hello: ErrImagePull failed", late, "hello hello-x");
+    explained(&cluster, "missing", &pull, "not in namespace", "make gitlab-secret");
+}
+
+#[test]
+fn hints_name_the_environment_that_failed() {
+    let cluster = StandIn { sandbox: with_environments(&[]) };
+    let late = "2026-11-23T20:00:16Z   hello-x   FailedToRetrieveImagePullSecret   Unable to retrieve";
+    for (reasons, hint) in [
+        ("hello: ErrImagePull failed", "make gitlab-secret ENV=production\n"),
+        ("hello: CrashLoopBackOff back-off", "make logs ENV=production"),
+        ("hello: x 401 Unauthorized", "`make deploy ENV=production`"),
+        ("hello: ErrImagePull x: not found", "make gitlab-secret ENV=production"),
+        ("", "make status ENV=production"),
+    ] {
+        cluster.answers(&failed_rollout(
+            reasons,
+            if reasons.is_empty() { "" } else { late },
+            "hello hello-x",
+        ));
+        let output = cluster.make(&["deploy", "ENV=production", "YES=1"]).failure(2);
+        output.says(hint);
+    }
 }
