@@ -14,8 +14,18 @@ const SECOND: &str = "gldt-Second_7Qx9vWk2";
 impl Scene {
     /// Expects that the Deployment is available, and gives the one image that its pods run.
     fn runs(&self) -> String {
-        let status = self.kubectl(&["get", "deployment", "hello", "--output=json"]).success().json();
-        assert_eq!(status["status"]["availableReplicas"], status["spec"]["replicas"], "{status}");
+        let status = || self.kubectl(&["get", "deployment", "hello", "--output=json"]).success().json();
+        let all =
+            |status: &serde_json::Value| status["status"]["availableReplicas"] == status["spec"]["replicas"];
+        // On a busy machine the kubelet takes back for a moment that a pod is ready, right after it said so.
+        for _ in 0..30 {
+            if all(&status()) {
+                break;
+            }
+            sleep(Duration::from_secs(1));
+        }
+        let status = status();
+        assert!(all(&status), "{status}");
         let pods = self.pods();
         assert!(!pods.is_empty());
         let image = |pod: &serde_json::Value| {
