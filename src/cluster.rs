@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LIMIT: usize = 64 << 20;
 /// What tells why pods do not run.
 const KINDS: &str = "pods,events,replicasets,deployments,serviceaccounts";
+/// What tells it of pods that end.
+const BATCH_KINDS: &str = "jobs,cronjobs";
 
 /// A kubectl with its options.
 #[derive(Debug)]
@@ -94,9 +96,13 @@ impl Kubectl {
         Some(name).filter(|name| said.success && !name.is_empty())
     }
 
-    /// What the namespace has of everything that tells why pods do not run.
-    pub fn state(&self, namespace: Option<&str>) -> std::result::Result<Answer, Silent> {
-        self.get(&[KINDS], namespace)
+    /// What the namespace has of everything that tells why pods do not run; with Jobs and `CronJob`s, which not
+    /// everybody may read, if `batch` is wanted.
+    pub fn state(&self, namespace: Option<&str>, batch: bool) -> std::result::Result<Answer, Silent> {
+        match batch {
+            true => self.get(&[&format!("{KINDS},{BATCH_KINDS}")], namespace),
+            false => self.get(&[KINDS], namespace),
+        }
     }
 
     /// The Secrets of these names, as far as they are there.
@@ -288,7 +294,10 @@ fn silence(stderr: &str) -> Silence {
 fn refused(stderr: &str) -> Vec<String> {
     let lines = stderr.lines().filter(|line| line.contains("(Forbidden)"));
     let kinds = lines.filter_map(|line| line.split("cannot list resource \"").nth(1)?.split('"').next());
-    kinds.filter(|kind| KINDS.contains(kind)).map(str::to_owned).collect()
+    kinds
+        .filter(|kind| [KINDS, BATCH_KINDS].iter().any(|all| all.contains(kind)))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! to it, and then it says so.
 
 mod cause;
+mod current;
 mod evidence;
 mod join;
 mod objects;
@@ -89,8 +90,8 @@ impl Known<'_> {
     pub fn diagnose(&self) -> Diagnosis {
         let pods: Vec<_> =
             self.evidence.pods.iter().filter(|pod| !pod.is_ending() && self.is_ours(pod)).collect();
-        let newest = workloads::newest(self, &pods);
-        let mut findings: Vec<Finding> = newest.iter().flat_map(|pod| pods::findings(self, pod)).collect();
+        let current = current::pods(self, &pods);
+        let mut findings: Vec<Finding> = current.iter().flat_map(|pod| pods::findings(self, pod)).collect();
         findings.extend(workloads::findings(self, &pods));
         if findings.iter().all(|finding| finding.cause.weight() == Weight::Note) {
             findings.extend(workloads::stalled(self, &pods));

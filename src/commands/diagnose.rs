@@ -106,7 +106,7 @@ fn live(
     let namespace = namespace(options, repository)?;
     let kubectl = kubectl(options, repository)?;
     let mut source = Source { namespace: Some(namespace.clone()), ..Source::default() };
-    let answer = match kubectl.state(Some(&namespace)) {
+    let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
         Ok(answer) => answer,
         Err((silence, said)) => {
             let subject = if silence == Silence::NoKubectl { kubectl.program() } else { "kubectl" };
@@ -129,6 +129,13 @@ fn live(
     }
     let diagnosis = diagnose(&source, repository, checks, now);
     Ok((source, diagnosis))
+}
+
+/// Whether anything that ends may be among what is deployed.
+fn has_batch(repository: Option<&Inspection>) -> bool {
+    let workloads: Vec<_> =
+        repository.iter().flat_map(|inspection| inspection.manifests.workloads()).collect();
+    workloads.is_empty() || workloads.iter().any(|workload| ["Job", "CronJob"].contains(&workload.kind))
 }
 
 fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], now: Timestamp) -> Diagnosis {

@@ -73,6 +73,10 @@ causes! {
     ScaledToZero = "scaled-to-zero",
         "{workload} is scaled to 0 pods",
         "kubectl --namespace {namespace} scale deployment/{workload} --replicas=1, or replicas: in its manifest and make deploy";
+    /// The `CronJob` starts nothing.
+    Suspended = "suspended",
+        "{workload} is suspended and starts nothing",
+        "kubectl --namespace {namespace} edit cronjob {workload}, and there: suspend: false";
 
     /// A quota is used up.
     QuotaExceeded = "quota-exceeded",
@@ -309,6 +313,14 @@ causes! {
     CrashLoop = "crash-loop",
         "container `{container}` starts and ends again, with exit code {code}",
         "kubectl --namespace {namespace} logs {pod} --container {container} --previous; there \"Read-only file system\": it writes outside of /tmp, \"exec format error\": it is built for another processor";
+    /// It ended with an error, and its pod is not started again.
+    ContainerFailed = "container-failed",
+        "container `{container}` ended with exit code {code}",
+        "kubectl --namespace {namespace} logs {pod} --container {container}";
+    /// A Job gave up, and its pods are gone.
+    JobFailed = "job-failed",
+        "the Job failed, and its pods are gone",
+        "kubectl --namespace {namespace} describe job {workload}";
     /// It ends without one.
     EndsAtOnce = "ends-at-once",
         "container `{container}` does its work and ends, which a workload that should stay up must not",
@@ -371,9 +383,12 @@ impl Cause {
             | Self::RolloutStalled
             | Self::NoPods
             | Self::Unexplained => Weight::Unknown,
-            Self::PullSlow | Self::OnTheWay | Self::Repository | Self::NotRead | Self::ScaledToZero => {
-                Weight::Note
-            }
+            Self::PullSlow
+            | Self::OnTheWay
+            | Self::Repository
+            | Self::NotRead
+            | Self::ScaledToZero
+            | Self::Suspended => Weight::Note,
             _ => Weight::Wrong,
         }
     }

@@ -61,7 +61,7 @@ impl Evidence {
         let understood = match kind {
             "Pod" => keep(&mut self.pods, value),
             "Event" => keep(&mut self.events, value),
-            "Deployment" | "ReplicaSet" => keep(&mut self.workloads, value),
+            "Deployment" | "ReplicaSet" | "Job" | "CronJob" => keep(&mut self.workloads, value),
             "ServiceAccount" => keep(&mut self.accounts, value),
             "Secret" => self.add_secret(value),
             _ => true,

@@ -90,6 +90,13 @@ pub(super) struct Condition {
     pub(super) message: Option<String>,
 }
 
+impl Condition {
+    /// Reason and message.
+    pub(super) fn words(&self) -> String {
+        said(self.reason.as_deref(), self.message.as_deref())
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ContainerStatus {
@@ -202,7 +209,7 @@ impl Event {
     }
 }
 
-/// A Deployment or a `ReplicaSet`.
+/// A Deployment, a `ReplicaSet`, a Job or a `CronJob`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Workload {
@@ -216,6 +223,7 @@ pub(super) struct Workload {
 #[serde(default)]
 pub(super) struct WorkloadSpec {
     pub(super) replicas: Option<i64>,
+    pub(super) suspend: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -223,6 +231,19 @@ pub(super) struct WorkloadSpec {
 pub(super) struct WorkloadStatus {
     #[serde(deserialize_with = "list")]
     pub(super) conditions: Vec<Condition>,
+}
+
+impl Workload {
+    /// The condition of this kind, if it holds.
+    pub(super) fn condition(&self, kind: &str) -> Option<&Condition> {
+        let mut conditions = self.status.conditions.iter();
+        conditions.find(|condition| condition.kind == kind && condition.status == "True")
+    }
+
+    /// Whether a Job has done its work, or given up.
+    pub(super) fn has_ended(&self) -> bool {
+        self.condition("Complete").or_else(|| self.condition("Failed")).is_some()
+    }
 }
 
 /// A `ServiceAccount`.
@@ -252,6 +273,24 @@ impl Pod {
         self.metadata.deletion_timestamp.is_some()
     }
 
+    /// Whether it ended without having done its work; it is then never started again.
+    pub(super) fn has_failed(&self) -> bool {
+        self.status.phase.as_deref() == Some("Failed")
+    }
+
+    /// Whether it tells how those after which it comes ended: it did, or it works as one that is to stay.
+    pub(super) fn has_settled(&self) -> bool {
+        match self.status.phase.as_deref() {
+            Some("Succeeded" | "Failed") => true,
+            _ => !self.ends() && self.is_fine(),
+        }
+    }
+
+    /// Whether its containers are meant to end.
+    pub(super) fn ends(&self) -> bool {
+        self.spec.restart_policy.as_deref().is_some_and(|policy| policy != "Always")
+    }
+
     /// Whether all its containers do what they should.
     pub(super) fn is_fine(&self) -> bool {
         let statuses = &self.status.container_statuses;
@@ -270,6 +309,16 @@ impl Pod {
 
     pub(super) fn condition(&self, kind: &str) -> Option<&Condition> {
         self.status.conditions.iter().find(|condition| condition.kind == kind)
+    }
+}
+
+/// What was said with a reason and a message, each of which may be missing or repeat the other.
+pub(super) fn said(reason: Option<&str>, message: Option<&str>) -> String {
+    match (reason.unwrap_or_default(), message.unwrap_or_default()) {
+        (reason, "") => reason.to_owned(),
+        (reason, message) if reason == message => message.to_owned(),
+        ("", message) => message.to_owned(),
+        (reason, message) => format!("{reason}: {message}"),
     }
 }
 

@@ -2,7 +2,7 @@
 //! over by now (a pull that worked at the second try) says nothing.
 
 use super::cause::Cause;
-use super::objects::{ContainerStatus, Event, Pod, Terminated, Waiting};
+use super::objects::{ContainerStatus, Event, Pod, Terminated, Waiting, said};
 use super::{Fill, Finding, Known, join, signs};
 use jiff::{SignedDuration, Timestamp};
 
@@ -103,7 +103,7 @@ impl Case<'_> {
         }
         let scheduled = self.pod.condition("PodScheduled").filter(|condition| condition.status == "False");
         let texts: Vec<String> = match scheduled {
-            Some(condition) => vec![said(condition.reason.as_deref(), condition.message.as_deref())],
+            Some(condition) => vec![condition.words()],
             None => self.last("FailedScheduling"),
         };
         let text = texts.first()?;
@@ -118,8 +118,8 @@ impl Case<'_> {
         }
         if let Some(ended) = &status.state.terminated {
             let is_init = self.pod.spec.init_containers.iter().any(|container| container.name == name);
-            let stays = self.pod.spec.restart_policy.as_deref().is_none_or(|policy| policy == "Always");
-            return (ended.exit_code != 0 || (stays && !is_init)).then(|| self.ended(status, ended));
+            return (ended.exit_code != 0 || !(self.pod.ends() || is_init))
+                .then(|| self.ended(status, ended));
         }
         let running = status.state.running.as_ref()?;
         if status.ready {
@@ -206,11 +206,14 @@ impl Case<'_> {
                 Cause::CannotStart
             }
             None if end.exit_code == 0 && end.reason.is_some() => Cause::EndsAtOnce,
+            None if self.pod.has_failed() => Cause::ContainerFailed,
             None => Cause::CrashLoop,
         };
         // Without a reason nothing is known of how it ended.
         let code = if end.reason.is_some() { end.exit_code.to_string() } else { "?".to_owned() };
-        let times = format!("{text}, exit code {code}, {} restarts", status.restart_count);
+        let restarts = Some(status.restart_count).filter(|count| *count > 0);
+        let restarts = restarts.map(|count| format!(", {count} restarts")).unwrap_or_default();
+        let times = format!("{text}, exit code {code}{restarts}");
         let fill = Fill { code, ..self.fill(name) };
         let evidence: Vec<_> = probe.into_iter().chain([times]).collect();
         self.known.finding(cause, self.subject(name), &fill, &evidence)
@@ -328,15 +331,6 @@ fn is_pull(reason: &str) -> bool {
                 | "RegistryUnavailable"
                 | "SignatureValidationFailed"
         )
-}
-
-fn said(reason: Option<&str>, message: Option<&str>) -> String {
-    match (reason.unwrap_or_default(), message.unwrap_or_default()) {
-        (reason, "") => reason.to_owned(),
-        (reason, message) if reason == message => message.to_owned(),
-        ("", message) => message.to_owned(),
-        (reason, message) => format!("{reason}: {message}"),
-    }
 }
 
 fn spoken(age: SignedDuration) -> String {

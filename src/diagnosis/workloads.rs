@@ -1,8 +1,8 @@
 //! Workloads: which pods are whose, and why there are none.
 
 use super::cause::Cause;
-use super::objects::{Event, Pod, Workload as Object};
-use super::{Fill, Finding, Known, pods, signs};
+use super::objects::{Condition, Event, Pod, Workload as Object};
+use super::{Fill, Finding, Known, current, pods, signs};
 use crate::manifests::Workload;
 use jiff::Timestamp;
 
@@ -61,28 +61,6 @@ fn owns(workload: &Workload, kind: &str, name: &str) -> bool {
     }
 }
 
-/// The pods of each Deployment's newest rollout that has any, and all pods of anything else: what an older rollout met
-/// is over, though its pods stay until the newer one works.
-pub(super) fn newest<'k>(known: &Known, pods: &[&'k Pod]) -> Vec<&'k Pod> {
-    let replica_set = |pod: &'k Pod| {
-        let owner = pod.metadata.owner_references.first().filter(|owner| owner.kind == "ReplicaSet");
-        owner.map_or("", |owner| owner.name.as_str())
-    };
-    let age = |pod: &&'k Pod| {
-        let objects = &mut known.evidence.workloads.iter();
-        let object =
-            objects.find(|object| object.kind == "ReplicaSet" && object.metadata.name == replica_set(pod));
-        (object.and_then(|object| object.metadata.revision()), pod.metadata.created())
-    };
-    let deployment = |pod: &'k Pod| replica_set(pod).rsplit_once('-').map(|(name, _)| name);
-    let is_newest = |pod: &&&'k Pod| {
-        let rivals = pods.iter().filter(|other| deployment(other) == deployment(pod));
-        let newest = rivals.max_by_key(|other| age(other)).map(|newest| replica_set(newest));
-        deployment(pod).is_none() || newest == Some(replica_set(pod))
-    };
-    pods.iter().filter(is_newest).copied().collect()
-}
-
 /// Why pods are missing.
 pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
     let mut found = refused(known, ours);
@@ -90,12 +68,14 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
         found.extend(pods::gone(known));
     }
     let deployments: Vec<_> = objects(known, "Deployment").collect();
-    for deployment in &deployments {
-        if deployment.spec.replicas == Some(0) {
-            found.push(of_object(known, Cause::ScaledToZero, deployment, &[]));
-        }
-    }
-    if !found.is_empty() || !ours.is_empty() {
+    let is_scaled = |object: &&&Object| object.spec.replicas == Some(0);
+    found.extend(
+        deployments.iter().filter(is_scaled).map(|one| of_object(known, Cause::ScaledToZero, one, &[])),
+    );
+    found.extend(batch(known, ours));
+    // What ends needs no pods just now.
+    let ends = ["CronJob", "Job"].into_iter().any(|kind| objects(known, kind).next().is_some());
+    if !found.is_empty() || !ours.is_empty() || (ends && deployments.is_empty()) {
         return found;
     }
     // Only a cluster that was asked tells by its silence.
@@ -112,6 +92,21 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
         () => return deployments.iter().map(|deployment| young(known, deployment)).collect(),
     };
     vec![known.finding(cause, format!("namespace {namespace}"), &fill, &[])]
+}
+
+/// Jobs that gave up and left no pod that tells why, and what starts none.
+fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
+    let jobs: Vec<_> = objects(known, "Job").collect();
+    let has_pod = |job: &Object| {
+        let mut owners = pods.iter().flat_map(|pod| &pod.metadata.owner_references);
+        owners.any(|owner| owner.kind == "Job" && owner.name == job.metadata.name)
+    };
+    let failed = current::failed_jobs(&jobs).into_iter().filter(|job| !has_pod(job)).map(|job| {
+        let said = job.condition("Failed").map(Condition::words);
+        of_object(known, Cause::JobFailed, job, said.as_slice())
+    });
+    let suspended = objects(known, "CronJob").filter(|object| object.spec.suspend == Some(true));
+    failed.chain(suspended.map(|object| of_object(known, Cause::Suspended, object, &[]))).collect()
 }
 
 /// What refused to create pods, after the newest one that there is.
@@ -142,9 +137,7 @@ fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
         return found;
     }
     for deployment in objects(known, "Deployment") {
-        let failed = deployment.status.conditions.iter().find(|condition| {
-            condition.kind == "ReplicaFailure" && condition.status == "True" && condition.message.is_some()
-        });
+        let failed = deployment.condition("ReplicaFailure");
         if let Some(message) = failed.and_then(|condition| condition.message.clone()) {
             let metadata = &deployment.metadata;
             found.push(create(known, "Deployment", &metadata.name, &metadata.namespace, message));

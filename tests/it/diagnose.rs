@@ -261,7 +261,7 @@ fn waiting(reason: &str, message: &str) -> Value {
 
 /// What `diagnose --json` finds in `list`, outside of any repository; no token is in it.
 #[track_caller]
-fn found_in(sandbox: &Sandbox, list: &Value) -> Value {
+pub fn found_in(sandbox: &Sandbox, list: &Value) -> Value {
     let output = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string()).output();
     assert_no_token(output.stdout.as_bytes(), "stdout");
     assert_eq!(output.stderr, "");

@@ -126,6 +126,24 @@ fn asks_twice_and_changes_nothing() {
 }
 
 #[test]
+fn jobs_are_asked_for_where_there_may_be_some() {
+    let cluster = StandIn::new();
+    answers(&cluster, &runs(), &of_file(&cluster));
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: hello}\nspec: {template: {spec: {containers: [{name: a, image: a:1}]}}}\n";
+    cluster.sandbox.write("work/hello-infra/kubernetes/migrate-job.yaml", job);
+    let kustomization = cluster.sandbox.work("hello-infra/kubernetes/kustomization.yaml");
+    let text = fs::read_to_string(&kustomization).unwrap();
+    fs::write(&kustomization, text.replace("resources:\n", "resources:\n  - migrate-job.yaml\n")).unwrap();
+    diagnose(&cluster, &[]).output();
+    let asked = |kinds: &str| cluster.calls().iter().any(|call| call.iter().any(|word| word == kinds));
+    assert!(
+        asked("pods,events,replicasets,deployments,serviceaccounts,jobs,cronjobs"),
+        "{:?}",
+        cluster.calls()
+    );
+}
+
+#[test]
 fn kubectl_is_the_one_of_the_variable_and_of_the_makefile() {
     let cluster = StandIn::new();
     answers(&cluster, &runs(), &of_file(&cluster));

@@ -22,6 +22,7 @@ mod cluster;
 mod deploying;
 mod diagnose;
 mod diagnose_cluster;
+mod diagnose_over;
 mod env_add;
 mod environments;
 mod examples;

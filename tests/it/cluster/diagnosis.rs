@@ -32,7 +32,7 @@ impl Scene {
 
     /// Expects `cause` first, once the cluster has told: between two tries a pod may be on its way.
     #[track_caller]
-    fn comes_to(&self, cause: &str, hint: &str) -> Value {
+    pub(super) fn comes_to(&self, cause: &str, hint: &str) -> Value {
         let mut found = Value::Null;
         for _ in 0..20 {
             found = self.diagnose().1;
@@ -46,7 +46,7 @@ impl Scene {
         panic!("no {cause}: {found:#}\n{}", self.kubectl(&["get", "pods,events"]).output().stdout);
     }
 
-    fn is_fine(&self) {
+    pub(super) fn is_fine(&self) {
         let (code, found) = self.diagnose();
         assert_eq!((code, &found["verdict"]), (Some(0), &Value::from("fine")), "{found:#}");
         assert_eq!(found["causes"], Value::Array(vec![]), "{found:#}");

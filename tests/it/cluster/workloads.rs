@@ -107,6 +107,7 @@ fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
                 "it did not run"
             );
         }
+        scene.is_fine();
         scene.make(&["undeploy", "YES=1"]).success();
         let kinds = "deployments,cronjobs,jobs,serviceaccounts,configmaps";
         let selector = "--selector=app.kubernetes.io/part-of=hello";
@@ -136,11 +137,13 @@ fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
         output.says("error: job/migrate failed").says("make logs APP=migrate");
         assert!(output.stdout.contains("no such table"), "{}", output.stdout);
         assert!(output.stdout.contains("BackoffLimitExceeded"), "{}", output.stdout);
+        scene.comes_to("container-failed", "logs migrate-");
         // Nothing changed but the weather: it is tried again, and fails again.
         let output = scene.make(&["deploy"]).failure(2);
         assert!(output.stdout.contains("job/migrate: it failed: once more"), "{}", output.stdout);
         scene.edit("kubernetes/migrate-job.yaml", "exit 3", "exit 0");
         scene.make(&["deploy"]).success().prints("job/migrate is complete");
+        scene.is_fine();
         scene.edit("kubernetes/migrate-job.yaml", "exit 0", "sleep 300");
         let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=3s"]).failure(2);
         output.says("job/migrate is not complete after 3s, and goes on");

@@ -1,0 +1,82 @@
+//! What tells how things are now, and what only how they were. What an older rollout met is over, though its pods stay
+//! until the newer one works. So is what a pod failed of (a run of a Job, an eviction) once a later one has settled, though
+//! it stays until somebody deletes it.
+
+use super::Known;
+use super::objects::{Metadata, Pod, Workload};
+use jiff::Timestamp;
+use std::collections::HashMap;
+
+/// The namespace, the kind of the owner, and the name that all have in common that come one after the other.
+type Line<'k> = (&'k str, &'k str, &'k str);
+
+/// The pods that tell.
+pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
+    let sets = known.evidence.workloads.iter().filter(|object| object.kind == "ReplicaSet");
+    let revisions: HashMap<_, _> = sets
+        .map(|set| ((set.metadata.namespace.as_str(), set.metadata.name.as_str()), set.metadata.revision()))
+        .collect();
+    let age = |pod: &'k Pod| {
+        let revision = revisions.get(&(pod.metadata.namespace.as_str(), owner(&pod.metadata).1));
+        (revision.copied().flatten(), pod.metadata.created())
+    };
+    let mut newest: HashMap<Line, &Pod> = HashMap::new();
+    let mut settled: HashMap<Line, Option<Timestamp>> = HashMap::new();
+    for pod in pods {
+        let line = line(&pod.metadata);
+        let so_far = newest.entry(line).or_insert(pod);
+        if age(pod) > age(so_far) {
+            *so_far = pod;
+        }
+        if pod.has_settled() {
+            let so_far = settled.entry(line).or_default();
+            *so_far = (*so_far).max(pod.metadata.created());
+        }
+    }
+    let tells = |pod: &&&'k Pod| {
+        let line = line(&pod.metadata);
+        let is_rollout = line.1 == "ReplicaSet";
+        let of_newest =
+            newest.get(&line).is_some_and(|newest| owner(&newest.metadata) == owner(&pod.metadata));
+        let is_over =
+            pod.has_failed() && settled.get(&line).is_some_and(|last| pod.metadata.created() < *last);
+        (of_newest || !is_rollout) && !is_over
+    };
+    pods.iter().filter(tells).copied().collect()
+}
+
+/// The Jobs that have failed, and after which none of the same `CronJob` has ended.
+pub(super) fn failed_jobs<'k>(jobs: &[&'k Workload]) -> Vec<&'k Workload> {
+    let mut last: HashMap<_, Option<Timestamp>> = HashMap::new();
+    for job in jobs.iter().filter(|job| job.has_ended()) {
+        let so_far = last.entry(line_of_job(&job.metadata)).or_default();
+        *so_far = (*so_far).max(job.metadata.created());
+    }
+    let is_last = |job: &&&Workload| last.get(&line_of_job(&job.metadata)) == Some(&job.metadata.created());
+    let failed = jobs.iter().filter(|job| job.condition("Failed").is_some());
+    failed.filter(is_last).copied().collect()
+}
+
+fn owner(metadata: &Metadata) -> (&str, &str) {
+    metadata.owner_references.first().map_or(("", &metadata.name), |owner| (&owner.kind, &owner.name))
+}
+
+fn line(metadata: &Metadata) -> Line<'_> {
+    let (kind, name) = owner(metadata);
+    let common = match kind {
+        "ReplicaSet" => name.rsplit_once('-').map_or(name, |(name, _)| name),
+        "Job" => run_of(name),
+        _ => name,
+    };
+    (&metadata.namespace, kind, common)
+}
+
+fn line_of_job(metadata: &Metadata) -> (&str, &str) {
+    (&metadata.namespace, run_of(&metadata.name))
+}
+
+/// What a Job is a run of: a `CronJob`'s have its name and the time, in digits; any other is the only one.
+fn run_of(job: &str) -> &str {
+    let is_time = |rest: &str| rest.len() >= 8 && rest.bytes().all(|byte| byte.is_ascii_digit());
+    job.rsplit_once('-').filter(|(_, rest)| is_time(rest)).map_or(job, |(name, _)| name)
+}
