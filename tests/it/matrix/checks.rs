@@ -1,7 +1,7 @@
 //! What holds of everything that is generated, whatever the answers.
 
-use super::explained::EXPLAINED;
-use super::programs::{kube_score, kubernetes_validate, mbake};
+use super::explained::{explained, idle};
+use super::programs::{checkov, kube_score, kubernetes_validate, mbake};
 use super::tree::{Tree, documents, matrix, regenerated, with_rows};
 use crate::support::{
     Output, Run, Sandbox, cached, files_below, have, knows_overlays, kubectl_for_overlays, kubectls, mode,
@@ -213,10 +213,8 @@ fn kube_score_says_nothing_that_is_not_explained() {
             assert!(objects.as_array().is_some_and(|objects| !objects.is_empty()), "{}", output.stderr);
             for (object, check) in complaints(&objects) {
                 let id = check["check"]["id"].as_str().unwrap();
-                let is_it =
-                    |only: Option<(&str, &str)>| only.is_none_or(|(name, value)| tree.row.has(name, value));
-                match EXPLAINED.iter().find(|explained| explained.check == id && is_it(explained.only)) {
-                    Some(explained) => _ = met.insert(explained.check),
+                match explained(id, |name, value| tree.row.has(name, value)) {
+                    Some(check) => _ = met.insert(check),
                     None => {
                         wrong += &format!(
                             "{}\n    {}, {object}: {id}: {}\n",
@@ -230,9 +228,57 @@ fn kube_score_says_nothing_that_is_not_explained() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    let idle: Vec<_> =
-        EXPLAINED.iter().map(|explained| explained.check).filter(|check| !met.contains(check)).collect();
+    let idle = idle(&met, |check| !is_of_checkov(check));
     assert!(idle.is_empty() || met.is_empty(), "nothing is said of these any more: {idle:?}");
+}
+
+fn is_of_checkov(check: &str) -> bool {
+    check.starts_with("CKV")
+}
+
+/// What Checkov finds in files of manifests.
+fn found_by_checkov(sandbox: &Sandbox, program: &Path, files: &[String]) -> Vec<Value> {
+    let files = files.iter().flat_map(|file| ["--file", file]);
+    // Nothing is asked of any network.
+    let options = ["--framework=kubernetes", "--output=json", "--quiet", "--compact", "--skip-download"];
+    let output = sandbox.run(program, &options.into_iter().chain(files).collect::<Vec<_>>()).output();
+    let found = output.json();
+    assert!(found["summary"]["passed"].as_u64().is_some_and(|passed| passed > 0), "{found}{}", output.stderr);
+    assert_eq!(found["summary"]["parsing_errors"], 0, "{found}");
+    found["results"]["failed_checks"].as_array().unwrap().clone()
+}
+
+#[test]
+fn checkov_says_nothing_that_is_not_explained() {
+    let Some(program) = checkov() else { return };
+    let (mut wrong, mut met) = (BTreeSet::new(), BTreeSet::new());
+    let trees = matrix();
+    let file = |stage: &super::Stage| stage.file.display().to_string();
+    let files: Vec<_> = trees.iter().flat_map(|tree| tree.stages.iter().map(file)).collect();
+    let found = found_by_checkov(&trees[0].sandbox, &program, &files);
+    for failed in &found {
+        let field = |name: &str| failed[name].as_str().unwrap();
+        let of = |tree: &&Tree| tree.stages.iter().any(|stage| file(stage) == field("file_abs_path"));
+        let tree = trees.iter().find(of).unwrap();
+        let is_it = |name: &str, value: &str| tree.row.has(name, value);
+        match explained(field("check_id"), is_it) {
+            Some(check) => _ = met.insert(check),
+            None => {
+                let names = ["check_id", "resource", "check_name", "file_abs_path"].map(field);
+                wrong.insert(names.join(" "));
+            }
+        }
+    }
+    let wrong: Vec<_> = wrong.into_iter().collect();
+    assert!(wrong.is_empty(), "{}", with_rows(&trees, &wrong.join("\n")));
+    let idle = idle(&met, is_of_checkov);
+    assert!(idle.is_empty(), "nothing is said of these any more: {idle:?}");
+    // It does find something.
+    let sandbox = Sandbox::new();
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: a}\nspec: {hostPID: true, containers: [{name: a, image: a:1}]}\n";
+    let file = sandbox.write("wrong.yaml", pod).display().to_string();
+    let found = found_by_checkov(&sandbox, &program, &[file]);
+    assert!(found.iter().any(|failed| failed["check_id"] == "CKV_K8S_17"), "{found:?}");
 }
 
 /// The checks that are not passed, with their objects.

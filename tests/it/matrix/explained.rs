@@ -1,84 +1,115 @@
 //! What linters say and makeinfra does not follow. ARCHITECTURE.md has the same list.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// A check of kube-score that is not held.
-pub struct Explained {
-    pub check: &'static str,
+/// Checks that are not held: kube-score's, and Checkov's of the same, which has numbers.
+struct Explained {
+    checks: &'static [&'static str],
     /// The value of a parameter in whose rows it is not held; in all if there is none.
-    pub only: Option<(&'static str, &'static str)>,
-    pub reason: &'static str,
+    only: Option<(&'static str, &'static str)>,
+    reason: &'static str,
 }
 
 /// The one place where a check is switched off.
-pub const EXPLAINED: &[Explained] = &[
+const EXPLAINED: &[Explained] = &[
     Explained {
-        check: "container-image-pull-policy",
+        checks: &["container-image-pull-policy", "CKV_K8S_15"],
         only: None,
         reason: "`Always` would keep pods from starting again while the registry is away; a tag that is never moved needs \
                  no second pull, and from Kubernetes 1.35 on the kubelet checks the pull secret of images that it has",
     },
     Explained {
-        check: "container-security-context-user-group-id",
+        checks: &["container-security-context-user-group-id", "CKV_K8S_40"],
         only: None,
         reason: "user and group are the image's, which makeinfra does not know; `runAsNonRoot` holds what matters",
     },
     Explained {
-        check: "container-security-context-readonlyrootfilesystem",
+        checks: &[
+            "container-security-context-readonlyrootfilesystem",
+            "CKV_K8S_22",
+            "CKV_K8S_23",
+            "CKV_K8S_28",
+            "CKV_K8S_37",
+        ],
         only: Some(("pod-security", "baseline")),
         reason: "`baseline` is for images that expect to be root and to write where they like",
     },
     Explained {
-        check: "container-ephemeral-storage-request-and-limit",
+        checks: &["container-ephemeral-storage-request-and-limit"],
         only: None,
         reason: "how much an application writes to `/tmp` and its log is not known, and a wrong limit evicts it",
     },
     Explained {
-        check: "container-resource-requests-equal-limits",
+        checks: &["container-resource-requests-equal-limits"],
         only: None,
         reason: "CPU has no limit, since a limit throttles a pod on an idle node; the limit of memory leaves room for peaks",
     },
     Explained {
-        check: "container-cpu-requests-equal-limits",
+        checks: &["container-cpu-requests-equal-limits", "CKV_K8S_11"],
         only: None,
         reason: "CPU has a request and no limit, as above",
     },
     Explained {
-        check: "container-memory-requests-equal-limits",
+        checks: &["container-memory-requests-equal-limits"],
         only: None,
         reason: "the limit leaves room for peaks, as above",
     },
     Explained {
-        check: "pod-networkpolicy",
+        checks: &["pod-networkpolicy", "CKV2_K8S_6"],
         only: None,
         reason: "whom an application talks to is not known, and a policy that is wrong, or that the cluster's network does \
                  not enforce, is worse than none",
     },
     Explained {
-        check: "pod-probes-identical",
+        checks: &["pod-probes-identical"],
         only: None,
         reason: "the probes ask the same, but a restart takes a minute of failures, and the traffic stops after 15 seconds",
     },
     Explained {
-        check: "deployment-has-poddisruptionbudget",
+        checks: &["deployment-has-poddisruptionbudget"],
         only: None,
         reason: "how many pods may be away while a node is drained is for those to say who run it",
     },
     Explained {
-        check: "deployment-replicas",
+        checks: &["deployment-replicas"],
         only: None,
         reason: "the number of pods is an answer; outside of protected environments one is enough",
     },
+    Explained {
+        checks: &["CKV_K8S_43"],
+        only: None,
+        reason: "the image is an answer; a digest is kept, and is what `make set-image` takes, too",
+    },
+    Explained {
+        checks: &["CKV_K8S_8", "CKV_K8S_9"],
+        only: None,
+        reason: "a worker has no port that a probe could ask; every Deployment with a port has its probes",
+    },
 ];
+
+/// What is explained of `check`, in a row for which `is_it` says that it has a value of a parameter.
+pub fn explained(check: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
+    let here = |one: &&Explained| one.only.is_none_or(|(name, value)| is_it(name, value));
+    let of_check = |one: &'static Explained| one.checks.iter().find(|known| **known == check);
+    EXPLAINED.iter().filter(here).find_map(of_check).copied()
+}
+
+/// What is explained and was not met, of those for which `is_ours`.
+pub fn idle(met: &BTreeSet<&str>, is_ours: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let all = EXPLAINED.iter().flat_map(|one| one.checks).copied();
+    all.filter(|check| is_ours(check) && !met.contains(check)).collect()
+}
 
 /// The table of ARCHITECTURE.md.
 fn table() -> String {
     let rows = EXPLAINED.iter().map(|explained| {
         let only = explained.only.map_or(String::new(), |(name, value)| format!(", with {name} `{value}`"));
-        format!("| `{}`{only} | {} |\n", explained.check, explained.reason)
+        format!("| `{}`{only} | {} |\n", explained.checks.join("`, `"), explained.reason)
     });
-    "| kube-score's check | why it is not held |\n|---|---|\n".to_owned() + &rows.collect::<String>()
+    "| check of kube-score or Checkov | why it is not held |\n|---|---|\n".to_owned()
+        + &rows.collect::<String>()
 }
 
 #[test]

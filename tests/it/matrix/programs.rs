@@ -15,3 +15,7 @@ pub fn kubernetes_validate() -> Option<PathBuf> {
 pub fn mbake() -> Option<PathBuf> {
     cached("mbake-1.4.6/bin/mbake")
 }
+
+pub fn checkov() -> Option<PathBuf> {
+    cached("checkov-3.3.30/bin/checkov")
+}
