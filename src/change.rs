@@ -4,12 +4,16 @@
 //! the plan says what would have to change in it.
 
 mod adopted;
+mod manifest;
+mod merge;
+mod record;
 
 pub use adopted::Adopted;
 
+use crate::answers::Record;
 use crate::error::{Failure, Result};
 use crate::templates::{File, Kind, Origin};
-use git2::{FileFavor, MergeFileInput, MergeFileOptions, Patch, merge_file};
+use git2::Patch;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -31,6 +35,8 @@ pub struct Plan {
     pub conflicts: Vec<Conflict>,
     /// Files that stay although the answers would have them changed: the user wants it so.
     pub kept: Vec<Conflict>,
+    /// Files that are to stay, and are none of these.
+    pub unknown: Vec<String>,
 }
 
 /// What becomes of a file.
@@ -77,113 +83,169 @@ pub fn plan(
     let before = renderings.before.map(by_origin);
     let mut plan = Plan::default();
     for file in renderings.after.iter().filter(|file| file.kind != Kind::Secret) {
-        let after = file.text.expose();
         let old = [before[0].get(&file.origin), before[1].get(&file.origin)];
-        let Some(was) = old[1].or(old[0]) else {
-            match current(&file.path)? {
-                None => plan.steps.push(step(file, None, false, after)),
-                Some(text) if text == after => {}
-                Some(_) => {
-                    plan.refuse(policy, file, "it exists already, and is not what would be made", "", after)?;
-                }
-            }
-            continue;
-        };
-        let pristine = old.iter().flatten().map(|file| file.text.expose()).collect::<Vec<_>>();
-        let unchanged = was.text.expose() == after;
-        if was.path == file.path {
-            if unchanged {
-                continue;
-            }
-            match current(&file.path)? {
-                Some(text) if text == after => {}
-                Some(text) if pristine.contains(&text.as_str()) => {
-                    plan.steps.push(step(file, None, true, after));
-                }
-                Some(text) => match merged(policy, &file.path, pristine[0], &text, after)? {
-                    Some(merged) if merged == text => {}
-                    Some(merged) => plan.steps.push(step(file, None, true, &merged)),
-                    None => plan.refuse(policy, file, EDITED, was.text.expose(), after)?,
-                },
-                None => plan.refuse(policy, file, "it is not there any more", was.text.expose(), after)?,
-            }
+        let change = Change { file, old: old.map(Option::<&&File>::copied), policy };
+        let from = change.was().filter(|was| was.path != file.path);
+        if [Some(file), from].into_iter().flatten().any(|one| policy.keep.contains(&one.path)) {
+            plan.keep(&change)?;
             continue;
         }
-        match (current(&was.path)?, current(&file.path)?) {
-            // A run that was killed has moved it already.
-            (None, Some(_)) if unchanged => {}
-            (None, Some(text)) if text == after => {}
-            (None, None) => plan.refuse(policy, was, "it is not there any more", was.text.expose(), after)?,
-            (_, Some(_)) => {
-                plan.refuse(policy, file, "it exists already, and something would move there", "", after)?;
-            }
-            (Some(text), None) if unchanged => plan.steps.push(step(file, Some(&was.path), true, &text)),
-            (Some(text), None) if pristine.contains(&text.as_str()) => {
-                plan.steps.push(step(file, Some(&was.path), true, after));
-            }
-            (Some(_), None) => plan.refuse(policy, was, EDITED, was.text.expose(), after)?,
+        let outcome = match from {
+            Some(was) => change.moved(current(&was.path)?, current(&file.path)?),
+            None => change.stays(current(&file.path)?)?,
+        };
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Step(text, exists) => plan.steps.push(Step {
+                path: file.path.clone(),
+                from: from.map(|was| was.path.clone()),
+                exists,
+                text,
+                kind: file.kind,
+            }),
+            Outcome::Conflict(cause) => plan.conflicts.push(change.conflict(cause)?),
         }
     }
     plan.steps.sort_by(|a, b| a.path.cmp(&b.path));
+    let known = renderings.after.iter().chain(renderings.before[1]).map(|file| &file.path);
+    plan.unknown =
+        policy.keep.iter().filter(|path| !known.clone().any(|one| one == *path)).cloned().collect();
     Ok(plan)
 }
 
+/// A file that is to follow the answers.
+struct Change<'f> {
+    /// As it is to be.
+    file: &'f File,
+    /// As it was recorded, and as it would be by the answers as they are now.
+    old: [Option<&'f File>; 2],
+    policy: Policy<'f>,
+}
+
+enum Outcome {
+    Nothing,
+    /// Its new text, and whether there is such a file.
+    Step(String, bool),
+    Conflict(&'static str),
+}
+
+impl<'f> Change<'f> {
+    fn was(&self) -> Option<&'f File> {
+        self.old[1].or(self.old[0])
+    }
+
+    fn after(&self) -> &'f str {
+        self.file.text.expose()
+    }
+
+    /// Whether new answers change nothing in it.
+    fn is_none(&self) -> bool {
+        self.was().is_some_and(|was| was.text.expose() == self.after())
+    }
+
+    /// Whether nobody has edited it. A manifest has to be as the answers are now: one that is as it was recorded is so
+    /// because what changed since was changed in another one, for another environment, say.
+    fn is_pristine(&self, text: &str) -> bool {
+        let is_manifest = self.file.path.starts_with("kubernetes/");
+        let texts = if is_manifest { &self.old[1..] } else { &self.old[..] };
+        texts.iter().flatten().any(|old| old.text.expose() == text)
+    }
+
+    /// What becomes of a file that keeps its place, or is new.
+    fn stays(&self, current: Option<String>) -> Result<Outcome> {
+        let after = self.after();
+        Ok(match current {
+            _ if self.is_none() => Outcome::Nothing,
+            None if self.was().is_none() => Outcome::Step(after.to_owned(), false),
+            None => Outcome::Conflict("it is not there any more"),
+            Some(text) if text == after => Outcome::Nothing,
+            Some(_) if self.was().is_none() => {
+                Outcome::Conflict("it exists already, and is not what would be made")
+            }
+            Some(text) if self.is_pristine(&text) => Outcome::Step(after.to_owned(), true),
+            Some(text) => match self.merged(&text)? {
+                Some(merged) if merged == text => Outcome::Nothing,
+                Some(merged) => Outcome::Step(merged, true),
+                None => Outcome::Conflict(EDITED),
+            },
+        })
+    }
+
+    /// What becomes of one that gets another place, of which there is `old` now and `new` at the other place.
+    fn moved(&self, old: Option<String>, new: Option<String>) -> Outcome {
+        let Some(old) = old else {
+            return match new {
+                // A run that was killed has moved it already.
+                Some(text) if self.is_none() || text == self.after() => Outcome::Nothing,
+                Some(_) => Outcome::Conflict(IN_ITS_PLACE),
+                None => Outcome::Conflict("it is not there any more"),
+            };
+        };
+        let text = match () {
+            () if self.is_none() => old,
+            () if self.is_pristine(&old) => self.after().to_owned(),
+            () => return Outcome::Conflict(EDITED),
+        };
+        match new {
+            // A run that was killed has written it, and not yet taken the old one away.
+            Some(new) if new == text => Outcome::Step(text, true),
+            Some(_) => Outcome::Conflict(IN_ITS_PLACE),
+            None => Outcome::Step(text, true),
+        }
+    }
+
+    /// `ours` with the change that the answers make; none where that collides with what people have changed.
+    fn merged(&self, ours: &str) -> Result<Option<String>> {
+        let after = self.after();
+        if self.file.path == Record::FILE {
+            return record::merged(ours, self.old[0].map(|old| old.text.expose()), after);
+        }
+        if !self.policy.merge {
+            return Ok(None);
+        }
+        let texts = self.old.map(|old| old.map(|old| old.text.expose()));
+        if self.file.path.ends_with("kustomization.yaml") {
+            return Ok(match texts[1] {
+                Some(ancestor) => merge::lists(ancestor, ours, after)?,
+                None => None,
+            });
+        }
+        let ancestors = if self.file.path.starts_with("kubernetes/") { &texts[1..] } else { &texts[..] };
+        for ancestor in ancestors.iter().flatten() {
+            if let Some(merged) = merge::lines(ancestor, ours, after)? {
+                return Ok(Some(merged));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is in the way, with the change that would be needed.
+    fn conflict(&self, cause: &'static str) -> Result<Conflict> {
+        let moves = self.was().filter(|_| cause != IN_ITS_PLACE).filter(|was| was.path != self.file.path);
+        let path = &moves.unwrap_or(self.file).path;
+        let before = match self.was() {
+            Some(was) if cause != IN_ITS_PLACE => was.text.expose(),
+            _ => "",
+        };
+        Ok(Conflict { path: path.clone(), cause, change: diff(path, before, self.after())? })
+    }
+}
+
+const IN_ITS_PLACE: &str = "it exists already, and something would move there";
 const EDITED: &str = "it was edited, so it is not replaced";
 
 impl Plan {
-    /// Notes that `file` cannot become `after`.
-    fn refuse(
-        &mut self,
-        policy: Policy,
-        file: &File,
-        cause: &'static str,
-        before: &str,
-        after: &str,
-    ) -> Result<()> {
-        let conflict = Conflict { path: file.path.clone(), cause, change: diff(&file.path, before, after)? };
-        let place = if policy.keep.contains(&file.path) { &mut self.kept } else { &mut self.conflicts };
-        place.push(conflict);
+    /// Leaves a file as it is, since that is wanted, and notes what it would need.
+    fn keep(&mut self, change: &Change) -> Result<()> {
+        if !change.is_none() || change.was().is_some_and(|was| was.path != change.file.path) {
+            self.kept.push(change.conflict("it stays as it is")?);
+        }
         Ok(())
     }
 }
 
 fn by_origin(files: &[File]) -> BTreeMap<Origin, &File> {
     files.iter().map(|file| (file.origin, file)).collect()
-}
-
-fn step(file: &File, from: Option<&str>, exists: bool, text: &str) -> Step {
-    Step {
-        path: file.path.clone(),
-        from: from.map(str::to_owned),
-        exists,
-        text: text.to_owned(),
-        kind: file.kind,
-    }
-}
-
-/// `ours` with the change from `ancestor` to `theirs`; none where both changed the same lines, or nothing is merged.
-///
-/// What both add to the end of a list of YAML does not collide: it has both, if it still is YAML then.
-fn merged(policy: Policy, path: &str, ancestor: &str, ours: &str, theirs: &str) -> Result<Option<String>> {
-    if !policy.merge {
-        return Ok(None);
-    }
-    let [ancestor, ours, theirs] = [ancestor, ours, theirs].map(|text| {
-        let mut input = MergeFileInput::new();
-        input.content(text.as_bytes());
-        input
-    });
-    let merge = |favor: FileFavor| {
-        let merged = merge_file(&ancestor, &ours, &theirs, Some(MergeFileOptions::new().favor(favor)))
-            .map_err(|error| Failure::failed("cannot merge files").because(error.message()))?;
-        let text = String::from_utf8_lossy(merged.content()).into_owned();
-        Ok::<_, anyhow::Error>(merged.is_automergeable().then_some(text))
-    };
-    if let Some(text) = merge(FileFavor::Normal)? {
-        return Ok(Some(text));
-    }
-    let is_yaml = |text: &String| serde_yaml::from_str::<serde_yaml::Value>(text).is_ok();
-    Ok(if path.ends_with("kustomization.yaml") { merge(FileFavor::Union)?.filter(is_yaml) } else { None })
 }
 
 /// The change from `before` to `after`, as a unified diff.

@@ -78,6 +78,11 @@ pub struct Environment<'a> {
     secret_file: String,
     replicas: u32,
     ingress: Option<&'a str>,
+    /// Whether anything is patched there.
+    patches: bool,
+    /// Whether the number of pods of anything is said there.
+    counts: bool,
+    images: Vec<Image<'a>>,
     workloads: Vec<Deployed<'a>>,
 }
 
@@ -87,8 +92,8 @@ struct Deployed<'a> {
     name: &'a str,
     #[serde(flatten)]
     runs: Runs,
-    replicas: u32,
-    ingress: Option<String>,
+    replicas: Option<u32>,
+    ingress: Option<&'a str>,
     has_tls: bool,
     resources: &'a [String],
 }
@@ -187,12 +192,6 @@ impl<'a> From<&'a Answers> for Context<'a> {
     fn from(answers: &'a Answers) -> Self {
         let components: Vec<_> =
             answers.components.iter().map(|one| component(one, one.name == answers.main().name)).collect();
-        let mut images: Vec<Image> = Vec::new();
-        for component in &components {
-            if images.iter().all(|image| image.name != component.image.name) {
-                images.push(component.image.clone());
-            }
-        }
         Self {
             project: answers.project.as_str(),
             directory: answers.project.directory(),
@@ -200,8 +199,8 @@ impl<'a> From<&'a Answers> for Context<'a> {
             base: if answers.has_environments() { "kubernetes/base" } else { "kubernetes" },
             main: component(answers.main(), true),
             parts: parts(answers),
+            images: distinct(answers.components.iter().map(|component| &component.image)),
             components,
-            images,
             has_environments: answers.has_environments(),
             environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
             pod_security: answers.pod_security.as_str(),
@@ -267,6 +266,8 @@ fn image(image: &answers::ImageRef) -> Image<'_> {
 
 fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
     let name = environment.name.as_ref().map(answers::EnvironmentName::as_str);
+    let all = answers.components.iter().zip(&environment.deployed);
+    let workloads: Vec<_> = all.map(|(component, here)| deployed(component, here)).collect();
     Environment {
         name,
         namespace: environment.namespace.as_str(),
@@ -277,17 +278,31 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
         secret_file: environment.secret_file(&answers.secret_name),
         replicas: environment.replicas,
         ingress: environment.ingress.as_ref().map(Host::as_str),
-        workloads: answers
-            .components
-            .iter()
-            .map(|component| Deployed {
-                name: component.name.as_str(),
-                runs: runs(component.workload),
-                has_tls: component.tls,
-                replicas: environment.replicas_of(component, answers.main()),
-                ingress: environment.host_of(component, answers.main()).map(|host| host.to_string()),
-                resources: component.resources.lines(),
-            })
-            .collect(),
+        patches: workloads.iter().any(|one| one.ingress.is_some() || !one.resources.is_empty()),
+        counts: workloads.iter().any(|one| one.replicas.is_some()),
+        images: distinct(environment.deployed.iter().map(|deployed| &deployed.image)),
+        workloads,
     }
+}
+
+fn deployed<'a>(component: &'a answers::Component, deployed: &'a answers::Deployed) -> Deployed<'a> {
+    Deployed {
+        name: component.name.as_str(),
+        runs: runs(component.workload),
+        replicas: deployed.replicas.filter(|_| component.workload == Workload::Deployment),
+        ingress: deployed.host.as_ref().map(Host::as_str),
+        has_tls: deployed.tls,
+        resources: deployed.resources.as_ref().map_or(&[], answers::Resources::lines),
+    }
+}
+
+/// The images, each name once: there is one tag for all that run it.
+fn distinct<'a>(all: impl Iterator<Item = &'a answers::ImageRef>) -> Vec<Image<'a>> {
+    let mut images: Vec<Image> = Vec::new();
+    for one in all.map(image) {
+        if images.iter().all(|image| image.name != one.name) {
+            images.push(one);
+        }
+    }
+    images
 }

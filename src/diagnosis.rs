@@ -12,6 +12,7 @@ mod objects;
 mod pods;
 mod signs;
 mod text;
+mod weight;
 mod workloads;
 
 pub use cause::Cause;
@@ -22,10 +23,10 @@ use crate::error::Outcome;
 use crate::inspection::Inspection;
 use crate::manifests::{Fault, FaultKind};
 use crate::pull_secret::Inspected;
-use cause::Weight;
 use jiff::Timestamp;
 use objects::Pod;
 use serde::Serialize;
+use weight::Weight;
 
 /// All that is known.
 pub struct Known<'k> {

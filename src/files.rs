@@ -83,6 +83,18 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     }
 }
 
+/// Why `file`, which is `path` below the top of a repository, is none of its own; none if it is, or is not there.
+#[must_use]
+pub fn strange(path: &str, file: &Path) -> Option<&'static str> {
+    if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Some("it is no regular file");
+    }
+    // git, and git-crypt with it, sees what is behind a link at its own place, or not at all.
+    let parents = Path::new(path).ancestors().zip(file.ancestors()).skip(1);
+    let mut inside = parents.take_while(|(path, _)| path.file_name().is_some());
+    inside.any(|(_, dir)| dir.is_symlink()).then_some("a directory on the way to it is a link")
+}
+
 /// Whether others than its owner may read the file `path`.
 #[must_use]
 pub fn is_readable_by_others(path: &Path) -> bool {

@@ -4,12 +4,14 @@
 //! document is about, does no I/O, and refuses where it is not sure: each edit is read again, and
 //! nothing but the named path may differ. A [`Refusal`] never quotes the document, which may hold a token.
 
+mod additions;
 mod lines;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use additions::{add, same};
 pub use scalar::scalar;
 
 use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};

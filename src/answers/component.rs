@@ -52,12 +52,12 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Those in a manifest; the default where it has none.
+    /// Those in a manifest, if it has any.
     #[must_use]
-    pub fn read(value: Option<&serde_yaml::Value>) -> Self {
-        let text =
-            value.filter(|value| value.is_mapping()).and_then(|value| serde_yaml::to_string(value).ok());
-        text.map_or_else(Self::default, |text| Self { lines: text.lines().map(str::to_owned).collect() })
+    pub fn read(value: Option<&serde_yaml::Value>) -> Option<Self> {
+        let value = value.and_then(serde_yaml::Value::as_mapping).filter(|mapping| !mapping.is_empty())?;
+        let text = serde_yaml::to_string(value).ok()?;
+        Some(Self { lines: text.lines().map(str::to_owned).collect() })
     }
 
     /// The lines.

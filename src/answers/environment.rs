@@ -3,7 +3,7 @@
 use super::component::REPLICAS;
 use super::names::is_dns_label;
 use super::{
-    Answer, Component, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values, given,
+    Answer, Deployed, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values, given,
 };
 use std::fmt;
 
@@ -27,6 +27,8 @@ pub struct Environment {
     pub ingress: Option<Host>,
     /// The directory of its Secrets, below the top of the repository.
     pub secrets: String,
+    /// What is different there about each component, in their order.
+    pub deployed: Vec<Deployed>,
 }
 
 impl Environment {
@@ -67,29 +69,6 @@ impl Environment {
         format!("{}/{name}.secret.yaml", self.secrets)
     }
 
-    /// How many pods of `component` run here.
-    #[must_use]
-    pub fn replicas_of(&self, component: &Component, main: &Component) -> u32 {
-        match () {
-            () if component.name == main.name => self.replicas,
-            () if self.protect || self.name.is_none() => component.replicas,
-            () => component.replicas.min(1),
-        }
-    }
-
-    /// The host of the Ingress of `component` here, if it has one.
-    #[must_use]
-    pub fn host_of(&self, component: &Component, main: &Component) -> Option<Host> {
-        if component.name == main.name {
-            return self.ingress.clone();
-        }
-        let host = component.ingress.as_ref()?;
-        match &self.name {
-            Some(name) => name.host(host, self.protect).ok(),
-            None => Some(host.clone()),
-        }
-    }
-
     /// The one environment of a repository that has no others.
     pub(super) fn only(
         project: &ProjectName,
@@ -105,6 +84,7 @@ impl Environment {
             replicas,
             ingress,
             secrets: Self::SECRETS.to_owned(),
+            deployed: Vec::new(),
         })
     }
 
@@ -146,6 +126,7 @@ impl Environment {
             protect: asks,
             ingress,
             secrets,
+            deployed: Vec::new(),
         })
     }
 }
@@ -184,7 +165,7 @@ impl EnvironmentName {
     }
 
     /// The host of this environment, where the protected ones have `host`.
-    fn host(&self, host: &Host, protect: bool) -> Result<Host, Refused> {
+    pub(super) fn host(&self, host: &Host, protect: bool) -> Result<Host, Refused> {
         if protect {
             return Ok(host.clone());
         }

@@ -4,9 +4,9 @@
 use super::environment::{self, Common};
 use super::named::{given, needed};
 use super::{
-    Answer, Answers, Ci, Component, ComponentName, ContextName, DnsLabel, Environment, EnvironmentName,
-    FileFault, Host, ImageRef, Name, OneOrMore, PodSecurity, ProjectName, Refused, RegistryKey, Replicas,
-    Rule, SecretType, Switch, Values, from_mapping, unfit,
+    Answer, Answers, Ci, Component, ComponentName, ContextName, Deployed, DnsLabel, Environment,
+    EnvironmentName, FileFault, Host, ImageRef, Name, OneOrMore, PodSecurity, ProjectName, Refused,
+    RegistryKey, Replicas, Rule, SecretType, Switch, Values, from_mapping, unfit,
 };
 
 /// Answers as text, by what they are about.
@@ -72,15 +72,15 @@ impl Sheet {
         let project: ProjectName = needed(values, Name::Project)?;
         let image: ImageRef = needed(values, Name::Image)?;
         let mut main = Component::from_values(ComponentName::from(&project), image, values)?;
-        let environments = self.all_environments(&project, &mut main)?;
+        let mut environments = self.all_environments(&project, &mut main)?;
         let components = OneOrMore { rest: self.further(&main)?, first: main };
-        let hosts = |one: &Component| {
-            environments
-                .iter()
-                .all(|place| one.ingress.is_none() || place.host_of(one, &components.first).is_some())
-        };
-        if !components.iter().all(hosts) {
-            return Err(Refused::Broken(Name::Ingress, environment::NO_ROOM));
+        for environment in environments.iter_mut() {
+            let here = |one: &Component| Deployed::new(environment, one, &components.first);
+            environment.deployed = components.iter().map(here).collect();
+            let mut all = components.iter().zip(&environment.deployed);
+            if all.any(|(one, deployed)| one.ingress.is_some() && deployed.host.is_none()) {
+                return Err(Refused::Broken(Name::Ingress, environment::NO_ROOM));
+            }
         }
         components.first.check(Name::Project)?;
         components.rest.iter().try_for_each(|one| one.check(Name::Component))?;

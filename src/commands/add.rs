@@ -24,6 +24,14 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
             .hint("add one of another name, or edit its manifests")
             .into());
     }
+    if !values.contains_key(&Name::Image) && !evolution.adopted.knows_image {
+        return Err(Failure::usage(format!(
+            "the manifests do not tell the image of `{}`",
+            known.main().name
+        ))
+        .hint(format!("makeinfra add {name} --image REGISTRY/PATH:TAG"))
+        .into());
+    }
     let settings = options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
     let settings = settings.transpose()?;
     let mut sheet = evolution.adopted.sheet.clone();

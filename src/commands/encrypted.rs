@@ -23,8 +23,8 @@ pub(super) struct Errand {
 /// The plain text of a file of the repository; none where there is no such file.
 pub(super) fn read(errand: Errand, path: &str, file: &Path) -> Result<Option<Secret>> {
     let refused = |cause: &str| Failure::failed(format!("cannot {} `{path}`", errand.verb)).because(cause);
-    if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-        return Err(refused("it is no regular file").hint(format!("ls -l {path}")).into());
+    if let Some(why) = files::strange(path, file) {
+        return Err(refused(why).hint(format!("ls -l {path}")).into());
     }
     match files::read(file, LIMIT)? {
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {

@@ -5,7 +5,7 @@ mod list;
 pub use list::list;
 
 use super::evolve::{Evolution, Proposal};
-use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Name, Record, Sheet, Workload};
+use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
 use crate::context::Payload;
@@ -15,11 +15,14 @@ use crate::questions;
 use crate::ui::Ui;
 use std::path::Path;
 
+/// Where the manifests of the only environment are.
+const MANIFESTS: &str = "kubernetes";
+
 /// Runs `env add`.
 pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     let name = environment_name("NAME", &options.name)?;
     let evolution = Evolution::open(&options.repo, "env add staging", &options.run)?;
-    let sheet = with_environment(&evolution.record, evolution.adopted.sheet.clone(), &name, options)?;
+    let sheet = with_environment(&evolution, &name, options)?;
     let answers = evolution.adopted.answers(&sheet).map_err(questions::failure)?;
     let new = answers.environments.iter().last().unwrap_or(&answers.environments.first);
     let first = &answers.environments.first;
@@ -52,10 +55,13 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         ("token", token),
         ("protected", if new.protect { "yes: make asks first" } else { "no" }.to_owned()),
     ];
-    if answers.main().workload == Workload::Deployment {
-        decisions.insert(3, ("pods", new.replicas.to_string()));
+    let main = new.deployed.first();
+    if let Some(replicas) = main.and_then(|main| main.replicas)
+        && answers.main().workload == Workload::Deployment
+    {
+        decisions.insert(3, ("pods", replicas.to_string()));
     }
-    decisions.extend(new.ingress.as_ref().map(|host| ("ingress", host.to_string())));
+    decisions.extend(main.and_then(|main| Some(("ingress", main.host.as_ref()?.to_string()))));
     if !evolution.record.answers.has_environments() {
         decisions.push(("so far", format!("{} in namespace {}, as it is", first.title(), first.namespace)));
     }
@@ -103,17 +109,19 @@ fn further_secrets(dir: &Path, pull_secret: &DnsLabel) -> Vec<String> {
 }
 
 /// The answers with the environment called `name`.
-fn with_environment(
-    record: &Record,
-    mut sheet: Sheet,
-    name: &EnvironmentName,
-    options: &Options,
-) -> Result<Sheet> {
-    let answers = &record.answers;
+fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Options) -> Result<Sheet> {
+    let mut sheet = evolution.adopted.sheet.clone();
+    let answers = &evolution.record.answers;
     if answers.environment(name.as_str()).is_some() {
-        return Err(Failure::failed(format!("there is an environment `{name}` already"))
-            .hint("makeinfra env list")
-            .into());
+        let failure = Failure::failed(format!("there is an environment `{name}` already"));
+        let old = Path::new(MANIFESTS).join("kustomization.yaml");
+        return Err(match evolution.repo.root().join(&old).exists() {
+            true => failure
+                .because("a run that was killed has left files behind that are in `kubernetes/base` now")
+                .hint(format!("git status, then: git rm {}", old.display())),
+            false => failure.hint("makeinfra env list"),
+        }
+        .into());
     }
     match (answers.has_environments(), &options.existing) {
         (true, Some(_)) => {
@@ -147,7 +155,9 @@ fn with_environment(
             .hint("leave it out")
             .into());
     }
-    let pods = sheet.values.get(&Name::Replicas).cloned().flatten();
+    // Where the manifests have no number, an autoscaler has the say.
+    let pods = sheet.values.get(&Name::Replicas).filter(|_| evolution.adopted.counts_pods());
+    let pods = pods.cloned().flatten();
     let values = sheet.environment(name);
     for (name, text) in given.into_iter().filter_map(|(name, text)| Some((name, text?))) {
         name.check(&text).map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
@@ -160,7 +170,13 @@ fn with_environment(
     }
     if let Some(host) = host {
         // The host itself is that of an environment that is there.
-        values.entry(Name::Ingress).or_insert(Some(format!("{name}.{host}")));
+        let below = format!("{name}.{host}");
+        if options.ingress.is_none() && Host::parse(&below).is_err() {
+            return Err(Failure::usage(format!("the host `{host}` has no room for `{name}` before it"))
+                .hint(format!("makeinfra env add {name} --ingress HOST"))
+                .into());
+        }
+        values.entry(Name::Ingress).or_insert(Some(below));
     }
     Ok(sheet)
 }

@@ -1,13 +1,13 @@
 //! What the commands share that change the answers of a repository: its files follow, as a plan that is shown first.
 
 use super::encrypted::{self, Errand};
-use super::{next_steps, print_json};
+use super::{next_steps, print_json, sweep};
 use crate::answers::{Answers, Record};
 use crate::change::{self, Adopted, Conflict, Policy, Renderings, Step};
 use crate::cli::RunOptions;
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
-use crate::files::{self, Batch, shell_word};
+use crate::files::{self, Batch, Leftover, shell_word};
 use crate::interrupt::Interrupts;
 use crate::repo::Repo;
 use crate::secret::Secret;
@@ -56,6 +56,12 @@ impl Evolution {
         let repo = Repo::find(repo, command)?;
         let lock = if run.dry_run { None } else { repo.lock()? };
         let root = repo.root();
+        if repo.is_merging() {
+            return Err(Failure::failed(format!("cannot change `{}`", root.display()))
+                .because("a merge, rebase or the like is under way")
+                .hint("git status")
+                .into());
+        }
         let record = text(&root, Record::FILE)?.ok_or_else(|| {
             Failure::failed(format!("`{}` is no repository of makeinfra's", root.display()))
                 .because(format!("it has no `{}`", Record::FILE))
@@ -73,20 +79,39 @@ impl Evolution {
     }
 
     /// Shows the plan, and does it if that is wanted.
-    pub(super) fn propose(&self, proposal: &Proposal, run: &RunOptions, ui: &Ui) -> Result<()> {
+    pub(super) fn propose(&self, proposal: &Proposal, run: &RunOptions, ui: &mut Ui) -> Result<()> {
         let root = self.repo.root();
-        let (plan, secrets) = self.plan(proposal)?;
+        let (plan, mut secrets) = self.plan(proposal)?;
+        if let Some(path) = plan.unknown.first() {
+            return Err(Failure::usage(format!(
+                "`--keep` names `{path}`, which is no file that makeinfra made"
+            ))
+            .hint("--keep README.md")
+            .into());
+        }
         if !plan.conflicts.is_empty() {
             return Err(in_the_way(&plan.conflicts, run, ui)?);
         }
         for file in &secrets {
             self.repo.check_protected(&file.path)?;
-            if bytes(&root, &file.path)?.is_some() {
-                return Err(Failure::failed(format!("`{}` exists already", file.path))
-                    .hint(format!("ls -l {}", shell_word(Path::new(&file.path))))
-                    .into());
-            }
         }
+        // What a run that was killed has written already is done.
+        let there = |file: &File| -> Result<bool> {
+            match bytes(&root, &file.path)? {
+                None => Ok(false),
+                Some(bytes) if *bytes == *file.text.expose().as_bytes() => Ok(true),
+                Some(_) => Err(Failure::failed(format!("`{}` exists already", file.path))
+                    .hint(format!("ls -l {}", shell_word(Path::new(&file.path))))
+                    .into()),
+            }
+        };
+        let places = plan.steps.iter().map(|step| &step.path).chain(secrets.iter().map(|file| &file.path));
+        for place in places {
+            sweep(&root.join(place), Leftover::File, run.dry_run, ui);
+        }
+        let there = secrets.iter().map(there).collect::<Result<Vec<_>>>()?;
+        let mut there = there.into_iter();
+        secrets.retain(|_| !there.next().unwrap_or_default());
         let tree = tree(&root, &plan.steps, &secrets);
         if run.dry_run {
             return self.report(
@@ -176,9 +201,9 @@ fn text(root: &Path, path: &str) -> Result<Option<String>> {
 
 fn bytes(root: &Path, path: &str) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
     let file = root.join(path);
-    if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+    if let Some(why) = files::strange(path, &file) {
         return Err(Failure::failed(format!("cannot use `{path}`"))
-            .because("it is no regular file")
+            .because(why)
             .hint(format!("ls -l {path}"))
             .into());
     }

@@ -58,6 +58,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     found.check()?;
     let Found { repo, path, text, .. } = &found;
     repo.check_protected(path)?;
+    if text.is_none() && repo.has_in_head(path) {
+        return Err(found
+            .refused("it is in HEAD, with keys that a new file would not have, and not in the work tree")
+            .hint(format!("{} restore {path}, then the same again", encrypted::typed_at(repo).1))
+            .into());
+    }
     let stake = "those values; change them where they are used";
     found.uncommitted = encrypted::check_head(repo, path, text.as_ref(), options.commit, stake, ui)?;
     sweep(&found.file, Leftover::File, options.run.dry_run, ui);

@@ -360,40 +360,6 @@ causes! {
         "kubectl auth can-i --list --namespace {namespace}";
 }
 
-/// What follows from a cause, the heaviest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Weight {
-    /// Something does not run because of it.
-    Wrong,
-    /// Nobody can tell.
-    Unknown,
-    /// Worth a line.
-    Note,
-}
-
-impl Cause {
-    pub(super) fn weight(self) -> Weight {
-        match self {
-            Self::KubectlMissing
-            | Self::ContextMissing
-            | Self::ClusterUnreachable
-            | Self::LoginRefused
-            | Self::NotAllowed
-            | Self::KubectlFailed
-            | Self::RolloutStalled
-            | Self::NoPods
-            | Self::Unexplained => Weight::Unknown,
-            Self::PullSlow
-            | Self::OnTheWay
-            | Self::Repository
-            | Self::NotRead
-            | Self::ScaledToZero
-            | Self::Suspended => Weight::Note,
-            _ => Weight::Wrong,
-        }
-    }
-}
-
 impl Serialize for Cause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.id())

@@ -146,6 +146,19 @@ impl Repo {
         }
     }
 
+    /// Whether HEAD has a file at `path`.
+    #[must_use]
+    pub fn has_in_head(&self, path: &str) -> bool {
+        self.head_blob(path).is_ok()
+    }
+
+    /// Whether git is in the middle of something that leaves files as nobody means them.
+    #[must_use]
+    pub fn is_merging(&self) -> bool {
+        let has_conflicts = || self.git.index().is_ok_and(|index| index.has_conflicts());
+        self.git.state() != RepositoryState::Clean || has_conflicts()
+    }
+
     /// Fails unless a commit could be made now.
     pub fn check_can_commit(&self) -> Result<()> {
         let not =
@@ -156,7 +169,7 @@ impl Repo {
                 "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM",
             );
         }
-        if self.git.state() != RepositoryState::Clean {
+        if self.is_merging() {
             return not("a merge, rebase or the like is under way", "git status");
         }
         // A split or sparse index is more than libgit2 can read.

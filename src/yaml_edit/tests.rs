@@ -291,6 +291,49 @@ fn expected(mut model: serde_yaml::Value, path: &[String], value: Option<&str>) 
 }
 
 /// Whether all of `lines` are in `text`, in this order.
+#[test]
+fn items_go_to_the_ends_of_their_lists() {
+    let (old, new) = (
+        "a:\n  - x\nb:\n  - name: x\n",
+        "a:\n  - x\n  - y  # ours\nb:\n  - name: x\n  - name: y\n    tag: \"1\"\n# New.\nc:\n  - z\n",
+    );
+    for (text, edited) in [
+        (old, new),
+        // At another indentation, with items of others, in another order, without a line break at the end.
+        (
+            "b: # b\n- name: o\n  tag: 1\n\n# a\na:\n- x\n- o",
+            "b: # b\n- name: o\n  tag: 1\n- name: y\n  tag: \"1\"\n\n# a\na:\n- x\n- o\n- y  # ours\n# New.\nc:\n  - z",
+        ),
+        // What is there already is not there twice.
+        (
+            "a:\n  - y\nb:\n  - {name: y, tag: \"1\"}\nc: [z]\n",
+            "a:\n  - y\nb:\n  - {name: y, tag: \"1\"}\nc: [z]\n",
+        ),
+        (
+            "a:\r\n    - x\r\nb:\r\n    - 1\r\nc:\r\n    - 1\r\n",
+            "a:\r\n    - x\r\n    - y  # ours\r\nb:\r\n    - 1\r\n    - name: y\r\n      tag: \"1\"\r\nc:\r\n    - 1\r\n    - z\r\n",
+        ),
+    ] {
+        assert_eq!(add(text, old, new).as_deref().map(String::as_str), Ok(edited), "{text}");
+    }
+    for text in [
+        "a:\n  - x\n",
+        "a:\nb:\n  - x\n",
+        "a: [x]\nb:\n  - x\n",
+        "a: x\nb:\n  - x\n",
+        "a:\n  - &x x\nb:\n  - x\n",
+        "a:\n  - x\nb:\n  - x\n---\n",
+        "a:\n  - x\na:\n  - x\nb:\n  - x\n",
+    ] {
+        assert!(add(text, old, new).is_err(), "{text}");
+    }
+    // What is no addition is none.
+    for changed in ["a:\n  - y\nb:\n  - name: x\n", "a:\n  - x\n", "a:\n  - x\nb: 1\n"] {
+        assert!(add(old, old, changed).is_err(), "{changed}");
+    }
+    assert!(same(old, "b: [{name: x}]\na: [x]\n") && !same(old, "a: [x]\nb: []\n") && !same(old, "{"));
+}
+
 fn are_in(lines: &[&str], text: &str) -> bool {
     let mut all = text.lines();
     lines.iter().all(|line| all.any(|found| found == *line))
@@ -345,7 +388,7 @@ proptest! {
     #[test]
     fn never_panics(text in "([-?:,\\[\\]{}#&*!|>'\"%@ab ä\n\t\r\\\\]|  |: |\n  ){0,40}", key in "[ab]") {
         let deep = [key.as_str(), "b"];
-        let sets = [set(&text, &deep, "x"), set(&text, &deep[..1], "x")];
+        let sets = [set(&text, &deep, "x"), set(&text, &deep[..1], "x"), add(&text, "a:\n- 1\n", "a:\n- 1\n- 2\nb: [1]\n")];
         for edited in sets.into_iter().chain([remove(&text, &deep), rename_key(&text, &deep, "z")]).flatten() {
             prop_assert!(Document::parse(&edited).is_ok());
         }

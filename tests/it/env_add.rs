@@ -78,6 +78,55 @@ fn a_repository_without_environments_gets_two() {
 }
 
 #[test]
+fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
+    const RECORD: &str = ".makeinfra.yaml";
+    let new = ["--ingress", "hello.example.com", "--config", "settings.env"];
+    let original = || {
+        let sandbox = Sandbox::new();
+        sandbox.write("work/settings.env", "LOG_LEVEL=info\n");
+        sandbox.new_hello(&new).success();
+        sandbox.make(&["set-image", "TAG=1.2.3"]).success();
+        sandbox
+    };
+    let put = |sandbox: &Sandbox, path: &str, content: &[u8]| {
+        let name = sandbox.hello(path).strip_prefix(sandbox.path("")).unwrap().to_str().unwrap().to_owned();
+        sandbox.write_private(&name, content);
+    };
+    let done = original();
+    let before = done.tree();
+    done.env_add(&["staging", "--no-input"]).success();
+    let after = done.tree();
+    let changed: Vec<_> = after.iter().filter(|(path, text)| before.get(*path) != Some(*text)).collect();
+    let is_secret = |path: &str| path.starts_with("secrets/");
+    let mut order: Vec<_> = changed.iter().filter(|(path, _)| is_secret(path)).collect();
+    order.extend(changed.iter().filter(|(path, _)| !is_secret(path) && *path != RECORD));
+    assert!(order.len() > 8, "{order:?}");
+    for written in 0..=order.len() {
+        // The git-crypt key is another one for each, and no file of the tree.
+        let sandbox = original();
+        let same = |path: &str| !path.ends_with(".secret.yaml");
+        for (path, text) in &order[..written] {
+            // The Secret has the token of the first.
+            put(&sandbox, path, text);
+        }
+        // What was written and not yet in its place has the token in it.
+        let leftover = "secrets/kubernetes/staging/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56";
+        put(&sandbox, leftover, b"plain");
+        let output = sandbox.env_add(&["staging", "--no-input"]).success();
+        output.says("which a run that was killed had left behind");
+        let found = sandbox.tree();
+        assert_eq!(found.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>(), "{written}");
+        for (path, text) in found.iter().filter(|(path, _)| same(path)) {
+            assert_eq!(text, &after[path], "{written}: {path}");
+        }
+    }
+    // All is in its place but what has moved.
+    put(&done, "kubernetes/kustomization.yaml", &before["kubernetes/kustomization.yaml"]);
+    let output = done.env_add(&["staging", "--no-input"]).failure(1);
+    output.says("a run that was killed").says("git rm kubernetes/kustomization.yaml");
+}
+
+#[test]
 fn a_file_that_was_edited_stops_it_before_anything_is_written() {
     for edited in ["Makefile", "README.md", ".gitlab-ci.yml", "kubernetes/kustomization.yaml"] {
         let sandbox = Sandbox::with_hello();

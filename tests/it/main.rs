@@ -23,6 +23,7 @@ mod deploying;
 mod diagnose;
 mod diagnose_cluster;
 mod diagnose_over;
+mod edited;
 mod env_add;
 mod environments;
 mod examples;

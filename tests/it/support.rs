@@ -54,6 +54,20 @@ impl Sandbox {
         self.work("hello-infra").join(name)
     }
 
+    /// Replaces the first `from` in a file of the generated repository.
+    #[track_caller]
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.hello(path)).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        fs::write(self.hello(path), text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// Adds to the end of a file of the generated repository.
+    pub fn append(&self, path: &str, text: &str) {
+        let old = fs::read_to_string(self.hello(path)).unwrap();
+        fs::write(self.hello(path), old + text).unwrap();
+    }
+
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

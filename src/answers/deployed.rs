@@ -1,0 +1,50 @@
+//! What is different about a component in an environment.
+
+use super::{Component, Environment, Host, ImageRef, Resources};
+
+/// A component as an environment has it: by rule, until people change it in the manifests. So it is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployed {
+    /// Its image, with the tag or digest of the environment.
+    pub image: ImageRef,
+    /// How many pods run; none: what all environments share says so, or nobody does.
+    pub replicas: Option<u32>,
+    /// The host of its Ingress; none likewise.
+    pub host: Option<Host>,
+    /// Whether that host is the one of its certificate, too.
+    pub tls: bool,
+    /// What its container asks for and may use; none likewise.
+    pub resources: Option<Resources>,
+}
+
+impl Deployed {
+    /// `component` in `environment`, as the rules have it. `main` is the project's own component.
+    pub(super) fn new(environment: &Environment, component: &Component, main: &Component) -> Self {
+        Self {
+            image: component.image.clone(),
+            replicas: Some(replicas(environment, component, main)),
+            host: host(environment, component, main),
+            tls: component.tls,
+            resources: Some(component.resources.clone()),
+        }
+    }
+}
+
+fn replicas(environment: &Environment, component: &Component, main: &Component) -> u32 {
+    match () {
+        () if component.name == main.name => environment.replicas,
+        () if environment.protect || environment.name.is_none() => component.replicas,
+        () => component.replicas.min(1),
+    }
+}
+
+fn host(environment: &Environment, component: &Component, main: &Component) -> Option<Host> {
+    if component.name == main.name {
+        return environment.ingress.clone();
+    }
+    let host = component.ingress.as_ref()?;
+    match &environment.name {
+        Some(name) => name.host(host, environment.protect).ok(),
+        None => Some(host.clone()),
+    }
+}

@@ -1,0 +1,37 @@
+//! What follows from a cause.
+
+use super::Cause;
+
+/// How much follows from it, the heaviest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// Something does not run because of it.
+    Wrong,
+    /// Nobody can tell.
+    Unknown,
+    /// Worth a line.
+    Note,
+}
+
+impl Cause {
+    pub(super) fn weight(self) -> Weight {
+        match self {
+            Self::KubectlMissing
+            | Self::ContextMissing
+            | Self::ClusterUnreachable
+            | Self::LoginRefused
+            | Self::NotAllowed
+            | Self::KubectlFailed
+            | Self::RolloutStalled
+            | Self::NoPods
+            | Self::Unexplained => Weight::Unknown,
+            Self::PullSlow
+            | Self::OnTheWay
+            | Self::Repository
+            | Self::NotRead
+            | Self::ScaledToZero
+            | Self::Suspended => Weight::Note,
+            _ => Weight::Wrong,
+        }
+    }
+}

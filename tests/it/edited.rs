@@ -1,0 +1,292 @@
+//! What people have changed in manifests stays as they meant it, whatever is added: what goes to the cluster is the same
+//! as before, and what is new beside it.
+
+use super::environments::built;
+use super::support::{Output, Sandbox};
+use serde_json::Value;
+use std::fs;
+
+const DEPLOYMENT: &str = "kubernetes/deployment.yaml";
+const KUSTOMIZATION: &str = "kubernetes/kustomization.yaml";
+const PRODUCTION: &str = "kubernetes/overlays/production/kustomization.yaml";
+const STAGING: &str = "kubernetes/overlays/staging/kustomization.yaml";
+const TWO: [&str; 4] = ["--env", "staging", "--env", "production"];
+const WORKER: &[&str] = &["add", "worker", "--port", "none", "--image", "registry.gitlab.com/group/worker:3"];
+const SAME_IMAGE: &[&str] = &["add", "worker", "--port", "none"];
+
+/// Edits of a file: its path, what is replaced (nothing: it is added at the end), and by what.
+type Edits<'e> = &'e [(&'e str, &'e str, &'e str)];
+
+fn edited(new: &[&str], edits: Edits) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(new).success();
+    for (path, from, to) in edits {
+        if from.is_empty() {
+            sandbox.append(path, to);
+        } else {
+            sandbox.edit(path, from, to);
+        }
+    }
+    sandbox.git(&["commit", "-qam", "Edit"]).success();
+    sandbox
+}
+
+fn run(sandbox: &Sandbox, command: &[&str]) -> Output {
+    sandbox.makeinfra(&[command, &["--no-input"]].concat()).cwd(sandbox.work("hello-infra")).output()
+}
+
+/// Adds, and expects in `dirs` all that was there, as it was, and the worker.
+#[track_caller]
+fn adds(new: &[&str], edits: Edits, command: &[&str], dirs: &[&str]) -> Sandbox {
+    let sandbox = edited(new, edits);
+    let before: Vec<_> = dirs.iter().map(|dir| built(&sandbox, dir)).collect();
+    let output = run(&sandbox, command);
+    assert_eq!(output.code, Some(0), "{edits:?}\n{}{}", output.stdout, output.stderr);
+    for (dir, before) in dirs.iter().zip(before) {
+        let (Some(before), Some(after)) = (before, built(&sandbox, dir)) else { continue };
+        let is_new = |one: &&Value| one["metadata"]["name"] == "worker";
+        let old: Vec<_> = after.iter().filter(|one| !is_new(one)).cloned().collect();
+        assert_eq!(old, before, "{edits:?}, {dir}");
+        let new: Vec<_> = after.iter().filter(is_new).collect();
+        assert!(!new.is_empty() && new.iter().all(|one| has_tag(one)), "{edits:?}, {dir}: {new:#?}");
+    }
+    sandbox
+}
+
+fn has_tag(object: &Value) -> bool {
+    let image = &object["spec"]["template"]["spec"]["containers"][0]["image"];
+    image.as_str().is_none_or(|image| image.rsplit('/').next().unwrap().contains(':'))
+}
+
+/// Expects that nothing is written, and that the change is told.
+#[track_caller]
+fn stops(new: &[&str], edits: Edits, command: &[&str], file: &str) {
+    let sandbox = edited(new, edits);
+    let output = run(&sandbox, command);
+    assert_eq!(output.code, Some(1), "{edits:?}\n{}{}", output.stdout, output.stderr);
+    output.says(&format!("`{file}`: it was edited")).prints("\n+");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{edits:?}");
+}
+
+#[test]
+fn each_environment_keeps_its_tag_its_numbers_and_its_host() {
+    let overlays = ["kubernetes/overlays/staging", "kubernetes/overlays/production"];
+    let host = [&TWO[..], &["--ingress", "hello.example.com", "--tls"]].concat();
+    for command in [WORKER, SAME_IMAGE] {
+        for edits in [
+            &[(STAGING, "newTag: \"1.0.0\"", "newTag: \"1.1.0\"")][..],
+            &[(PRODUCTION, "newTag: \"1.0.0\"", "newTag: \"0.9.0\"")],
+            &[(PRODUCTION, "memory: 256Mi", "memory: 1Gi"), (STAGING, "count: 1", "count: 3")],
+            &[(PRODUCTION, "count: 2", "count: 6")],
+            // It has no effect while the overlays say otherwise.
+            &[("kubernetes/base/deployment.yaml", "memory: 256Mi", "memory: 2Gi")],
+            &[("kubernetes/base/deployment.yaml", "replicas: 2", "replicas: 9")],
+            &[("kubernetes/base/kustomization.yaml", "", "labels:\n  - pairs: {team: x}\n")],
+            &[(PRODUCTION, "", "# ours\nnameSuffix: -x\n")],
+        ] {
+            let has_suffix = edits[0].2.contains("nameSuffix");
+            adds(&TWO, edits, command, if has_suffix { &overlays[..1] } else { &overlays });
+        }
+        for edits in [
+            &[(PRODUCTION, "value: hello.example.com", "value: www.example.com")][..],
+            &[("kubernetes/base/ingress.yaml", "- host: hello.example.com", "- host: www.example.com")],
+        ] {
+            adds(&host, edits, command, &overlays);
+        }
+    }
+}
+
+#[test]
+fn what_was_added_to_or_taken_from_a_kustomization_stays_so() {
+    let patch = "patches:\n  - target: {kind: Deployment, name: hello}\n    patch: |-\n      - op: add\n        path: /spec/paused\n        value: false\n";
+    let only = ["kubernetes"];
+    for edits in [
+        &[(KUSTOMIZATION, "", "labels:\n  - pairs: {team: x}\n")][..],
+        &[(KUSTOMIZATION, "", "replicas:\n  - name: hello\n    count: 5\n")],
+        &[(KUSTOMIZATION, "", patch)],
+        &[(KUSTOMIZATION, "  - service.yaml\n", "")],
+        &[(KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: \"2.0.0\"  # tested")],
+        &[(
+            KUSTOMIZATION,
+            "resources:\n  - deployment.yaml\n  - service.yaml",
+            "resources:\n- service.yaml\n- deployment.yaml",
+        )],
+        // The name of the image is another one by now.
+        &[
+            (DEPLOYMENT, "registry.gitlab.com/group/hello", "registry.gitlab.com/team/hello"),
+            (KUSTOMIZATION, "registry.gitlab.com/group/hello", "registry.gitlab.com/team/hello"),
+        ],
+        &[(DEPLOYMENT, "replicas: 2\n  revision", "revision")],
+        &[(DEPLOYMENT, "        - name: hello\n", "        - name: app\n")],
+    ] {
+        for command in [WORKER, SAME_IMAGE] {
+            adds(&[], edits, command, &only);
+        }
+    }
+    let renamed =
+        [(DEPLOYMENT, "image: registry.gitlab.com/group/hello ", "image: registry.gitlab.com/team/hello ")];
+    let sandbox = edited(&[], &renamed);
+    let output = run(&sandbox, SAME_IMAGE);
+    assert_eq!(output.code, Some(2), "{}", output.stdout);
+    output.says("do not tell the image of `hello`").says("--image");
+}
+
+#[test]
+fn what_cannot_be_told_apart_stops_it() {
+    stops(
+        &[],
+        &[(
+            KUSTOMIZATION,
+            "resources:\n  - deployment.yaml\n  - service.yaml\n",
+            "resources: [deployment.yaml, service.yaml]\n",
+        )],
+        WORKER,
+        KUSTOMIZATION,
+    );
+    stops(&[], &[(KUSTOMIZATION, "", "---\nkind: ConfigMap\n")], WORKER, KUSTOMIZATION);
+    stops(&[], &[(KUSTOMIZATION, "images:", "images: &images")], WORKER, KUSTOMIZATION);
+    // Lists that are moved to another place are not edited on the way.
+    let env = &["env", "add", "staging"][..];
+    stops(&[], &[(KUSTOMIZATION, "", "replicas:\n  - name: hello\n    count: 5\n")], env, KUSTOMIZATION);
+}
+
+#[test]
+fn the_environment_that_is_there_stays_as_it_is() {
+    let budget = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: hello}\nspec: {minAvailable: 1, selector: {matchLabels: {app.kubernetes.io/name: hello}}}\n";
+    let sidecar = "        - name: proxy\n          image: envoy:1\n          resources: {limits: {memory: 2Gi}}\n        - name: hello\n";
+    let ingress = ["--ingress", "hello.example.com", "--tls"];
+    for edits in [
+        &[(DEPLOYMENT, "replicas: 2", "replicas: 6"), (DEPLOYMENT, "memory: 256Mi", "memory: 3Gi")][..],
+        &[
+            (DEPLOYMENT, "replicas: 2", "replicas: 6"),
+            (DEPLOYMENT, "memory: 256Mi", "memory: 3Gi"),
+            (DEPLOYMENT, "", budget),
+        ],
+        &[(DEPLOYMENT, "  replicas: 2\n", "")],
+        &[(DEPLOYMENT, "        - name: hello\n", "        - name: app\n")],
+        &[(DEPLOYMENT, "        - name: hello\n", sidecar)],
+        &[(
+            DEPLOYMENT,
+            "          resources:\n            requests:\n              cpu: 50m\n              memory: 64Mi\n            limits:\n              memory: 256Mi\n",
+            "",
+        )],
+        &[(DEPLOYMENT, "memory: 256Mi", "memory: 256Mi\n              example.com/gpu: 1")],
+        &[("kubernetes/ingress.yaml", "        - hello.example.com", "        - www.example.com")],
+        &[("kubernetes/ingress.yaml", "- host: hello.example.com", "- host: www.example.com")],
+        &[(
+            "kubernetes/ingress.yaml",
+            "  tls:\n    - hosts:\n        - hello.example.com\n      secretName: hello-tls\n",
+            "",
+        )],
+        &[
+            (DEPLOYMENT, "registry.gitlab.com/group/hello", "registry.gitlab.com/team/hello"),
+            (KUSTOMIZATION, "registry.gitlab.com/group/hello", "registry.gitlab.com/team/hello"),
+        ],
+    ] {
+        let sandbox = edited(&ingress, edits);
+        let before = built(&sandbox, "kubernetes");
+        let output = run(&sandbox, &["env", "add", "staging"]);
+        assert_eq!(output.code, Some(0), "{edits:?}\n{}{}", output.stdout, output.stderr);
+        assert_eq!(built(&sandbox, "kubernetes/overlays/production"), before, "{edits:?}");
+        // The new one is whole, and a third one takes after the first.
+        let of = |name: &str| -> Option<Vec<Value>> {
+            let built = built(&sandbox, &format!("kubernetes/overlays/{name}"))?;
+            let text = Value::from(built).to_string().replace(name, "NAME");
+            Some(serde_json::from_str::<Vec<Value>>(&text).unwrap())
+        };
+        let staging = of("staging");
+        assert_eq!(staging.as_ref().map(Vec::len), before.map(|before| before.len()), "{edits:?}");
+        assert_eq!(run(&sandbox, &["env", "add", "qa"]).code, Some(0), "{edits:?}");
+        assert_eq!(of("qa"), staging, "{edits:?}");
+    }
+}
+
+#[test]
+fn a_new_environment_takes_after_the_overlay_of_the_first() {
+    let edits =
+        [(STAGING, "memory: 256Mi", "memory: 1Gi"), (STAGING, "newTag: \"1.0.0\"", "newTag: \"1.1.0\"")];
+    let sandbox = edited(&TWO, &edits);
+    assert_eq!(run(&sandbox, &["env", "add", "qa"]).code, Some(0));
+    let text = fs::read_to_string(sandbox.hello("kubernetes/overlays/qa/kustomization.yaml")).unwrap();
+    assert!(text.contains("memory: 1Gi") && text.contains("newTag: \"1.1.0\""), "{text}");
+    sandbox.git(&["diff", "--exit-code", "--", "kubernetes/overlays/production"]).success();
+}
+
+#[test]
+fn a_host_without_room_for_a_name_is_told() {
+    let edits = [("kubernetes/ingress.yaml", "- host: hello.example.com", "- host: \"*.example.com\"")];
+    let sandbox = edited(&["--ingress", "hello.example.com"], &edits);
+    let output = run(&sandbox, &["env", "add", "staging"]);
+    assert_eq!(output.code, Some(2), "{}", output.stdout);
+    output.says("`*.example.com` has no room for `staging`").says("makeinfra env add staging --ingress HOST");
+    let args = ["env", "add", "staging", "--ingress", "s.example.com"];
+    assert_eq!(run(&sandbox, &args).code, Some(0));
+}
+
+#[test]
+fn the_record_may_be_written_by_hand_and_by_other_versions() {
+    for (from, to) in [
+        ("version: ", "version: \"0.0.9\" # "),
+        ("  ci: gitlab\n", "  ci: gitlab\n  email: ops@example.com\n"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        sandbox.edit(".makeinfra.yaml", from, to);
+        for command in [SAME_IMAGE, &["env", "add", "staging"]] {
+            let output = run(&sandbox, command);
+            assert_eq!(output.code, Some(0), "{to}\n{}{}", output.stdout, output.stderr);
+        }
+        let text = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+        assert!(text.contains("    worker:") && text.contains("    staging:"), "{text}");
+        assert_eq!(text.contains("email: ops@example.com"), to.contains("email"), "{text}");
+        assert_eq!(text.matches("version:").count(), 1, "{text}");
+    }
+    // A comment of somebody's stays, or nothing is written.
+    let sandbox = Sandbox::with_hello();
+    sandbox.edit(".makeinfra.yaml", "  project: hello\n", "  # Ask ops first.\n  project: hello\n");
+    assert_eq!(run(&sandbox, SAME_IMAGE).code, Some(0));
+    assert!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap().contains("# Ask ops first."));
+    let sandbox = Sandbox::with_hello();
+    sandbox.edit(".makeinfra.yaml", "  ci: gitlab\n", "  ci: gitlab  # not yet\n");
+    let output = run(&sandbox, &["env", "add", "staging"]);
+    assert_eq!(output.code, Some(1), "{}", output.stdout);
+    output.says("`.makeinfra.yaml`: it was edited");
+}
+
+#[test]
+fn a_file_that_is_to_stay_stays() {
+    let sandbox = edited(&[], &[("README.md", "", "mine\n")]);
+    let keep = ["--keep", "README.md", "--keep", "Makefile"];
+    let output = run(&sandbox, &[WORKER, &keep].concat());
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    sandbox.git(&["diff", "--exit-code", "--", "README.md", "Makefile"]).success();
+    output.prints("`README.md` stays as it is; what it lacks:");
+    for command in [WORKER, &["env", "add", "staging"]] {
+        let output = run(&Sandbox::with_hello(), &[command, &["--keep", "READM.md"]].concat());
+        assert_eq!(output.code, Some(2), "{}", output.stdout);
+        output.says("`--keep` names `READM.md`");
+    }
+    // Even if it is none that could be changed.
+    let sandbox = Sandbox::with_hello();
+    fs::rename(sandbox.hello("README.md"), sandbox.hello("docs.md")).unwrap();
+    std::os::unix::fs::symlink("docs.md", sandbox.hello("README.md")).unwrap();
+    assert_eq!(run(&sandbox, &["env", "add", "staging"]).code, Some(1));
+    assert_eq!(run(&sandbox, &["env", "add", "staging", "--keep", "README.md"]).code, Some(0));
+}
+
+#[test]
+fn nothing_is_added_in_the_middle_of_a_merge() {
+    let sandbox = Sandbox::with_hello();
+    let git = |args: &[&str]| sandbox.git(args).output();
+    git(&["switch", "-qc", "other"]);
+    sandbox.edit("README.md", "# hello-infra", "# One");
+    git(&["commit", "-qam", "One"]);
+    git(&["switch", "-q", "-"]);
+    sandbox.edit("README.md", "# hello-infra", "# Two");
+    git(&["commit", "-qam", "Two"]);
+    assert_eq!(git(&["merge", "other"]).code, Some(1));
+    for command in [WORKER, &["env", "add", "staging"]] {
+        let output = run(&sandbox, command);
+        assert_eq!(output.code, Some(1), "{}", output.stdout);
+        output.says("a merge, rebase or the like is under way").says("hint: git status");
+    }
+}
