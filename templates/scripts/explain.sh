@@ -79,19 +79,19 @@ advise() {
         advice="make gitlab-secret$env" ;;
     *"illegal base64"* | *"unable to parse auth field"*)
         cause="an entry of a pull secret is malformed"
-        advice="makeinfra rotate" ;;
+        advice=$rotate ;;
     *"anonymous token"*403* | *"invalid status code from registry 403"*)
         cause="403, anonymous: the kubelet found no pull secret that matches the image's registry and path"
-        advice="compare the registry key in $file with $name, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
+        advice="compare the registry key in $file with $name, then \`$rotate\` and \`make deploy$env\`" ;;
     *"401 Unauthorized"*)
         cause="401: the registry refused the token: wrong, revoked or expired"
-        advice="make a new deploy token in GitLab, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
+        advice="make a new deploy token in GitLab, then \`$rotate\` and \`make deploy$env\`" ;;
     *"oauth token"*"403 Forbidden"*)
         cause="403, signed in: the token lacks the scope read_registry"
-        advice="make a deploy token with read_registry in GitLab, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
+        advice="make a deploy token with read_registry in GitLab, then \`$rotate\` and \`make deploy$env\`" ;;
     *insufficient_scope*)
         cause="the token is valid, but not for this image: it is of another project, or the image's path is wrong"
-        advice="make a deploy token in the project of $name, then \`makeinfra rotate\` and \`make deploy$env\`" ;;
+        advice="make a deploy token in the project of $name, then \`$rotate\` and \`make deploy$env\`" ;;
     *"Failed to pull image"*"failed to do request"* | *"oauth token: Get \""* | *"anonymous token: Get \""*)
         cause="the node cannot reach the registry of $name, or does not trust it"
         advice="the last words of \"Failed to pull image\" above say why: a name, a certificate, a proxy, a firewall" ;;

@@ -31,7 +31,6 @@ fn deploy_goes_from_the_namespace_to_the_rollout() {
         "get namespace hello",
         "apply secrets/kubernetes/gitlab.secret.yaml",
         "annotate secret gitlab kubectl.kubernetes.io/last-applied-configuration-",
-        "kustomize kubernetes",
         "get deployment/hello",
         "apply kubernetes",
         "get deployment/hello",
@@ -39,9 +38,6 @@ fn deploy_goes_from_the_namespace_to_the_rollout() {
         "get deployment/hello",
         "get deployment/hello",
         "get pods",
-        // Jobs, and what is rolled out.
-        "kustomize kubernetes",
-        "kustomize kubernetes",
         "rollout status deployment/hello",
     ];
     for args in [&["deploy"][..], &["-j4", "deploy"], &["--jobs", "--keep-going", "deploy"]] {

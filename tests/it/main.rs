@@ -51,5 +51,6 @@ mod small_server;
 mod stand_in;
 mod support;
 mod token_sources;
+mod typed_again;
 mod workload_targets;
 mod workloads;

@@ -117,7 +117,7 @@ fn plaintext_in_the_index_of_a_locked_clone_is_refused() {
     clone.stage("secrets/plain.txt", "plain\n");
     clone
         .refused(&["secrets/plain.txt"])
-        .says("git reset -q -- secrets && git-crypt unlock && git add secrets");
+        .says("git reset -q -- secrets && git-crypt unlock KEY_FILE && git add secrets");
 }
 
 #[test]
@@ -136,10 +136,26 @@ fn the_advice_for_a_locked_clone_works() {
         .stderr
         .lines()
         .find_map(|line| line.strip_prefix("hint: git-crypt is not set up in this clone: "));
-    let advice = advice.unwrap().replace("git-crypt unlock", "git-crypt unlock ../key");
+    let advice = advice.unwrap().replace("KEY_FILE", "../key");
     clone.run("sh", &["-c", &advice]).success();
     clone.commit().success();
     clone.accepted();
+
+    // In place of a file that HEAD has.
+    clone.sandbox.run("git", &["clone", "-q", "hello-infra", "other"]).success();
+    let other =
+        |program: &str, args: &[&str]| clone.sandbox.run(program, args).cwd(clone.sandbox.work("other"));
+    other("make", &["setup"]).success();
+    let plain = fs::read(clone.sandbox.hello(SECRET)).unwrap();
+    fs::write(clone.sandbox.work("other").join(SECRET), &plain).unwrap();
+    let output = other("git", &["commit", "-qam", "x"]).failure(1);
+    let advice: Vec<_> = output.stderr.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
+    assert!(advice[0].ends_with("put what you have changed under secrets/ outside of it"), "{advice:?}");
+    other("sh", &["-c", &advice[1].replace("KEY_FILE", "../key")]).success();
+    fs::write(clone.sandbox.work("other").join(SECRET), [&plain[..], b"# New.\n"].concat()).unwrap();
+    other("sh", &["-c", advice[2].rsplit_once(": ").unwrap().1]).success();
+    other("git", &["commit", "-qm", "x"]).success();
+    other("make", &["check-secrets"]).success();
 }
 
 #[test]

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The steps behind the Makefile's targets: ../Makefile calls this with the name of one, from the top of the repository,
-# and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl.
+# The steps behind the Makefile's targets: ../Makefile calls this with the names of those to take one after the other, from
+# the top of the repository, and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl.
 set -u
 
-: "${kubectl:?is set by the Makefile: call make}" "${timeout:?}" "${project:?}" "${namespace?}" "${image?}" "${secret:?}"
+: "${kubectl:?is set by the Makefile: call make}" "${timeout?}" "${project:?}" "${namespace?}" "${image?}" "${secret:?}"
 : "${file?}" "${base:?}" "${overlay:?}" "${context?}" "${goal:?}"
 : "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}" "${component?}"
 # All that is of this repository has this label.
@@ -17,7 +17,36 @@ export LC_ALL=C
 environment=${wanted:-}
 known=${known:-}
 protected=${protected:-}
-env=${environment:+ ENV=$environment}
+outside=${outside:-}
+rotate="makeinfra rotate${environment:+ --env $environment}"
+
+# word TEXT: as one word of a command.
+word() {
+    case $1 in
+    '' | *[!A-Za-z0-9_./:@%+=-]*) printf "'%s'" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
+
+# again NAME...: those of these variables that stood on make's command line, as they have to stand there again.
+again() {
+    for name; do
+        case " ${typed:-} " in *" $name "*) ;; *) continue ;; esac
+        case $name in
+        CONTEXT) value=$context ;;
+        KUBECTL) value=$kubectl ;;
+        ROLLOUT_TIMEOUT) value=$timeout ;;
+        APP) value=$component ;;
+        IMAGE) value=$image ;;
+        REVISION) value=$revision ;;
+        esac
+        printf ' %s=%s' "$name" "$(word "$value")"
+    done
+}
+
+# Where all this is: every hint has it. With what it is done to, where the same is to be typed once more.
+env=${environment:+ ENV=$environment}$(again CONTEXT KUBECTL)
+more=$(again ROLLOUT_TIMEOUT APP IMAGE REVISION)
 
 # kubectl as the user calls it: with options, and quotes around them.
 cluster() {
@@ -42,7 +71,10 @@ error() {
     text=$(printf '%s\n' "$1" | sed '/^[EIW][0-9]\{4\} /d')
     # Some errors are in the log alone.
     [ -n "$text" ] || text=$(printf '%s\n' "$1" | sed 's/^[EIW][0-9]\{4\} .* err="\(.*\)"$/\1/')
-    printf '%s\n' "$text" | sed 's/^[Ee]rror: //; s/^Error from server[^:]*: //; s/^/error: /' >&2
+    printf '%s\n' "$text" | sed 's/^[Ee]rror: //; s/^Error from server[^:]*: //; s/^/error: /
+        # Without a cluster nothing can be validated, and that is no reason not to.
+        s/error validating ".*": error validating data: //; s/; if you choose to ignore these errors.*//' |
+        awk '!said[$0]++' >&2
 }
 
 hint() {
@@ -53,9 +85,9 @@ hint() {
 fail() {
     error "$1"
     case $1 in
-    *"connection to the server"* | *"Unable to connect"* | *"no such host"* | *"i/o timeout"* | *"context was not found"* | \
-        *"context \""*"\" does not exist"*)
-        set -- "$@" "kubectl config get-contexts; another one: make $goal$env CONTEXT=NAME" ;;
+    *"connection to the server"* | *"Unable to connect"* | *"no such host"* | *"i/o timeout"* | *": connect: "* | \
+        *"context was not found"* | *"context \""*"\" does not exist"*)
+        set -- "$@" "kubectl config get-contexts; another one: make $goal${environment:+ ENV=$environment}$more CONTEXT=NAME" ;;
     esac
     shift
     [ $# -eq 0 ] || hint "$@"
@@ -69,19 +101,24 @@ number() {
 
 # kubectl and the API server quote what they cannot parse: nothing as long as a token gets through.
 redact() {
-    printf '%s\n' "$1" | sed 's/, got .*/, got ***/; s/gldt-[A-Za-z0-9_-]*/***/g
+    printf '%s\n' "$1" | sed 's/error validating ".*": error validating data: //; s/, got .*/, got ***/; s/gldt-[A-Za-z0-9_-]*/***/g
         s|[A-Za-z0-9+/=_]\{20,\}|***|g; s/[A-Za-z0-9+=_]\{18,\}/***/g'
 }
 
 # images [NAME]: prints every image that has its tag here, or the ":tag" or "@digest" of one.
 images() {
     only=${1:-} awk '
-        { gsub(/["\047]/, "") }
+        { gsub(/["\047\r]/, "") }
         $1 == "-" { name = ($2 == "name:") ? $3 : "" }
         name != "" && /^ +newTag:/ { found = ":" $2 }
         name != "" && /^ +digest:/ { found = "@" $2 }
         found { print((ENVIRON["only"] == "") ? name found : (ENVIRON["only"] == name) ? found : ""); found = "" }
     ' "$overlay/kustomization.yaml" | sed '/^$/d'
+}
+
+# line: the lines of standard input, as one.
+line() {
+    tr '\n' ' ' | sed 's/ *$//'
 }
 
 version() {
@@ -126,13 +163,13 @@ rolled() {
 chosen() {
     [ -n "$component" ] || { say "$1"; return; }
     printf '%s\n' "$1" | awk -F/ '$2 == ENVIRON["component"] { print; found = 1 } END { exit !found }' ||
-        fail "make $goal knows no \`$component\`" "APP= is one of: $(printf '%s\n' "$1" | sed 's|.*/||' | tr '\n' ' ')"
+        fail "make $goal knows no \`$component\`" "APP= is one of: $(printf '%s\n' "$1" | sed 's|.*/||' | line)"
 }
 
 # selector WORKLOAD: which pods are its own.
 selector() {
     # shellcheck disable=SC2016 # the variables are the template's
-    labels=$(kube get "$1" --ignore-not-found \
+    labels=$(ask get "$1" --ignore-not-found \
         --output='go-template={{range $key, $value := .spec.selector.matchLabels}}{{$key}}={{$value}},{{end}}') || exit 1
     labels=${labels%,}
     say "${labels:-app.kubernetes.io/name=${1#*/}}"
@@ -154,7 +191,7 @@ run_confirm() {
 # consent QUESTION ERROR: asks, unless YES=1 is the answer; ERROR is for where nobody can be asked.
 consent() {
     case $yes in 1 | y | yes | true) return 0 ;; esac
-    [ -t 0 ] || fail "$2" "make $goal$env YES=1"
+    [ -t 0 ] || fail "$2" "make $goal$env$more YES=1"
     printf '%s [y/N] ' "$1"
     read -r reply || reply=
     case $reply in y | Y | yes) ;; *) fail "nothing was changed" ;; esac
@@ -172,7 +209,11 @@ run_help() {
         }
     ' Makefile
     say ""
-    run_where
+    if is_environment; then
+        run_where
+    else
+        say "there is no environment \`$environment\`; there are: $known"
+    fi
 }
 
 # outside ERROR: kubectl said that something is not there or not allowed, and whose business that is.
@@ -187,6 +228,21 @@ outside() {
             "for rights in it: kubectl -n $namespace create rolebinding $project --clusterrole=admin --user=USER" ;;
     esac
     exit 1
+}
+
+# ask KUBECTL-ARGUMENTS: prints what kubectl answers, as it comes, and explains why it refuses.
+ask() {
+    { answer=$(kube "$@" 2>&1 >&3); } 3>&1 || refused
+    [ -z "$answer" ] || say "$answer" >&2
+}
+
+# Why kubectl refused, as it says in $answer.
+refused() {
+    case $answer in
+    *"(Forbidden)"* | *"namespaces \"$namespace\" not found"*) outside "$answer" ;;
+    *"(NotFound)"*) fail "$answer" "make deploy$env" ;;
+    *) fail "$answer" ;;
+    esac
 }
 
 run_namespace() {
@@ -211,13 +267,13 @@ close_to_others() {
 # The file must be there and unlocked before kubectl sees it. An encrypted file begins with NUL GITCRYPT NUL. git knows
 # no mode 0600: in a clone others could read what git-crypt has decrypted.
 run_secret_file() {
-    [ -s "$file" ] || fail "there is no pull secret in $file" "makeinfra rotate"
+    [ -s "$file" ] || fail "there is no pull secret in $file" "$rotate"
     open_file
 }
 
 open_file() {
     [ -r "$file" ] || fail "cannot read $file" "ls -l $file"
-    ! locked || fail "$file is locked" "git-crypt unlock"
+    ! locked || fail "$file is locked" "git-crypt unlock KEY_FILE; without it, if your GPG key was added"
     close_to_others "$file" || hint "others can read $file: chmod 600 $file"
 }
 
@@ -244,13 +300,22 @@ run_further_files() {
     further further_file
 }
 
+# named: what kind and name the object in the file has.
+named() {
+    kube annotate --local --filename="$file" --output=name makeinfra/none-
+}
+
 # What is called by its file's name can be found, and deleted, even where the file is locked.
 further_file() {
     [ -f "$file" ] || fail "$file is no regular file" "ls -l $file"
-    [ -s "$file" ] || fail "there is no Secret in $file" "makeinfra secret set $secret KEY"
+    [ -s "$file" ] ||
+        fail "there is no Secret in $file" "makeinfra secret set $secret KEY${environment:+ --env $environment}"
     open_file
-    [ "$(kube annotate --local --filename="$file" --output=name makeinfra/none- 2>/dev/null)" = "secret/$secret" ] ||
-        fail "$file must hold a Secret called $secret, of namespace $namespace, and nothing else" "\$EDITOR $file"
+    [ "$(named 2>/dev/null)" = "secret/$secret" ] && return
+    answer=$(named 2>&1 >/dev/null)
+    # What is wrong with the file is not shown: a value may stand there.
+    case $answer in *"loading config"*) fail "$(printf '%s\n' "$answer" | grep "loading config")" "kubectl config view" ;; esac
+    fail "$file must hold a Secret called $secret, of namespace $namespace, and nothing else" "\$EDITOR $file"
 }
 
 apply_secret() {
@@ -288,7 +353,12 @@ bring_secret() {
 }
 
 delete_secret() {
-    kube delete --ignore-not-found secret "$secret" || exit 1
+    delete secret "$secret"
+}
+
+# delete KUBECTL-ARGUMENTS: deletes what is there.
+delete() {
+    ask delete --ignore-not-found "$@"
 }
 
 failed_secret() {
@@ -302,7 +372,7 @@ failed_secret() {
 # began WORKLOADS: a line for each, which is another one when its pods are to be replaced.
 began() {
     for workload in $1; do
-        template=$(kube get "$workload" --ignore-not-found --output='jsonpath={.spec.template}') || exit 1
+        template=$(ask get "$workload" --ignore-not-found --output='jsonpath={.spec.template}') || exit 1
         say "$workload $(say "$template" | cksum)"
     done
 }
@@ -310,18 +380,17 @@ began() {
 # A container reads the variables that it has from a Secret when it starts, and never again. The workload keeps which
 # versions of the Secrets its pods began with, so that `make deploy` makes good for one that was interrupted.
 run_manifests() {
-    run_build
     list=$(rolled) && jobs=$(workloads job) && before=$(began "$list") && secrets_now || exit 1
     for job in $jobs; do
         state=$(state "$job") || exit 1
-        case " $state " in *" Failed "*) say "$job: it failed: once more"; kube delete "$job" || exit 1 ;; esac
+        case " $state " in *" Failed "*) say "$job: it failed: once more"; delete "$job" ;; esac
     done
     if ! apply_manifests; then
         stuck=$(unchangeable "$answer")
         [ -n "$stuck" ] || fail "$answer"
         for job in $stuck; do
             say "$job: its template changed, which only a new Job can have: replacing it"
-            kube delete "$job" || exit 1
+            delete "$job"
         done
         apply_manifests || fail "$answer"
     fi
@@ -334,7 +403,7 @@ run_manifests() {
                 retry "$workload"
             else
                 say "Secrets changed: replacing the pods of $workload, which read variables only at their start"
-                kube rollout restart "$workload" || exit 1
+                ask rollout restart "$workload"
             fi
         fi
         remember_secrets "$workload"
@@ -346,8 +415,7 @@ secrets_now() {
 }
 
 secret_version() {
-    kube get secret "$secret" --ignore-not-found \
-        --output='jsonpath={.metadata.name}={.metadata.resourceVersion} ' || exit 1
+    ask get secret "$secret" --ignore-not-found --output='jsonpath={.metadata.name}={.metadata.resourceVersion} '
 }
 
 secrets_known() {
@@ -357,7 +425,7 @@ secrets_known() {
 
 remember_secrets() {
     [ -z "$versions" ] || secrets_known "$1" ||
-        kube annotate --overwrite "$1" "makeinfra/secrets=$versions" >/dev/null || exit 1
+        ask annotate --overwrite "$1" "makeinfra/secrets=$versions" >/dev/null
 }
 
 # What kubectl says on its way goes on; what it complains of is in $answer.
@@ -385,7 +453,7 @@ retry() {
     now=$(kube get "$1" --ignore-not-found --output='jsonpath={.status}')
     now=$now$(kube get pods --selector="$pods" --output='jsonpath={.items[*].status}')
     case $now in
-    *ImagePullBackOff* | *ErrImagePull* | *ProgressDeadlineExceeded*) kube rollout restart "$1" || exit 1 ;;
+    *ImagePullBackOff* | *ErrImagePull* | *ProgressDeadlineExceeded*) ask rollout restart "$1" ;;
     esac
 }
 
@@ -405,7 +473,7 @@ run_logs() {
         list=$(workloads deployment statefulset daemonset cronjob job) && chosen "$list" >/dev/null || exit 1
         pods=$ours,app.kubernetes.io/name=$component
     fi
-    kube logs --selector="$pods" --all-containers --prefix --ignore-errors --max-log-requests=50 \
+    ask logs --selector="$pods" --all-containers --prefix --ignore-errors --max-log-requests=50 \
         --tail="$tail" --follow="$follow"
 }
 
@@ -431,19 +499,6 @@ run_rollback() {
     ask rollout undo "$workload" --to-revision="$revision"
 }
 
-# ask KUBECTL-ARGUMENTS: prints what kubectl answers, and explains why it refuses.
-ask() {
-    if answer=$(kube "$@" 2>&1); then
-        say "$answer"
-        return
-    fi
-    case $answer in
-    *"(Forbidden)"* | *"namespaces \"$namespace\" not found"*) outside "$answer" ;;
-    *"(NotFound)"*) fail "$answer" "make deploy$env" ;;
-    *) fail "$answer" ;;
-    esac
-}
-
 run_rollout() {
     list=$(rolled) || exit 1
     for workload in $list; do
@@ -463,26 +518,35 @@ run_rolled_back() {
 
 # state JOB: "Complete", "Failed" or nothing, among other conditions that it is in.
 state() {
-    kube get "$1" --ignore-not-found --output='jsonpath={.status.conditions[?(@.status=="True")].type}'
+    ask get "$1" --ignore-not-found --output='jsonpath={.status.conditions[?(@.status=="True")].type}'
 }
 
-# How many seconds ROLLOUT_TIMEOUT is, as kubectl reads it: 90s, 1m30s, 2h.
+# How many seconds ROLLOUT_TIMEOUT is, as kubectl reads it: 90s, 1m30s, 2h; 0: there is no limit.
 seconds() {
     printf '%s\n' "$timeout" | awk '{
+        if ($0 == "0") $0 = "0s"
         while (match($0, /^[0-9.]+(ms|h|m|s)/)) {
             unit = part = substr($0, 1, RLENGTH)
             $0 = substr($0, RLENGTH + 1)
             gsub(/[0-9.]/, "", unit)
             total += part * (unit == "h" ? 3600 : unit == "m" ? 60 : unit == "s")
         }
-        if ($0 != "") exit 1
+        if (unit == "" || $0 != "") exit 1
         print int(total)
     }' || fail "ROLLOUT_TIMEOUT is no time" "make $goal$env ROLLOUT_TIMEOUT=5m"
+}
+
+# Before anything is changed.
+run_timeout() {
+    seconds >/dev/null
 }
 
 # A Job that fails is worth more than a rollout that waits for it in vain: these are waited for first.
 run_jobs() {
     jobs=$(workloads job) && left=$(seconds) || exit 1
+    # At 0 it never ends.
+    pace=1
+    [ "$left" -gt 0 ] || pace=0 left=1
     for job in $jobs; do
         while state=$(state "$job") || exit 1; do
             case " $state " in
@@ -490,7 +554,7 @@ run_jobs() {
             *" Failed "*) explain "$job" "$job failed" ;;
             esac
             [ "$left" -gt 0 ] || explain "$job" "$job is not complete after $timeout, and goes on"
-            left=$((left - 1))
+            left=$((left - pace))
             sleep 1
         done
     done
@@ -502,7 +566,7 @@ run_run() {
     case $list in
     '') fail "there is no CronJob here" ;;
     *"
-"*) fail "there are several CronJobs" "make run$env APP=NAME, one of: $(say "$list" | sed 's|.*/||' | tr '\n' ' ')" ;;
+"*) fail "there are several CronJobs" "make run$env APP=NAME, one of: $(say "$list" | sed 's|.*/||' | line)" ;;
     esac
     name=${list#*/}
     # A Job's name has room for ten characters more than a CronJob's, and a `-`.
@@ -540,9 +604,14 @@ without() {
         END { tell() }'
 }
 
-# kubectl 1.20 masks only one side of a Secret's data.
+# kubectl 1.20 masks only one side of a Secret's data, and none the copy of it that a client-side apply has left.
 masked() {
-    awk '/^.[a-z]/ { data = /^.(data|stringData):/ } data && /^.  / { sub(/: .*/, ": ***") } { print }'
+    awk '
+        /^.[a-z]/ { data = /^.(data|stringData):/ }
+        data && /^.  / { sub(/: .*/, ": ***") }
+        /last-applied-configuration: *[^| ]/ { sub(/: *[^ ].*/, ": ***") }
+        /^.[ "\047]*[{]/ { sub(/[{].*/, "***") }
+        { print }'
 }
 
 run_differences() {
@@ -560,7 +629,7 @@ run_differences() {
             say "$job: its template changed: make deploy$env would replace it"
         done
         # One that kubectl cannot compare keeps it from showing all others.
-        run_build
+        [ -n "$built" ] || run_build
         rest=$(without "$stuck")
         [ -z "$rest" ] || compare --filename=- <<EOF || failed_diff "$answer"
 $rest
@@ -611,6 +680,12 @@ failed_diff() {
 
 # Only the line of our image changes, and the file is either the old one or the new one.
 run_set_image() {
+    # One that is typed beats what the environment has of the other.
+    case " ${typed:-} " in
+    *" TAG "*" DIGEST "*) ;;
+    *" TAG "*) digest= ;;
+    *" DIGEST "*) tag= ;;
+    esac
     case $tag,$digest in
     ,) fail "no tag given" "make set-image$env TAG=1.2.3" ;;
     ,*)
@@ -624,19 +699,21 @@ run_set_image() {
     *) fail "a tag and a digest given" "make set-image$env TAG=1.2.3, or DIGEST=sha256:..." ;;
     esac
     kustomization=$overlay/kustomization.yaml
+    [ ! -L "$kustomization" ] || fail "$kustomization is a link" "edit the file that it leads to"
     new=$overlay/.kustomization.yaml.makeinfra-$$
     trap 'rm -f "$new"' EXIT
     trap 'exit 1' HUP INT TERM
     # cp brings the file's mode along.
     cp -p "$kustomization" "$new" || exit 1
     line=$line awk '
+        { end = sub(/\r$/, "") ? "\r" : "" }
         $1 == "-" { name = $3; gsub(/["\047]/, "", name); ours = $2 == "name:" && name == ENVIRON["image"] }
         ours && /^ +(newTag|digest):/ { sub(/[^ ].*/, ENVIRON["line"]); edited++ }
-        { print }
+        { print $0 end }
         END { exit edited != 1 }
     ' "$kustomization" >"$new" ||
         fail "$kustomization has no single newTag or digest for $image" \
-            "git diff $kustomization" "make set-image$env IMAGE=NAME, one of: $(untagged "$(images)" | tr '\n' ' ')"
+            "git diff $kustomization" "make set-image$env IMAGE=NAME, one of: $(untagged "$(images)" | line)"
     if cmp -s "$new" "$kustomization"; then
         say "image      $image$(version), as before"
         return
@@ -650,12 +727,12 @@ run_undeploy() {
     say_secret
     further say_secret
     consent "Delete $project and these Secrets there?" "undeploy deletes $project, and there is no terminal to ask on"
-    kube delete --ignore-not-found --kustomize="$overlay" || exit 1
+    delete --kustomize="$overlay"
     delete_secret
     further delete_secret
     # Those of earlier settings are in no manifest any more.
     [ -z "$(workloads configmap)" ] ||
-        kube delete --ignore-not-found configmaps --selector="$ours,app.kubernetes.io/managed-by=makeinfra" || exit 1
+        delete configmaps --selector="$ours,app.kubernetes.io/managed-by=makeinfra"
     say "namespace $namespace stays"
 }
 
@@ -690,26 +767,33 @@ need_kubectl() {
     eval "set -- $kubectl"
     while case ${1:-} in *=*) true ;; *) false ;; esac; do shift; done
     command -v "${1:-}" >/dev/null ||
-        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal KUBECTL=/path/to/kubectl"
+        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal${environment:+ ENV=$environment}$(
+            again CONTEXT)$more KUBECTL=/path/to/kubectl"
 }
 
 # Everything but help and what is about this clone is done to one environment.
-need_environment() {
-    case " $known " in
-    *" $environment "*) [ -n "$environment" ] && [ -f "$overlay/kustomization.yaml" ] && return ;;
-    esac
+is_environment() {
+    [ -n "$known" ] || return 0
+    case " $known " in *" $environment "*) [ -n "$environment" ] && [ -f "$overlay/kustomization.yaml" ] ;; *) false ;; esac
+}
+
+no_environment() {
     fail "there is no environment \`$environment\`" "make $goal ENV=${known%% *}; there are: $known"
 }
 
 # shellcheck source=/dev/null
 . "${0%/*}/explain.sh"
-target=$1
-case $target in
-help | setup) ;;
-*) [ -z "$known" ] || need_environment ;;
-esac
-case $target in
-where | help | setup | set_image | secret_file | confirm) ;;
-*) need_kubectl "" ;;
-esac
-"run_$target"
+for step; do
+    case $step in
+    help | setup) ;;
+    *)
+        is_environment || no_environment
+        # Somebody means it, and nobody has said so.
+        [ -z "$outside" ] || fail "ENV=$outside is set, and not on make's command line" "make $goal ENV=$outside" ;;
+    esac
+    case $step in
+    where | help | setup | set_image | secret_file | timeout | confirm) ;;
+    *) need_kubectl "" ;;
+    esac
+    "run_$step" || exit
+done
