@@ -4,11 +4,13 @@
 mod id;
 mod manifests;
 mod online;
+mod place;
 mod pull_secret;
 mod secrets;
 
 pub use id::Id;
 pub use online::Question;
+pub use place::Place;
 
 use crate::inspection::Inspection;
 use jiff::Timestamp;

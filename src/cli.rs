@@ -305,7 +305,7 @@ pub struct Diagnose {
     /// The repository, or any directory in it [default: .].
     pub repo: Option<PathBuf>,
     /// The environment [default: the first, as for `make`].
-    #[arg(long, value_name = "ENV", conflicts_with = "events")]
+    #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     /// Read what `kubectl get pods,events -o json` printed, in place of a cluster; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "context")]

@@ -18,7 +18,8 @@ mod workloads;
 pub use cause::Cause;
 pub use evidence::Evidence;
 
-use crate::checks::{self, Check, Id};
+use crate::answers::ImageRef;
+use crate::checks::{self, Check, Id, Place};
 use crate::error::Outcome;
 use crate::inspection::Inspection;
 use crate::manifests::{Fault, FaultKind};
@@ -99,6 +100,9 @@ impl Known<'_> {
         }
         findings.extend(self.not_met_yet(&findings));
         findings.extend(self.not_read());
+        for finding in &mut findings {
+            finding.hint = self.place(self.namespace.unwrap_or_default()).fills(&finding.hint);
+        }
         Diagnosis { findings: ranked(findings), pods: pods.len() }
     }
 
@@ -166,8 +170,24 @@ impl Known<'_> {
             subject: shown(&subject.into()),
             message: fill.fills(message),
             evidence,
-            hint: fill.fills(hint),
+            hint: self.place(&fill.namespace).fills(&self.with_image(fill.fills(hint), &fill.image)),
             check: None,
+        }
+    }
+
+    /// The environment of the repository that deploys to `namespace`.
+    fn place(&self, namespace: &str) -> Place<'_> {
+        self.repository.map_or(Place::default(), |repository| Place::of_namespace(repository, namespace))
+    }
+
+    /// `hint` that sets the tag of `image`, where it is none of the project's own component.
+    fn with_image(&self, hint: String, image: &str) -> String {
+        let record = self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
+        match (record, ImageRef::parse_unpinned(image)) {
+            (Some(record), Ok(image)) if image.name() != record.answers.image().name() => {
+                hint.replace("make set-image", &format!("make set-image IMAGE={}", image.name()))
+            }
+            _ => hint,
         }
     }
 
@@ -230,7 +250,7 @@ impl Diagnosis {
 
     /// One cause alone, for what stands in the way of any evidence.
     #[must_use]
-    pub fn of(cause: Cause, namespace: Option<&str>, subject: &str, said: &str) -> Self {
+    pub fn of(cause: Cause, namespace: Option<&str>, subject: &str, said: &str, place: Place) -> Self {
         let fill = Fill {
             namespace: namespace.unwrap_or_default().to_owned(),
             workload: "makeinfra".to_owned(),
@@ -245,7 +265,7 @@ impl Diagnosis {
                 .filter(|said| !said.is_empty())
                 .into_iter()
                 .collect(),
-            hint: fill.fills(hint),
+            hint: place.fills(&fill.fills(hint)),
             check: None,
         };
         Self { findings: vec![finding], pods: 0 }

@@ -2,6 +2,10 @@
 //! what its manifests deploy. Opens locked files in memory where the key is at hand. Writes nothing,
 //! judges nothing (see `checks`).
 
+mod further;
+
+pub use further::Further;
+
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
@@ -44,6 +48,8 @@ pub struct Inspection {
     pub secret_files: Vec<SecretFile>,
     /// The pull secrets.
     pub pull_secrets: Vec<PullSecret>,
+    /// The Secrets beside them that are deployed, too.
+    pub further: Vec<Further>,
     /// What is deployed.
     pub manifests: Manifests,
     /// The directories of the manifests.
@@ -132,6 +138,27 @@ impl Inspection {
         }
     }
 
+    /// Whether a rotation writes the file `path`.
+    #[must_use]
+    pub fn is_rotated(&self, path: &str) -> bool {
+        match &self.record {
+            Some(Ok(record)) => record.answers.secret_files().iter().any(|file| file == path),
+            Some(Err(_)) => path == Environment::default_secret_file(),
+            None => false,
+        }
+    }
+
+    /// The pull secrets in the file of the one environment that deploys to `namespace`.
+    #[must_use]
+    pub fn own_pull_secrets(&self, namespace: &str) -> Vec<&PullSecret> {
+        let Some(Ok(record)) = &self.record else { return Vec::new() };
+        let answers = &record.answers;
+        let mut here = answers.environments.iter().filter(|one| one.namespace.as_str() == namespace);
+        let (Some(environment), None) = (here.next(), here.next()) else { return Vec::new() };
+        let path = environment.secret_file(&answers.secret_name);
+        self.pull_secrets.iter().filter(|secret| secret.path == path).collect()
+    }
+
     /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its namespace.
     /// One that names no namespace goes wherever kubectl is told.
     #[must_use]
@@ -218,6 +245,10 @@ impl Reader {
             unread: self.tree.unread().to_vec(),
             root: self.tree.root().to_owned(),
             dirs: self.dirs.clone(),
+            further: match &record {
+                Some(Ok(record)) => self.further(&record.answers),
+                _ => Vec::new(),
+            },
             record,
         };
         for path in secrets {

@@ -61,6 +61,8 @@ ids! {
     PullSecretMatchesImages = "pull-secret-matches-images",
     /// The token has not expired.
     PullSecretExpiry = "pull-secret-expiry",
+    /// `make deploy` takes every other Secret.
+    FurtherSecrets = "further-secrets",
     /// The registries let every image be pulled.
     ImagesPull = "images-pull",
     /// The files are YAML.

@@ -1,7 +1,7 @@
 //! Whether the manifests can be read, and their workloads pulled for.
 
 use super::{
-    Check, Id, Known, count, or_ok,
+    Check, Id, Known, Place, count, or_ok,
     pull_secret::{is_name, workload_title},
 };
 use crate::answers::{ImageRef, Record};
@@ -140,10 +140,19 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                     Some(&image.container).filter(|name| is_name(name)).map_or("?", |name| name)
                 ),
             };
-            let hint = match inspection.makefile.is_some() && inspection.record.is_some() {
-                true => "make set-image TAG=1.0.0".to_owned(),
-                false => format!("$EDITOR {}", shell_word(Path::new(&workload.file))),
+            let overlay = inspection.manifests.overlays.iter().find(|overlay| {
+                inspection.record.is_some()
+                    && overlay.workloads.iter().any(|other| std::ptr::eq(other, workload))
+            });
+            let (file, place) = match overlay {
+                Some(overlay) => (
+                    format!("{}/kustomization.yaml", overlay.path),
+                    Place::of_namespace(inspection, workload.namespace.as_deref().unwrap_or_default()),
+                ),
+                None => (workload.file.clone(), Place::default()),
             };
+            let message = message + &place.title();
+            let hint = format!("$EDITOR {}", shell_word(Path::new(&file)));
             found.push(Check::problem(id, workload_title(workload), message).hint(hint));
         }
     }

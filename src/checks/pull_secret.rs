@@ -1,6 +1,6 @@
 //! Whether the kubelet finds the pull secrets, can read them, and uses them for every image.
 
-use super::{Check, Id, Known, count, manifests::is_public, or_ok};
+use super::{Check, Id, Known, Place, count, manifests::is_public, or_ok};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, PullSecret, SecretFile, State};
@@ -55,16 +55,25 @@ fn present(inspection: &Inspection) -> Vec<Check> {
         );
     }
     or_ok(found, || {
+        let first = &inspection.pull_secrets[0];
+        let message = match inspection.pull_secrets.len() {
+            1 => format!("holds {}", secret_title(first)),
+            several => format!("holds {}, as each of {} does", secret_title(first), count(several, "file")),
+        };
+        let mut titles = inspection.pull_secrets.iter().map(secret_title);
+        let alike = titles.all(|title| title == secret_title(first));
         let titles: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
-        Check::ok(id, &inspection.pull_secrets[0].path, format!("holds {}", titles.join(", ")))
+        Check::ok(id, &first.path, if alike { message } else { format!("there are {}", titles.join(", ")) })
     })
 }
 
 /// A secret file without a pull secret in it.
 fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     let id = Id::PullSecretPresent;
-    let rotate =
-        if inspection.record.is_some() { "makeinfra rotate" } else { "makeinfra check --secret FILE" };
+    let rotate = match inspection.record.is_some() {
+        true => Place::of_file(inspection, &file.path).fills("makeinfra rotate"),
+        false => "makeinfra check --secret FILE".to_owned(),
+    };
     match file.state {
         State::Locked => Check::warning(id, &file.path, "it is locked: what is in it was not checked")
             .hint("git-crypt unlock KEY_FILE"),
@@ -82,9 +91,8 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
 
 /// What to type where a rotation would not understand the file.
 fn anew(inspection: &Inspection, path: &str) -> String {
-    let ours = inspection.record.is_some() && path == inspection.default_secret_file();
-    match ours {
-        true => format!("rm {} && makeinfra rotate", word(path)),
+    match inspection.is_rotated(path) {
+        true => Place::of_file(inspection, path).fills(&format!("rm {} && makeinfra rotate", word(path))),
         false => format!("$EDITOR {}", word(path)),
     }
 }
@@ -92,16 +100,16 @@ fn anew(inspection: &Inspection, path: &str) -> String {
 fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec<Check> {
     let mut found = Vec::new();
     for PullSecret { path, secret } in &inspection.pull_secrets {
+        let place = Place::of_file(inspection, path);
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             found.push(match flaw.aspect {
-                Aspect::TooMuch => {
-                    Check::warning(id, path, &flaw.message).hint("makeinfra rotate, with a deploy token")
-                }
+                Aspect::TooMuch => Check::warning(id, path, &flaw.message)
+                    .hint(place.fills("makeinfra rotate, with a deploy token")),
                 Aspect::Type | Aspect::Wrapping => {
                     Check::problem(id, path, &flaw.message).hint(anew(inspection, path))
                 }
                 Aspect::Auth | Aspect::Credentials => {
-                    Check::problem(id, path, &flaw.message).hint("makeinfra rotate")
+                    Check::problem(id, path, &flaw.message).hint(place.fills("makeinfra rotate"))
                 }
             });
         }
@@ -125,6 +133,19 @@ fn names(inspection: &Inspection) -> Vec<Check> {
     let mut found = Vec::new();
     for workload in inspection.manifests.workloads() {
         for name in &workload.pull_secrets {
+            let own =
+                workload.namespace.as_deref().map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
+            let is_called = |secret: &&PullSecret| secret.secret.name.as_ref() == Some(name);
+            if let (Some(secret), false) = (own.first(), own.iter().any(is_called)) {
+                let message = format!(
+                    "it names the pull secret {}, but its file has {}",
+                    quoted(name),
+                    secret_title(secret)
+                );
+                let hint = format!("name: {} in {}", quoted(name).trim_matches('`'), secret.path);
+                found.push(Check::problem(id, workload_title(workload), message).hint(hint));
+                continue;
+            }
             if inspection.secrets_called(name).next().is_some() {
                 continue;
             }
@@ -159,11 +180,18 @@ fn namespaces(inspection: &Inspection) -> Vec<Check> {
     let mut found = Vec::new();
     for workload in inspection.manifests.workloads() {
         let Some(wanted) = workload.namespace.as_deref() else { continue };
+        let own = inspection.own_pull_secrets(wanted);
         for name in &workload.pull_secrets {
             let called: Vec<_> = inspection.secrets_called(name).collect();
             let elsewhere: Vec<_> =
                 called.iter().filter_map(|secret| Some((secret, inspection.namespace(secret)?))).collect();
-            let [(secret, other), ..] = elsewhere[..] else { continue };
+            // That of another environment is right where it is.
+            let is_own = |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
+            let first = match Place::of_namespace(inspection, wanted).is_known() {
+                true => elsewhere.iter().find(is_own),
+                false => elsewhere.first(),
+            };
+            let Some((secret, other)) = first.copied() else { continue };
             // One that names no namespace goes wherever kubectl is told.
             if elsewhere.len() < called.len() || elsewhere.iter().any(|(_, other)| *other == wanted) {
                 continue;
@@ -224,6 +252,9 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
         Some(false) => format!("add an entry for {} to {}", RegistryKey::for_image(image), secrets[0].path),
         None => format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path),
     };
+    let rotate = secrets
+        .first()
+        .map_or(rotate.clone(), |secret| Place::of_file(inspection, &secret.path).fills(&rotate));
     Check::problem(Id::PullSecretMatchesImages, workload_title(pull.workload), message)
         .hint(format!("{rotate}; if anybody may pull it: --public {}", image.name()))
 }
@@ -242,15 +273,17 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let mut found = Vec::new();
     let mut fine = "no expiry is recorded".to_owned();
     for PullSecret { path, secret } in &inspection.pull_secrets {
+        let place = Place::of_file(inspection, path);
         let Some(text) = &secret.expires_at else { continue };
         let Ok(expiry) = Expiry::parse(text) else {
-            let hint = "makeinfra rotate --expires-at YYYY-MM-DD";
+            let hint = place.fills("makeinfra rotate --expires-at YYYY-MM-DD");
             found.push(Check::warning(id, path, "its `makeinfra/expires-at` is no date").hint(hint));
             continue;
         };
         let days = expiry.days_left(now);
         fine = format!("the token lasts until {expiry}");
         let hint = "make a new deploy token in GitLab, then: makeinfra rotate --commit && make deploy";
+        let hint = place.fills(hint);
         if days < 0 {
             found.push(Check::problem(id, path, format!("the token expired on {expiry}")).hint(hint));
         } else if days <= SOON {

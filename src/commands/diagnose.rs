@@ -2,7 +2,7 @@
 
 use super::check::ask_registries;
 use crate::answers::{Answer as _, DnsLabel, Environment, EnvironmentName, Record};
-use crate::checks::{self, Check};
+use crate::checks::{self, Check, Place};
 use crate::cli::Diagnose as Options;
 use crate::cluster::{Kubectl, Silence, context_of};
 use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
@@ -41,7 +41,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
     };
     let (source, diagnosis) = match &options.events {
         Some(file) => {
-            let source = saved(file, options, ui)?;
+            let source = saved(file, options, repository.as_ref(), ui)?;
             let now = source.evidence.newest().unwrap_or(now);
             let diagnosis = diagnose(&source, repository.as_ref(), &checks, now);
             (source, diagnosis)
@@ -66,7 +66,8 @@ fn checks(options: &Options, inspection: &Inspection, now: Timestamp, ui: &Ui) -
 /// The repository, which nobody needs who names what to look at.
 fn repository(options: &Options) -> Result<Option<Inspection>> {
     let here = PathBuf::from(".");
-    if options.repo.is_none() && (options.events.is_some() || options.namespace.is_some()) {
+    let is_enough = options.env.is_none() && (options.events.is_some() || options.namespace.is_some());
+    if options.repo.is_none() && is_enough {
         let start = repo::directory(&here, "diagnose")?;
         if Repo::around(&start, "diagnose")?.is_none() && !start.join(Record::FILE).is_file() {
             return Ok(None);
@@ -77,7 +78,7 @@ fn repository(options: &Options) -> Result<Option<Inspection>> {
 }
 
 /// What `kubectl get -o json` printed into a file, or prints now into standard input.
-fn saved(file: &Path, options: &Options, ui: &Ui) -> Result<Source> {
+fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &Ui) -> Result<Source> {
     let is_stdin = file == Path::new("-");
     let bytes = match is_stdin {
         true => Some(ui.read_stdin(LIMIT)?),
@@ -88,7 +89,11 @@ fn saved(file: &Path, options: &Options, ui: &Ui) -> Result<Source> {
         // What leads nowhere may be a token in the wrong place: it is not quoted.
         return Err(Failure::usage("`--events` must be a file").hint(hint).into());
     };
-    let mut source = Source { namespace: options.namespace.clone(), ..Source::default() };
+    let namespace = match options.env.is_some() && options.namespace.is_none() {
+        true => Some(namespace(options, repository)?),
+        false => options.namespace.clone(),
+    };
+    let mut source = Source { namespace, ..Source::default() };
     source.evidence.read(&bytes).map_err(|why| {
         let name = if is_stdin { "standard input".to_owned() } else { format!("`{}`", file.display()) };
         Failure::failed(format!("cannot read the evidence in {name}")).because(why).hint(hint)
@@ -105,18 +110,19 @@ fn live(
 ) -> Result<(Source, Diagnosis)> {
     let namespace = namespace(options, repository)?;
     let kubectl = kubectl(options, repository)?;
+    let place = chosen(options, repository)?.map_or(Place::default(), Place::of);
     let mut source = Source { namespace: Some(namespace.clone()), ..Source::default() };
     let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
         Ok(answer) => answer,
         Err((silence, said)) => {
             let subject = if silence == Silence::NoKubectl { kubectl.program() } else { "kubectl" };
-            return Ok((source, Diagnosis::of(cause(silence), Some(&namespace), subject, &said)));
+            return Ok((source, Diagnosis::of(cause(silence), Some(&namespace), subject, &said, place)));
         }
     };
     source.context = kubectl.context();
     source.refused = answer.refused;
     if let Err(why) = source.evidence.read(&answer.json) {
-        return Ok((source, Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why)));
+        return Ok((source, Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why, place)));
     }
     let names = secret_names(&source.evidence, repository);
     if !names.is_empty() {

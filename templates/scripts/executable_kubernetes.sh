@@ -45,7 +45,7 @@ again() {
 }
 
 # Where all this is: every hint has it. With what it is done to, where the same is to be typed once more.
-env=${environment:+ ENV=$environment}$(again CONTEXT KUBECTL)
+env=${environment:+ ENV=$environment}$(again CONTEXT)
 more=$(again ROLLOUT_TIMEOUT APP IMAGE REVISION)
 
 # kubectl as the user calls it: with options, and quotes around them.
@@ -191,7 +191,7 @@ run_confirm() {
 # consent QUESTION ERROR: asks, unless YES=1 is the answer; ERROR is for where nobody can be asked.
 consent() {
     case $yes in 1 | y | yes | true) return 0 ;; esac
-    [ -t 0 ] || fail "$2" "make $goal$env$more YES=1"
+    [ -t 0 ] || fail "$2" "make $goal$env$(again KUBECTL)$more YES=1"
     printf '%s [y/N] ' "$1"
     read -r reply || reply=
     case $reply in y | Y | yes) ;; *) fail "nothing was changed" ;; esac
@@ -767,8 +767,7 @@ need_kubectl() {
     eval "set -- $kubectl"
     while case ${1:-} in *=*) true ;; *) false ;; esac; do shift; done
     command -v "${1:-}" >/dev/null ||
-        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal${environment:+ ENV=$environment}$(
-            again CONTEXT)$more KUBECTL=/path/to/kubectl"
+        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal$env$more KUBECTL=/path/to/kubectl"
 }
 
 # Everything but help and what is about this clone is done to one environment.

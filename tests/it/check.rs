@@ -128,11 +128,12 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // Without git there is nothing to say of the first six, without a commit nothing of HEAD.
+        // There are no further Secrets; without git there is nothing to say of the first six, without a commit nothing
+        // of HEAD.
         let left_out = match () {
-            () if args.contains(&"--no-git") => 6,
-            () if args.contains(&"--no-commit") => 1,
-            () => 0,
+            () if args.contains(&"--no-git") => 7,
+            () if args.contains(&"--no-commit") => 2,
+            () => 1,
         };
         assert_eq!(checked.ids("ok").len() + left_out, offline().count(), "{args:?}");
     }
@@ -206,6 +207,10 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretMatchesImages => secret("dockercfg", &auth("u:p").replace("registry.", "")),
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
+        }
+        Id::FurtherSecrets => {
+            let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: mail, namespace: hello}\n";
+            sandbox.write_private("work/hello-infra/secrets/kubernetes/db.secret.yaml", text);
         }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {

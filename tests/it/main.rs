@@ -37,6 +37,7 @@ mod new;
 mod new_git;
 mod picture;
 mod pipeline;
+mod places;
 mod promises;
 mod prompts;
 mod readme;

@@ -1,0 +1,110 @@
+//! Where a repository deploys to, as commands are told it.
+
+use crate::answers::{Environment, EnvironmentName};
+use crate::inspection::Inspection;
+
+/// What needs `ENV=`, where there are environments.
+const TARGETS: [&str; 9] =
+    ["deploy", "gitlab-secret", "secrets", "namespace", "set-image", "restart", "status", "logs", "run"];
+/// What needs `--env`.
+const COMMANDS: [&str; 2] = ["rotate", "diagnose"];
+
+/// An environment that has a name; none where there is nothing to choose.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'a>(Option<&'a str>);
+
+impl<'a> Place<'a> {
+    /// The environment that deploys to `namespace`, if just one does.
+    #[must_use]
+    pub fn of_namespace(inspection: &'a Inspection, namespace: &str) -> Self {
+        let mut found = environments(inspection).filter(|one| one.namespace.as_str() == namespace);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Self::of(only),
+            _ => Self::default(),
+        }
+    }
+
+    /// The environment whose pull secret is in the file `path`.
+    #[must_use]
+    pub fn of_file(inspection: &'a Inspection, path: &str) -> Self {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        environments(inspection).find(|one| one.secrets == directory).map_or(Self::default(), Self::of)
+    }
+
+    /// This environment.
+    #[must_use]
+    pub fn of(environment: &'a Environment) -> Self {
+        Self(environment.name.as_ref().map(EnvironmentName::as_str))
+    }
+
+    /// `words` in which the commands that do not say so yet are about this environment.
+    #[must_use]
+    pub fn fills(self, words: &str) -> String {
+        let Some(name) = self.0 else { return words.to_owned() };
+        let targets =
+            TARGETS.iter().map(|target| (format!("make {target}"), format!(" ENV={name}"), " ENV="));
+        let commands =
+            COMMANDS.iter().map(|one| (format!("makeinfra {one}"), format!(" --env {name}"), " --env "));
+        targets.chain(commands).fold(words.to_owned(), |words, (command, choice, chosen)| {
+            let mut filled = String::with_capacity(words.len() + choice.len());
+            let mut rest = words.as_str();
+            while let Some(at) = rest.find(&command) {
+                let (before, after) = rest.split_at(at + command.len());
+                filled.push_str(before);
+                let goes_on = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-');
+                if !goes_on && !after.starts_with(chosen) {
+                    filled.push_str(&choice);
+                }
+                rest = after;
+            }
+            filled + rest
+        })
+    }
+
+    /// Whether there is one to choose.
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The environment behind a sentence about it: ` (staging)`.
+    #[must_use]
+    pub fn title(self) -> String {
+        self.0.map_or_else(String::new, |name| format!(" ({name})"))
+    }
+}
+
+fn environments(inspection: &Inspection) -> impl Iterator<Item = &Environment> {
+    let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    record.into_iter().flat_map(|record| record.answers.environments.iter()).filter(|one| one.name.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_get_it_once() {
+        let place = Place(Some("qa"));
+        for (words, filled) in [
+            ("make deploy", "make deploy ENV=qa"),
+            (
+                "make set-image TAG=1, then: make deploy; make deployable",
+                "make set-image ENV=qa TAG=1, then: make deploy ENV=qa; make deployable",
+            ),
+            (
+                "make a new deploy token, then: makeinfra rotate --commit && make deploy",
+                "make a new deploy token, then: makeinfra rotate --env qa --commit && make deploy ENV=qa",
+            ),
+            (
+                "make secrets ENV=live && makeinfra rotate --env live",
+                "make secrets ENV=live && makeinfra rotate --env live",
+            ),
+            ("makeinfra check", "makeinfra check"),
+        ] {
+            assert_eq!(place.fills(words), filled);
+            assert_eq!(place.fills(filled), filled);
+            assert_eq!(Place::default().fills(words), words);
+        }
+    }
+}

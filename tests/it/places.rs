@@ -1,0 +1,178 @@
+//! What `check` and `diagnose` say of one environment is about that one, and so is what they say to type.
+
+use super::check::{Checked, check_in};
+use super::diagnose::evidence;
+use super::environments::with_environments;
+use super::support::{SECRET, Sandbox};
+use serde_json::{Value, json};
+use std::fs;
+
+const PRODUCTION: &str = "secrets/kubernetes/production/gitlab.secret.yaml";
+
+fn check(sandbox: &Sandbox) -> Checked {
+    check_in(sandbox, "hello-infra", &[])
+}
+
+fn said_of(checked: &Checked, status: &str) -> Vec<String> {
+    checked.ids(status).into_iter().map(|id| checked.said(id)).collect()
+}
+
+#[test]
+fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
+    for break_it in [
+        &(|sandbox: &Sandbox| fs::remove_file(sandbox.hello(PRODUCTION)).unwrap()) as &dyn Fn(&Sandbox),
+        &|sandbox| fs::write(sandbox.hello(PRODUCTION), "").unwrap(),
+    ] {
+        let sandbox = with_environments(&[]);
+        break_it(&sandbox);
+        let checked = check(&sandbox);
+        let problems = said_of(&checked, "problem");
+        assert_eq!(checked.problems(), ["pull-secret-present"], "{problems:?}");
+        assert!(problems[0].contains("makeinfra rotate --env production"), "{problems:?}");
+    }
+    let sandbox = with_environments(&[]);
+    sandbox.edit(PRODUCTION, "  name: gitlab", "  name: foo");
+    let checked = check(&sandbox);
+    let problems = said_of(&checked, "problem");
+    assert_eq!(checked.problems(), ["pull-secret-name"], "{problems:?}");
+    assert!(
+        problems[0].contains("its file has Secret `foo` (name: gitlab in secrets/kubernetes/production/"),
+        "{problems:?}"
+    );
+    let sandbox = with_environments(&[]);
+    sandbox.edit(PRODUCTION, "namespace: hello-production", "namespace: other");
+    let checked = check(&sandbox);
+    let problems = said_of(&checked, "problem");
+    assert_eq!(checked.problems(), ["pull-secret-namespace"], "{problems:?}");
+    assert!(problems[0].contains(&format!("(namespace: hello-production in {PRODUCTION})")), "{problems:?}");
+}
+
+#[test]
+fn what_a_check_says_to_type_is_for_the_environment_that_it_is_about() {
+    let sandbox = Sandbox::new();
+    sandbox.write_private("token2", "gldt-Other-one-1");
+    let token = sandbox.path("token2").display().to_string();
+    let own = [
+        "--env",
+        "staging",
+        "--env",
+        "production",
+        "--token-username",
+        "production=p",
+        "--token-file",
+        &format!("production={token}"),
+        "--expires-at",
+        "2999-01-01",
+        "--expires-at",
+        "production=2020-01-01",
+    ];
+    sandbox.new_hello(&own).success();
+    let said = check(&sandbox).said("pull-secret-expiry");
+    assert!(
+        said.contains("makeinfra rotate --env production --commit && make deploy ENV=production"),
+        "{said}"
+    );
+    let kustomization = "kubernetes/overlays/production/kustomization.yaml";
+    sandbox.edit(kustomization, "group/hello\n", "group/helo\n");
+    let said = check(&sandbox).said("images-pinned");
+    assert!(said.contains("nobody knows what runs (production)") && said.contains(kustomization), "{said}");
+    assert!(!said.contains("staging"), "{said}");
+}
+
+#[test]
+fn a_further_secret_that_make_would_refuse_is_told() {
+    let sandbox = with_environments(&[]);
+    let run = |args: &[&str]| sandbox.makeinfra(args).cwd(sandbox.hello("")).stdin("x").success();
+    run(&["secret", "set", "db", "PASSWORD", "--stdin", "--env", "production"]);
+    let checked = check(&sandbox);
+    assert!(checked.ids("ok").contains("further-secrets"), "{:?}", checked.checks);
+    let file = "secrets/kubernetes/production/db.secret.yaml";
+    let good = fs::read_to_string(sandbox.hello(file)).unwrap();
+    for (text, word) in [
+        ("", "it is empty"),
+        ("foo: bar\n", "it must hold a Secret called `db`"),
+        ("a: [b\n", "it is not YAML"),
+        (&good.replace("name: db", "name: mail"), "called `db`, of namespace `hello-production`"),
+        (
+            &good.replace("namespace: hello-production", "namespace: hello-staging"),
+            "of namespace `hello-production`",
+        ),
+        (&format!("{good}---\n{good}"), "and nothing else"),
+    ] {
+        fs::write(sandbox.hello(file), text).unwrap();
+        let said = check(&sandbox).said("further-secrets");
+        assert!(said.contains(word) && said.contains(&format!("$EDITOR {file}")), "{text}: {said}");
+    }
+    fs::remove_file(sandbox.hello(file)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", sandbox.hello(file)).unwrap();
+    let said = check(&sandbox).said("further-secrets");
+    assert!(said.contains("it leads out of the repository"), "{said}");
+}
+
+/// What `diagnose` finds first, and says to type.
+#[track_caller]
+fn first(sandbox: &Sandbox, args: &[&str], list: &Value) -> (String, String) {
+    let args = [&["diagnose", "--events", "-", "--json"], args].concat();
+    let found = sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(list.to_string()).output().json();
+    let word = |name: &str| found["causes"][0][name].as_str().unwrap().to_owned();
+    (word("id"), word("hint"))
+}
+
+#[test]
+fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
+    let sandbox = with_environments(&[]);
+    let add = ["add", "api", "--image", "registry.gitlab.com/group/api:2", "--no-input"];
+    sandbox.makeinfra(&add).cwd(sandbox.hello("")).success();
+    let waits = |namespace: &str, image: &str, said: &str| {
+        let state = json!({"waiting": {"reason": "ErrImagePull", "message": said}});
+        let status = json!({"phase": "Pending", "containerStatuses": [{"name": "hello", "state": state}]});
+        let text = evidence(&status, &[])
+            .to_string()
+            .replace("\"namespace\":\"hello\"", &format!("\"namespace\":\"{namespace}\""));
+        let mut list: Value = serde_json::from_str(&text).unwrap();
+        list["items"][0]["spec"]["containers"][0]["image"] = json!(image);
+        list
+    };
+    let missing = "rpc error: code = NotFound desc = failed to pull and unpack image: not found";
+    let (hello, api) = (super::support::IMAGE, "registry.gitlab.com/group/api:2");
+    for (namespace, image, args, hint) in [
+        (
+            "hello-production",
+            hello,
+            &[][..],
+            "make set-image ENV=production TAG=1.2.3 with a tag that exists, then: make deploy ENV=production",
+        ),
+        (
+            "hello-production",
+            hello,
+            &["--env", "production"],
+            "make set-image ENV=production TAG=1.2.3 with a tag that exists, then: make deploy ENV=production",
+        ),
+        (
+            "hello-staging",
+            api,
+            &[],
+            "make set-image ENV=staging IMAGE=registry.gitlab.com/group/api TAG=1.2.3 with a tag that exists, then: make deploy ENV=staging",
+        ),
+    ] {
+        let list = waits(namespace, image, missing);
+        assert_eq!(first(&sandbox, args, &list), ("tag-missing".to_owned(), hint.to_owned()));
+    }
+    // Without environments there is nothing to choose, but the image.
+    let plain = Sandbox::with_hello();
+    assert!(plain.hello(SECRET).exists());
+    let (_, hint) = first(&plain, &[], &waits("hello", hello, missing));
+    assert!(hint.starts_with("make set-image TAG=1.2.3"), "{hint}");
+    let refused = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
+    let (_, hint) = first(&sandbox, &["--env", "production"], &waits("hello-production", hello, refused));
+    assert_eq!(
+        hint,
+        "make a new deploy token in GitLab, then: makeinfra rotate --env production --commit && make deploy ENV=production"
+    );
+    let output = sandbox
+        .makeinfra(&["diagnose", "--env", "production"])
+        .cwd(sandbox.hello(""))
+        .env("KUBECONFIG", "/nowhere")
+        .output();
+    assert!(!output.stdout.contains("makeinfra diagnose --context"), "{}", output.stdout);
+}
