@@ -67,6 +67,28 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// The hosts that several Ingresses of one cluster would have, each with who has it.
+    #[must_use]
+    pub fn shared_hosts(&self) -> Vec<(String, String)> {
+        let mut all: Vec<(Option<&str>, &Host, Vec<String>)> = Vec::new();
+        for environment in self.environments.iter() {
+            let context = environment.context.as_ref().map(ContextName::as_str);
+            for (component, deployed) in self.components.iter().zip(&environment.deployed) {
+                let (Some(host), Some(_)) = (&deployed.host, &component.ingress) else { continue };
+                let who = match &environment.name {
+                    Some(name) => format!("{} in {name}", component.name),
+                    None => component.name.to_string(),
+                };
+                match all.iter_mut().find(|(other, known, _)| *other == context && *known == host) {
+                    Some((_, _, others)) => others.push(who),
+                    None => all.push((context, host, vec![who])),
+                }
+            }
+        }
+        let shared = all.into_iter().filter(|(_, _, who)| who.len() > 1);
+        shared.map(|(_, host, who)| (host.to_string(), who.join(", "))).collect()
+    }
+
     /// The project's own component.
     #[must_use]
     pub fn main(&self) -> &Component {

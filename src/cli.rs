@@ -72,7 +72,7 @@ pub struct New {
     #[arg(long, value_name = "LEVEL", help_heading = "Pods", value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
-    /// An environment with a namespace, a kustomize overlay and a pull secret of its own; once for each. Options marked [ENV=] take ENV=VALUE, too.
+    /// An environment with a namespace, a kustomize overlay and a pull secret of its own; once for each. The options for namespace, context, pods, host and deploy token take ENV=VALUE for one of them.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub env: Vec<String>,
     /// Ask before anything changes in this environment; `production` is protected anyway.

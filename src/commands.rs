@@ -14,7 +14,7 @@ mod scope;
 pub mod secret_set;
 mod sign_in;
 
-use crate::answers::{Answer, EnvironmentName, Name, Sheet, TokenUsername};
+use crate::answers::{Answer, Answers, EnvironmentName, Name, Sheet, TokenUsername};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
@@ -109,6 +109,17 @@ impl Sources {
         let common = names.is_empty() || !names.iter().all(has_own);
         self.all().skip(usize::from(!common))
     }
+
+    /// The environments among `names` that have `source`, where others have another one.
+    fn whose(&self, source: &Source, names: &[EnvironmentName]) -> String {
+        if self.own.is_empty() {
+            return String::new();
+        }
+        let own =
+            |name: &EnvironmentName| self.own.iter().find(|(own, _)| own == name).map(|(_, source)| source);
+        let has = |name: &&EnvironmentName| std::ptr::eq(own(name).unwrap_or(&self.common), source);
+        names.iter().filter(has).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The one token source that the options name.
@@ -155,6 +166,13 @@ fn sweep(target: &Path, kind: Leftover, dry_run: bool, ui: &mut Ui) {
                 files::shell_word(&leftover)
             )),
         }
+    }
+}
+
+/// Warns of hosts that several Ingresses of one cluster would have: which one is reached is up to chance.
+fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
+    for (host, who) in answers.shared_hosts() {
+        ui.warn(format!("the host `{host}` is that of several Ingresses of one cluster: {who}"));
     }
 }
 

@@ -108,9 +108,11 @@ impl Inspection {
         if repo.is_none() && !has_record && (scope.manifests.is_empty() || scope.secrets.is_empty()) {
             return Err(Failure::failed(format!("no git repository at `{}`", start.display()))
                 .because("neither there nor in any directory above")
-                .hint(format!(
-                    "cd PROJECT-infra, or name what to look at: makeinfra {command} --manifests DIR --secret FILE"
-                ))
+                .hint(match command {
+                    "check" => "cd PROJECT-infra, or name what to look at: makeinfra check --manifests DIR --secret FILE".to_owned(),
+                    "diagnose" => "cd PROJECT-infra, or name what to look at: makeinfra diagnose --namespace NAME".to_owned(),
+                    _ => format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"),
+                })
                 .into());
         }
         let root = repo.as_ref().map_or(start, Repo::root);

@@ -114,7 +114,7 @@ impl<'a> Manifest<'a> {
         if document.scalar(&["type"]).is_some_and(|kind| kind.starts_with("kubernetes.io/dockerc")) {
             return Err("it is a pull secret, which `makeinfra rotate` is for");
         }
-        if is(&["immutable"], "true") {
+        if document.scalar(&["immutable"]).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err("it is immutable: the cluster would refuse another value");
         }
         Ok(Self { text, document })

@@ -5,8 +5,8 @@ mod interview;
 pub use interview::ask;
 
 use crate::answers::{
-    self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused, RegistryKey,
-    Rule, Sheet, Values, Workload,
+    self, Answer, Answers, Component, ComponentName, Environment, EnvironmentName, FileFault, Name, Refused,
+    RegistryKey, Rule, Sheet, Values, Workload,
 };
 use crate::error::{Failure, Result};
 use crate::files;
@@ -87,11 +87,17 @@ impl Given {
         }
         let known = sheet.environments.len();
         sheet.add(options);
-        if sheet.environments.len() > known {
-            return Err(Failure::usage("an option is for an environment that there is not")
-                .because("before a `=` stands the name of an environment")
-                .hint("--env ENV for each environment")
-                .into());
+        if let Some((name, _)) = sheet.environments.get(known) {
+            let all: Vec<_> = sheet.environments[..known].iter().map(|(name, _)| name.to_string()).collect();
+            return Err(Failure::usage(format!(
+                "an option is for `{name}`, and there is no such environment"
+            ))
+            .because(match all.is_empty() {
+                true => "there are none".to_owned(),
+                false => format!("there are: {}", all.join(", ")),
+            })
+            .hint(format!("--env {name}"))
+            .into());
         }
         sheet.add(from_file);
         let mut given = Self { sheet, config };
@@ -267,6 +273,12 @@ fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
     let example = match name {
         Name::Project => format!("makeinfra new {}", name.example()),
         Name::Args => format!("{} work {0} --queue=mail", name.option()),
+        Name::Namespace if rule.contains("{env}") => "--namespace '{project}-{env}'".to_owned(),
+        Name::Component => {
+            return Failure::usage(format!("the name of a component {rule}"))
+                .hint("components: {worker: {port: null}}")
+                .into();
+        }
         name if name.is_switch() => name.option(),
         _ => format!("{} {}", name.option(), quoted(name)),
     };
@@ -335,36 +347,60 @@ fn contradiction((component, values): &(ComponentName, Values)) -> Option<(Strin
 }
 
 fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {
+    let (fault, place, allowed) = match fault {
+        FileFault::In(section, entry, fault) => {
+            let names: &[Name] = match *section {
+                Sheet::ENVIRONMENTS => &Environment::NAMES,
+                _ => &Component::NAMES,
+            };
+            let entry = entry.as_ref().map_or_else(String::new, |entry| format!(".{entry}"));
+            (&**fault, format!("{section}{entry}"), names)
+        }
+        fault => (fault, String::new(), allowed),
+    };
+    let it = if place.is_empty() { "it".to_owned() } else { format!("`{place}`") };
+    let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
     let failure = Failure::usage(format!("cannot use `{}`", file.display()));
     let names = || {
         // The config file has a name more, and not all of the others.
         let own = (allowed.len() == CONFIG_NAMES.len()).then_some(INGRESS_DOMAIN);
-        allowed.iter().map(|name| name.as_str()).chain(own).collect::<Vec<_>>().join(", ")
+        let sections = Sheet::SECTIONS.into_iter().filter(|_| allowed.len() == Name::ALL.len());
+        let names = allowed.iter().map(|name| name.as_str()).filter(|name| *name != Name::Component.as_str());
+        names.chain(own).chain(sections).collect::<Vec<_>>().join(", ")
     };
-    let failure =
-        match fault {
-            FileFault::NotAMapping(Some((line, column))) => failure
-                .because(format!("line {line}, column {column} is not valid YAML"))
-                .hint("project: hello"),
-            FileFault::NotAMapping(None) => {
-                failure.because("it must be a YAML mapping, `name: value`").hint("project: hello")
-            }
-            FileFault::Unknown(Some(name)) if name.contains("token") => failure
-                .because(format!("`{name}` is no name for it: a file of answers holds no secrets"))
-                .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
-            FileFault::Unknown(Some(name)) => {
-                failure.because(format!("it has no name `{name}`")).hint(format!("names: {}", names()))
-            }
-            FileFault::Unknown(None) => {
-                failure.because("it has a name that does not exist").hint(format!("names: {}", names()))
-            }
-            FileFault::Section(rule) => failure
-                .because(format!("a section ({}) {rule}", Sheet::SECTIONS.join(", ")))
-                .hint("environments: {staging: {replicas: 1}, production: {replicas: 3}}"),
-            FileFault::Value(name, rule) => failure
-                .because(format!("`{}` {rule}", name.as_str()))
-                .hint(format!("{}: {}", name.as_str(), quoted(*name))),
-        };
+    let failure = match fault {
+        FileFault::NotAMapping(Some((line, column))) => {
+            failure.because(format!("line {line}, column {column} is not valid YAML")).hint("project: hello")
+        }
+        FileFault::NotAMapping(None) => {
+            failure.because(format!("{it} must be a YAML mapping, `name: value`")).hint("project: hello")
+        }
+        FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
+        FileFault::Unknown(Some(name)) if name.contains("token") => failure
+            .because(format!("`{name}` is no name for it: a file of answers holds no secrets"))
+            .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
+        FileFault::Unknown(Some(name)) => {
+            failure.because(format!("{it} has no name `{name}`")).hint(format!("names: {}", names()))
+        }
+        FileFault::Unknown(None) => failure
+            .because(format!("{it} has a name that does not exist"))
+            .hint(format!("names: {}", names())),
+        FileFault::Section(rule) => failure.because(format!("{it} {rule}")).hint(match place.as_str() {
+            Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}, production: {replicas: 3}}",
+            _ => "components: {worker: {port: null, args: [work]}}",
+        }),
+        FileFault::EntryName(rule) => {
+            failure.because(format!("a name in {it} {rule}")).hint(match place.as_str() {
+                Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}}",
+                _ => "components: {worker: {port: null}}",
+            })
+        }
+        FileFault::Value(name, rule) => failure
+            .because(format!("`{}` {rule}", below(name.as_str())))
+            .hint(format!("{}: {}", name.as_str(), quoted(*name))),
+        // One is in no other.
+        FileFault::In(..) => failure,
+    };
     failure.into()
 }
 

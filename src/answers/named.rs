@@ -271,15 +271,24 @@ pub enum FileFault {
     Unknown(Option<String>),
     /// A value of the wrong type, or one that breaks a rule.
     Value(Name, Rule),
-    /// A section that is none, or a name in it that breaks a rule.
+    /// A section that is none.
     Section(Rule),
+    /// The name of an entry of a section breaks a rule.
+    EntryName(Rule),
+    /// A name stands twice.
+    Twice,
+    /// Something in a section, in the entry of this name if it is one.
+    In(&'static str, Option<String>, Box<FileFault>),
 }
 
 /// Reads the YAML in `text`, which may begin with a byte order mark.
 pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_yaml::from_str(text)
-        .map_err(|error| FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column()))))
+    serde_yaml::from_str(text).map_err(|error| match error.to_string().contains("duplicate entry") {
+        // Its place is that of the mapping.
+        true => FileFault::Twice,
+        false => FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column()))),
+    })
 }
 
 /// The answers in the mapping `value`, in which the names in `allowed` may stand.
@@ -322,6 +331,7 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
         Value::Null if name.is_optional() => Ok(None),
         _ if name == Name::Args => Err("must be a list of texts"),
         _ if number => Err("must be a whole number"),
+        _ if name.is_switch() => Err("must be yes or no"),
         Value::Bool(_) | Value::Number(_) => Err("must be text: put it in quotes"),
         _ => Err("must be text"),
     }

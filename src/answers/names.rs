@@ -1,6 +1,6 @@
 //! Names: projects, namespaces, hosts, paths, people.
 
-use super::{Answer, Rule};
+use super::{Answer, Rule, looks_like_token};
 use std::fmt;
 
 /// Declares a text type whose only way in is [`Answer::parse`].
@@ -182,8 +182,8 @@ impl Answer for TokenUsername {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
-        if text.starts_with("gldt-") {
-            return Err("must be the user name; this begins like a deploy token");
+        if text.starts_with("gldt-") || looks_like_token(text) {
+            return Err("must be the user name; this begins like a token");
         }
         if !text.is_empty() && text.len() <= 255 && !text.contains(bad) {
             Ok(Self(text.to_owned()))
@@ -268,7 +268,7 @@ mod tests {
         for bad in ["a", "a@", "@b", "a@b\n", "a b@c", "a@b@c"] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["", "a:b", "a b", "a\n", "gldt-Ab1"] {
+        for bad in ["", "glpat-Marker_7Qx9vWk2", "a:b", "a b", "a\n", "gldt-Ab1"] {
             assert!(TokenUsername::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -68,18 +68,7 @@ impl Record {
     }
 
     fn sheet(text: &str) -> std::result::Result<Sheet, String> {
-        let mut sheet = Self::read(text).map_err(|fault| match fault {
-            FileFault::NotAMapping(Some((line, column))) => {
-                format!("line {line}, column {column} is not YAML")
-            }
-            FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
-            FileFault::Unknown(Some(name)) => {
-                format!("`answers.{name}` is no answer that this version knows")
-            }
-            FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
-            FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
-            FileFault::Section(rule) => format!("a section of `answers` {rule}"),
-        })?;
+        let mut sheet = Self::read(text).map_err(said)?;
         // The record has the name itself; reading a name takes one `-infra` off.
         if let Some(Some(project)) = sheet.values.get_mut(&Name::Project) {
             project.push_str("-infra");
@@ -93,5 +82,26 @@ impl Record {
         let file = named::from_yaml(text)?;
         let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
         Sheet::from_yaml(answers.clone(), &[&Self::NAMES[..], &Component::NAMES].concat())
+    }
+}
+
+/// What is wrong with the file, as a sentence.
+fn said(fault: FileFault) -> String {
+    match fault {
+        FileFault::NotAMapping(Some((line, column))) => {
+            format!("line {line}, column {column} is not YAML")
+        }
+        FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
+        FileFault::Unknown(Some(name)) => {
+            format!("`answers.{name}` is no answer that this version knows")
+        }
+        FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
+        FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
+        FileFault::Section(rule) | FileFault::EntryName(rule) => format!("a section of `answers` {rule}"),
+        FileFault::Twice => "it has a name twice".into(),
+        FileFault::In(section, entry, fault) => {
+            let place = entry.map_or(section.to_owned(), |entry| format!("{section}.{entry}"));
+            said(*fault).replacen("`answers.", &format!("`answers.{place}."), 1)
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     EnvironmentName, FileFault, Host, ImageRef, Name, OneOrMore, PodSecurity, ProjectName, Refused,
     RegistryKey, Replicas, Rule, SecretType, Switch, Values, from_mapping, unfit,
 };
+use std::fmt::Display;
 
 /// Answers as text, by what they are about.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +23,9 @@ pub struct Sheet {
 
 impl Sheet {
     /// The names in a file that are no answers but sections with answers.
-    pub const SECTIONS: [&str; 2] = ["environments", "components"];
+    pub const SECTIONS: [&'static str; 2] = [Self::ENVIRONMENTS, "components"];
+    /// The first of them.
+    pub const ENVIRONMENTS: &'static str = "environments";
 
     /// Reads the mapping `value`: answers with the names in `allowed`, and the sections.
     ///
@@ -32,8 +35,8 @@ impl Sheet {
             .map(|name| value.as_mapping_mut().and_then(|mapping| mapping.remove(name)).unwrap_or_default());
         Ok(Self {
             values: from_mapping(value, allowed)?,
-            environments: section(environments, &Environment::NAMES)?,
-            components: section(components, &Component::NAMES)?,
+            environments: section(Self::SECTIONS[0], environments, &Environment::NAMES)?,
+            components: section(Self::SECTIONS[1], components, &Component::NAMES)?,
         })
     }
 
@@ -199,17 +202,24 @@ fn add(known: &mut Values, values: Values) {
 }
 
 /// A section: a mapping from names to mappings.
-fn section<N: Answer>(value: serde_yaml::Value, allowed: &[Name]) -> Result<Vec<(N, Values)>, FileFault> {
+fn section<N: Answer + Display>(
+    section: &'static str,
+    value: serde_yaml::Value,
+    allowed: &[Name],
+) -> Result<Vec<(N, Values)>, FileFault> {
     use serde_yaml::Value;
     const RULE: Rule = "must be a mapping from names to mappings of answers";
+    let fault = |entry: Option<&N>, fault| FileFault::In(section, entry.map(N::to_string), Box::new(fault));
     let mapping = match value {
         Value::Mapping(mapping) => mapping,
         Value::Null => return Ok(Vec::new()),
-        _ => return Err(FileFault::Section(RULE)),
+        _ => return Err(fault(None, FileFault::Section(RULE))),
     };
     let entries = mapping.into_iter().map(|(name, values)| {
-        let name = name.as_str().ok_or(RULE).and_then(N::parse).map_err(FileFault::Section)?;
-        Ok((name, from_mapping(values, allowed)?))
+        let text = name.as_str().ok_or_else(|| fault(None, FileFault::Section(RULE)))?;
+        let name = N::parse(text).map_err(|rule| fault(None, FileFault::EntryName(rule)))?;
+        let values = from_mapping(values, allowed).map_err(|inner| fault(Some(&name), inner))?;
+        Ok((name, values))
     });
     entries.collect()
 }
@@ -312,12 +322,19 @@ mod tests {
     #[test]
     fn sections_are_read_as_strictly() {
         let fault = |text: &str| sheet(text).unwrap_err();
-        assert!(matches!(fault("environments: [staging]"), FileFault::Section(_)));
-        assert!(matches!(fault("environments: {Staging: ~}"), FileFault::Section(_)));
-        assert_eq!(fault("environments: {staging: {port: 1}}"), FileFault::Unknown(Some("port".into())));
-        assert!(matches!(
-            fault("environments: {staging: {replicas: [1]}}"),
-            FileFault::Value(Name::Replicas, _)
-        ));
+        let within = |text: &str| match fault(text) {
+            FileFault::In("environments", entry, inner) => (entry, *inner),
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(within("environments: [staging]"), (None, FileFault::Section(_))));
+        assert!(matches!(within("environments: {Staging: ~}"), (None, FileFault::EntryName(_))));
+        let staging = Some("staging".to_owned());
+        assert_eq!(
+            within("environments: {staging: {port: 1}}"),
+            (staging.clone(), FileFault::Unknown(Some("port".into())))
+        );
+        let (entry, inner) = within("environments: {staging: {replicas: [1]}}");
+        assert_eq!(entry, staging);
+        assert!(matches!(inner, FileFault::Value(Name::Replicas, _)));
     }
 }

@@ -1,7 +1,7 @@
 //! `makeinfra add`: one more component in a repository, beside the project's own.
 
 use super::component;
-use super::evolve::{Evolution, Proposal};
+use super::evolve::{Evolution, Proposal, Typed};
 use super::scope::Scoped;
 use crate::answers::{Answer, Component, ComponentName, Name, Refused, Values};
 use crate::change::Policy;
@@ -48,6 +48,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
             new.image.name()
         ));
     }
+    super::warn_of_shared_hosts(&answers, ui);
+    let Typed { make, git, repo } = evolution.typed();
     let first = &answers.environments.first;
     let environment = first.name.as_ref().map_or_else(String::new, |name| format!(" ENV={name}"));
     let proposal = Proposal {
@@ -57,12 +59,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         payloads: &[],
         title: format!("New component {name}"),
         decisions: decisions(new),
-        command: format!("makeinfra add {name}"),
+        command: format!("makeinfra add {name}{repo}"),
         done: format!("Added {name}."),
         next: vec![
-            (format!("make diff{environment} CHANGES=ok"), "what it changes in the cluster"),
-            (format!("make deploy{environment}"), "bring it there"),
-            (format!("git add -A && git commit -m 'Add {name}'"), ""),
+            (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
+            (format!("{make} deploy{environment}"), "bring it there"),
+            (format!("{git} add -A && {git} commit -m 'Add {name}'"), ""),
         ],
     };
     evolution.propose(&proposal, &options.run, ui)

@@ -4,7 +4,7 @@ mod list;
 
 pub use list::list;
 
-use super::evolve::{Evolution, Proposal};
+use super::evolve::{Evolution, Proposal, Typed};
 use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
@@ -65,21 +65,23 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     if !evolution.record.answers.has_environments() {
         decisions.push(("so far", format!("{} in namespace {}, as it is", first.title(), first.namespace)));
     }
+    super::warn_of_shared_hosts(&answers, ui);
+    let Typed { make, git, repo } = evolution.typed();
     let mut next = vec![
         (
-            "git add -A && git commit -m 'Add an environment'".to_owned(),
+            format!("{git} add -A && {git} commit -m 'Add an environment'"),
             "git-crypt encrypts the Secret on the way",
         ),
-        (format!("make deploy ENV={name}"), "bring it to the cluster"),
+        (format!("{make} deploy ENV={name}"), "bring it to the cluster"),
     ];
     if new.protect || base64.is_none() {
-        next.insert(0, (format!("makeinfra rotate --env {name}"), "give it a deploy token of its own"));
+        next.insert(0, (format!("makeinfra rotate --env {name}{repo}"), "give it a deploy token of its own"));
     }
     for file in further_secrets(&evolution.repo.root().join(&first.secrets), &answers.secret_name) {
         next.insert(
             0,
             (
-                format!("makeinfra secret set {file} KEY --env {name}"),
+                format!("makeinfra secret set {file} KEY{repo} --env {name}"),
                 "each environment has values of its own",
             ),
         );
@@ -90,7 +92,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         payloads: &payloads,
         title: format!("New environment {name}"),
         decisions,
-        command: format!("makeinfra env add {name}"),
+        command: format!("makeinfra env add {name}{repo}"),
         done: format!("Added environment {name}."),
         next,
     };

@@ -30,6 +30,14 @@ pub(super) struct Evolution {
     _lock: Option<std::fs::File>,
 }
 
+/// How commands are typed for a repository.
+pub(super) struct Typed {
+    pub(super) make: String,
+    pub(super) git: String,
+    /// What names it to makeinfra: nothing, or a blank and its directory.
+    pub(super) repo: String,
+}
+
 /// What is to be done, and how it is told.
 pub(super) struct Proposal<'p> {
     /// The answers as they will be.
@@ -70,6 +78,13 @@ impl Evolution {
         let record = Record::parse(record)?;
         let adopted = Adopted::read(&record, &|path| text(&root, path))?;
         Ok(Self { repo, record, adopted, _lock: lock })
+    }
+
+    /// How make, git and a command of makeinfra's are called for the repository from where the user is.
+    pub(super) fn typed(&self) -> Typed {
+        let (make, git) = encrypted::typed_at(&self.repo);
+        let root = git.strip_prefix("git -C").map(str::to_owned).unwrap_or_default();
+        Typed { make, git, repo: root }
     }
 
     /// The plain text of a file with secrets; none where there is none. Fails if it is locked.

@@ -6,10 +6,9 @@ mod tokens;
 use super::component;
 use super::scope::{self, Scoped};
 use super::sign_in::Checked;
-use super::{Sources, missing, secret_answers, sweep, token_sources};
+use super::{Sources, missing, secret_answers, sweep, token_sources, warn_of_shared_hosts};
 use crate::answers::{Answers, Name, ProjectName, Sheet};
 use crate::cli::New as Options;
-use crate::credentials::Source;
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover, NewFile, Staging};
@@ -68,6 +67,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         }
     }
     pull_secret::check_registry(&answers.registry, answers.image())?;
+    warn_of_shared_hosts(&answers, ui);
     let (target, shown) = target(&given)?;
     sweep(&target, Leftover::Directory, options.run.dry_run, ui);
     let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
@@ -154,10 +154,14 @@ fn check_stdin(options: &Options, sources: Option<&Sources>) -> Result<()> {
 fn complete(options: &Options, given: &mut Given, sources: Option<&Sources>, ui: &Ui) -> Result<bool> {
     let mut lacking = given.missing();
     if let Some(sources) = sources.filter(|_| !options.run.dry_run) {
-        let needed = sources.needed(&given.environments());
-        for option in needed.flat_map(Source::missing).map(str::to_owned) {
-            if !lacking.contains(&option) {
-                lacking.push(option);
+        let environments = given.environments();
+        for source in sources.needed(&environments) {
+            let of = sources.whose(source, &environments);
+            for option in source.missing() {
+                let option = if of.is_empty() { option.to_owned() } else { format!("{option} for {of}") };
+                if !lacking.contains(&option) {
+                    lacking.push(option);
+                }
             }
         }
     }

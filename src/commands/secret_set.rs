@@ -2,7 +2,7 @@
 
 use super::encrypted::{self, Errand};
 use super::{missing, next_steps, print_json, short, sweep};
-use crate::answers::{Answer, DnsLabel, Environment, Record};
+use crate::answers::{Answer, DnsLabel, Environment, Record, Workload};
 use crate::cli::{SecretSet as Options, no_argument_for_a_value};
 use crate::context::{Context, Further};
 use crate::credentials::OpaqueSource as Source;
@@ -272,17 +272,21 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
 /// How a container gets the values, for a Secret that no manifest can refer to yet.
 fn usage(found: &Found, plan: &Plan) -> String {
     let name = &found.name;
-    let context = Context::from(&found.record.answers);
-    let base = context.base();
+    let answers = &found.record.answers;
+    let (context, workload) = (Context::from(answers), answers.main().workload);
+    let file = format!("{}/{}.yaml", context.base(), workload.as_str());
+    // The pod of a CronJob stands deeper.
+    let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
     if plan.is_variable {
         return format!(
-            "\nTo have its keys as variables, the container in {base}/deployment.yaml needs, beside `image`:\n\n          \
-             envFrom:\n            - secretRef:\n                name: {name}\n"
+            "\nTo have its keys as variables, the container in {file} needs, beside `image`:\n\n\
+             {pad}          envFrom:\n{pad}            - secretRef:\n{pad}                name: {name}\n"
         );
     }
     format!(
-        "\nTo have its keys as files, {base}/deployment.yaml needs, in these two lists:\n\n          \
-         volumeMounts:\n            - name: {name}\n              mountPath: /run/secrets/{name}\n              readOnly: true\n      \
-         volumes:\n        - name: {name}\n          secret:\n            secretName: {name}\n"
+        "\nTo have its keys as files, {file} needs, in these two lists:\n\n\
+         {pad}          volumeMounts:\n{pad}            - name: {name}\n{pad}              mountPath: /run/secrets/{name}\n\
+         {pad}              readOnly: true\n\
+         {pad}      volumes:\n{pad}        - name: {name}\n{pad}          secret:\n{pad}            secretName: {name}\n"
     )
 }

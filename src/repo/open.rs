@@ -304,9 +304,14 @@ pub fn directory(start: &Path, command: &str) -> Result<PathBuf> {
 }
 
 fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
-    Failure::failed(format!("no git repository at `{}`", dir.display()))
-        .because(cause)
-        .hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
+    let failure = Failure::failed(format!("no git repository at `{}`", dir.display()));
+    // As `makeinfra new --no-git` leaves it. (The name of the record is `answers`' business.)
+    if dir.join(".makeinfra.yaml").is_file() {
+        return failure
+            .because("it was made without git, by which its secrets are encrypted")
+            .hint("git init && git-crypt init && git add -A && git commit -m 'Add everything'");
+    }
+    failure.because(cause).hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
 }
 
 /// A stored blob and the path that it is for.

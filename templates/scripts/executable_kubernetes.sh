@@ -489,7 +489,9 @@ run_restart() {
 # Without APP= it is the project's own.
 rolled_back() {
     component=${component:-$project}
-    list=$(rolled) && chosen "$list"
+    list=$(rolled) || exit 1
+    [ -n "$list" ] || fail "nothing here runs all the time" "make status$env"
+    chosen "$list"
 }
 
 run_rollback() {

@@ -268,7 +268,7 @@ fn an_answers_file_has_known_names_and_the_right_types() {
         ("gldt-Marker_7Qx9vWk2", "a YAML mapping"),
         ("project: [gldt-Marker_7Qx9vWk2", "not valid YAML"),
         ("project: gldt-Marker_7Qx9vWk2: 1", "not valid YAML"),
-        ("project: a\nproject: gldt-Marker_7Qx9vWk2", "not valid YAML"),
+        ("project: a\nproject: gldt-Marker_7Qx9vWk2", "it has a name twice"),
         ("project: *gldt-Marker_7Qx9vWk2", "not valid YAML"),
         ("project: a\n---\nproject: gldt-Marker_7Qx9vWk2", "a YAML mapping"),
         ("namespace: 123", "`namespace` must be text: put it in quotes"),

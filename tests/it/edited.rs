@@ -274,6 +274,42 @@ fn a_file_that_is_to_stay_stays() {
 }
 
 #[test]
+fn what_to_type_next_is_for_the_repository_that_was_named() {
+    for command in [WORKER, &["env", "add", "staging"]] {
+        let sandbox = Sandbox::with_hello();
+        let other = sandbox.work("other");
+        sandbox.run("git", &["init", "-q", "other"]).success();
+        let args = [command, &["../hello-infra", "--no-input", "--json"]].concat();
+        let found = sandbox.makeinfra(&args).cwd(&other).success().json();
+        let next: Vec<_> =
+            found["next"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+        let commit = next.iter().find(|one| one.contains("commit")).unwrap();
+        sandbox.run("sh", &["-c", commit]).cwd(&other).success();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{next:?}");
+        let deploy = next.iter().find(|one| one.contains(" deploy")).unwrap();
+        let target = deploy.replace(" deploy", " help");
+        sandbox.run("sh", &["-c", &target]).cwd(&other).success().prints("usage: make TARGET");
+    }
+}
+
+#[test]
+fn a_host_of_several_ingresses_is_a_warning() {
+    let said = "the host `hello.example.com` is that of several Ingresses of one cluster: ";
+    let both = [&TWO[..], &["--protect", "staging", "--ingress", "hello.example.com"]].concat();
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&both).success().says(&format!("{said}hello in staging, hello in production"));
+    let apart = [&both[..], &["--context", "staging=a", "--context", "production=b"]].concat();
+    assert_eq!(Sandbox::new().new_hello(&apart).success().stderr, "");
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.new_hello(&["--ingress", "hello.example.com"]).success().stderr, "");
+    run(&sandbox, &["add", "api", "--ingress", "hello.example.com"]).says(&format!("{said}hello, api"));
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
+    let args = ["env", "add", "staging", "--ingress", "hello.example.com"];
+    run(&sandbox, &args).says(&format!("{said}hello in production, hello in staging"));
+}
+
+#[test]
 fn nothing_is_added_in_the_middle_of_a_merge() {
     let sandbox = Sandbox::with_hello();
     let git = |args: &[&str]| sandbox.git(args).output();

@@ -116,8 +116,8 @@ fn wrong_options_are_told() {
     for (args, said) in [
         (&["--env", "Staging"][..], "`--env` must begin with a lower-case letter"),
         (&["--env", "a", "--env", "a"], "`--env` names an environment twice"),
-        (&["--env", "a", "--replicas", "b=1"], "an option is for an environment that there is not"),
-        (&["--protect", "b"], "an option is for an environment that there is not"),
+        (&["--env", "a", "--replicas", "b=1"], "an option is for `b`, and there is no such environment"),
+        (&["--protect", "b"], "an option is for `b`, and there is no such environment"),
         (&["--env", "a", "--replicas", "1", "--replicas", "2"], "`--replicas` cannot be used more than once"),
         (&["--env", "a", "--replicas", "a=x"], "`--replicas` must be a whole number"),
         (&["--env", "a", "--env", "b", "--namespace", "one"], "must differ between the environments"),
@@ -317,5 +317,5 @@ fn a_further_secret_is_of_one_environment() {
     assert!(!output.stdout.contains("secret set"), "staging has none: {}", output.stdout);
     set(&[]).success().prints("deploy ENV=staging");
     let run = cluster.sandbox.makeinfra(&["env", "add", "demo", "--no-input", "hello-infra"]);
-    run.success().prints("makeinfra secret set database KEY --env demo");
+    run.success().prints("secret set database KEY ").prints("hello-infra --env demo\n");
 }

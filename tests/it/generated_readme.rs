@@ -177,6 +177,45 @@ fn the_token_can_be_rotated_without_makeinfra() {
 }
 
 #[test]
+fn a_rotation_by_hand_takes_the_type_that_the_secret_has_by_now() {
+    for (new, then, is_wrapped) in
+        [(&[][..], "dockerconfigjson", true), (&["--secret-type", "dockerconfigjson"], "dockercfg", false)]
+    {
+        let sandbox = sandbox(new);
+        sandbox.rotate(TOKEN, &["--secret-type", then]).success();
+        on_a_terminal(&sandbox, "sh", &by_hand(&sandbox), "gldt-New");
+        let text = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
+        assert_eq!(text.matches("\n  .docker").count(), 1, "{text}");
+        let data = STANDARD.decode(text.trim_end().rsplit(' ').next().unwrap()).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&data).unwrap();
+        let entries = if is_wrapped { &config["auths"] } else { &config };
+        let auth = STANDARD.encode("gitlab+deploy-token-2:gldt-New");
+        assert_eq!(*entries, serde_json::json!({"registry.gitlab.com": {"auth": auth}}));
+    }
+}
+
+#[test]
+fn the_rotation_of_all_environments_reaches_each() {
+    let text = readme(&sandbox(&["--env", "staging", "--env", "live"]));
+    let block = text.split("\n\n").find(|block| block.starts_with("    makeinfra rotate")).unwrap();
+    let commands: Vec<_> = block.lines().map(|line| line.split('#').next().unwrap().trim()).collect();
+    assert_eq!(commands, ["makeinfra rotate --commit", "make deploy ENV=staging", "make deploy ENV=live"]);
+    assert!(text.contains("in every environment"), "{text}");
+}
+
+#[test]
+fn what_ends_serves_nobody() {
+    for workload in [&["--workload", "job"][..], &["--workload", "cronjob", "--schedule", "@daily"]] {
+        for environments in [&[][..], &["--env", "staging", "--env", "live"]] {
+            let text = readme(&sandbox(&[workload, environments].concat()));
+            for word in ["go on serving", "replaces the pods", "| pods |", "make rollback"] {
+                assert!(!text.contains(word), "{word}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_rotation_by_hand_that_fails_leaves_the_old_file() {
     let sandbox = sandbox(&[]);
     let before = fs::read(sandbox.hello(SECRET)).unwrap();

@@ -208,6 +208,7 @@ fn refuses_what_could_not_be_right() {
         ("kind: Secret", "kind: ConfigMap", "kind: Secret"),
         ("type: Opaque", "type: Opaque\n---\na: b", "one YAML document"),
         ("type: Opaque", "type: kubernetes.io/dockercfg", "makeinfra rotate"),
+        ("type: Opaque", "type: Opaque\nimmutable: True", "it is immutable"),
     ] {
         fs::write(sandbox.hello(FILE), good.replace(from, to)).unwrap();
         refused(&sandbox, &[], 1, &["cannot change", word]);
@@ -218,6 +219,61 @@ fn refuses_what_could_not_be_right() {
     fs::remove_file(sandbox.hello(FILE)).unwrap();
     sandbox.run("mkfifo", &[sandbox.hello(FILE).to_str().unwrap()]).success();
     refused(&sandbox, &[], 1, &["no regular file"]);
+}
+
+#[test]
+fn the_other_keys_of_a_file_that_is_only_in_git_are_not_lost() {
+    let sandbox = Sandbox::with_hello();
+    set(&sandbox, &["--commit"]).success();
+    fs::remove_file(sandbox.hello(FILE)).unwrap();
+    for args in [&[][..], &["--commit"], &["--dry-run"]] {
+        refused(&sandbox, args, 1, &["it is in HEAD", &format!("git restore {FILE}")]);
+    }
+    sandbox.git(&["restore", FILE]).success();
+    set(&sandbox, &[]).success().prints("holds this value of PASSWORD already");
+}
+
+#[test]
+fn a_directory_that_is_a_link_leads_nowhere() {
+    let sandbox = Sandbox::with_hello();
+    fs::create_dir(sandbox.hello("plain")).unwrap();
+    fs::rename(sandbox.hello("secrets/kubernetes"), sandbox.hello("plain/kubernetes")).unwrap();
+    symlink("../plain/kubernetes", sandbox.hello("secrets/kubernetes")).unwrap();
+    refused(&sandbox, &[], 1, &["a directory on the way to it is a link"]);
+    sandbox.rotate("gldt-Second", &[]).failure(1).says("a directory on the way to it is a link");
+    let args = ["env", "add", "staging", "--no-input", "hello-infra"];
+    sandbox.makeinfra(&args).failure(1).says("a directory on the way to it is a link");
+}
+
+#[test]
+fn the_lines_for_a_container_fit_its_workload() {
+    for (args, file, indent) in [
+        (&["--workload", "job"][..], "kubernetes/job.yaml", 10),
+        (&["--workload", "cronjob", "--schedule", "@daily"], "kubernetes/cronjob.yaml", 14),
+        (&[], "kubernetes/deployment.yaml", 10),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.new_hello(args).success();
+        let output = set(&sandbox, &[]).success();
+        output.prints(&format!("the container in {file} needs"));
+        let lines: String = output
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("          "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert!(lines.starts_with(&format!("{:indent$}envFrom:\n", "")), "{lines}");
+        assert!(text(&sandbox).contains(file), "{}", text(&sandbox));
+        // They fit where they are said to.
+        let manifest = fs::read_to_string(sandbox.hello(file)).unwrap();
+        let image = manifest.lines().find(|line| line.trim_start().starts_with("image: ")).unwrap();
+        let text = manifest.replace(image, &format!("{image}\n{}", lines.trim_end()));
+        let found: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        assert!(found.to_string().contains(r#""envFrom":[{"secretRef":{"name":"db"}}]"#), "{found}");
+        let args = ["secret", "set", "tls", "cert.pem", "--stdin"];
+        let output = sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin("x").success();
+        output.prints(&format!("as files, {file} needs"));
+    }
 }
 
 #[test]

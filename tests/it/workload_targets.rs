@@ -194,7 +194,7 @@ fn with_cronjobs_alone_there_is_nothing_to_wait_for() {
     cluster.make(&["deploy"]).success();
     assert_eq!(steps(&cluster, &["rollout", "get job", "delete"]), Vec::<String>::new());
     cluster.make(&["restart"]).failure(2).says("nothing here runs all the time");
-    cluster.make(&["rollback"]).failure(2).says("make rollback knows no `hello`");
+    cluster.make(&["rollback"]).failure(2).says("nothing here runs all the time");
     cluster.make(&["status"]).success();
     assert!(cluster.steps().iter().any(|step| step.contains("cronjobs,jobs,pods")), "{:?}", cluster.steps());
 }

@@ -282,7 +282,7 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
         ("args: [1]", "`args` must be a list of texts"),
         ("args: work", "`args` must be a list of texts"),
         ("workload: [job]", "`workload` must be text"),
-        ("tls: 1", "`tls` must be text"),
+        ("tls: 1", "`tls` must be yes or no"),
         ("components: {worker: {schedule: '@never'}}", "`schedule` must be a schedule of cron"),
         ("components: {n: {workload: cronjob}}", "`components.n.schedule` is missing"),
         ("components: {n: {workload: job, port: 80}}", "`components.n.port` is for a deployment"),
@@ -290,7 +290,11 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
             "components: {n: {port: none, ingress: a.b}}",
             "`components.n.ingress` is for a component with a port",
         ),
-        ("components: {worker: {prot: 1}}", "it has no name `prot`"),
+        ("components: {worker: {prot: 1}}", "`components.worker` has no name `prot`"),
+        ("components: {Foo: {}}", "a name in `components` must begin"),
+        ("components: [a]", "`components` must be a mapping"),
+        ("environments: {staging: {port: 3}}", "`environments.staging` has no name `port`"),
+        ("components: {hello: {port: null}}", "the name of a component must be another name"),
     ] {
         let file = sandbox.write("answers.yaml", format!("project: hello\nimage: {IMAGE}\n{line}\n"));
         let file = file.display().to_string();

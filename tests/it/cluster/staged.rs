@@ -102,8 +102,8 @@ fn every_measured_failure_of_a_pull_is_explained() {
             scene.stage(&cases[name]);
             let run = scene.sandbox.make(&["restart", &format!("KUBECTL={failing}")]);
             let output = run.env("KUBECONFIG", &scene.kubeconfig).failure(2);
-            let (_, said) =
-                output.stderr.split_once("error: the rollout of deployment/hello failed: ").unwrap();
+            let said = output.stderr.split_once("error: the rollout of deployment/hello failed: ");
+            let Some((_, said)) = said else { panic!("{name}: {}{}", output.stdout, output.stderr) };
             assert!(said.contains(cause) && said.contains(advice), "{name}: {said}");
             assert!(
                 output.stdout.contains("hello-pod") && !output.stdout.contains("OTHER"),
