@@ -41,7 +41,17 @@ impl Scene {
     fn stage(&self, case: &Value) {
         self.create(&pod("hello-pod"));
         let path = format!("/api/v1/namespaces/{}/pods/hello-pod", self.namespace);
-        let mut pod = self.kubectl(&["get", "--raw", &path]).success().json();
+        let get = || self.kubectl(&["get", "--raw", &path]).success().json();
+        // Then the scheduler has written what it has to say.
+        let mut pod = get();
+        for _ in 0..100 {
+            if pod["status"]["conditions"].is_array() {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+            pod = get();
+        }
+        pod["metadata"]["resourceVersion"].take();
         let status = |status: &Value| {
             let mut status = status.clone();
             for (key, value) in [("name", "hello"), ("image", ""), ("imageID", "")] {
