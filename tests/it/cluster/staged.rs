@@ -121,6 +121,8 @@ fn every_measured_failure_of_a_pull_is_explained() {
                 output.stdout
             );
             scene.clear();
+            // kubectl takes no two restarts in one second.
+            sleep(Duration::from_secs(1));
         }
     });
 }
