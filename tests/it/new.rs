@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-const TREE: [&str; 13] = [
+const TREE: [&str; 14] = [
     ".gitattributes",
     ".githooks/pre-commit",
     ".gitignore",
@@ -20,6 +20,7 @@ const TREE: [&str; 13] = [
     "kubernetes/service.yaml",
     "scripts/explain.sh",
     "scripts/kubernetes.sh",
+    "scripts/secrets.sh",
 ];
 
 /// All files of a repository with a pull secret.
