@@ -176,6 +176,14 @@ fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     }
 }
 
+/// A line that says where hints are to be typed, if that is not here.
+fn typed_there(root: &Path) -> String {
+    match Path::new(".").canonicalize().is_ok_and(|here| here == root) {
+        true => String::new(),
+        false => format!("The hints are to be typed there: cd {}\n", files::shell_word(root)),
+    }
+}
+
 /// Prints `object` as one line of JSON, with the warnings so far.
 fn print_json(mut object: serde_json::Value, ui: &Ui) -> Result<()> {
     object["warnings"] = json!(ui.warnings());

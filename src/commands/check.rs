@@ -1,5 +1,6 @@
 //! `makeinfra check`: what is wrong with a repository, before a pull fails.
 
+use super::typed_there;
 use crate::checks::{self, Check, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
 use crate::error::{Failure, Outcome, Result};
@@ -27,7 +28,11 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
     if options.json {
         ui.print(&format!("{}\n", json!({ "checks": checks })))?;
     } else {
-        ui.print(&listed(&checks, inspection.git.is_some()))?;
+        let there = match checks.iter().any(|check| !check.hint.is_empty()) {
+            true => typed_there(&inspection.root),
+            false => String::new(),
+        };
+        ui.print(&(listed(&checks, inspection.git.is_some()) + &there))?;
     }
     let bad = |check: &Check| {
         check.status == Status::Problem || (options.strict && check.status == Status::Warning)

@@ -1,6 +1,6 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
-use super::check::ask_registries;
+use super::{check::ask_registries, typed_there};
 use crate::answers::{Answer as _, DnsLabel, Environment, EnvironmentName, Record};
 use crate::checks::{self, Check, Place};
 use crate::cli::Diagnose as Options;
@@ -48,7 +48,13 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
         }
         None => live(options, repository.as_ref(), &checks, now)?,
     };
-    let shown = if options.json { in_json(&source, &diagnosis) } else { listed(&source, &diagnosis) };
+    let shown = match (options.json, &repository) {
+        (true, _) => in_json(&source, &diagnosis),
+        (false, Some(repository)) if !diagnosis.findings.is_empty() => {
+            listed(&source, &diagnosis) + &typed_there(&repository.root)
+        }
+        (false, _) => listed(&source, &diagnosis),
+    };
     ui.print(&shown)?;
     Ok(diagnosis.outcome())
 }

@@ -176,3 +176,30 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
         .output();
     assert!(!output.stdout.contains("makeinfra diagnose --context"), "{}", output.stdout);
 }
+
+#[test]
+fn where_hints_are_to_be_typed_is_told_elsewhere() {
+    let sandbox = Sandbox::with_hello();
+    fs::remove_file(sandbox.hello(SECRET)).unwrap();
+    let there = format!(
+        "The hints are to be typed there: cd {}\n",
+        sandbox.hello("").display().to_string().trim_end_matches('/')
+    );
+    let check = |dir: &str, args: &[&str]| {
+        let args = [&["check"], args].concat();
+        sandbox.makeinfra(&args).cwd(sandbox.work(dir)).output().stdout
+    };
+    assert!(check("hello-infra/kubernetes", &[]).ends_with(&there));
+    assert!(check("", &["hello-infra"]).ends_with(&there));
+    assert!(!check("hello-infra", &[]).contains("typed there"));
+    let args = ["diagnose", "hello-infra", "--events", "-"];
+    let events = evidence(&Value::Null, &[("FailedCreate", "exceeded quota")]).to_string();
+    assert!(sandbox.makeinfra(&args).stdin(&events).output().stdout.ends_with(&there));
+    let output =
+        sandbox.makeinfra(&["diagnose", "--events", "-"]).cwd(sandbox.hello("")).stdin(&events).output();
+    assert!(!output.stdout.contains("typed there"), "{}", output.stdout);
+    // In order: there is nothing to type.
+    let sandbox = Sandbox::with_hello();
+    let output = sandbox.makeinfra(&["check", "hello-infra"]).success();
+    assert!(!output.stdout.contains("typed there"), "{}", output.stdout);
+}
