@@ -326,3 +326,81 @@ fn nothing_is_added_in_the_middle_of_a_merge() {
         output.says("a merge, rebase or the like is under way").says("hint: git status");
     }
 }
+
+/// What people do to manifests; none needs another one.
+const EDITS: [(&str, &str, &str); 22] = [
+    (DEPLOYMENT, "replicas: 2", "replicas: 6"),
+    (DEPLOYMENT, "  replicas: 2\n", ""),
+    (DEPLOYMENT, "memory: 256Mi", "memory: \"3Gi\""),
+    (DEPLOYMENT, "              cpu: 50m\n", "              cpu: 1\n              ephemeral-storage: 1Gi\n"),
+    (DEPLOYMENT, "      containers:\n", "      terminationGracePeriodSeconds: 5\n      containers:\n"),
+    (DEPLOYMENT, "      containers:\n", "      containers:\n        - {name: proxy, image: envoy:1}\n"),
+    (DEPLOYMENT, "          ports:\n", "          env: [{name: A, value: b}]\n          ports:\n"),
+    (DEPLOYMENT, "---\n", "# Ours.\n---\n"),
+    (DEPLOYMENT, "spec:\n", "  annotations: {team: x}\nspec:\n"),
+    ("kubernetes/service.yaml", "port: 80", "port: 8000"),
+    ("kubernetes/ingress.yaml", "- host: hello.example.com", "- host: www.example.com"),
+    ("kubernetes/ingress.yaml", "        - hello.example.com", "        - www.example.com"),
+    ("kubernetes/ingress.yaml", "  rules:\n", "  ingressClassName: nginx\n  rules:\n"),
+    (KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: 2.0.0  # tested"),
+    (KUSTOMIZATION, "  - service.yaml\n", "  - service.yaml\n  - budget.yaml\n"),
+    (KUSTOMIZATION, "", "commonAnnotations: {team: x}\n"),
+    (KUSTOMIZATION, "", "labels:\n  - pairs: {team: x}\n"),
+    (KUSTOMIZATION, "", "# The end.\n"),
+    (KUSTOMIZATION, "resources:\n", "# Ours.\nresources:\n"),
+    (KUSTOMIZATION, "images:\n", "images:\n  - {name: envoy, newTag: \"2\"}\n"),
+    (KUSTOMIZATION, "---\n", ""),
+    ("kubernetes/namespace.yaml", "kind: Namespace\n", "kind: Namespace\n# Ours.\n"),
+];
+
+#[test]
+fn any_two_edits_stay_in_force_or_stop_it() {
+    let budget = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: hello}\nspec: {minAvailable: 1, selector: {matchLabels: {app.kubernetes.io/name: hello}}}\n";
+    let original = Sandbox::new();
+    original.new_hello(&["--ingress", "hello.example.com", "--tls"]).success();
+    fs::write(original.hello("kubernetes/budget.yaml"), budget).unwrap();
+    let pairs =
+        (0..EDITS.len()).flat_map(|one| (one + 1..EDITS.len()).map(move |two| [EDITS[one], EDITS[two]]));
+    let (mut done, mut stopped) = (0, 0);
+    // Every second one is enough for a run.
+    for edits in pairs.step_by(2) {
+        let sandbox = Sandbox::new();
+        let [from, to] =
+            [original.work("hello-infra"), sandbox.work("")].map(|path| path.display().to_string());
+        sandbox.run("cp", &["-a", "--", &from, &to]).success();
+        let mut applied = true;
+        for (path, from, to) in edits {
+            let text = fs::read_to_string(sandbox.hello(path)).unwrap();
+            applied &= text.contains(from);
+            let text = if from.is_empty() { text + to } else { text.replacen(from, to, 1) };
+            fs::write(sandbox.hello(path), text).unwrap();
+        }
+        // One may have taken what the other one would have changed.
+        if !applied {
+            continue;
+        }
+        let Some(before) = built(&sandbox, "kubernetes") else { return };
+        sandbox.git(&["add", "-A"]).success();
+        sandbox.git(&["commit", "-qm", "Edit"]).success();
+        for (command, dir) in
+            [(WORKER, "kubernetes"), (&["env", "add", "staging"], "kubernetes/overlays/production")]
+        {
+            let output = run(&sandbox, command);
+            if output.code == Some(0) {
+                let after = built(&sandbox, dir).unwrap();
+                let old: Vec<_> =
+                    after.into_iter().filter(|one| one["metadata"]["name"] != "worker").collect();
+                assert_eq!(old, before, "{edits:?}, {command:?}");
+                sandbox.git(&["reset", "-q", "--hard"]).success();
+                sandbox.git(&["clean", "-qfd"]).success();
+                done += 1;
+            } else {
+                assert_eq!(output.code, Some(1), "{edits:?}\n{}", output.stderr);
+                output.says("it was edited");
+                assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{edits:?}");
+                stopped += 1;
+            }
+        }
+    }
+    assert!(done > 120 && stopped > 25, "{done} done, {stopped} stopped");
+}
