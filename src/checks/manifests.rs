@@ -11,11 +11,12 @@ use crate::manifests::{FaultKind, Workload};
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
-const TARGETS: [&str; 13] = [
+const TARGETS: [&str; 14] = [
     "help",
     "setup",
     "deploy",
     "gitlab-secret",
+    "secrets",
     "namespace",
     "diff",
     "status",
