@@ -7,8 +7,10 @@ mod adopted;
 mod manifest;
 mod merge;
 mod record;
+mod taken;
 
 pub use adopted::Adopted;
+pub use taken::Taken;
 
 use crate::answers::Record;
 use crate::error::{Failure, Result};
@@ -63,6 +65,8 @@ pub struct Conflict {
     pub cause: &'static str,
     /// The change that it would need, as a diff.
     pub change: String,
+    /// Where it would have to be, if that is another place.
+    pub to: Option<String>,
 }
 
 /// What to do about files that were edited.
@@ -221,13 +225,15 @@ impl<'f> Change<'f> {
 
     /// What is in the way, with the change that would be needed.
     fn conflict(&self, cause: &'static str) -> Result<Conflict> {
-        let moves = self.was().filter(|_| cause != IN_ITS_PLACE).filter(|was| was.path != self.file.path);
-        let path = &moves.unwrap_or(self.file).path;
-        let before = match self.was() {
-            Some(was) if cause != IN_ITS_PLACE => was.text.expose(),
-            _ => "",
-        };
-        Ok(Conflict { path: path.clone(), cause, change: diff(path, before, self.after())? })
+        let new = self.file.path.as_str();
+        let was = self.was().filter(|_| cause != IN_ITS_PLACE);
+        let (old, before) = was.map_or((new, ""), |was| (was.path.as_str(), was.text.expose()));
+        Ok(Conflict {
+            path: old.to_owned(),
+            cause,
+            change: diff(old, new, before, self.after())?,
+            to: (old != new).then(|| new.to_owned()),
+        })
     }
 }
 
@@ -249,17 +255,19 @@ fn by_origin(files: &[File]) -> BTreeMap<Origin, &File> {
 }
 
 /// The change from `before` to `after`, as a unified diff.
-fn diff(path: &str, before: &str, after: &str) -> Result<String> {
+fn diff(old: &str, new: &str, before: &str, after: &str) -> Result<String> {
     let failed = |error: git2::Error| Failure::failed("cannot compare files").because(error.message());
-    let name = Some(Path::new(path));
+    let names = [old, new].map(|path| Some(Path::new(path)));
     let mut shown =
-        Patch::from_buffers(before.as_bytes(), name, after.as_bytes(), name, None).map_err(failed)?;
+        Patch::from_buffers(before.as_bytes(), names[0], after.as_bytes(), names[1], None).map_err(failed)?;
     let text = shown.to_buf().map_err(failed)?;
     let text = String::from_utf8_lossy(&text);
     // What git adds for itself says nothing here.
     Ok(text
         .lines()
-        .filter(|line| !line.starts_with("diff --git") && !line.starts_with("index "))
+        .filter(|line| {
+            !["diff --git", "index ", "rename ", "similarity "].iter().any(|start| line.starts_with(start))
+        })
         .map(|line| format!("{line}\n"))
         .collect())
 }

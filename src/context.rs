@@ -104,6 +104,8 @@ struct Image<'a> {
     name: &'a str,
     tag: Option<&'a str>,
     digest: Option<&'a str>,
+    /// The name that it is pulled by, if that is another one.
+    pulled_as: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -199,7 +201,7 @@ impl<'a> From<&'a Answers> for Context<'a> {
             base: if answers.has_environments() { "kubernetes/base" } else { "kubernetes" },
             main: component(answers.main(), true),
             parts: parts(answers),
-            images: distinct(answers.components.iter().map(|component| &component.image)),
+            images: distinct(answers.components.iter().map(|component| image(&component.image))),
             components,
             has_environments: answers.has_environments(),
             environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
@@ -261,7 +263,13 @@ fn runs(workload: Workload) -> Runs {
 }
 
 fn image(image: &answers::ImageRef) -> Image<'_> {
-    Image { reference: image.as_str(), name: image.name(), tag: image.tag(), digest: image.digest() }
+    Image {
+        reference: image.as_str(),
+        name: image.name(),
+        tag: image.tag(),
+        digest: image.digest(),
+        pulled_as: None,
+    }
 }
 
 fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
@@ -280,7 +288,13 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
         ingress: environment.ingress.as_ref().map(Host::as_str),
         patches: workloads.iter().any(|one| one.ingress.is_some() || !one.resources.is_empty()),
         counts: workloads.iter().any(|one| one.replicas.is_some()),
-        images: distinct(environment.deployed.iter().map(|deployed| &deployed.image)),
+        images: distinct(
+            environment
+                .deployed
+                .iter()
+                .filter(|deployed| deployed.has_tag)
+                .map(|deployed| Image { pulled_as: deployed.pulled_as.as_deref(), ..image(&deployed.image) }),
+        ),
         workloads,
     }
 }
@@ -297,9 +311,9 @@ fn deployed<'a>(component: &'a answers::Component, deployed: &'a answers::Deploy
 }
 
 /// The images, each name once: there is one tag for all that run it.
-fn distinct<'a>(all: impl Iterator<Item = &'a answers::ImageRef>) -> Vec<Image<'a>> {
+fn distinct<'a>(all: impl Iterator<Item = Image<'a>>) -> Vec<Image<'a>> {
     let mut images: Vec<Image> = Vec::new();
-    for one in all.map(image) {
+    for one in all {
         if images.iter().all(|image| image.name != one.name) {
             images.push(one);
         }

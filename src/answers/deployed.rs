@@ -7,6 +7,10 @@ use super::{Component, Environment, Host, ImageRef, Resources};
 pub struct Deployed {
     /// Its image, with the tag or digest of the environment.
     pub image: ImageRef,
+    /// Whether the kustomization says that tag; else it stands in the manifest.
+    pub has_tag: bool,
+    /// The name that the kustomization pulls it by, if that is another one.
+    pub pulled_as: Option<String>,
     /// How many pods run; none: what all environments share says so, or nobody does.
     pub replicas: Option<u32>,
     /// The host of its Ingress; none likewise.
@@ -22,6 +26,8 @@ impl Deployed {
     pub(super) fn new(environment: &Environment, component: &Component, main: &Component) -> Self {
         Self {
             image: component.image.clone(),
+            has_tag: true,
+            pulled_as: None,
             replicas: Some(replicas(environment, component, main)),
             host: host(environment, component, main),
             tls: component.tls,

@@ -2,7 +2,7 @@
 //!
 //! What is not found where makeinfra puts it is not guessed: the manifests then keep the say in it.
 
-use super::manifest::{self, Overlay};
+use super::manifest::{self, Overlay, Tagged};
 use crate::answers::{
     Answer, Answers, Component, Config, Deployed, Environment, Host, Name, Record, Refused, Replicas,
     Resources, Sheet, Values, Workload,
@@ -28,6 +28,8 @@ pub struct Adopted {
 struct Shared {
     resources: Option<Resources>,
     settings: Option<Config>,
+    /// Whether its workload is there under its name.
+    is_there: bool,
     /// Whether its Ingress has a host, and whether its certificate has one.
     hosts: [bool; 2],
 }
@@ -126,8 +128,11 @@ impl Adopted {
                 }
                 let is_said = component == 0 && own == Some(true);
                 deployed.image.clone_from(&first.image);
+                deployed.has_tag = first.has_tag;
+                deployed.pulled_as.clone_from(&first.pulled_as);
                 deployed.resources.clone_from(&first.resources);
-                deployed.replicas = deployed.replicas.filter(|_| is_said || first.replicas.is_some());
+                deployed.replicas =
+                    deployed.replicas.filter(|_| shared.is_there && (is_said || first.replicas.is_some()));
                 deployed.host = deployed.host.take().filter(|_| shared.hosts[0]);
                 deployed.tls &= shared.hosts[1];
             }
@@ -168,6 +173,7 @@ impl Manifests {
         Shared {
             resources: container.and_then(|(_, found)| Resources::read(found.get("resources"))),
             settings: self.settings.clone(),
+            is_there: !self.workload.is_null(),
             hosts: [manifest::HOST, manifest::TLS_HOST]
                 .map(|path| manifest::text(&self.ingress, path).is_some()),
         }
@@ -181,14 +187,21 @@ impl Manifests {
         overlay: &Overlay,
     ) -> (Deployed, bool) {
         let container = manifest::container(&self.workload, component);
-        let image = overlay.image(container.and_then(|(_, found)| found.get("image")?.as_str()), component);
-        let known = image.is_some();
-        let image = image.unwrap_or_else(|| component.image.clone());
+        let tagged = overlay.image(container.and_then(|(_, found)| found.get("image")?.as_str()), component);
+        let known = tagged.is_some();
+        let tagged = tagged.unwrap_or_else(|| Tagged {
+            image: component.image.clone(),
+            is_here: true,
+            pulled_as: None,
+        });
+        let Tagged { image, is_here: has_tag, pulled_as } = tagged;
         if environment.name.is_some() {
             let [of_rule, of_tls] =
                 [manifest::HOST, manifest::TLS_HOST].map(|path| overlay.patched_host(component, path));
             let deployed = Deployed {
                 image,
+                has_tag,
+                pulled_as,
                 replicas: overlay.replicas(component),
                 tls: of_rule.is_some() && of_rule == of_tls,
                 host: of_rule.and_then(|host| Host::parse(&host).ok()),
@@ -201,6 +214,8 @@ impl Manifests {
             [manifest::HOST, manifest::TLS_HOST].map(|path| manifest::text(&self.ingress, path));
         let deployed = Deployed {
             image,
+            has_tag,
+            pulled_as,
             replicas: replicas.and_then(|number| Some(Replicas::parse(&number.to_string()).ok()?.0)),
             tls: of_rule.is_some() && of_rule == of_tls,
             host: of_rule.and_then(|host| Host::parse(host).ok()),

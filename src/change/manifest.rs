@@ -40,6 +40,15 @@ pub(super) fn container<'v>(workload: &'v Value, component: &Component) -> Optio
     containers.iter().enumerate().find(|(_, one)| named(one))
 }
 
+/// An image with its tag or digest.
+pub(super) struct Tagged {
+    pub(super) image: ImageRef,
+    /// Whether the kustomization says the tag, and not the manifest.
+    pub(super) is_here: bool,
+    /// The name that it is pulled by, if the kustomization says another one.
+    pub(super) pulled_as: Option<String>,
+}
+
 /// A kustomization.
 pub(super) struct Overlay(Value);
 
@@ -53,19 +62,15 @@ impl Overlay {
         self.0.get(key).and_then(Value::as_sequence).into_iter().flatten()
     }
 
-    /// The image of a container that names `written`, or of a component whose container nobody finds: its own name, with
-    /// the tag or digest that this gives it, or else has.
-    pub(super) fn image(&self, written: Option<&str>, component: &Component) -> Option<ImageRef> {
+    /// The image of a container that names `written`, or of a component whose container nobody finds.
+    pub(super) fn image(&self, written: Option<&str>, component: &Component) -> Option<Tagged> {
         let recorded = &component.image;
         let written = written.unwrap_or(recorded.name());
         // A name alone is no reference.
-        let name = ImageRef::parse(&format!("{written}:latest")).map_or_else(
-            |_| ImageRef::parse(written).map(|image| image.name().to_owned()),
-            |image| Ok(image.name().to_owned()),
-        );
-        let name = name.ok()?;
+        let alone = ImageRef::parse(&format!("{written}:latest"));
+        let name = alone.or_else(|_| ImageRef::parse(written)).ok()?.name().to_owned();
         let Some(entry) = self.list("images").find(|entry| text(entry, &["name"]) == Some(&name)) else {
-            return ImageRef::parse(written).ok();
+            return Some(Tagged { image: ImageRef::parse(written).ok()?, is_here: false, pulled_as: None });
         };
         let reference = match (entry.get("digest"), entry.get("newTag")) {
             (Some(digest), _) => format!("{name}@{}", digest.as_str()?),
@@ -74,7 +79,8 @@ impl Overlay {
         // A digest is recorded with the tag that it had, if it still is that digest.
         let same =
             name == recorded.name() && recorded.digest().is_some_and(|digest| reference.ends_with(digest));
-        if same { Some(recorded.clone()) } else { ImageRef::parse(&reference).ok() }
+        let image = if same { recorded.clone() } else { ImageRef::parse(&reference).ok()? };
+        Some(Tagged { image, is_here: true, pulled_as: text(entry, &["newName"]).map(str::to_owned) })
     }
 
     /// How many pods of `component` it wants, if it says so.

@@ -136,7 +136,12 @@ fn names(inspection: &Inspection) -> Vec<Check> {
             let own =
                 workload.namespace.as_deref().map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
             let is_called = |secret: &&PullSecret| secret.secret.name.as_ref() == Some(name);
-            if let (Some(secret), false) = (own.first(), own.iter().any(is_called)) {
+            let is_here = |secret: &PullSecret| {
+                let namespace = inspection.namespace(secret);
+                namespace.is_none() || namespace == workload.namespace.as_deref()
+            };
+            let elsewhere = !own.iter().any(is_called) && !inspection.secrets_called(name).any(is_here);
+            if let (Some(secret), true) = (own.first(), elsewhere) {
                 let message = format!(
                     "it names the pull secret {}, but its file has {}",
                     quoted(name),

@@ -3,8 +3,8 @@
 use super::component;
 use super::evolve::{Evolution, Proposal, Typed};
 use super::scope::Scoped;
-use crate::answers::{Answer, Component, ComponentName, Name, Refused, Values};
-use crate::change::Policy;
+use crate::answers::{Answer, Answers, Component, ComponentName, Name, Refused, Values};
+use crate::change::{Policy, Taken};
 use crate::cli::Add as Options;
 use crate::error::{Failure, Result};
 use crate::pull_secret::keyring;
@@ -41,6 +41,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         new.settings = settings;
     }
     let new = answers.components.iter().last().unwrap_or(&answers.components.first);
+    check_room(&evolution.taken()?, &answers, new)?;
     if !keyring::matches(answers.registry.as_str(), &new.image) {
         ui.warn(format!(
             "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for it is added by hand",
@@ -68,6 +69,34 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         ],
     };
     evolution.propose(&proposal, &options.run, ui)
+}
+
+/// Fails if something in the manifests is called as what `new` brings, or has another tag of its image.
+fn check_room(taken: &Taken, answers: &Answers, new: &Component) -> Result<()> {
+    let kinds = [
+        Some(new.workload.kind()),
+        new.port.map(|_| "Service"),
+        new.ingress.as_ref().map(|_| "Ingress"),
+        new.service_account.then_some("ServiceAccount"),
+        new.config.then_some("ConfigMap"),
+    ];
+    let kinds: Vec<_> = kinds.into_iter().flatten().collect();
+    if let Some((kind, file)) = taken.object(&kinds, new.name.as_str()) {
+        return Err(Failure::failed(format!("there is a {kind} `{}` already", new.name))
+            .because(format!("it stands in `{file}`"))
+            .hint("add one of another name")
+            .into());
+    }
+    // Of a component's own image there is the tag that it has.
+    let mut others = answers.components.iter().filter(|one| one.name != new.name);
+    let is_known = others.any(|one| one.image.name() == new.image.name());
+    match taken.other_tag(&new.image).filter(|_| !is_known) {
+        Some(file) => Err(Failure::failed(format!("`{}` runs with another tag already", new.image.name()))
+            .because(format!("it stands in `{file}`, and a kustomization has one tag for all containers"))
+            .hint("--image with that tag, or another name of the image")
+            .into()),
+        None => Ok(()),
+    }
 }
 
 /// The answers among the options.

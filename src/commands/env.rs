@@ -5,7 +5,7 @@ mod list;
 pub use list::list;
 
 use super::evolve::{Evolution, Proposal, Typed};
-use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
+use crate::answers::{Answer, Answers, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
 use crate::context::Payload;
@@ -26,6 +26,23 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     let answers = evolution.adopted.answers(&sheet).map_err(questions::failure)?;
     let new = answers.environments.iter().last().unwrap_or(&answers.environments.first);
     let first = &answers.environments.first;
+    if let Some(main) = new.deployed.first() {
+        for (option, wanted, is_there) in [
+            ("--ingress", options.ingress.is_some(), main.host.is_some()),
+            ("--replicas", options.replicas.is_some(), main.replicas.is_some()),
+        ] {
+            if wanted && !is_there {
+                let what = if option == "--ingress" { "host of the Ingress" } else { "Deployment" };
+                return Err(Failure::usage(format!("`{option}` would change nothing"))
+                    .because(format!("the {what} is not where makeinfra puts it in the manifests"))
+                    .hint(format!(
+                        "leave it out, and edit {} afterwards",
+                        new.overlay() + "/kustomization.yaml"
+                    ))
+                    .into());
+            }
+        }
+    }
 
     // The new environment gets the token of the first.
     let path = first.secret_file(&answers.secret_name);
@@ -110,18 +127,32 @@ fn further_secrets(dir: &Path, pull_secret: &DnsLabel) -> Vec<String> {
     names
 }
 
+/// Files that the first environment had beside all others, and that are in `base` or in its overlay now.
+fn left_behind(root: &Path, answers: &Answers) -> Vec<String> {
+    let overlay = answers.environments.first.overlay();
+    let names = std::fs::read_dir(root.join(MANIFESTS)).into_iter().flatten().flatten();
+    let names =
+        names.filter(|entry| entry.path().is_file()).filter_map(|entry| entry.file_name().into_string().ok());
+    let moved = |name: &String| {
+        [format!("{MANIFESTS}/base"), overlay.clone()].iter().any(|dir| root.join(dir).join(name).is_file())
+    };
+    let mut left: Vec<_> = names.filter(moved).map(|name| format!("{MANIFESTS}/{name}")).collect();
+    left.sort();
+    left
+}
+
 /// The answers with the environment called `name`.
 fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Options) -> Result<Sheet> {
     let mut sheet = evolution.adopted.sheet.clone();
     let answers = &evolution.record.answers;
     if answers.environment(name.as_str()).is_some() {
         let failure = Failure::failed(format!("there is an environment `{name}` already"));
-        let old = Path::new(MANIFESTS).join("kustomization.yaml");
-        return Err(match evolution.repo.root().join(&old).exists() {
-            true => failure
-                .because("a run that was killed has left files behind that are in `kubernetes/base` now")
-                .hint(format!("git status, then: git rm {}", old.display())),
-            false => failure.hint("makeinfra env list"),
+        let left = left_behind(&evolution.repo.root(), answers);
+        return Err(match left.is_empty() {
+            true => failure.hint("makeinfra env list"),
+            false => failure
+                .because("a run that was killed has left files behind that are elsewhere now")
+                .hint(format!("git rm {}", left.join(" "))),
         }
         .into());
     }

@@ -3,7 +3,7 @@
 use super::encrypted::{self, Errand};
 use super::{next_steps, print_json, sweep};
 use crate::answers::{Answers, Record};
-use crate::change::{self, Adopted, Conflict, Policy, Renderings, Step};
+use crate::change::{self, Adopted, Conflict, Policy, Renderings, Step, Taken};
 use crate::cli::RunOptions;
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
@@ -17,6 +17,10 @@ use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// Where manifests are.
+const MANIFESTS: &str = "kubernetes";
+/// How deep.
+const DEPTH: usize = 16;
 /// More than any generated file has.
 const LIMIT: usize = 2 << 20;
 
@@ -85,6 +89,27 @@ impl Evolution {
         let (make, git) = encrypted::typed_at(&self.repo);
         let root = git.strip_prefix("git -C").map(str::to_owned).unwrap_or_default();
         Typed { make, git, repo: root }
+    }
+
+    /// What stands in the manifests already.
+    pub(super) fn taken(&self) -> Result<Taken> {
+        let root = self.repo.root();
+        let mut taken = Taken::default();
+        let mut open = vec![(MANIFESTS.to_owned(), 0)];
+        while let Some((dir, depth)) = open.pop() {
+            for entry in std::fs::read_dir(root.join(&dir)).into_iter().flatten().flatten() {
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let (path, kind) = (format!("{dir}/{name}"), entry.file_type());
+                match kind {
+                    Ok(kind) if kind.is_dir() && depth < DEPTH => open.push((path, depth + 1)),
+                    Ok(kind) if kind.is_file() && [".yaml", ".yml"].iter().any(|end| name.ends_with(end)) => {
+                        taken.read(&path, &text(&root, &path)?.unwrap_or_default());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// The plain text of a file with secrets; none where there is none. Fails if it is locked.
@@ -162,7 +187,12 @@ impl Evolution {
         let kept: String = plan
             .kept
             .iter()
-            .map(|kept| format!("`{}` stays as it is; what it lacks:\n\n{}\n", kept.path, kept.change))
+            .map(|kept| {
+                let belongs = kept.to.as_ref().map_or_else(String::new, |to| {
+                    format!(", and belongs at `{to}` by now, where nothing can be deployed before it is")
+                });
+                format!("`{}` stays as it is{belongs}; what it lacks:\n\n{}\n", kept.path, kept.change)
+            })
             .collect();
         let text = format!("{shown}{}\n{kept}\nNext:\n\n{}", proposal.done, next_steps(&proposal.next));
         self.report(proposal, &plan, &secrets, run, &text, ui)
@@ -243,7 +273,7 @@ fn in_the_way(conflicts: &[Conflict], run: &RunOptions, ui: &Ui) -> Result<anyho
 }
 
 fn conflict(conflict: &Conflict) -> serde_json::Value {
-    json!({"path": conflict.path, "cause": conflict.cause, "change": conflict.change})
+    json!({"path": conflict.path, "to": conflict.to, "cause": conflict.cause, "change": conflict.change})
 }
 
 fn tree(root: &Path, steps: &[Step], secrets: &[File]) -> String {

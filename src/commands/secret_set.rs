@@ -61,7 +61,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     if text.is_none() && repo.has_in_head(path) {
         return Err(found
             .refused("it is in HEAD, with keys that a new file would not have, and not in the work tree")
-            .hint(format!("{} restore {path}, then the same again", encrypted::typed_at(repo).1))
+            .hint(format!("{} checkout HEAD -- {path}, then the same again", encrypted::typed_at(repo).1))
             .into());
     }
     let stake = "those values; change them where they are used";

@@ -317,9 +317,9 @@ causes! {
     ContainerFailed = "container-failed",
         "container `{container}` ended with exit code {code}",
         "kubectl --namespace {namespace} logs {pod} --container {container}";
-    /// A Job gave up, and its pods are gone.
+    /// A Job gave up, and no pod of it that failed is left.
     JobFailed = "job-failed",
-        "the Job failed, and its pods are gone",
+        "the Job failed, and no pod is left that tells why",
         "kubectl --namespace {namespace} describe job {workload}";
     /// It ends without one.
     EndsAtOnce = "ends-at-once",

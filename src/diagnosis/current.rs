@@ -5,10 +5,10 @@
 use super::Known;
 use super::objects::{Metadata, Pod, Workload};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The namespace, the kind of the owner, and the name that all have in common that come one after the other.
-type Line<'k> = (&'k str, &'k str, &'k str);
+pub(super) type Line<'k> = (&'k str, &'k str, &'k str);
 
 /// The pods that tell.
 pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
@@ -33,8 +33,18 @@ pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
             *so_far = (*so_far).max(pod.metadata.created());
         }
     }
+    // What a Job failed of is not over because another of its pods did better.
+    let jobs: Vec<_> = known.evidence.workloads.iter().filter(|object| object.kind == "Job").collect();
+    let failed: HashSet<_> = failed_jobs(&jobs)
+        .into_iter()
+        .map(|job| (job.metadata.namespace.as_str(), "Job", job.metadata.name.as_str()))
+        .collect();
     let tells = |pod: &&&'k Pod| {
         let line = line(&pod.metadata);
+        let (kind, name) = owner(&pod.metadata);
+        if failed.contains(&(line.0, kind, name)) {
+            return true;
+        }
         let is_rollout = line.1 == "ReplicaSet";
         let of_newest =
             newest.get(&line).is_some_and(|newest| owner(&newest.metadata) == owner(&pod.metadata));
@@ -61,14 +71,20 @@ fn owner(metadata: &Metadata) -> (&str, &str) {
     metadata.owner_references.first().map_or(("", &metadata.name), |owner| (&owner.kind, &owner.name))
 }
 
-fn line(metadata: &Metadata) -> Line<'_> {
+/// The line of a pod.
+pub(super) fn line(metadata: &Metadata) -> Line<'_> {
     let (kind, name) = owner(metadata);
+    line_of(&metadata.namespace, kind, name)
+}
+
+/// The line of the pods of this owner.
+pub(super) fn line_of<'k>(namespace: &'k str, kind: &'k str, name: &'k str) -> Line<'k> {
     let common = match kind {
         "ReplicaSet" => name.rsplit_once('-').map_or(name, |(name, _)| name),
         "Job" => run_of(name),
         _ => name,
     };
-    (&metadata.namespace, kind, common)
+    (namespace, kind, common)
 }
 
 fn line_of_job(metadata: &Metadata) -> (&str, &str) {

@@ -5,6 +5,7 @@ use super::objects::{Condition, Event, Pod, Workload as Object};
 use super::{Fill, Finding, Known, current, pods, signs};
 use crate::manifests::Workload;
 use jiff::Timestamp;
+use std::collections::{HashMap, HashSet};
 
 impl<'k> Known<'k> {
     /// The workload of the repository that a pod is of.
@@ -94,11 +95,12 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
     vec![known.finding(cause, format!("namespace {namespace}"), &fill, &[])]
 }
 
-/// Jobs that gave up and left no pod that tells why, and what starts none.
+/// Jobs that gave up and of which no pod that failed is left to tell why, and what starts none.
 fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let jobs: Vec<_> = objects(known, "Job").collect();
     let has_pod = |job: &Object| {
-        let mut owners = pods.iter().flat_map(|pod| &pod.metadata.owner_references);
+        let failed = pods.iter().filter(|pod| !pod.is_fine());
+        let mut owners = failed.flat_map(|pod| &pod.metadata.owner_references);
         owners.any(|owner| owner.kind == "Job" && owner.name == job.metadata.name)
     };
     let failed = current::failed_jobs(&jobs).into_iter().filter(|job| !has_pod(job)).map(|job| {
@@ -109,20 +111,28 @@ fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     failed.chain(suspended.map(|object| of_object(known, Cause::Suspended, object, &[]))).collect()
 }
 
-/// What refused to create pods, after the newest one that there is.
+/// What refused to create pods, after the newest one of the same owner that there is.
 fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
-    let newest: Option<Timestamp> = pods.iter().filter_map(|pod| pod.metadata.created()).max();
-    let is_over = |object: &Object| object.spec.replicas == Some(0);
-    let over = |name: &str| {
-        known.evidence.workloads.iter().any(|object| object.metadata.name == name && is_over(object))
-    };
+    let mut newest: HashMap<_, Option<Timestamp>> = HashMap::new();
+    for pod in pods {
+        let so_far = newest.entry(current::line(&pod.metadata)).or_default();
+        *so_far = (*so_far).max(pod.metadata.created());
+    }
+    let gone: HashSet<_> = known
+        .evidence
+        .workloads
+        .iter()
+        .filter(|object| object.spec.replicas == Some(0))
+        .map(|object| object.metadata.name.as_str())
+        .collect();
     let ours = |event: &&Event| {
         let object = &event.involved_object;
+        let since = newest.get(&current::line_of(&object.namespace, &object.kind, &object.name));
         event.is("FailedCreate")
             && known.is_here(&object.namespace)
             && known.has(&object.kind, &object.name)
-            && !over(&object.name)
-            && (newest.is_none() || event.seen() > newest)
+            && !gone.contains(object.name.as_str())
+            && since.is_none_or(|newest| event.seen() > *newest)
     };
     let mut events: Vec<_> = known.evidence.events.iter().filter(ours).collect();
     events.sort_by_key(|event| std::cmp::Reverse(event.seen()));
@@ -133,13 +143,16 @@ fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
             create(known, &object.kind, &object.name, &object.namespace, words)
         })
         .collect();
-    if !found.is_empty() || !pods.is_empty() {
+    if !found.is_empty() {
         return found;
     }
     for deployment in objects(known, "Deployment") {
+        let metadata = &deployment.metadata;
+        if newest.contains_key(&(metadata.namespace.as_str(), "ReplicaSet", metadata.name.as_str())) {
+            continue;
+        }
         let failed = deployment.condition("ReplicaFailure");
         if let Some(message) = failed.and_then(|condition| condition.message.clone()) {
-            let metadata = &deployment.metadata;
             found.push(create(known, "Deployment", &metadata.name, &metadata.namespace, message));
         }
     }

@@ -35,6 +35,13 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
                 let known = list(&here.value).ok_or("it has something else where a list is needed")?;
                 let missing: Vec<_> =
                     items.into_iter().filter(|item| !known.iter().any(|one| one.means(item))).collect();
+                let named = |item: &Node| item.at(&["name"]).and_then(Node::scalar).map(str::to_owned);
+                let is_taken = |item: &&Node| {
+                    named(item).is_some_and(|name| known.iter().any(|one| named(one) == Some(name.clone())))
+                };
+                if missing.iter().any(is_taken) {
+                    return Err("it has an item of that name already");
+                }
                 edits.extend(ours.appending(known, &new, &missing)?);
                 expected.extend(missing.into_iter().map(|item| (key, item)));
             }

@@ -137,3 +137,32 @@ fn a_job_without_pods_tells_by_itself() {
     tells(&[object("CronJob", "nightly", 1, "")], "fine", &[]);
     tells(&[object("CronJob", "nightly", 1, "suspended")], "fine", &["CronJob nightly: suspended"]);
 }
+
+#[test]
+fn a_job_that_failed_is_not_made_good_by_one_of_its_pods() {
+    let (job, of) = (object("Job", "migrate", 1, "Failed"), ("Job", "migrate"));
+    let (failed, done) = (pod(of, 1, "Failed", Some(1)), pod(of, 2, "Succeeded", Some(0)));
+    tells(&[job.clone(), failed, done.clone()], "cause", &["pod migrate-p1: container-failed"]);
+    tells(&[job, done], "cause", &["Job migrate: job-failed"]);
+}
+
+#[test]
+fn what_keeps_one_workload_from_having_pods_is_not_over_because_another_has_some() {
+    let refused = |seen: &str| {
+        json!({
+            "kind": "Event", "reason": "FailedCreate", "message": "pods \"api-1\" is forbidden: exceeded quota: q",
+            "involvedObject": {"kind": "ReplicaSet", "name": "api-7d9d9b64f8", "namespace": "hello"}, "lastTimestamp": seen,
+        })
+    };
+    let worker = pod(("ReplicaSet", "worker-7d9d9b64f8"), 5, "Running", None);
+    let early = refused("2026-11-23T20:01:00Z");
+    tells(&[worker.clone(), early.clone()], "cause", &["ReplicaSet api-7d9d9b64f8: quota-exceeded"]);
+    // Its own later pods make it good.
+    tells(&[worker.clone(), early, pod(("ReplicaSet", "api-7d9d9b64f8"), 2, "Running", None)], "fine", &[]);
+    // Without events the Deployment tells.
+    let said = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: q"});
+    let deployment = json!({
+        "kind": "Deployment", "metadata": {"name": "api", "namespace": "hello"}, "spec": {"replicas": 1}, "status": {"conditions": [said]},
+    });
+    tells(&[worker, deployment], "cause", &["Deployment api: quota-exceeded"]);
+}

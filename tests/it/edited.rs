@@ -240,7 +240,24 @@ fn the_record_may_be_written_by_hand_and_by_other_versions() {
         assert_eq!(text.contains("email: ops@example.com"), to.contains("email"), "{text}");
         assert_eq!(text.matches("version:").count(), 1, "{text}");
     }
-    // A comment of somebody's stays, or nothing is written.
+    // What makeinfra does not know of stays, or nothing is written.
+    for (from, to) in [
+        ("template:", "owner: team-a\ntemplate:"),
+        ("version: \"0.1.0\"", "version: \"0.1.0\"  # ops pins it"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        sandbox.edit(".makeinfra.yaml", from, to);
+        for command in [SAME_IMAGE, &["env", "add", "staging"]] {
+            assert_eq!(run(&sandbox, command).code, Some(0), "{to}");
+        }
+        let text = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+        assert!(text.contains(to), "{text}");
+    }
+    let sandbox = Sandbox::with_hello();
+    sandbox.append(".makeinfra.yaml", "owner: team-a\n");
+    let output = run(&sandbox, SAME_IMAGE);
+    assert_eq!(output.code, Some(1), "{}", output.stdout);
+    output.says("`.makeinfra.yaml`: it was edited");
     let sandbox = Sandbox::with_hello();
     sandbox.edit(".makeinfra.yaml", "  project: hello\n", "  # Ask ops first.\n  project: hello\n");
     assert_eq!(run(&sandbox, SAME_IMAGE).code, Some(0));
@@ -289,6 +306,119 @@ fn what_to_type_next_is_for_the_repository_that_was_named() {
         let deploy = next.iter().find(|one| one.contains(" deploy")).unwrap();
         let target = deploy.replace(" deploy", " help");
         sandbox.run("sh", &["-c", &target]).cwd(&other).success().prints("usage: make TARGET");
+    }
+}
+
+/// Expects that a command is refused with these words, and that nothing is written.
+#[track_caller]
+fn refused(sandbox: &Sandbox, command: &[&str], code: i32, words: &[&str]) {
+    let before = sandbox.git(&["status", "--porcelain"]).success().stdout;
+    let output = run(sandbox, command);
+    assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
+    words.iter().for_each(|word| {
+        output.says(word);
+    });
+    output.says("hint: ");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, before);
+}
+
+#[test]
+fn what_is_in_the_manifests_by_hand_is_not_taken_over() {
+    let sidecar = (
+        DEPLOYMENT,
+        "      containers:\n",
+        "      containers:\n        - {name: proxy, image: docker.io/envoy:1.30}\n",
+    );
+    let entry = (KUSTOMIZATION, "images:\n", "images:\n  - {name: docker.io/envoy, newTag: \"1.30\"}\n");
+    for edits in [&[sidecar][..], &[entry]] {
+        let sandbox = edited(&[], edits);
+        for image in ["docker.io/envoy:2.0", "envoy:1.30-alpine", "envoy:1"] {
+            let add = ["add", "gateway", "--image", image];
+            refused(&sandbox, &add, 1, &["runs with another tag already"]);
+        }
+    }
+    adds(
+        &[],
+        &[sidecar],
+        &["add", "worker", "--port", "none", "--image", "docker.io/envoy:1.30"],
+        &["kubernetes"],
+    );
+    let redis = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: redis}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: redis, image: \"redis:7\"}]}}}\n";
+    let sandbox = Sandbox::with_hello();
+    fs::write(sandbox.hello("kubernetes/cache.yaml"), redis).unwrap();
+    sandbox.edit(KUSTOMIZATION, "resources:\n", "resources:\n  - cache.yaml\n");
+    refused(
+        &sandbox,
+        &["add", "redis", "--port", "none"],
+        1,
+        &["there is a Deployment `redis` already", "kubernetes/cache.yaml"],
+    );
+    let sandbox =
+        edited(&[], &[(KUSTOMIZATION, "", "configMapGenerator:\n  - name: worker\n    literals: [a=b]\n")]);
+    sandbox.write("settings.env", "A=1\n");
+    let add = [SAME_IMAGE, &["--config", "../../settings.env"]].concat();
+    refused(&sandbox, &add, 1, &["there is a ConfigMap `worker` already"]);
+}
+
+#[test]
+fn a_tag_that_stands_in_the_manifest_is_that_of_a_new_component_too() {
+    let inline = (
+        DEPLOYMENT,
+        "image: registry.gitlab.com/group/hello ",
+        "image: registry.gitlab.com/group/hello:1.5.0 ",
+    );
+    let bare =
+        (KUSTOMIZATION, "images:\n  - name: registry.gitlab.com/group/hello\n    newTag: \"1.0.0\"\n", "");
+    let sandbox = adds(&[], &[inline, bare], SAME_IMAGE, &["kubernetes"]);
+    for document in built(&sandbox, "kubernetes").unwrap_or_default() {
+        let image = &document["spec"]["template"]["spec"]["containers"][0]["image"];
+        assert!(image.is_null() || image == "registry.gitlab.com/group/hello:1.5.0", "{document:#}");
+    }
+    // An image that is pulled by another name is so in a new environment, too.
+    let mirror = (STAGING, "    newTag:", "    newName: mirror.local/hello\n    newTag:");
+    let sandbox = edited(&TWO, &[mirror]);
+    assert_eq!(run(&sandbox, &["env", "add", "qa"]).code, Some(0));
+    let text = fs::read_to_string(sandbox.hello("kubernetes/overlays/qa/kustomization.yaml")).unwrap();
+    assert!(text.contains("newName: mirror.local/hello"), "{text}");
+}
+
+#[test]
+fn an_option_that_would_change_nothing_is_refused() {
+    let sandbox = edited(
+        &[&TWO[..], &["--ingress", "h.example.com"]].concat(),
+        &[("kubernetes/base/ingress.yaml", "    - host: h.example.com\n      http:\n", "    - http:\n")],
+    );
+    let words = ["`--ingress` would change nothing", "kubernetes/overlays/qa/kustomization.yaml"];
+    refused(&sandbox, &["env", "add", "qa", "--ingress", "qa.example.net"], 2, &words);
+    let sandbox = edited(&TWO, &[("kubernetes/base/deployment.yaml", "  name: hello\n", "  name: web\n")]);
+    refused(&sandbox, &["env", "add", "qa", "--replicas", "3"], 2, &["`--replicas` would change nothing"]);
+}
+
+#[test]
+fn where_a_kept_file_belongs_is_told() {
+    let sandbox = edited(&[], &[(KUSTOMIZATION, "", "labels:\n  - pairs: {team: x}\n")]);
+    let output = run(&sandbox, &["env", "add", "staging", "--keep", KUSTOMIZATION]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    output.prints(&format!("belongs at `{PRODUCTION}` by now"));
+    output.prints(&format!("--- a/{KUSTOMIZATION}\n+++ b/{PRODUCTION}\n"));
+}
+
+#[test]
+fn a_secret_of_any_name_comes_back_from_git() {
+    let sandbox = Sandbox::with_hello();
+    for name in ["secrets/restore.sh", "secrets/Makefile", "secrets/.githooks/x", "secrets/a/scripts/b.sh"] {
+        let attribute = sandbox.git(&["check-attr", "text", "eol", "filter", "--", name]).success().stdout;
+        assert!(attribute.contains("text: unset") && attribute.contains("filter: git-crypt"), "{attribute}");
+    }
+    if super::support::have("git-crypt") {
+        // Large enough for a CR and a LF in a row somewhere in what is encrypted.
+        let text = "a".repeat(3_000_000);
+        fs::write(sandbox.hello("secrets/restore.sh"), &text).unwrap();
+        sandbox.git(&["add", "-A"]).success();
+        sandbox.git(&["commit", "-qm", "x"]).success();
+        fs::remove_file(sandbox.hello("secrets/restore.sh")).unwrap();
+        sandbox.git(&["checkout", "--", "secrets"]).success();
+        assert!(fs::read_to_string(sandbox.hello("secrets/restore.sh")).unwrap() == text);
     }
 }
 

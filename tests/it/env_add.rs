@@ -121,9 +121,13 @@ fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
         }
     }
     // All is in its place but what has moved.
-    put(&done, "kubernetes/kustomization.yaml", &before["kubernetes/kustomization.yaml"]);
+    let left = ["config.env", "deployment.yaml", "ingress.yaml", "kustomization.yaml", "namespace.yaml"];
+    let left = left.map(|name| format!("kubernetes/{name}"));
+    for path in &left {
+        put(&done, path, &before[path]);
+    }
     let output = done.env_add(&["staging", "--no-input"]).failure(1);
-    output.says("a run that was killed").says("git rm kubernetes/kustomization.yaml");
+    output.says("a run that was killed").says(&format!("git rm {}\n", left.join(" ")));
 }
 
 #[test]

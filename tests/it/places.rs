@@ -203,3 +203,20 @@ fn where_hints_are_to_be_typed_is_told_elsewhere() {
     let output = sandbox.makeinfra(&["check", "hello-infra"]).success();
     assert!(!output.stdout.contains("typed there"), "{}", output.stdout);
 }
+
+#[test]
+fn a_second_pull_secret_is_found_where_it_is() {
+    let sandbox = Sandbox::with_hello();
+    let config = "eyJhdXRocyI6eyJkb2NrZXIuaW8iOnsiYXV0aCI6ImRUcHcifX19";
+    let text = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: dockerhub\n  namespace: hello\ntype: kubernetes.io/dockerconfigjson\ndata:\n  .dockerconfigjson: {config}\n"
+    );
+    sandbox.write_private("work/hello-infra/secrets/kubernetes/dockerhub.secret.yaml", text);
+    sandbox.edit(
+        "kubernetes/deployment.yaml",
+        "        - name: gitlab\n",
+        "        - name: gitlab\n        - name: dockerhub\n",
+    );
+    let checked = check(&sandbox);
+    assert_eq!(checked.problems(), [""; 0], "{:?}", said_of(&checked, "problem"));
+}

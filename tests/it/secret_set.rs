@@ -227,7 +227,7 @@ fn the_other_keys_of_a_file_that_is_only_in_git_are_not_lost() {
     set(&sandbox, &["--commit"]).success();
     fs::remove_file(sandbox.hello(FILE)).unwrap();
     for args in [&[][..], &["--commit"], &["--dry-run"]] {
-        refused(&sandbox, args, 1, &["it is in HEAD", &format!("git restore {FILE}")]);
+        refused(&sandbox, args, 1, &["it is in HEAD", &format!("git checkout HEAD -- {FILE}")]);
     }
     sandbox.git(&["restore", FILE]).success();
     set(&sandbox, &[]).success().prints("holds this value of PASSWORD already");

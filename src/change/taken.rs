@@ -1,0 +1,84 @@
+//! What stands in manifests already, and would get in the way of something new: objects of its name, and other tags of its
+//! image, of which a kustomization has one for all. Pure.
+
+use super::manifest::{at, text};
+use crate::answers::{Answer, ImageRef};
+use serde::Deserialize;
+use serde_yaml::Value;
+
+/// What was found, each with the file in which it stands.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Kind and name of objects.
+    objects: Vec<(String, String, String)>,
+    /// Images with their tags or digests.
+    images: Vec<(ImageRef, String)>,
+}
+
+impl Taken {
+    /// Adds what stands in the file `path`. One that is no YAML has nothing in it.
+    pub fn read(&mut self, path: &str, content: &str) {
+        let documents = serde_yaml::Deserializer::from_str(content).map(Value::deserialize);
+        for document in documents.map_while(Result::ok) {
+            if let (Some(kind), Some(name)) =
+                (text(&document, &["kind"]), text(&document, &["metadata", "name"]))
+            {
+                self.objects.push((kind.to_owned(), name.to_owned(), path.to_owned()));
+            }
+            let list = |key: &str| document.get(key).and_then(Value::as_sequence).into_iter().flatten();
+            let generated = list("configMapGenerator").filter_map(|entry| text(entry, &["name"]));
+            self.objects
+                .extend(generated.map(|name| ("ConfigMap".to_owned(), name.to_owned(), path.to_owned())));
+            for entry in list("images") {
+                let Some(name) = text(entry, &["name"]) else { continue };
+                let version = |key: &str| text(entry, &[key]);
+                let reference = match (version("digest"), version("newTag")) {
+                    (Some(digest), _) => format!("{name}@{digest}"),
+                    (None, Some(tag)) => format!("{name}:{tag}"),
+                    (None, None) => continue,
+                };
+                self.image(&reference, path);
+            }
+            self.containers(&document, path, 0);
+        }
+    }
+
+    /// Adds the images of the containers in `value`.
+    fn containers(&mut self, value: &Value, path: &str, depth: usize) {
+        // No deeper than a CronJob's.
+        if depth > 10 {
+            return;
+        }
+        for (key, inner) in value.as_mapping().into_iter().flatten() {
+            let is_list = matches!(key.as_str(), Some("containers" | "initContainers"));
+            for container in inner.as_sequence().filter(|_| is_list).into_iter().flatten() {
+                if let Some(image) = at(container, &["image"]).and_then(Value::as_str) {
+                    self.image(image, path);
+                }
+            }
+            self.containers(inner, path, depth + 1);
+        }
+    }
+
+    /// One without a tag gets it elsewhere.
+    fn image(&mut self, reference: &str, path: &str) {
+        self.images.extend(ImageRef::parse(reference).ok().map(|image| (image, path.to_owned())));
+    }
+
+    /// The kind and the file of an object called `name`, of one of these kinds.
+    #[must_use]
+    pub fn object(&self, kinds: &[&str], name: &str) -> Option<(&str, &str)> {
+        let found = self.objects.iter().find(|(kind, own, _)| kinds.contains(&kind.as_str()) && own == name);
+        found.map(|(kind, _, path)| (kind.as_str(), path.as_str()))
+    }
+
+    /// The file in which `image` stands with another tag or digest.
+    #[must_use]
+    pub fn other_tag(&self, image: &ImageRef) -> Option<&str> {
+        let version = |image: &ImageRef| (image.tag().map(str::to_owned), image.digest().map(str::to_owned));
+        let is_other = |(one, _): &&(ImageRef, String)| {
+            one.normalized_name() == image.normalized_name() && version(one) != version(image)
+        };
+        self.images.iter().find(is_other).map(|(_, path)| path.as_str())
+    }
+}
