@@ -1,11 +1,14 @@
 #!/bin/sh
-# The steps behind the Makefile's targets: ../Makefile calls this with the names of those to take one after the other, from
-# the top of the repository, and hands over what is chosen there as variables. It needs a POSIX shell, git and kubectl.
+# The steps behind the Makefile's targets: ../Makefile calls this with the target's name and those of the steps to take one
+# after the other, from the top of the repository, and hands over what is chosen there as variables. It needs a POSIX
+# shell, git and kubectl.
 set -u
 
 : "${kubectl:?is set by the Makefile: call make}" "${timeout?}" "${project:?}" "${namespace?}" "${image?}" "${secret:?}"
-: "${file?}" "${base:?}" "${overlay:?}" "${context?}" "${goal:?}"
+: "${file?}" "${base:?}" "${overlay:?}" "${context?}"
 : "${tag?}" "${digest?}" "${tail?}" "${follow?}" "${revision?}" "${yes?}" "${changes?}" "${component?}"
+goal=${1:?is the name of a target: call make}
+shift
 # All that is of this repository has this label.
 ours=app.kubernetes.io/part-of=$project
 # What kustomize makes of the manifests, once it was asked.
@@ -39,15 +42,20 @@ again() {
         ROLLOUT_TIMEOUT) value=$timeout ;;
         APP) value=$component ;;
         IMAGE) value=$image ;;
+        TAG) value=$tag ;;
+        DIGEST) value=$digest ;;
         REVISION) value=$revision ;;
+        TAIL) value=$tail ;;
+        FOLLOW) value=$follow ;;
         esac
         printf ' %s=%s' "$name" "$(word "$value")"
     done
 }
 
-# Where all this is: every hint has it. With what it is done to, where the same is to be typed once more.
+# Where all this is: every hint has it. With what it is done to and how, where the same is to be typed once more.
 env=${environment:+ ENV=$environment}$(again CONTEXT)
-more=$(again ROLLOUT_TIMEOUT APP IMAGE REVISION)
+kubectl_again=$(again KUBECTL)
+more=$kubectl_again$(again ROLLOUT_TIMEOUT APP IMAGE TAG DIGEST REVISION TAIL FOLLOW)
 
 # kubectl as the user calls it: with options, and quotes around them.
 cluster() {
@@ -97,7 +105,10 @@ fail() {
 
 # number NAME VALUE: fails unless VALUE is one.
 number() {
-    case $2 in '' | *[!0-9]*) fail "$1 must be a number" "make $goal$env $1=3" ;; esac
+    case $2 in
+    '' | *[!0-9]*)
+        fail "$1 must be a number" "make $goal$env$kubectl_again$(again ROLLOUT_TIMEOUT APP) $1=3" ;;
+    esac
 }
 
 # images [NAME]: prints every image that has its tag here, or the ":tag" or "@digest" of one.
@@ -186,7 +197,7 @@ run_confirm() {
 # consent QUESTION ERROR: asks, unless YES=1 is the answer; ERROR is for where nobody can be asked.
 consent() {
     case $yes in 1 | y | yes | true) return 0 ;; esac
-    [ -t 0 ] || fail "$2" "make $goal$env$(again KUBECTL)$more YES=1"
+    [ -t 0 ] || fail "$2" "make $goal$env$more YES=1"
     printf '%s [y/N] ' "$1"
     read -r reply || reply=
     case $reply in y | Y | yes) ;; *) fail "nothing was changed" ;; esac
@@ -219,7 +230,7 @@ outside() {
         hint "namespace \`$namespace\` is being deleted: wait until it is gone, then run \`make deploy$env\` again" ;;
     *)
         error "namespace \`$namespace\` is missing or out of reach for this user"
-        hint "make namespace$env, or ask an administrator: kubectl apply -f $overlay/namespace.yaml" \
+        hint "make namespace$env$kubectl_again, or ask an administrator: kubectl apply -f $overlay/namespace.yaml" \
             "for rights in it: kubectl -n $namespace create rolebinding $project --clusterrole=admin --user=USER" ;;
     esac
     exit 1
@@ -399,15 +410,15 @@ state() {
 seconds() {
     printf '%s\n' "$timeout" | awk '{
         if ($0 == "0") $0 = "0s"
-        while (match($0, /^[0-9.]+(ms|h|m|s)/)) {
+        while (match($0, /^([0-9]+(\.[0-9]*)?|\.[0-9]+)(ms|h|m|s)/)) {
             unit = part = substr($0, 1, RLENGTH)
             $0 = substr($0, RLENGTH + 1)
             gsub(/[0-9.]/, "", unit)
-            total += part * (unit == "h" ? 3600 : unit == "m" ? 60 : unit == "s")
+            total += part * (unit == "h" ? 3600 : unit == "m" ? 60 : unit == "s" ? 1 : 0.001)
         }
         if (unit == "" || $0 != "") exit 1
-        print int(total)
-    }' || fail "ROLLOUT_TIMEOUT is no time" "make $goal$env ROLLOUT_TIMEOUT=5m"
+        print((total > 0 && total < 1) ? 1 : int(total))
+    }' || fail "ROLLOUT_TIMEOUT is no time" "make $goal$env$kubectl_again$(again APP REVISION) ROLLOUT_TIMEOUT=5m"
 }
 
 # Before anything is changed.
@@ -535,7 +546,7 @@ run_set_image() {
     *" DIGEST "*) tag= ;;
     esac
     case $tag,$digest in
-    ,) fail "no tag given" "make set-image$env TAG=1.2.3" ;;
+    ,) fail "no tag given" "make set-image$env$(again IMAGE) TAG=1.2.3" ;;
     ,*)
         printf '%s\n' "$digest" | awk 'NR > 1 || length($0) != 71 || !/^sha256:[0-9a-f]+$/ { exit 1 }' ||
             fail "this is no image digest" "DIGEST=sha256: and 64 digits of 0-9a-f"
@@ -544,7 +555,7 @@ run_set_image() {
         printf '%s\n' "$tag" | awk 'NR > 1 || length($0) > 128 || !/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/ { exit 1 }' ||
             fail "this is no image tag" "TAG=1.2.3: letters, digits, _ . and -, at most 128, and neither . nor - first"
         line="newTag: \"$tag\"" ;;
-    *) fail "a tag and a digest given" "make set-image$env TAG=1.2.3, or DIGEST=sha256:..." ;;
+    *) fail "a tag and a digest given" "make set-image$env$(again IMAGE) TAG=1.2.3, or DIGEST=sha256:..." ;;
     esac
     kustomization=$overlay/kustomization.yaml
     [ ! -L "$kustomization" ] || fail "$kustomization is a link" "edit the file that it leads to"
@@ -610,7 +621,8 @@ need_kubectl() {
     eval "set -- $kubectl"
     while case ${1:-} in *=*) true ;; *) false ;; esac; do shift; done
     command -v "${1:-}" >/dev/null ||
-        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal$env$more KUBECTL=/path/to/kubectl"
+        fail "cannot run ${1:-kubectl}" "install kubectl, or say where it is: make $goal$env$(
+            again ROLLOUT_TIMEOUT APP IMAGE TAG DIGEST REVISION TAIL FOLLOW) KUBECTL=/path/to/kubectl"
 }
 
 # Everything but help and what is about this clone is done to one environment.
@@ -620,7 +632,7 @@ is_environment() {
 }
 
 no_environment() {
-    fail "there is no environment \`$environment\`" "make $goal ENV=${known%% *}; there are: $known"
+    fail "there is no environment \`$environment\`" "make $goal ENV=${known%% *}$(again CONTEXT)$more; there are: $known"
 }
 
 # shellcheck source=/dev/null
@@ -633,7 +645,7 @@ for step; do
     *)
         is_environment || no_environment
         # Somebody means it, and nobody has said so.
-        [ -z "$outside" ] || fail "ENV=$outside is set, and not on make's command line" "make $goal ENV=$outside" ;;
+        [ -z "$outside" ] || fail "ENV=$outside is set, and not on make's command line" "make $goal ENV=$outside$(again CONTEXT)$more" ;;
     esac
     case $step in
     where | help | setup | set_image | secret_file | timeout | confirm) ;;

@@ -137,6 +137,8 @@ secret_differs() {
 # kubectl 1.20 masks only one side of a Secret's data, and none the copy of it that a client-side apply has left.
 masked() {
     awk '
+        # What stands above may be left out.
+        /^@@/ { data = 1 }
         /^.[a-z]/ { data = /^.(data|stringData):/ }
         data && /^.  / { sub(/: .*/, ": ***") }
         /last-applied-configuration: *[^| ]/ { sub(/: *[^ ].*/, ": ***") }

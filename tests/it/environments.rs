@@ -178,7 +178,10 @@ fn an_environment_that_is_not_there_never_reaches_kubectl() {
     ] {
         for target in ["deploy", "status", "undeploy", "set-image", "diff"] {
             let output = cluster.make(&[target, &format!("ENV={wrong}"), "YES=1", "TAG=1"]).failure(2);
-            output.says("there is no environment").says("ENV=staging; there are: staging production");
+            output
+                .says("there is no environment")
+                .says(" ENV=staging")
+                .says("; there are: staging production");
             assert!(cluster.calls().is_empty(), "{wrong}: {:?}", cluster.calls());
         }
     }

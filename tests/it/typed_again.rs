@@ -27,6 +27,20 @@ fn a_hint_keeps_what_was_typed() {
         (&["deploy", other[0], "ROLLOUT_TIMEOUT=9m"], "make deploy ENV=production ROLLOUT_TIMEOUT=9m YES=1"),
         (&["logs", other[0], "TAIL=x"], "make logs ENV=production TAIL=3"),
         (&["set-image", other[0]], "make set-image ENV=production TAG=1.2.3"),
+        (&["set-image", other[0], "IMAGE=a/b"], "make set-image ENV=production IMAGE=a/b TAG=1.2.3"),
+        (
+            &["restart", "APP=worker", "ROLLOUT_TIMEOUT=5"],
+            "make restart ENV=staging APP=worker ROLLOUT_TIMEOUT=5m",
+        ),
+        (
+            &["rollback", "APP=worker", "REVISION=x", "YES=1", "ENV=staging"],
+            "make rollback ENV=staging APP=worker REVISION=3",
+        ),
+        (
+            &["rollback", "ENV=prodction", "APP=worker", "REVISION=3", "CONTEXT=other"],
+            "make rollback ENV=staging CONTEXT=other APP=worker REVISION=3; there are: staging production",
+        ),
+        (&["set-image", "deploy", other[0], "TAG=2"], "make deploy ENV=production TAG=2 YES=1"),
         (&["deploy", other[0], "KUBECTL=/no kubectl"], "make deploy ENV=production KUBECTL=/path/to/kubectl"),
     ] {
         cluster.make(args).failure(2).says(hint);
@@ -86,7 +100,19 @@ fn nothing_goes_on_after_a_refusal_whatever_make_is_told() {
 #[test]
 fn the_time_for_a_rollout_is_checked_first_and_is_no_program() {
     let cluster = StandIn::new();
-    for wrong in ["x", "5", "-1s", "1d", "", "$(shell touch made)9s", "`touch made`", "1s;touch made"] {
+    for wrong in [
+        "x",
+        "5",
+        "-1s",
+        "1d",
+        "",
+        ".s",
+        "..5s",
+        "1.2.3s",
+        "$(shell touch made)9s",
+        "`touch made`",
+        "1s;touch made",
+    ] {
         for target in ["deploy", "restart", "rollback"] {
             let output = cluster.make(&[target, &format!("ROLLOUT_TIMEOUT={wrong}")]).failure(2);
             output.says("ROLLOUT_TIMEOUT is no time");
@@ -96,7 +122,7 @@ fn the_time_for_a_rollout_is_checked_first_and_is_no_program() {
         );
     }
     assert!(!cluster.sandbox.hello("made").exists());
-    for good in ["0", "0s", "90s", "1m30s", "1.5h"] {
+    for good in ["0", "0s", "90s", "1m30s", "1.5h", ".5m", "500ms", "1.s"] {
         cluster.make(&["restart", &format!("ROLLOUT_TIMEOUT={good}")]).success();
     }
 }
@@ -113,6 +139,9 @@ fn a_copy_of_a_secret_in_an_annotation_is_not_shown() {
             " metadata:\n   annotations:\n-    kubectl.kubernetes.io/last-applied-configuration: '{copy}'\n   name: db"
         ),
         format!("@@ -7,3 +7,3 @@\n       {copy}\n+  labels:\n"),
+        // Where `data:` is too far above to be shown.
+        "@@ -4,7 +4,7 @@\n   c: '***'\n-  password: aHVudGVyMg==\n+  password: '*** (after)'\n kind: Secret"
+            .to_owned(),
         format!(
             " metadata:\n   annotations:\n     kubectl.kubernetes.io/last-applied-configuration: {}\n   name: db",
             copy.replace('"', "\\\"")
@@ -155,6 +184,7 @@ fn a_cluster_that_is_away_is_told_the_same_way_by_every_target() {
                   contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\ncurrent-context: c\n";
     let config = cluster.sandbox.write("config", config);
     for kubectl in kubectls() {
+        let typed = format!("KUBECTL={}", kubectl.display());
         let make = |target: &str, config: &std::path::Path| {
             let kubectl = format!("KUBECTL={}", kubectl.display());
             let run = cluster
@@ -180,7 +210,7 @@ fn a_cluster_that_is_away_is_told_the_same_way_by_every_target() {
             assert!(errors.len() == 1 && errors[0].contains("refused"), "{target}: {said}");
             assert!(
                 said.contains(&format!(
-                    "hint: kubectl config get-contexts; another one: make {target} CONTEXT=NAME"
+                    "hint: kubectl config get-contexts; another one: make {target} {typed} CONTEXT=NAME"
                 )),
                 "{target}: {said}"
             );
