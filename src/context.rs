@@ -77,6 +77,8 @@ pub struct Environment<'a> {
     secrets: &'a str,
     secret_file: String,
     replicas: u32,
+    /// How many pods of the project's own component run, where the manifests say so.
+    pods: Option<u32>,
     ingress: Option<&'a str>,
     /// Whether anything is patched there.
     patches: bool,
@@ -285,6 +287,7 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
         secrets: &environment.secrets,
         secret_file: environment.secret_file(&answers.secret_name),
         replicas: environment.replicas,
+        pods: environment.deployed.first().and_then(|main| main.replicas),
         ingress: environment.ingress.as_ref().map(Host::as_str),
         patches: workloads.iter().any(|one| one.ingress.is_some() || !one.resources.is_empty()),
         counts: workloads.iter().any(|one| one.replicas.is_some()),

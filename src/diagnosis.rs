@@ -35,6 +35,8 @@ pub struct Known<'k> {
     pub evidence: &'k Evidence,
     /// The namespace that was asked for; of saved evidence none.
     pub namespace: Option<&'k str>,
+    /// Whether a cluster was asked, and not a file read, which can be silent of anything.
+    pub is_live: bool,
     /// The names of the Secrets that the cluster was asked for and would have given.
     pub asked: &'k [String],
     /// The kinds that the cluster did not give, `pods` or `events`.

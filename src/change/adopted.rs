@@ -28,10 +28,13 @@ pub struct Adopted {
 struct Shared {
     resources: Option<Resources>,
     settings: Option<Config>,
-    /// Whether its workload is there under its name.
+    /// Whether its workload is there under its name, and whether that says how many pods there are.
     is_there: bool,
+    counts: bool,
     /// Whether its Ingress has a host, and whether its certificate has one.
     hosts: [bool; 2],
+    /// Whether it has more of them.
+    further_hosts: bool,
 }
 
 /// A component's own manifests.
@@ -131,8 +134,9 @@ impl Adopted {
                 deployed.has_tag = first.has_tag;
                 deployed.pulled_as.clone_from(&first.pulled_as);
                 deployed.resources.clone_from(&first.resources);
-                deployed.replicas =
-                    deployed.replicas.filter(|_| shared.is_there && (is_said || first.replicas.is_some()));
+                deployed.replicas = deployed
+                    .replicas
+                    .filter(|_| shared.is_there && (is_said || shared.counts || first.replicas.is_some()));
                 deployed.host = deployed.host.take().filter(|_| shared.hosts[0]);
                 deployed.tls &= shared.hosts[1];
             }
@@ -143,7 +147,17 @@ impl Adopted {
     /// Whether the manifests say how many pods of the project's own component run where `make` deploys to by default.
     #[must_use]
     pub fn counts_pods(&self) -> bool {
-        self.deployed.first().and_then(|all| all.first()).is_some_and(|first| first.replicas.is_some())
+        let first = self.deployed.first().and_then(|all| all.first());
+        first.is_some_and(|first| first.replicas.is_some())
+            || self.shared.first().is_some_and(|shared| shared.counts)
+    }
+}
+
+impl Adopted {
+    /// Whether an Ingress has hosts that no environment has another one for.
+    #[must_use]
+    pub fn shares_hosts(&self) -> bool {
+        self.shared.iter().any(|shared| shared.further_hosts)
     }
 }
 
@@ -155,10 +169,11 @@ impl Manifests {
         current: &dyn Fn(&str) -> Result<Option<String>>,
     ) -> Result<Self> {
         let object = |kind: &str, file: &str| -> Result<Value> {
-            let text = current(&format!("{base}/{}{file}.yaml", files.prefix()))?;
-            Ok(text
-                .and_then(|text| manifest::object(&text, kind, component.name.as_str()))
-                .unwrap_or_default())
+            let path = format!("{base}/{}{file}.yaml", files.prefix());
+            let Some(text) = current(&path)? else { return Ok(Value::Null) };
+            let found = manifest::objects(&text)
+                .ok_or_else(|| Failure::failed(format!("`{path}` is not YAML")).hint("makeinfra check"))?;
+            Ok(manifest::named(found, kind, component.name.as_str()).unwrap_or_default())
         };
         let settings = files.config_file().map(|file| settings(&format!("{base}/{file}"), current));
         Ok(Self {
@@ -174,8 +189,16 @@ impl Manifests {
             resources: container.and_then(|(_, found)| Resources::read(found.get("resources"))),
             settings: self.settings.clone(),
             is_there: !self.workload.is_null(),
+            counts: manifest::at(&self.workload, &["spec", "replicas"]).is_some(),
             hosts: [manifest::HOST, manifest::TLS_HOST]
                 .map(|path| manifest::text(&self.ingress, path).is_some()),
+            further_hosts: [
+                &["spec", "rules", "1"][..],
+                &["spec", "tls", "1"],
+                &["spec", "tls", "0", "hosts", "1"],
+            ]
+            .iter()
+            .any(|path| manifest::at(&self.ingress, path).is_some()),
         }
     }
 
@@ -191,7 +214,7 @@ impl Manifests {
         let known = tagged.is_some();
         let tagged = tagged.unwrap_or_else(|| Tagged {
             image: component.image.clone(),
-            is_here: true,
+            is_here: false,
             pulled_as: None,
         });
         let Tagged { image, is_here: has_tag, pulled_as } = tagged;

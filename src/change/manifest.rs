@@ -9,15 +9,17 @@ pub(super) const HOST: &[&str] = &["spec", "rules", "0", "host"];
 /// Where it has that of its certificate.
 pub(super) const TLS_HOST: &[&str] = &["spec", "tls", "0", "hosts", "0"];
 
-/// The object of `kind` and `name` among the documents of a file; none if one of them is no YAML.
-pub(super) fn object(text: &str, kind: &str, name: &str) -> Option<Value> {
-    let documents = serde_yaml::Deserializer::from_str(text).map(Value::deserialize);
-    let documents: Vec<Value> = documents.collect::<Result<_, _>>().ok()?;
+/// The documents of a file; none if one of them is no YAML.
+pub(super) fn objects(text: &str) -> Option<Vec<Value>> {
+    serde_yaml::Deserializer::from_str(text).map(Value::deserialize).collect::<Result<_, _>>().ok()
+}
+
+/// The one of `kind` and `name` among them.
+pub(super) fn named(objects: Vec<Value>, kind: &str, name: &str) -> Option<Value> {
     let is_it = |found: &Value| {
-        at(found, &["kind"]).and_then(Value::as_str) == Some(kind)
-            && at(found, &["metadata", "name"]).and_then(Value::as_str) == Some(name)
+        text(found, &["kind"]) == Some(kind) && text(found, &["metadata", "name"]) == Some(name)
     };
-    documents.into_iter().find(is_it)
+    objects.into_iter().find(is_it)
 }
 
 /// What stands at `path`, whose digits count the items of lists.
@@ -93,8 +95,8 @@ impl Overlay {
     /// The resources that it gives the container of `component`, in a patch of its workload.
     pub(super) fn resources(&self, component: &Component) -> Option<Resources> {
         let patches = self.list("patches").filter_map(|patch| text(patch, &["patch"]));
-        let mut objects =
-            patches.filter_map(|text| object(text, component.workload.kind(), component.name.as_str()));
+        let mut objects = patches
+            .filter_map(|text| named(objects(text)?, component.workload.kind(), component.name.as_str()));
         objects.find_map(|patch| Resources::read(container(&patch, component)?.1.get("resources")))
     }
 

@@ -25,6 +25,7 @@ const LIMIT: usize = 64 << 20;
 #[derive(Default)]
 struct Source {
     evidence: Evidence,
+    is_live: bool,
     context: Option<String>,
     namespace: Option<String>,
     asked: Vec<String>,
@@ -117,7 +118,7 @@ fn live(
     let namespace = namespace(options, repository)?;
     let kubectl = kubectl(options, repository)?;
     let place = chosen(options, repository)?.map_or(Place::default(), Place::of);
-    let mut source = Source { namespace: Some(namespace.clone()), ..Source::default() };
+    let mut source = Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
     let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
         Ok(answer) => answer,
         Err((silence, said)) => {
@@ -154,6 +155,7 @@ fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], 
     Known {
         evidence: &source.evidence,
         namespace: source.namespace.as_deref(),
+        is_live: source.is_live,
         asked: &source.asked,
         refused: &source.refused,
         repository,

@@ -83,6 +83,12 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         decisions.push(("so far", format!("{} in namespace {}, as it is", first.title(), first.namespace)));
     }
     super::warn_of_shared_hosts(&answers, ui);
+    if evolution.adopted.shares_hosts() {
+        ui.warn(format!(
+            "an Ingress has further hosts, which {name} would share: give it others in `{}/kustomization.yaml`",
+            new.overlay()
+        ));
+    }
     let Typed { make, git, repo } = evolution.typed();
     let mut next = vec![
         (
@@ -169,7 +175,10 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
                 return Err(Failure::usage(format!(
                     "the environment that is there would be called `{name}`, too"
                 ))
-                .hint(format!("makeinfra env add {name} --existing staging"))
+                .hint(format!(
+                    "makeinfra env add {name} --existing {}",
+                    if name.is_production() { "staging" } else { "production" }
+                ))
                 .into());
             }
             name_the_only(&mut sheet, &existing, &answers.environments.first);

@@ -129,6 +129,12 @@ impl Evolution {
             .hint("--keep README.md")
             .into());
         }
+        if proposal.policy.keep.iter().any(|path| path == Record::FILE) {
+            return Err(Failure::usage(format!("`--keep` cannot be `{}`", Record::FILE))
+                .because("it says what there is, and every command reads it")
+                .hint("take out of it what somebody has written into it, then the same without that `--keep`")
+                .into());
+        }
         if !plan.conflicts.is_empty() {
             return Err(in_the_way(&plan.conflicts, run, ui)?);
         }
@@ -264,12 +270,22 @@ fn in_the_way(conflicts: &[Conflict], run: &RunOptions, ui: &Ui) -> Result<anyho
         ui.print(&changes.join("\n"))?;
     }
     let causes: Vec<_> = conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.cause)).collect();
+    let failure = Failure::failed("files are in the way, and nothing was written").because(causes.join("; "));
+    if conflicts.iter().any(|one| one.path == Record::FILE) {
+        let hint =
+            format!("take out of `{}` what somebody has written into it, then the same again", Record::FILE);
+        return Ok(failure.hint(hint).into());
+    }
+    if let Some((from, to)) = conflicts.iter().find_map(|one| Some((&one.path, one.to.as_ref()?))) {
+        return Ok(failure
+            .hint(format!(
+                "undo that edit of `{from}` for now, say the same again, and put it into `{to}`, or where all environments share it, `kubernetes/base/kustomization.yaml`"
+            ))
+            .into());
+    }
     let keep: String =
         conflicts.iter().map(|one| format!(" --keep {}", shell_word(Path::new(&one.path)))).collect();
-    Ok(Failure::failed("files are in the way, and nothing was written")
-        .because(causes.join("; "))
-        .hint(format!("to make the change above by hand, afterwards, say the same with{keep}"))
-        .into())
+    Ok(failure.hint(format!("to make the change above by hand, afterwards, say the same with{keep}")).into())
 }
 
 fn conflict(conflict: &Conflict) -> serde_json::Value {

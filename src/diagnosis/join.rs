@@ -335,7 +335,14 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
     {
         return Vec::new();
     }
-    let files = known.repository.into_iter().flat_map(|repository| &repository.pull_secrets);
+    let files = known.repository.into_iter().flat_map(|repository| {
+        // Of another namespace nobody has asked.
+        let is_asked = |file: &&PullSecret| {
+            let namespace = repository.namespace(file);
+            namespace.is_none() || known.namespace.is_none() || namespace == known.namespace
+        };
+        repository.pull_secrets.iter().filter(is_asked)
+    });
     let found = files.filter_map(|file| {
         let name = file.secret.name.as_deref()?;
         let message = match in_cluster(known, name) {

@@ -80,7 +80,8 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
         return found;
     }
     // Only a cluster that was asked tells by its silence.
-    let (Some(namespace), true) = (known.namespace, known.refused.is_empty()) else {
+    let tells = known.is_live && known.refused.is_empty();
+    let Some(namespace) = known.namespace.filter(|_| tells) else {
         let fill = Fill { namespace: known.namespace.unwrap_or_default().to_owned(), ..Fill::default() };
         return vec![known.finding(Cause::NoPods, "evidence", &fill, &[])];
     };

@@ -168,6 +168,7 @@ rolled() {
 # chosen LIST: the workload in LIST that APP= names; without it all of them.
 chosen() {
     [ -n "$component" ] || { say "$1"; return; }
+    [ -n "$1" ] || fail "nothing here runs all the time" "make status$env"
     printf '%s\n' "$1" | awk -F/ '$2 == ENVIRON["component"] { print; found = 1 } END { exit !found }' ||
         fail "make $goal knows no \`$component\`" "APP= is one of: $(printf '%s\n' "$1" | sed 's|.*/||' | line)"
 }
@@ -369,11 +370,12 @@ run_restart() {
     done
 }
 
-# Without APP= it is the project's own.
+# Without APP= it is the project's own, or the only one.
 rolled_back() {
-    component=${component:-$project}
     list=$(rolled) || exit 1
     [ -n "$list" ] || fail "nothing here runs all the time" "make status$env"
+    case $list in *"
+"*) component=${component:-$project} ;; esac
     chosen "$list"
 }
 
@@ -384,8 +386,13 @@ run_rollback() {
     ask rollout undo "$workload" --to-revision="$revision"
 }
 
+# What was restarted or rolled back; after a deployment all of it.
 run_rollout() {
-    list=$(rolled) || exit 1
+    case $goal in
+    restart) list=$(rolled) && list=$(chosen "$list") ;;
+    rollback) list=$(rolled_back) ;;
+    *) list=$(rolled) ;;
+    esac || exit 1
     for workload in $list; do
         kube rollout status "$workload" --timeout="$timeout" || explain "$workload" "the rollout of $workload failed"
     done
@@ -567,12 +574,18 @@ run_set_image() {
     line=$line awk '
         { end = sub(/\r$/, "") ? "\r" : "" }
         $1 == "-" { name = $3; gsub(/["\047]/, "", name); ours = $2 == "name:" && name == ENVIRON["image"] }
-        ours && /^ +(newTag|digest):/ { sub(/[^ ].*/, ENVIRON["line"]); edited++ }
+        ours && /^ +(newTag|digest):/ {
+            # A comment stays, unless it is the tag of a digest.
+            comment = (/newTag:/ && match($0, / +#.*/)) ? substr($0, RSTART) : ""
+            sub(/[^ ].*/, ENVIRON["line"])
+            $0 = $0 comment
+            edited++
+        }
         { print $0 end }
         END { exit edited != 1 }
     ' "$kustomization" >"$new" ||
         fail "$kustomization has no single newTag or digest for $image" \
-            "git diff $kustomization" "make set-image$env IMAGE=NAME, one of: $(untagged "$(images)" | line)"
+            "\$EDITOR $kustomization; or make set-image$env IMAGE=NAME, one of: $(untagged "$(images)" | line)"
     if cmp -s "$new" "$kustomization"; then
         say "image      $image$(version), as before"
         return
@@ -632,6 +645,10 @@ is_environment() {
 }
 
 no_environment() {
+    for name in $known; do
+        [ "$name" != "$environment" ] ||
+            fail "there is no $overlay/kustomization.yaml" "git status; git log --oneline -- $overlay"
+    done
     fail "there is no environment \`$environment\`" "make $goal ENV=${known%% *}$(again CONTEXT)$more; there are: $known"
 }
 

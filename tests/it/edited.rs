@@ -315,9 +315,9 @@ fn refused(sandbox: &Sandbox, command: &[&str], code: i32, words: &[&str]) {
     let before = sandbox.git(&["status", "--porcelain"]).success().stdout;
     let output = run(sandbox, command);
     assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
-    words.iter().for_each(|word| {
+    for word in words {
         output.says(word);
-    });
+    }
     output.says("hint: ");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, before);
 }
@@ -392,6 +392,76 @@ fn an_option_that_would_change_nothing_is_refused() {
     refused(&sandbox, &["env", "add", "qa", "--ingress", "qa.example.net"], 2, &words);
     let sandbox = edited(&TWO, &[("kubernetes/base/deployment.yaml", "  name: hello\n", "  name: web\n")]);
     refused(&sandbox, &["env", "add", "qa", "--replicas", "3"], 2, &["`--replicas` would change nothing"]);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_stops_it() {
+    for command in [WORKER, &["env", "add", "staging"]] {
+        let sandbox =
+            edited(&["--ingress", "hello.example.com"], &[("kubernetes/ingress.yaml", "", "  x: [1\n")]);
+        refused(&sandbox, command, 1, &["`kubernetes/ingress.yaml` is not YAML", "makeinfra check"]);
+    }
+}
+
+#[test]
+fn hosts_that_no_environment_can_have_another_of_are_a_warning() {
+    let more = "    - host: www.example.com\n      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: hello, port: {name: http}}}}]}\n";
+    let sandbox = edited(&["--ingress", "hello.example.com"], &[("kubernetes/ingress.yaml", "", more)]);
+    let output = run(&sandbox, &["env", "add", "staging"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    output
+        .says("further hosts, which staging would share")
+        .says("kubernetes/overlays/staging/kustomization.yaml");
+}
+
+#[test]
+fn an_overlay_without_the_tag_of_an_image_gets_it() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&TWO).success();
+    assert_eq!(run(&sandbox, WORKER).code, Some(0));
+    sandbox.edit(PRODUCTION, "  - name: registry.gitlab.com/group/worker\n    newTag: \"3\"\n", "");
+    sandbox.git(&["add", "-A"]).success();
+    sandbox.git(&["commit", "-qm", "Edit"]).success();
+    let add = ["add", "other", "--port", "none", "--image", "registry.gitlab.com/group/worker:3"];
+    assert_eq!(run(&sandbox, &add).code, Some(0));
+    for document in built(&sandbox, "kubernetes/overlays/production").unwrap_or_default() {
+        assert!(has_tag(&document), "{document:#}");
+    }
+}
+
+#[test]
+fn how_many_pods_there_are_is_what_the_manifests_say() {
+    let pods = |sandbox: &Sandbox, name: &str| {
+        let text = fs::read_to_string(sandbox.hello("README.md")).unwrap();
+        let row = text.lines().find(|line| line.starts_with(&format!("| {name}"))).unwrap().to_owned();
+        row.split(" | ").nth(2).unwrap().to_owned()
+    };
+    // An autoscaler has the say.
+    let sandbox = edited(&[], &[(DEPLOYMENT, "  replicas: 2\n", "")]);
+    assert_eq!(run(&sandbox, &["env", "add", "staging"]).code, Some(0));
+    assert_eq!(
+        (pods(&sandbox, "production"), pods(&sandbox, "staging")),
+        ("not set here".into(), "not set here".into())
+    );
+    // One overlay leaves it to the base, and a new one does not.
+    let sandbox = edited(&TWO, &[(STAGING, "replicas:\n  - name: hello\n    count: 1\n", "")]);
+    assert_eq!(run(&sandbox, &["env", "add", "qa"]).code, Some(0));
+    assert_eq!(pods(&sandbox, "qa"), "1");
+    let text = fs::read_to_string(sandbox.hello("kubernetes/overlays/qa/kustomization.yaml")).unwrap();
+    assert!(text.contains("count: 1"), "{text}");
+}
+
+#[test]
+fn the_record_cannot_be_kept_and_what_has_to_move_is_not_offered_to_be() {
+    let sandbox = edited(&[], &[(".makeinfra.yaml", "  namespace: hello\n", "  namespace: hello  # ours\n")]);
+    let words =
+        ["`.makeinfra.yaml`: it was edited", "take out of `.makeinfra.yaml` what somebody has written"];
+    refused(&sandbox, &["env", "add", "staging"], 1, &words);
+    let keep = ["env", "add", "staging", "--keep", ".makeinfra.yaml"];
+    refused(&sandbox, &keep, 2, &["`--keep` cannot be `.makeinfra.yaml`"]);
+    let sandbox = edited(&[], &[(KUSTOMIZATION, "", "labels:\n  - pairs: {team: x}\n")]);
+    let words = [&format!("put it into `{PRODUCTION}`")[..], "`kubernetes/base/kustomization.yaml`"];
+    refused(&sandbox, &["env", "add", "staging"], 1, &words);
 }
 
 #[test]

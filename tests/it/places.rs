@@ -3,6 +3,7 @@
 use super::check::{Checked, check_in};
 use super::diagnose::evidence;
 use super::environments::with_environments;
+use super::stand_in::{StandIn, prints};
 use super::support::{SECRET, Sandbox};
 use serde_json::{Value, json};
 use std::fs;
@@ -219,4 +220,30 @@ fn a_second_pull_secret_is_found_where_it_is() {
     );
     let checked = check(&sandbox);
     assert_eq!(checked.problems(), [""; 0], "{:?}", said_of(&checked, "problem"));
+}
+
+#[test]
+fn a_file_of_evidence_is_silent_of_what_it_was_not_asked_for() {
+    let sandbox = with_environments(&[]);
+    let none = json!({"kind": "List", "items": []});
+    for args in [&[][..], &["--namespace", "hello-staging"], &["--env", "production"]] {
+        assert_eq!(first(&sandbox, args, &none).0, "no-pods", "{args:?}");
+    }
+}
+
+#[test]
+fn the_secrets_of_other_namespaces_are_not_missed() {
+    let cluster = StandIn { sandbox: with_environments(&[]) };
+    let account =
+        json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello-production"}});
+    cluster.answers(&[prints(
+        "get --output=json pods,",
+        &json!({"kind": "List", "items": [account]}).to_string(),
+    )]);
+    let run = cluster.sandbox.makeinfra(&["diagnose", "--env", "production", "--json"]);
+    let found = run.cwd(cluster.sandbox.hello("")).env("PATH", cluster.sandbox.own_path()).output().json();
+    let subjects: Vec<_> =
+        found["causes"].as_array().unwrap().iter().map(|one| one["subject"].to_string()).collect();
+    assert!(subjects.iter().any(|one| one.contains(PRODUCTION)), "{found:#}");
+    assert!(!subjects.iter().any(|one| one.contains("staging") || one.contains("more")), "{found:#}");
 }

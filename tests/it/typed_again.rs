@@ -167,6 +167,58 @@ fn a_tag_is_set_where_lines_end_as_on_windows() {
 }
 
 #[test]
+fn a_comment_on_the_line_of_a_tag_stays() {
+    let sandbox = Sandbox::with_hello();
+    let file = "kubernetes/kustomization.yaml";
+    sandbox.edit(file, "newTag: \"1.0.0\"", "newTag: \"1.0.0\"  # tested: #42");
+    sandbox.make(&["set-image", "TAG=2"]).success();
+    let text = fs::read_to_string(sandbox.hello(file)).unwrap();
+    assert!(text.contains("    newTag: \"2\"  # tested: #42\n"), "{text}");
+    let digest = format!("sha256:{}", "0e".repeat(32));
+    sandbox.make(&["set-image", &format!("DIGEST={digest}")]).success();
+    sandbox.make(&["set-image", "TAG=3"]).success();
+    assert!(fs::read_to_string(sandbox.hello(file)).unwrap().contains("newTag: \"3\""));
+}
+
+#[test]
+fn an_environment_whose_overlay_is_gone_is_told() {
+    let cluster = environments();
+    fs::remove_file(cluster.sandbox.hello("kubernetes/overlays/staging/kustomization.yaml")).unwrap();
+    let output = cluster.make(&["deploy"]).failure(2);
+    output.says("there is no kubernetes/overlays/staging/kustomization.yaml").says("hint: git status");
+}
+
+#[test]
+fn what_was_not_restarted_is_not_waited_for() {
+    let sandbox = Sandbox::with_hello();
+    let add = ["add", "worker", "--port", "none", "--no-input", "hello-infra"];
+    sandbox.makeinfra(&add).success();
+    let cluster = StandIn { sandbox };
+    let both = "kind: Deployment\nmetadata:\n  name: hello\n---\nkind: Deployment\nmetadata:\n  name: worker";
+    for (args, waited) in [
+        (&["restart", "APP=worker"][..], &["worker"][..]),
+        (&["restart"], &["hello", "worker"]),
+        (&["rollback"], &["hello"]),
+        (&["rollback", "APP=worker"], &["worker"]),
+        (&["deploy"], &["hello", "worker"]),
+    ] {
+        cluster.answers(&[prints("kustomize kubernetes", both)]);
+        cluster.make(args).success();
+        let steps = cluster.steps();
+        let found: Vec<_> =
+            steps.iter().filter_map(|step| step.strip_prefix("rollout status deployment/")).collect();
+        assert_eq!(found, waited, "{args:?}");
+    }
+    // The only one needs no name.
+    cluster.answers(&[prints(
+        "kustomize kubernetes",
+        "kind: Deployment\nmetadata:\n  name: web\n---\nkind: CronJob\nmetadata:\n  name: hello",
+    )]);
+    cluster.make(&["rollback"]).success();
+    assert!(cluster.steps().contains(&"rollout undo deployment/web".to_owned()), "{:?}", cluster.steps());
+}
+
+#[test]
 fn a_clone_on_a_machine_with_other_line_ends_works() {
     let sandbox = Sandbox::with_hello();
     let clone = ["clone", "-q", "-c", "core.autocrlf=true", "hello-infra", "clone"];
