@@ -274,6 +274,9 @@ fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
         Name::Project => format!("makeinfra new {}", name.example()),
         Name::Args => format!("{} work {0} --queue=mail", name.option()),
         Name::Namespace if rule.contains("{env}") => "--namespace '{project}-{env}'".to_owned(),
+        Name::Image if rule.contains("of the same image") => {
+            "leave the image out, or give it the tag that the others have".to_owned()
+        }
         Name::Component => {
             return Failure::usage(format!("the name of a component {rule}"))
                 .hint("components: {worker: {port: null}}")

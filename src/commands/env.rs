@@ -184,6 +184,19 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
             name_the_only(&mut sheet, &existing, &answers.environments.first);
         }
     }
+    let context = options.context.as_deref();
+    let same_place = |one: &&Environment| {
+        options.namespace.as_deref() == Some(one.namespace.as_str())
+            && one.context.as_ref().map(ToString::to_string).as_deref() == context
+    };
+    if let Some(other) = answers.environments.iter().find(same_place) {
+        return Err(Failure::usage(format!(
+            "`--namespace` is that of {} in the same cluster",
+            other.title()
+        ))
+        .hint(format!("--namespace {}-{name}", answers.project))
+        .into());
+    }
     let given = [
         (Name::Namespace, options.namespace.clone()),
         (Name::Context, options.context.clone()),

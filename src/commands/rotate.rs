@@ -15,7 +15,7 @@ use crate::inspection::{Inspection, Scope};
 use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
-use crate::repo::Repo;
+use crate::repo::{Blob, Repo};
 use crate::rotation::{Files, Plan, SecretFile, Wishes};
 use crate::secret::Secret;
 use crate::ui::Ui;
@@ -200,7 +200,11 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     for replacement in replacements {
         replacement.publish()?;
     }
-    if commits { repo.commit(&blobs, "Rotate the deploy token").map(Some) } else { Ok(None) }
+    let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
+    match commits {
+        true => encrypted::commit(repo, &blobs, "Rotate the deploy token", &paths).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// The record, if an earlier rotation that was not committed has changed it, and nobody else has.

@@ -211,7 +211,10 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     if let Some(replacement) = replacement {
         replacement.publish()?;
     }
-    if commits { repo.commit(&blobs, &found.message()).map(Some) } else { Ok(None) }
+    match commits {
+        true => encrypted::commit(repo, &blobs, &found.message(), &[&found.path]).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Shows no size: the value's length would follow from it.

@@ -320,6 +320,14 @@ pub struct Blob {
     id: Oid,
 }
 
+impl Blob {
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
 /// The work tree that `dir` lies in, if it lies in one.
 #[must_use]
 pub fn surrounding_work_tree(dir: &Path) -> Option<PathBuf> {

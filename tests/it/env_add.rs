@@ -173,7 +173,10 @@ fn what_is_in_the_way_is_told_and_stays() {
         .failure(2)
         .says("`--existing` is for a repository");
     sandbox.env_add(&["qa", "--ingress", "a.example.com", "--no-input"]).failure(2).says("has none");
-    sandbox.env_add(&["qa", "--namespace", "hello-staging", "--no-input"]).failure(2).says("must differ");
+    sandbox
+        .env_add(&["qa", "--namespace", "hello-staging", "--no-input"])
+        .failure(2)
+        .says("is that of staging in the same cluster");
     sandbox.env_add(&["qa", "--replicas", "-1", "--no-input"]).failure(2).says("`--replicas` must be");
     assert_eq!(sandbox.tree(), before);
     fs::create_dir_all(sandbox.hello("secrets/kubernetes/qa")).unwrap();
