@@ -257,7 +257,9 @@ fn print_outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&
 
 fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'static str)> {
     let (make, git) = encrypted::typed_at(&found.repo);
+    let stays = found.record.answers.components.iter().any(|one| one.workload == Workload::Deployment);
     let why = match &plan.text {
+        Some(_) if !stays => "bring it to the cluster, for the next run",
         Some(_) => "bring it to the cluster, with new pods: they read variables only at their start",
         None => "if the cluster does not have it yet",
     };
