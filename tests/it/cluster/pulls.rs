@@ -246,7 +246,7 @@ fn the_context_is_chosen_with_kubectl() {
         config(&["use-context", "wrong"]);
         let make = |options: &str| scene.make_as(options, &["deploy"]).env("KUBECONFIG", &other);
         let output = make("").failure(2);
-        output.says("make deploy CONTEXT=NAME");
+        output.says("another one: make deploy ").says(" CONTEXT=NAME");
         assert!(output.stdout.contains("context     wrong"), "{}", output.stdout);
         let output = make("--context none-such").failure(2);
         output.says("context").says("kubectl config get-contexts");
