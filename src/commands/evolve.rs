@@ -279,7 +279,7 @@ fn in_the_way(conflicts: &[Conflict], run: &RunOptions, ui: &Ui) -> Result<anyho
     if let Some((from, to)) = conflicts.iter().find_map(|one| Some((&one.path, one.to.as_ref()?))) {
         return Ok(failure
             .hint(format!(
-                "undo that edit of `{from}` for now, say the same again, and put it into `{to}`, or where all environments share it, `kubernetes/base/kustomization.yaml`"
+                "undo that edit of `{from}` for now, say the same again, and put it, beside the files that it names, into `{to}`, or where all environments share it, `kubernetes/base/kustomization.yaml`"
             ))
             .into());
     }

@@ -460,7 +460,7 @@ fn the_record_cannot_be_kept_and_what_has_to_move_is_not_offered_to_be() {
     let keep = ["env", "add", "staging", "--keep", ".makeinfra.yaml"];
     refused(&sandbox, &keep, 2, &["`--keep` cannot be `.makeinfra.yaml`"]);
     let sandbox = edited(&[], &[(KUSTOMIZATION, "", "labels:\n  - pairs: {team: x}\n")]);
-    let words = [&format!("put it into `{PRODUCTION}`")[..], "`kubernetes/base/kustomization.yaml`"];
+    let words = [&format!("put it, beside the files that it names, into `{PRODUCTION}`")[..], "`kubernetes/base/kustomization.yaml`"];
     refused(&sandbox, &["env", "add", "staging"], 1, &words);
 }
 
