@@ -165,6 +165,12 @@ impl Component<'_> {
         &self.prefix
     }
 
+    /// The names of its manifests' files.
+    #[must_use]
+    pub fn manifests(&self) -> &[String] {
+        &self.manifests
+    }
+
     /// The kind of its workload in small letters.
     #[must_use]
     pub fn workload(&self) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! What is not found where makeinfra puts it is not guessed: the manifests then keep the say in it.
 
-use super::manifest::{self, Overlay, Tagged};
+use super::manifest::{self, Overlay, Stands, Tagged};
 use crate::answers::{
     Answer, Answers, Component, Config, Deployed, Environment, Host, Name, Record, Refused, Replicas,
     Resources, Sheet, Values, Workload,
@@ -19,8 +19,8 @@ pub struct Adopted {
     pub knows_image: bool,
     /// What all environments share of each component.
     shared: Vec<Shared>,
-    /// What each environment has of each component.
-    deployed: Vec<Vec<Deployed>>,
+    /// What each environment has of each component, and where the tag stands.
+    deployed: Vec<Vec<(Deployed, Stands)>>,
 }
 
 /// What is no answer, and what environments could change.
@@ -62,17 +62,19 @@ impl Adopted {
             adopted.shared.push(found.shared(component));
             manifests.push(found);
         }
+        let text = current(&format!("{}/kustomization.yaml", context.base()))?;
+        let base = Overlay::parse(text.as_deref().filter(|_| answers.has_environments()));
         for (place, environment) in answers.environments.iter().enumerate() {
             let text = current(&format!("{}/kustomization.yaml", environment.overlay()))?;
             let overlay = Overlay::parse(text.as_deref());
             let of = components.iter().zip(&manifests);
-            let deployed: Vec<_> =
-                of.map(|(component, found)| found.deployed(component, environment, &overlay)).collect();
+            let deployed: Vec<_> = of
+                .map(|(component, found)| found.deployed(component, environment, [&overlay, &base]))
+                .collect();
             if place == 0 {
-                adopted.knows_image = deployed.first().is_some_and(|(_, known)| *known);
+                adopted.knows_image = deployed.first().is_some_and(|(_, stands)| *stands != Stands::Nowhere);
                 adopted.take_images(&deployed);
             }
-            let deployed: Vec<_> = deployed.into_iter().map(|(deployed, _)| deployed).collect();
             adopted.take_numbers(environment, &components, &deployed);
             adopted.deployed.push(deployed);
         }
@@ -80,17 +82,22 @@ impl Adopted {
     }
 
     /// Notes the images of the first environment, which are the recorded ones.
-    fn take_images(&mut self, deployed: &[(Deployed, bool)]) {
-        for (place, (deployed, known)) in deployed.iter().enumerate() {
-            if *known {
+    fn take_images(&mut self, deployed: &[(Deployed, Stands)]) {
+        for (place, (deployed, stands)) in deployed.iter().enumerate() {
+            if *stands != Stands::Nowhere {
                 self.values(place).insert(Name::Image, Some(deployed.image.to_string()));
             }
         }
     }
 
     /// Notes how many pods there are, and the hosts.
-    fn take_numbers(&mut self, environment: &Environment, components: &[&Component], deployed: &[Deployed]) {
-        for (place, (component, deployed)) in components.iter().zip(deployed).enumerate() {
+    fn take_numbers(
+        &mut self,
+        environment: &Environment,
+        components: &[&Component],
+        deployed: &[(Deployed, Stands)],
+    ) {
+        for (place, (component, (deployed, _))) in components.iter().zip(deployed).enumerate() {
             let values = match &environment.name {
                 None => self.values(place),
                 Some(name) if place == 0 => self.sheet.environment(name),
@@ -123,8 +130,11 @@ impl Adopted {
             // A new one takes after the first.
             let first = known.or(self.deployed.first()).into_iter().flatten();
             let own = sheet.environments.get(place).map(|(_, values)| values.contains_key(&Name::Replicas));
+            if let Some(known) = known {
+                take_tags(&mut environment.deployed, known);
+            }
             let all = environment.deployed.iter_mut().zip(first).zip(&self.shared).enumerate();
-            for (component, ((deployed, first), shared)) in all {
+            for (component, ((deployed, (first, _)), shared)) in all {
                 if known.is_some() {
                     *deployed = first.clone();
                     continue;
@@ -148,8 +158,23 @@ impl Adopted {
     #[must_use]
     pub fn counts_pods(&self) -> bool {
         let first = self.deployed.first().and_then(|all| all.first());
-        first.is_some_and(|first| first.replicas.is_some())
+        first.is_some_and(|(first, _)| first.replicas.is_some())
             || self.shared.first().is_some_and(|shared| shared.counts)
+    }
+}
+
+/// Gives those of `all` that come after the `known` ones the tag that these have of the same image: an environment has one
+/// for all of them, wherever it stands.
+fn take_tags(all: &mut [Deployed], known: &[(Deployed, Stands)]) {
+    for new in all.iter_mut().skip(known.len()) {
+        let is_same = |(one, stands): &&(Deployed, Stands)| {
+            *stands != Stands::Nowhere && one.image.name() == new.image.name()
+        };
+        if let Some((one, stands)) = known.iter().find(is_same) {
+            new.image.clone_from(&one.image);
+            new.pulled_as.clone_from(&one.pulled_as);
+            new.has_tag = matches!(stands, Stands::Here | Stands::InManifest);
+        }
     }
 }
 
@@ -202,22 +227,28 @@ impl Manifests {
         }
     }
 
-    /// The component as it is in `environment`, and whether its image is known.
+    /// The component as it is in `environment`, and where its tag stands. The kustomizations are that of the
+    /// environment and that of what all share.
     fn deployed(
         &self,
         component: &Component,
         environment: &Environment,
-        overlay: &Overlay,
-    ) -> (Deployed, bool) {
+        [overlay, base]: [&Overlay; 2],
+    ) -> (Deployed, Stands) {
         let container = manifest::container(&self.workload, component);
-        let tagged = overlay.image(container.and_then(|(_, found)| found.get("image")?.as_str()), component);
-        let known = tagged.is_some();
-        let tagged = tagged.unwrap_or_else(|| Tagged {
-            image: component.image.clone(),
-            is_here: false,
-            pulled_as: None,
-        });
-        let Tagged { image, is_here: has_tag, pulled_as } = tagged;
+        let written = container.and_then(|(_, found)| found.get("image")?.as_str());
+        let in_base = || Some(Tagged { stands: Stands::InBase, ..base.tagged(written, component)? });
+        let tagged = overlay
+            .tagged(written, component)
+            .or_else(in_base)
+            .or_else(|| manifest::inline(written))
+            .unwrap_or_else(|| Tagged {
+                image: component.image.clone(),
+                stands: Stands::Nowhere,
+                pulled_as: None,
+            });
+        let Tagged { image, stands, pulled_as } = tagged;
+        let has_tag = stands == Stands::Here;
         if environment.name.is_some() {
             let [of_rule, of_tls] =
                 [manifest::HOST, manifest::TLS_HOST].map(|path| overlay.patched_host(component, path));
@@ -230,7 +261,7 @@ impl Manifests {
                 host: of_rule.and_then(|host| Host::parse(&host).ok()),
                 resources: overlay.resources(component),
             };
-            return (deployed, known);
+            return (deployed, stands);
         }
         let replicas = manifest::at(&self.workload, &["spec", "replicas"]).and_then(Value::as_u64);
         let [of_rule, of_tls] =
@@ -247,7 +278,7 @@ impl Manifests {
                 .filter(|(place, _)| *place == 0)
                 .and_then(|(_, found)| Resources::read(found.get("resources"))),
         };
-        (deployed, known)
+        (deployed, stands)
     }
 }
 

@@ -42,13 +42,31 @@ pub(super) fn container<'v>(workload: &'v Value, component: &Component) -> Optio
     containers.iter().enumerate().find(|(_, one)| named(one))
 }
 
+/// Where the tag of an image stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// In the environment's own kustomization.
+    Here,
+    /// In the manifest.
+    InManifest,
+    /// In the kustomization of what all environments share.
+    InBase,
+    /// Nobody knows.
+    Nowhere,
+}
+
 /// An image with its tag or digest.
 pub(super) struct Tagged {
     pub(super) image: ImageRef,
-    /// Whether the kustomization says the tag, and not the manifest.
-    pub(super) is_here: bool,
+    pub(super) stands: Stands,
     /// The name that it is pulled by, if the kustomization says another one.
     pub(super) pulled_as: Option<String>,
+}
+
+/// The image of a container that names `written`, if that has a tag or digest.
+pub(super) fn inline(written: Option<&str>) -> Option<Tagged> {
+    let image = ImageRef::parse(written?).ok()?;
+    Some(Tagged { image, stands: Stands::InManifest, pulled_as: None })
 }
 
 /// A kustomization.
@@ -64,16 +82,15 @@ impl Overlay {
         self.0.get(key).and_then(Value::as_sequence).into_iter().flatten()
     }
 
-    /// The image of a container that names `written`, or of a component whose container nobody finds.
-    pub(super) fn image(&self, written: Option<&str>, component: &Component) -> Option<Tagged> {
+    /// The image of a container that names `written`, or of a component whose container nobody finds, with what this says
+    /// of it; none if it says nothing.
+    pub(super) fn tagged(&self, written: Option<&str>, component: &Component) -> Option<Tagged> {
         let recorded = &component.image;
         let written = written.unwrap_or(recorded.name());
         // A name alone is no reference.
         let alone = ImageRef::parse(&format!("{written}:latest"));
         let name = alone.or_else(|_| ImageRef::parse(written)).ok()?.name().to_owned();
-        let Some(entry) = self.list("images").find(|entry| text(entry, &["name"]) == Some(&name)) else {
-            return Some(Tagged { image: ImageRef::parse(written).ok()?, is_here: false, pulled_as: None });
-        };
+        let entry = self.list("images").find(|entry| text(entry, &["name"]) == Some(&name))?;
         let reference = match (entry.get("digest"), entry.get("newTag")) {
             (Some(digest), _) => format!("{name}@{}", digest.as_str()?),
             (None, tag) => format!("{name}:{}", tag?.as_str()?),
@@ -82,7 +99,8 @@ impl Overlay {
         let same =
             name == recorded.name() && recorded.digest().is_some_and(|digest| reference.ends_with(digest));
         let image = if same { recorded.clone() } else { ImageRef::parse(&reference).ok()? };
-        Some(Tagged { image, is_here: true, pulled_as: text(entry, &["newName"]).map(str::to_owned) })
+        let pulled_as = text(entry, &["newName"]).map(str::to_owned);
+        Some(Tagged { image, stands: Stands::Here, pulled_as })
     }
 
     /// How many pods of `component` it wants, if it says so.

@@ -11,7 +11,9 @@ use serde_yaml::Value;
 pub struct Taken {
     /// Kind and name of objects.
     objects: Vec<(String, String, String)>,
-    /// Images with their tags or digests.
+    /// Images with the tags or digests that kustomizations give them.
+    tags: Vec<(ImageRef, String)>,
+    /// Those that containers have, which count where no kustomization says anything.
     images: Vec<(ImageRef, String)>,
 }
 
@@ -37,7 +39,7 @@ impl Taken {
                     (None, Some(tag)) => format!("{name}:{tag}"),
                     (None, None) => continue,
                 };
-                self.image(&reference, path);
+                self.tags.extend(ImageRef::parse(&reference).ok().map(|image| (image, path.to_owned())));
             }
             self.containers(&document, path, 0);
         }
@@ -72,13 +74,26 @@ impl Taken {
         found.map(|(kind, _, path)| (kind.as_str(), path.as_str()))
     }
 
-    /// The file in which `image` stands with another tag or digest.
+    /// The file in which `image` stands with another tag or digest, and with this one nowhere.
     #[must_use]
     pub fn other_tag(&self, image: &ImageRef) -> Option<&str> {
         let version = |image: &ImageRef| (image.tag().map(str::to_owned), image.digest().map(str::to_owned));
-        let is_other = |(one, _): &&(ImageRef, String)| {
-            one.normalized_name() == image.normalized_name() && version(one) != version(image)
+        let is_it = |(one, _): &&(ImageRef, String)| one.normalized_name() == image.normalized_name();
+        let is_same = |(one, _): &&(ImageRef, String)| version(one) == version(image);
+        let tags: Vec<_> = self.tags.iter().filter(is_it).collect();
+        let found = match tags.is_empty() {
+            true => self.images.iter().filter(is_it).find(|one| !is_same(one)),
+            false => tags.first().copied().filter(|_| !tags.iter().any(is_same)),
         };
-        self.images.iter().find(is_other).map(|(_, path)| path.as_str())
+        found.map(|(_, path)| path.as_str())
+    }
+
+    /// What the kustomization in `content` builds on: paths, relative to it.
+    #[must_use]
+    pub fn sources(content: &str) -> Vec<String> {
+        let kustomization: Value = serde_yaml::from_str(content).unwrap_or_default();
+        let lists = ["resources", "bases", "components"].map(|key| kustomization.get(key).cloned());
+        let items = lists.into_iter().flatten().filter_map(|list| list.as_sequence().cloned()).flatten();
+        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
     }
 }

@@ -41,7 +41,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         new.settings = settings;
     }
     let new = answers.components.iter().last().unwrap_or(&answers.components.first);
-    check_room(&evolution.taken()?, &answers, new)?;
+    check_room(&evolution.taken(), &answers, new)?;
     if !keyring::matches(answers.registry.as_str(), &new.image) {
         ui.warn(format!(
             "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for it is added by hand",

@@ -8,8 +8,9 @@ use super::evolve::{Evolution, Proposal, Typed};
 use crate::answers::{Answer, Answers, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
-use crate::context::Payload;
+use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
+use crate::files::shell_word;
 use crate::pull_secret::Manifest;
 use crate::questions;
 use crate::ui::Ui;
@@ -133,18 +134,19 @@ fn further_secrets(dir: &Path, pull_secret: &DnsLabel) -> Vec<String> {
     names
 }
 
-/// Files that the first environment had beside all others, and that are in `base` or in its overlay now.
+/// Files of makeinfra's that the first environment had beside all others, and that are in `base` or in its overlay now.
 fn left_behind(root: &Path, answers: &Answers) -> Vec<String> {
-    let overlay = answers.environments.first.overlay();
-    let names = std::fs::read_dir(root.join(MANIFESTS)).into_iter().flatten().flatten();
-    let names =
-        names.filter(|entry| entry.path().is_file()).filter_map(|entry| entry.file_name().into_string().ok());
-    let moved = |name: &String| {
-        [format!("{MANIFESTS}/base"), overlay.clone()].iter().any(|dir| root.join(dir).join(name).is_file())
-    };
-    let mut left: Vec<_> = names.filter(moved).map(|name| format!("{MANIFESTS}/{name}")).collect();
-    left.sort();
-    left
+    let context = Context::from(answers);
+    let own = ["kustomization.yaml", "namespace.yaml"].map(str::to_owned);
+    let components = context.components().iter();
+    let names = components
+        .flat_map(|one| one.manifests().iter().cloned().chain(one.config_file().map(str::to_owned)));
+    let mut names: Vec<_> = names.chain(own).collect();
+    names.sort();
+    let old = names.into_iter().map(|name| Path::new(MANIFESTS).join(name));
+    let here = Path::new(".").canonicalize().is_ok_and(|here| here == root);
+    let typed = |path: std::path::PathBuf| shell_word(&if here { path } else { root.join(path) });
+    old.filter(|path| root.join(path).is_file()).map(typed).collect()
 }
 
 /// The answers with the environment called `name`.
@@ -158,7 +160,7 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
             true => failure.hint("makeinfra env list"),
             false => failure
                 .because("a run that was killed has left files behind that are elsewhere now")
-                .hint(format!("git rm {}", left.join(" "))),
+                .hint(format!("rm {}", left.join(" "))),
         }
         .into());
     }

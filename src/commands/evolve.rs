@@ -14,13 +14,12 @@ use crate::secret::Secret;
 use crate::templates::{self, File, Kind};
 use crate::ui::{self, Ui};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-/// Where manifests are.
-const MANIFESTS: &str = "kubernetes";
-/// How deep.
-const DEPTH: usize = 16;
+/// More files than kustomizations name.
+const SOURCES: usize = 10_000;
 /// More than any generated file has.
 const LIMIT: usize = 2 << 20;
 
@@ -91,25 +90,27 @@ impl Evolution {
         Typed { make, git, repo: root }
     }
 
-    /// What stands in the manifests already.
-    pub(super) fn taken(&self) -> Result<Taken> {
+    /// What is deployed already, as far as kustomizations name it. What cannot be read has nothing in it.
+    pub(super) fn taken(&self) -> Taken {
         let root = self.repo.root();
         let mut taken = Taken::default();
-        let mut open = vec![(MANIFESTS.to_owned(), 0)];
-        while let Some((dir, depth)) = open.pop() {
-            for entry in std::fs::read_dir(root.join(&dir)).into_iter().flatten().flatten() {
-                let Ok(name) = entry.file_name().into_string() else { continue };
-                let (path, kind) = (format!("{dir}/{name}"), entry.file_type());
-                match kind {
-                    Ok(kind) if kind.is_dir() && depth < DEPTH => open.push((path, depth + 1)),
-                    Ok(kind) if kind.is_file() && [".yaml", ".yml"].iter().any(|end| name.ends_with(end)) => {
-                        taken.read(&path, &text(&root, &path)?.unwrap_or_default());
-                    }
-                    _ => {}
-                }
+        let environments = self.record.answers.environments.iter();
+        let mut open: Vec<PathBuf> = environments.map(|one| PathBuf::from(one.overlay())).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(path) = open.pop() {
+            if !seen.insert(path.clone()) || seen.len() > SOURCES {
+                continue;
+            }
+            let is_directory = root.join(&path).is_dir();
+            let file = if is_directory { path.join("kustomization.yaml") } else { path.clone() };
+            let name = file.to_string_lossy().into_owned();
+            let Some(content) = text(&root, &name).ok().flatten() else { continue };
+            taken.read(&name, &content);
+            if is_directory {
+                open.extend(Taken::sources(&content).iter().filter_map(|source| below(&path, source)));
             }
         }
-        Ok(taken)
+        taken
     }
 
     /// The plain text of a file with secrets; none where there is none. Fails if it is locked.
@@ -241,6 +242,20 @@ impl Evolution {
     }
 }
 
+/// `source`, as a kustomization in `dir` names it, below the top of the repository; none outside of it.
+fn below(dir: &Path, source: &str) -> Option<PathBuf> {
+    let mut path = dir.to_owned();
+    for part in Path::new(source).components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::ParentDir if path.pop() => {}
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    Some(path)
+}
+
 /// The text of a file of the repository that is no secret; none where there is no such file.
 fn text(root: &Path, path: &str) -> Result<Option<String>> {
     let Some(bytes) = bytes(root, path)? else { return Ok(None) };
@@ -279,7 +294,7 @@ fn in_the_way(conflicts: &[Conflict], run: &RunOptions, ui: &Ui) -> Result<anyho
     if let Some((from, to)) = conflicts.iter().find_map(|one| Some((&one.path, one.to.as_ref()?))) {
         return Ok(failure
             .hint(format!(
-                "undo that edit of `{from}` for now, say the same again, and put it, beside the files that it names, into `{to}`, or where all environments share it, `kubernetes/base/kustomization.yaml`"
+                "undo that edit of `{from}` for now, say the same again, and put it into `{to}`, or where all environments share it, `kubernetes/base/kustomization.yaml`, and git mv the files that it names beside it"
             ))
             .into());
     }

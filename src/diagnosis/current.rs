@@ -79,6 +79,12 @@ pub(super) fn line(metadata: &Metadata) -> Line<'_> {
 
 /// The line of the pods of this owner.
 pub(super) fn line_of<'k>(namespace: &'k str, kind: &'k str, name: &'k str) -> Line<'k> {
+    // What makes those that make pods is of the same line.
+    match kind {
+        "CronJob" => return (namespace, "Job", name),
+        "Deployment" => return (namespace, "ReplicaSet", name),
+        _ => {}
+    }
     let common = match kind {
         "ReplicaSet" => name.rsplit_once('-').map_or(name, |(name, _)| name),
         "Job" => run_of(name),

@@ -166,3 +166,14 @@ fn what_keeps_one_workload_from_having_pods_is_not_over_because_another_has_some
     });
     tells(&[worker, deployment], "cause", &["Deployment api: quota-exceeded"]);
 }
+
+#[test]
+fn what_kept_a_cronjob_from_a_run_is_over_after_the_next_one() {
+    let refused = json!({
+        "kind": "Event", "reason": "FailedCreate", "message": "jobs \"nightly-29670001\" is forbidden: exceeded quota: q",
+        "involvedObject": {"kind": "CronJob", "name": "nightly", "namespace": "hello"}, "lastTimestamp": "2026-11-23T20:01:00Z",
+    });
+    let done = pod(("Job", "nightly-29670002"), 2, "Succeeded", Some(0));
+    tells(&[refused.clone(), done], "fine", &[]);
+    tells(&[refused], "cause", &["CronJob nightly: quota-exceeded"]);
+}

@@ -138,7 +138,7 @@ fn what_cannot_be_told_apart_stops_it() {
         &[(
             KUSTOMIZATION,
             "resources:\n  - deployment.yaml\n  - service.yaml\n",
-            "resources: [deployment.yaml, service.yaml]\n",
+            "resources: [deployment.yaml, service.yaml, ours.yaml]\n",
         )],
         WORKER,
         KUSTOMIZATION,
@@ -383,6 +383,72 @@ fn a_tag_that_stands_in_the_manifest_is_that_of_a_new_component_too() {
 }
 
 #[test]
+fn wherever_the_tag_of_an_environment_stands_it_stays() {
+    let overlays = ["kubernetes/overlays/staging", "kubernetes/overlays/production"];
+    let base = "kubernetes/base/deployment.yaml";
+    let inline =
+        (base, "image: registry.gitlab.com/group/hello ", "image: registry.gitlab.com/group/hello:2.0.0 ");
+    let entry = "images:\n  - name: registry.gitlab.com/group/hello\n    newTag: \"1.0.0\"\n";
+    let shared = (
+        "kubernetes/base/kustomization.yaml",
+        "",
+        "images:\n  - name: registry.gitlab.com/group/hello\n    newTag: \"5\"\n",
+    );
+    for edits in [
+        &[inline, (STAGING, entry, "")][..],
+        &[inline, (PRODUCTION, entry, "")],
+        &[inline, (STAGING, entry, ""), (PRODUCTION, entry, "")],
+        &[shared, (STAGING, entry, ""), (PRODUCTION, entry, "")],
+        &[shared, (STAGING, entry, "")],
+    ] {
+        let sandbox = edited(&TWO, edits);
+        let before = overlays.map(|dir| built(&sandbox, dir));
+        let output = run(&sandbox, SAME_IMAGE);
+        assert_eq!(output.code, Some(0), "{edits:?}\n{}", output.stderr);
+        for (dir, before) in overlays.iter().zip(before) {
+            let (Some(before), Some(after)) = (before, built(&sandbox, dir)) else { return };
+            let image = |objects: &[Value], name: &str| {
+                let object =
+                    objects.iter().find(|one| one["kind"] == "Deployment" && one["metadata"]["name"] == name);
+                object.unwrap()["spec"]["template"]["spec"]["containers"][0]["image"].clone()
+            };
+            assert_eq!(image(&after, "hello"), image(&before, "hello"), "{edits:?}, {dir}");
+            assert_eq!(image(&after, "worker"), image(&before, "hello"), "{edits:?}, {dir}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_deployed_is_in_nobodys_way() {
+    let sandbox = Sandbox::with_hello();
+    fs::create_dir(sandbox.hello("kubernetes/examples")).unwrap();
+    fs::write(sandbox.hello("kubernetes/examples/x.yaml"), "kind: Deployment\nmetadata:\n  name: worker\n")
+        .unwrap();
+    fs::write(sandbox.hello("kubernetes/latin.yaml"), b"a: \"\xe9\"\n").unwrap();
+    fs::write(sandbox.hello("kubernetes/crds.yaml"), "# large\n".repeat(300_000)).unwrap();
+    sandbox.edit(KUSTOMIZATION, "resources:\n", "resources:\n  - crds.yaml\n  - latin.yaml\n");
+    assert_eq!(run(&sandbox, WORKER).code, Some(0));
+    // A container's own tag does not count where a kustomization gives it one.
+    let redis = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cache}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: \"redis:6\"}]}}}\n";
+    let sandbox = Sandbox::with_hello();
+    fs::write(sandbox.hello("kubernetes/cache.yaml"), redis).unwrap();
+    sandbox.edit(KUSTOMIZATION, "resources:\n", "resources:\n  - cache.yaml\n");
+    sandbox.append(KUSTOMIZATION, "  - name: redis\n    newTag: \"7\"\n");
+    sandbox.git(&["add", "-A"]).success();
+    sandbox.git(&["commit", "-qm", "Edit"]).success();
+    refused(&sandbox, &["add", "queue", "--image", "redis:6"], 1, &["runs with another tag already"]);
+    assert_eq!(run(&sandbox, &["add", "queue", "--image", "redis:7"]).code, Some(0));
+}
+
+#[test]
+fn other_quotes_are_no_edit() {
+    let sandbox = edited(&[], &[(KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: 1.1.0")]);
+    assert_eq!(run(&sandbox, &["env", "add", "staging"]).code, Some(0));
+    let text = fs::read_to_string(sandbox.hello(PRODUCTION)).unwrap();
+    assert!(text.contains("newTag: \"1.1.0\""), "{text}");
+}
+
+#[test]
 fn an_option_that_would_change_nothing_is_refused() {
     let sandbox = edited(
         &[&TWO[..], &["--ingress", "h.example.com"]].concat(),
@@ -460,7 +526,7 @@ fn the_record_cannot_be_kept_and_what_has_to_move_is_not_offered_to_be() {
     let keep = ["env", "add", "staging", "--keep", ".makeinfra.yaml"];
     refused(&sandbox, &keep, 2, &["`--keep` cannot be `.makeinfra.yaml`"]);
     let sandbox = edited(&[], &[(KUSTOMIZATION, "", "labels:\n  - pairs: {team: x}\n")]);
-    let words = [&format!("put it, beside the files that it names, into `{PRODUCTION}`")[..], "`kubernetes/base/kustomization.yaml`"];
+    let words = [&format!("put it into `{PRODUCTION}`")[..], "`kubernetes/base/kustomization.yaml`"];
     refused(&sandbox, &["env", "add", "staging"], 1, &words);
 }
 

@@ -127,7 +127,7 @@ fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
         put(&done, path, &before[path]);
     }
     let output = done.env_add(&["staging", "--no-input"]).failure(1);
-    output.says("a run that was killed").says(&format!("git rm {}\n", left.join(" ")));
+    output.says("a run that was killed").says(&format!("hint: rm {}\n", left.join(" ")));
 }
 
 #[test]

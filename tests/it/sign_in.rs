@@ -67,8 +67,11 @@ fn a_token_that_is_refused_is_not_used() {
     bed.knows(TOKEN, "grou", "read_registry");
     fails(new(&sandbox, &image, &[]), &sandbox, 1, "may not pull `group/hello`: it is of another project");
     // One sign-in each, and never a second one after a refusal.
-    let statuses: Vec<_> = bed.sign_ins().iter().map(|line| line[line.len() - 3..].to_owned()).collect();
-    assert_eq!(statuses, ["401", "403", "200"]);
+    let statuses = || bed.sign_ins().iter().map(|line| line[line.len() - 3..].to_owned()).collect::<Vec<_>>();
+    // The service writes its log after it has answered.
+    let waits = (0..50).take_while(|_| statuses().len() < 3);
+    waits.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(100)));
+    assert_eq!(statuses(), ["401", "403", "200"]);
 }
 
 #[test]

@@ -571,6 +571,8 @@ run_set_image() {
     trap 'exit 1' HUP INT TERM
     # cp brings the file's mode along.
     cp -p "$kustomization" "$new" || exit 1
+    [ -n "$(images)" ] ||
+        fail "$kustomization has no images: the tag stands in the manifests below $base" "\$EDITOR $base"
     line=$line awk '
         { end = sub(/\r$/, "") ? "\r" : "" }
         $1 == "-" { name = $3; gsub(/["\047]/, "", name); ours = $2 == "name:" && name == ENVIRON["image"] }
