@@ -153,7 +153,6 @@ impl<'f> Change<'f> {
         let is_manifest = self.file.path.starts_with("kubernetes/");
         let texts = if is_manifest { &self.old[1..] } else { &self.old[..] };
         texts.iter().flatten().any(|old| old.text.expose() == text)
-            || is_manifest && self.old[1].is_some_and(|old| merge::says_no_more(text, old.text.expose()))
     }
 
     /// What becomes of a file that keeps its place, or is new.

@@ -176,9 +176,14 @@ fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     }
 }
 
+/// Whether the user is at the top of the repository.
+fn is_here(root: &Path) -> bool {
+    Path::new(".").canonicalize().is_ok_and(|here| here == root)
+}
+
 /// A line that says where hints are to be typed, if that is not here.
 fn typed_there(root: &Path) -> String {
-    match Path::new(".").canonicalize().is_ok_and(|here| here == root) {
+    match is_here(root) {
         true => String::new(),
         false => format!("The hints are to be typed there: cd {}\n", files::shell_word(root)),
     }

@@ -7,9 +7,6 @@ use super::{
 };
 use std::fmt;
 
-/// Where the manifests are.
-const MANIFESTS: &str = "kubernetes";
-
 /// A namespace that the project is deployed to, and what is different there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
@@ -36,6 +33,9 @@ impl Environment {
     pub const NAMES: [Name; 6] =
         [Name::Namespace, Name::Context, Name::Protect, Name::Replicas, Name::Ingress, Name::Secrets];
 
+    /// Where the manifests are.
+    pub const MANIFESTS: &str = "kubernetes";
+
     /// Where Secrets are, if no environment has a directory of its own.
     pub const SECRETS: &str = "secrets/kubernetes";
 
@@ -60,7 +60,8 @@ impl Environment {
     /// The directory of its kustomization, below the top of the repository.
     #[must_use]
     pub fn overlay(&self) -> String {
-        self.name.as_ref().map_or(MANIFESTS.to_owned(), |name| format!("{MANIFESTS}/overlays/{name}"))
+        let manifests = Self::MANIFESTS;
+        self.name.as_ref().map_or(manifests.to_owned(), |name| format!("{manifests}/overlays/{name}"))
     }
 
     /// The file of the Secret called `name`, below the top of the repository.

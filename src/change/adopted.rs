@@ -33,7 +33,7 @@ struct Shared {
     counts: bool,
     /// Whether its Ingress has a host, and whether its certificate has one.
     hosts: [bool; 2],
-    /// Whether it has more of them.
+    /// Whether its Ingress serves what no environment has another host for.
     further_hosts: bool,
 }
 
@@ -161,6 +161,12 @@ impl Adopted {
         first.is_some_and(|(first, _)| first.replicas.is_some())
             || self.shared.first().is_some_and(|shared| shared.counts)
     }
+
+    /// Whether an Ingress has hosts that no environment has another one for.
+    #[must_use]
+    pub fn shares_hosts(&self) -> bool {
+        self.shared.iter().any(|shared| shared.further_hosts)
+    }
 }
 
 /// Gives those of `all` that come after the `known` ones the tag that these have of the same image: an environment has one
@@ -175,14 +181,6 @@ fn take_tags(all: &mut [Deployed], known: &[(Deployed, Stands)]) {
             new.pulled_as.clone_from(&one.pulled_as);
             new.has_tag = matches!(stands, Stands::Here | Stands::InManifest);
         }
-    }
-}
-
-impl Adopted {
-    /// Whether an Ingress has hosts that no environment has another one for.
-    #[must_use]
-    pub fn shares_hosts(&self) -> bool {
-        self.shared.iter().any(|shared| shared.further_hosts)
     }
 }
 
@@ -210,6 +208,9 @@ impl Manifests {
 
     fn shared(&self, component: &Component) -> Shared {
         let container = manifest::container(&self.workload, component);
+        let has_rules = manifest::at(&self.ingress, &["spec", "rules", "0"]).is_some();
+        let further =
+            [&["spec", "rules", "1"][..], &["spec", "tls", "1"], &["spec", "tls", "0", "hosts", "1"]];
         Shared {
             resources: container.and_then(|(_, found)| Resources::read(found.get("resources"))),
             settings: self.settings.clone(),
@@ -217,13 +218,8 @@ impl Manifests {
             counts: manifest::at(&self.workload, &["spec", "replicas"]).is_some(),
             hosts: [manifest::HOST, manifest::TLS_HOST]
                 .map(|path| manifest::text(&self.ingress, path).is_some()),
-            further_hosts: [
-                &["spec", "rules", "1"][..],
-                &["spec", "tls", "1"],
-                &["spec", "tls", "0", "hosts", "1"],
-            ]
-            .iter()
-            .any(|path| manifest::at(&self.ingress, path).is_some()),
+            further_hosts: further.iter().any(|path| manifest::at(&self.ingress, path).is_some())
+                || (has_rules && manifest::text(&self.ingress, manifest::HOST).is_none()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What stands in a component's manifests and in an environment's kustomization, as far as makeinfra puts it there. Pure.
 
 use crate::answers::{Answer, Component, ImageRef, Replicas, Resources};
-use serde::Deserialize;
+use crate::manifests;
 use serde_yaml::Value;
 
 /// Where an Ingress has its host.
@@ -11,7 +11,7 @@ pub(super) const TLS_HOST: &[&str] = &["spec", "tls", "0", "hosts", "0"];
 
 /// The documents of a file; none if one of them is no YAML.
 pub(super) fn objects(text: &str) -> Option<Vec<Value>> {
-    serde_yaml::Deserializer::from_str(text).map(Value::deserialize).collect::<Result<_, _>>().ok()
+    manifests::documents(text.as_bytes()).ok()
 }
 
 /// The one of `kind` and `name` among them.
@@ -69,6 +69,14 @@ pub(super) fn inline(written: Option<&str>) -> Option<Tagged> {
     Some(Tagged { image, stands: Stands::InManifest, pulled_as: None })
 }
 
+/// The image `name` with the tag or digest that an entry of a kustomization's `images` gives it.
+pub(super) fn reference(name: &str, entry: &Value) -> Option<String> {
+    match (entry.get("digest"), entry.get("newTag")) {
+        (Some(digest), _) => Some(format!("{name}@{}", digest.as_str()?)),
+        (None, tag) => Some(format!("{name}:{}", tag?.as_str()?)),
+    }
+}
+
 /// A kustomization.
 pub(super) struct Overlay(Value);
 
@@ -91,10 +99,7 @@ impl Overlay {
         let alone = ImageRef::parse(&format!("{written}:latest"));
         let name = alone.or_else(|_| ImageRef::parse(written)).ok()?.name().to_owned();
         let entry = self.list("images").find(|entry| text(entry, &["name"]) == Some(&name))?;
-        let reference = match (entry.get("digest"), entry.get("newTag")) {
-            (Some(digest), _) => format!("{name}@{}", digest.as_str()?),
-            (None, tag) => format!("{name}:{}", tag?.as_str()?),
-        };
+        let reference = reference(&name, entry)?;
         // A digest is recorded with the tag that it had, if it still is that digest.
         let same =
             name == recorded.name() && recorded.digest().is_some_and(|digest| reference.ends_with(digest));

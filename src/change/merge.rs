@@ -26,16 +26,3 @@ pub(super) fn lists(ancestor: &str, ours: &str, theirs: &str) -> Result<Option<S
     let merged = lines(ancestor, ours, theirs)?.filter(|merged| yaml_edit::same(merged, &added));
     Ok(Some(merged.unwrap_or_else(|| added.to_string())))
 }
-
-/// Whether `text` means what `rendered` does, and has no comment that this has not: only its quotes and blanks are others.
-pub(super) fn says_no_more(text: &str, rendered: &str) -> bool {
-    let value = |text: &str| serde_yaml::from_str::<serde_yaml::Value>(text).ok();
-    let comments = |text: &str| -> Vec<String> {
-        text.lines().filter_map(|line| Some(line.split_once('#')?.1.trim().to_owned())).collect()
-    };
-    let known = comments(rendered);
-    // Without anchors and tags, of which a value tells nothing.
-    yaml_edit::Document::parse(text).is_ok()
-        && value(text).is_some_and(|one| Some(one) == value(rendered))
-        && comments(text).iter().all(|comment| known.contains(comment))
-}

@@ -1,9 +1,8 @@
 //! What stands in manifests already, and would get in the way of something new: objects of its name, and other tags of its
 //! image, of which a kustomization has one for all. Pure.
 
-use super::manifest::{at, text};
+use super::manifest::{objects, reference, text};
 use crate::answers::{Answer, ImageRef};
-use serde::Deserialize;
 use serde_yaml::Value;
 
 /// What was found, each with the file in which it stands.
@@ -20,8 +19,7 @@ pub struct Taken {
 impl Taken {
     /// Adds what stands in the file `path`. One that is no YAML has nothing in it.
     pub fn read(&mut self, path: &str, content: &str) {
-        let documents = serde_yaml::Deserializer::from_str(content).map(Value::deserialize);
-        for document in documents.map_while(Result::ok) {
+        for document in objects(content).unwrap_or_default() {
             if let (Some(kind), Some(name)) =
                 (text(&document, &["kind"]), text(&document, &["metadata", "name"]))
             {
@@ -32,14 +30,9 @@ impl Taken {
             self.objects
                 .extend(generated.map(|name| ("ConfigMap".to_owned(), name.to_owned(), path.to_owned())));
             for entry in list("images") {
-                let Some(name) = text(entry, &["name"]) else { continue };
-                let version = |key: &str| text(entry, &[key]);
-                let reference = match (version("digest"), version("newTag")) {
-                    (Some(digest), _) => format!("{name}@{digest}"),
-                    (None, Some(tag)) => format!("{name}:{tag}"),
-                    (None, None) => continue,
-                };
-                self.tags.extend(ImageRef::parse(&reference).ok().map(|image| (image, path.to_owned())));
+                let reference = text(entry, &["name"]).and_then(|name| reference(name, entry));
+                let image = reference.and_then(|reference| ImageRef::parse(&reference).ok());
+                self.tags.extend(image.map(|image| (image, path.to_owned())));
             }
             self.containers(&document, path, 0);
         }
@@ -54,17 +47,12 @@ impl Taken {
         for (key, inner) in value.as_mapping().into_iter().flatten() {
             let is_list = matches!(key.as_str(), Some("containers" | "initContainers"));
             for container in inner.as_sequence().filter(|_| is_list).into_iter().flatten() {
-                if let Some(image) = at(container, &["image"]).and_then(Value::as_str) {
-                    self.image(image, path);
-                }
+                // One without a tag gets it elsewhere.
+                let image = text(container, &["image"]).and_then(|image| ImageRef::parse(image).ok());
+                self.images.extend(image.map(|image| (image, path.to_owned())));
             }
             self.containers(inner, path, depth + 1);
         }
-    }
-
-    /// One without a tag gets it elsewhere.
-    fn image(&mut self, reference: &str, path: &str) {
-        self.images.extend(ImageRef::parse(reference).ok().map(|image| (image, path.to_owned())));
     }
 
     /// The kind and the file of an object called `name`, of one of these kinds.

@@ -55,15 +55,14 @@ fn present(inspection: &Inspection) -> Vec<Check> {
         );
     }
     or_ok(found, || {
-        let first = &inspection.pull_secrets[0];
-        let message = match inspection.pull_secrets.len() {
-            1 => format!("holds {}", secret_title(first)),
-            several => format!("holds {}, as each of {} does", secret_title(first), count(several, "file")),
+        let mut titles: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
+        titles.dedup();
+        let files = match inspection.pull_secrets.len() {
+            1 => String::new(),
+            several => format!(", in {}", count(several, "file")),
         };
-        let mut titles = inspection.pull_secrets.iter().map(secret_title);
-        let alike = titles.all(|title| title == secret_title(first));
-        let titles: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
-        Check::ok(id, &first.path, if alike { message } else { format!("there are {}", titles.join(", ")) })
+        let message = format!("holds {}{files}", titles.join(", "));
+        Check::ok(id, &inspection.pull_secrets[0].path, message)
     })
 }
 
@@ -257,9 +256,7 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
         Some(false) => format!("add an entry for {} to {}", RegistryKey::for_image(image), secrets[0].path),
         None => format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path),
     };
-    let rotate = secrets
-        .first()
-        .map_or(rotate.clone(), |secret| Place::of_file(inspection, &secret.path).fills(&rotate));
+    let rotate = Place::of_file(inspection, &secrets[0].path).fills(&rotate);
     Check::problem(Id::PullSecretMatchesImages, workload_title(pull.workload), message)
         .hint(format!("{rotate}; if anybody may pull it: --public {}", image.name()))
 }

@@ -102,7 +102,7 @@ pub(super) fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str])
 /// How make and git are called for the repository from where the user is.
 pub(super) fn typed_at(repo: &Repo) -> (String, String) {
     let top = repo.root();
-    if Path::new(".").canonicalize().is_ok_and(|here| here == top) {
+    if super::is_here(&top) {
         return ("make".to_owned(), "git".to_owned());
     }
     let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));

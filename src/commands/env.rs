@@ -16,9 +16,6 @@ use crate::questions;
 use crate::ui::Ui;
 use std::path::Path;
 
-/// Where the manifests of the only environment are.
-const MANIFESTS: &str = "kubernetes";
-
 /// Runs `env add`.
 pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     let name = environment_name("NAME", &options.name)?;
@@ -143,8 +140,8 @@ fn left_behind(root: &Path, answers: &Answers) -> Vec<String> {
         .flat_map(|one| one.manifests().iter().cloned().chain(one.config_file().map(str::to_owned)));
     let mut names: Vec<_> = names.chain(own).collect();
     names.sort();
-    let old = names.into_iter().map(|name| Path::new(MANIFESTS).join(name));
-    let here = Path::new(".").canonicalize().is_ok_and(|here| here == root);
+    let old = names.into_iter().map(|name| Path::new(Environment::MANIFESTS).join(name));
+    let here = super::is_here(root);
     let typed = |path: std::path::PathBuf| shell_word(&if here { path } else { root.join(path) });
     old.filter(|path| root.join(path).is_file()).map(typed).collect()
 }

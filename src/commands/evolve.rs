@@ -9,7 +9,7 @@ use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::files::{self, Batch, Leftover, shell_word};
 use crate::interrupt::Interrupts;
-use crate::repo::Repo;
+use crate::repo::{Repo, SECRETS};
 use crate::secret::Secret;
 use crate::templates::{self, File, Kind};
 use crate::ui::{self, Ui};
@@ -98,7 +98,8 @@ impl Evolution {
         let mut open: Vec<PathBuf> = environments.map(|one| PathBuf::from(one.overlay())).collect();
         let mut seen = BTreeSet::new();
         while let Some(path) = open.pop() {
-            if !seen.insert(path.clone()) || seen.len() > SOURCES {
+            // What is below secrets/ is for those alone who clear it from memory.
+            if path.starts_with(SECRETS) || !seen.insert(path.clone()) || seen.len() > SOURCES {
                 continue;
             }
             let is_directory = root.join(&path).is_dir();

@@ -57,12 +57,13 @@ pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
 
 /// The Jobs that have failed, and after which none of the same `CronJob` has ended.
 pub(super) fn failed_jobs<'k>(jobs: &[&'k Workload]) -> Vec<&'k Workload> {
+    let line = |job: &'k Workload| line_of(&job.metadata.namespace, "Job", &job.metadata.name);
     let mut last: HashMap<_, Option<Timestamp>> = HashMap::new();
     for job in jobs.iter().filter(|job| job.has_ended()) {
-        let so_far = last.entry(line_of_job(&job.metadata)).or_default();
+        let so_far = last.entry(line(job)).or_default();
         *so_far = (*so_far).max(job.metadata.created());
     }
-    let is_last = |job: &&&Workload| last.get(&line_of_job(&job.metadata)) == Some(&job.metadata.created());
+    let is_last = |job: &&&'k Workload| last.get(&line(job)) == Some(&job.metadata.created());
     let failed = jobs.iter().filter(|job| job.condition("Failed").is_some());
     failed.filter(is_last).copied().collect()
 }
@@ -79,22 +80,14 @@ pub(super) fn line(metadata: &Metadata) -> Line<'_> {
 
 /// The line of the pods of this owner.
 pub(super) fn line_of<'k>(namespace: &'k str, kind: &'k str, name: &'k str) -> Line<'k> {
-    // What makes those that make pods is of the same line.
     match kind {
-        "CronJob" => return (namespace, "Job", name),
-        "Deployment" => return (namespace, "ReplicaSet", name),
-        _ => {}
+        "ReplicaSet" => (namespace, kind, name.rsplit_once('-').map_or(name, |(name, _)| name)),
+        "Job" => (namespace, kind, run_of(name)),
+        // What makes those that make pods is of the same line.
+        "Deployment" => (namespace, "ReplicaSet", name),
+        "CronJob" => (namespace, "Job", name),
+        _ => (namespace, kind, name),
     }
-    let common = match kind {
-        "ReplicaSet" => name.rsplit_once('-').map_or(name, |(name, _)| name),
-        "Job" => run_of(name),
-        _ => name,
-    };
-    (namespace, kind, common)
-}
-
-fn line_of_job(metadata: &Metadata) -> (&str, &str) {
-    (&metadata.namespace, run_of(&metadata.name))
 }
 
 /// What a Job is a run of: a `CronJob`'s have its name and the time, in digits; any other is the only one.

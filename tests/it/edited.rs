@@ -441,11 +441,10 @@ fn what_is_not_deployed_is_in_nobodys_way() {
 }
 
 #[test]
-fn other_quotes_are_no_edit() {
-    let sandbox = edited(&[], &[(KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: 1.1.0")]);
-    assert_eq!(run(&sandbox, &["env", "add", "staging"]).code, Some(0));
-    let text = fs::read_to_string(sandbox.hello(PRODUCTION)).unwrap();
-    assert!(text.contains("newTag: \"1.1.0\""), "{text}");
+fn other_quotes_are_an_edit_that_stays() {
+    let plain = (KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: 1.1.0");
+    stops(&[], &[plain], &["env", "add", "staging"], KUSTOMIZATION);
+    adds(&[], &[plain], WORKER, &["kubernetes"]);
 }
 
 #[test]
