@@ -1,17 +1,19 @@
 //! From options, files and prompts to the answers: who wins, what is missing, what is still to ask.
 
+mod fault;
 mod interview;
 
 pub use interview::ask;
 
 use crate::answers::{
-    self, Answer, Answers, Component, ComponentName, Environment, EnvironmentName, FileFault, Name, Refused,
-    RegistryKey, Rule, Sheet, Values, Workload,
+    self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused, RegistryKey,
+    Rule, Sheet, Values, Workload,
 };
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::pull_secret::keyring;
 use crate::ui::Ui;
+use fault::file_failure;
 use std::path::{Path, PathBuf};
 
 /// More than any file of answers has.
@@ -347,64 +349,6 @@ fn contradiction((component, values): &(ComponentName, Values)) -> Option<(Strin
             Some((format!("{} {rule}", place(name)), "leave one of them out".to_owned()))
         }
     }
-}
-
-fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {
-    let (fault, place, allowed) = match fault {
-        FileFault::In(section, entry, fault) => {
-            let names: &[Name] = match *section {
-                Sheet::ENVIRONMENTS => &Environment::NAMES,
-                _ => &Component::NAMES,
-            };
-            let entry = entry.as_ref().map_or_else(String::new, |entry| format!(".{entry}"));
-            (&**fault, format!("{section}{entry}"), names)
-        }
-        fault => (fault, String::new(), allowed),
-    };
-    let it = if place.is_empty() { "it".to_owned() } else { format!("`{place}`") };
-    let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
-    let failure = Failure::usage(format!("cannot use `{}`", file.display()));
-    let names = || {
-        // The config file has a name more, and not all of the others.
-        let own = (allowed.len() == CONFIG_NAMES.len()).then_some(INGRESS_DOMAIN);
-        let sections = Sheet::SECTIONS.into_iter().filter(|_| allowed.len() == Name::ALL.len());
-        let names = allowed.iter().map(|name| name.as_str()).filter(|name| *name != Name::Component.as_str());
-        names.chain(own).chain(sections).collect::<Vec<_>>().join(", ")
-    };
-    let failure = match fault {
-        FileFault::NotAMapping(Some((line, column))) => {
-            failure.because(format!("line {line}, column {column} is not valid YAML")).hint("project: hello")
-        }
-        FileFault::NotAMapping(None) => {
-            failure.because(format!("{it} must be a YAML mapping, `name: value`")).hint("project: hello")
-        }
-        FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
-        FileFault::Unknown(Some(name)) if name.contains("token") => failure
-            .because(format!("`{name}` is no name for it: a file of answers holds no secrets"))
-            .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
-        FileFault::Unknown(Some(name)) => {
-            failure.because(format!("{it} has no name `{name}`")).hint(format!("names: {}", names()))
-        }
-        FileFault::Unknown(None) => failure
-            .because(format!("{it} has a name that does not exist"))
-            .hint(format!("names: {}", names())),
-        FileFault::Section(rule) => failure.because(format!("{it} {rule}")).hint(match place.as_str() {
-            Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}, production: {replicas: 3}}",
-            _ => "components: {worker: {port: null, args: [work]}}",
-        }),
-        FileFault::EntryName(rule) => {
-            failure.because(format!("a name in {it} {rule}")).hint(match place.as_str() {
-                Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}}",
-                _ => "components: {worker: {port: null}}",
-            })
-        }
-        FileFault::Value(name, rule) => failure
-            .because(format!("`{}` {rule}", below(name.as_str())))
-            .hint(format!("{}: {}", name.as_str(), quoted(*name))),
-        // One is in no other.
-        FileFault::In(..) => failure,
-    };
-    failure.into()
 }
 
 /// The example for `name`, as a shell and YAML take it.

@@ -1,0 +1,65 @@
+//! What is wrong with a file of answers, for its user: the place and the rule, never a value.
+
+use super::{CONFIG_NAMES, INGRESS_DOMAIN, quoted};
+use crate::answers::{Component, Environment, FileFault, Name, Sheet};
+use crate::error::Failure;
+use std::path::Path;
+
+/// The failure, with a hint from the names in `allowed`.
+pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {
+    let (fault, place, allowed) = match fault {
+        FileFault::In(section, entry, fault) => {
+            let names: &[Name] = match *section {
+                Sheet::ENVIRONMENTS => &Environment::NAMES,
+                _ => &Component::NAMES,
+            };
+            let entry = entry.as_ref().map_or_else(String::new, |entry| format!(".{entry}"));
+            (&**fault, format!("{section}{entry}"), names)
+        }
+        fault => (fault, String::new(), allowed),
+    };
+    let it = if place.is_empty() { "it".to_owned() } else { format!("`{place}`") };
+    let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+    let failure = Failure::usage(format!("cannot use `{}`", file.display()));
+    let names = || {
+        // The config file has a name more, and not all of the others.
+        let own = (allowed.len() == CONFIG_NAMES.len()).then_some(INGRESS_DOMAIN);
+        let sections = Sheet::SECTIONS.into_iter().filter(|_| allowed.len() == Name::ALL.len());
+        let names = allowed.iter().map(|name| name.as_str()).filter(|name| *name != Name::Component.as_str());
+        names.chain(own).chain(sections).collect::<Vec<_>>().join(", ")
+    };
+    let failure = match fault {
+        FileFault::NotAMapping(Some((line, column))) => {
+            failure.because(format!("line {line}, column {column} is not valid YAML")).hint("project: hello")
+        }
+        FileFault::NotAMapping(None) => {
+            failure.because(format!("{it} must be a YAML mapping, `name: value`")).hint("project: hello")
+        }
+        FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
+        FileFault::Unknown(Some(name)) if name.contains("token") => failure
+            .because(format!("`{name}` is no name for it: a file of answers holds no secrets"))
+            .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
+        FileFault::Unknown(Some(name)) => {
+            failure.because(format!("{it} has no name `{name}`")).hint(format!("names: {}", names()))
+        }
+        FileFault::Unknown(None) => failure
+            .because(format!("{it} has a name that does not exist"))
+            .hint(format!("names: {}", names())),
+        FileFault::Section(rule) => failure.because(format!("{it} {rule}")).hint(match place.as_str() {
+            Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}, production: {replicas: 3}}",
+            _ => "components: {worker: {port: null, args: [work]}}",
+        }),
+        FileFault::EntryName(rule) => {
+            failure.because(format!("a name in {it} {rule}")).hint(match place.as_str() {
+                Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}}",
+                _ => "components: {worker: {port: null}}",
+            })
+        }
+        FileFault::Value(name, rule) => failure
+            .because(format!("`{}` {rule}", below(name.as_str())))
+            .hint(format!("{}: {}", name.as_str(), quoted(*name))),
+        // One is in no other.
+        FileFault::In(..) => failure,
+    };
+    failure.into()
+}
