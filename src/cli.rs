@@ -143,7 +143,7 @@ pub struct Rotate {
 /// Options of `add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The plan is shown first. It shares namespace, pull secret and environments with what is there. Files that were edited keep their edits; where both changed the same lines, the change is printed, and nothing is written."
+    after_help = "The plan is shown first, and --no-input agrees to it. It shares namespace, pull secret and environments with what is there. Files that were edited keep their edits; where both changed the same lines, the change is printed, and nothing is written."
 )]
 pub struct Add {
     /// Name of the component.
@@ -174,7 +174,7 @@ pub enum Env {
 /// Options of `env add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The plan is shown first. The environment that is there keeps its namespace, names and pull secret. A file that was edited is never replaced: its change is printed, and nothing is written. The new pull secret gets the first environment's token: makeinfra rotate --env NAME"
+    after_help = "The plan is shown first, and --no-input agrees to it. The environment that is there keeps its namespace, names and pull secret. A file that was edited is never replaced: its change is printed, and nothing is written. The new pull secret gets the first environment's token: makeinfra rotate --env NAME"
 )]
 pub struct EnvAdd {
     /// Name of the new environment.
