@@ -196,3 +196,38 @@ fn gits_configuration_is_what_git_crypt_init_writes() {
     let (ours, theirs) = (fs::read(sandbox.hello(key)).unwrap(), fs::read(theirs.join(key)).unwrap());
     assert_eq!((ours.len(), &ours[..28]), (theirs.len(), &theirs[..28]));
 }
+
+#[test]
+fn git_ignores_nothing_that_is_generated() {
+    let sandbox = Sandbox::new();
+    let excludes = sandbox.write("excludes", "secrets/\n*.secret.yaml\n").display().to_string();
+    let answers = "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\n\
+                   components: {kubeconfig-sync: {port: null}, git-crypt-key: {port: null}}\n";
+    let answers = sandbox.write("answers.yaml", answers).display().to_string();
+    sandbox.new_hello(&["--answers", &answers]).success();
+    sandbox.git(&["config", "core.excludesFile", &excludes]).success();
+    let files = files_below(&sandbox.hello(""));
+    assert!(files.iter().any(|file| file.contains("kubeconfig-sync-deployment")), "{files:?}");
+    let ignored = |paths: &[String]| {
+        let args: Vec<_> = paths.iter().map(String::as_str).collect();
+        sandbox.git(&[&["check-ignore", "--no-index", "--"], &args[..]].concat()).output().stdout
+    };
+    assert_eq!(ignored(&files), "");
+    let kept_out =
+        ["kubeconfig", "a.key", "hello-infra.git-crypt-key", "secrets/kubernetes/.x.makeinfra-abc"];
+    let kept_out = kept_out.map(str::to_owned);
+    assert_eq!(ignored(&kept_out).lines().count(), kept_out.len());
+}
+
+#[test]
+fn text_ends_its_lines_the_same_way_on_every_machine_and_ciphertext_is_left_alone() {
+    let sandbox = Sandbox::with_hello();
+    let attributes =
+        |path: &str| sandbox.git(&["check-attr", "text", "eol", "filter", "--", path]).success().stdout;
+    for path in ["README.md", "Makefile", "kubernetes/deployment.yaml", ".githooks/pre-commit"] {
+        let found = attributes(path);
+        assert!(found.contains("text: auto") && found.contains("eol: lf"), "{found}");
+    }
+    let found = attributes(super::support::SECRET);
+    assert!(found.contains("text: unset") && found.contains("filter: git-crypt"), "{found}");
+}
