@@ -50,7 +50,7 @@ pub struct Answers {
     pub project: ProjectName,
     /// What runs. The first is the project's own: it bears its name.
     pub components: OneOrMore<Component>,
-    /// Where it runs: one without a name, or some with names. The first is the one that `make` takes by default.
+    /// Where it runs.
     pub environments: OneOrMore<Environment>,
     /// The key under which the pull secret holds the credentials.
     pub registry: RegistryKey,
@@ -74,8 +74,9 @@ impl Answers {
         for environment in self.environments.iter() {
             let context = environment.context.as_ref().map(ContextName::as_str);
             for (component, deployed) in self.components.iter().zip(&environment.deployed) {
-                let (Some(host), Some(_)) = (&deployed.host, &component.ingress) else { continue };
-                let who = match &environment.name {
+                let Some(shared) = &component.ingress else { continue };
+                let host = deployed.host.as_ref().unwrap_or(shared);
+                let who = match self.choice(environment) {
                     Some(name) => format!("{} in {name}", component.name),
                     None => component.name.to_string(),
                 };
@@ -101,10 +102,16 @@ impl Answers {
         &self.components.first.image
     }
 
-    /// Whether the environments have names, and with them directories of their own.
+    /// The name of `environment` where commands need it: `None` if it is the only one.
     #[must_use]
-    pub fn has_environments(&self) -> bool {
-        self.environments.first.name.is_some()
+    pub fn choice<'e>(&self, environment: &'e Environment) -> Option<&'e EnvironmentName> {
+        (!self.environments.rest.is_empty()).then_some(&environment.name)
+    }
+
+    /// What `make` is told to choose `environment`: nothing if it is the only one, else ` ENV=NAME`.
+    #[must_use]
+    pub fn make_argument(&self, environment: &Environment) -> String {
+        self.choice(environment).map_or_else(String::new, |name| format!(" ENV={name}"))
     }
 
     /// The files of the pull secrets, one for each environment.

@@ -174,7 +174,7 @@ pub enum Env {
 /// Options of `env add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The plan is shown first, and --no-input agrees to it. The environment that is there keeps its namespace, names and pull secret. A file that was edited is never replaced: its change is printed, and nothing is written. The new pull secret gets the first environment's token: makeinfra rotate --env NAME"
+    after_help = "The plan is shown first, and --no-input agrees to it. A file that was edited is never replaced: its change is printed, and nothing is written. The new pull secret gets the first environment's token: makeinfra rotate --env NAME"
 )]
 pub struct EnvAdd {
     /// Name of the new environment.
@@ -182,16 +182,13 @@ pub struct EnvAdd {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// What the one environment is called that has had no name so far [default: production].
-    #[arg(long, value_name = "ENV")]
-    pub existing: Option<String>,
     /// Its namespace [default: PROJECT-NAME].
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
     /// The kubectl context that `make` uses for it [default: the current one].
     #[arg(long, value_name = "CONTEXT")]
     pub context: Option<String>,
-    /// How many pods run there [default: 1; if it is protected, as many as elsewhere].
+    /// How many pods run there [default: as many as elsewhere].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Option<String>,
     /// Host name of its Ingress [default: NAME.HOST].
@@ -247,7 +244,7 @@ pub struct SecretSet {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// The environment whose application is to have it [default: the first, as for `make`].
+    /// The environment whose application is to have it; required where there are several.
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     /// Read the value from standard input, to its end; one line break there is taken off.
@@ -304,7 +301,7 @@ pub struct Check {
 pub struct Diagnose {
     /// The repository, or any directory in it [default: .].
     pub repo: Option<PathBuf>,
-    /// The environment [default: the first, as for `make`].
+    /// The environment [default: the first].
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     /// Read what `kubectl get pods,events -o json` printed, in place of a cluster; `-` is standard input.

@@ -170,9 +170,8 @@ enum Operator {
 
 /// The context that a generated Makefile has for an environment, or for the only one.
 #[must_use]
-pub fn context_of(makefile: &str, environment: Option<&str>) -> Option<String> {
-    let name = environment.map_or("CONTEXT".to_owned(), |name| format!("CONTEXT.{name}"));
-    let (value, _) = assigned(makefile, &name)?;
+pub fn context_of(makefile: &str) -> Option<String> {
+    let (value, _) = assigned(makefile, "CONTEXT")?;
     (!value.is_empty() && !value.contains('$')).then(|| value.to_owned())
 }
 
@@ -326,14 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn the_makefile_has_the_context_of_each_environment() {
-        let makefile =
-            "CONTEXT.staging :=\nCONTEXT.live   := eu/live\nCONTEXT := $(CONTEXT.$(ENVIRONMENT))\n";
-        assert_eq!(context_of(makefile, Some("live")), Some("eu/live".into()));
-        for environment in [Some("staging"), Some("qa"), None] {
-            assert_eq!(context_of(makefile, environment), None, "{environment:?}");
-        }
-        assert_eq!(context_of("CONTEXT   := kind\n", None), Some("kind".into()));
+    fn the_context_stands_in_the_settings_of_an_environment_or_in_the_makefile() {
+        assert_eq!(context_of("NAMESPACE := live\nCONTEXT   := eu/live\n"), Some("eu/live".into()));
+        assert_eq!(context_of("CONTEXT   :=\n"), None);
+        assert_eq!(context_of("CONTEXT := $(CLUSTER)\n"), None);
     }
 
     #[test]

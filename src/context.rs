@@ -14,13 +14,11 @@ pub struct Context<'a> {
     project: &'a str,
     directory: String,
     version: &'static str,
-    base: &'static str,
     main: Component<'a>,
     components: Vec<Component<'a>>,
     images: Vec<Image<'a>>,
     /// What at least one component is or has: `deployment`, `cronjob`, `job`, `config`, `account`, `tls`.
     parts: Vec<&'static str>,
-    has_environments: bool,
     environments: Vec<Environment<'a>>,
     pod_security: &'static str,
     registry: &'a str,
@@ -68,7 +66,9 @@ struct Runs {
 /// Where it runs.
 #[derive(Serialize)]
 pub struct Environment<'a> {
-    name: Option<&'a str>,
+    name: &'a str,
+    /// Whether it is the only one.
+    lone: bool,
     namespace: &'a str,
     context: Option<&'a str>,
     protect: bool,
@@ -139,6 +139,9 @@ pub struct Further<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// The directory of the manifests that all environments share.
+    pub const BASE: &'static str = "kubernetes/base";
+
     /// The components, the project's own first.
     #[must_use]
     pub fn components(&self) -> &[Component<'a>] {
@@ -151,11 +154,6 @@ impl<'a> Context<'a> {
         &self.environments
     }
 
-    /// The directory of the manifests that all environments share.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        self.base
-    }
 }
 
 impl Component<'_> {
@@ -185,6 +183,12 @@ impl Component<'_> {
 }
 
 impl Environment<'_> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
     /// The directory of its kustomization.
     #[must_use]
     pub fn overlay(&self) -> &str {
@@ -206,12 +210,10 @@ impl<'a> From<&'a Answers> for Context<'a> {
             project: answers.project.as_str(),
             directory: answers.project.directory(),
             version: env!("CARGO_PKG_VERSION"),
-            base: if answers.has_environments() { "kubernetes/base" } else { "kubernetes" },
             main: component(answers.main(), true),
             parts: parts(answers),
             images: distinct(answers.components.iter().map(|component| image(&component.image))),
             components,
-            has_environments: answers.has_environments(),
             environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
             pod_security: answers.pod_security.as_str(),
             registry: answers.registry.as_str(),
@@ -281,11 +283,11 @@ fn image(image: &answers::ImageRef) -> Image<'_> {
 }
 
 fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
-    let name = environment.name.as_ref().map(answers::EnvironmentName::as_str);
     let all = answers.components.iter().zip(&environment.deployed);
     let workloads: Vec<_> = all.map(|(component, here)| deployed(component, here)).collect();
     Environment {
-        name,
+        name: environment.name.as_str(),
+        lone: answers.environments.rest.is_empty(),
         namespace: environment.namespace.as_str(),
         context: environment.context.as_ref().map(answers::ContextName::as_str),
         protect: environment.protect,

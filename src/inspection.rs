@@ -14,7 +14,7 @@ use crate::manifests::{Files, Manifests, Pull, documents};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
 use crate::work_tree::{Content, WorkTree};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How far kustomizations outside of the manifests' directories are followed.
@@ -54,6 +54,8 @@ pub struct Inspection {
     pub manifests: Manifests,
     /// The directories of the manifests.
     pub dirs: Vec<String>,
+    /// What the Makefile knows of each environment: the text of its `environment.mk`, by the path.
+    pub settings: BTreeMap<String, String>,
     /// The Makefile: its path and text.
     pub makefile: Option<(String, String)>,
     /// git-crypt keys that lie in the work tree.
@@ -242,6 +244,7 @@ impl Reader {
             secret_files: Vec::new(),
             pull_secrets: Vec::new(),
             manifests: Manifests::read(&files, &self.dirs),
+            settings: self.settings(record.as_ref().and_then(|record| record.as_ref().ok())),
             makefile: self.makefile(),
             key_files: self.tree.key_files().to_vec(),
             unread: self.tree.unread().to_vec(),
@@ -328,6 +331,13 @@ impl Reader {
             Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
             None => (state, Vec::new()),
         }
+    }
+
+    /// The settings of all recorded environments.
+    fn settings(&self, record: Option<&Record>) -> BTreeMap<String, String> {
+        let environments = record.into_iter().flat_map(|record| record.answers.environments.iter());
+        let paths = environments.map(|one| format!("{}/{}", one.overlay(), Environment::SETTINGS));
+        paths.filter_map(|path| Some((path.clone(), self.tree.read(&path).text()?.to_owned()))).collect()
     }
 
     /// The Makefile at the top, or beside the manifests, as in the blog post.

@@ -104,9 +104,9 @@ impl Files {
     pub fn choose(&mut self, names: &[EnvironmentName]) -> Result<()> {
         let known: Vec<_> =
             self.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
-        let titles: Vec<String> = known.iter().map(|one| one.title().to_owned()).collect();
+        let titles: Vec<String> = known.iter().map(|one| one.name.to_string()).collect();
         let wanted: Vec<_> =
-            names.iter().map(|name| known.iter().position(|one| one.name.as_ref() == Some(name))).collect();
+            names.iter().map(|name| known.iter().position(|one| one.name == *name)).collect();
         if wanted.contains(&None) {
             let unknown =
                 || Failure::usage("`--env` is for a repository with environments").hint("leave it out");
@@ -379,11 +379,8 @@ fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Re
         Ok(())
     };
     let namespace = Name::Namespace.as_str();
-    let at: &[&str] = match &environment.name {
-        Some(name) => &["answers", Sheet::SECTIONS[0], name.as_str(), namespace],
-        None => &["answers", namespace],
-    };
-    set(at, Name::Namespace, environment.namespace.as_str(), manifest.namespace())?;
+    let at = ["answers", Sheet::ENVIRONMENTS, environment.name.as_str(), namespace];
+    set(&at, Name::Namespace, environment.namespace.as_str(), manifest.namespace())?;
     if place == 0 {
         let held = [
             (Name::Registry, answers.registry.as_str(), Some(key)),

@@ -1,10 +1,9 @@
 //! The embedded template tree and its rendering to a sorted list of files. Pure: no I/O.
 //!
 //! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
-//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for; what lies in
-//! `OVERLAY` or is called `SECRET_FILE` for each environment; `BASE` and `OVERLAY` stand for directories that are there only where
-//! environments have names. A template that renders to nothing makes no file, and `secrets/FURTHER` is of a Secret that
-//! no new repository has.
+//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for. A name that is
+//! `ENV` or begins with `ENV.`, and `SECRET_FILE`, are rendered for each environment. A template that renders to nothing
+//! makes no file, and `secrets/FURTHER` is of a Secret that no new repository has.
 
 use crate::context::{Component, Context, Environment, Further, Payload};
 use crate::error::{Failure, Result};
@@ -13,9 +12,8 @@ use crate::yaml_edit;
 use include_dir::{Dir, include_dir};
 use tera::{Kwargs, State, Tera};
 
-/// What stands for the directories of manifests, for a component and for its kind, in the names of templates.
-const BASE: &str = "BASE";
-const OVERLAY: &str = "OVERLAY";
+/// What stands for an environment, for a component and for its kind, in the names of templates.
+const ENVIRONMENT: &str = "ENV";
 const COMPONENT: &str = "COMPONENT-";
 const WORKLOAD: &str = "WORKLOAD";
 
@@ -115,7 +113,7 @@ fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>
                     (false, _) => source.text.to_owned(),
                 };
                 if !text.trim().is_empty() {
-                    let (path, kind) = source.target(context, component, environment);
+                    let (path, kind) = source.target(component, environment);
                     files.push(File { path, kind, text: Secret::new(text), origin });
                 }
             }
@@ -156,16 +154,15 @@ impl Source {
 
     /// Whether it is rendered for each environment.
     fn has_environments(&self) -> bool {
-        self.path.contains(OVERLAY) || self.is_secret()
+        self.path.split('/').any(|part| in_environment(part, "").is_some()) || self.is_secret()
     }
 
     /// Where the file goes, and what it is there.
-    fn target(&self, context: &Context, component: &Component, environment: &Environment) -> (String, Kind) {
+    fn target(&self, component: &Component, environment: &Environment) -> (String, Kind) {
         if self.is_secret() {
             return (environment.secret_file().to_owned(), Kind::Secret);
         }
         let path = self.path.strip_suffix(".tera").unwrap_or(self.path);
-        let path = path.replace(BASE, context.base()).replace(OVERLAY, environment.overlay());
         let mut kind = Kind::Plain;
         let mut parts = Vec::new();
         let path = path.replace(COMPONENT, component.prefix()).replace(WORKLOAD, component.workload());
@@ -177,10 +174,17 @@ impl Source {
                 }
                 None => part,
             };
-            parts.push(part.strip_prefix("dot_").map_or(part.to_owned(), |rest| format!(".{rest}")));
+            let part = in_environment(part, environment.name()).unwrap_or_else(|| part.to_owned());
+            parts.push(part.strip_prefix("dot_").map_or(part.clone(), |rest| format!(".{rest}")));
         }
         (parts.join("/"), kind)
     }
+}
+
+/// The part of a path that stands for one of the environment called `name`; `None` if it stands for none.
+fn in_environment(part: &str, name: &str) -> Option<String> {
+    let rest = part.strip_prefix(ENVIRONMENT).filter(|rest| rest.is_empty() || rest.starts_with('.'))?;
+    Some(format!("{name}{rest}"))
 }
 
 fn sources(dir: &'static Dir) -> Box<dyn Iterator<Item = Source>> {

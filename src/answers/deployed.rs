@@ -28,29 +28,25 @@ impl Deployed {
             image: component.image.clone(),
             has_tag: true,
             pulled_as: None,
-            replicas: Some(replicas(environment, component, main)),
-            host: host(environment, component, main),
+            replicas: replicas(environment, component, main),
             tls: component.tls,
-            resources: Some(component.resources.clone()),
+            host: host(environment, component, main),
+            resources: None,
         }
     }
 }
 
-fn replicas(environment: &Environment, component: &Component, main: &Component) -> u32 {
-    match () {
-        () if component.name == main.name => environment.replicas,
-        () if environment.protect || environment.name.is_none() => component.replicas,
-        () => component.replicas.min(1),
-    }
+fn replicas(environment: &Environment, component: &Component, main: &Component) -> Option<u32> {
+    let differs = component.name == main.name && environment.replicas != component.replicas;
+    differs.then_some(environment.replicas)
 }
 
+/// Its host, if that is not what base says.
 fn host(environment: &Environment, component: &Component, main: &Component) -> Option<Host> {
-    if component.name == main.name {
-        return environment.ingress.clone();
-    }
-    let host = component.ingress.as_ref()?;
-    match &environment.name {
-        Some(name) => name.host(host, environment.protect).ok(),
-        None => Some(host.clone()),
-    }
+    let shared = component.ingress.as_ref()?;
+    let host = match component.name == main.name {
+        true => environment.ingress.clone()?,
+        false => environment.name.host(shared, environment.protect).ok()?,
+    };
+    (host != *shared).then_some(host)
 }

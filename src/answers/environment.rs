@@ -3,15 +3,15 @@
 use super::component::REPLICAS;
 use super::names::is_dns_label;
 use super::{
-    Answer, Deployed, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values, given,
+    Answer, Component, Deployed, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values, given,
 };
 use std::fmt;
 
 /// A namespace that the project is deployed to, and what is different there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// Its name; none where the repository has just one.
-    pub name: Option<EnvironmentName>,
+    /// Its name.
+    pub name: EnvironmentName,
     /// Its namespace.
     pub namespace: DnsLabel,
     /// The kubectl context of its cluster; none: whichever is current.
@@ -33,16 +33,16 @@ impl Environment {
     pub const NAMES: [Name; 6] =
         [Name::Namespace, Name::Context, Name::Protect, Name::Replicas, Name::Ingress, Name::Secrets];
 
-    /// Where the manifests are.
-    pub const MANIFESTS: &str = "kubernetes";
+    /// The file in its overlay that the Makefile reads.
+    pub const SETTINGS: &str = "environment.mk";
 
-    /// Where Secrets are, if no environment has a directory of its own.
+    /// Where Secrets are, if the environments were not named.
     pub const SECRETS: &str = "secrets/kubernetes";
 
     /// Whether it is called `name`.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
-        self.name.as_ref().is_some_and(|own| own.as_str() == name)
+        self.name.as_str() == name
     }
 
     /// The file of the pull secret where nobody says anything else.
@@ -51,17 +51,15 @@ impl Environment {
         format!("{}/{}.secret.yaml", Self::SECRETS, DnsLabel::gitlab())
     }
 
-    /// What people call it: its name, else its namespace.
-    #[must_use]
-    pub fn title(&self) -> &str {
-        self.name.as_ref().map_or(self.namespace.as_str(), EnvironmentName::as_str)
-    }
-
     /// The directory of its kustomization, below the top of the repository.
     #[must_use]
     pub fn overlay(&self) -> String {
-        let manifests = Self::MANIFESTS;
-        self.name.as_ref().map_or(manifests.to_owned(), |name| format!("{manifests}/overlays/{name}"))
+        format!("kubernetes/overlays/{}", self.name)
+    }
+
+    /// Whether the host of a further component's Ingress leaves room for the environment's name before it.
+    pub(super) fn has_room_for(&self, component: &Component) -> bool {
+        component.ingress.as_ref().is_none_or(|host| self.name.host(host, self.protect).is_ok())
     }
 
     /// The file of the Secret called `name`, below the top of the repository.
@@ -70,7 +68,7 @@ impl Environment {
         format!("{}/{name}.secret.yaml", self.secrets)
     }
 
-    /// The one environment of a repository that has no others.
+    /// The environment of a repository for which none was named: `production`, unprotected.
     pub(super) fn only(
         project: &ProjectName,
         values: &Values,
@@ -78,7 +76,7 @@ impl Environment {
         ingress: Option<Host>,
     ) -> Result<Self, Refused> {
         Ok(Self {
-            name: None,
+            name: EnvironmentName(PRODUCTION.to_owned()),
             namespace: given(values, Name::Namespace)?.unwrap_or_else(|| DnsLabel::from(project)),
             context: given(values, Name::Context)?,
             protect: false,
@@ -120,9 +118,8 @@ impl Environment {
         };
         Ok(Self {
             context: given(values, Name::Context)?.or_else(|| common.context.clone()),
-            // One pod is enough where nobody depends on it.
-            replicas: replicas.or(common.replicas).unwrap_or(if asks { REPLICAS } else { 1 }),
-            name: Some(name),
+            replicas: replicas.or(common.replicas).unwrap_or(REPLICAS),
+            name,
             namespace,
             protect: asks,
             ingress,
@@ -139,9 +136,12 @@ pub(super) struct Common {
     pub namespace: Option<String>,
     pub context: Option<ContextName>,
     pub replicas: Option<u32>,
-    /// The host of a protected environment; the others have theirs below it.
+    /// The host of production and of protected environments; the others have theirs below it.
     pub ingress: Option<Host>,
 }
+
+/// The environment that there is if none was named, and that is protected if it was.
+const PRODUCTION: &str = "production";
 
 /// What is wrong with a host below which environments cannot have theirs.
 pub(super) const NO_ROOM: Rule =
@@ -162,12 +162,12 @@ impl EnvironmentName {
     /// Whether it is the one that is protected without being told.
     #[must_use]
     pub fn is_production(&self) -> bool {
-        self.0 == "production"
+        self.0 == PRODUCTION
     }
 
-    /// The host of this environment, where the protected ones have `host`.
+    /// The host of this environment, where production and those that are protected have `host`.
     pub(super) fn host(&self, host: &Host, protect: bool) -> Result<Host, Refused> {
-        if protect {
+        if protect || self.is_production() {
             return Ok(host.clone());
         }
         Host::parse(&format!("{}.{host}", self.0)).map_err(|_| Refused::Broken(Name::Ingress, NO_ROOM))

@@ -19,11 +19,9 @@ impl Record {
     pub const FILE: &str = ".makeinfra.yaml";
 
     /// The answers that the file records beside those of the project's own component.
-    const NAMES: [Name; 9] = [
+    const NAMES: [Name; 7] = [
         Name::Project,
         Name::Registry,
-        Name::Namespace,
-        Name::Context,
         Name::PodSecurity,
         Name::SecretName,
         Name::SecretType,
@@ -57,14 +55,10 @@ impl Record {
     #[must_use]
     pub fn no_environment(&self) -> Failure {
         let failure = Failure::usage("`--env` names an environment that there is not");
-        let names = self.answers.environments.iter().filter_map(|one| one.name.as_ref());
-        let names: Vec<_> = names.map(ToString::to_string).collect();
-        match names.first() {
-            Some(first) => {
-                failure.because(format!("there are: {}", names.join(", "))).hint(format!("--env {first}"))
-            }
-            None => failure.hint("leave it out: this repository has no environments"),
-        }
+        let names = self.answers.environments.iter().map(|one| one.name.as_str());
+        failure
+            .because(format!("there are: {}", names.collect::<Vec<_>>().join(", ")))
+            .hint(format!("--env {}", self.answers.environments.first.name))
     }
 
     fn sheet(text: &str) -> std::result::Result<Sheet, String> {

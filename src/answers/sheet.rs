@@ -15,7 +15,7 @@ use std::fmt::Display;
 pub struct Sheet {
     /// Of the repository, its own component included.
     pub values: Values,
-    /// Of each environment, in the order in which they were named; none: there is one without a name.
+    /// Of each environment, in the order in which they were named; empty: there is `production` alone.
     pub environments: Vec<(EnvironmentName, Values)>,
     /// Of each further component.
     pub components: Vec<(ComponentName, Values)>,
@@ -80,8 +80,8 @@ impl Sheet {
         for environment in environments.iter_mut() {
             let here = |one: &Component| Deployed::new(environment, one, &components.first);
             environment.deployed = components.iter().map(here).collect();
-            let mut all = components.iter().zip(&environment.deployed);
-            if all.any(|(one, deployed)| one.ingress.is_some() && deployed.host.is_none()) {
+            let mut all = components.iter().skip(1);
+            if all.any(|one| !environment.has_room_for(one)) {
                 return Err(Refused::Broken(Name::Ingress, environment::NO_ROOM));
             }
         }
@@ -163,7 +163,7 @@ impl Sheet {
         for (name, values) in &self.environments {
             let Some(host) = given::<Host>(values, Name::Ingress)? else { continue };
             let protect = given::<Switch>(values, Name::Protect)?;
-            if protect.map_or(name.is_production(), |switch| switch.0) {
+            if name.is_production() || protect.is_some_and(|switch| switch.0) {
                 return Ok(Some(host));
             }
             first.get_or_insert(host);
@@ -244,8 +244,8 @@ mod tests {
         let answers = answers(&format!("\u{feff}{SHOP}")).unwrap();
         let only = &answers.environments.first;
         assert_eq!(
-            (only.namespace.as_str(), &only.name, only.secrets.as_str()),
-            ("shop", &None, "secrets/kubernetes")
+            (only.namespace.as_str(), only.name.as_str(), only.secrets.as_str()),
+            ("shop", "production", "secrets/kubernetes")
         );
         assert_eq!(answers.registry.as_str(), "registry.gitlab.com");
         assert_eq!(answers.secret_name.as_str(), "gitlab");
@@ -274,7 +274,7 @@ mod tests {
             .iter()
             .map(|one| {
                 (
-                    one.title(),
+                    one.name.as_str(),
                     one.namespace.as_str(),
                     one.replicas,
                     one.protect,
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(
             all,
             [
-                ("staging", "shop-staging", 1, false, "staging.shop.example.com"),
+                ("staging", "shop-staging", 2, false, "staging.shop.example.com"),
                 ("qa", "quality", 3, true, "shop.example.com"),
                 ("production", "shop-production", 2, true, "shop.example.com"),
             ]

@@ -4,7 +4,7 @@
 
 use super::manifest::{self, Overlay, Stands, Tagged};
 use crate::answers::{
-    Answer, Answers, Component, Config, Deployed, Environment, Host, Name, Record, Refused, Replicas,
+    Answer, Answers, Component, Config, Deployed, Environment, Host, Name, Record, Refused,
     Resources, Sheet, Values, Workload,
 };
 use crate::context::{self, Context};
@@ -58,18 +58,18 @@ impl Adopted {
         let components: Vec<_> = answers.components.iter().collect();
         let mut manifests = Vec::new();
         for (component, files) in components.iter().zip(context.components()) {
-            let found = Manifests::read(component, files, context.base(), current)?;
+            let found = Manifests::read(component, files, Context::BASE, current)?;
             adopted.shared.push(found.shared(component));
             manifests.push(found);
         }
-        let text = current(&format!("{}/kustomization.yaml", context.base()))?;
-        let base = Overlay::parse(text.as_deref().filter(|_| answers.has_environments()));
+        let text = current(&format!("{}/kustomization.yaml", Context::BASE))?;
+        let base = Overlay::parse(text.as_deref());
         for (place, environment) in answers.environments.iter().enumerate() {
             let text = current(&format!("{}/kustomization.yaml", environment.overlay()))?;
             let overlay = Overlay::parse(text.as_deref());
             let of = components.iter().zip(&manifests);
             let deployed: Vec<_> = of
-                .map(|(component, found)| found.deployed(component, environment, [&overlay, &base]))
+                .map(|(component, found)| found.deployed(component, [&overlay, &base]))
                 .collect();
             if place == 0 {
                 adopted.knows_image = deployed.first().is_some_and(|(_, stands)| *stands != Stands::Nowhere);
@@ -98,12 +98,11 @@ impl Adopted {
         deployed: &[(Deployed, Stands)],
     ) {
         for (place, (component, (deployed, _))) in components.iter().zip(deployed).enumerate() {
-            let values = match &environment.name {
-                None => self.values(place),
-                Some(name) if place == 0 => self.sheet.environment(name),
-                // The others follow by rule.
-                Some(_) => continue,
-            };
+            // The others follow by rule.
+            if place > 0 {
+                continue;
+            }
+            let values = self.sheet.environment(&environment.name);
             if let Some(replicas) = deployed.replicas.filter(|_| component.workload == Workload::Deployment) {
                 values.insert(Name::Replicas, Some(replicas.to_string()));
             }
@@ -223,12 +222,11 @@ impl Manifests {
         }
     }
 
-    /// The component as it is in `environment`, and where its tag stands. The kustomizations are that of the
+    /// The component as it is in an environment, and where its tag stands. The kustomizations are that of the
     /// environment and that of what all share.
     fn deployed(
         &self,
         component: &Component,
-        environment: &Environment,
         [overlay, base]: [&Overlay; 2],
     ) -> (Deployed, Stands) {
         let container = manifest::container(&self.workload, component);
@@ -245,34 +243,16 @@ impl Manifests {
             });
         let Tagged { image, stands, pulled_as } = tagged;
         let has_tag = stands == Stands::Here;
-        if environment.name.is_some() {
-            let [of_rule, of_tls] =
-                [manifest::HOST, manifest::TLS_HOST].map(|path| overlay.patched_host(component, path));
-            let deployed = Deployed {
-                image,
-                has_tag,
-                pulled_as,
-                replicas: overlay.replicas(component),
-                tls: of_rule.is_some() && of_rule == of_tls,
-                host: of_rule.and_then(|host| Host::parse(&host).ok()),
-                resources: overlay.resources(component),
-            };
-            return (deployed, stands);
-        }
-        let replicas = manifest::at(&self.workload, &["spec", "replicas"]).and_then(Value::as_u64);
         let [of_rule, of_tls] =
-            [manifest::HOST, manifest::TLS_HOST].map(|path| manifest::text(&self.ingress, path));
+            [manifest::HOST, manifest::TLS_HOST].map(|path| overlay.patched_host(component, path));
         let deployed = Deployed {
             image,
             has_tag,
             pulled_as,
-            replicas: replicas.and_then(|number| Some(Replicas::parse(&number.to_string()).ok()?.0)),
+            replicas: overlay.replicas(component),
             tls: of_rule.is_some() && of_rule == of_tls,
-            host: of_rule.and_then(|host| Host::parse(host).ok()),
-            // A patch of another one would put it first.
-            resources: container
-                .filter(|(place, _)| *place == 0)
-                .and_then(|(_, found)| Resources::read(found.get("resources"))),
+            host: of_rule.and_then(|host| Host::parse(&host).ok()),
+            resources: overlay.resources(component),
         };
         (deployed, stands)
     }

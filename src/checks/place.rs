@@ -1,15 +1,15 @@
 //! Where a repository deploys to, as commands are told it.
 
-use crate::answers::{Environment, EnvironmentName};
+use crate::answers::{Answers, Environment, EnvironmentName};
 use crate::inspection::Inspection;
 
-/// What needs `ENV=`, where there are environments.
+/// What needs `ENV=`, where there are several environments.
 const TARGETS: [&str; 9] =
     ["deploy", "gitlab-secret", "secrets", "namespace", "set-image", "restart", "status", "logs", "run"];
 /// What needs `--env`.
 const COMMANDS: [&str; 2] = ["rotate", "diagnose"];
 
-/// An environment that has a name; none where there is nothing to choose.
+/// An environment among several; none where there is nothing to choose.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place<'a>(Option<&'a str>);
 
@@ -17,9 +17,9 @@ impl<'a> Place<'a> {
     /// The environment that deploys to `namespace`, if just one does.
     #[must_use]
     pub fn of_namespace(inspection: &'a Inspection, namespace: &str) -> Self {
-        let mut found = environments(inspection).filter(|one| one.namespace.as_str() == namespace);
+        let mut found = environments(inspection).filter(|(_, one)| one.namespace.as_str() == namespace);
         match (found.next(), found.next()) {
-            (Some(only), None) => Self::of(only),
+            (Some((answers, only)), None) => Self::of(answers, only),
             _ => Self::default(),
         }
     }
@@ -28,13 +28,15 @@ impl<'a> Place<'a> {
     #[must_use]
     pub fn of_file(inspection: &'a Inspection, path: &str) -> Self {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        environments(inspection).find(|one| one.secrets == directory).map_or(Self::default(), Self::of)
+        let mut all = environments(inspection);
+        let found = all.find(|(_, one)| one.secrets == directory);
+        found.map_or(Self::default(), |(answers, one)| Self::of(answers, one))
     }
 
-    /// This environment.
+    /// This environment, one of `answers`.
     #[must_use]
-    pub fn of(environment: &'a Environment) -> Self {
-        Self(environment.name.as_ref().map(EnvironmentName::as_str))
+    pub fn of(answers: &Answers, environment: &'a Environment) -> Self {
+        Self(answers.choice(environment).map(EnvironmentName::as_str))
     }
 
     /// `words` in which the commands that do not say so yet are about this environment.
@@ -74,9 +76,10 @@ impl<'a> Place<'a> {
     }
 }
 
-fn environments(inspection: &Inspection) -> impl Iterator<Item = &Environment> {
+fn environments(inspection: &Inspection) -> impl Iterator<Item = (&Answers, &Environment)> {
     let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
-    record.into_iter().flat_map(|record| record.answers.environments.iter()).filter(|one| one.name.is_some())
+    let answers = record.map(|record| &record.answers);
+    answers.into_iter().flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct ComponentOptions {
     /// Port on which the container listens; none: a worker, which nobody can reach [default: 8080].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub port: Option<String>,
-    /// How many pods run [default: 2; 1 in an environment that is not protected].
+    /// How many pods run [default: 2].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Vec<String>,
     /// Host name of an Ingress; with environments that of the protected ones, the others get ENV.HOST [default: no Ingress].

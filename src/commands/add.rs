@@ -51,8 +51,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     }
     super::warn_of_shared_hosts(&answers, ui);
     let Typed { make, git, repo } = evolution.typed();
-    let first = &answers.environments.first;
-    let environment = first.name.as_ref().map_or_else(String::new, |name| format!(" ENV={name}"));
+    let environment = answers.make_argument(&answers.environments.first);
     let proposal = Proposal {
         answers: &answers,
         // What people have added to lists and pages stays.

@@ -1,7 +1,7 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::{check::ask_registries, typed_there};
-use crate::answers::{Answer as _, DnsLabel, Environment, EnvironmentName, Record};
+use crate::answers::{Answer as _, DnsLabel, Environment, Record};
 use crate::checks::{self, Check, Place};
 use crate::cli::Diagnose as Options;
 use crate::cluster::{Kubectl, Silence, context_of};
@@ -117,7 +117,7 @@ fn live(
 ) -> Result<(Source, Diagnosis)> {
     let namespace = namespace(options, repository)?;
     let kubectl = kubectl(options, repository)?;
-    let place = chosen(options, repository)?.map_or(Place::default(), Place::of);
+    let place = place(options, repository)?;
     let mut source = Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
     let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
         Ok(answer) => answer,
@@ -172,9 +172,19 @@ fn kubectl(options: &Options, repository: Option<&Inspection>) -> Result<Kubectl
     let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
     let dir = beside.map_or(root.to_owned(), |beside| root.join(beside));
     let text = makefile.map(|(_, text)| text.as_str());
-    let name = chosen(options, repository)?.and_then(|one| one.name.as_ref()).map(EnvironmentName::as_str);
-    let context = options.context.clone().or_else(|| context_of(text?, name));
+    let own = chosen(options, repository)?.and_then(|one| {
+        let settings = format!("{}/{}", one.overlay(), Environment::SETTINGS);
+        repository?.settings.get(&settings).map(String::as_str)
+    });
+    let context = options.context.clone().or_else(|| context_of(own.or(text)?));
     Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
+}
+
+/// How commands are told the environment that is meant.
+fn place<'i>(options: &Options, repository: Option<&'i Inspection>) -> Result<Place<'i>> {
+    let record = repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
+    let chosen = chosen(options, repository)?;
+    Ok(record.zip(chosen).map_or(Place::default(), |(record, one)| Place::of(&record.answers, one)))
 }
 
 /// The environment that is meant; none where the repository has no record of any.
@@ -207,7 +217,7 @@ fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<Strin
             .hint("makeinfra diagnose --namespace NAME")
             .into());
     };
-    if let Some(one) = chosen(options, Some(repository))?.filter(|one| one.name.is_some()) {
+    if let Some(one) = chosen(options, Some(repository))? {
         return Ok(one.namespace.to_string());
     }
     let workloads = repository.manifests.workloads().filter_map(|workload| workload.namespace.as_deref());

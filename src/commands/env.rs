@@ -5,12 +5,11 @@ mod list;
 pub use list::list;
 
 use super::evolve::{Evolution, Proposal, Typed};
-use crate::answers::{Answer, Answers, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
+use crate::answers::{Answer, DnsLabel, Environment, EnvironmentName, Host, Name, Sheet, Workload};
 use crate::change::Policy;
 use crate::cli::EnvAdd as Options;
-use crate::context::{Context, Payload};
+use crate::context::Payload;
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use crate::pull_secret::Manifest;
 use crate::questions;
 use crate::ui::Ui;
@@ -60,7 +59,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     payloads.push(payload);
 
     let token = match manifest {
-        Some(_) => format!("that of {}", first.title()),
+        Some(_) => format!("that of {}", first.name),
         None => "none yet".to_owned(),
     };
     let mut decisions = vec![
@@ -77,9 +76,6 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         decisions.insert(3, ("pods", replicas.to_string()));
     }
     decisions.extend(main.and_then(|main| Some(("ingress", main.host.as_ref()?.to_string()))));
-    if !evolution.record.answers.has_environments() {
-        decisions.push(("so far", format!("{} in namespace {}, as it is", first.title(), first.namespace)));
-    }
     super::warn_of_shared_hosts(&answers, ui);
     if evolution.adopted.shares_hosts() {
         ui.warn(format!(
@@ -131,57 +127,14 @@ fn further_secrets(dir: &Path, pull_secret: &DnsLabel) -> Vec<String> {
     names
 }
 
-/// Files of makeinfra's that the first environment had beside all others, and that are in `base` or in its overlay now.
-fn left_behind(root: &Path, answers: &Answers) -> Vec<String> {
-    let context = Context::from(answers);
-    let own = ["kustomization.yaml", "namespace.yaml"].map(str::to_owned);
-    let components = context.components().iter();
-    let names = components
-        .flat_map(|one| one.manifests().iter().cloned().chain(one.config_file().map(str::to_owned)));
-    let mut names: Vec<_> = names.chain(own).collect();
-    names.sort();
-    let old = names.into_iter().map(|name| Path::new(Environment::MANIFESTS).join(name));
-    let here = super::is_here(root);
-    let typed = |path: std::path::PathBuf| shell_word(&if here { path } else { root.join(path) });
-    old.filter(|path| root.join(path).is_file()).map(typed).collect()
-}
-
 /// The answers with the environment called `name`.
 fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Options) -> Result<Sheet> {
     let mut sheet = evolution.adopted.sheet.clone();
     let answers = &evolution.record.answers;
     if answers.environment(name.as_str()).is_some() {
-        let failure = Failure::failed(format!("there is an environment `{name}` already"));
-        let left = left_behind(&evolution.repo.root(), answers);
-        return Err(match left.is_empty() {
-            true => failure.hint("makeinfra env list"),
-            false => failure
-                .because("a run that was killed has left files behind that are elsewhere now")
-                .hint(format!("rm {}", left.join(" "))),
-        }
-        .into());
-    }
-    match (answers.has_environments(), &options.existing) {
-        (true, Some(_)) => {
-            return Err(Failure::usage("`--existing` is for a repository whose one environment has no name")
-                .hint("leave it out")
-                .into());
-        }
-        (true, None) => {}
-        (false, existing) => {
-            let existing = environment_name("--existing", existing.as_deref().unwrap_or("production"))?;
-            if existing == *name {
-                return Err(Failure::usage(format!(
-                    "the environment that is there would be called `{name}`, too"
-                ))
-                .hint(format!(
-                    "makeinfra env add {name} --existing {}",
-                    if name.is_production() { "staging" } else { "production" }
-                ))
-                .into());
-            }
-            name_the_only(&mut sheet, &existing, &answers.environments.first);
-        }
+        return Err(Failure::failed(format!("there is an environment `{name}` already"))
+            .hint("makeinfra env list")
+            .into());
     }
     let context = options.context.as_deref();
     let same_place = |one: &&Environment| {
@@ -191,7 +144,7 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
     if let Some(other) = answers.environments.iter().find(same_place) {
         return Err(Failure::usage(format!(
             "`--namespace` is that of {} in the same cluster",
-            other.title()
+            other.name
         ))
         .hint(format!("--namespace {}-{name}", answers.project))
         .into());
@@ -209,18 +162,10 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
             .hint("leave it out")
             .into());
     }
-    // Where the manifests have no number, an autoscaler has the say.
-    let pods = sheet.values.get(&Name::Replicas).filter(|_| evolution.adopted.counts_pods());
-    let pods = pods.cloned().flatten();
     let values = sheet.environment(name);
     for (name, text) in given.into_iter().filter_map(|(name, text)| Some((name, text?))) {
         name.check(&text).map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
         values.insert(name, Some(text));
-    }
-    let protect = options.protect || name.is_production();
-    let pods = if protect { pods } else { pods.map(|pods| if pods == "0" { pods } else { "1".to_owned() }) };
-    if pods.is_some() {
-        values.entry(Name::Replicas).or_insert(pods);
     }
     if let Some(host) = host {
         // The host itself is that of an environment that is there.
@@ -233,18 +178,6 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
         values.entry(Name::Ingress).or_insert(Some(below));
     }
     Ok(sheet)
-}
-
-/// Gives the one environment of a repository the name `existing`, and nothing else.
-fn name_the_only(sheet: &mut Sheet, existing: &EnvironmentName, only: &Environment) {
-    let mut own = [Name::Replicas, Name::Ingress]
-        .map(|name| (name, sheet.values.get(&name).cloned().flatten()))
-        .to_vec();
-    own.extend([Name::Namespace, Name::Context].map(|name| (name, sheet.values.remove(&name).flatten())));
-    own.push((Name::Namespace, Some(only.namespace.to_string())));
-    own.push((Name::Secrets, Some(only.secrets.clone())));
-    let values = sheet.environment(existing);
-    values.extend(own.into_iter().filter_map(|(name, text)| Some((name, Some(text?)))));
 }
 
 fn environment_name(what: &str, text: &str) -> Result<EnvironmentName> {

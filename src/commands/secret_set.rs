@@ -124,7 +124,16 @@ fn environment(record: &Record, place: usize) -> &Environment {
 
 /// The place of the environment that is meant.
 fn place(name: Option<&str>, record: &Record) -> Result<usize> {
-    let Some(name) = name else { return Ok(0) };
+    let names = record.answers.environments.iter().map(|one| one.name.as_str());
+    let Some(name) = name else {
+        if record.answers.environments.rest.is_empty() {
+            return Ok(0);
+        }
+        return Err(Failure::usage("`--env` is required: there are several environments")
+            .because(names.collect::<Vec<_>>().join(", "))
+            .hint(format!("--env {}", record.answers.environments.first.name))
+            .into());
+    };
     let mut all = record.answers.environments.iter();
     Ok(all.position(|one| one.is_called(name)).ok_or_else(|| record.no_environment())?)
 }
@@ -177,7 +186,7 @@ impl Found {
 
     /// How `make` is told the environment.
     fn argument(&self) -> String {
-        self.environment().name.as_ref().map_or_else(String::new, |name| format!(" ENV={name}"))
+        self.record.answers.make_argument(self.environment())
     }
 
     fn message(&self) -> String {
@@ -278,8 +287,8 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
 fn usage(found: &Found, plan: &Plan) -> String {
     let name = &found.name;
     let answers = &found.record.answers;
-    let (context, workload) = (Context::from(answers), answers.main().workload);
-    let file = format!("{}/{}.yaml", context.base(), workload.as_str());
+    let workload = answers.main().workload;
+    let file = format!("{}/{}.yaml", Context::BASE, workload.as_str());
     // The pod of a CronJob stands deeper.
     let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
     if plan.is_variable {

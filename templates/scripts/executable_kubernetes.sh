@@ -139,10 +139,7 @@ untagged() {
 # Manifests that cannot be read are found before anything is changed.
 run_build() {
     built=$(cluster kustomize "$overlay" 2>&1) && return
-    case $built in
-    *"unknown field"*) fail "$built" "overlays need kubectl 1.21 or newer: kubectl version --client" ;;
-    *) fail "$built" "kubectl kustomize $overlay" ;;
-    esac
+    fail "$built" "kubectl kustomize $overlay"
 }
 
 # workloads [KIND...]: "kind/name" of everything in the manifests, those that somebody added included, or of these kinds.
@@ -218,8 +215,10 @@ run_help() {
     say ""
     if is_environment; then
         run_where
-    else
+    elif [ -n "$environment" ]; then
         say "there is no environment \`$environment\`; there are: $known"
+    else
+        say "environments: $known; every target but setup and check-secrets takes ENV=NAME"
     fi
 }
 
@@ -642,11 +641,13 @@ need_kubectl() {
 
 # Everything but help and what is about this clone is done to one environment.
 is_environment() {
-    [ -n "$known" ] || return 0
     case " $known " in *" $environment "*) [ -n "$environment" ] && [ -f "$overlay/kustomization.yaml" ] ;; *) false ;; esac
 }
 
 no_environment() {
+    [ -n "$known" ] || fail "there is no environment below kubernetes/overlays" "git status -- kubernetes"
+    [ -n "$environment" ] ||
+        fail "there are several environments: $known" "make $goal ENV=${known%% *}$(again CONTEXT)$more"
     for name in $known; do
         [ "$name" != "$environment" ] ||
             fail "there is no $overlay/kustomization.yaml" "git status; git log --oneline -- $overlay"
@@ -662,9 +663,9 @@ for step; do
     case $step in
     help | setup) ;;
     *)
-        is_environment || no_environment
-        # Somebody means it, and nobody has said so.
-        [ -z "$outside" ] || fail "ENV=$outside is set, and not on make's command line" "make $goal ENV=$outside$(again CONTEXT)$more" ;;
+        # ENV came from the environment: refuse instead of guessing.
+        [ -z "$outside" ] || fail "ENV=$outside is set, and not on make's command line" "make $goal ENV=$outside$(again CONTEXT)$more"
+        is_environment || no_environment ;;
     esac
     case $step in
     where | help | setup | set_image | secret_file | timeout | confirm) ;;

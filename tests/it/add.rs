@@ -29,7 +29,7 @@ fn a_worker_and_a_cron_job_stand_beside_the_service_and_edits_stay() {
         fs::write(sandbox.hello(path), text.replacen(from, to, 1)).unwrap();
     };
     edit("README.md", "# hello-infra", "# Hello, ours");
-    edit("kubernetes/deployment.yaml", "replicas: 2", "replicas: 7");
+    edit("kubernetes/base/deployment.yaml", "replicas: 2", "replicas: 7");
     edit("Makefile", "ROLLOUT_TIMEOUT ?= 120s", "ROLLOUT_TIMEOUT ?= 9m");
     sandbox.make(&["set-image", "TAG=2.0.0"]).success();
     let secret = fs::read(sandbox.hello(SECRET)).unwrap();
@@ -121,7 +121,7 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
 #[test]
 fn a_list_that_both_added_to_has_both() {
     let sandbox = Sandbox::with_hello();
-    let file = sandbox.hello("kubernetes/kustomization.yaml");
+    let file = sandbox.hello("kubernetes/overlays/production/kustomization.yaml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("  - service.yaml\n", "  - service.yaml\n  - ours.yaml\n")).unwrap();
     let ours = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ours\n";
@@ -145,7 +145,7 @@ fn lines_that_both_changed_stop_it() {
     let output = sandbox.add(&args).failure(1);
     output.says("`README.md`: it was edited").says("--keep README.md").prints("\n+| deploy another image");
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
-    assert!(!sandbox.hello("kubernetes/worker-deployment.yaml").exists());
+    assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
     sandbox
         .add(&[&args[..], &["--keep", "README.md"]].concat())
         .success()

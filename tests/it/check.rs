@@ -214,18 +214,18 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {
-            edit(sandbox, "kubernetes/kustomization.yaml", "- service.yaml", "- servise.yaml");
+            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "- service.yaml", "- servise.yaml");
         }
-        Id::WorkloadsFound => edit(sandbox, "kubernetes/kustomization.yaml", "  - deployment.yaml\n", ""),
+        Id::WorkloadsFound => edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "  - deployment.yaml\n", ""),
         Id::WorkloadsNamePullSecret => {
             edit(
                 sandbox,
-                "kubernetes/deployment.yaml",
+                "kubernetes/base/deployment.yaml",
                 "      imagePullSecrets:\n        - name: gitlab\n",
                 "",
             );
         }
-        Id::ImagesPinned => edit(sandbox, "kubernetes/kustomization.yaml", "    newTag: \"1.0.0\"\n", ""),
+        Id::ImagesPinned => edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", ""),
         Id::ImagesPull => unreachable!("see check_online"),
         Id::MakefileTargets => edit(sandbox, "Makefile", "\ngitlab-secret:", "\ngitlab_secret:"),
     }
@@ -307,7 +307,7 @@ fn a_token_that_ends_soon_is_a_warning() {
 fn an_image_that_anybody_may_pull_needs_no_credentials() {
     let sandbox = Sandbox::with_hello();
     let sidecar = "      containers:\n        - name: web\n          image: nginx:1.27\n";
-    edit(&sandbox, "kubernetes/deployment.yaml", "      containers:\n", sidecar);
+    edit(&sandbox, "kubernetes/base/deployment.yaml", "      containers:\n", sidecar);
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["pull-secret-matches-images"]);
     assert!(checked.said("pull-secret-matches-images").contains("--public nginx"));

@@ -231,7 +231,7 @@ fn what_is_more_than_a_subset_of_kustomize_is_one_warning_a_file() {
         ),
     ] {
         let sandbox = Sandbox::with_hello();
-        edit(&sandbox, "kubernetes/kustomization.yaml", "images:\n", &format!("{field}images:\n"));
+        edit(&sandbox, "kubernetes/overlays/production/kustomization.yaml", "images:\n", &format!("{field}images:\n"));
         let checked = check(&sandbox, &[]);
         assert_eq!(
             (checked.problems(), checked.warnings()),
@@ -257,7 +257,7 @@ fn what_kustomize_refuses_is_a_problem() {
         ("- service.yaml", "- ../kubernetes", "which uses it"),
     ] {
         let sandbox = Sandbox::with_hello();
-        edit(&sandbox, "kubernetes/kustomization.yaml", old, new);
+        edit(&sandbox, "kubernetes/overlays/production/kustomization.yaml", old, new);
         let checked = check(&sandbox, &[]);
         assert!(checked.problems().contains(&"manifests-kustomize"), "{new}: {:?}", checked.problems());
         assert!(
@@ -370,8 +370,8 @@ fn links_directories_and_pipes_in_the_place_of_files() {
         "Makefile",
         ".makeinfra.yaml",
         ".gitattributes",
-        "kubernetes/kustomization.yaml",
-        "kubernetes/deployment.yaml",
+        "kubernetes/overlays/production/kustomization.yaml",
+        "kubernetes/base/deployment.yaml",
     ] {
         let sandbox = Sandbox::with_hello();
         fs::remove_file(sandbox.hello(file)).unwrap();
@@ -383,9 +383,9 @@ fn links_directories_and_pipes_in_the_place_of_files() {
 #[test]
 fn names_from_files_cannot_command_a_terminal_or_show_a_token() {
     let sandbox = Sandbox::with_hello();
-    edit(&sandbox, "kubernetes/deployment.yaml", "  name: hello\n", "  name: \"\\e[2J\"\n");
+    edit(&sandbox, "kubernetes/base/deployment.yaml", "  name: hello\n", "  name: \"\\e[2J\"\n");
     edit(&sandbox, SECRET, "  name: gitlab", &format!("  name: {TOKEN}"));
-    edit(&sandbox, "kubernetes/kustomization.yaml", "namespace: hello", &format!("namespace: {TOKEN}"));
+    edit(&sandbox, "kubernetes/overlays/production/kustomization.yaml", "namespace: hello", &format!("namespace: {TOKEN}"));
     let output = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
     assert!(!output.stdout.contains('\u{1b}'), "{:?}", output.stdout);
 }

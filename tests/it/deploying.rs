@@ -86,7 +86,7 @@ fn a_missing_namespace_is_created_and_one_that_exists_is_not_touched() {
     let cluster = StandIn::new();
     cluster.answers(&[prints("get namespace", "")]);
     cluster.make(&["namespace"]).success();
-    assert_eq!(cluster.steps(), ["config view", "get namespace hello", "apply kubernetes/namespace.yaml"]);
+    assert_eq!(cluster.steps(), ["config view", "get namespace hello", "apply kubernetes/overlays/production/namespace.yaml"]);
     cluster.answers(&[]);
     cluster.make(&["namespace"]).success();
     assert_eq!(cluster.steps(), ["config view", "get namespace hello"]);
@@ -160,7 +160,7 @@ fn a_namespace_out_of_reach_is_said_with_what_an_administrator_types() {
         cluster.answers(&arms);
         let output = cluster.make(&["deploy"]).failure(2);
         output.says("namespace `hello` is missing or out of reach");
-        output.says("kubectl apply -f kubernetes/namespace.yaml").says("rolebinding");
+        output.says("kubectl apply -f kubernetes/overlays/production/namespace.yaml").says("rolebinding");
         assert!(!cluster.steps().contains(&"apply kubernetes".into()), "it went on");
         assert!(
             !output.stderr.contains("error: error:") && !output.stderr.contains("Error from"),
@@ -358,7 +358,7 @@ fn undeploy_leaves_the_namespace() {
     assert!(output.stdout.contains("namespace hello stays"), "{}", output.stdout);
     assert_eq!(cluster.steps()[1..3], ["delete kubernetes", "delete secret gitlab"]);
     assert!(!cluster.steps().iter().any(|step| step.contains("configmaps")), "it has none");
-    let kustomization = fs::read_to_string(cluster.sandbox.hello("kubernetes/kustomization.yaml")).unwrap();
+    let kustomization = fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
     assert!(!kustomization.contains("namespace.yaml"));
 }
 

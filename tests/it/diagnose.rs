@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// The image of the recorded cases.
 const PROJECT: &str = "registry.gitlab.com/group/project:1.0.0";
-const DEPLOYMENT: &str = "kubernetes/deployment.yaml";
-const KUSTOMIZATION: &str = "kubernetes/kustomization.yaml";
+const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
+const KUSTOMIZATION: &str = "kubernetes/overlays/production/kustomization.yaml";
 
 /// A recorded case: its file, the cause with its repository and without, and a word of the sentence and of the hint.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);

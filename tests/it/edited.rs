@@ -6,8 +6,8 @@ use super::support::{Output, Sandbox};
 use serde_json::Value;
 use std::fs;
 
-const DEPLOYMENT: &str = "kubernetes/deployment.yaml";
-const KUSTOMIZATION: &str = "kubernetes/kustomization.yaml";
+const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
+const KUSTOMIZATION: &str = "kubernetes/overlays/production/kustomization.yaml";
 const PRODUCTION: &str = "kubernetes/overlays/production/kustomization.yaml";
 const STAGING: &str = "kubernetes/overlays/staging/kustomization.yaml";
 const TWO: [&str; 4] = ["--env", "staging", "--env", "production"];
@@ -171,10 +171,10 @@ fn the_environment_that_is_there_stays_as_it_is() {
             "",
         )],
         &[(DEPLOYMENT, "memory: 256Mi", "memory: 256Mi\n              example.com/gpu: 1")],
-        &[("kubernetes/ingress.yaml", "        - hello.example.com", "        - www.example.com")],
-        &[("kubernetes/ingress.yaml", "- host: hello.example.com", "- host: www.example.com")],
+        &[("kubernetes/base/ingress.yaml", "        - hello.example.com", "        - www.example.com")],
+        &[("kubernetes/base/ingress.yaml", "- host: hello.example.com", "- host: www.example.com")],
         &[(
-            "kubernetes/ingress.yaml",
+            "kubernetes/base/ingress.yaml",
             "  tls:\n    - hosts:\n        - hello.example.com\n      secretName: hello-tls\n",
             "",
         )],
@@ -214,7 +214,7 @@ fn a_new_environment_takes_after_the_overlay_of_the_first() {
 
 #[test]
 fn a_host_without_room_for_a_name_is_told() {
-    let edits = [("kubernetes/ingress.yaml", "- host: hello.example.com", "- host: \"*.example.com\"")];
+    let edits = [("kubernetes/base/ingress.yaml", "- host: hello.example.com", "- host: \"*.example.com\"")];
     let sandbox = edited(&["--ingress", "hello.example.com"], &edits);
     let output = run(&sandbox, &["env", "add", "staging"]);
     assert_eq!(output.code, Some(2), "{}", output.stdout);
@@ -463,15 +463,15 @@ fn an_option_that_would_change_nothing_is_refused() {
 fn a_manifest_that_cannot_be_read_stops_it() {
     for command in [WORKER, &["env", "add", "staging"]] {
         let sandbox =
-            edited(&["--ingress", "hello.example.com"], &[("kubernetes/ingress.yaml", "", "  x: [1\n")]);
-        refused(&sandbox, command, 1, &["`kubernetes/ingress.yaml` is not YAML", "makeinfra check"]);
+            edited(&["--ingress", "hello.example.com"], &[("kubernetes/base/ingress.yaml", "", "  x: [1\n")]);
+        refused(&sandbox, command, 1, &["`kubernetes/base/ingress.yaml` is not YAML", "makeinfra check"]);
     }
 }
 
 #[test]
 fn hosts_that_no_environment_can_have_another_of_are_a_warning() {
     let more = "    - host: www.example.com\n      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: hello, port: {name: http}}}}]}\n";
-    let sandbox = edited(&["--ingress", "hello.example.com"], &[("kubernetes/ingress.yaml", "", more)]);
+    let sandbox = edited(&["--ingress", "hello.example.com"], &[("kubernetes/base/ingress.yaml", "", more)]);
     let output = run(&sandbox, &["env", "add", "staging"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     output
@@ -603,10 +603,10 @@ const EDITS: [(&str, &str, &str); 22] = [
     (DEPLOYMENT, "          ports:\n", "          env: [{name: A, value: b}]\n          ports:\n"),
     (DEPLOYMENT, "---\n", "# Ours.\n---\n"),
     (DEPLOYMENT, "spec:\n", "  annotations: {team: x}\nspec:\n"),
-    ("kubernetes/service.yaml", "port: 80", "port: 8000"),
-    ("kubernetes/ingress.yaml", "- host: hello.example.com", "- host: www.example.com"),
-    ("kubernetes/ingress.yaml", "        - hello.example.com", "        - www.example.com"),
-    ("kubernetes/ingress.yaml", "  rules:\n", "  ingressClassName: nginx\n  rules:\n"),
+    ("kubernetes/base/service.yaml", "port: 80", "port: 8000"),
+    ("kubernetes/base/ingress.yaml", "- host: hello.example.com", "- host: www.example.com"),
+    ("kubernetes/base/ingress.yaml", "        - hello.example.com", "        - www.example.com"),
+    ("kubernetes/base/ingress.yaml", "  rules:\n", "  ingressClassName: nginx\n  rules:\n"),
     (KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: 2.0.0  # tested"),
     (KUSTOMIZATION, "  - service.yaml\n", "  - service.yaml\n  - budget.yaml\n"),
     (KUSTOMIZATION, "", "commonAnnotations: {team: x}\n"),
@@ -615,7 +615,7 @@ const EDITS: [(&str, &str, &str); 22] = [
     (KUSTOMIZATION, "resources:\n", "# Ours.\nresources:\n"),
     (KUSTOMIZATION, "images:\n", "images:\n  - {name: envoy, newTag: \"2\"}\n"),
     (KUSTOMIZATION, "---\n", ""),
-    ("kubernetes/namespace.yaml", "kind: Namespace\n", "kind: Namespace\n# Ours.\n"),
+    ("kubernetes/overlays/production/namespace.yaml", "kind: Namespace\n", "kind: Namespace\n# Ours.\n"),
 ];
 
 #[test]

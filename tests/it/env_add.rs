@@ -23,7 +23,7 @@ fn a_repository_without_environments_gets_two() {
     sandbox.new_hello(&["--ingress", "hello.example.com", "--expires-at", "2030-01-01"]).success();
     // What people do in the meantime.
     sandbox.make(&["set-image", "TAG=1.2.3"]).success();
-    let file = sandbox.hello("kubernetes/deployment.yaml");
+    let file = sandbox.hello("kubernetes/base/deployment.yaml");
     let text = fs::read_to_string(&file).unwrap();
     let text = text.replace("replicas: 2", "replicas: 5").replace("memory: 256Mi", "memory: 1Gi");
     fs::write(&file, text.replace("enableServiceLinks: false", "enableServiceLinks: true")).unwrap();
@@ -44,7 +44,7 @@ fn a_repository_without_environments_gets_two() {
     let tree = sandbox.tree();
     assert_eq!(tree["secrets/kubernetes/gitlab.secret.yaml"], secret);
     assert!(
-        !tree.contains_key("kubernetes/deployment.yaml")
+        !tree.contains_key("kubernetes/base/deployment.yaml")
             && tree.contains_key("kubernetes/base/deployment.yaml")
     );
     if let Some(documents) = built(&sandbox, "kubernetes/overlays/staging") {
@@ -132,7 +132,7 @@ fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
 
 #[test]
 fn a_file_that_was_edited_stops_it_before_anything_is_written() {
-    for edited in ["Makefile", "README.md", ".gitlab-ci.yml", "kubernetes/kustomization.yaml"] {
+    for edited in ["Makefile", "README.md", ".gitlab-ci.yml", "kubernetes/overlays/production/kustomization.yaml"] {
         let sandbox = Sandbox::with_hello();
         let file = sandbox.hello(edited);
         fs::write(&file, fs::read_to_string(&file).unwrap() + "# mine\n").unwrap();

@@ -1,7 +1,7 @@
 //! Repositories with environments: what `new --env` makes, and what `make` does with it.
 
 use super::stand_in::{StandIn, prints};
-use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectl_for_overlays};
+use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectl};
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn cluster(args: &[&str]) -> StandIn {
 
 /// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for overlays.
 pub fn built(sandbox: &Sandbox, dir: &str) -> Option<Vec<Value>> {
-    let kubectl = kubectl_for_overlays(sandbox)?;
+    let kubectl = kubectl()?;
     let text = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success().stdout;
     let documents = serde_yaml::Deserializer::from_str(&text);
     Some(documents.map(|document| serde::Deserialize::deserialize(document).unwrap()).collect())

@@ -5,7 +5,7 @@ use super::support::{IMAGE, Run, SECRET, Sandbox, assert_no_token, have, mode};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-const KUSTOMIZATION: &str = "kubernetes/kustomization.yaml";
+const KUSTOMIZATION: &str = "kubernetes/overlays/production/kustomization.yaml";
 
 fn makefile(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.hello("Makefile")).unwrap()
@@ -181,7 +181,7 @@ fn every_call_but_for_the_namespace_names_the_namespace() {
     for call in cluster.calls() {
         let line = call.join(" ");
         let of_none =
-            ["config view", "get namespace hello", "kubernetes/namespace.yaml", "kustomize kubernetes"];
+            ["config view", "get namespace hello", "kubernetes/overlays/production/namespace.yaml", "kustomize kubernetes"];
         assert!(
             line.contains("--namespace=hello") || of_none.iter().any(|words| line.contains(words)),
             "{line}"
@@ -294,7 +294,7 @@ fn manifests_that_cannot_be_built_change_nothing() {
         return;
     }
     let sandbox = Sandbox::with_hello();
-    fs::write(sandbox.hello("kubernetes/service.yaml"), "a: [\n").unwrap();
+    fs::write(sandbox.hello("kubernetes/base/service.yaml"), "a: [\n").unwrap();
     let output = sandbox.make(&["deploy"]).env("KUBECONFIG", "/nowhere").failure(2);
     output.says("service.yaml").says("hint: kubectl kustomize kubernetes");
 }

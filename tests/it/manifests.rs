@@ -62,19 +62,19 @@ fn every_manifest_is_read_strictly() {
         &[(Name::PodSecurity, "baseline"), (Name::Replicas, "0"), (Name::SecretType, "dockerconfigjson")],
     ] {
         let files = render(&answers(pairs));
-        let deployment = strict::<Deployment>(&files["kubernetes/deployment.yaml"]);
+        let deployment = strict::<Deployment>(&files["kubernetes/base/deployment.yaml"]);
         let pod = &deployment["spec"]["template"]["spec"];
         assert_eq!(pod["imagePullSecrets"], json!([{"name": "gitlab"}]));
-        strict::<Service>(&files["kubernetes/service.yaml"]);
-        strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
+        strict::<Service>(&files["kubernetes/base/service.yaml"]);
+        strict::<Namespace>(&files["kubernetes/overlays/production/namespace.yaml"]);
         let secret = strict::<Secret>(&files[SECRET]);
         assert_eq!(secret["metadata"]["annotations"]["makeinfra/expires-at"], "2999-01-01");
         assert_eq!(secret["metadata"]["namespace"], "hello");
         assert_eq!(
-            files.contains_key("kubernetes/ingress.yaml"),
+            files.contains_key("kubernetes/base/ingress.yaml"),
             !pairs.is_empty() && pairs[0].0 == Name::Ingress
         );
-        if let Some(ingress) = files.get("kubernetes/ingress.yaml") {
+        if let Some(ingress) = files.get("kubernetes/base/ingress.yaml") {
             strict::<Ingress>(ingress);
         }
     }
@@ -84,7 +84,7 @@ fn every_manifest_is_read_strictly() {
 fn probes_and_security_follow_the_answers() {
     let pod = |pairs: &[(Name, &str)]| {
         let deployment: Value =
-            serde_yaml::from_str(&render(&answers(pairs))["kubernetes/deployment.yaml"]).unwrap();
+            serde_yaml::from_str(&render(&answers(pairs))["kubernetes/base/deployment.yaml"]).unwrap();
         deployment["spec"]["template"]["spec"].clone()
     };
     let restricted = pod(&[]);
@@ -325,14 +325,14 @@ proptest! {
         prop_assert_eq!(container.get("livenessProbe").is_some(), main.port.is_some());
         prop_assert_eq!(pod.get("serviceAccountName").is_some(), main.service_account);
         if main.service_account {
-            let account = strict::<ServiceAccount>(&files["kubernetes/serviceaccount.yaml"]);
+            let account = strict::<ServiceAccount>(&files["kubernetes/base/serviceaccount.yaml"]);
             prop_assert_eq!(&account["imagePullSecrets"], &pod["imagePullSecrets"]);
             prop_assert_eq!(&account["metadata"]["name"], &pod["serviceAccountName"]);
         }
-        let namespace = strict::<Namespace>(&files["kubernetes/namespace.yaml"]);
+        let namespace = strict::<Namespace>(&files["kubernetes/overlays/production/namespace.yaml"]);
         prop_assert_eq!(&namespace["metadata"]["name"], answers.environments.first.namespace.as_str());
-        prop_assert_eq!(files.contains_key("kubernetes/service.yaml"), main.port.is_some());
-        if let Some(service) = files.get("kubernetes/service.yaml") {
+        prop_assert_eq!(files.contains_key("kubernetes/base/service.yaml"), main.port.is_some());
+        if let Some(service) = files.get("kubernetes/base/service.yaml") {
             let service = strict::<Service>(service);
             prop_assert_eq!(&service["spec"]["selector"], &workload["spec"]["selector"]["matchLabels"]);
         }
@@ -340,14 +340,14 @@ proptest! {
         prop_assert_eq!(&secret["metadata"]["name"], answers.secret_name.as_str());
         prop_assert_eq!(&secret["type"], answers.secret_type.kubernetes_type());
         if let Some(host) = &answers.main().ingress {
-            let ingress = strict::<Ingress>(&files["kubernetes/ingress.yaml"]);
+            let ingress = strict::<Ingress>(&files["kubernetes/base/ingress.yaml"]);
             prop_assert_eq!(&ingress["spec"]["rules"][0]["host"], host.as_str());
             let tls = ingress["spec"]["tls"][0]["hosts"][0].as_str();
             prop_assert_eq!(tls, main.tls.then_some(host.as_str()));
             let issuer = &ingress["metadata"]["annotations"]["cert-manager.io/cluster-issuer"];
             prop_assert_eq!(issuer.as_str(), main.tls_issuer.as_ref().map(ClusterIssuer::as_str));
         }
-        let kustomization: Value = serde_yaml::from_str(&files["kubernetes/kustomization.yaml"]).unwrap();
+        let kustomization: Value = serde_yaml::from_str(&files["kubernetes/overlays/production/kustomization.yaml"]).unwrap();
         prop_assert_eq!(&kustomization["namespace"], answers.environments.first.namespace.as_str());
         prop_assert_eq!(kustomization.get("configMapGenerator").is_some(), main.config);
         let image = &kustomization["images"][0];

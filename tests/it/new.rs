@@ -14,10 +14,10 @@ const TREE: [&str; 14] = [
     ".makeinfra.yaml",
     "Makefile",
     "README.md",
-    "kubernetes/deployment.yaml",
-    "kubernetes/kustomization.yaml",
-    "kubernetes/namespace.yaml",
-    "kubernetes/service.yaml",
+    "kubernetes/base/deployment.yaml",
+    "kubernetes/overlays/production/kustomization.yaml",
+    "kubernetes/overlays/production/namespace.yaml",
+    "kubernetes/base/service.yaml",
     "scripts/explain.sh",
     "scripts/kubernetes.sh",
     "scripts/secrets.sh",
@@ -164,13 +164,13 @@ fn the_same_input_gives_the_same_bytes() {
 fn an_ingress_is_there_only_if_asked_for() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
-    let ingress = fs::read_to_string(sandbox.hello("kubernetes/ingress.yaml")).unwrap();
+    let ingress = fs::read_to_string(sandbox.hello("kubernetes/base/ingress.yaml")).unwrap();
     assert!(ingress.contains("host: hello.example.com"), "{ingress}");
-    let list = fs::read_to_string(sandbox.hello("kubernetes/kustomization.yaml")).unwrap();
+    let list = fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
     assert!(list.contains("- ingress.yaml"), "{list}");
     let plain = Sandbox::with_hello();
-    assert!(!plain.hello("kubernetes/ingress.yaml").exists());
-    let list = fs::read_to_string(plain.hello("kubernetes/kustomization.yaml")).unwrap();
+    assert!(!plain.hello("kubernetes/base/ingress.yaml").exists());
+    let list = fs::read_to_string(plain.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
     assert!(!list.contains("ingress"), "{list}");
 }
 

@@ -214,7 +214,7 @@ fn a_second_pull_secret_is_found_where_it_is() {
     );
     sandbox.write_private("work/hello-infra/secrets/kubernetes/dockerhub.secret.yaml", text);
     sandbox.edit(
-        "kubernetes/deployment.yaml",
+        "kubernetes/base/deployment.yaml",
         "        - name: gitlab\n",
         "        - name: gitlab\n        - name: dockerhub\n",
     );

@@ -49,7 +49,7 @@ fn the_other_commands_do_what_the_readme_says() {
                 let given = format!("--token-username {USER} --token-file '{token}'");
                 let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
                 sandbox.run("sh", &["-c", &format!("{line} {given}")]).success();
-                assert!(sandbox.work("mailer-infra/kubernetes/cronjob.yaml").is_file());
+                assert!(sandbox.work("mailer-infra/kubernetes/base/cronjob.yaml").is_file());
             }
             "make test" => {
                 let plan = sandbox.run("make", &["-n", "test"]).cwd(repo("")).success().stdout;
@@ -153,7 +153,7 @@ fn the_config_file_in_the_readme_is_accepted() {
     sandbox.write("home/.config/makeinfra/config.yaml", yaml);
     sandbox.write_private("token", TOKEN);
     sandbox.new_hello(&[]).success();
-    let ingress = fs::read_to_string(sandbox.hello("kubernetes/ingress.yaml")).unwrap();
+    let ingress = fs::read_to_string(sandbox.hello("kubernetes/base/ingress.yaml")).unwrap();
     assert!(ingress.contains("host: hello.apps.example.com"), "{ingress}");
 }
 

@@ -191,7 +191,7 @@ fn a_project_whose_name_ends_in_infra_stays_the_same() {
     sandbox.makeinfra(&args).success();
     let label = "app.kubernetes.io/name: a-infra\n";
     assert!(fs::read_to_string(top.join(SECRET)).unwrap().contains(label));
-    assert!(fs::read_to_string(top.join("kubernetes/deployment.yaml")).unwrap().contains(label));
+    assert!(fs::read_to_string(top.join("kubernetes/base/deployment.yaml")).unwrap().contains(label));
 }
 
 #[test]

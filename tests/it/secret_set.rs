@@ -64,7 +64,7 @@ fn makes_a_file_for_its_owner_alone_and_says_how_a_container_gets_it() {
     assert_eq!(made["metadata"]["labels"], pull["metadata"]["labels"]);
     assert_eq!(made["metadata"]["namespace"], pull["metadata"]["namespace"]);
     // The lines of the output, in the place that it names, are what they are said to be.
-    let deployment = fs::read_to_string(sandbox.hello("kubernetes/deployment.yaml")).unwrap();
+    let deployment = fs::read_to_string(sandbox.hello("kubernetes/base/deployment.yaml")).unwrap();
     let from = output.stdout.find("          envFrom").unwrap();
     let lines: String = output.stdout[from..].lines().take(3).map(|line| format!("{line}\n")).collect();
     let at = deployment.find("          ports:").unwrap();
@@ -270,9 +270,9 @@ fn a_directory_that_is_a_link_leads_nowhere() {
 #[test]
 fn the_lines_for_a_container_fit_its_workload() {
     for (args, file, indent) in [
-        (&["--workload", "job"][..], "kubernetes/job.yaml", 10),
-        (&["--workload", "cronjob", "--schedule", "@daily"], "kubernetes/cronjob.yaml", 14),
-        (&[], "kubernetes/deployment.yaml", 10),
+        (&["--workload", "job"][..], "kubernetes/base/job.yaml", 10),
+        (&["--workload", "cronjob", "--schedule", "@daily"], "kubernetes/base/cronjob.yaml", 14),
+        (&[], "kubernetes/base/deployment.yaml", 10),
     ] {
         let sandbox = Sandbox::new();
         sandbox.new_hello(args).success();

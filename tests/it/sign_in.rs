@@ -202,13 +202,13 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
     let checked = rotate(TOKEN).success().json()["check"].clone();
     assert_eq!(checked["message"], format!("`{}` can be pulled", bed.image("group/hello:many")));
     // A second container, of a project that the token does not open.
-    let deployment = fs::read_to_string(sandbox.hello("kubernetes/deployment.yaml")).unwrap();
+    let deployment = fs::read_to_string(sandbox.hello("kubernetes/base/deployment.yaml")).unwrap();
     let second = format!(
         "      containers:\n        - name: second\n          image: {}\n",
         bed.image("second/hello:1")
     );
     sandbox.write(
-        "work/hello-infra/kubernetes/deployment.yaml",
+        "work/hello-infra/kubernetes/base/deployment.yaml",
         deployment.replace("      containers:\n", &second),
     );
     rotate(TOKEN).failure(1).says("may not pull `second/hello`");

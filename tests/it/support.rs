@@ -94,7 +94,7 @@ impl Sandbox {
 
     /// PATH with the sandbox's own programs first.
     pub fn own_path(&self) -> String {
-        format!("{}:{}", self.path("bin").display(), env::var("PATH").unwrap())
+        format!("{}:{}", self.path("bin").display(), path())
     }
 
     pub fn makeinfra(&self, args: &[&str]) -> Run {
@@ -133,7 +133,7 @@ impl Sandbox {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.path("work")).env_clear().stdin(Stdio::null());
         command
-            .env("PATH", env::var("PATH").unwrap())
+            .env("PATH", path())
             .env("HOME", self.path("home"))
             .env("LC_ALL", "C.UTF-8")
             .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -248,8 +248,7 @@ impl Output {
 
 /// Whether a program is there. A missing one fails in CI and is said aloud elsewhere.
 pub fn have(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    let found = env::split_paths(&path()).any(|dir| dir.join(program).is_file());
     assert!(found || env::var_os("CI").is_none(), "`{program}` is missing, and this is CI");
     if !found {
         eprintln!("SKIPPED: `{program}` is missing: `make tools` installs it");
@@ -275,31 +274,31 @@ pub fn cached(file: &str) -> Option<PathBuf> {
     program
 }
 
-/// Every kubectl at hand: the one on PATH, the oldest that the generated repository works with, and the test bed's.
+/// Every kubectl at hand that the generated repository works with: the test bed's.
 pub fn kubectls() -> Vec<PathBuf> {
-    let cached = |file: &str| cache().map(|cache| cache.join(file)).filter(|path| path.is_file());
-    let old = cached("kubectl-1.20/kubectl");
-    if old.is_none() {
-        eprintln!("SKIPPED: kubectl 1.20 is missing: `make tools` gets it on Debian 12");
-    }
-    let new = cached("cluster/programs/kubectl");
-    have("kubectl").then(|| PathBuf::from("kubectl")).into_iter().chain(old).chain(new).collect()
+    cached_kubectl().into_iter().map(|programs| programs.join("kubectl")).collect()
 }
 
-/// Whether a kubectl's kustomize knows directories as resources; 1.20's does not.
-pub fn knows_overlays(sandbox: &Sandbox, kubectl: &Path) -> bool {
-    let version = sandbox.run(kubectl, &["version", "--client", "-o", "json"]).success().json();
-    version["clientVersion"]["minor"].as_str().unwrap().trim_end_matches('+').parse::<u32>().unwrap() > 20
-}
-
-/// A kubectl for overlays. A missing one fails in CI and is said aloud elsewhere.
-pub fn kubectl_for_overlays(sandbox: &Sandbox) -> Option<PathBuf> {
-    let found = kubectls().into_iter().find(|kubectl| knows_overlays(sandbox, kubectl));
-    assert!(found.is_some() || env::var_os("CI").is_none(), "no kubectl for overlays, and this is CI");
+/// A kubectl. A missing one fails in CI and is said aloud elsewhere.
+pub fn kubectl() -> Option<PathBuf> {
+    let found = kubectls().into_iter().next();
+    assert!(found.is_some() || env::var_os("CI").is_none(), "no kubectl of the test bed, and this is CI");
     if found.is_none() {
-        eprintln!("SKIPPED: no kubectl is new enough for overlays");
+        eprintln!("SKIPPED: the test bed's kubectl is missing: `make test-cluster` builds it");
     }
     found
+}
+
+/// The directory with the test bed's kubectl: that of Debian 12 is older than any that the generated repository works with.
+fn cached_kubectl() -> Option<PathBuf> {
+    let programs = cache()?.join("cluster/programs");
+    programs.join("kubectl").is_file().then_some(programs)
+}
+
+/// PATH, with the test bed's kubectl before another one.
+fn path() -> String {
+    let path = env::var("PATH").unwrap();
+    cached_kubectl().map_or(path.clone(), |programs| format!("{}:{path}", programs.display()))
 }
 
 /// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within base64,

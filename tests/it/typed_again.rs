@@ -156,7 +156,7 @@ fn a_copy_of_a_secret_in_an_annotation_is_not_shown() {
 #[test]
 fn a_tag_is_set_where_lines_end_as_on_windows() {
     let cluster = StandIn::new();
-    let file = cluster.sandbox.hello("kubernetes/kustomization.yaml");
+    let file = cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml");
     let text = fs::read_to_string(&file).unwrap().replace('\n', "\r\n");
     fs::write(&file, &text).unwrap();
     cluster.make(&["set-image", "TAG=1.2.3"]).success().prints("hello:1.2.3\n");
@@ -169,7 +169,7 @@ fn a_tag_is_set_where_lines_end_as_on_windows() {
 #[test]
 fn a_comment_on_the_line_of_a_tag_stays() {
     let sandbox = Sandbox::with_hello();
-    let file = "kubernetes/kustomization.yaml";
+    let file = "kubernetes/overlays/production/kustomization.yaml";
     sandbox.edit(file, "newTag: \"1.0.0\"", "newTag: \"1.0.0\"  # tested: #42");
     sandbox.make(&["set-image", "TAG=2"]).success();
     let text = fs::read_to_string(sandbox.hello(file)).unwrap();

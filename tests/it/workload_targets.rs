@@ -103,10 +103,10 @@ fn reasons_name_the_file_and_the_image_of_the_component() {
         (
             "deployment/worker",
             "worker: OOMKilled",
-            "resources.limits.memory in kubernetes/worker-deployment.yaml",
+            "resources.limits.memory in kubernetes/base/worker-deployment.yaml",
         ),
         ("statefulset/added", "added: OOMKilled", "in the manifest of statefulset/added"),
-        ("deployment/hello", "hello: OOMKilled", "in kubernetes/deployment.yaml"),
+        ("deployment/hello", "hello: OOMKilled", "in kubernetes/base/deployment.yaml"),
         ("deployment/worker", "worker: CrashLoopBackOff", "make logs APP=worker"),
     ] {
         answers(
@@ -229,7 +229,7 @@ fn undeploy_takes_the_settings_of_before_along() {
 #[test]
 fn set_image_knows_every_image() {
     let cluster = cluster(&[]);
-    let file = || fs::read_to_string(cluster.sandbox.hello("kubernetes/kustomization.yaml")).unwrap();
+    let file = || fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
     let before = file();
     let tool = "IMAGE=registry.gitlab.com/group/tool";
     cluster.make(&["set-image", tool, "TAG=3"]).success().prints("registry.gitlab.com/group/tool:3");

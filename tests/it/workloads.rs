@@ -114,15 +114,11 @@ fn the_record_makes_the_same_repository_again() {
 #[test]
 fn kustomize_builds_all_of_it() {
     for (args, dir, host) in [
-        (&[][..], "kubernetes", "hello.example.com"),
+        (&[][..], "kubernetes/overlays/production", "hello.example.com"),
         (&["--env", "staging"], "kubernetes/overlays/staging", "staging.hello.example.com"),
     ] {
         let sandbox = everything(args);
         for kubectl in kubectls() {
-            // Overlays need a newer one.
-            if !args.is_empty() && kubectl.to_string_lossy().contains("1.20") {
-                continue;
-            }
             let documents = built(&sandbox, &kubectl, dir);
             assert_eq!(documents.len(), 5 + 3 + 2 + 2 + 2, "{documents:?}");
             let settings = find(&documents, "ConfigMap hello-");
@@ -176,11 +172,11 @@ fn the_readme_tells_of_what_is_there_and_of_nothing_else() {
         "| `worker` | Deployment | a worker: it has no port |",
         "| `nightly` | CronJob | `0 3 * * *`, Europe/Berlin |",
         "| `migrate` | Job | runs once for each image |",
-        "`kubernetes/worker-config.env` holds the settings of `worker`",
+        "`kubernetes/base/worker-config.env` holds the settings of `worker`",
         "`letsencrypt`, and renews it",
         "create secret tls api-tls --cert=FILE --key=FILE",
         "have the service account `nightly`",
-        "kubernetes/nightly-cronjob.yaml   the pods: schedule, resources, security",
+        "kubernetes/base/nightly-cronjob.yaml   the pods: schedule, resources, security",
     ] {
         assert!(text.contains(line), "no `{line}` in {text}");
     }
@@ -203,21 +199,6 @@ fn a_project_may_be_a_cronjob_alone_in_several_environments() {
     sandbox.makeinfra(&args).success();
     sandbox.makeinfra(&["check", "hello-infra", "--strict"]).success();
     sandbox.makeinfra(&["env", "add", "qb", "hello-infra", "--no-input", "--replicas", "2"]).failure(2);
-}
-
-#[test]
-fn settings_move_with_the_manifests() {
-    let sandbox = everything(&[]);
-    let edited = "LOG_LEVEL=debug\nNEW=1\n";
-    fs::write(sandbox.hello("kubernetes/config.env"), edited).unwrap();
-    sandbox.makeinfra(&["env", "add", "staging", "hello-infra", "--no-input"]).success();
-    assert_eq!(read(&sandbox, "kubernetes/base/config.env"), edited);
-    assert!(!sandbox.hello("kubernetes/config.env").exists());
-    for kubectl in kubectls().into_iter().filter(|path| !path.to_string_lossy().contains("1.20")) {
-        let documents = built(&sandbox, &kubectl, "kubernetes/overlays/production");
-        assert_eq!(find(&documents, "ConfigMap hello-")["data"]["NEW"], "1");
-    }
-    sandbox.makeinfra(&["check", "hello-infra", "--strict"]).success();
 }
 
 #[test]
@@ -358,7 +339,7 @@ fn a_dry_run_lists_the_files_of_every_component() {
     let object = sandbox.makeinfra(&args).success().json();
     let paths: Vec<_> =
         object["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
-    for path in ["kubernetes/config.env", "kubernetes/nightly-cronjob.yaml", "kubernetes/migrate-job.yaml"] {
+    for path in ["kubernetes/base/config.env", "kubernetes/base/nightly-cronjob.yaml", "kubernetes/base/migrate-job.yaml"] {
         assert!(paths.contains(&path), "{paths:?}");
     }
     assert!(!sandbox.hello("").exists());

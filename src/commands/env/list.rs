@@ -67,7 +67,7 @@ impl Row<'_> {
     fn json(&self) -> serde_json::Value {
         let environment = self.environment;
         json!({
-            "name": environment.name.as_ref().map(ToString::to_string),
+            "name": environment.name.as_str(),
             "protected": environment.protect,
             "namespace": environment.namespace.as_str(),
             "context": environment.context.as_ref().map(ToString::to_string),
@@ -81,7 +81,7 @@ impl Row<'_> {
         let mark = if environment.protect { " (protected)" } else { "" };
         let images: Vec<_> = self.images.iter().map(ToString::to_string).collect();
         [
-            format!("{}{mark}", environment.name.as_ref().map_or("-", |name| name.as_str())),
+            format!("{}{mark}", environment.name),
             environment.namespace.to_string(),
             environment.context.as_ref().map_or("current".to_owned(), ToString::to_string),
             self.expires_at.clone().unwrap_or_else(|| "unknown".to_owned()),

@@ -27,17 +27,17 @@ impl Tokens {
         answers: &Answers,
         ui: &mut Ui,
     ) -> Result<Self> {
-        let names: Vec<_> = answers.environments.iter().map(|one| one.name.as_ref()).collect();
+        let names: Vec<_> = answers.environments.iter().map(|one| &one.name).collect();
         let mut found = Self { tokens: Vec::new(), of: vec![None; names.len()] };
         let Some(Sources { common, own }) = sources else { return Ok(found) };
         let mut wanted: Vec<(Vec<usize>, Source, Option<Expiry>)> = Vec::new();
         let mut left: Vec<usize> = (0..names.len()).collect();
         for (name, source) in own {
-            let Some(place) = names.iter().position(|known| *known == Some(&name)) else { continue };
+            let Some(place) = names.iter().position(|known| **known == name) else { continue };
             left.retain(|other| *other != place);
             wanted.push((vec![place], source, given.of(&name, Name::ExpiresAt)?));
         }
-        check_expiries(given, names.iter().copied().flatten(), &left, &names)?;
+        check_expiries(given, &names, &left)?;
         if !left.is_empty() {
             wanted.insert(0, (left, common, given.get(Name::ExpiresAt)?));
         }
@@ -106,16 +106,13 @@ impl Tokens {
 }
 
 /// Fails if an environment has an expiry of its own, but no token.
-fn check_expiries<'n>(
+fn check_expiries(
     given: &Given,
-    mut all: impl Iterator<Item = &'n EnvironmentName>,
+    names: &[&EnvironmentName],
     without: &[usize],
-    known: &[Option<&EnvironmentName>],
 ) -> Result<()> {
-    let lone = all.find(|name| {
-        let shares = without.iter().any(|place| known[*place] == Some(*name));
-        shares && given.has_of(name, Name::ExpiresAt)
-    });
+    let mut sharing = without.iter().map(|place| names[*place]);
+    let lone = sharing.find(|name| given.has_of(name, Name::ExpiresAt));
     match lone {
         Some(name) => {
             Err(Failure::usage(format!("`--expires-at` is of a token, and `{name}` has none of its own"))

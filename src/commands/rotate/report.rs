@@ -120,12 +120,12 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
         true => "bring the new token to the cluster",
         false => "if the cluster does not have them yet",
     };
-    let environments = found.files.record.iter().flat_map(|record| record.answers.environments.iter());
+    let answers = found.files.record.iter().map(|record| &record.answers);
+    let environments = answers.flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)));
     let deployed = environments
         .enumerate()
         .filter(|(place, _)| found.files.secrets.iter().any(|file| file.place == *place));
-    let arguments =
-        deployed.map(|(_, one)| one.name.as_ref().map_or_else(String::new, |name| format!(" ENV={name}")));
+    let arguments = deployed.map(|(_, (answers, one))| answers.make_argument(one));
     let mut steps: Vec<_> =
         arguments.map(|environment| (format!("{make} deploy{environment}"), "")).collect();
     if steps.is_empty() {

@@ -7,7 +7,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-const DEPLOYMENT: &str = "kubernetes/deployment.yaml";
+const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 
 impl Scene {
     /// What `diagnose --json` says, with its exit code; the token is in neither form of it.

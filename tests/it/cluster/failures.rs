@@ -4,7 +4,7 @@ use super::{Scene, bed, tells_no_token};
 use crate::support::{IMAGE, Output, SECRET, TOKEN, kubectls};
 use std::fs;
 
-const DEPLOYMENT: &str = "kubernetes/deployment.yaml";
+const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 
 /// Expects that a deploy fails with this cause and this advice, in its last lines.
 #[track_caller]
@@ -70,7 +70,7 @@ fn without_a_credential_that_matches_the_pull_is_anonymous() {
     scene.edit(DEPLOYMENT, none, named);
     // A Secret that is not there.
     scene.edit(DEPLOYMENT, "- name: gitlab", "- name: gitlap");
-    let output = fails(&scene, "the Secret that kubernetes/deployment.yaml names", "make gitlab-secret");
+    let output = fails(&scene, "the Secret that kubernetes/base/deployment.yaml names", "make gitlab-secret");
     assert!(output.stdout.contains("FailedToRetrieveImagePullSecret"), "{}", output.stdout);
     scene.edit(DEPLOYMENT, "- name: gitlap", "- name: gitlab");
     // A registry that no name server knows.
@@ -147,10 +147,10 @@ fn what_is_wrong_in_the_repository_stops_before_anything_is_applied() {
         scene.make(&["deploy"]).failure(2).says("there is no pull secret").says("makeinfra rotate");
         nothing();
         scene.write_secret(&good);
-        scene.edit("kubernetes/service.yaml", "kind:", "kind");
+        scene.edit("kubernetes/base/service.yaml", "kind:", "kind");
         scene.make(&["deploy"]).failure(2).says("error: ");
         nothing();
-        scene.edit("kubernetes/service.yaml", "kind", "kind:");
+        scene.edit("kubernetes/base/service.yaml", "kind", "kind:");
         scene.make_as("--server=https://127.0.0.1:1", &["deploy"]).failure(2).says("CONTEXT=NAME");
         nothing();
         scene.make(&["deploy"]).success();
@@ -168,7 +168,7 @@ fn a_service_account_with_rights_in_its_namespace_deploys() {
             let run = scene.sandbox.run(&newest, &[&namespace[..], args].concat());
             run.env("KUBECONFIG", bed.kubeconfig()).success().stdout
         };
-        let file = scene.sandbox.hello("kubernetes/namespace.yaml").display().to_string();
+        let file = scene.sandbox.hello("kubernetes/overlays/production/namespace.yaml").display().to_string();
         admin(&["apply", "--filename", &file]);
         admin(&["create", "serviceaccount", "deployer"]);
         // A token of the account itself, as CI would have it.

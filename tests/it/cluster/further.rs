@@ -20,7 +20,7 @@ fn a_pod_has_the_value_and_a_new_pod_has_the_new_one() {
         // What the command says that a container needs, and a command that shows the variable.
         let lines = "          envFrom:\n            - secretRef:\n                name: db\n          command:\n            \
                      - sh\n            - -c\n            - 'echo \"value $PASSWORD\"; exec httpd -f -p 8080 -h /www'\n          ports:\n";
-        scene.edit("kubernetes/deployment.yaml", "          ports:\n", lines);
+        scene.edit("kubernetes/base/deployment.yaml", "          ports:\n", lines);
         let names = || -> Vec<_> { scene.pods().iter().map(|pod| pod["metadata"]["name"].clone()).collect() };
         scene.make(&["deploy"]).success();
         let first = names();

@@ -35,12 +35,12 @@ fn who_has_rights_in_the_namespace_alone_can_deploy() {
             let output = make(&[target]).failure(2);
             output
                 .says("missing or out of reach for this user")
-                .says("kubectl apply -f kubernetes/namespace.yaml");
+                .says("kubectl apply -f kubernetes/overlays/production/namespace.yaml");
         }
         let output = make(&["namespace"]).success();
         assert!(output.stdout.contains("no right to look at it"), "{}", output.stdout);
         // What the administrator is told to run.
-        let file = scene.sandbox.hello("kubernetes/namespace.yaml").display().to_string();
+        let file = scene.sandbox.hello("kubernetes/overlays/production/namespace.yaml").display().to_string();
         scene.kubectl(&["apply", "-f", &file]).success();
         make(&["deploy"]).failure(2).says("missing or out of reach for this user").says("rolebinding");
         let bind = |name: &str, role: &str| {

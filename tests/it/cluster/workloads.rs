@@ -82,7 +82,7 @@ fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
 
         // Settings that change bring new pods, and only where they are read.
         let web = scene.get("deployment/hello", "{.metadata.generation}");
-        scene.edit("kubernetes/worker-config.env", "mail", "letters");
+        scene.edit("kubernetes/base/worker-config.env", "mail", "letters");
         scene.make(&["deploy"]).success();
         assert!(scene.make(&["logs", "APP=worker"]).success().stdout.contains("queue letters"));
         assert_eq!(scene.get("deployment/hello", "{.metadata.generation}"), web);
@@ -132,7 +132,7 @@ fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
     let args = with(dir.path(), script);
     for kubectl in kubectls() {
         let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
-        scene.edit("kubernetes/migrate-job.yaml", "backoffLimit: 2", "backoffLimit: 0");
+        scene.edit("kubernetes/base/migrate-job.yaml", "backoffLimit: 2", "backoffLimit: 0");
         let output = tells_no_token(scene.make(&["deploy"]).failure(2));
         output.says("error: job/migrate failed").says("make logs APP=migrate");
         assert!(output.stdout.contains("no such table"), "{}", output.stdout);
@@ -141,10 +141,10 @@ fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
         // Nothing changed but the weather: it is tried again, and fails again.
         let output = scene.make(&["deploy"]).failure(2);
         assert!(output.stdout.contains("job/migrate: it failed: once more"), "{}", output.stdout);
-        scene.edit("kubernetes/migrate-job.yaml", "exit 3", "exit 0");
+        scene.edit("kubernetes/base/migrate-job.yaml", "exit 3", "exit 0");
         scene.make(&["deploy"]).success().prints("job/migrate is complete");
         scene.is_fine();
-        scene.edit("kubernetes/migrate-job.yaml", "exit 0", "sleep 300");
+        scene.edit("kubernetes/base/migrate-job.yaml", "exit 0", "sleep 300");
         let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=3s"]).failure(2);
         output.says("job/migrate is not complete after 3s, and goes on");
         // One that cannot be pulled.

@@ -1,7 +1,7 @@
 //! The repositories of all rows, and what of them goes to a cluster together.
 
 use super::Row;
-use crate::support::{Sandbox, files_below, kubectl_for_overlays};
+use crate::support::{Sandbox, files_below, kubectl};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -62,10 +62,10 @@ impl Tree {
     }
 
     fn stage(mut self) -> Self {
-        let kubectl = kubectl_for_overlays(&self.sandbox);
+        let kubectl = kubectl();
         let beside = self.beside();
         for dir in self.tops() {
-            let text = kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, &dir));
+            let text = kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, "kustomize", &dir));
             let built = documents(&text);
             let namespaces: BTreeSet<_> =
                 built.iter().filter_map(|document| document["metadata"]["namespace"].as_str()).collect();
@@ -83,11 +83,11 @@ impl Tree {
         self
     }
 
-    /// What a kubectl makes of a directory.
-    pub fn kustomize(&self, kubectl: &Path, dir: &str) -> String {
-        let output = self.sandbox.run(kubectl, &["kustomize", dir]).cwd(&self.root).output();
+    /// What kubectl or kustomize makes of a directory.
+    pub fn kustomize(&self, program: &Path, command: &str, dir: &str) -> String {
+        let output = self.sandbox.run(program, &[command, dir]).cwd(&self.root).output();
         let said = (output.code, output.stderr.as_str());
-        assert_eq!(said, (Some(0), ""), "{}\n{} kustomize {dir}", self.row.line(), kubectl.display());
+        assert_eq!(said, (Some(0), ""), "{}\n{} {command} {dir}", self.row.line(), program.display());
         output.stdout
     }
 
