@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
 ///
 /// A template of a component has `component`, too, which is one of `components`; one of an environment has
-/// `environment`; and the pull secret's has `payload` and `expires_at`.
+/// `environment` and `has_token`; and the pull secret's has `payload` and `expires_at`.
 #[derive(Serialize)]
 pub struct Context<'a> {
     project: &'a str,
@@ -127,17 +127,6 @@ pub struct Payload<'a> {
     pub expires_at: Option<&'a str>,
 }
 
-/// What the template of a further Secret gets as `further`, and no other.
-#[derive(Serialize)]
-pub struct Further<'a> {
-    /// The Secret's name.
-    pub name: &'a str,
-    /// Its first key.
-    pub key: &'a str,
-    /// Base64 of that key's value.
-    pub base64: &'a str,
-}
-
 impl<'a> Context<'a> {
     /// The directory of the manifests that all environments share.
     pub const BASE: &'static str = "kubernetes/base";
@@ -153,7 +142,6 @@ impl<'a> Context<'a> {
     pub fn environments(&self) -> &[Environment<'a>] {
         &self.environments
     }
-
 }
 
 impl Component<'_> {
@@ -193,6 +181,12 @@ impl Environment<'_> {
     #[must_use]
     pub fn overlay(&self) -> &str {
         &self.overlay
+    }
+
+    /// The directory of its Secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &str {
+        self.secrets
     }
 
     /// The file of its pull secret.

@@ -2,10 +2,10 @@
 //!
 //! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
 //! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for. A name that is
-//! `ENV` or begins with `ENV.`, and `SECRET_FILE`, are rendered for each environment. A template that renders to nothing
-//! makes no file, and `secrets/FURTHER` is of a Secret that no new repository has.
+//! `ENV` or begins with `ENV.` is rendered for each environment; `secrets/ENV` is the directory of its Secrets, and `SECRET`
+//! in it the name of the pull secret. A template that renders to nothing makes no file.
 
-use crate::context::{Component, Context, Environment, Further, Payload};
+use crate::context::{Component, Context, Environment, Payload};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
 use crate::yaml_edit;
@@ -18,8 +18,10 @@ const COMPONENT: &str = "COMPONENT-";
 const WORKLOAD: &str = "WORKLOAD";
 
 static TREE: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
-/// The one template that no new repository has a file of.
-const FURTHER: &str = "secrets/FURTHER.tera";
+/// What the environments' Secrets are rendered from.
+const SECRETS: &str = "secrets/ENV/";
+/// The one of them that holds a token.
+const PULL_SECRET: &str = "secrets/ENV/SECRET.secret.yaml.tera";
 
 /// A file of the generated repository.
 pub struct File {
@@ -63,28 +65,15 @@ pub enum Kind {
 
 /// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
 pub fn render(context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
-    let sources: Vec<_> = sources(&TREE).filter(|source| source.path != FURTHER).collect();
-    render_all(&sources, context, payloads)
+    render_all(&sources(&TREE).collect::<Vec<_>>(), context, payloads)
 }
 
 /// Renders the pull secret of the environment at `place` alone.
 pub fn render_secret(context: &Context, place: usize, payload: Payload) -> Result<File> {
-    let is_pull_secret = |source: &Source| source.is_secret() && source.path != FURTHER;
-    let sources: Vec<_> = sources(&TREE).filter(is_pull_secret).collect();
+    let sources: Vec<_> = sources(&TREE).filter(|source| source.path == PULL_SECRET).collect();
     let missing = || Failure::failed("this build of makeinfra has no template for the pull secret");
     let payloads: Vec<_> = (0..=place).map(|at| (at == place).then_some(payload)).collect();
     Ok(render_all(&sources, context, &payloads)?.pop().ok_or_else(missing)?)
-}
-
-/// Renders the file of a further Secret of the environment at `place`, with its first key.
-pub fn render_further(context: &Context, place: usize, further: &Further) -> Result<Secret> {
-    let sources: Vec<_> = sources(&TREE).filter(|source| source.path == FURTHER).collect();
-    let tera = tera(&sources)?;
-    let mut variables = variables(context)?;
-    variables.insert("environment", &context.environments().get(place));
-    variables.insert("further", further);
-    // Tera's errors quote values.
-    Ok(Secret::new(tera.render(FURTHER, &variables).map_err(|_| ours(FURTHER, ""))?))
 }
 
 fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
@@ -101,7 +90,9 @@ fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>
                 let origin = Origin { template: source.path, component: at, environment: place };
                 open.insert("component", component);
                 open.insert("environment", environment);
-                let text = match (source.is_secret(), payloads.get(place).copied().flatten()) {
+                let payload = payloads.get(place).copied().flatten();
+                open.insert("has_token", &payload.is_some());
+                let text = match (source.path == PULL_SECRET, payload) {
                     (true, None) => continue,
                     // Tera's errors quote values: those of the Secret stay here.
                     (true, Some(payload)) => tera
@@ -143,8 +134,9 @@ impl Source {
         self.path.strip_suffix(".tera").is_some()
     }
 
-    fn is_secret(&self) -> bool {
-        self.path.starts_with("secrets/")
+    /// Its path below the directory of an environment's Secrets; `None` if it is none of them.
+    fn in_secrets(&self) -> Option<&'static str> {
+        self.path.strip_prefix(SECRETS)
     }
 
     /// Whether it is rendered for each component.
@@ -154,13 +146,17 @@ impl Source {
 
     /// Whether it is rendered for each environment.
     fn has_environments(&self) -> bool {
-        self.path.split('/').any(|part| in_environment(part, "").is_some()) || self.is_secret()
+        self.path.split('/').any(|part| in_environment(part, "").is_some())
     }
 
     /// Where the file goes, and what it is there.
     fn target(&self, component: &Component, environment: &Environment) -> (String, Kind) {
-        if self.is_secret() {
-            return (environment.secret_file().to_owned(), Kind::Secret);
+        if let Some(path) = self.in_secrets() {
+            if self.path == PULL_SECRET {
+                return (environment.secret_file().to_owned(), Kind::Secret);
+            }
+            let name = path.strip_suffix(".tera").unwrap_or(path);
+            return (format!("{}/{name}", environment.secrets()), Kind::Secret);
         }
         let path = self.path.strip_suffix(".tera").unwrap_or(self.path);
         let mut kind = Kind::Plain;

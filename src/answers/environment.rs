@@ -3,7 +3,8 @@
 use super::component::REPLICAS;
 use super::names::is_dns_label;
 use super::{
-    Answer, Component, Deployed, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values, given,
+    Answer, Component, Deployed, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values,
+    given,
 };
 use std::fmt;
 

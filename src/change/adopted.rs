@@ -4,8 +4,8 @@
 
 use super::manifest::{self, Overlay, Stands, Tagged};
 use crate::answers::{
-    Answer, Answers, Component, Config, Deployed, Environment, Host, Name, Record, Refused,
-    Resources, Sheet, Values, Workload,
+    Answer, Answers, Component, Config, Deployed, Environment, Host, Name, Record, Refused, Resources, Sheet,
+    Values, Workload,
 };
 use crate::context::{self, Context};
 use crate::error::{Failure, Result};
@@ -68,9 +68,8 @@ impl Adopted {
             let text = current(&format!("{}/kustomization.yaml", environment.overlay()))?;
             let overlay = Overlay::parse(text.as_deref());
             let of = components.iter().zip(&manifests);
-            let deployed: Vec<_> = of
-                .map(|(component, found)| found.deployed(component, [&overlay, &base]))
-                .collect();
+            let deployed: Vec<_> =
+                of.map(|(component, found)| found.deployed(component, [&overlay, &base])).collect();
             if place == 0 {
                 adopted.knows_image = deployed.first().is_some_and(|(_, stands)| *stands != Stands::Nowhere);
                 adopted.take_images(&deployed);
@@ -224,11 +223,7 @@ impl Manifests {
 
     /// The component as it is in an environment, and where its tag stands. The kustomizations are that of the
     /// environment and that of what all share.
-    fn deployed(
-        &self,
-        component: &Component,
-        [overlay, base]: [&Overlay; 2],
-    ) -> (Deployed, Stands) {
+    fn deployed(&self, component: &Component, [overlay, base]: [&Overlay; 2]) -> (Deployed, Stands) {
         let container = manifest::container(&self.workload, component);
         let written = container.and_then(|(_, found)| found.get("image")?.as_str());
         let in_base = || Some(Tagged { stands: Stands::InBase, ..base.tagged(written, component)? });

@@ -142,12 +142,9 @@ fn with_environment(evolution: &Evolution, name: &EnvironmentName, options: &Opt
             && one.context.as_ref().map(ToString::to_string).as_deref() == context
     };
     if let Some(other) = answers.environments.iter().find(same_place) {
-        return Err(Failure::usage(format!(
-            "`--namespace` is that of {} in the same cluster",
-            other.name
-        ))
-        .hint(format!("--namespace {}-{name}", answers.project))
-        .into());
+        return Err(Failure::usage(format!("`--namespace` is that of {} in the same cluster", other.name))
+            .hint(format!("--namespace {}-{name}", answers.project))
+            .into());
     }
     let given = [
         (Name::Namespace, options.namespace.clone()),

@@ -4,7 +4,7 @@ use super::encrypted::{self, Errand};
 use super::{missing, next_steps, print_json, short, sweep};
 use crate::answers::{Answer, DnsLabel, Environment, Record, Workload};
 use crate::cli::{SecretSet as Options, no_argument_for_a_value};
-use crate::context::{Context, Further};
+use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover, Replacement};
@@ -13,7 +13,6 @@ use crate::opaque::{Key, Manifest, Value};
 use crate::pull_secret::begins_like_a_token;
 use crate::repo::Repo;
 use crate::secret::Secret;
-use crate::templates;
 use crate::ui::{self, Ui};
 use serde_json::json;
 use std::path::PathBuf;
@@ -161,9 +160,12 @@ impl Found {
             Some(manifest) => manifest.set(&self.key, value).map_err(|fault| self.refused(fault))?,
             None => {
                 let base64 = value.base64();
-                let further =
-                    Further { name: self.name.as_str(), key: self.key.as_str(), base64: base64.expose() };
-                Some(templates::render_further(&Context::from(&self.record.answers), self.place, &further)?)
+                let (name, key) = (self.name.as_str(), self.key.as_str());
+                let text = format!(
+                    "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\ndata:\n  {key}: {}\n",
+                    base64.expose()
+                );
+                Some(Secret::new(text))
             }
         };
         Ok(Plan { text, is_variable })

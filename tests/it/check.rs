@@ -214,9 +214,16 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {
-            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "- service.yaml", "- servise.yaml");
+            edit(
+                sandbox,
+                "kubernetes/overlays/production/kustomization.yaml",
+                "- service.yaml",
+                "- servise.yaml",
+            );
         }
-        Id::WorkloadsFound => edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "  - deployment.yaml\n", ""),
+        Id::WorkloadsFound => {
+            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "  - deployment.yaml\n", "")
+        }
         Id::WorkloadsNamePullSecret => {
             edit(
                 sandbox,
@@ -225,7 +232,9 @@ fn break_it(sandbox: &Sandbox, id: Id) {
                 "",
             );
         }
-        Id::ImagesPinned => edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", ""),
+        Id::ImagesPinned => {
+            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", "")
+        }
         Id::ImagesPull => unreachable!("see check_online"),
         Id::MakefileTargets => edit(sandbox, "Makefile", "\ngitlab-secret:", "\ngitlab_secret:"),
     }

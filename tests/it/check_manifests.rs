@@ -231,7 +231,12 @@ fn what_is_more_than_a_subset_of_kustomize_is_one_warning_a_file() {
         ),
     ] {
         let sandbox = Sandbox::with_hello();
-        edit(&sandbox, "kubernetes/overlays/production/kustomization.yaml", "images:\n", &format!("{field}images:\n"));
+        edit(
+            &sandbox,
+            "kubernetes/overlays/production/kustomization.yaml",
+            "images:\n",
+            &format!("{field}images:\n"),
+        );
         let checked = check(&sandbox, &[]);
         assert_eq!(
             (checked.problems(), checked.warnings()),
@@ -385,7 +390,12 @@ fn names_from_files_cannot_command_a_terminal_or_show_a_token() {
     let sandbox = Sandbox::with_hello();
     edit(&sandbox, "kubernetes/base/deployment.yaml", "  name: hello\n", "  name: \"\\e[2J\"\n");
     edit(&sandbox, SECRET, "  name: gitlab", &format!("  name: {TOKEN}"));
-    edit(&sandbox, "kubernetes/overlays/production/kustomization.yaml", "namespace: hello", &format!("namespace: {TOKEN}"));
+    edit(
+        &sandbox,
+        "kubernetes/overlays/production/kustomization.yaml",
+        "namespace: hello",
+        &format!("namespace: {TOKEN}"),
+    );
     let output = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
     assert!(!output.stdout.contains('\u{1b}'), "{:?}", output.stdout);
 }

@@ -86,7 +86,10 @@ fn a_missing_namespace_is_created_and_one_that_exists_is_not_touched() {
     let cluster = StandIn::new();
     cluster.answers(&[prints("get namespace", "")]);
     cluster.make(&["namespace"]).success();
-    assert_eq!(cluster.steps(), ["config view", "get namespace hello", "apply kubernetes/overlays/production/namespace.yaml"]);
+    assert_eq!(
+        cluster.steps(),
+        ["config view", "get namespace hello", "apply kubernetes/overlays/production/namespace.yaml"]
+    );
     cluster.answers(&[]);
     cluster.make(&["namespace"]).success();
     assert_eq!(cluster.steps(), ["config view", "get namespace hello"]);
@@ -358,7 +361,9 @@ fn undeploy_leaves_the_namespace() {
     assert!(output.stdout.contains("namespace hello stays"), "{}", output.stdout);
     assert_eq!(cluster.steps()[1..3], ["delete kubernetes", "delete secret gitlab"]);
     assert!(!cluster.steps().iter().any(|step| step.contains("configmaps")), "it has none");
-    let kustomization = fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+    let kustomization =
+        fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml"))
+            .unwrap();
     assert!(!kustomization.contains("namespace.yaml"));
 }
 

@@ -132,7 +132,9 @@ fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
 
 #[test]
 fn a_file_that_was_edited_stops_it_before_anything_is_written() {
-    for edited in ["Makefile", "README.md", ".gitlab-ci.yml", "kubernetes/overlays/production/kustomization.yaml"] {
+    for edited in
+        ["Makefile", "README.md", ".gitlab-ci.yml", "kubernetes/overlays/production/kustomization.yaml"]
+    {
         let sandbox = Sandbox::with_hello();
         let file = sandbox.hello(edited);
         fs::write(&file, fs::read_to_string(&file).unwrap() + "# mine\n").unwrap();

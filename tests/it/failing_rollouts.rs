@@ -80,7 +80,11 @@ pub const EXPLAINED: [(&str, &str, &str); 14] = [
     ("auth-malformed", "malformed", "makeinfra rotate"),
     ("auths-wrapper-under-dockercfg", "403, anonymous", "makeinfra rotate"),
     ("identity-token-only", "403, anonymous", "makeinfra rotate"),
-    ("invalid-image-name", "image reference is malformed", "kubernetes/overlays/production/kustomization.yaml"),
+    (
+        "invalid-image-name",
+        "image reference is malformed",
+        "kubernetes/overlays/production/kustomization.yaml",
+    ),
     ("line-break-in-password", "401: the registry refused the token", "makeinfra rotate"),
     ("no-pull-secret-named", "403, anonymous", "registry key"),
     ("no-wrapper-under-dockerconfigjson", "403, anonymous", "makeinfra rotate"),

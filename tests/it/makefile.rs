@@ -180,8 +180,12 @@ fn every_call_but_for_the_namespace_names_the_namespace() {
     }
     for call in cluster.calls() {
         let line = call.join(" ");
-        let of_none =
-            ["config view", "get namespace hello", "kubernetes/overlays/production/namespace.yaml", "kustomize kubernetes"];
+        let of_none = [
+            "config view",
+            "get namespace hello",
+            "kubernetes/overlays/production/namespace.yaml",
+            "kustomize kubernetes",
+        ];
         assert!(
             line.contains("--namespace=hello") || of_none.iter().any(|words| line.contains(words)),
             "{line}"

@@ -166,7 +166,8 @@ fn an_ingress_is_there_only_if_asked_for() {
     sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
     let ingress = fs::read_to_string(sandbox.hello("kubernetes/base/ingress.yaml")).unwrap();
     assert!(ingress.contains("host: hello.example.com"), "{ingress}");
-    let list = fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+    let list =
+        fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
     assert!(list.contains("- ingress.yaml"), "{list}");
     let plain = Sandbox::with_hello();
     assert!(!plain.hello("kubernetes/base/ingress.yaml").exists());

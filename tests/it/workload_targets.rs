@@ -229,7 +229,10 @@ fn undeploy_takes_the_settings_of_before_along() {
 #[test]
 fn set_image_knows_every_image() {
     let cluster = cluster(&[]);
-    let file = || fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+    let file = || {
+        fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml"))
+            .unwrap()
+    };
     let before = file();
     let tool = "IMAGE=registry.gitlab.com/group/tool";
     cluster.make(&["set-image", tool, "TAG=3"]).success().prints("registry.gitlab.com/group/tool:3");

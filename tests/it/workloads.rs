@@ -339,7 +339,11 @@ fn a_dry_run_lists_the_files_of_every_component() {
     let object = sandbox.makeinfra(&args).success().json();
     let paths: Vec<_> =
         object["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
-    for path in ["kubernetes/base/config.env", "kubernetes/base/nightly-cronjob.yaml", "kubernetes/base/migrate-job.yaml"] {
+    for path in [
+        "kubernetes/base/config.env",
+        "kubernetes/base/nightly-cronjob.yaml",
+        "kubernetes/base/migrate-job.yaml",
+    ] {
         assert!(paths.contains(&path), "{paths:?}");
     }
     assert!(!sandbox.hello("").exists());

@@ -106,11 +106,7 @@ impl Tokens {
 }
 
 /// Fails if an environment has an expiry of its own, but no token.
-fn check_expiries(
-    given: &Given,
-    names: &[&EnvironmentName],
-    without: &[usize],
-) -> Result<()> {
+fn check_expiries(given: &Given, names: &[&EnvironmentName], without: &[usize]) -> Result<()> {
     let mut sharing = without.iter().map(|place| names[*place]);
     let lone = sharing.find(|name| given.has_of(name, Name::ExpiresAt));
     match lone {

@@ -3,9 +3,7 @@
 use super::explained::{explained, idle};
 use super::programs::{checkov, kube_score, kubernetes_validate, mbake};
 use super::tree::{Tree, documents, matrix, regenerated, with_rows};
-use crate::support::{
-    Output, Run, Sandbox, cached, files_below, have, kubectl, mode,
-};
+use crate::support::{Output, Run, Sandbox, cached, files_below, have, kubectl, mode};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};

@@ -65,7 +65,8 @@ impl Tree {
         let kubectl = kubectl();
         let beside = self.beside();
         for dir in self.tops() {
-            let text = kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, "kustomize", &dir));
+            let text =
+                kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, "kustomize", &dir));
             let built = documents(&text);
             let namespaces: BTreeSet<_> =
                 built.iter().filter_map(|document| document["metadata"]["namespace"].as_str()).collect();
