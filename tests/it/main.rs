@@ -33,6 +33,7 @@ mod generated_readme;
 mod makefile;
 mod manifests;
 mod matrix;
+mod nested;
 mod new;
 mod new_git;
 mod picture;
