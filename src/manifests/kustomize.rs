@@ -3,7 +3,7 @@
 
 use super::documents::{Documents, Files, documents};
 use super::kustomization::{Kustomization, NAMES, Patch, Source, Target};
-use super::{Fault, FaultKind, at, kind, patch};
+use super::{Fault, FaultKind, at, json_patch, kind, patch};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -237,7 +237,22 @@ impl<'d> Kustomize<'d> {
         };
         let Some(changes) = changes else { return };
         let aim = patch.target.as_ref().and_then(|target| target.kind.as_deref());
-        if aim.is_some_and(|kind| PODLESS.contains(&kind)) {
+        if aim == Some("Ingress") && changes.is_empty() {
+            let operations = match &patch.source {
+                Source::Inline(text) => serde_yaml::from_str(text).unwrap_or_default(),
+                Source::File(_) => Value::Null,
+            };
+            let is_target =
+                |resource: &Value| patch.target.as_ref().is_some_and(|target| is_at(target, resource));
+            for (_, resource) in resources.iter_mut().filter(|(_, resource)| is_target(resource)) {
+                if !json_patch::apply(resource, &operations) {
+                    // Its hosts are not known any more.
+                    *resource = Value::Null;
+                }
+            }
+            return;
+        }
+        if aim.is_some_and(|kind| kind != "Ingress" && PODLESS.contains(&kind)) {
             return;
         }
         if changes.is_empty() || !changes.iter().all(patch::is_one) {

@@ -15,6 +15,7 @@ mod atomic;
 mod bad_input;
 mod bad_tokens;
 mod check;
+mod check_environments;
 mod check_git;
 mod check_manifests;
 mod check_online;
