@@ -126,7 +126,8 @@ fn tree(options: &Options, plan: &Plan) -> String {
     if !options.no_token {
         // A dry run does without the tokens that nobody gave yet.
         let absent = secrets.iter().filter(|path| plan.files.iter().all(|file| file.path != **path));
-        files.extend(absent.map(|path| (path.as_str(), "from the deploy token, encrypted in git".to_owned())));
+        files
+            .extend(absent.map(|path| (path.as_str(), "from the deploy token, encrypted in git".to_owned())));
         files.sort();
     }
     ui::tree(&plan.shown.display().to_string(), &files)
