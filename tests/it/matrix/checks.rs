@@ -1,7 +1,7 @@
 //! What holds of everything that is generated, whatever the answers.
 
 use super::explained::{explained, idle};
-use super::programs::{checkov, kube_score, kubernetes_validate, mbake};
+use super::programs::{checkov, kube_score, kubernetes_validate, mbake, oldest_kustomize};
 use super::tree::{Tree, documents, matrix, regenerated, with_rows};
 use crate::support::{Output, Run, Sandbox, cached, files_below, have, kubectl, mode};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -112,14 +112,13 @@ fn every_stage_has_a_namespace_and_workloads() {
     }
 }
 
-/// kustomize 5.0.1 is the one in kubectl 1.27, the oldest that the generated repository works with.
 #[test]
 fn the_oldest_kustomize_builds_the_same() {
     let by_name = |documents: &[Value]| -> BTreeMap<String, Value> {
         let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
         documents.iter().map(|object| (name(object), object.clone())).collect()
     };
-    let Some(oldest) = cached("kustomize-5.0.1/kustomize") else { return };
+    let Some(oldest) = oldest_kustomize() else { return };
     if kubectl().is_none() {
         return;
     }
