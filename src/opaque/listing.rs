@@ -99,7 +99,7 @@ impl Listing {
             }
             secrets.push(found);
         }
-        Ok(Self { path, resources, secrets, kustomization })
+        Ok(Self { path, kustomization, resources, secrets })
     }
 
     /// Every file that belongs to it, the kustomization first; a directory among its resources is one, too.
