@@ -11,19 +11,20 @@ use crate::manifests::{FaultKind, Workload};
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
-const TARGETS: [&str; 14] = [
+const TARGETS: [&str; 15] = [
     "help",
     "setup",
     "deploy",
     "gitlab-secret",
-    "secrets",
     "namespace",
     "diff",
     "status",
     "logs",
+    "run",
     "restart",
     "rollback",
     "undeploy",
+    "prune",
     "set-image",
     "check-secrets",
 ];
