@@ -13,6 +13,8 @@ mod patch;
 mod workload;
 
 pub use documents::{Files, documents};
+pub use kustomization::NAMES as KUSTOMIZATIONS;
+pub use kustomize::below;
 pub use workload::{Image, Pull, Workload};
 
 use documents::Documents;

@@ -2,7 +2,7 @@
 //! follows it. Pure: reads and writes nothing.
 
 use crate::answers::{
-    Answer, Answers, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey, SecretType, Sheet,
+    Answer, Answers, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey, SecretType,
 };
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
@@ -358,9 +358,12 @@ impl One<'_> {
     }
 }
 
-/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; none where it is so already. What all
-/// environments share follows the first.
+/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so already. Its answers
+/// about pull secrets are those of all environments, so only the first Secret changes them.
 fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Result<Option<String>> {
+    if place > 0 {
+        return Ok(None);
+    }
     let cannot = |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
     let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
     let answers = &record.answers;
@@ -370,25 +373,15 @@ fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Re
         ..Rewrite::default()
     };
     let key = manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str());
-    let Some(environment) = answers.environments.iter().nth(place) else { return Ok(None) };
+    let email = answers.email.as_ref().map_or("", Email::as_str);
     let mut text = record.text.clone();
-    let mut set = |at: &[&str], name: Name, recorded: &str, held: Option<&str>| -> Result<()> {
+    for (name, recorded, held) in [
+        (Name::Registry, answers.registry.as_str(), Some(key)),
+        (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
+        (Name::Email, email, manifest.config().email(key)),
+    ] {
         if let Some(held) = held.filter(|held| *held != recorded && name.check(held).is_ok()) {
-            text = yaml_edit::set(&text, at, held).map_err(cannot)?.to_string();
-        }
-        Ok(())
-    };
-    let namespace = Name::Namespace.as_str();
-    let at = ["answers", Sheet::ENVIRONMENTS, environment.name.as_str(), namespace];
-    set(&at, Name::Namespace, environment.namespace.as_str(), manifest.namespace())?;
-    if place == 0 {
-        let held = [
-            (Name::Registry, answers.registry.as_str(), Some(key)),
-            (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
-            (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
-        ];
-        for (name, recorded, held) in held {
-            set(&["answers", name.as_str()], name, recorded, held)?;
+            text = yaml_edit::set(&text, &["answers", name.as_str()], held).map_err(cannot)?.to_string();
         }
     }
     Ok((text != record.text).then_some(text))

@@ -6,12 +6,14 @@
 
 mod additions;
 mod lines;
+mod lists;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use additions::{add, same};
+pub use lists::{Step, push, remove_item};
 pub use scalar::scalar;
 
 use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};

@@ -61,7 +61,7 @@ impl<'d> Kustomize<'d> {
         let mut taken = BTreeSet::new();
         for (dir, (_, kustomization)) in &kustomizations {
             for reference in references(kustomization) {
-                taken.extend(normal(dir, reference).filter(|path| path != dir));
+                taken.extend(below(dir, reference).filter(|path| path != dir));
             }
         }
         Self { documents, kustomizations, faults: Vec::new(), taken, made: 0, is_full: false }
@@ -99,7 +99,7 @@ impl<'d> Kustomize<'d> {
             let Some((_, kustomization)) = self.kustomizations.get(&dir) else { continue };
             if reached.insert(dir.clone()) {
                 fresh = true;
-                open.extend(references(kustomization).filter_map(|reference| normal(&dir, reference)));
+                open.extend(references(kustomization).filter_map(|reference| below(&dir, reference)));
             }
         }
         fresh
@@ -191,7 +191,7 @@ impl<'d> Kustomize<'d> {
             self.fault(file, FaultKind::Beyond, "a resource of it lies on another machine".into());
             return Vec::new();
         }
-        let Some(path) = normal(dir, reference) else {
+        let Some(path) = below(dir, reference) else {
             self.fault(file, FaultKind::Beyond, "a resource of it lies outside the repository".into());
             return Vec::new();
         };
@@ -227,7 +227,7 @@ impl<'d> Kustomize<'d> {
         let changes = match &patch.source {
             Source::Inline(text) => documents(text.as_bytes()).ok(),
             Source::File(name) => {
-                let file_of_it = normal(dir, name);
+                let file_of_it = below(dir, name);
                 if file_of_it.as_ref().is_none_or(|path| !self.documents.exists(path)) {
                     self.fault(file, FaultKind::Build, format!("its patch `{}` is not there", shown(name)));
                     return;
@@ -308,8 +308,9 @@ fn is_remote(reference: &str) -> bool {
         || reference.starts_with("github.com/")
 }
 
-/// `reference` from `dir`, below the top of the repository; none if it leads out of it.
-fn normal(dir: &str, reference: &str) -> Option<String> {
+/// `reference` from `dir`, as a path below the top of the repository; `None` if it leads out of it.
+#[must_use]
+pub fn below(dir: &str, reference: &str) -> Option<String> {
     if reference.starts_with('/') || is_remote(reference) {
         return None;
     }

@@ -150,7 +150,7 @@ impl Document<'_> {
     }
 
     /// How many spaces stand before the dash of an item; refuses one that does not begin a line.
-    fn dash(&self, item: &Node) -> Result<usize, Refusal> {
+    pub(super) fn dash(&self, item: &Node) -> Result<usize, Refusal> {
         let before = &self.text[line_start(self.text, item.start)..item.start];
         let blanks = before.len() - before.trim_start_matches(' ').len();
         if before.trim() == "-" { Ok(blanks) } else { Err(FLOW) }
