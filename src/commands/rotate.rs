@@ -31,6 +31,8 @@ struct Found {
     files: Files,
     /// For each Secret file whether HEAD holds another one; nobody knows where the key is missing.
     uncommitted: Vec<bool>,
+    /// For each Secret file what the kustomization beside it has to be in HEAD; `None` if it is that.
+    lists: Vec<Option<Secret>>,
     /// What the registry says of the new token, if it was asked.
     checked: Option<Checked>,
 }
@@ -39,6 +41,13 @@ impl Found {
     /// The top of the repository.
     fn root(&self) -> PathBuf {
         self.repo.root()
+    }
+
+    /// Whether HEAD holds something else than the Secret files and their entries, before anything is written.
+    fn is_uncommitted(&self) -> bool {
+        let entries = self.lists.iter().zip(&self.files.secrets);
+        self.uncommitted.contains(&true)
+            || entries.into_iter().any(|(list, file)| list.is_some() && file.text.is_some())
     }
 
     /// The text that each Secret file has in the end, with its path; those that are not there are left out.
@@ -113,7 +122,12 @@ fn find(options: &Options) -> Result<Found> {
     let mut secrets = Vec::new();
     for (place, path) in paths.into_iter().enumerate() {
         let text = encrypted::read(ROTATE, &path, &root.join(&path))?;
-        secrets.push(SecretFile { place, path, text });
+        let mut file = SecretFile { place, path, text, list: None };
+        if record.is_some() {
+            let list = file.list_path();
+            file.list = encrypted::read(ROTATE, &list, &root.join(&list))?;
+        }
+        secrets.push(file);
     }
     if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
         return Err(Failure::failed(format!("`{}` is no repository of makeinfra's", root.display()))
@@ -127,12 +141,12 @@ fn find(options: &Options) -> Result<Found> {
     }
     let mut files = Files { record, secrets };
     files.choose(&scope::names("--env", &options.env)?)?;
-    Ok(Found { repo, files, uncommitted: Vec::new(), checked: None })
+    Ok(Found { repo, files, uncommitted: Vec::new(), lists: Vec::new(), checked: None })
 }
 
 /// All that can be known to go wrong before a token is asked for.
 fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> Result<()> {
-    let Found { repo, files, uncommitted, .. } = found;
+    let Found { repo, files, uncommitted, lists, .. } = found;
     for file in &files.secrets {
         repo.check_protected(&file.path)?;
     }
@@ -142,8 +156,19 @@ fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> 
     for file in &files.secrets {
         let (text, stake) = (file.text.as_ref(), "that token; revoke it");
         uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
+        lists.push(list_for_head(repo, file)?);
     }
     Ok(())
+}
+
+/// What the kustomization beside `file` has to be in HEAD; `None` if it is that. Edits that are not committed stay out.
+fn list_for_head(repo: &Repo, file: &SecretFile) -> Result<Option<Secret>> {
+    let (path, Some(list)) = (file.list_path(), &file.list) else { return Ok(None) };
+    let Ok(key) = repo.key(&path) else { return Ok(None) };
+    match repo.head_plain(&path, &key) {
+        Some(committed) => file.listed(&committed),
+        None => Ok(Some(file.listed(list)?.unwrap_or_else(|| Secret::new(list.expose().to_owned())))),
+    }
 }
 
 /// Reads the manifests, for their images.
@@ -163,7 +188,7 @@ fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<
 
 /// Writes what is to change and commits it if that is wanted. Gives the commit's id.
 fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>> {
-    let commits = options.commit && (plan.writes() || found.uncommitted.contains(&true));
+    let commits = options.commit && (plan.writes() || found.is_uncommitted());
     if !plan.writes() && !commits {
         return Ok(None);
     }
@@ -173,6 +198,10 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
         if let Some(text) = &change.text {
             replacements.push(Replacement::prepare(&found.root().join(&file.path), text.expose(), 0o600)?);
+        }
+        if let Some(text) = &change.list {
+            let list = found.root().join(file.list_path());
+            replacements.push(Replacement::prepare(&list, text.expose(), 0o600)?);
         }
     }
     if let Some(text) = &plan.record {
@@ -186,6 +215,13 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
         for (path, text) in found.texts(plan) {
             let cipher = repo.key(path)?.encrypt(text.expose().as_bytes());
             blobs.push(repo.store(path, &cipher)?);
+        }
+        for (file, list) in found.files.secrets.iter().zip(&found.lists) {
+            if let Some(text) = list {
+                let path = file.list_path();
+                let cipher = repo.key(&path)?.encrypt(text.expose().as_bytes());
+                blobs.push(repo.store(&path, &cipher)?);
+            }
         }
         if let Some(text) = plan.record.as_ref().or(earlier_record(found, plan)) {
             blobs.push(repo.store(Record::FILE, text.as_bytes())?);
@@ -216,11 +252,14 @@ fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Option<&'f String> {
 
 /// Fails if somebody changed the files since they were read, while the token was waited for.
 fn check_unchanged(found: &Found) -> Result<()> {
-    let secrets = found.files.secrets.iter();
-    let secrets = secrets.map(|file| (file.path.as_str(), file.text.as_ref().map(Secret::expose)));
-    let record = found.files.record.as_ref().map(|record| record.text.as_str());
-    for (path, before) in secrets.chain([(Record::FILE, record)]) {
-        encrypted::check_unchanged(ROTATE, path, &found.root().join(path), before)?;
+    let unchanged = |path: &str, before: Option<&str>| {
+        encrypted::check_unchanged(ROTATE, path, &found.root().join(path), before)
+    };
+    for file in &found.files.secrets {
+        unchanged(&file.path, file.text.as_ref().map(Secret::expose))?;
+        if let Some(list) = &file.list {
+            unchanged(&file.list_path(), Some(list.expose()))?;
+        }
     }
-    Ok(())
+    unchanged(Record::FILE, found.files.record.as_ref().map(|record| record.text.as_str()))
 }

@@ -7,6 +7,7 @@ use super::{entry, failed, identity, store, wants_signed_commits, work_tree};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
+use crate::secret::Secret;
 use git2::build::TreeUpdateBuilder;
 use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState};
 use std::path::{Path, PathBuf};
@@ -195,6 +196,13 @@ impl Repo {
                 None => HeadSecret::OtherKey,
             },
         }
+    }
+
+    /// The text of `path` in HEAD, if it is there, and encrypted with `key`.
+    #[must_use]
+    pub fn head_plain(&self, path: &str, key: &Key) -> Option<Secret> {
+        let plain = key.decrypt(self.head_blob(path).ok()?.content())?;
+        Some(Secret::new(std::str::from_utf8(&plain).ok()?.to_owned()))
     }
 
     /// Whether HEAD has a file at `path`.

@@ -37,6 +37,8 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui:
         };
         files.push((file.path.as_str(), note));
     }
+    let lists = new_lists(found, plan);
+    files.extend(lists.iter().map(|(path, size)| (path.as_str(), format!("{}, replace", ui::size(*size)))));
     files.sort();
     let tree = ui::tree(found.root().to_string_lossy().trim_end_matches('/'), &files);
     let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
@@ -74,10 +76,12 @@ pub(super) fn outcome(
         paths.join(", ")
     };
     if !plan.rotates() {
+        let lists = new_lists(found, Some(plan));
         let done = commit.map_or_else(
-            || match &plan.record {
-                Some(_) => format!("`{}` follows it now", Record::FILE),
-                None => "nothing was written".to_owned(),
+            || match (&plan.record, lists.first()) {
+                (Some(_), _) => format!("`{}` follows it now", Record::FILE),
+                (None, Some((list, _))) => format!("`{list}` lists it now"),
+                (None, None) => "nothing was written".to_owned(),
             },
             |commit| format!("committed as {}", short(commit)),
         );
@@ -109,6 +113,13 @@ fn sizes(plan: Option<&Plan>) -> Vec<Option<usize>> {
     plan.into_iter().flat_map(|plan| &plan.secrets).map(Change::size).collect()
 }
 
+/// The kustomizations that are to change, with the size of the new text in bytes.
+fn new_lists(found: &Found, plan: Option<&Plan>) -> Vec<(String, usize)> {
+    let changes = plan.into_iter().flat_map(|plan| &plan.secrets);
+    let both = found.files.secrets.iter().zip(changes);
+    both.filter_map(|(file, change)| Some((file.list_path(), change.list_size()?))).collect()
+}
+
 fn listed(changes: &[&String]) -> String {
     changes.iter().map(|change| format!("  {change}\n")).collect()
 }
@@ -132,10 +143,12 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
         steps.push((format!("{make} deploy"), ""));
     }
     steps[0].1 = why;
-    if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
+    if commit.is_none() && (plan.writes() || found.is_uncommitted()) {
         let with_record = plan.record.is_some() || earlier_record(found, plan).is_some();
-        let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
-        paths.extend(with_record.then_some(Record::FILE));
+        let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.clone()).collect();
+        let lists = found.files.secrets.iter().zip(&found.lists).filter(|(_, list)| list.is_some());
+        paths.extend(lists.map(|(file, _)| file.list_path()));
+        paths.extend(with_record.then(|| Record::FILE.to_owned()));
         let paths = paths.join(" ");
         steps.push((
             format!("{git} add {paths} && {git} commit -m 'Rotate the deploy token' -- {paths}"),
