@@ -216,12 +216,12 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
             let cipher = repo.key(path)?.encrypt(text.expose().as_bytes());
             blobs.push(repo.store(path, &cipher)?);
         }
-        for (file, list) in found.files.secrets.iter().zip(&found.lists) {
-            if let Some(text) = list {
-                let path = file.list_path();
-                let cipher = repo.key(&path)?.encrypt(text.expose().as_bytes());
-                blobs.push(repo.store(&path, &cipher)?);
-            }
+        for ((file, change), list) in found.files.secrets.iter().zip(&plan.secrets).zip(&found.lists) {
+            let Some(text) = list.as_ref().map(Secret::expose) else { continue };
+            let path = file.list_path();
+            let here = change.list.as_ref().or(file.list.as_ref()).map(Secret::expose);
+            let cipher = repo.key(&path)?.encrypt(text.as_bytes());
+            blobs.push(repo.store(&path, &cipher)?.that_differs(here != Some(text)));
         }
         if let Some(text) = plan.record.as_ref().or(earlier_record(found, plan)) {
             blobs.push(repo.store(Record::FILE, text.as_bytes())?);

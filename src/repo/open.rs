@@ -9,7 +9,9 @@ use crate::files;
 use crate::git_crypt::{self, Key};
 use crate::secret::Secret;
 use git2::build::TreeUpdateBuilder;
-use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState};
+use git2::{
+    AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, IndexTime, Oid, Repository, RepositoryState,
+};
 use std::path::{Path, PathBuf};
 
 /// More than an attribute file has.
@@ -250,7 +252,7 @@ impl Repo {
 
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
-        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)? })
+        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)?, differs: false })
     }
 
     /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
@@ -263,7 +265,10 @@ impl Repo {
         // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
         for blob in blobs {
-            let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, false)?;
+            let mut entry = entry(&self.git, &self.in_git(&blob.path), blob.id, false)?;
+            if blob.differs {
+                entry.mtime = IndexTime::new(0, 0);
+            }
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;
         }
         let commit = || -> std::result::Result<Oid, Error> {
@@ -387,9 +392,17 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
 pub struct Blob {
     path: String,
     id: Oid,
+    /// Whether the file in the work tree is known to have another text.
+    differs: bool,
 }
 
 impl Blob {
+    /// The same, of a file whose text in the work tree is another one: git has to look at it.
+    #[must_use]
+    pub fn that_differs(self, differs: bool) -> Self {
+        Self { differs, ..self }
+    }
+
     /// The path.
     #[must_use]
     pub fn path(&self) -> &str {
