@@ -6,10 +6,12 @@
 mod audit;
 mod history;
 mod open;
+mod unmerged;
 
 pub use audit::{Audit, Filter, KeyState, Plain};
 pub use history::{History, Leak};
 pub use open::{Blob, Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
+pub use unmerged::Unmerged;
 
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};

@@ -8,8 +8,11 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::build::TreeUpdateBuilder;
-use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState};
+use git2::{
+    AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState, Signature,
+};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// More than an attribute file has.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
@@ -183,18 +186,24 @@ impl Repo {
 
     /// What HEAD holds under `path`, where the work tree holds `text`.
     #[must_use]
-    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&str>) -> HeadSecret {
+    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&[u8]>) -> HeadSecret {
         let blob = self.head_blob(path);
         match blob {
             Err(_) => HeadSecret::Absent,
             Ok(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
             Ok(blob) => match key.decrypt(blob.content()) {
                 Some(plain) => {
-                    HeadSecret::Encrypted { same: text.is_some_and(|text| text.as_bytes() == *plain) }
+                    HeadSecret::Encrypted { same: text.is_some_and(|text| text == plain.as_slice()) }
                 }
                 None => HeadSecret::OtherKey,
             },
         }
+    }
+
+    /// The plain bytes of what HEAD holds under `path`, if `key` opens it.
+    #[must_use]
+    pub fn head_plain(&self, path: &str, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
+        key.decrypt(self.head_blob(path).ok()?.content())
     }
 
     /// Whether HEAD has a file at `path`.
@@ -245,8 +254,9 @@ impl Repo {
         Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)? })
     }
 
-    /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
-    pub fn commit(&self, blobs: &[Blob], message: &str) -> Result<String> {
+    /// Commits `blobs` on top of HEAD, without the files `gone`, and nothing else: what is staged stays staged. Gives the
+    /// commit's id.
+    pub fn commit(&self, blobs: &[Blob], gone: &[&str], message: &str) -> Result<String> {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
         };
@@ -258,23 +268,42 @@ impl Repo {
             let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, false)?;
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;
         }
-        let commit = || -> std::result::Result<Oid, Error> {
-            let head = self.git.head()?.peel_to_commit()?;
-            let mut update = TreeUpdateBuilder::new();
-            for blob in blobs {
-                update.upsert(self.in_git(&blob.path), blob.id, FileMode::Blob);
-            }
-            let tree = self.git.find_tree(update.create_updated(&self.git, &head.tree()?)?)?;
-            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
-        };
-        let id = commit().map_err(|error| failed("commit", &error))?;
+        remove(&mut index, gone.iter().map(|path| self.in_git(path)))
+            .map_err(|error| failed("stage a file", &error))?;
+        let commit = self.commit_onto_head(blobs, gone, &author, &committer, message);
+        let id = commit.map_err(|error| failed("commit", &error))?;
         index.write().map_err(|error| {
-            let paths: Vec<_> = blobs.iter().map(|blob| blob.path.as_str()).collect();
+            let paths: Vec<_> = blobs.iter().map(Blob::path).chain(gone.iter().copied()).collect();
             Failure::failed(format!("committed as {id}, but the index still has the old files"))
                 .because(error.message())
                 .hint(format!("git reset -q -- {}", paths.join(" ")))
         })?;
         Ok(id.to_string())
+    }
+
+    fn commit_onto_head(
+        &self,
+        blobs: &[Blob],
+        gone: &[&str],
+        author: &Signature,
+        committer: &Signature,
+        message: &str,
+    ) -> std::result::Result<Oid, Error> {
+        let head = self.git.head()?.peel_to_commit()?;
+        let mut update = TreeUpdateBuilder::new();
+        for blob in blobs {
+            update.upsert(self.in_git(&blob.path), blob.id, FileMode::Blob);
+        }
+        let mut tree = update.create_updated(&self.git, &head.tree()?)?;
+        if !gone.is_empty() {
+            // An update of the tree would leave an empty tree where a directory has no file any more.
+            let mut whole = Index::new()?;
+            whole.read_tree(&self.git.find_tree(tree)?)?;
+            remove(&mut whole, gone.iter().map(|path| self.in_git(path)))?;
+            tree = whole.write_tree_to(&self.git)?;
+        }
+        let tree = self.git.find_tree(tree)?;
+        self.git.commit(Some("HEAD"), author, committer, message, &tree, &[&head])
     }
 
     /// Whether the user wants commits signed, which is not done here.
@@ -299,6 +328,17 @@ fn prefix(git: &Repository, dir: &Path) -> String {
     let nearest = inside.into_iter().find(|above| above.join(RECORD).is_file());
     let below = nearest.and_then(|found| found.strip_prefix(&top).ok()?.to_str().map(str::to_owned));
     below.filter(|below| !below.is_empty()).map(|below| below + "/").unwrap_or_default()
+}
+
+/// Takes those of `paths` that are there out of `index`.
+fn remove(index: &mut Index, paths: impl Iterator<Item = String>) -> std::result::Result<(), Error> {
+    for path in paths {
+        let path = Path::new(&path);
+        if index.get_path(path, 0).is_some() {
+            index.remove(path, 0)?;
+        }
+    }
+    Ok(())
 }
 
 /// The attributes of the work tree.
