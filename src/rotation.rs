@@ -1,19 +1,16 @@
 //! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml` that
 //! follows it. Pure: reads and writes nothing.
 
-mod list;
-mod record;
-
 use crate::answers::{
-    Answer, Answers, Email, EnvironmentName, Expiry, ImageRef, Record, RegistryKey, SecretType,
+    Answer, Answers, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey, SecretType,
 };
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
+use crate::opaque::{self, Kustomization};
 use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL, keyring};
 use crate::secret::Secret;
 use crate::templates;
-use list::with_entry;
-use record::follow;
+use crate::yaml_edit;
 
 /// The files as they are.
 pub struct Files {
@@ -29,24 +26,10 @@ pub struct SecretFile {
     pub place: usize,
     /// Where it is, or will be, below the top of the repository.
     pub path: String,
-    /// Its plain text; none where there is no such file yet.
+    /// Its plain text; `None` if there is no such file yet.
     pub text: Option<Secret>,
-    /// The plain text of the kustomization beside it; `None` if there is none.
-    pub list: Option<Secret>,
-}
-
-impl SecretFile {
-    /// Where the kustomization beside it is.
-    #[must_use]
-    pub fn list_path(&self) -> String {
-        list::path(&self.path)
-    }
-
-    /// `list`, an earlier text of the kustomization beside it or the present one, with the Secret file among its
-    /// resources; `None` if it is there already.
-    pub fn listed(&self, list: &Secret) -> Result<Option<Secret>> {
-        with_entry(list, &self.path)
-    }
+    /// The kustomization of its directory: path and text; `None` if there is none.
+    pub kustomization: Option<(String, Secret)>,
 }
 
 /// What the user wants changed beside the token.
@@ -74,10 +57,10 @@ pub struct Plan {
 pub struct Change {
     /// Its new text; none if it holds the token already.
     pub text: Option<Secret>,
-    /// The new text of the kustomization beside it; `None` if that stays.
-    pub list: Option<Secret>,
-    /// What is different, a line each; never a value.
+    /// What is different in it, a line each; never a value.
     pub changes: Vec<String>,
+    /// The kustomization of its directory with the file among its resources; `None` if it names the file already.
+    pub kustomization: Option<Secret>,
 }
 
 impl Change {
@@ -86,19 +69,14 @@ impl Change {
     pub fn size(&self) -> Option<usize> {
         self.text.as_ref().map(|text| text.expose().len())
     }
-
-    /// The size of the new kustomization in bytes; `None` if it stays.
-    #[must_use]
-    pub fn list_size(&self) -> Option<usize> {
-        self.list.as_ref().map(|list| list.expose().len())
-    }
 }
 
 impl Plan {
     /// Whether any file is to change.
     #[must_use]
     pub fn writes(&self) -> bool {
-        self.record.is_some() || self.rotates() || self.secrets.iter().any(|change| change.list.is_some())
+        let names = |change: &Change| change.kustomization.is_some();
+        self.record.is_some() || self.rotates() || self.secrets.iter().any(names)
     }
 
     /// Whether any Secret file is to change.
@@ -285,7 +263,6 @@ impl One<'_> {
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
     fn check(&self, wishes: &Wishes) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        self.listed()?;
         let Some(text) = &self.secret.text else { return Ok(warnings) };
         let manifest = self.manifest(text)?;
         manifest.rotated_key(&self.rewrite(wishes)).map_err(|fault| self.refused(fault))?;
@@ -327,22 +304,33 @@ impl One<'_> {
 
     /// The file with `token` in it.
     fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Change> {
-        let (text, mut changes) = match &self.secret.text {
-            None => (Some(self.first(token, wishes)?), vec![format!("user name: {}", token.username())]),
-            Some(text) => {
-                let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
-                let rewritten = rotated.map_err(|fault| self.refused(fault))?;
-                rewritten.map_or((None, Vec::new()), |rewritten| (Some(rewritten.text), rewritten.changes))
-            }
+        let kustomization = self.named()?;
+        let Some(text) = &self.secret.text else {
+            let changes = vec![format!("user name: {}", token.username())];
+            return Ok(Change { text: Some(self.first(token, wishes)?), changes, kustomization });
         };
-        let list = self.listed()?;
-        changes.extend(list.as_ref().map(|_| format!("listed in {}", self.secret.list_path())));
-        Ok(Change { text, list, changes })
+        let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
+        Ok(match rotated.map_err(|fault| self.refused(fault))? {
+            Some(rewritten) => {
+                Change { text: Some(rewritten.text), changes: rewritten.changes, kustomization }
+            }
+            None => Change { text: None, changes: Vec::new(), kustomization },
+        })
     }
 
-    /// The kustomization beside it with the file among its resources; `None` if it is there already.
-    fn listed(&self) -> Result<Option<Secret>> {
-        self.secret.list.as_ref().map_or(Ok(None), |list| self.secret.listed(list))
+    /// The kustomization with the file among its resources; `None` if it names the file already.
+    fn named(&self) -> Result<Option<Secret>> {
+        let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
+        let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
+        let cannot = |fault| {
+            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(format!("$EDITOR {path}"))
+        };
+        let found = Kustomization::parse(text.expose()).map_err(cannot)?;
+        if found.files(dir).contains(&self.secret.path) {
+            return Ok(None);
+        }
+        let mut text = opaque::add_resource(text.expose(), name).map_err(cannot)?;
+        Ok(Some(Secret::new(std::mem::take(&mut text))))
     }
 
     /// The Secret file of a repository that was made without a token.
@@ -392,4 +380,32 @@ impl One<'_> {
             }
         }
     }
+}
+
+/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so already. What all
+/// environments share follows the first.
+fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Result<Option<String>> {
+    if place != 0 {
+        return Ok(None);
+    }
+    let cannot = |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
+    let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
+    let answers = &record.answers;
+    let rewrite = Rewrite {
+        registry: wishes.registry.as_ref(),
+        recorded: Some(&answers.registry),
+        ..Rewrite::default()
+    };
+    let key = manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str());
+    let mut text = record.text.clone();
+    for (name, recorded, held) in [
+        (Name::Registry, answers.registry.as_str(), Some(key)),
+        (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
+        (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
+    ] {
+        if let Some(held) = held.filter(|held| *held != recorded && name.check(held).is_ok()) {
+            text = yaml_edit::set(&text, &["answers", name.as_str()], held).map_err(cannot)?.to_string();
+        }
+    }
+    Ok((text != record.text).then_some(text))
 }

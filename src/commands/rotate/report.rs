@@ -1,6 +1,6 @@
 //! What `makeinfra rotate` tells: the plan, the result, the next commands.
 
-use super::{Found, Options, earlier_record};
+use super::{Found, Options, earlier_record, kustomizations, uncommitted_beside};
 use crate::answers::Record;
 use crate::commands::sign_in::Checked;
 use crate::commands::{encrypted, next_steps, print_json, short};
@@ -27,6 +27,8 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui:
     if let Some(record) = plan.and_then(|plan| plan.record.as_ref()) {
         files.push((Record::FILE, format!("{}, replace", ui::size(record.len()))));
     }
+    let named = plan.into_iter().flat_map(|plan| kustomizations(found, plan));
+    files.extend(named.map(|(path, _)| (path, "names the file of the pull secret".to_owned())));
     let sizes = sizes(plan);
     for (at, file) in found.files.secrets.iter().enumerate() {
         let verb = if file.text.is_some() { "replace" } else { "create" };
@@ -37,8 +39,6 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui:
         };
         files.push((file.path.as_str(), note));
     }
-    let lists = new_lists(found, plan);
-    files.extend(lists.iter().map(|(path, size)| (path.as_str(), format!("{}, replace", ui::size(*size)))));
     files.sort();
     let tree = ui::tree(found.root().to_string_lossy().trim_end_matches('/'), &files);
     let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
@@ -76,12 +76,13 @@ pub(super) fn outcome(
         paths.join(", ")
     };
     if !plan.rotates() {
-        let lists = new_lists(found, Some(plan));
         let done = commit.map_or_else(
-            || match (&plan.record, lists.first()) {
-                (Some(_), _) => format!("`{}` follows it now", Record::FILE),
-                (None, Some((list, _))) => format!("`{list}` lists it now"),
-                (None, None) => "nothing was written".to_owned(),
+            || match &plan.record {
+                Some(_) => format!("`{}` follows it now", Record::FILE),
+                None => match kustomizations(found, plan).next() {
+                    Some((path, _)) => format!("`{path}` names it now"),
+                    None => "nothing was written".to_owned(),
+                },
             },
             |commit| format!("committed as {}", short(commit)),
         );
@@ -113,13 +114,6 @@ fn sizes(plan: Option<&Plan>) -> Vec<Option<usize>> {
     plan.into_iter().flat_map(|plan| &plan.secrets).map(Change::size).collect()
 }
 
-/// The kustomizations that are to change, with the size of the new text in bytes.
-fn new_lists(found: &Found, plan: Option<&Plan>) -> Vec<(String, usize)> {
-    let changes = plan.into_iter().flat_map(|plan| &plan.secrets);
-    let both = found.files.secrets.iter().zip(changes);
-    both.filter_map(|(file, change)| Some((file.list_path(), change.list_size()?))).collect()
-}
-
 fn listed(changes: &[&String]) -> String {
     changes.iter().map(|change| format!("  {change}\n")).collect()
 }
@@ -143,12 +137,15 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
         steps.push((format!("{make} deploy"), ""));
     }
     steps[0].1 = why;
-    if commit.is_none() && (plan.writes() || found.is_uncommitted()) {
+    if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
         let with_record = plan.record.is_some() || earlier_record(found, plan).is_some();
-        let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.clone()).collect();
-        let lists = found.files.secrets.iter().zip(&found.lists).filter(|(_, list)| list.is_some());
-        paths.extend(lists.map(|(file, _)| file.list_path()));
-        paths.extend(with_record.then(|| Record::FILE.to_owned()));
+        let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
+        // Without the key what HEAD holds cannot be told.
+        let beside = uncommitted_beside(found, plan).map(|beside| beside.into_keys().collect());
+        let beside: Vec<String> =
+            beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
+        paths.extend(beside.iter().map(String::as_str));
+        paths.extend(with_record.then_some(Record::FILE));
         let paths = paths.join(" ");
         steps.push((
             format!("{git} add {paths} && {git} commit -m 'Rotate the deploy token' -- {paths}"),
