@@ -11,7 +11,7 @@ use crate::manifests::{FaultKind, Workload};
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
-const TARGETS: [&str; 14] = [
+const TARGETS: [&str; 15] = [
     "help",
     "setup",
     "deploy",
@@ -24,6 +24,7 @@ const TARGETS: [&str; 14] = [
     "restart",
     "rollback",
     "undeploy",
+    "prune",
     "set-image",
     "check-secrets",
 ];
