@@ -1,10 +1,12 @@
 //! The command line: clap's types, and what clap's own errors say here. Decides nothing else.
 
 mod component;
+mod secret;
 mod shared;
 mod usage;
 
 pub use component::ComponentOptions;
+pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{CheckOptions, OnlineOptions, RegistryOptions, RunOptions, SecretOptions, TokenOptions};
 pub use usage::{no_argument_for_a_value, usage_failure};
 
@@ -35,7 +37,7 @@ pub enum Command {
     /// The environments of a repository: add one, list them.
     #[command(subcommand)]
     Env(Env),
-    /// Set what the application itself is to keep secret.
+    /// The application's own Secrets: set a value, remove one, list the keys.
     #[command(subcommand)]
     Secret(Secret),
     /// Say what is wrong with a repository, before a pull fails.
@@ -222,43 +224,6 @@ pub struct EnvList {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
-}
-
-/// The commands below `secret`.
-#[derive(Debug, Subcommand)]
-pub enum Secret {
-    /// Set one value of a Secret other than the pull secret, encrypted in git; `make deploy` brings it to the cluster.
-    Set(SecretSet),
-}
-
-/// Options of `secret set`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "With neither --stdin nor --from-file it asks. No argument takes the value: it would show in `ps` and in the shell's history."
-)]
-pub struct SecretSet {
-    /// The Secret's name; its file is secrets/kubernetes/NAME.secret.yaml.
-    pub name: String,
-    /// The value's key, such as `DATABASE_PASSWORD`: with `envFrom`, the variable's name.
-    pub key: String,
-    /// The repository, or any directory in it.
-    #[arg(default_value = ".")]
-    pub repo: PathBuf,
-    /// The environment whose application is to have it; required where there are several.
-    #[arg(long, value_name = "ENV")]
-    pub env: Option<String>,
-    /// Read the value from standard input, to its end; one line break there is taken off.
-    #[arg(long, group = "value")]
-    pub stdin: bool,
-    /// Read the value from a file, every byte of it.
-    #[arg(long, value_name = "FILE", group = "value")]
-    pub from_file: Option<PathBuf>,
-    /// Commit the Secret's file and nothing else.
-    #[arg(long)]
-    pub commit: bool,
-    /// How to run.
-    #[command(flatten)]
-    pub run: RunOptions,
 }
 
 /// Options of `check`.

@@ -11,7 +11,7 @@ pub mod new;
 pub mod papers;
 pub mod rotate;
 mod scope;
-pub mod secret_set;
+pub mod secrets;
 mod sign_in;
 
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Sheet, TokenUsername};

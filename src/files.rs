@@ -219,6 +219,19 @@ pub fn remove(path: &Path) -> Result<()> {
     Ok(removed.map_err(|error| cannot("remove", path, &error))?)
 }
 
+/// Removes the file `path`, if it is there, and its directory, if that has nothing else.
+pub fn delete(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(cannot("remove", path, &error).into());
+        }
+        _ => {}
+    }
+    // Only an empty one goes.
+    let _ = path.parent().map(fs::remove_dir);
+    Ok(())
+}
+
 /// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
 /// taken. The error is that of a file system without locks.
 pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {
@@ -241,7 +254,7 @@ pub struct Replacement {
 
 impl Replacement {
     /// Writes `text` beside `target`, with `mode`; makes missing directories.
-    pub fn prepare(target: &Path, text: &str, mode: u32) -> Result<Self> {
+    pub fn prepare(target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<Self> {
         let (parent, prefix) = sibling(target)?;
         let written = fs::create_dir_all(parent)
             .and_then(|()| {
@@ -253,7 +266,7 @@ impl Replacement {
                     .tempfile_in(parent)
             })
             .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
+                file.write_all(text.as_ref())?;
                 file.as_file().set_modified(written_time())?;
                 // A rename that outlives a power cut must not point to an empty file.
                 file.as_file().sync_all()?;

@@ -46,14 +46,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
 fn parse(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ManifestsParse;
     let faults = inspection.manifests.faults.iter().filter(|fault| fault.kind == FaultKind::Parse);
-    let mut found: Vec<_> = faults
-        .map(|fault| match is_locked(inspection, &fault.path) {
-            // The kustomizations below secrets/ are in every locked clone.
-            true => Check::warning(id, &fault.path, "it is locked: what is in it was not checked")
-                .hint("git-crypt unlock KEY_FILE"),
-            false => file(id, &fault.path, &fault.message),
-        })
-        .collect();
+    let mut found: Vec<_> = faults.map(|fault| file(id, &fault.path, &fault.message)).collect();
     if let Some(Err(error)) = &inspection.record {
         let report = crate::error::report(error);
         let hint = report.hint.unwrap_or_default();
@@ -68,10 +61,6 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
     })
 }
 
-fn is_locked(inspection: &Inspection, path: &str) -> bool {
-    inspection.secret_files.iter().any(|file| file.path == path && file.state == State::Locked)
-}
-
 fn file(id: Id, path: &str, message: &str) -> Check {
     Check::problem(id, path, message).hint(format!("$EDITOR {}", shell_word(Path::new(path))))
 }
@@ -80,6 +69,9 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ManifestsKustomize;
     let found = inspection.manifests.faults.iter().filter_map(|fault| match fault.kind {
         FaultKind::Parse => None,
+        FaultKind::Locked => {
+            Some(Check::warning(id, &fault.path, &fault.message).hint("git-crypt unlock KEY_FILE"))
+        }
         FaultKind::Build => Some(file(id, &fault.path, &fault.message)),
         FaultKind::Beyond => {
             let dir = Path::new(&fault.path).parent().filter(|dir| !dir.as_os_str().is_empty());

@@ -21,9 +21,7 @@ pub const DEFAULT: &str = "\
 100644 kubernetes/overlays/production/environment.mk
 100644 kubernetes/overlays/production/kustomization.yaml
 100644 kubernetes/overlays/production/namespace.yaml
-100644 scripts/explain.sh
-100755 scripts/kubernetes.sh
-100644 scripts/secrets.sh
+100644 scripts/deploy.sh
 100644 secrets/kubernetes/gitlab.secret.yaml
 100644 secrets/kubernetes/kustomization.yaml
 ";
@@ -44,9 +42,7 @@ pub const WITHOUT_TOKEN: &str = "\
 100644 kubernetes/overlays/production/environment.mk
 100644 kubernetes/overlays/production/kustomization.yaml
 100644 kubernetes/overlays/production/namespace.yaml
-100644 scripts/explain.sh
-100755 scripts/kubernetes.sh
-100644 scripts/secrets.sh
+100644 scripts/deploy.sh
 100644 secrets/kubernetes/kustomization.yaml
 ";
 
@@ -70,9 +66,7 @@ const TWO_ENVIRONMENTS: &str = "\
 100644 kubernetes/overlays/staging/environment.mk
 100644 kubernetes/overlays/staging/kustomization.yaml
 100644 kubernetes/overlays/staging/namespace.yaml
-100644 scripts/explain.sh
-100755 scripts/kubernetes.sh
-100644 scripts/secrets.sh
+100644 scripts/deploy.sh
 100644 secrets/kubernetes/production/gitlab.secret.yaml
 100644 secrets/kubernetes/production/kustomization.yaml
 100644 secrets/kubernetes/staging/gitlab.secret.yaml

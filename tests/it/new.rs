@@ -101,7 +101,7 @@ fn modes_follow_the_umask_but_for_secrets() {
         for file in tree() {
             let expected = match file.as_str() {
                 file if file.starts_with("secrets/") => 0o600,
-                ".githooks/pre-commit" | "scripts/kubernetes.sh" => executable,
+                ".githooks/pre-commit" => executable,
                 _ => plain,
             };
             assert_eq!(mode(&sandbox.hello(&file)), expected, "{file} under {umask}");

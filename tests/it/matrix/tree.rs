@@ -122,6 +122,7 @@ pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> Pa
         "settings.env",
         "# Settings\nLOG_LEVEL=info\nGREETING=hello: \"world\" # not a comment\nEMPTY=\n",
     );
+    sandbox.write_private("key.pem", "-----BEGIN KEY-----\nbm8=\n-----END KEY-----\n");
     run(&commands[0], &sandbox.work(""));
     let root = fs::read_dir(sandbox.work("")).unwrap().next().unwrap().unwrap().path();
     for command in &commands[1..] {
