@@ -10,7 +10,7 @@ use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
-use crate::manifests::{Files, Manifests, Pull, documents};
+use crate::manifests::{DeployedSecret, Files, Manifests, Pull, documents};
 use crate::opaque::{DirectoryFault, Listing};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
@@ -193,10 +193,18 @@ impl Inspection {
     /// The namespace of a pull secret: that of the kustomization that deploys it, else the file's.
     #[must_use]
     pub fn namespace<'i>(&'i self, secret: &'i PullSecret) -> Option<&'i str> {
+        self.deployed(secret).map_or(&secret.secret.namespace, |found| &found.namespace).as_deref()
+    }
+
+    /// Whether a kustomization deploys a pull secret.
+    #[must_use]
+    pub fn is_deployed(&self, secret: &PullSecret) -> bool {
+        self.deployed(secret).is_some()
+    }
+
+    fn deployed(&self, secret: &PullSecret) -> Option<&DeployedSecret> {
         let mut deployed = self.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
-        let deployed = deployed
-            .find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref());
-        deployed.map_or(&secret.secret.namespace, |found| &found.namespace).as_deref()
+        deployed.find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref())
     }
 }
 

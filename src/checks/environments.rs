@@ -52,9 +52,10 @@ fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
         let message = format!("it does not find environments by `{WILDCARD}`");
         return Some(Check::problem(id, path, message).hint(edit));
     }
-    let project = text
-        .lines()
-        .find_map(|line| line.strip_prefix("PROJECT")?.split_once(":=").map(|(_, value)| value.trim()))?;
+    let project = text.lines().find_map(|line| {
+        let line = line.strip_prefix("override ").unwrap_or(line);
+        line.strip_prefix("PROJECT")?.split_once(":=").map(|(_, value)| value.trim())
+    })?;
     (project != answers.project.as_str()).then(|| {
         let message = format!("its PROJECT is not `{}`, which `{}` records", answers.project, Record::FILE);
         Check::problem(id, path, message).hint(edit)

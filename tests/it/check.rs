@@ -202,7 +202,12 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretAuth => secret("dockercfg", &auth(&format!("{USER}:{TOKEN}\n"))),
         Id::PullSecretCredentials => secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}"))),
         Id::PullSecretName => edit(sandbox, SECRET, "  name: gitlab", "  name: github"),
-        Id::PullSecretNamespace => edit(sandbox, SECRET, "  namespace: hello", "  namespace: default"),
+        // All that an overlay includes is in its namespace.
+        Id::PullSecretNamespace => {
+            let pod = "kind: Pod\nmetadata: {name: debug, namespace: default}\nspec: {imagePullSecrets: [{name: gitlab}], \
+                       containers: [{name: a, image: 'registry.gitlab.com/group/debug:1'}]}\n";
+            fs::write(sandbox.hello("kubernetes/pod.yaml"), pod).unwrap();
+        }
         Id::PullSecretMatchesImages => secret("dockercfg", &auth("u:p").replace("registry.", "")),
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
@@ -226,15 +231,10 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {
-            edit(
-                sandbox,
-                "kubernetes/overlays/production/kustomization.yaml",
-                "- service.yaml",
-                "- servise.yaml",
-            );
+            edit(sandbox, "kubernetes/base/kustomization.yaml", "- service.yaml", "- servise.yaml");
         }
         Id::WorkloadsFound => {
-            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "  - deployment.yaml\n", "")
+            edit(sandbox, "kubernetes/base/kustomization.yaml", "  - deployment.yaml\n", "")
         }
         Id::WorkloadsNamePullSecret => {
             edit(
