@@ -18,7 +18,7 @@ pub struct Batch {
 
 impl Batch {
     /// Writes `text` beside `target`, with `mode`; makes missing directories.
-    pub fn add(&mut self, target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+    pub fn add(&mut self, target: &Path, text: &str, mode: u32) -> Result<()> {
         let missing: Vec<_> = target.ancestors().skip(1).take_while(|dir| !dir.exists()).collect();
         self.made.extend(missing.into_iter().rev().map(Path::to_owned));
         self.files.push(Replacement::prepare(target, text, mode)?);
