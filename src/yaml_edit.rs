@@ -5,6 +5,7 @@
 //! nothing but the named path may differ. A [`Refusal`] never quotes the document, which may hold a token.
 
 mod additions;
+mod items;
 mod lines;
 mod scalar;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 mod tree;
 
 pub use additions::{add, same};
+pub use items::{graft, remove_items, replace, replace_literal};
 pub use scalar::scalar;
 
 use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};

@@ -31,6 +31,8 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
         };
         match here {
             Some(_) if before.is_some() && items.is_empty() => {}
+            // What is no list has been said by people already.
+            Some(_) if before.is_none() && list(&entry.value).is_none() => {}
             Some(here) => {
                 let known = list(&here.value).ok_or("it has something else where a list is needed")?;
                 let missing: Vec<_> =
@@ -150,7 +152,7 @@ impl Document<'_> {
     }
 
     /// How many spaces stand before the dash of an item; refuses one that does not begin a line.
-    fn dash(&self, item: &Node) -> Result<usize, Refusal> {
+    pub(super) fn dash(&self, item: &Node) -> Result<usize, Refusal> {
         let before = &self.text[line_start(self.text, item.start)..item.start];
         let blanks = before.len() - before.trim_start_matches(' ').len();
         if before.trim() == "-" { Ok(blanks) } else { Err(FLOW) }
