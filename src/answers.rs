@@ -14,6 +14,7 @@ mod named;
 mod names;
 mod record;
 mod registry;
+mod settings;
 mod sheet;
 mod workload;
 
@@ -28,6 +29,7 @@ pub use named::{FileFault, Name, Refused, Values, from_mapping, from_yaml, given
 pub use names::{ComponentName, DnsLabel, Email, HealthPath, Host, ProjectName, TokenUsername};
 pub use record::Record;
 pub use registry::RegistryKey;
+pub use settings::Setting;
 pub use sheet::Sheet;
 pub use workload::{Arguments, ClusterIssuer, Schedule, TimeZone, Workload, unfit};
 

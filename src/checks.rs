@@ -1,6 +1,7 @@
 //! Judges a repository that was read before: each check says ok, warning or problem, why, and what to
 //! type. Pure; never quotes a value of a secret.
 
+mod environments;
 mod id;
 mod manifests;
 mod online;
@@ -82,6 +83,7 @@ pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check>
     let mut checks = secrets::checks(inspection);
     checks.extend(pull_secret::checks(inspection, known, now));
     checks.extend(manifests::checks(inspection, known));
+    checks.extend(environments::checks(inspection));
     sort(&mut checks);
     checks
 }

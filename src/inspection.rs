@@ -3,8 +3,10 @@
 //! judges nothing (see `checks`).
 
 mod further;
+mod overlays;
 
 pub use further::Further;
+pub use overlays::OverlayFiles;
 
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
@@ -54,8 +56,8 @@ pub struct Inspection {
     pub manifests: Manifests,
     /// The directories of the manifests.
     pub dirs: Vec<String>,
-    /// What the Makefile knows of each environment: the text of its `environment.mk`, by the path.
-    pub settings: BTreeMap<String, String>,
+    /// What is there of each environment, by its name.
+    pub overlays: BTreeMap<String, OverlayFiles>,
     /// The Makefile: its path and text.
     pub makefile: Option<(String, String)>,
     /// git-crypt keys that lie in the work tree.
@@ -244,7 +246,7 @@ impl Reader {
             secret_files: Vec::new(),
             pull_secrets: Vec::new(),
             manifests: Manifests::read(&files, &self.dirs),
-            settings: self.settings(record.as_ref().and_then(|record| record.as_ref().ok())),
+            overlays: self.overlay_files(record.as_ref().and_then(|record| record.as_ref().ok())),
             makefile: self.makefile(),
             key_files: self.tree.key_files().to_vec(),
             unread: self.tree.unread().to_vec(),
@@ -331,13 +333,6 @@ impl Reader {
             Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
             None => (state, Vec::new()),
         }
-    }
-
-    /// The settings of all recorded environments.
-    fn settings(&self, record: Option<&Record>) -> BTreeMap<String, String> {
-        let environments = record.into_iter().flat_map(|record| record.answers.environments.iter());
-        let paths = environments.map(|one| format!("{}/{}", one.overlay(), Environment::SETTINGS));
-        paths.filter_map(|path| Some((path.clone(), self.tree.read(&path).text()?.to_owned()))).collect()
     }
 
     /// The Makefile at the top, or beside the manifests, as in the blog post.

@@ -6,12 +6,15 @@
 
 mod documents;
 mod images;
+mod json_patch;
 mod kustomization;
 mod kustomize;
 mod patch;
 mod workload;
 
 pub use documents::{Files, documents};
+pub use kustomization::NAMES as KUSTOMIZATIONS;
+pub use kustomize::below;
 pub use workload::{Image, Pull, Workload};
 
 use documents::Documents;
@@ -27,6 +30,8 @@ pub struct Overlay {
     pub workloads: Vec<Workload>,
     /// The Secrets in it.
     pub secrets: Vec<DeployedSecret>,
+    /// The hosts of its Ingresses; without those that a patch changes in a way that is not understood.
+    pub hosts: BTreeSet<String>,
 }
 
 /// A Secret among the resources of an overlay.
@@ -129,7 +134,10 @@ fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
                 namespace: text(value, &["metadata", "namespace"]),
             })
         });
-    Overlay { path, secrets: secrets.collect(), workloads: workload::workloads(resources) }
+    let ingresses = resources.iter().filter(|(_, value)| kind(value) == Some("Ingress"));
+    let rules = ingresses.filter_map(|(_, value)| at(value, &["spec", "rules"])?.as_sequence()).flatten();
+    let hosts = rules.filter_map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty()).collect();
+    Overlay { path, secrets: secrets.collect(), hosts, workloads: workload::workloads(resources) }
 }
 
 /// Whether `path` is `dir` or below it.

@@ -1,6 +1,14 @@
 //! Secrets other than the pull secret: what a key and a value are, and what setting one makes of the Secret's file,
 //! which people edit, too. Pure. No fault quotes what is in the file.
 
+mod env_file;
+mod kustomization;
+mod listing;
+
+pub use env_file::{EnvFile, Trap};
+pub use kustomization::{Generator, KeyFile, Kustomization};
+pub use listing::{Generated, ListedKey, Listing, Unlisted};
+
 use crate::answers::DnsLabel;
 use crate::pull_secret::begins_like_a_token;
 use crate::secret::Secret;
@@ -82,8 +90,20 @@ impl Value {
         std::str::from_utf8(&self.0).ok()
     }
 
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is(&self, bytes: &[u8]) -> bool {
+        *self.0 == bytes
+    }
+
     /// Whether `base64`, with the line breaks that readers allow, stands for it.
-    fn is(&self, base64: &str) -> bool {
+    fn is_base64(&self, base64: &str) -> bool {
         let mut bare = Zeroizing::new(String::with_capacity(base64.len()));
         bare.extend(base64.chars().filter(|letter| !letter.is_ascii_whitespace()));
         STANDARD.decode(bare.as_bytes()).map(Zeroizing::new).is_ok_and(|bytes| *bytes == *self.0)
@@ -132,7 +152,7 @@ impl<'a> Manifest<'a> {
         let (data, plain) = (["data", key.as_str()], ["stringData", key.as_str()]);
         let has_plain = self.document.keys(&["stringData"]).contains(&key.as_str());
         let has_data = self.document.keys(&["data"]).contains(&key.as_str());
-        if !has_plain && self.document.scalar(&data).is_some_and(|held| value.is(held)) {
+        if !has_plain && self.document.scalar(&data).is_some_and(|held| value.is_base64(held)) {
             return Ok(None);
         }
         let base64 = value.base64();

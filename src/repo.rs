@@ -9,7 +9,7 @@ mod open;
 
 pub use audit::{Audit, Filter, KeyState, Plain};
 pub use history::{History, Leak};
-pub use open::{Blob, HeadSecret, Repo, directory, surrounding_work_tree};
+pub use open::{Blob, Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
 
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};

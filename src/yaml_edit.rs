@@ -5,15 +5,17 @@
 //! nothing but the named path may differ. A [`Refusal`] never quotes the document, which may hold a token.
 
 mod additions;
-mod items;
+mod graft;
 mod lines;
+mod lists;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use additions::{add, same};
-pub use items::{graft, remove_items, replace, replace_literal};
+pub use graft::{graft, replace, replace_literal};
+pub use lists::{Step, push, remove_item};
 pub use scalar::scalar;
 
 use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};

@@ -75,6 +75,10 @@ ids! {
     WorkloadsNamePullSecret = "workloads-name-pull-secret",
     /// Every image has a tag or a digest.
     ImagesPinned = "images-pinned",
+    /// Makefile, overlays and `.makeinfra.yaml` have the same environments.
+    EnvironmentsAgree = "environments-agree",
+    /// No two environments have the same host.
+    HostsDiffer = "hosts-differ",
     /// The Makefile has the targets.
     MakefileTargets = "makefile-targets",
 }

@@ -172,10 +172,8 @@ fn kubectl(options: &Options, repository: Option<&Inspection>) -> Result<Kubectl
     let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
     let dir = beside.map_or(root.to_owned(), |beside| root.join(beside));
     let text = makefile.map(|(_, text)| text.as_str());
-    let own = chosen(options, repository)?.and_then(|one| {
-        let settings = format!("{}/{}", one.overlay(), Environment::SETTINGS);
-        repository?.settings.get(&settings).map(String::as_str)
-    });
+    let own = chosen(options, repository)?
+        .and_then(|one| repository?.overlays.get(one.name.as_str())?.settings.as_deref());
     let context = options.context.clone().or_else(|| context_of(own.or(text)?));
     Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
 }

@@ -1,5 +1,6 @@
 //! `makeinfra new`: plan everything, check everything, then write it all at once.
 
+mod nested;
 mod report;
 mod tokens;
 
@@ -7,7 +8,7 @@ use super::component;
 use super::scope::{self, Scoped};
 use super::sign_in::Checked;
 use super::{Sources, missing, secret_answers, sweep, token_sources, warn_of_shared_hosts};
-use crate::answers::{Answers, Name, ProjectName, Sheet};
+use crate::answers::{Answers, Ci, Name, ProjectName, Sheet};
 use crate::cli::New as Options;
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -19,6 +20,7 @@ use crate::questions::{self, Given};
 use crate::repo::{self, surrounding_work_tree};
 use crate::templates::File;
 use crate::ui::Ui;
+use nested::Nested;
 use std::path::{Path, PathBuf};
 use tokens::Tokens;
 
@@ -38,6 +40,8 @@ struct Plan {
     checked: Option<Checked>,
     /// Whether it was shown and agreed to.
     agreed: bool,
+    /// The git repository whose folder it becomes.
+    nested: Option<Nested>,
 }
 
 /// What was made.
@@ -71,7 +75,14 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let (target, shown) = target(&given)?;
     sweep(&target, Leftover::Directory, options.run.dry_run, ui);
     let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
-    if let Some(root) = target.parent().and_then(surrounding_work_tree) {
+    let nested = match options.no_git {
+        true => Nested::find(&target, options.no_token)?,
+        false => None,
+    };
+    if nested.is_some() {
+        // GitLab reads the file at the top of a repository alone.
+        answers.ci = Ci::None;
+    } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git) {
         ui.warn(format!(
             "`{}` lies in the git work tree `{}`, which will take it for a part of its own: --output DIR",
             shown.display(),
@@ -86,7 +97,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let files = tokens.render(&answers)?;
     let usernames = tokens.usernames();
     drop(tokens);
-    let mut plan = Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false };
+    let mut plan =
+        Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false, nested };
     if options.run.dry_run {
         return report::plan(options, &plan, ui);
     }

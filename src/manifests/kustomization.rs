@@ -5,7 +5,7 @@ use super::images::ImageTag;
 use serde_yaml::Value;
 
 /// The names that kustomize looks for, in its order.
-pub(super) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that can change neither images, nor pull secrets, nor namespaces.
 const HARMLESS: [&str; 13] = [

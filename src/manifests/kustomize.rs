@@ -3,7 +3,7 @@
 
 use super::documents::{Documents, Files, documents};
 use super::kustomization::{Kustomization, NAMES, Patch, Source, Target};
-use super::{Fault, FaultKind, at, kind, patch};
+use super::{Fault, FaultKind, at, json_patch, kind, patch};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,7 @@ impl<'d> Kustomize<'d> {
         let mut taken = BTreeSet::new();
         for (dir, (_, kustomization)) in &kustomizations {
             for reference in references(kustomization) {
-                taken.extend(normal(dir, reference).filter(|path| path != dir));
+                taken.extend(below(dir, reference).filter(|path| path != dir));
             }
         }
         Self { documents, kustomizations, faults: Vec::new(), taken, made: 0, is_full: false }
@@ -99,7 +99,7 @@ impl<'d> Kustomize<'d> {
             let Some((_, kustomization)) = self.kustomizations.get(&dir) else { continue };
             if reached.insert(dir.clone()) {
                 fresh = true;
-                open.extend(references(kustomization).filter_map(|reference| normal(&dir, reference)));
+                open.extend(references(kustomization).filter_map(|reference| below(&dir, reference)));
             }
         }
         fresh
@@ -191,7 +191,7 @@ impl<'d> Kustomize<'d> {
             self.fault(file, FaultKind::Beyond, "a resource of it lies on another machine".into());
             return Vec::new();
         }
-        let Some(path) = normal(dir, reference) else {
+        let Some(path) = below(dir, reference) else {
             self.fault(file, FaultKind::Beyond, "a resource of it lies outside the repository".into());
             return Vec::new();
         };
@@ -227,7 +227,7 @@ impl<'d> Kustomize<'d> {
         let changes = match &patch.source {
             Source::Inline(text) => documents(text.as_bytes()).ok(),
             Source::File(name) => {
-                let file_of_it = normal(dir, name);
+                let file_of_it = below(dir, name);
                 if file_of_it.as_ref().is_none_or(|path| !self.documents.exists(path)) {
                     self.fault(file, FaultKind::Build, format!("its patch `{}` is not there", shown(name)));
                     return;
@@ -237,7 +237,22 @@ impl<'d> Kustomize<'d> {
         };
         let Some(changes) = changes else { return };
         let aim = patch.target.as_ref().and_then(|target| target.kind.as_deref());
-        if aim.is_some_and(|kind| PODLESS.contains(&kind)) {
+        if aim == Some("Ingress") && changes.is_empty() {
+            let operations = match &patch.source {
+                Source::Inline(text) => serde_yaml::from_str(text).unwrap_or_default(),
+                Source::File(_) => Value::Null,
+            };
+            let is_target =
+                |resource: &Value| patch.target.as_ref().is_some_and(|target| is_at(target, resource));
+            for (_, resource) in resources.iter_mut().filter(|(_, resource)| is_target(resource)) {
+                if !json_patch::apply(resource, &operations) {
+                    // Its hosts are not known any more.
+                    *resource = Value::Null;
+                }
+            }
+            return;
+        }
+        if aim.is_some_and(|kind| kind != "Ingress" && PODLESS.contains(&kind)) {
             return;
         }
         if changes.is_empty() || !changes.iter().all(patch::is_one) {
@@ -293,8 +308,9 @@ fn is_remote(reference: &str) -> bool {
         || reference.starts_with("github.com/")
 }
 
-/// `reference` from `dir`, below the top of the repository; none if it leads out of it.
-fn normal(dir: &str, reference: &str) -> Option<String> {
+/// `reference` from `dir`, as a path below the top of the repository; `None` if it leads out of it.
+#[must_use]
+pub fn below(dir: &str, reference: &str) -> Option<String> {
     if reference.starts_with('/') || is_remote(reference) {
         return None;
     }

@@ -72,15 +72,16 @@ impl Repo {
     /// Looks at everything under `secrets/`, at all that `.gitattributes` gives to git-crypt, and at the
     /// files `also`. `present` are the secret files of the work tree.
     pub fn audit(&self, present: &[String], also: &[String], history: bool) -> Result<Audit> {
-        let mut auditor =
-            Auditor::new(&self.git, also).map_err(|error| failed("read the repository", &error))?;
+        let in_git = |paths: &[String]| paths.iter().map(|path| self.in_git(path)).collect::<Vec<_>>();
+        let (present, also) = (in_git(present), in_git(also));
+        let mut auditor = Auditor::new(self, &also).map_err(|error| failed("read the repository", &error))?;
         let index = auditor.index().map_err(|error| {
             failed("read the index", &error)
                 .hint("git update-index --no-split-index, git sparse-checkout disable")
         })?;
         let run = |auditor: &mut Auditor| -> std::result::Result<Audit, git2::Error> {
             let mut covered = BTreeMap::new();
-            let names = index.iter().map(|(path, _)| path).chain(present).chain(also);
+            let names = index.iter().map(|(path, _)| path).chain(&present).chain(&also);
             for path in names.filter(|path| !is_gits_own(path)) {
                 if !covered.contains_key(path) {
                     covered.insert(path.clone(), auditor.attributes.filter(path)?);
@@ -97,7 +98,7 @@ impl Repo {
             let known: HashSet<_> = head.iter().flatten().cloned().collect();
             Ok(Audit {
                 filters,
-                covered,
+                covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
                 index: auditor.plain(&index)?,
                 head: head.map(|files| auditor.plain(&files)).transpose()?,
                 history: if history { Some(auditor.history(&known)?) } else { None },
@@ -106,10 +107,15 @@ impl Repo {
         Ok(run(&mut auditor).map_err(|error| failed("read the repository", &error))?)
     }
 
+    /// The path below the top of this repository of one that git knows as `path`.
+    pub(super) fn out_of_git(&self, path: String) -> String {
+        path.strip_prefix(&self.prefix).map(str::to_owned).unwrap_or(path)
+    }
+
     /// Whether git would leave `path`, below the top of the work tree, out.
     #[must_use]
     pub fn ignores(&self, path: &str) -> bool {
-        self.git.is_path_ignored(path).unwrap_or(false)
+        self.git.is_path_ignored(self.in_git(path)).unwrap_or(false)
     }
 
     fn filter_state(&self, name: &str, covered: &BTreeMap<String, Option<String>>, index: &Files) -> Filter {
@@ -135,7 +141,7 @@ impl Repo {
                             git_crypt::is_encrypted(blob.content()) && key.decrypt(blob.content()).is_none()
                         })
                     });
-                    closed.map_or(KeyState::Good, |(path, _)| KeyState::Wrong(path.clone()))
+                    closed.map_or(KeyState::Good, |(path, _)| KeyState::Wrong(self.out_of_git(path.clone())))
                 }
             },
         };
@@ -153,7 +159,9 @@ impl Repo {
 /// Secret files: path and blob.
 pub(super) type Files = Vec<(String, Oid)>;
 
+/// Reads git's objects. Its paths are git's; what it finds is told with those of the repository.
 pub(super) struct Auditor<'r> {
+    pub(super) repo: &'r Repo,
     pub(super) git: &'r Repository,
     odb: Odb<'r>,
     attributes: Attributes,
@@ -169,8 +177,10 @@ pub(super) struct Auditor<'r> {
 }
 
 impl<'r> Auditor<'r> {
-    fn new(git: &'r Repository, also: &'r [String]) -> std::result::Result<Self, git2::Error> {
+    fn new(repo: &'r Repo, also: &'r [String]) -> std::result::Result<Self, git2::Error> {
+        let git = &repo.git;
         Ok(Self {
+            repo,
             git,
             odb: git.odb()?,
             attributes: Attributes::of(git)?,
@@ -191,7 +201,7 @@ impl<'r> Auditor<'r> {
             .filter(|entry| entry.path.ends_with(b".gitattributes"))
             .map(|entry| path(&entry))
             .collect();
-        self.prefixes = prefixes(self.git, &attributes, self.also);
+        self.prefixes = prefixes(self.repo, &attributes, self.also);
         let mut files = Files::new();
         for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
             // Most paths are none of ours: no text is made of them.
@@ -223,9 +233,9 @@ impl<'r> Auditor<'r> {
         let (mut plain, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for (path, id) in files {
             match self.is_plain(*id)? {
-                Some(true) => plain.insert(path.clone()),
+                Some(true) => plain.insert(self.repo.out_of_git(path.clone())),
                 Some(false) => false,
-                None => missing.insert(path.clone()),
+                None => missing.insert(self.repo.out_of_git(path.clone())),
             };
         }
         let (plain, missing) = (plain.into_iter().collect(), missing.into_iter().collect());
@@ -283,7 +293,8 @@ impl<'r> Auditor<'r> {
         if is_gits_own(path) {
             return Ok(false);
         }
-        if path.starts_with(SECRETS) || self.also.iter().any(|also| also == path) {
+        let below = path.strip_prefix(&self.repo.prefix);
+        if below.is_some_and(|path| path.starts_with(SECRETS)) || self.also.iter().any(|also| also == path) {
             return Ok(true);
         }
         if let Some(known) = self.secret.get(path) {
@@ -330,10 +341,12 @@ fn attributes(file: &Path) -> Option<String> {
 }
 
 /// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
-/// files `also`, and what the lines of the attribute files that name git-crypt begin with.
-fn prefixes(git: &Repository, attribute_files: &[String], also: &[String]) -> Vec<String> {
+/// files `also`, and what the lines of the attribute files that name git-crypt begin with. What lies outside of the
+/// repository, in a larger one, is not its business.
+fn prefixes(repo: &Repo, attribute_files: &[String], also: &[String]) -> Vec<String> {
     let dir = |path: &str| path.rfind('/').map_or(String::new(), |slash| path[..=slash].to_owned());
-    let mut prefixes = BTreeSet::from([SECRETS.to_owned()]);
+    let git = &repo.git;
+    let mut prefixes = BTreeSet::from([repo.in_git(SECRETS)]);
     prefixes.extend(also.iter().map(|path| dir(path)));
     let root = super::work_tree(git);
     let mut files: BTreeSet<_> = attribute_files.iter().map(|path| (root.join(path), dir(path))).collect();
@@ -354,6 +367,11 @@ fn prefixes(git: &Repository, attribute_files: &[String], also: &[String]) -> Ve
             prefixes.insert(format!("{dir}{}", below.trim_start_matches('/')));
         }
     }
+    let clamped = prefixes.into_iter().filter_map(|prefix| match repo.prefix.starts_with(&prefix) {
+        true => Some(repo.prefix.clone()),
+        false => prefix.starts_with(&repo.prefix).then_some(prefix),
+    });
+    let mut prefixes: BTreeSet<String> = clamped.collect();
     // One that lies within another adds nothing.
     let all = prefixes.clone();
     prefixes.retain(|prefix| !all.iter().any(|other| other != prefix && prefix.starts_with(other.as_str())));

@@ -131,7 +131,7 @@ impl Auditor<'_> {
             let oldest = holding.iter().map(|seen| seen.oldest).max();
             if let (Some(newest), Some(oldest)) = (newest, oldest) {
                 let (newest, oldest) = (commits[newest].to_string(), commits[oldest].to_string());
-                leaks.push(Leak { path, newest, oldest });
+                leaks.push(Leak { path: self.repo.out_of_git(path), newest, oldest });
             }
         }
         Ok(leaks)

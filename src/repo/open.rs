@@ -1,4 +1,7 @@
 //! A repository that exists: finds it, asks what protects its secrets, commits single files.
+//!
+//! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
+//! made of them in here.
 
 use super::{entry, failed, identity, store, wants_signed_commits, work_tree};
 use crate::error::{Failure, Result};
@@ -11,9 +14,14 @@ use std::path::{Path, PathBuf};
 /// More than an attribute file has.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
 
+/// What marks the top of a repository that lies in a larger one. (Its content is `answers`' business.)
+const RECORD: &str = ".makeinfra.yaml";
+
 /// A repository with a work tree.
 pub struct Repo {
     pub(super) git: Repository,
+    /// Where it lies below the top of git's work tree: nothing, or a path with a final slash.
+    pub(super) prefix: String,
 }
 
 /// What HEAD holds of a secret file.
@@ -32,6 +40,17 @@ pub enum HeadSecret {
     Plain,
 }
 
+/// Whether a clone can encrypt with git-crypt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// It can.
+    Ready,
+    /// The repository uses git-crypt, and this clone is not unlocked.
+    Locked,
+    /// The repository does not use git-crypt.
+    Absent,
+}
+
 impl Repo {
     /// The repository that `start` lies in; `command` is for the hint.
     pub fn find(start: &Path, command: &str) -> Result<Self> {
@@ -45,7 +64,7 @@ impl Repo {
     /// The repository that the directory `dir` lies in, if it lies in one.
     pub fn around(dir: &Path, command: &str) -> Result<Option<Self>> {
         match Repository::discover(dir) {
-            Ok(git) if git.workdir().is_some() => Ok(Some(Self { git })),
+            Ok(git) if git.workdir().is_some() => Ok(Some(Self { prefix: prefix(&git, dir), git })),
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(failed("open the git repository", &error).into()),
@@ -72,14 +91,25 @@ impl Repo {
         String::from_utf8(blob.content().to_vec()).ok()
     }
 
-    fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
-        let tree = self.git.head()?.peel_to_tree()?;
-        tree.get_path(Path::new(path))?.to_object(&self.git)?.peel_to_blob()
+    /// The path by which git knows `path`.
+    pub(super) fn in_git(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 
-    /// The top of the work tree.
+    fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
+        let tree = self.git.head()?.peel_to_tree()?;
+        tree.get_path(Path::new(&self.in_git(path)))?.to_object(&self.git)?.peel_to_blob()
+    }
+
+    /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of git's work tree.
     #[must_use]
     pub fn root(&self) -> PathBuf {
+        work_tree(&self.git).join(&self.prefix)
+    }
+
+    /// The top of git's work tree, which may be above [`Repo::root`].
+    #[must_use]
+    pub fn top(&self) -> PathBuf {
         work_tree(&self.git)
     }
 
@@ -108,6 +138,27 @@ impl Repo {
             return Err(unprotected(format!("filter `{filter}` is not required"), &hint).into());
         }
         Ok(())
+    }
+
+    /// Whether `git add` would encrypt what an attribute gives to git-crypt's default key.
+    pub fn encryption(&self) -> Result<Encryption> {
+        let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
+        let clean = config.get_string("filter.git-crypt.clean").unwrap_or_default();
+        let is_configured = git_crypt::is_filter_command(&clean)
+            && config.get_bool("filter.git-crypt.required").unwrap_or(false);
+        let key = files::read(&self.key_file("git-crypt"), 1 << 20)?;
+        if is_configured && key.is_some_and(|bytes| Key::from_file(&bytes).is_ok()) {
+            return Ok(Encryption::Ready);
+        }
+        let index = self.git.index().map_err(|error| failed("read the index", &error))?;
+        let in_index = index.iter().filter(|entry| entry.path.ends_with(b".gitattributes"));
+        let committed = in_index.filter_map(|entry| self.git.find_blob(entry.id).ok());
+        let mut texts: Vec<_> = committed.map(|blob| blob.content().to_vec()).collect();
+        texts.extend(
+            files::read(&work_tree(&self.git).join(".gitattributes"), ATTRIBUTES)?.map(|text| text.to_vec()),
+        );
+        let is_used = texts.iter().any(|text| String::from_utf8_lossy(text).contains("filter=git-crypt"));
+        Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
     }
 
     /// The git-crypt key for `path`.
@@ -204,14 +255,14 @@ impl Repo {
         // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
         for blob in blobs {
-            let entry = entry(&self.git, &blob.path, blob.id, false)?;
+            let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, false)?;
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;
         }
         let commit = || -> std::result::Result<Oid, Error> {
             let head = self.git.head()?.peel_to_commit()?;
             let mut update = TreeUpdateBuilder::new();
             for blob in blobs {
-                update.upsert(blob.path.as_str(), blob.id, FileMode::Blob);
+                update.upsert(self.in_git(&blob.path), blob.id, FileMode::Blob);
             }
             let tree = self.git.find_tree(update.create_updated(&self.git, &head.tree()?)?)?;
             self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
@@ -235,9 +286,19 @@ impl Repo {
     /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
     fn filter(&self, path: &str) -> Result<Option<String>> {
         Ok(Attributes::of(&self.git)
-            .and_then(|attributes| attributes.filter(path))
+            .and_then(|attributes| attributes.filter(&self.in_git(path)))
             .map_err(|error| failed("read `.gitattributes`", &error))?)
     }
+}
+
+/// Where the nearest `.makeinfra.yaml` at or above `dir` lies below the top of the work tree; nothing if there is none.
+fn prefix(git: &Repository, dir: &Path) -> String {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (top, dir) = (real(&work_tree(git)), real(dir));
+    let inside = dir.ancestors().take_while(|above| above.starts_with(&top));
+    let nearest = inside.into_iter().find(|above| above.join(RECORD).is_file());
+    let below = nearest.and_then(|found| found.strip_prefix(&top).ok()?.to_str().map(str::to_owned));
+    below.filter(|below| !below.is_empty()).map(|below| below + "/").unwrap_or_default()
 }
 
 /// The attributes of the work tree.
@@ -305,8 +366,8 @@ pub fn directory(start: &Path, command: &str) -> Result<PathBuf> {
 
 fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     let failure = Failure::failed(format!("no git repository at `{}`", dir.display()));
-    // As `makeinfra new --no-git` leaves it. (The name of the record is `answers`' business.)
-    if dir.join(".makeinfra.yaml").is_file() {
+    // As `makeinfra new --no-git` leaves it.
+    if dir.join(RECORD).is_file() {
         return failure
             .because("it was made without git, by which its secrets are encrypted")
             .hint("git init && git-crypt init && git add -A && git commit -m 'Add everything'");

@@ -1,5 +1,6 @@
 //! What `makeinfra new` tells: the plan before, the result and the next commands after.
 
+use super::nested::Nested;
 use super::{Checked, Options, Outcome, Plan};
 use crate::answers::{Component, Workload};
 use crate::commands::{next_steps, print_json, short};
@@ -82,6 +83,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
             "files": listing(plan),
             "commit": outcome.commit,
             "check": Checked::json(plan.checked.as_ref()),
+            "hook": plan.nested.as_ref().map(Nested::hook),
             "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
             "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
         });
@@ -106,6 +108,13 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
     } else if outcome.commit.is_none() && !options.no_git {
         text.push_str("\nTo commit it:\n\n");
         text.push_str(&next_steps(&[commit_step(plan)]));
+    }
+    if let Some(nested) = &plan.nested {
+        text.push_str(&format!(
+            "\nAdd this line to the pre-commit hook of {}, so that no commit has plaintext secrets:\n\n    {}\n",
+            nested.top.display(),
+            nested.hook()
+        ));
     }
     ui.print(&format!("{text}\nNext:\n\n{}", next_steps(&steps)))
 }
@@ -149,7 +158,19 @@ fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
     let copy = format!("~/{}.git-crypt-key", plan.answers.project.directory());
     let rotate = "makeinfra rotate --commit";
     let mut steps = Vec::new();
-    if options.no_git {
+    if let Some(nested) = &plan.nested {
+        steps.extend(nested.preparation().map(|command| (command, "before the first `git add`")));
+        let folder = shell_word(&nested.folder);
+        let (top, directory) = (shell_word(&nested.top), plan.answers.project.directory());
+        steps.push((
+            format!("git -C {top} add {folder} && git -C {top} commit -m 'Generate {directory}' -- {folder}"),
+            "git-crypt encrypts the secrets on the way",
+        ));
+        match plan.usernames.is_empty() {
+            false => steps.push((format!("cd {shown}"), "")),
+            true => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
+        }
+    } else if options.no_git {
         steps.push((
             format!("cd {shown} && git init && git-crypt init"),
             "before the first `git add`: the Secret is plain",

@@ -1,0 +1,206 @@
+//! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these get in each other's way.
+
+use super::{Check, Id, count, or_ok};
+use crate::answers::{Answers, Ci, Environment, Record, Setting};
+use crate::files::shell_word;
+use crate::inspection::{Inspection, OverlayFiles};
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The labels by which `make prune` and `make undeploy` know what is theirs.
+const PROJECT: &str = "makeinfra/project";
+const ENVIRONMENT: &str = "makeinfra/environment";
+/// How the Makefile finds the environments.
+const WILDCARD: &str = "kubernetes/overlays/*/environment.mk";
+
+pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
+    let Some(Ok(record)) = &inspection.record else { return Vec::new() };
+    [agree(inspection, &record.answers), hosts(inspection, &record.answers)].concat()
+}
+
+fn agree(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
+    let id = Id::EnvironmentsAgree;
+    let mut found = Vec::new();
+    for (name, files) in &inspection.overlays {
+        match answers.environment(name) {
+            Some(environment) => found.extend(Compared { answers, environment, files }.differences()),
+            None => found.push(
+                Check::warning(
+                    id,
+                    format!("kubernetes/overlays/{name}"),
+                    format!(
+                        "`{}` does not list it, so `makeinfra rotate` leaves its pull secret alone",
+                        Record::FILE
+                    ),
+                )
+                .hint(format!("makeinfra env add {}", shell_word(Path::new(name)))),
+            ),
+        }
+    }
+    found.extend(inspection.makefile.iter().filter_map(|(path, text)| makefile(path, text, answers)));
+    or_ok(found, || {
+        let environments = count(answers.environments.iter().count(), "environment");
+        Check::ok(id, Record::FILE, format!("{environments}, as in the overlays and the Makefile"))
+    })
+}
+
+fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
+    let id = Id::EnvironmentsAgree;
+    let edit = format!("$EDITOR {}", shell_word(Path::new(path)));
+    if !text.contains(WILDCARD) {
+        let message = format!("it does not find environments by `{WILDCARD}`");
+        return Some(Check::problem(id, path, message).hint(edit));
+    }
+    let project = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PROJECT")?.split_once(":=").map(|(_, value)| value.trim()))?;
+    (project != answers.project.as_str()).then(|| {
+        let message = format!("its PROJECT is not `{}`, which `{}` records", answers.project, Record::FILE);
+        Check::problem(id, path, message).hint(edit)
+    })
+}
+
+/// An environment as `.makeinfra.yaml` has it, and its directory.
+struct Compared<'i> {
+    answers: &'i Answers,
+    environment: &'i Environment,
+    files: &'i OverlayFiles,
+}
+
+impl Compared<'_> {
+    fn differences(&self) -> Vec<Check> {
+        let name = &self.environment.name;
+        let missing = |path: String, what: &str| {
+            let hint = format!("git checkout HEAD -- {}", shell_word(Path::new(&path)));
+            Check::problem(Id::EnvironmentsAgree, path, format!("it is missing: {what}")).hint(hint)
+        };
+        let Some(kustomization) = &self.files.kustomization else {
+            let what = format!("`{}` lists the environment `{name}`", Record::FILE);
+            return vec![missing(self.path("kustomization.yaml"), &what)];
+        };
+        let Some(settings) = &self.files.settings else {
+            return vec![missing(
+                self.path(Environment::SETTINGS),
+                "the Makefile does not find the environment",
+            )];
+        };
+        let mut found = self.namespace(kustomization, settings);
+        found.extend(self.secrets(kustomization, settings));
+        found.extend(self.protection(settings));
+        found.extend(self.labels(kustomization));
+        if self.answers.ci == Ci::Gitlab && !self.files.has_pipeline {
+            let what = "the pipeline does not deploy the environment";
+            found.push(missing(format!(".gitlab/{name}.yml"), what));
+        }
+        found
+    }
+
+    fn namespace(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
+        let here = Setting::Namespace.of(settings);
+        let deployed = kustomization.get("namespace").and_then(Value::as_str);
+        if here.is_none() || here != deployed {
+            let message =
+                "its NAMESPACE is not the `namespace` of kustomization.yaml: `make deploy` refuses that";
+            return vec![self.edit(Environment::SETTINGS, message)];
+        }
+        if here == Some(self.environment.namespace.as_str()) {
+            return Vec::new();
+        }
+        vec![self.record(format!("it records namespace `{}` for", self.environment.namespace))]
+    }
+
+    fn secrets(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
+        let Some(dir) = Setting::Secrets.of(settings).filter(|dir| !dir.is_empty()) else {
+            return vec![self.edit(Environment::SETTINGS, "its SECRETS names no directory")];
+        };
+        let resources = kustomization.get("resources").and_then(Value::as_sequence).into_iter().flatten();
+        let wanted = format!("../../../{dir}");
+        if !resources.filter_map(Value::as_str).any(|one| one.trim_end_matches('/') == wanted) {
+            let message = format!("its `resources` lack `{wanted}`: the cluster gets no pull secret");
+            return vec![self.edit("kustomization.yaml", &message)];
+        }
+        if dir == self.environment.secrets {
+            return Vec::new();
+        }
+        vec![self.record(format!("it records the secrets directory `{}` for", self.environment.secrets))]
+    }
+
+    fn protection(&self, settings: &str) -> Option<Check> {
+        let is_protected = Setting::Protected.of(settings).is_some_and(|value| !value.is_empty());
+        (is_protected != self.environment.protect).then(|| {
+            let recorded = if self.environment.protect { "protected" } else { "unprotected" };
+            self.record(format!("it records as {recorded}"))
+        })
+    }
+
+    fn labels(&self, kustomization: &Value) -> Option<Check> {
+        let label = |name: &str| {
+            let lists = kustomization.get("labels").and_then(Value::as_sequence).into_iter().flatten();
+            lists.filter_map(|one| one.get("pairs")?.get(name)?.as_str()).next_back()
+        };
+        let wanted =
+            [(PROJECT, self.answers.project.as_str()), (ENVIRONMENT, self.environment.name.as_str())];
+        let (name, value) = wanted.into_iter().find(|(name, value)| label(name) != Some(value))?;
+        let message =
+            format!("its `labels` lack `{name}: {value}`: `make prune` cannot know what is its own");
+        Some(self.edit("kustomization.yaml", &message))
+    }
+
+    fn path(&self, file: &str) -> String {
+        format!("{}/{file}", self.environment.overlay())
+    }
+
+    /// A problem of a file in the overlay.
+    fn edit(&self, file: &str, message: &str) -> Check {
+        let path = self.path(file);
+        let hint = format!("$EDITOR {}", shell_word(Path::new(&path)));
+        Check::problem(Id::EnvironmentsAgree, path, message).hint(hint)
+    }
+
+    /// A problem of the record: what it says of the environment is not what the overlay says.
+    fn record(&self, message: String) -> Check {
+        let message =
+            format!("{message} `{}`, unlike {}", self.environment.name, self.path(Environment::SETTINGS));
+        Check::problem(Id::EnvironmentsAgree, Record::FILE, message).hint(format!("$EDITOR {}", Record::FILE))
+    }
+}
+
+/// Two environments with one host: in one cluster, only one of them is reached.
+fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
+    let id = Id::HostsDiffer;
+    let mut by_host: BTreeMap<&str, Vec<&Environment>> = BTreeMap::new();
+    for overlay in &inspection.manifests.overlays {
+        let here = answers.environments.iter().find(|one| one.overlay() == overlay.path);
+        for (environment, host) in
+            here.into_iter().flat_map(|one| overlay.hosts.iter().map(move |host| (one, host)))
+        {
+            let all = by_host.entry(host).or_default();
+            if all.iter().all(|other| other.name != environment.name) {
+                all.push(environment);
+            }
+        }
+    }
+    let shared = by_host.iter().filter(|(_, all)| all.len() > 1).map(|(host, all)| {
+        let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
+        let message = format!("its host `{host}` is also that of {}", names[..names.len() - 1].join(", "));
+        let last = all[all.len() - 1];
+        let subject = format!("{}/kustomization.yaml", last.overlay());
+        let hint = format!("$EDITOR {subject}");
+        let mut contexts: Vec<_> =
+            all.iter().filter_map(|one| one.context.as_ref()).map(ToString::to_string).collect();
+        contexts.sort();
+        contexts.dedup();
+        // Each in a cluster of its own, they may take turns.
+        match contexts.len() == all.len() {
+            true => Check::warning(id, subject, message),
+            false => Check::problem(id, subject, message),
+        }
+        .hint(hint)
+    });
+    let found: Vec<_> = shared.collect();
+    if by_host.is_empty() || answers.environments.rest.is_empty() {
+        return found;
+    }
+    or_ok(found, || Check::ok(id, "kubernetes/overlays", "each environment has its own hosts"))
+}

@@ -1,0 +1,60 @@
+//! `makeinfra new --no-git` inside of a git repository: the files become a folder of it.
+
+use crate::error::{Failure, Result};
+use crate::files::shell_word;
+use crate::repo::{Encryption, Repo};
+use std::path::{Path, PathBuf};
+
+/// A folder of a git repository.
+pub(super) struct Nested {
+    /// The top of the git repository.
+    pub(super) top: PathBuf,
+    /// The folder, below that.
+    pub(super) folder: PathBuf,
+    /// Whether the git repository encrypts what the folder's `.gitattributes` gives to git-crypt.
+    pub(super) encryption: Encryption,
+}
+
+impl Nested {
+    /// The git repository that `target` would lie in; `None` if it would lie in none. Fails if git would store the token of
+    /// the new folder in plaintext.
+    pub(super) fn find(target: &Path, no_token: bool) -> Result<Option<Self>> {
+        let parent = target.parent().unwrap_or(target);
+        let Some(repo) = Repo::around(parent, "new")? else { return Ok(None) };
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let top = real(&repo.top());
+        let folder = real(parent).join(target.file_name().unwrap_or_default());
+        let folder = folder.strip_prefix(&top).map(Path::to_owned).unwrap_or(folder);
+        let nested = Self { top, folder, encryption: repo.encryption()? };
+        match nested.encryption {
+            Encryption::Locked if !no_token => Err(nested.refused("this clone is not unlocked").into()),
+            Encryption::Absent if !no_token => Err(nested.refused("it does not use git-crypt").into()),
+            _ => Ok(Some(nested)),
+        }
+    }
+
+    /// What makes the git repository encrypt; `None` if it does.
+    pub(super) fn preparation(&self) -> Option<String> {
+        let top = shell_word(&self.top);
+        match self.encryption {
+            Encryption::Ready => None,
+            // In a locked clone, `git-crypt init` would make a key that nobody else has.
+            Encryption::Locked => Some(format!("cd {top} && git-crypt unlock")),
+            Encryption::Absent => Some(format!("cd {top} && git-crypt init")),
+        }
+    }
+
+    /// The line for the pre-commit hook of the git repository.
+    pub(super) fn hook(&self) -> String {
+        format!("sh {} || exit 1", shell_word(&self.folder.join(".githooks/pre-commit")))
+    }
+
+    fn refused(&self, cause: &str) -> Failure {
+        Failure::failed(format!(
+            "the git repository `{}` would store the token in plaintext",
+            self.top.display()
+        ))
+        .because(cause)
+        .hint(format!("{}, or --no-token", self.preparation().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,211 @@
+//! What a directory of Secrets holds: each file that its kustomization names, and the keys of each Secret that it
+//! generates. Reads through a function, never gives out a value, and understands no part of a file that it cannot read.
+
+use super::{EnvFile, Kustomization, Trap};
+use crate::git_crypt;
+use crate::manifests::{KUSTOMIZATIONS, below};
+use crate::work_tree::Content;
+
+/// The Secrets of one directory.
+#[derive(Debug)]
+pub struct Listing {
+    /// The kustomization's path.
+    pub path: String,
+    /// What it says.
+    pub kustomization: Kustomization,
+    /// Its `resources`, as paths below the top of the repository: files, or directories.
+    pub resources: Vec<String>,
+    /// The Secrets that it generates.
+    pub secrets: Vec<Generated>,
+}
+
+/// A Secret that a kustomization generates.
+#[derive(Debug)]
+pub struct Generated {
+    /// Its name, without the hash.
+    pub name: String,
+    /// The files that it is made from, as paths below the top of the repository.
+    pub files: Vec<String>,
+    /// Its keys, each with the file that has its value.
+    pub keys: Vec<ListedKey>,
+    /// The lines of its env files that do not say what they seem to say: file, number from 1, why.
+    pub traps: Vec<(String, usize, Trap)>,
+}
+
+/// A key of a Secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// Its name.
+    pub name: String,
+    /// The file that has its value.
+    pub file: String,
+    /// Whether the whole file is the value.
+    pub is_file: bool,
+}
+
+/// Why a directory could not be listed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The file.
+    pub path: String,
+    /// What is wrong, as a sentence about "it"; never a value.
+    pub why: String,
+    /// Whether it is encrypted, and nobody can tell what is in it.
+    pub is_locked: bool,
+}
+
+impl Listing {
+    /// Lists `dir`, a path below the top of the repository, whose files `read` gives.
+    pub fn of(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, Unlisted> {
+        let (path, content) = KUSTOMIZATIONS
+            .iter()
+            .map(|name| format!("{dir}/{name}"))
+            .map(|path| (read(&path), path))
+            .find(|(content, _)| !matches!(content, Content::Absent))
+            .map_or((format!("{dir}/{}", KUSTOMIZATIONS[0]), Content::Absent), |(content, path)| {
+                (path, content)
+            });
+        let fault = |why: &str| Unlisted { path: path.clone(), why: why.to_owned(), is_locked: false };
+        let bytes = plain(&path, content)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not text (UTF-8)"))?;
+        let kustomization = Kustomization::parse(text).map_err(fault)?;
+        let full = |reference: &str| {
+            below(dir, reference).ok_or_else(|| fault("it names something outside the repository"))
+        };
+        let resources = kustomization.resources.iter().map(|one| full(one)).collect::<Result<_, _>>()?;
+        let mut secrets = Vec::new();
+        for generator in &kustomization.generators {
+            let mut found = Generated {
+                name: generator.name.clone(),
+                files: Vec::new(),
+                keys: Vec::new(),
+                traps: Vec::new(),
+            };
+            for env in &generator.envs {
+                let file = full(env)?;
+                let bytes = plain(&file, read(&file))?;
+                let env = EnvFile::parse(&bytes);
+                let key =
+                    |name: &str| ListedKey { name: name.to_owned(), file: file.clone(), is_file: false };
+                found.keys.extend(env.keys().map(key));
+                found.traps.extend(env.traps().map(|(line, trap)| (file.clone(), line, trap)));
+                found.files.push(file);
+            }
+            for one in &generator.files {
+                let file = full(&one.path)?;
+                plain(&file, read(&file))?;
+                found.keys.push(ListedKey { name: one.key.clone(), file: file.clone(), is_file: true });
+                found.files.push(file);
+            }
+            secrets.push(found);
+        }
+        Ok(Self { path, kustomization, resources, secrets })
+    }
+
+    /// Every file that belongs to it, the kustomization first; a directory among its resources is one, too.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let generated = self.secrets.iter().flat_map(|secret| &secret.files);
+        std::iter::once(&self.path).chain(&self.resources).chain(generated).map(String::as_str)
+    }
+}
+
+/// The bytes of a file that was read and is not encrypted.
+fn plain(path: &str, content: Content) -> Result<zeroize::Zeroizing<Vec<u8>>, Unlisted> {
+    let fault = |why: &str, is_locked| Unlisted { path: path.to_owned(), why: why.to_owned(), is_locked };
+    let locked = || fault("it is locked: encrypted, and this clone is not unlocked", true);
+    match content {
+        Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes) => Err(locked()),
+        Content::Locked => Err(locked()),
+        Content::Bytes(bytes) => Ok(bytes),
+        Content::Absent => Err(fault("it is not there", false)),
+        Content::Unread(why) => Err(fault(why, false)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use zeroize::Zeroizing;
+
+    const TEXT: &str = "\
+resources:
+  - gitlab.secret.yaml
+  - ../shared
+secretGenerator:
+  - name: database
+    envs:
+      - database.env
+    files:
+      - database.d/tls.key
+      - CA=../ca.pem
+  - name: mail
+    env: mail.env
+";
+
+    fn list(files: &[(&str, &[u8])]) -> Result<Listing, Unlisted> {
+        let files: BTreeMap<_, _> = files.iter().copied().collect();
+        let read = |path: &str| match files.get(path) {
+            Some(bytes) => Content::Bytes(Zeroizing::new(bytes.to_vec())),
+            None => Content::Absent,
+        };
+        Listing::of("secrets/kubernetes/qa", &read)
+    }
+
+    fn all() -> Vec<(&'static str, &'static [u8])> {
+        vec![
+            ("secrets/kubernetes/qa/kustomization.yaml", TEXT.as_bytes()),
+            ("secrets/kubernetes/qa/database.env", b"A=1\nhunter2\n"),
+            ("secrets/kubernetes/qa/database.d/tls.key", b"x"),
+            ("secrets/kubernetes/ca.pem", b"x"),
+            ("secrets/kubernetes/qa/mail.env", b"M=1\n"),
+        ]
+    }
+
+    #[test]
+    fn names_every_file_and_the_keys_of_each_secret() {
+        let listing = list(&all()).unwrap();
+        assert_eq!(
+            listing.files().collect::<Vec<_>>(),
+            [
+                "secrets/kubernetes/qa/kustomization.yaml",
+                "secrets/kubernetes/qa/gitlab.secret.yaml",
+                "secrets/kubernetes/shared",
+                "secrets/kubernetes/qa/database.env",
+                "secrets/kubernetes/qa/database.d/tls.key",
+                "secrets/kubernetes/ca.pem",
+                "secrets/kubernetes/qa/mail.env",
+            ]
+        );
+        let keys = |at: usize| {
+            listing.secrets[at].keys.iter().map(|key| (key.name.as_str(), key.is_file)).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(0), [("A", false), ("tls.key", true), ("CA", true)]);
+        assert_eq!(keys(1), [("M", false)]);
+        let traps = &listing.secrets[0].traps;
+        assert_eq!(traps[..], [("secrets/kubernetes/qa/database.env".to_owned(), 2, Trap::NoEquals)]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_and_never_quoted() {
+        let mut files = all();
+        files[1].1 = b"\0GITCRYPT\0abc";
+        let fault = list(&files).unwrap_err();
+        assert_eq!((fault.path.as_str(), fault.is_locked), ("secrets/kubernetes/qa/database.env", true));
+        files.remove(1);
+        assert_eq!(list(&files).unwrap_err().why, "it is not there");
+        for (text, why) in [
+            (&b"a: [hunter2"[..], "it is not one YAML document"),
+            (b"resources: [/etc/hunter2]\n", "it names something outside the repository"),
+            (b"secretGenerator:\n  - envs: [hunter2]\n", "an entry of its secretGenerator has no name"),
+            (b"resources:\n  - a: hunter2\n", "it has something else where the path of a file is needed"),
+            (b"\xff", "it is not text (UTF-8)"),
+        ] {
+            assert_eq!(list(&[("secrets/kubernetes/qa/kustomization.yaml", text)]).unwrap_err().why, why);
+        }
+        assert_eq!(list(&[]).unwrap_err().path, "secrets/kubernetes/qa/kustomization.yaml");
+        let text = b"secretGenerator:\n  - name: a\n    literals:\n      - A=1\npatches:\n  - patch: |-\n      - op: add\n";
+        let listing = list(&[("secrets/kubernetes/qa/Kustomization", text)]).unwrap();
+        assert_eq!(listing.kustomization.printed, ["patches", "literals"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! `makeinfra check` compares Makefile, overlays and `.makeinfra.yaml`, and finds two environments with one host.
+
+use super::check::{Checked, check};
+use super::support::Sandbox;
+use std::fs;
+
+const STAGING: &str = "kubernetes/overlays/staging/kustomization.yaml";
+
+/// A repository with the environments `staging` and `production`, each with a host of its own.
+fn two(args: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let both = ["--env", "staging", "--env", "production", "--ingress", "hello.example.org"];
+    sandbox.new_hello(&[&both[..], args].concat()).success();
+    sandbox
+}
+
+/// What is wrong after `old` was replaced in a file of a good repository.
+#[track_caller]
+fn edited(file: &str, old: &str, new: &str) -> Checked {
+    let sandbox = two(&[]);
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+    sandbox.edit(file, old, new);
+    check(&sandbox, &[])
+}
+
+#[test]
+fn each_difference_is_named_with_its_file() {
+    let mk = "kubernetes/overlays/staging/environment.mk";
+    for (file, old, new, subject, message) in [
+        (mk, "NAMESPACE := hello-staging", "NAMESPACE := hello", mk, "`make deploy` refuses"),
+        (mk, "SECRETS   := secrets/kubernetes/staging", "SECRETS   :=", mk, "names no directory"),
+        (
+            mk,
+            "SECRETS   := secrets/kubernetes/staging",
+            "SECRETS   := secrets/kubernetes",
+            STAGING,
+            "`../../../secrets/kubernetes`",
+        ),
+        (mk, "PROTECTED :=", "PROTECTED := yes", ".makeinfra.yaml", "unprotected `staging`"),
+        (STAGING, "  - ../../../secrets/kubernetes/staging\n", "", STAGING, "no pull secret"),
+        (
+            STAGING,
+            "makeinfra/environment: staging",
+            "makeinfra/environment: production",
+            STAGING,
+            "makeinfra/environment: staging",
+        ),
+        (
+            STAGING,
+            "makeinfra/project: hello",
+            "makeinfra/project: other",
+            STAGING,
+            "makeinfra/project: hello",
+        ),
+        (
+            ".makeinfra.yaml",
+            "namespace: hello-staging",
+            "namespace: hello-stage",
+            ".makeinfra.yaml",
+            "`hello-stage`",
+        ),
+        (
+            ".makeinfra.yaml",
+            "secrets: secrets/kubernetes/staging",
+            "secrets: secrets/kubernetes",
+            ".makeinfra.yaml",
+            "secrets directory",
+        ),
+        (
+            "Makefile",
+            "kubernetes/overlays/*/environment.mk",
+            "environments.mk",
+            "Makefile",
+            "does not find environments",
+        ),
+    ] {
+        let checked = edited(file, old, new);
+        let said = checked.said("environments-agree");
+        assert!(checked.problems().contains(&"environments-agree"), "{file}: {new}: {said}");
+        assert!(said.contains(&format!("{subject}: ")) && said.contains(message), "{file}: {new}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    for (file, why) in [
+        (STAGING, "lists the environment `staging`"),
+        ("kubernetes/overlays/staging/environment.mk", "the Makefile does not find the environment"),
+        (".gitlab/staging.yml", "the pipeline does not deploy the environment"),
+    ] {
+        let sandbox = two(&[]);
+        fs::remove_file(sandbox.hello(file)).unwrap();
+        let said = check(&sandbox, &[]).said("environments-agree");
+        assert!(said.contains(&format!("{file}: it is missing: ")) && said.contains(why), "{said}");
+        // The advice works.
+        let hint = said.split_once('(').unwrap().1.trim_end().trim_end_matches(')').to_owned();
+        sandbox.run("sh", &["-ec", &hint]).cwd(sandbox.hello("")).success();
+        assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+    }
+    let sandbox = two(&["--ci", "none"]);
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+}
+
+#[test]
+fn an_overlay_that_is_not_recorded_is_a_warning() {
+    let sandbox = two(&[]);
+    let qa = sandbox.hello("kubernetes/overlays/qa");
+    fs::create_dir(&qa).unwrap();
+    fs::copy(sandbox.hello(STAGING), qa.join("kustomization.yaml")).unwrap();
+    let checked = check(&sandbox, &[]);
+    assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["environments-agree"]));
+    assert!(checked.said("environments-agree").contains("makeinfra env add qa"));
+}
+
+#[test]
+fn two_environments_with_one_host_are_a_problem_in_one_cluster() {
+    let (own, other) = ("value: staging.hello.example.org", "value: hello.example.org");
+    let checked = edited(STAGING, own, other);
+    assert_eq!(checked.problems(), ["hosts-differ"]);
+    let said = checked.said("hosts-differ");
+    assert!(said.contains("`hello.example.org`") && said.contains("production"), "{said}");
+    // Without the patch, the host is that of base.
+    let sandbox = two(&[]);
+    let text = fs::read_to_string(sandbox.hello(STAGING)).unwrap();
+    fs::write(sandbox.hello(STAGING), &text[..text.find("patches:").unwrap()]).unwrap();
+    assert_eq!(check(&sandbox, &[]).problems(), ["hosts-differ"]);
+    // In different clusters they do not get in each other's way.
+    let sandbox = two(&["--context", "staging=one", "--context", "production=two"]);
+    sandbox.edit(STAGING, own, other);
+    let checked = check(&sandbox, &[]);
+    assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["hosts-differ"]));
+}
