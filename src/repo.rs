@@ -5,6 +5,7 @@
 
 mod audit;
 mod history;
+mod loss;
 mod open;
 
 pub use audit::{Audit, Filter, KeyState, Plain};
@@ -109,6 +110,14 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
             .into());
     }
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
+}
+
+/// Stores the file `path` of the work tree, which is no secret: git's own filters for line ends run, and no other.
+fn store_file(git: &Repository, path: &str) -> Result<Oid> {
+    if path.starts_with(SECRETS) {
+        return store(git, path, &[]);
+    }
+    Ok(git.blob_path(&work_tree(git).join(path)).map_err(|error| failed("store a file", &error))?)
 }
 
 /// The index entry of a file in the work tree, with its stat data: git then takes it for unchanged

@@ -3,7 +3,7 @@
 //! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
 //! made of them in here.
 
-use super::{entry, failed, identity, store, wants_signed_commits, work_tree};
+use super::{entry, failed, identity, store, store_file, wants_signed_commits, work_tree};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
@@ -96,7 +96,7 @@ impl Repo {
         format!("{}{path}", self.prefix)
     }
 
-    fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
+    pub(super) fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
         let tree = self.git.head()?.peel_to_tree()?;
         tree.get_path(Path::new(&self.in_git(path)))?.to_object(&self.git)?.peel_to_blob()
     }
@@ -242,7 +242,18 @@ impl Repo {
 
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
-        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)? })
+        Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
+    }
+
+    /// Stores the file `path` of the work tree, which is no secret, with the line ends that git would store.
+    pub fn store_file(&self, path: &str, executable: bool) -> Result<Blob> {
+        Ok(Blob { path: path.to_owned(), id: Some(store_file(&self.git, path)?), executable })
+    }
+
+    /// The removal of `path` for [`Repo::commit`].
+    #[must_use]
+    pub fn removal(path: &str) -> Blob {
+        Blob { path: path.to_owned(), id: None, executable: false }
     }
 
     /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
@@ -255,16 +266,29 @@ impl Repo {
         // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
         for blob in blobs {
-            let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, false)?;
-            index.add(&entry).map_err(|error| failed("stage a file", &error))?;
+            match blob.id {
+                Some(id) => index.add(&entry(&self.git, &blob.path, id, blob.executable)?),
+                None => index.remove_path(Path::new(&blob.path)),
+            }
+            .map_err(|error| failed("stage a file", &error))?;
         }
         let commit = || -> std::result::Result<Oid, Error> {
             let head = self.git.head()?.peel_to_commit()?;
+            let old = head.tree()?;
             let mut update = TreeUpdateBuilder::new();
             for blob in blobs {
-                update.upsert(self.in_git(&blob.path), blob.id, FileMode::Blob);
+                match blob.id {
+                    Some(id) if blob.executable => {
+                        update.upsert(blob.path.as_str(), id, FileMode::BlobExecutable);
+                    }
+                    Some(id) => drop(update.upsert(blob.path.as_str(), id, FileMode::Blob)),
+                    None if old.get_path(Path::new(&blob.path)).is_ok() => {
+                        update.remove(blob.path.as_str());
+                    }
+                    None => {}
+                }
             }
-            let tree = self.git.find_tree(update.create_updated(&self.git, &head.tree()?)?)?;
+            let tree = self.git.find_tree(update.create_updated(&self.git, &old)?)?;
             self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
         };
         let id = commit().map_err(|error| failed("commit", &error))?;
@@ -375,10 +399,12 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     failure.because(cause).hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
 }
 
-/// A stored blob and the path that it is for.
+/// What a commit makes of a path: a stored blob, or its removal.
 pub struct Blob {
     path: String,
-    id: Oid,
+    /// `None` if the path is removed.
+    id: Option<Oid>,
+    executable: bool,
 }
 
 impl Blob {
