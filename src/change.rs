@@ -13,7 +13,6 @@ mod objects;
 mod record;
 mod removal;
 mod retired;
-mod settings;
 mod shown;
 
 pub use component::NewComponent;
@@ -27,10 +26,9 @@ use crate::answers::{Answers, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::manifests::KUSTOMIZATIONS;
-use crate::opaque::Listing;
+use crate::opaque::{ListedKey, Listing};
 use crate::templates::{self, File};
 use crate::work_tree::Content;
-use crate::yaml_edit::Document;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -133,6 +131,8 @@ pub struct Plan {
     pub facts: Vec<(&'static str, String)>,
     /// What else there is to know, a sentence each.
     pub notes: Vec<String>,
+    /// Secrets that the manifests use and nobody has set, each with its keys.
+    pub lacking: Vec<(String, Vec<String>)>,
 }
 
 impl Plan {
@@ -221,20 +221,11 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
 }
 
 /// The Secrets of a listing but for the pull Secret, each with its keys.
-fn secret_names(files: &Files, listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String>)> {
-    let manifest = |path: &String| {
-        let text = files.text(path).ok().flatten()?;
-        let document = Document::parse(text).ok().filter(|one| one.scalar(&["kind"]) == Some("Secret"))?;
-        let keys = [document.keys(&["data"]), document.keys(&["stringData"])].concat();
-        let name = document.scalar(&["metadata", "name"])?.to_owned();
-        Some((name, keys.into_iter().map(str::to_owned).collect()))
-    };
-    let manifests = listing.resources.iter().filter(|path| *path != pull_secret).filter_map(manifest);
-    let generated = listing
-        .secrets
-        .iter()
-        .map(|secret| (secret.name.clone(), secret.keys.iter().map(|key| key.name.clone()).collect()));
-    manifests.chain(generated).collect()
+fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String>)> {
+    let manifests = listing.manifests.iter().filter(|one| one.path != pull_secret);
+    let manifests = manifests.map(|one| (one.name.clone(), one.keys.clone()));
+    let keys = |keys: &[ListedKey]| keys.iter().map(|key| key.name.clone()).collect();
+    manifests.chain(listing.secrets.iter().map(|secret| (secret.name.clone(), keys(&secret.keys)))).collect()
 }
 
 /// The failure to edit `path`.

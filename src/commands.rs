@@ -9,9 +9,10 @@ pub mod env;
 mod evolve;
 pub mod new;
 pub mod papers;
+pub mod remove;
 pub mod rotate;
 mod scope;
-pub mod secret_set;
+pub mod secrets;
 mod sign_in;
 
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Sheet, TokenUsername};

@@ -2,10 +2,8 @@
 //! what its manifests deploy. Opens locked files in memory where the key is at hand. Writes nothing,
 //! judges nothing (see `checks`).
 
-mod further;
 mod overlays;
 
-pub use further::Further;
 pub use overlays::OverlayFiles;
 
 use crate::answers::{Environment, Record};
@@ -13,6 +11,7 @@ use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
 use crate::manifests::{Files, Manifests, Pull, documents};
+use crate::opaque::{DirectoryFault, Listing};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
 use crate::work_tree::{Content, WorkTree};
@@ -50,8 +49,8 @@ pub struct Inspection {
     pub secret_files: Vec<SecretFile>,
     /// The pull secrets.
     pub pull_secrets: Vec<PullSecret>,
-    /// The Secrets beside them that are deployed, too.
-    pub further: Vec<Further>,
+    /// The directories of the environments' Secrets.
+    pub listings: Vec<SecretsDirectory>,
     /// What is deployed.
     pub manifests: Manifests,
     /// The directories of the manifests.
@@ -64,6 +63,14 @@ pub struct Inspection {
     pub key_files: Vec<String>,
     /// What could not be looked into.
     pub unread: Vec<String>,
+}
+
+/// The directory of an environment's Secrets.
+pub struct SecretsDirectory {
+    /// Its path.
+    pub path: String,
+    /// What it holds, or why that cannot be told.
+    pub listing: std::result::Result<Listing, DirectoryFault>,
 }
 
 /// A file that holds secrets.
@@ -252,10 +259,7 @@ impl Reader {
             unread: self.tree.unread().to_vec(),
             root: self.tree.root().to_owned(),
             dirs: self.dirs.clone(),
-            further: match &record {
-                Some(Ok(record)) => self.further(&record.answers),
-                _ => Vec::new(),
-            },
+            listings: self.listings(record.as_ref().and_then(|record| record.as_ref().ok())),
             record,
         };
         for path in secrets {
@@ -333,6 +337,17 @@ impl Reader {
             Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
             None => (state, Vec::new()),
         }
+    }
+
+    /// The directories of all recorded environments' Secrets.
+    fn listings(&self, record: Option<&Record>) -> Vec<SecretsDirectory> {
+        let environments = record.into_iter().flat_map(|record| record.answers.environments.iter());
+        let paths: BTreeSet<&String> = environments.map(|one| &one.secrets).collect();
+        let list = |path: &String| SecretsDirectory {
+            path: path.clone(),
+            listing: Listing::of(path, &|path| self.open(path)),
+        };
+        paths.into_iter().map(list).collect()
     }
 
     /// The Makefile at the top, or beside the manifests, as in the blog post.

@@ -30,6 +30,8 @@ pub struct Overlay {
     pub workloads: Vec<Workload>,
     /// The Secrets in it.
     pub secrets: Vec<DeployedSecret>,
+    /// The names of the Secrets that its other resources use, pull secrets among them.
+    pub named_secrets: BTreeSet<String>,
     /// The hosts of its Ingresses; without those that a patch changes in a way that is not understood.
     pub hosts: BTreeSet<String>,
 }
@@ -50,12 +52,14 @@ pub struct Manifests {
     pub overlays: Vec<Overlay>,
     /// What is wrong with the files, or beyond this module.
     pub faults: Vec<Fault>,
+    /// The files and directories that a kustomization names.
+    pub named: BTreeSet<String>,
     /// How many files were read.
     pub files: usize,
 }
 
 /// Something about one file.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// The file.
     pub path: String,
@@ -70,6 +74,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// It could not be read as YAML.
     Parse,
+    /// It is encrypted, and nobody can tell what is in it.
+    Locked,
     /// kustomize would fail on it.
     Build,
     /// kustomize understands it, and this module does not.
@@ -101,10 +107,11 @@ impl Manifests {
                 overlays.push(overlay(dir.clone(), &plain));
             }
         }
+        let named = kustomize.named();
         let mut faults: Vec<Fault> = documents.faults().chain(kustomize.into_faults()).collect();
         faults.sort();
         faults.dedup();
-        Self { overlays, faults, files: documents.all().count() }
+        Self { overlays, faults, named, files: documents.all().count() }
     }
 
     /// The paths that the kustomizations among `files` refer to and that `files` does not have.
@@ -137,7 +144,44 @@ fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
     let ingresses = resources.iter().filter(|(_, value)| kind(value) == Some("Ingress"));
     let rules = ingresses.filter_map(|(_, value)| at(value, &["spec", "rules"])?.as_sequence()).flatten();
     let hosts = rules.filter_map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty()).collect();
-    Overlay { path, secrets: secrets.collect(), hosts, workloads: workload::workloads(resources) }
+    let mut named_secrets = BTreeSet::new();
+    for (_, value) in resources.iter().filter(|(_, value)| kind(value) != Some("Secret")) {
+        collect_secret_names(value, &mut named_secrets);
+    }
+    Overlay {
+        path,
+        secrets: secrets.collect(),
+        named_secrets,
+        hosts,
+        workloads: workload::workloads(resources),
+    }
+}
+
+/// Adds the names of the Secrets that `value` uses, wherever the kinds of Kubernetes have one.
+fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Sequence(items) => items.iter().for_each(|item| collect_secret_names(item, names)),
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let name = match key.as_str() {
+                    // Volumes and Ingresses.
+                    Some("secretName") => value.as_str(),
+                    // Variables, and volumes of several sources.
+                    Some("secretRef" | "secretKeyRef" | "secret") => {
+                        at(value, &["name"]).and_then(Value::as_str)
+                    }
+                    _ => None,
+                };
+                names.extend(name.map(str::to_owned));
+                if matches!(key.as_str(), Some("imagePullSecrets" | "secrets")) {
+                    let items = value.as_sequence().into_iter().flatten();
+                    names.extend(items.filter_map(|item| item.get("name")?.as_str()).map(str::to_owned));
+                }
+                collect_secret_names(value, names);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether `path` is `dir` or below it.

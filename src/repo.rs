@@ -7,10 +7,12 @@ mod audit;
 mod history;
 mod loss;
 mod open;
+mod unmerged;
 
 pub use audit::{Audit, Filter, KeyState, Plain};
 pub use history::{History, Leak};
 pub use open::{Blob, Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
+pub use unmerged::Unmerged;
 
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
@@ -112,12 +114,12 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
 }
 
-/// Stores the file `path` of the work tree, which is no secret: git's own filters for line ends run, and no other.
-fn store_file(git: &Repository, path: &str) -> Result<Oid> {
+/// Stores the file `path`, which git calls `in_git` and which is no secret: git's own conversion of line ends runs.
+fn store_file(git: &Repository, path: &str, in_git: &str) -> Result<Oid> {
     if path.starts_with(SECRETS) {
         return store(git, path, &[]);
     }
-    Ok(git.blob_path(&work_tree(git).join(path)).map_err(|error| failed("store a file", &error))?)
+    Ok(git.blob_path(&work_tree(git).join(in_git)).map_err(|error| failed("store a file", &error))?)
 }
 
 /// The index entry of a file in the work tree, with its stat data: git then takes it for unchanged

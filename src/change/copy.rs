@@ -3,7 +3,7 @@
 use super::hosts::Hosts;
 use super::objects::{self, list, text};
 use super::{Bytes, not_edited};
-use crate::answers::Environment;
+use crate::answers::{Environment, Setting};
 use crate::error::Result;
 use crate::manifests;
 use crate::yaml_edit::Step::{Item, Key};
@@ -80,6 +80,23 @@ impl Copy<'_> {
         let text = in_namespace(&edited, self.from.namespace.as_str(), self.to.namespace.as_str());
         Ok(self.hosts.replaced(&text))
     }
+}
+
+/// An `environment.mk` with the values of `environment`.
+pub(super) fn settings(text: &str, environment: &Environment) -> String {
+    let context = environment.context.as_ref().map(ToString::to_string).unwrap_or_default();
+    let values = [
+        (Setting::Namespace, environment.namespace.as_str()),
+        (Setting::Context, &context),
+        (Setting::Protected, if environment.protect { "yes" } else { "" }),
+        (Setting::Secrets, &environment.secrets),
+    ];
+    values.into_iter().fold(text.to_owned(), |text, (setting, value)| {
+        setting.set(&text, value).unwrap_or_else(|| {
+            let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            format!("{text}{end}{}\n", format!("{} := {value}", setting.as_str()).trim_end())
+        })
+    })
 }
 
 /// The hosts in the overlay whose kustomization is `kustomization` and whose other documents are `documents`.

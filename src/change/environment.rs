@@ -4,7 +4,6 @@
 use super::copy::{self, Copy};
 use super::hosts::{self, Hosts};
 use super::objects::{self, HOST, TLS_HOST};
-use super::settings::{self, Settings};
 use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
     Answer, Answers, Component, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record,
@@ -148,9 +147,10 @@ impl<'r> NewEnvironment<'r> {
         let namespace =
             objects::text(&kustomization, &["namespace"]).ok_or_else(|| missing("`namespace`", path))?;
         let file = format!("{dir}/{}", Environment::SETTINGS);
-        let found = Settings::read(files, &dir)?.ok_or_else(|| missing("settings", &file))?;
-        let secrets = found.secrets.ok_or_else(|| missing("`SECRETS`", &file))?;
-        if found.namespace.as_deref() != Some(namespace) {
+        let settings = files.text(&file)?.ok_or_else(|| missing("settings", &file))?;
+        let value = |setting: Setting| setting.of(settings).filter(|value| !value.is_empty());
+        let secrets = value(Setting::Secrets).ok_or_else(|| missing("`SECRETS`", &file))?;
+        if value(Setting::Namespace) != Some(namespace) {
             return Err(Failure::failed(format!("cannot record `{dir}`"))
                 .because(format!("`NAMESPACE` in `{file}` is not the `namespace` of `{path}`"))
                 .hint(format!("NAMESPACE := {namespace}"))
@@ -158,10 +158,10 @@ impl<'r> NewEnvironment<'r> {
         }
         let mut changed = vec![
             (Name::Namespace, namespace.to_owned()),
-            (Name::Protect, found.protect.to_string()),
-            (Name::Secrets, secrets),
+            (Name::Protect, value(Setting::Protected).is_some().to_string()),
+            (Name::Secrets, secrets.to_owned()),
         ];
-        changed.extend(found.context.map(|context| (Name::Context, context)));
+        changed.extend(value(Setting::Context).map(|context| (Name::Context, context.to_owned())));
         let main = record.answers.main();
         if main.ingress.is_some() {
             let base = base_ingress(files, main);
@@ -212,7 +212,7 @@ impl<'r> NewEnvironment<'r> {
         if !self.by_hand {
             self.copy_secrets(&mut plan, files, answers, to)?;
             self.copy_overlay(&mut plan, files, answers, to)?;
-            self.copy_pipeline(&mut plan, files, answers, to)?;
+            self.copy_pipeline(&mut plan, files, answers)?;
         }
         let text = record::with_environment(self.record, self.like, to, &self.changed)?;
         Record::parse(text.clone())?;
@@ -291,7 +291,7 @@ impl<'r> NewEnvironment<'r> {
             }
         }
         let settings = files.text(&file)?.unwrap_or_default();
-        let settings = hosts.replaced(&settings::edited(settings, to));
+        let settings = hosts.replaced(&copy::settings(settings, to));
         plan.create(files, &target(&file), Zeroizing::new(settings.into_bytes()), false)?;
         let text = files.text(&path)?.unwrap_or_default();
         let edited = copy.kustomization(&path, &from, text, &mut plan.notes)?;
@@ -396,7 +396,6 @@ impl<'r> NewEnvironment<'r> {
             ));
             wish
         });
-        let _ = to;
         plan.create(files, &new, Zeroizing::new(text.into_bytes()), false)
     }
 }

@@ -39,6 +39,12 @@ ids! {
     SecretsHead = "secrets-head",
     /// Nor in any other commit.
     SecretsHistory = "secrets-history",
+    /// No merge left a secret file with two versions.
+    SecretsMerged = "secrets-merged",
+    /// A kustomization names every file below `secrets/`.
+    SecretsListed = "secrets-listed",
+    /// kustomize makes of env files what they seem to say.
+    SecretsGenerated = "secrets-generated",
     /// Only their owner can read plain secret files and keys.
     SecretsMode = "secrets-mode",
     /// No git-crypt key lies in the work tree.
@@ -61,8 +67,6 @@ ids! {
     PullSecretMatchesImages = "pull-secret-matches-images",
     /// The token has not expired.
     PullSecretExpiry = "pull-secret-expiry",
-    /// `make deploy` takes every other Secret.
-    FurtherSecrets = "further-secrets",
     /// The registries let every image be pulled.
     ImagesPull = "images-pull",
     /// The files are YAML.

@@ -16,11 +16,11 @@ const TARGETS: [&str; 14] = [
     "setup",
     "deploy",
     "gitlab-secret",
-    "secrets",
     "namespace",
     "diff",
     "status",
     "logs",
+    "run",
     "restart",
     "rollback",
     "undeploy",
@@ -68,6 +68,9 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ManifestsKustomize;
     let found = inspection.manifests.faults.iter().filter_map(|fault| match fault.kind {
         FaultKind::Parse => None,
+        FaultKind::Locked => {
+            Some(Check::warning(id, &fault.path, &fault.message).hint("git-crypt unlock KEY_FILE"))
+        }
         FaultKind::Build => Some(file(id, &fault.path, &fault.message)),
         FaultKind::Beyond => {
             let dir = Path::new(&fault.path).parent().filter(|dir| !dir.as_os_str().is_empty());

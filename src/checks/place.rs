@@ -4,10 +4,22 @@ use crate::answers::{Answers, Environment, EnvironmentName};
 use crate::inspection::Inspection;
 
 /// What needs `ENV=`, where there are several environments.
-const TARGETS: [&str; 9] =
-    ["deploy", "gitlab-secret", "secrets", "namespace", "set-image", "restart", "status", "logs", "run"];
+const TARGETS: [&str; 12] = [
+    "deploy",
+    "gitlab-secret",
+    "namespace",
+    "diff",
+    "set-image",
+    "restart",
+    "rollback",
+    "undeploy",
+    "prune",
+    "status",
+    "logs",
+    "run",
+];
 /// What needs `--env`.
-const COMMANDS: [&str; 2] = ["rotate", "diagnose"];
+const COMMANDS: [&str; 4] = ["rotate", "diagnose", "secret set", "secret unset"];
 
 /// An environment among several; none where there is nothing to choose.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,8 +112,8 @@ mod tests {
                 "make a new deploy token, then: makeinfra rotate --env qa --commit && make deploy ENV=qa",
             ),
             (
-                "make secrets ENV=live && makeinfra rotate --env live",
-                "make secrets ENV=live && makeinfra rotate --env live",
+                "make prune ENV=live && makeinfra rotate --env live",
+                "make prune ENV=live && makeinfra rotate --env live",
             ),
             ("makeinfra check", "makeinfra check"),
         ] {

@@ -1,5 +1,7 @@
 //! Whether secrets are encrypted wherever git holds them, and closed to others where they are plain.
 
+mod generated;
+
 use super::{Check, Id, count, or_ok};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, State};
@@ -24,7 +26,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         }
         checks.extend(git.history.iter().flat_map(history));
     }
-    checks.extend(further(inspection));
+    checks.extend(generated::checks(inspection));
     checks.extend(modes(inspection));
     checks.extend(key_files(inspection));
     checks
@@ -44,20 +46,6 @@ fn covered(git: &Audit) -> Vec<Check> {
     or_ok(found.collect(), || {
         let files = count(git.covered.len(), "secret file");
         Check::ok(id, ".gitattributes", format!("gives {files} to git-crypt"))
-    })
-}
-
-fn further(inspection: &Inspection) -> Vec<Check> {
-    let id = Id::FurtherSecrets;
-    let Some(first) = inspection.further.first() else { return Vec::new() };
-    let faults = inspection.further.iter().filter_map(|one| Some((&one.path, one.fault.as_ref()?)));
-    let found = faults.map(|(path, fault)| {
-        Check::problem(id, path, format!("`make deploy` refuses it: {fault}"))
-            .hint(format!("$EDITOR {}", shell_word(Path::new(path))))
-    });
-    or_ok(found.collect(), || {
-        let files = count(inspection.further.len(), "file");
-        Check::ok(id, &first.path, format!("{files}, each with the Secret that it is named after"))
     })
 }
 

@@ -22,7 +22,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
         {
             no_argument_for_a_value(&format!("there is no option `{first}`"))
         }
-        ErrorKind::UnknownArgument if of_secret(error) && !first.starts_with('-') => {
+        ErrorKind::UnknownArgument if of_secret_set(error) && !first.starts_with('-') => {
             no_argument_for_a_value("there is an argument too many")
         }
         ErrorKind::UnknownArgument => {
@@ -79,12 +79,13 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 None => failure.hint("makeinfra --help"),
             }
         }
-        ErrorKind::MissingRequiredArgument if of_secret(error) => {
+        ErrorKind::MissingRequiredArgument if of_secret_set(error) => {
             Failure::usage(format!("`{}` is missing", first.trim_matches(['<', '>'])))
                 .hint("makeinfra secret set NAME KEY, such as: makeinfra secret set database PASSWORD")
         }
         ErrorKind::MissingRequiredArgument => {
-            Failure::usage(format!("`{first}` is missing")).hint("makeinfra --help")
+            Failure::usage(format!("`{}` is missing", first.trim_matches(['<', '>'])))
+                .hint("makeinfra --help")
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             // What clap would have shown as help; it has no other context.
@@ -107,10 +108,10 @@ pub fn no_argument_for_a_value(what: &str) -> Failure {
         .hint("use --stdin or --from-file FILE; or neither, to be asked")
 }
 
-/// Whether the error is one of `makeinfra secret`.
-fn of_secret(error: &clap::Error) -> bool {
+/// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.
+fn of_secret_set(error: &clap::Error) -> bool {
     matches!(error.get(ContextKind::Usage), Some(ContextValue::StyledStr(usage))
-        if usage.to_string().contains("makeinfra secret"))
+        if usage.to_string().contains("makeinfra secret set"))
 }
 
 /// The option or argument names in clap's context, without their value names.

@@ -7,9 +7,13 @@ use crate::repo::{Blob, HeadSecret, Repo};
 use crate::secret::Secret;
 use crate::ui::Ui;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// More than the API server takes for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
+
+/// What to type in a locked clone.
+pub(super) const UNLOCK: &str = "git-crypt unlock KEY_FILE";
 
 /// What a command is about, for its errors.
 #[derive(Clone, Copy)]
@@ -20,23 +24,31 @@ pub(super) struct Errand {
     pub command: &'static str,
 }
 
-/// The plain text of a file of the repository; none where there is no such file.
+/// The plain text of a file of the repository; `None` if there is no such file.
 pub(super) fn read(errand: Errand, path: &str, file: &Path) -> Result<Option<Secret>> {
-    let refused = |cause: &str| Failure::failed(format!("cannot {} `{path}`", errand.verb)).because(cause);
+    let Some(bytes) = read_bytes(errand, path, file)? else { return Ok(None) };
+    let text = std::str::from_utf8(&bytes).map(|text| Some(Secret::new(text.to_owned())));
+    Ok(text.map_err(|_| errand.refused(path, "it is not text (UTF-8)").hint(format!("file {path}")))?)
+}
+
+/// The plain bytes of a file of the repository; `None` if there is no such file.
+pub(super) fn read_bytes(errand: Errand, path: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let refused = |cause: &str| errand.refused(path, cause);
     if let Some(why) = files::strange(path, file) {
         return Err(refused(why).hint(format!("ls -l {path}")).into());
     }
     match files::read(file, LIMIT)? {
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {
-            Err(refused("it is locked: encrypted, and this clone is not unlocked")
-                .hint("git-crypt unlock KEY_FILE")
-                .into())
+            Err(refused("it is locked: encrypted, and this clone is not unlocked").hint(UNLOCK).into())
         }
-        Some(bytes) => match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
-            Err(_) => Err(refused("it is not text (UTF-8)").hint(format!("file {path}")).into()),
-        },
-        None => Ok(None),
+        content => Ok(content),
+    }
+}
+
+impl Errand {
+    /// The failure for `path`, without a hint yet.
+    pub(super) fn refused(self, path: &str, cause: &str) -> Failure {
+        Failure::failed(format!("cannot {} `{path}`", self.verb)).because(cause)
     }
 }
 
@@ -45,12 +57,11 @@ pub(super) fn read(errand: Errand, path: &str, file: &Path) -> Result<Option<Sec
 pub(super) fn check_head(
     repo: &Repo,
     path: &str,
-    text: Option<&Secret>,
+    text: Option<&[u8]>,
     commit: bool,
     stake: &str,
     ui: &mut Ui,
 ) -> Result<bool> {
-    let text = text.map(Secret::expose);
     let head = repo.key(path).map(|key| repo.head_secret(path, &key, text));
     let uncommitted =
         text.is_some() && head.as_ref().is_ok_and(|head| *head != HeadSecret::Encrypted { same: true });
@@ -86,9 +97,11 @@ pub(super) fn check_unchanged(errand: Errand, path: &str, file: &Path, before: O
         .into())
 }
 
-/// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.
-pub(super) fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str]) -> Result<String> {
-    repo.commit(blobs, message).map_err(|error| {
+/// Commits `blobs`, which are written already, and the removal of the files `gone`. Where that fails they stay as they
+/// are, and the failure says so.
+pub(super) fn commit(repo: &Repo, blobs: &[Blob], gone: &[&str], message: &str) -> Result<String> {
+    repo.commit(blobs, gone, message).map_err(|error| {
+        let paths: Vec<_> = blobs.iter().map(Blob::path).chain(gone.iter().copied()).collect();
         let report = error::report(&error);
         let causes: Vec<_> = std::iter::once(report.message).chain(report.causes).collect();
         let (git, paths) = (typed_at(repo).1, paths.join(" "));

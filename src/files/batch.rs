@@ -4,6 +4,7 @@ use super::{Replacement, cannot};
 use crate::error::Result;
 use crate::interrupt::Interrupts;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -21,69 +22,59 @@ struct Change {
     /// Its new content; `None` if it is deleted.
     new: Option<Replacement>,
     /// What brings it back; `None` if it is new.
-    old: Option<(Zeroizing<Vec<u8>>, u32)>,
+    old: Option<Old>,
+}
+
+/// The content and the mode of a file.
+struct Old {
+    bytes: Zeroizing<Vec<u8>>,
+    mode: u32,
 }
 
 impl Batch {
-    /// Writes `bytes` beside `target`, with `mode`; makes missing directories. `old` is what is there now.
-    pub fn add(&mut self, target: &Path, bytes: &[u8], mode: u32, old: Option<&[u8]>) -> Result<()> {
+    /// Writes `content` beside `target`, with `mode`; makes missing directories.
+    pub fn add(&mut self, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+        let old = old(target)?;
         let missing: Vec<_> = target.ancestors().skip(1).take_while(|dir| !dir.exists()).collect();
         self.made.extend(missing.into_iter().rev().map(Path::to_owned));
-        self.changes.push(Change {
-            target: target.to_owned(),
-            new: Some(Replacement::prepare(target, bytes, mode)?),
-            old: old.map(|bytes| (Zeroizing::new(bytes.to_vec()), mode)),
-        });
+        let new = Some(Replacement::prepare(target, content, mode)?);
+        self.changes.push(Change { target: target.to_owned(), new, old });
         Ok(())
     }
 
-    /// Deletes `target`, whose content is `old` and whose mode `mode`.
-    pub fn delete(&mut self, target: &Path, mode: u32, old: &[u8]) {
-        let old = Some((Zeroizing::new(old.to_vec()), mode));
-        self.changes.push(Change { target: target.to_owned(), new: None, old });
+    /// Deletes the file `target`, and directories that are empty without it.
+    pub fn delete(&mut self, target: &Path) -> Result<()> {
+        if let Some(old) = old(target)? {
+            self.changes.push(Change { target: target.to_owned(), new: None, old: Some(old) });
+        }
+        Ok(())
     }
 
     /// Makes all changes, in the order in which they were added. Where one fails, those before it are taken back. What is
-    /// new never takes the place of another file. Directories that are empty then go, up to `top`.
-    pub fn publish(mut self, top: &Path, interrupts: &Interrupts) -> Result<()> {
+    /// new never takes the place of another file.
+    pub fn publish(mut self, interrupts: &Interrupts) -> Result<()> {
         interrupts.check()?;
         let mut done = Vec::new();
-        let mut failure = None;
         for Change { target, new, old } in self.changes.drain(..) {
+            let is_deleted = new.is_none();
             let result = match (new, &old) {
                 (Some(file), None) => file.publish_new(),
                 (Some(file), Some(_)) => file.publish(),
-                (None, _) => fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error).into()),
-            };
-            match result {
-                Ok(()) => done.push((target, old)),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
+                (None, _) => {
+                    fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error).into())
                 }
+            };
+            if let Err(error) = result {
+                take_back(done);
+                return Err(error);
             }
-        }
-        if let Some(error) = failure {
-            for (target, old) in done.into_iter().rev() {
-                // Nothing more can be done than to try.
-                let _ = match old {
-                    Some((bytes, mode)) => {
-                        Replacement::prepare(&target, &bytes, mode).and_then(Replacement::publish)
-                    }
-                    None => fs::remove_file(&target).map_err(anyhow::Error::from),
-                };
-            }
-            return Err(error);
+            done.push((target, old, is_deleted));
         }
         self.made.clear();
-        for (target, _) in &done {
-            let parents = target.ancestors().skip(1).take_while(|dir| *dir != top);
-            for dir in parents {
-                // Only an empty one goes.
-                if fs::remove_dir(dir).is_err() {
-                    break;
-                }
-            }
+        for (target, ..) in done.iter().filter(|(_, _, is_deleted)| *is_deleted) {
+            // Only an empty one goes.
+            let mut above = target.ancestors().skip(1);
+            while above.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
         }
         Ok(())
     }
@@ -96,5 +87,24 @@ impl Drop for Batch {
             // Only an empty one goes.
             let _ = fs::remove_dir(dir);
         }
+    }
+}
+
+/// What is at `target` now.
+fn old(target: &Path) -> Result<Option<Old>> {
+    let Ok(found) = target.symlink_metadata() else { return Ok(None) };
+    let bytes = fs::read(target).map_err(|error| cannot("read", target, &error))?;
+    Ok(Some(Old { bytes: Zeroizing::new(bytes), mode: found.permissions().mode() & 0o7777 }))
+}
+
+/// Undoes changes, the last one first. Nothing more can be done than to try.
+fn take_back(done: Vec<(PathBuf, Option<Old>, bool)>) {
+    for (target, old, _) in done.into_iter().rev() {
+        let _ = match old {
+            Some(Old { bytes, mode }) => {
+                Replacement::prepare(&target, &bytes, mode).and_then(Replacement::publish)
+            }
+            None => fs::remove_file(&target).map_err(anyhow::Error::from),
+        };
     }
 }

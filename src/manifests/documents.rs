@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 500;
 /// The documents of all files that hold any.
 pub(super) struct Documents {
     files: BTreeMap<String, Vec<Value>>,
-    faults: Vec<(String, String)>,
+    faults: Vec<Fault>,
 }
 
 impl Documents {
@@ -27,19 +27,21 @@ impl Documents {
     pub(super) fn parse_only(files: &Files, wanted: impl Fn(&str) -> bool) -> Self {
         let mut parsed = Self { files: BTreeMap::new(), faults: Vec::new() };
         for (path, content) in files.iter().filter(|(path, _)| wanted(path)) {
-            let fault = match content {
+            let (kind, message) = match content {
                 Content::Absent => continue,
-                Content::Unread(why) => (*why).to_owned(),
-                Content::Locked => "it is locked: encrypted, and this clone is not unlocked".to_owned(),
+                Content::Unread(why) => (FaultKind::Parse, (*why).to_owned()),
+                Content::Locked => {
+                    (FaultKind::Locked, "it is locked: what is in it was not checked".to_owned())
+                }
                 Content::Bytes(bytes) => match documents(bytes) {
                     Ok(values) => {
                         parsed.files.insert(path.clone(), values);
                         continue;
                     }
-                    Err(place) => place,
+                    Err(place) => (FaultKind::Parse, place),
                 },
             };
-            parsed.faults.push((path.clone(), fault));
+            parsed.faults.push(Fault { path: path.clone(), kind, message });
         }
         parsed
     }
@@ -54,15 +56,11 @@ impl Documents {
 
     /// Whether there is such a file, read or not.
     pub(super) fn exists(&self, path: &str) -> bool {
-        self.files.contains_key(path) || self.faults.iter().any(|(faulty, _)| faulty == path)
+        self.files.contains_key(path) || self.faults.iter().any(|fault| fault.path == path)
     }
 
     pub(super) fn faults(&self) -> impl Iterator<Item = Fault> {
-        self.faults.iter().map(|(path, message)| Fault {
-            path: path.clone(),
-            kind: FaultKind::Parse,
-            message: message.clone(),
-        })
+        self.faults.iter().cloned()
     }
 }
 

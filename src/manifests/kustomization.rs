@@ -37,6 +37,8 @@ pub(super) struct Kustomization {
     pub(super) namespace: Option<String>,
     pub(super) images: Vec<ImageTag>,
     pub(super) patches: Vec<Patch>,
+    /// The Secrets that it generates.
+    pub(super) secrets: Vec<Generator>,
     /// Whether it is a `kind: Component`, which is nothing by itself.
     pub(super) is_component: bool,
     /// Other files that it takes, so that they are no manifests of their own.
@@ -45,6 +47,17 @@ pub(super) struct Kustomization {
     pub(super) beyond: Vec<String>,
     /// What else is wrong with it.
     pub(super) faults: Vec<(FaultKind, &'static str)>,
+}
+
+/// A Secret that is generated from files.
+pub(super) struct Generator {
+    /// Its name, without the hash.
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    /// Whether it changes a Secret that is there already.
+    pub(super) changes: bool,
+    /// The files, as they are written; no manifests.
+    pub(super) files: Vec<String>,
 }
 
 /// A strategic-merge patch.
@@ -83,6 +96,10 @@ impl Kustomization {
                 }
                 "patches" => {
                     value.as_sequence().into_iter().flatten().for_each(|item| found.take_patch(item));
+                }
+                "secretGenerator" => {
+                    let items = value.as_sequence().into_iter().flatten();
+                    found.secrets.extend(items.filter_map(Generator::of));
                 }
                 _ if HARMLESS.contains(&key) || value.is_null() => {}
                 _ => {
@@ -127,6 +144,22 @@ impl Kustomization {
             },
         };
         self.patches.push(Patch { source, target });
+    }
+}
+
+impl Generator {
+    /// Reads an entry of `secretGenerator`; `None` if it has no name.
+    fn of(item: &Value) -> Option<Self> {
+        let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+        let list = |name: &str| item.get(name).map(texts).unwrap_or_default();
+        let path = |text: String| text.split_once('=').map_or(text.clone(), |(_, path)| path.to_owned());
+        let files = list("files").into_iter().map(path);
+        Some(Self {
+            name: text("name")?,
+            namespace: text("namespace"),
+            changes: text("behavior").is_some_and(|behavior| behavior != "create"),
+            files: list("envs").into_iter().chain(text("env")).chain(files).collect(),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! strategic-merge patches, in kustomize's order.
 
 use super::documents::{Documents, Files, documents};
-use super::kustomization::{Kustomization, NAMES, Patch, Source, Target};
+use super::kustomization::{Generator, Kustomization, NAMES, Patch, Source, Target};
 use super::{Fault, FaultKind, at, json_patch, kind, patch};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +111,15 @@ impl<'d> Kustomize<'d> {
         self.taken.contains(path) || self.kustomizations.contains_key(dir)
     }
 
+    /// What the kustomizations name, and what only generators read: files and directories.
+    pub(super) fn named(&self) -> BTreeSet<String> {
+        let generators = self.kustomizations.iter().flat_map(|(dir, (_, kustomization))| {
+            let files = kustomization.secrets.iter().flat_map(|one| &one.files);
+            files.filter_map(move |reference| below(dir, reference))
+        });
+        self.taken.iter().cloned().chain(generators).collect()
+    }
+
     pub(super) fn into_faults(self) -> Vec<Fault> {
         self.faults
     }
@@ -146,6 +155,9 @@ impl<'d> Kustomize<'d> {
             } else {
                 self.fault(&file, FaultKind::Build, format!("it names `{}` twice", shown(reference)));
             }
+        }
+        for generator in kustomization.secrets.iter().filter(|one| !one.changes) {
+            resources.push((file.clone(), generated(generator)));
         }
         let whole = kustomization.beyond.is_empty() && self.faults.len() == before;
         for patch in &kustomization.patches {
@@ -299,6 +311,15 @@ fn references(kustomization: &Kustomization) -> impl Iterator<Item = &str> {
         Source::Inline(_) => None,
     });
     kustomization.resources.iter().chain(patches).chain(&kustomization.others).map(String::as_str)
+}
+
+/// The Secret of a generator, without its values. What refers to it gets the same hash behind the name.
+fn generated(generator: &Generator) -> Value {
+    let mut metadata = serde_yaml::Mapping::from_iter([("name".into(), generator.name.clone().into())]);
+    metadata.extend(generator.namespace.iter().map(|one| ("namespace".into(), one.clone().into())));
+    let entries =
+        [("apiVersion", "v1".into()), ("kind", "Secret".into()), ("metadata", Value::Mapping(metadata))];
+    Value::Mapping(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
 }
 
 fn is_remote(reference: &str) -> bool {

@@ -1,7 +1,8 @@
 //! The kustomization of a directory below `secrets/`: which files it takes, and which Secrets it generates from them.
 //! Its edits leave every other line as it is. Pure. No fault quotes what is in it.
 
-use crate::yaml_edit::{Document, Refusal, Step};
+use crate::manifests::below;
+use crate::yaml_edit::{self, Document, Edited, Refusal, Step};
 use Step::{Item, Key};
 
 /// The field with the Secrets that it generates.
@@ -63,6 +64,14 @@ impl Kustomization {
         Ok(Self { resources: texts(&document, &[Key("resources")])?, generators, printed })
     }
 
+    /// Every file and directory that it names, from `dir`, as paths below the top of the repository.
+    #[must_use]
+    pub fn files(&self, dir: &str) -> Vec<String> {
+        let generated = self.generators.iter().flat_map(Generator::paths);
+        let all = self.resources.iter().map(String::as_str).chain(generated);
+        all.filter_map(|reference| below(dir, reference)).collect()
+    }
+
     /// The Secret that it generates under `name`.
     #[must_use]
     pub fn generator(&self, name: &str) -> Option<&Generator> {
@@ -100,6 +109,90 @@ impl KeyFile {
     }
 }
 
+/// The labels of the Secrets that are generated, where the kustomization says nothing of them yet.
+const OPTIONS: &str = "generatorOptions";
+
+/// `text` with `reference` among its resources.
+pub fn add_resource(text: &str, reference: &str) -> Edited {
+    yaml_edit::push(text, &[Key("resources")], &yaml_edit::scalar(reference))
+}
+
+/// `text` with the env file `path` in the entry of the Secret `name`, which is made if it is missing.
+pub(super) fn add_env(text: &str, name: &str, path: &str, project: &str) -> Edited {
+    add(text, name, "envs", path, project)
+}
+
+/// The same with a file that is the value of the key that it is named after.
+pub(super) fn add_file(text: &str, name: &str, path: &str, project: &str) -> Edited {
+    add(text, name, "files", path, project)
+}
+
+fn add(text: &str, name: &str, list: &str, path: &str, project: &str) -> Edited {
+    let path = yaml_edit::scalar(path);
+    if let Some(at) = place(text, name)? {
+        return yaml_edit::push(text, &[Key(GENERATORS), Item(at), Key(list)], &path);
+    }
+    let mut edited = zeroize::Zeroizing::new(text.to_owned());
+    if !Document::parse(text)?.keys(&[]).contains(&OPTIONS) {
+        for (label, value) in [("part-of", project), ("managed-by", "makeinfra")] {
+            let label = format!("app.kubernetes.io/{label}");
+            edited = yaml_edit::set(&edited, &[OPTIONS, "labels", &label], value)?;
+        }
+    }
+    let item = format!("name: {}\n{list}:\n  - {path}", yaml_edit::scalar(name));
+    yaml_edit::push(&edited, &[Key(GENERATORS)], &item)
+}
+
+/// `text` without the env file that is written `path` in the entry of the Secret `name`.
+pub(super) fn remove_env(text: &str, name: &str, path: &str) -> Edited {
+    remove_from(text, name, "envs", |item| item == path)
+}
+
+/// `text` without the file of `key` in the entry of the Secret `name`.
+pub(super) fn remove_file(text: &str, name: &str, key: &str) -> Edited {
+    remove_from(text, name, "files", |item| KeyFile::parse(item).key == key)
+}
+
+fn remove_from(text: &str, name: &str, list: &str, is_it: impl Fn(&str) -> bool) -> Edited {
+    let at = place(text, name)?.ok_or("it does not generate the Secret")?;
+    let list = [Key(GENERATORS), Item(at), Key(list)];
+    let items = texts(&Document::parse(text)?, &list)?;
+    let gone = items.iter().position(|item| is_it(item)).ok_or("it names a file with the old field `env`")?;
+    yaml_edit::remove_item(text, &[&list[..], &[Item(gone)]].concat())
+}
+
+/// `text` without the entry of the Secret `name`.
+pub(super) fn remove_generator(text: &str, name: &str) -> Edited {
+    let at = place(text, name)?.ok_or("it does not generate the Secret")?;
+    let mut edited = yaml_edit::remove_item(text, &[Key(GENERATORS), Item(at)])?;
+    if are_ours(&Document::parse(&edited)?) {
+        edited = yaml_edit::remove(&edited, &[OPTIONS])?;
+    }
+    let left = Document::parse(&edited)?;
+    // Without a field that makes something kustomize takes it for empty, and fails.
+    let is_lean = left.keys(&[]).iter().all(|key| ["apiVersion", "kind", "metadata", OPTIONS].contains(key));
+    if is_lean {
+        let gap = if edited.ends_with('\n') { "" } else { "\n" };
+        edited = zeroize::Zeroizing::new(format!("{}{gap}resources: []\n", *edited));
+    }
+    Ok(edited)
+}
+
+/// Whether the options of generators are those that came with the first entry, and no entry is left.
+fn are_ours(document: &Document) -> bool {
+    let labels = [OPTIONS, "labels"];
+    document.count(&[Key(GENERATORS)]) == 0
+        && document.keys(&[OPTIONS]) == ["labels"]
+        && document.keys(&labels) == ["app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"]
+        && document.scalar(&[labels[0], labels[1], "app.kubernetes.io/managed-by"]) == Some("makeinfra")
+        && !document.keys(&[]).contains(&"configMapGenerator")
+}
+
+/// The place of the entry of the Secret `name`.
+fn place(text: &str, name: &str) -> Result<Option<usize>, Refusal> {
+    Ok(Kustomization::parse(text)?.generators.iter().position(|one| one.name == name))
+}
+
 /// The texts of a list; empty if there is none.
 fn texts(document: &Document, path: &[Step]) -> Result<Vec<String>, Refusal> {
     let item = |at| {
@@ -107,4 +200,49 @@ fn texts(document: &Document, path: &[Step]) -> Result<Vec<String>, Refusal> {
         text.map(str::to_owned).ok_or("it has something else where the path of a file is needed")
     };
     (0..document.count(path)).map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRESH: &str = "# mine\nkind: Kustomization\nresources:\n  - gitlab.secret.yaml  # first\n";
+
+    fn done(edited: Edited) -> String {
+        edited.unwrap().to_string()
+    }
+
+    #[test]
+    fn an_entry_comes_with_its_first_file_and_goes_without_a_trace_of_the_others() {
+        let one = done(add_env(FRESH, "db", "db.env", "hello"));
+        let options = "generatorOptions:\n  labels:\n    app.kubernetes.io/part-of: hello\n    app.kubernetes.io/managed-by: makeinfra\n";
+        assert_eq!(
+            one,
+            format!("{FRESH}{options}secretGenerator:\n  - name: db\n    envs:\n      - db.env\n")
+        );
+        let two = done(add_file(&one, "db", "db.d/tls.key", "hello"));
+        assert_eq!(two, format!("{one}    files:\n      - db.d/tls.key\n"));
+        let three = done(add_env(&two, "on", "on.env", "hello"));
+        assert_eq!(three, format!("{two}  - name: \"on\"\n    envs:\n      - on.env\n"));
+        assert_eq!(done(remove_file(&two, "db", "tls.key")), one);
+        assert_eq!(done(remove_generator(&three, "on")), two);
+        assert_eq!(done(remove_generator(&two, "db")), FRESH);
+        assert_eq!(done(remove_env(&two, "db", "db.env")), two.replace("    envs:\n      - db.env\n", ""));
+    }
+
+    #[test]
+    fn what_people_wrote_of_the_generator_stays() {
+        let text = format!("{FRESH}generatorOptions:\n  disableNameSuffixHash: true\n");
+        let with = done(add_env(&text, "db", "db.env", "hello"));
+        assert!(with.starts_with(&text));
+        assert_eq!(done(remove_generator(&with, "db")), text);
+        let text = "secretGenerator:\n  - name: db\n    envs: [db.env]\n";
+        assert!(add_env(text, "db", "more.env", "hello").is_err());
+        assert_eq!(
+            done(remove_generator(&format!("kind: Kustomization\n{text}"), "db")),
+            "kind: Kustomization\nresources: []\n"
+        );
+        let text = "secretGenerator:\n  - name: db\n    env: db.env\n";
+        assert!(remove_env(text, "db", "db.env").unwrap_err().contains("`env`"));
+    }
 }

@@ -5,6 +5,8 @@ use super::{EnvFile, Kustomization, Trap};
 use crate::git_crypt;
 use crate::manifests::{KUSTOMIZATIONS, below};
 use crate::work_tree::Content;
+use crate::yaml_edit::Document;
+use zeroize::Zeroizing;
 
 /// The Secrets of one directory.
 #[derive(Debug)]
@@ -15,8 +17,23 @@ pub struct Listing {
     pub kustomization: Kustomization,
     /// Its `resources`, as paths below the top of the repository: files, or directories.
     pub resources: Vec<String>,
+    /// The Secrets that are manifests among them.
+    pub manifests: Vec<SecretManifest>,
     /// The Secrets that it generates.
     pub secrets: Vec<Generated>,
+}
+
+/// A Secret that is a manifest.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SecretManifest {
+    /// Its file.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is a pull secret.
+    pub is_pull: bool,
+    /// Its keys.
+    pub keys: Vec<String>,
 }
 
 /// A Secret that a kustomization generates.
@@ -43,9 +60,9 @@ pub struct ListedKey {
     pub is_file: bool,
 }
 
-/// Why a directory could not be listed.
+/// Why a directory of Secrets could not be read or changed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unlisted {
+pub struct DirectoryFault {
     /// The file.
     pub path: String,
     /// What is wrong, as a sentence about "it"; never a value.
@@ -56,19 +73,11 @@ pub struct Unlisted {
 
 impl Listing {
     /// Lists `dir`, a path below the top of the repository, whose files `read` gives.
-    pub fn of(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, Unlisted> {
-        let (path, content) = KUSTOMIZATIONS
-            .iter()
-            .map(|name| format!("{dir}/{name}"))
-            .map(|path| (read(&path), path))
-            .find(|(content, _)| !matches!(content, Content::Absent))
-            .map_or((format!("{dir}/{}", KUSTOMIZATIONS[0]), Content::Absent), |(content, path)| {
-                (path, content)
-            });
-        let fault = |why: &str| Unlisted { path: path.clone(), why: why.to_owned(), is_locked: false };
-        let bytes = plain(&path, content)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not text (UTF-8)"))?;
-        let kustomization = Kustomization::parse(text).map_err(fault)?;
+    pub fn of(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, DirectoryFault> {
+        let opened = Opened::at(dir, read)?;
+        let manifests = opened.manifests(dir, read)?;
+        let Opened { path, kustomization, .. } = opened;
+        let fault = |why: &str| DirectoryFault { path: path.clone(), why: why.to_owned(), is_locked: false };
         let full = |reference: &str| {
             below(dir, reference).ok_or_else(|| fault("it names something outside the repository"))
         };
@@ -99,7 +108,7 @@ impl Listing {
             }
             secrets.push(found);
         }
-        Ok(Self { path, kustomization, resources, secrets })
+        Ok(Self { path, kustomization, resources, manifests, secrets })
     }
 
     /// Every file that belongs to it, the kustomization first; a directory among its resources is one, too.
@@ -109,9 +118,67 @@ impl Listing {
     }
 }
 
+/// The kustomization of a directory.
+pub(super) struct Opened {
+    pub(super) path: String,
+    pub(super) text: Zeroizing<String>,
+    pub(super) kustomization: Kustomization,
+}
+
+impl Opened {
+    pub(super) fn at(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, DirectoryFault> {
+        let paths = KUSTOMIZATIONS.iter().map(|name| format!("{dir}/{name}"));
+        let mut found =
+            paths.map(|path| (read(&path), path)).filter(|(content, _)| !matches!(content, Content::Absent));
+        let (content, path) =
+            found.next().unwrap_or_else(|| (Content::Absent, format!("{dir}/{}", KUSTOMIZATIONS[0])));
+        let fault = |why: &str| DirectoryFault { path: path.clone(), why: why.to_owned(), is_locked: false };
+        let bytes = plain(&path, content)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not text (UTF-8)"))?;
+        let text = Zeroizing::new(text.to_owned());
+        let kustomization = Kustomization::parse(&text).map_err(fault)?;
+        Ok(Self { path, text, kustomization })
+    }
+
+    /// The Secrets among the resources; a directory, and what is not YAML, has none that could be told.
+    pub(super) fn manifests(
+        &self,
+        dir: &str,
+        read: &dyn Fn(&str) -> Content,
+    ) -> Result<Vec<SecretManifest>, DirectoryFault> {
+        let mut found = Vec::new();
+        for path in self.kustomization.resources.iter().filter_map(|one| below(dir, one)) {
+            let bytes = match read(&path) {
+                Content::Absent | Content::Unread(_) => continue,
+                content => plain(&path, content)?,
+            };
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            found.extend(text.split("\n---").filter_map(|text| SecretManifest::of(&path, text)));
+        }
+        Ok(found)
+    }
+}
+
+impl SecretManifest {
+    /// The Secret in one document; `None` if it is none.
+    fn of(path: &str, text: &str) -> Option<Self> {
+        let document =
+            Document::parse(text).ok().filter(|found| found.scalar(&["kind"]) == Some("Secret"))?;
+        let kind = document.scalar(&["type"]).unwrap_or_default();
+        let keys = ["data", "stringData"].into_iter().flat_map(|field| document.keys(&[field]));
+        Some(Self {
+            path: path.to_owned(),
+            name: document.scalar(&["metadata", "name"])?.to_owned(),
+            is_pull: ["kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson"].contains(&kind),
+            keys: keys.map(str::to_owned).collect(),
+        })
+    }
+}
+
 /// The bytes of a file that was read and is not encrypted.
-fn plain(path: &str, content: Content) -> Result<zeroize::Zeroizing<Vec<u8>>, Unlisted> {
-    let fault = |why: &str, is_locked| Unlisted { path: path.to_owned(), why: why.to_owned(), is_locked };
+pub(super) fn plain(path: &str, content: Content) -> Result<Zeroizing<Vec<u8>>, DirectoryFault> {
+    let fault =
+        |why: &str, is_locked| DirectoryFault { path: path.to_owned(), why: why.to_owned(), is_locked };
     let locked = || fault("it is locked: encrypted, and this clone is not unlocked", true);
     match content {
         Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes) => Err(locked()),
@@ -126,7 +193,6 @@ fn plain(path: &str, content: Content) -> Result<zeroize::Zeroizing<Vec<u8>>, Un
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use zeroize::Zeroizing;
 
     const TEXT: &str = "\
 resources:
@@ -143,7 +209,7 @@ secretGenerator:
     env: mail.env
 ";
 
-    fn list(files: &[(&str, &[u8])]) -> Result<Listing, Unlisted> {
+    fn list(files: &[(&str, &[u8])]) -> Result<Listing, DirectoryFault> {
         let files: BTreeMap<_, _> = files.iter().copied().collect();
         let read = |path: &str| match files.get(path) {
             Some(bytes) => Content::Bytes(Zeroizing::new(bytes.to_vec())),

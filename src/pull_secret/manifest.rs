@@ -87,12 +87,6 @@ impl<'a> Manifest<'a> {
         &self.name
     }
 
-    /// The Secret's namespace.
-    #[must_use]
-    pub fn namespace(&self) -> Option<&str> {
-        self.namespace.as_deref()
-    }
-
     /// The Secret's type.
     #[must_use]
     pub fn kind(&self) -> SecretType {

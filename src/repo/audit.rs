@@ -3,6 +3,7 @@
 
 use super::history::History;
 use super::open::ATTRIBUTES;
+use super::unmerged::Unmerged;
 use super::{Attributes, Repo, SECRETS, failed};
 use crate::error::Result;
 use crate::files;
@@ -19,6 +20,8 @@ pub struct Audit {
     pub covered: BTreeMap<String, Option<String>>,
     /// The filters that the attribute names.
     pub filters: Vec<Filter>,
+    /// Files below `secrets/` that a merge left open.
+    pub unmerged: Vec<Unmerged>,
     /// The index.
     pub index: Plain,
     /// The commit that HEAD names; none where there is no commit yet.
@@ -99,6 +102,7 @@ impl Repo {
             Ok(Audit {
                 filters,
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
+                unmerged: self.unmerged()?,
                 index: auditor.plain(&index)?,
                 head: head.map(|files| auditor.plain(&files)).transpose()?,
                 history: if history { Some(auditor.history(&known)?) } else { None },

@@ -10,8 +10,7 @@ impl Repo {
     /// Whether git ignores `path` and does not track it.
     #[must_use]
     pub fn is_ignored(&self, path: &str) -> bool {
-        let is_tracked = || self.git.index().is_ok_and(|index| index.get_path(Path::new(path), 0).is_some());
-        self.git.is_path_ignored(path).unwrap_or(false) && !is_tracked()
+        self.git.is_path_ignored(self.in_git(path)).unwrap_or(false) && !self.is_tracked(path)
     }
 
     /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a sentence about "it"; `None`
@@ -25,8 +24,7 @@ impl Repo {
         if path.starts_with(SECRETS) {
             // libgit2 runs no filter of git-crypt's: what HEAD holds is compared here.
             let Ok(blob) = self.head_blob(path) else {
-                let staged = self.git.index().is_ok_and(|index| index.get_path(Path::new(path), 0).is_some());
-                return Ok(Some(if staged { "it was never committed" } else { UNTRACKED }));
+                return Ok(Some(if self.is_tracked(path) { "it was never committed" } else { UNTRACKED }));
             };
             let is_same = match git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
                 true => self.key(path)?.encrypt(bytes) == blob.content(),
@@ -34,7 +32,10 @@ impl Repo {
             };
             return Ok((!is_same).then_some(EDITED));
         }
-        let status = self.git.status_file(Path::new(path)).map_err(|error| failed("ask git for a file", &error))?;
+        let status = self
+            .git
+            .status_file(Path::new(&self.in_git(path)))
+            .map_err(|error| failed("ask git for a file", &error))?;
         Ok(match status {
             _ if status.contains(Status::IGNORED) => Some("git ignores it"),
             _ if status.contains(Status::WT_NEW) => Some(UNTRACKED),
@@ -42,5 +43,10 @@ impl Repo {
             _ if status == Status::CURRENT => None,
             _ => Some(EDITED),
         })
+    }
+
+    fn is_tracked(&self, path: &str) -> bool {
+        let path = self.in_git(path);
+        self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
     }
 }

@@ -3,13 +3,13 @@
 //! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
 //! made of them in here.
 
-use super::{entry, failed, identity, store, store_file, wants_signed_commits, work_tree};
+use super::{failed, wants_signed_commits, work_tree};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
-use git2::build::TreeUpdateBuilder;
-use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, FileMode, Index, Oid, Repository, RepositoryState};
+use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, Index, Repository, RepositoryState};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// More than an attribute file has.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
@@ -183,18 +183,24 @@ impl Repo {
 
     /// What HEAD holds under `path`, where the work tree holds `text`.
     #[must_use]
-    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&str>) -> HeadSecret {
+    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&[u8]>) -> HeadSecret {
         let blob = self.head_blob(path);
         match blob {
             Err(_) => HeadSecret::Absent,
             Ok(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
             Ok(blob) => match key.decrypt(blob.content()) {
                 Some(plain) => {
-                    HeadSecret::Encrypted { same: text.is_some_and(|text| text.as_bytes() == *plain) }
+                    HeadSecret::Encrypted { same: text.is_some_and(|text| text == plain.as_slice()) }
                 }
                 None => HeadSecret::OtherKey,
             },
         }
+    }
+
+    /// The plain bytes of what HEAD holds under `path`, if `key` opens it.
+    #[must_use]
+    pub fn head_plain(&self, path: &str, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
+        key.decrypt(self.head_blob(path).ok()?.content())
     }
 
     /// Whether HEAD has a file at `path`.
@@ -208,97 +214,6 @@ impl Repo {
     pub fn is_merging(&self) -> bool {
         let has_conflicts = || self.git.index().is_ok_and(|index| index.has_conflicts());
         self.git.state() != RepositoryState::Clean || has_conflicts()
-    }
-
-    /// Fails unless a commit could be made now.
-    pub fn check_can_commit(&self) -> Result<()> {
-        let not =
-            |cause: &str, hint: &str| Err(Failure::failed("cannot commit").because(cause).hint(hint).into());
-        if identity(&self.git)?.is_none() {
-            return not(
-                "git does not know who you are",
-                "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM",
-            );
-        }
-        if self.is_merging() {
-            return not("a merge, rebase or the like is under way", "git status");
-        }
-        // A split or sparse index is more than libgit2 can read.
-        self.git.index().map_err(|error| {
-            failed("read the index", &error)
-                .hint("git update-index --no-split-index && git sparse-checkout disable")
-        })?;
-        if self.git.path().join("index.lock").exists() {
-            return not("another git is at work here (`.git/index.lock`)", "wait for it, or remove the file");
-        }
-        match self.git.head() {
-            Err(error) if error.code() == ErrorCode::UnbornBranch => {
-                not("the repository has no commit yet", "git commit -m 'Generate the repository'")
-            }
-            Err(error) => Err(failed("read HEAD", &error).into()),
-            Ok(_) => Ok(()),
-        }
-    }
-
-    /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
-    pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
-        Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
-    }
-
-    /// Stores the file `path` of the work tree, which is no secret, with the line ends that git would store.
-    pub fn store_file(&self, path: &str, executable: bool) -> Result<Blob> {
-        Ok(Blob { path: path.to_owned(), id: Some(store_file(&self.git, path)?), executable })
-    }
-
-    /// The removal of `path` for [`Repo::commit`].
-    #[must_use]
-    pub fn removal(path: &str) -> Blob {
-        Blob { path: path.to_owned(), id: None, executable: false }
-    }
-
-    /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
-    pub fn commit(&self, blobs: &[Blob], message: &str) -> Result<String> {
-        let Some((author, committer)) = identity(&self.git)? else {
-            return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
-        };
-        // All that can fail is done before the branch moves, but for the writing of the index itself.
-        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
-        // libgit2 keeps the index that it has read; git may have written another one since.
-        index.read(true).map_err(|error| failed("read the index", &error))?;
-        for blob in blobs {
-            match blob.id {
-                Some(id) => index.add(&entry(&self.git, &blob.path, id, blob.executable)?),
-                None => index.remove_path(Path::new(&blob.path)),
-            }
-            .map_err(|error| failed("stage a file", &error))?;
-        }
-        let commit = || -> std::result::Result<Oid, Error> {
-            let head = self.git.head()?.peel_to_commit()?;
-            let old = head.tree()?;
-            let mut update = TreeUpdateBuilder::new();
-            for blob in blobs {
-                match blob.id {
-                    Some(id) if blob.executable => {
-                        update.upsert(blob.path.as_str(), id, FileMode::BlobExecutable);
-                    }
-                    Some(id) => drop(update.upsert(blob.path.as_str(), id, FileMode::Blob)),
-                    None if old.get_path(Path::new(&blob.path)).is_ok() => {
-                        update.remove(blob.path.as_str());
-                    }
-                    None => {}
-                }
-            }
-            let tree = self.git.find_tree(update.create_updated(&self.git, &old)?)?;
-            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
-        };
-        let id = commit().map_err(|error| failed("commit", &error))?;
-        index.write().map_err(|error| {
-            let paths: Vec<_> = blobs.iter().map(|blob| blob.path.as_str()).collect();
-            Failure::failed(format!("committed as {id}, but the index still has the old files"))
-                .because(error.message())
-                .hint(format!("git reset -q -- {}", paths.join(" ")))
-        })?;
-        Ok(id.to_string())
     }
 
     /// Whether the user wants commits signed, which is not done here.
@@ -397,22 +312,6 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
             .hint("git init && git-crypt init && git add -A && git commit -m 'Add everything'");
     }
     failure.because(cause).hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
-}
-
-/// What a commit makes of a path: a stored blob, or its removal.
-pub struct Blob {
-    path: String,
-    /// `None` if the path is removed.
-    id: Option<Oid>,
-    executable: bool,
-}
-
-impl Blob {
-    /// The path.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
 }
 
 /// The work tree that `dir` lies in, if it lies in one.

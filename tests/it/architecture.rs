@@ -173,7 +173,7 @@ fn a_token_is_exposed_in_few_places() {
         "templates.rs",
         "commands/encrypted.rs",
         "commands/rotate.rs",
-        "commands/secret_set.rs",
+        "commands/secrets.rs",
         "files.rs",
         "opaque.rs",
         "registry.rs",

@@ -40,8 +40,7 @@ impl NewEnvironment<'_> {
         if let Some(bytes) = content {
             plan.create(files, &to.secret_file(&answers.secret_name), bytes.clone(), false)?;
         }
-        let others =
-            listing.as_ref().map(|listing| secret_names(files, listing, &pull_secret)).unwrap_or_default();
+        let others = listing.as_ref().map(|listing| secret_names(listing, &pull_secret)).unwrap_or_default();
         let told = |others: &[(String, Vec<String>)]| {
             let one = |(name, keys): &(String, Vec<String>)| match keys.is_empty() {
                 true => format!("`{name}`"),
@@ -72,6 +71,7 @@ impl NewEnvironment<'_> {
                 told(&used)
             ));
         }
+        plan.lacking = used;
         if !unused.is_empty() {
             plan.notes.push(format!("not copied without `--with-secrets`: {}", told(&unused)));
         }

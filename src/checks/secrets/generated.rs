@@ -1,0 +1,147 @@
+//! Whether the files of the Secrets that kustomize generates are named, merged, and say what they seem to say.
+
+use super::super::{Check, Id, count, or_ok};
+use crate::files::shell_word;
+use crate::inspection::{Inspection, State};
+use crate::manifests::KUSTOMIZATIONS;
+use crate::opaque::{Listing, Trap};
+use crate::repo::{SECRETS, Unmerged};
+use std::path::Path;
+
+const UNLOCK: &str = "git-crypt unlock KEY_FILE";
+
+pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
+    let mut checks = merged(inspection);
+    if matches!(inspection.record, Some(Ok(_))) {
+        checks.extend(listed(inspection));
+        checks.extend(generated(inspection));
+    }
+    checks
+}
+
+fn merged(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::SecretsMerged;
+    let Some(git) = &inspection.git else { return Vec::new() };
+    let take = |side: &str| {
+        let files = git.unmerged.iter().filter(|one| one.ours && one.theirs).map(|one| word(&one.path));
+        let files = files.collect::<Vec<_>>().join(" ");
+        format!("git checkout --{side} -- {files} && git add {files}")
+    };
+    let found = git.unmerged.iter().map(|one| {
+        let path = word(&one.path);
+        let resolve = match one {
+            Unmerged { ours: true, theirs: true, .. } => format!("{}, or the same with --theirs", take("ours")),
+            Unmerged { ours: true, .. } => format!("git add {path}, to keep it, or git rm {path}"),
+            Unmerged { ours: false, .. } => {
+                format!("git checkout --theirs -- {path} && git add {path}, to keep it, or git rm {path}")
+            }
+        };
+        let message = "two branches changed it, and git cannot merge encrypted files: take the version of one side, for all \
+                       of them of the same side, and repeat the commands of the other side";
+        Check::problem(id, &one.path, message).hint(format!("{resolve}; then makeinfra secret set NAME KEY, or rotate"))
+    });
+    or_ok(found.collect(), || Check::ok(id, SECRETS, "no merge left two versions of a file"))
+}
+
+fn listed(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::SecretsListed;
+    let files = || inspection.secret_files.iter().filter(|file| file.path.starts_with(SECRETS));
+    let named = &inspection.manifests.named;
+    let kustomization = |path: &str| {
+        let (dir, name) = path.rsplit_once('/')?;
+        KUSTOMIZATIONS.contains(&name).then_some(dir.to_owned())
+    };
+    let locked = files().find(|file| file.state == State::Locked && kustomization(&file.path).is_some());
+    if let Some(file) = locked {
+        let message = "it is locked: which files it names was not checked";
+        return vec![Check::warning(id, &file.path, message).hint(UNLOCK)];
+    }
+    let is_gits = |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
+    let stray = files().filter(|file| {
+        let by_name = named.contains(&file.path);
+        let as_directory = kustomization(&file.path).is_some_and(|dir| named.contains(&dir));
+        file.state != State::Absent && !by_name && !as_directory && !is_gits(&file.path)
+    });
+    let found = stray.map(|file| {
+        let message = "no kustomization names it, so no deployment brings it to a cluster";
+        let home = inspection.listings.iter().filter(|one| file.path.starts_with(&format!("{}/", one.path)));
+        // A file elsewhere may be there for another reason.
+        match home.max_by_key(|one| one.path.len()) {
+            Some(home) => {
+                let kustomization = word(&format!("{}/{}", home.path, KUSTOMIZATIONS[0]));
+                let hint =
+                    format!("$EDITOR {kustomization}; if it is not needed: git rm {}", word(&file.path));
+                Check::problem(id, &file.path, message).hint(hint)
+            }
+            None => Check::warning(id, &file.path, message)
+                .hint("name it in the kustomization of a directory below secrets/"),
+        }
+    });
+    or_ok(found.collect(), || {
+        Check::ok(id, SECRETS, format!("a kustomization names each of {}", count(files().count(), "file")))
+    })
+}
+
+fn generated(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::SecretsGenerated;
+    let mut found = Vec::new();
+    let mut secrets = 0;
+    for directory in &inspection.listings {
+        match &directory.listing {
+            Ok(listing) => {
+                secrets += listing.secrets.len();
+                found.extend(traps(listing));
+                found.extend(printed(listing));
+            }
+            Err(fault) if fault.is_locked => {
+                let message = "it is locked: what it generates was not checked";
+                found.push(Check::warning(id, &fault.path, message).hint(UNLOCK));
+            }
+            Err(fault) => {
+                let hint = format!("git log -p -- {path}, or $EDITOR {path}", path = word(&fault.path));
+                found.push(Check::problem(id, &fault.path, &fault.why).hint(hint));
+            }
+        }
+    }
+    or_ok(found, || {
+        let secrets = count(secrets, "Secret");
+        Check::ok(id, SECRETS, format!("{secrets} generated, every line as kustomize reads it"))
+    })
+}
+
+/// Lines by their numbers, never by what is in them.
+fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
+    let id = Id::SecretsGenerated;
+    listing.secrets.iter().flat_map(|secret| &secret.traps).map(move |(path, line, trap)| {
+        let message = format!("line {line}: {}", trap.message());
+        let check = match trap.breaks() {
+            true => Check::problem(id, path, message),
+            false => Check::warning(id, path, message),
+        };
+        let path = word(path);
+        check.hint(match trap {
+            Trap::CarriageReturn => format!("sed -i 's/\\r$//' {path}"),
+            Trap::NoEquals | Trap::Continued | Trap::TooLong | Trap::NotUtf8 => {
+                format!(
+                    "makeinfra secret set NAME KEY --from-file FILE, then take the lines out: $EDITOR {path}"
+                )
+            }
+            _ => format!("$EDITOR {path}"),
+        })
+    })
+}
+
+fn printed(listing: &Listing) -> impl Iterator<Item = Check> {
+    listing.kustomization.printed.iter().map(|field| {
+        let message = format!("it has inline `{field}`, which kustomize prints in errors");
+        let hint = match *field {
+            "literals" => "makeinfra secret set NAME KEY, in place of each".to_owned(),
+            _ => "put the patch into a file, and its `path` here".to_owned(),
+        };
+        Check::problem(Id::SecretsGenerated, &listing.path, message).hint(hint)
+    })
+}
+
+fn word(path: &str) -> String {
+    shell_word(Path::new(path))
+}

@@ -1,0 +1,113 @@
+//! `makeinfra secret list`: the Secrets of each environment with the names of their keys, and never a value.
+
+use super::Target;
+use crate::answers::Environment;
+use crate::cli::{EnvironmentChoice, SecretList as Options};
+use crate::commands::print_json;
+use crate::error::Result;
+use crate::opaque::{Key, Listing};
+use crate::ui::Ui;
+use serde_json::json;
+
+/// Runs the command.
+pub fn list(options: &Options, ui: &mut Ui) -> Result<()> {
+    let choice = EnvironmentChoice { env: options.env.clone(), all_environments: options.env.is_none() };
+    let target = Target::find(&options.repo, &choice, "secret list")?;
+    let read = |path: &str| target.disk.read(path);
+    let mut found = Vec::new();
+    for environment in target.environments() {
+        let listing =
+            Listing::of(&environment.secrets, &read).map_err(|fault| target.failure("read", fault))?;
+        for (path, line, trap) in listing.secrets.iter().flat_map(|secret| &secret.traps) {
+            ui.warn(format!("line {line} of `{path}`: {}", trap.message()));
+        }
+        found.push((environment, rows(&listing)));
+    }
+    if options.json {
+        let environments: Vec<_> =
+            found.iter().map(|(environment, rows)| object(environment, rows)).collect();
+        return print_json(json!({ "environments": environments }), ui);
+    }
+    let shown: Vec<_> = found.iter().map(|(environment, rows)| table(environment, rows)).collect();
+    ui.print(&shown.join("\n"))
+}
+
+/// A Secret as it is listed.
+struct Row {
+    name: String,
+    kind: Kind,
+    files: Vec<String>,
+    /// Each with whether a whole file is its value.
+    keys: Vec<(String, bool)>,
+}
+
+/// Where a Secret comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pull,
+    Generated,
+    Manifest,
+}
+
+fn rows(listing: &Listing) -> Vec<Row> {
+    let is_key = |key: &String| Key::parse(key).is_ok();
+    let manifests = listing.manifests.iter().map(|found| Row {
+        name: found.name.clone(),
+        kind: if found.is_pull { Kind::Pull } else { Kind::Manifest },
+        files: vec![found.path.clone()],
+        keys: found.keys.iter().filter(|key| is_key(key)).map(|key| (key.clone(), false)).collect(),
+    });
+    let generated = listing.secrets.iter().map(|found| Row {
+        name: found.name.clone(),
+        kind: Kind::Generated,
+        files: found.files.clone(),
+        keys: found
+            .keys
+            .iter()
+            .filter(|key| is_key(&key.name))
+            .map(|key| (key.name.clone(), key.is_file))
+            .collect(),
+    });
+    manifests.chain(generated).collect()
+}
+
+fn table(environment: &Environment, rows: &[Row]) -> String {
+    let mut text = format!("{} ({})\n", environment.name, environment.secrets);
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    for row in rows {
+        let keys = row
+            .keys
+            .iter()
+            .map(|(key, is_file)| if *is_file { format!("{key} (file)") } else { key.clone() });
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        let what = match row.kind {
+            Kind::Pull => "pull secret".to_owned(),
+            Kind::Manifest => format!("{keys} (in {})", row.files.join(", ")),
+            Kind::Generated if keys.is_empty() => "no keys".to_owned(),
+            Kind::Generated => keys,
+        };
+        text.push_str(&format!("  {:width$}  {what}\n", row.name));
+    }
+    if rows.is_empty() {
+        text.push_str("  no Secrets\n");
+    }
+    text
+}
+
+fn object(environment: &Environment, rows: &[Row]) -> serde_json::Value {
+    let kind = |kind| match kind {
+        Kind::Pull => "pull",
+        Kind::Generated => "generated",
+        Kind::Manifest => "manifest",
+    };
+    let keys = |row: &Row| {
+        row.keys.iter().map(|(name, is_file)| json!({"name": name, "file": is_file})).collect::<Vec<_>>()
+    };
+    let secret =
+        |row: &Row| json!({"name": row.name, "kind": kind(row.kind), "files": row.files, "keys": keys(row)});
+    json!({
+        "name": environment.name.as_str(),
+        "directory": environment.secrets,
+        "secrets": rows.iter().map(secret).collect::<Vec<_>>(),
+    })
+}

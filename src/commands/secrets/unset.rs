@@ -1,0 +1,124 @@
+//! `makeinfra secret unset`: takes one key out of a generated Secret, and with its last key its files and its entry.
+
+use super::{Target, is_change, parse};
+use crate::cli::SecretUnset as Options;
+use crate::commands::{next_steps, print_json, short};
+use crate::error::{Failure, Result};
+use crate::inspection::{Inspection, Scope};
+use crate::opaque::{Change, Directory, Effect};
+use crate::ui::Ui;
+use serde_json::json;
+
+const COMMAND: &str = "makeinfra secret unset NAME KEY";
+
+/// Runs the command.
+pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
+    let (name, key) = parse(&options.name, &options.key)?;
+    let target = Target::find(&options.repo, &options.environments, "secret unset NAME KEY")?;
+    target.check_name(&name)?;
+    let _lock = if options.run.dry_run { None } else { target.repo.lock()? };
+    let read = |path: &str| target.disk.read(path);
+    let directories = target.directories(&read, &name, "change")?;
+    target.check_git(&directories, options.commit, ui)?;
+    target.sweep(&name, &key, &directories, options.run.dry_run, ui);
+    let change = |directory: &Directory| {
+        directory.unset(name.as_str(), &key).map_err(|fault| target.failure("change", fault))
+    };
+    let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
+    let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
+    let is_left = options.commit && !uncommitted.is_empty();
+    if !is_change(&changes) && !is_left {
+        return Err(Failure::failed(format!("Secret {name} has no key {}", key.as_str()))
+            .because("neither in its env file nor in a file of its own")
+            .hint("makeinfra secret list")
+            .into());
+    }
+    if let Some(users) = users(options, &changes) {
+        ui.warn(format!("{users} still names Secret {name}, and no pod of it starts without the Secret"));
+    }
+    let tree = target.tree(&changes);
+    if options.run.dry_run {
+        return print(
+            options,
+            &target,
+            &changes,
+            None,
+            Vec::new(),
+            &format!("{tree}\nNothing was written: this is a dry run.\n"),
+            ui,
+        );
+    }
+    if is_change(&changes) {
+        agree(options, &format!("Take {} out of Secret {name}", key.as_str()), &tree, ui)?;
+    }
+    let message = format!("Remove {} from Secret {name}", key.as_str());
+    let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)), COMMAND)?;
+    let mut steps = target.deploy_steps("the pods that use the Secret are replaced");
+    if commit.is_none() {
+        steps.extend(target.commit_step(&uncommitted, &message));
+    }
+    let done = commit.as_ref().map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
+    let text =
+        format!("Removed {} from Secret {name}{done}.\n\nNext:\n\n{}", key.as_str(), next_steps(&steps));
+    print(options, &target, &changes, commit.as_deref(), steps, &text, ui)
+}
+
+/// Shows the plan and asks whether to go on, unless that was said already.
+fn agree(options: &Options, title: &str, tree: &str, ui: &mut Ui) -> Result<()> {
+    if options.yes || options.run.no_input {
+        return Ok(());
+    }
+    if !ui.can_ask() {
+        return Err(Failure::usage("cannot ask for confirmation: not a terminal")
+            .hint("--yes to confirm, --dry-run to preview")
+            .into());
+    }
+    ui.intro("makeinfra secret unset")?;
+    ui.note(title, tree.trim_end())?;
+    match ui.confirm("Go on?", true)? {
+        true => Ok(()),
+        false => Err(Failure::failed("the plan was declined, nothing was written").into()),
+    }
+}
+
+/// The overlays whose manifests name a Secret that goes away.
+fn users(options: &Options, changes: &[Change]) -> Option<String> {
+    if !changes.iter().any(|change| change.effect == Effect::Delete) {
+        return None;
+    }
+    let scope = Scope { repo: options.repo.clone(), ..Scope::default() };
+    let inspection = Inspection::of(&scope, "secret unset").ok()?;
+    let overlays = inspection.manifests.overlays.iter();
+    let users: Vec<_> = overlays
+        .filter(|one| one.named_secrets.contains(&options.name))
+        .map(|one| format!("`{}`", one.path))
+        .collect();
+    (!users.is_empty()).then(|| users.join(", "))
+}
+
+fn print(
+    options: &Options,
+    target: &Target,
+    changes: &[Change],
+    commit: Option<&str>,
+    steps: Vec<(String, &'static str)>,
+    text: &str,
+    ui: &Ui,
+) -> Result<()> {
+    if !options.run.json {
+        return ui.print(text);
+    }
+    let full = |path: &String| target.disk.root.join(path).display().to_string();
+    let mut object = json!({
+        "changed": is_change(changes),
+        "paths": changes.iter().map(|change| full(&change.place)).collect::<Vec<_>>(),
+        "deleted": changes.iter().flat_map(|change| &change.removals).map(|one| full(&one.path)).collect::<Vec<_>>(),
+    });
+    if options.run.dry_run {
+        object["dry_run"] = true.into();
+    } else {
+        object["commit"] = json!(commit);
+        object["next"] = json!(steps.iter().map(|(command, _)| command).collect::<Vec<_>>());
+    }
+    print_json(object, ui)
+}

@@ -1,0 +1,446 @@
+//! What a change of one key makes of a directory of Secrets: the files to write, in an order in which the kustomization
+//! never names a file that is missing, and those to delete after them. A plan made over a half-done one completes it.
+
+use super::listing::{Opened, plain};
+use super::{
+    DirectoryFault, EnvFile, Generator, Key, Kustomization, MAX_SIZE, SecretManifest, Trap, Value,
+    kustomization,
+};
+use crate::manifests::below;
+use crate::work_tree::Content;
+use crate::yaml_edit::Edited;
+use zeroize::Zeroizing;
+
+/// A directory of Secrets that is about to change.
+pub struct Directory<'d> {
+    /// Its path below the top of the repository.
+    dir: &'d str,
+    /// What the Secrets are labelled as parts of.
+    project: &'d str,
+    read: &'d dyn Fn(&str) -> Content,
+    opened: Opened,
+}
+
+/// What becomes of the directory.
+pub struct Change {
+    /// What it does to the Secret.
+    pub effect: Effect,
+    /// The file that has the value, or had it.
+    pub place: String,
+    /// The files to write, in this order.
+    pub writes: Vec<Write>,
+    /// The files to delete, after all writes.
+    pub removals: Vec<Removal>,
+    /// Lines that do not say what they seem to say, and stay: file, number from 1, why.
+    pub traps: Vec<(String, usize, Trap)>,
+}
+
+/// What a change does to a Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is made, with this key.
+    Create,
+    /// It gets the key.
+    Add,
+    /// Its key gets another value.
+    Replace,
+    /// It has the value already.
+    Hold,
+    /// It loses the key.
+    Unset,
+    /// It goes with its last key.
+    Delete,
+    /// It does not have the key.
+    Lack,
+}
+
+/// A file with its new content.
+pub struct Write {
+    /// The file.
+    pub path: String,
+    /// Its new content.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// What is new in it; never a value.
+    pub note: String,
+}
+
+/// A file to delete.
+pub struct Removal {
+    /// The file.
+    pub path: String,
+    /// Why it goes.
+    pub note: String,
+}
+
+/// What there is of one Secret.
+struct Found<'f> {
+    name: &'f str,
+    generator: Option<&'f Generator>,
+    envs: Vec<Env>,
+}
+
+/// An env file of a Secret.
+struct Env {
+    path: String,
+    /// As the kustomization writes it; `None` if it does not name the file.
+    reference: Option<String>,
+    bytes: Zeroizing<Vec<u8>>,
+    /// Whether it is there.
+    exists: bool,
+}
+
+impl Env {
+    fn parsed(&self) -> EnvFile<'_> {
+        EnvFile::parse(&self.bytes)
+    }
+}
+
+impl<'d> Directory<'d> {
+    /// Opens `dir`, a path below the top of the repository of `project`, whose files `read` gives.
+    pub fn open(
+        dir: &'d str,
+        project: &'d str,
+        read: &'d dyn Fn(&str) -> Content,
+    ) -> Result<Self, DirectoryFault> {
+        Ok(Self { dir, project, read, opened: Opened::at(dir, read)? })
+    }
+
+    /// The kustomization.
+    #[must_use]
+    pub fn kustomization(&self) -> &Kustomization {
+        &self.opened.kustomization
+    }
+
+    /// The kustomization's path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.opened.path
+    }
+
+    /// Gives `key` of the Secret `name` a value.
+    pub fn set(&self, name: &str, key: &Key, value: &Value) -> Result<Change, DirectoryFault> {
+        let mut found = self.find(name)?;
+        let (listed, own) = self.key_file(&found, key);
+        let mut change = Draft::new(self);
+        let has = listed.is_some() || found.envs.iter().any(|env| env.parsed().has(key));
+        let place = if value.fits_a_line() {
+            let at = found.target(key).unwrap_or_else(|| {
+                let reference = format!("{name}.env");
+                let path = format!("{}/{reference}", self.dir);
+                found.envs.push(Env { path, reference: None, bytes: Zeroizing::default(), exists: false });
+                found.envs.len() - 1
+            });
+            let env = &found.envs[at];
+            change.put_line(env, key, value)?;
+            if env.reference.is_none() {
+                let reference = self.reference(&env.path);
+                change.edit(&format!("names {reference}"), |text| {
+                    kustomization::add_env(text, name, &reference, self.project)
+                })?;
+            }
+            change.drop_lines(&found, key, Some(at))?;
+            if listed.is_some() {
+                change.edit(&format!("no longer names the file of {}", key.as_str()), |text| {
+                    kustomization::remove_file(text, name, key.as_str())
+                })?;
+            }
+            change.delete(&own, "its value is a line by now");
+            env.path.clone()
+        } else {
+            let path = listed.clone().unwrap_or_else(|| own.clone());
+            if let Some(rule) = key.no_file_because() {
+                return Err(self.fault(&path, rule));
+            }
+            change.put_file(&path, key, value)?;
+            if listed.is_none() {
+                let reference = self.reference(&path);
+                change.edit(&format!("names {reference}"), |text| {
+                    kustomization::add_file(text, name, &reference, self.project)
+                })?;
+            }
+            change.drop_lines(&found, key, None)?;
+            path
+        };
+        let effect = match (found.generator, has) {
+            (None, _) => Effect::Create,
+            (Some(_), false) => Effect::Add,
+            (Some(_), true) => Effect::Replace,
+        };
+        let change = change.finish(effect, place);
+        if self.size(&change, name)? > MAX_SIZE {
+            let why = format!(
+                "Secret {name} would have more than {MAX_SIZE} bytes, which is all that Kubernetes takes"
+            );
+            return Err(self.fault(&change.place, &why));
+        }
+        Ok(change)
+    }
+
+    /// Takes `key` out of the Secret `name`.
+    pub fn unset(&self, name: &str, key: &Key) -> Result<Change, DirectoryFault> {
+        let found = self.find(name)?;
+        let (listed, own) = self.key_file(&found, key);
+        let env = found.envs.iter().find(|env| env.parsed().has(key));
+        let place = env.map(|env| env.path.clone()).or(listed.clone()).unwrap_or_else(|| own.clone());
+        let is_there = !matches!((self.read)(&own), Content::Absent);
+        let mut change = Draft::new(self);
+        if env.is_none() && listed.is_none() && !is_there {
+            return Ok(change.finish(Effect::Lack, place));
+        }
+        let keeps = |env: &&Env| env.parsed().unset(key).is_some();
+        let files = found.generator.map_or(&[][..], |generator| &generator.files);
+        let is_last = !found.envs.iter().filter(|env| env.reference.is_some()).any(|env| keeps(&env))
+            && files.iter().all(|file| file.key == key.as_str());
+        if is_last && found.generator.is_some() {
+            change.edit(&format!("no longer generates {name}"), |text| {
+                kustomization::remove_generator(text, name)
+            })?;
+            change.drop_lines_of(found.envs.iter().filter(keeps), key);
+            for env in found.envs.iter().filter(|env| !keeps(env)) {
+                change.delete(&env.path, "has no key left");
+            }
+        } else {
+            if listed.is_some() {
+                change.edit(&format!("no longer names the file of {}", key.as_str()), |text| {
+                    kustomization::remove_file(text, name, key.as_str())
+                })?;
+            }
+            change.drop_lines(&found, key, None)?;
+        }
+        for path in listed.iter().chain([&own]) {
+            change.delete(path, "was the value");
+        }
+        Ok(change.finish(if is_last { Effect::Delete } else { Effect::Unset }, place))
+    }
+
+    /// Fails if no key of the Secret `name` could be changed.
+    pub fn check(&self, name: &str) -> Result<(), DirectoryFault> {
+        self.find(name).map(drop)
+    }
+
+    /// The Secrets that are manifests among its resources.
+    pub fn manifests(&self) -> Result<Vec<SecretManifest>, DirectoryFault> {
+        self.opened.manifests(self.dir, self.read)
+    }
+
+    /// What there is of the Secret `name`.
+    fn find<'f>(&'f self, name: &'f str) -> Result<Found<'f>, DirectoryFault> {
+        let kustomization = self.kustomization();
+        let fault = |why: &str| self.fault(self.path(), why);
+        let mut named = kustomization.generators.iter().filter(|one| one.name == name);
+        let (generator, None) = (named.next(), named.next()) else {
+            return Err(fault(&format!("it generates Secret {name} twice")));
+        };
+        if generator.is_some_and(|one| one.has_literals) {
+            return Err(fault(&format!("its entry of {name} has `literals`, which belong in {name}.env")));
+        }
+        let mut envs = Vec::new();
+        for reference in generator.into_iter().flat_map(|one| &one.envs) {
+            let path = self.resolve(reference)?;
+            let bytes = plain(&path, (self.read)(&path))?;
+            envs.push(Env { path, reference: Some(reference.clone()), bytes, exists: true });
+        }
+        let own = format!("{}/{name}.env", self.dir);
+        let others = kustomization.generators.iter().filter(|one| one.name != name);
+        if others.flat_map(Generator::paths).any(|path| below(self.dir, path).as_ref() == Some(&own)) {
+            return Err(fault(&format!("another Secret than {name} is made from {name}.env")));
+        }
+        if !envs.iter().any(|env| env.path == own) {
+            match (self.read)(&own) {
+                Content::Absent => {}
+                content => {
+                    let bytes = plain(&own, content)?;
+                    envs.push(Env { path: own, reference: None, bytes, exists: true });
+                }
+            }
+        }
+        Ok(Found { name, generator, envs })
+    }
+
+    /// The file that the kustomization names for `key`, and the one that it would name.
+    fn key_file(&self, found: &Found, key: &Key) -> (Option<String>, String) {
+        let files = found.generator.map_or(&[][..], |generator| &generator.files);
+        let listed = files.iter().find(|file| file.key == key.as_str());
+        let own = format!("{}/{}.d/{}", self.dir, found.name, key.as_str());
+        (listed.and_then(|file| below(self.dir, &file.path)), own)
+    }
+
+    /// How many bytes the values of the Secret have after `change`.
+    fn size(&self, change: &Change, name: &str) -> Result<usize, DirectoryFault> {
+        let after = |path: &str| -> Result<Zeroizing<Vec<u8>>, DirectoryFault> {
+            match change.writes.iter().find(|write| write.path == path) {
+                Some(write) => Ok(write.bytes.clone()),
+                None => plain(path, (self.read)(path)),
+            }
+        };
+        let text = after(self.path())?;
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        let kustomization = Kustomization::parse(text).map_err(|why| self.fault(self.path(), why))?;
+        let Some(generator) = kustomization.generator(name) else { return Ok(0) };
+        let mut size = 0;
+        for env in &generator.envs {
+            size += EnvFile::parse(&after(&self.resolve(env)?)?).size();
+        }
+        for file in &generator.files {
+            size += after(&self.resolve(&file.path)?)?.len();
+        }
+        Ok(size)
+    }
+
+    fn resolve(&self, reference: &str) -> Result<String, DirectoryFault> {
+        let outside = || self.fault(self.path(), "it names something outside the repository");
+        below(self.dir, reference).ok_or_else(outside)
+    }
+
+    /// A path in the directory, as the kustomization writes it.
+    fn reference(&self, path: &str) -> String {
+        path.strip_prefix(self.dir).unwrap_or(path).trim_start_matches('/').to_owned()
+    }
+
+    fn fault(&self, path: &str, why: &str) -> DirectoryFault {
+        DirectoryFault { path: path.to_owned(), why: why.to_owned(), is_locked: false }
+    }
+}
+
+impl Found<'_> {
+    /// The env file for a line of `key`: the one that has the key, else the first one that is named, else any.
+    fn target(&self, key: &Key) -> Option<usize> {
+        let at = |is_it: &dyn Fn(&Env) -> bool| self.envs.iter().position(is_it);
+        at(&|env| env.reference.is_some() && env.parsed().has(key))
+            .or_else(|| at(&|env| env.reference.is_some()))
+            .or_else(|| at(&|_| true))
+    }
+}
+
+/// A change in the making.
+struct Draft<'d> {
+    directory: &'d Directory<'d>,
+    text: Zeroizing<String>,
+    notes: Vec<String>,
+    /// What must be there before the kustomization, and what may only go after it.
+    before: Vec<Write>,
+    after: Vec<Write>,
+    removals: Vec<Removal>,
+    traps: Vec<(String, usize, Trap)>,
+}
+
+impl<'d> Draft<'d> {
+    fn new(directory: &'d Directory<'d>) -> Self {
+        Self {
+            directory,
+            text: directory.opened.text.clone(),
+            notes: Vec::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            removals: Vec::new(),
+            traps: Vec::new(),
+        }
+    }
+
+    fn edit(&mut self, note: &str, edit: impl FnOnce(&str) -> Edited) -> Result<(), DirectoryFault> {
+        self.text = edit(&self.text).map_err(|why| self.directory.fault(self.directory.path(), why))?;
+        self.notes.push(note.to_owned());
+        Ok(())
+    }
+
+    fn put_line(&mut self, env: &Env, key: &Key, value: &Value) -> Result<(), DirectoryFault> {
+        let bytes = env.parsed().set(key, value);
+        for (line, trap) in EnvFile::parse(&bytes).traps().filter(|(_, trap)| trap.breaks()) {
+            if matches!(trap, Trap::TooLong | Trap::NotUtf8 | Trap::Repeated) {
+                return Err(self.directory.fault(&env.path, &format!("line {line}: {}", trap.message())));
+            }
+            self.traps.push((env.path.clone(), line, trap));
+        }
+        if !env.parsed().holds(key, value) {
+            let what = if env.parsed().has(key) { "another value" } else { "one more key" };
+            let note = if env.exists { what } else { "new file" };
+            let note = format!("{}: {note}", key.as_str());
+            self.before.push(Write { path: env.path.clone(), bytes, note });
+        }
+        Ok(())
+    }
+
+    fn put_file(&mut self, path: &str, key: &Key, value: &Value) -> Result<(), DirectoryFault> {
+        let held = match (self.directory.read)(path) {
+            Content::Absent => None,
+            content => Some(plain(path, content)?),
+        };
+        if held.as_ref().is_none_or(|held| !value.is(held)) {
+            let note = if held.is_some() { "another value" } else { "new file" };
+            let (path, note) = (path.to_owned(), format!("{}: {note}", key.as_str()));
+            self.before.push(Write { path, bytes: Zeroizing::new(value.bytes().to_owned()), note });
+        }
+        Ok(())
+    }
+
+    /// Takes `key` out of all env files but the one at `kept`; a file without any other key goes.
+    fn drop_lines(&mut self, found: &Found, key: &Key, kept: Option<usize>) -> Result<(), DirectoryFault> {
+        let others =
+            found.envs.iter().enumerate().filter(|(at, env)| Some(*at) != kept && env.parsed().has(key));
+        for (_, env) in others {
+            if env.parsed().unset(key).is_some() {
+                self.drop_lines_of(std::iter::once(env), key);
+                continue;
+            }
+            if let Some(reference) = &env.reference {
+                self.edit(&format!("no longer names {reference}"), |text| {
+                    kustomization::remove_env(text, found.name, reference)
+                })?;
+            }
+            self.delete(&env.path, "has no key left");
+        }
+        Ok(())
+    }
+
+    fn drop_lines_of<'e>(&mut self, envs: impl Iterator<Item = &'e Env>, key: &Key) {
+        for env in envs.filter(|env| env.parsed().has(key)) {
+            let Some(bytes) = env.parsed().unset(key) else { continue };
+            let note = format!("{}: removed", key.as_str());
+            self.after.push(Write { path: env.path.clone(), bytes, note });
+        }
+    }
+
+    /// Deletes a file of the directory that is there and that nothing else names.
+    fn delete(&mut self, path: &str, note: &str) {
+        let dir = format!("{}/", self.directory.dir);
+        let is_known = self.removals.iter().any(|removal| removal.path == path);
+        let left = Kustomization::parse(&self.text).map(|left| left.generators).unwrap_or_default();
+        let is_used = left
+            .iter()
+            .flat_map(Generator::paths)
+            .any(|used| below(self.directory.dir, used).as_deref() == Some(path));
+        if path.starts_with(&dir)
+            && !is_known
+            && !is_used
+            && !matches!((self.directory.read)(path), Content::Absent)
+        {
+            self.removals.push(Removal { path: path.to_owned(), note: note.to_owned() });
+        }
+    }
+
+    fn finish(self, effect: Effect, place: String) -> Change {
+        let mut writes = self.before;
+        if *self.text != *self.directory.opened.text {
+            writes.push(Write {
+                path: self.directory.opened.path.clone(),
+                bytes: Zeroizing::new(self.text.as_bytes().to_owned()),
+                note: self.notes.join(", "),
+            });
+        }
+        writes.extend(self.after);
+        let is_done = writes.is_empty() && self.removals.is_empty();
+        let effect = if is_done && effect != Effect::Lack { Effect::Hold } else { effect };
+        Change { effect, place, writes, removals: self.removals, traps: self.traps }
+    }
+}
+
+impl Key {
+    /// Why no file can be named after it.
+    fn no_file_because(&self) -> Option<&'static str> {
+        // git would read the value as its own attributes or patterns, and may decrypt nothing any more.
+        let is_gits = self.as_str().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(".git"));
+        is_gits.then_some(
+            "a value like this is kept in a file named after its key, and git reads a file of that name",
+        )
+    }
+}
