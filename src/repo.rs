@@ -4,14 +4,16 @@
 //! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
 
 mod audit;
+mod commit;
 mod history;
 mod loss;
 mod open;
 mod unmerged;
 
 pub use audit::{Audit, Filter, KeyState, Plain};
+pub use commit::Blob;
 pub use history::{History, Leak};
-pub use open::{Blob, Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
+pub use open::{Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
 pub use unmerged::Unmerged;
 
 use crate::error::{Failure, Result};

@@ -17,7 +17,7 @@ use crate::error::{Failure, Result};
 use crate::files::{self, Batch, Leftover, shell_word};
 use crate::git_crypt;
 use crate::interrupt::Interrupts;
-use crate::opaque::{Change, Directory, DirectoryFault, Effect, Key, Kustomization};
+use crate::opaque::{Change, Directory, DirectoryFault, Effect, Key, Kustomization, Trap};
 use crate::pull_secret::begins_like_a_token;
 use crate::repo::Repo;
 use crate::ui::{self, Ui};
@@ -277,13 +277,6 @@ impl Target {
         };
         Failure::failed(format!("cannot {verb} `{}`", fault.path)).because(fault.why).hint(hint).into()
     }
-
-    /// Says which lines of the env files kustomize reads otherwise than they seem to say.
-    fn warn_of_traps(&self, changes: &[Change], ui: &mut Ui) {
-        for (path, line, trap) in changes.iter().flat_map(|change| &change.traps) {
-            ui.warn(format!("line {line} of `{path}`: {}", trap.message()));
-        }
-    }
 }
 
 impl Disk {
@@ -295,9 +288,8 @@ impl Disk {
         if let Some(why) = files::strange(path, &file) {
             return Content::Unread(why);
         }
-        let bytes = match files::read(&file, LIMIT) {
-            Ok(bytes) => bytes,
-            Err(_) => return Content::Unread("it cannot be read, or is too large"),
+        let Ok(bytes) = files::read(&file, LIMIT) else {
+            return Content::Unread("it cannot be read, or is too large");
         };
         if bytes.as_ref().is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Content::Locked;
@@ -370,4 +362,11 @@ fn places(choice: &EnvironmentChoice, record: &Record) -> Result<Vec<usize>> {
 /// Whether any of `changes` writes or deletes a file.
 fn is_change(changes: &[Change]) -> bool {
     changes.iter().any(|change| !matches!(change.effect, Effect::Hold | Effect::Lack))
+}
+
+/// Says which lines of env files kustomize reads otherwise than they seem to say.
+fn warn_of_traps<'t>(traps: impl Iterator<Item = &'t (String, usize, Trap)>, ui: &mut Ui) {
+    for (path, line, trap) in traps {
+        ui.warn(format!("line {line} of `{path}`: {}", trap.message()));
+    }
 }

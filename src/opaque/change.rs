@@ -1,6 +1,8 @@
 //! What a change of one key makes of a directory of Secrets: the files to write, in an order in which the kustomization
 //! never names a file that is missing, and those to delete after them. A plan made over a half-done one completes it.
 
+mod draft;
+
 use super::listing::{Opened, plain};
 use super::{
     DirectoryFault, EnvFile, Generator, Key, Kustomization, MAX_SIZE, SecretManifest, Trap, Value,
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::manifests::below;
 use crate::work_tree::Content;
-use crate::yaml_edit::Edited;
+use draft::Draft;
 use zeroize::Zeroizing;
 
 /// A directory of Secrets that is about to change.
@@ -149,7 +151,7 @@ impl<'d> Directory<'d> {
         } else {
             let path = listed.clone().unwrap_or_else(|| own.clone());
             if let Some(rule) = key.no_file_because() {
-                return Err(self.fault(&path, rule));
+                return Err(DirectoryFault::new(&path, rule));
             }
             change.put_file(&path, key, value)?;
             if listed.is_none() {
@@ -171,7 +173,7 @@ impl<'d> Directory<'d> {
             let why = format!(
                 "Secret {name} would have more than {MAX_SIZE} bytes, which is all that Kubernetes takes"
             );
-            return Err(self.fault(&change.place, &why));
+            return Err(DirectoryFault::new(&change.place, &why));
         }
         Ok(change)
     }
@@ -226,7 +228,7 @@ impl<'d> Directory<'d> {
     /// What there is of the Secret `name`.
     fn find<'f>(&'f self, name: &'f str) -> Result<Found<'f>, DirectoryFault> {
         let kustomization = self.kustomization();
-        let fault = |why: &str| self.fault(self.path(), why);
+        let fault = |why: &str| DirectoryFault::new(self.path(), why);
         let mut named = kustomization.generators.iter().filter(|one| one.name == name);
         let (generator, None) = (named.next(), named.next()) else {
             return Err(fault(&format!("it generates Secret {name} twice")));
@@ -275,7 +277,8 @@ impl<'d> Directory<'d> {
         };
         let text = after(self.path())?;
         let text = std::str::from_utf8(&text).unwrap_or_default();
-        let kustomization = Kustomization::parse(text).map_err(|why| self.fault(self.path(), why))?;
+        let kustomization =
+            Kustomization::parse(text).map_err(|why| DirectoryFault::new(self.path(), why))?;
         let Some(generator) = kustomization.generator(name) else { return Ok(0) };
         let mut size = 0;
         for env in &generator.envs {
@@ -288,17 +291,13 @@ impl<'d> Directory<'d> {
     }
 
     fn resolve(&self, reference: &str) -> Result<String, DirectoryFault> {
-        let outside = || self.fault(self.path(), "it names something outside the repository");
+        let outside = || DirectoryFault::new(self.path(), "it names something outside the repository");
         below(self.dir, reference).ok_or_else(outside)
     }
 
     /// A path in the directory, as the kustomization writes it.
     fn reference(&self, path: &str) -> String {
         path.strip_prefix(self.dir).unwrap_or(path).trim_start_matches('/').to_owned()
-    }
-
-    fn fault(&self, path: &str, why: &str) -> DirectoryFault {
-        DirectoryFault { path: path.to_owned(), why: why.to_owned(), is_locked: false }
     }
 }
 
@@ -309,128 +308,6 @@ impl Found<'_> {
         at(&|env| env.reference.is_some() && env.parsed().has(key))
             .or_else(|| at(&|env| env.reference.is_some()))
             .or_else(|| at(&|_| true))
-    }
-}
-
-/// A change in the making.
-struct Draft<'d> {
-    directory: &'d Directory<'d>,
-    text: Zeroizing<String>,
-    notes: Vec<String>,
-    /// What must be there before the kustomization, and what may only go after it.
-    before: Vec<Write>,
-    after: Vec<Write>,
-    removals: Vec<Removal>,
-    traps: Vec<(String, usize, Trap)>,
-}
-
-impl<'d> Draft<'d> {
-    fn new(directory: &'d Directory<'d>) -> Self {
-        Self {
-            directory,
-            text: directory.opened.text.clone(),
-            notes: Vec::new(),
-            before: Vec::new(),
-            after: Vec::new(),
-            removals: Vec::new(),
-            traps: Vec::new(),
-        }
-    }
-
-    fn edit(&mut self, note: &str, edit: impl FnOnce(&str) -> Edited) -> Result<(), DirectoryFault> {
-        self.text = edit(&self.text).map_err(|why| self.directory.fault(self.directory.path(), why))?;
-        self.notes.push(note.to_owned());
-        Ok(())
-    }
-
-    fn put_line(&mut self, env: &Env, key: &Key, value: &Value) -> Result<(), DirectoryFault> {
-        let bytes = env.parsed().set(key, value);
-        for (line, trap) in EnvFile::parse(&bytes).traps().filter(|(_, trap)| trap.breaks()) {
-            if matches!(trap, Trap::TooLong | Trap::NotUtf8 | Trap::Repeated) {
-                return Err(self.directory.fault(&env.path, &format!("line {line}: {}", trap.message())));
-            }
-            self.traps.push((env.path.clone(), line, trap));
-        }
-        if !env.parsed().holds(key, value) {
-            let what = if env.parsed().has(key) { "another value" } else { "one more key" };
-            let note = if env.exists { what } else { "new file" };
-            let note = format!("{}: {note}", key.as_str());
-            self.before.push(Write { path: env.path.clone(), bytes, note });
-        }
-        Ok(())
-    }
-
-    fn put_file(&mut self, path: &str, key: &Key, value: &Value) -> Result<(), DirectoryFault> {
-        let held = match (self.directory.read)(path) {
-            Content::Absent => None,
-            content => Some(plain(path, content)?),
-        };
-        if held.as_ref().is_none_or(|held| !value.is(held)) {
-            let note = if held.is_some() { "another value" } else { "new file" };
-            let (path, note) = (path.to_owned(), format!("{}: {note}", key.as_str()));
-            self.before.push(Write { path, bytes: Zeroizing::new(value.bytes().to_owned()), note });
-        }
-        Ok(())
-    }
-
-    /// Takes `key` out of all env files but the one at `kept`; a file without any other key goes.
-    fn drop_lines(&mut self, found: &Found, key: &Key, kept: Option<usize>) -> Result<(), DirectoryFault> {
-        let others =
-            found.envs.iter().enumerate().filter(|(at, env)| Some(*at) != kept && env.parsed().has(key));
-        for (_, env) in others {
-            if env.parsed().unset(key).is_some() {
-                self.drop_lines_of(std::iter::once(env), key);
-                continue;
-            }
-            if let Some(reference) = &env.reference {
-                self.edit(&format!("no longer names {reference}"), |text| {
-                    kustomization::remove_env(text, found.name, reference)
-                })?;
-            }
-            self.delete(&env.path, "has no key left");
-        }
-        Ok(())
-    }
-
-    fn drop_lines_of<'e>(&mut self, envs: impl Iterator<Item = &'e Env>, key: &Key) {
-        for env in envs.filter(|env| env.parsed().has(key)) {
-            let Some(bytes) = env.parsed().unset(key) else { continue };
-            let note = format!("{}: removed", key.as_str());
-            self.after.push(Write { path: env.path.clone(), bytes, note });
-        }
-    }
-
-    /// Deletes a file of the directory that is there and that nothing else names.
-    fn delete(&mut self, path: &str, note: &str) {
-        let dir = format!("{}/", self.directory.dir);
-        let is_known = self.removals.iter().any(|removal| removal.path == path);
-        let left = Kustomization::parse(&self.text).map(|left| left.generators).unwrap_or_default();
-        let is_used = left
-            .iter()
-            .flat_map(Generator::paths)
-            .any(|used| below(self.directory.dir, used).as_deref() == Some(path));
-        if path.starts_with(&dir)
-            && !is_known
-            && !is_used
-            && !matches!((self.directory.read)(path), Content::Absent)
-        {
-            self.removals.push(Removal { path: path.to_owned(), note: note.to_owned() });
-        }
-    }
-
-    fn finish(self, effect: Effect, place: String) -> Change {
-        let mut writes = self.before;
-        if *self.text != *self.directory.opened.text {
-            writes.push(Write {
-                path: self.directory.opened.path.clone(),
-                bytes: Zeroizing::new(self.text.as_bytes().to_owned()),
-                note: self.notes.join(", "),
-            });
-        }
-        writes.extend(self.after);
-        let is_done = writes.is_empty() && self.removals.is_empty();
-        let effect = if is_done && effect != Effect::Lack { Effect::Hold } else { effect };
-        Change { effect, place, writes, removals: self.removals, traps: self.traps }
     }
 }
 

@@ -71,13 +71,19 @@ pub struct DirectoryFault {
     pub is_locked: bool,
 }
 
+impl DirectoryFault {
+    pub(super) fn new(path: &str, why: &str) -> Self {
+        Self { path: path.to_owned(), why: why.to_owned(), is_locked: false }
+    }
+}
+
 impl Listing {
     /// Lists `dir`, a path below the top of the repository, whose files `read` gives.
     pub fn of(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, DirectoryFault> {
         let opened = Opened::at(dir, read)?;
         let manifests = opened.manifests(dir, read)?;
         let Opened { path, kustomization, .. } = opened;
-        let fault = |why: &str| DirectoryFault { path: path.clone(), why: why.to_owned(), is_locked: false };
+        let fault = |why: &str| DirectoryFault::new(&path, why);
         let full = |reference: &str| {
             below(dir, reference).ok_or_else(|| fault("it names something outside the repository"))
         };
@@ -132,7 +138,7 @@ impl Opened {
             paths.map(|path| (read(&path), path)).filter(|(content, _)| !matches!(content, Content::Absent));
         let (content, path) =
             found.next().unwrap_or_else(|| (Content::Absent, format!("{dir}/{}", KUSTOMIZATIONS[0])));
-        let fault = |why: &str| DirectoryFault { path: path.clone(), why: why.to_owned(), is_locked: false };
+        let fault = |why: &str| DirectoryFault::new(&path, why);
         let bytes = plain(&path, content)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not text (UTF-8)"))?;
         let text = Zeroizing::new(text.to_owned());

@@ -128,12 +128,11 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // There are no further Secrets and no further environments; without git there is nothing to say of the first six, without a commit nothing
-        // of HEAD.
+        // No two environments have one host; without git, seven checks have no ground, without a commit that of HEAD.
         let left_out = match () {
             () if args.contains(&"--no-git") => 8,
-            () if args.contains(&"--no-commit") => 3,
-            () => 2,
+            () if args.contains(&"--no-commit") => 2,
+            () => 1,
         };
         assert_eq!(checked.ids("ok").len() + left_out, offline().count(), "{args:?}");
     }
@@ -208,9 +207,22 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
         }
-        Id::FurtherSecrets => {
-            let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: mail, namespace: hello}\n";
-            sandbox.write_private("work/hello-infra/secrets/kubernetes/db.secret.yaml", text);
+        Id::SecretsMerged => {
+            let id = sandbox.git(&["rev-parse", &format!(":{SECRET}")]).success().stdout;
+            let stages = (1..=3).map(|stage| format!("100644 {} {stage}\t{SECRET}\n", id.trim()));
+            let none = format!("0 {}\t{SECRET}\n", "0".repeat(40));
+            let info = none + &stages.collect::<String>();
+            sandbox.git(&["update-index", "--index-info"]).stdin(info).success();
+        }
+        Id::SecretsListed => {
+            sandbox.write_private("work/hello-infra/secrets/kubernetes/stray.env", "A=1\n");
+        }
+        Id::SecretsGenerated => {
+            sandbox.write_private("work/hello-infra/secrets/kubernetes/db.env", "A=1\nhunter2\n");
+            sandbox.append(
+                "secrets/kubernetes/kustomization.yaml",
+                "secretGenerator:\n  - name: db\n    envs: [db.env]\n",
+            );
         }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {

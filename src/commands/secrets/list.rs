@@ -1,6 +1,6 @@
 //! `makeinfra secret list`: the Secrets of each environment with the names of their keys, and never a value.
 
-use super::Target;
+use super::{Target, warn_of_traps};
 use crate::answers::Environment;
 use crate::cli::{EnvironmentChoice, SecretList as Options};
 use crate::commands::print_json;
@@ -18,9 +18,7 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<()> {
     for environment in target.environments() {
         let listing =
             Listing::of(&environment.secrets, &read).map_err(|fault| target.failure("read", fault))?;
-        for (path, line, trap) in listing.secrets.iter().flat_map(|secret| &secret.traps) {
-            ui.warn(format!("line {line} of `{path}`: {}", trap.message()));
-        }
+        warn_of_traps(listing.secrets.iter().flat_map(|secret| &secret.traps), ui);
         found.push((environment, rows(&listing)));
     }
     if options.json {

@@ -1,6 +1,6 @@
 //! `makeinfra secret set`: one value of a generated Secret, and nothing else changed.
 
-use super::{Target, is_change, parse};
+use super::{Target, is_change, parse, warn_of_traps};
 use crate::answers::{DnsLabel, Workload};
 use crate::cli::SecretSet as Options;
 use crate::commands::{missing, next_steps, print_json, short};
@@ -42,7 +42,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
         directory.set(name.as_str(), &key, &value).map_err(|fault| target.failure("change", fault))
     };
     let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
-    target.warn_of_traps(&changes, ui);
+    warn_of_traps(changes.iter().flat_map(|change| &change.traps), ui);
     if options.run.dry_run {
         return print_dry_run(options, &target, &changes, ui);
     }

@@ -43,7 +43,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
             &target,
             &changes,
             None,
-            Vec::new(),
+            &[],
             &format!("{tree}\nNothing was written: this is a dry run.\n"),
             ui,
         );
@@ -60,7 +60,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
     let done = commit.as_ref().map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     let text =
         format!("Removed {} from Secret {name}{done}.\n\nNext:\n\n{}", key.as_str(), next_steps(&steps));
-    print(options, &target, &changes, commit.as_deref(), steps, &text, ui)
+    print(options, &target, &changes, commit.as_deref(), &steps, &text, ui)
 }
 
 /// Shows the plan and asks whether to go on, unless that was said already.
@@ -101,7 +101,7 @@ fn print(
     target: &Target,
     changes: &[Change],
     commit: Option<&str>,
-    steps: Vec<(String, &'static str)>,
+    steps: &[(String, &'static str)],
     text: &str,
     ui: &Ui,
 ) -> Result<()> {
