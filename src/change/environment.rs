@@ -6,7 +6,7 @@ use super::hosts::{self, Hosts};
 use super::objects::{self, HOST, TLS_HOST};
 use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
-    Answer, Answers, Component, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record,
+    Answer, Answers, Component, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
     Sheet, Workload,
 };
 use crate::context::Context;
@@ -369,32 +369,24 @@ impl<'r> NewEnvironment<'r> {
         Ok(yaml_edit::add(&edited, old, new).map_err(|refusal| super::not_edited(path, refusal))?.to_string())
     }
 
-    fn copy_pipeline(
-        &self,
-        plan: &mut Plan,
-        files: &Files,
-        answers: &Answers,
-        to: &Environment,
-    ) -> Result<()> {
+    fn copy_pipeline(&self, plan: &mut Plan, files: &Files, answers: &Answers) -> Result<()> {
         let [old, new] = [&self.like.name, self.name].map(|name| format!(".gitlab/{name}.yml"));
         let Some(ours) = files.text(&old)? else { return Ok(()) };
-        let fresh = rendered(answers)?;
-        let Some(wish) = text_of(&fresh, &new) else { return Ok(()) };
         // It may have been made when its environment was the only one.
-        let before = [rendered(&self.record.answers)?, fresh];
-        let ancestors: Vec<_> = before.iter().filter_map(|files| text_of(files, &old)).collect();
-        let wish = text_of(&before[1], &new).unwrap_or(wish).to_owned();
-        let mut text = ancestors.contains(&ours).then(|| wish.clone());
+        let fresh = [rendered(&self.record.answers)?, rendered(answers)?];
+        let Some(wish) = text_of(&fresh[1], &new) else { return Ok(()) };
+        let ancestors: Vec<_> = fresh.iter().filter_map(|files| text_of(files, &old)).collect();
+        let mut text = ancestors.contains(&ours).then(|| wish.to_owned());
         for ancestor in &ancestors {
             if text.is_none() {
-                text = merge::lines(ancestor, ours, &wish)?;
+                text = merge::lines(ancestor, ours, wish)?;
             }
         }
         let text = text.unwrap_or_else(|| {
             plan.notes.push(format!(
                 "`{new}` is as makeinfra generates it: the edits of `{old}` cannot be told from its values"
             ));
-            wish
+            wish.to_owned()
         });
         plan.create(files, &new, Zeroizing::new(text.into_bytes()), false)
     }

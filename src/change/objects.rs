@@ -1,7 +1,7 @@
 //! Kubernetes objects and kustomizations, as far as plans ask for what stands in them. Pure.
 
 use super::Files;
-use crate::answers::{Answer, Component, ImageRef};
+use crate::answers::{Component, ImageRef};
 use crate::manifests;
 use serde_yaml::Value;
 

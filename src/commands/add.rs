@@ -3,7 +3,7 @@
 use super::component;
 use super::evolve::{Evolution, Proposal, Typed};
 use super::scope::Scoped;
-use crate::answers::{Answer, Answers, ComponentName, Name, Record, Refused, Values};
+use crate::answers::{Answer, Answers, ComponentName, Record, Refused, Values};
 use crate::change::{self, Files, NewComponent, Plan};
 use crate::cli::Add as Options;
 use crate::error::{Failure, Result};

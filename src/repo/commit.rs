@@ -1,6 +1,6 @@
 //! Commits single files of a repository that exists, and nothing else.
 
-use super::{Repo, entry, failed, identity, store};
+use super::{Repo, entry, failed, identity, store, store_file};
 use crate::error::{Failure, Result};
 use git2::build::TreeUpdateBuilder;
 use git2::{Error, ErrorCode, FileMode, Index, Oid, Signature};
@@ -10,6 +10,7 @@ use std::path::Path;
 pub struct Blob {
     path: String,
     id: Oid,
+    executable: bool,
 }
 
 impl Blob {
@@ -53,7 +54,13 @@ impl Repo {
 
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
-        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)? })
+        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)?, executable: false })
+    }
+
+    /// Stores the file `path` of the work tree, which is no secret, with the line ends that git would store.
+    pub fn store_file(&self, path: &str, executable: bool) -> Result<Blob> {
+        let id = store_file(&self.git, path, &self.in_git(path))?;
+        Ok(Blob { path: path.to_owned(), id, executable })
     }
 
     /// Commits `blobs` on top of HEAD, without the files `gone`, and nothing else: what is staged stays staged. Gives the
@@ -67,7 +74,7 @@ impl Repo {
         // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
         for blob in blobs {
-            let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, false)?;
+            let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, blob.executable)?;
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;
         }
         remove(&mut index, gone.iter().map(|path| self.in_git(path)))
@@ -94,7 +101,8 @@ impl Repo {
         let head = self.git.head()?.peel_to_commit()?;
         let mut update = TreeUpdateBuilder::new();
         for blob in blobs {
-            update.upsert(self.in_git(&blob.path), blob.id, FileMode::Blob);
+            let mode = if blob.executable { FileMode::BlobExecutable } else { FileMode::Blob };
+            update.upsert(self.in_git(&blob.path), blob.id, mode);
         }
         let mut tree = update.create_updated(&self.git, &head.tree()?)?;
         if !gone.is_empty() {
