@@ -6,8 +6,8 @@ use super::hosts::{self, Hosts};
 use super::objects::{self, HOST, TLS_HOST};
 use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
-    Answer, Answers, Component, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
-    Sheet, Workload,
+    Answer, Answers, Component, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record,
+    Setting, Sheet, Workload,
 };
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -236,8 +236,10 @@ impl<'r> NewEnvironment<'r> {
         if let Some(replicas) = self.options.replicas {
             plan.facts.push(("pods", replicas.to_string()));
         }
-        for ingress in self.ingresses.iter().flatten() {
-            plan.facts.push(("host", ingress.new.clone()));
+        let names = self.record.answers.components.iter().map(|one| one.name.as_str());
+        for (place, (name, ingress)) in names.zip(&self.ingresses).enumerate() {
+            let of = if place > 0 { format!(" ({name})") } else { String::new() };
+            plan.facts.extend(ingress.as_ref().map(|ingress| ("host", format!("{}{of}", ingress.new))));
         }
         if self.by_hand {
             plan.facts.extend(to.ingress.as_ref().map(|host| ("host", host.to_string())));

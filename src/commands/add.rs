@@ -55,7 +55,6 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("New component {name}"),
         command: format!("makeinfra add {name}{repo}"),
         message: format!("Add {name}"),
-        dirs: Vec::new(),
         next: vec![
             (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
             (format!("{make} deploy{environment}"), "bring it there"),

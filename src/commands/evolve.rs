@@ -13,6 +13,7 @@ use crate::files::{self, Leftover, shell_word};
 use crate::repo::Repo;
 use crate::ui::{self, Ui};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -49,8 +50,6 @@ pub(super) struct Proposal<'p> {
     pub(super) command: String,
     /// The subject of the commit, which also says what was done.
     pub(super) message: String,
-    /// Directories that hold nothing but files of the plan, for a short `git add`.
-    pub(super) dirs: Vec<String>,
     /// What to type next, after the commit.
     pub(super) next: Vec<(String, &'static str)>,
     /// Makes the plan.
@@ -78,6 +77,15 @@ impl Evolution {
         let record = Record::parse(text.to_owned())?;
         let committed = repo.head_text(Record::FILE).and_then(|text| Record::parse(text).ok());
         Ok(Self { repo, record, committed, files, _lock: lock })
+    }
+
+    /// The record by which something is removed: that of HEAD, if `has` says that it is in that alone, as after a removal that
+    /// was not committed.
+    pub(super) fn record_with(&self, has: impl Fn(&Record) -> bool) -> Result<Record> {
+        let committed = self.committed.as_ref().filter(|record| !has(&self.record) && has(record));
+        let mut record = Record::parse(committed.unwrap_or(&self.record).text.clone())?;
+        record.text.clone_from(&self.record.text);
+        Ok(record)
     }
 
     /// How make, git and makeinfra are called for the repository from where the user is.
@@ -122,7 +130,7 @@ impl Evolution {
         let commit = self.write(proposal, &plan, options)?;
         let done = match (&commit, plan.is_done()) {
             (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
-            (None, true) => format!("Nothing to do: {}\n", "everything is there already."),
+            (None, true) => "Nothing to do: it is done already.\n".to_owned(),
             (None, false) => format!("{}: done.\n", proposal.message),
         };
         let next = self.next(proposal, &plan, commit.is_some());
@@ -202,19 +210,11 @@ impl Evolution {
     fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<(String, &'static str)> {
         let mut next = proposal.next.clone();
         if !is_committed {
-            let mut paths = Vec::new();
-            for step in &plan.steps {
-                let below = |dir: &&String| step.path.starts_with(&format!("{dir}/"));
-                let path = proposal.dirs.iter().find(below).unwrap_or(&step.path);
-                let path = shell_word(Path::new(path));
-                if !paths.contains(&path) {
-                    paths.push(path);
-                }
-            }
-            paths.sort();
-            let (git, paths) = (self.typed().git, paths.join(" "));
-            let commit =
-                format!("{git} add -A -- {paths} && {git} commit -m '{}' -- {paths}", proposal.message);
+            let tops = plan.steps.iter().map(|step| step.path.split('/').next().unwrap_or_default());
+            let tops: BTreeSet<_> = tops.collect();
+            let tops = tops.into_iter().collect::<Vec<_>>().join(" ");
+            let git = self.typed().git;
+            let commit = format!("{git} add -A -- {tops} && {git} commit -m '{}'", proposal.message);
             next.insert(0, (commit, ""));
         }
         next
@@ -306,6 +306,9 @@ fn read(repo: &Repo, root: &Path) -> Result<Files> {
         let executable = metadata.permissions().mode() & 0o100 != 0;
         let ignored = repo.is_ignored(&name);
         all.insert(name, Found { content, executable, ignored });
+    }
+    for dir in DIRECTORIES {
+        all.insert_committed(repo.committed_below(dir));
     }
     Ok(all)
 }

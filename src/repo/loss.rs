@@ -3,7 +3,7 @@
 use super::{Repo, SECRETS, failed};
 use crate::error::Result;
 use crate::git_crypt;
-use git2::Status;
+use git2::{ObjectType, Status, TreeWalkMode, TreeWalkResult};
 use std::path::Path;
 
 impl Repo {
@@ -48,5 +48,26 @@ impl Repo {
     fn is_tracked(&self, path: &str) -> bool {
         let path = self.in_git(path);
         self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
+    }
+
+    /// The files that HEAD has below the directory `dir`.
+    #[must_use]
+    pub fn committed_below(&self, dir: &str) -> Vec<String> {
+        let tree = self.git.head().and_then(|head| head.peel_to_tree());
+        let below = tree.and_then(|tree| {
+            tree.get_path(Path::new(&self.in_git(dir)))?.to_object(&self.git)?.peel_to_tree()
+        });
+        let mut found = Vec::new();
+        if let Ok(below) = below {
+            // What is no UTF-8 is no file of ours. The walk itself does not fail here.
+            let _ = below.walk(TreeWalkMode::PreOrder, |parent, entry| {
+                let is_file = entry.kind() == Some(ObjectType::Blob);
+                if let (true, Ok(name)) = (is_file, entry.name()) {
+                    found.push(format!("{dir}/{parent}{name}"));
+                }
+                TreeWalkResult::Ok
+            });
+        }
+        found
     }
 }

@@ -1,6 +1,6 @@
 //! `makeinfra env add`.
 
-use crate::answers::{Answer, Environment, EnvironmentName, Name, Record, Refused, Replicas};
+use crate::answers::{Answer, EnvironmentName, Name, Record, Refused, Replicas};
 use crate::change::{self, Files, NewEnvironment, Plan};
 use crate::cli::EnvAdd as Options;
 use crate::commands::evolve::{Evolution, Proposal, Typed};
@@ -57,7 +57,6 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("New environment {name}"),
         command: format!("makeinfra env add {name}{repo}"),
         message: format!("Add environment {name}"),
-        dirs: vec![format!("kubernetes/overlays/{name}"), format!("{}/{name}", Environment::SECRETS)],
         next,
         plan: &plan,
     };

@@ -14,7 +14,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
     let name = EnvironmentName::parse(&options.name)
         .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra env list"))?;
     let evolution = Evolution::open(&options.repo, "env remove staging", &options.plan)?;
-    let record = &evolution.record;
+    let record = &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
     let retired = change::remove_environment(&evolution.files, record, name.as_str())?;
     let plan =
         |files: &Files| change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan);
@@ -24,7 +24,6 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("Remove environment {name}"),
         command: format!("makeinfra env remove {name}{repo}"),
         message: format!("Remove environment {name}"),
-        dirs: vec![format!("kubernetes/overlays/{name}")],
         next: vec![(
             format!("kubectl{} delete namespace {}", context.unwrap_or_default(), retired.namespace),
             "what is left there, volumes included",
