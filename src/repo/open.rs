@@ -9,7 +9,6 @@ use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, Index, Repository, RepositoryState};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// More than an attribute file has.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
@@ -96,7 +95,7 @@ impl Repo {
         format!("{}{path}", self.prefix)
     }
 
-    fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
+    pub(super) fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
         let tree = self.git.head()?.peel_to_tree()?;
         tree.get_path(Path::new(&self.in_git(path)))?.to_object(&self.git)?.peel_to_blob()
     }
@@ -195,12 +194,6 @@ impl Repo {
                 None => HeadSecret::OtherKey,
             },
         }
-    }
-
-    /// The plain bytes of what HEAD holds under `path`, if `key` opens it.
-    #[must_use]
-    pub fn head_plain(&self, path: &str, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
-        key.decrypt(self.head_blob(path).ok()?.content())
     }
 
     /// Whether HEAD has a file at `path`.
