@@ -1,6 +1,6 @@
 //! Commits single files of a repository that exists, and nothing else.
 
-use super::{Repo, entry, failed, identity, store};
+use super::{Repo, entry, failed, identity, store, store_file};
 use crate::error::{Failure, Result};
 use git2::build::TreeUpdateBuilder;
 use git2::{Error, ErrorCode, FileMode, Index, Oid, Tree};
@@ -56,6 +56,12 @@ impl Repo {
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
         Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
+    }
+
+    /// Stores the file `path` of the work tree, which is no secret, with the line ends that git would store.
+    pub fn store_file(&self, path: &str, executable: bool) -> Result<Blob> {
+        let id = store_file(&self.git, path, &self.in_git(path))?;
+        Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
     /// The removal of `path` for [`Repo::commit`].
