@@ -229,19 +229,6 @@ pub fn remove(path: &Path) -> Result<()> {
     Ok(removed.map_err(|error| cannot("remove", path, &error))?)
 }
 
-/// Removes the file `path`, if it is there, and its directory, if that has nothing else.
-pub fn delete(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(cannot("remove", path, &error).into());
-        }
-        _ => {}
-    }
-    // Only an empty one goes.
-    let _ = path.parent().map(fs::remove_dir);
-    Ok(())
-}
-
 /// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
 /// taken. The error is that of a file system without locks.
 pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {

@@ -6,6 +6,7 @@ use crate::answers::{
 };
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
+use crate::opaque::{self, Kustomization};
 use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL, keyring};
 use crate::secret::Secret;
 use crate::templates;
@@ -25,8 +26,10 @@ pub struct SecretFile {
     pub place: usize,
     /// Where it is, or will be, below the top of the repository.
     pub path: String,
-    /// Its plain text; none where there is no such file yet.
+    /// Its plain text; `None` if there is no such file yet.
     pub text: Option<Secret>,
+    /// The kustomization of its directory: path and text; `None` if there is none.
+    pub kustomization: Option<(String, Secret)>,
 }
 
 /// What the user wants changed beside the token.
@@ -56,6 +59,8 @@ pub struct Change {
     pub text: Option<Secret>,
     /// What is different in it, a line each; never a value.
     pub changes: Vec<String>,
+    /// The kustomization of its directory with the file among its resources; `None` if it names the file already.
+    pub kustomization: Option<Secret>,
 }
 
 impl Change {
@@ -70,7 +75,8 @@ impl Plan {
     /// Whether any file is to change.
     #[must_use]
     pub fn writes(&self) -> bool {
-        self.record.is_some() || self.rotates()
+        let names = |change: &Change| change.kustomization.is_some();
+        self.record.is_some() || self.rotates() || self.secrets.iter().any(names)
     }
 
     /// Whether any Secret file is to change.
@@ -298,15 +304,33 @@ impl One<'_> {
 
     /// The file with `token` in it.
     fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Change> {
+        let kustomization = self.named()?;
         let Some(text) = &self.secret.text else {
             let changes = vec![format!("user name: {}", token.username())];
-            return Ok(Change { text: Some(self.first(token, wishes)?), changes });
+            return Ok(Change { text: Some(self.first(token, wishes)?), changes, kustomization });
         };
         let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
         Ok(match rotated.map_err(|fault| self.refused(fault))? {
-            Some(rewritten) => Change { text: Some(rewritten.text), changes: rewritten.changes },
-            None => Change { text: None, changes: Vec::new() },
+            Some(rewritten) => {
+                Change { text: Some(rewritten.text), changes: rewritten.changes, kustomization }
+            }
+            None => Change { text: None, changes: Vec::new(), kustomization },
         })
+    }
+
+    /// The kustomization with the file among its resources; `None` if it names the file already.
+    fn named(&self) -> Result<Option<Secret>> {
+        let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
+        let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
+        let cannot = |fault| {
+            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(format!("$EDITOR {path}"))
+        };
+        let found = Kustomization::parse(text.expose()).map_err(cannot)?;
+        if found.files(dir).contains(&self.secret.path) {
+            return Ok(None);
+        }
+        let mut text = opaque::add_resource(text.expose(), name).map_err(cannot)?;
+        Ok(Some(Secret::new(std::mem::take(&mut text))))
     }
 
     /// The Secret file of a repository that was made without a token.
@@ -358,10 +382,10 @@ impl One<'_> {
     }
 }
 
-/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so already. Its answers
-/// about pull secrets are those of all environments, so only the first Secret changes them.
+/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so already. What all
+/// environments share follows the first.
 fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Result<Option<String>> {
-    if place > 0 {
+    if place != 0 {
         return Ok(None);
     }
     let cannot = |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
@@ -373,12 +397,11 @@ fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Re
         ..Rewrite::default()
     };
     let key = manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str());
-    let email = answers.email.as_ref().map_or("", Email::as_str);
     let mut text = record.text.clone();
     for (name, recorded, held) in [
         (Name::Registry, answers.registry.as_str(), Some(key)),
         (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
-        (Name::Email, email, manifest.config().email(key)),
+        (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
     ] {
         if let Some(held) = held.filter(|held| *held != recorded && name.check(held).is_ok()) {
             text = yaml_edit::set(&text, &["answers", name.as_str()], held).map_err(cannot)?.to_string();

@@ -13,14 +13,18 @@ use crate::error::{Failure, Result};
 use crate::files::{Leftover, Replacement};
 use crate::inspection::{Inspection, Scope};
 use crate::interrupt::Interrupts;
+use crate::manifests::KUSTOMIZATIONS;
+use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
 use crate::repo::{Blob, Repo};
 use crate::rotation::{Files, Plan, SecretFile, Wishes};
 use crate::secret::Secret;
 use crate::ui::Ui;
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// How its errors speak of it.
 const ROTATE: Errand = Errand { verb: "rotate", command: "makeinfra rotate" };
@@ -113,7 +117,8 @@ fn find(options: &Options) -> Result<Found> {
     let mut secrets = Vec::new();
     for (place, path) in paths.into_iter().enumerate() {
         let text = encrypted::read(ROTATE, &path, &root.join(&path))?;
-        secrets.push(SecretFile { place, path, text });
+        let kustomization = kustomization(&root, &path)?;
+        secrets.push(SecretFile { place, path, text, kustomization });
     }
     if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
         return Err(Failure::failed(format!("`{}` is no repository of makeinfra's", root.display()))
@@ -128,6 +133,18 @@ fn find(options: &Options) -> Result<Found> {
     let mut files = Files { record, secrets };
     files.choose(&scope::names("--env", &options.env)?)?;
     Ok(Found { repo, files, uncommitted: Vec::new(), checked: None })
+}
+
+/// The kustomization of the directory that the file `path` is in, with its path.
+fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    for name in KUSTOMIZATIONS {
+        let path = format!("{dir}/{name}");
+        if let Some(text) = encrypted::read(ROTATE, &path, &root.join(&path))? {
+            return Ok(Some((path, text)));
+        }
+    }
+    Ok(None)
 }
 
 /// All that can be known to go wrong before a token is asked for.
@@ -175,6 +192,10 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
             replacements.push(Replacement::prepare(&found.root().join(&file.path), text.expose(), 0o600)?);
         }
     }
+    // After the files that they name.
+    for (path, text) in kustomizations(found, plan) {
+        replacements.push(Replacement::prepare(&found.root().join(path), text.expose(), 0o600)?);
+    }
     if let Some(text) = &plan.record {
         let file = found.root().join(Record::FILE);
         let mode = file.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777);
@@ -186,6 +207,9 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
         for (path, text) in found.texts(plan) {
             let cipher = repo.key(path)?.encrypt(text.expose().as_bytes());
             blobs.push(repo.store(path, &cipher)?);
+        }
+        for (path, bytes) in uncommitted_beside(found, plan)? {
+            blobs.push(repo.store(&path, &repo.key(&path)?.encrypt(&bytes))?);
         }
         if let Some(text) = plan.record.as_ref().or(earlier_record(found, plan)) {
             blobs.push(repo.store(Record::FILE, text.as_bytes())?);
@@ -207,6 +231,40 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     }
 }
 
+/// The kustomizations that change, each with its new text.
+fn kustomizations<'t>(found: &'t Found, plan: &'t Plan) -> impl Iterator<Item = (&'t str, &'t Secret)> {
+    let both = found.files.secrets.iter().zip(&plan.secrets);
+    both.filter_map(|(file, change)| {
+        Some((file.kustomization.as_ref()?.0.as_str(), change.kustomization.as_ref()?))
+    })
+}
+
+/// The kustomizations that do not name their Secret file in HEAD, with the files that they name and HEAD does not have: a
+/// commit without them could not be deployed.
+fn uncommitted_beside(found: &Found, plan: &Plan) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>> {
+    let repo = &found.repo;
+    let mut beside = BTreeMap::new();
+    for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
+        let Some((path, before)) = &file.kustomization else { continue };
+        let text = change.kustomization.as_ref().unwrap_or(before).expose();
+        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let named = |text: &str| Kustomization::parse(text).map(|found| found.files(dir)).unwrap_or_default();
+        let head = repo.head_plain(path, &repo.key(path)?).unwrap_or_default();
+        if named(std::str::from_utf8(&head).unwrap_or_default()).contains(&file.path) {
+            continue;
+        }
+        beside.insert(path.clone(), Zeroizing::new(text.as_bytes().to_owned()));
+        let missing = named(text).into_iter().filter(|path| *path != file.path && !repo.has_in_head(path));
+        for path in missing.filter(|path| found.root().join(path).is_file()) {
+            repo.check_protected(&path)?;
+            if let Some(bytes) = encrypted::read_bytes(ROTATE, &path, &found.root().join(&path))? {
+                beside.insert(path, bytes);
+            }
+        }
+    }
+    Ok(beside)
+}
+
 /// The record, if an earlier rotation that was not committed has changed it, and nobody else has.
 fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Option<&'f String> {
     let committed = found.repo.head_text(Record::FILE)?;
@@ -218,8 +276,10 @@ fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Option<&'f String> {
 fn check_unchanged(found: &Found) -> Result<()> {
     let secrets = found.files.secrets.iter();
     let secrets = secrets.map(|file| (file.path.as_str(), file.text.as_ref().map(Secret::expose)));
+    let kustomizations = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
+    let kustomizations = kustomizations.map(|(path, text)| (path.as_str(), Some(text.expose())));
     let record = found.files.record.as_ref().map(|record| record.text.as_str());
-    for (path, before) in secrets.chain([(Record::FILE, record)]) {
+    for (path, before) in secrets.chain(kustomizations).chain([(Record::FILE, record)]) {
         encrypted::check_unchanged(ROTATE, path, &found.root().join(path), before)?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::sweep;
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
 use crate::error::{Failure, Result};
-use crate::files::{self, Leftover, Replacement, shell_word};
+use crate::files::{self, Batch, Leftover, shell_word};
 use crate::git_crypt;
 use crate::interrupt::Interrupts;
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, Key, Kustomization, Trap};
@@ -202,9 +202,12 @@ impl Target {
         command: &str,
     ) -> Result<Option<String>> {
         let interrupts = Interrupts::hold()?;
-        let mut replacements = Vec::new();
+        let mut batch = Batch::default();
         for write in changes.iter().flat_map(|change| &change.writes) {
-            replacements.push(Replacement::prepare(&self.disk.root.join(&write.path), &write.bytes, 0o600)?);
+            batch.add(&self.disk.root.join(&write.path), &write.bytes, 0o600)?;
+        }
+        for removal in changes.iter().flat_map(|change| &change.removals) {
+            batch.delete(&self.disk.root.join(&removal.path))?;
         }
         let mut blobs = Vec::new();
         let commit = commit.filter(|(what, _)| !what.is_empty());
@@ -218,12 +221,7 @@ impl Target {
             // Once more: a merge may have begun while an answer was waited for.
             self.repo.check_can_commit()?;
         }
-        for replacement in replacements {
-            replacement.publish()?;
-        }
-        for removal in changes.iter().flat_map(|change| &change.removals) {
-            files::delete(&self.disk.root.join(&removal.path))?;
-        }
+        batch.publish(&interrupts)?;
         let Some((_, message)) = commit else { return Ok(None) };
         let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
         encrypted::commit(&self.repo, &blobs, message, &paths).map(Some)

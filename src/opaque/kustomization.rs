@@ -112,6 +112,11 @@ impl KeyFile {
 /// The labels of the Secrets that are generated, where the kustomization says nothing of them yet.
 const OPTIONS: &str = "generatorOptions";
 
+/// `text` with `reference` among its resources.
+pub fn add_resource(text: &str, reference: &str) -> Edited {
+    yaml_edit::push(text, &[Key("resources")], &yaml_edit::scalar(reference))
+}
+
 /// `text` with the env file `path` in the entry of the Secret `name`, which is made if it is missing.
 pub(super) fn add_env(text: &str, name: &str, path: &str, project: &str) -> Edited {
     add(text, name, "envs", path, project)

@@ -9,6 +9,7 @@ use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, Index, Repository, RepositoryState};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// More than an attribute file has.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
@@ -194,6 +195,12 @@ impl Repo {
                 None => HeadSecret::OtherKey,
             },
         }
+    }
+
+    /// The plain bytes of what HEAD holds under `path`, if `key` opens it.
+    #[must_use]
+    pub fn head_plain(&self, path: &str, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
+        key.decrypt(self.head_blob(path).ok()?.content())
     }
 
     /// Whether HEAD has a file at `path`.

@@ -229,23 +229,6 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
         }
-        Id::SecretsMerged => {
-            let id = sandbox.git(&["rev-parse", &format!(":{SECRET}")]).success().stdout;
-            let stages = (1..=3).map(|stage| format!("100644 {} {stage}\t{SECRET}\n", id.trim()));
-            let none = format!("0 {}\t{SECRET}\n", "0".repeat(40));
-            let info = none + &stages.collect::<String>();
-            sandbox.git(&["update-index", "--index-info"]).stdin(info).success();
-        }
-        Id::SecretsListed => {
-            sandbox.write_private("work/hello-infra/secrets/kubernetes/stray.env", "A=1\n");
-        }
-        Id::SecretsGenerated => {
-            sandbox.write_private("work/hello-infra/secrets/kubernetes/db.env", "A=1\nhunter2\n");
-            sandbox.append(
-                "secrets/kubernetes/kustomization.yaml",
-                "secretGenerator:\n  - name: db\n    envs: [db.env]\n",
-            );
-        }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {
             edit(sandbox, "kubernetes/base/kustomization.yaml", "- service.yaml", "- servise.yaml");

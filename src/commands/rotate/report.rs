@@ -1,6 +1,6 @@
 //! What `makeinfra rotate` tells: the plan, the result, the next commands.
 
-use super::{Found, Options, earlier_record};
+use super::{Found, Options, earlier_record, kustomizations, uncommitted_beside};
 use crate::answers::Record;
 use crate::commands::sign_in::Checked;
 use crate::commands::{encrypted, next_steps, print_json, short};
@@ -27,6 +27,8 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui:
     if let Some(record) = plan.and_then(|plan| plan.record.as_ref()) {
         files.push((Record::FILE, format!("{}, replace", ui::size(record.len()))));
     }
+    let named = plan.into_iter().flat_map(|plan| kustomizations(found, plan));
+    files.extend(named.map(|(path, _)| (path, "names the file of the pull secret".to_owned())));
     let sizes = sizes(plan);
     for (at, file) in found.files.secrets.iter().enumerate() {
         let verb = if file.text.is_some() { "replace" } else { "create" };
@@ -77,7 +79,10 @@ pub(super) fn outcome(
         let done = commit.map_or_else(
             || match &plan.record {
                 Some(_) => format!("`{}` follows it now", Record::FILE),
-                None => "nothing was written".to_owned(),
+                None => match kustomizations(found, plan).next() {
+                    Some((path, _)) => format!("`{path}` names it now"),
+                    None => "nothing was written".to_owned(),
+                },
             },
             |commit| format!("committed as {}", short(commit)),
         );
@@ -135,6 +140,11 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
         let with_record = plan.record.is_some() || earlier_record(found, plan).is_some();
         let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
+        // Without the key what HEAD holds cannot be told.
+        let beside = uncommitted_beside(found, plan).map(|beside| beside.into_keys().collect());
+        let beside: Vec<String> =
+            beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
+        paths.extend(beside.iter().map(String::as_str));
         paths.extend(with_record.then_some(Record::FILE));
         let paths = paths.join(" ");
         steps.push((
