@@ -8,13 +8,6 @@ use std::path::PathBuf;
 /// What every encrypted blob begins with.
 const ENCRYPTED: &[u8] = b"\0GITCRYPT\0";
 
-/// Where a program is.
-fn program(name: &str) -> String {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    found.unwrap().display().to_string()
-}
-
 /// A colleague's clone: locked, and with the hook, if not said otherwise.
 struct Clone {
     sandbox: Sandbox,
@@ -25,7 +18,7 @@ impl Clone {
         let sandbox = Sandbox::with_hello();
         sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
         let clone = Self { sandbox };
-        clone.run("make", &["setup"]).success();
+        clone.run("make", &["setup"]).failure(2).says("secrets/ is locked").says("hint: git-crypt unlock");
         clone
     }
 
@@ -117,7 +110,7 @@ fn plaintext_in_the_index_of_a_locked_clone_is_refused() {
     clone.stage("secrets/plain.txt", "plain\n");
     clone
         .refused(&["secrets/plain.txt"])
-        .says("git reset -q -- secrets && git-crypt unlock KEY_FILE && git add secrets");
+        .says("git reset -q -- secrets && git-crypt unlock && git add -- secrets");
 }
 
 #[test]
@@ -129,33 +122,15 @@ fn the_advice_for_a_locked_clone_works() {
     sandbox.new_hello(&["--export-key", "key"]).success();
     sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
     let clone = Clone { sandbox };
-    clone.run("make", &["setup"]).success();
+    clone.run("make", &["setup"]).failure(2);
     clone.stage("secrets/plain.txt", "plain\n");
     let output = clone.commit().failure(1);
-    let advice = output
-        .stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("hint: git-crypt is not set up in this clone: "));
-    let advice = advice.unwrap().replace("KEY_FILE", "../key");
+    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    let advice = advice.replace("git-crypt unlock", "git-crypt unlock ../key");
     clone.run("sh", &["-c", &advice]).success();
     clone.commit().success();
     clone.accepted();
-
-    // In place of a file that HEAD has.
-    clone.sandbox.run("git", &["clone", "-q", "hello-infra", "other"]).success();
-    let other =
-        |program: &str, args: &[&str]| clone.sandbox.run(program, args).cwd(clone.sandbox.work("other"));
-    other("make", &["setup"]).success();
-    let plain = fs::read(clone.sandbox.hello(SECRET)).unwrap();
-    fs::write(clone.sandbox.work("other").join(SECRET), &plain).unwrap();
-    let output = other("git", &["commit", "-qam", "x"]).failure(1);
-    let advice: Vec<_> = output.stderr.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
-    assert!(advice[0].ends_with("put what you have changed under secrets/ outside of it"), "{advice:?}");
-    other("sh", &["-c", &advice[1].replace("KEY_FILE", "../key")]).success();
-    fs::write(clone.sandbox.work("other").join(SECRET), [&plain[..], b"# New.\n"].concat()).unwrap();
-    other("sh", &["-c", advice[2].rsplit_once(": ").unwrap().1]).success();
-    other("git", &["commit", "-qm", "x"]).success();
-    other("make", &["check-secrets"]).success();
+    clone.run("make", &["setup"]).success().prints("secrets/ is unlocked");
 }
 
 #[test]
@@ -172,8 +147,8 @@ fn plaintext_that_came_before_the_attribute_is_refused_with_what_mends_it() {
     output.says("secrets/late.txt").says("secrets/** filter=git-crypt diff=git-crypt");
     fs::write(sandbox.hello(".gitattributes"), attributes).unwrap();
     let output = sandbox.git(&["commit", "-q", "-m", "x"]).failure(1);
-    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
-    sandbox.run("sh", &["-c", &advice]).cwd(sandbox.hello("")).success();
+    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    sandbox.run("sh", &["-c", advice.split_once(';').unwrap().0]).cwd(sandbox.hello("")).success();
     sandbox.git(&["commit", "-q", "-m", "x"]).success();
     sandbox.make(&["check-secrets"]).success();
 }
@@ -185,7 +160,7 @@ fn plaintext_in_head_alone_fails_the_check_and_its_removal_can_be_committed() {
     clone.git(&["commit", "-q", "-n", "-m", "past the hook"]);
     let output = clone.check().failure(2);
     output.says("plaintext in the index: secrets/plain.txt").says("plaintext in HEAD: secrets/plain.txt");
-    output.says("revoke");
+    output.says("it is in the history");
     clone.git(&["rm", "-q", "--cached", "secrets/plain.txt"]);
     let output = clone.check().failure(2);
     output.says("plaintext in HEAD: secrets/plain.txt").says("makeinfra rotate");
@@ -215,13 +190,6 @@ fn any_file_name_is_named() {
 }
 
 #[test]
-fn an_empty_file_is_refused_with_the_reason() {
-    let clone = Clone::new();
-    clone.stage("secrets/empty", "");
-    clone.refused(&["secrets/empty"]).says("it is empty");
-}
-
-#[test]
 fn links_and_submodules_hold_no_content_of_a_file() {
     let clone = Clone::new();
     symlink("/etc/passwd", clone.path("secrets/link")).unwrap();
@@ -242,7 +210,9 @@ fn only_the_beginning_of_the_blob_counts() {
     clone.stage("secrets/d", b"\0GITCRYPT");
     clone.stage("secrets/e", b"\xff\xfe\0\0\n\n");
     clone.stage("secrets/f", "blob 1\n0000 blob 3\n\0GITCRYPT\0\n");
-    clone.refused(&["secrets/a", "secrets/b", "secrets/c", "secrets/d", "secrets/e", "secrets/f"]);
+    clone.stage("secrets/g", "");
+    let all = ["a", "b", "c", "d", "e", "f", "g"].map(|name| format!("secrets/{name}"));
+    clone.refused(&all.each_ref().map(String::as_str));
 }
 
 #[test]
@@ -264,7 +234,7 @@ fn odd_bytes_within_encrypted_blobs_confuse_nothing() {
 fn before_the_first_commit_there_is_just_the_index() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--no-git"]).success();
-    sandbox.make(&["check-secrets"]).failure(2).says("no git repository");
+    sandbox.make(&["check-secrets"]).failure(2).says("not a git repository");
     sandbox.git(&["init", "-q"]).success();
     sandbox.make(&["check-secrets"]).success();
     sandbox.make(&["setup"]).success();
@@ -311,7 +281,8 @@ fn it_works_from_a_subdirectory_and_from_elsewhere() {
     let elsewhere = |args: &[&str]| clone.sandbox.run("make", args).failure(2);
     elsewhere(&["-C", "clone", "check-secrets"]).says("index: secrets/plain.txt");
     elsewhere(&["--directory=clone/kubernetes/..", "check-secrets"]).says("index: secrets/plain.txt");
-    clone.sandbox.run("sh", &["clone/.githooks/pre-commit"]).failure(1).says("index: secrets/plain.txt");
+    // Outside of a repository nothing is checked, and nothing passes.
+    clone.sandbox.run("sh", &["clone/.githooks/pre-commit"]).failure(128).says("not a git repository");
     // A CDPATH that leads to another place of that name.
     fs::create_dir_all(clone.sandbox.path("x/.githooks")).unwrap();
     clone.check().env("CDPATH", clone.sandbox.path("x")).failure(2).says("index: secrets/plain.txt");
@@ -353,9 +324,9 @@ fn what_git_cannot_read_is_an_error_and_no_pass() {
     let blob = clone.git(&["rev-parse", ":secrets/a"]).stdout;
     let object = clone.path(&format!(".git/objects/{}/{}", &blob[..2], &blob[2..].trim()));
     fs::remove_file(object).unwrap();
-    clone.check().failure(2).says("cannot tell whether secrets/ is encrypted");
+    clone.check().failure(2).says("index: secrets/a");
     fs::write(clone.path(".git/index"), "broken").unwrap();
-    clone.check().failure(2).says("cannot tell whether secrets/ is encrypted");
+    clone.check().failure(2).says("index file");
 }
 
 #[test]
@@ -371,29 +342,4 @@ fn sha256_repositories_are_checked_too() {
     sandbox.make(&["check-secrets"]).success();
     sandbox.git(&["add", "secrets"]).success();
     sandbox.make(&["check-secrets"]).failure(2).says(SECRET);
-}
-
-#[test]
-fn thousands_of_files_take_a_handful_of_processes() {
-    let clone = Clone::new();
-    for number in 0..3000 {
-        clone.write(&format!("secrets/many/{number}"), [ENCRYPTED, number.to_string().as_bytes()].concat());
-    }
-    clone.git(&["add", "secrets"]);
-    let counted = format!(
-        "#!/bin/sh\necho >>'{}'\nexec {} \"$@\"\n",
-        clone.path(".git/count").display(),
-        program("git")
-    );
-    clone.sandbox.write_program("git", &counted);
-    let check = || clone.check().env("PATH", clone.sandbox.own_path());
-    check().success();
-    for number in 0..3000 {
-        clone.write(&format!("secrets/plain/{number}"), format!("plain {number}"));
-    }
-    clone.git(&["add", "secrets"]);
-    let output = check().failure(2);
-    assert_eq!(output.stderr.matches("error: plaintext in the index: secrets/plain/").count(), 3000);
-    let processes = fs::read_to_string(clone.path(".git/count")).unwrap().lines().count();
-    assert!((2..20).contains(&processes), "{processes} calls of git for two checks");
 }
