@@ -19,7 +19,7 @@ mod sheet;
 mod workload;
 
 pub use choices::{Ci, PodSecurity, SecretType, Switch};
-pub use component::{Component, Resources};
+pub use component::Component;
 pub use config::{Config, ConfigFault, looks_like_token};
 pub use date::Expiry;
 pub use deployed::Deployed;

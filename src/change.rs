@@ -1,273 +1,265 @@
-//! What new answers make of a repository's files: a plan, and never a surprise. Pure.
+//! What a command makes of the files of a repository: a list of file changes, planned from their texts. Pure.
 //!
-//! A file that still is what makeinfra rendered follows the answers. One that somebody has edited is never replaced:
-//! the plan says what would have to change in it.
+//! A plan edits values in their places and copies what people have written; it never renders over an edited file.
+//! Its steps stand in the order in which they are written, so that a run that was killed can be repeated: new files,
+//! then the lists that name them, then deletions, and `.makeinfra.yaml` last.
 
-mod adopted;
-mod manifest;
+mod component;
+mod copy;
+mod environment;
+mod hosts;
 mod merge;
+mod objects;
 mod record;
-mod taken;
+mod removal;
+mod retired;
+mod shown;
 
-pub use adopted::Adopted;
-pub use taken::Taken;
+pub use component::NewComponent;
+pub use environment::{NewEnvironment, Options};
+pub use record::{component_dropped, environment_dropped};
+pub use removal::remove_component;
+pub use retired::{Retired, remove_environment};
+pub use shown::{diff, keys};
 
-use crate::answers::Record;
+use crate::answers::{Answers, Record};
+use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::templates::{File, Kind, Origin};
-use git2::Patch;
-use std::collections::BTreeMap;
-use std::path::Path;
+use crate::manifests::KUSTOMIZATIONS;
+use crate::opaque::{ListedKey, Listing};
+use crate::templates::{self, File};
+use crate::work_tree::Content;
+use std::collections::{BTreeMap, BTreeSet};
+use zeroize::Zeroizing;
 
-/// How the files are rendered from the answers as they are: as they were recorded, and as they are in the manifests,
-/// where people have changed them since.
-pub struct Renderings<'f> {
-    /// Both.
-    pub before: [&'f [File]; 2],
-    /// From the answers as they will be.
-    pub after: &'f [File],
+/// The content of a file, which may be a secret.
+pub type Bytes = Zeroizing<Vec<u8>>;
+
+/// Everything below it is a secret.
+const SECRETS: &str = "secrets/";
+/// The directory of the overlays.
+const OVERLAYS: &str = "kubernetes/overlays";
+
+/// A file of the work tree.
+pub struct Found {
+    /// Its content, or why it cannot be used, as a sentence about "it".
+    pub content: std::result::Result<Bytes, &'static str>,
+    /// Whether its owner may run it.
+    pub executable: bool,
+    /// Whether git ignores it.
+    pub ignored: bool,
 }
 
-/// What becomes of the files.
-#[derive(Debug, Default)]
-pub struct Plan {
-    /// What is to be done, sorted by path.
-    pub steps: Vec<Step>,
-    /// What is in the way.
-    pub conflicts: Vec<Conflict>,
-    /// Files that stay although the answers would have them changed: the user wants it so.
-    pub kept: Vec<Conflict>,
-    /// Files that are to stay, and are none of these.
-    pub unknown: Vec<String>,
+/// The files that a plan is made from, by their paths below the top of the repository.
+#[derive(Default)]
+pub struct Files {
+    found: BTreeMap<String, Found>,
+    /// What HEAD has and the work tree has not.
+    lost: BTreeSet<String>,
 }
 
-/// What becomes of a file.
-#[derive(Debug, PartialEq, Eq)]
+impl Files {
+    /// Adds a file.
+    pub fn insert(&mut self, path: String, found: Found) {
+        self.found.insert(path, found);
+    }
+
+    /// Adds files that HEAD has, of which those count that are not in the work tree.
+    pub fn insert_committed(&mut self, paths: Vec<String>) {
+        self.lost.extend(paths.into_iter().filter(|path| !self.found.contains_key(path)));
+    }
+
+    /// What was deleted below the directory `dir` since the last commit.
+    fn lost_below(&self, dir: &str) -> impl Iterator<Item = &String> {
+        let start = format!("{dir}/");
+        self.lost.iter().filter(move |path| path.starts_with(&start))
+    }
+
+    /// Whether there is, or was at the last commit, a file `path`.
+    fn knows(&self, path: &str) -> bool {
+        self.found.contains_key(path) || self.lost.contains(path)
+    }
+
+    /// The file at `path`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Found> {
+        self.found.get(path)
+    }
+
+    /// Those below the directory `dir`, in the order of their paths.
+    pub fn below(&self, dir: &str) -> impl Iterator<Item = (&str, &Found)> {
+        let start = format!("{dir}/");
+        self.found
+            .iter()
+            .map(|(path, found)| (path.as_str(), found))
+            .filter(move |(path, _)| path.starts_with(&start))
+    }
+
+    /// The content of `path`; `None` if there is no such file. Fails if it cannot be used.
+    pub fn bytes(&self, path: &str) -> Result<Option<&Bytes>> {
+        let Some(found) = self.found.get(path) else { return Ok(None) };
+        match &found.content {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(why) => Err(Failure::failed(format!("cannot use `{path}`"))
+                .because(*why)
+                .hint(format!("ls -l {path}"))
+                .into()),
+        }
+    }
+
+    /// The text of `path`; `None` if there is no such file. Fails if it is not text.
+    pub fn text(&self, path: &str) -> Result<Option<&str>> {
+        let Some(bytes) = self.bytes(path)? else { return Ok(None) };
+        Ok(Some(std::str::from_utf8(bytes).map_err(|_| {
+            Failure::failed(format!("`{path}` is not text (UTF-8)")).hint(format!("file {path}"))
+        })?))
+    }
+}
+
+/// What becomes of one file.
 pub struct Step {
-    /// Its path below the top of the repository, in the end.
+    /// Its path below the top of the repository.
     pub path: String,
-    /// Where it was, if it moves.
-    pub from: Option<String>,
-    /// Whether there is such a file now.
-    pub exists: bool,
-    /// Its new content.
-    pub text: String,
-    /// What it may be used for.
-    pub kind: Kind,
+    /// Its content; `None` if there is no such file.
+    pub before: Option<Bytes>,
+    /// The content that it gets; `None` if it is deleted.
+    pub after: Option<Bytes>,
+    /// Whether its owner may run it.
+    pub executable: bool,
 }
 
-/// A file that cannot follow the answers.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// Its path.
-    pub path: String,
-    /// Why not, as a sentence about "it".
-    pub cause: &'static str,
-    /// The change that it would need, as a diff.
-    pub change: String,
-    /// Where it would have to be, if that is another place.
-    pub to: Option<String>,
-}
-
-/// What to do about files that were edited.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy<'p> {
-    /// Whether a change is merged into an edited file, where that is clean.
-    pub merge: bool,
-    /// Files that stay as they are, whatever they would need.
-    pub keep: &'p [String],
-}
-
-/// The plan. `current` gives the text of a file of the repository, none where there is none.
-pub fn plan(
-    renderings: &Renderings,
-    policy: Policy,
-    current: &dyn Fn(&str) -> Result<Option<String>>,
-) -> Result<Plan> {
-    let before = renderings.before.map(by_origin);
-    let mut plan = Plan::default();
-    for file in renderings.after.iter().filter(|file| file.kind != Kind::Secret) {
-        let old = [before[0].get(&file.origin), before[1].get(&file.origin)];
-        let change = Change { file, old: old.map(Option::<&&File>::copied), policy };
-        let from = change.was().filter(|was| was.path != file.path);
-        if [Some(file), from].into_iter().flatten().any(|one| policy.keep.contains(&one.path)) {
-            plan.keep(&change)?;
-            continue;
-        }
-        let outcome = match from {
-            Some(was) => change.moved(current(&was.path)?, current(&file.path)?),
-            None => change.stays(current(&file.path)?)?,
-        };
-        match outcome {
-            Outcome::Nothing => {}
-            Outcome::Step(text, exists) => plan.steps.push(Step {
-                path: file.path.clone(),
-                from: from.map(|was| was.path.clone()),
-                exists,
-                text,
-                kind: file.kind,
-            }),
-            Outcome::Conflict(cause) => plan.conflicts.push(change.conflict(cause)?),
-        }
-    }
-    plan.steps.sort_by(|a, b| a.path.cmp(&b.path));
-    let known = renderings.after.iter().chain(renderings.before[1]).map(|file| &file.path);
-    plan.unknown =
-        policy.keep.iter().filter(|path| !known.clone().any(|one| one == *path)).cloned().collect();
-    Ok(plan)
-}
-
-/// A file that is to follow the answers.
-struct Change<'f> {
-    /// As it is to be.
-    file: &'f File,
-    /// As it was recorded, and as it would be by the answers as they are now.
-    old: [Option<&'f File>; 2],
-    policy: Policy<'f>,
-}
-
-enum Outcome {
-    Nothing,
-    /// Its new text, and whether there is such a file.
-    Step(String, bool),
-    Conflict(&'static str),
-}
-
-impl<'f> Change<'f> {
-    fn was(&self) -> Option<&'f File> {
-        self.old[1].or(self.old[0])
+impl Step {
+    /// Whether nothing is left to do, as after a run that was killed.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.before == self.after
     }
 
-    fn after(&self) -> &'f str {
-        self.file.text.expose()
-    }
-
-    /// Whether new answers change nothing in it.
-    fn is_none(&self) -> bool {
-        self.was().is_some_and(|was| was.text.expose() == self.after())
-    }
-
-    /// Whether nobody has edited it. A manifest has to be as the answers are now: one that is as it was recorded is so
-    /// because what changed since was changed in another one, for another environment, say.
-    fn is_pristine(&self, text: &str) -> bool {
-        let is_manifest = self.file.path.starts_with("kubernetes/");
-        let texts = if is_manifest { &self.old[1..] } else { &self.old[..] };
-        texts.iter().flatten().any(|old| old.text.expose() == text)
-    }
-
-    /// What becomes of a file that keeps its place, or is new.
-    fn stays(&self, current: Option<String>) -> Result<Outcome> {
-        let after = self.after();
-        Ok(match current {
-            _ if self.is_none() => Outcome::Nothing,
-            None if self.was().is_none() => Outcome::Step(after.to_owned(), false),
-            None => Outcome::Conflict("it is not there any more"),
-            Some(text) if text == after => Outcome::Nothing,
-            Some(_) if self.was().is_none() => {
-                Outcome::Conflict("it exists already, and is not what would be made")
-            }
-            Some(text) if self.is_pristine(&text) => Outcome::Step(after.to_owned(), true),
-            Some(text) => match self.merged(&text)? {
-                Some(merged) if merged == text => Outcome::Nothing,
-                Some(merged) => Outcome::Step(merged, true),
-                None => Outcome::Conflict(EDITED),
-            },
-        })
-    }
-
-    /// What becomes of one that gets another place, of which there is `old` now and `new` at the other place.
-    fn moved(&self, old: Option<String>, new: Option<String>) -> Outcome {
-        let Some(old) = old else {
-            return match new {
-                // A run that was killed has moved it already.
-                Some(text) if self.is_none() || text == self.after() => Outcome::Nothing,
-                Some(_) => Outcome::Conflict(IN_ITS_PLACE),
-                None => Outcome::Conflict("it is not there any more"),
-            };
-        };
-        let text = match () {
-            () if self.is_none() => old,
-            () if self.is_pristine(&old) => self.after().to_owned(),
-            () => return Outcome::Conflict(EDITED),
-        };
-        match new {
-            // A run that was killed has written it, and not yet taken the old one away.
-            Some(new) if new == text => Outcome::Step(text, true),
-            Some(_) => Outcome::Conflict(IN_ITS_PLACE),
-            None => Outcome::Step(text, true),
-        }
-    }
-
-    /// `ours` with the change that the answers make; none where that collides with what people have changed.
-    fn merged(&self, ours: &str) -> Result<Option<String>> {
-        let after = self.after();
-        if self.file.path == Record::FILE {
-            return record::merged(ours, self.old[0].map(|old| old.text.expose()), after);
-        }
-        if !self.policy.merge {
-            return Ok(None);
-        }
-        let texts = self.old.map(|old| old.map(|old| old.text.expose()));
-        if self.file.path.ends_with("kustomization.yaml") {
-            return Ok(match texts[1] {
-                Some(ancestor) => merge::lists(ancestor, ours, after)?,
-                None => None,
-            });
-        }
-        let ancestors = if self.file.path.starts_with("kubernetes/") { &texts[1..] } else { &texts[..] };
-        for ancestor in ancestors.iter().flatten() {
-            if let Some(merged) = merge::lines(ancestor, ours, after)? {
-                return Ok(Some(merged));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What is in the way, with the change that would be needed.
-    fn conflict(&self, cause: &'static str) -> Result<Conflict> {
-        let new = self.file.path.as_str();
-        let was = self.was().filter(|_| cause != IN_ITS_PLACE);
-        let (old, before) = was.map_or((new, ""), |was| (was.path.as_str(), was.text.expose()));
-        Ok(Conflict {
-            path: old.to_owned(),
-            cause,
-            change: diff(old, new, before, self.after())?,
-            to: (old != new).then(|| new.to_owned()),
-        })
+    /// Whether it is below `secrets/`.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.path.starts_with(SECRETS)
     }
 }
 
-const IN_ITS_PLACE: &str = "it exists already, and something would move there";
-const EDITED: &str = "it was edited, so it is not replaced";
+/// What is to be done.
+#[derive(Default)]
+pub struct Plan {
+    /// The steps in the order of writing; among them those that are done.
+    pub steps: Vec<Step>,
+    /// What was decided: a name and a value each.
+    pub facts: Vec<(&'static str, String)>,
+    /// What else there is to know, a sentence each.
+    pub notes: Vec<String>,
+    /// Secrets that the manifests use and nobody has set, each with its keys.
+    pub lacking: Vec<(String, Vec<String>)>,
+}
 
 impl Plan {
-    /// Leaves a file as it is, since that is wanted, and notes what it would need.
-    fn keep(&mut self, change: &Change) -> Result<()> {
-        if !change.is_none() || change.was().is_some_and(|was| was.path != change.file.path) {
-            self.kept.push(change.conflict("it stays as it is")?);
+    /// Whether every step is done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps.iter().all(Step::is_done)
+    }
+
+    /// Whether both change the same files in the same way.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let same = |(one, two): (&Step, &Step)| {
+            one.path == two.path && one.before == two.before && one.after == two.after
+        };
+        self.steps.len() == other.steps.len() && self.steps.iter().zip(&other.steps).all(same)
+    }
+
+    /// Gives the file at `path` the content `after`.
+    fn write(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
+        let before = files.bytes(path)?.cloned();
+        self.steps.push(Step { path: path.to_owned(), before, after: Some(after), executable });
+        Ok(())
+    }
+
+    /// The same for a text.
+    fn write_text(&mut self, files: &Files, path: &str, after: &str) -> Result<()> {
+        self.write(files, path, Zeroizing::new(after.as_bytes().to_vec()), false)
+    }
+
+    /// Makes the file `path`. Fails if there is one with another content.
+    fn create(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
+        if files.bytes(path)?.is_some_and(|before| **before != *after) {
+            return Err(Failure::failed(format!("`{path}` exists and has other content"))
+                .hint(format!("git log -- {path}"))
+                .into());
         }
+        self.write(files, path, after, executable)
+    }
+
+    /// Deletes the file at `path`.
+    fn remove(&mut self, files: &Files, path: &str) -> Result<()> {
+        let before = files.bytes(path)?.cloned();
+        let executable = files.get(path).is_some_and(|found| found.executable);
+        self.steps.push(Step { path: path.to_owned(), before, after: None, executable });
         Ok(())
     }
 }
 
-fn by_origin(files: &[File]) -> BTreeMap<Origin, &File> {
-    files.iter().map(|file| (file.origin, file)).collect()
+/// The files as they are generated from `answers`, without a token.
+fn rendered(answers: &Answers) -> Result<Vec<File>> {
+    templates::render(&Context::from(answers), &[])
 }
 
-/// The change from `before` to `after`, as a unified diff.
-fn diff(old: &str, new: &str, before: &str, after: &str) -> Result<String> {
-    let failed = |error: git2::Error| Failure::failed("cannot compare files").because(error.message());
-    let names = [old, new].map(|path| Some(Path::new(path)));
-    let mut shown =
-        Patch::from_buffers(before.as_bytes(), names[0], after.as_bytes(), names[1], None).map_err(failed)?;
-    let text = shown.to_buf().map_err(failed)?;
-    let text = String::from_utf8_lossy(&text);
-    // What git adds for itself says nothing here.
-    Ok(text
-        .lines()
-        .filter(|line| {
-            !["diff --git", "index ", "rename ", "similarity "].iter().any(|start| line.starts_with(start))
-        })
-        .map(|line| format!("{line}\n"))
-        .collect())
+/// The text of `path` among generated files.
+fn text_of<'f>(files: &'f [File], path: &str) -> Option<&'f str> {
+    files.iter().find(|file| file.path == path).map(|file| file.text.expose())
+}
+
+/// The path of the kustomization in `dir`.
+fn kustomization(files: &Files, dir: &str) -> Option<String> {
+    let names = KUSTOMIZATIONS.iter().map(|name| format!("{dir}/{name}"));
+    names.into_iter().find(|path| files.get(path).is_some())
+}
+
+/// What the kustomization of the Secrets in `dir` names; `None` if there is none. Fails if it is locked.
+fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
+    if kustomization(files, dir).is_none() {
+        return Ok(None);
+    }
+    let is_list = |path: &str| KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or_default());
+    let read = |path: &str| match files.get(path).map(|found| &found.content) {
+        Some(Ok(bytes)) => Content::Bytes(bytes.clone()),
+        Some(Err(why)) => Content::Unread(why),
+        None if is_list(path) => Content::Absent,
+        // A run that was killed may have deleted it: it has no keys then.
+        None => Content::Bytes(Bytes::default()),
+    };
+    match Listing::of(dir, &read) {
+        Ok(listing) => Ok(Some(listing)),
+        Err(fault) => {
+            let hint = if fault.is_locked { "git-crypt unlock KEY_FILE" } else { "makeinfra check" };
+            Err(Failure::failed(format!("cannot read `{}`", fault.path)).because(fault.why).hint(hint).into())
+        }
+    }
+}
+
+/// The Secrets of a listing but for the pull Secret, each with its keys.
+fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String>)> {
+    let manifests = listing.manifests.iter().filter(|one| one.path != pull_secret);
+    let manifests = manifests.map(|one| (one.name.clone(), one.keys.clone()));
+    let keys = |keys: &[ListedKey]| keys.iter().map(|key| key.name.clone()).collect();
+    manifests.chain(listing.secrets.iter().map(|secret| (secret.name.clone(), keys(&secret.keys)))).collect()
+}
+
+/// The failure to edit `path`.
+fn not_edited(path: &str, refusal: &'static str) -> Failure {
+    Failure::failed(format!("cannot edit `{path}`"))
+        .because(refusal)
+        .hint("makeinfra check, or write it with each key and item on a line of its own")
+}
+
+/// The failure that `name`, an environment or a component, is there already.
+#[must_use]
+pub fn exists_already(what: &str, name: &str) -> Failure {
+    let hint = if what == "environment" { "makeinfra env list" } else { "choose another name" };
+    Failure::failed(format!("{what} `{name}` exists already"))
+        .because(format!("`{}` has it", Record::FILE))
+        .hint(hint)
 }

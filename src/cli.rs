@@ -7,7 +7,9 @@ mod usage;
 
 pub use component::ComponentOptions;
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
-pub use shared::{CheckOptions, OnlineOptions, RegistryOptions, RunOptions, SecretOptions, TokenOptions};
+pub use shared::{
+    CheckOptions, OnlineOptions, PlanOptions, RegistryOptions, RunOptions, SecretOptions, TokenOptions,
+};
 pub use usage::{no_argument_for_a_value, usage_failure};
 
 use clap::{Args, Parser, Subcommand};
@@ -34,7 +36,9 @@ pub enum Command {
     Rotate(Box<Rotate>),
     /// Add a component to a repository: a worker, a second service, a cron job.
     Add(Box<Add>),
-    /// The environments of a repository: add one, list them.
+    /// Remove a component from a repository.
+    Remove(Remove),
+    /// The environments of a repository: add, remove or list them.
     #[command(subcommand)]
     Env(Env),
     /// The application's own Secrets: set a value, remove one, list the keys.
@@ -145,7 +149,7 @@ pub struct Rotate {
 /// Options of `add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The plan is shown first, and --no-input agrees to it. It shares namespace, pull secret and environments with what is there. Files that were edited keep their edits; where both changed the same lines, the change is printed, and nothing is written."
+    after_help = "Adds the component's files to kubernetes/base and entries for it to the kustomizations, in which everything else stays as it is."
 )]
 pub struct Add {
     /// Name of the component.
@@ -156,19 +160,34 @@ pub struct Add {
     /// What it is; without an image, it runs the project's own.
     #[command(flatten)]
     pub component: ComponentOptions,
-    /// What to do about files that were edited.
+    /// How the plan is shown and confirmed.
     #[command(flatten)]
-    pub keep: KeepOptions,
-    /// How to run.
+    pub plan: PlanOptions,
+}
+
+/// Options of `remove`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Removes what `makeinfra add` made, and every entry in a kustomization for the component, those written by hand included; the plan lists them. Refuses to delete a file that git could not bring back."
+)]
+pub struct Remove {
+    /// Name of the component.
+    pub name: String,
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// How the plan is shown and confirmed.
     #[command(flatten)]
-    pub run: RunOptions,
+    pub plan: PlanOptions,
 }
 
 /// What to do about environments.
 #[derive(Debug, Subcommand)]
 pub enum Env {
-    /// Add an environment to a repository, also to one that has none yet.
+    /// Add an environment: a copy of another one's overlay, edits included.
     Add(Box<EnvAdd>),
+    /// Remove an environment: its overlay, its pipeline file and its secret files.
+    Remove(EnvRemove),
     /// List environments with their images, namespaces and the expiry of their tokens.
     List(EnvList),
 }
@@ -176,7 +195,7 @@ pub enum Env {
 /// Options of `env add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The plan is shown first, and --no-input agrees to it. A file that was edited is never replaced: its change is printed, and nothing is written. The new pull secret gets the first environment's token: makeinfra rotate --env NAME"
+    after_help = "Copies the overlay, the pipeline file and the pull Secret of another environment, and changes in the copy what belongs to the environment: namespace, hosts, context, protection, label. An overlay that exists already is only recorded."
 )]
 pub struct EnvAdd {
     /// Name of the new environment.
@@ -184,35 +203,46 @@ pub struct EnvAdd {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
+    /// The environment to copy [default: the first that is not protected].
+    #[arg(long, value_name = "ENV")]
+    pub like: Option<String>,
     /// Its namespace [default: PROJECT-NAME].
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
-    /// The kubectl context that `make` uses for it [default: the current one].
+    /// The kubectl context that `make` uses for it [default: that of the environment copied].
     #[arg(long, value_name = "CONTEXT")]
     pub context: Option<String>,
-    /// How many pods run there [default: as many as elsewhere].
+    /// How many pods run there [default: as many as in the environment copied].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Option<String>,
     /// Host name of its Ingress [default: NAME.HOST].
     #[arg(long, value_name = "HOST")]
     pub ingress: Option<String>,
-    /// Ask before anything changes in it; `production` is protected anyway.
+    /// Ask before anything changes in it; `production` is always protected.
     #[arg(long)]
     pub protect: bool,
-    /// What to do about files that were edited.
+    /// Copy all Secrets; otherwise only the pull Secret.
+    #[arg(long)]
+    pub with_secrets: bool,
+    /// How the plan is shown and confirmed.
     #[command(flatten)]
-    pub keep: KeepOptions,
-    /// How to run.
-    #[command(flatten)]
-    pub run: RunOptions,
+    pub plan: PlanOptions,
 }
 
-/// What to do about files that were edited.
+/// Options of `env remove`.
 #[derive(Debug, Args)]
-pub struct KeepOptions {
-    /// Leave this file as it is, and its change to me; also several times.
-    #[arg(long, value_name = "FILE")]
-    pub keep: Vec<String>,
+#[command(
+    after_help = "The cluster keeps what runs there: `make undeploy ENV=NAME` first. Refuses to delete a file that git could not bring back."
+)]
+pub struct EnvRemove {
+    /// Name of the environment.
+    pub name: String,
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// How the plan is shown and confirmed.
+    #[command(flatten)]
+    pub plan: PlanOptions,
 }
 
 /// Options of `env list`.

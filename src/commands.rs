@@ -9,6 +9,7 @@ pub mod env;
 mod evolve;
 pub mod new;
 pub mod papers;
+pub mod remove;
 pub mod rotate;
 mod scope;
 pub mod secrets;

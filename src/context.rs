@@ -48,7 +48,6 @@ pub struct Component<'a> {
     config_file: Option<String>,
     /// What stands there, where that is known.
     settings: Option<&'a str>,
-    resources: &'a [String],
     /// The names of its manifests' files.
     manifests: Vec<String>,
     /// What its files' names begin with: nothing, or `worker-`.
@@ -97,7 +96,6 @@ struct Deployed<'a> {
     replicas: Option<u32>,
     ingress: Option<&'a str>,
     has_tls: bool,
-    resources: &'a [String],
 }
 
 #[derive(Clone, Serialize)]
@@ -106,8 +104,6 @@ struct Image<'a> {
     name: &'a str,
     tag: Option<&'a str>,
     digest: Option<&'a str>,
-    /// The name that it is pulled by, if that is another one.
-    pulled_as: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -247,7 +243,6 @@ fn component(component: &answers::Component, main: bool) -> Component<'_> {
         service_account: component.service_account,
         config_file: component.config.then(|| answers::Component::config_file(&prefix)),
         settings: component.settings.as_ref().map(Config::text),
-        resources: component.resources.lines(),
         manifests: manifests.into_iter().flatten().map(|name| format!("{prefix}{name}.yaml")).collect(),
         prefix,
     }
@@ -267,13 +262,7 @@ fn runs(workload: Workload) -> Runs {
 }
 
 fn image(image: &answers::ImageRef) -> Image<'_> {
-    Image {
-        reference: image.as_str(),
-        name: image.name(),
-        tag: image.tag(),
-        digest: image.digest(),
-        pulled_as: None,
-    }
+    Image { reference: image.as_str(), name: image.name(), tag: image.tag(), digest: image.digest() }
 }
 
 fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
@@ -291,14 +280,14 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
         replicas: environment.replicas,
         pods: environment.deployed.first().and_then(|main| main.replicas),
         ingress: environment.ingress.as_ref().map(Host::as_str),
-        patches: workloads.iter().any(|one| one.ingress.is_some() || !one.resources.is_empty()),
+        patches: workloads.iter().any(|one| one.ingress.is_some()),
         counts: workloads.iter().any(|one| one.replicas.is_some()),
         images: distinct(
             environment
                 .deployed
                 .iter()
                 .filter(|deployed| deployed.has_tag)
-                .map(|deployed| Image { pulled_as: deployed.pulled_as.as_deref(), ..image(&deployed.image) }),
+                .map(|deployed| image(&deployed.image)),
         ),
         workloads,
     }
@@ -311,7 +300,6 @@ fn deployed<'a>(component: &'a answers::Component, deployed: &'a answers::Deploy
         replicas: deployed.replicas.filter(|_| component.workload == Workload::Deployment),
         ingress: deployed.host.as_ref().map(Host::as_str),
         has_tls: deployed.tls,
-        resources: deployed.resources.as_ref().map_or(&[], answers::Resources::lines),
     }
 }
 

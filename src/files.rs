@@ -210,6 +210,16 @@ pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
 }
 
+/// Whether `path` is named as what a killed run leaves behind.
+#[must_use]
+pub fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let letters = name.rsplit_once(MARK).map_or("", |(_, letters)| letters);
+    name.starts_with('.')
+        && letters.len() == LETTERS
+        && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Removes a leftover, unless a run at work has it by now.
 pub fn remove(path: &Path) -> Result<()> {
     let Ok(Some(_lock)) = lock(path) else {
@@ -217,19 +227,6 @@ pub fn remove(path: &Path) -> Result<()> {
     };
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     Ok(removed.map_err(|error| cannot("remove", path, &error))?)
-}
-
-/// Removes the file `path`, if it is there, and its directory, if that has nothing else.
-pub fn delete(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(cannot("remove", path, &error).into());
-        }
-        _ => {}
-    }
-    // Only an empty one goes.
-    let _ = path.parent().map(fs::remove_dir);
-    Ok(())
 }
 
 /// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
@@ -274,6 +271,12 @@ impl Replacement {
             });
         let file = written.map_err(|error| cannot("write", target, &error))?;
         Ok(Self { file, target: target.to_owned() })
+    }
+
+    /// Puts it in its place, in which there is nothing.
+    pub fn publish_new(self) -> Result<()> {
+        let persisted = self.file.persist_noclobber(&self.target).map(drop);
+        Ok(persisted.map_err(|error| cannot("create", &self.target, &error.error))?)
     }
 
     /// Puts the new content in its place.

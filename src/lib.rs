@@ -39,7 +39,7 @@ pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command, Env, Secret};
-use commands::{add, check, diagnose, env, new, papers, rotate, secrets};
+use commands::{add, check, diagnose, env, new, papers, remove, rotate, secrets};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -48,8 +48,10 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
     match &cli.command {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
-        Command::Add(options) => add::run(options, &mut Ui::new(options.run.no_input))?,
-        Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.run.no_input))?,
+        Command::Add(options) => add::run(options, &mut Ui::new(options.plan.no_input))?,
+        Command::Remove(options) => remove::run(options, &mut Ui::new(options.plan.no_input))?,
+        Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.plan.no_input))?,
+        Command::Env(Env::Remove(options)) => env::remove(options, &mut Ui::new(options.plan.no_input))?,
         Command::Env(Env::List(options)) => env::list(options, &Ui::new(true))?,
         Command::Secret(Secret::Set(options)) => secrets::set(options, &mut Ui::new(options.run.no_input))?,
         Command::Secret(Secret::Unset(options)) => {

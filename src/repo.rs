@@ -6,6 +6,7 @@
 mod audit;
 mod commit;
 mod history;
+mod loss;
 mod open;
 mod unmerged;
 
@@ -113,6 +114,14 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
             .into());
     }
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
+}
+
+/// Stores the file `path`, which git calls `in_git` and which is no secret: git's own conversion of line ends runs.
+fn store_file(git: &Repository, path: &str, in_git: &str) -> Result<Oid> {
+    if path.starts_with(SECRETS) {
+        return store(git, path, &[]);
+    }
+    Ok(git.blob_path(&work_tree(git).join(in_git)).map_err(|error| failed("store a file", &error))?)
 }
 
 /// The index entry of a file in the work tree, with its stat data: git then takes it for unchanged

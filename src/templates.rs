@@ -31,17 +31,6 @@ pub struct File {
     pub kind: Kind,
     /// Its content; secret text throughout, since some of the files are.
     pub text: Secret,
-    /// What it was made from.
-    pub origin: Origin,
-}
-
-/// What a file was made from: where answers change, it tells which file became which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
-    template: &'static str,
-    /// Its component and its environment, by their places among the answers.
-    component: usize,
-    environment: usize,
 }
 
 impl File {
@@ -85,9 +74,8 @@ fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>
             if source.has_components() { context.components() } else { &context.components()[..1] };
         let environments =
             if source.has_environments() { context.environments() } else { &context.environments()[..1] };
-        for (at, component) in components.iter().enumerate() {
+        for component in components {
             for (place, environment) in environments.iter().enumerate() {
-                let origin = Origin { template: source.path, component: at, environment: place };
                 open.insert("component", component);
                 open.insert("environment", environment);
                 let payload = payloads.get(place).copied().flatten();
@@ -105,7 +93,7 @@ fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>
                 };
                 if !text.trim().is_empty() {
                     let (path, kind) = source.target(component, environment);
-                    files.push(File { path, kind, text: Secret::new(text), origin });
+                    files.push(File { path, kind, text: Secret::new(text) });
                 }
             }
         }

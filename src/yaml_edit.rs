@@ -5,6 +5,7 @@
 //! nothing but the named path may differ. A [`Refusal`] never quotes the document, which may hold a token.
 
 mod additions;
+mod graft;
 mod lines;
 mod lists;
 mod scalar;
@@ -13,6 +14,7 @@ mod tests;
 mod tree;
 
 pub use additions::{add, same};
+pub use graft::{graft, replace, replace_literal};
 pub use lists::{Step, push, remove_item};
 pub use scalar::scalar;
 

@@ -41,37 +41,6 @@ pub struct Component {
     pub config: bool,
     /// Those settings, where they are known. They are no answer: people change them in their file.
     pub settings: Option<Config>,
-    /// What its container asks for and may use.
-    pub resources: Resources,
-}
-
-/// The `resources` of a container, as lines of YAML. They are no answer: people change them in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resources {
-    lines: Vec<String>,
-}
-
-impl Resources {
-    /// Those in a manifest, if it has any.
-    #[must_use]
-    pub fn read(value: Option<&serde_yaml::Value>) -> Option<Self> {
-        let value = value.and_then(serde_yaml::Value::as_mapping).filter(|mapping| !mapping.is_empty())?;
-        let text = serde_yaml::to_string(value).ok()?;
-        Some(Self { lines: text.lines().map(str::to_owned).collect() })
-    }
-
-    /// The lines.
-    #[must_use]
-    pub fn lines(&self) -> &[String] {
-        &self.lines
-    }
-}
-
-impl Default for Resources {
-    fn default() -> Self {
-        let lines = ["requests:", "  cpu: 50m", "  memory: 64Mi", "limits:", "  memory: 256Mi"];
-        Self { lines: lines.map(str::to_owned).to_vec() }
-    }
 }
 
 impl Component {
@@ -152,7 +121,6 @@ impl Component {
             service_account: is_on(Name::ServiceAccount)?,
             config: values.get(&Name::Config).is_some_and(Option::is_some),
             settings: None,
-            resources: Resources::default(),
         })
     }
 

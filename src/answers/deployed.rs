@@ -1,6 +1,6 @@
 //! What is different about a component in an environment.
 
-use super::{Component, Environment, Host, ImageRef, Resources};
+use super::{Component, Environment, Host, ImageRef};
 
 /// A component as an environment has it: by rule, until people change it in the manifests. So it is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,16 +9,12 @@ pub struct Deployed {
     pub image: ImageRef,
     /// Whether the kustomization says that tag; else it stands in the manifest.
     pub has_tag: bool,
-    /// The name that the kustomization pulls it by, if that is another one.
-    pub pulled_as: Option<String>,
     /// How many pods run; none: what all environments share says so, or nobody does.
     pub replicas: Option<u32>,
     /// The host of its Ingress; none likewise.
     pub host: Option<Host>,
     /// Whether that host is the one of its certificate, too.
     pub tls: bool,
-    /// What its container asks for and may use; none likewise.
-    pub resources: Option<Resources>,
 }
 
 impl Deployed {
@@ -27,11 +23,9 @@ impl Deployed {
         Self {
             image: component.image.clone(),
             has_tag: true,
-            pulled_as: None,
             replicas: replicas(environment, component, main),
             tls: component.tls,
             host: host(environment, component, main),
-            resources: None,
         }
     }
 }

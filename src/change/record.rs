@@ -1,49 +1,90 @@
-//! `.makeinfra.yaml`, which is what was answered, however it is written. Pure.
+//! Edits of `.makeinfra.yaml` that leave everything else that people have written. Pure.
 
-use super::merge;
-use crate::answers::Record;
+use super::not_edited;
+use crate::answers::{Environment, Name, Record, Sheet};
 use crate::error::Result;
-use crate::yaml_edit;
+use crate::yaml_edit::{self, Document, Step};
 
-/// `ours` with the change from `ancestor` to `theirs`, the comments of people included; none where these would be lost.
-pub(super) fn merged(ours: &str, ancestor: Option<&str>, theirs: &str) -> Result<Option<String>> {
-    // It says which version wrote it, which is this one from now on.
-    let version = theirs.lines().find(|line| is_version(line)).unwrap_or_default();
-    let ours: String = ours.split_inclusive('\n').map(|line| with_version(line, version)).collect();
-    let says_the_same = |text: &String| match (Record::parse(text.clone()), Record::parse(theirs.to_owned()))
-    {
-        (Ok(merged), Ok(wanted)) => merged.answers == wanted.answers,
-        _ => false,
+/// The mapping with all answers.
+const ANSWERS: &str = "answers";
+/// The sections of it.
+const ENVIRONMENTS: &str = Sheet::SECTIONS[0];
+const COMPONENTS: &str = Sheet::SECTIONS[1];
+
+/// `record` with the environment `to`, a copy of what it says of `from` but for the answers `changed`.
+pub(super) fn with_environment(
+    record: &Record,
+    from: &Environment,
+    to: &Environment,
+    changed: &[(Name, String)],
+) -> Result<String> {
+    let refused = |refusal| not_edited(Record::FILE, refusal);
+    let section =
+        |environment: &Environment| [ANSWERS, ENVIRONMENTS, environment.name.as_str()].map(str::to_owned);
+    let mut text = record.text.clone();
+    let is_there = {
+        let document = Document::parse(&text).map_err(refused)?;
+        document.keys(&[ANSWERS, ENVIRONMENTS]).contains(&from.name.as_str())
     };
-    let ancestor = ancestor.unwrap_or_default();
-    if let Some(text) = merge::lines(ancestor, &ours, theirs)?.filter(says_the_same) {
-        return Ok(Some(text));
+    if !is_there {
+        // The environment that there is without a word of it.
+        let own = [
+            (Name::Namespace, from.namespace.to_string()),
+            (Name::Protect, from.protect.to_string()),
+            (Name::Secrets, from.secrets.clone()),
+        ];
+        text = with_values(&text, &section(from), &own)?;
     }
-    let comments =
-        |text: &str| text.lines().filter(|line| line.contains('#')).map(str::to_owned).collect::<Vec<_>>();
-    let known = comments(theirs);
-    let nothing_is_lost = comments(&ours).iter().all(|line| known.contains(line)) && has_keys(theirs, &ours);
-    Ok(nothing_is_lost.then(|| theirs.to_owned()))
+    let (source, target) = (section(from), section(to));
+    let paths = [&target, &source].map(|path| path.each_ref().map(String::as_str));
+    let text = yaml_edit::graft(&text, &paths[0], &text, &paths[1]).map_err(refused)?.to_string();
+    with_values(&text, &target, changed)
 }
 
-/// Whether `text` has all the keys in its root that `other` has.
-fn has_keys(text: &str, other: &str) -> bool {
-    let [text, other] = [text, other].map(yaml_edit::Document::parse);
-    match (text, other) {
-        (Ok(text), Ok(other)) => other.keys(&[]).iter().all(|key| text.keys(&[]).contains(key)),
-        _ => false,
+/// `text` with `values` in the section `path`.
+fn with_values(text: &str, path: &[String], values: &[(Name, String)]) -> Result<String> {
+    let refused = |refusal| not_edited(Record::FILE, refusal);
+    let mut text = text.to_owned();
+    for (name, value) in values {
+        let path: Vec<_> = path.iter().map(String::as_str).chain([name.as_str()]).collect();
+        let steps: Vec<_> = path.iter().map(|key| Step::Key(key)).collect();
+        let is_there = Document::parse(&text).map_err(refused)?.scalar_at(&steps).is_some();
+        if !is_there {
+            text = yaml_edit::set(&text, &path, value).map_err(refused)?.to_string();
+        }
+        text = match name {
+            Name::Protect | Name::Replicas => {
+                // Not if it is that in quotes already.
+                yaml_edit::replace(&text, &steps, "-")
+                    .and_then(|text| yaml_edit::replace_literal(&text, &steps, value))
+            }
+            _ => yaml_edit::replace(&text, &steps, value),
+        }
+        .map_err(refused)?
+        .to_string();
     }
+    Ok(text)
 }
 
-/// `line` with the value that `version` has, if it says a version; what stands behind it stays.
-fn with_version(line: &str, version: &str) -> String {
-    let value = |line: &str| line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    match is_version(line) {
-        true => line.replacen(&value(line), &value(version), 1),
-        false => line.to_owned(),
-    }
+/// `text` with the component `name` as `rendered`, another record, has it.
+pub(super) fn with_component(text: &str, rendered: &str, name: &str) -> Result<String> {
+    let path = [ANSWERS, COMPONENTS, name];
+    Ok(yaml_edit::graft(text, &path, rendered, &path)
+        .map_err(|refusal| not_edited(Record::FILE, refusal))?
+        .to_string())
 }
 
-fn is_version(line: &str) -> bool {
-    line.starts_with("version: ")
+/// `text` without the environment `name`.
+pub fn environment_dropped(text: &str, name: &str) -> Result<String> {
+    dropped(text, ENVIRONMENTS, name)
+}
+
+/// `text` without the component `name`.
+pub fn component_dropped(text: &str, name: &str) -> Result<String> {
+    dropped(text, COMPONENTS, name)
+}
+
+fn dropped(text: &str, section: &str, name: &str) -> Result<String> {
+    let edited = yaml_edit::remove(text, &[ANSWERS, section, name]);
+    Ok(edited.map_err(|refusal| not_edited(Record::FILE, refusal))?.to_string())
 }

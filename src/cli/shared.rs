@@ -74,6 +74,29 @@ pub struct RunOptions {
     pub json: bool,
 }
 
+/// How a command that changes a repository shows its plan, and whether it asks.
+#[derive(Debug, Args)]
+pub struct PlanOptions {
+    /// Do it without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// Show the changes as a diff, too; of files below secrets/ only paths and keys.
+    #[arg(long)]
+    pub diff: bool,
+    /// Commit the files that change and nothing else.
+    #[arg(long)]
+    pub commit: bool,
+    /// Never ask; agrees to the plan, too.
+    #[arg(long)]
+    pub no_input: bool,
+    /// Show the plan and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Where the token comes from: one of these.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Deploy token")]

@@ -1,43 +1,80 @@
-//! Several files of a repository, changed together.
+//! Several files of a repository, changed together: all of them, or none.
 
 use super::{Replacement, cannot};
 use crate::error::Result;
 use crate::interrupt::Interrupts;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
-/// New contents for files, written beside them and not yet in their places. Unless published, nothing of it stays.
+/// Changes of files that are prepared beside their places. Unless published, nothing of it stays.
 #[derive(Default)]
 pub struct Batch {
-    files: Vec<Replacement>,
+    changes: Vec<Change>,
     /// Directories that were made for them, the outer ones first.
     made: Vec<PathBuf>,
-    /// Files that are in another place once this is published.
-    moved: Vec<PathBuf>,
+}
+
+/// A file that changes.
+struct Change {
+    target: PathBuf,
+    /// Its new content; `None` if it is deleted.
+    new: Option<Replacement>,
+    /// What brings it back; `None` if it is new.
+    old: Option<Old>,
+}
+
+/// The content and the mode of a file.
+struct Old {
+    bytes: Zeroizing<Vec<u8>>,
+    mode: u32,
 }
 
 impl Batch {
-    /// Writes `text` beside `target`, with `mode`; makes missing directories.
-    pub fn add(&mut self, target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+    /// Writes `content` beside `target`, with `mode`; makes missing directories.
+    pub fn add(&mut self, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+        let old = old(target)?;
         let missing: Vec<_> = target.ancestors().skip(1).take_while(|dir| !dir.exists()).collect();
         self.made.extend(missing.into_iter().rev().map(Path::to_owned));
-        self.files.push(Replacement::prepare(target, text, mode)?);
+        let new = Some(Replacement::prepare(target, content, mode)?);
+        self.changes.push(Change { target: target.to_owned(), new, old });
         Ok(())
     }
 
-    /// Takes `old` away once the files are in their places.
-    pub fn take_away(&mut self, old: &Path) {
-        self.moved.push(old.to_owned());
+    /// Deletes the file `target`, and directories that are empty without it.
+    pub fn delete(&mut self, target: &Path) -> Result<()> {
+        if let Some(old) = old(target)? {
+            self.changes.push(Change { target: target.to_owned(), new: None, old: Some(old) });
+        }
+        Ok(())
     }
 
-    /// Puts all files in their places, in the order in which they were added, and takes away what has moved.
+    /// Makes all changes, in the order in which they were added. Where one fails, those before it are taken back. What is
+    /// new never takes the place of another file.
     pub fn publish(mut self, interrupts: &Interrupts) -> Result<()> {
         interrupts.check()?;
-        for file in self.files.drain(..) {
-            file.publish()?;
+        let mut done = Vec::new();
+        for Change { target, new, old } in self.changes.drain(..) {
+            let is_deleted = new.is_none();
+            let result = match (new, &old) {
+                (Some(file), None) => file.publish_new(),
+                (Some(file), Some(_)) => file.publish(),
+                (None, _) => {
+                    fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error).into())
+                }
+            };
+            if let Err(error) = result {
+                take_back(done);
+                return Err(error);
+            }
+            done.push((target, old, is_deleted));
         }
-        for old in &self.moved {
-            fs::remove_file(old).map_err(|error| cannot("remove", old, &error))?;
+        self.made.clear();
+        for (target, ..) in done.iter().filter(|(_, _, is_deleted)| *is_deleted) {
+            // Only an empty one goes.
+            let mut above = target.ancestors().skip(1);
+            while above.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
         }
         Ok(())
     }
@@ -45,10 +82,29 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.files.clear();
+        self.changes.clear();
         for dir in self.made.iter().rev() {
             // Only an empty one goes.
             let _ = fs::remove_dir(dir);
         }
+    }
+}
+
+/// What is at `target` now.
+fn old(target: &Path) -> Result<Option<Old>> {
+    let Ok(found) = target.symlink_metadata() else { return Ok(None) };
+    let bytes = fs::read(target).map_err(|error| cannot("read", target, &error))?;
+    Ok(Some(Old { bytes: Zeroizing::new(bytes), mode: found.permissions().mode() & 0o7777 }))
+}
+
+/// Undoes changes, the last one first. Nothing more can be done than to try.
+fn take_back(done: Vec<(PathBuf, Option<Old>, bool)>) {
+    for (target, old, _) in done.into_iter().rev() {
+        let _ = match old {
+            Some(Old { bytes, mode }) => {
+                Replacement::prepare(&target, &bytes, mode).and_then(Replacement::publish)
+            }
+            None => fs::remove_file(&target).map_err(anyhow::Error::from),
+        };
     }
 }

@@ -96,7 +96,7 @@ impl Repo {
         format!("{}{path}", self.prefix)
     }
 
-    fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
+    pub(super) fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
         let tree = self.git.head()?.peel_to_tree()?;
         tree.get_path(Path::new(&self.in_git(path)))?.to_object(&self.git)?.peel_to_blob()
     }

@@ -31,6 +31,8 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
         };
         match here {
             Some(_) if before.is_some() && items.is_empty() => {}
+            // What is no list has been said by people already.
+            Some(_) if before.is_none() && list(&entry.value).is_none() => {}
             Some(here) => {
                 let known = list(&here.value).ok_or("it has something else where a list is needed")?;
                 let missing: Vec<_> =

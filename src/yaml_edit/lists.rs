@@ -69,7 +69,7 @@ impl Document<'_> {
         entries.iter().filter_map(|entry| entry.key.scalar()).collect()
     }
 
-    fn node(&self, path: &[Step]) -> Option<&Node> {
+    pub(super) fn node(&self, path: &[Step]) -> Option<&Node> {
         path.iter().try_fold(&self.root, |node, step| match step {
             Step::Key(key) => Some(&tree::find(node.entries(), key).ok()??.value),
             Step::Item(at) => items(node).get(*at),
@@ -164,7 +164,7 @@ fn items(node: &Node) -> &[Node] {
 }
 
 /// Whether both mean the same but for what is at `path`, for which `is_right` says so. A key may come last or go.
-fn is_same_but(
+pub(super) fn is_same_but(
     before: &Node,
     after: &Node,
     path: &[Step],

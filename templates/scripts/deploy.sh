@@ -267,9 +267,9 @@ setup() {
         echo "add to the pre-commit hook of the repository above: sh $above.githooks/pre-commit || exit 1"
     else
         git config core.hooksPath .githooks
+        echo "the commit hook is installed"
     fi
-    [ -z "$(locked secrets)" ] || die "secrets/ is locked" "git-crypt unlock"
-    echo "secrets/ is unlocked"
+    [ -z "$(locked secrets)" ] && echo "secrets/ is unlocked" || echo "secrets/ is locked: run git-crypt unlock"
 }
 
 case $1 in

@@ -1,14 +1,14 @@
-//! `makeinfra secret set`: one value of a further Secret, encrypted, and nothing else changed.
+//! `makeinfra secret set`: one value of a Secret that kustomize generates, encrypted, and nothing else changed.
 
-use super::support::{
-    Run, SECRET, Sandbox, TOKEN, all_objects, assert_no_token, files_below, have, mode, needles,
-};
+use super::support::*;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-const FILE: &str = "secrets/kubernetes/db.secret.yaml";
+pub const ENV: &str = "secrets/kubernetes/db.env";
+pub const KUSTOMIZATION: &str = "secrets/kubernetes/kustomization.yaml";
 
 /// `makeinfra secret set db PASSWORD`, in the generated repository, with [`TOKEN`] for the value.
 fn set(sandbox: &Sandbox, args: &[&str]) -> Run {
@@ -16,16 +16,20 @@ fn set(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(TOKEN)
 }
 
-fn text(sandbox: &Sandbox) -> String {
-    fs::read_to_string(sandbox.hello(FILE)).unwrap()
+/// Sets `key` of Secret db to `value`, every byte of it.
+#[track_caller]
+pub fn set_key(sandbox: &Sandbox, key: &str, value: impl AsRef<[u8]>, args: &[&str]) -> Output {
+    let file = sandbox.write_private("value", value).display().to_string();
+    let args = [&["secret", "set", "db", key, "--from-file", &file], args].concat();
+    sandbox.makeinfra(&args).cwd(sandbox.hello("")).success()
 }
 
-fn holds_the_value(text: &str) -> bool {
-    needles(TOKEN).iter().any(|needle| text.contains(needle))
+pub fn text(sandbox: &Sandbox, file: &str) -> String {
+    fs::read_to_string(sandbox.hello(file)).unwrap()
 }
 
 /// Every file, but git's own.
-fn tree(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
+pub fn tree(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
     let top = sandbox.hello("");
     let read = |file: String| {
         let path = top.join(&file);
@@ -48,68 +52,108 @@ fn refused(sandbox: &Sandbox, args: &[&str], code: i32, words: &[&str]) {
 }
 
 #[test]
-fn makes_a_file_for_its_owner_alone_and_says_how_a_container_gets_it() {
+fn makes_files_for_their_owner_alone_and_says_how_a_container_gets_the_value() {
     let sandbox = Sandbox::with_hello();
+    let kustomization = text(&sandbox, KUSTOMIZATION);
     let output = set(&sandbox, &[]).success();
     assert_eq!(output.stderr, "");
     assert_no_token(output.stdout.as_bytes(), "the output");
-    for line in ["envFrom:", "name: db", "make deploy", "git add secrets/kubernetes/db.secret.yaml"] {
+    for line in
+        ["envFrom:", "name: db", "make deploy", &format!("git add {ENV} {KUSTOMIZATION} && git commit")]
+    {
         assert!(output.stdout.contains(line), "{line}:\n{}", output.stdout);
     }
-    assert_eq!(mode(&sandbox.hello(FILE)), 0o600);
-    let made: serde_yaml::Value = serde_yaml::from_str(&text(&sandbox)).unwrap();
-    let pull: serde_yaml::Value =
-        serde_yaml::from_str(&fs::read_to_string(sandbox.hello(SECRET)).unwrap()).unwrap();
-    assert_eq!((&made["type"], &made["metadata"]["name"]), (&"Opaque".into(), &"db".into()));
-    assert_eq!(made["metadata"]["labels"], pull["metadata"]["labels"]);
-    assert_eq!(made["metadata"]["namespace"], pull["metadata"]["namespace"]);
-    // The lines of the output, in the place that it names, are what they are said to be.
-    let deployment = fs::read_to_string(sandbox.hello("kubernetes/base/deployment.yaml")).unwrap();
+    assert_eq!(text(&sandbox, ENV), format!("PASSWORD={TOKEN}\n"));
+    let more = "generatorOptions:\n  labels:\n    app.kubernetes.io/part-of: hello\n    app.kubernetes.io/managed-by: makeinfra\n\
+                secretGenerator:\n  - name: db\n    envs:\n      - db.env\n";
+    assert_eq!(text(&sandbox, KUSTOMIZATION), kustomization + more);
+    for file in [ENV, KUSTOMIZATION] {
+        assert_eq!(mode(&sandbox.hello(file)), 0o600);
+    }
+    // The lines of the output, in the place that it names, are what they are said to be, and are not said again.
+    let deployment = text(&sandbox, "kubernetes/base/deployment.yaml");
     let from = output.stdout.find("          envFrom").unwrap();
     let lines: String = output.stdout[from..].lines().take(3).map(|line| format!("{line}\n")).collect();
     let at = deployment.find("          ports:").unwrap();
     let edited = [&deployment[..at], &lines, &deployment[at..]].concat();
+    fs::write(sandbox.hello("kubernetes/base/deployment.yaml"), &edited).unwrap();
     let edited: serde_yaml::Value = serde_yaml::from_str(&edited).unwrap();
     let container = &edited["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["envFrom"][0]["secretRef"]["name"], "db");
+    let output = set_key(&sandbox, "USER", "me", &[]);
+    assert!(!output.stdout.contains("envFrom"), "{}", output.stdout);
 }
 
 #[test]
 fn one_more_key_and_another_value_leave_every_other_line() {
     let sandbox = Sandbox::with_hello();
     set(&sandbox, &[]).success();
-    let first = format!("{}  # mine\n", text(&sandbox).trim_end());
-    fs::write(sandbox.hello(FILE), &first).unwrap();
-    let run = sandbox.makeinfra(&["secret", "set", "db", "tls.key", "--stdin"]).cwd(sandbox.hello(""));
-    let output = run.stdin(b"\xff\0\n").success();
-    assert_eq!(text(&sandbox), format!("{first}  tls.key: /wA=\n"));
-    assert!(!output.stdout.contains("envFrom"), "{}", output.stdout);
+    let first = format!("# mine\n{}\n", text(&sandbox, ENV));
+    fs::write(sandbox.hello(ENV), &first).unwrap();
+    let kustomization = format!("# mine\n{}# also mine\n", text(&sandbox, KUSTOMIZATION));
+    fs::write(sandbox.hello(KUSTOMIZATION), &kustomization).unwrap();
+    set_key(&sandbox, "USER", "me", &[]);
+    assert_eq!(text(&sandbox, ENV), format!("{first}USER=me\n"));
+    assert_eq!(text(&sandbox, KUSTOMIZATION), kustomization);
     let output = set(&sandbox, &[]).success();
-    assert!(output.stdout.contains("holds this value of PASSWORD already; nothing was written"));
+    output.prints(&format!("{ENV} already has this value of PASSWORD; nothing was written"));
     set(&sandbox, &[]).stdin("other\r\n").success();
-    assert!(text(&sandbox).contains("  PASSWORD: b3RoZXI=  # mine\n"), "{}", text(&sandbox));
-    assert!(!holds_the_value(&text(&sandbox)));
+    assert_eq!(text(&sandbox, ENV), "# mine\nPASSWORD=other\n\nUSER=me\n");
 }
 
 #[test]
-fn the_value_is_nowhere_but_in_the_file() {
+fn a_value_that_no_line_can_hold_goes_to_a_file_and_back() {
+    let sandbox = Sandbox::with_hello();
+    set_key(&sandbox, "A", "a", &[]);
+    let fresh = text(&sandbox, KUSTOMIZATION);
+    for value in ["two\nlines", " blank", "blank\t", "\"quoted\"", "nul\0", &"x".repeat(60_001)] {
+        set_key(&sandbox, "tls.key", value, &[]);
+        let file = "secrets/kubernetes/db.d/tls.key";
+        assert_eq!(text(&sandbox, file), value);
+        assert_eq!(mode(&sandbox.hello(file)), 0o600);
+        assert_eq!(text(&sandbox, KUSTOMIZATION), format!("{fresh}    files:\n      - db.d/tls.key\n"));
+        set_key(&sandbox, "tls.key", "one line", &[]);
+        assert_eq!(text(&sandbox, ENV), "A=a\ntls.key=one line\n");
+        assert_eq!(text(&sandbox, KUSTOMIZATION), fresh);
+        assert!(!sandbox.hello("secrets/kubernetes/db.d").exists(), "an empty directory stays");
+    }
+    // The last line moves, and its file goes.
+    set_key(&sandbox, "A", "a\n", &[]);
+    set_key(&sandbox, "tls.key", b"\xff", &[]);
+    assert!(!sandbox.hello(ENV).exists());
+    assert!(
+        text(&sandbox, KUSTOMIZATION)
+            .ends_with("  - name: db\n    files:\n      - db.d/A\n      - db.d/tls.key\n")
+    );
+    set_key(&sandbox, "A", "a", &[]);
+    set_key(&sandbox, "tls.key", "b", &["--commit"]);
+    assert!(text(&sandbox, KUSTOMIZATION).ends_with("  - name: db\n    envs:\n      - db.env\n"));
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
+fn the_value_is_nowhere_but_in_its_file() {
     for args in
         [&["--commit"][..], &["--commit", "--json"], &["--json"], &["--dry-run"], &["--dry-run", "--json"]]
     {
-        let sandbox = Sandbox::new();
-        sandbox.new_without_token(&[]).success();
-        let output = set(&sandbox, args).success();
-        assert_no_token((output.stdout + &output.stderr).as_bytes(), "the output");
-        assert_eq!(sandbox.hello(FILE).exists(), !args.contains(&"--dry-run"), "{args:?}");
-        for (file, bytes) in tree(&sandbox).iter().filter(|(file, _)| file != FILE) {
-            assert_no_token(bytes, file);
+        for (value, file) in
+            [(TOKEN.to_owned(), ENV), (format!("{TOKEN}\n\n"), "secrets/kubernetes/db.d/PASSWORD")]
+        {
+            let sandbox = Sandbox::new();
+            sandbox.new_without_token(&[]).success();
+            let output = set(&sandbox, args).stdin(value).success();
+            assert_no_token((output.stdout + &output.stderr).as_bytes(), "the output");
+            assert_eq!(sandbox.hello(file).exists(), !args.contains(&"--dry-run"), "{args:?}");
+            for (file, bytes) in tree(&sandbox).iter().filter(|(found, _)| *found != file) {
+                assert_no_token(bytes, file);
+            }
+            assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "a git object");
         }
-        assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "a git object");
     }
 }
 
 #[test]
-fn commits_just_the_file_and_git_crypt_agrees() {
+fn commits_just_its_files_and_git_crypt_agrees() {
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello("Makefile"), "not staged\n").unwrap();
     let json = set(&sandbox, &["--commit", "--json"]).success().json();
@@ -118,20 +162,32 @@ fn commits_just_the_file_and_git_crypt_agrees() {
     assert_eq!(json["commit"], head.trim());
     assert_eq!(
         sandbox.git(&["show", "--name-only", "--format=%s", "HEAD"]).success().stdout.trim(),
-        format!("Set PASSWORD in Secret db\n\n{FILE}")
+        format!("Set PASSWORD in Secret db\n\n{ENV}\n{KUSTOMIZATION}")
     );
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " M Makefile\n");
-    let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{FILE}")]).success().bytes;
-    assert!(blob.starts_with(b"\0GITCRYPT\0"));
-    if have("git-crypt") {
-        let plain = fs::read(sandbox.hello(FILE)).unwrap();
-        let clean = sandbox.run("git-crypt", &["clean"]).cwd(sandbox.hello("")).stdin(&plain).success().bytes;
-        assert_eq!(clean, blob);
+    for file in [ENV, KUSTOMIZATION] {
+        let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{file}")]).success().bytes;
+        assert!(blob.starts_with(b"\0GITCRYPT\0"));
+        if have("git-crypt") {
+            let plain = fs::read(sandbox.hello(file)).unwrap();
+            let run = sandbox.run("git-crypt", &["clean"]).cwd(sandbox.hello("")).stdin(&plain);
+            assert_eq!(run.success().bytes, blob);
+        }
     }
     // What was not committed at once is committed later.
     set(&sandbox, &[]).stdin("two").success();
-    let output = set(&sandbox, &["--commit"]).stdin("two").success();
-    assert!(output.stdout.contains("already; committed as"), "{}", output.stdout);
+    set(&sandbox, &["--commit"]).stdin("two").success().prints("of PASSWORD; committed as");
+}
+
+#[test]
+fn a_commit_has_every_file_that_its_kustomization_names() {
+    let sandbox = Sandbox::with_hello();
+    let other = ["secret", "set", "mail", "PASSWORD", "--stdin"];
+    sandbox.makeinfra(&other).cwd(sandbox.hello("")).stdin("x").success();
+    set(&sandbox, &["--commit"]).success();
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    let committed = sandbox.git(&["ls-tree", "-r", "--name-only", "HEAD", "secrets"]).success().stdout;
+    assert!(committed.contains("mail.env"), "{committed}");
 }
 
 #[test]
@@ -139,12 +195,41 @@ fn a_dry_run_tells_the_plan_and_no_length() {
     let sandbox = Sandbox::with_hello();
     let before = tree(&sandbox);
     let plan = |value: &str| set(&sandbox, &["--dry-run"]).stdin(value).success().stdout;
-    assert!(plan("a").contains("PASSWORD: create") && plan("a").contains("Nothing was written"));
+    let top = sandbox.hello("").canonicalize().unwrap().display().to_string();
+    assert_eq!(
+        plan("a").replace(&top, "TOP"),
+        "TOP/\n\
+         └── secrets/\n    \
+             └── kubernetes/\n        \
+                 ├── db.env              PASSWORD: new file\n        \
+                 └── kustomization.yaml  names db.env\n\
+         \n\
+         Nothing was written: this is a dry run.\n"
+    );
     assert_eq!(plan("a"), plan(&"a".repeat(5000)));
     let args = ["secret", "set", "db", "PASSWORD", "--dry-run"];
-    let unasked = sandbox.makeinfra(&args).cwd(sandbox.hello("")).success().stdout;
-    assert_eq!(unasked, plan("a"));
+    let unasked = sandbox.makeinfra(&args).cwd(sandbox.hello("")).success();
+    unasked.prints(&format!("{ENV}: PASSWORD")).prints("secrets/kubernetes/db.d/PASSWORD");
     assert!(tree(&sandbox) == before);
+}
+
+#[test]
+fn with_several_environments_one_or_all_must_be_named() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--env", "staging", "--env", "production"]).success();
+    refused(&sandbox, &[], 2, &["`--env` or `--all-environments` is required", "staging, production"]);
+    refused(&sandbox, &["--env", "qa"], 2, &["there are: staging, production"]);
+    refused(&sandbox, &["--env", "staging", "--all-environments"], 2, &["cannot be used with"]);
+    let output = set(&sandbox, &["--env", "production"]).success();
+    output.prints("make deploy ENV=production");
+    assert!(sandbox.hello("secrets/kubernetes/production/db.env").exists());
+    assert!(!sandbox.hello("secrets/kubernetes/staging/db.env").exists());
+    let json = set(&sandbox, &["--all-environments", "--commit", "--json"]).success().json();
+    assert_eq!(json["paths"].as_array().unwrap().len(), 2, "{json}");
+    assert_eq!(json["next"].as_array().unwrap().len(), 2, "{json}");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    let staging = text(&sandbox, "secrets/kubernetes/staging/db.env");
+    assert_eq!(staging, text(&sandbox, "secrets/kubernetes/production/db.env"));
 }
 
 #[test]
@@ -175,6 +260,9 @@ fn a_value_must_be_there_and_fit() {
     set(&sandbox, &[]).stdin(vec![b'x'; (1 << 20) + 1]).failure(2).says("1048576 bytes");
     set(&sandbox, &[]).stdin(vec![b'x'; (1 << 20) + 9]).failure(1).says("too large");
     set(&sandbox, &[]).stdin(vec![b'x'; 1 << 20]).success();
+    let more = ["secret", "set", "db", "MORE", "--stdin"];
+    let run = sandbox.makeinfra(&more).cwd(sandbox.hello("")).stdin("x");
+    run.failure(1).says("Secret db would have more than 1048576 bytes");
     refused(&sandbox, &["--from-file", "x"], 2, &["cannot be used with"]);
     let run = sandbox.makeinfra(&["secret", "set", "db", "PASSWORD"]).cwd(sandbox.hello(""));
     run.failure(2).says("--stdin or --from-file");
@@ -187,50 +275,86 @@ fn a_file_is_taken_as_it_is() {
     let run = sandbox.makeinfra(&["secret", "set", "db", "A", "--from-file", &file]).cwd(sandbox.hello(""));
     let output = run.success();
     output.says("others can read the value").says("--stdin takes it off");
-    assert!(text(&sandbox).ends_with("  A: b25lIGxpbmUK\n"), "{}", text(&sandbox));
+    assert_eq!(text(&sandbox, "secrets/kubernetes/db.d/A"), "one line\n");
 }
 
 #[test]
 fn refuses_what_could_not_be_right() {
     let sandbox = Sandbox::with_hello();
-    let run = |args: &[&str]| {
+    let run = |args: &[&str], value: &str| {
         let args = [&["secret", "set"], args, &["--stdin"]].concat();
-        sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(TOKEN)
+        sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(value)
     };
-    run(&["gitlab", "KEY"]).failure(2).says("`gitlab` is the pull secret").says("makeinfra rotate");
-    run(&["Db", "KEY"]).failure(2).says("`NAME` must be a DNS label");
-    run(&["db", "a b"]).failure(2).says("`KEY` must have letters");
-    run(&["db"]).failure(2).says("`KEY` is missing");
+    run(&["gitlab", "KEY"], TOKEN).failure(2).says("`gitlab` is the pull secret").says("makeinfra rotate");
+    run(&["Db", "KEY"], TOKEN).failure(2).says("`NAME` must be a DNS label");
+    run(&["db", "a b"], TOKEN).failure(2).says("`KEY` must have letters");
+    run(&["db"], TOKEN).failure(2).says("`KEY` is missing");
+    run(&["db", ".gitattributes"], "a\nb").failure(1).says("git reads a file of that name");
     set(&sandbox, &[]).success();
-    let good = text(&sandbox);
-    for (from, to, word) in [
-        ("namespace: hello", "namespace: other", "not the namespace"),
-        ("kind: Secret", "kind: ConfigMap", "kind: Secret"),
-        ("type: Opaque", "type: Opaque\n---\na: b", "one YAML document"),
-        ("type: Opaque", "type: kubernetes.io/dockercfg", "makeinfra rotate"),
-        ("type: Opaque", "type: Opaque\nimmutable: True", "it is immutable"),
+    let good = text(&sandbox, KUSTOMIZATION);
+    let env = text(&sandbox, ENV);
+    for (edited, word) in [
+        (good.replace("      - db.env", "      - ../../../db.env"), "outside the repository"),
+        (
+            good.replace("    envs:", "    literals:\n      - A=b\n    envs:"),
+            "`literals`, which belong in db.env",
+        ),
+        (format!("{good}  - name: db\n    envs:\n      - other.env\n"), "it generates Secret db twice"),
+        (good.replace("- name: db", "- name: other"), "another Secret than db is made from db.env"),
+        (good.replace("resources:", "resources: &a"), "anchors"),
+        (good.replace("      - db.env", "      - missing.env"), "it is not there"),
+        (format!("{good}---\na: b\n"), "one YAML document"),
     ] {
-        fs::write(sandbox.hello(FILE), good.replace(from, to)).unwrap();
+        fs::write(sandbox.hello(KUSTOMIZATION), edited).unwrap();
         refused(&sandbox, &[], 1, &["cannot change", word]);
     }
-    fs::remove_file(sandbox.hello(FILE)).unwrap();
-    symlink("/dev/null", sandbox.hello(FILE)).unwrap();
-    refused(&sandbox, &[], 1, &["no regular file"]);
-    fs::remove_file(sandbox.hello(FILE)).unwrap();
-    sandbox.run("mkfifo", &[sandbox.hello(FILE).to_str().unwrap()]).success();
-    refused(&sandbox, &[], 1, &["no regular file"]);
+    fs::write(sandbox.hello(KUSTOMIZATION), &good).unwrap();
+    for (edited, word) in [
+        (format!("{env}A=1\nA=2\n"), "line 3: its key was set in an earlier line"),
+        (format!("A={}\n{env}", "x".repeat(70_000)), "line 1: it is longer than 64 KiB"),
+    ] {
+        fs::write(sandbox.hello(ENV), edited).unwrap();
+        refused(&sandbox, &[], 1, &["cannot change", word]);
+    }
+    for make in [&|file: &Path| symlink("/dev/null", file).unwrap(), &|file: &Path| {
+        sandbox.run("mkfifo", &[file.to_str().unwrap()]).success();
+    }] as [&dyn Fn(&Path); 2]
+    {
+        fs::remove_file(sandbox.hello(ENV)).unwrap();
+        make(&sandbox.hello(ENV));
+        refused(&sandbox, &[], 1, &["no regular file"]);
+    }
 }
 
 #[test]
-fn the_other_keys_of_a_file_that_is_only_in_git_are_not_lost() {
+fn a_line_that_kustomize_misreads_is_warned_of_by_its_number() {
+    let sandbox = Sandbox::with_hello();
+    set(&sandbox, &[]).success();
+    fs::write(sandbox.hello(ENV), "A=1\nhunter2\n").unwrap();
+    let output = set(&sandbox, &[]).success();
+    output.says(&format!("line 2 of `{ENV}`: it has no `=`"));
+    assert!(!output.stderr.contains("hunter2"));
+}
+
+#[test]
+fn a_manifest_is_left_to_those_who_wrote_it() {
+    let sandbox = Sandbox::with_hello();
+    let manifest = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  A: YQ==\n";
+    sandbox.write_private("work/hello-infra/secrets/kubernetes/own.yaml", manifest);
+    sandbox.edit(KUSTOMIZATION, "resources:\n", "resources:\n  - own.yaml\n");
+    refused(&sandbox, &[], 1, &["`secrets/kubernetes/own.yaml` is a manifest of it", "$EDITOR"]);
+}
+
+#[test]
+fn keys_of_a_file_that_is_only_in_git_are_not_lost() {
     let sandbox = Sandbox::with_hello();
     set(&sandbox, &["--commit"]).success();
-    fs::remove_file(sandbox.hello(FILE)).unwrap();
+    fs::remove_file(sandbox.hello(ENV)).unwrap();
     for args in [&[][..], &["--commit"], &["--dry-run"]] {
-        refused(&sandbox, args, 1, &["it is in HEAD", &format!("git checkout HEAD -- {FILE}")]);
+        refused(&sandbox, args, 1, &["it is not there", &format!("git checkout HEAD -- {ENV}")]);
     }
-    sandbox.git(&["restore", FILE]).success();
-    set(&sandbox, &[]).success().prints("holds this value of PASSWORD already");
+    sandbox.git(&["restore", ENV]).success();
+    set(&sandbox, &[]).success().prints("already has this value of PASSWORD");
 }
 
 #[test]
@@ -263,8 +387,6 @@ fn a_directory_that_is_a_link_leads_nowhere() {
     symlink("../plain/kubernetes", sandbox.hello("secrets/kubernetes")).unwrap();
     refused(&sandbox, &[], 1, &["a directory on the way to it is a link"]);
     sandbox.rotate("gldt-Second", &[]).failure(1).says("a directory on the way to it is a link");
-    let args = ["env", "add", "staging", "--no-input", "hello-infra"];
-    sandbox.makeinfra(&args).failure(1).says("a directory on the way to it is a link");
 }
 
 #[test]
@@ -277,7 +399,7 @@ fn the_lines_for_a_container_fit_its_workload() {
         let sandbox = Sandbox::new();
         sandbox.new_hello(args).success();
         let output = set(&sandbox, &[]).success();
-        output.prints(&format!("the container in {file} needs"));
+        output.prints(&format!("beside `image` in {file}"));
         let lines: String = output
             .stdout
             .lines()
@@ -285,26 +407,27 @@ fn the_lines_for_a_container_fit_its_workload() {
             .map(|line| format!("{line}\n"))
             .collect();
         assert!(lines.starts_with(&format!("{:indent$}envFrom:\n", "")), "{lines}");
-        assert!(text(&sandbox).contains(file), "{}", text(&sandbox));
         // They fit where they are said to.
-        let manifest = fs::read_to_string(sandbox.hello(file)).unwrap();
+        let manifest = text(&sandbox, file);
         let image = manifest.lines().find(|line| line.trim_start().starts_with("image: ")).unwrap();
         let text = manifest.replace(image, &format!("{image}\n{}", lines.trim_end()));
         let found: serde_json::Value = serde_yaml::from_str(&text).unwrap();
         assert!(found.to_string().contains(r#""envFrom":[{"secretRef":{"name":"db"}}]"#), "{found}");
         let args = ["secret", "set", "tls", "cert.pem", "--stdin"];
         let output = sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin("x").success();
-        output.prints(&format!("as files, {file} needs"));
+        output.prints(&format!("lists in {file}"));
     }
 }
 
 #[test]
 fn refuses_where_it_would_be_committed_in_plain_or_is_locked() {
-    let sandbox = Sandbox::with_hello();
-    set(&sandbox, &["--commit"]).success();
-    let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{FILE}")]).success().bytes;
-    fs::write(sandbox.hello(FILE), blob).unwrap();
-    refused(&sandbox, &[], 1, &["locked", "git-crypt unlock"]);
+    for file in [ENV, KUSTOMIZATION] {
+        let sandbox = Sandbox::with_hello();
+        set(&sandbox, &["--commit"]).success();
+        let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{file}")]).success().bytes;
+        fs::write(sandbox.hello(file), blob).unwrap();
+        refused(&sandbox, &[], 1, &["locked", "git-crypt unlock"]);
+    }
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(".gitattributes"), "").unwrap();
     refused(&sandbox, &[], 1, &["would be committed in plain"]);
@@ -316,7 +439,7 @@ fn refuses_where_it_would_be_committed_in_plain_or_is_locked() {
     refused(&sandbox, &["--commit"], 1, &["no git-crypt key"]);
     let sandbox = Sandbox::with_hello();
     fs::remove_file(sandbox.hello(".makeinfra.yaml")).unwrap();
-    refused(&sandbox, &[], 1, &["no repository of makeinfra's"]);
+    refused(&sandbox, &[], 1, &["was not generated by makeinfra"]);
 }
 
 /// A run that waits for its value in a named pipe.
@@ -330,25 +453,27 @@ fn waiting(sandbox: &Sandbox, pipe: &Path) -> Child {
 #[test]
 fn what_came_in_between_is_not_lost() {
     use std::io::Write;
-    let sandbox = Sandbox::with_hello();
-    set(&sandbox, &[]).success();
-    let pipe = sandbox.path("pipe");
-    let child = waiting(&sandbox, &pipe);
-    let mut value = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-    set(&sandbox, &[]).failure(1).says("another makeinfra is at work");
-    let edited = format!("{}# mine\n", text(&sandbox));
-    fs::write(sandbox.hello(FILE), &edited).unwrap();
-    value.write_all(b"new").unwrap();
-    drop(value);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("was changed in the meantime"), "{said}");
-    assert_eq!(text(&sandbox), edited);
+    for file in [ENV, KUSTOMIZATION] {
+        let sandbox = Sandbox::with_hello();
+        set(&sandbox, &[]).success();
+        let pipe = sandbox.path("pipe");
+        let child = waiting(&sandbox, &pipe);
+        let mut value = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        set(&sandbox, &[]).failure(1).says("another makeinfra is at work");
+        sandbox.append(file, "# mine\n");
+        let before = tree(&sandbox);
+        value.write_all(b"new").unwrap();
+        drop(value);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("`{file}` was changed in the meantime")), "{said}");
+        assert!(tree(&sandbox) == before);
+    }
 }
 
 #[test]
-fn check_takes_it_for_a_secret_and_for_no_pull_secret() {
+fn check_takes_its_files_for_secrets_and_for_no_pull_secret() {
     let sandbox = Sandbox::with_hello();
     set(&sandbox, &["--commit"]).success();
     let check = || sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello(""));
@@ -358,10 +483,10 @@ fn check_takes_it_for_a_secret_and_for_no_pull_secret() {
     let about_pull = |check: &&serde_json::Value| check["id"].as_str().unwrap().starts_with("pull-secret");
     assert!(said.iter().filter(about_pull).all(|check| !check.to_string().contains("db")), "{json}");
     // In plain, as a locked clone would store it.
-    let id = sandbox.git(&["hash-object", "-w", "--no-filters", FILE]).success().stdout;
-    sandbox.git(&["update-index", "--cacheinfo", &format!("100644,{},{FILE}", id.trim())]).success();
+    let id = sandbox.git(&["hash-object", "-w", "--no-filters", ENV]).success().stdout;
+    sandbox.git(&["update-index", "--cacheinfo", &format!("100644,{},{ENV}", id.trim())]).success();
     let output = check().failure(1);
-    assert!(output.stdout.contains("db.secret.yaml"), "{}", output.stdout);
+    assert!(output.stdout.contains("db.env"), "{}", output.stdout);
 }
 
 #[test]

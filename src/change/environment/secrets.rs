@@ -1,0 +1,124 @@
+//! The Secrets of a new environment: the pull Secret of the one that it is copied from, and the others if that is wanted.
+
+use super::super::{Files, Plan, listed, secret_names};
+use super::{NewEnvironment, bytes, objects};
+use crate::answers::{Answers, Environment};
+use crate::context::{Context, Payload};
+use crate::error::{Failure, Result};
+use crate::git_crypt;
+use crate::manifests;
+use crate::opaque::Listing;
+use crate::templates;
+
+impl NewEnvironment<'_> {
+    pub(super) fn copy_secrets(
+        &self,
+        plan: &mut Plan,
+        files: &Files,
+        answers: &Answers,
+        to: &Environment,
+    ) -> Result<()> {
+        let (like, name) = (&self.like.name, self.name);
+        if !self.includes_secrets(files)? {
+            plan.notes.push(format!("the overlay of {like} includes no Secrets: {name} gets none"));
+            return Ok(());
+        }
+        let from = &self.like.secrets;
+        let listing = listed(files, from)?;
+        let pull_secret = self.like.secret_file(&answers.secret_name);
+        let content = files.bytes(&pull_secret)?;
+        if content.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
+            return Err(Failure::failed(format!("cannot copy `{pull_secret}`"))
+                .because("it is locked: encrypted, and this clone is not unlocked")
+                .hint("git-crypt unlock KEY_FILE")
+                .into());
+        }
+        plan.facts.push(match content {
+            Some(_) => ("token", format!("that of {like}")),
+            None => ("token", "none yet".to_owned()),
+        });
+        if let Some(bytes) = content {
+            plan.create(files, &to.secret_file(&answers.secret_name), bytes.clone(), false)?;
+        }
+        let others = listing.as_ref().map(|listing| secret_names(listing, &pull_secret)).unwrap_or_default();
+        let told = |others: &[(String, Vec<String>)]| {
+            let one = |(name, keys): &(String, Vec<String>)| match keys.is_empty() {
+                true => format!("`{name}`"),
+                false => format!("`{name}` ({})", keys.join(", ")),
+            };
+            others.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        if let Some(listing) = listing.as_ref().filter(|_| self.options.with_secrets) {
+            if !others.is_empty() {
+                plan.facts.push(("secrets", told(&others).replace('`', "")));
+            }
+            return self.copy_others(plan, files, listing, &pull_secret, to);
+        }
+        let payload = content.is_some().then_some(Payload { base64: "", expires_at: None });
+        let mut payloads = vec![None; answers.environments.rest.len()];
+        payloads.push(payload);
+        let path = format!("{}/kustomization.yaml", to.secrets);
+        let fresh = templates::render(&Context::from(answers), &payloads)?;
+        if let Some(file) = fresh.iter().find(|file| file.path == path) {
+            plan.create(files, &path, bytes(file.text.expose()), false)?;
+        }
+        let (used, unused): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|(secret, _)| self.is_used(files, secret));
+        if !used.is_empty() {
+            plan.notes.push(format!(
+                "the manifests use {}, which {name} will not have: set each value with `makeinfra secret set`, or copy \
+                 them with `--with-secrets`",
+                told(&used)
+            ));
+        }
+        plan.lacking = used;
+        if !unused.is_empty() {
+            plan.notes.push(format!("not copied without `--with-secrets`: {}", told(&unused)));
+        }
+        Ok(())
+    }
+
+    /// Every file that the kustomization of the other one's Secrets names, and that itself.
+    fn copy_others(
+        &self,
+        plan: &mut Plan,
+        files: &Files,
+        listing: &Listing,
+        pull_secret: &str,
+        to: &Environment,
+    ) -> Result<()> {
+        let from = &self.like.secrets;
+        let mut paths: Vec<_> =
+            listing.files().filter(|path| *path != pull_secret && *path != listing.path).collect();
+        paths.dedup();
+        // The list last, which names the others.
+        for path in paths.into_iter().chain([listing.path.as_str()]) {
+            let below = path.strip_prefix(from.as_str()).filter(|rest| rest.starts_with('/'));
+            let content = files.bytes(path)?;
+            let (Some(below), Some(bytes)) = (below, content) else {
+                return Err(Failure::failed("cannot copy the Secrets")
+                    .because(format!("`{}` names `{path}`, which is no file below `{from}`", listing.path))
+                    .hint(format!("makeinfra env add {}, without --with-secrets", self.name))
+                    .into());
+            };
+            plan.create(files, &format!("{}{below}", to.secrets), bytes.clone(), false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the overlay that is copied takes in the directory of its Secrets.
+    fn includes_secrets(&self, files: &Files) -> Result<bool> {
+        let dir = self.like.overlay();
+        let Some(path) = super::super::kustomization(files, &dir) else { return Ok(false) };
+        let kustomization = objects::kustomization(files.text(&path)?);
+        let named = objects::list(&kustomization, "resources").filter_map(|item| item.as_str());
+        Ok(named.filter_map(|item| manifests::below(&dir, item)).any(|path| path == self.like.secrets))
+    }
+
+    /// Whether a manifest of base or of the copied overlay names the Secret.
+    fn is_used(&self, files: &Files, secret: &str) -> bool {
+        [Context::BASE.to_owned(), self.like.overlay()].iter().any(|dir| {
+            objects::below(files, dir).iter().any(|(_, document)| objects::names_secret(document, secret))
+        })
+    }
+}

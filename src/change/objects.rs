@@ -1,0 +1,163 @@
+//! Kubernetes objects and kustomizations, as far as plans ask for what stands in them. Pure.
+
+use super::Files;
+use crate::answers::{Component, ImageRef};
+use crate::manifests;
+use serde_yaml::Value;
+
+/// Where an Ingress has its host.
+pub(super) const HOST: &[&str] = &["spec", "rules", "0", "host"];
+/// Where it has that of its certificate.
+pub(super) const TLS_HOST: &[&str] = &["spec", "tls", "0", "hosts", "0"];
+
+/// What stands at `path`, whose digits count the items of lists.
+pub(super) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Sequence(items) => items.get(step.parse::<usize>().ok()?),
+        _ => value.get(*step),
+    })
+}
+
+/// The text at `path`.
+pub(super) fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
+    at(value, path)?.as_str()
+}
+
+/// The items of the list `key`.
+pub(super) fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(key).and_then(Value::as_sequence).into_iter().flatten()
+}
+
+/// The documents of a file; none if one of them is no YAML.
+pub(super) fn documents(bytes: &[u8]) -> Vec<Value> {
+    manifests::documents(bytes).unwrap_or_default()
+}
+
+/// A kustomization, which is empty if it is no YAML.
+pub(super) fn kustomization(text: Option<&str>) -> Value {
+    text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Every document below the directory `dir`, with its file.
+pub(super) fn below<'f>(files: &'f Files, dir: &str) -> Vec<(&'f str, Value)> {
+    let mut all = Vec::new();
+    for (path, found) in files.below(dir).filter(|(path, _)| is_yaml(path)) {
+        let documents = found.content.as_ref().map(|bytes| documents(bytes)).unwrap_or_default();
+        all.extend(documents.into_iter().map(|document| (path, document)));
+    }
+    all
+}
+
+/// Whether `path` is named as YAML is, or is a kustomization.
+pub(super) fn is_yaml(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let end = name.rsplit_once('.').map(|(_, end)| end);
+    matches!(end, Some("yaml" | "yml")) || manifests::KUSTOMIZATIONS.contains(&name)
+}
+
+/// Whether `document` is the object of `kind` and `name`.
+pub(super) fn is_object(document: &Value, kind: &str, name: &str) -> bool {
+    text(document, &["kind"]) == Some(kind) && text(document, &["metadata", "name"]) == Some(name)
+}
+
+/// The kinds of the objects that bear the name of `component`.
+pub(super) fn kinds(component: &Component) -> Vec<&'static str> {
+    let kinds = [
+        Some(component.workload.kind()),
+        component.port.map(|_| "Service"),
+        component.ingress.as_ref().map(|_| "Ingress"),
+        component.service_account.then_some("ServiceAccount"),
+        component.config.then_some("ConfigMap"),
+    ];
+    kinds.into_iter().flatten().collect()
+}
+
+/// The images of the containers in `value`, without tag and digest.
+pub(super) fn images(value: &Value, found: &mut Vec<String>) {
+    containers(value, 0, &mut |image| {
+        if let Ok(image) = ImageRef::parse_unpinned(image) {
+            found.push(image.name().to_owned());
+        }
+    });
+}
+
+/// Calls `take` with the image of each container in `value`, as it is written.
+pub(super) fn containers(value: &Value, depth: usize, take: &mut dyn FnMut(&str)) {
+    // No deeper than a CronJob's.
+    if depth > 10 {
+        return;
+    }
+    for (key, inner) in value.as_mapping().into_iter().flatten() {
+        if matches!(key.as_str(), Some("containers" | "initContainers")) {
+            inner
+                .as_sequence()
+                .into_iter()
+                .flatten()
+                .filter_map(|one| text(one, &["image"]))
+                .for_each(&mut *take);
+        }
+        containers(inner, depth + 1, take);
+    }
+}
+
+/// The image that an entry of a kustomization's `images` makes of `name`: with its tag or digest.
+pub(super) fn reference(entry: &Value) -> Option<String> {
+    let name = text(entry, &["name"])?;
+    match (entry.get("digest"), entry.get("newTag")) {
+        (Some(digest), _) => Some(format!("{name}@{}", digest.as_str()?)),
+        (None, tag) => Some(format!("{name}:{}", tag?.as_str()?)),
+    }
+}
+
+/// The host that a kustomization's patches put at `path` of the Ingress called `name`.
+pub(super) fn patched_host(kustomization: &Value, name: &str, path: &[&str]) -> Option<String> {
+    let pointer = format!("/{}", path.join("/"));
+    let is_it = |patch: &&Value| {
+        text(patch, &["target", "kind"]) == Some("Ingress") && text(patch, &["target", "name"]) == Some(name)
+    };
+    for patch in list(kustomization, "patches").filter_map(|patch| Some((patch, text(patch, &["patch"])?))) {
+        if is_it(&patch.0)
+            && let Ok(steps) = serde_yaml::from_str::<Vec<Value>>(patch.1)
+            && let Some(step) = steps.iter().find(|step| text(step, &["path"]) == Some(&pointer))
+        {
+            return text(step, &["value"]).map(str::to_owned);
+        }
+        for document in documents(patch.1.as_bytes()) {
+            let of_it = is_object(&document, "Ingress", name) || is_it(&patch.0);
+            if let Some(host) = text(&document, path).filter(|_| of_it) {
+                return Some(host.to_owned());
+            }
+        }
+    }
+    None
+}
+
+/// The hosts of the Ingress `document`, those of its certificates included.
+pub(super) fn hosts(document: &Value) -> Vec<String> {
+    if text(document, &["kind"]) != Some("Ingress") {
+        return Vec::new();
+    }
+    let Some(spec) = document.get("spec") else { return Vec::new() };
+    let rules = list(spec, "rules").filter_map(|rule| text(rule, &["host"]));
+    let certificates =
+        list(spec, "tls").flat_map(|entry| list(entry, "hosts")).filter_map(|host| host.as_str());
+    rules.chain(certificates).map(str::to_owned).collect()
+}
+
+/// Whether something in `value` refers to the Secret called `name`.
+pub(super) fn names_secret(value: &Value, name: &str) -> bool {
+    let is_name = |value: &Value, key: &str| text(value, &[key]) == Some(name);
+    match value {
+        Value::Mapping(entries) => entries.iter().any(|(key, inner)| {
+            let refers = match key.as_str() {
+                Some("secretRef" | "secretKeyRef") => is_name(inner, "name"),
+                Some("secret") => is_name(inner, "secretName") || is_name(inner, "name"),
+                Some("secretName") => inner.as_str() == Some(name),
+                _ => false,
+            };
+            refers || names_secret(inner, name)
+        }),
+        Value::Sequence(items) => items.iter().any(|item| names_secret(item, name)),
+        _ => false,
+    }
+}

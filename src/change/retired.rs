@@ -1,0 +1,109 @@
+//! An environment that goes: its overlay, its pipeline file, and the secret files that its kustomization names. Pure.
+
+use super::{Files, Plan, listed, record};
+use crate::answers::{Environment, Record};
+use crate::error::{Failure, Result};
+
+/// What is removed with an environment.
+pub struct Retired {
+    /// The plan.
+    pub plan: Plan,
+    /// Its namespace, which stays in the cluster.
+    pub namespace: String,
+    /// The context of its cluster; `None` if it is the current one.
+    pub context: Option<String>,
+}
+
+/// Plans the end of the environment `name`.
+pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<Retired> {
+    let all = &record.answers.environments;
+    let Some(gone) = record.answers.environment(name) else {
+        let names = all.iter().map(|one| one.name.to_string()).collect::<Vec<_>>().join(", ");
+        return Err(Failure::failed(format!("environment `{name}` does not exist"))
+            .because(format!("there are: {names}"))
+            .hint("makeinfra env list")
+            .into());
+    };
+    if all.rest.is_empty() {
+        return Err(Failure::failed(format!("cannot remove `{name}`, the only environment"))
+            .hint("makeinfra env add NAME, then remove this one")
+            .into());
+    }
+    let mut plan = Plan::default();
+    plan.notes.push(format!(
+        "the cluster keeps what runs in the namespace `{}`: delete it with `make undeploy ENV={name}` first, which needs \
+         these files",
+        gone.namespace
+    ));
+    for path in secret_files(files, record, gone)? {
+        plan.remove(files, &path)?;
+    }
+    let overlay = gone.overlay();
+    let settings = format!("{overlay}/{}", Environment::SETTINGS);
+    let list = super::kustomization(files, &overlay);
+    let is_last = |path: &str| path == settings || Some(path) == list.as_deref();
+    let mut paths: Vec<_> = files.below(&overlay).map(|(path, _)| path.to_owned()).collect();
+    paths.extend(files.lost_below(&overlay).cloned());
+    // What makes it an environment for make goes last.
+    paths.sort_by_key(|path| is_last(path));
+    for path in paths {
+        plan.remove(files, &path)?;
+    }
+    let pipeline = format!(".gitlab/{name}.yml");
+    if files.knows(&pipeline) {
+        plan.remove(files, &pipeline)?;
+    }
+    for (path, _) in files.below(&gone.secrets) {
+        let is_gone = plan.steps.iter().any(|step| step.path == path);
+        let is_of_another = all
+            .iter()
+            .filter(|one| one.name != gone.name && one.secrets.starts_with(&format!("{}/", gone.secrets)))
+            .any(|one| path.starts_with(&format!("{}/", one.secrets)));
+        if !is_gone && !is_of_another {
+            plan.notes.push(format!(
+                "`{path}` stays: no kustomization of {name} names it, or another environment does"
+            ));
+        }
+    }
+    plan.facts.push(("namespace", gone.namespace.to_string()));
+    let context = gone.context.as_ref().map(ToString::to_string);
+    plan.facts.push(("context", context.clone().unwrap_or_else(|| "the current one of kubectl".to_owned())));
+    let text = record::environment_dropped(&record.text, name)?;
+    Record::parse(text.clone())?;
+    plan.write_text(files, Record::FILE, &text)?;
+    Ok(Retired { plan, namespace: gone.namespace.to_string(), context })
+}
+
+/// The files that the kustomization of its Secrets names and no other one does, and that kustomization, which is last.
+fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Vec<String>> {
+    let others = |path: &str| {
+        let all = record.answers.environments.iter().filter(|one| one.name != gone.name);
+        all.map(|one| &one.secrets).any(|dir| path.starts_with(&format!("{dir}/")))
+    };
+    let Some(listing) = listed(files, &gone.secrets)? else {
+        // A run that was killed has deleted the list as the last of them.
+        let lost = files.lost_below(&gone.secrets).filter(|path| !others(path));
+        return Ok(lost.cloned().collect());
+    };
+    let mut kept = Vec::new();
+    for other in record.answers.environments.iter().filter(|one| one.name != gone.name) {
+        if other.secrets == gone.secrets {
+            return Err(Failure::failed(format!("cannot remove the Secrets of {}", gone.name))
+                .because(format!("{} has the same: `{}`", other.name, gone.secrets))
+                .hint(format!("give {} a directory of its own in its overlay", other.name))
+                .into());
+        }
+        if let Some(listing) = listed(files, &other.secrets)? {
+            kept.extend(listing.files().map(str::to_owned).collect::<Vec<_>>());
+        }
+    }
+    let mut paths: Vec<String> = Vec::new();
+    for path in listing.files().skip(1).chain([listing.path.as_str()]) {
+        let is_kept = kept.iter().any(|other| other == path) || !path.starts_with(super::SECRETS);
+        // A directory among its resources is no file.
+        if !is_kept && files.knows(path) && !paths.iter().any(|known| known == path) {
+            paths.push(path.to_owned());
+        }
+    }
+    Ok(paths)
+}

@@ -1,0 +1,32 @@
+//! `makeinfra remove`: a component less in a repository.
+
+use super::evolve::{Evolution, Proposal, Typed};
+use crate::answers::{Answer, ComponentName, Record};
+use crate::change::{self, Files};
+use crate::cli::Remove as Options;
+use crate::error::{Failure, Result};
+use crate::ui::Ui;
+
+/// Runs the command.
+pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+    let name = ComponentName::parse(&options.name)
+        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra remove worker"))?;
+    let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;
+    let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
+    let record = &evolution.record_with(has)?;
+    let plan = |files: &Files| change::remove_component(files, record, name.as_str());
+    let Typed { make, repo, .. } = evolution.typed();
+    let answers = &record.answers;
+    let environment = answers.make_argument(&answers.environments.first);
+    let proposal = Proposal {
+        title: format!("Remove component {name}"),
+        command: format!("makeinfra remove {name}{repo}"),
+        message: format!("Remove {name}"),
+        next: vec![
+            (format!("{make} deploy{environment}"), "it names what the cluster still has"),
+            (format!("{make} prune{environment}"), "delete that, after asking"),
+        ],
+        plan: &plan,
+    };
+    evolution.propose(&proposal, &options.plan, ui)
+}

@@ -1,0 +1,73 @@
+//! Whether git could bring a file back.
+
+use super::{Repo, SECRETS, failed};
+use crate::error::Result;
+use crate::git_crypt;
+use git2::{ObjectType, Status, TreeWalkMode, TreeWalkResult};
+use std::path::Path;
+
+impl Repo {
+    /// Whether git ignores `path` and does not track it.
+    #[must_use]
+    pub fn is_ignored(&self, path: &str) -> bool {
+        self.git.is_path_ignored(self.in_git(path)).unwrap_or(false) && !self.is_tracked(path)
+    }
+
+    /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a sentence about "it"; `None`
+    /// if it does.
+    pub fn loss(&self, path: &str, bytes: &[u8]) -> Result<Option<&'static str>> {
+        const EDITED: &str = "it has uncommitted edits";
+        const UNTRACKED: &str = "git does not track it";
+        if self.is_ignored(path) {
+            return Ok(Some("git ignores it"));
+        }
+        if path.starts_with(SECRETS) {
+            // libgit2 runs no filter of git-crypt's: what HEAD holds is compared here.
+            let Ok(blob) = self.head_blob(path) else {
+                return Ok(Some(if self.is_tracked(path) { "it was never committed" } else { UNTRACKED }));
+            };
+            let is_same = match git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
+                true => self.key(path)?.encrypt(bytes) == blob.content(),
+                false => bytes == blob.content(),
+            };
+            return Ok((!is_same).then_some(EDITED));
+        }
+        let status = self
+            .git
+            .status_file(Path::new(&self.in_git(path)))
+            .map_err(|error| failed("ask git for a file", &error))?;
+        Ok(match status {
+            _ if status.contains(Status::IGNORED) => Some("git ignores it"),
+            _ if status.contains(Status::WT_NEW) => Some(UNTRACKED),
+            _ if status.contains(Status::INDEX_NEW) => Some("it was never committed"),
+            _ if status == Status::CURRENT => None,
+            _ => Some(EDITED),
+        })
+    }
+
+    fn is_tracked(&self, path: &str) -> bool {
+        let path = self.in_git(path);
+        self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
+    }
+
+    /// The files that HEAD has below the directory `dir`.
+    #[must_use]
+    pub fn committed_below(&self, dir: &str) -> Vec<String> {
+        let tree = self.git.head().and_then(|head| head.peel_to_tree());
+        let below = tree.and_then(|tree| {
+            tree.get_path(Path::new(&self.in_git(dir)))?.to_object(&self.git)?.peel_to_tree()
+        });
+        let mut found = Vec::new();
+        if let Ok(below) = below {
+            // What is no UTF-8 is no file of ours. The walk itself does not fail here.
+            let _ = below.walk(TreeWalkMode::PreOrder, |parent, entry| {
+                let is_file = entry.kind() == Some(ObjectType::Blob);
+                if let (true, Ok(name)) = (is_file, entry.name()) {
+                    found.push(format!("{dir}/{parent}{name}"));
+                }
+                TreeWalkResult::Ok
+            });
+        }
+        found
+    }
+}

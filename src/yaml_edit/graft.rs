@@ -1,0 +1,194 @@
+//! Values inside lists replaced, and entries brought in from elsewhere.
+
+use super::lines::{Edit, line_end, newline};
+use super::lists::{Step, is_same_but};
+use super::tree::{self, Entry, Node, Value};
+use super::{BEYOND, Document, Edited, FLOW, NO_KEY, Refusal, edit, scalar};
+use zeroize::Zeroizing;
+
+/// Gives the scalar at `path`, in lists, too, another value in its place. A value that is not there is a refusal.
+pub fn replace(text: &str, path: &[Step], value: &str) -> Edited {
+    replace_with(text, path, value, &scalar(value))
+}
+
+/// The same for what is no string: a number or a boolean, as YAML has it.
+pub fn replace_literal(text: &str, path: &[Step], literal: &str) -> Edited {
+    replace_with(text, path, literal, literal)
+}
+
+fn replace_with(text: &str, path: &[Step], value: &str, written: &str) -> Edited {
+    let is_right = |_: Option<&Node>, after: Option<&Node>| after.and_then(Node::scalar) == Some(value);
+    edit(
+        text,
+        |document| {
+            let node = document.node(path).ok_or(NO_KEY)?;
+            let Value::Scalar { text: old, .. } = &node.value else {
+                return Err("it has a list or keys where one value is needed");
+            };
+            if old.as_str() == value {
+                return Ok(Vec::new());
+            }
+            if node.is_block_scalar() || node.start == node.end {
+                return Err(BEYOND);
+            }
+            Ok(vec![Edit::new(node.start..node.end, Zeroizing::new(written.to_owned()))])
+        },
+        |before, after| is_same_but(before, after, path, &is_right),
+    )
+}
+
+/// `text` with the entry that `from` has at `source`, as `path`: at the end of its mapping, with all the parents that are
+/// missing. Refuses if there is a `path` already.
+pub fn graft(text: &str, path: &[&str], from: &str, source: &[&str]) -> Edited {
+    let from = Document::parse(from)?;
+    let entry = from.entry(source)?;
+    edit(
+        text,
+        |document| document.grafting(path, &from, entry),
+        |before, after| {
+            after.at(path).is_some_and(|node| node.means(&entry.value)) && before.differs_only_at(after, path)
+        },
+    )
+}
+
+impl Document<'_> {
+    /// The entry at `path`, with lines of its own.
+    fn entry(&self, path: &[&str]) -> Result<&Entry, Refusal> {
+        let (last, parents) = path.split_last().ok_or(NO_KEY)?;
+        let mut entries = self.root.block_entries().ok_or(FLOW)?;
+        for key in parents {
+            let entry = tree::find(entries, key)?.ok_or(NO_KEY)?;
+            entries = entry.value.block_entries().ok_or(FLOW)?;
+        }
+        let entry = tree::find(entries, last)?.ok_or(NO_KEY)?;
+        self.indent(entry)?;
+        Ok(entry)
+    }
+
+    fn grafting(&self, path: &[&str], from: &Document, entry: &Entry) -> Result<Vec<Edit>, Refusal> {
+        let mut entries = self.root.block_entries().ok_or(FLOW)?;
+        for (depth, key) in path.iter().enumerate() {
+            let Some(found) = tree::find(entries, key)? else {
+                let last = entries.last().ok_or(BEYOND)?;
+                let lines = self.grafted(&path[depth..], self.indent(last)?, from, entry)?;
+                return Ok(vec![self.insert_after(last.value.end, &lines)]);
+            };
+            if depth + 1 == path.len() {
+                return Err("it has the key already");
+            }
+            match &found.value.value {
+                Value::Map { entries: inner, flow: false } => entries = inner,
+                // `components: {}`, or nothing behind the colon.
+                _ if found.value.is_null() || found.value.is_empty_map() => {
+                    let colon = self.colon(found)?;
+                    let old = &self.text[colon + 1..found.value.end];
+                    if old.contains(['\n', '#']) {
+                        return Err(BEYOND);
+                    }
+                    let indent = self.indent(found)? + self.step();
+                    let lines = self.grafted(&path[depth + 1..], indent, from, entry)?;
+                    let mut edits = vec![self.insert_after(found.value.end, &lines)];
+                    if !old.is_empty() {
+                        edits.insert(0, Edit::new(colon + 1..found.value.end, Zeroizing::default()));
+                    }
+                    return Ok(edits);
+                }
+                _ => return Err(FLOW),
+            }
+        }
+        Err(NO_KEY)
+    }
+
+    /// The lines of `entry`, which is of `from`, as the last key of `path`, below the others.
+    fn grafted(
+        &self,
+        path: &[&str],
+        indent: usize,
+        from: &Document,
+        entry: &Entry,
+    ) -> Result<String, Refusal> {
+        let mut lines = String::new();
+        let (last, parents) = path.split_last().ok_or(NO_KEY)?;
+        for (depth, key) in parents.iter().enumerate() {
+            let blanks = " ".repeat(indent + depth * self.step());
+            lines.push_str(&format!("{blanks}{}:{}", scalar(key), newline(self.text)));
+        }
+        let (indent, old) = (indent + parents.len() * self.step(), from.indent(entry)?);
+        let end = line_end(from.text, entry.value.end);
+        lines.push_str(&" ".repeat(indent));
+        lines.push_str(&scalar(last));
+        for (at, line) in from.text[entry.key.end..end].lines().enumerate() {
+            if at == 0 {
+                lines.push_str(line);
+                continue;
+            }
+            let blanks = line.len() - line.trim_start_matches(' ').len();
+            lines.push_str(newline(self.text));
+            if !line.trim().is_empty() {
+                lines.push_str(&" ".repeat((indent + blanks).saturating_sub(old)));
+            }
+            lines.push_str(line.trim_start_matches(' '));
+        }
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUSTOMIZATION: &str = "\
+resources:
+  - ../../base  # shared
+  # ours
+  - ../../../secrets/kubernetes
+labels:
+- pairs: {a: b, 'makeinfra/environment': production} # ours
+replicas:
+  - name: hello
+    count: 2
+";
+
+    #[test]
+    fn replaces_values_in_lists() {
+        use Step::{Item, Key};
+        let label = [Key("labels"), Item(0), Key("pairs"), Key("makeinfra/environment")];
+        for (path, value, old, new) in [
+            (&[Key("resources"), Item(1)][..], "../x", "- ../../../secrets/kubernetes\n", "- ../x\n"),
+            (&label, "true", ": production} # ours", ": \"true\"} # ours"),
+        ] {
+            assert_eq!(*replace(KUSTOMIZATION, path, value).unwrap(), KUSTOMIZATION.replace(old, new));
+        }
+        let count = [Key("replicas"), Item(0), Key("count")];
+        let replaced = replace_literal(KUSTOMIZATION, &count, "3").unwrap();
+        assert_eq!(*replaced, KUSTOMIZATION.replace("count: 2", "count: 3"));
+        for path in [
+            &[Key("resources")][..],
+            &[Key("resources"), Item(2)],
+            &[Key("images"), Item(0)],
+            &[Key("labels"), Item(0), Key("pairs")],
+        ] {
+            assert!(replace(KUSTOMIZATION, path, "x").is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn grafts_entries_with_their_comments() {
+        let record =
+            "a:\n  environments:\n    one:\n      # why\n      x: 1  # here\n      y: z\n    # end\n";
+        let copied =
+            graft(record, &["a", "environments", "two"], record, &["a", "environments", "one"]).unwrap();
+        let new = "    two:\n      # why\n      x: 1  # here\n      y: z\n";
+        assert_eq!(*copied, record.replace("    # end\n", &format!("{new}    # end\n")));
+        let path = &["b", "c", "one"];
+        let other = graft("b:\r\n    k: v\r\n", path, record, &["a", "environments", "one"]).unwrap();
+        assert_eq!(
+            *other,
+            "b:\r\n    k: v\r\n    c:\r\n        one:\r\n          # why\r\n          x: 1  # here\r\n          y: z\r\n"
+        );
+        let empty = graft("b: {}\n", path, record, &["a", "environments", "one"]).unwrap();
+        assert!(empty.starts_with("b:\n  c:\n    one:\n"), "{}", *empty);
+        assert!(graft(record, &["a", "environments", "one"], record, &["a", "environments", "one"]).is_err());
+        assert!(graft(record, &["x"], record, &["a", "none"]).is_err());
+    }
+}
