@@ -360,11 +360,11 @@ proptest! {
 
     #[test]
     fn what_runs_and_where_changes_nothing_that_people_read(values in any_answers()) {
-        let named = [Name::Project, Name::Image, Name::Registry, Name::SecretName, Name::PodSecurity];
+        let named = [Name::Project, Name::Image, Name::Registry, Name::SecretName, Name::PodSecurity, Name::Ci];
         let plain: Values =
             values.iter().filter(|(name, _)| named.contains(name)).map(|(name, text)| (*name, text.clone())).collect();
         let (files, plain) = (render(&accepted(&values).unwrap()), render(&accepted(&plain).unwrap()));
-        let is_read = |path: &str| !["kubernetes/", "secrets/", ".makeinfra.yaml"].iter().any(|own| path.starts_with(own));
+        let is_read = |path: &str| ![".gitlab/", "kubernetes/", "secrets/", ".makeinfra.yaml"].iter().any(|own| path.starts_with(own));
         let read: Vec<_> = files.iter().filter(|(path, _)| is_read(path)).collect();
         prop_assert!(read.len() > 5, "{:?}", read);
         for (path, text) in read {
