@@ -262,12 +262,7 @@ fn runs(workload: Workload) -> Runs {
 }
 
 fn image(image: &answers::ImageRef) -> Image<'_> {
-    Image {
-        reference: image.as_str(),
-        name: image.name(),
-        tag: image.tag(),
-        digest: image.digest(),
-    }
+    Image { reference: image.as_str(), name: image.name(), tag: image.tag(), digest: image.digest() }
 }
 
 fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
