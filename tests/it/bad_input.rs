@@ -354,7 +354,7 @@ fn a_usage_error_of_the_command_line_has_a_hint() {
     for (words, text) in [
         (&[][..], "no command given"),
         (&["nwe"], "unknown command"),
-        (&["new", "hello", "--imgae", "a/b:1"], "no option `--imgae`"),
+        (&["new", "hello", "--imgae", "a/b:1"], "unknown option `--imgae`"),
         (&["new", "hello", "too-much"], "unexpected argument"),
         (&["new", "hello", "--image"], "`--image`"),
         (&["new", "hello", "--namespace", "-app"], "unknown option"),
