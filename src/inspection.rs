@@ -10,7 +10,7 @@ use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
-use crate::manifests::{Files, Manifests, Pull, documents};
+use crate::manifests::{DeployedSecret, Files, Manifests, Pull, documents};
 use crate::opaque::{DirectoryFault, Listing};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
@@ -193,10 +193,18 @@ impl Inspection {
     /// The namespace of a pull secret: that of the kustomization that deploys it, else the file's.
     #[must_use]
     pub fn namespace<'i>(&'i self, secret: &'i PullSecret) -> Option<&'i str> {
+        self.deployed(secret).map_or(&secret.secret.namespace, |found| &found.namespace).as_deref()
+    }
+
+    /// Whether a kustomization deploys a pull secret.
+    #[must_use]
+    pub fn is_deployed(&self, secret: &PullSecret) -> bool {
+        self.deployed(secret).is_some()
+    }
+
+    fn deployed(&self, secret: &PullSecret) -> Option<&DeployedSecret> {
         let mut deployed = self.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
-        let deployed = deployed
-            .find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref());
-        deployed.map_or(&secret.secret.namespace, |found| &found.namespace).as_deref()
+        deployed.find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref())
     }
 }
 
@@ -303,7 +311,16 @@ impl Reader {
 
     /// Reads a file, and decrypts it if it is locked and this clone has its key.
     fn open(&self, path: &str) -> Content {
-        match self.tree.read(path) {
+        self.unlocked(path, self.tree.read(path))
+    }
+
+    /// The same for a file that may be no text.
+    fn open_bytes(&self, path: &str) -> Content {
+        self.unlocked(path, self.tree.read_bytes(path))
+    }
+
+    fn unlocked(&self, path: &str, content: Content) -> Content {
+        match content {
             Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes) => {
                 match self.key(path).and_then(|key| key.decrypt(&bytes)) {
                     Some(plain) => Content::Bytes(plain),
@@ -321,7 +338,8 @@ impl Reader {
     /// How a secret file is, with the pull secrets in it.
     fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
         let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
-        let content = self.open(path);
+        // The value of a key may be any bytes.
+        let content = if is_yaml(path) { self.open(path) } else { self.open_bytes(path) };
         let state = match &content {
             Content::Absent => State::Absent,
             Content::Locked => State::Locked,
@@ -345,7 +363,7 @@ impl Reader {
         let paths: BTreeSet<&String> = environments.map(|one| &one.secrets).collect();
         let list = |path: &String| SecretsDirectory {
             path: path.clone(),
-            listing: Listing::of(path, &|path| self.open(path)),
+            listing: Listing::of(path, &|path| self.open_bytes(path)),
         };
         paths.into_iter().map(list).collect()
     }

@@ -4,14 +4,14 @@ use super::{
     Check, Id, Known, Place, count, or_ok,
     pull_secret::{is_name, workload_title},
 };
-use crate::answers::{ImageRef, Record};
+use crate::answers::{Environment, ImageRef, Record};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, State};
 use crate::manifests::{FaultKind, Workload};
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
-const TARGETS: [&str; 14] = [
+const TARGETS: [&str; 15] = [
     "help",
     "setup",
     "deploy",
@@ -24,6 +24,7 @@ const TARGETS: [&str; 14] = [
     "restart",
     "rollback",
     "undeploy",
+    "prune",
     "set-image",
     "check-secrets",
 ];
@@ -181,7 +182,11 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     let wanted: &[&str] = if ours { &TARGETS } else { &BY_HAND };
     let has = |target: &&str| text.lines().any(|line| targets(line).any(|found| found == *target));
     let missing: Vec<_> = wanted.iter().copied().filter(|target| !has(target)).collect();
-    let includes = text.lines().any(|line| line.trim_start_matches('-').starts_with("include "));
+    // An environment.mk has values and no targets; any other file may have them.
+    let includes = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches('-').strip_prefix("include "))
+        .any(|included| !included.trim_end().ends_with(Environment::SETTINGS));
     let mut found = Vec::new();
     if !missing.is_empty() {
         let message = format!("it has no target `{}`", missing.join("`, `"));

@@ -202,7 +202,11 @@ fn namespaces(inspection: &Inspection) -> Vec<Check> {
             }
             let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
             let message = format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
-            let hint = format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path);
+            let hint = match inspection.is_deployed(secret) {
+                // The kustomization's namespace wins over that of its file.
+                true => format!("list {} in the kustomization for namespace {wanted}, too", secret.path),
+                false => format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path),
+            };
             found.push(Check::problem(id, workload_title(workload), message).hint(hint));
         }
     }

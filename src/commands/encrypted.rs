@@ -57,6 +57,18 @@ impl Errand {
 pub(super) fn check_head(
     repo: &Repo,
     path: &str,
+    text: Option<&Secret>,
+    commit: bool,
+    stake: &str,
+    ui: &mut Ui,
+) -> Result<bool> {
+    check_head_bytes(repo, path, text.map(|text| text.expose().as_bytes()), commit, stake, ui)
+}
+
+/// The same for a file that may be no text.
+pub(super) fn check_head_bytes(
+    repo: &Repo,
+    path: &str,
     text: Option<&[u8]>,
     commit: bool,
     stake: &str,
@@ -97,11 +109,9 @@ pub(super) fn check_unchanged(errand: Errand, path: &str, file: &Path, before: O
         .into())
 }
 
-/// Commits `blobs`, which are written already, and the removal of the files `gone`. Where that fails they stay as they
-/// are, and the failure says so.
-pub(super) fn commit(repo: &Repo, blobs: &[Blob], gone: &[&str], message: &str) -> Result<String> {
-    repo.commit(blobs, gone, message).map_err(|error| {
-        let paths: Vec<_> = blobs.iter().map(Blob::path).chain(gone.iter().copied()).collect();
+/// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.
+pub(super) fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str]) -> Result<String> {
+    repo.commit(blobs, message).map_err(|error| {
         let report = error::report(&error);
         let causes: Vec<_> = std::iter::once(report.message).chain(report.causes).collect();
         let (git, paths) = (typed_at(repo).1, paths.join(" "));

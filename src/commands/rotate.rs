@@ -17,7 +17,7 @@ use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
-use crate::repo::Repo;
+use crate::repo::{Blob, Repo};
 use crate::rotation::{Files, Plan, SecretFile, Wishes};
 use crate::secret::Secret;
 use crate::ui::Ui;
@@ -157,8 +157,7 @@ fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> 
         ui.warn(warning);
     }
     for file in &files.secrets {
-        let text = file.text.as_ref().map(|text| text.expose().as_bytes());
-        let stake = "that token; revoke it";
+        let (text, stake) = (file.text.as_ref(), "that token; revoke it");
         uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
     }
     Ok(())
@@ -225,8 +224,9 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     for replacement in replacements {
         replacement.publish()?;
     }
+    let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
     match commits {
-        true => encrypted::commit(repo, &blobs, &[], "Rotate the deploy token").map(Some),
+        true => encrypted::commit(repo, &blobs, "Rotate the deploy token", &paths).map(Some),
         false => Ok(None),
     }
 }

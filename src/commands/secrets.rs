@@ -19,7 +19,7 @@ use crate::git_crypt;
 use crate::interrupt::Interrupts;
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, Key, Kustomization, Trap};
 use crate::pull_secret::begins_like_a_token;
-use crate::repo::Repo;
+use crate::repo::{Blob, Repo};
 use crate::ui::{self, Ui};
 use crate::work_tree::Content;
 use std::cell::RefCell;
@@ -186,7 +186,7 @@ impl Target {
             for path in touched.chain(&mine).chain(missing) {
                 let Some(bytes) = after(path) else { continue };
                 self.repo.check_protected(path)?;
-                if encrypted::check_head(&self.repo, path, Some(&bytes), commit, STAKE, ui)? {
+                if encrypted::check_head_bytes(&self.repo, path, Some(&bytes), commit, STAKE, ui)? {
                     all.files.insert(path.clone(), bytes);
                 }
             }
@@ -206,11 +206,15 @@ impl Target {
         for write in changes.iter().flat_map(|change| &change.writes) {
             batch.add(&self.disk.root.join(&write.path), &write.bytes, 0o600)?;
         }
+        for removal in changes.iter().flat_map(|change| &change.removals) {
+            batch.delete(&self.disk.root.join(&removal.path))?;
+        }
         let mut blobs = Vec::new();
         let commit = commit.filter(|(what, _)| !what.is_empty());
         for (path, bytes) in commit.iter().flat_map(|(what, _)| &what.files) {
             blobs.push(self.repo.store(path, &self.repo.key(path)?.encrypt(bytes))?);
         }
+        blobs.extend(commit.iter().flat_map(|(what, _)| &what.gone).map(|path| Repo::removal(path)));
         interrupts.check()?;
         self.disk.check_unchanged(command)?;
         if commit.is_some() {
@@ -218,12 +222,9 @@ impl Target {
             self.repo.check_can_commit()?;
         }
         batch.publish(&interrupts)?;
-        for removal in changes.iter().flat_map(|change| &change.removals) {
-            files::delete(&self.disk.root.join(&removal.path))?;
-        }
-        let Some((what, message)) = commit else { return Ok(None) };
-        let gone: Vec<_> = what.gone.iter().map(String::as_str).collect();
-        encrypted::commit(&self.repo, &blobs, &gone, message).map(Some)
+        let Some((_, message)) = commit else { return Ok(None) };
+        let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
+        encrypted::commit(&self.repo, &blobs, message, &paths).map(Some)
     }
 
     /// The files of `changes` as a tree, with what becomes of each; no size, from which a value's length would follow.

@@ -3,13 +3,14 @@
 use super::{Repo, entry, failed, identity, store, store_file};
 use crate::error::{Failure, Result};
 use git2::build::TreeUpdateBuilder;
-use git2::{Error, ErrorCode, FileMode, Index, Oid, Signature};
+use git2::{Error, ErrorCode, FileMode, Index, Oid, Tree};
 use std::path::Path;
 
-/// A stored blob and the path that it is for.
+/// What a commit makes of a path: a stored blob, or its removal.
 pub struct Blob {
     path: String,
-    id: Oid,
+    /// `None` if the path is removed.
+    id: Option<Oid>,
     executable: bool,
 }
 
@@ -54,76 +55,85 @@ impl Repo {
 
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
-        Ok(Blob { path: path.to_owned(), id: store(&self.git, path, bytes)?, executable: false })
+        Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
     }
 
     /// Stores the file `path` of the work tree, which is no secret, with the line ends that git would store.
     pub fn store_file(&self, path: &str, executable: bool) -> Result<Blob> {
         let id = store_file(&self.git, path, &self.in_git(path))?;
-        Ok(Blob { path: path.to_owned(), id, executable })
+        Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
-    /// Commits `blobs` on top of HEAD, without the files `gone`, and nothing else: what is staged stays staged. Gives the
-    /// commit's id.
-    pub fn commit(&self, blobs: &[Blob], gone: &[&str], message: &str) -> Result<String> {
+    /// The removal of `path` for [`Repo::commit`].
+    #[must_use]
+    pub fn removal(path: &str) -> Blob {
+        Blob { path: path.to_owned(), id: None, executable: false }
+    }
+
+    /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
+    pub fn commit(&self, blobs: &[Blob], message: &str) -> Result<String> {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
         };
-        // All that can fail is done before the branch moves, but for the writing of the index itself.
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
+        let mut before = Vec::new();
         for blob in blobs {
-            let entry = entry(&self.git, &self.in_git(&blob.path), blob.id, blob.executable)?;
-            index.add(&entry).map_err(|error| failed("stage a file", &error))?;
+            let path = self.in_git(&blob.path);
+            before.push((index.get_path(Path::new(&path), 0), path.clone()));
+            let staged = match blob.id {
+                Some(id) => index.add(&entry(&self.git, &path, id, blob.executable)?),
+                None => remove(&mut index, &path),
+            };
+            staged.map_err(|error| failed("stage a file", &error))?;
         }
-        remove(&mut index, gone.iter().map(|path| self.in_git(path)))
-            .map_err(|error| failed("stage a file", &error))?;
-        let commit = self.commit_onto_head(blobs, gone, &author, &committer, message);
-        let id = commit.map_err(|error| failed("commit", &error))?;
-        index.write().map_err(|error| {
-            let paths: Vec<_> = blobs.iter().map(Blob::path).chain(gone.iter().copied()).collect();
-            Failure::failed(format!("committed as {id}, but the index still has the old files"))
-                .because(error.message())
-                .hint(format!("git reset -q -- {}", paths.join(" ")))
-        })?;
-        Ok(id.to_string())
+        let commit = || -> std::result::Result<Oid, Error> {
+            let head = self.git.head()?.peel_to_commit()?;
+            let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
+            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
+        };
+        // The index first: a run that is killed in between has staged the files, and the next one commits them.
+        index.write().map_err(|error| failed("write the index", &error))?;
+        match commit() {
+            Ok(id) => Ok(id.to_string()),
+            Err(error) => {
+                let restored = before.into_iter().try_for_each(|(entry, path)| match entry {
+                    Some(entry) => index.add(&entry),
+                    None => remove(&mut index, &path),
+                });
+                // Otherwise the files stay staged, which the hint of the failure allows for.
+                let _ = restored.and_then(|()| index.write());
+                Err(failed("commit", &error).into())
+            }
+        }
     }
 
-    fn commit_onto_head(
-        &self,
-        blobs: &[Blob],
-        gone: &[&str],
-        author: &Signature,
-        committer: &Signature,
-        message: &str,
-    ) -> std::result::Result<Oid, Error> {
-        let head = self.git.head()?.peel_to_commit()?;
+    /// `old` with `blobs`.
+    fn tree(&self, old: &Tree, blobs: &[Blob]) -> std::result::Result<Oid, Error> {
         let mut update = TreeUpdateBuilder::new();
         for blob in blobs {
             let mode = if blob.executable { FileMode::BlobExecutable } else { FileMode::Blob };
-            update.upsert(self.in_git(&blob.path), blob.id, mode);
+            if let Some(id) = blob.id {
+                update.upsert(self.in_git(&blob.path), id, mode);
+            }
         }
-        let mut tree = update.create_updated(&self.git, &head.tree()?)?;
-        if !gone.is_empty() {
-            // An update of the tree would leave an empty tree where a directory has no file any more.
-            let mut whole = Index::new()?;
-            whole.read_tree(&self.git.find_tree(tree)?)?;
-            remove(&mut whole, gone.iter().map(|path| self.in_git(path)))?;
-            tree = whole.write_tree_to(&self.git)?;
+        let written = update.create_updated(&self.git, old)?;
+        if blobs.iter().all(|blob| blob.id.is_some()) {
+            return Ok(written);
         }
-        let tree = self.git.find_tree(tree)?;
-        self.git.commit(Some("HEAD"), author, committer, message, &tree, &[&head])
+        // An update of the tree would leave an empty one where a directory has no file any more.
+        let mut index = Index::new()?;
+        index.read_tree(&self.git.find_tree(written)?)?;
+        for blob in blobs.iter().filter(|blob| blob.id.is_none()) {
+            remove(&mut index, &self.in_git(&blob.path))?;
+        }
+        index.write_tree_to(&self.git)
     }
 }
 
-/// Takes those of `paths` that are there out of `index`.
-fn remove(index: &mut Index, paths: impl Iterator<Item = String>) -> std::result::Result<(), Error> {
-    for path in paths {
-        let path = Path::new(&path);
-        if index.get_path(path, 0).is_some() {
-            index.remove(path, 0)?;
-        }
-    }
-    Ok(())
+/// Takes `path` out of `index`, if it is there.
+fn remove(index: &mut Index, path: &str) -> std::result::Result<(), Error> {
+    let path = Path::new(path);
+    if index.get_path(path, 0).is_some() { index.remove(path, 0) } else { Ok(()) }
 }

@@ -128,7 +128,8 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // No two environments have one host; without git, seven checks have no ground, without a commit that of HEAD.
+        // There are no further environments; without git there is nothing to say of the first six and of merges,
+        // without a commit nothing of HEAD.
         let left_out = match () {
             () if args.contains(&"--no-git") => 8,
             () if args.contains(&"--no-commit") => 2,
@@ -185,6 +186,22 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             break_it(sandbox, Id::SecretsHead);
             commit(sandbox, "Mend it");
         }
+        // As a merge leaves it in which both sides have changed the file.
+        Id::SecretsMerged => {
+            let blob = sandbox.git(&["rev-parse", &format!("HEAD:{SECRET}")]).success().stdout;
+            let stages: String =
+                (1..=3).map(|stage| format!("100644 {} {stage}\t{SECRET}\n", blob.trim())).collect();
+            sandbox.git(&["update-index", "--force-remove", SECRET]).success();
+            sandbox.git(&["update-index", "--index-info"]).stdin(stages).success();
+        }
+        Id::SecretsListed => {
+            sandbox.write_private("work/hello-infra/secrets/kubernetes/stray.env", "KEY=value\n");
+        }
+        Id::SecretsGenerated => {
+            let set = ["secret", "set", "mail", "PASSWORD", "--stdin"];
+            sandbox.makeinfra(&set).cwd(sandbox.hello("")).stdin("value").success();
+            sandbox.append("secrets/kubernetes/mail.env", "OTHER\n");
+        }
         Id::SecretsMode => {
             fs::set_permissions(sandbox.hello(SECRET), fs::Permissions::from_mode(0o644)).unwrap();
         }
@@ -202,39 +219,22 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretAuth => secret("dockercfg", &auth(&format!("{USER}:{TOKEN}\n"))),
         Id::PullSecretCredentials => secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}"))),
         Id::PullSecretName => edit(sandbox, SECRET, "  name: gitlab", "  name: github"),
-        Id::PullSecretNamespace => edit(sandbox, SECRET, "  namespace: hello", "  namespace: default"),
+        // All that an overlay includes is in its namespace.
+        Id::PullSecretNamespace => {
+            let pod = "kind: Pod\nmetadata: {name: debug, namespace: default}\nspec: {imagePullSecrets: [{name: gitlab}], \
+                       containers: [{name: a, image: 'registry.gitlab.com/group/debug:1'}]}\n";
+            fs::write(sandbox.hello("kubernetes/pod.yaml"), pod).unwrap();
+        }
         Id::PullSecretMatchesImages => secret("dockercfg", &auth("u:p").replace("registry.", "")),
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
         }
-        Id::SecretsMerged => {
-            let id = sandbox.git(&["rev-parse", &format!(":{SECRET}")]).success().stdout;
-            let stages = (1..=3).map(|stage| format!("100644 {} {stage}\t{SECRET}\n", id.trim()));
-            let none = format!("0 {}\t{SECRET}\n", "0".repeat(40));
-            let info = none + &stages.collect::<String>();
-            sandbox.git(&["update-index", "--index-info"]).stdin(info).success();
-        }
-        Id::SecretsListed => {
-            sandbox.write_private("work/hello-infra/secrets/kubernetes/stray.env", "A=1\n");
-        }
-        Id::SecretsGenerated => {
-            sandbox.write_private("work/hello-infra/secrets/kubernetes/db.env", "A=1\nhunter2\n");
-            sandbox.append(
-                "secrets/kubernetes/kustomization.yaml",
-                "secretGenerator:\n  - name: db\n    envs: [db.env]\n",
-            );
-        }
         Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
         Id::ManifestsKustomize => {
-            edit(
-                sandbox,
-                "kubernetes/overlays/production/kustomization.yaml",
-                "- service.yaml",
-                "- servise.yaml",
-            );
+            edit(sandbox, "kubernetes/base/kustomization.yaml", "- service.yaml", "- servise.yaml");
         }
         Id::WorkloadsFound => {
-            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "  - deployment.yaml\n", "")
+            edit(sandbox, "kubernetes/base/kustomization.yaml", "  - deployment.yaml\n", "")
         }
         Id::WorkloadsNamePullSecret => {
             edit(

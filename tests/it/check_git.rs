@@ -27,7 +27,9 @@ fn a_locked_clone_is_told_to_unlock_and_nothing_of_its_secret_is_called_good() {
     clone(&sandbox, &[]);
     let checked = check_in(&sandbox, "clone", &[]);
     assert_eq!((checked.code, checked.problems()), (Some(1), vec!["secrets-filter", "secrets-key"]));
-    for id in ["secrets-filter", "secrets-key", "pull-secret-present"] {
+    for id in
+        ["secrets-filter", "secrets-key", "pull-secret-present", "manifests-kustomize", "secrets-listed"]
+    {
         assert!(checked.said(id).contains("git-crypt unlock"), "{}", checked.said(id));
     }
     assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));

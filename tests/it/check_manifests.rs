@@ -250,19 +250,22 @@ fn what_is_more_than_a_subset_of_kustomize_is_one_warning_a_file() {
 
 #[test]
 fn what_kustomize_refuses_is_a_problem() {
-    for (old, new, word) in [
-        ("- service.yaml", "- ../nowhere", "neither a file nor a kustomization"),
-        ("newTag: \"1.0.0\"", "newTag: 1.0", "quote it"),
-        ("images:\n", "patches: [{path: nowhere.yaml}]\nimages:\n", "is not there"),
+    let (base, overlay) =
+        ("kubernetes/base/kustomization.yaml", "kubernetes/overlays/production/kustomization.yaml");
+    for (file, old, new, word) in [
+        (base, "- service.yaml", "- ../nowhere", "neither a file nor a kustomization"),
+        (overlay, "newTag: \"1.0.0\"", "newTag: 1.0", "quote it"),
+        (overlay, "images:\n", "patches: [{path: nowhere.yaml}]\nimages:\n", "is not there"),
         (
+            overlay,
             "images:\n",
             "patches: [{patch: '{kind: Job, metadata: {name: x}}'}]\nimages:\n",
             "its kind and name",
         ),
-        ("- service.yaml", "- ../kubernetes", "which uses it"),
+        (base, "- service.yaml", "- ../overlays/production", "which uses it"),
     ] {
         let sandbox = Sandbox::with_hello();
-        edit(&sandbox, "kubernetes/overlays/production/kustomization.yaml", old, new);
+        edit(&sandbox, file, old, new);
         let checked = check(&sandbox, &[]);
         assert!(checked.problems().contains(&"manifests-kustomize"), "{new}: {:?}", checked.problems());
         assert!(
@@ -355,7 +358,7 @@ fn links_directories_and_pipes_in_the_place_of_files() {
     let outside = sandbox.write("outside.yaml", format!("kind: Secret\n{TOKEN}"));
     symlink(&outside, sandbox.hello("kubernetes/outside.yaml")).unwrap();
     symlink("nowhere", sandbox.hello("kubernetes/nowhere.yaml")).unwrap();
-    symlink("service.yaml", sandbox.hello("kubernetes/inside.yaml")).unwrap();
+    symlink("base/service.yaml", sandbox.hello("kubernetes/inside.yaml")).unwrap();
     symlink(".", sandbox.hello("kubernetes/loop")).unwrap();
     sandbox.run("mkfifo", &["hello-infra/kubernetes/pipe.yaml"]).success();
     fs::create_dir(sandbox.hello("kubernetes/directory.yaml")).unwrap();

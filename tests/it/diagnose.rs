@@ -128,7 +128,10 @@ fn broken(name: &str) -> Sandbox {
             secret("dockerconfigjson", json!({"registry.gitlab.com": good}));
         }
         "registry-key-does-not-match" => secret("dockercfg", json!({"gitlab.com": good})),
-        "secret-in-another-namespace" => edit(SECRET, "namespace: hello", "namespace: other"),
+        "secret-in-another-namespace" => {
+            edit(SECRET, "metadata:\n", "metadata:\n  namespace: other\n");
+            edit(KUSTOMIZATION, "  - ../../../secrets/kubernetes\n", "");
+        }
         "tag-missing" => edit(KUSTOMIZATION, "newTag: \"1.0.0\"", "newTag: \"9.9.9\""),
         _ => {}
     }

@@ -131,7 +131,7 @@ fn jobs_are_asked_for_where_there_may_be_some() {
     answers(&cluster, &runs(), &of_file(&cluster));
     let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: hello}\nspec: {template: {spec: {containers: [{name: a, image: a:1}]}}}\n";
     cluster.sandbox.write("work/hello-infra/kubernetes/base/migrate-job.yaml", job);
-    let kustomization = cluster.sandbox.work("hello-infra/kubernetes/overlays/production/kustomization.yaml");
+    let kustomization = cluster.sandbox.work("hello-infra/kubernetes/base/kustomization.yaml");
     let text = fs::read_to_string(&kustomization).unwrap();
     fs::write(&kustomization, text.replace("resources:\n", "resources:\n  - migrate-job.yaml\n")).unwrap();
     diagnose(&cluster, &[]).output();

@@ -24,7 +24,7 @@ type Value = (&'static str, &'static [&'static str], &'static [&'static [&'stati
 /// A parameter and one of its values, by their names.
 type Named = (&'static str, &'static str);
 
-/// `new`'s own arguments may name the file `../token`, those of later commands `../../token`.
+/// `new`'s own arguments may name the file `../token`, those of later commands `../../token` and `../../key.pem`.
 const TABLE: &[(&str, &[Value])] = &[
     ("project", &[("plain", &["hello"], &[]), ("like a boolean", &["on"], &[]), ("long", &[LONG], &[])]),
     (
@@ -139,14 +139,7 @@ const TABLE: &[(&str, &[Value])] = &[
     ),
     (
         "further Secret",
-        &[
-            ("none", &[], &[]),
-            (
-                "one",
-                &[],
-                &[&["secret", "set", "database", "PASSWORD", "--from-file", "../../token", "--no-input"]],
-            ),
-        ],
+        &[("none", &[], &[]), ("one", &[], &[SET_LINE]), ("two keys", &[], &[SET_LINE, SET_FILE])],
     ),
     ("context", &[("none", &[], &[]), ("one", &["--context", "admin@eu/prod:1"], &[])]),
     ("git", &[("commit", &[], &[]), ("no commit", &["--no-commit"], &[]), ("none", &["--no-git"], &[])]),
@@ -204,6 +197,7 @@ const FORBIDDEN: &[(Named, Named)] = &[
     (("git", "none"), ("environments", "added")),
     (("git", "none"), ("environments", "two and one added")),
     (("git", "none"), ("further Secret", "one")),
+    (("git", "none"), ("further Secret", "two keys")),
 ];
 
 const LONG: &str = "a-name-of-just-as-many-letters-as-it-may-have";
@@ -211,6 +205,29 @@ const WORKER: &str = "registry.gitlab.com/group/worker:3";
 const DIGEST: &str =
     "registry.gitlab.com/group/hello@sha256:abababababababababababababababababababababababababababababababab";
 const BOTH: &str = "registry.gitlab.com/group/hello:2@sha256:0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e";
+
+/// A value that goes to a line of an env file.
+const SET_LINE: &[&str] = &[
+    "secret",
+    "set",
+    "database",
+    "PASSWORD",
+    "--from-file",
+    "../../token",
+    "--all-environments",
+    "--no-input",
+];
+/// One with line breaks, which goes to a file of its own.
+const SET_FILE: &[&str] = &[
+    "secret",
+    "set",
+    "database",
+    "TLS_KEY",
+    "--from-file",
+    "../../key.pem",
+    "--all-environments",
+    "--no-input",
+];
 
 /// One combination of answers.
 #[derive(Clone)]

@@ -1,33 +1,15 @@
 //! What `makeinfra new` makes: the tree, its modes, its git repository, its words.
 
+use super::layout::{self, paths};
 use super::support::*;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-const TREE: [&str; 14] = [
-    ".gitattributes",
-    ".githooks/pre-commit",
-    ".gitignore",
-    ".gitlab-ci.yml",
-    ".makeinfra.yaml",
-    "Makefile",
-    "README.md",
-    "kubernetes/base/deployment.yaml",
-    "kubernetes/overlays/production/kustomization.yaml",
-    "kubernetes/overlays/production/namespace.yaml",
-    "kubernetes/base/service.yaml",
-    "scripts/explain.sh",
-    "scripts/kubernetes.sh",
-    "scripts/secrets.sh",
-];
-
 /// All files of a repository with a pull secret.
 pub fn tree() -> Vec<String> {
-    let mut tree: Vec<_> = TREE.iter().map(|file| (*file).to_owned()).collect();
-    tree.push(SECRET.to_owned());
-    tree
+    paths(layout::DEFAULT)
 }
 
 /// A PATH on which these programs are, and no others.
@@ -118,13 +100,20 @@ fn modes_follow_the_umask_but_for_secrets() {
         sandbox.run("sh", &[&["-c", &run, program], &new[..]].concat()).success();
         for file in tree() {
             let expected = match file.as_str() {
-                SECRET => 0o600,
-                ".githooks/pre-commit" | "scripts/kubernetes.sh" => executable,
+                file if file.starts_with("secrets/") => 0o600,
+                ".githooks/pre-commit" => executable,
                 _ => plain,
             };
             assert_eq!(mode(&sandbox.hello(&file)), expected, "{file} under {umask}");
         }
-        for dir in ["", ".githooks", "kubernetes", "secrets", "secrets/kubernetes", ".git"] {
+        for dir in [
+            "",
+            ".githooks",
+            "kubernetes/base",
+            "kubernetes/overlays/production",
+            "secrets/kubernetes",
+            ".git",
+        ] {
             assert_eq!(mode(&sandbox.hello(dir)), directory, "{dir} under {umask}");
         }
         assert_eq!(mode(&sandbox.hello(".git/git-crypt/keys/default")), 0o600);
@@ -144,9 +133,9 @@ fn a_name_with_infra_is_the_same_project() {
     fs::create_dir(sandbox.work("other")).unwrap();
     let args = ["new", "hello-infra", "--image", IMAGE, "--no-token", "--output", "other"];
     sandbox.makeinfra(&args).success();
-    for file in TREE {
-        let other = sandbox.work("other/hello-infra").join(file);
-        assert_eq!(fs::read(sandbox.hello(file)).unwrap(), fs::read(other).unwrap(), "{file}");
+    for file in paths(layout::WITHOUT_TOKEN) {
+        let other = sandbox.work("other/hello-infra").join(&file);
+        assert_eq!(fs::read(sandbox.hello(&file)).unwrap(), fs::read(other).unwrap(), "{file}");
     }
 }
 
@@ -166,12 +155,11 @@ fn an_ingress_is_there_only_if_asked_for() {
     sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
     let ingress = fs::read_to_string(sandbox.hello("kubernetes/base/ingress.yaml")).unwrap();
     assert!(ingress.contains("host: hello.example.com"), "{ingress}");
-    let list =
-        fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+    let list = fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap();
     assert!(list.contains("- ingress.yaml"), "{list}");
     let plain = Sandbox::with_hello();
     assert!(!plain.hello("kubernetes/base/ingress.yaml").exists());
-    let list = fs::read_to_string(plain.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+    let list = fs::read_to_string(plain.hello("kubernetes/base/kustomization.yaml")).unwrap();
     assert!(!list.contains("ingress"), "{list}");
 }
 
@@ -189,6 +177,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
         let run = sandbox.makeinfra(&[&base[..], args].concat());
         let output = run.env("CI_DEPLOY_USER", USER).env("CI_DEPLOY_PASSWORD", TOKEN).success();
         assert!(output.stdout.contains("├── Makefile") && output.stdout.contains("kB"), "{}", output.stdout);
+        assert!(output.stdout.contains("└── kustomization.yaml"), "{}", output.stdout);
         assert_eq!(
             output.stdout.contains("gitlab.secret.yaml"),
             !args.contains(&"--no-token"),
@@ -221,7 +210,10 @@ fn the_result_is_one_json_object() {
     assert_eq!(output.stdout.lines().count(), 1);
     let json = output.json();
     let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["project", "path", "files", "commit", "check", "exported_key", "next", "warnings"]);
+    assert_eq!(
+        names,
+        ["project", "path", "files", "commit", "check", "hook", "exported_key", "next", "warnings"]
+    );
     assert_eq!(json["path"], sandbox.work("hello-infra").canonicalize().unwrap().to_str().unwrap());
     assert_eq!(json["exported_key"], sandbox.work("key").canonicalize().unwrap().to_str().unwrap());
     assert_eq!(json["commit"], sandbox.git(&["rev-parse", "HEAD"]).success().stdout.trim());
@@ -280,8 +272,16 @@ fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
         ("pod-security", json!("baseline")),
         ("ingress", json!("hello.example.com")),
         ("registry", json!("registry.gitlab.com/group")),
-        ("namespace", json!("hello")),
         ("secret-type", json!("dockercfg")),
+        (
+            "environments",
+            json!({ "production": {
+                "namespace": "hello",
+                "protect": false,
+                "ingress": "hello.example.com",
+                "secrets": "secrets/kubernetes",
+            } }),
+        ),
         ("ci", json!("none")),
     ] {
         assert_eq!(found[name], value, "{name}");

@@ -111,12 +111,12 @@ fn the_value_of_a_further_secret_is_asked_for_once_and_not_shown() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert_no_token(shown.as_bytes(), "the terminal");
-    let secret = fs::read_to_string(sandbox.hello("secrets/kubernetes/db.secret.yaml")).unwrap();
+    let secret = fs::read_to_string(sandbox.hello("secrets/kubernetes/db.env")).unwrap();
     assert!(needles(TOKEN).iter().any(|needle| secret.contains(needle)));
     let mut terminal = Terminal::run(&sandbox, &["secret", "set", "db", "PASSWORD", "hello-infra"]);
     terminal.shows("Value of PASSWORD in Secret db").types("\u{3}");
     assert_eq!(terminal.ends().0, 130);
-    assert_eq!(fs::read_to_string(sandbox.hello("secrets/kubernetes/db.secret.yaml")).unwrap(), secret);
+    assert_eq!(fs::read_to_string(sandbox.hello("secrets/kubernetes/db.env")).unwrap(), secret);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `makeinfra rotate`: a new token, and nothing else changed.
 
+use super::new::is_clean;
 use super::support::{
     IMAGE, Output, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token, files_below, have, mode,
 };
@@ -179,14 +180,15 @@ fn converts_between_the_two_types_and_back() {
 #[test]
 fn the_record_follows_the_secret_file() {
     let sandbox = Sandbox::with_hello();
-    let text = secret(&sandbox).replace("namespace: hello", "namespace: other");
+    // The overlay says where the Secret goes, whatever its file says.
+    let text = secret(&sandbox).replace("metadata:\n", "metadata:\n  namespace: other\n");
     write_secret(&sandbox, &text);
     let comment = format!("# keep me\n{}", record(&sandbox));
     fs::write(sandbox.hello(".makeinfra.yaml"), &comment).unwrap();
     sandbox.rotate("gldt-new", &["--email", "ops@example.com"]).success();
     let after = record(&sandbox);
     assert!(after.starts_with("# keep me\n"));
-    assert!(after.contains("  namespace: other\n") && after.contains("email: ops@example.com"), "{after}");
+    assert!(after.contains("email: ops@example.com") && !after.contains("namespace: other"), "{after}");
     assert_eq!(docker_config(&secret(&sandbox))["registry.gitlab.com"]["email"], "ops@example.com");
 }
 
@@ -194,7 +196,7 @@ fn the_record_follows_the_secret_file() {
 fn creates_the_file_where_no_token_was_used() {
     let sandbox = Sandbox::new();
     sandbox.new_without_token(&["--secret-type", "dockerconfigjson", "--email", "a@b.c"]).success();
-    assert!(!sandbox.hello("secrets").exists());
+    assert!(!sandbox.hello(SECRET).exists());
     let output = sandbox.rotate(TOKEN, &["--commit"]).success();
     assert!(
         output.stdout.contains("Created secrets/kubernetes/gitlab.secret.yaml, committed as"),
@@ -207,6 +209,11 @@ fn creates_the_file_where_no_token_was_used() {
     let args = ["new", "hello", "--image", IMAGE, "--secret-type", "dockerconfigjson", "--email", "a@b.c"];
     other.makeinfra(&[&args[..], &["--token-username", NEW_USER, "--token-file", &token]].concat()).success();
     assert_eq!(secret(&sandbox), secret(&other), "`rotate` makes the file that `new` makes");
+    let list = |sandbox: &Sandbox| {
+        fs::read_to_string(sandbox.hello("secrets/kubernetes/kustomization.yaml")).unwrap()
+    };
+    assert_eq!(list(&sandbox), list(&other), "and lists it");
+    is_clean(&sandbox, None);
     assert_eq!(mode(&sandbox.hello(SECRET)), 0o600);
 }
 

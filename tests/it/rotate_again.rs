@@ -5,6 +5,9 @@ use super::support::{IMAGE, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no
 use std::fs;
 use std::process::{Child, Stdio};
 
+/// What lists the pull secret.
+const LIST: &str = "secrets/kubernetes/kustomization.yaml";
+
 /// A rotation that has checked everything and waits for its token in a named pipe.
 fn waiting(sandbox: &Sandbox, args: &[&str]) -> Child {
     let pipe = sandbox.path("pipe").display().to_string();
@@ -283,4 +286,30 @@ fn waiting_is_not_writing() {
     let child = waiting(&sandbox, &[]);
     let (code, said) = feed(&sandbox, child, "gldt-new");
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_first_token_that_was_not_committed_is_committed_with_its_entry() {
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(&[]).success();
+    let planned = sandbox.rotate(TOKEN, &["--dry-run"]).success();
+    planned.prints("kustomization.yaml  names the file of the pull secret");
+    let output = sandbox.rotate(TOKEN, &[]).success();
+    output.prints(&format!("git add {SECRET} {LIST} && git commit"));
+    sandbox.rotate(TOKEN, &["--commit"]).success().prints("committed as");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    // Killed between the two files, or taken out by hand: the next one names it.
+    sandbox.edit(LIST, "resources:\n  - gitlab.secret.yaml\n", "resources: []\n");
+    sandbox.rotate(TOKEN, &[]).success().prints(&format!("`{LIST}` names it now"));
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
+fn a_list_that_cannot_be_edited_is_left_alone_and_so_is_the_secret() {
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(&[]).success();
+    sandbox.edit(LIST, "resources: []", "resources: {}");
+    let output = sandbox.rotate(TOKEN, &[]).failure(1);
+    output.says(&format!("cannot change `{LIST}`")).says(&format!("$EDITOR {LIST}"));
+    assert!(!sandbox.hello(SECRET).exists());
 }

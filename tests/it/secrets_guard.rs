@@ -8,13 +8,6 @@ use std::path::PathBuf;
 /// What every encrypted blob begins with.
 const ENCRYPTED: &[u8] = b"\0GITCRYPT\0";
 
-/// Where a program is.
-fn program(name: &str) -> String {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    found.unwrap().display().to_string()
-}
-
 /// A colleague's clone: locked, and with the hook, if not said otherwise.
 struct Clone {
     sandbox: Sandbox,
@@ -117,7 +110,7 @@ fn plaintext_in_the_index_of_a_locked_clone_is_refused() {
     clone.stage("secrets/plain.txt", "plain\n");
     clone
         .refused(&["secrets/plain.txt"])
-        .says("git reset -q -- secrets && git-crypt unlock KEY_FILE && git add secrets");
+        .says("git reset -q -- secrets && git-crypt unlock && git add -- secrets");
 }
 
 #[test]
@@ -132,30 +125,12 @@ fn the_advice_for_a_locked_clone_works() {
     clone.run("make", &["setup"]).success();
     clone.stage("secrets/plain.txt", "plain\n");
     let output = clone.commit().failure(1);
-    let advice = output
-        .stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("hint: git-crypt is not set up in this clone: "));
-    let advice = advice.unwrap().replace("KEY_FILE", "../key");
+    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: "));
+    // The key is in a file here.
+    let advice = advice.unwrap().replace("unlock", "unlock ../key");
     clone.run("sh", &["-c", &advice]).success();
     clone.commit().success();
     clone.accepted();
-
-    // In place of a file that HEAD has.
-    clone.sandbox.run("git", &["clone", "-q", "hello-infra", "other"]).success();
-    let other =
-        |program: &str, args: &[&str]| clone.sandbox.run(program, args).cwd(clone.sandbox.work("other"));
-    other("make", &["setup"]).success();
-    let plain = fs::read(clone.sandbox.hello(SECRET)).unwrap();
-    fs::write(clone.sandbox.work("other").join(SECRET), &plain).unwrap();
-    let output = other("git", &["commit", "-qam", "x"]).failure(1);
-    let advice: Vec<_> = output.stderr.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
-    assert!(advice[0].ends_with("put what you have changed under secrets/ outside of it"), "{advice:?}");
-    other("sh", &["-c", &advice[1].replace("KEY_FILE", "../key")]).success();
-    fs::write(clone.sandbox.work("other").join(SECRET), [&plain[..], b"# New.\n"].concat()).unwrap();
-    other("sh", &["-c", advice[2].rsplit_once(": ").unwrap().1]).success();
-    other("git", &["commit", "-qm", "x"]).success();
-    other("make", &["check-secrets"]).success();
 }
 
 #[test]
@@ -169,7 +144,7 @@ fn plaintext_that_came_before_the_attribute_is_refused_with_what_mends_it() {
     fs::write(sandbox.hello("secrets/late.txt"), "plain\n").unwrap();
     sandbox.git(&["add", "secrets/late.txt"]).success();
     let output = sandbox.git(&["commit", "-q", "-m", "x"]).failure(1);
-    output.says("secrets/late.txt").says("secrets/** filter=git-crypt diff=git-crypt");
+    output.says("secrets/late.txt").says("secrets/** filter=git-crypt");
     fs::write(sandbox.hello(".gitattributes"), attributes).unwrap();
     let output = sandbox.git(&["commit", "-q", "-m", "x"]).failure(1);
     let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
@@ -184,11 +159,11 @@ fn plaintext_in_head_alone_fails_the_check_and_its_removal_can_be_committed() {
     clone.stage("secrets/plain.txt", "plain\n");
     clone.git(&["commit", "-q", "-n", "-m", "past the hook"]);
     let output = clone.check().failure(2);
-    output.says("plaintext in the index: secrets/plain.txt").says("plaintext in HEAD: secrets/plain.txt");
-    output.says("revoke");
+    output.says("plaintext in the index: secrets/plain.txt");
     clone.git(&["rm", "-q", "--cached", "secrets/plain.txt"]);
     let output = clone.check().failure(2);
-    output.says("plaintext in HEAD: secrets/plain.txt").says("makeinfra rotate");
+    output.says("plaintext in HEAD: secrets/plain.txt").says("revoke");
+    output.says("makeinfra rotate");
     assert!(!output.stderr.contains("in the index"), "{}", output.stderr);
     clone.commit().success();
     clone.accepted();
@@ -264,7 +239,7 @@ fn odd_bytes_within_encrypted_blobs_confuse_nothing() {
 fn before_the_first_commit_there_is_just_the_index() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--no-git"]).success();
-    sandbox.make(&["check-secrets"]).failure(2).says("no git repository");
+    sandbox.make(&["check-secrets"]).failure(2).says("not a git repository");
     sandbox.git(&["init", "-q"]).success();
     sandbox.make(&["check-secrets"]).success();
     sandbox.make(&["setup"]).success();
@@ -371,29 +346,4 @@ fn sha256_repositories_are_checked_too() {
     sandbox.make(&["check-secrets"]).success();
     sandbox.git(&["add", "secrets"]).success();
     sandbox.make(&["check-secrets"]).failure(2).says(SECRET);
-}
-
-#[test]
-fn thousands_of_files_take_a_handful_of_processes() {
-    let clone = Clone::new();
-    for number in 0..3000 {
-        clone.write(&format!("secrets/many/{number}"), [ENCRYPTED, number.to_string().as_bytes()].concat());
-    }
-    clone.git(&["add", "secrets"]);
-    let counted = format!(
-        "#!/bin/sh\necho >>'{}'\nexec {} \"$@\"\n",
-        clone.path(".git/count").display(),
-        program("git")
-    );
-    clone.sandbox.write_program("git", &counted);
-    let check = || clone.check().env("PATH", clone.sandbox.own_path());
-    check().success();
-    for number in 0..3000 {
-        clone.write(&format!("secrets/plain/{number}"), format!("plain {number}"));
-    }
-    clone.git(&["add", "secrets"]);
-    let output = check().failure(2);
-    assert_eq!(output.stderr.matches("error: plaintext in the index: secrets/plain/").count(), 3000);
-    let processes = fs::read_to_string(clone.path(".git/count")).unwrap().lines().count();
-    assert!((2..20).contains(&processes), "{processes} calls of git for two checks");
 }

@@ -297,7 +297,9 @@ fn the_secret_has_the_registry_type_email_and_name_that_were_asked_for() {
     let manifest: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
     assert_eq!(manifest["type"], "kubernetes.io/dockerconfigjson");
     assert_eq!(manifest["metadata"]["name"], "pull");
-    assert_eq!(manifest["metadata"]["namespace"], "shop");
+    let overlay =
+        fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+    assert!(overlay.contains("\nnamespace: shop\n"), "{overlay}");
     let json = STANDARD.decode(manifest["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
     let entry = json!({"username": USER, "password": TOKEN, "email": "ops@example.com", "auth": auth()});
     assert_eq!(
@@ -329,7 +331,7 @@ fn any_printable_token_reads_back_as_it_was() {
 fn without_a_token_there_is_no_secret_yet() {
     let sandbox = Sandbox::new();
     let output = sandbox.new_without_token(&[]).success();
-    assert!(!sandbox.hello("secrets").exists());
+    assert!(!sandbox.hello(SECRET).exists());
     assert!(output.stdout.contains("makeinfra rotate"), "{}", output.stdout);
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
 }

@@ -8,6 +8,7 @@ use crate::commands::encrypted;
 use crate::error::Result;
 use crate::files::Batch;
 use crate::interrupt::Interrupts;
+use crate::repo::Repo;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -59,8 +60,9 @@ impl Evolution {
             blobs.push(self.repo.store_file(&step.path, step.executable)?);
         }
         let gone = uncommitted.iter().filter(|step| step.after.is_none()).map(|step| step.path.as_str());
-        let gone: Vec<_> = gone.filter(|path| self.repo.has_in_head(path)).collect();
-        encrypted::commit(&self.repo, &blobs, &gone, &proposal.message).map(Some)
+        blobs.extend(gone.filter(|path| self.repo.has_in_head(path)).map(Repo::removal));
+        let paths: Vec<_> = uncommitted.iter().map(|step| step.path.as_str()).collect();
+        encrypted::commit(&self.repo, &blobs, &proposal.message, &paths).map(Some)
     }
 
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of

@@ -120,11 +120,14 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
 }
 
 fn tree(options: &Options, plan: &Plan) -> String {
-    let secret = plan.answers.environments.first.secret_file(&plan.answers.secret_name);
+    let secrets = plan.answers.secret_files();
     let mut files: Vec<(&str, String)> =
         plan.files.iter().map(|file| (file.path.as_str(), note(options, file))).collect();
-    if !options.no_token && plan.files.iter().all(|file| file.kind != Kind::Secret) {
-        files.push((&secret, "from the deploy token, encrypted in git".to_owned()));
+    if !options.no_token {
+        // A dry run does without the tokens that nobody gave yet.
+        let absent = secrets.iter().filter(|path| plan.files.iter().all(|file| file.path != **path));
+        files
+            .extend(absent.map(|path| (path.as_str(), "from the deploy token, encrypted in git".to_owned())));
         files.sort();
     }
     ui::tree(&plan.shown.display().to_string(), &files)

@@ -1,7 +1,7 @@
 //! What holds of everything that is generated, whatever the answers.
 
 use super::explained::{explained, idle};
-use super::programs::{checkov, kube_score, kubernetes_validate, mbake};
+use super::programs::{checkov, kube_score, kubernetes_validate, mbake, oldest_kustomize};
 use super::tree::{Tree, documents, matrix, regenerated, with_rows};
 use crate::support::{Output, Run, Sandbox, cached, files_below, have, kubectl, mode};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -92,14 +92,28 @@ fn every_stage_has_a_namespace_and_workloads() {
         let mut namespaces = BTreeSet::new();
         for stage in tree.stages.iter().filter(|stage| !stage.built.is_empty()) {
             let at = format!("{}\n{}", tree.row.line(), stage.dir);
-            let count = |is: &dyn Fn(&Value) -> bool| stage.beside.iter().filter(|object| is(object)).count();
-            assert_eq!(count(&|object| object["kind"] == "Namespace"), 1, "{at}");
-            let pull = |object: &Value| {
-                object["data"]
-                    .as_object()
-                    .is_some_and(|data| data.keys().any(|key| key.starts_with(".docker")))
+            let beside: Vec<_> = stage.beside.iter().map(|object| &object["kind"]).collect();
+            assert_eq!(beside, ["Namespace"], "{at}");
+            let is_pull_secret = |object: &&Value| {
+                object["metadata"]["labels"]["app.kubernetes.io/component"] == "pull-secret"
             };
-            assert_eq!(count(&pull), usize::from(!tree.row.has("token", "none")), "{at}");
+            let pull_secrets: Vec<_> = stage.built.iter().filter(is_pull_secret).collect();
+            assert_eq!(pull_secrets.len(), usize::from(!tree.row.has("token", "none")), "{at}");
+            let has_key = |object: &&Value| {
+                object["data"].as_object().unwrap().keys().all(|key| key.starts_with(".docker"))
+            };
+            assert!(pull_secrets.iter().all(has_key), "{at}");
+            // What `make prune` goes by is on every object, and nowhere below its metadata.
+            let environment = stage.dir.rsplit('/').next().unwrap();
+            for object in &stage.built {
+                let labels = &object["metadata"]["labels"];
+                assert_eq!(labels["makeinfra/environment"], environment, "{at}: {object}");
+                assert_eq!(
+                    labels["makeinfra/project"], labels["app.kubernetes.io/part-of"],
+                    "{at}: {object}"
+                );
+                assert!(!object["spec"].to_string().contains("makeinfra/"), "{at}: {object}");
+            }
             let namespace = |object: &Value| object["metadata"]["namespace"].to_string();
             let of: BTreeSet<_> = stage.built.iter().map(namespace).collect();
             assert_eq!(of.len(), 1, "{at}: {of:?}");
@@ -112,14 +126,13 @@ fn every_stage_has_a_namespace_and_workloads() {
     }
 }
 
-/// kustomize 5.0.1 is the one in kubectl 1.27, the oldest that the generated repository works with.
 #[test]
 fn the_oldest_kustomize_builds_the_same() {
     let by_name = |documents: &[Value]| -> BTreeMap<String, Value> {
         let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
         documents.iter().map(|object| (name(object), object.clone())).collect()
     };
-    let Some(oldest) = cached("kustomize-5.0.1/kustomize") else { return };
+    let Some(oldest) = oldest_kustomize() else { return };
     if kubectl().is_none() {
         return;
     }
@@ -310,7 +323,7 @@ fn shellcheck_finds_nothing_in_scripts_hooks_and_recipes() {
         return;
     }
     let trees = matrix();
-    let scripts = distinct(&trees, |_, text| text.starts_with("#!"));
+    let scripts = distinct(&trees, |path, text| text.starts_with("#!") || path.ends_with(".sh"));
     assert!(scripts.len() >= 2, "{scripts:?}");
     let mut recipes = BTreeMap::new();
     for tree in trees.iter() {
@@ -334,8 +347,8 @@ fn shellcheck_finds_nothing_in_scripts_hooks_and_recipes() {
 fn gitlabs_schema_accepts_every_pipeline() {
     let Some(checker) = cached("check-jsonschema-0.39.0/bin/check-jsonschema") else { return };
     let trees = matrix();
-    let files = distinct(&trees, |path, _| path == ".gitlab-ci.yml");
-    assert!(!files.is_empty());
+    let files = distinct(&trees, |path, _| path == ".gitlab-ci.yml" || path.starts_with(".gitlab/"));
+    assert!(files.len() > 2, "{files:?}");
     let options = ["--builtin-schema", "vendor.gitlab-ci"];
     finds_nothing(&trees, trees[0].sandbox.run(&checker, &arguments(&options, &files)));
 }

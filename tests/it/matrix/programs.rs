@@ -1,10 +1,15 @@
-//! The linters that `tests/quality/build` puts into the cache.
+//! The linters and builders that `tests/quality/build` puts into the cache.
 
 use crate::support::cached;
 use std::path::PathBuf;
 
 pub fn kube_score() -> Option<PathBuf> {
     cached("kube-score-1.20.0/kube-score")
+}
+
+/// The kustomize in kubectl 1.27, the oldest that the generated repository works with.
+pub fn oldest_kustomize() -> Option<PathBuf> {
+    cached("kustomize-5.0.1/kustomize")
 }
 
 /// The Python that has kubernetes-validate.

@@ -25,7 +25,7 @@ pub struct Stage {
     pub dir: String,
     /// What `kubectl kustomize` makes of it; none where no kubectl can.
     pub built: Vec<Value>,
-    /// The namespaces and Secrets of the repository that belong to it.
+    /// Its namespace, which no kustomization lists.
     pub beside: Vec<Value>,
     /// All of that in one file of YAML.
     pub file: PathBuf,
@@ -51,19 +51,15 @@ impl Tree {
         files_below(&self.root).into_iter().map(read).collect()
     }
 
-    /// The files of namespaces and Secrets, which no kustomization lists: what is in them, and their text.
-    fn beside(&self) -> Vec<(Vec<Value>, String)> {
-        let is_yaml =
-            |path: &str| Path::new(path).extension().is_some_and(|end| end == "yaml" || end == "yml");
-        let files = self.files().into_iter().filter(|(path, _)| is_yaml(path));
-        let read = files.map(|(_, text)| (documents(&text), text));
-        let wanted = |document: &Value| document["kind"] == "Namespace" || document["kind"] == "Secret";
-        read.filter(|(documents, _)| documents.iter().any(wanted)).collect()
+    /// The files of namespaces, which no kustomization lists: what is in them, and their text.
+    fn namespaces(&self) -> Vec<(Vec<Value>, String)> {
+        let files = self.files().into_iter().filter(|(path, _)| path.ends_with("namespace.yaml"));
+        files.map(|(_, text)| (documents(&text), text)).collect()
     }
 
     fn stage(mut self) -> Self {
         let kubectl = kubectl();
-        let beside = self.beside();
+        let beside = self.namespaces();
         for dir in self.tops() {
             let text =
                 kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, "kustomize", &dir));
@@ -71,8 +67,7 @@ impl Tree {
             let namespaces: BTreeSet<_> =
                 built.iter().filter_map(|document| document["metadata"]["namespace"].as_str()).collect();
             let belongs = |document: &Value| {
-                let of = if document["kind"] == "Namespace" { "name" } else { "namespace" };
-                document["metadata"][of].as_str().is_some_and(|name| namespaces.contains(name))
+                document["metadata"]["name"].as_str().is_some_and(|name| namespaces.contains(name))
             };
             let here = beside.iter().filter(|(documents, _)| documents.iter().any(belongs));
             let (beside, texts): (Vec<_>, Vec<_>) = here.cloned().unzip();
@@ -127,6 +122,7 @@ pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> Pa
         "settings.env",
         "# Settings\nLOG_LEVEL=info\nGREETING=hello: \"world\" # not a comment\nEMPTY=\n",
     );
+    sandbox.write_private("key.pem", "-----BEGIN KEY-----\nbm8=\n-----END KEY-----\n");
     run(&commands[0], &sandbox.work(""));
     let root = fs::read_dir(sandbox.work("")).unwrap().next().unwrap().unwrap().path();
     for command in &commands[1..] {
