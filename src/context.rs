@@ -64,6 +64,7 @@ struct Runs {
 
 /// Where it runs.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is what a template asks for")]
 pub struct Environment<'a> {
     name: &'a str,
     /// Whether it is the only one.

@@ -156,7 +156,7 @@ impl<'r> NewComponent<'r> {
 fn edit(plan: &mut Plan, files: &Files, path: &str, fresh: [Option<&str>; 2]) -> Result<()> {
     let (Some(ours), [Some(before), Some(after)]) = (files.text(path)?, fresh) else { return Ok(()) };
     if before == after {
-        return Ok(());
+        return plan.write_text(files, path, ours);
     }
     let added = yaml_edit::add(ours, before, after).map_err(|refusal| super::not_edited(path, refusal))?;
     plan.write_text(files, path, &merge::lists(before, ours, after, &added)?)

@@ -78,7 +78,7 @@ pub fn remove_component(files: &Files, record: &Record, name: &str) -> Result<Pl
     }
     deleted.extend(gone.own_files());
     for path in &deleted {
-        if files.knows(path) {
+        if files.get(path).is_some() {
             match named_by(files, &plan, path) {
                 Some(list) => plan.notes.push(format!("`{path}` stays: `{list}` still names it")),
                 None => plan.remove(files, path)?,

@@ -108,7 +108,7 @@ impl Compared<'_> {
         if here == Some(self.environment.namespace.as_str()) {
             return Vec::new();
         }
-        vec![self.record(format!("it records namespace `{}` for", self.environment.namespace))]
+        vec![self.record(&format!("it records namespace `{}` for", self.environment.namespace))]
     }
 
     fn secrets(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
@@ -124,14 +124,14 @@ impl Compared<'_> {
         if dir == self.environment.secrets {
             return Vec::new();
         }
-        vec![self.record(format!("it records the secrets directory `{}` for", self.environment.secrets))]
+        vec![self.record(&format!("it records the secrets directory `{}` for", self.environment.secrets))]
     }
 
     fn protection(&self, settings: &str) -> Option<Check> {
         let is_protected = Setting::Protected.of(settings).is_some_and(|value| !value.is_empty());
         (is_protected != self.environment.protect).then(|| {
             let recorded = if self.environment.protect { "protected" } else { "unprotected" };
-            self.record(format!("it records as {recorded}"))
+            self.record(&format!("it records as {recorded}"))
         })
     }
 
@@ -160,7 +160,7 @@ impl Compared<'_> {
     }
 
     /// A problem of the record: what it says of the environment is not what the overlay says.
-    fn record(&self, message: String) -> Check {
+    fn record(&self, message: &str) -> Check {
         let message =
             format!("{message} `{}`, unlike {}", self.environment.name, self.path(Environment::SETTINGS));
         Check::problem(Id::EnvironmentsAgree, Record::FILE, message).hint(format!("$EDITOR {}", Record::FILE))

@@ -307,8 +307,16 @@ fn read(repo: &Repo, root: &Path) -> Result<Files> {
         let ignored = repo.is_ignored(&name);
         all.insert(name, Found { content, executable, ignored });
     }
-    for dir in DIRECTORIES {
-        all.insert_committed(repo.committed_below(dir));
-    }
     Ok(all)
+}
+
+/// The same as HEAD has it.
+fn read_committed(repo: &Repo) -> Files {
+    let mut all = Files::default();
+    let below = DIRECTORIES.iter().flat_map(|dir| repo.committed_below(dir));
+    for path in below.chain([Record::FILE.to_owned()]) {
+        let content = repo.committed(&path).ok_or("it cannot be read in HEAD");
+        all.insert(path, Found { content, executable: false, ignored: false });
+    }
+    all
 }

@@ -1,12 +1,8 @@
-//! Repositories with environments: what `new --env` makes, and what `make` does with it.
+//! Repositories with environments: what `new --env` makes.
 
-use super::stand_in::{StandIn, prints};
 use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectl};
-use rexpect::reader::Options;
-use rexpect::session::spawn_with_options;
 use serde_json::{Value, json};
 use std::fs;
-use std::process::Stdio;
 
 const BOTH: [&str; 4] = ["--env", "staging", "--env", "production"];
 
@@ -15,12 +11,6 @@ pub fn with_environments(args: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&[&BOTH[..], args].concat()).success();
     sandbox
-}
-
-fn cluster(args: &[&str]) -> StandIn {
-    let cluster = StandIn { sandbox: with_environments(args) };
-    cluster.answers(&[]);
-    cluster
 }
 
 /// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for overlays.
@@ -37,14 +27,14 @@ fn of_kind<'d>(documents: &'d [Value], kind: &str) -> &'d Value {
 
 #[test]
 fn each_environment_has_its_namespace_pods_host_and_secret() {
-    let sandbox = with_environments(&["--ingress", "hello.example.com", "--context", "production=prod"]);
+    let sandbox = with_environments(&["--ingress", "hello.example.com", "--replicas", "production=3"]);
     for (name, pods, host) in
-        [("staging", 1, "staging.hello.example.com"), ("production", 2, "hello.example.com")]
+        [("staging", 2, "staging.hello.example.com"), ("production", 3, "hello.example.com")]
     {
         let namespace = format!("hello-{name}");
         let file = format!("secrets/kubernetes/{name}/gitlab.secret.yaml");
         let secret: Value = serde_yaml::from_str(&fs::read_to_string(sandbox.hello(&file)).unwrap()).unwrap();
-        assert_eq!(secret["metadata"]["namespace"], namespace);
+        assert!(secret["metadata"].get("namespace").is_none(), "the overlay sets it");
         let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{file}")]).success().bytes;
         assert!(blob.starts_with(b"\0GITCRYPT\0"));
         let Some(documents) = built(&sandbox, &format!("kubernetes/overlays/{name}")) else { return };
@@ -135,131 +125,6 @@ fn wrong_options_are_told() {
 }
 
 #[test]
-fn make_goes_where_env_says() {
-    let cluster = cluster(&["--context", "production=prod"]);
-    cluster.make(&["deploy"]).success();
-    let steps = cluster.steps();
-    assert!(steps.contains(&"apply secrets/kubernetes/staging/gitlab.secret.yaml".to_owned()), "{steps:?}");
-    assert!(steps.contains(&"apply kubernetes/overlays/staging".to_owned()), "{steps:?}");
-    let calls = cluster.calls();
-    assert!(calls.iter().flatten().all(|word| !word.starts_with("--context")), "{calls:?}");
-
-    cluster.answers(&[]);
-    cluster.make(&["deploy", "ENV=production", "YES=1"]).success();
-    for call in cluster.calls() {
-        assert_eq!(call[0], "--context=prod", "every call names the context: {call:?}");
-    }
-    let calls = cluster.calls().concat();
-    assert!(calls.contains(&"--namespace=hello-production".to_owned()), "{calls:?}");
-    cluster.saw_no_token();
-
-    cluster.answers(&[]);
-    cluster.make(&["status", "ENV=production", "CONTEXT=elsewhere"]).success();
-    assert!(cluster.calls().iter().all(|call| call[0] == "--context=elsewhere"));
-    // make exports what is on its command line, and would expand it for that.
-    cluster.make(&["status", "CONTEXT=$(shell touch made)"]).success();
-    assert!(!cluster.sandbox.hello("made").exists());
-}
-
-#[test]
-fn an_environment_that_is_not_there_never_reaches_kubectl() {
-    let cluster = cluster(&[]);
-    for wrong in [
-        "qa",
-        "",
-        "%",
-        "*",
-        "staging production",
-        "stag",
-        "$(shell touch made)",
-        "../staging",
-        ".",
-        "x;touch made",
-    ] {
-        for target in ["deploy", "status", "undeploy", "set-image", "diff"] {
-            let output = cluster.make(&[target, &format!("ENV={wrong}"), "YES=1", "TAG=1"]).failure(2);
-            output
-                .says("there is no environment")
-                .says(" ENV=staging")
-                .says("; there are: staging production");
-            assert!(cluster.calls().is_empty(), "{wrong}: {:?}", cluster.calls());
-        }
-    }
-    assert!(!cluster.sandbox.hello("made").exists());
-    cluster.make(&["help", "ENV=qa"]).success();
-}
-
-#[test]
-fn production_is_not_changed_by_mistake() {
-    let changes: [&[&str]; 7] = [
-        &["deploy"],
-        &["gitlab-secret"],
-        &["secrets"],
-        &["namespace"],
-        &["restart"],
-        &["rollback"],
-        &["undeploy"],
-    ];
-    for target in changes {
-        let cluster = cluster(&[]);
-        let args = [target, &["ENV=production"]].concat();
-        cluster.make(&args).failure(2).says("there is no terminal to ask on").says(" ENV=production YES=1");
-        let steps = cluster.steps();
-        assert!(steps.iter().all(|step| step == "config view" || step.starts_with("kustomize")), "{steps:?}");
-        // A variable that some CI happens to set is no answer.
-        cluster.make(&args).env("YES", "1").failure(2);
-        cluster.make(&[&args[..], &["YES=1"]].concat()).success();
-    }
-    for target in [&["diff", "CHANGES=ok"][..], &["status"], &["logs"], &["set-image", "TAG=2"]] {
-        let cluster = cluster(&[]);
-        cluster.make(&[target, &["ENV=production"]].concat()).success();
-    }
-}
-
-#[test]
-fn production_is_changed_on_a_terminal_once_somebody_agrees() {
-    for (reply, deploys) in [("n", false), ("", false), ("y", true)] {
-        let cluster = cluster(&[]);
-        let mut command = cluster.make(&["deploy", "ENV=production"]).command();
-        command.stdin(Stdio::inherit());
-        let options = Options::new().timeout_ms(Some(20_000));
-        let mut terminal = spawn_with_options(command, options).unwrap();
-        let before = terminal.exp_string("Change production? [y/N]").unwrap();
-        for line in ["environment production, protected", "namespace   hello-production"] {
-            assert!(before.contains(line), "{before}");
-        }
-        terminal.send_line(reply).unwrap();
-        let shown = terminal.exp_eof().unwrap();
-        assert_eq!(shown.contains("nothing was changed"), !deploys, "{shown}");
-        assert_eq!(cluster.steps().iter().any(|step| step.starts_with("apply")), deploys, "{reply}");
-    }
-}
-
-#[test]
-fn a_tag_is_of_one_environment() {
-    let cluster = cluster(&[]);
-    cluster
-        .make(&["set-image", "TAG=2.0.0", "ENV=production"])
-        .success()
-        .prints("make deploy ENV=production, and commit kubernetes/overlays/production/kustomization.yaml");
-    let text = |name: &str| {
-        fs::read_to_string(cluster.sandbox.hello(&format!("kubernetes/overlays/{name}/kustomization.yaml")))
-            .unwrap()
-    };
-    assert!(text("production").contains("newTag: \"2.0.0\""));
-    assert!(text("staging").contains("newTag: \"1.0.0\""));
-}
-
-#[test]
-fn a_kubectl_that_is_too_old_is_told() {
-    let cluster = cluster(&[]);
-    let unknown = "Error: json: unknown field \"replicas\"";
-    cluster.answers(&[super::stand_in::fails("kustomize", unknown)]);
-    cluster.make(&["deploy"]).failure(2).says("hint: overlays need kubectl 1.21 or newer");
-    cluster.answers(&[prints("config view", "x")]);
-}
-
-#[test]
 fn one_environments_token_can_be_rotated() {
     let sandbox = with_environments(&[]);
     let secret = |name: &str| {
@@ -294,31 +159,4 @@ fn one_environments_token_can_be_rotated() {
     assert!(!secret("staging").contains(USER) && !output.stdout.contains("gldt-"));
     assert_no_token(secret("staging").as_bytes(), "the rotated file");
     assert_ne!(TOKEN, "gldt-Fourth");
-}
-
-#[test]
-fn a_further_secret_is_of_one_environment() {
-    let cluster = cluster(&[]);
-    let set = |args: &[&str]| {
-        let all = [&["secret", "set", "database", "PASSWORD"], args, &["--stdin", "hello-infra"]].concat();
-        cluster.sandbox.makeinfra(&all).stdin("hunter2\n")
-    };
-    set(&["--env", "qa"]).failure(2).says("there are: staging, production");
-    set(&["--env", "production"]).success().prints("deploy ENV=production");
-    let file = "secrets/kubernetes/production/database.secret.yaml";
-    let text = fs::read_to_string(cluster.sandbox.hello(file)).unwrap();
-    assert!(text.contains("namespace: hello-production\n"), "{text}");
-    // The stand-in knows of no Secret but in the environment that has one.
-    cluster.answers(&[prints("annotate --local", "secret/database")]);
-    cluster.make(&["deploy", "ENV=production", "YES=1"]).success();
-    assert!(cluster.steps().contains(&format!("apply {file}")), "{:?}", cluster.steps());
-    cluster.answers(&[]);
-    cluster.make(&["deploy"]).success();
-    assert!(cluster.steps().iter().all(|step| !step.contains("database")), "{:?}", cluster.steps());
-    let run = cluster.sandbox.makeinfra(&["env", "add", "qa", "--no-input", "hello-infra"]);
-    let output = run.success();
-    assert!(!output.stdout.contains("secret set"), "staging has none: {}", output.stdout);
-    set(&[]).success().prints("deploy ENV=staging");
-    let run = cluster.sandbox.makeinfra(&["env", "add", "demo", "--no-input", "hello-infra"]);
-    run.success().prints("secret set database KEY ").prints("hello-infra --env demo\n");
 }

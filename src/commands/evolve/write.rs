@@ -40,53 +40,55 @@ impl Evolution {
             };
             batch.add(&file, after.as_slice(), mode(&file).unwrap_or(new))?;
         }
-        let mut secrets = Vec::new();
+        let mut blobs = Vec::new();
+        let uncommitted = if options.commit { self.uncommitted(proposal, plan) } else { Vec::new() };
         if options.commit {
             // What can fail is done before anything is in its place.
-            for step in self.uncommitted(plan)?.into_iter().filter(|step| step.is_secret()) {
+            for step in uncommitted.iter().filter(|step| step.is_secret()) {
                 if let Some(after) = &step.after {
                     let cipher = self.repo.key(&step.path)?.encrypt(after);
-                    secrets.push(self.repo.store(&step.path, &cipher)?);
+                    blobs.push(self.repo.store(&step.path, &cipher)?);
                 }
             }
             self.repo.check_can_commit()?;
         }
         batch.publish(&interrupts)?;
-        if !options.commit {
+        if uncommitted.is_empty() {
             return Ok(None);
         }
-        self.commit(proposal, plan, secrets)
-    }
-
-    /// Commits the files of the plan that HEAD does not have so; none if there is none.
-    fn commit(&self, proposal: &Proposal, plan: &Plan, mut blobs: Vec<Blob>) -> Result<Option<String>> {
-        let uncommitted = self.uncommitted(plan)?;
         for step in uncommitted.iter().filter(|step| step.after.is_some() && !step.is_secret()) {
             blobs.push(self.repo.store_file(&step.path, step.executable)?);
         }
         let gone = uncommitted.iter().filter(|step| step.after.is_none());
-        blobs.extend(gone.map(|step| Repo::removal(&step.path)));
-        if blobs.is_empty() {
-            return Ok(None);
-        }
-        let paths: Vec<_> = uncommitted.iter().map(|step| step.path.as_str()).collect();
+        let gone: Vec<_> = gone.filter(|step| self.repo.has_in_head(&step.path)).collect();
+        blobs.extend(gone.into_iter().map(|step| Repo::removal(&step.path)));
+        let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
         encrypted::commit(&self.repo, &blobs, &proposal.message, &paths).map(Some)
     }
 
-    /// The steps that HEAD does not have so.
-    fn uncommitted<'p>(&self, plan: &'p Plan) -> Result<Vec<&'p Step>> {
-        let mut all = Vec::new();
-        for step in &plan.steps {
-            let is_in_head = match &step.after {
-                None => !self.repo.has_in_head(&step.path),
-                Some(after) if step.is_secret() => self.repo.loss(&step.path, after)?.is_none(),
-                // What is not in its place yet is not in HEAD either.
-                Some(after) => step.is_done() && self.repo.loss(&step.path, after)?.is_none(),
+    /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
+    /// people are neither.
+    fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Vec<Step> {
+        let committed = super::read_committed(&self.repo);
+        let from_head = (proposal.plan)(&committed).map(|plan| plan.steps).unwrap_or_default();
+        let mut all: Vec<Step> = Vec::new();
+        for step in from_head.into_iter().filter(|step| !step.is_done()) {
+            let now = match plan.steps.iter().find(|known| known.path == step.path) {
+                Some(known) => known.after.as_ref(),
+                None => self.files.bytes(&step.path).ok().flatten(),
             };
-            if !is_in_head {
-                all.push(step);
+            if step.after.as_ref() == now {
+                let executable = self.files.get(&step.path).is_some_and(|found| found.executable);
+                all.push(Step { executable: executable || step.executable, ..step });
             }
         }
-        Ok(all)
+        for step in plan.steps.iter().filter(|step| !step.is_done()) {
+            if !all.iter().any(|known| known.path == step.path) {
+                let Step { path, before, after, executable } = step;
+                let (path, before, after) = (path.clone(), before.clone(), after.clone());
+                all.push(Step { path, before, after, executable: *executable });
+            }
+        }
+        all
     }
 }
