@@ -311,7 +311,16 @@ impl Reader {
 
     /// Reads a file, and decrypts it if it is locked and this clone has its key.
     fn open(&self, path: &str) -> Content {
-        match self.tree.read(path) {
+        self.unlocked(path, self.tree.read(path))
+    }
+
+    /// The same for a file that may be no text.
+    fn open_bytes(&self, path: &str) -> Content {
+        self.unlocked(path, self.tree.read_bytes(path))
+    }
+
+    fn unlocked(&self, path: &str, content: Content) -> Content {
+        match content {
             Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes) => {
                 match self.key(path).and_then(|key| key.decrypt(&bytes)) {
                     Some(plain) => Content::Bytes(plain),
@@ -329,7 +338,8 @@ impl Reader {
     /// How a secret file is, with the pull secrets in it.
     fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
         let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
-        let content = self.open(path);
+        // The value of a key may be any bytes.
+        let content = if is_yaml(path) { self.open(path) } else { self.open_bytes(path) };
         let state = match &content {
             Content::Absent => State::Absent,
             Content::Locked => State::Locked,
@@ -353,7 +363,7 @@ impl Reader {
         let paths: BTreeSet<&String> = environments.map(|one| &one.secrets).collect();
         let list = |path: &String| SecretsDirectory {
             path: path.clone(),
-            listing: Listing::of(path, &|path| self.open(path)),
+            listing: Listing::of(path, &|path| self.open_bytes(path)),
         };
         paths.into_iter().map(list).collect()
     }

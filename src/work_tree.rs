@@ -137,9 +137,22 @@ impl WorkTree {
         &self.unread
     }
 
-    /// Reads the file at `path`, which need not be among those that were listed.
+    /// Reads the text or the ciphertext at `path`, which need not be among the files that were listed.
     #[must_use]
     pub fn read(&self, path: &str) -> Content {
+        match self.read_bytes(path) {
+            Content::Bytes(bytes)
+                if !git_crypt::is_encrypted(&bytes) && std::str::from_utf8(&bytes).is_err() =>
+            {
+                Content::Unread("it is not text (UTF-8)")
+            }
+            content => content,
+        }
+    }
+
+    /// The same for a file that may be no text.
+    #[must_use]
+    pub fn read_bytes(&self, path: &str) -> Content {
         let Ok(real) = self.root.join(path).canonicalize() else {
             return match self.files.contains_key(path) {
                 true => Content::Unread("it is a link to nothing"),
@@ -157,8 +170,6 @@ impl WorkTree {
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
         match fs::File::open(&real).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)) {
-            Ok(_) if git_crypt::is_encrypted(&bytes) => Content::Bytes(bytes),
-            Ok(_) if std::str::from_utf8(&bytes).is_err() => Content::Unread("it is not text (UTF-8)"),
             Ok(_) => Content::Bytes(bytes),
             Err(_) => Content::Unread("it cannot be read"),
         }

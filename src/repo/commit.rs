@@ -75,12 +75,13 @@ impl Repo {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
         };
-        // All that can fail is done before the branch moves, but for the writing of the index itself.
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
+        let mut before = Vec::new();
         for blob in blobs {
             let path = self.in_git(&blob.path);
+            before.push((index.get_path(Path::new(&path), 0), path.clone()));
             let staged = match blob.id {
                 Some(id) => index.add(&entry(&self.git, &path, id, blob.executable)?),
                 None => remove(&mut index, &path),
@@ -92,14 +93,20 @@ impl Repo {
             let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
             self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
         };
-        let id = commit().map_err(|error| failed("commit", &error))?;
-        index.write().map_err(|error| {
-            let paths: Vec<_> = blobs.iter().map(|blob| blob.path.as_str()).collect();
-            Failure::failed(format!("committed as {id}, but the index still has the old files"))
-                .because(error.message())
-                .hint(format!("git reset -q -- {}", paths.join(" ")))
-        })?;
-        Ok(id.to_string())
+        // The index first: a run that is killed in between has staged the files, and the next one commits them.
+        index.write().map_err(|error| failed("write the index", &error))?;
+        match commit() {
+            Ok(id) => Ok(id.to_string()),
+            Err(error) => {
+                let restored = before.into_iter().try_for_each(|(entry, path)| match entry {
+                    Some(entry) => index.add(&entry),
+                    None => remove(&mut index, &path),
+                });
+                // Otherwise the files stay staged, which the hint of the failure allows for.
+                let _ = restored.and_then(|()| index.write());
+                Err(failed("commit", &error).into())
+            }
+        }
     }
 
     /// `old` with `blobs`.

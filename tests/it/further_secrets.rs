@@ -1,160 +1,306 @@
-//! What the Makefile's targets make of further Secrets. The same against a real API server: `cluster/further.rs`.
+//! Secrets beside the pull secret: what real kustomizes read of them, and what `check` says of their files.
 
-use super::stand_in::{StandIn, arm, differs, fails, prints};
-use super::support::{TOKEN, have};
+use super::check::{Checked, check};
+use super::secret_set::{ENV, KUSTOMIZATION, set_key, text};
+use super::support::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_yaml::Value;
+use std::collections::BTreeMap;
 use std::fs;
 
-const FILE: &str = "secrets/kubernetes/db.secret.yaml";
+const OVERLAY: &str = "kubernetes/overlays/production";
 
-/// A repository with a further Secret, and its cluster, which has version 7 of it.
-fn cluster() -> StandIn {
-    let cluster = StandIn::new();
-    set(&cluster, "db", TOKEN);
-    answers(&cluster, &[]);
-    cluster
-}
-
-fn set(cluster: &StandIn, name: &str, value: &str) {
-    let args = ["secret", "set", name, "PASSWORD", "hello-infra", "--stdin"];
-    cluster.sandbox.makeinfra(&args).stdin(value).success();
-}
-
-fn answers(cluster: &StandIn, arms: &[String]) {
-    // What a kubectl without a cluster prints: the name that is in the file.
-    let name = "*'annotate --local'*) file=${3#--filename=}; [ \"$1\" != --namespace=hello ] && exit 9; \
-                file=${4#--filename=}; sed -n 's|^  name: |secret/|p' \"$file\" ;;\n";
-    let versions = prints("get secret db", "db=7 ");
-    cluster.answers(&[arms, &[name.to_owned(), versions]].concat());
-}
-
-fn has(cluster: &StandIn, step: &str) -> bool {
-    cluster.steps().iter().any(|seen| seen == step)
-}
-
-#[test]
-fn deploy_brings_them_after_the_pull_secret_and_remembers_their_versions() {
-    let cluster = cluster();
-    cluster.make(&["deploy"]).success();
-    let steps = cluster.steps();
-    let at = |step: &str| {
-        steps.iter().position(|seen| seen == step).unwrap_or_else(|| panic!("{step}: {steps:#?}"))
+/// What each kustomize at hand, of the oldest supported version too, makes of the overlay.
+fn builds(sandbox: &Sandbox) -> Vec<Vec<Value>> {
+    let kubectl = kubectl().map(|program| (program, "kustomize"));
+    let floor = cached("kustomize-5.0.1/kustomize").map(|program| (program, "build"));
+    let build = |(program, verb): (std::path::PathBuf, &str)| {
+        let output = sandbox.run(program, &[verb, OVERLAY]).cwd(sandbox.hello("")).success();
+        let documents = serde_yaml::Deserializer::from_str(&output.stdout);
+        documents.map(|document| Value::deserialize(document).unwrap()).collect()
     };
-    assert!(at("apply secrets/kubernetes/gitlab.secret.yaml") < at(&format!("apply {FILE}")));
-    assert!(at(&format!("apply {FILE}")) < at("apply kubernetes"));
-    assert!(at("rollout restart deployment/hello") < at("rollout status deployment/hello"));
-    cluster.saw_no_token();
-    let apply: Vec<_> = cluster
-        .calls()
-        .into_iter()
-        .filter(|call| call.join(" ").contains(&format!("--filename={FILE}")))
-        .collect();
-    assert!(apply.iter().any(|call| call[0] == "apply" && call.contains(&"--server-side".into())));
-    let remembered = cluster.calls().concat().contains(&"makeinfra/secrets=db=7 ".to_owned());
-    assert!(remembered, "{:?}", cluster.calls());
+    kubectl.into_iter().chain(floor).map(build).collect()
+}
+
+/// The Secret db among `objects`.
+fn db(objects: &[Value]) -> &Value {
+    let is_it = |object: &&Value| {
+        object["kind"] == "Secret" && object["metadata"]["name"].as_str().unwrap().starts_with("db-")
+    };
+    objects.iter().find(is_it).unwrap()
+}
+
+fn data(secret: &Value) -> BTreeMap<String, Vec<u8>> {
+    let pairs = secret["data"].as_mapping().unwrap().iter();
+    pairs
+        .map(|(key, value)| {
+            (key.as_str().unwrap().to_owned(), STANDARD.decode(value.as_str().unwrap()).unwrap())
+        })
+        .collect()
+}
+
+/// Values that are hard on whoever writes lines: the same ones in every run.
+struct Nasty(u64);
+
+impl Nasty {
+    fn number(&mut self, below: usize) -> usize {
+        // Knuth's MMIX.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        const PARTS: [&str; 24] = [
+            "=",
+            "#",
+            "\"",
+            "'",
+            "`",
+            "$",
+            "\\",
+            " ",
+            "\t",
+            "\n",
+            "\r",
+            "\0",
+            "a",
+            "Z9",
+            "export ",
+            "${HOME}",
+            "\\n",
+            "ä",
+            "☃",
+            "\u{feff}",
+            "\u{2028}",
+            "\u{a0}",
+            "---",
+            "-----BEGIN X-----",
+        ];
+        let length = 1 + self.number(8);
+        let mut value: Vec<u8> = (0..length).flat_map(|_| PARTS[self.number(PARTS.len())].bytes()).collect();
+        if self.number(10) == 0 {
+            value.push(0xff);
+        }
+        value
+    }
 }
 
 #[test]
-fn pods_are_replaced_only_if_a_secret_is_new_to_them() {
-    let cluster = cluster();
-    answers(&cluster, &[prints("get deployment/hello*makeinfra/secrets", "db=7 ")]);
-    cluster.make(&["deploy"]).success();
-    assert!(!has(&cluster, "rollout restart deployment/hello"));
-    assert!(!cluster.calls().concat().join(" ").contains("makeinfra/secrets=db"));
-    // New pods by the manifests read the new values.
-    let template = "*spec.template}*) grep -c kustomize= \"${0%/*}/calls\" || true ;;\n".to_owned();
-    answers(&cluster, &[template]);
-    cluster.make(&["deploy"]).success();
-    assert!(!has(&cluster, "rollout restart deployment/hello"));
-    assert!(cluster.calls().concat().contains(&"makeinfra/secrets=db=7 ".to_owned()));
-}
-
-#[test]
-fn what_is_not_a_readable_secret_of_its_name_never_reaches_the_cluster() {
-    let cluster = cluster();
-    let good = fs::read(cluster.sandbox.hello(FILE)).unwrap();
-    let other = String::from_utf8(good.clone()).unwrap().replace("name: db", "name: other");
-    for (bytes, word) in [
-        (b"\0GITCRYPT\0abc".to_vec(), "db.secret.yaml is locked"),
-        (Vec::new(), "there is no Secret in"),
-        (other.into_bytes(), "must hold a Secret called db"),
-    ] {
-        fs::write(cluster.sandbox.hello(FILE), bytes).unwrap();
-        for target in ["deploy", "secrets", "diff"] {
-            cluster.make(&[target]).failure(2).says(word).says("hint: ");
-            let touched = |step: &String| step.starts_with("apply") || step.starts_with("diff");
-            assert!(!cluster.steps().iter().any(touched), "{:?}", cluster.steps());
+fn kustomize_reads_every_value_back_byte_for_byte() {
+    let sandbox = Sandbox::with_hello();
+    let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let line = "x".repeat(60_000);
+    for (at, value) in [
+        "a=b",
+        "#x",
+        "\"q\"",
+        "it's",
+        "$HOME",
+        "a b",
+        "ä☃",
+        "a\nb\n",
+        " a",
+        "a ",
+        "\r\n",
+        "=",
+        &line,
+        &(line.clone() + "x"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        values.insert(format!("FIXED_{at}"), value.as_bytes().to_owned());
+    }
+    let mut nasty = Nasty(1);
+    for round in 0..2 {
+        // The second round gives keys other values, of which many need another form.
+        values.extend((0..40).map(|at| (format!("K{at}.x-y_z"), nasty.value())));
+        for (key, value) in values.iter().filter(|(key, _)| round == 0 || key.starts_with('K')) {
+            let output = set_key(&sandbox, key, value, &[]);
+            assert!(!output.stderr.contains("kustomize"), "{value:?}: {}", output.stderr);
+        }
+        for objects in builds(&sandbox) {
+            assert!(data(db(&objects)) == values, "round {round}");
         }
     }
-    cluster.make(&["gitlab-secret"]).success();
+    let checked = check(&sandbox, &["--strict"]);
+    assert_eq!((checked.code, checked.problems()), (Some(0), vec![]), "what is written is no trap");
 }
 
 #[test]
-fn diff_masks_their_values() {
-    let cluster = cluster();
-    let text = format!(" apiVersion: v1\n data:\n-  PASSWORD: {TOKEN}\n+  PASSWORD: '***'\n kind: Secret");
-    answers(&cluster, &[differs("diff*db.secret.yaml", &text)]);
-    let output = cluster.make(&["diff"]).failure(2);
-    assert!(output.stdout.contains("-  PASSWORD: ***\n"), "{}", output.stdout);
-    answers(&cluster, &[prints("get namespace", "")]);
-    assert!(cluster.make(&["diff", "CHANGES=ok"]).success().stdout.contains("secret/db\n"));
+fn a_value_changes_the_name_by_which_pods_ask_for_its_secret() {
+    let sandbox = Sandbox::with_hello();
+    set_key(&sandbox, "A", "one", &[]);
+    let from = "          envFrom:\n            - secretRef:\n                name: db\n          ports:\n";
+    sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", from);
+    let names = || -> Vec<String> {
+        let name = |objects: Vec<Value>| {
+            let secret = db(&objects);
+            let labels = &secret["metadata"]["labels"];
+            assert_eq!(labels["app.kubernetes.io/part-of"], "hello");
+            assert_eq!(labels["makeinfra/environment"], "production");
+            let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+            let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+            let used = container["envFrom"][0]["secretRef"]["name"].clone();
+            assert_eq!(used, secret["metadata"]["name"]);
+            let pull = &deployment["spec"]["template"]["spec"]["imagePullSecrets"][0]["name"];
+            assert_eq!(pull, "gitlab", "the pull secret keeps its name");
+            used.as_str().unwrap().to_owned()
+        };
+        builds(&sandbox).into_iter().map(name).collect()
+    };
+    let first = names();
+    set_key(&sandbox, "A", "two", &[]);
+    assert!(names().iter().zip(&first).all(|(now, before)| now != before));
+    set_key(&sandbox, "A", "one", &[]);
+    assert_eq!(names(), first, "a rollback finds the old value");
+    let checked = check(&sandbox, &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{:?}", checked.checks);
+}
+
+/// What `check` says of `env`, the text of the env file; never `hunter2`.
+#[track_caller]
+fn said_of(env: impl AsRef<[u8]>) -> (Checked, String) {
+    let sandbox = Sandbox::with_hello();
+    set_key(&sandbox, "A", "1", &[]);
+    fs::write(sandbox.hello(ENV), env).unwrap();
+    let checked = check(&sandbox, &[]);
+    let said = checked.said("secrets-generated");
+    let all = format!("{:?}", checked.checks);
+    assert!(!all.contains("hunter2") && !all.contains("104 117 110"), "{all}");
+    (checked, said)
 }
 
 #[test]
-fn what_the_cluster_quotes_of_them_is_not_shown() {
-    let cluster = cluster();
-    let text = format!("Error from server: .stringData: expected map, got &{{{TOKEN}}}");
-    answers(
-        &cluster,
-        &[fails("apply*db.secret.yaml", &text), arm("diff*db.secret.yaml", &text, ">&2; exit 2")],
-    );
-    for target in ["deploy", "secrets", "diff"] {
-        cluster.make(&[target]).failure(2).says("expected map, got ***");
+fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
+    for (env, line, word) in [
+        (&b"A=1\nhunter2\n"[..], 2, "no `=`"),
+        (b"A=-----BEGIN KEY-----\nhunter2=\n-----END KEY-----\n", 2, "continues the value"),
+        (b"export HUNTER=hunter2\n", 1, "`export`"),
+        (b"A=1\n=hunter2\n", 2, "no key"),
+        (b"A=1\n\nhunter2 B=1\n", 3, "its key may have"),
+        (b"A=1\nA=hunter2\n", 2, "set in an earlier line"),
+        (b"A=hunter2\xff\n", 1, "not UTF-8"),
+        (format!("B={}\nA=hunter2\n", "x".repeat(66_000)).as_bytes(), 1, "longer than 64 KiB"),
+    ] {
+        let (checked, said) = said_of(env);
+        assert_eq!(checked.problems(), ["secrets-generated"], "{said}");
+        assert!(said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word), "{word}: {said}");
     }
-    assert!(!has(&cluster, "apply kubernetes"));
+    for (env, line, word) in [
+        (&b"A=\"hunter2\"\n"[..], 1, "quotes"),
+        (b"A=1\nB=hunter2 \n", 2, "blanks"),
+        (b"\xef\xbb\xbfA=hunter2\n", 1, "byte order mark"),
+        (b"A=hunter2\r\n", 1, "CRLF"),
+    ] {
+        let (checked, said) = said_of(env);
+        assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["secrets-generated"]), "{said}");
+        assert!(said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word), "{word}: {said}");
+    }
 }
 
 #[test]
-fn undeploy_deletes_those_with_a_file_here_and_a_locked_one_by_its_name() {
-    let cluster = cluster();
-    set(&cluster, "mail", "x");
-    fs::write(cluster.sandbox.hello("secrets/kubernetes/mail.secret.yaml"), b"\0GITCRYPT\0abc").unwrap();
-    answers(&cluster, &[]);
-    cluster.make(&["undeploy", "YES=1"]).success();
-    let deleted: Vec<_> = cluster.steps().into_iter().filter(|step| step.starts_with("delete")).collect();
-    assert_eq!(
-        deleted,
-        ["delete kubernetes", "delete secret gitlab", "delete secret db", "delete secret mail"]
-    );
-    // A file of another name is no reason to delete somebody's `db`.
-    let other = fs::read_to_string(cluster.sandbox.hello(FILE)).unwrap().replace("name: db", "name: other");
-    fs::write(cluster.sandbox.hello(FILE), other).unwrap();
-    answers(&cluster, &[]);
-    cluster.make(&["undeploy", "YES=1"]).failure(2).says("must hold a Secret called db");
-    assert!(!cluster.steps().iter().any(|step| step.starts_with("delete")));
+fn what_kustomize_would_print_of_secrets_is_a_problem() {
+    for (more, field) in [
+        ("    literals:\n      - B=hunter2\n", "literals"),
+        ("patches:\n  - patch: |-\n      kind: Secret\n      metadata: {name: gitlab}\n", "patches"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        set_key(&sandbox, "A", "1", &[]);
+        sandbox.append(KUSTOMIZATION, more);
+        let checked = check(&sandbox, &[]);
+        assert!(checked.problems().contains(&"secrets-generated"), "{:?}", checked.checks);
+        let said = checked.said("secrets-generated");
+        assert!(said.contains(&format!("inline `{field}`")) && !said.contains("hunter2"), "{said}");
+    }
 }
 
 #[test]
-fn the_real_kubectl_tells_a_files_name_without_a_cluster() {
-    if !have("kubectl") {
+fn a_file_that_no_kustomization_names_is_told() {
+    let sandbox = Sandbox::with_hello();
+    set_key(&sandbox, "A", "1", &[]);
+    sandbox.write_private("work/hello-infra/secrets/kubernetes/db.d/LOST", "x");
+    let checked = check(&sandbox, &[]);
+    assert_eq!(checked.problems(), ["secrets-listed"]);
+    assert!(checked.said("secrets-listed").contains("secrets/kubernetes/db.d/LOST"));
+    fs::remove_dir_all(sandbox.hello("secrets/kubernetes/db.d")).unwrap();
+    // Somebody may keep other things there, for other tools.
+    sandbox.write_private("work/hello-infra/secrets/ansible/vault.yaml", "a: b\n");
+    let checked = check(&sandbox, &[]);
+    assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["secrets-listed"]));
+    fs::remove_dir_all(sandbox.hello("secrets/ansible")).unwrap();
+    fs::remove_file(sandbox.hello(ENV)).unwrap();
+    let said = check(&sandbox, &[]).said("secrets-generated");
+    assert!(said.contains(&format!("{ENV}: it is not there")), "{said}");
+}
+
+#[test]
+fn a_locked_kustomization_is_neither_a_problem_nor_in_order() {
+    let sandbox = Sandbox::with_hello();
+    set_key(&sandbox, "A", "1", &["--commit"]);
+    sandbox.run("git", &["clone", "-q", "hello-infra", "locked"]).success();
+    let checked = super::check::check_in(&sandbox, "locked", &[]);
+    for id in ["secrets-listed", "secrets-generated", "manifests-kustomize"] {
+        assert!(checked.warnings().contains(&id), "{id}: {:?}", checked.checks);
+        assert!(!checked.problems().contains(&id) && !checked.ids("ok").contains(id), "{id}");
+        assert!(checked.said(id).contains("it is locked") && checked.said(id).contains("git-crypt unlock"));
+    }
+    let run = sandbox.makeinfra(&["secret", "list", "locked"]);
+    run.failure(1).says("it is locked").says("hint: git-crypt unlock");
+}
+
+#[test]
+fn two_branches_that_both_set_a_secret_are_put_together_again() {
+    if !have("git-crypt") {
         return;
     }
-    for kubectl in super::support::kubectls() {
-        let cluster = cluster();
-        let run = |target: &str| {
-            let kubectl = format!("KUBECTL={}", kubectl.display());
-            cluster.sandbox.make(&[target, &kubectl]).env("KUBECONFIG", "/nowhere").failure(2)
+    for side in ["ours", "theirs"] {
+        let sandbox = Sandbox::with_hello();
+        set_key(&sandbox, "A", "1", &["--commit"]);
+        sandbox.git(&["checkout", "-q", "-b", "other"]).success();
+        set_key(&sandbox, "THEIRS", "t\n", &["--commit"]);
+        sandbox.git(&["checkout", "-q", "-"]).success();
+        set_key(&sandbox, "OURS", "o\n", &["--commit"]);
+        set_key(&sandbox, "A", "2", &["--commit"]);
+        assert_ne!(sandbox.git(&["merge", "-q", "other"]).output().code, Some(0));
+        let checked = check(&sandbox, &[]);
+        // git creates files that others can read.
+        assert_eq!(checked.problems(), ["secrets-merged", "secrets-mode"], "{:?}", checked.checks);
+        let said = checked.said("secrets-merged");
+        assert!(
+            said.contains(KUSTOMIZATION) && said.contains("repeat the commands of the other side"),
+            "{said}"
+        );
+        let typed = said
+            .split('(')
+            .nth(1)
+            .unwrap()
+            .split(", or")
+            .next()
+            .unwrap()
+            .replace("--ours", &format!("--{side}"));
+        assert!(typed.starts_with(&format!("git checkout --{side} -- ")), "{said}");
+        sandbox.run("sh", &["-c", &typed]).cwd(sandbox.hello("")).success();
+        sandbox.git(&["commit", "-q", "--no-verify", "-m", "Merge"]).success();
+        match side {
+            "ours" => set_key(&sandbox, "THEIRS", "t\n", &["--commit"]),
+            _ => {
+                set_key(&sandbox, "A", "2", &["--commit"]);
+                set_key(&sandbox, "OURS", "o\n", &["--commit"])
+            }
         };
-        assert!(!run("secrets").stderr.contains("must hold"));
-        let good = fs::read_to_string(cluster.sandbox.hello(FILE)).unwrap();
-        for text in [
-            good.replace("name: db", "name: other"),
-            good.replace("namespace: hello", "namespace: other"),
-            good.replace("kind: Secret", "kind: ConfigMap"),
-            format!("{good}---\n{good}"),
-            good.replace("data:", &format!("data: [{TOKEN}")),
-        ] {
-            fs::write(cluster.sandbox.hello(FILE), text).unwrap();
-            run("secrets").says("must hold a Secret called db, of namespace hello, and nothing else");
+        sandbox.run("chmod", &["-R", "go=", "secrets"]).cwd(sandbox.hello("")).success();
+        let checked = check(&sandbox, &["--strict"]);
+        assert_eq!(checked.code, Some(0), "{:?}", checked.checks);
+        let wanted = [("A", "2"), ("OURS", "o\n"), ("THEIRS", "t\n")];
+        let wanted: BTreeMap<_, _> =
+            wanted.into_iter().map(|(key, value)| (key.to_owned(), value.as_bytes().to_owned())).collect();
+        for objects in builds(&sandbox) {
+            assert_eq!(data(db(&objects)), wanted, "{side}");
         }
+        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+        assert!(text(&sandbox, KUSTOMIZATION).contains("db.d/OURS"));
     }
 }

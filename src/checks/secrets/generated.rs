@@ -46,6 +46,10 @@ fn merged(inspection: &Inspection) -> Vec<Check> {
 fn listed(inspection: &Inspection) -> Vec<Check> {
     let id = Id::SecretsListed;
     let files = || inspection.secret_files.iter().filter(|file| file.path.starts_with(SECRETS));
+    if let Some(one) = inspection.git.iter().flat_map(|git| &git.unmerged).next() {
+        let message = "not checked: a merge left two versions of it";
+        return vec![Check::warning(id, &one.path, message)];
+    }
     let named = &inspection.manifests.named;
     let kustomization = |path: &str| {
         let (dir, name) = path.rsplit_once('/')?;
