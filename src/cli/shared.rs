@@ -77,7 +77,7 @@ pub struct RunOptions {
 /// How a command that changes a repository shows its plan, and whether it asks.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
-    /// Do it without asking.
+    /// Do it without asking, as with --no-input.
     #[arg(long)]
     pub yes: bool,
     /// Show the changes as a diff, too; of files below secrets/ only paths and keys.
@@ -86,15 +86,9 @@ pub struct PlanOptions {
     /// Commit the files that change and nothing else.
     #[arg(long)]
     pub commit: bool,
-    /// Never ask; agrees to the plan, too.
-    #[arg(long)]
-    pub no_input: bool,
-    /// Show the plan and change nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    pub json: bool,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
 }
 
 /// Where the token comes from: one of these.
