@@ -1,279 +1,248 @@
-#!/bin/sh
-# What kubectl alone would get wrong. The Makefile puts a verb of this script before a kubectl command, as in
-# `sh scripts/deploy.sh apply kubectl apply --kustomize=DIR`, and exports the variables that are used here.
-set -euf
+# What kubectl alone does not do. The Makefile puts a step before a kubectl command that it shows:
+#     sh scripts/deploy.sh STEP kubectl ARGUMENTS
+# shellcheck shell=sh disable=SC2046,SC2086 # KUBECTL and lists of names are split into words on purpose
+set -uf
 export LC_ALL=C
-ours=makeinfra/project=$PROJECT,makeinfra/environment=$ENVIRONMENT
-pods=app.kubernetes.io/part-of=$PROJECT
+: "${NAMESPACE?is set by the Makefile: use make}"
+case $ENVIRONMENTS in *" "*) env=$ENVIRONMENT ;; *) env= ;; esac
+object='jsonpath={range .items[*]}{.kind}/{.metadata.name} '
 
-kubectl() { # KUBECTL may be several words: a program with options, or with variables before it.
-    # shellcheck disable=SC2086 # a list of words
-    env $KUBECTL ${CONTEXT:+"--context=$CONTEXT"} --namespace="$NAMESPACE" "$@"
-}
-
-die() { # ERROR [HINT]
-    printf 'error: %s\n' "$1" >&2
-    [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
+say() { printf '%s\n' "$@"; }
+kubectl() { env $KUBECTL "$@"; }
+kube() { kubectl --namespace="$NAMESPACE" ${CONTEXT:+"--context=$CONTEXT"} "$@"; }
+fail() { # ERROR [HINT]
+    say "error: $1" ${2:+"hint: $2"} >&2
     exit 1
 }
 
-try() { # COMMAND...: what it writes to standard error is in $said.
-    { said=$("$@" 2>&1 >&3 3>&-); } 3>&1
-}
-
-tell() { # Prints $said. kubectl may quote a secret, even as decimal bytes: a line ends where one begins.
-    # shellcheck disable=SC2016 # the variables are those of the inner shell
-    printf '%s\n' "$said" | find "$SECRETS" -type f -exec sh -c 'awk "$0" "$@" errors=1 -' '
-        BEGIN { for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i }
-        errors && /^[EIW][0-9][0-9][0-9][0-9] / { next }
-        errors {
-            end = length($0) + 1
-            for (value in secret) if ((at = index($0, value)) && at < end) end = at
-            text = text substr($0, 1, end - 1) (end > length($0) ? "\n" : "...\n")
-            next
+mask() { # Copies what kubectl says. A line ends at a value of secrets/, or after 1,000 characters.
+    find Makefile secrets -type f -exec awk '
+        FNR == 1 || /^[a-zA-Z]/ { data = FILENAME !~ /[.]ya?ml$/ || /^(data|stringData):/ }
+        FILENAME != "Makefile" && (data || /^ *- .*=/) {
+            value = $0
+            sub(/^ *[A-Za-z0-9_.-]+(=|: *)/, "", value)
+            if (/=/ && value ~ /^=*$/) value = $0  # a pasted line looks like a key
+            for (i = split(value, piece, /[^ -~]+|["\047\\=}{]+|: /); i; i--)
+                if (length(piece[i]) > 3) secret[piece[i]]
         }
-        FILENAME ~ /yaml$/ && /^[A-Za-z]/ { data = /^(data|stringData):/ }
-        FILENAME ~ /yaml$/ && !(data && sub(/^ +[^:]*: */, "")) { next }
-        FILENAME ~ /env$/ { sub(/^[^=]*=/, "") }
-        { gsub(/^["\047 \t]+|["\047 \t\r]+$/, "") }
-        length($0) > 3 {
-            bytes = ""
-            for (i = 1; i <= length($0); i++) bytes = bytes " " code[substr($0, i, 1)]
-            secret[$0]
-            secret[substr(bytes, 2)]
-        }
-        END { printf "%s", substr(text, 1, 1000) }' {} + >&2
+        END {
+            while ((getline line <"/dev/stdin") > 0) {
+                for (value in secret)
+                    if (at = index(line, value)) line = substr(line, 1, at - 1) "***"
+                gsub(/[[][0-9]+ [0-9 ]+/, "[***", line)  # bytes as numbers
+                print substr(line, 1, 1000)
+            }
+        }' {} +
 }
 
-run() {
-    try "$@" || { tell && exit 1; }
-    [ -z "$said" ] || tell
+refuse() { # TEXT of kubectl
+    say "$1" | mask >&2
+    exit 1
 }
 
-locked() { # Prints the files in a directory that are still encrypted: their first ten bytes tell.
-    # shellcheck disable=SC2016 # the variables are those of the inner shell
-    find "$1" -type f -exec sh -c 'for file; do
-        [ "$(od -An -tx1 -N10 "$file" | tr -d " \n")" != 00474954435259505400 ] || printf "%s\n" "$file"
-    done' sh {} +
-    find "$1" -type f ! -perm 600 -exec chmod 600 {} +
+locked() { # Prints files that are not decrypted. In a clone others could read them: git knows no mode 0600.
+    find "${SECRETS:-secrets}" -type f ! -perm 0600 -exec chmod 0600 {} +
+    find "${SECRETS:-secrets}" -type f | while IFS= read -r file; do
+        [ "$(head -c 10 "$file" | tr '\000' @)" != @GITCRYPT@ ] || say "$file"
+    done
 }
 
-check() {
-    [ -z "$(locked "$SECRETS")" ] || die "$SECRETS is locked" "git-crypt unlock"
-    [ -f "$SECRETS/$SECRET.secret.yaml" ] || die "no pull secret yet" "makeinfra rotate --env $ENVIRONMENT"
-    declared=$(sed -n "s/^namespace:[ \"']*\([a-z0-9-]*\).*/\1/p" "$OVERLAY/kustomization.yaml")
-    [ "$declared" = "$NAMESPACE" ] ||
-        die "$OVERLAY has two namespaces: $declared in kustomization.yaml, $NAMESPACE in environment.mk"
+ready() { # Checks what the overlay is built from.
+    locked=$(locked)
+    [ -z "$locked" ] || fail "locked: $locked" "git-crypt unlock"
+    found=$(sed -n "s/^namespace: *[\"']*\([a-z0-9-]*\).*/\1/p" "$OVERLAY/kustomization.yaml")
+    [ "$found" = "$NAMESPACE" ] ||
+        fail "two namespaces: \`$found\` in $OVERLAY/kustomization.yaml, \`$NAMESPACE\` in its environment.mk"
 }
 
-ask() { # QUESTION
-    case $YES in 1 | y | yes | true) return 0 ;; esac
-    [ -t 0 ] || die "cannot ask for confirmation: not a terminal" "repeat the command with YES=1"
+agree() { # QUESTION
+    case $YES in 1 | y | yes) return 0 ;; esac
+    [ -t 0 ] || fail "cannot ask \"$1\": not a terminal" "YES=1 agrees"
     printf '%s [y/N] ' "$1"
-    read -r reply || reply=
-    case $reply in y | Y | yes) ;; *) die "nothing was changed" ;; esac
+    read -r reply
+    case $reply in y | yes) ;; *) fail "nothing was changed" ;; esac
 }
 
-confirm() {
-    check
-    context=$(kubectl config view --minify --output='jsonpath={.current-context}' 2>/dev/null) || context=none
-    echo "environment $ENVIRONMENT, namespace $NAMESPACE, context $context"
-    [ -z "$PROTECTED" ] || ask "Change $ENVIRONMENT, which is protected?"
+confirm() { # Says where, and asks before a protected environment.
+    case $ROLLOUT_TIMEOUT in 0 | [0-9]*[hms]) ;; *) fail "ROLLOUT_TIMEOUT= must be like 90s or 5m" ;; esac
+    context=$(kube config view --minify --output='jsonpath={.current-context}' 2>/dev/null)
+    say "environment $ENVIRONMENT${PROTECTED:+ (protected)}, namespace $NAMESPACE, context ${context:-none}"
+    [ -z "$PROTECTED" ] || agree "Change $ENVIRONMENT?"
 }
 
-namespace() { # Runs the command if the namespace is missing. Its users may not be allowed to look at it.
-    found=$(kubectl get namespace "$NAMESPACE" --ignore-not-found --output=name 2>&1) || case $found in
-    *"(Forbidden)"*) ;;
-    *) die "$found" "kubectl config get-contexts" ;;
-    esac
-    [ -n "$found" ] || run "$@"
+namespace() { # Creates a missing namespace. An account that may not look at it was given one.
+    found=$(kube get namespace "$NAMESPACE" --ignore-not-found --output=name 2>&1) ||
+        case $found in *"(Forbidden)"*) ;; *) refuse "$found" ;; esac
+    [ -n "$found" ] || "$@"
 }
 
-immutable() { # Prints the Jobs and Secrets that $said wants replaced, and "other" for any other error.
-    printf '%s\n' "$said" | awk '
-        function tell() {
-            if (text) print((name && text ~ /field is immutable/) ? name : "other")
-            text = name = ""
-        }
-        /^(The |Error |error)/ { tell() }
-        { text = text $0 }
-        match($0, /(Job|Job\.batch|Secret) "[^"]*" is invalid/) {
-            split(substr($0, RSTART, RLENGTH), part, "\"")
-            name = (part[1] ~ /Job/ ? "job.batch/" : "secret/") part[2]
-        }
-        END { tell() }'
+rehearse() { # KUBECTL apply: fails before an apply would, halfway. Leaves in $old what can only be replaced.
+    said=$("$@" --dry-run=server 2>&1) && old= || old=$(say "$said" | sed '
+        / serverside-applied/d; /^Warning: /d
+        s/^[^"]* Job[.a-z]* "\([^"]*\)" is invalid: spec\.[a-z]*: .*field is immutable$/job\/\1/
+        s/^[^"]* Secret "\([^"]*\)" is invalid: type: .*field is immutable$/secret\/\1/')
+    case $old in *" "*) refuse "$(say "$said" | grep -v ' serverside-applied')" ;; esac
 }
 
-hanging() { # Prints the pods, or their Jobs, that cannot pull their image, and the Jobs that failed.
+applied() { # Prints KIND/NAME of what the apply in $said lists.
+    say "$said" | sed -n '/ serverside-applied/{s/ .*//;s/\.[^/]*\//\//;p;}'
+}
+
+stuck() { # NAMES: prints the Jobs of these that failed or hang, and pods of these that wait for an image.
     owner='{.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name}'
     state='{..waiting.reason} {.status.conditions[?(@.status=="True")].type}'
-    object="{.kind} {.metadata.name} $owner $state"
-    kubectl get pods,jobs --selector="$pods" --output="jsonpath={range .items[*]}$object{\"\n\"}{end}" | awk '
-        $1 == "Pod" && /ErrImagePull|ImagePullBackOff/ { print sub(/^Job/, "job.batch", $3) ? $3 : "pod/" $2 }
-        $1 == "Job" && / Failed/ { print "job.batch/" $2 }'
+    list=$(kube get jobs,pods --output="$object$owner $state"'{"\n"}{end}') || exit 1
+    say "$@" '' "$list" | tr '[:upper:]' '[:lower:]' | awk '
+        sub(/^replicaset/, "deployment", $2) { sub(/-[^-]*$/, "", $2) }
+        !NF { listed = 1 }
+        !listed { ours[$1] }
+        listed && /imagepull/ && $2 in ours { print ($2 ~ /^job/) ? $2 : $1 }
+        listed && /^job.* fail/ && $1 in ours { print $1 }' | sort -u
 }
 
-apply() { # An apply is no transaction: the server is asked for its objections before anything changes.
-    replace=
-    if ! names=$("$@" --dry-run=server --output=name 2>&1); then
-        said=$(printf '%s\n' "$names" | grep -v '^[a-z.]*/[a-z0-9.-]*$') || true
-        replace=$(immutable)
-        case $replace in '' | *other*) tell && exit 1 ;; esac
+apply() { # KUBECTL apply ...
+    rehearse "$@"
+    stuck=$(stuck $(applied)) || exit 1
+    old="$old $(say "$stuck" | grep '^job/')"
+    [ "$old" = " " ] || kube delete --ignore-not-found $old || exit 1
+    said=$("$@" 2>&1) || refuse "$said"
+    say "$said"
+    # Left alone, a pod tries to pull again in up to five minutes.
+    pods=$(say "$stuck" | grep '^pod/')
+    [ -z "$pods" ] || kube delete --ignore-not-found --wait=false $pods || exit 1
+    for job in $(applied | grep '^job/'); do
+        kube wait "$job" --for='jsonpath={.status.conditions[0].status}=True' --timeout="$ROLLOUT_TIMEOUT" ||
+            explain "error: $job is not complete"
+        case $(kube get "$job" --output='jsonpath={..type}') in *Fail*) explain "error: $job failed" ;; esac
+    done
+}
+
+explain() { # ERROR: fails, and shows what the cluster says about it.
+    kube get pods >&2
+    kube get events --field-selector=type=Warning --sort-by=.lastTimestamp 2>&1 | tail -n 10 | mask >&2
+    say "$1" "hint: makeinfra diagnose${env:+ --env $env}" | mask >&2
+    exit 1
+}
+
+await() { # Waits for a rollout. An OnDelete workload has none, which is no failure.
+    { said=$("$@" 2>&1 >&3 3>&-) && return; } 3>&1
+    said=$(say "$said" | grep -v 'only available for RollingUpdate')
+    [ -z "$said" ] || explain "$said"
+}
+
+some() { # KUBECTL ...: fails if that finds nothing.
+    said=$("$@" 2>&1) || refuse "$said"
+    say "$said"
+    case $said in *"No resources found"*) fail "nothing here is named \`$APP\`" "make status" ;; esac
+}
+
+differences() { # KUBECTL diff: it stops at what can only be replaced. That is named, and the rest compared.
+    said=$("$@" 2>&1)
+    code=$?
+    case $said in *namespaces*"not found"*) code=1 said="namespace $NAMESPACE is missing" ;; esac
+    if [ $code -gt 1 ]; then
+        differs=$said
+        rehearse kube apply --server-side --force-conflicts --field-manager=makeinfra --kustomize="$OVERLAY"
+        [ -n "$old" ] || refuse "$differs"
+        say "to be replaced:" "$old"
+        said=$(kube kustomize "$OVERLAY" | old="$old
+" awk '
+            /^---/ { show() }
+            /^[a-z]/ { section = $1 }
+            /^kind:/ { kind = tolower($2) }
+            section == "metadata:" && /^  name:/ { name = $2 }
+            { text = text $0 "\n" }
+            END { show() }
+            function show() {
+                if (!index(ENVIRON["old"], kind "/" name "\n")) printf "%s", text
+                text = ""
+            }' | kube diff --server-side --force-conflicts --field-manager=makeinfra --filename=- 2>&1)
+        [ $? -le 1 ] || refuse "$said"
     fi
-    renew=
-    for item in $(hanging); do
-        case $item in
-        pod/*) renew="$renew $item" ;;
-        *) ! printf '%s\n' "$names" | grep -qxF "$item" || replace="$replace $item" ;;
+    # kubectl masks Secrets, but not the copy of one in an old annotation.
+    say "$said" | sed 's/[{]\\*"apiVersion.*/***/'
+    [ $code -eq 0 ] || [ "$CHANGES" = ok ]
+}
+
+ours() { # KUBECTL get KINDS: prints what makeinfra applied and nothing owns. People copy labels.
+    by='{.metadata.managedFields[?(@.manager=="makeinfra")].operation}'
+    said=$("$@" --output="$object"'owner:{.metadata.ownerReferences[*].uid} by:'"$by"'{"\n"}{end}' 2>&1) ||
+        case $(say "$said" | grep -v -e ' owner:' -e 'cannot list resource') in ?*) refuse "$said" ;; esac
+    say "$said" | sed -n 's/.*cannot list resource "\([^"]*\)".*/not looked at, no right to list: \1/p' >&2
+    say "$said" | sed -n 's/ owner: by:.*Apply.*//p' | tr '[:upper:]' '[:lower:]'
+}
+
+leftovers() { # KUBECTL get KINDS: prints which of ours git no longer has.
+    here=$(kube annotate --local --kustomize="$OVERLAY" --output=name makeinfra/none- 2>&1) || refuse "$here"
+    # A rollback needs what an old revision names.
+    used=$(kube get replicasets,controllerrevisions,pods,jobs --output='jsonpath={..name} {..secretName}') ||
+        return 0
+    ours=$(ours "$@") || exit 1
+    for name in $(say "$ours" | grep -vxF "$(say "$here" | sed 's/\.[^/]*\//\//')"); do
+        case "$name $used " in
+        secret/*" ${name#*/} "* | configmap/*" ${name#*/} "*) ;;
+        *) say "$name" ;;
         esac
     done
-    # shellcheck disable=SC2086 # a list of words
-    [ -z "$replace" ] || run kubectl delete --ignore-not-found $replace
-    run "$@"
-    # The kubelet waits minutes before it pulls again, and a rollout past its deadline stays failed.
-    # shellcheck disable=SC2086 # a list of words
-    [ -z "$renew" ] || run kubectl delete --ignore-not-found --wait=false $renew
 }
 
-finish() { # ERROR: shows what the pods say.
-    [ -z "$said" ] || tell
-    kubectl get pods --selector="$pods"
-    kubectl get events --field-selector=type=Warning --sort-by=.lastTimestamp | tail -n 10
-    die "$1" "makeinfra diagnose --env $ENVIRONMENT"
+remind() { # KUBECTL get KINDS: ends a deploy.
+    left=$(leftovers "$@")
+    [ -z "$left" ] || say "no longer in git, deleted by \`make prune${env:+ ENV=$env}\`:" "$left"
 }
 
-jobs() {
-    try "$@" || case $said in *"no matching resources"*) return 0 ;; *) finish "a Job is not complete" ;; esac
-    ! kubectl get jobs --selector="$ours" --output='jsonpath={..type}' | grep -q Fail || finish "a Job failed"
+delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
+    names=$(say "$@" | sed '1,/^delete$/d')
+    [ -n "$names" ] || exec echo "nothing to delete"
+    PROTECTED='' confirm
+    say "$names"
+    owner='{.metadata.ownerReferences[?(@.kind=="StatefulSet")].name}'
+    kube get persistentvolumeclaims --output="$object"'statefulset/'"$owner"'{"\n"}{end}' |
+        names="$names/" awk '{ print tolower($1), match(ENVIRON["names"], $2 "[\n/]") ? "goes, too" : "stays" }'
+    agree "Delete these from namespace $NAMESPACE, which stays?"
+    "$@"
 }
 
-rollout() { # A workload with OnDelete has no rollout to wait for.
-    try "$@" || case $said in
-    *"only available for RollingUpdate"*) tell ;;
-    *) finish "the rollout is not complete" ;;
+image() { # OVERLAY: prints "LINE: newTag: ..." or "LINE: digest: ..." of IMAGE.
+    awk '
+        /^[^ #-]/ { images = /^images:/ }
+        $1 == "-" { name = ($2 == "name:") ? $3 : "" }
+        { gsub(/["\047]/, "", name) }
+        images && name == ENVIRON["IMAGE"] && /^ +(newTag|digest):/ { print NR ": " $1 " " $2 }
+    ' "$1/kustomization.yaml"
+}
+
+set_image() { # Writes a copy and renames it: the file is the old one or the new one.
+    case $TAG,$DIGEST,$FROM in
+    *[!A-Za-z0-9_.:,-]*) new= ;;
+    ?*,,) new="newTag: \"$TAG\"" ;;
+    ,?*,) new="digest: $DIGEST" ;;
+    ,,?*) new=$(image "kubernetes/overlays/$FROM" 2>/dev/null) && new=${new#*: } ;;
+    *) fail "one of TAG=, DIGEST= and FROM= is required" "make set-image${env:+ ENV=$env} TAG=1.2.3" ;;
     esac
+    say "$new" | grep -Eqx 'newTag: "?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"?|digest: sha256:[0-9a-f]{64}' ||
+        fail "not a tag, digest or environment: \`$TAG$DIGEST$FROM\`"
+    line=$(image "$OVERLAY")
+    [ "$(say "$line" | grep -c .)" -eq 1 ] || fail "no single newTag or digest of \`$IMAGE\` in $OVERLAY"
+    file=$OVERLAY/kustomization.yaml
+    copy=$OVERLAY/.kustomization.yaml.makeinfra-$$
+    trap 'rm -f "$copy"' EXIT
+    cp -p "$file" "$copy" &&
+        sed "${line%%:*}{s/digest: .*/newTag: x/;s/newTag: *[^ ]*/$new/;}" "$file" >"$copy" &&
+        mv "$copy" "$file" && say "$IMAGE $new" "next: make deploy${env:+ ENV=$env}, and commit $file"
 }
 
-diff() { # kubectl compares nothing if one object cannot be changed: such objects are named, and left out.
-    check
-    code=0
-    try "$@" || code=$?
-    case $code,$said in
-    [01],*) ;;
-    *"namespaces \"$NAMESPACE\" not found"*)
-        echo "namespace $NAMESPACE is missing: everything would be new"
-        code=1
-        ;;
-    *)
-        replace=$(immutable)
-        case $replace in '' | *other*) tell && exit 2 ;; esac
-        printf 'to be replaced: %s\n' "$replace" && code=1
-        run kubectl kustomize "$OVERLAY" | replace=$replace awk '
-            BEGIN { RS = "---\n"; split(ENVIRON["replace"], names) }
-            {
-                for (i in names) {
-                    split(names[i], part, /(\.batch)?\//)
-                    if (tolower($0) ~ "\nkind: " part[1] "\n" && $0 ~ "\n  name: " part[2] "\n") next
-                }
-                print "---\n" $0
-            }' | kubectl diff --server-side --force-conflicts --field-manager=makeinfra --filename=- || true
-        ;;
-    esac
-    [ "$code" = 0 ] || [ "$CHANGES" = ok ]
-}
-
-applied() { # Prints "KIND/NAME CLAIMS" of what was applied from here: a label alone is soon copied by people.
-    kinds=deployments,statefulsets,daemonsets,cronjobs,jobs,services,ingresses,configmaps,secrets
-    kinds=$kinds,serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies
-    by='by={.metadata.managedFields[?(@.manager=="makeinfra")].operation}'
-    by="$by owner={.metadata.ownerReferences[0].kind}"
-    object="{.kind}/{.metadata.name} $by {.spec.persistentVolumeClaimRetentionPolicy.whenDeleted}"
-    object="jsonpath={range .items[*]}= $object{\"\\n\"}{end}"
-    list=$(kubectl get "$kinds" --selector="$ours" --output="$object" 2>&1) || case $list in
-    *"(Forbidden)"*) printf '%s\n' "$list" | sed -n 's/.*(Forbidden): \([^ ]*\).*/not looked at: \1/p' >&2 ;;
-    *) die "$list" ;;
-    esac
-    printf '%s\n' "$list" | awk '$1 == "=" && /by=.*Apply/ && $4 == "owner=" { print $2, $5 }'
-}
-
-left() { # Prints what was applied and is no longer in git, without what old pods and revisions still use.
-    old=$(applied)
-    new=$(run kubectl annotate --local --kustomize="$OVERLAY" --output=name makeinfra/none-)
-    list=$(printf '%s\n' "$new" = "$old" | awk '
-        $1 == "=" { applied = 1; next }
-        { split($1, part, /[.\/]/); name = tolower(part[1]) substr($1, index($1, "/")) }
-        !applied { kept[name] }
-        applied && NF && !(name in kept)')
-    case $list in *Secret/* | *ConfigMap/*)
-        users=replicasets,controllerrevisions,pods,jobs
-        used=$(run kubectl get $users --output='jsonpath={..name} {..secretName}')
-        list=$(printf '%s\n' "$list" | used=" $used " awk '
-            !/^(Secret|ConfigMap)/ || !index(ENVIRON["used"], " " substr($1, index($1, "/") + 1) " ")')
-        ;;
-    esac
-    printf '%s\n' "$list"
-}
-
-leftovers() {
-    left | sed -n 's/^[A-Z].*/left over: &/p' | sed 's/ Delete$/, whose volume claims would go with it/'
-}
-
-prune() { # A StatefulSet that takes its volume claims along is left to people.
-    delete "$(left | sed '/ Delete$/d')"
-}
-
-undeploy() {
-    delete "$(applied)"
-}
-
-delete() { # LIST
-    [ -n "$1" ] || die "nothing to delete"
-    printf '%s\n' "$1" | sed 's/^/to delete: /; s/ Delete$/ and its volume claims/'
-    kubectl get persistentvolumeclaims --output=name | sed 's/^/stays: /'
-    ask "Delete this from namespace $NAMESPACE, which stays?"
-    # shellcheck disable=SC2046 # a list of words
-    run kubectl delete --ignore-not-found $(printf '%s\n' "$1" | sed 's/ .*//')
-}
-
-set_image() {
-    export image="${IMAGE:-$IMAGES}"
-    # shellcheck disable=SC2016 # the fields are those of awk
-    entry='{ sub(/\r$/, "") }
-        $1 == "-" { name = $3; gsub(/["\047]/, "", name); mine = $2 name == "name:" ENVIRON["image"] }'
-    from=kubernetes/overlays/$FROM/kustomization.yaml
-    case ${TAG:+t}${DIGEST:+d}${FROM:+f} in
-    t) line="newTag: \"$TAG\"" ;;
-    d) line="digest: $DIGEST" ;;
-    f) line=$(awk "$entry"' mine && /^ +(newTag|digest):/ && sub(/^ +/, "")' "$from") ;;
-    *) die "one of TAG=, DIGEST= and FROM= is required" "make set-image ENV=$ENVIRONMENT TAG=1.2.3" ;;
-    esac
-    tag='newTag: "?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"?( *#.*)?|digest: sha256:[0-9a-f]{64}( *#.*)?'
-    ! printf '%s\n' "$line" | grep -Evqx "$tag" || die "this is neither a tag nor a digest"
-    export line
-    new=$OVERLAY/.kustomization.yaml.new
-    trap 'rm -f "$new"' EXIT
-    cp -p "$OVERLAY/kustomization.yaml" "$new"
-    awk "$entry"' mine && /^ +(newTag|digest):/ { sub(/[^ ].*/, ENVIRON["line"]); edits++ }
-        { print }
-        END { exit edits != 1 }' "$OVERLAY/kustomization.yaml" >"$new" ||
-        die "$OVERLAY/kustomization.yaml has no single newTag or digest of $image"
-    mv "$new" "$OVERLAY/kustomization.yaml"
-    echo "$OVERLAY: $image, $line"
-}
-
-setup() {
-    above=$(git rev-parse --show-prefix)
+setup() { # Prepares a clone.
+    above=$(git rev-parse --show-prefix) || exit 1
     if [ -n "$above" ]; then
-        echo "add to the pre-commit hook of the repository above: sh $above.githooks/pre-commit || exit 1"
+        say "the hook of the repository above needs this line: sh ${above}.githooks/pre-commit || exit 1"
     else
-        git config core.hooksPath .githooks
-        echo "the commit hook is installed"
+        git config core.hooksPath .githooks && say "commits with plaintext below secrets/ are refused"
     fi
-    [ -z "$(locked secrets)" ] && echo "secrets/ is unlocked" || echo "secrets/ is locked: run git-crypt unlock"
+    case $(locked) in
+    '') say "secrets/ is unlocked" ;;
+    *) say "secrets/ is locked: git-crypt unlock, or git-crypt unlock KEY_FILE" ;;
+    esac
 }
 
-case $1 in
-kubectl) run "$@" ;;
-set-image) set_image ;;
-*) "$@" ;;
-esac
+"$@"

@@ -32,6 +32,7 @@ mod examples;
 mod failing_rollouts;
 mod further_secrets;
 mod generated_readme;
+mod generated_size;
 mod layout;
 mod makefile;
 mod manifests;

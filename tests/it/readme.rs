@@ -43,65 +43,92 @@ fn the_first_command_makes_a_repository() {
 fn the_other_commands_do_what_the_readme_says() {
     let sandbox = Sandbox::with_hello();
     let token = sandbox.path("token").display().to_string();
+    let given = ["--token-username", USER, "--token-file", &token];
+    // What is asked on a terminal.
+    let answered = |line: &str, answers: &[&str]| {
+        let words = shlex::split(line).unwrap();
+        let words: Vec<_> = words.iter().skip(1).map(String::as_str).chain(answers.iter().copied()).collect();
+        sandbox.makeinfra(&words).cwd(sandbox.work("hello-infra")).success()
+    };
+    let exists = |path: &str| sandbox.work("hello-infra").join(path).exists();
     for line in commands().into_iter().skip(1) {
         match line.as_str() {
-            line if line.starts_with("makeinfra new mailer ") => {
-                let given = format!("--token-username {USER} --token-file '{token}'");
-                let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
-                sandbox.run("sh", &["-c", &format!("{line} {given}")]).success();
-                assert!(sandbox.work("mailer-infra/kubernetes/base/cronjob.yaml").is_file());
-            }
             "make test" => {
                 let plan = sandbox.run("make", &["-n", "test"]).cwd(repo("")).success().stdout;
                 assert!(plan.contains("tests/tools") && plan.contains("cargo test"), "{plan}");
             }
             "makeinfra rotate --commit" => {
-                let args = [
-                    "rotate",
-                    "--commit",
-                    "--token-username",
-                    USER,
-                    "--token-file",
-                    &token,
-                    "--email",
-                    "a@b.c",
-                ];
-                sandbox.makeinfra(&args).cwd(sandbox.work("hello-infra")).success();
+                answered(&line, &[&given[..], &["--email", "a@b.c"]].concat());
+            }
+            "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --env staging --env production"
+            | "makeinfra new mailer --image registry.gitlab.com/group/mailer:1.0.0 --workload cronjob --schedule '0 3 * * *'" =>
+            {
+                answered(&line, &[&given[..], &["--output", ".."]].concat());
+            }
+            "makeinfra env add staging --like production --commit" => {
+                answered(&line, &["--yes"]);
+                assert!(exists("kubernetes/overlays/staging") && exists(".gitlab/staging.yml"));
+            }
+            "makeinfra env remove staging --commit" => {
+                answered(&line, &["--yes"]);
+                assert!(!exists("kubernetes/overlays/staging") && !exists("secrets/kubernetes/staging"));
+            }
+            "makeinfra add worker --port none --arg work --commit" => {
+                answered(&line, &["--yes"]);
+                assert!(exists("kubernetes/base/worker-deployment.yaml"));
+            }
+            "makeinfra remove worker --commit" => {
+                answered(&line, &["--yes"]);
+                assert!(!exists("kubernetes/base/worker-deployment.yaml"));
             }
             "makeinfra secret set database PASSWORD --commit" => {
-                let args = ["secret", "set", "database", "PASSWORD", "--commit", "--from-file", &token];
-                sandbox.makeinfra(&args).cwd(sandbox.work("hello-infra")).success();
+                answered(&line, &["--from-file", &token]);
+                assert!(exists("secrets/kubernetes/database.env"));
+            }
+            "makeinfra secret list" => {
+                answered(&line, &[]).prints("PASSWORD");
+            }
+            "makeinfra secret unset database PASSWORD --commit" => {
+                answered(&line, &["--yes"]);
+                assert!(!exists("secrets/kubernetes/database.env"));
             }
             "makeinfra check" => {
-                sandbox.makeinfra(&["check"]).cwd(sandbox.work("hello-infra")).success();
+                answered(&line, &["--strict"]);
             }
             "makeinfra diagnose" => {
-                // There is no cluster here: nobody can tell.
+                // There is no cluster here.
                 let run = sandbox.makeinfra(&["diagnose"]).cwd(sandbox.work("hello-infra"));
                 run.env("KUBECONFIG", "/nowhere").failure(3);
             }
-            "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --env staging --env production" =>
-            {
-                let args: Vec<_> = line.split(' ').skip(1).collect();
-                let given = ["--token-username", USER, "--token-file", &token];
-                sandbox.makeinfra(&[&args[..], &given].concat()).success();
-                assert!(sandbox.work("shop-infra/kubernetes/overlays/production").is_dir());
+            "make set-image ENV=production FROM=staging" => {
+                let words: Vec<_> = line.split(' ').skip(1).collect();
+                let shop = sandbox.work("shop-infra");
+                sandbox.run("make", &["set-image", "ENV=staging", "TAG=1.1.0"]).cwd(&shop).success();
+                sandbox.run("make", &words).cwd(&shop).success();
+                let overlay = shop.join("kubernetes/overlays/production/kustomization.yaml");
+                assert!(fs::read_to_string(overlay).unwrap().contains("newTag: \"1.1.0\""));
             }
-            // It asks first, and there is nobody to ask.
-            "make deploy ENV=production" if have("kubectl") => {
-                let run = sandbox.run("make", &["deploy", "ENV=production"]).cwd(sandbox.work("shop-infra"));
-                run.env("KUBECONFIG", "/nowhere").failure(2);
+            "make deploy" | "make deploy ENV=staging" | "make deploy ENV=production" => {
+                let words: Vec<_> = line.split(' ').skip(1).collect();
+                let repository = if words.len() > 1 { "shop-infra" } else { "hello-infra" };
+                let make = |words: &[&str]| sandbox.run("make", words).cwd(sandbox.work(repository));
+                let overlay = format!(
+                    "--kustomize=kubernetes/overlays/{}",
+                    match words.get(1) {
+                        Some(environment) => environment.strip_prefix("ENV=").unwrap(),
+                        None => "production",
+                    }
+                );
+                assert!(make(&[&["-n"], &words[..]].concat()).success().stdout.contains(&overlay));
+                // There is no cluster here, and nobody to ask.
+                if have("kubectl") {
+                    make(&words).env("KUBECONFIG", "/nowhere").failure(2);
+                }
             }
-            "make deploy" if have("kubectl") => {
-                // There is no cluster here: it must get as far as asking for one.
-                let output = sandbox.make(&["deploy"]).env("KUBECONFIG", "/nowhere").output();
-                assert_eq!(output.code, Some(2));
-            }
-            // Without kubectl there is nothing to ask.
-            "make deploy" | "make deploy ENV=production" => {}
             other => panic!("a README command without a test: {other}"),
         }
     }
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "all of them committed");
 }
 
 #[test]
@@ -125,7 +152,9 @@ fn every_option_and_every_target_is_named() {
     for (command, prefixes) in [
         ("new", &["--token", "--from"][..]),
         ("rotate", &["--token", "--from"]),
-        ("secret set", &["--stdin", "--from"]),
+        ("secret set", &["--stdin", "--from", "--env", "--all"]),
+        ("add", &["--diff", "--yes", "--commit", "--dry-run"]),
+        ("env add", &["--like", "--with", "--diff", "--yes", "--commit", "--dry-run"]),
         ("check", &["--"]),
         ("diagnose", &["--"]),
     ] {
@@ -137,11 +166,16 @@ fn every_option_and_every_target_is_named() {
             assert!(text.contains(option), "{option}");
         }
     }
+    let targets =
+        readme().split("lists its targets: ").nth(1).unwrap().split(". ").next().unwrap().to_owned();
+    let mut named: Vec<_> = targets.split('`').skip(1).step_by(2).collect();
     let makefile = fs::read_to_string(sandbox.hello("Makefile")).unwrap();
-    for line in makefile.lines().filter(|line| line.contains(": ") && line.contains(" ## ")) {
-        let target = line.split(':').next().unwrap();
-        assert!(text.contains(target), "{target}");
-    }
+    let rules = makefile.lines().filter(|line| !line.starts_with('\t'));
+    let mut targets: Vec<_> =
+        rules.filter_map(|line| line.split_once(": ## ")).map(|(name, _)| name).collect();
+    named.sort_unstable();
+    targets.sort_unstable();
+    assert_eq!(named, targets);
 }
 
 #[test]
@@ -165,7 +199,7 @@ fn the_components_in_the_readme_are_accepted() {
     let file = sandbox.write("answers.yaml", yaml.split("```").next().unwrap()).display().to_string();
     sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]).success();
     for file in ["worker-deployment.yaml", "nightly-cronjob.yaml", "migrate-job.yaml"] {
-        assert!(sandbox.work("shop-infra/kubernetes").join(file).is_file(), "{file}");
+        assert!(sandbox.work("shop-infra/kubernetes/base").join(file).is_file(), "{file}");
     }
 }
 

@@ -12,11 +12,11 @@ impl Scene {
         let wanted = |block: &&str| block.contains("create serviceaccount") || block.contains("create token");
         let blocks: Vec<_> = readme.split("\n\n").filter(wanted).collect();
         assert_eq!(blocks.len(), 2, "{blocks:?}");
-        // kubectl 1.20 makes no tokens.
         let newest = kubectls().pop().unwrap().display().to_string();
         self.kubectl_on_path(&newest);
         for block in blocks {
-            let script = self.sandbox.run("sh", &["-ec", block]).cwd(self.sandbox.hello(""));
+            let block = block.replace("/ENV/", "/production/");
+            let script = self.sandbox.run("sh", &["-ec", &block]).cwd(self.sandbox.hello(""));
             script.env("PATH", self.sandbox.own_path()).env("KUBECONFIG", &self.kubeconfig).success();
         }
         let file = self.sandbox.hello("deployer.kubeconfig");
@@ -36,14 +36,14 @@ fn a_pipeline_shows_what_would_change_and_deploys_it() {
     with_every_kubectl(|scene| {
         let Some(gitlab) = GitLab::new(&scene.sandbox, &scene.deployer()) else { return };
         scene.kubectl_on_path(&scene.kubectl);
-        assert!(gitlab.passes("diff").stdout.contains("+  name: hello"));
-        assert!(gitlab.passes("deploy").stdout.contains("successfully rolled out"));
-        assert!(gitlab.passes("diff").stdout.contains("no differences"));
+        assert!(gitlab.passes("diff-production").stdout.contains("+  name: hello"));
+        assert!(gitlab.passes("deploy-production").stdout.contains("successfully rolled out"));
+        assert!(!gitlab.passes("diff-production").stdout.contains("  name: hello"));
         let elsewhere = ["auth", "can-i", "get", "pods", "--namespace=default"];
         let deployer = scene.sandbox.hello("deployer.kubeconfig");
         let may = scene.sandbox.run(&scene.kubectl, &elsewhere).env("KUBECONFIG", deployer).output();
         assert_eq!((may.code, may.stdout.as_str()), (Some(1), "no\n"));
         scene.kubectl(&["delete", "rolebinding", "deployer"]).success();
-        gitlab.fails("diff", "is missing or out of reach for this user");
+        gitlab.fails("diff-production", "is forbidden");
     });
 }

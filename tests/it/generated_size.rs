@@ -1,0 +1,83 @@
+//! What every reader of a generated repository reads: the same files whatever it deploys, and few lines of them.
+
+use super::support::{Sandbox, files_below, have};
+use std::fs;
+
+/// What depends neither on the components nor on the environments, so that `add` and `env add` leave it alone.
+const SAME: [&str; 6] =
+    ["Makefile", "README.md", ".gitlab-ci.yml", "scripts/deploy.sh", ".githooks/pre-commit", ".gitignore"];
+
+/// Lines of a default repository's files, as `shfmt` lays a script out. A tenth more is no failure: readable beats short.
+const BUDGETS: [(&str, usize); 5] = [
+    ("Makefile", 90),
+    ("scripts/deploy.sh", 180),
+    (".githooks/pre-commit", 30),
+    ("README.md", 120),
+    (".gitlab-ci.yml", 90),
+];
+
+const COLUMNS: usize = 110;
+
+const COMPONENTS: &str = "
+components:
+  worker: {port: null, args: [work]}
+  nightly: {workload: cronjob, schedule: '@daily', image: 'registry.gitlab.com/group/other:2'}
+  migrate: {workload: job}
+";
+
+fn sandbox(args: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(args).success();
+    sandbox
+}
+
+#[test]
+fn makefile_readme_script_and_pipeline_are_the_same_whatever_is_deployed_where() {
+    let first = sandbox(&[]);
+    let answers = Sandbox::new();
+    let components = answers.write("answers.yaml", COMPONENTS).display().to_string();
+    let config = answers.write("settings.env", "COLOUR=blue\n").display().to_string();
+    let environments = ["--env", "staging", "--env", "production", "--context", "production=prod"];
+    let cronjob = ["--workload", "cronjob", "--schedule", "@daily"];
+    let served = ["--ingress", "hello.example.com", "--tls", "--service-account", "--config", &config];
+    for args in [&environments[..], &["--env", "live"], &["--answers", &components], &cronjob, &served] {
+        let other = sandbox(args);
+        for file in SAME {
+            let read = |sandbox: &Sandbox| fs::read_to_string(sandbox.hello(file)).unwrap();
+            assert_eq!(read(&first), read(&other), "{file}, {args:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_has_few_lines_to_read() {
+    let sandbox = Sandbox::with_hello();
+    for (file, budget) in BUDGETS {
+        let mut text = fs::read_to_string(sandbox.hello(file)).unwrap();
+        if text.starts_with("#!") {
+            if !have("shfmt") {
+                continue;
+            }
+            text = sandbox.run("shfmt", &["-i", "4", "-ln", "posix"]).stdin(&text).success().stdout;
+        }
+        let lines = text.lines().count();
+        assert!(lines <= budget + budget / 10, "{file} has {lines} lines, and {budget} are enough");
+    }
+}
+
+#[test]
+fn no_line_is_too_wide_to_read() {
+    let served = ["--ingress", "hello.example.com", "--tls-issuer", "letsencrypt", "--service-account"];
+    let environments = ["--env", "staging", "--env", "production", "--pod-security", "baseline"];
+    for args in [&[][..], &served, &environments] {
+        let sandbox = sandbox(args);
+        for file in files_below(&sandbox.hello("")) {
+            let text = fs::read_to_string(sandbox.hello(&file)).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                // A tab of a recipe is as wide as its terminal shows it.
+                let columns = line.replace('\t', "        ").chars().count();
+                assert!(columns <= COLUMNS, "{file}:{}: {columns} columns", number + 1);
+            }
+        }
+    }
+}
