@@ -159,8 +159,11 @@ fn yaml_of_every_kind_is_tidy() {
 
 #[test]
 fn what_is_shared_is_the_same_whatever_components_there_are() {
-    let [plain, all] = [Sandbox::with_hello(), everything(&[])];
-    for file in ["README.md", "Makefile", ".gitlab-ci.yml", ".gitattributes", ".gitignore"] {
+    let (plain, all) = (Sandbox::new(), everything(&[]));
+    plain.new_hello(&["--ingress", "hello.example.com"]).success();
+    for file in
+        ["README.md", "Makefile", ".gitlab-ci.yml", ".gitlab/production.yml", ".gitattributes", ".gitignore"]
+    {
         assert_eq!(read(&plain, file), read(&all, file), "{file}");
     }
     let scripts = super::support::files_below(&plain.hello("scripts"));
