@@ -299,8 +299,8 @@ fn any_two_edits_stay_in_force() {
     let pairs =
         (0..EDITS.len()).flat_map(|one| (one + 1..EDITS.len()).map(move |two| [EDITS[one], EDITS[two]]));
     let mut done = 0;
-    // Every third one is enough for a run.
-    for edits in pairs.step_by(3) {
+    // Every eighth one is enough for a run.
+    for edits in pairs.step_by(8) {
         let sandbox = Sandbox::new();
         let [from, to] =
             [original.work("hello-infra"), sandbox.work("")].map(|path| path.display().to_string());
@@ -345,5 +345,5 @@ fn any_two_edits_stay_in_force() {
             done += 1;
         }
     }
-    assert!(done > 150, "{done}");
+    assert!(done > 60, "{done}");
 }

@@ -335,6 +335,8 @@ fn lines_that_end_as_on_windows_stay_so() {
             "{path}: {text:?}"
         );
     }
+    // git itself looks at the size until it has read such a file once.
+    sandbox.git(&["add", "-A"]).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let fresh = Sandbox::new();
     fresh.new_hello(&["--ingress", "hello.example.com"]).success();

@@ -160,3 +160,18 @@ fn one_environments_token_can_be_rotated() {
     assert_no_token(secret("staging").as_bytes(), "the rotated file");
     assert_ne!(TOKEN, "gldt-Fourth");
 }
+
+#[test]
+fn a_further_secret_is_of_one_environment() {
+    let sandbox = with_environments(&[]);
+    let set = |args: &[&str]| {
+        let all = [&["secret", "set", "database", "PASSWORD"], args, &["--stdin", "hello-infra"]].concat();
+        sandbox.makeinfra(&all).stdin("hunter2\n")
+    };
+    set(&["--env", "qa"]).failure(2).says("there are: staging, production");
+    set(&["--env", "production"]).success().prints("deploy ENV=production");
+    for (name, is_there) in [("production", true), ("staging", false)] {
+        let file = format!("secrets/kubernetes/{name}/database.env");
+        assert_eq!(sandbox.hello(&file).exists(), is_there, "{name}");
+    }
+}

@@ -97,7 +97,7 @@ fn the_record_makes_the_same_repository_again() {
     let record = makeinfra::answers::Record::parse(text.clone()).unwrap();
     let context = makeinfra::context::Context::from(&record.answers);
     let files = makeinfra::templates::render(&context, &[None, None]).unwrap();
-    for file in &files {
+    for file in files.iter().filter(|file| !file.path.starts_with("secrets/")) {
         assert_eq!(file.text.expose(), read(&sandbox, &file.path), "{}", file.path);
     }
     let settings = ["config.env", "worker-config.env", "nightly-config.env"];

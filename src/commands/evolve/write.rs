@@ -8,7 +8,7 @@ use crate::commands::encrypted;
 use crate::error::Result;
 use crate::files::Batch;
 use crate::interrupt::Interrupts;
-use crate::repo::{Blob, Repo};
+use crate::repo::Repo;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -59,10 +59,9 @@ impl Evolution {
         for step in uncommitted.iter().filter(|step| step.after.is_some() && !step.is_secret()) {
             blobs.push(self.repo.store_file(&step.path, step.executable)?);
         }
-        let gone = uncommitted.iter().filter(|step| step.after.is_none());
-        let gone: Vec<_> = gone.filter(|step| self.repo.has_in_head(&step.path)).collect();
-        blobs.extend(gone.into_iter().map(|step| Repo::removal(&step.path)));
-        let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
+        let gone = uncommitted.iter().filter(|step| step.after.is_none()).map(|step| step.path.as_str());
+        blobs.extend(gone.filter(|path| self.repo.has_in_head(path)).map(Repo::removal));
+        let paths: Vec<_> = uncommitted.iter().map(|step| step.path.as_str()).collect();
         encrypted::commit(&self.repo, &blobs, &proposal.message, &paths).map(Some)
     }
 
