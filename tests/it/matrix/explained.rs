@@ -17,15 +17,14 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["container-image-pull-policy", "CKV_K8S_15"],
         only: None,
-        reason: "`Always` would keep pods from starting again while the registry is away; a tag that is \
-                 never moved needs no second pull, and from Kubernetes 1.35 on the kubelet checks the \
-                 pull secret of images that it has",
+        reason: "`Always` would keep pods from starting again while the registry is away; a tag that is never moved \
+                 needs no second pull, and from Kubernetes 1.35 on the kubelet checks the pull secret of images \
+                 that it has",
     },
     Explained {
         checks: &["container-security-context-user-group-id", "CKV_K8S_40"],
         only: None,
-        reason: "user and group are the image's, which makeinfra does not know; `runAsNonRoot` enforces \
-                 what matters",
+        reason: "user and group are the image's, which makeinfra does not know; `runAsNonRoot` enforces what matters",
     },
     Explained {
         checks: &[
@@ -41,14 +40,13 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["container-ephemeral-storage-request-and-limit"],
         only: None,
-        reason: "nobody knows how much an application writes to `/tmp` and its log, and a wrong limit \
-                 evicts it",
+        reason: "nobody knows how much an application writes to `/tmp` and its log, and a wrong limit evicts it",
     },
     Explained {
         checks: &["container-resource-requests-equal-limits"],
         only: None,
-        reason: "CPU has no limit, because a limit throttles a pod on an idle node; the memory limit \
-                 leaves room for peaks",
+        reason: "CPU has no limit, because a limit throttles a pod on an idle node; the memory limit leaves room \
+                 for peaks",
     },
     Explained {
         checks: &["container-cpu-requests-equal-limits", "CKV_K8S_11"],
@@ -63,14 +61,14 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["pod-networkpolicy", "CKV2_K8S_6"],
         only: None,
-        reason: "nobody knows whom an application talks to, and a policy that is wrong, or that the \
-                 cluster does not enforce, is worse than none",
+        reason: "nobody knows whom an application talks to, and a policy that is wrong, or that the cluster does \
+                 not enforce, is worse than none",
     },
     Explained {
         checks: &["pod-probes-identical"],
         only: None,
-        reason: "both probes ask the same, but a restart takes a minute of failures, while traffic stops \
-                 after 15 seconds",
+        reason: "both probes ask the same, but a restart takes a minute of failures, while traffic stops after 15 \
+                 seconds",
     },
     Explained {
         checks: &["deployment-has-poddisruptionbudget"],
