@@ -1,5 +1,6 @@
 //! Repositories with environments: what `new --env` makes, and what `make` does with it.
 
+use super::makefile::TARGETS;
 use super::stand_in::{StandIn, prints};
 use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectl};
 use rexpect::reader::Options;
@@ -137,87 +138,79 @@ fn wrong_options_are_told() {
 #[test]
 fn make_goes_where_env_says() {
     let cluster = cluster(&["--context", "production=prod"]);
-    cluster.make(&["deploy"]).success();
-    let steps = cluster.steps();
-    assert!(steps.contains(&"apply secrets/kubernetes/staging/gitlab.secret.yaml".to_owned()), "{steps:?}");
-    assert!(steps.contains(&"apply kubernetes/overlays/staging".to_owned()), "{steps:?}");
-    let calls = cluster.calls();
-    assert!(calls.iter().flatten().all(|word| !word.starts_with("--context")), "{calls:?}");
-
-    cluster.answers(&[]);
-    cluster.make(&["deploy", "ENV=production", "YES=1"]).success();
-    for call in cluster.calls() {
-        assert_eq!(call[0], "--context=prod", "every call names the context: {call:?}");
+    for (name, context) in [("staging", None), ("production", Some("--context=prod"))] {
+        cluster.answers(&[]);
+        cluster.make(&["deploy", &format!("ENV={name}"), "YES=1"]).success();
+        let steps = cluster.steps();
+        assert!(steps.contains(&format!("apply kubernetes/overlays/{name}")), "{steps:?}");
+        for call in cluster.calls().iter().filter(|call| !call.contains(&"--local".to_owned())) {
+            assert!(call.contains(&format!("--namespace=hello-{name}")), "{call:?}");
+            let found = call.iter().find(|word| word.starts_with("--context"));
+            assert_eq!(found.map(String::as_str), context, "{call:?}");
+        }
     }
-    let calls = cluster.calls().concat();
-    assert!(calls.contains(&"--namespace=hello-production".to_owned()), "{calls:?}");
     cluster.saw_no_token();
 
     cluster.answers(&[]);
-    cluster.make(&["status", "ENV=production", "CONTEXT=elsewhere"]).success();
-    assert!(cluster.calls().iter().all(|call| call[0] == "--context=elsewhere"));
-    // make exports what is on its command line, and would expand it for that.
-    cluster.make(&["status", "CONTEXT=$(shell touch made)"]).success();
-    assert!(!cluster.sandbox.hello("made").exists());
+    cluster.make(&["status", "ENV=production", "CONTEXT=else where"]).success();
+    assert!(cluster.calls().iter().all(|call| call.contains(&"--context=else where".to_owned())));
+    let shown = cluster.make(&["-n", "deploy", "ENV=production"]).success().stdout;
+    assert!(shown.contains("--context=prod") && shown.contains("--namespace=hello-production"), "{shown}");
 }
 
 #[test]
-fn an_environment_that_is_not_there_never_reaches_kubectl() {
+fn of_several_environments_one_must_be_typed() {
     let cluster = cluster(&[]);
-    for wrong in [
-        "qa",
-        "",
-        "%",
-        "*",
-        "staging production",
-        "stag",
-        "$(shell touch made)",
-        "../staging",
-        ".",
-        "x;touch made",
-    ] {
-        for target in ["deploy", "status", "undeploy", "set-image", "diff"] {
-            let output = cluster.make(&[target, &format!("ENV={wrong}"), "YES=1", "TAG=1"]).failure(2);
-            output
-                .says("there is no environment")
-                .says(" ENV=staging")
-                .says("; there are: staging production");
-            assert!(cluster.calls().is_empty(), "{wrong}: {:?}", cluster.calls());
+    for target in TARGETS {
+        let free = ["help", "setup", "check-secrets"].contains(&target[0]);
+        if free {
+            cluster.make(target).success();
+            continue;
+        }
+        let output = cluster.make(target).failure(2);
+        output.says("ENV= is required").says("production staging");
+        for wrong in ["qa", "", "%", "*", "staging production", "stag", "../staging", "."] {
+            let run = cluster.make(&[target, &[&*format!("ENV={wrong}")]].concat());
+            run.failure(2).says("ENV= is required");
         }
     }
-    assert!(!cluster.sandbox.hello("made").exists());
-    cluster.make(&["help", "ENV=qa"]).success();
+    assert_eq!(cluster.calls(), Vec::<Vec<String>>::new());
+    // A lone one is the default, and may be typed.
+    let lone = StandIn { sandbox: Sandbox::new() };
+    lone.sandbox.new_hello(&["--env", "staging"]).success();
+    lone.answers(&[]);
+    for args in [&["deploy"][..], &["deploy", "ENV=staging"]] {
+        lone.make(args).success();
+    }
+    lone.make(&["deploy", "ENV=production"]).failure(2).says("ENV= is required");
 }
 
 #[test]
-fn production_is_not_changed_by_mistake() {
-    let changes: [&[&str]; 7] = [
-        &["deploy"],
-        &["gitlab-secret"],
-        &["secrets"],
-        &["namespace"],
-        &["restart"],
-        &["rollback"],
-        &["undeploy"],
-    ];
-    for target in changes {
+fn a_protected_environment_is_not_changed_by_mistake() {
+    let ours = prints("get*horizontalpodautoscalers", "Service/hello owner: by:Apply");
+    for target in ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"] {
         let cluster = cluster(&[]);
-        let args = [target, &["ENV=production"]].concat();
-        cluster.make(&args).failure(2).says("there is no terminal to ask on").says(" ENV=production YES=1");
-        let steps = cluster.steps();
-        assert!(steps.iter().all(|step| step == "config view" || step.starts_with("kustomize")), "{steps:?}");
-        // A variable that some CI happens to set is no answer.
-        cluster.make(&args).env("YES", "1").failure(2);
-        cluster.make(&[&args[..], &["YES=1"]].concat()).success();
+        for told in [&[][..], &["-i"], &["-k"], &["-i", "-o", "confirm"]] {
+            cluster.answers(std::slice::from_ref(&ours));
+            let output = cluster.make(&[told, &[target, "ENV=production"]].concat()).output();
+            output.says("not a terminal").says("YES=1");
+            let steps = cluster.steps();
+            let reads = |step: &String| ["config", "get", "annotate"].iter().any(|verb| step.starts_with(verb));
+            assert!(steps.iter().all(reads), "{told:?} {steps:?}");
+            assert!(target == "prune" || target == "undeploy" || steps.len() < 2, "{steps:?}");
+        }
+        cluster.make(&[target, "ENV=production"]).failure(2);
+        cluster.make(&[target, "ENV=production", "YES=1"]).success();
+        cluster.make(&[target, "ENV=production", "YES=no"]).failure(2);
     }
+    let cluster = cluster(&[]);
     for target in [&["diff", "CHANGES=ok"][..], &["status"], &["logs"], &["set-image", "TAG=2"]] {
-        let cluster = cluster(&[]);
         cluster.make(&[target, &["ENV=production"]].concat()).success();
     }
 }
 
 #[test]
-fn production_is_changed_on_a_terminal_once_somebody_agrees() {
+fn a_protected_environment_is_changed_on_a_terminal_if_the_answer_is_yes() {
     for (reply, deploys) in [("n", false), ("", false), ("y", true)] {
         let cluster = cluster(&[]);
         let mut command = cluster.make(&["deploy", "ENV=production"]).command();
@@ -225,38 +218,12 @@ fn production_is_changed_on_a_terminal_once_somebody_agrees() {
         let options = Options::new().timeout_ms(Some(20_000));
         let mut terminal = spawn_with_options(command, options).unwrap();
         let before = terminal.exp_string("Change production? [y/N]").unwrap();
-        for line in ["environment production, protected", "namespace   hello-production"] {
-            assert!(before.contains(line), "{before}");
-        }
+        assert!(before.contains("environment production (protected), namespace hello-production"), "{before}");
         terminal.send_line(reply).unwrap();
         let shown = terminal.exp_eof().unwrap();
         assert_eq!(shown.contains("nothing was changed"), !deploys, "{shown}");
         assert_eq!(cluster.steps().iter().any(|step| step.starts_with("apply")), deploys, "{reply}");
     }
-}
-
-#[test]
-fn a_tag_is_of_one_environment() {
-    let cluster = cluster(&[]);
-    cluster
-        .make(&["set-image", "TAG=2.0.0", "ENV=production"])
-        .success()
-        .prints("make deploy ENV=production, and commit kubernetes/overlays/production/kustomization.yaml");
-    let text = |name: &str| {
-        fs::read_to_string(cluster.sandbox.hello(&format!("kubernetes/overlays/{name}/kustomization.yaml")))
-            .unwrap()
-    };
-    assert!(text("production").contains("newTag: \"2.0.0\""));
-    assert!(text("staging").contains("newTag: \"1.0.0\""));
-}
-
-#[test]
-fn a_kubectl_that_is_too_old_is_told() {
-    let cluster = cluster(&[]);
-    let unknown = "Error: json: unknown field \"replicas\"";
-    cluster.answers(&[super::stand_in::fails("kustomize", unknown)]);
-    cluster.make(&["deploy"]).failure(2).says("hint: overlays need kubectl 1.21 or newer");
-    cluster.answers(&[prints("config view", "x")]);
 }
 
 #[test]
