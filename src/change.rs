@@ -29,7 +29,7 @@ use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::{ListedKey, Listing};
 use crate::templates::{self, File};
 use crate::work_tree::Content;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The content of a file, which may be a secret.
@@ -52,44 +52,24 @@ pub struct Found {
 
 /// The files that a plan is made from, by their paths below the top of the repository.
 #[derive(Default)]
-pub struct Files {
-    found: BTreeMap<String, Found>,
-    /// What HEAD has and the work tree has not.
-    lost: BTreeSet<String>,
-}
+pub struct Files(BTreeMap<String, Found>);
 
 impl Files {
     /// Adds a file.
     pub fn insert(&mut self, path: String, found: Found) {
-        self.found.insert(path, found);
-    }
-
-    /// Adds files that HEAD has, of which those count that are not in the work tree.
-    pub fn insert_committed(&mut self, paths: Vec<String>) {
-        self.lost.extend(paths.into_iter().filter(|path| !self.found.contains_key(path)));
-    }
-
-    /// What was deleted below the directory `dir` since the last commit.
-    fn lost_below(&self, dir: &str) -> impl Iterator<Item = &String> {
-        let start = format!("{dir}/");
-        self.lost.iter().filter(move |path| path.starts_with(&start))
-    }
-
-    /// Whether there is, or was at the last commit, a file `path`.
-    fn knows(&self, path: &str) -> bool {
-        self.found.contains_key(path) || self.lost.contains(path)
+        self.0.insert(path, found);
     }
 
     /// The file at `path`.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Found> {
-        self.found.get(path)
+        self.0.get(path)
     }
 
     /// Those below the directory `dir`, in the order of their paths.
     pub fn below(&self, dir: &str) -> impl Iterator<Item = (&str, &Found)> {
         let start = format!("{dir}/");
-        self.found
+        self.0
             .iter()
             .map(|(path, found)| (path.as_str(), found))
             .filter(move |(path, _)| path.starts_with(&start))
@@ -97,7 +77,7 @@ impl Files {
 
     /// The content of `path`; `None` if there is no such file. Fails if it cannot be used.
     pub fn bytes(&self, path: &str) -> Result<Option<&Bytes>> {
-        let Some(found) = self.found.get(path) else { return Ok(None) };
+        let Some(found) = self.0.get(path) else { return Ok(None) };
         match &found.content {
             Ok(bytes) => Ok(Some(bytes)),
             Err(why) => Err(Failure::failed(format!("cannot use `{path}`"))

@@ -16,8 +16,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// Generates a PROJECT-infra repository for Kubernetes, with the pull secret of your private GitLab
-/// registry in it, encrypted from the first commit.
+/// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your private
+/// GitLab registry, encrypted from the first commit.
 #[derive(Debug, Parser)]
 #[command(name = "makeinfra", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Start here: makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0")]
@@ -32,23 +32,23 @@ pub struct Cli {
 pub enum Command {
     /// Generate PROJECT-infra: Makefile, manifests, encrypted pull secret, git repository.
     New(Box<New>),
-    /// Put a new deploy token into the pull secret of a repository.
+    /// Replace the deploy token in the pull secret of a repository.
     Rotate(Box<Rotate>),
     /// Add a component to a repository: a worker, a second service, a cron job.
     Add(Box<Add>),
     /// Remove a component from a repository.
     Remove(Remove),
-    /// The environments of a repository: add, remove or list them.
+    /// Add, remove or list the environments of a repository.
     #[command(subcommand)]
     Env(Env),
-    /// The application's own Secrets: set a value, remove one, list the keys.
+    /// Set or remove values of the application's own Secrets, or list their keys.
     #[command(subcommand)]
     Secret(Secret),
-    /// Say what is wrong with a repository, before a pull fails.
+    /// Find problems in a repository before an image pull fails.
     Check(Check),
-    /// Say why pods do not run: from the cluster, or from events that were saved.
+    /// Find out why pods do not run, from the cluster or from saved events.
     Diagnose(Diagnose),
-    /// Print the completions for a shell.
+    /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
@@ -60,9 +60,9 @@ pub enum Command {
 /// Options of `new`.
 #[derive(Debug, Args)]
 pub struct New {
-    /// Name of the project; the repository is called PROJECT-infra (a name that ends so loses it first).
+    /// Name of the project; the repository is called PROJECT-infra (a name that already ends in -infra is shortened).
     pub project: Option<String>,
-    /// Read answers from a YAML file with the names of these options; `-` is standard input.
+    /// Read answers from a YAML file, whose keys are the names of these options; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
     /// How to run.
@@ -71,36 +71,36 @@ pub struct New {
     /// What runs.
     #[command(flatten)]
     pub component: ComponentOptions,
-    /// Namespace of everything [default: PROJECT; with environments {project}-{env}].
+    /// Namespace [default: PROJECT; with --env {project}-{env}].
     #[arg(long, value_name = "NS", help_heading = "Pods")]
     pub namespace: Vec<String>,
-    /// Pod Security Standard, `baseline` for images that must run as root [default: restricted].
+    /// Pod Security Standard: restricted, or baseline for images that must run as root [default: restricted].
     #[arg(long, value_name = "LEVEL", help_heading = "Pods", value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
-    /// An environment with a namespace, a kustomize overlay and a pull secret of its own; once for each. The options for namespace, context, pods, host and deploy token take ENV=VALUE for one of them.
+    /// An environment with its own namespace, kustomize overlay and pull secret (repeatable). The options for namespace, context, pods, host and deploy token take ENV=VALUE for a single one.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub env: Vec<String>,
-    /// Ask before anything changes in this environment; `production` is protected anyway.
+    /// Ask before `make` changes this environment (repeatable); `production` is always protected.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub protect: Vec<String>,
-    /// The kubectl context that `make` uses [default: the current one].
+    /// The kubectl context for `make` [default: the current one].
     #[arg(long, value_name = "NAME", help_heading = "Environments")]
     pub context: Vec<String>,
-    /// Directory in which the repository is made [default: .].
+    /// Directory in which the repository is created [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,
-    /// Pipeline that checks and deploys, gitlab or none [default: gitlab].
+    /// Pipeline that checks and deploys: gitlab or none [default: gitlab].
     #[arg(long, value_name = "CI", help_heading = "Repository", value_parser = ["gitlab", "none"])]
     #[arg(hide_possible_values = true)]
     pub ci: Option<String>,
-    /// Write no git repository, only files.
+    /// Write only files, no git repository.
     #[arg(long, conflicts_with = "export_key", help_heading = "Repository")]
     pub no_git: bool,
-    /// Stage everything, commit nothing.
+    /// Stage the files without a commit.
     #[arg(long, help_heading = "Repository")]
     pub no_commit: bool,
-    /// Also write the git-crypt key to FILE, for your password manager.
+    /// Also write the git-crypt key to FILE, as a backup.
     #[arg(long, value_name = "FILE", help_heading = "Repository")]
     pub export_key: Option<PathBuf>,
     /// Name of the pull secret [default: gitlab].
@@ -112,7 +112,7 @@ pub struct New {
     /// Where the token comes from.
     #[command(flatten)]
     pub token: TokenOptions,
-    /// No pull secret yet: `makeinfra rotate` makes it later.
+    /// Write no pull secret yet; `makeinfra rotate` creates it later.
     #[arg(long, group = "token", conflicts_with_all = ["token_username", "ask"], help_heading = "Deploy token")]
     pub no_token: bool,
     /// Whether the registry is asked.
@@ -126,10 +126,10 @@ pub struct Rotate {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// Only this environment's pull secret; also several times [default: all, if they share the token].
+    /// Change only the pull secret of this environment (repeatable) [default: all, if they share the token].
     #[arg(long, value_name = "ENV")]
     pub env: Vec<String>,
-    /// Commit the Secret file, with `.makeinfra.yaml` where that follows it, and nothing else.
+    /// Commit the files that change and nothing else.
     #[arg(long)]
     pub commit: bool,
     /// How to run.
@@ -168,7 +168,7 @@ pub struct Add {
 /// Options of `remove`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Removes what `makeinfra add` made, and every entry in a kustomization for the component, those written by hand included; the plan lists them. Refuses to delete a file that git could not bring back."
+    after_help = "Removes the files that `makeinfra add` wrote and every entry for the component in a kustomization, including entries written by hand; the plan lists them. Refuses to delete a file that git could not restore."
 )]
 pub struct Remove {
     /// Name of the component.
@@ -232,7 +232,7 @@ pub struct EnvAdd {
 /// Options of `env remove`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The cluster keeps what runs there: `make undeploy ENV=NAME` first. Refuses to delete a file that git could not bring back."
+    after_help = "Nothing in the cluster is deleted: run `make undeploy ENV=NAME` first. Refuses to delete a file that git could not restore."
 )]
 pub struct EnvRemove {
     /// Name of the environment.
@@ -259,25 +259,25 @@ pub struct EnvList {
 /// Options of `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 a registry that gives no answer. Nothing is changed; only with --online is anything sent anywhere."
+    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a registry did not answer. Changes nothing, and contacts registries only with --online."
 )]
 pub struct Check {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// Directory of manifests, also several times [default: kubernetes].
+    /// Directory of manifests (repeatable) [default: kubernetes].
     #[arg(long, value_name = "DIR")]
     pub manifests: Vec<PathBuf>,
-    /// File with a pull secret, also several times [default: all under secrets/ and among the manifests].
+    /// File with a pull secret (repeatable) [default: all below secrets/ and among the manifests].
     #[arg(long, value_name = "FILE")]
     pub secret: Vec<PathBuf>,
-    /// Image or beginning of image names that anybody may pull, such as docker.io/library; also several times.
+    /// Public image, or prefix of public images such as docker.io/library (repeatable).
     #[arg(long, value_name = "NAME")]
     pub public: Vec<String>,
-    /// Do not look for plaintext in older commits.
+    /// Do not search older commits for plaintext.
     #[arg(long)]
     pub no_history: bool,
-    /// Let a warning count as a problem.
+    /// Treat warnings as problems.
     #[arg(long)]
     pub strict: bool,
     /// Print the result as one JSON object.
@@ -291,7 +291,7 @@ pub struct Check {
 /// Options of `diagnose`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 nobody can tell. Nothing is changed. kubectl is what KUBECTL says, else what the repository's Makefile says."
+    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 undetermined. Changes nothing. The variable KUBECTL chooses the kubectl command, else the repository's Makefile."
 )]
 pub struct Diagnose {
     /// The repository, or any directory in it [default: .].
@@ -299,13 +299,13 @@ pub struct Diagnose {
     /// The environment [default: the first].
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
-    /// Read what `kubectl get pods,events -o json` printed, in place of a cluster; `-` is standard input.
+    /// Read the output of `kubectl get pods,events -o json` instead of asking a cluster; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "context")]
     pub events: Option<PathBuf>,
-    /// The kubeconfig's context [default: the Makefile's, else kubectl's own].
+    /// The kubectl context [default: that of the environment, else the current one].
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// The namespace [default: the manifests'].
+    /// The namespace [default: that of the manifests].
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
     /// Print the result as one JSON object.

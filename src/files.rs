@@ -3,15 +3,17 @@
 //! Never overwrites a file that it was not told to replace, and never follows a link to one.
 
 mod batch;
+mod leftovers;
 
 pub use batch::Batch;
+pub use leftovers::{Leftover, is_leftover, leftovers, lock, remove};
 
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::{NamedTempFile, TempDir};
@@ -180,69 +182,6 @@ impl Staging {
     }
 }
 
-/// What a killed run can leave behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leftover {
-    /// A directory of [`Staging`].
-    Directory,
-    /// A file of [`Replacement`].
-    File,
-}
-
-/// Siblings of `target` that killed runs left behind. Those of runs still at work are not among them.
-pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
-    let (parent, prefix) = sibling(target)?;
-    let entries = fs::read_dir(parent).map_err(|error| cannot("read", parent, &error))?;
-    // Just the names that are made here: somebody's `.hello-infra.makeinfra-backup` is not for us.
-    let named = |name: &str| {
-        name.strip_prefix(&prefix).is_some_and(|letters| {
-            letters.len() == LETTERS && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        })
-    };
-    let ours = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(named)
-            && fs::symlink_metadata(path).is_ok_and(|found| match kind {
-                Leftover::Directory => found.is_dir(),
-                Leftover::File => found.is_file(),
-            })
-            && matches!(lock(path), Ok(Some(_)))
-    };
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
-}
-
-/// Whether `path` is named as what a killed run leaves behind.
-#[must_use]
-pub fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let letters = name.rsplit_once(MARK).map_or("", |(_, letters)| letters);
-    name.starts_with('.')
-        && letters.len() == LETTERS
-        && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// Removes a leftover, unless a run at work has it by now.
-pub fn remove(path: &Path) -> Result<()> {
-    let Ok(Some(_lock)) = lock(path) else {
-        return Err(Failure::failed(format!("cannot lock `{}`", path.display())).into());
-    };
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    Ok(removed.map_err(|error| cannot("remove", path, &error))?)
-}
-
-/// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
-/// taken. The error is that of a file system without locks.
-pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {
-    let Ok(file) = fs::File::open(path) else { return Ok(None) };
-    match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => return Ok(None),
-        Err(fs::TryLockError::Error(error)) => return Err(error),
-        Ok(()) => {}
-    }
-    let inode = |found: fs::Metadata| (found.dev(), found.ino());
-    let same = fs::symlink_metadata(path).ok().map(inode) == file.metadata().ok().map(inode);
-    Ok(same.then_some(file))
-}
-
 /// A new content for a file, written beside it and not yet in its place.
 pub struct Replacement {
     file: NamedTempFile,
@@ -385,26 +324,6 @@ fn plain_directory_mode(inside: &Path) -> io::Result<fs::Permissions> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_leftover_is_told_from_a_run_at_work() {
-        let parent = tempfile::tempdir().unwrap();
-        let target = parent.path().join("hello-infra");
-        let running = Staging::begin(&target).unwrap();
-        assert!(leftovers(&target, Leftover::Directory).unwrap().is_empty());
-        let left = parent.path().join(".hello-infra.makeinfra-Ab12Cd34Ef56");
-        fs::create_dir(&left).unwrap();
-        for other in [
-            ".other-infra.makeinfra-Ab12Cd34Ef56",
-            ".hello-infra.makeinfra-backup-1",
-            ".hello-infra.makeinfra-ab.cde",
-        ] {
-            fs::create_dir(parent.path().join(other)).unwrap();
-        }
-        fs::write(parent.path().join(".hello-infra.makeinfra-myfile"), "").unwrap();
-        assert_eq!(leftovers(&target, Leftover::Directory).unwrap(), [left]);
-        drop(running);
-    }
 
     #[test]
     fn a_word_for_the_shell_is_quoted_where_it_must_be() {

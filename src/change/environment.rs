@@ -2,20 +2,20 @@
 //! recorded. Pure.
 
 use super::copy::{self, Copy};
-use super::hosts::{self, Hosts};
-use super::objects::{self, HOST, TLS_HOST};
+use super::objects::{self, HOST};
 use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
-    Answer, Answers, Component, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record,
-    Setting, Sheet, Workload,
+    Answers, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting, Sheet,
 };
-use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::yaml_edit;
-use serde_yaml::Value;
 use zeroize::Zeroizing;
 
+mod ingress;
+mod pipeline;
 mod secrets;
+
+use ingress::{Ingress, base_ingress, ingresses};
 
 /// What was asked for.
 #[derive(Default)]
@@ -51,18 +51,6 @@ pub struct NewEnvironment<'r> {
     ingresses: Vec<Option<Ingress>>,
     /// Whether its overlay was made by hand.
     by_hand: bool,
-}
-
-/// The host of a component's Ingress.
-struct Ingress {
-    /// In base.
-    base: String,
-    /// Whether that is the host of its certificate, too.
-    tls: bool,
-    /// In the environment that is copied.
-    old: String,
-    /// In the new one.
-    new: String,
 }
 
 impl<'r> NewEnvironment<'r> {
@@ -248,26 +236,6 @@ impl<'r> NewEnvironment<'r> {
         }
     }
 
-    /// Notes the hosts in base that no component has, which both environments would serve.
-    fn warn_of_base_hosts(&self, plan: &mut Plan, files: &Files, to: &Environment) {
-        let known = |host: &String| self.ingresses.iter().flatten().any(|ingress| ingress.base == *host);
-        let mut hosts: Vec<_> = objects::below(files, Context::BASE)
-            .iter()
-            .flat_map(|(_, document)| objects::hosts(document))
-            .collect();
-        hosts.retain(|host| !known(host));
-        hosts.sort();
-        hosts.dedup();
-        for host in hosts {
-            plan.notes.push(format!(
-                "`{}` has the host `{host}`, which {} would share: patch it in `{}/kustomization.yaml`",
-                Context::BASE,
-                self.name,
-                to.overlay()
-            ));
-        }
-    }
-
     fn copy_overlay(
         &self,
         plan: &mut Plan,
@@ -308,90 +276,6 @@ impl<'r> NewEnvironment<'r> {
         let text = merged.filter(|merged| yaml_edit::same(merged, &edited)).unwrap_or(edited);
         plan.create(files, &target(&path), Zeroizing::new(text.into_bytes()), false)
     }
-
-    /// The hosts that change in the copy.
-    fn hosts(&self, files: &Files, from: &str, to: &Environment) -> Hosts {
-        let mut hosts = Hosts::default();
-        for ingress in self.ingresses.iter().flatten() {
-            hosts.add(&ingress.old, &ingress.new);
-        }
-        let path = super::kustomization(files, from).unwrap_or_default();
-        let kustomization = objects::kustomization(files.text(&path).ok().flatten());
-        for host in copy::hosts_in(&kustomization, &objects::below(files, from)) {
-            let base = host.strip_prefix(&format!("{}.", self.like.name)).unwrap_or(&host);
-            if let Some(new) = hosts::by_rule(self.name, to.protect, base, std::slice::from_ref(&host)) {
-                hosts.add(&host, &new);
-            }
-        }
-        hosts
-    }
-
-    /// `text` with the patches and counts that the copied overlay had no need of.
-    fn with_patches(&self, path: &str, text: &str, answers: &Answers, to: &Environment) -> Result<String> {
-        let overlay = to.overlay() + "/kustomization.yaml";
-        let mut bare = answers.clone();
-        let here = bare.environments.iter_mut().find(|one| one.name == to.name).map(|one| &mut one.deployed);
-        let Some(here) = here else { return Ok(text.to_owned()) };
-        here.iter_mut().for_each(|one| (one.host, one.replicas) = (None, None));
-        let mut wished = bare.clone();
-        let found = objects::kustomization(Some(text));
-        let mut edited = text.to_owned();
-        let Some(new) = wished.environments.iter_mut().find(|one| one.name == to.name) else {
-            return Ok(edited);
-        };
-        for ((deployed, component), ingress) in
-            new.deployed.iter_mut().zip(answers.components.iter()).zip(&self.ingresses)
-        {
-            let Some(ingress) = ingress else { continue };
-            let patched = objects::patched_host(&found, component.name.as_str(), HOST);
-            if patched.as_ref().unwrap_or(&ingress.base) != &ingress.new {
-                deployed.host = Host::parse(&ingress.new).ok();
-                deployed.tls = ingress.tls;
-            }
-        }
-        let main = answers.main();
-        if let (Some(replicas), Some(deployed)) = (self.options.replicas, new.deployed.first_mut()) {
-            let named = |entry: &Value| objects::text(entry, &["name"]) == Some(main.name.as_str());
-            match objects::list(&found, "replicas").position(named) {
-                Some(at) => {
-                    use yaml_edit::Step::{Item, Key};
-                    let count = [Key("replicas"), Item(at), Key("count")];
-                    edited = yaml_edit::replace_literal(&edited, &count, &replicas.to_string())
-                        .map_err(|refusal| super::not_edited(path, refusal))?
-                        .to_string();
-                }
-                None if main.workload == Workload::Deployment => deployed.replicas = Some(replicas),
-                None => {}
-            }
-        }
-        let (bare, wished) = (rendered(&bare)?, rendered(&wished)?);
-        let (Some(old), Some(new)) = (text_of(&bare, &overlay), text_of(&wished, &overlay)) else {
-            return Ok(edited);
-        };
-        Ok(yaml_edit::add(&edited, old, new).map_err(|refusal| super::not_edited(path, refusal))?.to_string())
-    }
-
-    fn copy_pipeline(&self, plan: &mut Plan, files: &Files, answers: &Answers) -> Result<()> {
-        let [old, new] = [&self.like.name, self.name].map(|name| format!(".gitlab/{name}.yml"));
-        let Some(ours) = files.text(&old)? else { return Ok(()) };
-        // It may have been made when its environment was the only one.
-        let fresh = [rendered(&self.record.answers)?, rendered(answers)?];
-        let Some(wish) = text_of(&fresh[1], &new) else { return Ok(()) };
-        let ancestors: Vec<_> = fresh.iter().filter_map(|files| text_of(files, &old)).collect();
-        let mut text = ancestors.contains(&ours).then(|| wish.to_owned());
-        for ancestor in &ancestors {
-            if text.is_none() {
-                text = merge::lines(ancestor, ours, wish)?;
-            }
-        }
-        let text = text.unwrap_or_else(|| {
-            plan.notes.push(format!(
-                "`{new}` is as makeinfra generates it: the edits of `{old}` cannot be told from its values"
-            ));
-            wish.to_owned()
-        });
-        plan.create(files, &new, Zeroizing::new(text.into_bytes()), false)
-    }
 }
 
 /// The environment to copy: the one that is named, or the only one, or the first that is not protected.
@@ -422,70 +306,6 @@ fn namespace_like(record: &Record, like: &Environment, name: &EnvironmentName) -
         }
         _ => format!("{}-{name}", record.answers.project),
     }
-}
-
-/// The host of the Ingress of `component` in base, and whether its certificate has it, too.
-fn base_ingress(files: &Files, component: &Component) -> Option<(String, bool)> {
-    component.ingress.as_ref()?;
-    let all = objects::below(files, Context::BASE);
-    let (_, ingress) =
-        all.iter().find(|(_, document)| objects::is_object(document, "Ingress", component.name.as_str()))?;
-    Some((objects::text(ingress, HOST)?.to_owned(), objects::text(ingress, TLS_HOST).is_some()))
-}
-
-/// The hosts of each component, as they are in base and in `like`, and as they will be.
-fn ingresses(
-    files: &Files,
-    record: &Record,
-    like: &Environment,
-    name: &EnvironmentName,
-    protect: bool,
-    context: Option<&str>,
-    options: &Options,
-) -> Result<Vec<Option<Ingress>>> {
-    let path = super::kustomization(files, &like.overlay()).unwrap_or_default();
-    let overlay = objects::kustomization(files.text(&path)?);
-    let mut all = Vec::new();
-    for (place, component) in record.answers.components.iter().enumerate() {
-        let asked = options.ingress.as_ref().filter(|_| place == 0);
-        let Some((base, tls)) = base_ingress(files, component) else {
-            if asked.is_some() {
-                return Err(Failure::usage(format!(
-                    "`--ingress` is for a project with an Ingress, and `{}` has none",
-                    Context::BASE
-                ))
-                .hint(format!("makeinfra env add {name}"))
-                .into());
-            }
-            all.push(None);
-            continue;
-        };
-        let taken = |one: &&Environment| one.context.as_ref().map(ContextName::as_str) == context;
-        let taken: Vec<_> = record
-            .answers
-            .environments
-            .iter()
-            .filter(taken)
-            .filter_map(|one| {
-                one.deployed
-                    .get(place)?
-                    .host
-                    .as_ref()
-                    .map_or(Some(base.clone()), |host| Some(host.to_string()))
-            })
-            .collect();
-        let new = match asked {
-            Some(host) => host.to_string(),
-            None => hosts::by_rule(name, protect, &base, &taken).ok_or_else(|| {
-                Failure::usage(format!("the host `{base}` has no room for `{name}` before it"))
-                    .hint(format!("makeinfra env add {name} --ingress HOST"))
-            })?,
-        };
-        let old =
-            objects::patched_host(&overlay, component.name.as_str(), HOST).unwrap_or_else(|| base.clone());
-        all.push(Some(Ingress { base, tls, old, new }));
-    }
-    Ok(all)
 }
 
 /// The bytes of a text.

@@ -18,6 +18,22 @@ pub(super) fn lines(ancestor: &str, ours: &str, theirs: &str) -> Result<Option<S
     Ok(merged.is_automergeable().then_some(text))
 }
 
+/// `ours` in which every line that differs between `old` and `new`, texts with the same number of lines, is as in `new`;
+/// `None` if it does not have all of them.
+pub(super) fn renamed(old: &str, ours: &str, new: &str) -> Option<String> {
+    let pairs: Vec<_> = old.lines().zip(new.lines()).filter(|(old, new)| old != new).collect();
+    if old.lines().count() != new.lines().count() {
+        return None;
+    }
+    let has = |line: &str| ours.lines().any(|one| one == line);
+    let renamed = |line: &str| {
+        let bare = line.trim_end_matches(['\n', '\r']);
+        let new = pairs.iter().find(|(old, _)| *old == bare).map_or(bare, |(_, new)| new);
+        format!("{new}{}", &line[bare.len()..])
+    };
+    pairs.iter().all(|(old, _)| has(old)).then(|| ours.split_inclusive('\n').map(renamed).collect())
+}
+
 /// The kustomization `edited`, which is `ours` with what `theirs` has over `ancestor`, in the better layout: where the
 /// lines merge to the same, comments have followed, too. Lines that merge may still mean something else.
 pub(super) fn lists(ancestor: &str, ours: &str, theirs: &str, edited: &str) -> Result<String> {

@@ -78,7 +78,7 @@ pub fn remove_component(files: &Files, record: &Record, name: &str) -> Result<Pl
     }
     deleted.extend(gone.own_files());
     for path in &deleted {
-        if files.knows(path) {
+        if files.get(path).is_some() {
             match named_by(files, &plan, path) {
                 Some(list) => plan.notes.push(format!("`{path}` stays: `{list}` still names it")),
                 None => plan.remove(files, path)?,
@@ -140,11 +140,11 @@ impl Gone<'_> {
             return Ok(());
         }
         let left = Document::parse(&edited).map_err(refused)?;
-        let generates =
+        let is_needed =
             ["configMapGenerator", "secretGenerator"].iter().any(|key| left.keys(&[]).contains(key));
         let options = found.get("generatorOptions");
         if found.get("configMapGenerator").is_some()
-            && !generates
+            && !is_needed
             && options == generated.get("generatorOptions")
         {
             edited = yaml_edit::remove(&edited, &["generatorOptions"]).map_err(refused)?.to_string();

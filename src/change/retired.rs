@@ -43,14 +43,13 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     let list = super::kustomization(files, &overlay);
     let is_last = |path: &str| path == settings || Some(path) == list.as_deref();
     let mut paths: Vec<_> = files.below(&overlay).map(|(path, _)| path.to_owned()).collect();
-    paths.extend(files.lost_below(&overlay).cloned());
     // What makes it an environment for make goes last.
     paths.sort_by_key(|path| is_last(path));
     for path in paths {
         plan.remove(files, &path)?;
     }
     let pipeline = format!(".gitlab/{name}.yml");
-    if files.knows(&pipeline) {
+    if files.get(&pipeline).is_some() {
         plan.remove(files, &pipeline)?;
     }
     for (path, _) in files.below(&gone.secrets) {
@@ -76,15 +75,7 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
 
 /// The files that the kustomization of its Secrets names and no other one does, and that kustomization, which is last.
 fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Vec<String>> {
-    let others = |path: &str| {
-        let all = record.answers.environments.iter().filter(|one| one.name != gone.name);
-        all.map(|one| &one.secrets).any(|dir| path.starts_with(&format!("{dir}/")))
-    };
-    let Some(listing) = listed(files, &gone.secrets)? else {
-        // A run that was killed has deleted the list as the last of them.
-        let lost = files.lost_below(&gone.secrets).filter(|path| !others(path));
-        return Ok(lost.cloned().collect());
-    };
+    let Some(listing) = listed(files, &gone.secrets)? else { return Ok(Vec::new()) };
     let mut kept = Vec::new();
     for other in record.answers.environments.iter().filter(|one| one.name != gone.name) {
         if other.secrets == gone.secrets {
@@ -101,7 +92,7 @@ fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Ve
     for path in listing.files().skip(1).chain([listing.path.as_str()]) {
         let is_kept = kept.iter().any(|other| other == path) || !path.starts_with(super::SECRETS);
         // A directory among its resources is no file.
-        if !is_kept && files.knows(path) && !paths.iter().any(|known| known == path) {
+        if !is_kept && files.get(path).is_some() && !paths.iter().any(|known| known == path) {
             paths.push(path.to_owned());
         }
     }

@@ -7,18 +7,18 @@ use std::path::PathBuf;
 /// The commands below `secret`.
 #[derive(Debug, Subcommand)]
 pub enum Secret {
-    /// Set one value of a Secret of the application, encrypted in git; `make deploy` brings it to the cluster.
+    /// Set one value of an application Secret, encrypted in git; `make deploy` brings it to the cluster.
     Set(SecretSet),
-    /// Remove one key from a Secret of the application; the Secret goes with its last key.
+    /// Remove one key from an application Secret; removing the last key removes the Secret.
     Unset(SecretUnset),
-    /// List the Secrets of each environment with the names of their keys, never with a value.
+    /// List the Secrets of each environment and their keys, never their values.
     List(SecretList),
 }
 
 /// Which environments are meant.
 #[derive(Debug, Default, Args)]
 pub struct EnvironmentChoice {
-    /// The environment; with several, this or --all-environments is required.
+    /// The environment; with several, --env or --all-environments is required.
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     /// All environments, each in its own directory of Secrets.
@@ -29,12 +29,12 @@ pub struct EnvironmentChoice {
 /// Options of `secret set`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "With neither --stdin nor --from-file, asks for the value. No argument takes it: arguments show in `ps` and in the shell's history."
+    after_help = "Asks for the value without --stdin and --from-file. No argument takes a value: arguments show in `ps` and in the shell's history."
 )]
 pub struct SecretSet {
     /// The Secret's name; its values are in secrets/kubernetes/NAME.env.
     pub name: String,
-    /// The value's key, such as `DATABASE_PASSWORD`: with `envFrom`, the variable's name.
+    /// The key, such as `DATABASE_PASSWORD`; with `envFrom` it is the variable's name.
     pub key: String,
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
@@ -42,7 +42,7 @@ pub struct SecretSet {
     /// Which environments are meant.
     #[command(flatten)]
     pub environments: EnvironmentChoice,
-    /// Read the value from standard input, to its end; one line break there is taken off.
+    /// Read the value from standard input; one line break at its end is removed.
     #[arg(long, group = "value")]
     pub stdin: bool,
     /// Read the value from a file, every byte of it.

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct OnlineOptions {
-    /// Also sign in to the registries and ask for the images, as the kubelet would.
+    /// Also sign in to the registries and request the images, as the kubelet would.
     #[arg(long, id = "ask")]
     pub online: bool,
-    /// With it, ask whether the images are built for a platform, such as linux/arm64.
+    /// With --online, check that the images are built for this platform, such as linux/arm64.
     #[arg(long, value_name = "OS/ARCH", requires = "ask")]
     pub platform: Option<String>,
     /// How registries are spoken to.
@@ -22,16 +22,16 @@ pub struct OnlineOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pull secret")]
 pub struct SecretOptions {
-    /// Registry key of the pull secret [new: the image's host; rotate: stays].
+    /// Registry key of the pull secret [default: the image's host; rotate: unchanged].
     #[arg(long, value_name = "KEY")]
     pub registry: Option<String>,
-    /// Type of the pull secret, dockercfg or dockerconfigjson [new: dockercfg; rotate: stays].
+    /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; rotate: unchanged].
     #[arg(long, value_name = "TYPE", value_parser = ["dockercfg", "dockerconfigjson"], hide_possible_values = true)]
     pub secret_type: Option<String>,
-    /// E-mail address in the pull secret; registries ignore it [new: none; rotate: stays].
+    /// E-mail address in the pull secret, which registries ignore [default: none; rotate: unchanged].
     #[arg(long, value_name = "ADDR")]
     pub email: Option<String>,
-    /// When the token expires, YYYY-MM-DD or RFC 3339; kept inside the encrypted Secret.
+    /// When the token expires (YYYY-MM-DD or RFC 3339); stored in the encrypted Secret.
     #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
     pub expires_at: Vec<String>,
 }
@@ -52,10 +52,10 @@ pub struct CheckOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct RegistryOptions {
-    /// Also trust the authorities whose certificates are in FILE (PEM).
+    /// Also trust the certificate authorities in FILE (PEM).
     #[arg(long, value_name = "FILE", requires = "ask")]
     pub ca_file: Option<PathBuf>,
-    /// Speak plain http to a registry that does not speak TLS; on this machine that is so anyway.
+    /// Use plain http for a registry without TLS; always allowed for registries on this machine.
     #[arg(long, requires = "ask")]
     pub plain_http: bool,
 }
@@ -63,10 +63,10 @@ pub struct RegistryOptions {
 /// How a command runs.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// Never ask; what is missing is an error.
+    /// Never ask; a missing answer is an error.
     #[arg(long)]
     pub no_input: bool,
-    /// Show what would be done and do nothing.
+    /// Show what would be done without doing it.
     #[arg(long)]
     pub dry_run: bool,
     /// Print the result as one JSON object.
@@ -77,24 +77,18 @@ pub struct RunOptions {
 /// How a command that changes a repository shows its plan, and whether it asks.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
-    /// Do it without asking.
+    /// Skip the question, as with --no-input.
     #[arg(long)]
     pub yes: bool,
-    /// Show the changes as a diff, too; of files below secrets/ only paths and keys.
+    /// Also show the changes as a diff; of files below secrets/ only paths and keys.
     #[arg(long)]
     pub diff: bool,
     /// Commit the files that change and nothing else.
     #[arg(long)]
     pub commit: bool,
-    /// Never ask; agrees to the plan, too.
-    #[arg(long)]
-    pub no_input: bool,
-    /// Show the plan and change nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    pub json: bool,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
 }
 
 /// Where the token comes from: one of these.
@@ -113,13 +107,13 @@ pub struct TokenOptions {
     /// Read the token from the environment variable NAME.
     #[arg(long, value_name = "NAME", group = "token")]
     pub token_env: Vec<String>,
-    /// Read the answer of GitLab's API, or of `glab deploy-token create -F json`; `-` is standard input.
+    /// Read the JSON of GitLab's API or of `glab deploy-token create -F json`; `-` is standard input.
     #[arg(long, value_name = "FILE", group = "token")]
     pub token_json: Vec<PathBuf>,
-    /// Take what `docker login` or podman stored [default: in the usual files].
+    /// Use the login that docker or podman stored [default: in the usual files].
     #[arg(long, value_name = "FILE", group = "token", num_args = 0..=1, require_equals = true)]
     pub from_docker_config: Option<Option<PathBuf>>,
-    /// Take `CI_DEPLOY_USER` and `CI_DEPLOY_PASSWORD` of a GitLab CI job.
+    /// Use `CI_DEPLOY_USER` and `CI_DEPLOY_PASSWORD` of a GitLab CI job.
     #[arg(long, group = "token")]
     pub from_ci: bool,
 }

@@ -10,27 +10,27 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
     let first = argument.first().cloned().unwrap_or_default();
     match error.kind() {
         ErrorKind::UnknownArgument if first == "--token" => Failure::usage(
-            "there is no option `--token`: its value would show in `ps` and in the shell's history",
+            "unknown option `--token`: its value would show in `ps` and in the shell's history",
         )
         .hint(
             "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
-                       --from-docker-config or --from-ci; or none of them, to be asked",
+                       --from-docker-config or --from-ci; or none of them for a prompt",
         ),
         // As kubectl calls it, and as one would guess.
         ErrorKind::UnknownArgument
             if ["--value", "--from-literal", "--literal"].contains(&first.as_str()) =>
         {
-            no_argument_for_a_value(&format!("there is no option `{first}`"))
+            no_argument_for_a_value(&format!("unknown option `{first}`"))
         }
         ErrorKind::UnknownArgument if of_secret_set(error) && !first.starts_with('-') => {
-            no_argument_for_a_value("there is an argument too many")
+            no_argument_for_a_value("unexpected argument")
         }
         ErrorKind::UnknownArgument => {
             let failure = match (is_option(&first), first.starts_with('-')) {
-                (true, _) => Failure::usage(format!("there is no option `{first}`")),
-                (false, true) => Failure::usage("there is no such option, and no value begins with `-`"),
-                (false, false) => Failure::usage("there is an argument too many").because(
-                    "a file for `--from-docker-config` follows a `=`, and no option takes a token's value",
+                (true, _) => Failure::usage(format!("unknown option `{first}`")),
+                (false, true) => Failure::usage("unknown option (values cannot begin with `-`)"),
+                (false, false) => Failure::usage("unexpected argument").because(
+                    "`--from-docker-config` takes its file after a `=`, and no option takes a token's value",
                 ),
             };
             match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
@@ -43,10 +43,10 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             match others.as_slice() {
                 [other, ..] if *other != first => {
                     Failure::usage(format!("`{first}` cannot be used with `{other}`"))
-                        .hint("leave one of them out")
+                        .hint("remove one of them")
                 }
                 _ => Failure::usage(format!("`{first}` cannot be used more than once"))
-                    .hint("leave one of them out"),
+                    .hint("remove one of them"),
             }
         }
         ErrorKind::InvalidValue
@@ -60,16 +60,17 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 option => format!("{option} {example}"),
             })
         }
+        ErrorKind::TooManyValues => {
+            Failure::usage(format!("`{first}` takes no value")).hint("makeinfra --help")
+        }
         ErrorKind::InvalidValue
         | ErrorKind::NoEquals
         | ErrorKind::WrongNumberOfValues
-        | ErrorKind::TooManyValues
         | ErrorKind::TooFewValues => {
-            Failure::usage(format!("`{first}` has no value, or one that it cannot have"))
-                .hint("makeinfra --help")
+            Failure::usage(format!("`{first}` requires a value")).hint("makeinfra --help")
         }
         ErrorKind::InvalidSubcommand => {
-            let failure = Failure::usage("there is no such command");
+            let failure = Failure::usage("unknown command");
             match error
                 .get(ContextKind::SuggestedSubcommand)
                 .map(names)
@@ -80,11 +81,11 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             }
         }
         ErrorKind::MissingRequiredArgument if of_secret_set(error) => {
-            Failure::usage(format!("`{}` is missing", first.trim_matches(['<', '>'])))
+            Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>'])))
                 .hint("makeinfra secret set NAME KEY, such as: makeinfra secret set database PASSWORD")
         }
         ErrorKind::MissingRequiredArgument => {
-            Failure::usage(format!("`{}` is missing", first.trim_matches(['<', '>'])))
+            Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>'])))
                 .hint("makeinfra --help")
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
@@ -93,10 +94,10 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 true => "makeinfra secret set NAME KEY",
                 false => "makeinfra new, or makeinfra --help",
             };
-            Failure::usage("the command is missing").hint(hint)
+            Failure::usage("no command given").hint(hint)
         }
-        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not text (UTF-8)").hint("makeinfra --help"),
-        _ => Failure::usage("the arguments cannot be understood").hint("makeinfra --help"),
+        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not UTF-8 text").hint("makeinfra --help"),
+        _ => Failure::usage("invalid arguments").hint("makeinfra --help"),
     }
 }
 
@@ -105,7 +106,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
 pub fn no_argument_for_a_value(what: &str) -> Failure {
     Failure::usage(what)
         .because("no argument takes the value of a Secret: it would show in `ps` and in the shell's history")
-        .hint("use --stdin or --from-file FILE; or neither, to be asked")
+        .hint("use --stdin or --from-file FILE, or neither for a prompt")
 }
 
 /// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.

@@ -42,12 +42,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         new.settings = settings;
     }
     let plan = |files: &Files| -> Result<Plan> {
-        let plan = NewComponent::decide(files, record, &name, values.clone())?.plan(files, &answers)?;
-        match is_recorded && !plan.is_done() {
-            true => Err(change::exists_already("component", name.as_str()).into()),
-            false => Ok(plan),
-        }
+        NewComponent::decide(files, record, &name, values.clone())?.plan(files, &answers)
     };
+    if is_recorded && !plan(&evolution.files)?.is_done() {
+        return Err(change::exists_already("component", name.as_str()).into());
+    }
     warn(&answers, ui);
     let Typed { make, repo, .. } = evolution.typed();
     let environment = answers.make_argument(&answers.environments.first);

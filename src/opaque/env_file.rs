@@ -99,11 +99,10 @@ impl<'t> EnvFile<'t> {
             let above_is_bad =
                 lines.last().is_some_and(|line| line.traps.iter().any(|trap| trap.hides_key()));
             let mut line = Line::parse(raw, lines.is_empty());
-            let ends = contains(raw, b"-----END ");
             if (in_pem && !line.is_empty()) || (above_is_bad && line.looks_like_base64()) {
                 line = Line { raw, pair: None, traps: vec![Trap::Continued] };
             }
-            in_pem = (in_pem || contains(raw, b"-----BEGIN ")) && !ends;
+            in_pem = (in_pem && !contains(raw, b"-----END ")) || opens_pem(raw);
             if let Some((key, _)) = line.pair
                 && !seen.insert(key)
             {
@@ -258,6 +257,7 @@ impl Value {
             text.trim() == text
                 && !text.contains(char::is_control)
                 && !is_quoted(text)
+                && !opens_pem(text.as_bytes())
                 && !text.starts_with('\u{feff}')
         })
     }
@@ -277,6 +277,11 @@ impl Value {
 fn is_quoted(text: &str) -> bool {
     text.len() > 1
         && ['"', '\'', '`'].into_iter().any(|quote| text.starts_with(quote) && text.ends_with(quote))
+}
+
+/// Whether a PEM block begins there, of which the rest is on further lines.
+fn opens_pem(line: &[u8]) -> bool {
+    contains(line, b"-----BEGIN ") && !contains(line, b"-----END ")
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::git_crypt;
 use git2::{ObjectType, Status, TreeWalkMode, TreeWalkResult};
 use std::path::Path;
+use zeroize::Zeroizing;
 
 impl Repo {
     /// Whether git ignores `path` and does not track it.
@@ -41,8 +42,21 @@ impl Repo {
             _ if status.contains(Status::WT_NEW) => Some(UNTRACKED),
             _ if status.contains(Status::INDEX_NEW) => Some("it was never committed"),
             _ if status == Status::CURRENT => None,
-            _ => Some(EDITED),
+            // For git, line ends alone are no edit.
+            _ => self.head_blob(path).map_or(Some(EDITED), |blob| {
+                (without_returns(blob.content()) != without_returns(bytes)).then_some(EDITED)
+            }),
         })
+    }
+
+    /// The plain content of `path` in HEAD; `None` if there is none, or no key that opens it.
+    #[must_use]
+    pub fn committed(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let blob = self.head_blob(path).ok()?;
+        match git_crypt::is_encrypted(blob.content()) {
+            true => self.key(path).ok()?.decrypt(blob.content()),
+            false => Some(Zeroizing::new(blob.content().to_vec())),
+        }
     }
 
     fn is_tracked(&self, path: &str) -> bool {
@@ -70,4 +84,10 @@ impl Repo {
         }
         found
     }
+}
+
+/// `bytes` with LF alone for each CRLF.
+fn without_returns(bytes: &[u8]) -> Vec<u8> {
+    let is_end = |at: usize| bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+    (0..bytes.len()).filter(|at| !is_end(*at)).map(|at| bytes[at]).collect()
 }

@@ -49,7 +49,7 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
             }
             None if before.is_none() => {
                 at_end.push_str(newline(ours.text));
-                at_end.push_str(&new.with_comments(entry)?);
+                at_end.push_str(&new.with_comments(entry)?.replace('\n', newline(ours.text)));
             }
             None if items.is_empty() => {}
             None => return Err("it does not have a list any more that something is to be added to"),
@@ -170,6 +170,6 @@ impl Document<'_> {
             start = above;
         }
         let lines: Vec<_> = self.text[start..line_end(self.text, entry.value.end)].lines().collect();
-        Ok(lines.join(newline(self.text)))
+        Ok(lines.join("\n"))
     }
 }

@@ -352,12 +352,12 @@ fn the_exported_key_is_a_new_file_outside_of_the_repository() {
 fn a_usage_error_of_the_command_line_has_a_hint() {
     let sandbox = Sandbox::new();
     for (words, text) in [
-        (&[][..], "the command is missing"),
-        (&["nwe"], "no such command"),
-        (&["new", "hello", "--imgae", "a/b:1"], "no option `--imgae`"),
-        (&["new", "hello", "too-much"], "an argument too many"),
+        (&[][..], "no command given"),
+        (&["nwe"], "unknown command"),
+        (&["new", "hello", "--imgae", "a/b:1"], "unknown option `--imgae`"),
+        (&["new", "hello", "too-much"], "unexpected argument"),
         (&["new", "hello", "--image"], "`--image`"),
-        (&["new", "hello", "--namespace", "-app"], "no such option"),
+        (&["new", "hello", "--namespace", "-app"], "unknown option"),
         (&["new", "hello", "--port", "1", "--port", "2"], "more than once"),
         (&["completions", "csh"], "`SHELL`"),
         (&["completions"], "SHELL"),

@@ -33,12 +33,12 @@ fn db(objects: &[Value]) -> &Value {
 }
 
 fn data(secret: &Value) -> BTreeMap<String, Vec<u8>> {
+    let decoded = |value: &Value| {
+        let bare: String = value.as_str().unwrap().split_whitespace().collect();
+        STANDARD.decode(bare).unwrap()
+    };
     let pairs = secret["data"].as_mapping().unwrap().iter();
-    pairs
-        .map(|(key, value)| {
-            (key.as_str().unwrap().to_owned(), STANDARD.decode(value.as_str().unwrap()).unwrap())
-        })
-        .collect()
+    pairs.map(|(key, value)| (key.as_str().unwrap().to_owned(), decoded(value))).collect()
 }
 
 /// Values that are hard on whoever writes lines: the same ones in every run.

@@ -54,7 +54,7 @@ fn a_reader_has_few_lines_to_read() {
     let sandbox = Sandbox::with_hello();
     for (file, budget) in BUDGETS {
         let mut text = fs::read_to_string(sandbox.hello(file)).unwrap();
-        if text.starts_with("#!/bin/sh") || file.ends_with(".sh") {
+        if text.starts_with("#!") {
             if !have("shfmt") {
                 continue;
             }

@@ -288,7 +288,7 @@ fn refuses_what_could_not_be_right() {
     run(&["gitlab", "KEY"], TOKEN).failure(2).says("`gitlab` is the pull secret").says("makeinfra rotate");
     run(&["Db", "KEY"], TOKEN).failure(2).says("`NAME` must be a DNS label");
     run(&["db", "a b"], TOKEN).failure(2).says("`KEY` must have letters");
-    run(&["db"], TOKEN).failure(2).says("`KEY` is missing");
+    run(&["db"], TOKEN).failure(2).says("`KEY` is required");
     run(&["db", ".gitattributes"], "a\nb").failure(1).says("git reads a file of that name");
     set(&sandbox, &[]).success();
     let good = text(&sandbox, KUSTOMIZATION);

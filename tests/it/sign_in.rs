@@ -221,7 +221,7 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
 fn options_that_say_how_to_ask_want_to_be_asked_for() {
     let sandbox = Sandbox::new();
     for option in [&["--plain-http"][..], &["--ca-file", "ca.pem"]] {
-        sandbox.new_hello(option).failure(2).says("`--check` is missing");
+        sandbox.new_hello(option).failure(2).says("`--check` is required");
     }
     sandbox.new_without_token(&["--check"]).failure(2).says("cannot be used with");
     for (text, reason) in [("", "no certificate in it"), (TOKEN, "no certificate in it")] {

@@ -34,16 +34,16 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     let answers = new.sheet.answers().map_err(questions::failure)?;
     let is_by_hand = new.is_by_hand();
     let plan = |files: &Files| -> Result<Plan> {
-        let plan = NewEnvironment::decide(files, record, &name, &wanted)?.plan(files, &answers)?;
-        match is_recorded && !plan.is_done() {
-            true => Err(change::exists_already("environment", name.as_str()).into()),
-            false => Ok(plan),
-        }
+        NewEnvironment::decide(files, record, &name, &wanted)?.plan(files, &answers)
     };
+    let planned = plan(&evolution.files)?;
+    if is_recorded && !planned.is_done() {
+        return Err(change::exists_already("environment", name.as_str()).into());
+    }
     warn_of_shared_hosts(&answers, ui);
     let Typed { make, repo, .. } = evolution.typed();
     let mut next = Vec::new();
-    for (secret, _) in plan(&evolution.files)?.lacking {
+    for (secret, _) in planned.lacking {
         next.push((
             format!("makeinfra secret set {secret} KEY{repo} --env {name}"),
             "each environment has values of its own",

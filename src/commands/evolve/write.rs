@@ -8,7 +8,7 @@ use crate::commands::encrypted;
 use crate::error::Result;
 use crate::files::Batch;
 use crate::interrupt::Interrupts;
-use crate::repo::{Blob, Repo};
+use crate::repo::Repo;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -24,7 +24,7 @@ impl Evolution {
         let interrupts = Interrupts::hold()?;
         let mode = |path: &Path| path.metadata().ok().map(|file| file.permissions().mode() & 0o777);
         // A new file is as open as those that were made with the repository.
-        let plain = mode(&root.join(Record::FILE)).unwrap_or(0o644);
+        let common = mode(&root.join(Record::FILE)).unwrap_or(0o644);
         let mut batch = Batch::default();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             let file = root.join(&step.path);
@@ -35,58 +35,59 @@ impl Evolution {
             let new = match (step.is_secret(), step.executable) {
                 (true, _) => 0o600,
                 // Those may run it who may read it.
-                (false, true) => plain | (plain & 0o444) >> 2,
-                (false, false) => plain,
+                (false, true) => common | (common & 0o444) >> 2,
+                (false, false) => common,
             };
             batch.add(&file, after.as_slice(), mode(&file).unwrap_or(new))?;
         }
-        let mut secrets = Vec::new();
+        let mut blobs = Vec::new();
+        let uncommitted = if options.commit { self.uncommitted(proposal, plan) } else { Vec::new() };
         if options.commit {
             // What can fail is done before anything is in its place.
-            for step in self.uncommitted(plan)?.into_iter().filter(|step| step.is_secret()) {
+            for step in uncommitted.iter().filter(|step| step.is_secret()) {
                 if let Some(after) = &step.after {
                     let cipher = self.repo.key(&step.path)?.encrypt(after);
-                    secrets.push(self.repo.store(&step.path, &cipher)?);
+                    blobs.push(self.repo.store(&step.path, &cipher)?);
                 }
             }
             self.repo.check_can_commit()?;
         }
         batch.publish(&interrupts)?;
-        if !options.commit {
+        if uncommitted.is_empty() {
             return Ok(None);
         }
-        self.commit(proposal, plan, secrets)
-    }
-
-    /// Commits the files of the plan that HEAD does not have so; none if there is none.
-    fn commit(&self, proposal: &Proposal, plan: &Plan, mut blobs: Vec<Blob>) -> Result<Option<String>> {
-        let uncommitted = self.uncommitted(plan)?;
         for step in uncommitted.iter().filter(|step| step.after.is_some() && !step.is_secret()) {
             blobs.push(self.repo.store_file(&step.path, step.executable)?);
         }
-        let gone = uncommitted.iter().filter(|step| step.after.is_none());
-        blobs.extend(gone.map(|step| Repo::removal(&step.path)));
-        if blobs.is_empty() {
-            return Ok(None);
-        }
+        let gone = uncommitted.iter().filter(|step| step.after.is_none()).map(|step| step.path.as_str());
+        blobs.extend(gone.filter(|path| self.repo.has_in_head(path)).map(Repo::removal));
         let paths: Vec<_> = uncommitted.iter().map(|step| step.path.as_str()).collect();
         encrypted::commit(&self.repo, &blobs, &proposal.message, &paths).map(Some)
     }
 
-    /// The steps that HEAD does not have so.
-    fn uncommitted<'p>(&self, plan: &'p Plan) -> Result<Vec<&'p Step>> {
-        let mut all = Vec::new();
-        for step in &plan.steps {
-            let is_in_head = match &step.after {
-                None => !self.repo.has_in_head(&step.path),
-                Some(after) if step.is_secret() => self.repo.loss(&step.path, after)?.is_none(),
-                // What is not in its place yet is not in HEAD either.
-                Some(after) => step.is_done() && self.repo.loss(&step.path, after)?.is_none(),
+    /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
+    /// people are neither.
+    fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Vec<Step> {
+        let committed = super::read_committed(&self.repo);
+        let from_head = (proposal.plan)(&committed).map(|plan| plan.steps).unwrap_or_default();
+        let mut all: Vec<Step> = Vec::new();
+        for step in from_head.into_iter().filter(|step| !step.is_done()) {
+            let now = match plan.steps.iter().find(|known| known.path == step.path) {
+                Some(known) => known.after.as_ref(),
+                None => self.files.bytes(&step.path).ok().flatten(),
             };
-            if !is_in_head {
-                all.push(step);
+            if step.after.as_ref() == now {
+                let executable = self.files.get(&step.path).is_some_and(|found| found.executable);
+                all.push(Step { executable: executable || step.executable, ..step });
             }
         }
-        Ok(all)
+        for step in plan.steps.iter().filter(|step| !step.is_done()) {
+            if !all.iter().any(|known| known.path == step.path) {
+                let Step { path, before, after, executable } = step;
+                let (path, before, after) = (path.clone(), before.clone(), after.clone());
+                all.push(Step { path, before, after, executable: *executable });
+            }
+        }
+        all
     }
 }

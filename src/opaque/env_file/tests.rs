@@ -81,8 +81,19 @@ fn takes_a_key_out_and_says_when_none_is_left() {
 
 #[test]
 fn a_value_that_a_line_would_change_fits_none() {
-    for fits in ["x", "a=b", "#c", "$HOME", "it's \"it\"", "a b", "ä☃", "\\n", "\"", &"x".repeat(MAX_VALUE)]
-    {
+    for fits in [
+        "x",
+        "a=b",
+        "#c",
+        "$HOME",
+        "it's \"it\"",
+        "a b",
+        "ä☃",
+        "\\n",
+        "\"",
+        "-----BEGIN X-----\\nYQ==\\n-----END X-----",
+        &"x".repeat(MAX_VALUE),
+    ] {
         assert!(value(fits).fits_a_line(), "{fits}");
     }
     for not in [
@@ -96,6 +107,7 @@ fn a_value_that_a_line_would_change_fits_none() {
         "\"a\"",
         "'a'",
         "\u{feff}a",
+        "-----BEGIN X-----",
         &"x".repeat(MAX_VALUE + 1),
     ] {
         assert!(!value(not).fits_a_line(), "{not:?}");

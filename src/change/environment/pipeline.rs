@@ -1,0 +1,52 @@
+//! The pipeline file of a new environment: that of the one it is copied from, with people's edits. Pure.
+
+use super::super::{Files, Plan, merge, rendered, text_of};
+use super::NewEnvironment;
+use crate::answers::Answers;
+use crate::error::Result;
+use zeroize::Zeroizing;
+
+impl NewEnvironment<'_> {
+    pub(super) fn copy_pipeline(&self, plan: &mut Plan, files: &Files, answers: &Answers) -> Result<()> {
+        let [old, new] = [&self.like.name, self.name].map(|name| format!(".gitlab/{name}.yml"));
+        let Some(ours) = files.text(&old)? else { return Ok(()) };
+        let fresh = rendered(answers)?;
+        let Some(wish) = text_of(&fresh, &new) else { return Ok(()) };
+        let mut text = None;
+        // It may have been made when its environment was the only one.
+        for is_lone in [true, false] {
+            let known = if is_lone { &self.record.answers } else { answers };
+            let before = rendered(known)?;
+            let renamed = rendered(&self.as_like(answers, is_lone))?;
+            let (Some(before), Some(renamed)) = (text_of(&before, &old), text_of(&renamed, &new)) else {
+                continue;
+            };
+            if text.is_none()
+                && let Some(ours) = merge::renamed(before, ours, renamed)
+            {
+                text = merge::lines(renamed, &ours, wish)?;
+            }
+        }
+        let text = text.unwrap_or_else(|| {
+            plan.notes.push(format!(
+                "`{new}` is as makeinfra generates it: the edits of `{old}` cannot be told from its values"
+            ));
+            wish.to_owned()
+        });
+        plan.create(files, &new, Zeroizing::new(text.into_bytes()), false)
+    }
+
+    /// `answers` in which the new environment is protected as the other one is; with `is_lone`, it is the only one.
+    fn as_like(&self, answers: &Answers, is_lone: bool) -> Answers {
+        let mut answers = answers.clone();
+        for one in answers.environments.iter_mut().filter(|one| one.name == *self.name) {
+            one.protect = self.like.protect;
+        }
+        if is_lone && self.record.answers.environments.rest.is_empty() {
+            answers.environments.first =
+                answers.environments.iter().last().unwrap_or(&answers.environments.first).clone();
+            answers.environments.rest.clear();
+        }
+        answers
+    }
+}
