@@ -67,14 +67,16 @@ fn of_several_environments_one_must_be_typed() {
 #[test]
 fn a_protected_environment_is_not_changed_by_mistake() {
     let ours = prints("get*horizontalpodautoscalers", "Service/hello owner: by:Apply");
-    for target in ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"] {
+    for target in ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"]
+    {
         let cluster = cluster(&[]);
         for told in [&[][..], &["-i"], &["-k"], &["-i", "-o", "confirm"]] {
             cluster.answers(std::slice::from_ref(&ours));
             let output = cluster.make(&[told, &[target, "ENV=production"]].concat()).output();
             output.says("not a terminal").says("YES=1");
             let steps = cluster.steps();
-            let reads = |step: &String| ["config", "get", "annotate"].iter().any(|verb| step.starts_with(verb));
+            let reads =
+                |step: &String| ["config", "get", "annotate"].iter().any(|verb| step.starts_with(verb));
             assert!(steps.iter().all(reads), "{told:?} {steps:?}");
             assert!(target == "prune" || target == "undeploy" || steps.len() < 2, "{steps:?}");
         }
@@ -97,7 +99,10 @@ fn a_protected_environment_is_changed_on_a_terminal_if_the_answer_is_yes() {
         let options = Options::new().timeout_ms(Some(20_000));
         let mut terminal = spawn_with_options(command, options).unwrap();
         let before = terminal.exp_string("Change production? [y/N]").unwrap();
-        assert!(before.contains("environment production (protected), namespace hello-production"), "{before}");
+        assert!(
+            before.contains("environment production (protected), namespace hello-production"),
+            "{before}"
+        );
         terminal.send_line(reply).unwrap();
         let shown = terminal.exp_eof().unwrap();
         assert_eq!(shown.contains("nothing was changed"), !deploys, "{shown}");

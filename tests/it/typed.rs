@@ -133,12 +133,15 @@ fn what_is_set_outside_chooses_nothing() {
     let deploy = ["deploy", "ENV=staging"];
     cluster.make(&deploy).success();
     let calls = cluster.calls();
-    for name in VARIABLES.iter().map(|(name, _)| *name).filter(|name| !["KUBECTL", "ROLLOUT_TIMEOUT"].contains(name)) {
+    for name in
+        VARIABLES.iter().map(|(name, _)| *name).filter(|name| !["KUBECTL", "ROLLOUT_TIMEOUT"].contains(name))
+    {
         cluster.answers(&[]);
         cluster.make(&deploy).env(name, "production").success();
         assert_eq!(cluster.calls(), calls, "{name}");
     }
-    let derived = ["NAMESPACE", "PROTECTED", "SECRETS", "PROJECT", "OVERLAY", "ENVIRONMENT", "APPLY", "KUBE", "STEP"];
+    let derived =
+        ["NAMESPACE", "PROTECTED", "SECRETS", "PROJECT", "OVERLAY", "ENVIRONMENT", "APPLY", "KUBE", "STEP"];
     cluster.answers(&[]);
     let run = derived.iter().fold(cluster.make(&deploy), |run, name| run.env(name, "production"));
     run.success();
@@ -158,7 +161,9 @@ fn what_is_set_outside_chooses_nothing() {
     }
     // The environment of a CI job says neither where nor yes.
     cluster.answers(&[]);
-    for target in [&["deploy", "ENV=production"][..], &["undeploy", "ENV=staging"], &["-e", "deploy", "ENV=production"]] {
+    for target in
+        [&["deploy", "ENV=production"][..], &["undeploy", "ENV=staging"], &["-e", "deploy", "ENV=production"]]
+    {
         cluster.answers(&[super::stand_in::prints("get*horizontal", "Service/hello owner: by:Apply")]);
         cluster.make(target).env("YES", "1").failure(2).says("not a terminal").says("YES=1");
     }
@@ -191,7 +196,10 @@ fn an_application_has_no_name_that_selects_others() {
             cluster.answers(&[]);
             cluster.make(&[target, &format!("APP={name}")]).output();
             let words = cluster.calls().concat();
-            assert!(!words.contains(&name.to_owned()) && !words.contains(&"--all-namespaces".to_owned()), "{words:?}");
+            assert!(
+                !words.contains(&name.to_owned()) && !words.contains(&"--all-namespaces".to_owned()),
+                "{words:?}"
+            );
         }
     }
 }
