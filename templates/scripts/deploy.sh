@@ -119,7 +119,7 @@ apply() { # KUBECTL apply ...
 
 explain() { # ERROR: fails, and shows what the cluster says about it.
     kube get pods >&2
-    kube get events --field-selector=type=Warning --sort-by=.lastTimestamp 2>&1 | tail -n 10 | mask >&2
+    kube events --types=Warning 2>&1 | tail -n 10 | mask >&2
     say "$1" "hint: makeinfra diagnose${env:+ --env $env}" | mask >&2
     exit 1
 }

@@ -228,7 +228,7 @@ fn a_deploy_that_is_interrupted_can_be_repeated() {
         scene.sandbox.run("kill", &["-INT", "--", &group]).output();
         child.wait().unwrap();
     }
-    assert_eq!(fs::read_dir(scene.sandbox.hello("kubernetes")).unwrap().count(), 4);
+    assert_eq!(scene.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     scene.make(&["deploy"]).success();
     scene.runs();
 }

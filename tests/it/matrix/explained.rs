@@ -17,13 +17,14 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["container-image-pull-policy", "CKV_K8S_15"],
         only: None,
-        reason: "`Always` would keep pods from starting again while the registry is away; a tag that is never moved needs \
-                 no second pull, and from Kubernetes 1.35 on the kubelet checks the pull secret of images that it has",
+        reason: "`Always` would keep pods from starting again while the registry is away; a tag that is never moved \
+                 needs no second pull, and from Kubernetes 1.35 on the kubelet checks the pull secret of images \
+                 that it has",
     },
     Explained {
         checks: &["container-security-context-user-group-id", "CKV_K8S_40"],
         only: None,
-        reason: "user and group are the image's, which makeinfra does not know; `runAsNonRoot` holds what matters",
+        reason: "user and group are the image's, which makeinfra does not know; `runAsNonRoot` enforces what matters",
     },
     Explained {
         checks: &[
@@ -39,12 +40,13 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["container-ephemeral-storage-request-and-limit"],
         only: None,
-        reason: "how much an application writes to `/tmp` and its log is not known, and a wrong limit evicts it",
+        reason: "nobody knows how much an application writes to `/tmp` and its log, and a wrong limit evicts it",
     },
     Explained {
         checks: &["container-resource-requests-equal-limits"],
         only: None,
-        reason: "CPU has no limit, since a limit throttles a pod on an idle node; the limit of memory leaves room for peaks",
+        reason: "CPU has no limit, because a limit throttles a pod on an idle node; the memory limit leaves room \
+                 for peaks",
     },
     Explained {
         checks: &["container-cpu-requests-equal-limits", "CKV_K8S_11"],
@@ -59,33 +61,34 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["pod-networkpolicy", "CKV2_K8S_6"],
         only: None,
-        reason: "whom an application talks to is not known, and a policy that is wrong, or that the cluster's network does \
+        reason: "nobody knows whom an application talks to, and a policy that is wrong, or that the cluster does \
                  not enforce, is worse than none",
     },
     Explained {
         checks: &["pod-probes-identical"],
         only: None,
-        reason: "the probes ask the same, but a restart takes a minute of failures, and the traffic stops after 15 seconds",
+        reason: "both probes ask the same, but a restart takes a minute of failures, while traffic stops after 15 \
+                 seconds",
     },
     Explained {
         checks: &["deployment-has-poddisruptionbudget"],
         only: None,
-        reason: "how many pods may be away while a node is drained is for those to say who run it",
+        reason: "only the operators know how many pods may be missing while a node is drained",
     },
     Explained {
         checks: &["deployment-replicas"],
         only: None,
-        reason: "the number of pods is an answer; outside of protected environments one is enough",
+        reason: "the number of pods is an answer; unprotected environments need only one",
     },
     Explained {
         checks: &["CKV_K8S_43"],
         only: None,
-        reason: "the image is an answer; a digest is kept, and is what `make set-image` takes, too",
+        reason: "the image is an answer; `new` and `make set-image` accept a digest",
     },
     Explained {
         checks: &["CKV_K8S_8", "CKV_K8S_9"],
         only: None,
-        reason: "a worker has no port that a probe could ask; every Deployment with a port has its probes",
+        reason: "a worker has no port for a probe; every Deployment with a port has probes",
     },
 ];
 
@@ -108,7 +111,7 @@ fn table() -> String {
         let only = explained.only.map_or(String::new(), |(name, value)| format!(", with {name} `{value}`"));
         format!("| `{}`{only} | {} |\n", explained.checks.join("`, `"), explained.reason)
     });
-    "| check of kube-score or Checkov | why it is not held |\n|---|---|\n".to_owned()
+    "| check of kube-score or Checkov | why it is not applied |\n|---|---|\n".to_owned()
         + &rows.collect::<String>()
 }
 
