@@ -93,11 +93,11 @@ stuck() { # NAMES: prints the Jobs of these that failed or hang, and pods of the
     state='{..waiting.reason} {.status.conditions[?(@.status=="True")].type}'
     list=$(kube get jobs,pods --output="$object$owner $state"'{"\n"}{end}') || exit 1
     say "$@" '' "$list" | tr '[:upper:]' '[:lower:]' | awk '
-        sub(/^replicaset/, "deployment", $2) { sub(/-[^-]*$/, "", $2) }
         !NF { listed = 1 }
-        !listed { ours[$1] }
-        listed && /imagepull/ && $2 in ours { print ($2 ~ /^job/) ? $2 : $1 }
-        listed && /^job.* fail/ && $1 in ours { print $1 }' | sort -u
+        !NF || !listed { ours[$1]; next }
+        sub(/^replicaset/, "deployment", $2) { sub(/-[^-]*$/, "", $2) }
+        /imagepull/ && $2 in ours { print ($2 ~ /^job/) ? $2 : $1 }
+        /^job.* fail/ && $1 in ours { print $1 }' | sort -u
 }
 
 apply() { # KUBECTL apply ...
@@ -119,7 +119,7 @@ apply() { # KUBECTL apply ...
 
 explain() { # ERROR: fails, and shows what the cluster says about it.
     kube get pods >&2
-    kube get events --field-selector=type=Warning --sort-by=.lastTimestamp 2>&1 | tail -n 10 | mask >&2
+    kube events --types=Warning 2>&1 | tail -n 10 | mask >&2
     say "$1" "hint: makeinfra diagnose${env:+ --env $env}" | mask >&2
     exit 1
 }

@@ -13,7 +13,6 @@ mod objects;
 mod pipeline;
 mod pulls;
 mod secret;
-mod staged;
 mod workloads;
 
 use super::support::{Output, Run, SECRET, Sandbox, TOKEN, assert_no_token, cache, kubectls};

@@ -1,20 +1,24 @@
 //! What `make deploy` and its like ask of a cluster, and what they make of its answers.
 //! The same against a real API server: `cluster.rs`.
 
+use super::environments::with_environments;
 use super::stand_in::{StandIn, arm, differs, fails, prints};
-use super::support::{Output, SECRET, Sandbox, TOKEN, assert_no_token, have, needles};
+use super::support::{Output, SECRET, TOKEN, assert_no_token, have, mode, needles};
 use rexpect::reader::Options;
 use rexpect::session::spawn_with_options;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-const APPLY_SECRET: &str = "apply*gitlab.secret.yaml";
+const OVERLAY: &str = "kubernetes/overlays/production";
 const FORBIDDEN: &str = r#"Error from server (Forbidden): namespaces "hello" is forbidden: User "eve" cannot get resource "namespaces" in API group "" in the namespace "hello""#;
-const SECRETS_FORBIDDEN: &str = r#"Error from server (Forbidden): secrets "gitlab" is forbidden: User "eve" cannot patch resource "secrets" in API group "" in the namespace "hello""#;
 const NO_NAMESPACE: &str = r#"Error from server (NotFound): namespaces "hello" not found"#;
-const IMMUTABLE: &str = r#"The Secret "gitlab" is invalid: type: Invalid value: "kubernetes.io/dockerconfigjson": field is immutable"#;
+const TYPE_CHANGED: &str = r#"The Secret "gitlab" is invalid: type: Invalid value: "kubernetes.io/dockerconfigjson": field is immutable"#;
+const JOB_CHANGED: &str = r#"The Job "migrate" is invalid: spec.template: Invalid value: {"Spec":{"Containers":[{"Args":["migrate"]}]}}: field is immutable"#;
 const UNREACHABLE: &str =
     "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?";
+const KINDS: &str = "configmaps,secrets,services,ingresses,serviceaccounts,deployments,statefulsets,daemonsets,jobs,\
+                     cronjobs,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies";
 
 /// Expects the token in no output.
 #[track_caller]
@@ -23,76 +27,89 @@ fn tells_no_token(output: &Output) {
     assert_no_token(output.stderr.as_bytes(), "stderr");
 }
 
+/// What several errors of one kubectl look like.
+fn one_of_several(error: &str) -> String {
+    let text = error.replacen("The Job", "Job.batch", 1).replacen("The Secret", "Secret", 1);
+    format!("Error from server (Invalid): {text}")
+}
+
+/// The steps that change something.
+fn changes(cluster: &StandIn) -> Vec<String> {
+    let changes =
+        |step: &String| step.starts_with("delete") || step.starts_with("apply") && !step.ends_with(" server");
+    cluster.steps().into_iter().filter(changes).collect()
+}
+
 #[test]
-fn deploy_goes_from_the_namespace_to_the_rollout() {
+fn make_n_shows_the_kubectl_commands_of_a_deploy() {
+    let cluster = StandIn::new();
+    let printed = cluster.make(&["-n", "deploy"]).success().stdout;
+    let apply = "apply --server-side --force-conflicts --field-manager=makeinfra";
+    for command in [
+        format!("kubectl --namespace=hello {apply} --filename={OVERLAY}/namespace.yaml"),
+        format!("kubectl --namespace=hello {apply} --kustomize={OVERLAY}"),
+        "kubectl --namespace=hello rollout status deployments,statefulsets,daemonsets --selector=".to_owned(),
+        "makeinfra/project=hello,makeinfra/environment=production".to_owned(),
+        "--timeout=120s".to_owned(),
+    ] {
+        assert!(printed.contains(&command), "{command}:\n{printed}");
+    }
+    let both = StandIn { sandbox: with_environments(&["--context", "production=prd"]) };
+    let printed = both.make(&["-n", "deploy", "ENV=production"]).success().stdout;
+    assert!(printed.contains("kubectl --namespace=hello-production --context=prd apply "), "{printed}");
+    both.answers(&[]);
+    both.make(&["-n", "undeploy", "ENV=staging"]).success();
+    assert_eq!(both.calls(), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_first_deploy_reaches_the_cluster_eight_times() {
+    let cluster = StandIn::new();
+    cluster.answers(&[prints("get namespace", "")]);
+    let output = cluster.make(&["deploy"]).success();
+    tells_no_token(&output);
+    cluster.saw_no_token();
     let steps = [
-        "config view",
-        "kustomize kubernetes",
         "get namespace hello",
-        "apply secrets/kubernetes/gitlab.secret.yaml",
-        "annotate secret gitlab kubectl.kubernetes.io/last-applied-configuration-",
-        "get deployment/hello",
-        "apply kubernetes",
-        "get deployment/hello",
-        // Its selector, its state and its pods'.
-        "get deployment/hello",
-        "get deployment/hello",
-        "get pods",
-        "rollout status deployment/hello",
+        "apply kubernetes/overlays/production/namespace.yaml",
+        "apply kubernetes/overlays/production server",
+        "get jobs,pods",
+        "apply kubernetes/overlays/production",
+        "rollout status deployments,statefulsets,daemonsets",
+        "get replicasets,controllerrevisions,pods,jobs",
+        &format!("get {KINDS}"),
     ];
+    assert_eq!(cluster.reaching(), steps);
+    output.prints("environment production, namespace hello, context test-context\n");
+    for call in cluster.calls().iter().filter(|call| call.contains(&"apply".to_owned())) {
+        let wanted = ["--server-side", "--force-conflicts", "--field-manager=makeinfra", "--namespace=hello"];
+        assert!(wanted.iter().all(|option| call.contains(&(*option).to_owned())), "{call:?}");
+    }
+    // One that exists is not touched, and several targets at once run one after the other.
     for args in [&["deploy"][..], &["-j4", "deploy"], &["--jobs", "--keep-going", "deploy"]] {
-        let cluster = StandIn::new();
-        let output = cluster.make(args).success();
-        assert_eq!(cluster.steps(), steps, "{args:?}");
-        tells_no_token(&output);
-        cluster.saw_no_token();
-        for call in cluster.calls().iter().filter(|call| call[0] == "apply") {
-            let wanted =
-                ["--server-side", "--force-conflicts", "--field-manager=makeinfra", "--namespace=hello"];
-            assert!(wanted.iter().all(|option| call.contains(&(*option).to_owned())), "{call:?}");
-        }
-        let at = |text: &str| output.stdout.find(text).unwrap_or_else(|| panic!("{text}: {}", output.stdout));
-        assert!(
-            at("context     test-context") < at("namespace   hello")
-                && at("namespace   hello") < at("applied")
-        );
+        cluster.answers(&[]);
+        cluster.make(args).success();
+        assert_eq!(cluster.reaching()[1..], steps[2..], "{args:?}");
     }
 }
 
 #[test]
-fn several_targets_at_once_run_one_after_the_other() {
+fn the_timeout_of_the_rollout_can_be_chosen_and_is_checked_first() {
     let cluster = StandIn::new();
-    cluster.make(&["-j4", "namespace", "gitlab-secret", "status"]).success();
-    let steps = cluster.steps();
-    let at = |step: &str| steps.iter().position(|seen| seen.starts_with(step)).unwrap();
-    assert!(at("get namespace") < at("apply secrets") && at("annotate") < at("get deployments"), "{steps:?}");
-}
-
-#[test]
-fn the_timeout_of_the_rollout_can_be_chosen() {
-    let cluster = StandIn::new();
-    cluster.make(&["deploy"]).success();
-    cluster.make(&["deploy", "ROLLOUT_TIMEOUT=5m"]).success();
-    let calls = cluster.calls();
-    let waits: Vec<_> = calls.iter().filter(|call| call.contains(&"rollout".into())).collect();
-    assert_eq!(
-        [waits[0].last(), waits[1].last()],
-        [Some(&"--timeout=120s".into()), Some(&"--timeout=5m".into())]
-    );
-}
-
-#[test]
-fn a_missing_namespace_is_created_and_one_that_exists_is_not_touched() {
-    let cluster = StandIn::new();
-    cluster.answers(&[prints("get namespace", "")]);
-    cluster.make(&["namespace"]).success();
-    assert_eq!(
-        cluster.steps(),
-        ["config view", "get namespace hello", "apply kubernetes/overlays/production/namespace.yaml"]
-    );
-    cluster.answers(&[]);
-    cluster.make(&["namespace"]).success();
-    assert_eq!(cluster.steps(), ["config view", "get namespace hello"]);
+    for target in ["deploy", "restart", "rollback"] {
+        cluster.answers(&[]);
+        cluster.make(&[target, "ROLLOUT_TIMEOUT=5m"]).success();
+        let waits =
+            |call: &Vec<String>| call.contains(&"status".into()) && call.contains(&"--timeout=5m".into());
+        assert!(cluster.calls().iter().any(waits), "{:?}", cluster.calls());
+        for wrong in ["", "x", "5", "-1s", "1s;touch made", "$(shell touch made)9s"] {
+            cluster.answers(&[]);
+            let output = cluster.make(&[target, &format!("ROLLOUT_TIMEOUT={wrong}")]).failure(2);
+            output.says("ROLLOUT_TIMEOUT= must be like 90s or 5m");
+            assert_eq!(changes(&cluster), Vec::<String>::new());
+        }
+    }
+    assert!(!cluster.sandbox.hello("made").exists());
 }
 
 #[test]
@@ -100,162 +117,197 @@ fn a_locked_file_never_reaches_kubectl() {
     let cluster = StandIn::new();
     let blob = cluster.sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success().bytes;
     fs::write(cluster.sandbox.hello(SECRET), blob).unwrap();
-    for target in ["deploy", "gitlab-secret", "diff"] {
-        cluster
-            .make(&[target])
-            .failure(2)
-            .says("gitlab.secret.yaml is locked")
-            .says("hint: git-crypt unlock");
-        cluster.was_left_alone();
-    }
-}
-
-#[test]
-fn a_missing_file_never_reaches_kubectl() {
-    let cluster = StandIn::new();
-    for empty in [false, true] {
-        match empty {
-            true => fs::write(cluster.sandbox.hello(SECRET), "").unwrap(),
-            false => fs::remove_file(cluster.sandbox.hello(SECRET)).unwrap(),
-        }
-        for target in ["deploy", "gitlab-secret", "diff"] {
-            cluster
-                .make(&[target])
-                .failure(2)
-                .says("no pull secret in secrets/")
-                .says("hint: makeinfra rotate");
+    for target in ["deploy", "gitlab-secret", "diff", "prune"] {
+        // `-i` goes on after a command that failed, and there is none after it.
+        for args in [&[target][..], &["-i", target], &["-k", target]] {
+            let output = cluster.make(args).output();
+            output.says("error: locked: secrets/kubernetes/gitlab.secret.yaml\nhint: git-crypt unlock\n");
             cluster.was_left_alone();
         }
     }
+    for target in ["restart", "rollback", "status"] {
+        cluster.make(&[target]).success();
+    }
 }
 
 #[test]
-fn a_repository_without_a_token_says_what_to_run() {
+fn what_was_decrypted_is_closed_to_others() {
+    for target in ["setup", "deploy", "diff"] {
+        let cluster = StandIn::new();
+        let path = cluster.sandbox.hello(SECRET);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        cluster.make(&[target]).success();
+        assert_eq!(mode(&path), 0o600, "{target}");
+    }
+}
+
+#[test]
+fn without_a_pull_secret_nothing_is_deployed() {
     let cluster = StandIn::new();
     fs::remove_dir_all(cluster.sandbox.work("hello-infra")).unwrap();
     cluster.sandbox.new_without_token(&[]).success();
     for target in ["deploy", "gitlab-secret"] {
-        cluster.make(&[target]).failure(2).says("hint: makeinfra rotate");
+        cluster.make(&[target]).failure(2).says("error: no pull secret yet\nhint: makeinfra rotate\n");
     }
     cluster.was_left_alone();
 }
 
 #[test]
-fn who_owns_just_the_namespace_may_deploy() {
+fn two_namespaces_of_one_overlay_are_refused() {
+    let cluster = StandIn::new();
+    cluster.sandbox.edit(&format!("{OVERLAY}/kustomization.yaml"), "namespace: hello", "namespace: other");
+    for target in ["deploy", "diff", "gitlab-secret", "prune"] {
+        cluster.make(&[target]).failure(2).says("error: two namespaces: `other` in").says("`hello` in its");
+        cluster.was_left_alone();
+    }
+}
+
+#[test]
+fn who_may_not_look_at_the_namespace_may_deploy() {
     let cluster = StandIn::new();
     cluster.answers(&[fails("get namespace", FORBIDDEN)]);
-    let output = cluster.make(&["deploy"]).success();
-    assert_eq!(output.stderr, "", "an answer that is expected is no error");
-    assert!(cluster.steps().contains(&"rollout status deployment/hello".into()));
+    assert_eq!(cluster.make(&["deploy"]).success().stderr, "", "an answer that is expected is no error");
 }
 
 #[test]
-fn a_namespace_out_of_reach_is_said_with_what_an_administrator_types() {
-    let create = r#"Error from server (Forbidden): namespaces "hello" is forbidden: User "eve" cannot patch resource "namespaces" in API group "" in the namespace "hello""#;
-    for arms in [
-        // Missing, and it may not be created.
-        vec![prints("get namespace", ""), fails("apply*namespace.yaml", create)],
-        // It may not even be asked for, and nothing else may be done.
-        vec![fails("get namespace", FORBIDDEN), fails(APPLY_SECRET, SECRETS_FORBIDDEN)],
-        vec![fails("get namespace", FORBIDDEN), fails(APPLY_SECRET, NO_NAMESPACE)],
+fn what_kubectl_says_is_shown_as_it_is_and_ends_every_target() {
+    let cluster = StandIn::new();
+    let [context, other] = [prints("config view", "test-context"), arm("", UNREACHABLE, ">&2; exit 2")];
+    cluster.answers(&[context, other]);
+    for target in [
+        "deploy",
+        "namespace",
+        "gitlab-secret",
+        "diff",
+        "status",
+        "logs",
+        "restart",
+        "rollback",
+        "undeploy",
+        "prune",
     ] {
-        let cluster = StandIn::new();
-        cluster.answers(&arms);
-        let output = cluster.make(&["deploy"]).failure(2);
-        output.says("namespace `hello` is missing or out of reach");
-        output.says("kubectl apply -f kubernetes/overlays/production/namespace.yaml").says("rolebinding");
-        assert!(!cluster.steps().contains(&"apply kubernetes".into()), "it went on");
-        assert!(
-            !output.stderr.contains("error: error:") && !output.stderr.contains("Error from"),
-            "{}",
-            output.stderr
-        );
+        let takes_yes = !["diff", "status", "logs"].contains(&target);
+        let mut args = vec![target];
+        args.extend(takes_yes.then_some("YES=1"));
+        let output = cluster.make(&args).failure(2);
+        assert!(output.stderr.starts_with(UNREACHABLE), "{target}: {}", output.stderr);
+        assert_eq!(changes(&cluster), Vec::<String>::new(), "{target}");
     }
-}
-
-#[test]
-fn a_namespace_that_is_being_deleted_is_said() {
-    let text = r#"Error from server (Forbidden): secrets "gitlab" is forbidden: unable to create new content in namespace hello because it is being terminated"#;
-    let cluster = StandIn::new();
-    cluster.answers(&[fails(APPLY_SECRET, text)]);
-    cluster.make(&["deploy"]).failure(2).says("is being deleted: wait");
-}
-
-#[test]
-fn an_unreachable_server_ends_every_target() {
-    let cluster = StandIn::new();
-    let log = "E1125 01:53:03.028820    6591 memcache.go:265] \"Unhandled Error\" err=\"connection refused\"";
-    let config = prints("config view", "test-context");
-    cluster.answers(&[config, fails("", &format!("{log}\n{log}\n{UNREACHABLE}"))]);
-    for target in
-        ["deploy", "namespace", "gitlab-secret", "diff", "status", "logs", "restart", "rollback", "undeploy"]
-    {
-        let output = cluster.make(&[target, "YES=1"]).failure(2);
-        output.says(UNREACHABLE);
-        assert!(!output.stderr.contains("out of reach for this user"), "{target}: {}", output.stderr);
-    }
+    // A thousand characters are enough of a template.
+    cluster.answers(&[fails("--dry-run=server", &format!("error: {}", "x".repeat(3000)))]);
     let output = cluster.make(&["deploy"]).failure(2);
-    assert!(!output.stderr.contains("memcache"), "kubectl's log lines are left out:\n{}", output.stderr);
+    assert_eq!(output.stderr.lines().next().unwrap().len(), 1000);
 }
 
 #[test]
-fn a_secret_whose_type_changed_is_replaced() {
-    let cluster = StandIn::new();
-    let once = format!(
-        "*apply*gitlab.secret.yaml*) grep -q delete \"${{0%/*}}/calls\" || {{ echo '{IMMUTABLE}' >&2; exit 1; }}; echo made ;;\n"
-    );
-    cluster.answers(&[once]);
-    let output = cluster.make(&["gitlab-secret"]).success();
-    assert!(output.stdout.contains("its type changed"), "{}", output.stdout);
-    assert_eq!(
-        cluster.steps()[1..],
-        [
-            "apply secrets/kubernetes/gitlab.secret.yaml",
-            "delete secret gitlab",
-            "apply secrets/kubernetes/gitlab.secret.yaml",
-            "annotate secret gitlab kubectl.kubernetes.io/last-applied-configuration-",
-        ]
-    );
-}
-
-#[test]
-fn nothing_but_a_changed_type_deletes_the_secret() {
+fn an_objection_of_the_server_changes_nothing() {
     for text in [
-        r#"The Secret "gitlab" is invalid: data[.dockercfg]: Required value"#,
-        r#"The Secret "gitlab" is invalid: data[.dockercfg]: Invalid value: "<secret contents redacted>": invalid character 'o' in literal false (expecting 'a')"#,
-        &format!("{IMMUTABLE}\n* data[.dockercfg]: Required value"),
-        r#"The Secret "gitlab" is invalid: data: Forbidden: field is immutable when `immutable` is set"#,
-        SECRETS_FORBIDDEN,
-        UNREACHABLE,
-        "error: timed out",
+        r#"The Service "hello" is invalid: spec.ports[0].name: Invalid value: "HTTP_""#.to_owned(),
+        r#"The Secret "gitlab" is invalid: data[.dockercfg]: Required value"#.to_owned(),
+        format!("{}\n{}", one_of_several(TYPE_CHANGED), one_of_several(r#"The Job "x" is invalid: spec.x: Required"#)),
+        r#"The Secret "gitlab" is invalid: [type: Invalid value: "x": field is immutable, data[.dockercfg]: Required value]"#
+            .to_owned(),
+        r#"The Secret "gitlab" is invalid: data: Forbidden: field is immutable when `immutable` is set"#.to_owned(),
+        r#"The Deployment "hello" is invalid: spec.selector: Invalid value: {}: field is immutable"#.to_owned(),
+        NO_NAMESPACE.to_owned(),
     ] {
         let cluster = StandIn::new();
-        cluster.answers(&[fails(APPLY_SECRET, text)]);
+        cluster.answers(&[fails("--dry-run=server", &format!("service/hello serverside-applied (x)\n{text}"))]);
         let output = cluster.make(&["deploy"]).failure(2);
-        output.says(text.lines().last().unwrap().rsplit(": ").next().unwrap());
-        assert!(!cluster.steps().iter().any(|step| step.starts_with("delete")), "{text}");
-        let last = cluster.steps().pop().unwrap();
-        assert_eq!(last, "apply secrets/kubernetes/gitlab.secret.yaml", "it went on");
+        assert!(output.stderr.starts_with(&text), "{text}: {}", output.stderr);
+        assert_eq!(changes(&cluster), Vec::<String>::new(), "{text}");
     }
 }
 
 #[test]
-fn what_the_cluster_quotes_of_a_secret_is_not_shown() {
+fn jobs_and_secrets_that_can_only_be_replaced_are() {
+    let both = format!("{}\n{}", one_of_several(JOB_CHANGED), one_of_several(TYPE_CHANGED));
+    for (text, deleted) in
+        [(TYPE_CHANGED, "secret/gitlab"), (JOB_CHANGED, "job/migrate"), (&both, "job/migrate secret/gitlab")]
+    {
+        let cluster = StandIn::new();
+        cluster.answers(&[fails("--dry-run=server", &format!("Warning: old\n{text}"))]);
+        cluster.make(&["deploy"]).success();
+        let wanted = [&format!("delete {deleted}"), "apply kubernetes/overlays/production"];
+        assert_eq!(changes(&cluster), wanted);
+    }
+}
+
+#[test]
+fn jobs_that_failed_or_hang_are_replaced_and_hanging_pods_deleted() {
     let cluster = StandIn::new();
-    let [plain, base64, nested] = [0, 1, 4].map(|at| needles(TOKEN)[at].clone());
-    for text in [
-        format!(
-            "Error from server: failed to create typed patch object (hello/gitlab; /v1, Kind=Secret): .stringData: expected map, got &{{{TOKEN}}}"
-        ),
-        format!(
-            "Error from server: failed to create typed patch object (hello/gitlab; /v1, Kind=Secret): .data: expected map, got &{{{nested}}}"
-        ),
-        format!("error: unable to decode \"x\": illegal base64 data: {base64}"),
-        format!("error: error parsing x: could not find expected ':' near {plain}"),
+    let names = "deployment.apps/hello serverside-applied\njob.batch/migrate serverside-applied\njob.batch/slow serverside-applied";
+    let cases = [
+        ("Job/migrate /  FailureTarget Failed", "delete job/migrate", true),
+        ("Pod/migrate-x Job/migrate ErrImagePull PodScheduled", "delete job/migrate", true),
+        ("Pod/hello-5d-x ReplicaSet/hello-5d ImagePullBackOff Initialized", "delete pod/hello-5d-x", false),
+    ];
+    for (state, step, before) in cases {
+        cluster.answers(&[prints("get jobs,pods", state), prints("apply*--kustomize", names)]);
+        cluster.make(&["deploy"]).success();
+        let apply = "apply kubernetes/overlays/production";
+        assert_eq!(changes(&cluster), if before { [step, apply] } else { [apply, step] }, "{state}");
+    }
+    for other in [
+        "Job/migrate /  SuccessCriteriaMet Complete",
+        "Job/theirs /  Failed",
+        "Pod/theirs-5d-x ReplicaSet/theirs-5d ImagePullBackOff ",
+        "Pod/hello-worker-5d-x ReplicaSet/hello-worker-5d ImagePullBackOff ",
+        "Pod/hello-5d-x ReplicaSet/hello-5d CrashLoopBackOff Ready",
+        "Pod/x / ImagePullBackOff ",
     ] {
-        cluster.answers(&[fails(APPLY_SECRET, &text), arm("diff*gitlab.secret.yaml", &text, ">&2; exit 2")]);
-        for target in ["deploy", "gitlab-secret", "diff"] {
-            cluster.make(&[target]).failure(2).says("error: ");
+        cluster.answers(&[prints("get jobs,pods", other), prints("apply*--kustomize", names)]);
+        cluster.make(&["deploy"]).success();
+        assert_eq!(changes(&cluster).len(), 1, "{other}");
+    }
+}
+
+#[test]
+fn jobs_are_waited_for_before_the_rollout() {
+    let cluster = StandIn::new();
+    let names = "deployment.apps/hello serverside-applied\njob.batch/migrate serverside-applied";
+    cluster.answers(&[prints("apply*--kustomize", names), prints("get job/migrate", "Complete")]);
+    cluster.make(&["deploy"]).success();
+    let steps = cluster.steps();
+    let at = |start: &str| steps.iter().position(|step| step.starts_with(start)).unwrap();
+    assert!(at("wait job/migrate") < at("rollout status"), "{steps:?}");
+    cluster.answers(&[prints("apply*--kustomize", names), prints("get job/migrate", "FailureTarget Failed")]);
+    let output = cluster.make(&["deploy"]).failure(2);
+    output.says("error: job/migrate failed\nhint: makeinfra diagnose\n");
+    assert!(!cluster.steps().iter().any(|step| step.starts_with("rollout")));
+    cluster.answers(&[prints("apply*--kustomize", names), fails("wait job/migrate", "error: timed out")]);
+    cluster.make(&["deploy"]).failure(2).says("error: job/migrate is not complete");
+}
+
+#[test]
+fn what_kubectl_quotes_of_a_secret_is_not_shown() {
+    let cluster = StandIn::new();
+    let file = cluster.sandbox.hello("secrets/kubernetes/database.env");
+    let value = "pass word: \"quoted\\\" größe";
+    fs::write(&file, format!("PASSWORD={value}\nZm9vYmFyYmF6cXV4==\nflag=1\n")).unwrap();
+    fs::write(cluster.sandbox.hello("secrets/kubernetes/KEY"), "-----BEGIN-----\nMIIEvQIBADAN\n").unwrap();
+    let [base64, nested] = [1, 4].map(|at| needles(TOKEN)[at].clone());
+    let dockercfg = fs::read_to_string(cluster.sandbox.hello(SECRET)).unwrap();
+    let dockercfg =
+        dockercfg.lines().find_map(|line| line.trim().strip_prefix(".dockercfg: ")).unwrap().to_owned();
+    for (text, shown) in [
+        (
+            format!("error: .data: expected map, got &{{{dockercfg}}}"),
+            "error: .data: expected map, got &{***",
+        ),
+        (format!("error: invalid {value:?} here"), "error: invalid \"***"),
+        ("error: keys Zm9vYmFyYmF6cXV4 twice".to_owned(), "error: keys ***"),
+        ("error: line [103 108 100 116] has MIIEvQIBADAN".to_owned(), "error: line [***] has ***"),
+        ("error: the Secret gitlab has no flag".to_owned(), "error: the Secret gitlab has no flag"),
+    ] {
+        let answer = arm("", &text, ">&2; exit 2");
+        cluster.answers(&[prints("get namespace", "namespace/hello"), answer]);
+        for target in ["deploy", "gitlab-secret", "diff", "prune"] {
+            let output = cluster.make(&[target]).failure(2);
+            assert!(output.stderr.contains(shown), "{target}, {shown}: {}", output.stderr);
+            for secret in [value, &base64, &nested, "Zm9vYmFy", "MIIEvQ", "103 108"] {
+                assert!(!output.stderr.contains(secret) && !output.stdout.contains(secret), "{secret}");
+            }
         }
     }
 }
@@ -265,122 +317,244 @@ fn what_the_cluster_quotes_of_a_secret_is_not_shown() {
 #[test]
 fn diff_says_whether_anything_would_change() {
     let cluster = StandIn::new();
-    let output = cluster.make(&["diff"]).success();
-    assert_eq!(output.stdout, "no differences\n");
-    assert!(!cluster.steps().iter().any(|step| step.starts_with("apply")));
-    cluster.answers(&[differs("diff*--kustomize", "-  replicas: 2\n+  replicas: 3")]);
+    cluster.make(&["diff"]).success();
+    assert_eq!(changes(&cluster), Vec::<String>::new());
+    for (answer, text) in [
+        (differs("diff*--kustomize", "+  replicas: 3"), "+  replicas: 3"),
+        (arm("diff*--kustomize", NO_NAMESPACE, ">&2; exit 2"), "namespace hello is missing"),
+    ] {
+        cluster.answers(&[answer]);
+        cluster.make(&["diff"]).failure(2).prints(text);
+        cluster.make(&["diff", "CHANGES=ok"]).success().prints(text);
+        cluster.make(&["diff", "CHANGES=no"]).env("CHANGES", "ok").failure(2);
+    }
+    cluster.answers(&[
+        arm("diff*--kustomize", UNREACHABLE, ">&2; exit 2"),
+        fails("--dry-run=server", UNREACHABLE),
+    ]);
+    cluster.make(&["diff", "CHANGES=ok"]).failure(2).says(UNREACHABLE);
+}
+
+#[test]
+fn diff_names_what_can_only_be_replaced_and_compares_the_rest() {
+    let cluster = StandIn::new();
+    let built = "kind: Job\nmetadata:\n  name: migrate\n---\nkind: Secret\nmetadata:\n  name: gitlab\n---\n\
+                 kind: ConfigMap\ndata:\n  name: migrate\nmetadata:\n  name: kept\n---\nkind: Job\nmetadata:\n  name: other";
+    let rest = "*\"diff \"*--filename=-*) cat >\"${0%/*}/rest\"; echo +more; exit 1 ;;\n".to_owned();
+    let both = format!("{}\n{}", one_of_several(JOB_CHANGED), one_of_several(TYPE_CHANGED));
+    cluster.answers(&[
+        arm("diff*--kustomize", JOB_CHANGED, ">&2; exit 2"),
+        fails("--dry-run=server", &both),
+        prints("kustomize kubernetes", built),
+        rest,
+    ]);
     let output = cluster.make(&["diff"]).failure(2);
-    assert!(output.stdout.contains("+  replicas: 3") && !output.stdout.contains("no differences"));
-    cluster.answers(&[arm("diff*gitlab.secret.yaml", IMMUTABLE, ">&2; exit 2")]);
+    assert_eq!(output.stdout, "to be replaced:\njob/migrate\nsecret/gitlab\n+more\n");
+    let rest = fs::read_to_string(cluster.sandbox.path("bin/rest")).unwrap();
     assert!(
-        cluster.make(&["diff"]).failure(2).stdout.contains("its type changed: make deploy would replace it")
+        !rest.contains("name: gitlab") && rest.contains("name: kept") && rest.contains("name: other"),
+        "{rest}"
     );
-    cluster.answers(&[arm("diff*--kustomize", UNREACHABLE, ">&2; exit 2")]);
-    cluster.make(&["diff"]).failure(2).says(UNREACHABLE);
-}
-
-#[test]
-fn differences_that_are_asked_for_are_no_failure_but_a_failed_diff_is() {
-    let cluster = StandIn::new();
-    for (words, text) in
-        [("diff*--kustomize", "+  replicas: 3"), ("diff*gitlab.secret.yaml", "+  .dockercfg: ***")]
-    {
-        cluster.answers(&[differs(words, text)]);
-        assert!(cluster.make(&["diff", "CHANGES=ok"]).success().stdout.contains(text));
-        for args in [&["diff"][..], &["diff", "CHANGES="], &["diff", "CHANGES=no"]] {
-            cluster.make(args).env("CHANGES", "ok").failure(2);
-        }
-    }
-    cluster.answers(&[prints("get namespace", "")]);
-    let output = cluster.make(&["diff", "CHANGES=ok"]).success();
-    assert!(output.stdout.contains("everything would be created"), "{}", output.stdout);
-    for words in ["diff*--kustomize", "diff*gitlab.secret.yaml"] {
-        cluster.answers(&[arm(words, UNREACHABLE, ">&2; exit 2")]);
-        cluster.make(&["diff", "CHANGES=ok"]).failure(2).says(UNREACHABLE);
-    }
-}
-
-#[test]
-fn diff_of_a_missing_namespace_names_what_would_be_created() {
-    if !have("kubectl") {
-        return;
-    }
-    let cluster = StandIn::new();
-    let real = cluster.sandbox.run("sh", &["-c", "command -v kubectl"]).success().stdout;
-    let kustomize = format!("'kustomize kubernetes') exec {} \"$@\" ;;\n", real.trim());
-    cluster.answers(&[prints("get namespace", ""), kustomize]);
-    let output = cluster.make(&["diff"]).failure(2);
-    for line in ["namespace/hello", "secret/gitlab", "deployment/hello", "service/hello"] {
-        assert!(output.stdout.lines().any(|shown| shown == line), "{line}:\n{}", output.stdout);
-    }
-}
-
-#[test]
-fn diff_never_shows_what_is_in_the_secret() {
-    let secret = fs::read_to_string(Sandbox::with_hello().hello(SECRET)).unwrap();
-    let data = secret.lines().find(|line| line.contains(".dockercfg:")).unwrap().trim();
-    // kubectl 1.20 masks nothing, or one side; the annotation is what a client-side apply leaves.
-    let text = format!(
-        "diff -u -N /tmp/LIVE-1/v1.Secret.hello.gitlab /tmp/MERGED-2/v1.Secret.hello.gitlab\n--- /tmp/LIVE-1/v1\n+++ /tmp/MERGED-2/v1\n\
-         @@ -1,6 +1,6 @@\n apiVersion: v1\n data:\n-  {data}\n+  .dockercfg: '***'\n   unchanged: {TOKEN}\n kind: Secret\n metadata:\n   \
-         annotations:\n-    kubectl.kubernetes.io/last-applied-configuration: |\n-      {{\"apiVersion\":\"v1\",\"data\":{{\"{}\"}}}}\n\
-         +    makeinfra/expires-at: \"2030-01-01\"\n   name: gitlab",
-        data.replace(": ", "\":\"")
-    );
-    let cluster = StandIn::new();
-    cluster.answers(&[differs("diff*gitlab.secret.yaml", &text)]);
-    let output = cluster.make(&["diff"]).failure(2);
-    for shown in ["-  .dockercfg: ***", "+  .dockercfg: ***", "+    makeinfra/expires-at: \"2030-01-01\""] {
-        assert!(output.stdout.lines().any(|line| line == shown), "{shown}:\n{}", output.stdout);
-    }
+    assert!(!rest.contains("kind: Job\nmetadata:\n  name: migrate\n"), "{rest}");
+    cluster.make(&["diff", "CHANGES=ok"]).success();
     cluster.saw_no_token();
+}
+
+#[test]
+fn diff_shows_no_copy_of_a_secret_in_an_annotation() {
+    let copy = r#"{"apiVersion":"v1","data":{"PASSWORD":"aHVudGVyMg=="},"kind":"Secret"}"#;
+    let cluster = StandIn::new();
+    for shown in [
+        format!("-    kubectl.kubernetes.io/last-applied-configuration: |\n-      {copy}\n+  labels:"),
+        format!("-    kubectl.kubernetes.io/last-applied-configuration: '{copy}'\n   name: db"),
+        format!("     kubectl.kubernetes.io/last-applied-configuration: \"{}\"", copy.replace('"', "\\\"")),
+    ] {
+        cluster.answers(&[differs("diff*--kustomize", &shown)]);
+        let output = cluster.make(&["diff"]).failure(2);
+        assert!(!output.stdout.contains("aHVud") && output.stdout.contains("***"), "{}", output.stdout);
+    }
+}
+
+// leftovers
+
+/// A line for each object, as the cluster lists what has our labels: its name, its owner, and who has applied it.
+fn listed(lines: &[&str]) -> String {
+    prints(&format!("get*{KINDS}"), &lines.join("\n"))
+}
+
+const LISTED: [&str; 8] = [
+    "Deployment/hello owner: by:Apply",
+    "Deployment/old owner: by:Update Apply",
+    "ConfigMap/copied owner: by:",
+    "ConfigMap/updated owner: by:Update",
+    "Job/nightly-1 owner:0a1b by:Apply",
+    "Secret/used-0a owner: by:Apply",
+    "ConfigMap/free-0a owner: by:Apply",
+    "Secret/gitlab owner: by:Apply",
+];
+
+#[test]
+fn leftovers_are_named_and_pruned() {
+    let cluster = StandIn::new();
+    let used = prints("get replicasets,controllerrevisions", "hello used-0a free");
+    let answers = [
+        used,
+        listed(&LISTED),
+        prints("get persistentvolumeclaims", "PersistentVolumeClaim/data statefulset/"),
+    ];
+    cluster.answers(&answers);
+    let output = cluster.make(&["deploy"]).success();
+    assert!(output.stdout.ends_with("deployment/old\nconfigmap/free-0a\n"), "{}", output.stdout);
+    output.says("no longer in git, left in the cluster; next: make prune\n");
+    assert_eq!(changes(&cluster).len(), 1);
+    cluster.make(&["prune"]).failure(2).says("not a terminal").prints("persistentvolumeclaim/data stays\n");
+    cluster.answers(&answers);
+    cluster.make(&["prune", "YES=1"]).success();
+    assert_eq!(changes(&cluster), ["delete deployment/old configmap/free-0a"]);
+    // Nothing is left over.
+    cluster.answers(&[listed(&LISTED[..1])]);
+    cluster.make(&["prune"]).success().prints("nothing to delete\n");
+    assert_eq!(cluster.make(&["deploy"]).success().stderr, "");
+}
+
+#[test]
+fn what_may_not_be_listed_is_named_as_not_looked_at() {
+    let cluster = StandIn::new();
+    let denied = r#"Error from server (Forbidden): networkpolicies.networking.k8s.io is forbidden: User "eve" cannot list resource "networkpolicies" in API group "networking.k8s.io" in the namespace "hello""#;
+    cluster.answers(&[fails(&format!("get*{KINDS}"), &format!("Deployment/old owner: by:Apply\n{denied}"))]);
+    let output = cluster.make(&["deploy"]).success();
+    output.says("not looked at, no right to list: networkpolicies\n").prints("deployment/old\n");
+    // Whether a Secret is in use is not known: nothing is called left over.
+    cluster.answers(&[
+        fails("get replicasets,controllerrevisions", "Error from server (Forbidden): x"),
+        listed(&LISTED),
+    ]);
+    cluster.make(&["prune", "YES=1"]).success().says("(Forbidden): x").prints("nothing to delete\n");
+    cluster.answers(&[fails(&format!("get*{KINDS}"), UNREACHABLE)]);
+    cluster.make(&["prune", "YES=1"]).failure(2).says(UNREACHABLE);
+    assert_eq!(changes(&cluster), Vec::<String>::new());
 }
 
 // undeploy
 
 #[test]
-fn undeploy_without_a_terminal_wants_a_yes() {
+fn undeploy_deletes_what_was_applied_and_names_what_stays() {
     let cluster = StandIn::new();
+    let claims = "PersistentVolumeClaim/data-db-0 statefulset/db\nPersistentVolumeClaim/keep statefulset/";
+    let answers = [
+        listed(&[&LISTED[..], &["StatefulSet/db owner: by:Apply"]].concat()),
+        prints("get persistentvolumeclaims", claims),
+    ];
+    cluster.answers(&answers);
     for args in [
         &["undeploy"][..],
         &["undeploy", "YES="],
         &["undeploy", "YES=0"],
         &["undeploy", "YES=$(shell touch x)"],
     ] {
-        cluster.make(args).stdin("y\n").failure(2).says("no terminal to ask on").says("make undeploy YES=1");
+        let output = cluster.make(args).env("YES", "1").stdin("y\n").failure(2);
+        output
+            .says("Delete these from namespace hello, which stays?")
+            .says("not a terminal")
+            .says("hint: YES=1 agrees");
+        output.prints("persistentvolumeclaim/data-db-0 goes\npersistentvolumeclaim/keep stays\n");
+        assert_eq!(changes(&cluster), Vec::<String>::new());
     }
-    cluster.make(&["undeploy"]).env("YES", "`touch x`\n1").failure(2);
-    cluster.was_left_alone();
-    assert_eq!(cluster.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-}
-
-#[test]
-fn undeploy_leaves_the_namespace() {
-    let cluster = StandIn::new();
-    let output = cluster.make(&["undeploy", "YES=1"]).success();
-    assert!(output.stdout.contains("namespace hello stays"), "{}", output.stdout);
-    assert_eq!(cluster.steps()[1..3], ["delete kubernetes", "delete secret gitlab"]);
-    assert!(!cluster.steps().iter().any(|step| step.contains("configmaps")), "it has none");
-    let kustomization =
-        fs::read_to_string(cluster.sandbox.hello("kubernetes/overlays/production/kustomization.yaml"))
-            .unwrap();
-    assert!(!kustomization.contains("namespace.yaml"));
+    cluster.make(&["undeploy", "YES=1"]).success();
+    let all = "delete deployment/hello deployment/old secret/used-0a configmap/free-0a secret/gitlab statefulset/db";
+    assert_eq!(changes(&cluster), [all]);
+    assert!(!cluster.sandbox.hello("x").exists());
 }
 
 #[test]
 fn undeploy_asks_on_a_terminal() {
     for (reply, deletes) in [("n", false), ("", false), ("maybe", false), ("y", true), ("yes", true)] {
         let cluster = StandIn::new();
+        cluster.answers(&[listed(&LISTED)]);
         let mut command = cluster.make(&["undeploy"]).command();
         command.stdin(Stdio::inherit());
         let options = Options::new().timeout_ms(Some(10_000));
         let mut terminal = spawn_with_options(command, options).unwrap();
-        let before = terminal.exp_string("Delete hello").unwrap();
-        assert!(before.contains("test-context"), "it says where before it asks: {before}");
+        let before = terminal.exp_string("Delete these").unwrap();
+        assert!(before.contains("context test-context"), "it says where before it asks: {before}");
         terminal.exp_string("[y/N]").unwrap();
         terminal.send_line(reply).unwrap();
         let shown = terminal.exp_eof().unwrap();
         assert_eq!(shown.contains("nothing was changed"), !deletes, "{reply}: {shown}");
-        assert_eq!(cluster.steps().iter().any(|step| step.starts_with("delete")), deletes, "{reply}");
+        assert_eq!(changes(&cluster).len(), usize::from(deletes), "{reply}");
     }
+}
+
+#[test]
+fn a_protected_environment_changes_only_if_somebody_says_so() {
+    let cluster = StandIn { sandbox: with_environments(&[]) };
+    let targets = ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback"];
+    for target in targets {
+        for flags in [&[][..], &["-i"], &["-k"], &["-o", "confirm"]] {
+            cluster.answers(&[]);
+            let output =
+                cluster.make(&[flags, &[target, "ENV=production"]].concat()).env("YES", "1").output();
+            output.says("error: cannot ask \"Change production?\": not a terminal\nhint: YES=1 agrees\n");
+            cluster.was_left_alone();
+        }
+        cluster.make(&[target, "ENV=staging"]).success();
+        cluster.make(&[target, "ENV=production", "YES=1"]).success();
+    }
+}
+
+// Every shell and every awk.
+
+#[test]
+fn every_posix_shell_and_awk_does_the_same() {
+    let scenes: [(&[&str], &[String]); 6] = [
+        (
+            &["deploy"],
+            &[prints("get jobs,pods", "Pod/hello-5d-x ReplicaSet/hello-5d ErrImagePull "), listed(&LISTED)],
+        ),
+        (&["deploy"], &[fails("--dry-run=server", &format!("error: got {TOKEN} [1 2 3 4]"))]),
+        (
+            &["diff"],
+            &[
+                arm("diff*--kustomize", JOB_CHANGED, ">&2; exit 2"),
+                fails("--dry-run=server", JOB_CHANGED),
+                prints(
+                    "kustomize kubernetes",
+                    "kind: Job\nmetadata:\n  name: migrate\n---\nkind: Job\nmetadata:\n  name: b",
+                ),
+                "*\"diff \"*--filename=-*) cat; exit 1 ;;\n".to_owned(),
+            ],
+        ),
+        (
+            &["undeploy", "YES=1"],
+            &[listed(&LISTED), prints("get persistentvolumeclaims", "PersistentVolumeClaim/a statefulset/")],
+        ),
+        (&["set-image", "TAG=2.0.0"], &[]),
+        (&["help"], &[]),
+    ];
+    let mut first = None;
+    for shell in ["dash", "bash --posix", "busybox sh", "mksh"] {
+        for awk in ["mawk", "gawk", "original-awk", "busybox awk"] {
+            if ![shell, awk].iter().all(|program| have(program.split(' ').next().unwrap())) {
+                continue;
+            }
+            let cluster = StandIn::new();
+            cluster.sandbox.write_program("sh", &format!("#!/bin/sh\nexec {shell} \"$@\"\n"));
+            cluster.sandbox.write_program("awk", &format!("#!/bin/sh\nexec {awk} \"$@\"\n"));
+            cluster.sandbox.write("work/hello-infra/secrets/kubernetes/a.env", format!("PASSWORD={TOKEN}\n"));
+            let mut all = String::new();
+            for (args, answers) in &scenes {
+                cluster.answers(answers);
+                let output = cluster.make(args).output();
+                // Both ends of a pipe start at once.
+                let mut steps = cluster.steps();
+                steps.sort();
+                let steps = steps.join("\n");
+                all += &format!("{args:?} {:?}\n{}{}{steps}\n", output.code, output.stdout, output.stderr);
+            }
+            assert_no_token(all.as_bytes(), "the output");
+            let wanted = first.get_or_insert_with(|| all.clone());
+            assert_eq!(&all, wanted, "{shell}, {awk}");
+        }
+    }
+    assert!(first.is_some_and(|all| all.contains("got ***") && all.contains("delete pod/hello-5d-x")));
 }

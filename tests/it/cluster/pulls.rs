@@ -105,15 +105,17 @@ fn a_rotated_token_works_again_and_restarts_nothing() {
         token.becomes(SECOND, "group", "read_registry");
         scene.make(&["set-image", "TAG=1.1.0"]).success();
         let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=20s"]).failure(2);
-        output.says("401: the registry refused the token").says("makeinfra rotate");
-        assert!(output.stdout.contains("401 Unauthorized"), "{}", output.stdout);
+        output.says("401 Unauthorized").says("hint: makeinfra diagnose\n");
         // The old pods serve on.
         assert!(pods.iter().all(|pod| scene.uids().contains(pod)));
 
         let file = scene.sandbox.write_private("token2", SECOND).display().to_string();
         let rotate = ["rotate", "--token-username", &token.username, "--token-file", &file];
         scene.sandbox.makeinfra(&rotate).cwd(scene.sandbox.hello("")).success();
+        // The pods that hang are deleted, which makes no new revision.
+        let revision = scene.get("deployment/hello", "{.metadata.annotations}");
         let output = scene.make(&["deploy"]).success();
+        assert_eq!(scene.get("deployment/hello", "{.metadata.annotations}"), revision);
         assert!(needles(SECOND).iter().all(|needle| !output.stdout.contains(needle)));
         assert_eq!(scene.uid(), secret);
         scene.runs();
@@ -187,7 +189,7 @@ fn the_targets_do_what_they_say() {
         let versions = scene.versions();
         scene.make(&["deploy"]).success();
         assert_eq!((scene.versions(), scene.uids()), (versions, pods.clone()));
-        assert_eq!(scene.make(&["diff"]).success().stdout, "no differences\n");
+        scene.make(&["diff"]).success();
 
         let output = scene.make(&["status"]).success();
         assert!(output.stdout.contains("2/2") && output.stdout.contains("Running"), "{}", output.stdout);
@@ -226,7 +228,7 @@ fn a_deploy_that_is_interrupted_can_be_repeated() {
         scene.sandbox.run("kill", &["-INT", "--", &group]).output();
         child.wait().unwrap();
     }
-    assert_eq!(fs::read_dir(scene.sandbox.hello("kubernetes")).unwrap().count(), 4);
+    assert_eq!(scene.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     scene.make(&["deploy"]).success();
     scene.runs();
 }
@@ -245,13 +247,11 @@ fn the_context_is_chosen_with_kubectl() {
         config(&["set-context", "wrong", "--cluster=nowhere", "--user=admin"]);
         config(&["use-context", "wrong"]);
         let make = |options: &str| scene.make_as(options, &["deploy"]).env("KUBECONFIG", &other);
-        let output = make("").failure(2);
-        output.says("another one: make deploy ").says(" CONTEXT=NAME");
-        assert!(output.stdout.contains("context     wrong"), "{}", output.stdout);
-        let output = make("--context none-such").failure(2);
-        output.says("context").says("kubectl config get-contexts");
-        let output = make("--context bed").success();
-        assert!(output.stdout.contains("context     bed"), "{}", output.stdout);
+        make("").failure(2).says("refused").prints("context wrong\n");
+        make("--context none-such").failure(2).says("none-such");
+        make("--context bed").success().prints("context bed\n");
+        let typed = ["deploy", "CONTEXT=bed"];
+        scene.make_as("", &typed).env("KUBECONFIG", &other).success().prints("context bed\n");
         scene.runs();
     }
 }

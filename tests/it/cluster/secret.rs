@@ -12,7 +12,7 @@ fn a_rotated_token_reaches_the_cluster_in_the_same_secret() {
         let (uid, old) = (scene.uid(), scene.get("secret/gitlab", r"{.data.\.dockercfg}"));
         scene.sandbox.rotate("gldt-Second_7Qx9vWk2", &["--commit"]).success();
         let output = tells_no_token(scene.make(&["diff"]).failure(2));
-        assert!(output.stdout.contains("+  .dockercfg: ***"), "{}", output.stdout);
+        assert!(output.stdout.contains("+  .dockercfg: '***"), "{}", output.stdout);
         assert!(needles("gldt-Second_7Qx9vWk2").iter().all(|needle| !output.stdout.contains(needle)));
         scene.make(&["deploy"]).success();
         assert_eq!(scene.uid(), uid);
@@ -50,9 +50,9 @@ fn a_secret_of_another_type_is_replaced() {
         let uid = scene.uid();
         scene.sandbox.rotate(TOKEN, &["--secret-type", "dockerconfigjson"]).success();
         let output = tells_no_token(scene.make(&["diff"]).failure(2));
-        assert!(output.stdout.contains("its type changed"), "{}", output.stdout);
+        assert!(output.stdout.contains("to be replaced:\nsecret/gitlab"), "{}", output.stdout);
         let output = tells_no_token(scene.make(&["gitlab-secret"]).success());
-        assert!(output.stdout.contains("replacing it"), "{}", output.stdout);
+        assert!(output.stdout.contains("secret \"gitlab\" deleted"), "{}", output.stdout);
         assert_ne!(scene.uid(), uid);
         assert_eq!(scene.get("secret/gitlab", "{.type}"), "kubernetes.io/dockerconfigjson");
         let version = scene.get("secret/gitlab", "{.metadata.resourceVersion}");
@@ -85,12 +85,23 @@ fn a_secret_that_the_cluster_refuses_is_neither_replaced_nor_shown() {
         ] {
             scene.write_secret(&text);
             for target in ["gitlab-secret", "diff", "deploy"] {
-                scene.make(&[target]).failure(2).says("error: ");
+                scene.make(&[target]).failure(2).says("rror");
             }
             assert_eq!(scene.uid(), uid, "{text}");
         }
         scene.write_secret(&good);
         scene.make(&["diff"]).output();
         assert_eq!(scene.uid(), uid);
+    });
+}
+
+#[test]
+fn the_pull_secret_comes_alone_as_the_overlay_renders_it() {
+    with_every_kubectl(|scene| {
+        scene.make(&["gitlab-secret"]).success();
+        assert_eq!(scene.get("secret/gitlab", r"{.metadata.labels.makeinfra/environment}"), "production");
+        let others = scene.get("deployments,services,ingresses", "{.items[*].metadata.name}");
+        assert_eq!(others, "");
+        assert_eq!(scene.make(&["deploy"]).success().stderr, "");
     });
 }
