@@ -162,7 +162,7 @@ fn where_nobody_can_tell_whether_a_token_is_good_the_user_decides() {
         let mut args = vec!["new", "hello", "--image", &image, "--token-username", USER];
         args.extend(["--token-file", &token, "--check"]);
         let mut terminal = Terminal::run(&sandbox, &args);
-        terminal.shows("refuses connections").shows("Go on?").types(key);
+        terminal.shows("refuses connections").shows("Continue?").types(key);
         let (code, shown) = terminal.ends();
         assert_eq!(code, expected, "{shown}");
         assert_no_token(shown.as_bytes(), "the terminal");
