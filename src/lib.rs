@@ -48,10 +48,10 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
     match &cli.command {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
-        Command::Add(options) => add::run(options, &mut Ui::new(options.plan.no_input))?,
-        Command::Remove(options) => remove::run(options, &mut Ui::new(options.plan.no_input))?,
-        Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.plan.no_input))?,
-        Command::Env(Env::Remove(options)) => env::remove(options, &mut Ui::new(options.plan.no_input))?,
+        Command::Add(options) => add::run(options, &mut Ui::new(options.plan.run.no_input))?,
+        Command::Remove(options) => remove::run(options, &mut Ui::new(options.plan.run.no_input))?,
+        Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.plan.run.no_input))?,
+        Command::Env(Env::Remove(options)) => env::remove(options, &mut Ui::new(options.plan.run.no_input))?,
         Command::Env(Env::List(options)) => env::list(options, &Ui::new(true))?,
         Command::Secret(Secret::Set(options)) => secrets::set(options, &mut Ui::new(options.run.no_input))?,
         Command::Secret(Secret::Unset(options)) => {

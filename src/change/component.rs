@@ -2,7 +2,9 @@
 
 use super::objects::{self, list, text};
 use super::{Files, OVERLAYS, Plan, merge, record, rendered, text_of};
-use crate::answers::{Answer, Answers, Component, ComponentName, ImageRef, Name, Record, Sheet, Values};
+use crate::answers::{
+    Answer, Answers, Component, ComponentName, Environment, ImageRef, Name, Record, Sheet, Values,
+};
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::manifests;
@@ -195,7 +197,7 @@ fn main_image(files: &Files, record: &Record) -> Option<ImageRef> {
         Some(written) => ImageRef::parse_unpinned(written).ok()?.name().to_owned(),
         None => main.image.name().to_owned(),
     };
-    let overlays = record.answers.environments.iter().map(|one| one.overlay());
+    let overlays = record.answers.environments.iter().map(Environment::overlay);
     let found = overlays
         .chain([Context::BASE.to_owned()])
         .filter_map(|dir| super::kustomization(files, &dir))

@@ -49,8 +49,7 @@ fn is_whole(text: &str, at: usize, length: usize) -> bool {
     let (before, after) = (text.as_bytes()[..at].last(), &text.as_bytes()[at + length..]);
     let begins = before.is_none_or(|byte| !part(byte) && !b".@".contains(byte));
     let goes_on = match after {
-        [b'.', next, ..] => part(next),
-        [next, ..] => part(next),
+        [b'.', next, ..] | [next, ..] => part(next),
         [] => false,
     };
     begins && !goes_on

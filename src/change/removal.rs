@@ -140,11 +140,11 @@ impl Gone<'_> {
             return Ok(());
         }
         let left = Document::parse(&edited).map_err(refused)?;
-        let generates =
+        let is_needed =
             ["configMapGenerator", "secretGenerator"].iter().any(|key| left.keys(&[]).contains(key));
         let options = found.get("generatorOptions");
         if found.get("configMapGenerator").is_some()
-            && !generates
+            && !is_needed
             && options == generated.get("generatorOptions")
         {
             edited = yaml_edit::remove(&edited, &["generatorOptions"]).map_err(refused)?.to_string();

@@ -25,8 +25,8 @@ pub fn diff(step: &Step) -> Result<String> {
         |content: &Option<super::Bytes>| content.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default();
     let path = Some(Path::new(&step.path));
     let (before, after) = (bytes(&step.before), bytes(&step.after));
-    let mut patch = Patch::from_buffers(&before, path, &after, path, None).map_err(failed)?;
-    let text = patch.to_buf().map_err(failed)?;
+    let mut shown = Patch::from_buffers(&before, path, &after, path, None).map_err(failed)?;
+    let text = shown.to_buf().map_err(failed)?;
     let text = String::from_utf8_lossy(&text);
     // From the first hunk on: git's header has modes and ids that say nothing here.
     let hunks = text.find("\n@@ ").map_or_else(|| "(binary)\n".to_owned(), |at| text[at + 1..].to_owned());
@@ -37,7 +37,7 @@ pub fn diff(step: &Step) -> Result<String> {
 #[must_use]
 pub fn keys(step: &Step) -> Vec<String> {
     let Some(bytes) = step.after.as_ref().or(step.before.as_ref()) else { return Vec::new() };
-    if step.path.ends_with(".env") {
+    if Path::new(&step.path).extension().is_some_and(|end| end == "env") {
         return EnvFile::parse(bytes).keys().map(str::to_owned).collect();
     }
     let Some(document) = std::str::from_utf8(bytes).ok().and_then(|text| Document::parse(text).ok()) else {

@@ -33,7 +33,7 @@ pub struct ComponentOptions {
     /// Use TLS at the Ingress, with the certificate in the Secret NAME-tls.
     #[arg(long)]
     pub tls: bool,
-    /// Let this ClusterIssuer of cert-manager issue the certificate.
+    /// Let this `ClusterIssuer` of cert-manager issue the certificate.
     #[arg(long, value_name = "NAME")]
     pub tls_issuer: Option<String>,
     /// Path of the HTTP probes, such as /healthz [default: TCP probes].

@@ -77,7 +77,7 @@ pub struct RunOptions {
 /// How a command that changes a repository shows its plan, and whether it asks.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
-    /// Skip the question.
+    /// Skip the question, as with --no-input.
     #[arg(long)]
     pub yes: bool,
     /// Also show the changes as a diff; of files below secrets/ only paths and keys.
@@ -86,15 +86,9 @@ pub struct PlanOptions {
     /// Commit the files that change and nothing else.
     #[arg(long)]
     pub commit: bool,
-    /// Never ask; confirms the plan like --yes.
-    #[arg(long)]
-    pub no_input: bool,
-    /// Show the plan without changing anything.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    pub json: bool,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
 }
 
 /// Where the token comes from: one of these.

@@ -60,7 +60,7 @@ impl Evolution {
     /// Opens the repository at `repo` for `command`.
     pub(super) fn open(repo: &Path, command: &str, options: &PlanOptions) -> Result<Self> {
         let repo = Repo::find(repo, command)?;
-        let lock = if options.dry_run { None } else { repo.lock()? };
+        let lock = if options.run.dry_run { None } else { repo.lock()? };
         let root = repo.root();
         if repo.is_merging() {
             return Err(Failure::failed(format!("cannot change `{}`", root.display()))
@@ -101,14 +101,14 @@ impl Evolution {
         self.check(proposal, &plan, options, ui)?;
         let root = self.repo.root();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
-            sweep(&root.join(&step.path), Leftover::File, options.dry_run, ui);
+            sweep(&root.join(&step.path), Leftover::File, options.run.dry_run, ui);
         }
         let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
-        if options.dry_run {
+        if options.run.dry_run {
             let text = format!("{shown}\nNothing was written: this is a dry run.\n");
             return self.report(proposal, &plan, options, None, &text, ui);
         }
-        let agreed = options.yes || options.no_input || plan.is_done();
+        let agreed = options.yes || options.run.no_input || plan.is_done();
         if !agreed {
             if !ui.can_ask() {
                 return Err(Failure::usage(
@@ -148,7 +148,7 @@ impl Evolution {
             }
             let Some(before) = &step.before else { continue };
             let loss = self.repo.loss(&step.path, before)?;
-            let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.dry_run);
+            let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
             match loss {
                 Some(why) if is_deleted => losses.push((step.path.as_str(), why)),
                 Some(_) if committed => {
@@ -175,7 +175,7 @@ impl Evolution {
             ))
             .into());
         }
-        if options.commit && !options.dry_run {
+        if options.commit && !options.run.dry_run {
             self.repo.check_can_commit()?;
             if self.repo.wants_signed_commits() {
                 ui.warn("git is told to sign commits; this one will not be signed");
@@ -229,7 +229,7 @@ impl Evolution {
         text: &str,
         ui: &Ui,
     ) -> Result<()> {
-        if !options.json {
+        if !options.run.json {
             return ui.print(text);
         }
         let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
@@ -244,7 +244,7 @@ impl Evolution {
         let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
         let next = self.next(proposal, plan, commit.is_some());
         let mut object = json!({
-            "dry_run": options.dry_run,
+            "dry_run": options.run.dry_run,
             "path": self.repo.root().display().to_string(),
             "decisions": plan.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
             // In the order in which they are written.

@@ -276,11 +276,11 @@ causes! {
     /// A Secret of the application is not there.
     AppSecretMissing = "secret-for-pod-missing",
         "a Secret that the pod needs is not in namespace `{namespace}`",
-        "kubectl --namespace {namespace} get secrets; then apply it, or correct its name in the workload";
+        "makeinfra secret list; then: makeinfra secret set NAME KEY, or correct the name in the workload, and make deploy";
     /// A key in a config map or Secret is not there.
     KeyMissing = "key-missing",
         "a config map or Secret lacks a key that the pod needs",
-        "correct the key that the text names in the workload or in the object, then: make deploy";
+        "makeinfra secret set NAME KEY, or correct the key in the workload or the config map; then: make deploy";
     /// A volume cannot be mounted.
     MountFailed = "mount-failed",
         "a volume of the pod cannot be mounted",

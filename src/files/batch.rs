@@ -108,3 +108,28 @@ fn take_back(done: Vec<(PathBuf, Option<Old>, bool)>) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_one_change_fails_all_are_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("changed"), "old").unwrap();
+        fs::write(path("deleted"), "old").unwrap();
+        let mut batch = Batch::default();
+        batch.add(&path("a/new"), "new", 0o644).unwrap();
+        batch.add(&path("changed"), "new", 0o644).unwrap();
+        batch.delete(&path("deleted")).unwrap();
+        batch.add(&path("late"), "ours", 0o644).unwrap();
+        // Somebody else was there first.
+        fs::write(path("late"), "theirs").unwrap();
+        assert!(batch.publish(&Interrupts::hold().unwrap()).is_err());
+        let read = |name: &str| fs::read_to_string(path(name)).ok();
+        let found = ["changed", "deleted", "late", "a/new"].map(read);
+        assert_eq!(found, [Some("old".into()), Some("old".into()), Some("theirs".into()), None]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+}

@@ -321,3 +321,6 @@ impl Key {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

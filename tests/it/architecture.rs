@@ -173,7 +173,6 @@ fn a_token_is_exposed_in_few_places() {
         "commands/rotate.rs",
         "commands/secrets.rs",
         "files.rs",
-        "opaque.rs",
         "registry.rs",
         "registry/transport.rs",
         "repo.rs",

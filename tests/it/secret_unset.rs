@@ -112,7 +112,7 @@ fn refuses_what_is_not_its_business() {
     let run =
         |args: &[&str]| sandbox.makeinfra(&[&["secret", "unset"], args].concat()).cwd(sandbox.hello(""));
     run(&["gitlab", ".dockercfg"]).failure(2).says("`gitlab` is the pull secret");
-    run(&["db"]).failure(2).says("`KEY` is missing");
+    run(&["db"]).failure(2).says("`KEY` is required");
     run(&["db", TOKEN]).failure(2);
     run(&["db", "A", ".", TOKEN]).failure(2);
 }

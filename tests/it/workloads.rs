@@ -159,7 +159,8 @@ fn yaml_of_every_kind_is_tidy() {
 
 #[test]
 fn what_is_shared_is_the_same_whatever_components_there_are() {
-    let [plain, all] = [Sandbox::with_hello(), everything(&[])];
+    let (plain, all) = (Sandbox::new(), everything(&[]));
+    plain.new_hello(&["--ingress", "hello.example.com"]).success();
     for file in
         ["README.md", "Makefile", ".gitlab-ci.yml", ".gitlab/production.yml", ".gitattributes", ".gitignore"]
     {

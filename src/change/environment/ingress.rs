@@ -75,7 +75,9 @@ impl NewEnvironment<'_> {
         let mut bare = answers.clone();
         let here = bare.environments.iter_mut().find(|one| one.name == to.name).map(|one| &mut one.deployed);
         let Some(here) = here else { return Ok(text.to_owned()) };
-        here.iter_mut().for_each(|one| (one.host, one.replicas) = (None, None));
+        for one in here.iter_mut() {
+            (one.host, one.replicas) = (None, None);
+        }
         let mut wished = bare.clone();
         let found = objects::kustomization(Some(text));
         let mut edited = text.to_owned();

@@ -24,7 +24,7 @@ impl Evolution {
         let interrupts = Interrupts::hold()?;
         let mode = |path: &Path| path.metadata().ok().map(|file| file.permissions().mode() & 0o777);
         // A new file is as open as those that were made with the repository.
-        let plain = mode(&root.join(Record::FILE)).unwrap_or(0o644);
+        let common = mode(&root.join(Record::FILE)).unwrap_or(0o644);
         let mut batch = Batch::default();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             let file = root.join(&step.path);
@@ -35,8 +35,8 @@ impl Evolution {
             let new = match (step.is_secret(), step.executable) {
                 (true, _) => 0o600,
                 // Those may run it who may read it.
-                (false, true) => plain | (plain & 0o444) >> 2,
-                (false, false) => plain,
+                (false, true) => common | (common & 0o444) >> 2,
+                (false, false) => common,
             };
             batch.add(&file, after.as_slice(), mode(&file).unwrap_or(new))?;
         }

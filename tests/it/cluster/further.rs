@@ -1,87 +1,90 @@
-//! Further Secrets in the cluster, and in the environment of the pods.
+//! Secrets that kustomize generates, in the cluster and in the environment of the pods.
 
 use super::{Scene, bed, tells_no_token, with_every_kubectl};
 use crate::support::{IMAGE, TOKEN, assert_no_token, kubectls};
 
+const WORKER: &str = "components:\n  worker: {port: null, replicas: 1, args: [sh, -c, 'trap \"exit 0\" TERM; sleep 3600 & wait']}\n";
+
 impl Scene {
-    /// `makeinfra secret set db PASSWORD` in the scene's repository.
-    fn set(&self, value: &str) {
-        let args = ["secret", "set", "db", "PASSWORD", "hello-infra", "--stdin", "--commit"];
+    /// `makeinfra secret set db KEY` in the scene's repository.
+    fn set(&self, key: &str, value: &str) {
+        let args = ["secret", "set", "db", key, "hello-infra", "--stdin", "--commit"];
         self.sandbox.makeinfra(&args).stdin(value).success();
+    }
+
+    /// The names of the pods of a component.
+    fn pods_of(&self, component: &str) -> Vec<String> {
+        let name = |pod: serde_json::Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut names: Vec<_> = self.pods().into_iter().map(name).collect();
+        names.retain(|name| name.starts_with(&format!("{component}-")));
+        names
+    }
+
+    /// The names of the Secrets that come from db, whatever their hash.
+    fn generated(&self) -> Vec<String> {
+        let names =
+            self.kubectl(&["get", "secrets", "--output=jsonpath={.items[*].metadata.name}"]).success();
+        names.stdout.split_whitespace().filter(|name| name.starts_with("db-")).map(str::to_owned).collect()
     }
 }
 
 #[test]
-fn a_pod_has_the_value_and_a_new_pod_has_the_new_one() {
+fn a_new_value_replaces_just_the_pods_that_use_it_and_a_rollback_brings_the_old_one_back() {
     let Some(bed) = bed() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let answers = dir.path().join("answers.yaml");
+    std::fs::write(&answers, WORKER).unwrap();
+    let args = ["--replicas", "1", "--answers", answers.to_str().unwrap()];
     for kubectl in kubectls() {
-        let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &["--replicas", "1"]);
-        scene.set("first");
+        let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args);
+        scene.set("PASSWORD", "first");
+        scene.set("tls.key", "two\nlines\n");
         // What the command says that a container needs, and a command that shows the variable.
         let lines = "          envFrom:\n            - secretRef:\n                name: db\n          command:\n            \
                      - sh\n            - -c\n            - 'echo \"value $PASSWORD\"; exec httpd -f -p 8080 -h /www'\n          ports:\n";
         scene.edit("kubernetes/base/deployment.yaml", "          ports:\n", lines);
-        let names = || -> Vec<_> { scene.pods().iter().map(|pod| pod["metadata"]["name"].clone()).collect() };
+        let logs = || scene.make(&["logs"]).success().stdout;
         scene.make(&["deploy"]).success();
-        let first = names();
-        assert!(scene.make(&["logs"]).success().stdout.contains("value first"));
-        let output = scene.make(&["deploy"]).success();
-        assert!(!output.stdout.contains("replacing the pods"), "{}", output.stdout);
-        assert_eq!(names(), first, "nothing changed, and no pod is replaced");
-
-        scene.set("second");
-        let output = scene.make(&["diff"]).failure(2);
-        assert!(output.stdout.contains("+  PASSWORD: ***"), "{}", output.stdout);
-        let output = scene.make(&["deploy"]).success();
-        assert!(output.stdout.contains("replacing the pods"), "{}", output.stdout);
-        let second = names();
-        assert!(second.iter().all(|pod| !first.contains(pod)), "{first:?} {second:?}");
-        assert!(scene.make(&["logs"]).success().stdout.contains("value second"));
-
-        // A deployment that stopped after the Secrets is made good by the next.
-        scene.set("third");
-        scene.make(&["secrets"]).success();
-        assert_eq!(names(), second);
+        let (web, worker) = (scene.pods_of("hello"), scene.pods_of("worker"));
+        assert!(logs().contains("value first"), "{}", logs());
         scene.make(&["deploy"]).success();
-        assert!(scene.make(&["logs"]).success().stdout.contains("value third"));
-        scene.make(&["diff"]).success();
+        assert_eq!((scene.pods_of("hello"), scene.pods_of("worker")), (web.clone(), worker.clone()));
+
+        scene.set("PASSWORD", "second");
+        scene.make(&["deploy"]).success();
+        let second = scene.pods_of("hello");
+        assert!(second.iter().all(|pod| !web.contains(pod)), "{web:?} {second:?}");
+        assert_eq!(scene.pods_of("worker"), worker, "it does not use the Secret");
+        assert!(logs().contains("value second"), "{}", logs());
+        assert_eq!(scene.generated().len(), 2, "the revision before still has its own");
+
+        scene.make(&["rollback"]).success();
+        assert!(logs().contains("value first"), "{}", logs());
+        scene.make(&["deploy"]).success();
+        assert!(logs().contains("value second"), "git has the second value: {}", logs());
+        assert_eq!(scene.pods_of("worker"), worker);
     }
 }
 
 #[test]
-fn further_secrets_come_and_go_and_others_stay() {
+fn no_value_is_shown_on_its_way_to_the_cluster() {
     with_every_kubectl(|scene| {
-        scene.set(TOKEN);
-        tells_no_token(scene.make(&["diff"]).failure(2));
+        scene.set("PASSWORD", TOKEN);
+        scene.set("FILE", &format!("{TOKEN}\n\n"));
+        // Before the first deployment there is no namespace to compare with.
+        tells_no_token(scene.make(&["diff"]).output());
         tells_no_token(scene.make(&["deploy"]).success());
-        assert_eq!(scene.get("secret/db", "{.type}"), "Opaque");
-        scene.kubectl(&["create", "secret", "generic", "theirs", "--from-literal=a=b"]).success();
-        let versions = || {
-            ["secret/db", "secret/theirs", "deployment/hello"]
-                .map(|it| scene.get(it, "{.metadata.resourceVersion}"))
-        };
-        let before = versions();
-        tells_no_token(scene.make(&["deploy"]).success());
-        assert_eq!(versions(), before);
-        assert_eq!(scene.make(&["diff"]).success().stdout, "no differences\n");
+        let [name] = scene.generated().try_into().unwrap();
+        assert_eq!(scene.get(&format!("secret/{name}"), "{.type}"), "Opaque");
         assert_no_token(scene.get("deployment/hello", "{}").as_bytes(), "the Deployment");
-        // Of another type, by hand.
-        scene.edit("secrets/kubernetes/db.secret.yaml", "type: Opaque", "type: example.com/other");
-        tells_no_token(scene.make(&["diff"]).failure(2));
-        tells_no_token(scene.make(&["secrets"]).success());
-        assert_eq!(scene.get("secret/db", "{.type}"), "example.com/other");
-        // What kubectl or the API server refuses, they may quote.
-        let file = scene.sandbox.hello("secrets/kubernetes/db.secret.yaml");
-        let good = std::fs::read_to_string(&file).unwrap();
-        for bad in [format!("stringData: {TOKEN}\ndata:\n"), format!("data:\n  {TOKEN} x: YQ==\n")] {
-            std::fs::write(&file, good.replace("data:\n", &bad)).unwrap();
-            for target in ["secrets", "diff", "deploy"] {
-                scene.make(&[target]).failure(2).says("error: ");
-            }
-        }
-        std::fs::write(&file, good).unwrap();
-        scene.make(&["undeploy", "YES=1"]).success();
-        assert_eq!(scene.get("secret/db", "{.metadata.name}"), "");
-        assert_eq!(scene.get("secret/theirs", "{.metadata.name}"), "theirs");
+        let version = |name: &str| scene.get(&format!("secret/{name}"), "{.metadata.resourceVersion}");
+        let before = version(&name);
+        tells_no_token(scene.make(&["deploy"]).success());
+        assert_eq!(version(&name), before);
+        scene.set("PASSWORD", &format!("{TOKEN}2"));
+        let output = tells_no_token(scene.make(&["diff"]).failure(2));
+        assert!(output.stdout.contains("PASSWORD"), "{}", output.stdout);
+        tells_no_token(scene.make(&["deploy"]).success());
+        assert_eq!(scene.generated().len(), 2);
     });
 }
