@@ -146,7 +146,7 @@ fn secret_answers(
 
 /// The failure that names everything that is missing at once.
 fn missing(missing: &[String], hint: &str) -> anyhow::Error {
-    Failure::usage("some answers are missing, and there is nobody to ask")
+    Failure::usage("required answers are missing, and makeinfra cannot ask for them")
         .because(missing.join(", "))
         .hint(hint)
         .into()

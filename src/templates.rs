@@ -73,7 +73,7 @@ fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>
         let components =
             if source.has_components() { context.components() } else { &context.components()[..1] };
         let environments =
-            if source.has_environments() { context.environments() } else { &context.environments()[..1] };
+            if source.is_per_environment() { context.environments() } else { &context.environments()[..1] };
         for component in components {
             for (place, environment) in environments.iter().enumerate() {
                 open.insert("component", component);
@@ -133,7 +133,7 @@ impl Source {
     }
 
     /// Whether it is rendered for each environment.
-    fn has_environments(&self) -> bool {
+    fn is_per_environment(&self) -> bool {
         self.path.split('/').any(|part| in_environment(part, "").is_some())
     }
 

@@ -10,8 +10,8 @@ use std::io::{self, Write};
 
 /// What the definitions do not say, in roff.
 const TAIL: &str = r#".SH "EXIT STATUS"
-0 done; 2 wrong options or values; 3 nobody can tell, such as a registry that does not answer; 1 anything else; 128 and
-the number of the signal, if interrupted.
+0 done; 2 wrong options or values; 3 undetermined, such as a registry that does not answer; 1 any other failure or a
+problem that was found; 128 plus the signal number if interrupted.
 .SH ENVIRONMENT
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY: the proxies on the way to a registry, in either case. SSL_CERT_FILE: the
 certificates to trust in place of the machine's.

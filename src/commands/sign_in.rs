@@ -82,12 +82,12 @@ pub(super) fn check(
         }
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {hint}"));
-            if !ui.confirm("Nobody can tell whether the token is good. Go on?", false)? {
+            if !ui.confirm("It is undetermined whether the token is valid. Continue?", false)? {
                 return Err(Failure::unknown("the token was not checked, nothing was written").into());
             }
         }
         Standing::Unknown => {
-            return Err(Failure::unknown("nobody can tell whether the token is good, nothing was written")
+            return Err(Failure::unknown("undetermined whether the token is valid; nothing was written")
                 .because(message)
                 .hint(hint)
                 .into());

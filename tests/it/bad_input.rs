@@ -236,20 +236,20 @@ fn the_other_answers_have_their_rules() {
 #[test]
 fn every_missing_answer_is_named_in_one_error() {
     let sandbox = Sandbox::new();
-    let output = refused(&sandbox, sandbox.makeinfra(&["new"]), 2, "nobody to ask");
+    let output = refused(&sandbox, sandbox.makeinfra(&["new"]), 2, "cannot ask for them");
     output.says("PROJECT, --image, --token-username, --token-file");
     let output = refused(
         &sandbox,
         sandbox.makeinfra(&["new", "hello", "--no-token", "--no-input"]),
         2,
-        "nobody to ask",
+        "cannot ask for them",
     );
     assert!(output.stderr.contains("\n  --image\n"), "{}", output.stderr);
     let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-env", "PATH"]);
-    let output = refused(&sandbox, run, 2, "nobody to ask");
+    let output = refused(&sandbox, run, 2, "cannot ask for them");
     assert!(output.stderr.contains("\n  --token-username\n"), "{}", output.stderr);
     // A dry run needs no token, but the rest.
-    let output = refused(&sandbox, sandbox.makeinfra(&["new", "--dry-run"]), 2, "nobody to ask");
+    let output = refused(&sandbox, sandbox.makeinfra(&["new", "--dry-run"]), 2, "cannot ask for them");
     assert!(output.stderr.contains("\n  PROJECT, --image\n"), "{}", output.stderr);
 }
 

@@ -234,7 +234,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             edit(sandbox, "kubernetes/base/kustomization.yaml", "- service.yaml", "- servise.yaml");
         }
         Id::WorkloadsFound => {
-            edit(sandbox, "kubernetes/base/kustomization.yaml", "  - deployment.yaml\n", "")
+            edit(sandbox, "kubernetes/base/kustomization.yaml", "  - deployment.yaml\n", "");
         }
         Id::WorkloadsNamePullSecret => {
             edit(
@@ -245,7 +245,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             );
         }
         Id::ImagesPinned => {
-            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", "")
+            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", "");
         }
         Id::ImagesPull => unreachable!("see check_online"),
         Id::EnvironmentsAgree => {

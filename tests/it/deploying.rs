@@ -50,7 +50,7 @@ fn make_n_shows_the_kubectl_commands_of_a_deploy() {
         format!("kubectl --namespace=hello {apply} --kustomize={OVERLAY}"),
         "kubectl --namespace=hello rollout status deployments,statefulsets,daemonsets --selector=".to_owned(),
         "makeinfra/project=hello,makeinfra/environment=production".to_owned(),
-        "--timeout=120s".to_owned(),
+        "--timeout=\"$ROLLOUT_TIMEOUT\"".to_owned(),
     ] {
         assert!(printed.contains(&command), "{command}:\n{printed}");
     }

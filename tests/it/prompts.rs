@@ -162,7 +162,7 @@ fn where_nobody_can_tell_whether_a_token_is_good_the_user_decides() {
         let mut args = vec!["new", "hello", "--image", &image, "--token-username", USER];
         args.extend(["--token-file", &token, "--check"]);
         let mut terminal = Terminal::run(&sandbox, &args);
-        terminal.shows("refuses connections").shows("Go on?").types(key);
+        terminal.shows("refuses connections").shows("Continue?").types(key);
         let (code, shown) = terminal.ends();
         assert_eq!(code, expected, "{shown}");
         assert_no_token(shown.as_bytes(), "the terminal");
@@ -347,4 +347,29 @@ fn a_signal_at_a_prompt_leaves_a_terminal_that_can_be_used() {
         }
         wrote_nothing(&sandbox);
     }
+}
+
+#[test]
+fn a_plan_is_agreed_to_or_declined() {
+    let sandbox = Sandbox::with_hello();
+    let before = sandbox.tree();
+    let args = ["env", "add", "staging", "hello-infra", "--diff"];
+    let mut terminal = Terminal::run(&sandbox, &args);
+    terminal.shows("New environment staging").shows("+namespace: hello-staging").shows("Do it?").types("n");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("the plan was declined, nothing was written"), "{shown}");
+    assert_eq!(sandbox.tree(), before);
+    let mut terminal = Terminal::run(&sandbox, &args);
+    let (code, shown) = terminal.answers("Do it?", "").ends();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("Add environment staging: done."), "{shown}");
+    // What others change while the question waits is not written over.
+    let mut terminal = Terminal::run(&sandbox, &["add", "worker", "hello-infra", "--port", "none"]);
+    terminal.shows("Do it?");
+    sandbox.append("kubernetes/base/kustomization.yaml", "# mine\n");
+    let (code, shown) = terminal.types(ENTER).ends();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("files were changed in the meantime, nothing was written"), "{shown}");
+    assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
 }

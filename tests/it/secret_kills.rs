@@ -5,6 +5,7 @@ use super::secret_set::{KUSTOMIZATION, set_key, text, tree};
 use super::support::*;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -99,11 +100,13 @@ fn a_run_that_is_killed_can_be_given_again() {
             // git's own locks do not end with a process; people remove them, as git says.
             let locks: Vec<_> = files_below(&sandbox.hello(".git"))
                 .into_iter()
-                .filter(|path| path.ends_with(".lock"))
+                .filter(|path| Path::new(path).extension().is_some_and(|end| end == "lock"))
                 .collect();
             if again.code == Some(1) && !locks.is_empty() {
                 again.says("hint: ");
-                locks.iter().for_each(|lock| fs::remove_file(sandbox.hello(".git").join(lock)).unwrap());
+                for lock in locks {
+                    fs::remove_file(sandbox.hello(".git").join(lock)).unwrap();
+                }
                 again = errand.run(&sandbox).output();
             }
             // What was complete has nothing left to take out.

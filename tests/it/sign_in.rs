@@ -147,7 +147,7 @@ fn a_ban_is_no_word_on_the_token() {
         bed.knows("gldt-another", "group", "read_registry");
         fails(new(&sandbox, &image, &[]), &sandbox, 1, "refuses the sign-in");
         bed.knows(TOKEN, "group", "read_registry");
-        fails(new(&sandbox, &image, &["--no-input"]), &sandbox, 3, reason).says("nobody can tell");
+        fails(new(&sandbox, &image, &["--no-input"]), &sandbox, 3, reason).says("undetermined");
     }
 }
 

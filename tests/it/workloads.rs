@@ -160,7 +160,7 @@ fn yaml_of_every_kind_is_tidy() {
 #[test]
 fn what_is_shared_is_the_same_whatever_components_there_are() {
     let (plain, all) = (Sandbox::new(), everything(&[]));
-    plain.new_hello(&["--ingress", "hello.example.com"]).success();
+    plain.new_hello(&["--ingress", "hello.example.com", "--tls"]).success();
     for file in
         ["README.md", "Makefile", ".gitlab-ci.yml", ".gitlab/production.yml", ".gitattributes", ".gitignore"]
     {

@@ -124,7 +124,7 @@ fn a_server_that_is_away_or_knows_nobody_is_an_error_of_every_target() {
     });
 }
 
-/// A ConfigMap as somebody adds it by hand.
+/// A `ConfigMap` as somebody adds it by hand.
 const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata: {}\n";
 
 #[test]
@@ -145,7 +145,7 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
         }
         let uid = scene.get("deployment/hello", "{.metadata.uid}");
         let owner = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "hello", "uid": uid}]);
-        let owned = json!({
+        let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
                 "name": "owned", "ownerReferences": owner,
@@ -153,7 +153,7 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
             },
         });
         let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=makeinfra", "-f", "-"];
-        scene.kubectl(&apply).stdin(owned.to_string()).success();
+        scene.kubectl(&apply).stdin(object.to_string()).success();
 
         scene.edit(kustomization, "  - settings.yaml\n  - claim.yaml\n", "");
         let output = scene.make(&["deploy"]).success();
