@@ -16,22 +16,20 @@ fail() { # ERROR [HINT]
 }
 
 mask() { # Copies what kubectl says. A line ends at a value of secrets/, or after 1,000 characters.
-    find Makefile secrets -type f -exec awk '
+    find secrets -type f -exec sh -c 'awk "$0" "$@" says=1 -' '
+        says {
+            for (value in secret) if (at = index($0, value)) $0 = substr($0, 1, at - 1) "***"
+            gsub(/[[][0-9]+ [0-9 ]+/, "[***")  # bytes as numbers
+            print substr($0, 1, 1000)
+            next
+        }
         FNR == 1 || /^[a-zA-Z]/ { data = FILENAME !~ /[.]ya?ml$/ || /^(data|stringData):/ }
-        FILENAME != "Makefile" && (data || /^ *- .*=/) {
+        data || /^ *- .*=/ {
             value = $0
             sub(/^ *[A-Za-z0-9_.-]+(=|: *)/, "", value)
             if (/=/ && value ~ /^=*$/) value = $0  # a pasted line looks like a key
             for (i = split(value, piece, /[^ -~]+|["\047\\=}{]+|: /); i; i--)
                 if (length(piece[i]) > 3) secret[piece[i]]
-        }
-        END {
-            while ((getline line <"/dev/stdin") > 0) {
-                for (value in secret)
-                    if (at = index(line, value)) line = substr(line, 1, at - 1) "***"
-                gsub(/[[][0-9]+ [0-9 ]+/, "[***", line)  # bytes as numbers
-                print substr(line, 1, 1000)
-            }
         }' {} +
 }
 
@@ -50,6 +48,8 @@ locked() { # Prints files that are not decrypted. In a clone others could read t
 ready() { # Checks what the overlay is built from.
     locked=$(locked)
     [ -z "$locked" ] || fail "locked: $locked" "git-crypt unlock"
+    grep -rq 'component: pull-secret' "$SECRETS" ||
+        fail "no pull secret yet" "makeinfra rotate${env:+ --env $env}"
     found=$(sed -n "s/^namespace: *[\"']*\([a-z0-9-]*\).*/\1/p" "$OVERLAY/kustomization.yaml")
     [ "$found" = "$NAMESPACE" ] ||
         fail "two namespaces: \`$found\` in $OVERLAY/kustomization.yaml, \`$NAMESPACE\` in its environment.mk"
@@ -178,17 +178,13 @@ leftovers() { # KUBECTL get KINDS: prints which of ours git no longer has.
     used=$(kube get replicasets,controllerrevisions,pods,jobs --output='jsonpath={..name} {..secretName}') ||
         return 0
     ours=$(ours "$@") || exit 1
+    left=
     for name in $(say "$ours" | grep -vxF "$(say "$here" | sed 's/\.[^/]*\//\//')"); do
-        case "$name $used " in
-        secret/*" ${name#*/} "* | configmap/*" ${name#*/} "*) ;;
-        *) say "$name" ;;
-        esac
+        case "$name $used " in secret/*" ${name#*/} "* | configmap/*" ${name#*/} "*) continue ;; esac
+        say "$name"
+        left=yes
     done
-}
-
-remind() { # KUBECTL get KINDS: ends a deploy.
-    left=$(leftovers "$@")
-    [ -z "$left" ] || say "no longer in git, deleted by \`make prune${env:+ ENV=$env}\`:" "$left"
+    [ -z "$left" ] || say "no longer in git, left in the cluster; next: make prune${env:+ ENV=$env}" >&2
 }
 
 delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
@@ -198,7 +194,7 @@ delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
     say "$names"
     owner='{.metadata.ownerReferences[?(@.kind=="StatefulSet")].name}'
     kube get persistentvolumeclaims --output="$object"'statefulset/'"$owner"'{"\n"}{end}' |
-        names="$names/" awk '{ print tolower($1), match(ENVIRON["names"], $2 "[\n/]") ? "goes, too" : "stays" }'
+        names="$names/" awk '{ print tolower($1), match(ENVIRON["names"], $2 "[\n/]") ? "goes" : "stays" }'
     agree "Delete these from namespace $NAMESPACE, which stays?"
     "$@"
 }
@@ -225,11 +221,12 @@ set_image() { # Writes a copy and renames it: the file is the old one or the new
         fail "not a tag, digest or environment: \`$TAG$DIGEST$FROM\`"
     line=$(image "$OVERLAY")
     [ "$(say "$line" | grep -c .)" -eq 1 ] || fail "no single newTag or digest of \`$IMAGE\` in $OVERLAY"
+    edit="s/digest: .*#.*/newTag: x/;s/[a-zA-Z]*: *[\"'A-Za-z0-9_.:-]*/$new/"
     file=$OVERLAY/kustomization.yaml
     copy=$OVERLAY/.kustomization.yaml.makeinfra-$$
     trap 'rm -f "$copy"' EXIT
     cp -p "$file" "$copy" &&
-        sed "${line%%:*}{s/digest: *[a-z0-9:]*/newTag: x/;s/newTag: *[\"'A-Za-z0-9_.-]*/$new/;}" "$file" >"$copy" &&
+        sed "${line%%:*}{$edit;}" "$file" >"$copy" &&
         mv "$copy" "$file" && say "$IMAGE $new" "next: make deploy${env:+ ENV=$env}, and commit $file"
 }
 
