@@ -201,8 +201,7 @@ delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
 
 image() { # OVERLAY: prints "LINE: newTag: ..." or "LINE: digest: ..." of IMAGE.
     awk '
-        { sub(/\r$/, "") }
-        /^[^ #-]/ { images = /^images:/ }
+        { sub(/\r$/, ""); if (/^[^ #-]/) images = /^images:/ }
         $1 == "-" { name = ($2 == "name:") ? $3 : "" }
         { gsub(/["\047]/, "", name) }
         images && name == ENVIRON["IMAGE"] && /^ +(newTag|digest):/ { print NR ": " $1 " " $2 }
@@ -225,8 +224,7 @@ set_image() { # Writes a copy and renames it: the file is the old one or the new
     copy=$OVERLAY/.kustomization.yaml.makeinfra-$$
     trap 'rm -f "$copy"' EXIT
     cp -p "$file" "$copy" &&
-        sed "${line%%:*}{s/digest: *[a-z0-9:]*/newTag: x/;s/newTag: *[\"'A-Za-z0-9_.-]*/$new/;}" \
-            "$file" >"$copy" &&
+        sed "${line%%:*}s/[A-Za-z]*: *[\"'A-Za-z0-9_.:-]*/$new/" "$file" >"$copy" &&
         mv "$copy" "$file" && say "$IMAGE $new" "next: make deploy${env:+ ENV=$env}, and commit $file"
 }
 
