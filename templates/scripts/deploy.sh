@@ -201,8 +201,7 @@ delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
 
 image() { # OVERLAY: prints "LINE: newTag: ..." or "LINE: digest: ..." of IMAGE.
     awk '
-        { sub(/\r$/, "") }
-        /^[^ #-]/ { images = /^images:/ }
+        { sub(/\r$/, ""); if (/^[^ #-]/) images = /^images:/ }
         $1 == "-" { name = ($2 == "name:") ? $3 : "" }
         { gsub(/["\047]/, "", name) }
         images && name == ENVIRON["IMAGE"] && /^ +(newTag|digest):/ { print NR ": " $1 " " $2 }
@@ -224,7 +223,7 @@ set_image() { # Writes a copy and renames it: the file is the old one or the new
     edit="s/digest: .*#.*/newTag: x/;s/[a-zA-Z]*: *[\"'A-Za-z0-9_.:-]*/$new/"
     file=$OVERLAY/kustomization.yaml
     copy=$OVERLAY/.kustomization.yaml.makeinfra-$$
-    trap 'rm -f "$copy"' EXIT
+    trap 'rm -f "$copy"; exit' EXIT HUP INT TERM
     cp -p "$file" "$copy" &&
         sed "${line%%:*}{$edit;}" "$file" >"$copy" &&
         mv "$copy" "$file" && say "$IMAGE $new" "next: make deploy${env:+ ENV=$env}, and commit $file"

@@ -66,7 +66,7 @@ fn of_several_environments_one_must_be_typed() {
 
 #[test]
 fn a_protected_environment_is_not_changed_by_mistake() {
-    let ours = prints("get*horizontalpodautoscalers", "Service/hello owner: by:Apply");
+    let ours = prints("get*horizontalpodautoscalers", "Service/gone owner: by:Apply");
     for target in ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"]
     {
         let cluster = cluster(&[]);

@@ -164,7 +164,7 @@ fn what_is_set_outside_chooses_nothing() {
     for target in
         [&["deploy", "ENV=production"][..], &["undeploy", "ENV=staging"], &["-e", "deploy", "ENV=production"]]
     {
-        cluster.answers(&[super::stand_in::prints("get*horizontal", "Service/hello owner: by:Apply")]);
+        cluster.answers(&[super::stand_in::prints("get*horizontal", "Service/gone owner: by:Apply")]);
         cluster.make(target).env("YES", "1").failure(2).says("not a terminal").says("YES=1");
     }
     cluster.answers(&[]);
