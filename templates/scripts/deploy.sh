@@ -181,6 +181,10 @@ leftovers() { # KUBECTL get KINDS: prints which of ours git no longer has.
     left=
     for name in $(say "$ours" | grep -vxF "$(say "$here" | sed 's/\.[^/]*\//\//')"); do
         case "$name $used " in secret/*" ${name#*/} "* | configmap/*" ${name#*/} "*) continue ;; esac
+        if kube get "$name" --output='jsonpath={.spec}' | grep -q '"whenDeleted":"Delete"'; then
+            say "$name stays: its volume claims would go with it" >&2
+            continue
+        fi
         say "$name"
         left=yes
     done
@@ -220,7 +224,8 @@ set_image() { # Writes a copy and renames it: the file is the old one or the new
         fail "not a tag, digest or environment: \`$TAG$DIGEST$FROM\`"
     line=$(image "$OVERLAY")
     [ "$(say "$line" | grep -c .)" -eq 1 ] || fail "no single newTag or digest of \`$IMAGE\` in $OVERLAY"
-    edit="s/digest: .*#.*/newTag: x/;s/[a-zA-Z]*: *[\"'A-Za-z0-9_.:-]*/$new/"
+    # A comment behind a digest is its tag, and goes with it.
+    edit="s/\(digest: [^ ]*\) *#[^$(printf '\r')]*/\1/;s/[a-zA-Z]*: *[\"'A-Za-z0-9_.:-]*/$new/"
     file=$OVERLAY/kustomization.yaml
     copy=$OVERLAY/.kustomization.yaml.makeinfra-$$
     trap 'rm -f "$copy"; exit' EXIT HUP INT TERM

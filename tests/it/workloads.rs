@@ -196,7 +196,7 @@ fn what_does_not_go_together_is_refused() {
     let cronjob = ["--workload", "cronjob", "--schedule", "@daily"];
     let no_port = ["--port", "none"];
     for (base, args, said) in [
-        (&["--workload", "cronjob"][..], &[][..], "some answers are missing"),
+        (&["--workload", "cronjob"][..], &[][..], "required answers are missing"),
         (&[], &["--schedule", "@daily"], "`--schedule` is for a cronjob, and `--workload` says"),
         (&["--workload", "job"], &["--schedule", "@daily"], "`--schedule` is for a cronjob"),
         (&[], &["--time-zone", "Etc/UTC"], "`--time-zone` is for a cronjob"),

@@ -220,7 +220,8 @@ set_image() { # Writes a copy and renames it: the file is the old one or the new
         fail "not a tag, digest or environment: \`$TAG$DIGEST$FROM\`"
     line=$(image "$OVERLAY")
     [ "$(say "$line" | grep -c .)" -eq 1 ] || fail "no single newTag or digest of \`$IMAGE\` in $OVERLAY"
-    edit="s/digest: .*#.*/newTag: x/;s/[a-zA-Z]*: *[\"'A-Za-z0-9_.:-]*/$new/"
+    # A comment behind a digest is its tag, and goes with it.
+    edit="s/\(digest: [^ ]*\) *#[^$(printf '\r')]*/\1/;s/[a-zA-Z]*: *[\"'A-Za-z0-9_.:-]*/$new/"
     file=$OVERLAY/kustomization.yaml
     copy=$OVERLAY/.kustomization.yaml.makeinfra-$$
     trap 'rm -f "$copy"; exit' EXIT HUP INT TERM
