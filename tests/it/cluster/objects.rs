@@ -127,6 +127,12 @@ fn a_server_that_is_away_or_knows_nobody_is_an_error_of_every_target() {
 /// A `ConfigMap` as somebody adds it by hand.
 const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata: {}\n";
 
+/// A `StatefulSet` whose volume claims go with it.
+const STORE: &str = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: store\nspec:\n  serviceName: hello\n  replicas: 0\n  \
+                     persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}\n  selector: {matchLabels: {app: store}}\n  \
+                     template:\n    metadata: {labels: {app: store}}\n    spec:\n      \
+                     containers: [{name: store, image: registry.gitlab.com/group/hello:1.0.0}]\n";
+
 #[test]
 fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
     with_every_kubectl(|scene| {
@@ -135,7 +141,9 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
                      accessModes: [ReadWriteOnce]\n  resources: {requests: {storage: 1Mi}}\n";
         fs::write(scene.sandbox.hello("kubernetes/base/claim.yaml"), claim).unwrap();
         fs::write(scene.sandbox.hello("kubernetes/base/settings.yaml"), SETTINGS).unwrap();
-        scene.edit(kustomization, "resources:\n", "resources:\n  - settings.yaml\n  - claim.yaml\n");
+        fs::write(scene.sandbox.hello("kubernetes/base/store.yaml"), STORE).unwrap();
+        let more = "  - settings.yaml\n  - claim.yaml\n  - store.yaml\n";
+        scene.edit(kustomization, "resources:\n", &format!("resources:\n{more}"));
         assert_eq!(scene.make(&["deploy"]).success().stderr, "");
         // Copied with their labels, owned by another, and of another environment.
         let labels = ["makeinfra/project=hello", "makeinfra/environment=production"];
@@ -155,8 +163,9 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
         let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=makeinfra", "-f", "-"];
         scene.kubectl(&apply).stdin(object.to_string()).success();
 
-        scene.edit(kustomization, "  - settings.yaml\n  - claim.yaml\n", "");
+        scene.edit(kustomization, more, "");
         let output = scene.make(&["deploy"]).success();
+        output.says("statefulset/store stays: its volume claims would go with it\n");
         output.says("no longer in git, left in the cluster; next: make prune\n");
         assert!(output.stdout.ends_with("\nconfigmap/settings\n"), "{}", output.stdout);
         scene.make(&["prune"]).failure(2).says("YES=1").prints("persistentvolumeclaim/keep stays\n");
@@ -165,10 +174,12 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
         assert_eq!(left, "copied kube-root-ca.crt owned");
         assert_eq!(scene.get("persistentvolumeclaim", "{.items[*].metadata.name}"), "keep");
         scene.make(&["prune"]).success().prints("nothing to delete");
+        assert_eq!(scene.get("statefulset", "{.items[*].metadata.name}"), "store");
 
         scene.make(&["undeploy", "YES=1"]).success().prints("persistentvolumeclaim/keep stays");
         assert_eq!(scene.get("persistentvolumeclaim", "{.items[*].metadata.name}"), "keep");
         assert!(scene.get("configmap", "{.items[*].metadata.name}").contains("copied"));
+        assert_eq!(scene.get("statefulset", "{.items[*].metadata.name}"), "");
     });
 }
 
