@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// What a killed run can leave behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
-    /// A directory of [`Staging`].
+    /// A directory of [`super::Staging`].
     Directory,
-    /// A file of [`Replacement`].
+    /// A file of [`super::Replacement`].
     File,
 }
 
