@@ -153,10 +153,12 @@ fn deploy(bed: &Bed, row: &Row) {
         let args: Vec<_> = ["deploy", "YES=1"].into_iter().chain(to.as_deref()).collect();
         let output = scene.make(&args).output();
         assert_eq!(output.code, Some(0), "{line}\n{args:?}\n{}{}", output.stdout, output.stderr);
-        let get =
-            ["--kubeconfig", scene.kubeconfig.to_str().unwrap(), "--namespace", namespace, "get", "-o=json"];
-        let deployments =
-            scene.sandbox.run(&scene.kubectl, &[&get[..], &["deployments"]].concat()).success().json();
+        let there = ["--kubeconfig", scene.kubeconfig.to_str().unwrap(), "--namespace", namespace];
+        let kubectl =
+            |args: &[&str]| scene.sandbox.run(&scene.kubectl, &[&there[..], args].concat()).success();
+        // A pod that was ready may miss a probe again on a busy machine.
+        kubectl(&["wait", "deployments", "--all", "--for=condition=Available", "--timeout=60s"]);
+        let deployments = kubectl(&["get", "deployments", "--output=json"]).json();
         let deployments = deployments["items"].as_array().unwrap();
         assert!(!deployments.is_empty(), "{line}");
         for deployment in deployments {
