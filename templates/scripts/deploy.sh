@@ -126,6 +126,7 @@ explain() { # ERROR: fails, and shows what the cluster says about it.
 
 await() { # Waits for a rollout. An OnDelete workload has none, which is no failure.
     { said=$("$@" 2>&1 >&3 3>&-) && return; } 3>&1
+    case $said in *"only available for RollingUpdate"*) ;; *) explain "${said:-error: no rollout}" ;; esac
     said=$(say "$said" | grep -v 'only available for RollingUpdate')
     [ -z "$said" ] || explain "$said"
 }
