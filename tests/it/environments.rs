@@ -50,6 +50,13 @@ fn each_environment_has_its_namespace_pods_host_and_secret() {
 }
 
 #[test]
+fn the_next_step_names_one_of_several_environments() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&BOTH).success().prints("  make deploy ENV=staging\n");
+    Sandbox::new().new_hello(&["--env", "live"]).success().prints("  make deploy\n");
+}
+
+#[test]
 fn options_may_be_for_one_environment() {
     let sandbox = Sandbox::new();
     let other = sandbox.write_private("other", "gldt-Other12345");

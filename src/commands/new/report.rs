@@ -202,6 +202,7 @@ fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
             true => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
         }
     }
-    steps.push(("make deploy".to_owned(), "bring it to the cluster"));
+    let environment = plan.answers.make_argument(&plan.answers.environments.first);
+    steps.push((format!("make deploy{environment}"), "bring it to the cluster"));
     steps
 }
