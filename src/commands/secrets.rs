@@ -17,7 +17,7 @@ use crate::error::{Failure, Result};
 use crate::files::{self, Batch, Leftover, shell_word};
 use crate::git_crypt;
 use crate::interrupt::Interrupts;
-use crate::opaque::{Change, Directory, DirectoryFault, Effect, Key, Kustomization, Trap};
+use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
 use crate::pull_secret::begins_like_a_token;
 use crate::repo::{Blob, Repo};
 use crate::ui::{self, Ui};
@@ -192,6 +192,15 @@ impl Target {
             }
         }
         Ok(all)
+    }
+
+    /// Whether HEAD has `key` of Secret `name` in one of the environments, as far as the key of this clone tells.
+    fn is_in_head(&self, name: &DnsLabel, key: &Key) -> bool {
+        self.environments().any(|one| {
+            let [env, file] = own_files(one, name, key);
+            let text = self.repo.key(&env).ok().and_then(|opens| self.repo.head_plain(&env, &opens));
+            self.repo.has_in_head(&file) || text.is_some_and(|text| EnvFile::parse(&text).has(key))
+        })
     }
 
     /// Writes `changes`, and commits what HEAD does not have if that is wanted. Gives the commit's id.

@@ -111,6 +111,10 @@ fn refuses_what_is_not_its_business() {
     unset(&sandbox, "A", &[]).failure(1).says("Secret db has no key A");
     let run =
         |args: &[&str]| sandbox.makeinfra(&[&["secret", "unset"], args].concat()).cwd(sandbox.hello(""));
+    // Nor does it commit what another command has left.
+    set_key(&sandbox, "B", "b", &[]);
+    unset(&sandbox, "A", &["--commit"]).failure(1).says("Secret db has no key A");
+    assert_eq!(sandbox.git(&["rev-list", "--count", "HEAD"]).success().stdout, "1\n");
     run(&["gitlab", ".dockercfg"]).failure(2).says("`gitlab` is the pull secret");
     run(&["db"]).failure(2).says("`KEY` is required");
     run(&["db", TOKEN]).failure(2);
