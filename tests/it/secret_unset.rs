@@ -88,6 +88,13 @@ fn a_secret_that_a_manifest_names_is_not_missed_in_silence() {
     sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", from);
     let output = unset(&sandbox, "A", &[]).success();
     output.says("`kubernetes/overlays/production` still names Secret db");
+    // Only the environment that loses it is named.
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--env", "staging", "--env", "production"]).success();
+    set_key(&sandbox, "A", "a", &["--all-environments"]);
+    sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", from);
+    let output = unset(&sandbox, "A", &["--env", "staging"]).success();
+    output.says("warning: `kubernetes/overlays/staging` still names Secret db");
 }
 
 #[test]

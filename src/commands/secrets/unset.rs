@@ -34,7 +34,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
             .hint("makeinfra secret list")
             .into());
     }
-    if let Some(users) = users(options, &changes) {
+    if let Some(users) = users(options, &target, &changes) {
         ui.warn(format!("{users} still names Secret {name}, and no pod of it starts without the Secret"));
     }
     let tree = target.tree(&changes);
@@ -82,8 +82,8 @@ fn agree(options: &Options, title: &str, tree: &str, ui: &mut Ui) -> Result<()> 
     }
 }
 
-/// The overlays whose manifests name a Secret that goes away.
-fn users(options: &Options, changes: &[Change]) -> Option<String> {
+/// The overlays, of those that are changed, whose manifests name a Secret that goes away.
+fn users(options: &Options, target: &Target, changes: &[Change]) -> Option<String> {
     if !changes.iter().any(|change| change.effect == Effect::Delete) {
         return None;
     }
@@ -91,6 +91,7 @@ fn users(options: &Options, changes: &[Change]) -> Option<String> {
     let inspection = Inspection::of(&scope, "secret unset").ok()?;
     let overlays = inspection.manifests.overlays.iter();
     let users: Vec<_> = overlays
+        .filter(|one| target.environments().any(|environment| environment.overlay() == one.path))
         .filter(|one| one.named_secrets.contains(&options.name))
         .map(|one| format!("`{}`", one.path))
         .collect();
