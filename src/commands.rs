@@ -15,7 +15,7 @@ mod scope;
 pub mod secrets;
 mod sign_in;
 
-use crate::answers::{Answer, Answers, EnvironmentName, Name, Sheet, TokenUsername};
+use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
@@ -23,7 +23,7 @@ use crate::files::{self, Leftover};
 use crate::ui::{self, Ui};
 use scope::Scoped;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The token sources that the options name, for all environments and for single ones, as far as `is_one` knows
 /// them; a hidden prompt where they name none.
@@ -154,7 +154,19 @@ fn missing(missing: &[String], hint: &str) -> anyhow::Error {
 
 /// Takes away what killed runs left beside `target`, and says so; with `dry_run` only says so.
 fn sweep(target: &Path, kind: Leftover, dry_run: bool, ui: &mut Ui) {
-    for leftover in files::leftovers(target, kind).unwrap_or_default() {
+    take_away(files::leftovers(target, kind).unwrap_or_default(), dry_run, ui);
+}
+
+/// Takes away what killed runs left anywhere that commands write to in the repository at `root`.
+fn sweep_repository(root: &Path, dry_run: bool, ui: &mut Ui) {
+    sweep(&root.join(Record::FILE), Leftover::File, dry_run, ui);
+    for dir in [".gitlab", "kubernetes", "secrets"] {
+        take_away(files::leftovers_below(&root.join(dir)), dry_run, ui);
+    }
+}
+
+fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
+    for leftover in leftovers {
         let name = leftover.display();
         if dry_run {
             ui.warn(format!("`{name}` was left behind by a run that was killed"));

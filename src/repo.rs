@@ -116,12 +116,22 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
 }
 
-/// Stores the file `path`, which git calls `in_git` and which is no secret: git's own conversion of line ends runs.
-fn store_file(git: &Repository, path: &str, in_git: &str) -> Result<Oid> {
-    if path.starts_with(SECRETS) {
-        return store(git, path, &[]);
+/// Stores `bytes` as the blob of `path`, which git calls `in_git` and which no filter changes: git's own conversion of line
+/// ends runs.
+fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Result<Oid> {
+    let has_filter = Attributes::of(git).and_then(|attributes| attributes.has_filter(in_git));
+    if path.starts_with(SECRETS) || has_filter.map_err(|error| failed("read `.gitattributes`", &error))? {
+        return Err(Failure::failed(format!("refused to store `{path}` without its filter"))
+            .because("a filter of `.gitattributes` changes it")
+            .hint(format!("leave out --commit, then: git add {path}"))
+            .into());
     }
-    Ok(git.blob_path(&work_tree(git).join(in_git)).map_err(|error| failed("store a file", &error))?)
+    let stored = git.blob_writer(Some(Path::new(in_git))).and_then(|mut writer| {
+        let written = std::io::Write::write_all(&mut writer, bytes);
+        written.map_err(|error| git2::Error::from_str(&error.to_string()))?;
+        writer.commit()
+    });
+    Ok(stored.map_err(|error| failed("store a file", &error))?)
 }
 
 /// The index entry of a file in the work tree, with its stat data: git then takes it for unchanged

@@ -4,13 +4,13 @@
 mod write;
 
 use super::encrypted;
-use super::{next_steps, print_json, sweep};
+use super::{next_steps, print_json, sweep_repository};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
-use crate::files::{self, Leftover, shell_word};
-use crate::repo::Repo;
+use crate::files::{self, shell_word};
+use crate::repo::{Repo, SECRETS};
 use crate::ui::{self, Ui};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -97,12 +97,9 @@ impl Evolution {
 
     /// Shows the plan, and does it if that is agreed to.
     pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+        sweep_repository(&self.repo.root(), options.run.dry_run, ui);
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
-        let root = self.repo.root();
-        for step in plan.steps.iter().filter(|step| !step.is_done()) {
-            sweep(&root.join(&step.path), Leftover::File, options.run.dry_run, ui);
-        }
         let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
         if options.run.dry_run {
             let text = format!("{shown}\nNothing was written: this is a dry run.\n");
@@ -122,7 +119,7 @@ impl Evolution {
                 return Err(Failure::failed("the plan was declined, nothing was written").into());
             }
         }
-        if !(proposal.plan)(&read(&self.repo, &root)?)?.same(&plan) {
+        if !(proposal.plan)(&read(&self.repo, &self.repo.root())?)?.same(&plan) {
             return Err(Failure::failed("files were changed in the meantime, nothing was written")
                 .hint(format!("{}, once more", proposal.command))
                 .into());
@@ -210,14 +207,27 @@ impl Evolution {
     fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<(String, &'static str)> {
         let mut next = proposal.next.clone();
         if !is_committed {
-            let tops = plan.steps.iter().map(|step| step.path.split('/').next().unwrap_or_default());
-            let tops: BTreeSet<_> = tops.collect();
-            let tops = tops.into_iter().collect::<Vec<_>>().join(" ");
+            let paths = self.pathspec(plan).iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
             let git = self.typed().git;
-            let commit = format!("{git} add -A -- {tops} && {git} commit -m '{}'", proposal.message);
+            let message = &proposal.message;
+            let commit = format!("{git} add -A -- {paths} && {git} commit -m '{message}' -- {paths}");
             next.insert(0, (commit, ""));
         }
         next
+    }
+
+    /// The files of `plan` and no others, in short: a directory that holds nothing else stands for its files.
+    fn pathspec(&self, plan: &Plan) -> BTreeSet<PathBuf> {
+        let all: BTreeSet<_> = plan.steps.iter().map(|step| PathBuf::from(&step.path)).collect();
+        let holds_nothing_else = |dir: &Path| {
+            let mut entries = fs::read_dir(self.repo.root().join(dir)).into_iter().flatten().flatten();
+            entries.all(|entry| all.contains(&dir.join(entry.file_name())))
+        };
+        let short = |path: &PathBuf| match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() && holds_nothing_else(dir) => dir.to_owned(),
+            _ => path.clone(),
+        };
+        all.iter().map(short).collect()
     }
 
     fn report(
@@ -287,6 +297,8 @@ fn read(repo: &Repo, root: &Path) -> Result<Files> {
             }
         }
     }
+    let names: Vec<_> = found.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect();
+    let filtered = repo.filtered(&names)?;
     for path in found {
         let file = root.join(&path);
         let Some(name) = path.to_str().map(str::to_owned) else { continue };
@@ -296,6 +308,10 @@ fn read(repo: &Repo, root: &Path) -> Result<Files> {
             continue;
         }
         let content = match files::strange(&name, &file) {
+            // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
+            _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
+                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below `secrets/`",
+            ),
             Some(why) => Err(why),
             None => match files::read(&file, LIMIT) {
                 Ok(Some(bytes)) => Ok(bytes),

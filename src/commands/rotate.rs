@@ -5,12 +5,12 @@ mod report;
 use super::encrypted::{self, Errand};
 use super::scope;
 use super::sign_in::{self, Checked};
-use super::{missing, secret_answers, sweep, token_source};
+use super::{missing, secret_answers, sweep_repository, token_source};
 use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
-use crate::files::{Leftover, Replacement};
+use crate::files::Replacement;
 use crate::inspection::{Inspection, Scope};
 use crate::interrupt::Interrupts;
 use crate::manifests::KUSTOMIZATIONS;
@@ -61,9 +61,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let mut found = find(options)?;
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
     check(options, &mut found, &wishes, ui)?;
-    for path in found.files.secrets.iter().map(|file| file.path.as_str()).chain([Record::FILE]) {
-        sweep(&found.root().join(path), Leftover::File, options.run.dry_run, ui);
-    }
+    sweep_repository(&found.root(), options.run.dry_run, ui);
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
         return report::dry_run(options, &found, None, ui);

@@ -10,11 +10,10 @@ pub use set::set;
 pub use unset::unset;
 
 use super::encrypted::{self, Errand, UNLOCK};
-use super::sweep;
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
 use crate::error::{Failure, Result};
-use crate::files::{self, Batch, Leftover, shell_word};
+use crate::files::{self, Batch, shell_word};
 use crate::git_crypt;
 use crate::interrupt::Interrupts;
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
@@ -139,16 +138,6 @@ impl Target {
         Ok(())
     }
 
-    /// Takes away what killed runs left beside the files of `key`.
-    fn sweep(&self, name: &DnsLabel, key: &Key, directories: &[Directory], dry_run: bool, ui: &mut Ui) {
-        for (one, directory) in self.environments().zip(directories) {
-            let own = own_files(one, name, key);
-            for path in own.iter().map(String::as_str).chain([directory.path()]) {
-                sweep(&self.disk.root.join(path), Leftover::File, dry_run, ui);
-            }
-        }
-    }
-
     /// What HEAD does not have of the directories once `changes` are made, of which each is of an environment. With
     /// `commit`, fails if it cannot be committed.
     fn uncommitted(
@@ -227,6 +216,7 @@ impl Target {
         interrupts.check()?;
         self.disk.check_unchanged(command)?;
         if commit.is_some() {
+            self.repo.check_staged(&blobs)?;
             // Once more: a merge may have begun while an answer was waited for.
             self.repo.check_can_commit()?;
         }

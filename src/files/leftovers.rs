@@ -37,6 +37,27 @@ pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
 }
 
+/// The files that killed runs left behind anywhere below `dir`. Those of runs still at work are not among them.
+#[must_use]
+pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            // Not of what a link leads to.
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                open.push(path);
+            } else if kind.is_file() && is_leftover(&path) && matches!(lock(&path), Ok(Some(_))) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Whether `path` is named as what a killed run leaves behind.
 #[must_use]
 pub fn is_leftover(path: &Path) -> bool {

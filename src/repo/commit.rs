@@ -1,6 +1,6 @@
 //! Commits single files of a repository that exists, and nothing else.
 
-use super::{Repo, entry, failed, identity, store, store_file};
+use super::{Repo, entry, failed, identity, store, store_text};
 use crate::error::{Failure, Result};
 use git2::build::TreeUpdateBuilder;
 use git2::{Error, ErrorCode, FileMode, Index, Oid, Tree};
@@ -58,10 +58,29 @@ impl Repo {
         Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
     }
 
-    /// Stores the file `path` of the work tree, which is no secret, with the line ends that git would store.
-    pub fn store_file(&self, path: &str, executable: bool) -> Result<Blob> {
-        let id = store_file(&self.git, path, &self.in_git(path))?;
+    /// Stores `bytes` for `path`, which is no secret, with the line ends that git would store.
+    pub fn store_text(&self, path: &str, bytes: &[u8], executable: bool) -> Result<Blob> {
+        let id = store_text(&self.git, path, &self.in_git(path), bytes)?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
+    }
+
+    /// Fails if a commit of `blobs` would drop content that is only staged: what the index has of a path must be what HEAD has,
+    /// or what the commit will have.
+    pub fn check_staged(&self, blobs: &[Blob]) -> Result<()> {
+        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
+        index.read(true).map_err(|error| failed("read the index", &error))?;
+        for blob in blobs {
+            let staged = index.get_path(Path::new(&self.in_git(&blob.path)), 0).map(|entry| entry.id);
+            let committed = self.head_blob(&blob.path).ok().map(|found| found.id());
+            if staged != committed && staged != blob.id {
+                let path = &blob.path;
+                return Err(Failure::failed(format!("cannot commit `{path}`"))
+                    .because("it has staged changes, which the commit would drop")
+                    .hint(format!("git diff --cached -- {path}"))
+                    .into());
+            }
+        }
+        Ok(())
     }
 
     /// The removal of `path` for [`Repo::commit`].

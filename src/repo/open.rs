@@ -8,6 +8,7 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, Index, Repository, RepositoryState};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -222,6 +223,19 @@ impl Repo {
         wants_signed_commits(&self.git)
     }
 
+    /// Which of `paths` have any filter, git-crypt's or another, whose content is not what git stores.
+    pub fn filtered(&self, paths: &[String]) -> Result<BTreeSet<String>> {
+        let unread = |error: Error| failed("read `.gitattributes`", &error);
+        let attributes = Attributes::of(&self.git).map_err(unread)?;
+        let mut found = BTreeSet::new();
+        for path in paths {
+            if attributes.has_filter(&self.in_git(path)).map_err(unread)? {
+                found.insert(path.clone());
+            }
+        }
+        Ok(found)
+    }
+
     /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
     fn filter(&self, path: &str) -> Result<Option<String>> {
         Ok(Attributes::of(&self.git)
@@ -252,6 +266,12 @@ impl Attributes {
         let git = Repository::open(git.path())?;
         git.set_index(&mut Index::new()?)?;
         Ok(Self { git })
+    }
+
+    /// Whether there is any filter for `path`.
+    pub(super) fn has_filter(&self, path: &str) -> std::result::Result<bool, Error> {
+        let value = self.git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
+        Ok(!matches!(AttrValue::from_string(value), AttrValue::Unspecified | AttrValue::False))
     }
 
     /// The git-crypt filter for `path`: `git-crypt` or `git-crypt-KEYNAME`.

@@ -87,7 +87,7 @@ a/kubernetes/overlays/staging/kustomization.yaml
         "
 Next:
 
-  git add -A -- .makeinfra.yaml kubernetes && git commit -m 'Add api'
+  git add -A -- .makeinfra.yaml kubernetes/base/api-deployment.yaml kubernetes/base/api-ingress.yaml kubernetes/base/api-service.yaml kubernetes/base/kustomization.yaml kubernetes/overlays/production/kustomization.yaml kubernetes/overlays/staging/kustomization.yaml && git commit -m 'Add api' -- .makeinfra.yaml kubernetes/base/api-deployment.yaml kubernetes/base/api-ingress.yaml kubernetes/base/api-service.yaml kubernetes/base/kustomization.yaml kubernetes/overlays/production/kustomization.yaml kubernetes/overlays/staging/kustomization.yaml
   # what it changes in the cluster
   make diff ENV=staging CHANGES=ok
   # bring it there

@@ -111,7 +111,7 @@ Nothing was written: this is a dry run.
         "
 Next:
 
-  git add -A -- .gitlab .makeinfra.yaml kubernetes secrets && git commit -m 'Add environment staging'
+  git add -A -- .gitlab/staging.yml .makeinfra.yaml kubernetes/overlays/staging secrets/kubernetes/staging && git commit -m 'Add environment staging' -- .gitlab/staging.yml .makeinfra.yaml kubernetes/overlays/staging secrets/kubernetes/staging
   # give it a deploy token of its own
   makeinfra rotate --env staging
   # bring it to the cluster

@@ -44,6 +44,7 @@ mod new_git;
 mod picture;
 mod pipeline;
 mod places;
+mod printed;
 mod promises;
 mod prompts;
 mod readme;

@@ -1,7 +1,7 @@
 //! Whether the files of the Secrets that kustomize generates are named, merged, and say what they seem to say.
 
 use super::super::{Check, Id, count, or_ok};
-use crate::files::shell_word;
+use crate::files::{is_leftover, shell_word};
 use crate::inspection::{Inspection, State};
 use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::{Listing, Trap};
@@ -67,6 +67,10 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         file.state != State::Absent && !by_name && !as_directory && !is_gits(&file.path)
     });
     let found = stray.map(|file| {
+        if is_leftover(Path::new(&file.path)) {
+            return Check::problem(id, &file.path, "a run that was killed left it, and it may hold a secret")
+                .hint(format!("rm {}", word(&file.path)));
+        }
         let message = "no kustomization names it, so no deployment brings it to a cluster";
         let home = inspection.listings.iter().filter(|one| file.path.starts_with(&format!("{}/", one.path)));
         // A file elsewhere may be there for another reason.

@@ -44,23 +44,22 @@ impl Evolution {
         let uncommitted = if options.commit { self.uncommitted(proposal, plan) } else { Vec::new() };
         if options.commit {
             // What can fail is done before anything is in its place.
-            for step in uncommitted.iter().filter(|step| step.is_secret()) {
-                if let Some(after) = &step.after {
-                    let cipher = self.repo.key(&step.path)?.encrypt(after);
-                    blobs.push(self.repo.store(&step.path, &cipher)?);
-                }
+            for step in &uncommitted {
+                let Some(after) = &step.after else { continue };
+                blobs.push(match step.is_secret() {
+                    true => self.repo.store(&step.path, &self.repo.key(&step.path)?.encrypt(after))?,
+                    false => self.repo.store_text(&step.path, after, step.executable)?,
+                });
             }
+            let gone = uncommitted.iter().filter(|step| step.after.is_none()).map(|step| step.path.as_str());
+            blobs.extend(gone.filter(|path| self.repo.has_in_head(path)).map(Repo::removal));
+            self.repo.check_staged(&blobs)?;
             self.repo.check_can_commit()?;
         }
         batch.publish(&interrupts)?;
         if uncommitted.is_empty() {
             return Ok(None);
         }
-        for step in uncommitted.iter().filter(|step| step.after.is_some() && !step.is_secret()) {
-            blobs.push(self.repo.store_file(&step.path, step.executable)?);
-        }
-        let gone = uncommitted.iter().filter(|step| step.after.is_none()).map(|step| step.path.as_str());
-        blobs.extend(gone.filter(|path| self.repo.has_in_head(path)).map(Repo::removal));
         let paths: Vec<_> = uncommitted.iter().map(|step| step.path.as_str()).collect();
         encrypted::commit(&self.repo, &blobs, &proposal.message, &paths).map(Some)
     }

@@ -3,7 +3,7 @@
 use super::{Target, is_change, parse, warn_of_traps};
 use crate::answers::{DnsLabel, Workload};
 use crate::cli::SecretSet as Options;
-use crate::commands::{missing, next_steps, print_json, short};
+use crate::commands::{missing, next_steps, print_json, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
 use crate::error::Result;
@@ -28,7 +28,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
     let read = |path: &str| target.disk.read(path);
     let directories = target.directories(&read, &name, "change")?;
     target.check_git(&directories, options.commit, ui)?;
-    target.sweep(&name, &key, &directories, options.run.dry_run, ui);
+    sweep_repository(&target.disk.root, options.run.dry_run, ui);
     let asks = matches!(source, Source::Prompt);
     if asks && !options.run.dry_run && !ui.can_ask() {
         let example = "makeinfra secret set NAME KEY --from-file FILE";

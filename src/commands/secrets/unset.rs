@@ -2,7 +2,7 @@
 
 use super::{Target, is_change, parse};
 use crate::cli::SecretUnset as Options;
-use crate::commands::{next_steps, print_json, short};
+use crate::commands::{next_steps, print_json, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::inspection::{Inspection, Scope};
 use crate::opaque::{Change, Directory, Effect};
@@ -20,7 +20,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
     let read = |path: &str| target.disk.read(path);
     let directories = target.directories(&read, &name, "change")?;
     target.check_git(&directories, options.commit, ui)?;
-    target.sweep(&name, &key, &directories, options.run.dry_run, ui);
+    sweep_repository(&target.disk.root, options.run.dry_run, ui);
     let change = |directory: &Directory| {
         directory.unset(name.as_str(), &key).map_err(|fault| target.failure("change", fault))
     };
