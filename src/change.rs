@@ -231,8 +231,8 @@ fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String
 /// The failure to edit `path`.
 fn not_edited(path: &str, refusal: &'static str) -> Failure {
     Failure::failed(format!("cannot edit `{path}`"))
-        .because(refusal)
-        .hint("makeinfra check, or write it with each key and item on a line of its own")
+        .because(format!("{refusal}; each key and list item must be on its own line"))
+        .hint(format!("$EDITOR {path}"))
 }
 
 /// The failure that `name`, an environment or a component, is there already.

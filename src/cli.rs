@@ -81,7 +81,7 @@ pub struct New {
     /// An environment with its own namespace, kustomize overlay and pull secret (repeatable). The options for namespace, context, pods, host and deploy token take ENV=VALUE for a single one.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub env: Vec<String>,
-    /// Ask before `make` changes this environment (repeatable); `production` is always protected.
+    /// Ask before `make` changes this environment (repeatable); `production` is protected if --env names it.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub protect: Vec<String>,
     /// The kubectl context for `make` [default: the current one].

@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn each_refusal_of_kubectl_is_known() {
-        // Seen with kubectl 1.20 and 1.36.
+        // Seen with kubectl 1.36, some with older ones.
         for (said, silence_) in [
             (
                 "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",

@@ -157,6 +157,14 @@ fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
     }
 }
 
+/// The names of the Secrets that `object` uses, pull Secrets included.
+#[must_use]
+pub fn named_secrets(object: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    collect_secret_names(object, &mut names);
+    names
+}
+
 /// Adds the names of the Secrets that `value` uses, wherever the kinds of Kubernetes have one.
 fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
     match value {

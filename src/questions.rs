@@ -95,7 +95,7 @@ impl Given {
                 "an option is for `{name}`, and there is no such environment"
             ))
             .because(match all.is_empty() {
-                true => "there are none".to_owned(),
+                true => "without `--env`, the one environment takes no options of its own".to_owned(),
                 false => format!("there are: {}", all.join(", ")),
             })
             .hint(format!("--env {name}"))

@@ -54,7 +54,7 @@ impl Record {
     /// The failure of an option `--env` that names no environment of the repository.
     #[must_use]
     pub fn no_environment(&self) -> Failure {
-        let failure = Failure::usage("`--env` names an environment that there is not");
+        let failure = Failure::usage("`--env` is not an environment of this repository");
         let names = self.answers.environments.iter().map(|one| one.name.as_str());
         failure
             .because(format!("there are: {}", names.collect::<Vec<_>>().join(", ")))
@@ -67,7 +67,7 @@ impl Record {
         if let Some(Some(project)) = sheet.values.get_mut(&Name::Project) {
             project.push_str("-infra");
         }
-        // Repositories from before there was a choice have no pipeline.
+        // A record by hand need not say it: nothing is generated that nobody asked for.
         sheet.values.entry(Name::Ci).or_insert_with(|| Some(Ci::None.as_str().into()));
         Ok(sheet)
     }

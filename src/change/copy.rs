@@ -107,17 +107,16 @@ pub(super) fn hosts_in(
     let mut hosts: Vec<String> =
         documents.iter().flat_map(|(_, document)| objects::hosts(document)).collect();
     for patch in list(kustomization, "patches").filter_map(|patch| text(patch, &["patch"])) {
-        for document in objects::documents(patch.as_bytes()) {
-            hosts.extend(objects::hosts(&document));
-            let steps = document.as_sequence().into_iter().flatten();
-            let at_host = steps.filter(|step| {
-                text(step, &["path"]).is_some_and(|path| {
-                    path.starts_with("/spec/rules/") && path.ends_with("/host")
-                        || path.starts_with("/spec/tls/")
-                })
-            });
-            hosts.extend(at_host.filter_map(|step| text(step, &["value"]).map(str::to_owned)));
-        }
+        hosts.extend(objects::documents(patch.as_bytes()).iter().flat_map(objects::hosts));
+        // A JSON patch is a list, which is no document of objects.
+        let steps = serde_yaml::from_str::<Vec<serde_yaml::Value>>(patch).unwrap_or_default();
+        let at_host = steps.iter().filter(|step| {
+            text(step, &["path"]).is_some_and(|path| {
+                path.starts_with("/spec/rules/") && path.ends_with("/host")
+                    || path.starts_with("/spec/tls/") && path.contains("/hosts/")
+            })
+        });
+        hosts.extend(at_host.filter_map(|step| text(step, &["value"]).map(str::to_owned)));
     }
     hosts
 }

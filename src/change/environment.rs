@@ -5,7 +5,7 @@ use super::copy::{self, Copy};
 use super::objects::{self, HOST};
 use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
-    Answers, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting, Sheet,
+    Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting, Sheet,
 };
 use crate::error::{Failure, Result};
 use crate::yaml_edit;
@@ -135,13 +135,18 @@ impl<'r> NewEnvironment<'r> {
         let namespace =
             objects::text(&kustomization, &["namespace"]).ok_or_else(|| missing("`namespace`", path))?;
         let file = format!("{dir}/{}", Environment::SETTINGS);
-        let settings = files.text(&file)?.ok_or_else(|| missing("settings", &file))?;
+        let settings = files.text(&file)?.ok_or_else(|| {
+            let source = format!("{}/{}", like.overlay(), Environment::SETTINGS);
+            Failure::failed(format!("cannot record `{dir}`"))
+                .because(format!("`{file}` does not exist"))
+                .hint(format!("cp {source} {file}"))
+        })?;
         let value = |setting: Setting| setting.of(settings).filter(|value| !value.is_empty());
         let secrets = value(Setting::Secrets).ok_or_else(|| missing("`SECRETS`", &file))?;
         if value(Setting::Namespace) != Some(namespace) {
             return Err(Failure::failed(format!("cannot record `{dir}`"))
                 .because(format!("`NAMESPACE` in `{file}` is not the `namespace` of `{path}`"))
-                .hint(format!("NAMESPACE := {namespace}"))
+                .hint(format!("$EDITOR {file}"))
                 .into());
         }
         let mut changed = vec![
@@ -197,6 +202,10 @@ impl<'r> NewEnvironment<'r> {
         let mut plan = Plan::default();
         let to = answers.environment(self.name.as_str()).unwrap_or(&answers.environments.first);
         self.state(&mut plan, files, to);
+        let pipeline = format!(".gitlab/{}.yml", self.name);
+        if self.by_hand && answers.ci == Ci::Gitlab && files.get(&pipeline).is_none() {
+            plan.notes.push(format!("no job of the pipeline deploys it: `{pipeline}` does not exist"));
+        }
         if !self.by_hand {
             self.copy_secrets(&mut plan, files, answers, to)?;
             self.copy_overlay(&mut plan, files, answers, to)?;

@@ -143,21 +143,3 @@ pub(super) fn hosts(document: &Value) -> Vec<String> {
         list(spec, "tls").flat_map(|entry| list(entry, "hosts")).filter_map(|host| host.as_str());
     rules.chain(certificates).map(str::to_owned).collect()
 }
-
-/// Whether something in `value` refers to the Secret called `name`.
-pub(super) fn names_secret(value: &Value, name: &str) -> bool {
-    let is_name = |value: &Value, key: &str| text(value, &[key]) == Some(name);
-    match value {
-        Value::Mapping(entries) => entries.iter().any(|(key, inner)| {
-            let refers = match key.as_str() {
-                Some("secretRef" | "secretKeyRef") => is_name(inner, "name"),
-                Some("secret") => is_name(inner, "secretName") || is_name(inner, "name"),
-                Some("secretName") => inner.as_str() == Some(name),
-                _ => false,
-            };
-            refers || names_secret(inner, name)
-        }),
-        Value::Sequence(items) => items.iter().any(|item| names_secret(item, name)),
-        _ => false,
-    }
-}

@@ -4,6 +4,7 @@ use super::{Check, Id, count, or_ok};
 use crate::answers::{Answers, Ci, Environment, Record, Setting};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, OverlayFiles};
+use crate::manifests::below;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +25,11 @@ fn agree(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let mut found = Vec::new();
     for (name, files) in &inspection.overlays {
         match answers.environment(name) {
-            Some(environment) => found.extend(Compared { answers, environment, files }.differences()),
+            Some(environment) => {
+                let mut others = inspection.overlays.iter().filter(|(_, other)| other.has_pipeline);
+                let sibling = others.next().map(|(other, _)| other.as_str());
+                found.extend(Compared { answers, environment, files, sibling }.differences());
+            }
             None => found.push(
                 Check::warning(
                     id,
@@ -49,15 +54,13 @@ fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
     let id = Id::EnvironmentsAgree;
     let edit = format!("$EDITOR {}", shell_word(Path::new(path)));
     if !text.contains(WILDCARD) {
-        let message = format!("it does not find environments by `{WILDCARD}`");
+        let message = format!("it does not list environments with `{WILDCARD}`");
         return Some(Check::problem(id, path, message).hint(edit));
     }
-    let project = text.lines().find_map(|line| {
-        let line = line.strip_prefix("override ").unwrap_or(line);
-        line.strip_prefix("PROJECT")?.split_once(":=").map(|(_, value)| value.trim())
-    })?;
-    (project != answers.project.as_str()).then(|| {
-        let message = format!("its PROJECT is not `{}`, which `{}` records", answers.project, Record::FILE);
+    let label = format!("{PROJECT}={},", answers.project);
+    (!text.contains(&label)).then(|| {
+        let message =
+            format!("it does not select `{PROJECT}={}`, the project in `{}`", answers.project, Record::FILE);
         Check::problem(id, path, message).hint(edit)
     })
 }
@@ -67,6 +70,8 @@ struct Compared<'i> {
     answers: &'i Answers,
     environment: &'i Environment,
     files: &'i OverlayFiles,
+    /// Another environment, whose jobs the pipeline has.
+    sibling: Option<&'i str>,
 }
 
 impl Compared<'_> {
@@ -90,11 +95,21 @@ impl Compared<'_> {
         found.extend(self.secrets(kustomization, settings));
         found.extend(self.protection(settings));
         found.extend(self.labels(kustomization));
-        if self.answers.ci == Ci::Gitlab && !self.files.has_pipeline {
-            let what = "the pipeline does not deploy the environment";
-            found.push(missing(format!(".gitlab/{name}.yml"), what));
-        }
+        found.extend(self.pipeline());
         found
+    }
+
+    fn pipeline(&self) -> Option<Check> {
+        if self.answers.ci != Ci::Gitlab || self.files.has_pipeline {
+            return None;
+        }
+        let (path, name) = (format!(".gitlab/{}.yml", self.environment.name), &self.environment.name);
+        let message = "it is missing: the pipeline does not deploy the environment";
+        let hint = match &self.sibling {
+            Some(other) => format!("sed 's/{other}/{name}/g' .gitlab/{other}.yml >{path}"),
+            None => format!("git checkout HEAD -- {path}"),
+        };
+        Some(Check::problem(Id::EnvironmentsAgree, path, message).hint(hint))
     }
 
     fn namespace(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
@@ -108,7 +123,7 @@ impl Compared<'_> {
         if here == Some(self.environment.namespace.as_str()) {
             return Vec::new();
         }
-        vec![self.record(&format!("it records namespace `{}` for", self.environment.namespace))]
+        vec![self.record(&format!("with namespace `{}`", self.environment.namespace))]
     }
 
     fn secrets(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
@@ -117,21 +132,22 @@ impl Compared<'_> {
         };
         let resources = kustomization.get("resources").and_then(Value::as_sequence).into_iter().flatten();
         let wanted = format!("../../../{dir}");
-        if !resources.filter_map(Value::as_str).any(|one| one.trim_end_matches('/') == wanted) {
+        let is_wanted = |one: &str| below(&self.environment.overlay(), one).as_deref() == Some(dir);
+        if !resources.filter_map(Value::as_str).any(is_wanted) {
             let message = format!("its `resources` lack `{wanted}`: the cluster gets no pull secret");
             return vec![self.edit("kustomization.yaml", &message)];
         }
         if dir == self.environment.secrets {
             return Vec::new();
         }
-        vec![self.record(&format!("it records the secrets directory `{}` for", self.environment.secrets))]
+        vec![self.record(&format!("with the secrets directory `{}`", self.environment.secrets))]
     }
 
     fn protection(&self, settings: &str) -> Option<Check> {
         let is_protected = Setting::Protected.of(settings).is_some_and(|value| !value.is_empty());
         (is_protected != self.environment.protect).then(|| {
             let recorded = if self.environment.protect { "protected" } else { "unprotected" };
-            self.record(&format!("it records as {recorded}"))
+            self.record(&format!("as {recorded}"))
         })
     }
 
@@ -161,8 +177,8 @@ impl Compared<'_> {
 
     /// A problem of the record: what it says of the environment is not what the overlay says.
     fn record(&self, message: &str) -> Check {
-        let message =
-            format!("{message} `{}`, unlike {}", self.environment.name, self.path(Environment::SETTINGS));
+        let (name, settings) = (&self.environment.name, self.path(Environment::SETTINGS));
+        let message = format!("it records `{name}` {message}, unlike `{settings}`");
         Check::problem(Id::EnvironmentsAgree, Record::FILE, message).hint(format!("$EDITOR {}", Record::FILE))
     }
 }

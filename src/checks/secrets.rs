@@ -10,7 +10,8 @@ use std::path::Path;
 
 const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
 const UNLOCK: &str = "git-crypt unlock KEY_FILE";
-const REVOKE: &str = "revoke what it tells (a deploy token: in GitLab, then `makeinfra rotate --commit`)";
+const REVOKE: &str =
+    "revoke the exposed values (a deploy token: in GitLab, then `makeinfra rotate --commit`)";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let mut checks = Vec::new();

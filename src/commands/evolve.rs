@@ -99,7 +99,7 @@ impl Evolution {
     pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
         sweep_repository(&self.repo.root(), options.run.dry_run, ui);
         let plan = (proposal.plan)(&self.files)?;
-        self.check(proposal, &plan, options, ui)?;
+        self.check(&plan, options, ui)?;
         let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
         if options.run.dry_run {
             let text = format!("{shown}\nNothing was written: this is a dry run.\n");
@@ -137,7 +137,7 @@ impl Evolution {
     }
 
     /// Fails if the plan must not be done: it would lose something, or show a secret.
-    fn check(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+    fn check(&self, plan: &Plan, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
         let mut losses = Vec::new();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             if step.is_secret() && step.after.is_some() {
@@ -151,8 +151,8 @@ impl Evolution {
                 Some(_) if committed => {
                     let path = shell_word(Path::new(&step.path));
                     return Err(Failure::failed(format!("cannot commit `{}`", step.path))
-                        .because("it has uncommitted edits of yours, which the commit would include")
-                        .hint(format!("{} commit {path}, then {}", self.typed().git, proposal.command))
+                        .because("it has uncommitted edits, which the commit would include; commit them, then repeat the command")
+                        .hint(format!("{} commit -- {path}", self.typed().git))
                         .into());
                 }
                 _ => {}

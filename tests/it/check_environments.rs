@@ -36,7 +36,7 @@ fn each_difference_is_named_with_its_file() {
             STAGING,
             "`../../../secrets/kubernetes`",
         ),
-        (mk, "PROTECTED :=", "PROTECTED := yes", ".makeinfra.yaml", "unprotected `staging`"),
+        (mk, "PROTECTED :=", "PROTECTED := yes", ".makeinfra.yaml", "it records `staging` as unprotected"),
         (STAGING, "  - ../../../secrets/kubernetes/staging\n", "", STAGING, "no pull secret"),
         (
             STAGING,
@@ -68,10 +68,17 @@ fn each_difference_is_named_with_its_file() {
         ),
         (
             "Makefile",
+            "makeinfra/project=hello",
+            "makeinfra/project=other",
+            "Makefile",
+            "`makeinfra/project=hello`",
+        ),
+        (
+            "Makefile",
             "kubernetes/overlays/*/environment.mk",
             "environments.mk",
             "Makefile",
-            "does not find environments",
+            "does not list environments",
         ),
     ] {
         let checked = edited(file, old, new);
@@ -98,6 +105,13 @@ fn a_file_that_is_missing_is_named() {
         assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
     }
     let sandbox = two(&["--ci", "none"]);
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+}
+
+#[test]
+fn another_way_to_write_a_path_is_no_difference() {
+    let sandbox = two(&[]);
+    sandbox.edit(STAGING, "- ../../../secrets/", "- ./../../../secrets/");
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
 }
 

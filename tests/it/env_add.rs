@@ -259,7 +259,7 @@ resources:
   # ours
   - ingress.yaml
   - ../../../secrets/kubernetes/staging
-# `make prune` and `make undeploy` delete nothing without both.
+# `make prune` and `make undeploy` find objects by these two labels.
 labels:
   - pairs:
       makeinfra/project: hello
@@ -446,7 +446,7 @@ fn a_hand_made_overlay_is_only_recorded() {
     sandbox
         .agreed(&["env", "add", "qa"])
         .failure(1)
-        .says("`kubernetes/overlays/qa/environment.mk` has no settings");
+        .says("`kubernetes/overlays/qa/environment.mk` does not exist");
     let settings =
         "NAMESPACE := quality\nCONTEXT := eu\nPROTECTED := yes\nSECRETS := secrets/kubernetes/qa\n";
     sandbox.put("kubernetes/overlays/qa/environment.mk", &settings.replace("quality", "other"));
@@ -468,6 +468,28 @@ fn a_hand_made_overlay_is_only_recorded() {
     let entry = "    qa:\n      namespace: quality\n      protect: true\n      secrets: secrets/kubernetes/qa\n      context: eu\n      replicas: 7\n";
     let record = record.unwrap();
     assert!(record.contains(entry), "{record}");
+    output.prints("- no job of the pipeline deploys it: `.gitlab/qa.yml` does not exist\n");
+    // What `check` advises for that works.
+    let check = sandbox.here(&["check"]).failure(1).stdout;
+    let (_, hint) = check.split_once(".gitlab/qa.yml: it is missing").unwrap();
+    let hint = hint.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();
+    sandbox.run("sh", &["-ec", hint]).cwd(sandbox.hello("")).success();
+    let jobs = fs::read_to_string(sandbox.hello(".gitlab/qa.yml")).unwrap();
+    assert!(jobs.contains("make deploy ENV=qa ") && !jobs.contains("production"), "{jobs}");
+}
+
+#[test]
+fn the_host_of_an_ingress_of_ones_own_changes_wherever_it_is_patched() {
+    let sandbox = with_environments(&["--ingress", "hello.example.com"]);
+    let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: admin}\nspec:\n  rules: [{host: admin.example.com}]\n";
+    sandbox.put("kubernetes/base/admin.yaml", ingress);
+    sandbox.edit("kubernetes/base/kustomization.yaml", "resources:\n", "resources:\n  - admin.yaml\n");
+    let patch = "patches:\n  - target: {kind: Ingress, name: admin}\n    patch: |-\n      - op: replace\n        path: /spec/rules/0/host\n        value: staging.admin.example.com\n";
+    sandbox.edit("kubernetes/overlays/staging/kustomization.yaml", "patches:\n", patch);
+    sandbox.agreed(&["env", "add", "qa", "--like", "staging"]).success();
+    let copy = fs::read_to_string(sandbox.hello("kubernetes/overlays/qa/kustomization.yaml")).unwrap();
+    assert!(copy.contains("value: qa.admin.example.com\n"), "{copy}");
+    assert!(!copy.contains("staging"), "{copy}");
 }
 
 #[test]

@@ -118,7 +118,9 @@ impl NewEnvironment<'_> {
     /// Whether a manifest of base or of the copied overlay names the Secret.
     fn is_used(&self, files: &Files, secret: &str) -> bool {
         [Context::BASE.to_owned(), self.like.overlay()].iter().any(|dir| {
-            objects::below(files, dir).iter().any(|(_, document)| objects::names_secret(document, secret))
+            objects::below(files, dir)
+                .iter()
+                .any(|(_, document)| manifests::named_secrets(document).contains(secret))
         })
     }
 }

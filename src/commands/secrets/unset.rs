@@ -35,7 +35,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
             .into());
     }
     if let Some(users) = users(options, &target, &changes) {
-        ui.warn(format!("{users} still names Secret {name}, and no pod of it starts without the Secret"));
+        ui.warn(format!("{users} still uses Secret {name}: its pods cannot start without it"));
     }
     let tree = target.tree(&changes);
     if options.run.dry_run {
