@@ -9,10 +9,11 @@ const SAME: [&str; 6] =
 
 /// Lines of a default repository's files, as `shfmt` lays a script out. A tenth more is no failure: readable beats short.
 const BUDGETS: [(&str, usize); 5] = [
-    ("Makefile", 90),
+    // 90 were hoped for; one more keeps MAKECMDGOALS from choosing what is checked.
+    ("Makefile", 91),
     // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank line between the steps,
     // comes to this; packed any denser it takes longer to read.
-    ("scripts/deploy.sh", 230),
+    ("scripts/deploy.sh", 231),
     // 30 were hoped for; three more say why and what to type, and fail where git cannot read.
     (".githooks/pre-commit", 33),
     ("README.md", 120),

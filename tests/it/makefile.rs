@@ -105,7 +105,7 @@ fn the_makefile_keeps_to_make_3_81() {
         ".ONESHELL",
         ".SHELLFLAGS",
         ".RECIPEPREFIX",
-        "undefine",
+        "undefine ",
         "!=",
         "::=",
         "$(file",

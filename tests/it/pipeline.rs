@@ -228,15 +228,15 @@ fn the_files_of_two_environments_differ_in_values_alone() {
 }
 
 #[test]
-fn a_repository_from_before_there_was_ci_can_be_rotated_and_gets_none() {
+fn a_record_that_says_nothing_of_ci_has_no_pipeline() {
     let sandbox = Sandbox::with_hello();
     let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
-    let old = record.replace("  ci: gitlab\n", "");
-    assert_ne!(old, record);
-    fs::write(sandbox.hello(".makeinfra.yaml"), &old).unwrap();
+    let without = record.replace("  ci: gitlab\n", "");
+    assert_ne!(without, record);
+    fs::write(sandbox.hello(".makeinfra.yaml"), &without).unwrap();
     sandbox.rotate("gldt-new", &[]).success();
-    assert_eq!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap(), old);
-    let answers = makeinfra::answers::Record::parse(old).unwrap().answers;
+    assert_eq!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap(), without);
+    let answers = makeinfra::answers::Record::parse(without).unwrap().answers;
     assert_eq!(answers.ci, makeinfra::answers::Ci::None);
 }
 

@@ -87,14 +87,14 @@ fn a_secret_that_a_manifest_names_is_not_missed_in_silence() {
     let from = "          envFrom:\n            - secretRef:\n                name: db\n          ports:\n";
     sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", from);
     let output = unset(&sandbox, "A", &[]).success();
-    output.says("`kubernetes/overlays/production` still names Secret db");
+    output.says("`kubernetes/overlays/production` still uses Secret db");
     // Only the environment that loses it is named.
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--env", "staging", "--env", "production"]).success();
     set_key(&sandbox, "A", "a", &["--all-environments"]);
     sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", from);
     let output = unset(&sandbox, "A", &["--env", "staging"]).success();
-    output.says("warning: `kubernetes/overlays/staging` still names Secret db");
+    output.says("warning: `kubernetes/overlays/staging` still uses Secret db");
 }
 
 #[test]

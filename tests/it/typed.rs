@@ -159,6 +159,15 @@ fn what_is_set_outside_chooses_nothing() {
         cluster.make(&["-e", "deploy", "ENV=staging"]).env(name, "production").success();
         assert_eq!(cluster.calls(), calls, "{name}");
     }
+    // The goals that are checked are those that are made.
+    cluster.answers(&[]);
+    for make in [
+        cluster.make(&["restart", "ENV=production"]).env("MAKECMDGOALS", "help"),
+        cluster.make(&["restart", "ENV=production", "MAKECMDGOALS=help"]),
+    ] {
+        make.failure(2).says("MAKECMDGOALS= cannot be set");
+        cluster.was_left_alone();
+    }
     // The environment of a CI job says neither where nor yes.
     cluster.answers(&[]);
     for target in

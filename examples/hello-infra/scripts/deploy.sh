@@ -28,6 +28,8 @@ mask() { # Copies what kubectl says. A line ends at a value of secrets/, or afte
             value = $0
             sub(/^ *[A-Za-z0-9_.-]+(=|: *)/, "", value)
             if (/=/ && value ~ /^=*$/) value = $0  # a pasted line looks like a key
+            sub(/\r$/, "", value)
+            if (length(value) > 3) secret[value]
             for (i = split(value, piece, /[^ -~]+|["\047\\=}{]+|: /); i; i--)
                 if (length(piece[i]) > 3) secret[piece[i]]
         }' {} +
@@ -57,7 +59,7 @@ ready() { # Checks what the overlay is built from.
 
 agree() { # QUESTION
     case $YES in 1 | y | yes) return 0 ;; esac
-    [ -t 0 ] || fail "cannot ask \"$1\": not a terminal" "YES=1 agrees"
+    [ -t 0 ] || fail "cannot ask \"$1\": not a terminal" "YES=1 confirms"
     printf '%s [y/N] ' "$1"
     read -r reply
     case $reply in y | yes) ;; *) fail "nothing was changed" ;; esac
@@ -70,13 +72,13 @@ confirm() { # Says where, and asks before a protected environment.
     [ -z "$PROTECTED" ] || agree "Change $ENVIRONMENT?"
 }
 
-namespace() { # Creates a missing namespace. An account that may not look at it was given one.
+namespace() { # Creates a missing namespace. Without the right to look, it is assumed to exist.
     found=$(kube get namespace "$NAMESPACE" --ignore-not-found --output=name 2>&1) ||
         case $found in *"(Forbidden)"*) ;; *) refuse "$found" ;; esac
     [ -n "$found" ] || "$@"
 }
 
-rehearse() { # KUBECTL apply: fails before an apply would, halfway. Leaves in $old what can only be replaced.
+rehearse() { # KUBECTL apply: a dry run, so that it cannot fail halfway. Sets $old to what must be replaced.
     said=$("$@" --dry-run=server 2>&1) && old= || old=$(say "$said" | sed '
         / serverside-applied/d; /^Warning: /d
         s/^[^"]* Job[.a-z]* "\([^"]*\)" is invalid: spec\.[a-z]*: .*field is immutable$/job\/\1/
@@ -124,7 +126,7 @@ explain() { # ERROR: fails, and shows what the cluster says about it.
     exit 1
 }
 
-await() { # Waits for a rollout. An OnDelete workload has none, which is no failure.
+await() { # Waits for a rollout. OnDelete workloads have none; that is not an error.
     { said=$("$@" 2>&1 >&3 3>&-) && return; } 3>&1
     case $said in *"only available for RollingUpdate"*) ;; *) explain "${said:-error: no rollout}" ;; esac
     said=$(say "$said" | grep -v 'only available for RollingUpdate')
@@ -137,7 +139,7 @@ some() { # KUBECTL ...: fails if that finds nothing.
     case $said in *"No resources found"*) fail "nothing here is named \`$APP\`" "make status" ;; esac
 }
 
-differences() { # KUBECTL diff: it stops at what can only be replaced. That is named, and the rest compared.
+differences() { # KUBECTL diff: fails on objects that must be replaced. Lists these, compares the rest.
     said=$("$@" 2>&1)
     code=$?
     case $said in *namespaces*"not found"*) code=1 said="namespace $NAMESPACE is missing" ;; esac
@@ -165,11 +167,11 @@ differences() { # KUBECTL diff: it stops at what can only be replaced. That is n
     [ $code -eq 0 ] || [ "$CHANGES" = ok ]
 }
 
-ours() { # KUBECTL get KINDS: prints what makeinfra applied and nothing owns. People copy labels.
+ours() { # KUBECTL get KINDS: prints what makeinfra applied and nothing owns; labels alone get copied.
     by='{.metadata.managedFields[?(@.manager=="makeinfra")].operation}'
     said=$("$@" --output="$object"'owner:{.metadata.ownerReferences[*].uid} by:'"$by"'{"\n"}{end}' 2>&1) ||
         case $(say "$said" | grep -v -e ' owner:' -e 'cannot list resource') in ?*) refuse "$said" ;; esac
-    say "$said" | sed -n 's/.*cannot list resource "\([^"]*\)".*/not looked at, no right to list: \1/p' >&2
+    say "$said" | sed -n 's/.*cannot list resource "\([^"]*\)".*/skipped, no permission to list: \1/p' >&2
     say "$said" | sed -n 's/ owner: by:.*Apply.*//p' | tr '[:upper:]' '[:lower:]'
 }
 
@@ -190,7 +192,7 @@ leftovers() { # KUBECTL get KINDS: prints which of ours git no longer has.
         say "$name"
         left=yes
     done
-    [ -z "$left" ] || say "no longer in git, left in the cluster; next: make prune${env:+ ENV=$env}" >&2
+    [ -z "$left" ] || say "no longer in git; to delete it from the cluster: make prune${env:+ ENV=$env}" >&2
 }
 
 delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
@@ -201,7 +203,7 @@ delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
     owner='{.metadata.ownerReferences[?(@.kind=="StatefulSet")].name}'
     kube get persistentvolumeclaims --output="$object"'statefulset/'"$owner"'{"\n"}{end}' |
         names="$names/" awk '{ print tolower($1), match(ENVIRON["names"], $2 "[\n/]") ? "goes" : "stays" }'
-    agree "Delete these from namespace $NAMESPACE, which stays?"
+    agree "Delete these objects? Namespace $NAMESPACE is kept."
     "$@"
 }
 

@@ -166,7 +166,7 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
         scene.edit(kustomization, more, "");
         let output = scene.make(&["deploy"]).success();
         output.says("statefulset/store stays: its volume claims would go with it\n");
-        output.says("no longer in git, left in the cluster; next: make prune\n");
+        output.says("no longer in git; to delete it from the cluster: make prune\n");
         assert!(output.stdout.ends_with("\nconfigmap/settings\n"), "{}", output.stdout);
         scene.make(&["prune"]).failure(2).says("YES=1").prints("persistentvolumeclaim/keep stays\n");
         scene.make(&["prune", "YES=1"]).success();

@@ -78,7 +78,7 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["deployment-replicas"],
         only: None,
-        reason: "the number of pods is an answer; unprotected environments need only one",
+        reason: "the number of pods is an answer; one may be enough",
     },
     Explained {
         checks: &["CKV_K8S_43"],

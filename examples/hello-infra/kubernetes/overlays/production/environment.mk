@@ -1,4 +1,4 @@
-# What the Makefile knows of this environment: plain values, without quotes or comments behind them.
+# The Makefile's values for this environment: no quotes, no trailing comments.
 NAMESPACE := hello
 CONTEXT   :=
 PROTECTED :=
