@@ -16,7 +16,7 @@ mod retired;
 mod shown;
 
 pub use component::NewComponent;
-pub use environment::{NewEnvironment, Options};
+pub use environment::{NewEnvironment, Options, PullSecret};
 pub use record::{component_dropped, environment_dropped};
 pub use removal::remove_component;
 pub use retired::{Retired, remove_environment};

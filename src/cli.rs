@@ -195,7 +195,7 @@ pub enum Env {
 /// Options of `env add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Copies the overlay, the pipeline file and the pull Secret of another environment, and changes in the copy what belongs to the environment: namespace, hosts, context, protection, label. An overlay that exists already is only recorded."
+    after_help = "Copies the overlay, the pipeline file and the pull Secret of another environment, and changes in the copy what belongs to the environment: namespace, hosts, context, protection, label. An overlay that exists already is only recorded. With an option of the deploy token, the environment gets a token of its own instead of the copied one; --token-username alone asks for it."
 )]
 pub struct EnvAdd {
     /// Name of the new environment.
@@ -227,6 +227,15 @@ pub struct EnvAdd {
     /// How the plan is shown and confirmed.
     #[command(flatten)]
     pub plan: PlanOptions,
+    /// When its deploy token expires (YYYY-MM-DD or RFC 3339); stored in the encrypted Secret.
+    #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
+    pub expires_at: Option<String>,
+    /// Where a deploy token of its own comes from.
+    #[command(flatten)]
+    pub token: TokenOptions,
+    /// Whether the registry is asked.
+    #[command(flatten)]
+    pub check: CheckOptions,
 }
 
 /// Options of `env remove`.

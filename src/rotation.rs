@@ -1,16 +1,16 @@
 //! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml` that
 //! follows it. Pure: reads and writes nothing.
 
-use crate::answers::{
-    Answer, Answers, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey, SecretType,
-};
-use crate::context::{Context, Payload};
+mod secret_file;
+
+use crate::answers::{Email, EnvironmentName, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
-use crate::opaque::{self, Kustomization};
-use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL, keyring};
+use crate::pull_secret::{self, DeployToken, Manifest, Rewrite, keyring};
 use crate::secret::Secret;
-use crate::templates;
 use crate::yaml_edit;
+use secret_file::SecretInRepo;
+
+pub use secret_file::{Change, RotateOverrides, SecretFile};
 
 /// The files as they are.
 pub struct Files {
@@ -20,55 +20,12 @@ pub struct Files {
     pub secrets: Vec<SecretFile>,
 }
 
-/// A file with a pull secret, that of one environment.
-pub struct SecretFile {
-    /// The place of its environment among all.
-    pub place: usize,
-    /// Where it is, or will be, below the top of the repository.
-    pub path: String,
-    /// Its plain text; `None` if there is no such file yet.
-    pub text: Option<Secret>,
-    /// The kustomization of its directory: path and text; `None` if there is none.
-    pub kustomization: Option<(String, Secret)>,
-}
-
-/// What the user wants changed beside the token.
-#[derive(Default)]
-pub struct Wishes {
-    /// Another registry key.
-    pub registry: Option<RegistryKey>,
-    /// Another e-mail address.
-    pub email: Option<Email>,
-    /// The other type.
-    pub kind: Option<SecretType>,
-    /// The token's expiry, where the token source does not know it.
-    pub expires_at: Option<Expiry>,
-}
-
 /// The files as they will be.
 pub struct Plan {
     /// What becomes of each Secret file, in their order.
     pub secrets: Vec<Change>,
     /// The new `.makeinfra.yaml`, if it is to change.
     pub record: Option<String>,
-}
-
-/// What becomes of a Secret file.
-pub struct Change {
-    /// Its new text; none if it holds the token already.
-    pub text: Option<Secret>,
-    /// What is different in it, a line each; never a value.
-    pub changes: Vec<String>,
-    /// The kustomization of its directory with the file among its resources; `None` if it names the file already.
-    pub kustomization: Option<Secret>,
-}
-
-impl Change {
-    /// The size of the new text in bytes; none where the file stays.
-    #[must_use]
-    pub fn size(&self) -> Option<usize> {
-        self.text.as_ref().map(|text| text.expose().len())
-    }
 }
 
 impl Plan {
@@ -146,7 +103,7 @@ impl Files {
             let Some(text) = &one.secret.text else { continue };
             let manifest = one.manifest(text)?;
             let key = manifest
-                .rotated_key(&one.rewrite(&Wishes::default()))
+                .rotated_key(&one.rewrite(&RotateOverrides::default()))
                 .map_err(|fault| one.refused(fault))?
                 .unwrap_or_default()
                 .to_owned();
@@ -162,13 +119,13 @@ impl Files {
     }
 
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
-    pub fn check(&self, wishes: &Wishes) -> Result<Vec<String>> {
-        if let (Some(registry), Some(image)) = (&wishes.registry, self.image()) {
+    pub fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
+        if let (Some(registry), Some(image)) = (&overrides.registry, self.image()) {
             pull_secret::check_registry(registry, image)?;
         }
         let mut warnings: Vec<String> = Vec::new();
         for one in self.each() {
-            for warning in one.check(wishes)? {
+            for warning in one.check(overrides)? {
                 if !warnings.contains(&warning) {
                     warnings.push(warning);
                 }
@@ -178,21 +135,21 @@ impl Files {
     }
 
     /// The registry that the token is for.
-    pub fn registry(&self, wishes: &Wishes) -> Result<RegistryKey> {
+    pub fn registry(&self, overrides: &RotateOverrides) -> Result<RegistryKey> {
         let none = || Failure::usage("no registry is known").hint("--registry registry.gitlab.com");
-        Ok(self.each().next().ok_or_else(none)?.registry(wishes)?.ok_or_else(none)?)
+        Ok(self.each().next().ok_or_else(none)?.registry(overrides)?.ok_or_else(none)?)
     }
 
     /// The files with `token` in them.
-    pub fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Plan> {
+    pub fn rotate(&self, token: &DeployToken, overrides: &RotateOverrides) -> Result<Plan> {
         let mut secrets = Vec::new();
         let mut followed: Option<Record> = None;
         for one in self.each() {
-            let change = one.rotate(token, wishes)?;
+            let change = one.rotate(token, overrides)?;
             let record = followed.as_ref().or(self.record.as_ref());
             if let (Some(record), Some(text)) = (record, change.text.as_ref().or(one.secret.text.as_ref())) {
                 // A kill between two files may have left the record behind, so also where nothing changed.
-                if let Some(text) = follow(record, one.secret.place, wishes, text)? {
+                if let Some(text) = follow(record, one.secret.place, overrides, text)? {
                     followed = Some(Record::parse(text)?);
                 }
             }
@@ -206,13 +163,13 @@ impl Files {
     pub fn images<'i>(
         &'i self,
         plan: &Plan,
-        wishes: &Wishes,
+        overrides: &RotateOverrides,
         deployed: &[&'i ImageRef],
     ) -> Result<Vec<&'i ImageRef>> {
         let mut images: Vec<&ImageRef> = Vec::new();
         for (one, change) in self.each().zip(&plan.secrets) {
             let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
-            let (manifest, key) = (one.manifest(text)?, self.registry(wishes)?);
+            let (manifest, key) = (one.manifest(text)?, self.registry(overrides)?);
             let first = |image: &&ImageRef| {
                 keyring::matching(manifest.config().keys(), image).first() == Some(&key.as_str())
             };
@@ -236,7 +193,7 @@ impl Files {
         let Ok(mut followed) = Record::parse(committed.to_owned()) else { return false };
         for (one, change) in self.each().zip(&plan.secrets) {
             let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
-            match follow(&followed, one.secret.place, &Wishes::default(), text) {
+            match follow(&followed, one.secret.place, &RotateOverrides::default(), text) {
                 Ok(Some(text)) => match Record::parse(text) {
                     Ok(next) => followed = next,
                     Err(_) => return false,
@@ -248,143 +205,20 @@ impl Files {
         followed.text != committed && followed.text == record.text
     }
 
-    fn each(&self) -> impl Iterator<Item = One<'_>> {
-        self.secrets.iter().map(|secret| One { record: self.record.as_ref(), secret })
-    }
-}
-
-/// One Secret file, and what is known of it.
-struct One<'f> {
-    record: Option<&'f Record>,
-    secret: &'f SecretFile,
-}
-
-impl One<'_> {
-    /// Fails if a rotation would, whatever the token. Else what deserves a warning.
-    fn check(&self, wishes: &Wishes) -> Result<Vec<String>> {
-        let mut warnings = Vec::new();
-        let Some(text) = &self.secret.text else { return Ok(warnings) };
-        let manifest = self.manifest(text)?;
-        manifest.rotated_key(&self.rewrite(wishes)).map_err(|fault| self.refused(fault))?;
-        if let Some(record) = self.record {
-            let answers = &record.answers;
-            if manifest.name() != answers.secret_name.as_str() {
-                warnings.push(format!(
-                    "the Secret is not called `{}` any more: the Deployment must name it as the file does",
-                    answers.secret_name
-                ));
-            }
-            if wishes.registry.is_none() && !manifest.serves(answers.image()) {
-                warnings.push(format!(
-                    "no registry key of the Secret matches `{}`: the kubelet would pull without credentials; --registry {}",
-                    answers.image().name(),
-                    RegistryKey::for_image(answers.image())
-                ));
-            }
-        }
-        Ok(warnings)
-    }
-
-    /// The registry that the token is for, if it is known.
-    fn registry(&self, wishes: &Wishes) -> Result<Option<RegistryKey>> {
-        if let Some(registry) = &wishes.registry {
-            return Ok(Some(registry.clone()));
-        }
-        let recorded = self.record.map(|record| record.answers.registry.clone());
-        let held = match &self.secret.text {
-            Some(text) => self
-                .manifest(text)?
-                .rotated_key(&self.rewrite(wishes))
-                .map_err(|fault| self.refused(fault))?
-                .and_then(|key| RegistryKey::parse(key).ok()),
-            None => None,
-        };
-        Ok(held.or(recorded))
-    }
-
-    /// The file with `token` in it.
-    fn rotate(&self, token: &DeployToken, wishes: &Wishes) -> Result<Change> {
-        let kustomization = self.named()?;
-        let Some(text) = &self.secret.text else {
-            let changes = vec![format!("user name: {}", token.username())];
-            return Ok(Change { text: Some(self.first(token, wishes)?), changes, kustomization });
-        };
-        let rotated = self.manifest(text)?.rotate(token, &self.rewrite(wishes));
-        Ok(match rotated.map_err(|fault| self.refused(fault))? {
-            Some(rewritten) => {
-                Change { text: Some(rewritten.text), changes: rewritten.changes, kustomization }
-            }
-            None => Change { text: None, changes: Vec::new(), kustomization },
-        })
-    }
-
-    /// The kustomization with the file among its resources; `None` if it names the file already.
-    fn named(&self) -> Result<Option<Secret>> {
-        let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
-        let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
-        let cannot = |fault| {
-            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(format!("$EDITOR {path}"))
-        };
-        let found = Kustomization::parse(text.expose()).map_err(cannot)?;
-        if found.files(dir).contains(&self.secret.path) {
-            return Ok(None);
-        }
-        let mut text = opaque::add_resource(text.expose(), name).map_err(cannot)?;
-        Ok(Some(Secret::new(std::mem::take(&mut text))))
-    }
-
-    /// The Secret file of a repository that was made without a token.
-    fn first(&self, token: &DeployToken, wishes: &Wishes) -> Result<Secret> {
-        let Some(record) = self.record else {
-            return Err(self.refused("there is neither a Secret file nor a `.makeinfra.yaml`").into());
-        };
-        let recorded = record.answers.clone();
-        let answers = Answers {
-            registry: wishes.registry.clone().unwrap_or(recorded.registry),
-            email: wishes.email.clone().or(recorded.email),
-            secret_type: wishes.kind.unwrap_or(recorded.secret_type),
-            ..recorded
-        };
-        pull_secret::check_registry(&answers.registry, answers.image())?;
-        let email = answers.email.as_ref().map(Email::as_str);
-        let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
-        let payload = Payload { base64: base64.expose(), expires_at: token.expires_at().map(Expiry::as_str) };
-        Ok(templates::render_secret(&Context::from(&answers), self.secret.place, payload)?.text)
-    }
-
-    fn manifest<'a>(&self, text: &'a Secret) -> Result<Manifest<'a>> {
-        Ok(Manifest::parse(text.expose()).map_err(|fault| self.refused(fault))?)
-    }
-
-    fn rewrite<'a>(&self, wishes: &'a Wishes) -> Rewrite<'a>
-    where
-        Self: 'a,
-    {
-        Rewrite {
-            recorded: self.record.map(|record| &record.answers.registry),
-            registry: wishes.registry.as_ref(),
-            email: wishes.email.as_ref(),
-            kind: wishes.kind,
-        }
-    }
-
-    fn refused(&self, fault: &str) -> Failure {
-        let path = &self.secret.path;
-        let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
-        match fault {
-            SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
-            // Nobody could make it anew without the answers.
-            _ if self.record.is_none() => failure.hint(format!("mend it by hand: $EDITOR {path}")),
-            _ => {
-                failure.hint(format!("mend it by hand, or have it made anew: rm {path} && makeinfra rotate"))
-            }
-        }
+    fn each(&self) -> impl Iterator<Item = SecretInRepo<'_>> {
+        let answers = self.record.as_ref().map(|record| &record.answers);
+        self.secrets.iter().map(move |secret| SecretInRepo { answers, secret })
     }
 }
 
 /// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so already. What all
 /// environments share follows the first.
-fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Result<Option<String>> {
+fn follow(
+    record: &Record,
+    place: usize,
+    overrides: &RotateOverrides,
+    secret: &Secret,
+) -> Result<Option<String>> {
     if place != 0 {
         return Ok(None);
     }
@@ -392,7 +226,7 @@ fn follow(record: &Record, place: usize, wishes: &Wishes, secret: &Secret) -> Re
     let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
     let answers = &record.answers;
     let rewrite = Rewrite {
-        registry: wishes.registry.as_ref(),
+        registry: overrides.registry.as_ref(),
         recorded: Some(&answers.registry),
         ..Rewrite::default()
     };

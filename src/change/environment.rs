@@ -5,7 +5,8 @@ use super::copy::{self, Copy};
 use super::objects::{self, HOST};
 use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
-    Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting, Sheet,
+    Answer, Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
+    Sheet, Values,
 };
 use crate::error::{Failure, Result};
 use crate::yaml_edit;
@@ -34,6 +35,18 @@ pub struct Options {
     pub ingress: Option<Host>,
     /// Whether the Secrets beside the pull Secret are copied, too.
     pub with_secrets: bool,
+    /// Its pull Secret.
+    pub pull_secret: PullSecret,
+}
+
+/// Where the pull Secret of a new environment comes from.
+#[derive(Default)]
+pub enum PullSecret {
+    /// From the environment that is copied, if that has one.
+    #[default]
+    Copied,
+    /// The finished manifest, with a deploy token of its own.
+    Own(Bytes),
 }
 
 /// An environment that is about to be added.
@@ -99,7 +112,7 @@ impl<'r> NewEnvironment<'r> {
         changed.extend(options.replicas.map(|replicas| (Name::Replicas, replicas.to_string())));
         let main = ingresses.first().and_then(Option::as_ref);
         changed.extend(main.map(|main| (Name::Ingress, main.new.clone())));
-        Ok(Self::new(record, options, name, like, changed, ingresses, false))
+        Self::new(record, options, name, like, changed, ingresses, false)
     }
 
     fn by_hand(
@@ -166,7 +179,7 @@ impl<'r> NewEnvironment<'r> {
             .find(|entry| objects::text(entry, &["name"]) == Some(main.name.as_str()))
             .and_then(|entry| entry.get("count")?.as_u64());
         changed.extend(count.map(|count| (Name::Replicas, count.to_string())));
-        Ok(Self::new(record, options, name, like, changed, Vec::new(), true))
+        Self::new(record, options, name, like, changed, Vec::new(), true)
     }
 
     fn new(
@@ -177,7 +190,9 @@ impl<'r> NewEnvironment<'r> {
         changed: Vec<(Name, String)>,
         ingresses: Vec<Option<Ingress>>,
         by_hand: bool,
-    ) -> Self {
+    ) -> Result<Self> {
+        let new = |of: Name| changed.iter().find(|(name, _)| *name == of).map(|(_, value)| value.as_str());
+        check_namespace(record, name, new(Name::Namespace), new(Name::Context), by_hand)?;
         let mut sheet = record.sheet.clone();
         if sheet.environments.is_empty() {
             let own = sheet.environment(&like.name);
@@ -185,10 +200,17 @@ impl<'r> NewEnvironment<'r> {
             own.insert(Name::Protect, Some("false".to_owned()));
             own.insert(Name::Secrets, Some(like.secrets.clone()));
         }
-        let mut values = sheet.environment(&like.name).clone();
+        // What a hand-made overlay does not say is not that of another one either.
+        let mut values = if by_hand { Values::default() } else { sheet.environment(&like.name).clone() };
         values.extend(changed.iter().map(|(name, value)| (*name, Some(value.clone()))));
         *sheet.environment(name) = values;
-        Self { record, options, name, like, sheet, changed, ingresses, by_hand }
+        Ok(Self { record, options, name, like, sheet, changed, ingresses, by_hand })
+    }
+
+    /// The environment that it is copied from.
+    #[must_use]
+    pub fn like(&self) -> &'r Environment {
+        self.like
     }
 
     /// Whether its overlay was made by hand, and is only recorded.
@@ -211,7 +233,8 @@ impl<'r> NewEnvironment<'r> {
             self.copy_overlay(&mut plan, files, answers, to)?;
             self.copy_pipeline(&mut plan, files, answers)?;
         }
-        let text = record::with_environment(self.record, self.like, to, &self.changed)?;
+        let copied = !self.by_hand;
+        let text = record::with_environment(self.record, self.like, to, &self.changed, copied)?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -315,6 +338,36 @@ fn namespace_like(record: &Record, like: &Environment, name: &EnvironmentName) -
         }
         _ => format!("{}-{name}", record.answers.project),
     }
+}
+
+/// Fails if an environment of the same cluster has the namespace of the new one, `name`.
+fn check_namespace(
+    record: &Record,
+    name: &EnvironmentName,
+    namespace: Option<&str>,
+    context: Option<&str>,
+    by_hand: bool,
+) -> Result<()> {
+    let Answers { environments, project, .. } = &record.answers;
+    let has = |one: &Environment, namespace: &str| {
+        one.namespace.as_str() == namespace && one.context.as_ref().map(ContextName::as_str) == context
+    };
+    let Some((namespace, other)) = namespace
+        .and_then(|namespace| Some((namespace, environments.iter().find(|one| has(one, namespace))?)))
+    else {
+        return Ok(());
+    };
+    let free = [format!("{project}-{name}"), format!("{project}-{name}-2")]
+        .into_iter()
+        .find(|free| DnsLabel::parse(free).is_ok() && !environments.iter().any(|one| has(one, free)));
+    let hint = match by_hand {
+        true => format!("$EDITOR {OVERLAYS}/{name}/*"),
+        false => format!("makeinfra env add {name} --namespace {}", free.unwrap_or_else(|| "NS".to_owned())),
+    };
+    Err(Failure::usage(format!("the namespace `{namespace}` is that of the environment `{}`", other.name))
+        .because("the environments of one cluster must have different namespaces")
+        .hint(hint)
+        .into())
 }
 
 /// The bytes of a text.

@@ -11,12 +11,13 @@ const ANSWERS: &str = "answers";
 const ENVIRONMENTS: &str = Sheet::SECTIONS[0];
 const COMPONENTS: &str = Sheet::SECTIONS[1];
 
-/// `record` with the environment `to`, a copy of what it says of `from` but for the answers `changed`.
+/// `record` with the environment `to` and the answers `changed`; if `copied`, the rest is what it says of `from`.
 pub(super) fn with_environment(
     record: &Record,
     from: &Environment,
     to: &Environment,
     changed: &[(Name, String)],
+    copied: bool,
 ) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);
     let section =
@@ -36,6 +37,9 @@ pub(super) fn with_environment(
         text = with_values(&text, &section(from), &own)?;
     }
     let (source, target) = (section(from), section(to));
+    if !copied {
+        return with_values(&text, &target, changed);
+    }
     let paths = [&target, &source].map(|path| path.each_ref().map(String::as_str));
     let text = yaml_edit::graft(&text, &paths[0], &text, &paths[1]).map_err(refused)?.to_string();
     with_values(&text, &target, changed)

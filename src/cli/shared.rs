@@ -117,3 +117,26 @@ pub struct TokenOptions {
     #[arg(long, group = "token")]
     pub from_ci: bool,
 }
+
+impl TokenOptions {
+    /// Whether any of them is given.
+    #[must_use]
+    pub fn are_given(&self) -> bool {
+        let Self {
+            token_username,
+            token_stdin,
+            token_file,
+            token_env,
+            token_json,
+            from_docker_config,
+            from_ci,
+        } = self;
+        *token_stdin
+            || *from_ci
+            || from_docker_config.is_some()
+            || !(token_username.is_empty()
+                && token_file.is_empty()
+                && token_env.is_empty()
+                && token_json.is_empty())
+    }
+}

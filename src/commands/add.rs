@@ -54,6 +54,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("New component {name}"),
         command: format!("makeinfra add {name}{repo}"),
         message: format!("Add {name}"),
+        checked: None,
         next: vec![
             (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
             (format!("{make} deploy{environment}"), "bring it there"),

@@ -4,6 +4,7 @@
 mod write;
 
 use super::encrypted;
+use super::sign_in::Checked;
 use super::{next_steps, print_json, sweep_repository};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
@@ -50,6 +51,8 @@ pub(super) struct Proposal<'p> {
     pub(super) command: String,
     /// The subject of the commit, which also says what was done.
     pub(super) message: String,
+    /// What the registry says of the deploy token that it brings, if it was asked.
+    pub(super) checked: Option<Checked>,
     /// What to type next, after the commit.
     pub(super) next: Vec<(String, &'static str)>,
     /// Makes the plan.
@@ -102,7 +105,8 @@ impl Evolution {
         self.check(&plan, options, ui)?;
         let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
         if options.run.dry_run {
-            let text = format!("{shown}\nNothing was written: this is a dry run.\n");
+            let checked = Checked::line(proposal.checked.as_ref());
+            let text = format!("{shown}\n{checked}Nothing was written: this is a dry run.\n");
             return self.report(proposal, &plan, options, None, &text, ui);
         }
         let agreed = options.yes || options.run.no_input || plan.is_done();
@@ -132,7 +136,8 @@ impl Evolution {
         };
         let next = self.next(proposal, &plan, commit.is_some());
         let shown = if agreed && !plan.is_done() { format!("{shown}\n") } else { String::new() };
-        let text = format!("{shown}{done}\nNext:\n\n{}", next_steps(&next));
+        let checked = Checked::line(proposal.checked.as_ref());
+        let text = format!("{shown}{done}{checked}\nNext:\n\n{}", next_steps(&next));
         self.report(proposal, &plan, options, commit.as_deref(), &text, ui)
     }
 
@@ -263,6 +268,9 @@ impl Evolution {
             "commit": commit,
             "next": next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
         });
+        if proposal.checked.is_some() {
+            object["check"] = Checked::json(proposal.checked.as_ref());
+        }
         if options.diff {
             object["diff"] = json!(diff?.join("\n"));
         }

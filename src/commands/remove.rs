@@ -22,6 +22,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("Remove component {name}"),
         command: format!("makeinfra remove {name}{repo}"),
         message: format!("Remove {name}"),
+        checked: None,
         next: vec![
             (format!("{make} deploy{environment}"), "it names what the cluster still has"),
             (format!("{make} prune{environment}"), "delete that, after asking"),

@@ -18,7 +18,7 @@ use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
 use crate::repo::{Blob, Repo};
-use crate::rotation::{Files, Plan, SecretFile, Wishes};
+use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::ui::Ui;
 use std::collections::BTreeMap;
@@ -57,10 +57,10 @@ impl Found {
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let source = token_source(&options.token)?;
-    let wishes = wishes(options, ui)?;
+    let overrides = overrides(options, ui)?;
     let mut found = find(options)?;
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
-    check(options, &mut found, &wishes, ui)?;
+    check(options, &mut found, &overrides, ui)?;
     sweep_repository(&found.root(), options.run.dry_run, ui);
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
@@ -72,15 +72,15 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     if !lacking.is_empty() {
         ui.intro("makeinfra rotate")?;
         let paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
-        let registry = found.files.registry(&wishes)?;
+        let registry = found.files.registry(&overrides)?;
         ui.note("Pull secret", &format!("{}\nfor {registry}", paths.join("\n")))?;
     }
-    let token = token(source, &found, &wishes, ui)?;
-    let plan = found.files.rotate(&token, &wishes)?;
+    let token = token(source, &found, &overrides, ui)?;
+    let plan = found.files.rotate(&token, &overrides)?;
     if options.check.check {
         let inspection = inspect(options)?;
         let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
-        let images = found.files.images(&plan, &wishes, &deployed)?;
+        let images = found.files.images(&plan, &overrides, &deployed)?;
         found.checked = sign_in::check(&options.check, &token, &images, ui)?;
     }
     if options.run.dry_run {
@@ -90,11 +90,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     report::outcome(options, &found, &plan, commit.as_deref(), ui)
 }
 
-fn wishes(options: &Options, ui: &Ui) -> Result<Wishes> {
+fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
     let mut sheet = Sheet::default();
     secret_answers(&options.secret, &mut sheet, |_| false)?;
     let given = Given::collect(sheet, &[], None, None, ui)?;
-    Ok(Wishes {
+    Ok(RotateOverrides {
         registry: given.get(Name::Registry)?,
         email: given.get(Name::Email)?,
         kind: given.get(Name::SecretType)?,
@@ -146,12 +146,12 @@ fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
 }
 
 /// All that can be known to go wrong before a token is asked for.
-fn check(options: &Options, found: &mut Found, wishes: &Wishes, ui: &mut Ui) -> Result<()> {
+fn check(options: &Options, found: &mut Found, overrides: &RotateOverrides, ui: &mut Ui) -> Result<()> {
     let Found { repo, files, uncommitted, .. } = found;
     for file in &files.secrets {
         repo.check_protected(&file.path)?;
     }
-    for warning in files.check(wishes)? {
+    for warning in files.check(overrides)? {
         ui.warn(warning);
     }
     for file in &files.secrets {
@@ -166,10 +166,10 @@ fn inspect(options: &Options) -> Result<Inspection> {
     Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "rotate")
 }
 
-fn token(source: Source, found: &Found, wishes: &Wishes, ui: &mut Ui) -> Result<DeployToken> {
-    let registry = found.files.registry(wishes)?;
+fn token(source: Source, found: &Found, overrides: &RotateOverrides, ui: &mut Ui) -> Result<DeployToken> {
+    let registry = found.files.registry(overrides)?;
     let mut token = source.read(&registry, found.files.image(), ui)?;
-    if let Some(expires_at) = &wishes.expires_at {
+    if let Some(expires_at) = &overrides.expires_at {
         token = token.expiring(Some(expires_at.clone()));
     }
     credentials::warn_if_past(&token, ui);

@@ -479,6 +479,33 @@ fn a_hand_made_overlay_is_only_recorded() {
 }
 
 #[test]
+fn a_hand_made_overlay_takes_nothing_from_another_one() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--context", "eu", "--replicas", "9"]).success();
+    let dir = "kubernetes/overlays/qa";
+    sandbox.put(&format!("{dir}/kustomization.yaml"), "namespace: hello-qa\nresources: [../../base]\n");
+    let settings = format!("{dir}/environment.mk");
+    sandbox.put(
+        &settings,
+        "NAMESPACE := hello-qa\nCONTEXT :=\nPROTECTED :=\nSECRETS := secrets/kubernetes/qa\n",
+    );
+    sandbox.agreed(&["env", "add", "qa"]).success().prints("context      the current one of kubectl");
+    let record = sandbox.read(".makeinfra.yaml");
+    let (_, entry) = record.split_once("    qa:\n").unwrap();
+    assert_eq!(
+        entry,
+        "      namespace: hello-qa\n      protect: false\n      secrets: secrets/kubernetes/qa\n"
+    );
+    // A namespace that is taken is told with what to edit.
+    for file in ["kustomization.yaml", "environment.mk"] {
+        let text = sandbox.read(&format!("{dir}/{file}"));
+        sandbox.put(&format!("kubernetes/overlays/demo/{file}"), &text);
+    }
+    let output = sandbox.agreed(&["env", "add", "demo"]).failure(2);
+    output.says("is that of the environment `qa`").says("hint: $EDITOR kubernetes/overlays/demo/*");
+}
+
+#[test]
 fn the_host_of_an_ingress_of_ones_own_changes_wherever_it_is_patched() {
     let sandbox = with_environments(&["--ingress", "hello.example.com"]);
     let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: admin}\nspec:\n  rules: [{host: admin.example.com}]\n";
@@ -501,7 +528,11 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
         (&["Qa"], 2, "`NAME` must begin"),
         (&["qa", "--like", "live"], 2, "`--like` names an environment that does not exist: `live`"),
         (&["qa", "--ingress", "a.example.com"], 2, "`--ingress` is for a project with an Ingress"),
-        (&["qa", "--namespace", "hello-staging"], 2, "must differ between the environments"),
+        (
+            &["qa", "--namespace", "hello-staging"],
+            2,
+            "the namespace `hello-staging` is that of the environment `staging`",
+        ),
         (&["qa", "--replicas", "-1"], 2, "`--replicas` must be"),
         (&["qa", "--context", "a b"], 2, "`--context` must be"),
     ] {

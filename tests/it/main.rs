@@ -27,6 +27,7 @@ mod diagnose_over;
 mod edited;
 mod env_add;
 mod env_remove;
+mod env_token;
 mod environments;
 mod examples;
 mod failing_rollouts;

@@ -1,13 +1,13 @@
 //! The Secrets of a new environment: the pull Secret of the one that it is copied from, and the others if that is wanted.
 
-use super::super::{Files, Plan, listed, secret_names};
-use super::{NewEnvironment, bytes, objects};
+use super::super::{Bytes, Files, Plan, listed, not_edited, secret_names};
+use super::{NewEnvironment, PullSecret, bytes, objects};
 use crate::answers::{Answers, Environment};
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::git_crypt;
 use crate::manifests;
-use crate::opaque::Listing;
+use crate::opaque::{self, Listing};
 use crate::templates;
 
 impl NewEnvironment<'_> {
@@ -20,23 +20,31 @@ impl NewEnvironment<'_> {
     ) -> Result<()> {
         let (like, name) = (&self.like.name, self.name);
         if !self.includes_secrets(files)? {
+            if matches!(self.options.pull_secret, PullSecret::Own(_)) {
+                return Err(Failure::failed(format!("cannot give {name} a deploy token of its own"))
+                    .because(format!("the overlay of {like} includes no directory of Secrets"))
+                    .hint(format!("cat {}/kustomization.yaml", self.like.overlay()))
+                    .into());
+            }
             plan.notes.push(format!("the overlay of {like} includes no Secrets: {name} gets none"));
             return Ok(());
         }
         let from = &self.like.secrets;
         let listing = listed(files, from)?;
         let pull_secret = self.like.secret_file(&answers.secret_name);
-        let content = files.bytes(&pull_secret)?;
-        if content.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
+        let copied = files.bytes(&pull_secret)?;
+        if copied.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Err(Failure::failed(format!("cannot copy `{pull_secret}`"))
                 .because("it is locked: encrypted, and this clone is not unlocked")
                 .hint("git-crypt unlock KEY_FILE")
                 .into());
         }
-        plan.facts.push(match content {
-            Some(_) => ("token", format!("that of {like}")),
-            None => ("token", "none yet".to_owned()),
-        });
+        let (told, content) = match (&self.options.pull_secret, copied) {
+            (PullSecret::Own(bytes), _) => ("one of its own".to_owned(), Some(bytes)),
+            (PullSecret::Copied, Some(bytes)) => (format!("that of {like}"), Some(bytes)),
+            (PullSecret::Copied, None) => ("none yet".to_owned(), None),
+        };
+        plan.facts.push(("token", told));
         if let Some(bytes) = content {
             plan.create(files, &to.secret_file(&answers.secret_name), bytes.clone(), false)?;
         }
@@ -52,7 +60,7 @@ impl NewEnvironment<'_> {
             if !others.is_empty() {
                 plan.facts.push(("secrets", told(&others).replace('`', "")));
             }
-            return self.copy_others(plan, files, listing, &pull_secret, to);
+            return self.copy_others(plan, files, listing, &pull_secret, to, content.is_some());
         }
         let payload = content.is_some().then_some(Payload { base64: "", expires_at: None });
         let mut payloads = vec![None; answers.environments.rest.len()];
@@ -78,7 +86,8 @@ impl NewEnvironment<'_> {
         Ok(())
     }
 
-    /// Every file that the kustomization of the other one's Secrets names, and that itself.
+    /// Every file that the kustomization of the other one's Secrets names, and that itself. With `names_pull_secret`, the
+    /// copy names the pull Secret, too.
     fn copy_others(
         &self,
         plan: &mut Plan,
@@ -86,8 +95,10 @@ impl NewEnvironment<'_> {
         listing: &Listing,
         pull_secret: &str,
         to: &Environment,
+        names_pull_secret: bool,
     ) -> Result<()> {
         let from = &self.like.secrets;
+        let is_to_be_named = names_pull_secret && !listing.files().any(|path| path == pull_secret);
         let mut paths: Vec<_> =
             listing.files().filter(|path| *path != pull_secret && *path != listing.path).collect();
         paths.dedup();
@@ -101,7 +112,15 @@ impl NewEnvironment<'_> {
                     .hint(format!("makeinfra env add {}, without --with-secrets", self.name))
                     .into());
             };
-            plan.create(files, &format!("{}{below}", to.secrets), bytes.clone(), false)?;
+            let mut bytes = bytes.clone();
+            if is_to_be_named && path == listing.path {
+                let name = pull_secret.strip_prefix(&format!("{from}/")).unwrap_or(pull_secret);
+                let text = files.text(path)?.unwrap_or_default();
+                let mut named =
+                    opaque::add_resource(text, name).map_err(|refusal| not_edited(path, refusal))?;
+                bytes = Bytes::new(std::mem::take(&mut *named).into_bytes());
+            }
+            plan.create(files, &format!("{}{below}", to.secrets), bytes, false)?;
         }
         Ok(())
     }

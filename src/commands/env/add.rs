@@ -1,19 +1,27 @@
 //! `makeinfra env add`.
 
-use crate::answers::{Answer, EnvironmentName, Name, Record, Refused, Replicas};
-use crate::change::{self, Files, NewEnvironment, Plan};
+use crate::answers::{
+    Answer, Answers, Environment, EnvironmentName, Expiry, Name, Record, Refused, Replicas,
+};
+use crate::change::{self, Files, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
 use crate::commands::evolve::{Evolution, Proposal, Typed};
-use crate::commands::warn_of_shared_hosts;
+use crate::commands::sign_in::{self, Checked};
+use crate::commands::{missing, token_source, warn_of_shared_hosts};
+use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
 use crate::questions;
+use crate::rotation::SecretFile;
+use crate::secret::Secret;
 use crate::ui::Ui;
+use zeroize::Zeroizing;
 
 /// Runs the command.
 pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     let name = EnvironmentName::parse(&options.name)
         .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra env add staging"))?;
-    let wanted = wanted(options)?;
+    let mut wanted = wanted(options)?;
+    let own_token = OwnToken::read(options)?;
     let evolution = Evolution::open(&options.repo, "env add staging", &options.plan)?;
     // What a run that was killed has recorded, and nobody has committed, is as good as not there.
     let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
@@ -32,7 +40,21 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     };
     let new = NewEnvironment::decide(&evolution.files, record, &name, &wanted)?;
     let answers = new.sheet.answers().map_err(questions::failure)?;
-    let is_by_hand = new.is_by_hand();
+    let (like, is_by_hand) = (new.like(), new.is_by_hand());
+    let mut checked = None;
+    let has_own_token = own_token.is_some();
+    if let Some(token) = own_token {
+        if is_by_hand {
+            return Err(Failure::usage("a deploy token is for a new overlay")
+                .because("the one that exists is only recorded as it is")
+                .hint(format!("makeinfra env add {name} && makeinfra rotate --env {name}"))
+                .into());
+        }
+        // What is wrong with the rest is said before a token is asked for.
+        new.plan(&evolution.files, &answers)?;
+        (wanted.pull_secret, checked) =
+            token.manifest(options, &evolution.files, like, &answers, &name, ui)?;
+    }
     let plan = |files: &Files| -> Result<Plan> {
         NewEnvironment::decide(files, record, &name, &wanted)?.plan(files, &answers)
     };
@@ -49,7 +71,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
             "each environment has values of its own",
         ));
     }
-    if !is_by_hand {
+    if !is_by_hand && !has_own_token {
         next.push((format!("makeinfra rotate{repo} --env {name}"), "give it a deploy token of its own"));
     }
     next.push((format!("{make} deploy ENV={name}"), "bring it to the cluster"));
@@ -57,6 +79,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("New environment {name}"),
         command: format!("makeinfra env add {name}{repo}"),
         message: format!("Add environment {name}"),
+        checked,
         next,
         plan: &plan,
     };
@@ -74,9 +97,68 @@ fn wanted(options: &Options) -> Result<change::Options> {
         replicas: given::<Replicas>(Name::Replicas, options.replicas.as_deref())?.map(|replicas| replicas.0),
         ingress: given(Name::Ingress, options.ingress.as_deref())?,
         with_secrets: options.with_secrets,
+        pull_secret: PullSecret::Copied,
     })
 }
 
 fn given<T: Answer>(name: Name, text: Option<&str>) -> Result<Option<T>> {
     text.map(T::parse).transpose().map_err(|rule| questions::failure(Refused::Broken(name, rule)))
+}
+
+/// A deploy token that is for the new environment alone.
+struct OwnToken {
+    source: Source,
+    expires_at: Option<Expiry>,
+}
+
+impl OwnToken {
+    /// Where it comes from; `None` if no option names it.
+    fn read(options: &Options) -> Result<Option<Self>> {
+        let expires_at = given(Name::ExpiresAt, options.expires_at.as_deref())?;
+        if options.token.are_given() {
+            return Ok(Some(Self { source: token_source(&options.token)?, expires_at }));
+        }
+        let lone = [("--expires-at", expires_at.is_some()), ("--check", options.check.check)];
+        match lone.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => {
+                Err(Failure::usage(format!("`{option}` is for a deploy token, and none is given"))
+                    .hint("--token-username NAME --token-file FILE")
+                    .into())
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The pull Secret of `like` with the token in it, and what the registry says of the token.
+    fn manifest(
+        self,
+        options: &Options,
+        files: &Files,
+        like: &Environment,
+        answers: &Answers,
+        name: &EnvironmentName,
+        ui: &mut Ui,
+    ) -> Result<(PullSecret, Option<Checked>)> {
+        let lacking: Vec<_> = self.source.missing().into_iter().map(str::to_owned).collect();
+        if !lacking.is_empty() && options.plan.run.dry_run {
+            return Ok((PullSecret::Own(Zeroizing::default()), None));
+        }
+        if !lacking.is_empty() && !ui.can_ask() {
+            let hint = format!("makeinfra env add {name} --token-username NAME --token-file FILE");
+            return Err(missing(&lacking, &hint));
+        }
+        let place = answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
+        let path = answers.secret_files().swap_remove(place);
+        let model = files.text(&like.secret_file(&answers.secret_name))?;
+        let model = model.map(|text| Secret::new(text.to_owned()));
+        let file = SecretFile { place, path, text: model, kustomization: None };
+        let mut token = self.source.read(&file.registry(answers)?, Some(answers.image()), ui)?;
+        if let Some(expires_at) = self.expires_at {
+            token = token.expiring(Some(expires_at));
+        }
+        credentials::warn_if_past(&token, ui);
+        let checked = sign_in::check(&options.check, &token, &[answers.image()], ui)?;
+        let own = file.with_token(answers, &token)?.map(PullSecret::Own);
+        Ok((own.unwrap_or_default(), checked))
+    }
 }

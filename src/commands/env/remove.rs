@@ -24,6 +24,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         title: format!("Remove environment {name}"),
         command: format!("makeinfra env remove {name}{repo}"),
         message: format!("Remove environment {name}"),
+        checked: None,
         next: vec![(
             format!("kubectl{} delete namespace {}", context.unwrap_or_default(), retired.namespace),
             "what is left there, volumes included",

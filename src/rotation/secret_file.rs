@@ -1,0 +1,197 @@
+//! One file with a pull secret, and what a rotation makes of it. Pure.
+
+use crate::answers::{Answer, Answers, Email, Expiry, RegistryKey, SecretType};
+use crate::context::{Context, Payload};
+use crate::error::{Failure, Result};
+use crate::opaque::{self, Kustomization};
+use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL};
+use crate::secret::Secret;
+use crate::templates;
+use zeroize::Zeroizing;
+
+/// A file with a pull secret, that of one environment.
+pub struct SecretFile {
+    /// The place of its environment among all.
+    pub place: usize,
+    /// Where it is, or will be, below the top of the repository.
+    pub path: String,
+    /// Its plain text; `None` if there is no such file yet.
+    pub text: Option<Secret>,
+    /// The kustomization of its directory: path and text; `None` if there is none.
+    pub kustomization: Option<(String, Secret)>,
+}
+
+/// What the user wants changed beside the token.
+#[derive(Default)]
+pub struct RotateOverrides {
+    /// Another registry key.
+    pub registry: Option<RegistryKey>,
+    /// Another e-mail address.
+    pub email: Option<Email>,
+    /// The other type.
+    pub kind: Option<SecretType>,
+    /// The token's expiry, where the token source does not know it.
+    pub expires_at: Option<Expiry>,
+}
+
+/// What becomes of a Secret file.
+pub struct Change {
+    /// Its new text; none if it holds the token already.
+    pub text: Option<Secret>,
+    /// What is different in it, a line each; never a value.
+    pub changes: Vec<String>,
+    /// The kustomization of its directory with the file among its resources; `None` if it names the file already.
+    pub kustomization: Option<Secret>,
+}
+
+impl Change {
+    /// The size of the new text in bytes; none where the file stays.
+    #[must_use]
+    pub fn size(&self) -> Option<usize> {
+        self.text.as_ref().map(|text| text.expose().len())
+    }
+}
+
+impl SecretFile {
+    /// The registry that a token for it is for, where `answers` are those of the repository.
+    pub fn registry(&self, answers: &Answers) -> Result<RegistryKey> {
+        let held =
+            SecretInRepo { answers: Some(answers), secret: self }.registry(&RotateOverrides::default())?;
+        Ok(held.unwrap_or_else(|| answers.registry.clone()))
+    }
+
+    /// Its text with `token` in it, or a new one if there is no file yet; `None` if it holds the token already.
+    pub fn with_token(&self, answers: &Answers, token: &DeployToken) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let one = SecretInRepo { answers: Some(answers), secret: self };
+        let text = one.rotate(token, &RotateOverrides::default())?.text;
+        Ok(text.map(|text| Zeroizing::new(text.expose().as_bytes().to_vec())))
+    }
+}
+
+/// One Secret file, and what is known of it.
+pub(super) struct SecretInRepo<'f> {
+    pub(super) answers: Option<&'f Answers>,
+    pub(super) secret: &'f SecretFile,
+}
+
+impl SecretInRepo<'_> {
+    /// Fails if a rotation would, whatever the token. Else what deserves a warning.
+    pub(super) fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        let Some(text) = &self.secret.text else { return Ok(warnings) };
+        let manifest = self.manifest(text)?;
+        manifest.rotated_key(&self.rewrite(overrides)).map_err(|fault| self.refused(fault))?;
+        if let Some(answers) = self.answers {
+            if manifest.name() != answers.secret_name.as_str() {
+                warnings.push(format!(
+                    "the Secret is not called `{}` any more: the Deployment must name it as the file does",
+                    answers.secret_name
+                ));
+            }
+            if overrides.registry.is_none() && !manifest.serves(answers.image()) {
+                warnings.push(format!(
+                    "no registry key of the Secret matches `{}`: the kubelet would pull without credentials; --registry {}",
+                    answers.image().name(),
+                    RegistryKey::for_image(answers.image())
+                ));
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// The registry that the token is for, if it is known.
+    pub(super) fn registry(&self, overrides: &RotateOverrides) -> Result<Option<RegistryKey>> {
+        if let Some(registry) = &overrides.registry {
+            return Ok(Some(registry.clone()));
+        }
+        let recorded = self.answers.map(|answers| answers.registry.clone());
+        let held = match &self.secret.text {
+            Some(text) => self
+                .manifest(text)?
+                .rotated_key(&self.rewrite(overrides))
+                .map_err(|fault| self.refused(fault))?
+                .and_then(|key| RegistryKey::parse(key).ok()),
+            None => None,
+        };
+        Ok(held.or(recorded))
+    }
+
+    /// The file with `token` in it.
+    pub(super) fn rotate(&self, token: &DeployToken, overrides: &RotateOverrides) -> Result<Change> {
+        let kustomization = self.named()?;
+        let Some(text) = &self.secret.text else {
+            let changes = vec![format!("user name: {}", token.username())];
+            return Ok(Change { text: Some(self.first(token, overrides)?), changes, kustomization });
+        };
+        let rotated = self.manifest(text)?.rotate(token, &self.rewrite(overrides));
+        Ok(match rotated.map_err(|fault| self.refused(fault))? {
+            Some(rewritten) => {
+                Change { text: Some(rewritten.text), changes: rewritten.changes, kustomization }
+            }
+            None => Change { text: None, changes: Vec::new(), kustomization },
+        })
+    }
+
+    /// The kustomization with the file among its resources; `None` if it names the file already.
+    fn named(&self) -> Result<Option<Secret>> {
+        let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
+        let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
+        let cannot = |fault| {
+            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(format!("$EDITOR {path}"))
+        };
+        let found = Kustomization::parse(text.expose()).map_err(cannot)?;
+        if found.files(dir).contains(&self.secret.path) {
+            return Ok(None);
+        }
+        let mut text = opaque::add_resource(text.expose(), name).map_err(cannot)?;
+        Ok(Some(Secret::new(std::mem::take(&mut text))))
+    }
+
+    /// The Secret file of a repository that was made without a token.
+    fn first(&self, token: &DeployToken, overrides: &RotateOverrides) -> Result<Secret> {
+        let Some(answers) = self.answers else {
+            return Err(self.refused("there is neither a Secret file nor a `.makeinfra.yaml`").into());
+        };
+        let recorded = answers.clone();
+        let answers = Answers {
+            registry: overrides.registry.clone().unwrap_or(recorded.registry),
+            email: overrides.email.clone().or(recorded.email),
+            secret_type: overrides.kind.unwrap_or(recorded.secret_type),
+            ..recorded
+        };
+        pull_secret::check_registry(&answers.registry, answers.image())?;
+        let email = answers.email.as_ref().map(Email::as_str);
+        let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
+        let payload = Payload { base64: base64.expose(), expires_at: token.expires_at().map(Expiry::as_str) };
+        Ok(templates::render_secret(&Context::from(&answers), self.secret.place, payload)?.text)
+    }
+
+    pub(super) fn manifest<'a>(&self, text: &'a Secret) -> Result<Manifest<'a>> {
+        Ok(Manifest::parse(text.expose()).map_err(|fault| self.refused(fault))?)
+    }
+
+    pub(super) fn rewrite<'a>(&self, overrides: &'a RotateOverrides) -> Rewrite<'a>
+    where
+        Self: 'a,
+    {
+        Rewrite {
+            recorded: self.answers.map(|answers| &answers.registry),
+            registry: overrides.registry.as_ref(),
+            email: overrides.email.as_ref(),
+            kind: overrides.kind,
+        }
+    }
+
+    pub(super) fn refused(&self, fault: &str) -> Failure {
+        let path = &self.secret.path;
+        let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
+        match fault {
+            SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
+            // Nobody could make it anew without the answers.
+            _ if self.answers.is_none() => failure.hint(format!("mend it by hand: $EDITOR {path}")),
+            _ => {
+                failure.hint(format!("mend it by hand, or have it made anew: rm {path} && makeinfra rotate"))
+            }
+        }
+    }
+}
