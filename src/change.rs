@@ -25,6 +25,7 @@ pub use shown::{diff, keys};
 use crate::answers::{Answers, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
+use crate::git_crypt::UNLOCK;
 use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::{ListedKey, Listing};
 use crate::templates::{self, File};
@@ -214,7 +215,7 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     match Listing::of(dir, &read) {
         Ok(listing) => Ok(Some(listing)),
         Err(fault) => {
-            let hint = if fault.is_locked { "git-crypt unlock KEY_FILE" } else { "makeinfra check" };
+            let hint = if fault.is_locked { UNLOCK } else { "makeinfra check" };
             Err(Failure::failed(format!("cannot read `{}`", fault.path)).because(fault.why).hint(hint).into())
         }
     }

@@ -46,6 +46,12 @@ pub fn is_filter_command(command: &str) -> bool {
 /// Where the default key lies, below the git directory.
 pub const KEY_FILE: &str = "git-crypt/keys/default";
 
+/// What to type in a locked clone, with the exported key.
+pub const UNLOCK: &str = "git-crypt unlock KEY_FILE";
+
+/// What to type in a clone that was unlocked with the key of another repository.
+pub const UNLOCK_ANEW: &str = "git-crypt lock --force && git-crypt unlock KEY_FILE";
+
 /// A git-crypt key: one for AES-256-CTR, one for the HMAC that makes the nonce.
 pub struct Key {
     aes: Zeroizing<[u8; AES]>,

@@ -8,6 +8,7 @@ mod commit;
 mod history;
 mod loss;
 mod open;
+mod unlock;
 mod unmerged;
 
 pub use audit::{Audit, Filter, KeyState, Plain};

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::answers::{Environment, ImageRef, Record};
 use crate::files::shell_word;
+use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
 use crate::manifests::{FaultKind, Workload};
 use std::path::Path;
@@ -69,9 +70,7 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ManifestsKustomize;
     let found = inspection.manifests.faults.iter().filter_map(|fault| match fault.kind {
         FaultKind::Parse => None,
-        FaultKind::Locked => {
-            Some(Check::warning(id, &fault.path, &fault.message).hint("git-crypt unlock KEY_FILE"))
-        }
+        FaultKind::Locked => Some(Check::warning(id, &fault.path, &fault.message).hint(UNLOCK)),
         FaultKind::Build => Some(file(id, &fault.path, &fault.message)),
         FaultKind::Beyond => {
             let dir = Path::new(&fault.path).parent().filter(|dir| !dir.as_os_str().is_empty());

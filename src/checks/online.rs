@@ -3,6 +3,7 @@
 use super::pull_secret::{candidates, workload_title};
 use super::{Check, Id, Status};
 use crate::answers::ImageRef;
+use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
 use crate::registry::{self, Standing, Verdict};
 use crate::secret::Secret;
@@ -65,7 +66,7 @@ impl<'i> Question<'i> {
             None => (
                 Status::Warning,
                 format!("`{}` was not asked for: its pull secret is locked", self.image),
-                "git-crypt unlock KEY_FILE".to_owned(),
+                UNLOCK.to_owned(),
             ),
             Some(verdict) => {
                 let status = match verdict.standing() {

@@ -3,6 +3,7 @@
 use super::{Check, Id, Known, Place, count, manifests::is_public, or_ok};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::files::shell_word;
+use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, SecretFile, State};
 use crate::manifests::{Pull, Workload};
 use crate::pull_secret::Aspect;
@@ -74,8 +75,9 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         false => "makeinfra check --secret FILE".to_owned(),
     };
     match file.state {
-        State::Locked => Check::warning(id, &file.path, "it is locked: what is in it was not checked")
-            .hint("git-crypt unlock KEY_FILE"),
+        State::Locked => {
+            Check::warning(id, &file.path, "it is locked: what is in it was not checked").hint(UNLOCK)
+        }
         State::Absent => {
             Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
                 .hint(rotate)
@@ -160,7 +162,7 @@ fn names(inspection: &Inspection) -> Vec<Check> {
                     "not checked: the Secret {wanted} that it names may be in `{}`, which is locked",
                     file.path
                 );
-                found.push(Check::warning(id, title, message).hint("git-crypt unlock KEY_FILE"));
+                found.push(Check::warning(id, title, message).hint(UNLOCK));
                 continue;
             }
             let others: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();

@@ -4,12 +4,12 @@ mod generated;
 
 use super::{Check, Id, count, or_ok};
 use crate::files::shell_word;
+use crate::git_crypt::UNLOCK_ANEW;
 use crate::inspection::{Inspection, State};
 use crate::repo::{Audit, History, KeyState, Plain};
 use std::path::Path;
 
 const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
-const UNLOCK: &str = "git-crypt unlock KEY_FILE";
 const REVOKE: &str =
     "revoke the exposed values (a deploy token: in GitLab, then `makeinfra rotate --commit`)";
 
@@ -57,7 +57,7 @@ fn filters(git: &Audit) -> Vec<Check> {
         match (filter.configured, filter.required) {
             (false, _) => Some(
                 Check::problem(id, name, "the filter is not configured: `git add` stores secrets in plain")
-                    .hint(UNLOCK),
+                    .hint(git.unlock),
             ),
             (true, false) => Some(
                 Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")
@@ -77,12 +77,9 @@ fn keys(git: &Audit) -> Vec<Check> {
     let found = git.filters.iter().filter_map(|filter| {
         let (message, hint) = match &filter.key {
             KeyState::Good => return None,
-            KeyState::Missing => ("this clone has no key".to_owned(), UNLOCK),
-            KeyState::Broken => ("its key file is no git-crypt key".to_owned(), UNLOCK),
-            KeyState::Wrong(path) => (
-                format!("the key of this clone does not open `{path}`"),
-                "git-crypt lock --force && git-crypt unlock KEY_FILE",
-            ),
+            KeyState::Missing => ("this clone has no key".to_owned(), git.unlock),
+            KeyState::Broken => ("its key file is not a git-crypt key".to_owned(), git.unlock),
+            KeyState::Wrong(path) => (format!("the key of this clone does not open `{path}`"), UNLOCK_ANEW),
         };
         Some(Check::problem(id, &filter.name, message).hint(hint))
     });

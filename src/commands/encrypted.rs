@@ -2,7 +2,7 @@
 
 use crate::error::{self, Failure, Result};
 use crate::files::{self, shell_word};
-use crate::git_crypt;
+use crate::git_crypt::{self, UNLOCK, UNLOCK_ANEW};
 use crate::repo::{Blob, HeadSecret, Repo};
 use crate::secret::Secret;
 use crate::ui::Ui;
@@ -12,12 +12,9 @@ use zeroize::Zeroizing;
 /// More than the API server takes for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
-/// What to type in a locked clone.
-pub(super) const UNLOCK: &str = "git-crypt unlock KEY_FILE";
-
 /// What a command is about, for its errors.
 #[derive(Clone, Copy)]
-pub(super) struct Errand {
+pub(super) struct ErrorContext {
     /// What it does to a file.
     pub verb: &'static str,
     /// What its user typed, in short.
@@ -25,15 +22,19 @@ pub(super) struct Errand {
 }
 
 /// The plain text of a file of the repository; `None` if there is no such file.
-pub(super) fn read(errand: Errand, path: &str, file: &Path) -> Result<Option<Secret>> {
-    let Some(bytes) = read_bytes(errand, path, file)? else { return Ok(None) };
+pub(super) fn read(context: ErrorContext, path: &str, file: &Path) -> Result<Option<Secret>> {
+    let Some(bytes) = read_bytes(context, path, file)? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(|text| Some(Secret::new(text.to_owned())));
-    Ok(text.map_err(|_| errand.refused(path, "it is not text (UTF-8)").hint(format!("file {path}")))?)
+    Ok(text.map_err(|_| context.refused(path, "it is not text (UTF-8)").hint(format!("file {path}")))?)
 }
 
 /// The plain bytes of a file of the repository; `None` if there is no such file.
-pub(super) fn read_bytes(errand: Errand, path: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let refused = |cause: &str| errand.refused(path, cause);
+pub(super) fn read_bytes(
+    context: ErrorContext,
+    path: &str,
+    file: &Path,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let refused = |cause: &str| context.refused(path, cause);
     if let Some(why) = files::strange(path, file) {
         return Err(refused(why).hint(format!("ls -l {path}")).into());
     }
@@ -41,11 +42,11 @@ pub(super) fn read_bytes(errand: Errand, path: &str, file: &Path) -> Result<Opti
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {
             Err(refused("it is locked: encrypted, and this clone is not unlocked").hint(UNLOCK).into())
         }
-        content => Ok(content),
+        bytes => Ok(bytes),
     }
 }
 
-impl Errand {
+impl ErrorContext {
     /// The failure for `path`, without a hint yet.
     pub(super) fn refused(self, path: &str, cause: &str) -> Failure {
         Failure::failed(format!("cannot {} `{path}`", self.verb)).because(cause)
@@ -92,7 +93,7 @@ pub(super) fn check_head_bytes(
         HeadSecret::OtherKey => {
             return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
                 .because("the git-crypt key of this clone does not open what HEAD holds")
-                .hint("git-crypt lock --force && git-crypt unlock KEY_FILE")
+                .hint(UNLOCK_ANEW)
                 .into());
         }
     }
@@ -100,12 +101,17 @@ pub(super) fn check_head_bytes(
 }
 
 /// Fails if somebody changed the file since it was read as `before`, while an answer was waited for.
-pub(super) fn check_unchanged(errand: Errand, path: &str, file: &Path, before: Option<&str>) -> Result<()> {
-    if read(errand, path, file)?.as_ref().map(Secret::expose) == before {
+pub(super) fn check_unchanged(
+    context: ErrorContext,
+    path: &str,
+    file: &Path,
+    before: Option<&str>,
+) -> Result<()> {
+    if read(context, path, file)?.as_ref().map(Secret::expose) == before {
         return Ok(());
     }
     Err(Failure::failed(format!("`{path}` was changed in the meantime, nothing was written"))
-        .hint(format!("{}, once more", errand.command))
+        .hint(format!("{}, once more", context.command))
         .into())
 }
 

@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::encrypted::{self, Errand};
+use super::encrypted::{self, ErrorContext};
 use super::scope;
 use super::sign_in::{self, Checked};
 use super::{missing, secret_answers, sweep_repository, token_source};
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// How its errors speak of it.
-const ROTATE: Errand = Errand { verb: "rotate", command: "makeinfra rotate" };
+const ROTATE: ErrorContext = ErrorContext { verb: "rotate", command: "makeinfra rotate" };
 
 /// The repository as it is.
 struct Found {

@@ -7,7 +7,7 @@ use super::unmerged::Unmerged;
 use super::{Attributes, Repo, SECRETS, failed};
 use crate::error::Result;
 use crate::files;
-use crate::git_crypt::{self, Key};
+use crate::git_crypt::{self, Key, UNLOCK};
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt;
@@ -28,6 +28,8 @@ pub struct Audit {
     pub head: Option<Plain>,
     /// All commits; none where they were not asked for.
     pub history: Option<History>,
+    /// What to type so that this clone can encrypt.
+    pub unlock: &'static str,
 }
 
 /// A git-crypt filter, as this clone has it.
@@ -96,10 +98,15 @@ impl Repo {
             if used.is_empty() && !covered.is_empty() {
                 used.insert(&default);
             }
-            let filters = used.into_iter().map(|name| self.filter_state(name, &covered, &index)).collect();
+            let filters: Vec<_> =
+                used.into_iter().map(|name| self.filter_state(name, &covered, &index)).collect();
+            let works = |filter: &Filter| filter.configured && matches!(filter.key, KeyState::Good);
+            // To find out takes a walk through HEAD.
+            let unlock = if filters.iter().all(works) { UNLOCK } else { self.unlock_or_init() };
             let head = auditor.head()?;
             let known: HashSet<_> = head.iter().flatten().cloned().collect();
             Ok(Audit {
+                unlock,
                 filters,
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
                 unmerged: self.unmerged()?,

@@ -3,6 +3,7 @@
 //! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
 //! made of them in here.
 
+use super::unlock::names_git_crypt;
 use super::{failed, wants_signed_commits, work_tree};
 use crate::error::{Failure, Result};
 use crate::files;
@@ -127,12 +128,13 @@ impl Repo {
             .into());
         };
         let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
-        let unlock = "git-crypt unlock KEY_FILE";
         let clean = config.get_string(&format!("filter.{filter}.clean")).unwrap_or_default();
         if !git_crypt::is_filter_command(&clean) {
-            return Err(
-                unprotected(format!("filter `{filter}` is not configured in this clone"), unlock).into()
-            );
+            return Err(unprotected(
+                format!("filter `{filter}` is not configured in this clone"),
+                self.unlock_or_init(),
+            )
+            .into());
         }
         if !config.get_bool(&format!("filter.{filter}.required")).unwrap_or(false) {
             let hint = format!("git config filter.{filter}.required true");
@@ -158,7 +160,7 @@ impl Repo {
         texts.extend(
             files::read(&work_tree(&self.git).join(".gitattributes"), ATTRIBUTES)?.map(|text| text.to_vec()),
         );
-        let is_used = texts.iter().any(|text| String::from_utf8_lossy(text).contains("filter=git-crypt"));
+        let is_used = texts.iter().any(|text| names_git_crypt(text));
         Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
     }
 
@@ -168,11 +170,10 @@ impl Repo {
         let bytes = files::read(&file, 1 << 20)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
                 .because(format!("there is no `{}`", file.display()))
-                .hint("git-crypt unlock KEY_FILE")
+                .hint(self.unlock_or_init())
         })?;
         Ok(Key::from_file(&bytes).map_err(|_| {
-            Failure::failed(format!("`{}` is no git-crypt key", file.display()))
-                .hint("git-crypt unlock KEY_FILE")
+            Failure::failed(format!("`{}` is no git-crypt key", file.display())).hint(self.unlock_or_init())
         })?)
     }
 

@@ -5,6 +5,7 @@ set -uf
 export LC_ALL=C
 : "${NAMESPACE?is set by the Makefile: use make}"
 case $ENVIRONMENTS in *" "*) env=$ENVIRONMENT ;; *) env= ;; esac
+unlock='git-crypt unlock KEY_FILE, or git-crypt unlock if your GPG key was added'
 object='jsonpath={range .items[*]}{.kind}/{.metadata.name} '
 
 say() { printf '%s\n' "$@"; }
@@ -49,7 +50,7 @@ locked() { # Prints files that are not decrypted. In a clone others could read t
 
 ready() { # Checks what the overlay is built from.
     locked=$(locked)
-    [ -z "$locked" ] || fail "locked: $locked" "git-crypt unlock"
+    [ -z "$locked" ] || fail "locked: $locked" "$unlock"
     grep -rq 'component: pull-secret' "$SECRETS" ||
         fail "no pull secret yet" "makeinfra rotate${env:+ --env $env}"
     found=$(sed -n "s/^namespace: *[\"']*\([a-z0-9-]*\).*/\1/p" "$OVERLAY/kustomization.yaml")
@@ -247,7 +248,7 @@ setup() { # Prepares a clone.
     fi
     case $(locked) in
     '') say "secrets/ is unlocked" ;;
-    *) say "secrets/ is locked: git-crypt unlock, or git-crypt unlock KEY_FILE" ;;
+    *) say "secrets/ is locked: $unlock" ;;
     esac
 }
 

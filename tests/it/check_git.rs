@@ -37,6 +37,28 @@ fn a_locked_clone_is_told_to_unlock_and_nothing_of_its_secret_is_called_good() {
 }
 
 #[test]
+fn where_git_crypt_was_never_set_up_it_is_and_where_it_was_nobody_is_told_to_make_another_key() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.new_without_token(&["--no-git"]).success();
+    sandbox.git(&["init", "-q"]).success();
+    let checked = check_in(&sandbox, "hello-infra", &[]);
+    assert!(checked.said("secrets-filter").contains("(git-crypt init)"));
+    sandbox.agreed(&["env", "add", "staging"]).failure(1).says("hint: git-crypt init\n");
+    sandbox.run("git-crypt", &["init"]).cwd(sandbox.hello("")).success();
+    sandbox.agreed(&["env", "add", "staging"]).success();
+    sandbox.commit_all();
+    sandbox.git(&["config", "--remove-section", "filter.git-crypt"]).success();
+    for (dir, hint) in [(".", "git-crypt unlock KEY_FILE"), (".git-crypt/keys", "git-crypt unlock")] {
+        fs::create_dir_all(sandbox.hello(dir)).unwrap();
+        sandbox.agreed(&["env", "add", "qa"]).failure(1).says(&format!("hint: {hint}\n"));
+        assert!(check_in(&sandbox, "hello-infra", &[]).said("secrets-filter").contains(&format!("({hint})")));
+    }
+}
+
+#[test]
 fn an_unlocked_clone_only_has_the_modes_of_git() {
     if !have("git-crypt") {
         return;

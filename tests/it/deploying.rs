@@ -121,7 +121,7 @@ fn a_locked_file_never_reaches_kubectl() {
         // `-i` goes on after a command that failed, and there is none after it.
         for args in [&[target][..], &["-i", target], &["-k", target]] {
             let output = cluster.make(args).output();
-            output.says("error: locked: secrets/kubernetes/gitlab.secret.yaml\nhint: git-crypt unlock\n");
+            output.says("error: locked: secrets/kubernetes/gitlab.secret.yaml\nhint: git-crypt unlock KEY_FILE, or git-crypt unlock if your GPG key was added\n");
             cluster.was_left_alone();
         }
     }

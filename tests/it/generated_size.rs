@@ -13,7 +13,7 @@ const BUDGETS: [(&str, usize); 5] = [
     ("Makefile", 91),
     // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank line between the steps,
     // comes to this; packed any denser it takes longer to read.
-    ("scripts/deploy.sh", 231),
+    ("scripts/deploy.sh", 232),
     // 30 were hoped for; three more say why and what to type, and fail where git cannot read.
     (".githooks/pre-commit", 33),
     ("README.md", 120),

@@ -108,9 +108,7 @@ fn what_rotate_made_passes() {
 fn plaintext_in_the_index_of_a_locked_clone_is_refused() {
     let clone = Clone::new();
     clone.stage("secrets/plain.txt", "plain\n");
-    clone
-        .refused(&["secrets/plain.txt"])
-        .says("git reset -q -- secrets && git-crypt unlock && git add -- secrets");
+    clone.refused(&["secrets/plain.txt"]).says("hint: move these away, then: git reset -q -- secrets && ");
 }
 
 #[test]
@@ -124,11 +122,22 @@ fn the_advice_for_a_locked_clone_works() {
     let clone = Clone { sandbox };
     clone.run("make", &["setup"]).success();
     clone.stage("secrets/plain.txt", "plain\n");
+    // git-crypt unlocks no clone in which a file of git is changed.
+    clone.stage(SECRET, "changed\n");
     let output = clone.commit().failure(1);
-    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: "));
-    // The key is in a file here.
-    let advice = advice.unwrap().replace("unlock", "unlock ../key");
+    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: move these away, then: "));
+    let advice = advice.unwrap().replace("KEY_FILE", "../key");
+    // Who moves nothing loses nothing.
+    assert_ne!(clone.run("sh", &["-c", &advice]).output().code, Some(0));
+    assert_eq!(fs::read_to_string(clone.path(SECRET)).unwrap(), "changed\n");
+    for name in [SECRET, "secrets/plain.txt"] {
+        fs::rename(clone.path(name), clone.sandbox.work(&name.replace('/', "-"))).unwrap();
+    }
     clone.run("sh", &["-c", &advice]).success();
+    for name in [SECRET, "secrets/plain.txt"] {
+        fs::rename(clone.sandbox.work(&name.replace('/', "-")), clone.path(name)).unwrap();
+    }
+    clone.git(&["add", "--", "secrets"]);
     clone.commit().success();
     clone.accepted();
 }

@@ -5,7 +5,7 @@ use super::{NewEnvironment, PullSecret, bytes, objects};
 use crate::answers::{Answers, Environment};
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
-use crate::git_crypt;
+use crate::git_crypt::{self, UNLOCK};
 use crate::manifests;
 use crate::opaque::{self, Listing};
 use crate::templates;
@@ -36,7 +36,7 @@ impl NewEnvironment<'_> {
         if copied.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Err(Failure::failed(format!("cannot copy `{pull_secret}`"))
                 .because("it is locked: encrypted, and this clone is not unlocked")
-                .hint("git-crypt unlock KEY_FILE")
+                .hint(UNLOCK)
                 .into());
         }
         let (told, content) = match (&self.options.pull_secret, copied) {

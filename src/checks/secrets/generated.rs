@@ -2,13 +2,12 @@
 
 use super::super::{Check, Id, count, or_ok};
 use crate::files::{is_leftover, shell_word};
+use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
 use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::{Listing, Trap};
 use crate::repo::{SECRETS, Unmerged};
 use std::path::Path;
-
-const UNLOCK: &str = "git-crypt unlock KEY_FILE";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let mut checks = merged(inspection);

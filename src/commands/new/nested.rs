@@ -13,6 +13,8 @@ pub(super) struct Nested {
     pub(super) folder: PathBuf,
     /// Whether the git repository encrypts what the folder's `.gitattributes` gives to git-crypt.
     pub(super) encryption: Encryption,
+    /// What to type in a locked clone of it.
+    unlock: &'static str,
 }
 
 impl Nested {
@@ -25,7 +27,7 @@ impl Nested {
         let top = real(&repo.top());
         let folder = real(parent).join(target.file_name().unwrap_or_default());
         let folder = folder.strip_prefix(&top).map(Path::to_owned).unwrap_or(folder);
-        let nested = Self { top, folder, encryption: repo.encryption()? };
+        let nested = Self { top, folder, encryption: repo.encryption()?, unlock: repo.unlock() };
         match nested.encryption {
             Encryption::Locked if !no_token => Err(nested.refused("this clone is not unlocked").into()),
             Encryption::Absent if !no_token => Err(nested.refused("it does not use git-crypt").into()),
@@ -38,8 +40,7 @@ impl Nested {
         let top = shell_word(&self.top);
         match self.encryption {
             Encryption::Ready => None,
-            // In a locked clone, `git-crypt init` would make a key that nobody else has.
-            Encryption::Locked => Some(format!("cd {top} && git-crypt unlock")),
+            Encryption::Locked => Some(format!("cd {top} && {}", self.unlock)),
             Encryption::Absent => Some(format!("cd {top} && git-crypt init")),
         }
     }

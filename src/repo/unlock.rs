@@ -1,0 +1,53 @@
+//! What to type so that git-crypt works in a clone.
+
+use super::Repo;
+use crate::git_crypt;
+use crate::git_crypt::UNLOCK;
+use git2::{ObjectType, TreeWalkMode, TreeWalkResult};
+
+impl Repo {
+    /// What to type in a locked clone.
+    #[must_use]
+    pub fn unlock(&self) -> &'static str {
+        // git-crypt keeps the key there for those whose GPG keys were added.
+        if self.top().join(".git-crypt/keys").is_dir() { "git-crypt unlock" } else { UNLOCK }
+    }
+
+    /// What to type in a clone without a key: in a locked one `git-crypt init` would make a key that nobody else has.
+    #[must_use]
+    pub fn unlock_or_init(&self) -> &'static str {
+        if self.holds_ciphertext() || self.commits_attributes() { self.unlock() } else { "git-crypt init" }
+    }
+
+    /// Whether the index has a file below `secrets/` that git-crypt has encrypted.
+    fn holds_ciphertext(&self) -> bool {
+        let secrets = self.in_git("secrets/");
+        self.git.index().is_ok_and(|index| {
+            let mut below = index.iter().filter(|entry| entry.path.starts_with(secrets.as_bytes()));
+            below.any(|entry| {
+                self.git.find_blob(entry.id).is_ok_and(|blob| git_crypt::is_encrypted(blob.content()))
+            })
+        })
+    }
+
+    /// Whether an attribute file of HEAD gives anything to git-crypt.
+    fn commits_attributes(&self) -> bool {
+        let Ok(tree) = self.git.head().and_then(|head| head.peel_to_tree()) else { return false };
+        let mut found = false;
+        // A walk that is ended early gives an error.
+        let _ = tree.walk(TreeWalkMode::PreOrder, |_, entry| {
+            if entry.kind() != Some(ObjectType::Blob) || entry.name_bytes() != b".gitattributes" {
+                return TreeWalkResult::Ok;
+            }
+            let blob = self.git.find_blob(entry.id());
+            found = blob.is_ok_and(|blob| names_git_crypt(blob.content()));
+            if found { TreeWalkResult::Abort } else { TreeWalkResult::Ok }
+        });
+        found
+    }
+}
+
+/// Whether an attribute file gives anything to git-crypt.
+pub(super) fn names_git_crypt(attributes: &[u8]) -> bool {
+    String::from_utf8_lossy(attributes).contains("filter=git-crypt")
+}
