@@ -144,6 +144,20 @@ fn secret_answers(
     Ok(())
 }
 
+/// Shows the plan of `command` and asks whether to go on.
+fn agree(command: &str, title: &str, plan: &str, ui: &mut Ui) -> Result<()> {
+    if !ui.can_ask() {
+        let cannot = "cannot ask for confirmation: not a terminal (`--yes` confirms, `--dry-run` previews)";
+        return Err(Failure::usage(cannot).into());
+    }
+    ui.intro(command)?;
+    ui.note(title, plan.trim_end())?;
+    if ui.confirm("Go on?", true)? {
+        return Ok(());
+    }
+    Err(Failure::failed("the plan was declined, nothing was written").into())
+}
+
 /// The failure that names everything that is missing at once.
 fn missing(missing: &[String], hint: &str) -> anyhow::Error {
     Failure::usage("required answers are missing, and makeinfra cannot ask for them")

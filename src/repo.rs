@@ -27,6 +27,9 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// What makes libgit2 read an index that was split or is sparse.
+const PLAIN_INDEX: &str = "git update-index --no-split-index && git sparse-checkout disable";
+
 /// Everything below it is a secret.
 pub const SECRETS: &str = "secrets/";
 

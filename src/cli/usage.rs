@@ -35,7 +35,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             };
             match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
                 Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
-                None => failure.hint("makeinfra --help"),
+                None => failure.hint(help(error)),
             }
         }
         ErrorKind::ArgumentConflict => {
@@ -60,15 +60,11 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 option => format!("{option} {example}"),
             })
         }
-        ErrorKind::TooManyValues => {
-            Failure::usage(format!("`{first}` takes no value")).hint("makeinfra --help")
-        }
+        ErrorKind::TooManyValues => Failure::usage(format!("`{first}` takes no value")).hint(help(error)),
         ErrorKind::InvalidValue
         | ErrorKind::NoEquals
         | ErrorKind::WrongNumberOfValues
-        | ErrorKind::TooFewValues => {
-            Failure::usage(format!("`{first}` requires a value")).hint("makeinfra --help")
-        }
+        | ErrorKind::TooFewValues => Failure::usage(format!("`{first}` requires a value")).hint(help(error)),
         ErrorKind::InvalidSubcommand => {
             let failure = Failure::usage("unknown command");
             match error
@@ -77,7 +73,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 .and_then(|names| names.first().cloned())
             {
                 Some(suggested) => failure.hint(format!("did you mean `makeinfra {suggested}`?")),
-                None => failure.hint("makeinfra --help"),
+                None => failure.hint(help(error)),
             }
         }
         ErrorKind::MissingRequiredArgument if of_secret_set(error) => {
@@ -85,19 +81,13 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 .hint("makeinfra secret set NAME KEY, such as: makeinfra secret set database PASSWORD")
         }
         ErrorKind::MissingRequiredArgument => {
-            Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>'])))
-                .hint("makeinfra --help")
+            Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>']))).hint(help(error))
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            // What clap would have shown as help; it has no other context.
-            let hint = match error.to_string().contains("makeinfra secret ") {
-                true => "makeinfra secret set NAME KEY",
-                false => "makeinfra new, or makeinfra --help",
-            };
-            Failure::usage("no command given").hint(hint)
+            Failure::usage("no command given").hint(help(error))
         }
-        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not UTF-8 text").hint("makeinfra --help"),
-        _ => Failure::usage("invalid arguments").hint("makeinfra --help"),
+        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not UTF-8 text").hint(help(error)),
+        _ => Failure::usage("invalid arguments").hint(help(error)),
     }
 }
 
@@ -107,6 +97,19 @@ pub fn no_argument_for_a_value(what: &str) -> Failure {
     Failure::usage(what)
         .because("no argument takes the value of a Secret: it would show in `ps` and in the shell's history")
         .hint("use --stdin or --from-file FILE, or neither for a prompt")
+}
+
+/// What shows the help of the command that was typed, as far as clap has understood it.
+fn help(error: &clap::Error) -> String {
+    let usage = match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        // What clap would have shown as help has no context.
+        _ => error.to_string(),
+    };
+    let words = usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
+    let names = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+    let command = names.collect::<Vec<_>>().join(" ");
+    if command.is_empty() { "makeinfra --help".to_owned() } else { format!("{command} --help") }
 }
 
 /// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.

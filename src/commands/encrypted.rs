@@ -12,45 +12,36 @@ use zeroize::Zeroizing;
 /// More than the API server takes for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
-/// What a command is about, for its errors.
-#[derive(Clone, Copy)]
-pub(super) struct ErrorContext {
-    /// What it does to a file.
-    pub verb: &'static str,
-    /// What its user typed, in short.
-    pub command: &'static str,
-}
-
 /// The plain text of a file of the repository; `None` if there is no such file.
-pub(super) fn read(context: ErrorContext, path: &str, file: &Path) -> Result<Option<Secret>> {
-    let Some(bytes) = read_bytes(context, path, file)? else { return Ok(None) };
+pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>> {
+    let Some(bytes) = read_bytes(verb, path, file)? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(|text| Some(Secret::new(text.to_owned())));
-    Ok(text.map_err(|_| context.refused(path, "it is not text (UTF-8)").hint(format!("file {path}")))?)
+    Ok(text.map_err(|_| refused(verb, path, "it is not text (UTF-8)").hint(format!("file {path}")))?)
 }
 
 /// The plain bytes of a file of the repository; `None` if there is no such file.
-pub(super) fn read_bytes(
-    context: ErrorContext,
-    path: &str,
-    file: &Path,
-) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let refused = |cause: &str| context.refused(path, cause);
+pub(super) fn read_bytes(verb: &str, path: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     if let Some(why) = files::strange(path, file) {
-        return Err(refused(why).hint(format!("ls -l {path}")).into());
+        return Err(refused(verb, path, why).hint(format!("ls -l {path}")).into());
     }
     match files::read(file, LIMIT)? {
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {
-            Err(refused("it is locked: encrypted, and this clone is not unlocked").hint(UNLOCK).into())
+            Err(refused(verb, path, "it is locked: encrypted, and this clone is not unlocked")
+                .hint(UNLOCK)
+                .into())
         }
         bytes => Ok(bytes),
     }
 }
 
-impl ErrorContext {
-    /// The failure for `path`, without a hint yet.
-    pub(super) fn refused(self, path: &str, cause: &str) -> Failure {
-        Failure::failed(format!("cannot {} `{path}`", self.verb)).because(cause)
-    }
+/// The failure to do `verb` to `path`, without a hint yet.
+fn refused(verb: &str, path: &str, cause: &str) -> Failure {
+    Failure::failed(format!("cannot {verb} `{path}`")).because(cause)
+}
+
+/// The failure for a file that somebody changed while an answer was waited for.
+pub(super) fn changed_meanwhile(what: &str) -> Failure {
+    Failure::failed(format!("{what} changed in the meantime; nothing was written")).hint("repeat the command")
 }
 
 /// Whether HEAD holds another Secret than `text`; false where nobody can know, for want of a key. With `commit`, fails
@@ -101,18 +92,11 @@ pub(super) fn check_head_bytes(
 }
 
 /// Fails if somebody changed the file since it was read as `before`, while an answer was waited for.
-pub(super) fn check_unchanged(
-    context: ErrorContext,
-    path: &str,
-    file: &Path,
-    before: Option<&str>,
-) -> Result<()> {
-    if read(context, path, file)?.as_ref().map(Secret::expose) == before {
+pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Option<&str>) -> Result<()> {
+    if read(verb, path, file)?.as_ref().map(Secret::expose) == before {
         return Ok(());
     }
-    Err(Failure::failed(format!("`{path}` was changed in the meantime, nothing was written"))
-        .hint(format!("{}, once more", context.command))
-        .into())
+    Err(changed_meanwhile(&format!("`{path}` was")).into())
 }
 
 /// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.

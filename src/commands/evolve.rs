@@ -5,7 +5,7 @@ mod write;
 
 use super::encrypted;
 use super::sign_in::Checked;
-use super::{next_steps, print_json, sweep_repository};
+use super::{agree, next_steps, print_json, sweep_repository};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
@@ -111,22 +111,10 @@ impl Evolution {
         }
         let agreed = options.yes || options.run.no_input || plan.is_done();
         if !agreed {
-            if !ui.can_ask() {
-                return Err(Failure::usage(
-                    "cannot ask for confirmation: not a terminal (`--yes` confirms, `--dry-run` previews)",
-                )
-                .into());
-            }
-            ui.intro(&proposal.command)?;
-            ui.note(&proposal.title, self.shown(&plan, options.diff)?.trim_end())?;
-            if !ui.confirm("Do it?", true)? {
-                return Err(Failure::failed("the plan was declined, nothing was written").into());
-            }
+            agree(&proposal.command, &proposal.title, &self.shown(&plan, options.diff)?, ui)?;
         }
         if !(proposal.plan)(&read(&self.repo, &self.repo.root())?)?.same(&plan) {
-            return Err(Failure::failed("files were changed in the meantime, nothing was written")
-                .hint(format!("{}, once more", proposal.command))
-                .into());
+            return Err(encrypted::changed_meanwhile("files were").into());
         }
         let commit = self.write(proposal, &plan, options)?;
         let done = match (&commit, plan.is_done()) {

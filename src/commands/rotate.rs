@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::encrypted::{self, ErrorContext};
+use super::encrypted;
 use super::scope;
 use super::sign_in::{self, Checked};
 use super::{missing, secret_answers, sweep_repository, token_source};
@@ -26,8 +26,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// How its errors speak of it.
-const ROTATE: ErrorContext = ErrorContext { verb: "rotate", command: "makeinfra rotate" };
+/// What its errors say that it cannot do.
+const ROTATE: &str = "rotate";
 
 /// The repository as it is.
 struct Found {

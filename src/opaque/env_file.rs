@@ -46,8 +46,12 @@ impl Trap {
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
-            Self::NoEquals => "it has no `=`: kustomize takes the whole line for a key with an empty value",
-            Self::Continued => "it continues the value of a line above: kustomize takes it for a key",
+            Self::NoEquals => {
+                "it has no `=`: kustomize takes the whole line for a key with an empty value (`makeinfra secret set --from-file` stores values of several lines)"
+            }
+            Self::Continued => {
+                "it continues the value of a line above: kustomize takes it for a key (`makeinfra secret set --from-file` stores values of several lines)"
+            }
             Self::Export => "it begins with `export`, which becomes part of the key",
             Self::EmptyKey => "it has no key before the `=`: kustomize skips it",
             Self::BadKey => "its key may have letters, digits, `-`, `_` and `.` only",

@@ -1,6 +1,6 @@
 //! Commits single files of a repository that exists, and nothing else.
 
-use super::{Repo, entry, failed, identity, store, store_text};
+use super::{PLAIN_INDEX, Repo, entry, failed, identity, store, store_text};
 use crate::error::{Failure, Result};
 use git2::build::TreeUpdateBuilder;
 use git2::{Error, ErrorCode, FileMode, Index, Oid, Tree};
@@ -37,10 +37,7 @@ impl Repo {
             return not("a merge, rebase or the like is under way", "git status");
         }
         // A split or sparse index is more than libgit2 can read.
-        self.git.index().map_err(|error| {
-            failed("read the index", &error)
-                .hint("git update-index --no-split-index && git sparse-checkout disable")
-        })?;
+        self.git.index().map_err(|error| failed("read the index", &error).hint(PLAIN_INDEX))?;
         if self.git.path().join("index.lock").exists() {
             return not("another git is at work here (`.git/index.lock`)", "wait for it, or remove the file");
         }

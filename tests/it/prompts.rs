@@ -355,21 +355,21 @@ fn a_plan_is_agreed_to_or_declined() {
     let before = sandbox.tree();
     let args = ["env", "add", "staging", "hello-infra", "--diff"];
     let mut terminal = Terminal::run(&sandbox, &args);
-    terminal.shows("New environment staging").shows("+namespace: hello-staging").shows("Do it?").types("n");
+    terminal.shows("New environment staging").shows("+namespace: hello-staging").shows("Go on?").types("n");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("the plan was declined, nothing was written"), "{shown}");
     assert_eq!(sandbox.tree(), before);
     let mut terminal = Terminal::run(&sandbox, &args);
-    let (code, shown) = terminal.answers("Do it?", "").ends();
+    let (code, shown) = terminal.answers("Go on?", "").ends();
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("Add environment staging: done."), "{shown}");
     // What others change while the question waits is not written over.
     let mut terminal = Terminal::run(&sandbox, &["add", "worker", "hello-infra", "--port", "none"]);
-    terminal.shows("Do it?");
+    terminal.shows("Go on?");
     sandbox.append("kubernetes/base/kustomization.yaml", "# mine\n");
     let (code, shown) = terminal.types(ENTER).ends();
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("files were changed in the meantime, nothing was written"), "{shown}");
+    assert!(shown.contains("files were changed in the meantime; nothing was written"), "{shown}");
     assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
 }

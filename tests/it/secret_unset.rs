@@ -61,7 +61,7 @@ fn people_agree_first_and_a_dry_run_only_shows_the_plan() {
         let args = [&["secret", "unset", "db", "A"], args].concat();
         sandbox.makeinfra(&args).cwd(sandbox.hello(""))
     };
-    run(&[]).failure(2).says("not a terminal").says("--yes to confirm, --dry-run to preview");
+    run(&[]).failure(2).says("not a terminal").says("`--yes` confirms, `--dry-run` previews");
     let plan = run(&["--dry-run"]).success();
     plan.prints("db.env  A: removed").prints("Nothing was written");
     assert_no_token(plan.stdout.as_bytes(), "the plan");

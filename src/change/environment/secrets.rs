@@ -109,7 +109,7 @@ impl NewEnvironment<'_> {
             let (Some(below), Some(bytes)) = (below, content) else {
                 return Err(Failure::failed("cannot copy the Secrets")
                     .because(format!("`{}` names `{path}`, which is no file below `{from}`", listing.path))
-                    .hint(format!("makeinfra env add {}, without --with-secrets", self.name))
+                    .hint(format!("makeinfra env add {}", self.name))
                     .into());
             };
             let mut bytes = bytes.clone();

@@ -21,23 +21,26 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
 fn merged(inspection: &Inspection) -> Vec<Check> {
     let id = Id::SecretsMerged;
     let Some(git) = &inspection.git else { return Vec::new() };
-    let take = |side: &str| {
-        let files = git.unmerged.iter().filter(|one| one.ours && one.theirs).map(|one| word(&one.path));
-        let files = files.collect::<Vec<_>>().join(" ");
-        format!("git checkout --{side} -- {files} && git add {files}")
-    };
+    let both = git.unmerged.iter().filter(|one| one.ours && one.theirs).map(|one| word(&one.path));
+    let both = both.collect::<Vec<_>>().join(" ");
     let found = git.unmerged.iter().map(|one| {
         let path = word(&one.path);
-        let resolve = match one {
-            Unmerged { ours: true, theirs: true, .. } => format!("{}, or the same with --theirs", take("ours")),
-            Unmerged { ours: true, .. } => format!("git add {path}, to keep it, or git rm {path}"),
-            Unmerged { ours: false, .. } => {
-                format!("git checkout --theirs -- {path} && git add {path}, to keep it, or git rm {path}")
-            }
+        let (message, resolve) = match one {
+            Unmerged { ours: true, theirs: true, .. } => (
+                "two branches changed it, and git cannot merge encrypted files: take one side's version (--ours or \
+                 --theirs) of all of them, commit the merge, and repeat the other side's `makeinfra` commands",
+                format!("git checkout --ours -- {both} && git add {both}"),
+            ),
+            Unmerged { ours: true, .. } => (
+                "our branch changed it and the other one deleted it: keep it, or delete it with `git rm`",
+                format!("git add {path}"),
+            ),
+            Unmerged { ours: false, .. } => (
+                "the other branch changed it and ours deleted it: keep it, or delete it with `git rm`",
+                format!("git checkout --theirs -- {path} && git add {path}"),
+            ),
         };
-        let message = "two branches changed it, and git cannot merge encrypted files: take the version of one side, for all \
-                       of them of the same side, and repeat the commands of the other side";
-        Check::problem(id, &one.path, message).hint(format!("{resolve}; then makeinfra secret set NAME KEY, or rotate"))
+        Check::problem(id, &one.path, message).hint(resolve)
     });
     or_ok(found.collect(), || Check::ok(id, SECRETS, "no merge left two versions of a file"))
 }
@@ -70,15 +73,14 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
             return Check::problem(id, &file.path, "a run that was killed left it, and it may hold a secret")
                 .hint(format!("rm {}", word(&file.path)));
         }
-        let message = "no kustomization names it, so no deployment brings it to a cluster";
+        let message =
+            "no kustomization names it, so no deployment brings it to a cluster: name it there, or delete it";
         let home = inspection.listings.iter().filter(|one| file.path.starts_with(&format!("{}/", one.path)));
         // A file elsewhere may be there for another reason.
         match home.max_by_key(|one| one.path.len()) {
             Some(home) => {
                 let kustomization = word(&format!("{}/{}", home.path, KUSTOMIZATIONS[0]));
-                let hint =
-                    format!("$EDITOR {kustomization}; if it is not needed: git rm {}", word(&file.path));
-                Check::problem(id, &file.path, message).hint(hint)
+                Check::problem(id, &file.path, message).hint(format!("$EDITOR {kustomization}"))
             }
             None => Check::warning(id, &file.path, message)
                 .hint("name it in the kustomization of a directory below secrets/"),
@@ -105,7 +107,7 @@ fn generated(inspection: &Inspection) -> Vec<Check> {
                 found.push(Check::warning(id, &fault.path, message).hint(UNLOCK));
             }
             Err(fault) => {
-                let hint = format!("git log -p -- {path}, or $EDITOR {path}", path = word(&fault.path));
+                let hint = format!("$EDITOR {}", word(&fault.path));
                 found.push(Check::problem(id, &fault.path, &fault.why).hint(hint));
             }
         }
@@ -128,11 +130,6 @@ fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
         let path = word(path);
         check.hint(match trap {
             Trap::CarriageReturn => format!("sed -i 's/\\r$//' {path}"),
-            Trap::NoEquals | Trap::Continued | Trap::TooLong | Trap::NotUtf8 => {
-                format!(
-                    "makeinfra secret set NAME KEY --from-file FILE, then take the lines out: $EDITOR {path}"
-                )
-            }
             _ => format!("$EDITOR {path}"),
         })
     })

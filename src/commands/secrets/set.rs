@@ -12,8 +12,6 @@ use crate::opaque::{Change, Directory, Effect, Key, Value};
 use crate::ui::Ui;
 use serde_json::json;
 
-const COMMAND: &str = "makeinfra secret set NAME KEY";
-
 /// Runs the command.
 pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
     let source = match &options.from_file {
@@ -49,7 +47,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
     let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
     let message = format!("Set {} in Secret {name}", key.as_str());
     let commit = match is_change(&changes) || options.commit {
-        true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)), COMMAND)?,
+        true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?,
         false => None,
     };
     let mut steps = steps(&target, is_change(&changes));

@@ -2,14 +2,12 @@
 
 use super::{Target, is_change, parse};
 use crate::cli::SecretUnset as Options;
-use crate::commands::{next_steps, print_json, short, sweep_repository};
+use crate::commands::{agree, next_steps, print_json, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::inspection::{Inspection, Scope};
 use crate::opaque::{Change, Directory, Effect};
 use crate::ui::Ui;
 use serde_json::json;
-
-const COMMAND: &str = "makeinfra secret unset NAME KEY";
 
 /// Runs the command.
 pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
@@ -49,11 +47,12 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
             ui,
         );
     }
-    if is_change(&changes) {
-        agree(options, &format!("Take {} out of Secret {name}", key.as_str()), &tree, ui)?;
+    if is_change(&changes) && !options.yes && !options.run.no_input {
+        let title = format!("Take {} out of Secret {name}", key.as_str());
+        agree("makeinfra secret unset", &title, &tree, ui)?;
     }
     let message = format!("Remove {} from Secret {name}", key.as_str());
-    let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)), COMMAND)?;
+    let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;
     let mut steps = target.deploy_steps("the pods that use the Secret are replaced");
     if commit.is_none() {
         steps.extend(target.commit_step(&uncommitted, &message));
@@ -62,24 +61,6 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
     let text =
         format!("Removed {} from Secret {name}{done}.\n\nNext:\n\n{}", key.as_str(), next_steps(&steps));
     print(options, &target, &changes, commit.as_deref(), &steps, &text, ui)
-}
-
-/// Shows the plan and asks whether to go on, unless that was said already.
-fn agree(options: &Options, title: &str, tree: &str, ui: &mut Ui) -> Result<()> {
-    if options.yes || options.run.no_input {
-        return Ok(());
-    }
-    if !ui.can_ask() {
-        return Err(Failure::usage("cannot ask for confirmation: not a terminal")
-            .hint("--yes to confirm, --dry-run to preview")
-            .into());
-    }
-    ui.intro("makeinfra secret unset")?;
-    ui.note(title, tree.trim_end())?;
-    match ui.confirm("Go on?", true)? {
-        true => Ok(()),
-        false => Err(Failure::failed("the plan was declined, nothing was written").into()),
-    }
 }
 
 /// The overlays, of those that are changed, whose manifests name a Secret that goes away.
