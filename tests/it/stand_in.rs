@@ -5,8 +5,9 @@ use super::support::{Run, Sandbox, assert_no_token};
 use std::fs;
 
 /// What a program of the stand-in's own starts with: it records its arguments and its environment.
-const RECORD: &str =
-    "{ printf '%s\\037' \"$@\"; echo; } >>\"${0%/*}/calls\"\nenv >>\"${0%/*}/environment\"\n";
+/// One write for a call: both ends of a pipe record theirs at once.
+const RECORD: &str = "call=$(printf '%s\\037' \"$@\")\nprintf '%s\\n' \"$call\" >>\"${0%/*}/calls\"\n\
+                      env >>\"${0%/*}/environment\"\n";
 
 /// The answers of a cluster where all is well.
 const FINE: &str = r#"
