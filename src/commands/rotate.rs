@@ -10,7 +10,7 @@ use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
-use crate::files::Replacement;
+use crate::files::Batch;
 use crate::inspection::{Inspection, Scope};
 use crate::interrupt::Interrupts;
 use crate::manifests::KUSTOMIZATIONS;
@@ -184,20 +184,20 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     }
     let interrupts = Interrupts::hold()?;
     let repo = &found.repo;
-    let mut replacements = Vec::new();
+    let mut batch = Batch::default();
     for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
         if let Some(text) = &change.text {
-            replacements.push(Replacement::prepare(&found.root().join(&file.path), text.expose(), 0o600)?);
+            batch.add(&found.root().join(&file.path), text.expose(), 0o600)?;
         }
     }
     // After the files that they name.
     for (path, text) in kustomizations(found, plan) {
-        replacements.push(Replacement::prepare(&found.root().join(path), text.expose(), 0o600)?);
+        batch.add(&found.root().join(path), text.expose(), 0o600)?;
     }
     if let Some(text) = &plan.record {
         let file = found.root().join(Record::FILE);
         let mode = file.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777);
-        replacements.push(Replacement::prepare(&file, text, mode)?);
+        batch.add(&file, text, mode)?;
     }
     let mut blobs = Vec::new();
     if commits {
@@ -219,9 +219,7 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
         // Once more: a merge may have begun while the token was waited for.
         repo.check_can_commit()?;
     }
-    for replacement in replacements {
-        replacement.publish()?;
-    }
+    batch.publish(&interrupts)?;
     let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
     match commits {
         true => encrypted::commit(repo, &blobs, "Rotate the deploy token", &paths).map(Some),

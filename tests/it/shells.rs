@@ -377,7 +377,7 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         stage.commits("a good commit");
 
         stage.add("secrets/plain.txt", "plain\n");
-        let hint = "hint: git reset -q -- secrets && git-crypt unlock && git add -- secrets\n";
+        let hint = "hint: move these away, then: git reset -q -- secrets && git checkout-index -qa && git-crypt unlock KEY_FILE\n";
         stage.refuses(&format!("{PLAIN}{hint}"));
         stage.git(&["commit", "-q", "-n", "-m", "past the hook"]);
         stage.git(&["rm", "-q", "--cached", "secrets/plain.txt"]);
