@@ -76,7 +76,7 @@ impl Kubectl {
         if !trusted && !is_harmless(&words) {
             return Err(Failure::failed("did not run the `KUBECTL` of the Makefile")
                 .because("it is more than kubectl with a context, a cluster, a user or a namespace, and may run anything")
-                .hint("say which kubectl it is to be: KUBECTL=kubectl makeinfra diagnose")
+                .hint("KUBECTL=kubectl makeinfra diagnose")
                 .into());
         }
         Ok(Self { words, dir: dir.to_owned(), context: context.map(str::to_owned) })

@@ -183,13 +183,13 @@ fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
     for leftover in leftovers {
         let name = leftover.display();
         if dry_run {
-            ui.warn(format!("`{name}` was left behind by a run that was killed"));
+            ui.warn(format!("`{name}` was left behind by a killed run"));
             continue;
         }
         match files::remove(&leftover) {
-            Ok(()) => ui.warn(format!("removed `{name}`, which a run that was killed had left behind")),
+            Ok(()) => ui.warn(format!("removed `{name}`, which a killed run had left behind")),
             Err(_) => ui.warn(format!(
-                "`{name}` was left behind by a run that was killed and may hold a token: rm -r {}",
+                "`{name}` was left behind by a killed run and may hold a token: rm -r {}",
                 files::shell_word(&leftover)
             )),
         }
@@ -212,7 +212,7 @@ fn is_here(root: &Path) -> bool {
 fn typed_there(root: &Path) -> String {
     match is_here(root) {
         true => String::new(),
-        false => format!("The hints are to be typed there: cd {}\n", files::shell_word(root)),
+        false => format!("Type the hints there: cd {}\n", files::shell_word(root)),
     }
 }
 

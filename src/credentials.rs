@@ -78,7 +78,9 @@ impl Source {
             return Err(job_token());
         }
         if token.opens_too_much() {
-            ui.warn("this is no deploy token: it opens more than a registry, and the cluster would hold it");
+            ui.warn(
+                "this is not a deploy token: it opens more than a registry, and the cluster would hold it",
+            );
         }
         Ok(token)
     }
@@ -108,7 +110,7 @@ fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<De
 
 fn ask_username(ui: &Ui) -> Result<TokenUsername> {
     if !ui.can_ask() {
-        return Err(Failure::usage("the token's user name is missing")
+        return Err(Failure::usage("the user name of the token is missing")
             .hint(format!("--token-username {}", TokenUsername::EXAMPLE))
             .into());
     }

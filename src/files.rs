@@ -35,7 +35,7 @@ pub fn check_target(target: &Path) -> Result<()> {
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(cannot("look at", target, &error).into()),
-        Ok(found) if !found.is_dir() => taken("it exists and is no directory"),
+        Ok(found) if !found.is_dir() => taken("it exists and is not a directory"),
         Ok(_) => match fs::read_dir(target).map_err(|error| cannot("read", target, &error))?.next() {
             Some(_) => taken("it exists and is not empty"),
             None => Ok(()),
@@ -89,7 +89,7 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
 #[must_use]
 pub fn strange(path: &str, file: &Path) -> Option<&'static str> {
     if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-        return Some("it is no regular file");
+        return Some("it is not a regular file");
     }
     // git, and git-crypt with it, sees what is behind a link at its own place, or not at all.
     let parents = Path::new(path).ancestors().zip(file.ancestors()).skip(1);

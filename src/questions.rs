@@ -73,7 +73,7 @@ impl Given {
             let bytes = match file == Path::new("-") {
                 true => ui.read_stdin(LIMIT)?,
                 false => files::read(file, LIMIT)?.ok_or_else(|| {
-                    Failure::usage(format!("there is no answers file `{}`", file.display()))
+                    Failure::usage(format!("no answers file `{}`", file.display()))
                         .hint(format!("ls -l {}", files::shell_word(file)))
                 })?,
             };
@@ -91,15 +91,13 @@ impl Given {
         sheet.add(options);
         if let Some((name, _)) = sheet.environments.get(known) {
             let all: Vec<_> = sheet.environments[..known].iter().map(|(name, _)| name.to_string()).collect();
-            return Err(Failure::usage(format!(
-                "an option is for `{name}`, and there is no such environment"
-            ))
-            .because(match all.is_empty() {
-                true => "without `--env`, the one environment takes no options of its own".to_owned(),
-                false => format!("there are: {}", all.join(", ")),
-            })
-            .hint(format!("--env {name}"))
-            .into());
+            return Err(Failure::usage(format!("an option is for `{name}`, which is not an environment"))
+                .because(match all.is_empty() {
+                    true => "without `--env`, the one environment takes no options of its own".to_owned(),
+                    false => format!("there are: {}", all.join(", ")),
+                })
+                .hint(format!("--env {name}"))
+                .into());
         }
         sheet.add(from_file);
         let mut given = Self { sheet, config };

@@ -213,7 +213,7 @@ fn failed(what: &str, error: &git2::Error) -> Failure {
     let failure = Failure::failed(format!("cannot {what}")).because(error.message());
     match error.code() {
         ErrorCode::Locked => {
-            failure.hint("wait for the other git, or remove its `.git/index.lock` if there is none")
+            failure.hint("wait for the other git process, or remove `.git/index.lock` if none runs")
         }
         ErrorCode::Owner => failure.hint("git status"),
         _ => failure,

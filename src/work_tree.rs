@@ -164,7 +164,7 @@ impl WorkTree {
         }
         match fs::metadata(&real) {
             Ok(found) if found.is_dir() => return Content::Absent,
-            Ok(found) if !found.is_file() => return Content::Unread("it is no regular file"),
+            Ok(found) if !found.is_file() => return Content::Unread("it is not a regular file"),
             Ok(found) if found.len() > LIMIT => return Content::Unread("it has more than 4 MiB"),
             _ => {}
         }

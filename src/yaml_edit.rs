@@ -90,7 +90,7 @@ impl<'a> Document<'a> {
         let root = tree::parse(text)?;
         match root.value {
             Value::Map { flow: false, .. } => Ok(Self { text, root }),
-            _ => Err("it is no mapping with each key on a line of its own"),
+            _ => Err("it is not a mapping with each key on a line of its own"),
         }
     }
 

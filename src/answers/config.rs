@@ -79,7 +79,7 @@ impl Config {
                 return Err(ConfigFault {
                     is_token: true,
                     ..fault(
-                        "it holds what looks like a token of GitLab's, and the file stands in git in plain",
+                        "it holds what looks like a token of GitLab's, and the file is in git in plaintext",
                     )
                 });
             }

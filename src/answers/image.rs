@@ -116,7 +116,7 @@ impl Answer for ImageRef {
             None => (named, None),
         };
         if tag.is_none() && digest.is_none() {
-            return Err("must have a tag or a digest: without one, nobody knows what runs");
+            return Err("must have a tag or a digest: without one, what runs is unknown");
         }
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err("must have a tag of letters, digits, `_`, `.` and `-`, at most 128, \

@@ -87,7 +87,7 @@ fn said(fault: FileFault) -> String {
         }
         FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
         FileFault::Unknown(Some(name)) => {
-            format!("`answers.{name}` is no answer that this version knows")
+            format!("`answers.{name}` is not an answer that this version knows")
         }
         FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
         FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),

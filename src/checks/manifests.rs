@@ -91,7 +91,7 @@ fn found(inspection: &Inspection) -> Vec<Check> {
         (inspection.manifests.workloads().count(), inspection.manifests.pulls().count());
     if workloads == 0 {
         return vec![
-            Check::problem(id, dirs, "there is no workload in it")
+            Check::problem(id, dirs, "it has no workload")
                 .hint("makeinfra check --manifests DIR --secret FILE"),
         ];
     }
@@ -137,7 +137,7 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
         for image in workload.images.iter().filter(|image| !image.pinned) {
             let message = match &image.reference {
                 Ok(image) => {
-                    format!("`{}` has neither a tag nor a digest: nobody knows what runs", image.name())
+                    format!("`{}` has neither a tag nor a digest, so what runs is unknown", image.name())
                 }
                 Err(rule) => format!(
                     "the image of container {} {rule}",

@@ -17,7 +17,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
     let mut checks = present(inspection);
     if inspection.pull_secrets.is_empty() {
         // Nothing to judge is not the same as nothing wrong.
-        let why = "not checked: there is no pull secret that could be read";
+        let why = "not checked: no pull secret could be read";
         let ids = Id::ALL.iter().filter(|id| **id > Id::PullSecretPresent && **id <= Id::PullSecretExpiry);
         checks.extend(ids.map(|id| Check::warning(*id, "pull secret", why)));
         return checks;
@@ -51,7 +51,7 @@ fn present(inspection: &Inspection) -> Vec<Check> {
     if inspection.pull_secrets.is_empty() && found.is_empty() {
         let path = inspection.default_secret_file();
         found.push(
-            Check::problem(id, path, "there is no pull secret in this repository")
+            Check::problem(id, path, "this repository has no pull secret")
                 .hint("makeinfra check --secret FILE, or makeinfra rotate"),
         );
     }
@@ -285,7 +285,7 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         let Some(text) = &secret.expires_at else { continue };
         let Ok(expiry) = Expiry::parse(text) else {
             let hint = place.fills("makeinfra rotate --expires-at YYYY-MM-DD");
-            found.push(Check::warning(id, path, "its `makeinfra/expires-at` is no date").hint(hint));
+            found.push(Check::warning(id, path, "its `makeinfra/expires-at` is not a date").hint(hint));
             continue;
         };
         let days = expiry.days_left(now);
@@ -316,7 +316,7 @@ pub(super) fn workload_title(workload: &Workload) -> String {
 
 /// A name, if it is one: the files could have the token in its place.
 fn quoted(name: &str) -> String {
-    if is_name(name) { format!("`{name}`") } else { "that is no name".to_owned() }
+    if is_name(name) { format!("`{name}`") } else { "that is not a name".to_owned() }
 }
 
 /// Whether `name` is a DNS subdomain (RFC 1123), as the names of objects are.

@@ -40,7 +40,7 @@ fn covered(git: &Audit) -> Vec<Check> {
         Check::problem(
             id,
             path,
-            "git would store it in plain: `.gitattributes` does not give it to git-crypt",
+            "git would store it in plaintext: `.gitattributes` does not give it to git-crypt",
         )
         .hint(ATTRIBUTES)
     });
@@ -56,8 +56,12 @@ fn filters(git: &Audit) -> Vec<Check> {
         let name = &filter.name;
         match (filter.configured, filter.required) {
             (false, _) => Some(
-                Check::problem(id, name, "the filter is not configured: `git add` stores secrets in plain")
-                    .hint(git.unlock),
+                Check::problem(
+                    id,
+                    name,
+                    "the filter is not configured: `git add` stores secrets in plaintext",
+                )
+                .hint(git.unlock),
             ),
             (true, false) => Some(
                 Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")

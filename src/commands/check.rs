@@ -96,7 +96,7 @@ fn listed(checks: &[Check], in_git: bool) -> String {
         }
     }
     if !in_git {
-        text.push_str("\nThis is no git repository: what git would store was not checked.\n");
+        text.push_str("\nThis is not a git repository: what git would store was not checked.\n");
     }
     let number = |status| checks.iter().filter(|check| check.status == status).count();
     let (problems, warnings) = (number(Status::Problem), number(Status::Warning));

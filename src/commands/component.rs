@@ -53,7 +53,7 @@ pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     if let [first, rest @ ..] = config.suspects() {
         let names = rest.iter().fold(format!("`{first}`"), |names, name| format!("{names}, `{name}`"));
         ui.warn(format!(
-            "`{}` goes into git in plain: if {names} should be secret, take it out, and: makeinfra secret set",
+            "`{}` goes into git in plaintext; if {names} must stay secret, use makeinfra secret set instead",
             file.display()
         ));
     }

@@ -74,12 +74,12 @@ pub(super) fn check_head_bytes(
     }
     repo.check_can_commit()?;
     if repo.wants_signed_commits() {
-        ui.warn("git is told to sign commits; this one will not be signed");
+        ui.warn("git is configured to sign commits; this commit will not be signed");
     }
     match head? {
         HeadSecret::Absent | HeadSecret::Encrypted { .. } => {}
         HeadSecret::Plain => {
-            ui.warn(format!("HEAD holds `{path}` in plain: whoever has the repository has {stake}"));
+            ui.warn(format!("HEAD holds `{path}` in plaintext: everyone with the repository has {stake}"));
         }
         HeadSecret::OtherKey => {
             return Err(Failure::failed(format!("`{path}` was encrypted with another key"))

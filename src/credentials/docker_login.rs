@@ -99,7 +99,7 @@ impl<'a> Config<'a> {
     fn open(file: &'a Path) -> Result<Self> {
         let text = read_file(file, "--from-docker-config")?;
         let not_ours = |cause: &str| {
-            Failure::failed(format!("`{}` is no docker configuration", file.display()))
+            Failure::failed(format!("`{}` is not a docker configuration", file.display()))
                 .because(cause)
                 .hint(format!("ls -l {}", shell_word(file)))
         };

@@ -52,7 +52,7 @@ causes! {
     /// The API server does not know who asks.
     LoginRefused = "login-refused",
         "the cluster does not accept this login",
-        "kubectl auth whoami, after signing in to the cluster once more";
+        "sign in to the cluster again: kubectl auth whoami";
     /// Pods may not be read.
     NotAllowed = "not-allowed",
         "this user may not read the pods of namespace `{namespace}`",
@@ -63,7 +63,7 @@ causes! {
         "kubectl --namespace {namespace} get pods";
     /// There is no such namespace.
     NamespaceMissing = "namespace-missing",
-        "there is no namespace `{namespace}` in this cluster",
+        "this cluster has no namespace `{namespace}`",
         "make deploy; if it is another cluster's: makeinfra diagnose --context NAME";
     /// Nothing of the repository is in the cluster.
     NotDeployed = "not-deployed",
@@ -206,7 +206,7 @@ causes! {
         "make set-image TAG=1.2.3 with a tag that exists, then: make deploy";
     /// The reference cannot be parsed.
     InvalidImageName = "invalid-image-name",
-        "`{image}` is no image reference",
+        "`{image}` is not an image reference",
         "correct it in kubernetes/kustomization.yaml or the workload, then: make deploy";
     /// A short name that the node does not complete.
     ImageNameTooShort = "image-name-too-short",
@@ -349,7 +349,7 @@ causes! {
     /// All is on its way.
     OnTheWay = "on-the-way",
         "the pod is on its way since {age}",
-        "wait, then once more: makeinfra diagnose";
+        "wait, then: makeinfra diagnose";
     /// What the next pull will meet, though all pods run.
     Repository = "repository",
         "the repository has a problem that no pod has met yet",

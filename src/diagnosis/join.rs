@@ -356,7 +356,7 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
             InCluster::Missing => {
                 "the cluster does not have this Secret: the next pull would be without credentials"
             }
-            InCluster::Other => "the cluster has a Secret of this name that is no pull secret",
+            InCluster::Other => "the cluster has a Secret of this name that is not a pull secret",
             InCluster::There(_) | InCluster::Unknown => return None,
         };
         let finding = known.finding(Cause::Repository, &file.path, &Fill::default(), &[]);

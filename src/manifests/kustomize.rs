@@ -268,7 +268,11 @@ impl<'d> Kustomize<'d> {
             return;
         }
         if changes.is_empty() || !changes.iter().all(patch::is_one) {
-            return self.fault(file, FaultKind::Beyond, "a patch of it is no strategic-merge patch".into());
+            return self.fault(
+                file,
+                FaultKind::Beyond,
+                "one of its patches is not a strategic-merge patch".into(),
+            );
         }
         for change in &changes {
             let mut hit = false;

@@ -73,7 +73,9 @@ impl DockerConfig {
         let entry = |value: &Value| value.is_object() && FIELDS.iter().all(|name| text(field(value, name)));
         match config.entries.values().all(entry) {
             true => Ok(config),
-            false => Err("an entry of it is no JSON object of texts, so that the kubelet refuses them all"),
+            false => {
+                Err("one of its entries is not a JSON object of strings, so the kubelet refuses them all")
+            }
         }
     }
 

@@ -185,7 +185,7 @@ impl Inspected {
                 Err("its data has blanks in the base64, which the API server refuses")
             }
             (None, Some(base64)) => DockerConfig::decode(kind, base64),
-            (None, None) => Err("its data is no text"),
+            (None, None) => Err("its data is not text"),
         };
         match config {
             Ok(config) => {

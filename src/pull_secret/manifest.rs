@@ -59,7 +59,7 @@ impl<'a> Manifest<'a> {
         if text_at(&["kind"]).as_deref() != Some("Secret")
             || text_at(&["apiVersion"]).as_deref() != Some("v1")
         {
-            return Err("it is no `kind: Secret` of `apiVersion: v1`");
+            return Err("it is not a `kind: Secret` of `apiVersion: v1`");
         }
         let kind = text_at(&["type"])
             .and_then(|found| SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == found))

@@ -37,7 +37,7 @@ pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> 
         }
         FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
         FileFault::Unknown(Some(name)) if name.contains("token") => failure
-            .because(format!("`{name}` is no name for it: a file of answers holds no secrets"))
+            .because(format!("`{name}` is not an answer: a file of answers holds no secrets"))
             .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
         FileFault::Unknown(Some(name)) => {
             failure.because(format!("{it} has no name `{name}`")).hint(format!("names: {}", names()))

@@ -55,7 +55,7 @@ fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
             ("job", "it runs once for each image: a migration"),
         ],
         Name::Tls => &[
-            ("no", "plain http, or somebody else ends TLS before the Ingress"),
+            ("no", "plain http, or TLS ends before the Ingress"),
             ("yes", "the certificate is in the Secret PROJECT-tls"),
         ],
         // It has no default, and without one there are no answers yet.

@@ -94,7 +94,7 @@ impl Trouble {
             Fault::OtherTls => format!("no TLS connection to `{host}` comes about"),
             Fault::ProxyUrl => {
                 let variable = self.proxy.unwrap_or("HTTPS_PROXY");
-                return format!("`${variable}` is no URL of a proxy");
+                return format!("`${variable}` is not the URL of a proxy");
             }
             Fault::ProxyRefuses => format!("the proxy does not connect to `{host}`"),
             Fault::ProxyWantsLogin => format!("the proxy wants a login before it connects to `{host}`"),
@@ -122,7 +122,7 @@ impl Trouble {
                 format!("export {variable}=http://USER:PASSWORD@HOST:PORT, special characters as %XX")
             }
             (Fault::UnknownAuthority, _) => "--ca-file FILE, with the certificate of that authority".into(),
-            (Fault::NoTls, _) => "--plain-http, if nobody else can listen on the way".into(),
+            (Fault::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
             (Fault::Expired, _) => "date, and if that is right, tell who runs the registry".into(),
             (Fault::NoSuchName, None) => format!("nslookup {}", host.split(':').next().unwrap_or_default()),
             (_, Some(variable)) => {

@@ -32,7 +32,7 @@ pub enum Verdict {
     OtherProject,
     /// There are no credentials, and the image is not public.
     Private,
-    /// The host is no container registry.
+    /// The host is not a container registry.
     NoRegistry,
     /// The token service says that there is no registry behind it.
     Disabled,
@@ -121,7 +121,7 @@ impl Verdict {
                 "the token is valid but may not pull `{path}`: it is of another project, or the path is wrong"
             ),
             Self::Private => format!("`{image}` is not public, and there are no credentials for it"),
-            Self::NoRegistry => format!("`{host}` is no container registry"),
+            Self::NoRegistry => format!("`{host}` is not a container registry"),
             Self::Disabled => format!("the token service of `{host}` says that no registry is enabled"),
             Self::Banned => format!(
                 "`{host}` refuses to answer and does not say why: it may have banned this address after too many \
@@ -168,8 +168,8 @@ impl Verdict {
                     .into()
             }
             Self::Banned => "wait an hour before the next sign-in: each refused one makes it longer".into(),
-            Self::TooMany => "wait some minutes, then once more".into(),
-            Self::UnsafeRealm => "tell who runs the registry; --plain-http, if nobody else can listen on the way".into(),
+            Self::TooMany => "wait some minutes, then try again".into(),
+            Self::UnsafeRealm => "tell the registry's operator; --plain-http, if no one can listen on the way".into(),
             Self::Moved | Self::UnknownSignIn | Self::TokenNotTaken | Self::Unexpected { .. } => {
                 format!("curl -v https://{host}/v2/")
             }

@@ -34,12 +34,15 @@ impl Repo {
             );
         }
         if self.is_merging() {
-            return not("a merge, rebase or the like is under way", "git status");
+            return not("a merge, a rebase or a cherry-pick is in progress", "git status");
         }
         // A split or sparse index is more than libgit2 can read.
         self.git.index().map_err(|error| failed("read the index", &error).hint(PLAIN_INDEX))?;
         if self.git.path().join("index.lock").exists() {
-            return not("another git is at work here (`.git/index.lock`)", "wait for it, or remove the file");
+            return not(
+                "another git process is at work here (`.git/index.lock`)",
+                "wait for it, or remove the file",
+            );
         }
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => {

@@ -118,7 +118,7 @@ impl Repo {
     /// Fails unless git would encrypt `path`: the attribute covers it and the filter is configured.
     pub fn check_protected(&self, path: &str) -> Result<()> {
         let unprotected = |cause: String, hint: &str| {
-            Failure::failed(format!("`{path}` would be committed in plain")).because(cause).hint(hint)
+            Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
         };
         let Some(filter) = self.filter(path)? else {
             return Err(unprotected(
@@ -173,7 +173,8 @@ impl Repo {
                 .hint(self.unlock_or_init())
         })?;
         Ok(Key::from_file(&bytes).map_err(|_| {
-            Failure::failed(format!("`{}` is no git-crypt key", file.display())).hint(self.unlock_or_init())
+            Failure::failed(format!("`{}` is not a git-crypt key", file.display()))
+                .hint(self.unlock_or_init())
         })?)
     }
 

@@ -52,7 +52,7 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
                 at_end.push_str(&new.with_comments(entry)?.replace('\n', newline(ours.text)));
             }
             None if items.is_empty() => {}
-            None => return Err("it does not have a list any more that something is to be added to"),
+            None => return Err("the list to add to is gone"),
         }
     }
     edits.sort_by_key(|(at, _)| *at);

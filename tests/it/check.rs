@@ -280,7 +280,12 @@ fn every_fault_of_a_pull_secret_is_named() {
         ("pull-secret-wrapping", "dockercfg", format!(r#"{{"auths":{}}}"#, auth("u:p")), "kubectl 1.9"),
         ("pull-secret-wrapping", "dockerconfigjson", auth("u:p"), "no `auths`"),
         ("pull-secret-wrapping", "dockercfg", TOKEN.into(), "no JSON object"),
-        ("pull-secret-wrapping", "dockercfg", config(&format!("\"{TOKEN}\"")), "no JSON object of texts"),
+        (
+            "pull-secret-wrapping",
+            "dockercfg",
+            config(&format!("\"{TOKEN}\"")),
+            "not a JSON object of strings",
+        ),
         ("pull-secret-auth", "dockercfg", config(&format!(r#"{{"auth":"{TOKEN}"}}"#)), "USERNAME:PASSWORD"),
         ("pull-secret-auth", "dockercfg", config(r#"{"auth":"dTpw "}"#), "blank"),
         ("pull-secret-auth", "dockercfg", auth(&format!("u:{TOKEN}\n")), "line break"),

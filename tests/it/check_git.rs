@@ -298,7 +298,7 @@ fn attribute_files_that_git_does_not_read_protect_nothing() {
         assert!(git.stdout.contains("unspecified"), "{}", git.stdout);
         let output = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
         output.prints("[secrets-covered]");
-        sandbox.rotate("gldt-Second", &[]).failure(1).says("would be committed in plain");
+        sandbox.rotate("gldt-Second", &[]).failure(1).says("would be committed in plaintext");
     }
 }
 

@@ -368,7 +368,7 @@ fn links_directories_and_pipes_in_the_place_of_files() {
     for word in [
         "outside.yaml: it leads out of",
         "nowhere.yaml: it is a link to nothing",
-        "pipe.yaml: it is no regular",
+        "pipe.yaml: it is not a regular",
     ] {
         assert!(said.contains(word), "{said}");
     }

@@ -114,7 +114,7 @@ Next:
   git add -A -- .gitlab/staging.yml .makeinfra.yaml kubernetes/overlays/staging secrets/kubernetes/staging && git commit -m 'Add environment staging' -- .gitlab/staging.yml .makeinfra.yaml kubernetes/overlays/staging secrets/kubernetes/staging
   # give it a deploy token of its own
   makeinfra rotate --env staging
-  # bring it to the cluster
+  # deploy it
   make deploy ENV=staging
 "
     );
@@ -705,7 +705,7 @@ fn what_was_written_beside_its_place_is_swept() {
     let sandbox = Sandbox::with_hello();
     let left = "secrets/kubernetes/staging/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56";
     sandbox.put(left, "plain");
-    sandbox.agreed(&["env", "add", "staging"]).success().says("which a run that was killed had left behind");
+    sandbox.agreed(&["env", "add", "staging"]).success().says("which a killed run had left behind");
     assert!(!sandbox.hello(left).exists());
 }
 

@@ -113,8 +113,8 @@ fn wrong_options_are_told() {
     for (args, said) in [
         (&["--env", "Staging"][..], "`--env` must begin with a lower-case letter"),
         (&["--env", "a", "--env", "a"], "`--env` names an environment twice"),
-        (&["--env", "a", "--replicas", "b=1"], "an option is for `b`, and there is no such environment"),
-        (&["--protect", "b"], "an option is for `b`, and there is no such environment"),
+        (&["--env", "a", "--replicas", "b=1"], "an option is for `b`, which is not an environment"),
+        (&["--protect", "b"], "an option is for `b`, which is not an environment"),
         (&["--env", "a", "--replicas", "1", "--replicas", "2"], "`--replicas` cannot be used more than once"),
         (&["--env", "a", "--replicas", "a=x"], "`--replicas` must be a whole number"),
         (&["--env", "a", "--env", "b", "--namespace", "one"], "must differ between the environments"),

@@ -335,9 +335,9 @@ fn an_empty_directory_is_used_and_anything_else_is_left_alone() {
         );
         assert_eq!(fs::read_dir(sandbox.path("work")).unwrap().count(), 1);
     };
-    refused(&|target| fs::write(target, "mine").unwrap(), "no directory");
-    refused(&|target| symlink("nowhere", target).unwrap(), "no directory");
-    refused(&|target| symlink(".", target).unwrap(), "no directory");
+    refused(&|target| fs::write(target, "mine").unwrap(), "not a directory");
+    refused(&|target| symlink("nowhere", target).unwrap(), "not a directory");
+    refused(&|target| symlink(".", target).unwrap(), "not a directory");
     refused(&|target| fs::create_dir_all(target.join(".git")).unwrap(), "not empty");
 }
 

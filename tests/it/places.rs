@@ -74,7 +74,7 @@ fn what_a_check_says_to_type_is_for_the_environment_that_it_is_about() {
     let kustomization = "kubernetes/overlays/production/kustomization.yaml";
     sandbox.edit(kustomization, "group/hello\n", "group/helo\n");
     let said = check(&sandbox).said("images-pinned");
-    assert!(said.contains("nobody knows what runs (production)") && said.contains(kustomization), "{said}");
+    assert!(said.contains("so what runs is unknown (production)") && said.contains(kustomization), "{said}");
     assert!(!said.contains("staging"), "{said}");
 }
 
@@ -165,7 +165,7 @@ fn where_hints_are_to_be_typed_is_told_elsewhere() {
     let sandbox = Sandbox::with_hello();
     fs::remove_file(sandbox.hello(SECRET)).unwrap();
     let there = format!(
-        "The hints are to be typed there: cd {}\n",
+        "Type the hints there: cd {}\n",
         sandbox.hello("").display().to_string().trim_end_matches('/')
     );
     let check = |dir: &str, args: &[&str]| {

@@ -304,16 +304,16 @@ fn refuses_a_locked_file() {
 fn refuses_a_repository_that_would_commit_the_secret_in_plain() {
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["config", "--unset", "filter.git-crypt.clean"]).success();
-    refused(&sandbox, &[], &["would be committed in plain", "is not configured"]);
+    refused(&sandbox, &[], &["would be committed in plaintext", "is not configured"]);
 
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["config", "filter.git-crypt.required", "false"]).success();
-    refused(&sandbox, &[], &["would be committed in plain", "is not required"]);
+    refused(&sandbox, &[], &["would be committed in plaintext", "is not required"]);
 
     for attributes in ["secrets/ filter=git-crypt", "secrets/* filter=git-crypt", "secrets/** !filter", ""] {
         let sandbox = Sandbox::with_hello();
         fs::write(sandbox.hello(".gitattributes"), format!("{attributes}\n")).unwrap();
-        refused(&sandbox, &[], &["would be committed in plain", "secrets/** filter=git-crypt"]);
+        refused(&sandbox, &[], &["would be committed in plaintext", "secrets/** filter=git-crypt"]);
     }
 }
 
@@ -426,7 +426,7 @@ fn what_a_killed_rotation_left_is_named_and_removed() {
     let left = sandbox.hello("secrets/kubernetes/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56");
     fs::write(&left, TOKEN).unwrap();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "git does not see it");
-    sandbox.rotate("gldt-new", &[]).success().says("a run that was killed");
+    sandbox.rotate("gldt-new", &[]).success().says("a killed run");
     assert!(!left.exists());
 }
 

@@ -104,7 +104,7 @@ fn an_index_that_is_locked_in_the_middle_leaves_everything_as_it_was() {
     let lock = sandbox.hello(".git/index.lock");
     let (code, said) = between(&sandbox, &["--commit"], "gldt-new", || fs::write(&lock, "").unwrap());
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("another git is at work here"), "{said}");
+    assert!(said.contains("another git process is at work here"), "{said}");
     fs::remove_file(&lock).unwrap();
     assert_eq!(secret(&sandbox), before);
     assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
@@ -140,7 +140,7 @@ fn a_merge_that_began_while_the_token_was_waited_for_is_not_disturbed() {
         sandbox.git(&["merge", "-q", "--no-ff", "--no-commit", "other"]).success();
     });
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("a merge, rebase or the like is under way"), "{said}");
+    assert!(said.contains("a merge, a rebase or a cherry-pick is in progress"), "{said}");
     assert_eq!(secret(&sandbox), before);
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "A  theirs\n");
 }
@@ -253,7 +253,7 @@ fn nothing_is_cut_off_that_is_too_large() {
 fn a_filter_that_is_not_git_crypt_protects_nothing() {
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["config", "filter.git-crypt.clean", "cat"]).success();
-    sandbox.rotate("gldt-new", &[]).failure(1).says("would be committed in plain");
+    sandbox.rotate("gldt-new", &[]).failure(1).says("would be committed in plaintext");
 }
 
 #[test]

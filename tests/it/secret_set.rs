@@ -322,7 +322,7 @@ fn refuses_what_could_not_be_right() {
     {
         fs::remove_file(sandbox.hello(ENV)).unwrap();
         make(&sandbox.hello(ENV));
-        refused(&sandbox, &[], 1, &["no regular file"]);
+        refused(&sandbox, &[], 1, &["not a regular file"]);
     }
 }
 
@@ -430,7 +430,7 @@ fn refuses_where_it_would_be_committed_in_plain_or_is_locked() {
     }
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(".gitattributes"), "").unwrap();
-    refused(&sandbox, &[], 1, &["would be committed in plain"]);
+    refused(&sandbox, &[], 1, &["would be committed in plaintext"]);
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["config", "--unset", "filter.git-crypt.clean"]).success();
     refused(&sandbox, &[], 1, &["is not configured"]);

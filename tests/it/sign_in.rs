@@ -131,7 +131,7 @@ fn a_host_without_a_registry_is_told() {
     let sandbox = Sandbox::new();
     // The token service is a web server like any other.
     let image = format!("{}/group/hello:1.0.0", bed.service());
-    fails(new(&sandbox, &image, &[]), &sandbox, 1, "is no container registry").says("registry.gitlab.com");
+    fails(new(&sandbox, &image, &[]), &sandbox, 1, "is not a container registry").says("registry.gitlab.com");
     let Some(bed) = Bed::with(&Setup { service: &["--disabled"], ..Setup::default() }) else { return };
     let image = bed.image("group/hello:1.0.0");
     fails(new(&sandbox, &image, &[]), &sandbox, 1, "no registry is enabled");

@@ -140,8 +140,8 @@ fn proxies_are_named_and_avoided_by_the_usual_variables() {
     for (proxy, reason) in [
         (format!("http://u:{TOKEN}@{free}"), "the proxy in `$HTTPS_PROXY` refuses connections"),
         (format!("http://u:{TOKEN}@proxy.invalid:3128"), "the proxy in `$HTTPS_PROXY` cannot be found"),
-        (format!("nonsense://u:{TOKEN}@proxy"), "`$HTTPS_PROXY` is no URL of a proxy"),
-        (format!("u:{TOKEN}@ %"), "`$HTTPS_PROXY` is no URL of a proxy"),
+        (format!("nonsense://u:{TOKEN}@proxy"), "`$HTTPS_PROXY` is not the URL of a proxy"),
+        (format!("u:{TOKEN}@ %"), "`$HTTPS_PROXY` is not the URL of a proxy"),
     ] {
         fails(named.new_hello(&sandbox, image, &proxy), &sandbox, 3, reason);
     }
@@ -285,7 +285,7 @@ fn answers_that_make_no_sense_are_told_without_a_word_of_theirs() {
     }
     let registry = SmallServer::saying("200 OK\r\nContent-Type: text/html");
     let image = format!("{}/group/hello:1.0.0", registry.address);
-    fails(new(&sandbox, &image, &[]), &sandbox, 1, "is no container registry");
+    fails(new(&sandbox, &image, &[]), &sandbox, 1, "is not a container registry");
 }
 
 #[test]

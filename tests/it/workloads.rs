@@ -296,7 +296,7 @@ fn a_file_of_settings_is_read_as_kustomize_reads_it() {
     refused(&sandbox, run, 2, "there is no file `none.env` for `--config`");
     let file = sandbox.write("app.env", "DB_PASSWORD=hunter2\nSECRET_KEY=x\n").display().to_string();
     let output = sandbox.new_without_token(&["--config", &file]).success();
-    output.says("if `DB_PASSWORD`, `SECRET_KEY` should be secret").says("makeinfra secret set");
+    output.says("if `DB_PASSWORD`, `SECRET_KEY` must stay secret").says("makeinfra secret set");
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
 }
 

@@ -108,7 +108,7 @@ impl NewEnvironment<'_> {
             let content = files.bytes(path)?;
             let (Some(below), Some(bytes)) = (below, content) else {
                 return Err(Failure::failed("cannot copy the Secrets")
-                    .because(format!("`{}` names `{path}`, which is no file below `{from}`", listing.path))
+                    .because(format!("`{}` names `{path}`, which is not a file below `{from}`", listing.path))
                     .hint(format!("makeinfra env add {}", self.name))
                     .into());
             };

@@ -70,7 +70,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     });
     let found = stray.map(|file| {
         if is_leftover(Path::new(&file.path)) {
-            return Check::problem(id, &file.path, "a run that was killed left it, and it may hold a secret")
+            return Check::problem(id, &file.path, "a killed run left it behind, and it may hold a secret")
                 .hint(format!("rm {}", word(&file.path)));
         }
         let message =

@@ -74,7 +74,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     if !is_by_hand && !has_own_token {
         next.push((format!("makeinfra rotate{repo} --env {name}"), "give it a deploy token of its own"));
     }
-    next.push((format!("{make} deploy ENV={name}"), "bring it to the cluster"));
+    next.push((format!("{make} deploy ENV={name}"), "deploy it"));
     let proposal = Proposal {
         title: format!("New environment {name}"),
         command: format!("makeinfra env add {name}{repo}"),

@@ -27,7 +27,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         checked: None,
         next: vec![(
             format!("kubectl{} delete namespace {}", context.unwrap_or_default(), retired.namespace),
-            "what is left there, volumes included",
+            "deletes what is left there, volumes included",
         )],
         plan: &plan,
     };

@@ -203,6 +203,6 @@ fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
         }
     }
     let environment = plan.answers.make_argument(&plan.answers.environments.first);
-    steps.push((format!("make deploy{environment}"), "bring it to the cluster"));
+    steps.push((format!("make deploy{environment}"), "deploy it"));
     steps
 }

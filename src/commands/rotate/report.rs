@@ -122,7 +122,7 @@ fn listed(changes: &[&String]) -> String {
 fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'static str)> {
     let (make, git) = encrypted::typed_at(&found.repo);
     let why = match plan.rotates() {
-        true => "bring the new token to the cluster",
+        true => "deploy the new token",
         false => "if the cluster does not have them yet",
     };
     let answers = found.files.record.iter().map(|record| &record.answers);

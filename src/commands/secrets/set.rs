@@ -133,8 +133,8 @@ fn is_named(options: &Options, name: &DnsLabel) -> bool {
 fn steps(target: &Target, is_change: bool) -> Vec<(String, &'static str)> {
     let stays = target.record.answers.components.iter().any(|one| one.workload == Workload::Deployment);
     target.deploy_steps(match is_change {
-        true if stays => "bring it to the cluster; the pods that use it are replaced",
-        true => "bring it to the cluster, for the next run",
+        true if stays => "deploy it; the pods that use it are replaced",
+        true => "deploy it, for the next run",
         false => "if the cluster does not have it yet",
     })
 }
