@@ -1,11 +1,11 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster tools lint bench examples
+.PHONY: help test test-cluster tools lint bench examples release-templates
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
-		printf "  %-12s %s\n", target, text }' Makefile
+		printf "  %-18s %s\n", target, text }' Makefile
 
 test: tools ## Run all tests, with the real git, git-crypt, make and kubectl, and on the test cluster where it is built
 	tests/cluster/run cargo test --locked
@@ -22,10 +22,14 @@ lint: ## Check formatting, lints, documentation and dependencies
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cargo deny check licenses bans sources
-	shellcheck -x -P SCRIPTDIR tests/tools tests/bench tests/quality/build $(addprefix tests/cluster/,build debian down images node reset run up)
+	shellcheck -x -P SCRIPTDIR tests/tools tests/bench tests/quality/build releases/add $(addprefix tests/cluster/,build debian down images node reset run up)
 
 bench: tools ## Measure against the commands that makeinfra replaces
 	@tests/bench
 
 examples: ## Generate examples/ anew, picture included
 	MAKEINFRA_UPDATE=1 cargo test --locked --test it -- examples:: picture::
+
+release-templates: ## Add the templates of this version to the archive; done once, at its release
+	releases/add
+	MAKEINFRA_UPDATE=1 cargo test --locked --test it -- releases::

@@ -16,6 +16,7 @@ mod record;
 mod registry;
 mod settings;
 mod sheet;
+mod version;
 mod workload;
 
 pub use choices::{Ci, PodSecurity, SecretType, Switch};
@@ -31,6 +32,7 @@ pub use record::Record;
 pub use registry::RegistryKey;
 pub use settings::Setting;
 pub use sheet::Sheet;
+pub use version::Version;
 pub use workload::{Arguments, ClusterIssuer, Schedule, TimeZone, Workload, unfit};
 
 /// Why a text was refused: what is allowed, as a sentence that follows "must".

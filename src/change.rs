@@ -23,12 +23,11 @@ pub use retired::{Retired, remove_environment};
 pub use shown::{diff, keys};
 
 use crate::answers::{Answers, Record};
-use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::git_crypt::UNLOCK;
 use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::{ListedKey, Listing};
-use crate::templates::{self, File};
+use crate::templates::{File, TemplateSet};
 use crate::work_tree::Content;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -123,6 +122,15 @@ impl Step {
     }
 }
 
+/// What the files of a repository were rendered from.
+#[derive(Clone, Copy)]
+pub struct Origin<'r> {
+    /// The answers.
+    pub record: &'r Record,
+    /// The templates of the recorded version.
+    pub templates: &'r TemplateSet,
+}
+
 /// What is to be done.
 #[derive(Default)]
 pub struct Plan {
@@ -184,8 +192,8 @@ impl Plan {
 }
 
 /// The files as they are generated from `answers`, without a token.
-fn rendered(answers: &Answers) -> Result<Vec<File>> {
-    templates::render(&Context::from(answers), &[])
+fn rendered(templates: &TemplateSet, answers: &Answers) -> Result<Vec<File>> {
+    templates.render(answers, &[])
 }
 
 /// The text of `path` among generated files.

@@ -15,11 +15,12 @@ mod scope;
 pub mod secrets;
 mod sign_in;
 
-use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername};
+use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover};
+use crate::templates::{Archive, TemplateSet, Unavailable};
 use crate::ui::{self, Ui};
 use scope::Scoped;
 use serde_json::json;
@@ -214,6 +215,51 @@ fn typed_there(root: &Path) -> String {
         true => String::new(),
         false => format!("Type the hints there: cd {}\n", files::shell_word(root)),
     }
+}
+
+/// The templates that the files of a repository were rendered from.
+fn templates_of(record: &Record) -> Result<TemplateSet> {
+    let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
+    let Some(version) = &record.version else {
+        return Err(cannot("it has no `version`: the templates of its files are unknown".to_owned())
+            .hint(format!("version: \"{}\"", Version::own()))
+            .into());
+    };
+    archive()?.find(version).map_err(|why| {
+        let own = Version::own();
+        match why {
+            Unavailable::Newer => {
+                cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
+            }
+            Unavailable::Unknown => cannot(format!("makeinfra {own} has no templates of version {version}")),
+            Unavailable::Incomplete => cannot(format!("the templates of version {version} are incomplete")),
+        }
+        .hint(format!("git log -p -- {}", Record::FILE))
+        .into()
+    })
+}
+
+/// The released templates that this makeinfra knows.
+#[cfg(not(debug_assertions))]
+fn archive() -> Result<Archive> {
+    Ok(Archive::embedded())
+}
+
+/// The same, and what the tests give as released.
+#[cfg(debug_assertions)]
+fn archive() -> Result<Archive> {
+    let embedded = Archive::embedded();
+    let Some(dir) = crate::environment::releases() else { return Ok(embedded) };
+    let mut files = Vec::new();
+    for below in ["versions", "files"] {
+        let entries =
+            std::fs::read_dir(dir.join(below)).map_err(|error| files::cannot("read", &dir, &error))?;
+        for entry in entries.flatten() {
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            files.push((format!("{below}/{}", entry.file_name().to_string_lossy()), text));
+        }
+    }
+    Ok(embedded.with(Archive::new(files)))
 }
 
 /// Prints `object` as one line of JSON, with the warnings so far.

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub struct Context<'a> {
     project: &'a str,
     directory: String,
-    version: &'static str,
+    version: &'a str,
     main: Component<'a>,
     components: Vec<Component<'a>>,
     images: Vec<Image<'a>>,
@@ -128,6 +128,33 @@ impl<'a> Context<'a> {
     /// The directory of the manifests that all environments share.
     pub const BASE: &'static str = "kubernetes/base";
 
+    /// The variables for `answers` in the templates of `version`.
+    #[must_use]
+    pub fn new(answers: &'a Answers, version: &'a str) -> Self {
+        let components: Vec<_> =
+            answers.components.iter().map(|one| component(one, one.name == answers.main().name)).collect();
+        Self {
+            project: answers.project.as_str(),
+            directory: answers.project.directory(),
+            version,
+            main: component(answers.main(), true),
+            parts: parts(answers),
+            images: distinct(answers.components.iter().map(|component| image(&component.image))),
+            components,
+            environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
+            pod_security: answers.pod_security.as_str(),
+            registry: answers.registry.as_str(),
+            email: answers.email.as_ref().map(Email::as_str),
+            ci: answers.ci.as_str(),
+            secret: Secret {
+                name: answers.secret_name.as_str(),
+                option: answers.secret_type.as_str(),
+                r#type: answers.secret_type.kubernetes_type(),
+                data_key: answers.secret_type.data_key(),
+            },
+        }
+    }
+
     /// The components, the project's own first.
     #[must_use]
     pub fn components(&self) -> &[Component<'a>] {
@@ -190,33 +217,6 @@ impl Environment<'_> {
     #[must_use]
     pub fn secret_file(&self) -> &str {
         &self.secret_file
-    }
-}
-
-impl<'a> From<&'a Answers> for Context<'a> {
-    fn from(answers: &'a Answers) -> Self {
-        let components: Vec<_> =
-            answers.components.iter().map(|one| component(one, one.name == answers.main().name)).collect();
-        Self {
-            project: answers.project.as_str(),
-            directory: answers.project.directory(),
-            version: env!("CARGO_PKG_VERSION"),
-            main: component(answers.main(), true),
-            parts: parts(answers),
-            images: distinct(answers.components.iter().map(|component| image(&component.image))),
-            components,
-            environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
-            pod_security: answers.pod_security.as_str(),
-            registry: answers.registry.as_str(),
-            email: answers.email.as_ref().map(Email::as_str),
-            ci: answers.ci.as_str(),
-            secret: Secret {
-                name: answers.secret_name.as_str(),
-                option: answers.secret_type.as_str(),
-                r#type: answers.secret_type.kubernetes_type(),
-                data_key: answers.secret_type.data_key(),
-            },
-        }
     }
 }
 

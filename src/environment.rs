@@ -22,6 +22,13 @@ pub fn raw(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Where the tests keep templates that count as released.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn releases() -> Option<PathBuf> {
+    path("MAKEINFRA_TEST_RELEASES")
+}
+
 /// The user's home directory.
 #[must_use]
 pub fn home() -> Option<PathBuf> {

@@ -7,6 +7,7 @@ use crate::answers::{Email, EnvironmentName, ImageRef, Name, Record, RegistryKey
 use crate::error::{Failure, Result};
 use crate::pull_secret::{self, DeployToken, Manifest, Rewrite, keyring};
 use crate::secret::Secret;
+use crate::templates::TemplateSet;
 use crate::yaml_edit;
 use secret_file::SecretInRepo;
 
@@ -16,6 +17,8 @@ pub use secret_file::{Change, RotateOverrides, SecretFile};
 pub struct Files {
     /// `.makeinfra.yaml`, if the repository has one.
     pub record: Option<Record>,
+    /// What a Secret file that is missing is rendered from.
+    pub templates: TemplateSet,
     /// The Secret files that are to hold the token, at least one.
     pub secrets: Vec<SecretFile>,
 }
@@ -145,7 +148,7 @@ impl Files {
         let mut secrets = Vec::new();
         let mut followed: Option<Record> = None;
         for one in self.each() {
-            let change = one.rotate(token, overrides)?;
+            let change = one.rotate(token, overrides, &self.templates)?;
             let record = followed.as_ref().or(self.record.as_ref());
             if let (Some(record), Some(text)) = (record, change.text.as_ref().or(one.secret.text.as_ref())) {
                 // A kill between two files may have left the record behind, so also where nothing changed.

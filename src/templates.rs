@@ -1,27 +1,29 @@
-//! The embedded template tree and its rendering to a sorted list of files. Pure: no I/O.
+//! Template trees and their rendering to a sorted list of files. Pure: no I/O.
 //!
-//! The tree mirrors the output. `X.tera` is rendered, anything else is copied; `dot_X` becomes `.X`;
-//! `executable_X` gets 0755. `COMPONENT-X` is rendered for each component, whose kind `WORKLOAD` stands for. A name that is
-//! `ENV` or begins with `ENV.` is rendered for each environment; `secrets/ENV` is the directory of its Secrets, and `SECRET`
-//! in it the name of the pull secret. A template that renders to nothing makes no file.
+//! A tree mirrors the output; `source` says what the names mean. A template that renders to nothing makes no file.
 
-use crate::context::{Component, Context, Environment, Payload};
+mod archive;
+mod source;
+
+pub use archive::{Archive, Unavailable};
+
+use crate::answers::Answers;
+use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
 use crate::yaml_edit;
 use include_dir::{Dir, include_dir};
+use source::Source;
 use tera::{Kwargs, State, Tera};
 
-/// What stands for an environment, for a component and for its kind, in the names of templates.
-const ENVIRONMENT: &str = "ENV";
-const COMPONENT: &str = "COMPONENT-";
-const WORKLOAD: &str = "WORKLOAD";
+static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
-static TREE: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
-/// What the environments' Secrets are rendered from.
-const SECRETS: &str = "secrets/ENV/";
-/// The one of them that holds a token.
-const PULL_SECRET: &str = "secrets/ENV/SECRET.secret.yaml.tera";
+/// The template tree of one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateSet {
+    version: String,
+    sources: Vec<Source>,
+}
 
 /// A file of the generated repository.
 pub struct File {
@@ -41,7 +43,7 @@ impl File {
     }
 }
 
-/// What a file may be used for: its mode, and whether git may see it in plain.
+/// What a file may be used for: its mode, and whether git may see its plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// 0666 less the umask.
@@ -52,54 +54,90 @@ pub enum Kind {
     Secret,
 }
 
-/// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
-pub fn render(context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
-    render_all(&sources(&TREE).collect::<Vec<_>>(), context, payloads)
-}
+impl TemplateSet {
+    /// The tree of this version.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::new(env!("CARGO_PKG_VERSION"), texts(&EMBEDDED))
+    }
 
-/// Renders the pull secret of the environment at `place` alone.
-pub fn render_secret(context: &Context, place: usize, payload: Payload) -> Result<File> {
-    let sources: Vec<_> = sources(&TREE).filter(|source| source.path == PULL_SECRET).collect();
-    let missing = || Failure::failed("this build of makeinfra has no template for the pull secret");
-    let payloads: Vec<_> = (0..=place).map(|at| (at == place).then_some(payload)).collect();
-    Ok(render_all(&sources, context, &payloads)?.pop().ok_or_else(missing)?)
-}
+    /// A tree of other files: their paths below its top, and their texts.
+    pub fn new(version: &str, files: impl IntoIterator<Item = (String, String)>) -> Self {
+        let sources = files.into_iter().map(|(path, text)| Source { path, text });
+        let mut sources: Vec<_> = sources.collect();
+        sources.sort_by(|one, other| one.path.cmp(&other.path));
+        Self { version: version.to_owned(), sources }
+    }
 
-fn render_all(sources: &[Source], context: &Context, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
-    let tera = tera(sources)?;
-    let mut open = variables(context)?;
-    let mut files = Vec::with_capacity(sources.len());
-    for source in sources {
-        let components =
-            if source.has_components() { context.components() } else { &context.components()[..1] };
-        let environments =
-            if source.is_per_environment() { context.environments() } else { &context.environments()[..1] };
-        for component in components {
-            for (place, environment) in environments.iter().enumerate() {
-                open.insert("component", component);
-                open.insert("environment", environment);
-                let payload = payloads.get(place).copied().flatten();
-                open.insert("has_token", &payload.is_some());
-                let text = match (source.path == PULL_SECRET, payload) {
-                    (true, None) => continue,
-                    // Tera's errors quote values: those of the Secret stay here.
-                    (true, Some(payload)) => tera
-                        .render(source.path, &with_payload(&open, &payload))
-                        .map_err(|_| ours(source.path, ""))?,
-                    (false, _) if source.is_template() => tera
-                        .render(source.path, &open)
-                        .map_err(|error| ours(source.path, &error.to_string()))?,
-                    (false, _) => source.text.to_owned(),
-                };
-                if !text.trim().is_empty() {
-                    let (path, kind) = source.target(component, environment);
-                    files.push(File { path, kind, text: Secret::new(text) });
+    /// The version that it is of.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Its files: their paths and texts, sorted by path.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().map(|source| (source.path.as_str(), source.text.as_str()))
+    }
+
+    /// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
+    pub fn render(&self, answers: &Answers, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
+        self.render_some(&self.sources.iter().collect::<Vec<_>>(), answers, payloads)
+    }
+
+    /// Renders the pull secret of the environment at `place` alone.
+    pub fn render_secret(&self, answers: &Answers, place: usize, payload: Payload) -> Result<File> {
+        let sources: Vec<_> = self.sources.iter().filter(|source| source.is_pull_secret()).collect();
+        let missing =
+            || Failure::failed(format!("version {} has no template for the pull secret", self.version));
+        let payloads: Vec<_> = (0..=place).map(|at| (at == place).then_some(payload)).collect();
+        Ok(self.render_some(&sources, answers, &payloads)?.pop().ok_or_else(missing)?)
+    }
+
+    fn render_some(
+        &self,
+        sources: &[&Source],
+        answers: &Answers,
+        payloads: &[Option<Payload>],
+    ) -> Result<Vec<File>> {
+        let context = Context::new(answers, &self.version);
+        let tera = tera(sources)?;
+        let mut open = variables(&context)?;
+        let mut files = Vec::with_capacity(sources.len());
+        for source in sources {
+            let components =
+                if source.is_per_component() { context.components() } else { &context.components()[..1] };
+            let environments = match source.is_per_environment() {
+                true => context.environments(),
+                false => &context.environments()[..1],
+            };
+            for component in components {
+                for (place, environment) in environments.iter().enumerate() {
+                    open.insert("component", component);
+                    open.insert("environment", environment);
+                    let payload = payloads.get(place).copied().flatten();
+                    open.insert("has_token", &payload.is_some());
+                    let text = match (source.is_pull_secret(), payload) {
+                        (true, None) => continue,
+                        // Tera's errors quote values: those of the Secret stay here.
+                        (true, Some(payload)) => tera
+                            .render(&source.path, &with_payload(&open, &payload))
+                            .map_err(|_| ours(&source.path, ""))?,
+                        (false, _) if source.is_template() => tera
+                            .render(&source.path, &open)
+                            .map_err(|error| ours(&source.path, &error.to_string()))?,
+                        (false, _) => source.text.clone(),
+                    };
+                    if !text.trim().is_empty() {
+                        let (path, kind) = source.target(component, environment);
+                        files.push(File { path, kind, text: Secret::new(text) });
+                    }
                 }
             }
         }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
 }
 
 /// The variables of a pull secret's template, and no other.
@@ -110,76 +148,16 @@ fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
     context
 }
 
-/// A file of the tree.
-#[derive(Clone, Copy)]
-struct Source {
-    path: &'static str,
-    text: &'static str,
-}
-
-impl Source {
-    fn is_template(&self) -> bool {
-        self.path.strip_suffix(".tera").is_some()
-    }
-
-    /// Its path below the directory of an environment's Secrets; `None` if it is none of them.
-    fn in_secrets(&self) -> Option<&'static str> {
-        self.path.strip_prefix(SECRETS)
-    }
-
-    /// Whether it is rendered for each component.
-    fn has_components(&self) -> bool {
-        self.path.contains(COMPONENT)
-    }
-
-    /// Whether it is rendered for each environment.
-    fn is_per_environment(&self) -> bool {
-        self.path.split('/').any(|part| in_environment(part, "").is_some())
-    }
-
-    /// Where the file goes, and what it is there.
-    fn target(&self, component: &Component, environment: &Environment) -> (String, Kind) {
-        if let Some(path) = self.in_secrets() {
-            if self.path == PULL_SECRET {
-                return (environment.secret_file().to_owned(), Kind::Secret);
-            }
-            let name = path.strip_suffix(".tera").unwrap_or(path);
-            return (format!("{}/{name}", environment.secrets()), Kind::Secret);
-        }
-        let path = self.path.strip_suffix(".tera").unwrap_or(self.path);
-        let mut kind = Kind::Plain;
-        let mut parts = Vec::new();
-        let path = path.replace(COMPONENT, component.prefix()).replace(WORKLOAD, component.workload());
-        for part in path.split('/') {
-            let part = match part.strip_prefix("executable_") {
-                Some(rest) => {
-                    kind = Kind::Executable;
-                    rest
-                }
-                None => part,
-            };
-            let part = in_environment(part, environment.name()).unwrap_or_else(|| part.to_owned());
-            parts.push(part.strip_prefix("dot_").map_or(part.clone(), |rest| format!(".{rest}")));
-        }
-        (parts.join("/"), kind)
-    }
-}
-
-/// The part of a path that stands for one of the environment called `name`; `None` if it stands for none.
-fn in_environment(part: &str, name: &str) -> Option<String> {
-    let rest = part.strip_prefix(ENVIRONMENT).filter(|rest| rest.is_empty() || rest.starts_with('.'))?;
-    Some(format!("{name}{rest}"))
-}
-
-fn sources(dir: &'static Dir) -> Box<dyn Iterator<Item = Source>> {
+/// The texts of an embedded directory, by their paths.
+fn texts(dir: &'static Dir) -> Vec<(String, String)> {
     let here = dir
         .files()
-        .filter_map(|file| Some(Source { path: file.path().to_str()?, text: file.contents_utf8()? }));
-    Box::new(here.chain(dir.dirs().flat_map(sources)))
+        .filter_map(|file| Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned())));
+    here.chain(dir.dirs().flat_map(texts)).collect()
 }
 
 /// One instance for all templates, so that each is parsed once.
-fn tera(sources: &[Source]) -> Result<Tera> {
+fn tera(sources: &[&Source]) -> Result<Tera> {
     let mut tera = Tera::new();
     tera.autoescape_on(Vec::<&str>::new());
     // Filters are looked up while a template is added.
@@ -190,7 +168,7 @@ fn tera(sources: &[Source]) -> Result<Tera> {
         Ok::<_, tera::Error>(format!("{text:width$}{}", if text.len() < width { "" } else { "  " }))
     });
     let templates = sources.iter().filter(|source| source.is_template());
-    tera.add_raw_templates(templates.map(|source| (source.path, source.text)))
+    tera.add_raw_templates(templates.map(|source| (source.path.as_str(), source.text.as_str())))
         .map_err(|error| ours("*.tera", &error.to_string()))?;
     Ok(tera)
 }

@@ -1,6 +1,6 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, Ci, Component, FileFault, Name, Refused, Sheet, named};
+use super::{Answers, Ci, Component, FileFault, Name, Refused, Sheet, Version, named};
 use crate::error::{Failure, Result};
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -10,6 +10,8 @@ pub struct Record {
     pub answers: Answers,
     /// The answers as the file has them.
     pub sheet: Sheet,
+    /// The version whose templates the files were rendered from; `None` if the file does not say.
+    pub version: Option<Version>,
     /// The whole file.
     pub text: String,
 }
@@ -31,6 +33,7 @@ impl Record {
 
     /// Reads `text`, the content of the file. Errors name the place, never a value.
     pub fn parse(text: String) -> Result<Self> {
+        let version = version(&text)?;
         let sheet = Self::sheet(&text);
         let answers = sheet.and_then(|sheet| {
             Ok((
@@ -48,7 +51,7 @@ impl Record {
                 .because(cause)
                 .hint(format!("git log -p -- {}", Self::FILE))
         })?;
-        Ok(Self { answers, sheet, text })
+        Ok(Self { answers, sheet, version, text })
     }
 
     /// The failure of an option `--env` that names no environment of the repository.
@@ -77,6 +80,33 @@ impl Record {
         let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
         Sheet::from_yaml(answers.clone(), &[&Self::NAMES[..], &Component::NAMES].concat())
     }
+}
+
+/// The version in the file. Fails if this makeinfra cannot know what the rest of the file means.
+fn version(text: &str) -> Result<Option<Version>> {
+    // What is wrong with the file as a whole is said where its answers are read.
+    let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get("version").cloned()) else {
+        return Ok(None);
+    };
+    let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
+    let version =
+        value.as_str().ok_or("must be a version in quotes").and_then(Version::parse).map_err(|rule| {
+            cannot(format!("`version` {rule}")).hint(format!("git log -p -- {}", Record::FILE))
+        })?;
+    let own = Version::own();
+    if version > own {
+        return Err(cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
+            .hint(format!("install makeinfra {version} or newer"))
+            .into());
+    }
+    if version.is_before_layout() {
+        return Err(cannot(format!(
+            "it is of makeinfra {version}, whose layout makeinfra {own} does not know"
+        ))
+        .hint("makeinfra new PROJECT, in another directory; then copy what you have added")
+        .into());
+    }
+    Ok(Some(version))
 }
 
 /// What is wrong with the file, as a sentence.

@@ -1,20 +1,21 @@
 //! A new component: its own files in base, and entries for it in the kustomizations. Pure.
 
 use super::objects::{self, list, text};
-use super::{Files, OVERLAYS, Plan, merge, record, rendered, text_of};
+use super::{Files, OVERLAYS, Origin, Plan, merge, record, rendered, text_of};
 use crate::answers::{
     Answer, Answers, Component, ComponentName, Environment, ImageRef, Name, Record, Sheet, Values,
 };
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::manifests;
+use crate::templates::File;
 use crate::yaml_edit;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 /// A component that is about to be added.
 pub struct NewComponent<'r> {
-    record: &'r Record,
+    origin: Origin<'r>,
     name: &'r ComponentName,
     /// The answers with it.
     pub sheet: Sheet,
@@ -26,20 +27,20 @@ impl<'r> NewComponent<'r> {
     /// Decides what the component `name` is; `values` are the answers that were given for it.
     pub fn decide(
         files: &Files,
-        record: &'r Record,
+        origin: Origin<'r>,
         name: &'r ComponentName,
         mut values: Values,
     ) -> Result<Self> {
-        let known = &record.answers;
+        let known = &origin.record.answers;
         let given = values.get(&Name::Image).cloned().flatten().and_then(|text| ImageRef::parse(&text).ok());
         let image = match given {
             Some(image) => image,
-            None => main_image(files, record).ok_or_else(|| {
+            None => main_image(files, origin.record).ok_or_else(|| {
                 Failure::usage(format!("the manifests do not give the image of `{}`", known.main().name))
                     .hint(format!("makeinfra add {name} --image REGISTRY/PATH:TAG"))
             })?,
         };
-        if let Some(file) = other_tag(files, record, &image) {
+        if let Some(file) = other_tag(files, origin.record, &image) {
             return Err(Failure::failed(format!("`{}` runs with another tag", image.name()))
                 .because(format!(
                     "`{file}` sets it, and a kustomization has one tag for all containers of an image"
@@ -51,9 +52,9 @@ impl<'r> NewComponent<'r> {
         let recorded = known.components.iter().find(|one| one.image.name() == image.name());
         let answer = recorded.map_or(&image, |one| &one.image);
         values.insert(Name::Image, Some(answer.to_string()));
-        let mut sheet = record.sheet.clone();
+        let mut sheet = origin.record.sheet.clone();
         sheet.components.push((name.clone(), values));
-        Ok(Self { record, name, sheet, image })
+        Ok(Self { origin, name, sheet, image })
     }
 
     /// The plan. `answers` are those of the sheet.
@@ -61,7 +62,10 @@ impl<'r> NewComponent<'r> {
         let mut plan = Plan::default();
         let new = answers.components.iter().find(|one| one.name == *self.name).unwrap_or(answers.main());
         self.state(&mut plan, new);
-        let (before, after) = (rendered(&self.record.answers)?, rendered(answers)?);
+        let (before, after) = (
+            rendered(self.origin.templates, &self.origin.record.answers)?,
+            rendered(self.origin.templates, answers)?,
+        );
         let is_new = |path: &str| path.starts_with(Context::BASE) && text_of(&before, path).is_none();
         let own: Vec<_> = after.iter().filter(|file| is_new(&file.path)).collect();
         self.check_room(files, new, &own.iter().map(|file| file.path.as_str()).collect::<Vec<_>>())?;
@@ -83,7 +87,7 @@ impl<'r> NewComponent<'r> {
         let fresh = format!("{}/kustomization.yaml", Context::BASE);
         edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
         let rendered = text_of(&after, Record::FILE).unwrap_or_default();
-        let text = record::with_component(&self.record.text, rendered, self.name.as_str())?;
+        let text = record::with_component(&self.origin.record.text, rendered, self.name.as_str())?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -100,17 +104,12 @@ impl<'r> NewComponent<'r> {
 
     /// The files as they are generated without the component and with it, for the overlay whose kustomization is `path`:
     /// the image is among them if nobody has given it a tag there.
-    fn overlays(
-        &self,
-        files: &Files,
-        answers: &Answers,
-        path: &str,
-    ) -> Result<[Vec<crate::templates::File>; 2]> {
+    fn overlays(&self, files: &Files, answers: &Answers, path: &str) -> Result<[Vec<File>; 2]> {
         let has_tag = [Some(path.to_owned()), super::kustomization(files, Context::BASE)]
             .iter()
             .flatten()
             .any(|path| !tags(files, path, self.image.name()).is_empty());
-        let mut before = self.record.answers.clone();
+        let mut before = self.origin.record.answers.clone();
         let mut after = answers.clone();
         for (answers, is_after) in [(&mut before, false), (&mut after, true)] {
             for environment in answers.environments.iter_mut() {
@@ -122,7 +121,7 @@ impl<'r> NewComponent<'r> {
                 }
             }
         }
-        Ok([rendered(&before)?, rendered(&after)?])
+        Ok([rendered(self.origin.templates, &before)?, rendered(self.origin.templates, &after)?])
     }
 
     /// Fails if a manifest that is deployed has an object that the component brings. `own` are the component's files.

@@ -3,7 +3,7 @@
 
 use super::copy::{self, Copy};
 use super::objects::{self, HOST};
-use super::{Bytes, Files, OVERLAYS, Plan, merge, record, rendered, text_of};
+use super::{Bytes, Files, OVERLAYS, Origin, Plan, merge, record, rendered, text_of};
 use crate::answers::{
     Answer, Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
     Sheet, Values,
@@ -51,7 +51,7 @@ pub enum PullSecret {
 
 /// An environment that is about to be added.
 pub struct NewEnvironment<'r> {
-    record: &'r Record,
+    origin: Origin<'r>,
     options: &'r Options,
     name: &'r EnvironmentName,
     /// The environment that it is copied from.
@@ -70,28 +70,28 @@ impl<'r> NewEnvironment<'r> {
     /// Decides what the environment `name` is: a copy, or an overlay that is there and that no earlier run has begun.
     pub fn decide(
         files: &Files,
-        record: &'r Record,
+        origin: Origin<'r>,
         name: &'r EnvironmentName,
         options: &'r Options,
     ) -> Result<Self> {
-        let like = like(record, options.like.as_ref())?;
+        let like = like(origin.record, options.like.as_ref())?;
         let dir = format!("{OVERLAYS}/{name}");
         let Some(kustomization) = super::kustomization(files, &dir) else {
-            return Self::copied(files, record, name, options, like);
+            return Self::copied(files, origin, name, options, like);
         };
         // A run that was killed has left nothing but what this one would write.
-        if let Ok(copied) = Self::copied(files, record, name, options, like)
+        if let Ok(copied) = Self::copied(files, origin, name, options, like)
             && let Ok(answers) = copied.sheet.answers()
             && copied.plan(files, &answers).is_ok()
         {
             return Ok(copied);
         }
-        Self::by_hand(files, record, name, options, like, &kustomization)
+        Self::by_hand(files, origin, name, options, like, &kustomization)
     }
 
     fn copied(
         files: &Files,
-        record: &'r Record,
+        origin: Origin<'r>,
         name: &'r EnvironmentName,
         options: &'r Options,
         like: &'r Environment,
@@ -99,10 +99,10 @@ impl<'r> NewEnvironment<'r> {
         let protect = options.protect || name.is_production();
         let namespace = match &options.namespace {
             Some(namespace) => namespace.to_string(),
-            None => namespace_like(record, like, name),
+            None => namespace_like(origin.record, like, name),
         };
         let context = options.context.as_ref().or(like.context.as_ref()).map(ToString::to_string);
-        let ingresses = ingresses(files, record, like, name, protect, context.as_deref(), options)?;
+        let ingresses = ingresses(files, origin.record, like, name, protect, context.as_deref(), options)?;
         let mut changed = vec![
             (Name::Namespace, namespace),
             (Name::Protect, protect.to_string()),
@@ -112,12 +112,12 @@ impl<'r> NewEnvironment<'r> {
         changed.extend(options.replicas.map(|replicas| (Name::Replicas, replicas.to_string())));
         let main = ingresses.first().and_then(Option::as_ref);
         changed.extend(main.map(|main| (Name::Ingress, main.new.clone())));
-        Self::new(record, options, name, like, changed, ingresses, false)
+        Self::new(origin, options, name, like, changed, ingresses, false)
     }
 
     fn by_hand(
         files: &Files,
-        record: &'r Record,
+        origin: Origin<'r>,
         name: &'r EnvironmentName,
         options: &'r Options,
         like: &'r Environment,
@@ -168,7 +168,7 @@ impl<'r> NewEnvironment<'r> {
             (Name::Secrets, secrets.to_owned()),
         ];
         changed.extend(value(Setting::Context).map(|context| (Name::Context, context.to_owned())));
-        let main = record.answers.main();
+        let main = origin.record.answers.main();
         if main.ingress.is_some() {
             let base = base_ingress(files, main);
             let host = objects::patched_host(&kustomization, main.name.as_str(), HOST)
@@ -179,11 +179,11 @@ impl<'r> NewEnvironment<'r> {
             .find(|entry| objects::text(entry, &["name"]) == Some(main.name.as_str()))
             .and_then(|entry| entry.get("count")?.as_u64());
         changed.extend(count.map(|count| (Name::Replicas, count.to_string())));
-        Self::new(record, options, name, like, changed, Vec::new(), true)
+        Self::new(origin, options, name, like, changed, Vec::new(), true)
     }
 
     fn new(
-        record: &'r Record,
+        origin: Origin<'r>,
         options: &'r Options,
         name: &'r EnvironmentName,
         like: &'r Environment,
@@ -192,8 +192,8 @@ impl<'r> NewEnvironment<'r> {
         by_hand: bool,
     ) -> Result<Self> {
         let new = |of: Name| changed.iter().find(|(name, _)| *name == of).map(|(_, value)| value.as_str());
-        check_namespace(record, name, new(Name::Namespace), new(Name::Context), by_hand)?;
-        let mut sheet = record.sheet.clone();
+        check_namespace(origin.record, name, new(Name::Namespace), new(Name::Context), by_hand)?;
+        let mut sheet = origin.record.sheet.clone();
         if sheet.environments.is_empty() {
             let own = sheet.environment(&like.name);
             own.insert(Name::Namespace, Some(like.namespace.to_string()));
@@ -204,7 +204,7 @@ impl<'r> NewEnvironment<'r> {
         let mut values = if by_hand { Values::default() } else { sheet.environment(&like.name).clone() };
         values.extend(changed.iter().map(|(name, value)| (*name, Some(value.clone()))));
         *sheet.environment(name) = values;
-        Ok(Self { record, options, name, like, sheet, changed, ingresses, by_hand })
+        Ok(Self { origin, options, name, like, sheet, changed, ingresses, by_hand })
     }
 
     /// The environment that it is copied from.
@@ -234,7 +234,7 @@ impl<'r> NewEnvironment<'r> {
             self.copy_pipeline(&mut plan, files, answers)?;
         }
         let copied = !self.by_hand;
-        let text = record::with_environment(self.record, self.like, to, &self.changed, copied)?;
+        let text = record::with_environment(self.origin.record, self.like, to, &self.changed, copied)?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -256,7 +256,7 @@ impl<'r> NewEnvironment<'r> {
         if let Some(replicas) = self.options.replicas {
             plan.facts.push(("pods", replicas.to_string()));
         }
-        let names = self.record.answers.components.iter().map(|one| one.name.as_str());
+        let names = self.origin.record.answers.components.iter().map(|one| one.name.as_str());
         for (place, (name, ingress)) in names.zip(&self.ingresses).enumerate() {
             let of = if place > 0 { format!(" ({name})") } else { String::new() };
             plan.facts.extend(ingress.as_ref().map(|ingress| ("host", format!("{}{of}", ingress.new))));
@@ -299,7 +299,10 @@ impl<'r> NewEnvironment<'r> {
         let edited = copy.kustomization(&path, &from, text, &mut plan.notes)?;
         let edited = self.with_patches(&path, &edited, answers, to)?;
         // Where the lines merge to the same, the order of a fresh overlay comes with them.
-        let fresh = (rendered(&self.record.answers)?, rendered(answers)?);
+        let fresh = (
+            rendered(self.origin.templates, &self.origin.record.answers)?,
+            rendered(self.origin.templates, answers)?,
+        );
         let both = (text_of(&fresh.0, &path), text_of(&fresh.1, &target(&path)));
         let merged = match both {
             (Some(old), Some(new)) => merge::lines(old, text, new)?,

@@ -2,7 +2,7 @@
 
 use super::component::dirs;
 use super::objects::{self, list, text};
-use super::{Files, Plan, merge, not_edited, record, rendered, text_of};
+use super::{Files, Origin, Plan, merge, not_edited, record, rendered, text_of};
 use crate::answers::{Component, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -33,7 +33,8 @@ struct Gone<'f> {
 }
 
 /// Plans the end of the component `name`.
-pub fn remove_component(files: &Files, record: &Record, name: &str) -> Result<Plan> {
+pub fn remove_component(files: &Files, origin: Origin, name: &str) -> Result<Plan> {
+    let Origin { record, templates } = origin;
     let known = &record.answers;
     if known.main().name.as_str() == name {
         return Err(Failure::failed(format!("cannot remove `{name}`, the project's own component"))
@@ -57,7 +58,7 @@ pub fn remove_component(files: &Files, record: &Record, name: &str) -> Result<Pl
     };
     let text = record::component_dropped(&record.text, name)?;
     let after = Record::parse(text.clone())?;
-    let context = Context::from(known);
+    let context = Context::new(known, templates.version());
     let generated: BTreeSet<_> = context.components()[place]
         .manifests()
         .iter()
@@ -68,7 +69,7 @@ pub fn remove_component(files: &Files, record: &Record, name: &str) -> Result<Pl
     let mut gone = Gone { files, component, generated, with_image: false };
     gone.with_image = !gone.is_image_used(record);
     let mut plan = Plan::default();
-    let (before, after) = (rendered(known)?, rendered(&after.answers)?);
+    let (before, after) = (rendered(templates, known)?, rendered(templates, &after.answers)?);
     let mut deleted = gone.generated.clone();
     // Overlays first: what they say of an object that base does not have any more is an error for kustomize.
     for dir in dirs(files).iter().rev() {

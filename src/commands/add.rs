@@ -4,7 +4,7 @@ use super::component;
 use super::evolve::{Evolution, Proposal, Typed};
 use super::scope::Scoped;
 use crate::answers::{Answer, Answers, ComponentName, Record, Refused, Values};
-use crate::change::{self, Files, NewComponent, Plan};
+use crate::change::{self, Files, NewComponent, Origin, Plan};
 use crate::cli::Add as Options;
 use crate::error::{Failure, Result};
 use crate::pull_secret::keyring;
@@ -34,15 +34,16 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         }
         false => &evolution.record,
     };
+    let origin = Origin { record, templates: &evolution.templates };
     let settings = options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
     let settings = settings.transpose()?;
-    let new = NewComponent::decide(&evolution.files, record, &name, values.clone())?;
+    let new = NewComponent::decide(&evolution.files, origin, &name, values.clone())?;
     let mut answers = new.sheet.answers().map_err(questions::failure)?;
     if let Some(new) = answers.components.rest.last_mut() {
         new.settings = settings;
     }
     let plan = |files: &Files| -> Result<Plan> {
-        NewComponent::decide(files, record, &name, values.clone())?.plan(files, &answers)
+        NewComponent::decide(files, origin, &name, values.clone())?.plan(files, &answers)
     };
     if is_recorded && !plan(&evolution.files)?.is_done() {
         return Err(change::exists_already("component", name.as_str()).into());

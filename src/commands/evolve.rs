@@ -5,13 +5,14 @@ mod write;
 
 use super::encrypted;
 use super::sign_in::Checked;
-use super::{agree, next_steps, print_json, sweep_repository};
+use super::{agree, next_steps, print_json, sweep_repository, templates_of};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
 use crate::files::{self, shell_word};
 use crate::repo::{Repo, SECRETS};
+use crate::templates::TemplateSet;
 use crate::ui::{self, Ui};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ pub(super) struct Evolution {
     /// The record in HEAD; `None` if there is none that this version understands.
     pub(super) committed: Option<Record>,
     pub(super) files: Files,
+    /// What the files were rendered from.
+    pub(super) templates: TemplateSet,
     /// Held while anything may be written.
     _lock: Option<fs::File>,
 }
@@ -79,7 +82,8 @@ impl Evolution {
         })?;
         let record = Record::parse(text.to_owned())?;
         let committed = repo.head_text(Record::FILE).and_then(|text| Record::parse(text).ok());
-        Ok(Self { repo, record, committed, files, _lock: lock })
+        let templates = templates_of(&record)?;
+        Ok(Self { repo, record, committed, files, templates, _lock: lock })
     }
 
     /// The record by which something is removed: that of HEAD, if `has` says that it is in that alone, as after a removal that

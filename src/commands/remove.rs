@@ -2,7 +2,7 @@
 
 use super::evolve::{Evolution, Proposal, Typed};
 use crate::answers::{Answer, ComponentName, Record};
-use crate::change::{self, Files};
+use crate::change::{self, Files, Origin};
 use crate::cli::Remove as Options;
 use crate::error::{Failure, Result};
 use crate::ui::Ui;
@@ -14,7 +14,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;
     let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
     let record = &evolution.record_with(has)?;
-    let plan = |files: &Files| change::remove_component(files, record, name.as_str());
+    let origin = Origin { record, templates: &evolution.templates };
+    let plan = |files: &Files| change::remove_component(files, origin, name.as_str());
     let Typed { make, repo, .. } = evolution.typed();
     let answers = &record.answers;
     let environment = answers.make_argument(&answers.environments.first);

@@ -5,7 +5,7 @@ mod report;
 use super::encrypted;
 use super::scope;
 use super::sign_in::{self, Checked};
-use super::{missing, secret_answers, sweep_repository, token_source};
+use super::{missing, secret_answers, sweep_repository, templates_of, token_source};
 use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
@@ -20,6 +20,7 @@ use crate::questions::Given;
 use crate::repo::{Blob, Repo};
 use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
+use crate::templates::TemplateSet;
 use crate::ui::Ui;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -128,7 +129,12 @@ fn find(options: &Options) -> Result<Found> {
             .hint("makeinfra new PROJECT")
             .into());
     }
-    let mut files = Files { record, secrets };
+    // Only a file that is missing is rendered.
+    let templates = match &record {
+        Some(record) if secrets.iter().any(|file| file.text.is_none()) => templates_of(record)?,
+        _ => TemplateSet::embedded(),
+    };
+    let mut files = Files { record, templates, secrets };
     files.choose(&scope::names("--env", &options.env)?)?;
     Ok(Found { repo, files, uncommitted: Vec::new(), checked: None })
 }

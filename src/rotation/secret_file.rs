@@ -1,12 +1,12 @@
 //! One file with a pull secret, and what a rotation makes of it. Pure.
 
 use crate::answers::{Answer, Answers, Email, Expiry, RegistryKey, SecretType};
-use crate::context::{Context, Payload};
+use crate::context::Payload;
 use crate::error::{Failure, Result};
 use crate::opaque::{self, Kustomization};
 use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL};
 use crate::secret::Secret;
-use crate::templates;
+use crate::templates::TemplateSet;
 use zeroize::Zeroizing;
 
 /// A file with a pull secret, that of one environment.
@@ -61,9 +61,14 @@ impl SecretFile {
     }
 
     /// Its text with `token` in it, or a new one if there is no file yet; `None` if it holds the token already.
-    pub fn with_token(&self, answers: &Answers, token: &DeployToken) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    pub fn with_token(
+        &self,
+        answers: &Answers,
+        templates: &TemplateSet,
+        token: &DeployToken,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let one = SecretInRepo { answers: Some(answers), secret: self };
-        let text = one.rotate(token, &RotateOverrides::default())?.text;
+        let text = one.rotate(token, &RotateOverrides::default(), templates)?.text;
         Ok(text.map(|text| Zeroizing::new(text.expose().as_bytes().to_vec())))
     }
 }
@@ -117,11 +122,20 @@ impl SecretInRepo<'_> {
     }
 
     /// The file with `token` in it.
-    pub(super) fn rotate(&self, token: &DeployToken, overrides: &RotateOverrides) -> Result<Change> {
+    pub(super) fn rotate(
+        &self,
+        token: &DeployToken,
+        overrides: &RotateOverrides,
+        templates: &TemplateSet,
+    ) -> Result<Change> {
         let kustomization = self.named()?;
         let Some(text) = &self.secret.text else {
             let changes = vec![format!("user name: {}", token.username())];
-            return Ok(Change { text: Some(self.first(token, overrides)?), changes, kustomization });
+            return Ok(Change {
+                text: Some(self.first(token, overrides, templates)?),
+                changes,
+                kustomization,
+            });
         };
         let rotated = self.manifest(text)?.rotate(token, &self.rewrite(overrides));
         Ok(match rotated.map_err(|fault| self.refused(fault))? {
@@ -148,7 +162,12 @@ impl SecretInRepo<'_> {
     }
 
     /// The Secret file of a repository that was made without a token.
-    fn first(&self, token: &DeployToken, overrides: &RotateOverrides) -> Result<Secret> {
+    fn first(
+        &self,
+        token: &DeployToken,
+        overrides: &RotateOverrides,
+        templates: &TemplateSet,
+    ) -> Result<Secret> {
         let Some(answers) = self.answers else {
             return Err(self.refused("there is neither a Secret file nor a `.makeinfra.yaml`").into());
         };
@@ -163,7 +182,7 @@ impl SecretInRepo<'_> {
         let email = answers.email.as_ref().map(Email::as_str);
         let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
         let payload = Payload { base64: base64.expose(), expires_at: token.expires_at().map(Expiry::as_str) };
-        Ok(templates::render_secret(&Context::from(&answers), self.secret.place, payload)?.text)
+        Ok(templates.render_secret(&answers, self.secret.place, payload)?.text)
     }
 
     pub(super) fn manifest<'a>(&self, text: &'a Secret) -> Result<Manifest<'a>> {

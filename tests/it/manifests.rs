@@ -8,8 +8,8 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use makeinfra::answers::{Answers, Arguments, ClusterIssuer, Name, Record, Sheet, Values, Workload, unfit};
-use makeinfra::context::{Context, Payload};
-use makeinfra::templates;
+use makeinfra::context::Payload;
+use makeinfra::templates::TemplateSet;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,7 +50,7 @@ fn answers(pairs: &[(Name, &str)]) -> Answers {
 /// The rendered files by path, with a pull secret of a fixed payload.
 fn render(answers: &Answers) -> BTreeMap<String, String> {
     let payload = Payload { base64: "e30=", expires_at: Some("2999-01-01") };
-    let files = templates::render(&Context::from(answers), &[Some(payload)]).unwrap();
+    let files = TemplateSet::embedded().render(answers, &[Some(payload)]).unwrap();
     files.into_iter().map(|file| (file.path, file.text.expose().to_owned())).collect()
 }
 

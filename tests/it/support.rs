@@ -143,6 +143,11 @@ impl Sandbox {
             .env("GIT_COMMITTER_EMAIL", "ada@example.com")
             .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
             .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z");
+        // Templates that count as released, where a test has some.
+        let releases = self.path("releases");
+        if releases.exists() {
+            command.env("MAKEINFRA_TEST_RELEASES", releases);
+        }
         Run { command, stdin: None }
     }
 }

@@ -95,8 +95,8 @@ fn the_record_makes_the_same_repository_again() {
     let sandbox = everything(&["--env", "staging", "--env", "production"]);
     let text = read(&sandbox, ".makeinfra.yaml");
     let record = makeinfra::answers::Record::parse(text.clone()).unwrap();
-    let context = makeinfra::context::Context::from(&record.answers);
-    let files = makeinfra::templates::render(&context, &[None, None]).unwrap();
+    let templates = makeinfra::templates::TemplateSet::embedded();
+    let files = templates.render(&record.answers, &[None, None]).unwrap();
     for file in files.iter().filter(|file| !file.path.starts_with("secrets/")) {
         assert_eq!(file.text.expose(), read(&sandbox, &file.path), "{}", file.path);
     }

@@ -109,7 +109,8 @@ impl NewEnvironment<'_> {
                 None => {}
             }
         }
-        let (bare, wished) = (rendered(&bare)?, rendered(&wished)?);
+        let (bare, wished) =
+            (rendered(self.origin.templates, &bare)?, rendered(self.origin.templates, &wished)?);
         let (Some(old), Some(new)) = (text_of(&bare, &overlay), text_of(&wished, &overlay)) else {
             return Ok(edited);
         };

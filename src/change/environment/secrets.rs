@@ -8,7 +8,6 @@ use crate::error::{Failure, Result};
 use crate::git_crypt::{self, UNLOCK};
 use crate::manifests;
 use crate::opaque::{self, Listing};
-use crate::templates;
 
 impl NewEnvironment<'_> {
     pub(super) fn copy_secrets(
@@ -66,7 +65,7 @@ impl NewEnvironment<'_> {
         let mut payloads = vec![None; answers.environments.rest.len()];
         payloads.push(payload);
         let path = format!("{}/kustomization.yaml", to.secrets);
-        let fresh = templates::render(&Context::from(answers), &payloads)?;
+        let fresh = self.origin.templates.render(answers, &payloads)?;
         if let Some(file) = fresh.iter().find(|file| file.path == path) {
             plan.create(files, &path, bytes(file.text.expose()), false)?;
         }

@@ -3,7 +3,7 @@
 use crate::answers::{
     Answer, Answers, Environment, EnvironmentName, Expiry, Name, Record, Refused, Replicas,
 };
-use crate::change::{self, Files, NewEnvironment, Plan, PullSecret};
+use crate::change::{self, Files, NewEnvironment, Origin, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
 use crate::commands::evolve::{Evolution, Proposal, Typed};
 use crate::commands::sign_in::{self, Checked};
@@ -38,7 +38,8 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         }
         false => &evolution.record,
     };
-    let new = NewEnvironment::decide(&evolution.files, record, &name, &wanted)?;
+    let origin = Origin { record, templates: &evolution.templates };
+    let new = NewEnvironment::decide(&evolution.files, origin, &name, &wanted)?;
     let answers = new.sheet.answers().map_err(questions::failure)?;
     let (like, is_by_hand) = (new.like(), new.is_by_hand());
     let mut checked = None;
@@ -52,11 +53,10 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         }
         // What is wrong with the rest is said before a token is asked for.
         new.plan(&evolution.files, &answers)?;
-        (wanted.pull_secret, checked) =
-            token.manifest(options, &evolution.files, like, &answers, &name, ui)?;
+        (wanted.pull_secret, checked) = token.manifest(options, &evolution, like, &answers, &name, ui)?;
     }
     let plan = |files: &Files| -> Result<Plan> {
-        NewEnvironment::decide(files, record, &name, &wanted)?.plan(files, &answers)
+        NewEnvironment::decide(files, origin, &name, &wanted)?.plan(files, &answers)
     };
     let planned = plan(&evolution.files)?;
     if is_recorded && !planned.is_done() {
@@ -133,7 +133,7 @@ impl OwnToken {
     fn manifest(
         self,
         options: &Options,
-        files: &Files,
+        evolution: &Evolution,
         like: &Environment,
         answers: &Answers,
         name: &EnvironmentName,
@@ -149,7 +149,7 @@ impl OwnToken {
         }
         let place = answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
         let path = answers.secret_files().swap_remove(place);
-        let model = files.text(&like.secret_file(&answers.secret_name))?;
+        let model = evolution.files.text(&like.secret_file(&answers.secret_name))?;
         let model = model.map(|text| Secret::new(text.to_owned()));
         let file = SecretFile { place, path, text: model, kustomization: None };
         let mut token = self.source.read(&file.registry(answers)?, Some(answers.image()), ui)?;
@@ -158,7 +158,7 @@ impl OwnToken {
         }
         credentials::warn_if_past(&token, ui);
         let checked = sign_in::check(&options.check, &token, &[answers.image()], ui)?;
-        let own = file.with_token(answers, &token)?.map(PullSecret::Own);
+        let own = file.with_token(answers, &evolution.templates, &token)?.map(PullSecret::Own);
         Ok((own.unwrap_or_default(), checked))
     }
 }

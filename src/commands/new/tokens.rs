@@ -3,12 +3,12 @@
 use super::{Options, Sources};
 use crate::answers::{Answers, Email, EnvironmentName, Expiry, Name};
 use crate::commands::sign_in::{self, Checked};
-use crate::context::{Context, Payload};
+use crate::context::Payload;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, DockerConfig, keyring};
 use crate::questions::Given;
-use crate::templates::{self, File};
+use crate::templates::{File, TemplateSet};
 use crate::ui::Ui;
 
 /// The tokens, and who has which.
@@ -89,7 +89,7 @@ impl Tokens {
             expires_at: self.tokens[place].expires_at().map(Expiry::as_str),
         };
         let payloads: Vec<_> = self.of.iter().map(|place| place.map(payload)).collect();
-        templates::render(&Context::from(answers), &payloads)
+        TemplateSet::embedded().render(answers, &payloads)
     }
 
     /// The user names, each once.
