@@ -11,12 +11,14 @@ mod lists;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod three_way;
 mod tree;
 
 pub use additions::{add, same};
 pub use graft::{graft, replace, replace_literal};
 pub use lists::{Step, push, remove_item};
 pub use scalar::scalar;
+pub use three_way::{Merged, three_way};
 
 use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};
 use tree::{Entry, Node, Value};

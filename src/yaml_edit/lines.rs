@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 /// A range of the text and what is to stand there instead.
 pub(super) struct Edit {
-    range: Range<usize>,
+    pub(super) range: Range<usize>,
     with: Zeroizing<String>,
 }
 

@@ -156,7 +156,7 @@ impl Document<'_> {
 }
 
 /// The items of a list; none of anything else.
-fn items(node: &Node) -> &[Node] {
+pub(super) fn items(node: &Node) -> &[Node] {
     match &node.value {
         Value::List(items) => items,
         _ => &[],

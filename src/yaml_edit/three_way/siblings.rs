@@ -1,0 +1,248 @@
+//! The keys of one mapping, or the items of one list: which stay, go and come, and where.
+
+use super::super::lines::{Edit, line_end, newline, next_line};
+use super::super::{BEYOND, FLOW, Refusal, Step};
+use super::Merge;
+use super::comments::{self, lines_above};
+use super::identity::{Id, Kind};
+use super::meaning::{Meant, same};
+use super::place::{Child, Place, Spot, lines_of};
+use std::collections::HashMap;
+use zeroize::Zeroizing;
+
+/// The items of theirs that are new, by where they go.
+struct Additions<'c, 'n> {
+    first: Vec<&'c Child<'n>>,
+    /// Behind each child of ours.
+    behind: Vec<Vec<&'c Child<'n>>>,
+}
+
+type Children<'n> = [Vec<Child<'n>>; 3];
+type Index<'c, 'n> = HashMap<&'c Id<'n>, usize>;
+
+impl<'n> Merge<'n> {
+    /// Merges the children, given in three versions, of the parents that base, if it has one, ours and theirs have.
+    pub(super) fn siblings(
+        &mut self,
+        kind: Kind,
+        parents: (Option<Spot<'n>>, Spot<'n>, Spot<'n>),
+        versions: &Children<'n>,
+    ) -> Result<Meant<'n>, Refusal> {
+        let [base, ours, theirs] = versions;
+        let [in_base, in_ours, in_theirs] = [base, ours, theirs].map(|children| index(children));
+        let stays = self.staying(base, ours, &in_base, &in_theirs);
+        let new = self.additions(kind, versions, [&in_base, &in_ours], &stays);
+        if !stays.contains(&true) && new.first.is_empty() && !ours.is_empty() {
+            return self.emptied(kind, parents.0, parents.1);
+        }
+        self.follow_comment(parents.0, parents.1, parents.2);
+        let counterpart = |child: &Child<'n>| in_base.get(&child.id).map(|at| &base[*at]);
+        let mut meant = Vec::new();
+        if !new.first.is_empty() {
+            let at = self.start(ours.first().ok_or(FLOW)?, counterpart(&ours[0]), stays[0])?;
+            self.insert(kind, at, &ours[0], &new.first)?;
+            meant.extend(new.first.iter().map(|child| (&child.id, Meant::As(child.spot.node))));
+        }
+        let leading = self.delete_leading(versions, &in_base, &stays)?;
+        for (at, child) in ours.iter().enumerate() {
+            let (old, now) = (counterpart(child), in_theirs.get(&child.id).map(|at| &theirs[*at]));
+            if stays[at] {
+                if at != leading || at == 0 {
+                    self.follow_comments_above(old, child, now);
+                }
+                meant.push((&child.id, self.child(at, old, child, now)?));
+            } else if at >= leading {
+                let start = self.start(child, old, false)?;
+                let end = next_line(self.ours.text, child.spot.node.end);
+                self.edits.push(Edit::new(start..end, Zeroizing::default()));
+            }
+            if !new.behind[at].is_empty() {
+                self.insert(kind, next_line(self.ours.text, child.spot.node.end), child, &new.behind[at])?;
+            }
+            meant.extend(new.behind[at].iter().map(|child| (&child.id, Meant::As(child.spot.node))));
+        }
+        Ok(match kind {
+            Kind::Map => {
+                Meant::Map(meant.into_iter().filter_map(|(id, meant)| Some((name(id)?, meant))).collect())
+            }
+            Kind::Set | Kind::List => Meant::List(meant.into_iter().map(|(_, meant)| meant).collect()),
+        })
+    }
+
+    /// Which children of ours stay. One that theirs removed and ours changed is a conflict.
+    fn staying(
+        &mut self,
+        base: &[Child<'n>],
+        ours: &[Child<'n>],
+        in_base: &Index<'_, 'n>,
+        in_theirs: &Index<'_, 'n>,
+    ) -> Vec<bool> {
+        let mut stays = vec![true; ours.len()];
+        for (at, child) in ours.iter().enumerate() {
+            let Some(old) = in_base.get(&child.id).filter(|_| !in_theirs.contains_key(&child.id)) else {
+                continue;
+            };
+            let old = base[*old].spot;
+            let is_unedited = same(old.node, child.spot.node)
+                && !comments::has_own((self.ours, child.spot), (self.base, old));
+            if is_unedited {
+                stays[at] = false;
+            } else {
+                self.within(at, child, Self::conflict);
+            }
+        }
+        stays
+    }
+
+    /// What theirs added. What ours removed and theirs changed is a conflict.
+    fn additions<'c>(
+        &mut self,
+        kind: Kind,
+        [base, ours, theirs]: &'c Children<'n>,
+        [in_base, in_ours]: [&Index<'_, 'n>; 2],
+        stays: &[bool],
+    ) -> Additions<'c, 'n> {
+        let mut new = Additions { first: Vec::new(), behind: ours.iter().map(|_| Vec::new()).collect() };
+        // The order of keys and of sets means nothing: what has no neighbour here goes to the end.
+        let end = if kind == Kind::List { None } else { stays.iter().rposition(|stays| *stays) };
+        let mut neighbour = None;
+        for (at, child) in theirs.iter().enumerate() {
+            if let Some(own) = in_ours.get(&child.id) {
+                neighbour = Some(*own);
+            } else if let Some(old) = in_base.get(&child.id) {
+                if !same(base[*old].spot.node, child.spot.node) {
+                    self.within(at, child, Self::conflict);
+                }
+            } else {
+                match neighbour.or(end) {
+                    Some(own) => new.behind[own].push(child),
+                    None => new.first.push(child),
+                }
+            }
+        }
+        new
+    }
+
+    /// A child of ours that stays.
+    fn child(
+        &mut self,
+        at: usize,
+        base: Option<&Child<'n>>,
+        ours: &Child<'n>,
+        theirs: Option<&Child<'n>>,
+    ) -> Result<Meant<'n>, Refusal> {
+        let Some(theirs) = theirs else { return Ok(Meant::As(ours.spot.node)) };
+        self.within(at, ours, |merge| merge.value(base.map(|base| base.spot), ours.spot, theirs.spot))
+    }
+
+    fn follow_comments_above(&mut self, base: Option<&Child>, ours: &Child, theirs: Option<&Child>) {
+        let (Some(base), Some(theirs)) = (base, theirs) else { return };
+        let [old, new] =
+            [(self.base, base), (self.theirs, theirs)].map(|(document, child)| (document, child.spot.place));
+        self.edits.extend(comments::above(old, (self.ours, ours.spot.place), new));
+    }
+
+    /// Where the lines of a child begin, with the comments above it; if it goes, with those of base alone.
+    fn start(&self, child: &Child, base: Option<&Child>, stays: bool) -> Result<usize, Refusal> {
+        let place = own_line(child)?;
+        let old = base.map(|base| lines_above(self.base.text, base.spot.place)).unwrap_or_default();
+        let with_comments = stays || lines_above(self.ours.text, Some(place)) == old;
+        let comments = place.comments_above(self.ours.text);
+        Ok(if with_comments { comments.start } else { comments.end })
+    }
+
+    /// Puts `new` at the start of the line at `position`, indented like `sibling`.
+    fn insert(
+        &mut self,
+        kind: Kind,
+        position: usize,
+        sibling: &Child,
+        new: &[&Child],
+    ) -> Result<(), Refusal> {
+        let (text, place) = (self.ours.text, sibling.spot.place.ok_or(FLOW)?);
+        let newline = newline(text);
+        // The last line of the text may have no line break.
+        let is_open = !text[..position].ends_with('\n');
+        let lines = new.iter().map(|child| lines_of(self.theirs, child, kind, place.column, newline));
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        // Large enough from the start, so that no shorter copy stays behind in memory.
+        let size = lines.iter().map(|lines| lines.len() + newline.len()).sum();
+        let mut with = Zeroizing::new(String::with_capacity(size));
+        for lines in &lines {
+            let [before, behind] = if is_open { [newline, ""] } else { ["", newline] };
+            for part in [before, lines, behind] {
+                with.push_str(part);
+            }
+        }
+        self.edits.push(Edit::new(position..position, with));
+        Ok(())
+    }
+
+    /// Deletes the first children, if they go and the first shares the line of a dash: the dash stays, for the first child
+    /// that does. Returns how many. The comments above the latter go with them; those of theirs are above the dash.
+    fn delete_leading(
+        &mut self,
+        [base, ours, _]: &Children<'n>,
+        in_base: &Index<'_, 'n>,
+        stays: &[bool],
+    ) -> Result<usize, Refusal> {
+        let text = self.ours.text;
+        let shares = |child: &&Child| child.spot.place.is_some_and(|place| !place.alone);
+        let Some(first) = ours.first().filter(|first| shares(first) && !stays[0]) else { return Ok(0) };
+        let next = stays.iter().position(|stays| *stays).ok_or(BEYOND)?;
+        let (Some(start), Some(end)) = (first.spot.place, ours[next].spot.place) else { return Err(FLOW) };
+        let old = in_base.get(&ours[next].id).and_then(|at| base[*at].spot.place);
+        let last = line_end(text, ours[next - 1].spot.node.end);
+        let between = text.get(last..end.comments_above(text).start).ok_or(BEYOND)?;
+        if !between.trim().is_empty() || lines_above(text, Some(end)) != lines_above(self.base.text, old) {
+            self.within(0, first, Self::conflict);
+        }
+        self.edits.push(Edit::new(start.head..end.head, Zeroizing::default()));
+        Ok(next)
+    }
+
+    /// Nothing is left of `parent`, which is to say so.
+    fn emptied(
+        &mut self,
+        kind: Kind,
+        base: Option<Spot<'n>>,
+        parent: Spot<'n>,
+    ) -> Result<Meant<'n>, Refusal> {
+        let place = parent.place.ok_or("it would have no key left")?;
+        if base.is_none_or(|base| comments::has_own((self.ours, parent), (self.base, base))) {
+            self.conflict();
+        }
+        let (with, meant) = match kind {
+            Kind::Map => (" {}", Meant::Map(Vec::new())),
+            Kind::Set | Kind::List => (" []", Meant::List(Vec::new())),
+        };
+        let end = line_end(self.ours.text, parent.node.end);
+        self.edits.push(Edit::new(place.after..end, Zeroizing::new(with.to_owned())));
+        Ok(meant)
+    }
+
+    fn within<T>(&mut self, at: usize, child: &Child<'n>, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(match (child.key, &child.id) {
+            (Some(_), Id::Name(key)) => Step::Key(key),
+            _ => Step::Item(at),
+        });
+        let done = work(self);
+        self.path.pop();
+        done
+    }
+}
+
+fn index<'c, 'n>(children: &'c [Child<'n>]) -> Index<'c, 'n> {
+    children.iter().enumerate().map(|(at, child)| (&child.id, at)).collect()
+}
+
+fn name<'n>(id: &Id<'n>) -> Option<&'n str> {
+    match id {
+        Id::Name(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn own_line(child: &Child) -> Result<Place, Refusal> {
+    child.spot.place.filter(|place| place.alone).ok_or(FLOW)
+}
