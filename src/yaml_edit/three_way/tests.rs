@@ -1,6 +1,8 @@
 use super::*;
 
+mod properties;
 mod siblings;
+mod versions;
 
 const KUSTOMIZATION: &str = "\
 ---
