@@ -6,6 +6,7 @@
 
 mod component;
 mod copy;
+mod current;
 mod environment;
 mod hosts;
 mod merge;
@@ -16,6 +17,7 @@ mod retired;
 mod shown;
 
 pub use component::NewComponent;
+pub use current::{Current, Difference, answers_in};
 pub use environment::{NewEnvironment, Options, PullSecret};
 pub use record::{component_dropped, environment_dropped};
 pub use removal::remove_component;

@@ -60,6 +60,12 @@ pub(super) fn is_object(document: &Value, kind: &str, name: &str) -> bool {
     text(document, &["kind"]) == Some(kind) && text(document, &["metadata", "name"]) == Some(name)
 }
 
+/// The container of `component` that bears its name, in `workload`, its object.
+pub(super) fn own_container<'v>(workload: &'v Value, component: &Component) -> Option<&'v Value> {
+    let pod = at(workload, component.workload.pod())?;
+    list(pod, "containers").find(|one| text(one, &["name"]) == Some(component.name.as_str()))
+}
+
 /// The kinds of the objects that bear the name of `component`.
 pub(super) fn kinds(component: &Component) -> Vec<&'static str> {
     let kinds = [
@@ -109,8 +115,14 @@ pub(super) fn reference(entry: &Value) -> Option<String> {
     }
 }
 
-/// The host that a kustomization's patches put at `path` of the Ingress called `name`.
+/// The first host that a kustomization's patches put at `path` of the Ingress called `name`.
 pub(super) fn patched_host(kustomization: &Value, name: &str, path: &[&str]) -> Option<String> {
+    patched_hosts(kustomization, name, path).into_iter().next()
+}
+
+/// All hosts that they put there.
+pub(super) fn patched_hosts(kustomization: &Value, name: &str, path: &[&str]) -> Vec<String> {
+    let mut hosts = Vec::new();
     let pointer = format!("/{}", path.join("/"));
     let is_it = |patch: &&Value| {
         text(patch, &["target", "kind"]) == Some("Ingress") && text(patch, &["target", "name"]) == Some(name)
@@ -118,18 +130,16 @@ pub(super) fn patched_host(kustomization: &Value, name: &str, path: &[&str]) -> 
     for patch in list(kustomization, "patches").filter_map(|patch| Some((patch, text(patch, &["patch"])?))) {
         if is_it(&patch.0)
             && let Ok(steps) = serde_yaml::from_str::<Vec<Value>>(patch.1)
-            && let Some(step) = steps.iter().find(|step| text(step, &["path"]) == Some(&pointer))
         {
-            return text(step, &["value"]).map(str::to_owned);
+            let steps = steps.iter().filter(|step| text(step, &["path"]) == Some(&pointer));
+            hosts.extend(steps.filter_map(|step| text(step, &["value"]).map(str::to_owned)));
         }
         for document in documents(patch.1.as_bytes()) {
             let of_it = is_object(&document, "Ingress", name) || is_it(&patch.0);
-            if let Some(host) = text(&document, path).filter(|_| of_it) {
-                return Some(host.to_owned());
-            }
+            hosts.extend(text(&document, path).filter(|_| of_it).map(str::to_owned));
         }
     }
-    None
+    hosts
 }
 
 /// The hosts of the Ingress `document`, those of its certificates included.

@@ -1,0 +1,120 @@
+//! Where the answers that were read differ from the recorded ones. Pure.
+
+use crate::answers::{
+    Answers, Arguments, Component, ComponentName, Deployed, Environment, EnvironmentName, Name,
+};
+use std::fmt::Display;
+
+/// A value that the files and the record have differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which answer.
+    pub name: Name,
+    /// The environment that it is about; `None` if all have it in common.
+    pub environment: Option<EnvironmentName>,
+    /// The component that it is about, the project's own included; `None` if it is about all of them.
+    pub component: Option<ComponentName>,
+    /// The recorded value, written as in the record; `None` if there is none.
+    pub recorded: Option<String>,
+    /// The value in the files; `None` if there is none.
+    pub found: Option<String>,
+}
+
+/// The differences: of the repository, of its components, and of its environments.
+pub(super) fn between(recorded: &Answers, found: &Answers) -> Vec<Difference> {
+    let mut all = Vec::new();
+    let standards = [recorded, found].map(|answers| Some(answers.pod_security.as_str().to_owned()));
+    note(&mut all, Name::PodSecurity, None, None, standards);
+    for (known, component) in recorded.components.iter().zip(found.components.iter()) {
+        for ((name, old), (_, new)) in of_component(known).into_iter().zip(of_component(component)) {
+            note(&mut all, name, None, Some(component), [old, new]);
+        }
+    }
+    for (known, environment) in recorded.environments.iter().zip(found.environments.iter()) {
+        for ((name, old), (_, new)) in of_environment(known).into_iter().zip(of_environment(environment)) {
+            note(&mut all, name, Some(environment), None, [old, new]);
+        }
+        let components = recorded.components.iter().zip(found.components.iter());
+        let deployed = known.deployed.iter().zip(&environment.deployed);
+        for ((old, new), (before, after)) in components.zip(deployed) {
+            of_deployed(&mut all, environment, [(old, before), (new, after)]);
+        }
+    }
+    all
+}
+
+fn note(
+    all: &mut Vec<Difference>,
+    name: Name,
+    environment: Option<&Environment>,
+    component: Option<&Component>,
+    [recorded, found]: [Option<String>; 2],
+) {
+    if recorded != found {
+        all.push(Difference {
+            name,
+            environment: environment.map(|one| one.name.clone()),
+            component: component.map(|one| one.name.clone()),
+            recorded,
+            found,
+        });
+    }
+}
+
+/// The value as text.
+fn said(value: Option<&impl Display>) -> Option<String> {
+    value.map(ToString::to_string)
+}
+
+fn of_component(component: &Component) -> Vec<(Name, Option<String>)> {
+    let args = component.args.as_slice();
+    vec![
+        (Name::Image, Some(component.image.name().to_owned())),
+        (Name::Schedule, said(component.schedule.as_ref())),
+        (Name::TimeZone, component.time_zone.as_ref().map(|zone| zone.as_str().to_owned())),
+        (Name::Args, (!args.is_empty()).then(|| Arguments::text(args))),
+        (Name::Port, said(component.port.as_ref())),
+        (Name::Replicas, Some(component.replicas.to_string())),
+        (Name::Ingress, said(component.ingress.as_ref())),
+        (Name::Tls, Some(component.tls.to_string())),
+        (Name::TlsIssuer, component.tls_issuer.as_ref().map(|issuer| issuer.as_str().to_owned())),
+        (Name::HealthPath, said(component.health_path.as_ref())),
+    ]
+}
+
+fn of_environment(environment: &Environment) -> Vec<(Name, Option<String>)> {
+    vec![
+        (Name::Namespace, Some(environment.namespace.to_string())),
+        (Name::Context, said(environment.context.as_ref())),
+        (Name::Protect, Some(environment.protect.to_string())),
+        (Name::Secrets, Some(environment.secrets.clone())),
+    ]
+}
+
+/// What the overlay itself says differently, not what it takes over from base.
+fn of_deployed(all: &mut Vec<Difference>, environment: &Environment, both: [(&Component, &Deployed); 2]) {
+    let [(_, before), (component, after)] = both;
+    let version = |one: &Deployed| one.image.as_str()[one.image.name().len()..].to_owned();
+    let images = both.map(|(_, one)| one.has_tag.then(|| one.image.to_string()));
+    // There is one tag for all components of an image.
+    let is_known = all.iter().any(|one| {
+        one.name == Name::Image
+            && one.environment.as_ref() == Some(&environment.name)
+            && [&one.recorded, &one.found] == images.each_ref()
+    });
+    if !is_known && (before.has_tag, version(before)) != (after.has_tag, version(after)) {
+        note(all, Name::Image, Some(environment), Some(component), images);
+    }
+    if before.replicas != after.replicas {
+        let counts = both.map(|(base, here)| Some(here.replicas.unwrap_or(base.replicas).to_string()));
+        note(all, Name::Replicas, Some(environment), Some(component), counts);
+    }
+    if before.host != after.host {
+        let hosts = both.map(|(base, here)| said(here.host.as_ref().or(base.ingress.as_ref())));
+        note(all, Name::Ingress, Some(environment), Some(component), hosts);
+    }
+    if after.host.is_some() && before.tls != after.tls {
+        let tls = both.map(|(_, here)| Some(here.tls.to_string()));
+        note(all, Name::Tls, Some(environment), Some(component), tls);
+    }
+}
