@@ -1,5 +1,6 @@
 //! A new component: its own files in base, and entries for it in the kustomizations. Pure.
 
+use super::current::Overlay;
 use super::objects::{self, list, text};
 use super::{Files, OVERLAYS, Origin, Plan, merge, record, rendered, text_of};
 use crate::answers::{
@@ -175,9 +176,7 @@ pub(super) fn dirs(files: &Files) -> Vec<String> {
 
 /// The references that the kustomization at `path` makes of the image `name`.
 fn tags(files: &Files, path: &str, name: &str) -> Vec<ImageRef> {
-    let kustomization = objects::kustomization(files.text(path).ok().flatten());
-    let named = list(&kustomization, "images").filter(|entry| text(entry, &["name"]) == Some(name));
-    named.filter_map(|entry| ImageRef::parse(&objects::reference(entry)?).ok()).collect()
+    Overlay::new(files.text(path).ok().flatten(), None).references(name)
 }
 
 /// The image of the project's own component, with the tag of the first environment that says one.
@@ -188,10 +187,8 @@ fn main_image(files: &Files, record: &Record) -> Option<ImageRef> {
         .iter()
         .find(|(_, document)| objects::is_object(document, main.workload.kind(), main.name.as_str()))
         .map(|(_, document)| document);
-    let containers =
-        workload.and_then(|workload| objects::at(workload, main.workload.pod())?.get("containers"));
-    let own = |one: &&Value| text(one, &["name"]) == Some(main.name.as_str());
-    let written = containers.and_then(|all| text(all.as_sequence()?.iter().find(own)?, &["image"]));
+    let container = workload.and_then(|workload| objects::own_container(workload, main));
+    let written = container.and_then(|container| text(container, &["image"]));
     let name = match written {
         Some(written) => ImageRef::parse_unpinned(written).ok()?.name().to_owned(),
         None => main.image.name().to_owned(),

@@ -2,6 +2,7 @@
 //! recorded. Pure.
 
 use super::copy::{self, Copy};
+use super::current::Overlay;
 use super::objects::{self, HOST};
 use super::{Bytes, Files, OVERLAYS, Origin, Plan, merge, record, rendered, text_of};
 use crate::answers::{
@@ -144,9 +145,9 @@ impl<'r> NewEnvironment<'r> {
                 .because(format!("`{file}` has no {what}"))
                 .hint(format!("add it as in `{}`", like.overlay()))
         };
-        let kustomization = objects::kustomization(files.text(path)?);
-        let namespace =
-            objects::text(&kustomization, &["namespace"]).ok_or_else(|| missing("`namespace`", path))?;
+        let kustomization = files.text(path)?;
+        let overlay = Overlay::new(kustomization, None);
+        let namespace = overlay.namespace().ok_or_else(|| missing("`namespace`", path))?;
         let file = format!("{dir}/{}", Environment::SETTINGS);
         let settings = files.text(&file)?.ok_or_else(|| {
             let source = format!("{}/{}", like.overlay(), Environment::SETTINGS);
@@ -154,7 +155,8 @@ impl<'r> NewEnvironment<'r> {
                 .because(format!("`{file}` does not exist"))
                 .hint(format!("cp {source} {file}"))
         })?;
-        let value = |setting: Setting| setting.of(settings).filter(|value| !value.is_empty());
+        let overlay = Overlay::new(kustomization, Some(settings));
+        let value = |setting: Setting| overlay.setting(setting).filter(|value| !value.is_empty());
         let secrets = value(Setting::Secrets).ok_or_else(|| missing("`SECRETS`", &file))?;
         if value(Setting::Namespace) != Some(namespace) {
             return Err(Failure::failed(format!("cannot record `{dir}`"))
@@ -171,13 +173,11 @@ impl<'r> NewEnvironment<'r> {
         let main = origin.record.answers.main();
         if main.ingress.is_some() {
             let base = base_ingress(files, main);
-            let host = objects::patched_host(&kustomization, main.name.as_str(), HOST)
-                .or(base.map(|(host, _)| host));
+            let patched = overlay.patched(main.name.as_str(), HOST).ok().flatten();
+            let host = patched.or(base.map(|(host, _)| host));
             changed.extend(host.map(|host| (Name::Ingress, host)));
         }
-        let count = objects::list(&kustomization, "replicas")
-            .find(|entry| objects::text(entry, &["name"]) == Some(main.name.as_str()))
-            .and_then(|entry| entry.get("count")?.as_u64());
+        let count = overlay.count(main.name.as_str()).ok().flatten();
         changed.extend(count.map(|count| (Name::Replicas, count.to_string())));
         Self::new(origin, options, name, like, changed, Vec::new(), true)
     }

@@ -66,6 +66,13 @@ impl<'f> Overlay<'f> {
         resources.filter_map(|item| manifests::below(dir, item)).any(|found| found == path)
     }
 
+    /// What its `images` make of the image `name`, entry by entry.
+    pub(in crate::change) fn references(&self, name: &str) -> Vec<ImageRef> {
+        let entries = self.list("images").unwrap_or_default().iter();
+        let named = entries.filter(|entry| text(entry, &["name"]) == Some(name));
+        named.filter_map(|entry| ImageRef::parse(&objects::reference(entry)?).ok()).collect()
+    }
+
     /// What its `images` make of the image `name`, which keeps its name: a `newName` stands beside it.
     pub(super) fn image(&self, name: &str) -> Read<ImageRef> {
         let Some(entry) = self.entry("images", name)? else { return Ok(None) };
