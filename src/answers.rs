@@ -9,6 +9,7 @@ mod config;
 mod date;
 mod deployed;
 mod environment;
+mod followed;
 mod image;
 mod named;
 mod names;

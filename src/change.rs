@@ -15,14 +15,16 @@ mod record;
 mod removal;
 mod retired;
 mod shown;
+mod update;
 
 pub use component::NewComponent;
-pub use current::{Current, Difference, answers_in};
+pub use current::{Current, Difference, answers_in, differences};
 pub use environment::{NewEnvironment, Options, PullSecret};
 pub use record::{component_dropped, environment_dropped};
 pub use removal::remove_component;
 pub use retired::{Retired, remove_environment};
 pub use shown::{diff, keys};
+pub use update::{Conflict, Entry, Tree, Update, is_version_alone, update};
 
 use crate::answers::{Answers, Record};
 use crate::error::{Failure, Result};
@@ -62,6 +64,11 @@ impl Files {
         self.0.insert(path, found);
     }
 
+    /// All of them, in the order of their paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Found)> {
+        self.0.iter().map(|(path, found)| (path.as_str(), found))
+    }
+
     /// The file at `path`.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Found> {
@@ -99,6 +106,7 @@ impl Files {
 }
 
 /// What becomes of one file.
+#[derive(Clone)]
 pub struct Step {
     /// Its path below the top of the repository.
     pub path: String,
@@ -106,15 +114,17 @@ pub struct Step {
     pub before: Option<Bytes>,
     /// The content that it gets; `None` if it is deleted.
     pub after: Option<Bytes>,
-    /// Whether its owner may run it.
+    /// Whether its owner may run it, if it is new.
     pub executable: bool,
+    /// Whether its owner may run it from now on, if that changes.
+    pub mode: Option<bool>,
 }
 
 impl Step {
     /// Whether nothing is left to do, as after a run that was killed.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.before == self.after
+        self.before == self.after && self.mode.is_none()
     }
 
     /// Whether it is below `secrets/`.
@@ -126,7 +136,7 @@ impl Step {
 
 /// What the files of a repository were rendered from.
 #[derive(Clone, Copy)]
-pub struct Origin<'r> {
+pub struct MadeFrom<'r> {
     /// The answers.
     pub record: &'r Record,
     /// The templates of the recorded version.
@@ -165,7 +175,7 @@ impl Plan {
     /// Gives the file at `path` the content `after`.
     fn write(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
         let before = files.bytes(path)?.cloned();
-        self.steps.push(Step { path: path.to_owned(), before, after: Some(after), executable });
+        self.steps.push(Step { path: path.to_owned(), before, after: Some(after), executable, mode: None });
         Ok(())
     }
 
@@ -188,7 +198,7 @@ impl Plan {
     fn remove(&mut self, files: &Files, path: &str) -> Result<()> {
         let before = files.bytes(path)?.cloned();
         let executable = files.get(path).is_some_and(|found| found.executable);
-        self.steps.push(Step { path: path.to_owned(), before, after: None, executable });
+        self.steps.push(Step { path: path.to_owned(), before, after: None, executable, mode: None });
         Ok(())
     }
 }

@@ -44,6 +44,8 @@ pub enum Command {
     /// Set or remove values of the application's own Secrets, or list their keys.
     #[command(subcommand)]
     Secret(Secret),
+    /// Bring a repository's files to this version of makeinfra, with all edits kept.
+    Update(Update),
     /// Find problems in a repository before an image pull fails.
     Check(Check),
     /// Find out why pods do not run, from the cluster or from saved events.
@@ -263,6 +265,32 @@ pub struct EnvList {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `update`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also brings an answer that was edited in .makeinfra.yaml into the files. Conflicts are left in git's own terms: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
+)]
+pub struct Update {
+    /// The repository, or any directory in it.
+    #[arg(default_value = ".")]
+    pub repo: PathBuf,
+    /// How the plan is shown and confirmed.
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Write nothing; exit 1 if an update would change more than the version.
+    #[arg(long, conflicts_with_all = ["yes", "diff", "commit", "dry_run", "conflicts"])]
+    pub check: bool,
+    /// Start the update although there are conflicts, and leave these open.
+    #[arg(long)]
+    pub conflicts: bool,
+    /// The commit whose .makeinfra.yaml the files follow [default: HEAD].
+    #[arg(long, value_name = "REV")]
+    pub from: Option<String>,
+    /// Bring back a generated file that was deleted (repeatable).
+    #[arg(long, value_name = "PATH")]
+    pub restore: Vec<String>,
 }
 
 /// Options of `check`.

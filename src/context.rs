@@ -169,6 +169,12 @@ impl<'a> Context<'a> {
 }
 
 impl Component<'_> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
     /// What its files' names begin with.
     #[must_use]
     pub fn prefix(&self) -> &str {

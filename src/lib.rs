@@ -39,7 +39,7 @@ pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command, Env, Secret};
-use commands::{add, check, diagnose, env, new, papers, remove, rotate, secrets};
+use commands::{add, check, diagnose, env, new, papers, remove, rotate, secrets, update};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -58,6 +58,9 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
             secrets::unset(options, &mut Ui::new(options.run.no_input))?;
         }
         Command::Secret(Secret::List(options)) => secrets::list(options, &mut Ui::new(true))?,
+        Command::Update(options) => {
+            return update::run(options, &mut Ui::new(options.plan.run.no_input || options.check));
+        }
         Command::Check(options) => return check::run(options, &Ui::new(true)),
         Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
         Command::Completions { shell } => papers::completions(*shell, &Ui::new(true))?,

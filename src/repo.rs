@@ -8,6 +8,7 @@ mod commit;
 mod history;
 mod loss;
 mod open;
+mod pick;
 mod unlock;
 mod unmerged;
 

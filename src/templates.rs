@@ -33,6 +33,19 @@ pub struct File {
     pub kind: Kind,
     /// Its content; secret text throughout, since some of the files are.
     pub text: Secret,
+    /// What it was rendered from, and for.
+    pub origin: Origin,
+}
+
+/// What a file was rendered from, and for: it stays the same where a version gives the file another path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The template's path in the tree.
+    pub template: String,
+    /// The component, if there is a file for each.
+    pub component: Option<String>,
+    /// The environment, if there is a file for each.
+    pub environment: Option<String>,
 }
 
 impl File {
@@ -130,7 +143,8 @@ impl TemplateSet {
                     };
                     if !text.trim().is_empty() {
                         let (path, kind) = source.target(component, environment);
-                        files.push(File { path, kind, text: Secret::new(text) });
+                        let origin = source.origin(component, environment);
+                        files.push(File { path, kind, text: Secret::new(text), origin });
                     }
                 }
             }

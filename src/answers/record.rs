@@ -1,6 +1,6 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, Ci, Component, FileFault, Name, Refused, Sheet, Version, named};
+use super::{Answers, Ci, Component, Environment, FileFault, Name, Refused, Sheet, Version, named};
 use crate::error::{Failure, Result};
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -117,7 +117,13 @@ fn said(fault: FileFault) -> String {
         }
         FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
         FileFault::Unknown(Some(name)) => {
-            format!("`answers.{name}` is not an answer that this version knows")
+            let known = [&Record::NAMES[..], &Component::NAMES, &Environment::NAMES].concat();
+            let nearest = known.iter().max_by(|one, other| {
+                let likeness = |one: &Name| strsim::jaro_winkler(one.as_str(), &name);
+                likeness(one).total_cmp(&likeness(other))
+            });
+            let nearest = nearest.map_or("", |nearest| nearest.as_str());
+            format!("`answers.{name}` is not an answer that this version knows; the nearest is `{nearest}`")
         }
         FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
         FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),

@@ -2,7 +2,7 @@
 
 use super::current::Overlay;
 use super::objects::{self, list, text};
-use super::{Files, OVERLAYS, Origin, Plan, merge, record, rendered, text_of};
+use super::{Files, MadeFrom, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
     Answer, Answers, Component, ComponentName, Environment, ImageRef, Name, Record, Sheet, Values,
 };
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// A component that is about to be added.
 pub struct NewComponent<'r> {
-    origin: Origin<'r>,
+    made_from: MadeFrom<'r>,
     name: &'r ComponentName,
     /// The answers with it.
     pub sheet: Sheet,
@@ -28,20 +28,20 @@ impl<'r> NewComponent<'r> {
     /// Decides what the component `name` is; `values` are the answers that were given for it.
     pub fn decide(
         files: &Files,
-        origin: Origin<'r>,
+        made_from: MadeFrom<'r>,
         name: &'r ComponentName,
         mut values: Values,
     ) -> Result<Self> {
-        let known = &origin.record.answers;
+        let known = &made_from.record.answers;
         let given = values.get(&Name::Image).cloned().flatten().and_then(|text| ImageRef::parse(&text).ok());
         let image = match given {
             Some(image) => image,
-            None => main_image(files, origin.record).ok_or_else(|| {
+            None => main_image(files, made_from.record).ok_or_else(|| {
                 Failure::usage(format!("the manifests do not give the image of `{}`", known.main().name))
                     .hint(format!("makeinfra add {name} --image REGISTRY/PATH:TAG"))
             })?,
         };
-        if let Some(file) = other_tag(files, origin.record, &image) {
+        if let Some(file) = other_tag(files, made_from.record, &image) {
             return Err(Failure::failed(format!("`{}` runs with another tag", image.name()))
                 .because(format!(
                     "`{file}` sets it, and a kustomization has one tag for all containers of an image"
@@ -53,9 +53,9 @@ impl<'r> NewComponent<'r> {
         let recorded = known.components.iter().find(|one| one.image.name() == image.name());
         let answer = recorded.map_or(&image, |one| &one.image);
         values.insert(Name::Image, Some(answer.to_string()));
-        let mut sheet = origin.record.sheet.clone();
+        let mut sheet = made_from.record.sheet.clone();
         sheet.components.push((name.clone(), values));
-        Ok(Self { origin, name, sheet, image })
+        Ok(Self { made_from, name, sheet, image })
     }
 
     /// The plan. `answers` are those of the sheet.
@@ -64,8 +64,8 @@ impl<'r> NewComponent<'r> {
         let new = answers.components.iter().find(|one| one.name == *self.name).unwrap_or(answers.main());
         self.state(&mut plan, new);
         let (before, after) = (
-            rendered(self.origin.templates, &self.origin.record.answers)?,
-            rendered(self.origin.templates, answers)?,
+            rendered(self.made_from.templates, &self.made_from.record.answers)?,
+            rendered(self.made_from.templates, answers)?,
         );
         let is_new = |path: &str| path.starts_with(Context::BASE) && text_of(&before, path).is_none();
         let own: Vec<_> = after.iter().filter(|file| is_new(&file.path)).collect();
@@ -88,7 +88,7 @@ impl<'r> NewComponent<'r> {
         let fresh = format!("{}/kustomization.yaml", Context::BASE);
         edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
         let rendered = text_of(&after, Record::FILE).unwrap_or_default();
-        let text = record::with_component(&self.origin.record.text, rendered, self.name.as_str())?;
+        let text = record::with_component(&self.made_from.record.text, rendered, self.name.as_str())?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -110,7 +110,7 @@ impl<'r> NewComponent<'r> {
             .iter()
             .flatten()
             .any(|path| !tags(files, path, self.image.name()).is_empty());
-        let mut before = self.origin.record.answers.clone();
+        let mut before = self.made_from.record.answers.clone();
         let mut after = answers.clone();
         for (answers, is_after) in [(&mut before, false), (&mut after, true)] {
             for environment in answers.environments.iter_mut() {
@@ -122,7 +122,7 @@ impl<'r> NewComponent<'r> {
                 }
             }
         }
-        Ok([rendered(self.origin.templates, &before)?, rendered(self.origin.templates, &after)?])
+        Ok([rendered(self.made_from.templates, &before)?, rendered(self.made_from.templates, &after)?])
     }
 
     /// Fails if a manifest that is deployed has an object that the component brings. `own` are the component's files.

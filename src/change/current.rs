@@ -59,6 +59,12 @@ pub fn answers_in(files: &Files, record: &Record) -> Current {
     Current { differences: difference::between(recorded, &answers), answers }
 }
 
+/// Where two sets of answers with the same components and environments differ; nothing is said of what only one has.
+#[must_use]
+pub fn differences(recorded: &Answers, other: &Answers) -> Vec<Difference> {
+    difference::between(recorded, other)
+}
+
 /// Puts what was read in the place of a value.
 fn set<T>(place: &mut T, read: Option<T>) {
     if let Some(value) = read {

@@ -4,7 +4,7 @@
 use super::copy::{self, Copy};
 use super::current::Overlay;
 use super::objects::{self, HOST};
-use super::{Bytes, Files, OVERLAYS, Origin, Plan, merge, record, rendered, text_of};
+use super::{Bytes, Files, MadeFrom, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
     Answer, Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
     Sheet, Values,
@@ -52,7 +52,7 @@ pub enum PullSecret {
 
 /// An environment that is about to be added.
 pub struct NewEnvironment<'r> {
-    origin: Origin<'r>,
+    made_from: MadeFrom<'r>,
     options: &'r Options,
     name: &'r EnvironmentName,
     /// The environment that it is copied from.
@@ -71,28 +71,28 @@ impl<'r> NewEnvironment<'r> {
     /// Decides what the environment `name` is: a copy, or an overlay that is there and that no earlier run has begun.
     pub fn decide(
         files: &Files,
-        origin: Origin<'r>,
+        made_from: MadeFrom<'r>,
         name: &'r EnvironmentName,
         options: &'r Options,
     ) -> Result<Self> {
-        let like = like(origin.record, options.like.as_ref())?;
+        let like = like(made_from.record, options.like.as_ref())?;
         let dir = format!("{OVERLAYS}/{name}");
         let Some(kustomization) = super::kustomization(files, &dir) else {
-            return Self::copied(files, origin, name, options, like);
+            return Self::copied(files, made_from, name, options, like);
         };
         // A run that was killed has left nothing but what this one would write.
-        if let Ok(copied) = Self::copied(files, origin, name, options, like)
+        if let Ok(copied) = Self::copied(files, made_from, name, options, like)
             && let Ok(answers) = copied.sheet.answers()
             && copied.plan(files, &answers).is_ok()
         {
             return Ok(copied);
         }
-        Self::by_hand(files, origin, name, options, like, &kustomization)
+        Self::by_hand(files, made_from, name, options, like, &kustomization)
     }
 
     fn copied(
         files: &Files,
-        origin: Origin<'r>,
+        made_from: MadeFrom<'r>,
         name: &'r EnvironmentName,
         options: &'r Options,
         like: &'r Environment,
@@ -100,10 +100,10 @@ impl<'r> NewEnvironment<'r> {
         let protect = options.protect || name.is_production();
         let namespace = match &options.namespace {
             Some(namespace) => namespace.to_string(),
-            None => namespace_like(origin.record, like, name),
+            None => namespace_like(made_from.record, like, name),
         };
         let context = options.context.as_ref().or(like.context.as_ref()).map(ToString::to_string);
-        let ingresses = ingresses(files, origin.record, like, name, protect, context.as_deref(), options)?;
+        let ingresses = ingresses(files, made_from.record, like, name, protect, context.as_deref(), options)?;
         let mut changed = vec![
             (Name::Namespace, namespace),
             (Name::Protect, protect.to_string()),
@@ -113,12 +113,12 @@ impl<'r> NewEnvironment<'r> {
         changed.extend(options.replicas.map(|replicas| (Name::Replicas, replicas.to_string())));
         let main = ingresses.first().and_then(Option::as_ref);
         changed.extend(main.map(|main| (Name::Ingress, main.new.clone())));
-        Self::new(origin, options, name, like, changed, ingresses, false)
+        Self::new(made_from, options, name, like, changed, ingresses, false)
     }
 
     fn by_hand(
         files: &Files,
-        origin: Origin<'r>,
+        made_from: MadeFrom<'r>,
         name: &'r EnvironmentName,
         options: &'r Options,
         like: &'r Environment,
@@ -170,7 +170,7 @@ impl<'r> NewEnvironment<'r> {
             (Name::Secrets, secrets.to_owned()),
         ];
         changed.extend(value(Setting::Context).map(|context| (Name::Context, context.to_owned())));
-        let main = origin.record.answers.main();
+        let main = made_from.record.answers.main();
         if main.ingress.is_some() {
             let base = base_ingress(files, main);
             let patched = overlay.patched(main.name.as_str(), HOST).ok().flatten();
@@ -179,11 +179,11 @@ impl<'r> NewEnvironment<'r> {
         }
         let count = overlay.count(main.name.as_str()).ok().flatten();
         changed.extend(count.map(|count| (Name::Replicas, count.to_string())));
-        Self::new(origin, options, name, like, changed, Vec::new(), true)
+        Self::new(made_from, options, name, like, changed, Vec::new(), true)
     }
 
     fn new(
-        origin: Origin<'r>,
+        made_from: MadeFrom<'r>,
         options: &'r Options,
         name: &'r EnvironmentName,
         like: &'r Environment,
@@ -192,8 +192,8 @@ impl<'r> NewEnvironment<'r> {
         by_hand: bool,
     ) -> Result<Self> {
         let new = |of: Name| changed.iter().find(|(name, _)| *name == of).map(|(_, value)| value.as_str());
-        check_namespace(origin.record, name, new(Name::Namespace), new(Name::Context), by_hand)?;
-        let mut sheet = origin.record.sheet.clone();
+        check_namespace(made_from.record, name, new(Name::Namespace), new(Name::Context), by_hand)?;
+        let mut sheet = made_from.record.sheet.clone();
         if sheet.environments.is_empty() {
             let own = sheet.environment(&like.name);
             own.insert(Name::Namespace, Some(like.namespace.to_string()));
@@ -204,7 +204,7 @@ impl<'r> NewEnvironment<'r> {
         let mut values = if by_hand { Values::default() } else { sheet.environment(&like.name).clone() };
         values.extend(changed.iter().map(|(name, value)| (*name, Some(value.clone()))));
         *sheet.environment(name) = values;
-        Ok(Self { origin, options, name, like, sheet, changed, ingresses, by_hand })
+        Ok(Self { made_from, options, name, like, sheet, changed, ingresses, by_hand })
     }
 
     /// The environment that it is copied from.
@@ -234,7 +234,7 @@ impl<'r> NewEnvironment<'r> {
             self.copy_pipeline(&mut plan, files, answers)?;
         }
         let copied = !self.by_hand;
-        let text = record::with_environment(self.origin.record, self.like, to, &self.changed, copied)?;
+        let text = record::with_environment(self.made_from.record, self.like, to, &self.changed, copied)?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -256,7 +256,7 @@ impl<'r> NewEnvironment<'r> {
         if let Some(replicas) = self.options.replicas {
             plan.facts.push(("pods", replicas.to_string()));
         }
-        let names = self.origin.record.answers.components.iter().map(|one| one.name.as_str());
+        let names = self.made_from.record.answers.components.iter().map(|one| one.name.as_str());
         for (place, (name, ingress)) in names.zip(&self.ingresses).enumerate() {
             let of = if place > 0 { format!(" ({name})") } else { String::new() };
             plan.facts.extend(ingress.as_ref().map(|ingress| ("host", format!("{}{of}", ingress.new))));
@@ -300,8 +300,8 @@ impl<'r> NewEnvironment<'r> {
         let edited = self.with_patches(&path, &edited, answers, to)?;
         // Where the lines merge to the same, the order of a fresh overlay comes with them.
         let fresh = (
-            rendered(self.origin.templates, &self.origin.record.answers)?,
-            rendered(self.origin.templates, answers)?,
+            rendered(self.made_from.templates, &self.made_from.record.answers)?,
+            rendered(self.made_from.templates, answers)?,
         );
         let both = (text_of(&fresh.0, &path), text_of(&fresh.1, &target(&path)));
         let merged = match both {

@@ -1,11 +1,14 @@
 //! A change brought into a text that people have edited. Pure.
 
+use super::objects::{self, is_yaml};
 use crate::error::{Failure, Result};
 use crate::yaml_edit;
-use git2::{FileFavor, MergeFileInput, MergeFileOptions, merge_file};
+use git2::{FileFavor, MergeFileInput, MergeFileOptions, Oid, merge_file};
 
 /// `ours` with the change from `ancestor` to `theirs`; `None` if both changed the same lines.
 pub(super) fn lines(ancestor: &str, ours: &str, theirs: &str) -> Result<Option<String>> {
+    // Merging alone does not set libgit2 up, and without that it has no memory.
+    let _ = Oid::from_str("0");
     let [ancestor, ours, theirs] = [ancestor, ours, theirs].map(|text| {
         let mut input = MergeFileInput::new();
         input.content(text.as_bytes());
@@ -39,4 +42,43 @@ pub(super) fn renamed(old: &str, ours: &str, new: &str) -> Option<String> {
 pub(super) fn lists(ancestor: &str, ours: &str, theirs: &str, edited: &str) -> Result<String> {
     let merged = lines(ancestor, ours, theirs)?.filter(|merged| yaml_edit::same(merged, edited));
     Ok(merged.unwrap_or_else(|| edited.to_owned()))
+}
+
+/// What came of a merge.
+pub(super) enum Merged {
+    /// The text.
+    Clean(String),
+    /// Nothing that would be right.
+    Conflict {
+        /// Why, as a sentence about "it"; quotes no value.
+        why: String,
+        /// Whether the same lines were changed.
+        is_of_lines: bool,
+    },
+}
+
+/// `ours` with the change from `base` to `theirs`: by lines, and for YAML by fields as well, since lines that merge may mean
+/// what nobody wrote.
+pub(super) fn three_way(path: &str, base: &str, ours: &str, theirs: &str) -> Result<Merged> {
+    let by_lines = lines(base, ours, theirs)?;
+    let same_lines =
+        || Merged::Conflict { why: "both changed the same lines of it".to_owned(), is_of_lines: true };
+    if !is_yaml(path) {
+        return Ok(by_lines.map_or_else(same_lines, Merged::Clean));
+    }
+    Ok(match (yaml_edit::three_way(base, ours, theirs), by_lines) {
+        (Ok(yaml_edit::Merged::Conflict(fields)), by_lines) => Merged::Conflict {
+            why: format!("both changed {}", fields.join(", ")),
+            is_of_lines: by_lines.is_none(),
+        },
+        (Ok(yaml_edit::Merged::Clean(text)), Some(lines)) if yaml_edit::same(&lines, &text) => {
+            Merged::Clean(lines)
+        }
+        (Ok(yaml_edit::Merged::Clean(text)), _) => Merged::Clean(text.to_string()),
+        // Several documents, anchors and the like: what the lines give must still be YAML.
+        (Err(_), Some(lines)) if objects::is_readable(&lines) || !objects::is_readable(ours) => {
+            Merged::Clean(lines)
+        }
+        (Err(_), _) => same_lines(),
+    })
 }

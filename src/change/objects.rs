@@ -33,6 +33,11 @@ pub(super) fn documents(bytes: &[u8]) -> Vec<Value> {
     manifests::documents(bytes).unwrap_or_default()
 }
 
+/// Whether every document of `text` is YAML.
+pub(super) fn is_readable(text: &str) -> bool {
+    manifests::documents(text.as_bytes()).is_ok()
+}
+
 /// A kustomization, which is empty if it is no YAML.
 pub(super) fn kustomization(text: Option<&str>) -> Value {
     text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use super::component::dirs;
 use super::objects::{self, list, text};
-use super::{Files, Origin, Plan, merge, not_edited, record, rendered, text_of};
+use super::{Files, MadeFrom, Plan, merge, not_edited, record, rendered, text_of};
 use crate::answers::{Component, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -33,8 +33,8 @@ struct Gone<'f> {
 }
 
 /// Plans the end of the component `name`.
-pub fn remove_component(files: &Files, origin: Origin, name: &str) -> Result<Plan> {
-    let Origin { record, templates } = origin;
+pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Result<Plan> {
+    let MadeFrom { record, templates } = made_from;
     let known = &record.answers;
     if known.main().name.as_str() == name {
         return Err(Failure::failed(format!("cannot remove `{name}`, the project's own component"))

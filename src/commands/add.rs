@@ -4,7 +4,7 @@ use super::component;
 use super::evolve::{Evolution, Proposal, Typed};
 use super::scope::Scoped;
 use crate::answers::{Answer, Answers, ComponentName, Record, Refused, Values};
-use crate::change::{self, Files, NewComponent, Origin, Plan};
+use crate::change::{self, Files, MadeFrom, NewComponent, Plan};
 use crate::cli::Add as Options;
 use crate::error::{Failure, Result};
 use crate::pull_secret::keyring;
@@ -34,16 +34,16 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         }
         false => &evolution.record,
     };
-    let origin = Origin { record, templates: &evolution.templates };
+    let made_from = MadeFrom { record, templates: &evolution.templates };
     let settings = options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
     let settings = settings.transpose()?;
-    let new = NewComponent::decide(&evolution.files, origin, &name, values.clone())?;
+    let new = NewComponent::decide(&evolution.files, made_from, &name, values.clone())?;
     let mut answers = new.sheet.answers().map_err(questions::failure)?;
     if let Some(new) = answers.components.rest.last_mut() {
         new.settings = settings;
     }
     let plan = |files: &Files| -> Result<Plan> {
-        NewComponent::decide(files, origin, &name, values.clone())?.plan(files, &answers)
+        NewComponent::decide(files, made_from, &name, values.clone())?.plan(files, &answers)
     };
     if is_recorded && !plan(&evolution.files)?.is_done() {
         return Err(change::exists_already("component", name.as_str()).into());
@@ -56,6 +56,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         command: format!("makeinfra add {name}{repo}"),
         message: format!("Add {name}"),
         checked: None,
+        edited: &[],
         next: vec![
             (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
             (format!("{make} deploy{environment}"), "bring it there"),

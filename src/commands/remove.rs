@@ -2,7 +2,7 @@
 
 use super::evolve::{Evolution, Proposal, Typed};
 use crate::answers::{Answer, ComponentName, Record};
-use crate::change::{self, Files, Origin};
+use crate::change::{self, Files, MadeFrom};
 use crate::cli::Remove as Options;
 use crate::error::{Failure, Result};
 use crate::ui::Ui;
@@ -14,8 +14,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;
     let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
     let record = &evolution.record_with(has)?;
-    let origin = Origin { record, templates: &evolution.templates };
-    let plan = |files: &Files| change::remove_component(files, origin, name.as_str());
+    let made_from = MadeFrom { record, templates: &evolution.templates };
+    let plan = |files: &Files| change::remove_component(files, made_from, name.as_str());
     let Typed { make, repo, .. } = evolution.typed();
     let answers = &record.answers;
     let environment = answers.make_argument(&answers.environments.first);
@@ -24,6 +24,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         command: format!("makeinfra remove {name}{repo}"),
         message: format!("Remove {name}"),
         checked: None,
+        edited: &[],
         next: vec![
             (format!("{make} deploy{environment}"), "it names what the cluster still has"),
             (format!("{make} prune{environment}"), "delete that, after asking"),

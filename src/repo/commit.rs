@@ -129,7 +129,7 @@ impl Repo {
     }
 
     /// `old` with `blobs`.
-    fn tree(&self, old: &Tree, blobs: &[Blob]) -> std::result::Result<Oid, Error> {
+    pub(super) fn tree(&self, old: &Tree, blobs: &[Blob]) -> std::result::Result<Oid, Error> {
         let mut update = TreeUpdateBuilder::new();
         for blob in blobs {
             let mode = if blob.executable { FileMode::BlobExecutable } else { FileMode::Blob };

@@ -64,20 +64,37 @@ impl Repo {
         self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
     }
 
-    /// The files that HEAD has below the directory `dir`.
+    /// Whether git takes modes from the file system, as it does not where that has none.
+    #[must_use]
+    pub fn modes_count(&self) -> bool {
+        self.git.config().and_then(|config| config.get_bool("core.filemode")).unwrap_or(true)
+    }
+
+    /// Whether HEAD has `path` as a file that may be run.
+    #[must_use]
+    pub fn is_executable_in_head(&self, path: &str) -> bool {
+        let tree = self.git.head().and_then(|head| head.peel_to_tree());
+        let entry = tree.and_then(|tree| tree.get_path(Path::new(&self.in_git(path))));
+        entry.is_ok_and(|entry| entry.filemode() == i32::from(git2::FileMode::BlobExecutable))
+    }
+
+    /// The files that HEAD has below the directory `dir`, which may be the top.
     #[must_use]
     pub fn committed_below(&self, dir: &str) -> Vec<String> {
         let tree = self.git.head().and_then(|head| head.peel_to_tree());
-        let below = tree.and_then(|tree| {
-            tree.get_path(Path::new(&self.in_git(dir)))?.to_object(&self.git)?.peel_to_tree()
+        let path = self.in_git(dir);
+        let below = tree.and_then(|tree| match path.trim_end_matches('/') {
+            "" => Ok(tree),
+            path => tree.get_path(Path::new(path))?.to_object(&self.git)?.peel_to_tree(),
         });
+        let dir = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         let mut found = Vec::new();
         if let Ok(below) = below {
             // What is no UTF-8 is no file of ours. The walk itself does not fail here.
             let _ = below.walk(TreeWalkMode::PreOrder, |parent, entry| {
                 let is_file = entry.kind() == Some(ObjectType::Blob);
                 if let (true, Ok(name)) = (is_file, entry.name()) {
-                    found.push(format!("{dir}/{parent}{name}"));
+                    found.push(format!("{dir}{parent}{name}"));
                 }
                 TreeWalkResult::Ok
             });

@@ -5,7 +5,7 @@
 //! stand for the environments. `secrets/ENV/` is the directory of an environment's Secrets, and `SECRET.` in it the name of
 //! the pull secret. `dot_X` becomes `.X`, `executable_X` gets 0755, and `X.tera` is rendered.
 
-use super::Kind;
+use super::{Kind, Origin};
 use crate::context::{Component, Environment};
 
 const COMPONENT: &str = "COMPONENT";
@@ -47,6 +47,15 @@ impl Source {
     /// Whether it is rendered for each environment.
     pub(super) fn is_per_environment(&self) -> bool {
         self.path.split('/').any(|part| replaced(part, ENVIRONMENT, "").is_some())
+    }
+
+    /// What a file is rendered from, and for.
+    pub(super) fn origin(&self, component: &Component, environment: &Environment) -> Origin {
+        Origin {
+            template: self.path.clone(),
+            component: self.is_per_component().then(|| component.name().to_owned()),
+            environment: self.is_per_environment().then(|| environment.name().to_owned()),
+        }
     }
 
     /// Where the file goes, and what it is there.

@@ -68,5 +68,7 @@ mod stand_in;
 mod support;
 mod token_sources;
 mod typed;
+mod update;
+mod update_edits;
 mod workload_targets;
 mod workloads;

@@ -81,6 +81,12 @@ fn the_other_commands_do_what_the_readme_says() {
                 answered(&line, &["--yes"]);
                 assert!(!exists("kubernetes/base/worker-deployment.yaml"));
             }
+            "makeinfra update --dry-run --diff" => {
+                answered(&line, &[]).prints("dry run");
+            }
+            "makeinfra update --commit" => {
+                answered(&line, &["--yes"]).prints("Nothing to do");
+            }
             "makeinfra secret set database PASSWORD --commit" => {
                 answered(&line, &["--from-file", &token]);
                 assert!(exists("secrets/kubernetes/database.env"));

@@ -110,7 +110,7 @@ impl NewEnvironment<'_> {
             }
         }
         let (bare, wished) =
-            (rendered(self.origin.templates, &bare)?, rendered(self.origin.templates, &wished)?);
+            (rendered(self.made_from.templates, &bare)?, rendered(self.made_from.templates, &wished)?);
         let (Some(old), Some(new)) = (text_of(&bare, &overlay), text_of(&wished, &overlay)) else {
             return Ok(edited);
         };

@@ -10,14 +10,14 @@ impl NewEnvironment<'_> {
     pub(super) fn copy_pipeline(&self, plan: &mut Plan, files: &Files, answers: &Answers) -> Result<()> {
         let [old, new] = [&self.like.name, self.name].map(|name| format!(".gitlab/{name}.yml"));
         let Some(ours) = files.text(&old)? else { return Ok(()) };
-        let fresh = rendered(self.origin.templates, answers)?;
+        let fresh = rendered(self.made_from.templates, answers)?;
         let Some(wish) = text_of(&fresh, &new) else { return Ok(()) };
         let mut text = None;
         // It may have been made when its environment was the only one.
         for is_lone in [true, false] {
-            let known = if is_lone { &self.origin.record.answers } else { answers };
-            let before = rendered(self.origin.templates, known)?;
-            let renamed = rendered(self.origin.templates, &self.as_like(answers, is_lone))?;
+            let known = if is_lone { &self.made_from.record.answers } else { answers };
+            let before = rendered(self.made_from.templates, known)?;
+            let renamed = rendered(self.made_from.templates, &self.as_like(answers, is_lone))?;
             let (Some(before), Some(renamed)) = (text_of(&before, &old), text_of(&renamed, &new)) else {
                 continue;
             };
@@ -42,7 +42,7 @@ impl NewEnvironment<'_> {
         for one in answers.environments.iter_mut().filter(|one| one.name == *self.name) {
             one.protect = self.like.protect;
         }
-        if is_lone && self.origin.record.answers.environments.rest.is_empty() {
+        if is_lone && self.made_from.record.answers.environments.rest.is_empty() {
             answers.environments.first =
                 answers.environments.iter().last().unwrap_or(&answers.environments.first).clone();
             answers.environments.rest.clear();

@@ -65,7 +65,7 @@ impl NewEnvironment<'_> {
         let mut payloads = vec![None; answers.environments.rest.len()];
         payloads.push(payload);
         let path = format!("{}/kustomization.yaml", to.secrets);
-        let fresh = self.origin.templates.render(answers, &payloads)?;
+        let fresh = self.made_from.templates.render(answers, &payloads)?;
         if let Some(file) = fresh.iter().find(|file| file.path == path) {
             plan.create(files, &path, bytes(file.text.expose()), false)?;
         }

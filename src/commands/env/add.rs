@@ -3,7 +3,7 @@
 use crate::answers::{
     Answer, Answers, Environment, EnvironmentName, Expiry, Name, Record, Refused, Replicas,
 };
-use crate::change::{self, Files, NewEnvironment, Origin, Plan, PullSecret};
+use crate::change::{self, Files, MadeFrom, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
 use crate::commands::evolve::{Evolution, Proposal, Typed};
 use crate::commands::sign_in::{self, Checked};
@@ -38,8 +38,8 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         }
         false => &evolution.record,
     };
-    let origin = Origin { record, templates: &evolution.templates };
-    let new = NewEnvironment::decide(&evolution.files, origin, &name, &wanted)?;
+    let made_from = MadeFrom { record, templates: &evolution.templates };
+    let new = NewEnvironment::decide(&evolution.files, made_from, &name, &wanted)?;
     let answers = new.sheet.answers().map_err(questions::failure)?;
     let (like, is_by_hand) = (new.like(), new.is_by_hand());
     let mut checked = None;
@@ -56,7 +56,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         (wanted.pull_secret, checked) = token.manifest(options, &evolution, like, &answers, &name, ui)?;
     }
     let plan = |files: &Files| -> Result<Plan> {
-        NewEnvironment::decide(files, origin, &name, &wanted)?.plan(files, &answers)
+        NewEnvironment::decide(files, made_from, &name, &wanted)?.plan(files, &answers)
     };
     let planned = plan(&evolution.files)?;
     if is_recorded && !planned.is_done() {
@@ -80,6 +80,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         command: format!("makeinfra env add {name}{repo}"),
         message: format!("Add environment {name}"),
         checked,
+        edited: &[],
         next,
         plan: &plan,
     };

@@ -25,6 +25,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         command: format!("makeinfra env remove {name}{repo}"),
         message: format!("Remove environment {name}"),
         checked: None,
+        edited: &[],
         next: vec![(
             format!("kubectl{} delete namespace {}", context.unwrap_or_default(), retired.namespace),
             "deletes what is left there, volumes included",

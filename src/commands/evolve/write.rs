@@ -38,7 +38,12 @@ impl Evolution {
                 (false, true) => common | (common & 0o444) >> 2,
                 (false, false) => common,
             };
-            batch.add(&file, after.as_slice(), mode(&file).unwrap_or(new))?;
+            let mode = match (mode(&file), step.mode) {
+                (Some(mode), Some(true)) => mode | (mode & 0o444) >> 2,
+                (Some(mode), Some(false)) => mode & !0o111,
+                (known, _) => known.unwrap_or(new),
+            };
+            batch.add(&file, after.as_slice(), mode)?;
         }
         let mut blobs = Vec::new();
         let uncommitted = if options.commit { self.uncommitted(proposal, plan) } else { Vec::new() };
@@ -67,7 +72,7 @@ impl Evolution {
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
     /// people are neither.
     fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Vec<Step> {
-        let committed = super::read_committed(&self.repo);
+        let committed = super::read_committed(&self.repo, &self.scope);
         let from_head = (proposal.plan)(&committed).map(|plan| plan.steps).unwrap_or_default();
         let mut all: Vec<Step> = Vec::new();
         for step in from_head.into_iter().filter(|step| !step.is_done()) {
@@ -77,14 +82,12 @@ impl Evolution {
             };
             if step.after.as_ref() == now {
                 let executable = self.files.get(&step.path).is_some_and(|found| found.executable);
-                all.push(Step { executable: executable || step.executable, ..step });
+                all.push(Step { executable: step.mode.unwrap_or(executable || step.executable), ..step });
             }
         }
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             if !all.iter().any(|known| known.path == step.path) {
-                let Step { path, before, after, executable } = step;
-                let (path, before, after) = (path.clone(), before.clone(), after.clone());
-                all.push(Step { path, before, after, executable: *executable });
+                all.push(step.clone());
             }
         }
         all

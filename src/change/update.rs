@@ -1,0 +1,183 @@
+//! A repository carried from one rendering to another: what changes between `base` and `wish` is brought into the files as
+//! people have them. Everything below `secrets/` is left out: it is never rendered again and never merged. Pure.
+//!
+//! Paths are paired by where they come from, never by likeness: a file that looks similar is somebody's own.
+
+mod entry;
+mod hazards;
+mod moves;
+
+pub use entry::{Entry, Tree};
+
+use super::{Bytes, Files, Plan, SECRETS, Step};
+use crate::answers::Record;
+use crate::error::Result;
+use crate::manifests::KUSTOMIZATIONS;
+use entry::{Merge, Side};
+use moves::Moves;
+use std::collections::BTreeSet;
+
+/// What an update makes of the files.
+#[derive(Default)]
+pub struct Update {
+    /// What is merged, or can be done as it is.
+    pub plan: Plan,
+    /// What a person has to decide.
+    pub conflicts: Vec<Conflict>,
+    /// Files that were deleted here: they stay so.
+    pub deleted: Vec<String>,
+    /// Files that people moved: from, to.
+    pub moved: Vec<(String, String)>,
+    /// What a cluster refuses or keeps, a sentence each.
+    pub hazards: Vec<String>,
+}
+
+/// A file that both sides changed.
+pub struct Conflict {
+    /// Where it is here; where it would be if it is not here.
+    pub path: String,
+    /// What was generated before; `None` if nothing was, or nothing that the rest can be compared with.
+    pub base: Option<Entry>,
+    /// What is generated now; `None` if nothing is any more.
+    pub wish: Option<Entry>,
+    /// Why it cannot be merged, as a sentence about "it".
+    pub why: String,
+}
+
+/// Plans the way from `base` to `wish`. Deleted files come back if `restored` names them.
+pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<String>) -> Result<Update> {
+    let moves = Moves::find(base, wish, files);
+    let mut update = Update { moved: moves.by_people(), ..Update::default() };
+    for pair in &moves.pairs {
+        let old = pair.base.as_ref().and_then(|path| base.get(path));
+        let new = pair.wish.as_ref().and_then(|path| wish.get(path));
+        let ours = match &pair.ours {
+            Some(path) => Side::read(files, path)?,
+            None => None,
+        };
+        let here = pair.ours.as_ref().zip(ours.as_ref());
+        match (old, new, here) {
+            (Some(old), Some(new), Some((at, ours))) => {
+                update.both(files, at, pair.target(at), &Sides { old, ours, new })?;
+            }
+            (Some(old), None, Some((at, ours))) if ours.is(old) => update.delete(files, at, ours)?,
+            (Some(old), None, Some((at, _))) => update.conflicts.push(Conflict {
+                path: at.clone(),
+                base: Some(old.clone()),
+                wish: None,
+                why: "it is no longer generated, and it was edited here".to_owned(),
+            }),
+            (None, Some(new), Some((at, ours))) if !ours.is(new) => update.conflicts.push(Conflict {
+                path: at.clone(),
+                base: None,
+                wish: Some(new.clone()),
+                why: "it is generated now, and it exists with other content".to_owned(),
+            }),
+            (None, Some(new), None) => update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?,
+            (Some(_), Some(new), None) => {
+                let path = pair.wish.as_deref().unwrap_or_default();
+                if restored.contains(path) {
+                    update.write(files, path, new)?;
+                } else {
+                    update.deleted.push(path.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    // The lists that name files come after these, and the record last.
+    update.plan.steps.sort_by_key(|step| (rank(step), step.path.clone()));
+    update.hazards = hazards::hazards(files, &update.plan);
+    Ok(update)
+}
+
+/// When a step is written: a run that was killed leaves nothing that names what is not there, and a record that is behind.
+fn rank(step: &Step) -> u8 {
+    let name = step.path.rsplit('/').next().unwrap_or_default();
+    match &step.after {
+        _ if step.path == Record::FILE => 3,
+        None => 2,
+        Some(_) if KUSTOMIZATIONS.contains(&name) => 1,
+        Some(_) => 0,
+    }
+}
+
+/// One file on three sides.
+struct Sides<'s> {
+    old: &'s Entry,
+    ours: &'s Side<'s>,
+    new: &'s Entry,
+}
+
+impl Update {
+    /// A file that all three have; ours is at `at` and goes to `target`.
+    fn both(&mut self, files: &Files, at: &str, target: &str, sides: &Sides) -> Result<()> {
+        let Sides { old, ours, new } = sides;
+        if old == new && at == target {
+            return Ok(());
+        }
+        let executable = if old.executable == new.executable { ours.executable } else { new.executable };
+        let bytes = match ours.merged(at, old, new)? {
+            Merge::Clean(bytes) => bytes,
+            Merge::Conflict(why, is_comparable) => {
+                self.conflicts.push(Conflict {
+                    path: at.to_owned(),
+                    base: is_comparable.then(|| (*old).clone()),
+                    wish: Some((*new).clone()),
+                    why,
+                });
+                return Ok(());
+            }
+        };
+        if at != target {
+            if files.get(target).is_some() {
+                self.conflicts.push(Conflict {
+                    path: target.to_owned(),
+                    base: None,
+                    wish: Some((*new).clone()),
+                    why: format!("`{at}` moves there, and it exists with other content"),
+                });
+                return Ok(());
+            }
+            self.delete(files, at, ours)?;
+            return self.step(files, target, bytes, executable);
+        }
+        self.step(files, at, bytes, executable)
+    }
+
+    fn write(&mut self, files: &Files, path: &str, entry: &Entry) -> Result<()> {
+        self.step(files, path, entry.bytes.clone(), entry.executable)
+    }
+
+    fn step(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
+        let before = files.bytes(path)?.cloned();
+        let is_executable = files.get(path).is_some_and(|found| found.executable);
+        let mode = (before.is_some() && is_executable != executable).then_some(executable);
+        self.plan.steps.push(Step { path: path.to_owned(), before, after: Some(after), executable, mode });
+        Ok(())
+    }
+
+    fn delete(&mut self, files: &Files, path: &str, ours: &Side) -> Result<()> {
+        let before = files.bytes(path)?.cloned();
+        let step =
+            Step { path: path.to_owned(), before, after: None, executable: ours.executable, mode: None };
+        self.plan.steps.push(step);
+        Ok(())
+    }
+}
+
+/// Whether a change of the record is one of its version alone.
+#[must_use]
+pub fn is_version_alone(step: &Step) -> bool {
+    let text = |bytes: &Option<Bytes>| {
+        let text = String::from_utf8_lossy(bytes.as_ref()?).into_owned();
+        let other = text.lines().filter(|line| !line.starts_with("version:"));
+        Some(other.map(str::to_owned).collect::<Vec<_>>())
+    };
+    text(&step.before) == text(&step.after)
+}
+
+/// Whether an update has nothing to do with the file at `path`.
+fn is_secret(path: &str) -> bool {
+    path.starts_with(SECRETS)
+}

@@ -1,0 +1,110 @@
+//! One file on the three sides of an update, and how they are merged. Pure.
+
+use super::super::{Bytes, Files, merge};
+use super::is_secret;
+use crate::error::Result;
+use crate::templates::{File, Kind, Origin};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// A generated file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its content.
+    pub bytes: Bytes,
+    /// Whether its owner may run it.
+    pub executable: bool,
+    /// What it was rendered from.
+    pub origin: Origin,
+}
+
+/// Generated files by their paths, none of them below `secrets/`.
+#[derive(Default)]
+pub struct Tree(BTreeMap<String, Entry>);
+
+impl Tree {
+    /// The file at `path`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Entry> {
+        self.0.get(path)
+    }
+
+    /// All of them, sorted by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        self.0.iter()
+    }
+}
+
+impl From<Vec<File>> for Tree {
+    fn from(files: Vec<File>) -> Self {
+        let entry = |file: File| {
+            let executable = file.kind == Kind::Executable;
+            let bytes = Zeroizing::new(file.text.expose().as_bytes().to_vec());
+            (file.path, Entry { bytes, executable, origin: file.origin })
+        };
+        Self(files.into_iter().filter(|file| !is_secret(&file.path)).map(entry).collect())
+    }
+}
+
+/// A file as it is here.
+pub(super) struct Side<'s> {
+    bytes: &'s Bytes,
+    pub(super) executable: bool,
+}
+
+/// What came of a merge.
+pub(super) enum Merge {
+    /// The content.
+    Clean(Bytes),
+    /// Why there is none, and whether the sides can be compared line by line.
+    Conflict(String, bool),
+}
+
+impl<'s> Side<'s> {
+    pub(super) fn read(files: &'s Files, path: &str) -> Result<Option<Self>> {
+        let executable = files.get(path).is_some_and(|found| found.executable);
+        Ok(files.bytes(path)?.map(|bytes| Self { bytes, executable }))
+    }
+
+    /// Whether it is `entry`, line ends aside.
+    pub(super) fn is(&self, entry: &Entry) -> bool {
+        self.executable == entry.executable && self.has(entry)
+    }
+
+    fn has(&self, entry: &Entry) -> bool {
+        **self.bytes == *entry.bytes || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
+    }
+
+    /// Its content with what changed between `old` and `new`.
+    pub(super) fn merged(&self, path: &str, old: &Entry, new: &Entry) -> Result<Merge> {
+        if old.bytes == new.bytes || self.has(new) {
+            return Ok(Merge::Clean(self.bytes.clone()));
+        }
+        let bare = returnless(self.bytes);
+        let ends = |text: &str| match bare {
+            Some(_) => Zeroizing::new(text.replace('\n', "\r\n").into_bytes()),
+            None => Zeroizing::new(text.as_bytes().to_vec()),
+        };
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
+        let (Some(before), Some(after)) = (text(&old.bytes), text(&new.bytes)) else {
+            return Ok(Merge::Conflict("both changed it, and it is not text".to_owned(), true));
+        };
+        if self.has(old) {
+            return Ok(Merge::Clean(ends(&after)));
+        }
+        let Some(ours) = text(bare.as_ref().unwrap_or(self.bytes)) else {
+            return Ok(Merge::Conflict("both changed it, and it is not text".to_owned(), true));
+        };
+        Ok(match merge::three_way(path, &before, &ours, &after)? {
+            merge::Merged::Clean(text) => Merge::Clean(ends(&text)),
+            merge::Merged::Conflict { why, is_of_lines } => Merge::Conflict(why, is_of_lines),
+        })
+    }
+}
+
+/// `bytes` with LF for each CRLF; `None` unless every line ends with CRLF.
+fn returnless(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let ends = text.bytes().filter(|byte| *byte == b'\n').count();
+    (ends > 0 && text.matches("\r\n").count() == ends).then(|| text.replace("\r\n", "\n").into_bytes())
+}
