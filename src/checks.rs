@@ -7,6 +7,7 @@ mod manifests;
 mod online;
 mod place;
 mod pull_secret;
+mod record;
 mod secrets;
 
 pub use id::Id;
@@ -25,6 +26,8 @@ pub enum Status {
     Problem,
     /// Something deserves a look, or could not be checked.
     Warning,
+    /// Something is worth knowing, and never counts.
+    Note,
     /// As it should be.
     Ok,
 }
@@ -53,6 +56,10 @@ impl Check {
         Self::new(id, Status::Warning, subject, message)
     }
 
+    fn note(id: Id, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(id, Status::Note, subject, message)
+    }
+
     fn problem(id: Id, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(id, Status::Problem, subject, message)
     }
@@ -69,11 +76,22 @@ impl Check {
     }
 }
 
-/// What the user knows and the repository does not say.
+/// What the repository as it is does not say.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Names of images, or what they begin with, that anybody may pull.
     pub public: Vec<String>,
+    /// Answers that the files do not follow; `None` if that is unknown, as outside git.
+    pub unfollowed: Option<Vec<Unfollowed>>,
+}
+
+/// An answer that the files do not follow.
+#[derive(Debug)]
+pub struct Unfollowed {
+    /// Its place below `answers`.
+    pub answer: String,
+    /// The commit whose record the files follow.
+    pub revision: String,
 }
 
 /// All checks of `inspection` at the time `now` that need no registry, [`sort`]ed. A check
@@ -84,6 +102,7 @@ pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check>
     checks.extend(pull_secret::checks(inspection, known, now));
     checks.extend(manifests::checks(inspection, known));
     checks.extend(environments::checks(inspection));
+    checks.extend(record::checks(inspection, known));
     sort(&mut checks);
     checks
 }

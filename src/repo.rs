@@ -5,6 +5,7 @@
 
 mod audit;
 mod commit;
+mod earlier;
 mod history;
 mod loss;
 mod open;

@@ -85,6 +85,10 @@ ids! {
     HostsDiffer = "hosts-differ",
     /// The Makefile has the targets.
     MakefileTargets = "makefile-targets",
+    /// The files follow the answers in `.makeinfra.yaml`.
+    RecordFollowed = "record-followed",
+    /// The files are of this version's templates.
+    TemplatesCurrent = "templates-current",
 }
 
 impl Id {

@@ -1,5 +1,7 @@
 //! `makeinfra check`: what is wrong with a repository, before a pull fails.
 
+mod followed;
+
 use super::typed_there;
 use crate::checks::{self, Check, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
@@ -19,7 +21,9 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
         history: !options.no_history,
     };
     let inspection = Inspection::of(&scope, "check")?;
-    let known = Known { public: options.public.clone() };
+    let unfollowed =
+        inspection.git.is_some().then(|| followed::unfollowed(&options.repo, &inspection)).flatten();
+    let known = Known { public: options.public.clone(), unfollowed };
     let mut checks = checks::all(&inspection, &known, Timestamp::now());
     let sure = match options.online.online {
         true => ask_registries(&options.online, &inspection, &mut checks, ui)?,
@@ -84,6 +88,7 @@ fn listed(checks: &[Check], in_git: bool) -> String {
         let check = &same[0];
         let word = match check.status {
             Status::Ok => ui::green("ok     "),
+            Status::Note => ui::dim("note   "),
             Status::Warning => ui::yellow("warning"),
             Status::Problem => ui::red("problem"),
         };
@@ -100,8 +105,12 @@ fn listed(checks: &[Check], in_git: bool) -> String {
     }
     let number = |status| checks.iter().filter(|check| check.status == status).count();
     let (problems, warnings) = (number(Status::Problem), number(Status::Warning));
+    let notes = match number(Status::Note) {
+        0 => String::new(),
+        notes => format!("{}, ", count(notes, "note")),
+    };
     text.push_str(&format!(
-        "\n{}, {}, {} ok\n",
+        "\n{}, {}, {notes}{} ok\n",
         count(problems, "problem"),
         count(warnings, "warning"),
         number(Status::Ok)

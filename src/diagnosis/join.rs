@@ -98,7 +98,7 @@ fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &st
         Status::Ok if Refusal::of(finding.cause).is_some() => {
             "make gitlab-secret, then: make restart".clone_into(&mut finding.hint);
         }
-        Status::Ok | Status::Warning => {}
+        Status::Ok | Status::Note | Status::Warning => {}
     }
     finding
 }

@@ -63,18 +63,4 @@ impl Repo {
         };
         Ok(run().map_err(|error| failed("compare the index with HEAD", &error))?)
     }
-
-    /// The text of `path` in the commit that `revision` names.
-    pub fn text_at(&self, revision: &str, path: &str) -> Result<Option<String>> {
-        let commit = self.git.revparse_single(revision).and_then(|object| object.peel_to_commit());
-        // What git cannot read may be anything: it is not quoted.
-        let commit = commit.map_err(|_| {
-            Failure::usage("`--from` must name a commit").hint("makeinfra update --from HEAD^")
-        })?;
-        let blob = commit
-            .tree()
-            .and_then(|tree| tree.get_path(std::path::Path::new(&self.in_git(path))))
-            .and_then(|entry| entry.to_object(&self.git)?.peel_to_blob());
-        Ok(blob.ok().and_then(|blob| String::from_utf8(blob.content().to_vec()).ok()))
-    }
 }

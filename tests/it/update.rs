@@ -430,3 +430,71 @@ fn a_locked_clone_can_be_updated() {
     let status = sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("locked")).success().stdout;
     assert_eq!(status, "");
 }
+
+#[test]
+fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow() {
+    let sandbox = older(&[]);
+    let checked = super::check::check(&sandbox, &["--strict"]);
+    assert_eq!(
+        (checked.code, checked.ids("note").into_iter().collect::<Vec<_>>()),
+        (Some(0), vec!["templates-current"])
+    );
+    assert!(
+        checked.said("templates-current").contains(OLDER)
+            && checked.said("templates-current").contains("(makeinfra update)")
+    );
+    update(&sandbox, &["--yes", "--commit"]).success();
+    let checked = super::check::check(&sandbox, &["--strict"]);
+    assert!(checked.ids("ok").contains("templates-current") && checked.ids("ok").contains("record-followed"));
+    // An edit that was committed before the update.
+    sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
+    sandbox.commit_all();
+    sandbox.append("README.md", "\nOurs.\n");
+    sandbox.commit_all();
+    let checked = super::check::check(&sandbox, &[]);
+    let said = checked.said("record-followed");
+    assert!(said.contains("do not follow its `answers.port`"), "{said}");
+    let hint = said
+        .rsplit_once('(')
+        .unwrap()
+        .1
+        .trim_end()
+        .trim_end_matches(')')
+        .strip_prefix("makeinfra ")
+        .unwrap()
+        .to_owned();
+    let words: Vec<_> = hint.split(' ').chain(["--yes", "--commit"]).collect();
+    sandbox.here(&words).success();
+    assert!(sandbox.read(DEPLOYMENT).contains("containerPort: 9090"));
+    let checked = super::check::check(&sandbox, &["--strict"]);
+    assert!(checked.ids("ok").contains("record-followed"), "{}", checked.said("record-followed"));
+    // What was edited in the files alone is nobody's business.
+    sandbox.edit(DEPLOYMENT, "containerPort: 9090", "containerPort: 9091");
+    sandbox.commit_all();
+    assert!(super::check::check(&sandbox, &[]).ids("ok").contains("record-followed"));
+}
+
+#[test]
+fn check_finds_a_component_that_a_merge_has_left_out() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["switch", "-qc", "other"]).success();
+    sandbox.agreed(&["add", "mailer", "--port", "none", "--commit"]).success();
+    sandbox.git(&["switch", "-q", "-"]).success();
+    sandbox.agreed(&["add", "worker", "--port", "none", "--commit"]).success();
+    assert_ne!(sandbox.git(&["merge", "-q", "other"]).output().code, Some(0));
+    // Everything as it is here, but for the record.
+    sandbox.git(&["checkout", "-q", "--ours", "."]).success();
+    let record = sandbox.read(Record::FILE);
+    let (head, worker) = record.split_once("    worker:\n").unwrap();
+    let mailer = format!("    mailer:\n{worker}");
+    sandbox.put(Record::FILE, &format!("{head}{mailer}    worker:\n{worker}"));
+    sandbox.git(&["add", "-A"]).success();
+    sandbox.git(&["commit", "-qm", "Merge"]).success();
+    let said = super::check::check(&sandbox, &[]).said("record-followed");
+    assert!(said.contains("`answers.components.mailer` (makeinfra update --from HEAD^1)"), "{said}");
+    sandbox.here(&["update", "--from", "HEAD^1", "--yes", "--commit"]).success();
+    assert!(sandbox.read(BASE).contains("mailer-deployment.yaml"));
+    sandbox.is_sound();
+    let checked = super::check::check(&sandbox, &["--strict"]);
+    assert!(checked.ids("ok").contains("record-followed"), "{}", checked.said("record-followed"));
+}

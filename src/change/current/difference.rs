@@ -20,6 +20,18 @@ pub struct Difference {
     pub found: Option<String>,
 }
 
+impl Difference {
+    /// Where the record has the answer, below `answers`; `main` is the project's own component.
+    #[must_use]
+    pub fn place(&self, main: &ComponentName) -> String {
+        match (&self.environment, &self.component) {
+            (Some(name), _) => format!("environments.{name}.{}", self.name.as_str()),
+            (None, Some(name)) if name != main => format!("components.{name}.{}", self.name.as_str()),
+            (None, _) => self.name.as_str().to_owned(),
+        }
+    }
+}
+
 /// The differences: of the repository, of its components, and of its environments.
 pub(super) fn between(recorded: &Answers, found: &Answers) -> Vec<Difference> {
     let mut all = Vec::new();
