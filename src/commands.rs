@@ -14,6 +14,7 @@ pub mod rotate;
 mod scope;
 pub mod secrets;
 mod sign_in;
+mod transaction;
 pub mod update;
 
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};

@@ -5,25 +5,23 @@ mod report;
 use super::encrypted;
 use super::scope;
 use super::sign_in::{self, Checked};
+use super::transaction::Transaction;
 use super::{missing, secret_answers, sweep_repository, templates_of, token_source};
 use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
-use crate::files::Batch;
 use crate::inspection::{Inspection, Scope};
-use crate::interrupt::Interrupts;
 use crate::manifests::KUSTOMIZATIONS;
 use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
-use crate::repo::{Blob, Repo};
+use crate::repo::Repo;
 use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -188,49 +186,32 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
     if !plan.writes() && !commits {
         return Ok(None);
     }
-    let interrupts = Interrupts::hold()?;
-    let repo = &found.repo;
-    let mut batch = Batch::default();
+    let mut transaction = Transaction::begin(&found.repo)?;
     for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
         if let Some(text) = &change.text {
-            batch.add(&found.root().join(&file.path), text.expose(), 0o600)?;
+            transaction.write(&file.path, text.expose().as_bytes(), None)?;
         }
     }
     // After the files that they name.
     for (path, text) in kustomizations(found, plan) {
-        batch.add(&found.root().join(path), text.expose(), 0o600)?;
+        transaction.write(path, text.expose().as_bytes(), None)?;
     }
     if let Some(text) = &plan.record {
-        let file = found.root().join(Record::FILE);
-        let mode = file.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777);
-        batch.add(&file, text, mode)?;
+        transaction.write(Record::FILE, text.as_bytes(), None)?;
     }
-    let mut blobs = Vec::new();
     if commits {
         // Where a file holds the token already, it may still have to be committed.
         for (path, text) in found.texts(plan) {
-            let cipher = repo.key(path)?.encrypt(text.expose().as_bytes());
-            blobs.push(repo.store(path, &cipher)?);
+            transaction.stage(path, text.expose().as_bytes(), false)?;
         }
         for (path, bytes) in uncommitted_beside(found, plan)? {
-            blobs.push(repo.store(&path, &repo.key(&path)?.encrypt(&bytes))?);
+            transaction.stage(&path, &bytes, false)?;
         }
         if let Some(text) = plan.record.as_ref().or(earlier_record(found, plan)) {
-            blobs.push(repo.store(Record::FILE, text.as_bytes())?);
+            transaction.stage(Record::FILE, text.as_bytes(), false)?;
         }
     }
-    interrupts.check()?;
-    check_unchanged(found)?;
-    if commits {
-        // Once more: a merge may have begun while the token was waited for.
-        repo.check_can_commit()?;
-    }
-    batch.publish(&interrupts)?;
-    let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
-    match commits {
-        true => encrypted::commit(repo, &blobs, "Rotate the deploy token", &paths).map(Some),
-        false => Ok(None),
-    }
+    transaction.finish("Rotate the deploy token", || check_unchanged(found))
 }
 
 /// The kustomizations that change, each with its new text.

@@ -10,15 +10,15 @@ pub use set::set;
 pub use unset::unset;
 
 use super::encrypted;
+use super::transaction::Transaction;
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
 use crate::error::{Failure, Result};
-use crate::files::{self, Batch, shell_word};
+use crate::files::{self, shell_word};
 use crate::git_crypt::{self, UNLOCK};
-use crate::interrupt::Interrupts;
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
 use crate::pull_secret::begins_like_a_token;
-use crate::repo::{Blob, Repo};
+use crate::repo::Repo;
 use crate::ui::{self, Ui};
 use crate::work_tree::Content;
 use std::cell::RefCell;
@@ -193,31 +193,20 @@ impl Target {
 
     /// Writes `changes`, and commits what HEAD does not have if that is wanted. Gives the commit's id.
     fn apply(&self, changes: &[Change], commit: Option<(&Uncommitted, &str)>) -> Result<Option<String>> {
-        let interrupts = Interrupts::hold()?;
-        let mut batch = Batch::default();
+        let mut transaction = Transaction::begin(&self.repo)?;
         for write in changes.iter().flat_map(|change| &change.writes) {
-            batch.add(&self.disk.root.join(&write.path), &write.bytes, 0o600)?;
+            transaction.write(&write.path, &write.bytes, None)?;
         }
         for removal in changes.iter().flat_map(|change| &change.removals) {
-            batch.delete(&self.disk.root.join(&removal.path))?;
+            transaction.delete(&removal.path)?;
         }
-        let mut blobs = Vec::new();
-        let commit = commit.filter(|(what, _)| !what.is_empty());
         for (path, bytes) in commit.iter().flat_map(|(what, _)| &what.files) {
-            blobs.push(self.repo.store(path, &self.repo.key(path)?.encrypt(bytes))?);
+            transaction.stage(path, bytes, false)?;
         }
-        blobs.extend(commit.iter().flat_map(|(what, _)| &what.gone).map(|path| Repo::removal(path)));
-        interrupts.check()?;
-        self.disk.check_unchanged()?;
-        if commit.is_some() {
-            self.repo.check_staged(&blobs)?;
-            // Once more: a merge may have begun while an answer was waited for.
-            self.repo.check_can_commit()?;
+        for path in commit.iter().flat_map(|(what, _)| &what.gone) {
+            transaction.stage_removal(path);
         }
-        batch.publish(&interrupts)?;
-        let Some((_, message)) = commit else { return Ok(None) };
-        let paths: Vec<_> = blobs.iter().map(Blob::path).collect();
-        encrypted::commit(&self.repo, &blobs, message, &paths).map(Some)
+        transaction.finish(commit.map_or("", |(_, message)| message), || self.disk.check_unchanged())
     }
 
     /// The files of `changes` as a tree, with what becomes of each; no size, from which a value's length would follow.

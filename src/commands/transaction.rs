@@ -1,0 +1,90 @@
+//! The one way in which a command changes a repository that exists: every file beside its place and every object first, then
+//! all files into their places, then a commit of just these. If anything fails before the commit, nothing has changed.
+
+use super::encrypted;
+use crate::answers::Record;
+use crate::error::Result;
+use crate::files::Batch;
+use crate::interrupt::Interrupts;
+use crate::repo::{Blob, Repo, SECRETS};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A change on its way.
+pub(super) struct Transaction<'r> {
+    repo: &'r Repo,
+    /// Held until it is done: a signal is answered before or after, never in between.
+    interrupts: Interrupts,
+    batch: Batch,
+    /// What the commit has.
+    blobs: Vec<Blob>,
+}
+
+impl<'r> Transaction<'r> {
+    pub(super) fn begin(repo: &'r Repo) -> Result<Self> {
+        let interrupts = Interrupts::hold()?;
+        Ok(Self { repo, interrupts, batch: Batch::default(), blobs: Vec::new() })
+    }
+
+    /// Writes `bytes` to the file `path`, which keeps its mode but for `executable`. A new one is as open as those that were
+    /// made with the repository, and a secret is closed to others.
+    pub(super) fn write(&mut self, path: &str, bytes: &[u8], executable: Option<bool>) -> Result<()> {
+        let root = self.repo.root();
+        let file = root.join(path);
+        let known = mode_of(&file).or_else(|| mode_of(&root.join(Record::FILE))).unwrap_or(0o644);
+        let mode = match executable {
+            _ if path.starts_with(SECRETS) => 0o600,
+            // Those may run it who may read it.
+            Some(true) => known | (known & 0o444) >> 2,
+            Some(false) => known & !0o111,
+            None => known,
+        };
+        self.batch.add(&file, bytes, mode)
+    }
+
+    /// Deletes the file `path`.
+    pub(super) fn delete(&mut self, path: &str) -> Result<()> {
+        self.batch.delete(&self.repo.root().join(path))
+    }
+
+    /// Has the commit take `bytes` for `path`, encrypted if it is below `secrets/`.
+    pub(super) fn stage(&mut self, path: &str, bytes: &[u8], executable: bool) -> Result<()> {
+        self.blobs.push(match path.starts_with(SECRETS) {
+            true => self.repo.store(path, &self.repo.key(path)?.encrypt(bytes))?,
+            false => self.repo.store_text(path, bytes, executable)?,
+        });
+        Ok(())
+    }
+
+    /// Has the commit leave `path` out.
+    pub(super) fn stage_removal(&mut self, path: &str) {
+        self.blobs.push(Repo::removal(path));
+    }
+
+    /// Does it, and commits what was staged with `message`. `recheck` fails if something was changed in the meantime, and is
+    /// asked last. Gives the commit's id, if there was anything to commit.
+    pub(super) fn finish(
+        self,
+        message: &str,
+        recheck: impl FnOnce() -> Result<()>,
+    ) -> Result<Option<String>> {
+        self.interrupts.check()?;
+        recheck()?;
+        if !self.blobs.is_empty() {
+            self.repo.check_staged(&self.blobs)?;
+            // Once more: a merge may have begun while an answer was waited for.
+            self.repo.check_can_commit()?;
+        }
+        self.batch.publish(&self.interrupts)?;
+        if self.blobs.is_empty() {
+            return Ok(None);
+        }
+        let paths: Vec<_> = self.blobs.iter().map(Blob::path).collect();
+        encrypted::commit(self.repo, &self.blobs, message, &paths).map(Some)
+    }
+}
+
+/// The permissions of a file, if it exists.
+fn mode_of(file: &Path) -> Option<u32> {
+    file.metadata().ok().map(|found| found.permissions().mode() & 0o777)
+}
