@@ -288,6 +288,9 @@ pub struct Update {
     /// The commit whose .makeinfra.yaml the files follow [default: HEAD].
     #[arg(long, value_name = "REV")]
     pub from: Option<String>,
+    /// Replace a file of the list `own` in .makeinfra.yaml by the generated one, and take it off the list (repeatable).
+    #[arg(long, value_name = "PATH")]
+    pub take: Vec<String>,
     /// Bring back a generated file that was deleted (repeatable).
     #[arg(long, value_name = "PATH")]
     pub restore: Vec<String>,

@@ -2,6 +2,7 @@
 
 use super::{Answers, Ci, Component, Environment, FileFault, Name, Refused, Sheet, Version, named};
 use crate::error::{Failure, Result};
+use std::collections::BTreeSet;
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Record {
     pub sheet: Sheet,
     /// The version whose templates the files were rendered from; `None` if the file does not say.
     pub version: Option<Version>,
+    /// Paths of generated files that are people's own: an update leaves them alone.
+    pub own: BTreeSet<String>,
     /// The whole file.
     pub text: String,
 }
@@ -19,6 +22,9 @@ pub struct Record {
 impl Record {
     /// The file's name, at the top of the repository.
     pub const FILE: &str = ".makeinfra.yaml";
+
+    /// The list of the files that an update leaves alone.
+    pub const OWN: &str = "own";
 
     /// The answers that the file records beside those of the project's own component.
     const NAMES: [Name; 7] = [
@@ -34,6 +40,7 @@ impl Record {
     /// Reads `text`, the content of the file. Errors name the place, never a value.
     pub fn parse(text: String) -> Result<Self> {
         let version = version(&text)?;
+        let own = own(&text)?;
         let sheet = Self::sheet(&text);
         let answers = sheet.and_then(|sheet| {
             Ok((
@@ -51,7 +58,7 @@ impl Record {
                 .because(cause)
                 .hint(format!("git log -p -- {}", Self::FILE))
         })?;
-        Ok(Self { answers, sheet, version, text })
+        Ok(Self { answers, sheet, version, own, text })
     }
 
     /// The failure of an option `--env` that names no environment of the repository.
@@ -107,6 +114,24 @@ fn version(text: &str) -> Result<Option<Version>> {
         .into());
     }
     Ok(Some(version))
+}
+
+/// The paths of the list `own`.
+fn own(text: &str) -> Result<BTreeSet<String>> {
+    let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get(Record::OWN).cloned()) else {
+        return Ok(BTreeSet::new());
+    };
+    let path = |item: &serde_yaml::Value| {
+        let path = item.as_str()?;
+        let is_below = !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        is_below.then(|| path.to_owned())
+    };
+    let paths = value.as_sequence().and_then(|items| items.iter().map(path).collect::<Option<_>>());
+    Ok(paths.ok_or_else(|| {
+        Failure::failed(format!("cannot understand `{}`", Record::FILE))
+            .because("`own` must be a list of paths below the top of the repository")
+            .hint("git log -p -- .makeinfra.yaml")
+    })?)
 }
 
 /// What is wrong with the file, as a sentence.

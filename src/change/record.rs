@@ -4,6 +4,7 @@ use super::not_edited;
 use crate::answers::{Environment, Name, Record, Sheet};
 use crate::error::Result;
 use crate::yaml_edit::{self, Document, Step};
+use std::collections::BTreeSet;
 
 /// The mapping with all answers.
 const ANSWERS: &str = "answers";
@@ -76,6 +77,24 @@ pub(super) fn with_component(text: &str, rendered: &str, name: &str) -> Result<S
     Ok(yaml_edit::graft(text, &path, rendered, &path)
         .map_err(|refusal| not_edited(Record::FILE, refusal))?
         .to_string())
+}
+
+/// `text` without `paths` in the list of people's own files.
+pub(super) fn taken(text: &str, paths: &BTreeSet<String>) -> Result<String> {
+    let refused = |refusal| not_edited(Record::FILE, refusal);
+    let mut text = text.to_owned();
+    for path in paths {
+        let list = [Step::Key(Record::OWN)];
+        let place = {
+            let document = Document::parse(&text).map_err(refused)?;
+            let item = |at: &usize| document.scalar_at(&[list[0], Step::Item(*at)]) == Some(path);
+            (0..document.count(&list)).find(item)
+        };
+        if let Some(at) = place {
+            text = yaml_edit::remove_item(&text, &[list[0], Step::Item(at)]).map_err(refused)?.to_string();
+        }
+    }
+    Ok(text)
 }
 
 /// `text` without the environment `name`.

@@ -9,7 +9,7 @@ mod moves;
 
 pub use entry::{Entry, Tree};
 
-use super::{Bytes, Files, Plan, SECRETS, Step};
+use super::{Bytes, Files, Plan, SECRETS, Step, record};
 use crate::answers::Record;
 use crate::error::Result;
 use crate::manifests::KUSTOMIZATIONS;
@@ -99,6 +99,23 @@ fn rank(step: &Step) -> u8 {
         None => 2,
         Some(_) if KUSTOMIZATIONS.contains(&name) => 1,
         Some(_) => 0,
+    }
+}
+
+impl Update {
+    /// Takes `paths` off the list of people's own files in the record.
+    pub fn take(&mut self, files: &Files, paths: &BTreeSet<String>) -> Result<()> {
+        let at = self.plan.steps.iter().position(|step| step.path == Record::FILE);
+        let merged = at.and_then(|at| self.plan.steps[at].after.clone());
+        let text = match &merged {
+            Some(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            None => files.text(Record::FILE)?.unwrap_or_default(),
+        };
+        let text = record::taken(text, paths)?;
+        if let Some(at) = at {
+            self.plan.steps.remove(at);
+        }
+        self.step(files, Record::FILE, Bytes::new(text.into_bytes()), false)
     }
 }
 

@@ -25,6 +25,8 @@ struct Way<'w> {
     new: TemplateSet,
     /// Deleted files that are to come back.
     restored: BTreeSet<String>,
+    /// Files that are no longer people's own.
+    taken: BTreeSet<String>,
 }
 
 /// Runs the command.
@@ -44,6 +46,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
     {
         return Err(Failure::usage(format!("`--restore {path}` is not a generated file that was deleted"))
             .hint("makeinfra update --dry-run")
+            .into());
+    }
+    let not_own = |path: &&String| !evolution.record.own.contains(*path);
+    if let Some(path) = way.taken.iter().find(not_own) {
+        return Err(Failure::usage(format!("`--take {path}` is not in the list `{}`", Record::OWN))
+            .hint(format!("cat {}", Record::FILE))
             .into());
     }
     if options.check {
@@ -97,6 +105,7 @@ impl<'w> Way<'w> {
             wanted: &evolution.record,
             new: TemplateSet::embedded(),
             restored: options.restore.iter().cloned().collect(),
+            taken: options.take.iter().cloned().collect(),
         })
     }
 
@@ -117,9 +126,15 @@ impl<'w> Way<'w> {
                 .hint(format!("$EDITOR {}", Record::FILE))
                 .into());
         }
-        let base: Tree = self.old.render(&found, &[])?.into();
-        let wish: Tree = self.new.render(&wish, &[])?.into();
-        change::update(&base, &wish, files, &self.restored)
+        let own: BTreeSet<_> = self.wanted.own.difference(&self.taken).cloned().collect();
+        let base = Tree::from(self.old.render(&found, &[])?).without(&self.wanted.own);
+        let wish = Tree::from(self.new.render(&wish, &[])?).without(&own);
+        let base = base.with_ours(files, &self.taken, &wish);
+        let mut update = change::update(&base, &wish, files, &self.restored)?;
+        if !self.taken.is_empty() {
+            update.take(files, &self.taken)?;
+        }
+        Ok(update)
     }
 
     fn found(&self, files: &Files) -> Current {
@@ -140,6 +155,11 @@ impl<'w> Way<'w> {
         );
         plan.notes
             .extend(moved.iter().map(|(from, to)| format!("`{from}` is updated where it is now: `{to}`")));
+        let own = &self.wanted.own;
+        if !own.is_empty() && old != new {
+            let paths = own.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+            plan.notes.push(format!("`own` lists these, and they are not updated: {paths}"));
+        }
         if !deleted.is_empty() {
             let paths = deleted.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
             plan.notes

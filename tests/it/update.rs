@@ -498,3 +498,34 @@ fn check_finds_a_component_that_a_merge_has_left_out() {
     let checked = super::check::check(&sandbox, &["--strict"]);
     assert!(checked.ids("ok").contains("record-followed"), "{}", checked.said("record-followed"));
 }
+
+#[test]
+fn a_file_of_ones_own_is_left_alone_until_it_is_taken() {
+    let sandbox = older(&[]);
+    sandbox.put("Makefile", "ours:\n\t@echo ours\n");
+    sandbox.append(Record::FILE, "own:\n  - Makefile\n  - README.md\n");
+    sandbox.commit_all();
+    let readme = sandbox.read("README.md");
+    let done = update(&sandbox, &["--yes", "--commit"]).success();
+    done.prints("- `own` lists these, and they are not updated: `Makefile`, `README.md`");
+    assert_eq!(sandbox.read("Makefile"), "ours:\n\t@echo ours\n");
+    assert_eq!(sandbox.read("README.md"), readme);
+    update(&sandbox, &["--check"]).success();
+    update(&sandbox, &["--take", "Dockerfile"])
+        .failure(2)
+        .says("`--take Dockerfile` is not in the list `own`");
+    update(&sandbox, &["--take", "Makefile", "--take", "README.md", "--yes", "--commit"]).success();
+    assert!(sandbox.read("Makefile").starts_with("# Deploys hello"));
+    assert!(!sandbox.read(Record::FILE).contains("own"), "{}", sandbox.read(Record::FILE));
+    is_fresh(&sandbox, &[]);
+    for (own, said) in [
+        ("own: Makefile", "must be a list of paths"),
+        ("own: [../x]", "must be a list"),
+        ("own: [/etc]", "must be"),
+    ] {
+        let record = sandbox.read(Record::FILE);
+        sandbox.append(Record::FILE, &format!("{own}\n"));
+        update(&sandbox, &["--yes"]).failure(1).says(said);
+        sandbox.put(Record::FILE, &record);
+    }
+}

@@ -4,7 +4,7 @@ use super::super::{Bytes, Files, merge};
 use super::is_secret;
 use crate::error::Result;
 use crate::templates::{File, Kind, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// A generated file.
@@ -27,6 +27,27 @@ impl Tree {
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Entry> {
         self.0.get(path)
+    }
+
+    /// Those that are not among `paths`.
+    #[must_use]
+    pub fn without(mut self, paths: &BTreeSet<String>) -> Self {
+        self.0.retain(|path, _| !paths.contains(path));
+        self
+    }
+
+    /// With the files of `paths` as they are here, as far as `wish` has them: what it has will take their places.
+    #[must_use]
+    pub fn with_ours(mut self, files: &Files, paths: &BTreeSet<String>, wish: &Self) -> Self {
+        for path in paths {
+            let bytes = files.bytes(path).ok().flatten();
+            if let (Some(bytes), Some(wish)) = (bytes, wish.get(path)) {
+                let executable = files.get(path).is_some_and(|found| found.executable);
+                let entry = Entry { bytes: bytes.clone(), executable, origin: wish.origin.clone() };
+                self.0.insert(path.clone(), entry);
+            }
+        }
+        self
     }
 
     /// All of them, sorted by path.
