@@ -40,7 +40,7 @@ pub struct Answer {
 
 /// Why a cluster gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
+pub enum KubectlError {
     /// There is no such program.
     NoKubectl,
     /// No such context, cluster or user.
@@ -56,7 +56,7 @@ pub enum Silence {
 }
 
 /// A silence, and what kubectl said; that may be anything.
-pub type Silent = (Silence, String);
+pub type KubectlFailure = (KubectlError, String);
 
 impl Kubectl {
     /// The kubectl of the variable `KUBECTL` or of a Makefile's text, run in `dir`.
@@ -98,7 +98,7 @@ impl Kubectl {
 
     /// What the namespace has of everything that tells why pods do not run; with Jobs and `CronJob`s, which not
     /// everybody may read, if `batch` is wanted.
-    pub fn state(&self, namespace: Option<&str>, batch: bool) -> std::result::Result<Answer, Silent> {
+    pub fn state(&self, namespace: Option<&str>, batch: bool) -> std::result::Result<Answer, KubectlFailure> {
         match batch {
             true => self.get(&[&format!("{KINDS},{BATCH_KINDS}")], namespace),
             false => self.get(&[KINDS], namespace),
@@ -106,12 +106,16 @@ impl Kubectl {
     }
 
     /// The Secrets of these names, as far as they are there.
-    pub fn secrets(&self, names: &[String], namespace: Option<&str>) -> std::result::Result<Answer, Silent> {
+    pub fn secrets(
+        &self,
+        names: &[String],
+        namespace: Option<&str>,
+    ) -> std::result::Result<Answer, KubectlFailure> {
         let names = names.iter().map(String::as_str);
         self.get(&["secret", "--ignore-not-found"].into_iter().chain(names).collect::<Vec<_>>(), namespace)
     }
 
-    fn get(&self, what: &[&str], namespace: Option<&str>) -> std::result::Result<Answer, Silent> {
+    fn get(&self, what: &[&str], namespace: Option<&str>) -> std::result::Result<Answer, KubectlFailure> {
         let namespace = namespace.map(|namespace| format!("--namespace={namespace}"));
         let options = namespace.as_deref().into_iter().chain(["get", "--output=json"]);
         let said = self.run(&options.chain(what.iter().copied()).collect::<Vec<_>>())?;
@@ -124,11 +128,11 @@ impl Kubectl {
         {
             true if blank => Ok(Answer { json: Zeroizing::default(), refused }),
             true => Ok(Answer { json: said.stdout, refused }),
-            false => Err((silence(&said.stderr), complaint(&said.stderr))),
+            false => Err((kubectl_error(&said.stderr), complaint(&said.stderr))),
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> std::result::Result<Said, Silent> {
+    fn run(&self, arguments: &[&str]) -> std::result::Result<Said, KubectlFailure> {
         // The program `env` reads the variables that stand before a command, as a shell does.
         let variables = self.words.first().is_some_and(|word| word.contains('='));
         let words: Vec<_> =
@@ -147,15 +151,17 @@ impl Kubectl {
         };
         tool.run()
             .map_err(|trouble| match trouble {
-                Trouble::NotStarted(error) => (Silence::NoKubectl, error.to_string()),
-                Trouble::TooLong => (Silence::Unreachable, format!("no answer in {} s", PATIENCE.as_secs())),
-                Trouble::TooMuch => {
-                    (Silence::Failed, format!("its answer has more than {} MiB", LIMIT >> 20))
+                Trouble::NotStarted(error) => (KubectlError::NoKubectl, error.to_string()),
+                Trouble::TooLong => {
+                    (KubectlError::Unreachable, format!("no answer in {} s", PATIENCE.as_secs()))
                 }
-                Trouble::Unread(error) => (Silence::Failed, error.to_string()),
+                Trouble::TooMuch => {
+                    (KubectlError::Failed, format!("its answer has more than {} MiB", LIMIT >> 20))
+                }
+                Trouble::Unread(error) => (KubectlError::Failed, error.to_string()),
             })
             .and_then(|said| match variables && !said.success && said.stderr.starts_with("env: ") {
-                true => Err((Silence::NoKubectl, complaint(&said.stderr))),
+                true => Err((KubectlError::NoKubectl, complaint(&said.stderr))),
                 false => Ok(said),
             })
     }
@@ -245,30 +251,20 @@ fn complaint(stderr: &str) -> String {
     }
 }
 
-fn silence(stderr: &str) -> Silence {
-    let has = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    match () {
-        () if has(&["(Forbidden)"]) => Silence::Forbidden,
-        () if has(&[
-            "(Unauthorized)",
-            "must be logged in",
-            "provide credentials",
-            "getting credentials",
-            "exec plugin",
-        ]) =>
-        {
-            Silence::Login
-        }
-        () if has(&[
-            "context was not found",
-            "does not exist",
-            "no context exists",
-            "cluster has no server defined",
-        ]) =>
-        {
-            Silence::NoContext
-        }
-        () if has(&[
+/// What kubectl means by what it prints, as far as its words are known: the first row that has any of them.
+const WORDS: [(KubectlError, &[&str]); 4] = [
+    (KubectlError::Forbidden, &["(Forbidden)"]),
+    (
+        KubectlError::Login,
+        &["(Unauthorized)", "must be logged in", "provide credentials", "getting credentials", "exec plugin"],
+    ),
+    (
+        KubectlError::NoContext,
+        &["context was not found", "does not exist", "no context exists", "cluster has no server defined"],
+    ),
+    (
+        KubectlError::Unreachable,
+        &[
             "was refused",
             "Unable to connect",
             "no such host",
@@ -281,12 +277,13 @@ fn silence(stderr: &str) -> Silence {
             "no route to host",
             "network is unreachable",
             "ServiceUnavailable",
-        ]) =>
-        {
-            Silence::Unreachable
-        }
-        () => Silence::Failed,
-    }
+        ],
+    ),
+];
+
+fn kubectl_error(stderr: &str) -> KubectlError {
+    let said = WORDS.iter().find(|(_, words)| words.iter().any(|word| stderr.contains(word)));
+    said.map_or(KubectlError::Failed, |(error, _)| *error)
 }
 
 /// The kinds that are forbidden: `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.
@@ -346,23 +343,26 @@ mod tests {
         for (said, silence_) in [
             (
                 "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
-                Silence::Unreachable,
+                KubectlError::Unreachable,
             ),
             (
                 "Unable to connect to the server: dial tcp: lookup nosuch.invalid on 10.0.0.53:53: no such host",
-                Silence::Unreachable,
+                KubectlError::Unreachable,
             ),
-            ("Error in configuration: context was not found for specified context: nope", Silence::NoContext),
-            ("error: context \"nope\" does not exist", Silence::NoContext),
-            ("error: auth info \"none\" does not exist", Silence::NoContext),
-            ("error: You must be logged in to the server (Unauthorized)", Silence::Login),
+            (
+                "Error in configuration: context was not found for specified context: nope",
+                KubectlError::NoContext,
+            ),
+            ("error: context \"nope\" does not exist", KubectlError::NoContext),
+            ("error: auth info \"none\" does not exist", KubectlError::NoContext),
+            ("error: You must be logged in to the server (Unauthorized)", KubectlError::Login),
             (
                 "Error from server (Forbidden): pods is forbidden: User \"a\" cannot list resource \"pods\" in API group \"\"",
-                Silence::Forbidden,
+                KubectlError::Forbidden,
             ),
-            ("error: unknown flag: --frobnicate", Silence::Failed),
+            ("error: unknown flag: --frobnicate", KubectlError::Failed),
         ] {
-            assert_eq!(silence(said), silence_, "{said}");
+            assert_eq!(kubectl_error(said), silence_, "{said}");
         }
     }
 

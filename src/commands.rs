@@ -7,8 +7,8 @@ pub mod diagnose;
 mod encrypted;
 pub mod env;
 mod evolve;
+pub mod man;
 pub mod new;
-pub mod papers;
 pub mod remove;
 pub mod rotate;
 mod scope;
@@ -212,7 +212,7 @@ fn is_here(root: &Path) -> bool {
 }
 
 /// A line that says where hints are to be typed, if that is not here.
-fn typed_there(root: &Path) -> String {
+fn cd_hint(root: &Path) -> String {
     match is_here(root) {
         true => String::new(),
         false => format!("Type the hints there: cd {}\n", files::shell_word(root)),

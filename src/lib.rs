@@ -39,7 +39,7 @@ pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command, Env, Secret};
-use commands::{add, check, diagnose, env, new, papers, remove, rotate, secrets, update};
+use commands::{add, check, diagnose, env, man, new, remove, rotate, secrets, update};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -63,8 +63,8 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         }
         Command::Check(options) => return check::run(options, &Ui::new(true)),
         Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
-        Command::Completions { shell } => papers::completions(*shell, &Ui::new(true))?,
-        Command::Man => papers::man(&Ui::new(true))?,
+        Command::Completions { shell } => man::completions(*shell, &Ui::new(true))?,
+        Command::Man => man::man(&Ui::new(true))?,
     }
     Ok(Outcome::Done)
 }

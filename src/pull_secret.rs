@@ -10,20 +10,18 @@ pub mod keyring;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
-pub use inspected::{Aspect, Flaw, Inspected, Likeness};
+pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use manifest::{Manifest, Rewrite, SEVERAL};
 
-use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenUsername};
+use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// The user name of every CI job, and how its token begins (GitLab's documentation, "Token prefixes").
-const JOB: (&str, &str) = ("gitlab-ci-token", "glcbt-");
-/// How GitLab's tokens of people, applications and runners begin. They open far more than a registry.
-const TOO_MUCH: [&str; 6] = ["glpat-", "gloas-", "glrt-", "glptt-", "glsoat-", "glft-"];
+/// The user name of every CI job (GitLab's documentation, "Predefined CI/CD variables").
+const JOB: &str = "gitlab-ci-token";
 
 /// A GitLab deploy token, or any other user name and password for a registry.
 pub struct DeployToken {
@@ -78,17 +76,17 @@ impl DeployToken {
 }
 
 fn is_job_token(username: &str, value: &str) -> bool {
-    username == JOB.0 || value.starts_with(JOB.1)
+    username == JOB || TokenKind::of(value) == Some(TokenKind::Job)
 }
 
 /// Whether `text` is a token in the wrong place, as far as its beginning tells.
 #[must_use]
 pub fn begins_like_a_token(text: &str) -> bool {
-    text.starts_with("gldt-") || opens_too_much(text)
+    matches!(TokenKind::of(text), Some(TokenKind::Deploy | TokenKind::Broad))
 }
 
 fn opens_too_much(value: &str) -> bool {
-    TOO_MUCH.iter().any(|prefix| value.starts_with(prefix))
+    TokenKind::of(value) == Some(TokenKind::Broad)
 }
 
 /// User name and token as HTTP sends them (RFC 7617).

@@ -1,32 +1,12 @@
 //! The settings of a component that are no secret: a file of `KEY=VALUE` lines, as kustomize reads it for a config map.
 
-use super::{Answer, Rule};
+use super::{Answer, Rule, looks_like_token};
 use std::collections::BTreeSet;
 
 /// The longest line that kustomize reads (Go's bufio.Scanner).
 const LONGEST: usize = 64 * 1024;
 /// As much as a config map holds (Kubernetes API reference, `ConfigMap`), less what its keys and quotes cost.
 const LARGEST: usize = 900 * 1024;
-
-/// What GitLab's tokens begin with (its documentation, "Token prefixes").
-const PREFIXES: [&str; 13] = [
-    "glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-",
-    "glwt-", "glsoat-", "glffct-",
-];
-
-/// Whether something in `text` begins as GitLab's tokens do, and goes on as long.
-#[must_use]
-pub fn looks_like_token(text: &str) -> bool {
-    let goes_on = |rest: &str| {
-        rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte)).count() >= 8
-    };
-    PREFIXES.iter().any(|prefix| {
-        text.match_indices(prefix).any(|(at, _)| {
-            !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric())
-                && goes_on(&text[at + prefix.len()..])
-        })
-    })
-}
 
 /// Where the settings are read from. `.makeinfra.yaml` says `yes` in its place: there they are the user's own file.
 pub(super) struct ConfigFile;

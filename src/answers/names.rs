@@ -1,6 +1,6 @@
 //! Names: projects, namespaces, hosts, paths, people.
 
-use super::{Answer, Rule, looks_like_token};
+use super::{Answer, Rule, TokenKind, looks_like_token};
 use std::fmt;
 
 /// Declares a text type whose only way in is [`Answer::parse`].
@@ -182,7 +182,7 @@ impl Answer for TokenUsername {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
-        if text.starts_with("gldt-") || looks_like_token(text) {
+        if TokenKind::of(text) == Some(TokenKind::Deploy) || looks_like_token(text) {
             return Err("must be the user name; this begins like a token");
         }
         if !text.is_empty() && text.len() <= 255 && !text.contains(bad) {

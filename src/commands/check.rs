@@ -2,7 +2,7 @@
 
 mod followed;
 
-use super::typed_there;
+use super::cd_hint;
 use crate::checks::{self, Check, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
 use crate::error::{Failure, Outcome, Result};
@@ -33,7 +33,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
         ui.print(&format!("{}\n", json!({ "checks": checks })))?;
     } else {
         let there = match checks.iter().any(|check| !check.hint.is_empty()) {
-            true => typed_there(&inspection.root),
+            true => cd_hint(&inspection.root),
             false => String::new(),
         };
         ui.print(&(listed(&checks, inspection.git.is_some()) + &there))?;

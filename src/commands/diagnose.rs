@@ -1,10 +1,10 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
-use super::{check::ask_registries, typed_there};
+use super::{cd_hint, check::ask_registries};
 use crate::answers::{Answer as _, DnsLabel, Environment, Record};
 use crate::checks::{self, Check, Place};
 use crate::cli::Diagnose as Options;
-use crate::cluster::{Kubectl, Silence, context_of};
+use crate::cluster::{Kubectl, KubectlError, context_of};
 use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
 use crate::environment;
 use crate::error::{Failure, Outcome, Result};
@@ -52,7 +52,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
     let shown = match (options.json, &repository) {
         (true, _) => in_json(&source, &diagnosis),
         (false, Some(repository)) if !diagnosis.findings.is_empty() => {
-            listed(&source, &diagnosis) + &typed_there(&repository.root)
+            listed(&source, &diagnosis) + &cd_hint(&repository.root)
         }
         (false, _) => listed(&source, &diagnosis),
     };
@@ -122,7 +122,7 @@ fn live(
     let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
         Ok(answer) => answer,
         Err((silence, said)) => {
-            let subject = if silence == Silence::NoKubectl { kubectl.program() } else { "kubectl" };
+            let subject = if silence == KubectlError::NoKubectl { kubectl.program() } else { "kubectl" };
             return Ok((source, Diagnosis::of(cause(silence), Some(&namespace), subject, &said, place)));
         }
     };
@@ -244,14 +244,14 @@ fn secret_names(evidence: &Evidence, repository: Option<&Inspection>) -> Vec<Str
     names.into_iter().map(str::to_owned).collect()
 }
 
-fn cause(silence: Silence) -> Cause {
+fn cause(silence: KubectlError) -> Cause {
     match silence {
-        Silence::NoKubectl => Cause::KubectlMissing,
-        Silence::NoContext => Cause::ContextMissing,
-        Silence::Unreachable => Cause::ClusterUnreachable,
-        Silence::Login => Cause::LoginRefused,
-        Silence::Forbidden => Cause::NotAllowed,
-        Silence::Failed => Cause::KubectlFailed,
+        KubectlError::NoKubectl => Cause::KubectlMissing,
+        KubectlError::NoContext => Cause::ContextMissing,
+        KubectlError::Unreachable => Cause::ClusterUnreachable,
+        KubectlError::Login => Cause::LoginRefused,
+        KubectlError::Forbidden => Cause::NotAllowed,
+        KubectlError::Failed => Cause::KubectlFailed,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Fill, Finding, Known};
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{Check, Id, Status};
 use crate::inspection::PullSecret;
-use crate::pull_secret::{Aspect, Inspected, Likeness};
+use crate::pull_secret::{Aspect, Inspected, SecretDiff};
 
 /// How a pull was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,7 +324,7 @@ fn file_of<'k>(known: &Known<'k>, secret: &Inspected) -> Option<&'k PullSecret> 
 }
 
 fn differs(secret: &Inspected, file: &PullSecret) -> bool {
-    secret.likeness(&file.secret) != Likeness::Same
+    secret.likeness(&file.secret) != SecretDiff::Same
 }
 
 /// Secrets of the repository that the cluster does not have as they are, where no finding says so yet.
@@ -349,9 +349,11 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
             InCluster::There(secret) if file_of(known, secret).is_some() => match secret
                 .likeness(&file.secret)
             {
-                Likeness::Same => return None,
-                Likeness::OtherData => "the cluster has other credentials in this Secret than the repository",
-                Likeness::OtherType => "the cluster has this Secret with another type than the repository",
+                SecretDiff::Same => return None,
+                SecretDiff::OtherData => {
+                    "the cluster has other credentials in this Secret than the repository"
+                }
+                SecretDiff::OtherType => "the cluster has this Secret with another type than the repository",
             },
             InCluster::Missing => {
                 "the cluster does not have this Secret: the next pull would be without credentials"

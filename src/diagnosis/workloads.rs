@@ -86,12 +86,15 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
         return vec![known.finding(Cause::NoPods, "evidence", &fill, &[])];
     };
     let fill = Fill { namespace: namespace.to_owned(), ..Fill::default() };
-    let cause = match () {
-        // Every namespace has at least the service account `default`.
-        () if known.evidence.accounts.is_empty() => Cause::NamespaceMissing,
-        () if known.repository.is_none() => Cause::NoPods,
-        () if deployments.is_empty() => Cause::NotDeployed,
-        () => return deployments.iter().map(|deployment| young(known, deployment)).collect(),
+    // Every namespace has at least the service account `default`.
+    let cause = if known.evidence.accounts.is_empty() {
+        Cause::NamespaceMissing
+    } else if known.repository.is_none() {
+        Cause::NoPods
+    } else if deployments.is_empty() {
+        Cause::NotDeployed
+    } else {
+        return deployments.iter().map(|deployment| young(known, deployment)).collect();
     };
     vec![known.finding(cause, format!("namespace {namespace}"), &fill, &[])]
 }

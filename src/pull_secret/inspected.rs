@@ -31,7 +31,7 @@ pub struct Inspected {
 
 /// How a Secret in a cluster is to the one of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
+pub enum SecretDiff {
     /// Type and data are the same.
     Same,
     /// It has other data.
@@ -149,11 +149,13 @@ impl Inspected {
 
     /// Whether `other` has the same type and the same data, however that is written.
     #[must_use]
-    pub fn likeness(&self, other: &Self) -> Likeness {
-        match () {
-            () if self.kind != other.kind => Likeness::OtherType,
-            () if self.data != other.data => Likeness::OtherData,
-            () => Likeness::Same,
+    pub fn likeness(&self, other: &Self) -> SecretDiff {
+        if self.kind != other.kind {
+            SecretDiff::OtherType
+        } else if self.data != other.data {
+            SecretDiff::OtherData
+        } else {
+            SecretDiff::Same
         }
     }
 
@@ -236,29 +238,23 @@ impl Inspected {
             }
         }
         let empty = username.is_empty() || password.is_empty();
-        let sentence = match () {
-            () if username == "<token>" || (empty && entry.identity_token) => {
-                "is an identity token, which the kubelet ignores"
-            }
-            () if empty && config.has_helper() => {
-                "are in docker's credential helper (`credsStore`) and not here"
-            }
-            () if empty => "are empty, and the kubelet takes them all the same",
-            () if super::is_job_token(&username, &password) => "are a CI job's, which die with the job",
-            () if opens_too_much(&password) => {
-                let message = format!(
-                    "the token {of} is a person's or an application's and opens more than a registry"
-                );
-                return self.flaw(Aspect::TooMuch, message);
-            }
-            () => return,
-        };
-        let what = if sentence.starts_with("is ") {
-            "what it has instead of credentials"
+        let is_identity_token = username == "<token>" || (empty && entry.identity_token);
+        let message = if is_identity_token {
+            format!("what it has instead of credentials {of} is an identity token, which the kubelet ignores")
+        } else if empty && config.has_helper() {
+            format!("the credentials {of} are in docker's credential helper (`credsStore`) and not here")
+        } else if empty {
+            format!("the credentials {of} are empty, and the kubelet takes them all the same")
+        } else if super::is_job_token(&username, &password) {
+            format!("the credentials {of} are a CI job's, which die with the job")
+        } else if opens_too_much(&password) {
+            let message =
+                format!("the token {of} is a person's or an application's and opens more than a registry");
+            return self.flaw(Aspect::TooMuch, message);
         } else {
-            "the credentials"
+            return;
         };
-        self.flaw(Aspect::Credentials, format!("{what} {of} {sentence}"));
+        self.flaw(Aspect::Credentials, message);
     }
 
     fn flaw(&mut self, aspect: Aspect, message: String) {
@@ -345,9 +341,9 @@ mod tests {
         let text =
             format!("{{kind: Secret, type: kubernetes.io/dockercfg, stringData: {{.dockercfg: '{json}'}}}}");
         let plain = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
-        assert_eq!(one.likeness(&plain), Likeness::Same);
-        assert_eq!(one.likeness(&other), Likeness::OtherData);
-        assert_eq!(one.likeness(&inspect("dockerconfigjson", json)), Likeness::OtherType);
+        assert_eq!(one.likeness(&plain), SecretDiff::Same);
+        assert_eq!(one.likeness(&other), SecretDiff::OtherData);
+        assert_eq!(one.likeness(&inspect("dockerconfigjson", json)), SecretDiff::OtherType);
     }
 
     #[test]
