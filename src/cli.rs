@@ -14,7 +14,7 @@ pub use usage::{no_argument_for_a_value, usage_failure};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your private
 /// GitLab registry, encrypted from the first commit.
@@ -57,6 +57,28 @@ pub enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+impl Command {
+    /// The repository that it is about, or a directory in it; `None` if it is about none.
+    #[must_use]
+    pub fn repository(&self) -> Option<&Path> {
+        Some(match self {
+            Self::Rotate(options) => &options.repo,
+            Self::Add(options) => &options.repo,
+            Self::Remove(options) => &options.repo,
+            Self::Env(Env::Add(options)) => &options.repo,
+            Self::Env(Env::Remove(options)) => &options.repo,
+            Self::Env(Env::List(options)) => &options.repo,
+            Self::Secret(Secret::Set(options)) => &options.repo,
+            Self::Secret(Secret::Unset(options)) => &options.repo,
+            Self::Secret(Secret::List(options)) => &options.repo,
+            Self::Update(options) => &options.repo,
+            Self::Check(options) => &options.repo,
+            Self::Diagnose(options) => options.repo.as_deref().unwrap_or(Path::new(".")),
+            Self::New(_) | Self::Completions { .. } | Self::Man => return None,
+        })
+    }
 }
 
 /// Options of `new`.

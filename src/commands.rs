@@ -20,8 +20,9 @@ pub mod update;
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
-use crate::error::{Failure, Result};
+use crate::error::{self, Failure, Result};
 use crate::files::{self, Leftover};
+use crate::repo::Repo;
 use crate::templates::{Archive, TemplateSet, Unavailable};
 use crate::ui::{self, Ui};
 use scope::Scoped;
@@ -262,6 +263,38 @@ fn archive() -> Result<Archive> {
         }
     }
     Ok(embedded.with(Archive::new(files)))
+}
+
+/// `error`, whose hint may be a command for the top of the repository at `repo`, for a user who is elsewhere.
+#[must_use]
+pub fn typed_from_here(repo: &Path, error: anyhow::Error) -> anyhow::Error {
+    /// What hints begin with that are commands for one repository.
+    const COMMANDS: [&str; 12] = [
+        "git ",
+        "git-crypt ",
+        "makeinfra ",
+        "make ",
+        "$EDITOR ",
+        "cat ",
+        "ls ",
+        "rm ",
+        "cp ",
+        "file ",
+        "echo ",
+        "sed ",
+    ];
+    let found = files::existing_directory(repo).and_then(|dir| Repo::around(&dir, "").ok().flatten());
+    let Some(root) = found.map(|repo| repo.root()).filter(|root| !is_here(root)) else { return error };
+    let root = root.to_string_lossy().trim_end_matches('/').to_owned();
+    error::with_hint(error, |hint| {
+        let is_command = COMMANDS.iter().any(|command| hint.starts_with(command));
+        let is_elsewhere = hint.contains(&root) || hint.starts_with("makeinfra new");
+        if is_command && !is_elsewhere {
+            format!("cd {} && {hint}", files::shell_word(Path::new(&root)))
+        } else {
+            hint.to_owned()
+        }
+    })
 }
 
 /// Prints `object` as one line of JSON, with the warnings so far.

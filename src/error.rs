@@ -121,6 +121,15 @@ pub fn report(error: &anyhow::Error) -> Report {
     Report { message: error.to_string(), causes, hint: failure.and_then(|failure| failure.hint.clone()) }
 }
 
+/// `error` with another hint, if it has one.
+#[must_use]
+pub fn with_hint(mut error: anyhow::Error, other: impl FnOnce(&str) -> String) -> anyhow::Error {
+    if let Some(hint) = error.downcast_mut::<Failure>().and_then(|failure| failure.hint.as_mut()) {
+        *hint = other(hint);
+    }
+    error
+}
+
 /// The exit code for `error`: 2 for usage, 3 for what cannot be known, 128 + n for signal n, 1 for the rest.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {

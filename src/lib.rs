@@ -43,9 +43,16 @@ use commands::{add, check, diagnose, env, man, new, remove, rotate, secrets, upd
 use error::{Outcome, Result};
 use ui::Ui;
 
-/// Runs the command of `cli`.
+/// Runs the command of `cli`. What it says to type can be typed where the user is.
 pub fn run(cli: &Cli) -> Result<Outcome> {
-    match &cli.command {
+    dispatch(&cli.command).map_err(|error| match cli.command.repository() {
+        Some(repo) => commands::typed_from_here(repo, error),
+        None => error,
+    })
+}
+
+fn dispatch(command: &Command) -> Result<Outcome> {
+    match command {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Add(options) => add::run(options, &mut Ui::new(options.plan.run.no_input))?,

@@ -169,3 +169,14 @@ fn lists_names_and_never_a_value() {
     fs::remove_file(sandbox.hello(file)).unwrap();
     list(&sandbox, &[]).failure(1).says(&format!("cannot read `{file}`")).says("it is not there");
 }
+
+#[test]
+fn what_to_type_can_be_typed_where_the_user_is() {
+    let sandbox = Sandbox::with_hello();
+    let output = sandbox.makeinfra(&["secret", "unset", "db", "A", "hello-infra", "--yes"]).failure(1);
+    let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    assert!(hint.starts_with("cd ") && hint.ends_with("/hello-infra && makeinfra secret list"), "{hint}");
+    // At the top of the repository it is just the command.
+    let output = sandbox.here(&["secret", "unset", "db", "A", "--yes"]).failure(1);
+    output.says("hint: makeinfra secret list\n");
+}
