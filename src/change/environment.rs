@@ -46,6 +46,8 @@ pub enum PullSecret {
     /// From the environment that is copied, if that has one.
     #[default]
     Copied,
+    /// One with a deploy token that is not read yet: whatever is there may be it.
+    Awaited,
     /// The finished manifest, with a deploy token of its own.
     Own(Bytes),
 }

@@ -46,7 +46,12 @@ fn it_is_in_the_copy_alone() {
     for needle in needles(OWN) {
         assert!(!objects.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle}");
     }
-    // The token is not what makes a repetition differ.
+    // What was begun and not committed is done by the same command.
+    let begun = Sandbox::with_hello();
+    add(&begun, &["--yes"]).success();
+    add(&begun, &["--yes"]).success().prints("Nothing to do");
+    add(&begun, &["--yes", "--commit"]).success().prints("committed as");
+    assert_eq!(begun.git(&["status", "--porcelain"]).success().stdout, "");
     add(&sandbox, &["--yes"]).failure(1).says("exists");
 }
 

@@ -19,7 +19,7 @@ impl NewEnvironment<'_> {
     ) -> Result<()> {
         let (like, name) = (&self.like.name, self.name);
         if !self.includes_secrets(files)? {
-            if matches!(self.options.pull_secret, PullSecret::Own(_)) {
+            if !matches!(self.options.pull_secret, PullSecret::Copied) {
                 return Err(Failure::failed(format!("cannot give {name} a deploy token of its own"))
                     .because(format!("the overlay of {like} includes no directory of Secrets"))
                     .hint(format!("cat {}/kustomization.yaml", self.like.overlay()))
@@ -40,6 +40,10 @@ impl NewEnvironment<'_> {
         }
         let (told, content) = match (&self.options.pull_secret, copied) {
             (PullSecret::Own(bytes), _) => ("one of its own".to_owned(), Some(bytes)),
+            (PullSecret::Awaited, _) => {
+                let path = to.secret_file(&answers.secret_name);
+                ("one of its own".to_owned(), files.bytes(&path)?.or(copied))
+            }
             (PullSecret::Copied, Some(bytes)) => (format!("that of {like}"), Some(bytes)),
             (PullSecret::Copied, None) => ("none yet".to_owned(), None),
         };

@@ -14,7 +14,6 @@ use crate::questions;
 use crate::rotation::SecretFile;
 use crate::secret::Secret;
 use crate::ui::Ui;
-use zeroize::Zeroizing;
 
 /// Runs the command.
 pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
@@ -22,6 +21,9 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra env add staging"))?;
     let mut wanted = wanted(options)?;
     let own_token = OwnToken::read(options)?;
+    if own_token.is_some() {
+        wanted.pull_secret = PullSecret::Awaited;
+    }
     let evolution = Evolution::open(&options.repo, "env add staging", &options.plan)?;
     // What a run that was killed has recorded, and nobody has committed, is as good as not there.
     let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
@@ -122,8 +124,10 @@ impl OwnToken {
         let lone = [("--expires-at", expires_at.is_some()), ("--check", options.check.check)];
         match lone.into_iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => {
+                // A name that breaks the rules is refused before.
+                let name = &options.name;
                 Err(Failure::usage(format!("`{option}` is for a deploy token, and none is given"))
-                    .hint("--token-username NAME --token-file FILE")
+                    .hint(format!("makeinfra env add {name} --token-username NAME --token-file FILE"))
                     .into())
             }
             None => Ok(None),
@@ -142,7 +146,7 @@ impl OwnToken {
     ) -> Result<(PullSecret, Option<Checked>)> {
         let lacking: Vec<_> = self.source.missing().into_iter().map(str::to_owned).collect();
         if !lacking.is_empty() && options.plan.run.dry_run {
-            return Ok((PullSecret::Own(Zeroizing::default()), None));
+            return Ok((PullSecret::Awaited, None));
         }
         if !lacking.is_empty() && !ui.can_ask() {
             let hint = format!("makeinfra env add {name} --token-username NAME --token-file FILE");
