@@ -24,12 +24,13 @@ pub use record::{component_dropped, environment_dropped};
 pub use removal::remove_component;
 pub use retired::{Retired, remove_environment};
 pub use shown::{diff, keys};
-pub use update::{Conflict, Entry, Tree, Update, is_version_alone, update};
+pub use update::{Conflict, Deleted, Entry, Tree, Update, is_version_alone, update};
 
-use crate::answers::{Answers, Record};
+use crate::answers::{Answers, Component, Record};
+use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::git_crypt::UNLOCK;
-use crate::manifests::KUSTOMIZATIONS;
+use crate::manifests::{self, KUSTOMIZATIONS};
 use crate::opaque::{ListedKey, Listing};
 use crate::templates::{File, TemplateSet};
 use crate::work_tree::Content;
@@ -125,6 +126,16 @@ impl Step {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.before == self.after && self.mode.is_none()
+    }
+
+    /// What becomes of the file, in a word.
+    #[must_use]
+    pub fn change(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "new",
+            (_, None) => "deleted",
+            _ => "changed",
+        }
     }
 
     /// Whether it is below `secrets/`.
@@ -247,6 +258,21 @@ fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String
     let manifests = manifests.map(|one| (one.name.clone(), one.keys.clone()));
     let keys = |keys: &[ListedKey]| keys.iter().map(|key| key.name.clone()).collect();
     manifests.chain(listing.secrets.iter().map(|secret| (secret.name.clone(), keys(&secret.keys)))).collect()
+}
+
+/// Whether a kustomization of base lists a file with the workload of `component`.
+#[must_use]
+pub fn is_deployed(files: &Files, component: &Component) -> bool {
+    let Some(path) = kustomization(files, Context::BASE) else { return false };
+    let list = objects::kustomization(files.text(&path).ok().flatten());
+    let named = objects::list(&list, "resources").filter_map(|item| item.as_str());
+    let mut paths = named.filter_map(|item| manifests::below(Context::BASE, item));
+    paths.any(|path| {
+        let bytes = files.bytes(&path).ok().flatten();
+        let documents = bytes.map(|bytes| objects::documents(bytes)).unwrap_or_default();
+        let (kind, name) = (component.workload.kind(), component.name.as_str());
+        documents.iter().any(|one| objects::is_object(one, kind, name))
+    })
 }
 
 /// The failure to edit `path`.

@@ -292,7 +292,7 @@ pub struct EnvList {
 /// Options of `update`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also brings an answer that was edited in .makeinfra.yaml into the files. Conflicts are left in git's own terms: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
+    after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also brings an answer that was edited in .makeinfra.yaml into the files. Conflicts are left as in `git cherry-pick`: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
 )]
 pub struct Update {
     /// The repository, or any directory in it.
@@ -304,7 +304,7 @@ pub struct Update {
     /// Write nothing; exit 1 if an update would change more than the version.
     #[arg(long, conflicts_with_all = ["yes", "diff", "commit", "dry_run", "conflicts"])]
     pub check: bool,
-    /// Start the update although there are conflicts, and leave these open.
+    /// Start the update despite conflicts and leave them for you to resolve.
     #[arg(long)]
     pub conflicts: bool,
     /// The commit whose .makeinfra.yaml the files follow [default: HEAD].

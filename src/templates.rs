@@ -7,7 +7,7 @@ mod source;
 
 pub use archive::{Archive, Unavailable};
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Record};
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
 use crate::secret::Secret;
@@ -96,6 +96,13 @@ impl TemplateSet {
     /// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
     pub fn render(&self, answers: &Answers, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
         self.render_some(&self.sources.iter().collect::<Vec<_>>(), answers, payloads)
+    }
+
+    /// Renders the record alone.
+    pub fn record(&self, answers: &Answers) -> Result<String> {
+        let files = self.render(answers, &[])?;
+        let record = files.iter().find(|file| file.path == Record::FILE);
+        Ok(record.map(|file| file.text.expose().to_owned()).unwrap_or_default())
     }
 
     /// Renders the pull secret of the environment at `place` alone.

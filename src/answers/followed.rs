@@ -1,6 +1,6 @@
 //! Wanted answers among those that the files have: an answer that nobody asked to change is as the files say.
 
-use super::{Answers, Component, Deployed, Environment, Name};
+use super::{Answer, Answers, Component, Deployed, Environment, ImageRef, Name};
 
 /// What is known of every answer: as it was recorded, as the files have it, and as it is wanted.
 struct Followed<'c> {
@@ -40,7 +40,7 @@ impl Answers {
                     environment.deployed.get(place).cloned()
                 };
                 if let (Some(before), Some(here)) = (of(recorded, &before), of(found, &here)) {
-                    deployed(&before, &here, wanted);
+                    all.deployed(&before, &here, wanted);
                 }
             }
         }
@@ -58,7 +58,8 @@ impl Followed<'_> {
     }
 
     fn component(&mut self, recorded: &Component, found: &Component, wanted: &mut Component) {
-        self.one(Name::Image, &recorded.image, &found.image, &mut wanted.image);
+        // Its tag is the overlays', and disputed there.
+        wanted.image = image(&recorded.image, &found.image, &wanted.image).0;
         self.one(Name::Schedule, &recorded.schedule, &found.schedule, &mut wanted.schedule);
         self.one(Name::TimeZone, &recorded.time_zone, &found.time_zone, &mut wanted.time_zone);
         self.one(Name::Args, &recorded.args, &found.args, &mut wanted.args);
@@ -83,18 +84,37 @@ impl Followed<'_> {
     }
 }
 
-/// What an environment has of a component follows from answers, which are told already if they are disputed.
-fn deployed(recorded: &Deployed, found: &Deployed, wanted: &mut Deployed) {
-    fn one<T: PartialEq + Clone>(recorded: &T, found: &T, wanted: &mut T) {
-        if wanted == recorded {
-            wanted.clone_from(found);
+/// An image's name and its tag or digest are two answers: a name that is asked for keeps the tag that the files have.
+fn image(recorded: &ImageRef, found: &ImageRef, wanted: &ImageRef) -> (ImageRef, bool) {
+    let version = |image: &ImageRef| image.as_str()[image.name().len()..].to_owned();
+    let name = if wanted.name() == recorded.name() { found.name() } else { wanted.name() };
+    let is_asked = version(wanted) != version(recorded);
+    let is_edited = version(found) != version(recorded);
+    let is_disputed = is_asked && is_edited && version(wanted) != version(found);
+    let kept = if is_asked { version(wanted) } else { version(found) };
+    (ImageRef::parse(&format!("{name}{kept}")).unwrap_or_else(|_| wanted.clone()), is_disputed)
+}
+
+impl Followed<'_> {
+    /// What an environment has of a component follows from answers, but for what people have changed in its overlay.
+    fn deployed(&mut self, recorded: &Deployed, found: &Deployed, wanted: &mut Deployed) {
+        let (image, is_disputed) = image(&recorded.image, &found.image, &wanted.image);
+        if is_disputed {
+            self.disputed.push(Name::Image.as_str().to_owned());
         }
+        wanted.image = image;
+        keep(&recorded.has_tag, &found.has_tag, &mut wanted.has_tag);
+        keep(&recorded.replicas, &found.replicas, &mut wanted.replicas);
+        keep(&recorded.host, &found.host, &mut wanted.host);
+        keep(&recorded.tls, &found.tls, &mut wanted.tls);
     }
-    one(&recorded.image, &found.image, &mut wanted.image);
-    one(&recorded.has_tag, &found.has_tag, &mut wanted.has_tag);
-    one(&recorded.replicas, &found.replicas, &mut wanted.replicas);
-    one(&recorded.host, &found.host, &mut wanted.host);
-    one(&recorded.tls, &found.tls, &mut wanted.tls);
+}
+
+/// `wanted` as the files have it, unless something else was asked for.
+fn keep<T: PartialEq + Clone>(recorded: &T, found: &T, wanted: &mut T) {
+    if wanted == recorded {
+        wanted.clone_from(found);
+    }
 }
 
 #[cfg(test)]
@@ -119,7 +139,7 @@ mod tests {
         assert_eq!((followed, disputed), (answers("2", "90", "b"), vec![]));
         // Both were changed.
         let (_, disputed) = answers("3", "80", "c").following(&recorded, &found);
-        assert_eq!(disputed, ["image", "environments.staging.namespace"]);
+        assert_eq!(disputed, ["environments.staging.namespace"]);
         assert_eq!(answers("2", "80", "b").following(&recorded, &found), (found.clone(), vec![]));
     }
 }

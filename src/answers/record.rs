@@ -23,6 +23,12 @@ impl Record {
     /// The file's name, at the top of the repository.
     pub const FILE: &str = ".makeinfra.yaml";
 
+    /// The one template.
+    const TEMPLATE: &str = "default";
+
+    /// What to type if it cannot be understood.
+    const EDIT: &str = "$EDITOR .makeinfra.yaml";
+
     /// The list of the files that an update leaves alone.
     pub const OWN: &str = "own";
 
@@ -41,6 +47,7 @@ impl Record {
     pub fn parse(text: String) -> Result<Self> {
         let version = version(&text)?;
         let own = own(&text)?;
+        template(&text)?;
         let sheet = Self::sheet(&text);
         let answers = sheet.and_then(|sheet| {
             Ok((
@@ -54,9 +61,7 @@ impl Record {
             ))
         });
         let (answers, sheet) = answers.map_err(|cause| {
-            Failure::failed(format!("cannot understand `{}`", Self::FILE))
-                .because(cause)
-                .hint(format!("git log -p -- {}", Self::FILE))
+            Failure::failed(format!("cannot understand `{}`", Self::FILE)).because(cause).hint(Self::EDIT)
         })?;
         Ok(Self { answers, sheet, version, own, text })
     }
@@ -96,10 +101,11 @@ fn version(text: &str) -> Result<Option<Version>> {
         return Ok(None);
     };
     let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
-    let version =
-        value.as_str().ok_or("must be a version in quotes").and_then(Version::parse).map_err(|rule| {
-            cannot(format!("`version` {rule}")).hint(format!("git log -p -- {}", Record::FILE))
-        })?;
+    let version = value
+        .as_str()
+        .ok_or("must be a version in quotes")
+        .and_then(Version::parse)
+        .map_err(|rule| cannot(format!("`version` {rule}")).hint(Record::EDIT))?;
     let own = Version::own();
     if version > own {
         return Err(cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
@@ -116,6 +122,19 @@ fn version(text: &str) -> Result<Option<Version>> {
     Ok(Some(version))
 }
 
+/// Fails if the files were rendered from templates that this version does not have.
+fn template(text: &str) -> Result<()> {
+    let file = named::from_yaml(text).ok();
+    match file.as_ref().and_then(|file| file.get("template")) {
+        None => Ok(()),
+        Some(value) if value.as_str() == Some(Record::TEMPLATE) => Ok(()),
+        Some(_) => Err(Failure::failed(format!("cannot use `{}`", Record::FILE))
+            .because(format!("`template` must be `{}`: there is no other one", Record::TEMPLATE))
+            .hint(Record::EDIT)
+            .into()),
+    }
+}
+
 /// The paths of the list `own`.
 fn own(text: &str) -> Result<BTreeSet<String>> {
     let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get(Record::OWN).cloned()) else {
@@ -130,7 +149,7 @@ fn own(text: &str) -> Result<BTreeSet<String>> {
     Ok(paths.ok_or_else(|| {
         Failure::failed(format!("cannot understand `{}`", Record::FILE))
             .because("`own` must be a list of paths below the top of the repository")
-            .hint("git log -p -- .makeinfra.yaml")
+            .hint(Record::EDIT)
     })?)
 }
 

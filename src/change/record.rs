@@ -79,6 +79,14 @@ pub(super) fn with_component(text: &str, rendered: &str, name: &str) -> Result<S
         .to_string())
 }
 
+/// `text` with the version that `other`, another record, has.
+pub(super) fn with_version(text: &str, other: &str) -> Result<String> {
+    let refused = |refusal| not_edited(Record::FILE, refusal);
+    let other = Document::parse(other).map_err(refused)?;
+    let version = other.scalar(&["version"]).unwrap_or_default();
+    Ok(yaml_edit::set(text, &["version"], version).map_err(refused)?.to_string())
+}
+
 /// `text` without `paths` in the list of people's own files.
 pub(super) fn taken(text: &str, paths: &BTreeSet<String>) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);

@@ -9,7 +9,7 @@ mod moves;
 
 pub use entry::{Entry, Tree};
 
-use super::{Bytes, Files, Plan, SECRETS, Step, record};
+use super::{Bytes, Files, Plan, SECRETS, Step, merge, record};
 use crate::answers::Record;
 use crate::error::Result;
 use crate::manifests::KUSTOMIZATIONS;
@@ -25,11 +25,19 @@ pub struct Update {
     /// What a person has to decide.
     pub conflicts: Vec<Conflict>,
     /// Files that were deleted here: they stay so.
-    pub deleted: Vec<String>,
+    pub deleted: Vec<Deleted>,
     /// Files that people moved: from, to.
     pub moved: Vec<(String, String)>,
     /// What a cluster refuses or keeps, a sentence each.
     pub hazards: Vec<String>,
+}
+
+/// A generated file that was deleted here.
+pub struct Deleted {
+    /// Where it would be.
+    pub path: String,
+    /// The file that has its object now, together with others, if the change did not arrive there.
+    pub elsewhere: Option<String>,
 }
 
 /// A file that both sides changed.
@@ -51,6 +59,9 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
     for pair in &moves.pairs {
         let old = pair.base.as_ref().and_then(|path| base.get(path));
         let new = pair.wish.as_ref().and_then(|path| wish.get(path));
+        if old == new && pair.ours.is_some() && pair.ours == pair.wish {
+            continue;
+        }
         let ours = match &pair.ours {
             Some(path) => Side::read(files, path)?,
             None => None,
@@ -74,12 +85,13 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
                 why: "it is generated now, and it exists with other content".to_owned(),
             }),
             (None, Some(new), None) => update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?,
-            (Some(_), Some(new), None) => {
+            (Some(old), Some(new), None) => {
                 let path = pair.wish.as_deref().unwrap_or_default();
                 if restored.contains(path) {
                     update.write(files, path, new)?;
                 } else {
-                    update.deleted.push(path.to_owned());
+                    let elsewhere = if old == new { None } else { moves::holder(path, old, files) };
+                    update.deleted.push(Deleted { path: path.to_owned(), elsewhere });
                 }
             }
             _ => {}
@@ -95,7 +107,6 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
 fn rank(step: &Step) -> u8 {
     let name = step.path.rsplit('/').next().unwrap_or_default();
     match &step.after {
-        _ if step.path == Record::FILE => 3,
         None => 2,
         Some(_) if KUSTOMIZATIONS.contains(&name) => 1,
         Some(_) => 0,
@@ -103,18 +114,17 @@ fn rank(step: &Step) -> u8 {
 }
 
 impl Update {
-    /// Takes `paths` off the list of people's own files in the record.
-    pub fn take(&mut self, files: &Files, paths: &BTreeSet<String>) -> Result<()> {
-        let at = self.plan.steps.iter().position(|step| step.path == Record::FILE);
-        let merged = at.and_then(|at| self.plan.steps[at].after.clone());
-        let text = match &merged {
-            Some(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
-            None => files.text(Record::FILE)?.unwrap_or_default(),
+    /// Has the record follow: it says what is wanted already, so only what templates write differently is merged into it, `old`
+    /// and `new` being how the two versions write the same answers; and `taken` leaves the list of people's own files.
+    pub fn record(&mut self, files: &Files, old: &str, new: &str, taken: &BTreeSet<String>) -> Result<()> {
+        let ours = files.text(Record::FILE)?.unwrap_or_default();
+        let text = match merge::three_way(Record::FILE, old, ours, new)? {
+            merge::Merged::Clean(text) => text,
+            // The version must follow, and the rest is for people to see.
+            merge::Merged::Conflict { .. } => record::with_version(ours, new)?,
         };
-        let text = record::taken(text, paths)?;
-        if let Some(at) = at {
-            self.plan.steps.remove(at);
-        }
+        let text = record::taken(&text, taken)?;
+        Record::parse(text.clone())?;
         self.step(files, Record::FILE, Bytes::new(text.into_bytes()), false)
     }
 }
@@ -136,6 +146,16 @@ impl Update {
         let executable = if old.executable == new.executable { ours.executable } else { new.executable };
         let bytes = match ours.merged(at, old, new)? {
             Merge::Clean(bytes) => bytes,
+            Merge::Conflict(..) if at != target => {
+                // It is generated there, and what was edited here is for people to bring over.
+                self.conflicts.push(Conflict {
+                    path: at.to_owned(),
+                    base: Some((*old).clone()),
+                    wish: None,
+                    why: format!("it is generated as `{target}` now, and was edited here"),
+                });
+                return self.write(files, target, new);
+            }
             Merge::Conflict(why, is_comparable) => {
                 self.conflicts.push(Conflict {
                     path: at.to_owned(),
@@ -194,7 +214,7 @@ pub fn is_version_alone(step: &Step) -> bool {
     text(&step.before) == text(&step.after)
 }
 
-/// Whether an update has nothing to do with the file at `path`.
-fn is_secret(path: &str) -> bool {
-    path.starts_with(SECRETS)
+/// Whether the file at `path` is merged in another way or not at all.
+fn is_apart(path: &str) -> bool {
+    path.starts_with(SECRETS) || path == Record::FILE
 }

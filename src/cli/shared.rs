@@ -77,7 +77,7 @@ pub struct RunOptions {
 /// How a command that changes a repository shows its plan, and whether it asks.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
-    /// Skip the question, as with --no-input.
+    /// Skip the question.
     #[arg(long)]
     pub yes: bool,
     /// Also show the changes as a diff; of files below secrets/ only paths and keys.

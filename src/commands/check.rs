@@ -2,6 +2,8 @@
 
 mod followed;
 
+pub(super) use followed::unfollowed;
+
 use super::cd_hint;
 use crate::checks::{self, Check, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
@@ -21,8 +23,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
         history: !options.no_history,
     };
     let inspection = Inspection::of(&scope, "check")?;
-    let unfollowed =
-        inspection.git.is_some().then(|| followed::unfollowed(&options.repo, &inspection)).flatten();
+    let unfollowed = inspection.git.is_some().then(|| unfollowed(&options.repo)).flatten();
     let known = Known { public: options.public.clone(), unfollowed };
     let mut checks = checks::all(&inspection, &known, Timestamp::now());
     let sure = match options.online.online {

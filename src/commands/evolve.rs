@@ -147,13 +147,17 @@ impl Evolution {
         let commit = self.write(proposal, &plan, options)?;
         let done = match (&commit, plan.is_done()) {
             (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
-            (None, true) => "Nothing to do: it is done already.\n".to_owned(),
+            (None, true) => {
+                let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
+                format!("Nothing to do: it is done already.\n{notes}")
+            }
             (None, false) => format!("{}: done.\n", proposal.message),
         };
         let next = self.next(proposal, &plan, commit.is_some());
         let shown = if agreed && !plan.is_done() { format!("{shown}\n") } else { String::new() };
         let checked = Checked::line(proposal.checked.as_ref());
-        let text = format!("{shown}{done}{checked}\nNext:\n\n{}", next_steps(&next));
+        let next = if next.is_empty() { String::new() } else { format!("\nNext:\n\n{}", next_steps(&next)) };
+        let text = format!("{shown}{done}{checked}{next}");
         self.report(proposal, &plan, options, commit.as_deref(), &text, ui)
     }
 
@@ -227,8 +231,9 @@ impl Evolution {
     /// What to type next, the commit included if it was not made.
     fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<(String, &'static str)> {
         let mut next = proposal.next.clone();
-        if !is_committed {
-            let paths = self.pathspec(plan).iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
+        let pathspec = self.pathspec(plan);
+        if !is_committed && !pathspec.is_empty() {
+            let paths = pathspec.iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
             let git = self.typed().git;
             let message = &proposal.message;
             let commit = format!("{git} add -A -- {paths} && {git} commit -m '{message}' -- {paths}");
@@ -239,7 +244,13 @@ impl Evolution {
 
     /// The files of `plan` and no others, in short: a directory that holds nothing else stands for its files.
     fn pathspec(&self, plan: &Plan) -> BTreeSet<PathBuf> {
-        let all: BTreeSet<_> = plan.steps.iter().map(|step| PathBuf::from(&step.path)).collect();
+        // What HEAD has already needs no commit.
+        let differs = |step: &&Step| {
+            let committed = self.repo.committed(&step.path);
+            committed != step.after || step.mode.is_some()
+        };
+        let all: BTreeSet<_> =
+            plan.steps.iter().filter(differs).map(|step| PathBuf::from(&step.path)).collect();
         let holds_nothing_else = |dir: &Path| {
             let mut entries = fs::read_dir(self.repo.root().join(dir)).into_iter().flatten().flatten();
             entries.all(|entry| all.contains(&dir.join(entry.file_name())))
@@ -264,14 +275,7 @@ impl Evolution {
             return ui.print(text);
         }
         let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
-        let file = |step: &&Step| {
-            let change = match (&step.before, &step.after) {
-                (None, _) => "new",
-                (_, None) => "deleted",
-                _ => "changed",
-            };
-            json!({"path": step.path, "change": change})
-        };
+        let file = |step: &&Step| json!({"path": step.path, "change": step.change()});
         let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
         let next = self.next(proposal, plan, commit.is_some());
         let mut object = json!({

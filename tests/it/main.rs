@@ -69,6 +69,7 @@ mod support;
 mod token_sources;
 mod typed;
 mod update;
+mod update_answers;
 mod update_edits;
 mod workload_targets;
 mod workloads;

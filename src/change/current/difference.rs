@@ -1,7 +1,7 @@
 //! Where the answers that were read differ from the recorded ones. Pure.
 
 use crate::answers::{
-    Answers, Arguments, Component, ComponentName, Deployed, Environment, EnvironmentName, Name,
+    Answers, Arguments, Component, ComponentName, Deployed, Environment, EnvironmentName, Name, OneOrMore,
 };
 use std::fmt::Display;
 
@@ -37,22 +37,33 @@ pub(super) fn between(recorded: &Answers, found: &Answers) -> Vec<Difference> {
     let mut all = Vec::new();
     let standards = [recorded, found].map(|answers| Some(answers.pod_security.as_str().to_owned()));
     note(&mut all, Name::PodSecurity, None, None, standards);
-    for (known, component) in recorded.components.iter().zip(found.components.iter()) {
+    for (known, component) in pairs(&recorded.components, &found.components, |one| one.name.as_str()) {
         for ((name, old), (_, new)) in of_component(known).into_iter().zip(of_component(component)) {
             note(&mut all, name, None, Some(component), [old, new]);
         }
     }
-    for (known, environment) in recorded.environments.iter().zip(found.environments.iter()) {
+    for (known, environment) in pairs(&recorded.environments, &found.environments, |one| one.name.as_str()) {
         for ((name, old), (_, new)) in of_environment(known).into_iter().zip(of_environment(environment)) {
             note(&mut all, name, Some(environment), None, [old, new]);
         }
-        let components = recorded.components.iter().zip(found.components.iter());
-        let deployed = known.deployed.iter().zip(&environment.deployed);
-        for ((old, new), (before, after)) in components.zip(deployed) {
-            of_deployed(&mut all, environment, [(old, before), (new, after)]);
+        let before: Vec<_> = recorded.components.iter().zip(&known.deployed).collect();
+        for (new, after) in found.components.iter().zip(&environment.deployed) {
+            if let Some((old, before)) = before.iter().find(|(old, _)| old.name == new.name) {
+                of_deployed(&mut all, environment, [(old, before), (new, after)]);
+            }
         }
     }
     all
+}
+
+/// What both have, by their names.
+fn pairs<'a, T>(
+    one: &'a OneOrMore<T>,
+    other: &'a OneOrMore<T>,
+    name: impl Fn(&T) -> &str,
+) -> Vec<(&'a T, &'a T)> {
+    let known = |new: &'a T| one.iter().find(|old| name(old) == name(new)).map(|old| (old, new));
+    other.iter().filter_map(known).collect()
 }
 
 fn note(
@@ -82,6 +93,7 @@ fn of_component(component: &Component) -> Vec<(Name, Option<String>)> {
     let args = component.args.as_slice();
     vec![
         (Name::Image, Some(component.image.name().to_owned())),
+        (Name::Workload, Some(component.workload.as_str().to_owned())),
         (Name::Schedule, said(component.schedule.as_ref())),
         (Name::TimeZone, component.time_zone.as_ref().map(|zone| zone.as_str().to_owned())),
         (Name::Args, (!args.is_empty()).then(|| Arguments::text(args))),
@@ -91,6 +103,7 @@ fn of_component(component: &Component) -> Vec<(Name, Option<String>)> {
         (Name::Tls, Some(component.tls.to_string())),
         (Name::TlsIssuer, component.tls_issuer.as_ref().map(|issuer| issuer.as_str().to_owned())),
         (Name::HealthPath, said(component.health_path.as_ref())),
+        (Name::ServiceAccount, Some(component.service_account.to_string())),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! One file on the three sides of an update, and how they are merged. Pure.
 
 use super::super::{Bytes, Files, merge};
-use super::is_secret;
+use super::is_apart;
 use crate::error::Result;
 use crate::templates::{File, Kind, Origin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ pub struct Entry {
     pub origin: Origin,
 }
 
-/// Generated files by their paths, none of them below `secrets/`.
+/// Generated files by their paths, but for Secrets and the record.
 #[derive(Default)]
 pub struct Tree(BTreeMap<String, Entry>);
 
@@ -33,6 +33,16 @@ impl Tree {
     #[must_use]
     pub fn without(mut self, paths: &BTreeSet<String>) -> Self {
         self.0.retain(|path, _| !paths.contains(path));
+        self
+    }
+
+    /// With what `wish` has of the environments that `is_known` names.
+    #[must_use]
+    pub fn with_environments(mut self, wish: &Self, is_known: impl Fn(&str) -> bool) -> Self {
+        let of_one = |entry: &Entry| entry.origin.environment.as_deref().is_some_and(&is_known);
+        self.0.extend(
+            wish.iter().filter(|(_, entry)| of_one(entry)).map(|(path, entry)| (path.clone(), entry.clone())),
+        );
         self
     }
 
@@ -63,7 +73,7 @@ impl From<Vec<File>> for Tree {
             let bytes = Zeroizing::new(file.text.expose().as_bytes().to_vec());
             (file.path, Entry { bytes, executable, origin: file.origin })
         };
-        Self(files.into_iter().filter(|file| !is_secret(&file.path)).map(entry).collect())
+        Self(files.into_iter().filter(|file| !is_apart(&file.path)).map(entry).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::change::objects::{self, at, text};
 use crate::change::{Files, Plan};
+use crate::context::Context;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
@@ -25,9 +26,11 @@ pub(super) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
     let step = |path: &str| plan.steps.iter().find(|step| step.path == path);
     let mut before: BTreeMap<Object, Value> = BTreeMap::new();
     let mut after: BTreeMap<Object, Value> = BTreeMap::new();
-    let there = files.below("kubernetes").map(|(path, _)| path);
+    // What an overlay has of an object is a patch.
+    let there = files.below(Context::BASE).map(|(path, _)| path);
     let made = plan.steps.iter().map(|step| step.path.as_str()).filter(|path| files.get(path).is_none());
-    for path in there.chain(made).filter(|path| objects::is_yaml(path)) {
+    let is_in_base = |path: &&str| objects::is_yaml(path) && path.starts_with(Context::BASE);
+    for path in there.chain(made).filter(is_in_base) {
         let now = files.bytes(path).ok().flatten();
         let then = step(path).map_or(now, |step| step.after.as_ref());
         for (all, bytes) in [(&mut before, now), (&mut after, then)] {

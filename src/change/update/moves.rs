@@ -2,7 +2,7 @@
 
 use super::super::Files;
 use super::entry::{Entry, Tree};
-use super::is_secret;
+use super::is_apart;
 use crate::change::objects;
 use crate::templates::Origin;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t Entry>>
 fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> Option<String> {
     let others = || {
         files.iter().filter(|(other, _)| {
-            *other != path && !is_secret(other) && base.get(other).is_none() && wish.get(other).is_none()
+            *other != path && !is_apart(other) && base.get(other).is_none() && wish.get(other).is_none()
         })
     };
     let mut same =
@@ -113,15 +113,30 @@ fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> 
         (Some(_), Some(_)) => return None,
         (None, _) => {}
     }
+    // What an overlay has of an object's name is a patch of it.
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
     let object = object(&entry.bytes)?;
     let mut same = others().filter(|(other, found)| {
         objects::is_yaml(other)
+            && other.starts_with(&format!("{dir}/"))
             && found.content.as_ref().is_ok_and(|bytes| self::object(bytes).as_ref() == Some(&object))
     });
     match (same.next(), same.next()) {
         (Some((other, _)), None) => Some(other.to_owned()),
         _ => None,
     }
+}
+
+/// The file that has the object which `entry`, generated at `path`, has alone.
+pub(super) fn holder(path: &str, entry: &Entry, files: &Files) -> Option<String> {
+    let (kind, name) = object(&entry.bytes)?;
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let mut others = files.below(dir).filter(|(other, _)| *other != path && objects::is_yaml(other));
+    let has =
+        |bytes: &[u8]| objects::documents(bytes).iter().any(|one| objects::is_object(one, &kind, &name));
+    others
+        .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| has(bytes)))
+        .map(|(other, _)| other.to_owned())
 }
 
 /// Kind and name of the one object in a file.

@@ -1,21 +1,20 @@
 //! Whether the files follow the answers in HEAD's record: a commit, or a merge, may have changed these alone.
 
 use crate::answers::Record;
-use crate::change::{self, Difference};
+use crate::change::{self, Difference, Files};
 use crate::checks::Unfollowed;
 use crate::commands::evolve::{Evolution, Scope};
-use crate::inspection::Inspection;
 use std::path::Path;
 
 /// The answers that the files do not follow, each with the commit whose record they do follow. `None` if that
 /// cannot be told: without a commit, while a merge is open, or if other checks name the reason.
-pub(super) fn unfollowed(repo: &Path, inspection: &Inspection) -> Option<Vec<Unfollowed>> {
+pub(in crate::commands) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
     let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok()?;
     let record = evolution.committed.as_ref()?;
     let mut all: Vec<Unfollowed> = Vec::new();
     for (revision, text) in evolution.repo.earlier(Record::FILE) {
         let Ok(earlier) = Record::parse(text) else { continue };
-        let names = added(&earlier, record, inspection).into_iter();
+        let names = added(&earlier, record, &evolution.files).into_iter();
         let changed = changed(&evolution, &earlier, record).into_iter();
         for answer in names.chain(changed) {
             if all.iter().all(|one| one.answer != answer) {
@@ -26,17 +25,14 @@ pub(super) fn unfollowed(repo: &Path, inspection: &Inspection) -> Option<Vec<Unf
     Some(all)
 }
 
-/// The components that `earlier` does not have and nothing deploys.
-fn added(earlier: &Record, record: &Record, inspection: &Inspection) -> Vec<String> {
-    let mut workloads = inspection.manifests.overlays.iter().flat_map(|overlay| &overlay.workloads);
+/// The components that `earlier` does not have and base does not either.
+fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
     let new = record
         .answers
         .components
         .iter()
         .filter(|one| earlier.answers.components.iter().all(|known| known.name != one.name));
-    new.filter(|one| !workloads.any(|workload| workload.name == one.name.as_str()))
-        .map(|one| format!("components.{}", one.name))
-        .collect()
+    new.filter(|one| !change::is_deployed(files, one)).map(|one| format!("components.{}", one.name)).collect()
 }
 
 /// The answers that were changed since `earlier`, whose value the files still have.

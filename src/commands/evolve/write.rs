@@ -4,7 +4,9 @@ use super::{Evolution, Proposal};
 use crate::change::{Plan, Step};
 use crate::cli::PlanOptions;
 use crate::commands::transaction::Transaction;
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::files::shell_word;
+use std::path::Path;
 
 impl Evolution {
     /// Writes what is not done yet. Gives the id of the commit, if one was wanted and there was something to commit.
@@ -22,7 +24,7 @@ impl Evolution {
                 None => transaction.delete(&step.path)?,
             }
         }
-        let uncommitted = if options.commit { self.uncommitted(proposal, plan) } else { Vec::new() };
+        let uncommitted = if options.commit { self.uncommitted(proposal, plan)? } else { Vec::new() };
         for step in &uncommitted {
             match &step.after {
                 Some(after) => transaction.stage(&step.path, after, step.executable)?,
@@ -34,26 +36,39 @@ impl Evolution {
     }
 
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
-    /// people are neither.
-    fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Vec<Step> {
+    /// people are neither, unless they are what the change is made from.
+    fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
         let committed = super::read_committed(&self.repo, &self.scope);
         let from_head = (proposal.plan)(&committed).map(|plan| plan.steps).unwrap_or_default();
+        let now = |path: &str| match plan.steps.iter().find(|known| known.path == path) {
+            Some(known) => known.after.as_ref(),
+            None => self.files.bytes(path).ok().flatten(),
+        };
+        let is_edited = |path: &str| proposal.edited.contains(&path);
         let mut all: Vec<Step> = Vec::new();
-        for step in from_head.into_iter().filter(|step| !step.is_done()) {
-            let now = match plan.steps.iter().find(|known| known.path == step.path) {
-                Some(known) => known.after.as_ref(),
-                None => self.files.bytes(&step.path).ok().flatten(),
-            };
-            if step.after.as_ref() == now {
+        for step in from_head.into_iter().filter(|step| !step.is_done() && !is_edited(&step.path)) {
+            if step.after.as_ref() == now(&step.path) {
                 let executable = self.files.get(&step.path).is_some_and(|found| found.executable);
                 all.push(Step { executable: step.mode.unwrap_or(executable || step.executable), ..step });
+            } else if !proposal.edited.is_empty() {
+                // The record would say what this file of the commit does not.
+                return Err(Failure::failed(format!("cannot commit `{}`", step.path))
+                    .because("it has uncommitted edits beside the change")
+                    .hint(format!("{} diff -- {}", self.typed().git, shell_word(Path::new(&step.path))))
+                    .into());
             }
         }
-        for step in plan.steps.iter().filter(|step| !step.is_done()) {
+        for step in plan.steps.iter().filter(|step| !step.is_done() && !is_edited(&step.path)) {
             if !all.iter().any(|known| known.path == step.path) {
                 all.push(step.clone());
             }
         }
-        all
+        for path in proposal.edited {
+            let (before, after) = (self.repo.committed(path), now(path).cloned());
+            if before != after {
+                all.push(Step { path: (*path).to_owned(), before, after, executable: false, mode: None });
+            }
+        }
+        Ok(all)
     }
 }

@@ -1,0 +1,136 @@
+//! An update with conflicts: left to the user as a cherry-pick, if that is wanted.
+
+use super::{Options, Way, typed};
+use crate::change::{Conflict, Update};
+use crate::commands::evolve::{Evolution, Typed};
+use crate::commands::{agree, is_here, next_steps, print_json};
+use crate::error::{Failure, Outcome, Result};
+use crate::files::shell_word;
+use crate::interrupt::Interrupts;
+use crate::repo::{Blob, Repo};
+use crate::ui::Ui;
+use serde_json::json;
+use std::path::Path;
+
+/// The failure of an update that would leave conflicts, which nobody asked for.
+pub(super) fn refused(update: &Update, typed: &str) -> Failure {
+    let causes: Vec<_> = update.conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.why)).collect();
+    Failure::failed(format!("conflicts in {}; nothing was written", files(update)))
+        .because(causes.join("; "))
+        .hint(format!("{typed} --conflicts"))
+}
+
+/// Shows the conflicts, and leaves them if that is agreed to.
+pub(super) fn run(
+    options: &Options,
+    evolution: &Evolution,
+    way: &Way,
+    update: &Update,
+    ui: &mut Ui,
+) -> Result<Outcome> {
+    let git = evolution.typed().git;
+    let title = format!("{}: conflicts in {}", way.title(), files(update));
+    let mut shown: String =
+        update.conflicts.iter().map(|one| format!("  {}: {}\n", one.path, one.why)).collect();
+    let merged = update.plan.steps.iter().filter(|step| !step.is_done());
+    shown.extend(merged.map(|step| format!("  {}: merged\n", step.path)));
+    shown.extend(update.hazards.iter().map(|hazard| format!("- {hazard}\n")));
+    if options.plan.run.dry_run {
+        let text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
+        return report(options, update, &text, &[], ui).map(|()| Outcome::Done);
+    }
+    if !options.conflicts {
+        let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
+        agree(&typed(options, evolution), &title, &plan, ui)?;
+    }
+    let staged = evolution.repo.staged()?;
+    if !staged.is_empty() {
+        return Err(Failure::failed("changes are staged, which `git cherry-pick --abort` would drop")
+            .because(staged.join(", "))
+            .hint(format!("{git} commit -m 'Edit'"))
+            .into());
+    }
+    evolution.repo.check_can_commit()?;
+    let interrupts = Interrupts::hold()?;
+    let [base, wish] = sides(evolution, update)?;
+    interrupts.check()?;
+    evolution.repo.pick(&base, &wish, &way.title())?;
+    let next = next(evolution, update);
+    report(options, update, &format!("{title}\n\n{shown}\nNext:\n\n{}", next_steps(&next)), &next, ui)?;
+    Err(Failure::failed(format!("unresolved conflicts in {}", files(update)))
+        .hint(format!("{git} status"))
+        .into())
+}
+
+fn files(update: &Update) -> String {
+    match update.conflicts.len() {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
+}
+
+/// What to type: an edit where there are markers, a decision where one side has no file.
+fn next(evolution: &Evolution, update: &Update) -> Vec<(String, &'static str)> {
+    let Typed { git, .. } = evolution.typed();
+    let root = evolution.repo.root();
+    let here = |one: &&Conflict| match is_here(&root) {
+        true => shell_word(Path::new(&one.path)),
+        false => shell_word(&root.join(&one.path)),
+    };
+    let words = |all: &[&Conflict], word: &dyn Fn(&&Conflict) -> String| {
+        all.iter().map(word).collect::<Vec<_>>().join(" ")
+    };
+    let in_git = |one: &&Conflict| shell_word(Path::new(&one.path));
+    let (gone, marked): (Vec<_>, Vec<_>) = update.conflicts.iter().partition(|one| one.wish.is_none());
+    let mut next = Vec::new();
+    if !marked.is_empty() {
+        next.push((format!("$EDITOR {}", words(&marked, &here)), "between <<<<<<< and >>>>>>>"));
+        next.push((format!("{git} add -- {}", words(&marked, &in_git)), ""));
+    }
+    if !gone.is_empty() {
+        let paths = words(&gone, &in_git);
+        next.push((format!("{git} rm -- {paths}"), "no longer generated; to keep one: git add"));
+    }
+    next.push((format!("{git} cherry-pick --continue"), ""));
+    next.push((format!("{git} cherry-pick --abort"), "or take the update back"));
+    next
+}
+
+/// What enters the cherry-pick: what is merged here is a change of ours alone, and the rest is as it was generated.
+fn sides(evolution: &Evolution, update: &Update) -> Result<[Vec<Blob>; 2]> {
+    let repo = &evolution.repo;
+    let (mut base, mut wish) = (Vec::new(), Vec::new());
+    for step in &update.plan.steps {
+        match &step.after {
+            Some(after) => wish.push(repo.store_text(&step.path, after, step.executable)?),
+            None if repo.has_in_head(&step.path) => wish.push(Repo::removal(&step.path)),
+            None => {}
+        }
+    }
+    for conflict in &update.conflicts {
+        for (side, entry) in [(&mut base, &conflict.base), (&mut wish, &conflict.wish)] {
+            match entry {
+                Some(entry) => side.push(repo.store_text(&conflict.path, &entry.bytes, entry.executable)?),
+                None if repo.has_in_head(&conflict.path) => side.push(Repo::removal(&conflict.path)),
+                None => {}
+            }
+        }
+    }
+    Ok([base, wish])
+}
+
+fn report(options: &Options, update: &Update, text: &str, next: &[(String, &str)], ui: &Ui) -> Result<()> {
+    if !options.plan.run.json {
+        return ui.print(text);
+    }
+    let conflict = |one: &Conflict| json!({"path": one.path, "why": one.why});
+    let pending = update.plan.steps.iter().filter(|step| !step.is_done());
+    let object = json!({
+        "dry_run": options.plan.run.dry_run,
+        "files": pending.map(|step| json!({"path": step.path, "change": step.change()})).collect::<Vec<_>>(),
+        "notes": update.hazards,
+        "conflicts": update.conflicts.iter().map(conflict).collect::<Vec<_>>(),
+        "next": next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+    });
+    print_json(object, ui)
+}

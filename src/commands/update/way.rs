@@ -1,0 +1,266 @@
+//! The way from the recorded answers and version to the wanted ones, and what of it cannot be gone by merging files.
+
+use super::Options;
+use crate::answers::{Answers, Environment, Record};
+use crate::change::{self, Difference, Files, Plan, Tree, Update};
+use crate::commands::evolve::Evolution;
+use crate::commands::templates_of;
+use crate::error::{Failure, Result};
+use crate::repo::SECRETS;
+use crate::templates::TemplateSet;
+use std::collections::BTreeSet;
+
+/// What leads from the recorded version to this one.
+pub(super) struct Way<'w> {
+    /// The answers from which the files were rendered.
+    recorded: Record,
+    /// The answers that are wanted.
+    pub(super) wanted: &'w Record,
+    old: TemplateSet,
+    new: TemplateSet,
+    /// Deleted files that are to come back.
+    restored: BTreeSet<String>,
+    /// Files that are no longer people's own.
+    taken: BTreeSet<String>,
+}
+
+/// The answers on both ends of the way.
+struct Ends {
+    /// As the files have them.
+    found: Answers,
+    /// As they will be.
+    wish: Answers,
+}
+
+impl<'w> Way<'w> {
+    pub(super) fn find(options: &Options, evolution: &'w Evolution) -> Result<Self> {
+        let recorded = match (&options.from, &evolution.committed) {
+            (Some(revision), _) => evolution.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
+                Failure::failed(format!("the commit of `--from` has no `{}`", Record::FILE))
+                    .hint(format!("git log -- {}", Record::FILE))
+            })?,
+            (None, Some(record)) => record.text.clone(),
+            // What the files were rendered from is nowhere else.
+            (None, None) => {
+                return Err(Failure::failed(format!("HEAD has no `{}` that can be read", Record::FILE))
+                    .because("an update begins at the answers of the last commit")
+                    .hint("makeinfra update --from REV, a commit in which it can be read")
+                    .into());
+            }
+        };
+        let recorded = Record::parse(recorded)?;
+        let below =
+            |paths: &[String]| paths.iter().map(|path| path.trim_start_matches("./").to_owned()).collect();
+        Ok(Self {
+            old: templates_of(&recorded)?,
+            recorded,
+            wanted: &evolution.record,
+            new: TemplateSet::embedded(),
+            restored: below(&options.restore),
+            taken: below(&options.take),
+        })
+    }
+
+    /// The subject of the commit, and what a plan is called.
+    pub(super) fn title(&self) -> String {
+        if self.old.version() == self.new.version() {
+            format!("Apply the answers of {}", Record::FILE)
+        } else {
+            format!("Update to makeinfra {}", self.new.version())
+        }
+    }
+
+    /// The paths of what is generated now.
+    pub(super) fn paths(&self) -> Result<Vec<String>> {
+        let files = self.new.render(&self.wanted.answers, &[])?;
+        Ok(files.into_iter().map(|file| file.path).filter(|path| !path.starts_with(SECRETS)).collect())
+    }
+
+    /// Answers come first: those that nobody asked to change are as the files have them on both ends.
+    fn ends(&self, files: &Files) -> Result<Ends> {
+        self.refuse_other_ways(files)?;
+        let found = change::answers_in(files, &self.recorded).answers;
+        let (wish, disputed) = self.wanted.answers.following(&self.recorded.answers, &found);
+        if let Some(answer) = disputed.first() {
+            return Err(Failure::failed(format!("`answers.{answer}` is not what the files say"))
+                .because("it was changed in the record, and differently in the files")
+                .hint(format!("$EDITOR {}", Record::FILE))
+                .into());
+        }
+        // What was edited here and asked for there may not go together.
+        Record::parse(self.new.record(&wish)?)?;
+        Ok(Ends { found, wish })
+    }
+
+    /// Fails if an answer was changed that other commands change, since it is about more than generated files.
+    fn refuse_other_ways(&self, files: &Files) -> Result<()> {
+        let (old, new) = (&self.recorded.answers, &self.wanted.answers);
+        let refused = |answer: &str, cause: &str, hint: String| {
+            let what = format!("`answers.{answer}` cannot be changed by an update");
+            Err(Failure::failed(what).because(cause).hint(hint).into())
+        };
+        let revert = format!("git diff HEAD -- {}", Record::FILE);
+        if old.project != new.project {
+            return refused(
+                "project",
+                "the cluster knows what is deployed by its name",
+                "makeinfra new NAME".into(),
+            );
+        }
+        if old.secret_name != new.secret_name {
+            return refused("secret-name", "the Secret's file and the cluster have the old name", revert);
+        }
+        let by_rotate = [
+            ("registry", old.registry != new.registry, new.registry.to_string()),
+            ("secret-type", old.secret_type != new.secret_type, new.secret_type.as_str().to_owned()),
+            (
+                "email",
+                old.email != new.email,
+                new.email.as_ref().map_or("", |email| email.as_str()).to_owned(),
+            ),
+        ];
+        if let Some((answer, _, value)) = by_rotate.into_iter().find(|(_, is_changed, _)| *is_changed) {
+            let cause = "it is in the encrypted pull Secret";
+            return refused(answer, cause, format!("makeinfra rotate --{answer} {value}"));
+        }
+        let has = |answers: &Answers, one: &Environment| {
+            answers
+                .environments
+                .iter()
+                .find(|other| other.name == one.name)
+                .map(|other| other.secrets.clone())
+        };
+        let is_there = |one: &Environment| files.below(&one.overlay()).next().is_some();
+        for one in new.environments.iter() {
+            let place = format!("environments.{}", one.name);
+            match has(old, one) {
+                // A merge may have brought in its files.
+                None if !is_there(one) => {
+                    let cause = "an environment has Secrets, which are not generated";
+                    return refused(&place, cause, format!("makeinfra env add {}", one.name));
+                }
+                Some(secrets) if secrets != one.secrets => {
+                    return refused(
+                        &format!("{place}.secrets"),
+                        "the Secrets' files are in the old one",
+                        revert,
+                    );
+                }
+                _ => {}
+            }
+        }
+        let gone = old.environments.iter().find(|one| has(new, one).is_none() && is_there(one));
+        if let Some(one) = gone {
+            let cause = "its overlay and its Secrets are still here";
+            let hint = format!("git checkout HEAD -- {} && makeinfra env remove {}", Record::FILE, one.name);
+            return refused(&format!("environments.{}", one.name), cause, hint);
+        }
+        Ok(())
+    }
+
+    /// What it makes of `files`.
+    pub(super) fn update(&self, files: &Files) -> Result<Update> {
+        let Ends { found, wish } = self.ends(files)?;
+        let own: BTreeSet<_> = self.wanted.own.difference(&self.taken).cloned().collect();
+        let base = Tree::from(self.old.render(&found, &[])?).without(&self.wanted.own);
+        let wish = Tree::from(self.new.render(&wish, &[])?).without(&own);
+        // Of an environment that a merge has brought in, both sides have everything.
+        let base = base.with_environments(&wish, |name| {
+            self.recorded.answers.environment(name).is_none()
+                && self.wanted.answers.environment(name).is_some()
+        });
+        let base = base.with_ours(files, &self.taken, &wish);
+        let mut update = change::update(&base, &wish, files, &self.restored)?;
+        update.record(files, &self.old.record(&found)?, &self.new.record(&found)?, &self.taken)?;
+        Ok(update)
+    }
+
+    /// Fails if an option names what is not there to be restored or taken.
+    pub(super) fn check(&self, evolution: &Evolution, update: &Update) -> Result<()> {
+        let is_pending = |path: &String| update.plan.steps.iter().any(|step| step.path == *path);
+        if let Some(path) = self.restored.iter().find(|path| !is_pending(path)) {
+            let failure =
+                Failure::usage(format!("`--restore {path}` is not a generated file that was deleted"));
+            return Err(failure.hint("makeinfra update --dry-run").into());
+        }
+        if let Some(path) = self.taken.iter().find(|path| !evolution.record.own.contains(*path)) {
+            let failure = Failure::usage(format!("`--take {path}` is not in the list `{}`", Record::OWN));
+            return Err(failure.hint(format!("cat {}", Record::FILE)).into());
+        }
+        Ok(())
+    }
+
+    /// The plan of `update`, which was made from `files`, with what there is to know.
+    pub(super) fn noted(&self, update: Update, files: &Files) -> Result<Plan> {
+        let Update { mut plan, deleted, moved, hazards, .. } = update;
+        let (old, new) = (self.old.version(), self.new.version());
+        plan.facts.push(("templates", if old == new { new.to_owned() } else { format!("{old} -> {new}") }));
+        let differences = change::differences(&self.recorded.answers, &self.wanted.answers);
+        plan.facts.extend(differences.iter().map(|one| ("answer", told(one, "->"))));
+        plan.notes.extend(hazards);
+        plan.notes.extend(self.namespaces());
+        // What is asked for is not kept.
+        let Ends { found, wish } = self.ends(files)?;
+        let kept = change::differences(&self.recorded.answers, &found);
+        let wished = change::differences(&self.recorded.answers, &wish);
+        plan.notes.extend(
+            kept.iter()
+                .filter(|one| wished.contains(one))
+                .map(|one| format!("kept as the files have it: {}", told(one, "recorded, now"))),
+        );
+        plan.notes
+            .extend(moved.iter().map(|(from, to)| format!("`{from}` is updated where it is now: `{to}`")));
+        let own = &self.wanted.own;
+        if !own.is_empty() && old != new {
+            let paths = own.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+            plan.notes.push(format!("`own` lists these, and they are not updated: {paths}"));
+        }
+        let elsewhere = deleted.iter().filter_map(|one| Some((&one.path, one.elsewhere.as_ref()?)));
+        plan.notes.extend(elsewhere.map(|(path, other)| {
+            format!("what changes in `{path}` is not applied to `{other}`, which has its object among others")
+        }));
+        let gone: Vec<_> = deleted
+            .iter()
+            .filter(|one| one.elsewhere.is_none())
+            .map(|one| format!("`{}`", one.path))
+            .collect();
+        if !gone.is_empty() {
+            let paths = gone.join(", ");
+            plan.notes
+                .push(format!("deleted here, and stays so (`--restore PATH` brings a file back): {paths}"));
+        }
+        Ok(plan)
+    }
+
+    /// What is said of namespaces that change: the cluster keeps what is in the old ones.
+    fn namespaces(&self) -> Vec<String> {
+        let known = |one: &Environment| {
+            self.recorded
+                .answers
+                .environments
+                .iter()
+                .find(|other| other.name == one.name)
+                .map(|old| old.namespace.clone())
+        };
+        let changed = self.wanted.answers.environments.iter().filter_map(|one| {
+            let old = known(one).filter(|old| *old != one.namespace)?;
+            Some(format!(
+                "what runs in the namespace `{old}` of {} stays there: `make undeploy` before this",
+                one.name
+            ))
+        });
+        changed.collect()
+    }
+}
+
+/// An answer that differs, with both values.
+fn told(one: &Difference, between: &str) -> String {
+    let place = match (&one.environment, &one.component) {
+        (Some(environment), Some(component)) => format!(" of {component} in {environment}"),
+        (Some(name), None) => format!(" of {name}"),
+        (None, Some(name)) => format!(" of {name}"),
+        (None, None) => String::new(),
+    };
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    format!("{}{place}: {} {between} {}", one.name.as_str(), value(&one.recorded), value(&one.found))
+}
