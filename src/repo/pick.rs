@@ -2,22 +2,115 @@
 //!
 //! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
 
-use super::{Blob, Repo, failed, identity};
+use super::{Blob, Repo, entry, failed, identity};
 use crate::error::{Failure, Result};
 use git2::build::CheckoutBuilder;
-use git2::{CherrypickOptions, Error, MergeOptions};
+use git2::{Error, Index, IndexEntry, IndexTime, MergeFileOptions, MergeOptions, Oid, Status};
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// Keeps the commit that is picked from being collected while the pick is open.
 const KEPT: &str = "refs/makeinfra/update";
+/// What takes an open cherry-pick back.
+const ABORT: &str = "git cherry-pick --abort";
+/// The mode of a file that may be run.
+const EXECUTABLE: u32 = 0o100_755;
+/// Where an entry of the index has its stage (git's index-format).
+const STAGE: u16 = 12;
 
 impl Repo {
     /// Starts a cherry-pick of the change from `base` to `wish`, both on top of HEAD. It ends with conflicts: the work tree has
     /// the markers, the index the stages.
+    ///
+    /// libgit2's own cherry-pick writes the index last. A run that is killed before leaves files that `git cherry-pick --abort`
+    /// takes for edits and keeps. Here the index first has every path that changes as a conflict: git then brings each of them
+    /// back, whatever the work tree has.
     pub fn pick(&self, base: &[Blob], wish: &[Blob], message: &str) -> Result<()> {
+        let start = |error: Error| failed("start the cherry-pick", &error);
+        let (new, mut merged) = self.merged(base, wish, message)?;
+        let paths = self.changed(&merged).map_err(start)?;
+        self.check_unchanged(&paths)?;
+        self.git.reference(KEPT, new, true, "makeinfra update").map_err(start)?;
+        let open = || -> std::result::Result<(), Error> {
+            // libgit2 writes it as it does a branch: whole, or not at all.
+            self.git.reference("CHERRY_PICK_HEAD", new, true, "makeinfra update")?;
+            fs::write(self.git.path().join("MERGE_MSG"), format!("{message}\n"))
+                .map_err(|error| Error::from_str(&format!("MERGE_MSG: {error}")))?;
+            let mut index = self.git.index()?;
+            index.read(true)?;
+            for path in &paths {
+                let all = self.stages(path, &merged)?;
+                replace(&mut index, path, &all)?;
+            }
+            index.write()
+        };
+        if let Err(error) = open() {
+            // So far nothing but this says that a cherry-pick is open.
+            return Err(match self.git.cleanup_state() {
+                Ok(()) => start(error).into(),
+                Err(_) => start(error).hint(ABORT).into(),
+            });
+        }
+        let label = format!("{:.7} ({message})", new.to_string());
+        let mut write = || -> std::result::Result<(), Error> {
+            let mut index = self.git.index()?;
+            let mut checkout = CheckoutBuilder::new();
+            // It refuses to begin in an index with conflicts, which are our own here.
+            checkout.safe().refresh(false).update_index(false).disable_pathspec_match(true);
+            let is_open = |path: &&String| !stages(path, &merged).is_empty();
+            let (open, clean): (Vec<_>, Vec<_>) = paths.iter().partition(is_open);
+            if !clean.is_empty() {
+                for path in &clean {
+                    checkout.path(path.as_str());
+                }
+                self.git.checkout_index(Some(&mut merged), Some(&mut checkout))?;
+            }
+            for path in open {
+                let sides = stages(path, &merged);
+                self.write_markers(path, &sides, &label)?;
+                replace(&mut index, path, &sides)?;
+            }
+            for path in clean {
+                let found = merged.get_path(Path::new(path), 0);
+                let fresh = found.map(|found| entry(&self.git, path, found.id, found.mode == EXECUTABLE));
+                let fresh = fresh.transpose().map_err(|error| Error::from_str(&error.to_string()))?;
+                replace(&mut index, path, fresh.as_slice())?;
+            }
+            index.write()
+        };
+        Ok(write().map_err(|error| failed("write all files of the update", &error).hint(ABORT))?)
+    }
+
+    /// Writes the file `path` with what `sides` do not agree on between markers. libgit2 would leave a lock file beside it if
+    /// that fails.
+    fn write_markers(&self, path: &str, sides: &[IndexEntry], label: &str) -> std::result::Result<(), Error> {
+        let side = |stage: u16| sides.iter().find(|side| side.flags >> STAGE & 3 == stage);
+        // What one of them deleted stays as it is here.
+        let (Some(ours), Some(theirs)) = (side(2), side(3)) else { return Ok(()) };
+        let nothing = bare(path, self.git.blob(&[])?, ours.mode);
+        let mut options = MergeFileOptions::new();
+        options.our_label("HEAD").their_label(label);
+        let merged =
+            self.git.merge_file_from_index(side(1).unwrap_or(&nothing), ours, theirs, Some(&mut options))?;
+        let file = self.top().join(path);
+        let written = fs::write(&file, merged.content()).and_then(|()| {
+            let mode = file.metadata()?.permissions().mode();
+            match merged.mode() {
+                EXECUTABLE => fs::set_permissions(&file, Permissions::from_mode(mode | (mode & 0o444) >> 2)),
+                _ => Ok(()),
+            }
+        });
+        written.map_err(|error| Error::from_str(&format!("{path}: {error}")))
+    }
+
+    /// The commit to pick, and what HEAD becomes by it.
+    fn merged(&self, base: &[Blob], wish: &[Blob], message: &str) -> Result<(Oid, Index)> {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
         };
-        let start = || -> std::result::Result<(), Error> {
+        let run = || -> std::result::Result<(Oid, Index), Error> {
             let head = self.git.head()?.peel_to_commit()?;
             let commit = |parent: &git2::Commit, blobs: &[Blob], message: &str| {
                 let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
@@ -25,16 +118,62 @@ impl Repo {
             };
             let old = self.git.find_commit(commit(&head, base, "The files as they were generated")?)?;
             let new = self.git.find_commit(commit(&old, wish, message)?)?;
-            self.git.reference(KEPT, new.id(), true, "makeinfra update")?;
-            let mut merge = MergeOptions::new();
-            merge.find_renames(false);
-            let mut checkout = CheckoutBuilder::new();
-            checkout.safe().allow_conflicts(true).conflict_style_merge(true);
-            let mut options = CherrypickOptions::new();
-            options.merge_opts(merge).checkout_builder(checkout);
-            self.git.cherrypick(&new, Some(&mut options))
+            let mut options = MergeOptions::new();
+            options.find_renames(false);
+            Ok((new.id(), self.git.cherrypick_commit(&new, &head, 0, Some(&options))?))
         };
-        Ok(start().map_err(|error| failed("start the cherry-pick", &error))?)
+        Ok(run().map_err(|error| failed("start the cherry-pick", &error))?)
+    }
+
+    /// The paths, as git knows them, that are not the same in HEAD and in `merged`.
+    fn changed(&self, merged: &Index) -> std::result::Result<BTreeSet<String>, Error> {
+        let head = self.git.head()?.peel_to_tree()?;
+        let diff = self.git.diff_tree_to_index(Some(&head), Some(merged), None)?;
+        let path = |delta: git2::DiffDelta| {
+            let file = delta.new_file().path().or(delta.old_file().path());
+            file.and_then(Path::to_str).map(str::to_owned)
+        };
+        let mut paths: BTreeSet<String> = diff.deltas().filter_map(path).collect();
+        for conflict in merged.conflicts()? {
+            let conflict = conflict?;
+            let entries = [conflict.ancestor, conflict.our, conflict.their];
+            paths.extend(entries.into_iter().flatten().filter_map(|one| String::from_utf8(one.path).ok()));
+        }
+        Ok(paths)
+    }
+
+    /// Fails if git could not bring back what the work tree has at `paths`.
+    fn check_unchanged(&self, paths: &BTreeSet<String>) -> Result<()> {
+        let is_changed = |path: &&String| match self.git.status_file(Path::new(path)) {
+            Ok(status) => status != Status::CURRENT,
+            // Neither git nor the work tree has it.
+            Err(error) => error.code() != git2::ErrorCode::NotFound,
+        };
+        let changed: Vec<_> = paths.iter().filter(is_changed).map(|path| format!("`{path}`")).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::failed("git sees edits in files that the cherry-pick would write; nothing was written")
+            .because(changed.join(", "))
+            .hint("git status")
+            .into())
+    }
+
+    /// `path` as a conflict: that of `merged`, or one between HEAD and what `merged` has.
+    fn stages(&self, path: &str, merged: &Index) -> std::result::Result<Vec<IndexEntry>, Error> {
+        let theirs = merged.get_path(Path::new(path), 0);
+        let found = stages(path, merged);
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let head = self.git.head()?.peel_to_tree()?;
+        let ours = match head.get_path(Path::new(path)) {
+            Ok(ours) => Some(bare(path, ours.id(), ours.filemode().cast_unsigned())),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let ours = [1, 2].into_iter().filter_map(|stage| Some(staged(ours.as_ref()?, stage)));
+        Ok(ours.chain(theirs.as_ref().map(|theirs| staged(theirs, 3))).collect())
     }
 
     /// Lets go of the commit of a pick that has ended.
@@ -63,4 +202,48 @@ impl Repo {
         };
         Ok(run().map_err(|error| failed("compare the index with HEAD", &error))?)
     }
+}
+
+/// An entry that nothing is known of but its content.
+fn bare(path: &str, id: Oid, mode: u32) -> IndexEntry {
+    let never = IndexTime::new(0, 0);
+    IndexEntry {
+        ctime: never,
+        mtime: never,
+        dev: 0,
+        ino: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_bytes().to_vec(),
+    }
+}
+
+/// `entry` as one side of a conflict.
+fn staged(entry: &IndexEntry, stage: u16) -> IndexEntry {
+    let mode = entry.mode;
+    IndexEntry { flags: stage << STAGE, ..bare(&String::from_utf8_lossy(&entry.path), entry.id, mode) }
+}
+
+/// The sides of the conflict that `index` has at `path`; none if there is no conflict.
+fn stages(path: &str, index: &Index) -> Vec<IndexEntry> {
+    let sides = (1..=3).filter_map(|stage| {
+        let entry = index.get_path(Path::new(path), stage)?;
+        Some(staged(&entry, u16::try_from(stage).unwrap_or_default()))
+    });
+    sides.collect()
+}
+
+/// Puts `entries` into `index` in place of all that it has at `path`.
+fn replace(index: &mut Index, path: &str, entries: &[IndexEntry]) -> std::result::Result<(), Error> {
+    for stage in 0..=3 {
+        if index.get_path(Path::new(path), stage).is_some() {
+            index.remove(Path::new(path), stage)?;
+        }
+    }
+    entries.iter().try_for_each(|entry| index.add(entry))
 }
