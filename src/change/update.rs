@@ -167,7 +167,9 @@ impl Update {
             }
         };
         if at != target {
-            if files.get(target).is_some() {
+            // A run that was killed may have written it there, and not have deleted the other one yet.
+            let is_there = Side::read(files, target)?.is_some_and(|there| there.holds(&bytes));
+            if files.get(target).is_some() && !is_there {
                 self.conflicts.push(Conflict {
                     path: target.to_owned(),
                     base: None,

@@ -102,6 +102,11 @@ impl<'s> Side<'s> {
         self.executable == entry.executable && self.has(entry)
     }
 
+    /// Whether its content is `bytes`.
+    pub(super) fn holds(&self, bytes: &Bytes) -> bool {
+        self.bytes == bytes
+    }
+
     fn has(&self, entry: &Entry) -> bool {
         **self.bytes == *entry.bytes || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
     }
