@@ -6,7 +6,7 @@ mod batch;
 mod leftovers;
 
 pub use batch::Batch;
-pub use leftovers::{Leftover, is_leftover, leftovers, leftovers_below, lock, remove};
+pub use leftovers::{Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove};
 
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;

@@ -5,7 +5,7 @@ mod write;
 
 use super::encrypted;
 use super::sign_in::Checked;
-use super::{agree, next_steps, print_json, sweep_repository, templates_of};
+use super::{agree, next_steps, print_json, sweep_repository, take_away, templates_of};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
@@ -128,7 +128,7 @@ impl Evolution {
 
     /// Shows the plan, and does it if that is agreed to.
     pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
-        sweep_repository(&self.repo.root(), options.run.dry_run, ui);
+        self.sweep(options.run.dry_run, ui);
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
         let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
@@ -159,6 +159,20 @@ impl Evolution {
         let next = if next.is_empty() { String::new() } else { format!("\nNext:\n\n{}", next_steps(&next)) };
         let text = format!("{shown}{done}{checked}{next}");
         self.report(proposal, &plan, options, commit.as_deref(), &text, ui)
+    }
+
+    /// Removes what killed runs have left beside any file that this command may write, or says that it is there.
+    fn sweep(&self, dry_run: bool, ui: &mut Ui) {
+        let root = self.repo.root();
+        sweep_repository(&root, dry_run, ui);
+        let tracked = if self.scope.is_tracked { tracked(&self.repo) } else { Vec::new() };
+        let files = tracked.iter().chain(&self.scope.paths).map(|path| root.join(path));
+        let dirs: BTreeSet<_> = files.filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        for dir in dirs {
+            take_away(files::leftovers_in(&dir), dry_run, ui);
+            // What they lay beside may be gone. Only an empty directory goes.
+            let _ = dry_run || fs::remove_dir(&dir).is_ok();
+        }
     }
 
     /// Fails if the plan must not be done: it would lose something, or show a secret.

@@ -58,6 +58,15 @@ pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The same in `dir` alone.
+#[must_use]
+pub fn leftovers_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+    let paths = entries.filter(is_file).map(|entry| entry.path());
+    paths.filter(|path| is_leftover(path) && matches!(lock(path), Ok(Some(_)))).collect()
+}
+
 /// Whether `path` is named as what a killed run leaves behind.
 #[must_use]
 pub fn is_leftover(path: &Path) -> bool {
