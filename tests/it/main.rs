@@ -71,5 +71,7 @@ mod typed;
 mod update;
 mod update_answers;
 mod update_edits;
+mod update_faults;
+mod update_places;
 mod workload_targets;
 mod workloads;

@@ -159,6 +159,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// A command that was put together elsewhere.
+    pub fn of(command: Command) -> Self {
+        Self { command, stdin: None }
+    }
+
     pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
         self
