@@ -13,6 +13,7 @@ mod objects;
 mod pipeline;
 mod pulls;
 mod secret;
+mod update;
 mod workloads;
 
 use super::support::{Output, Run, SECRET, Sandbox, TOKEN, assert_no_token, cache, kubectls};
