@@ -88,7 +88,7 @@ impl Bed {
         for file in ["MERGE_MSG", "CHERRY_PICK_HEAD"] {
             assert!(!self.sandbox.hello(&format!(".git/{file}")).exists(), "{what}: {file}");
         }
-        self.update().failure(1).says("the update waits for you");
+        self.update().failure(1).says("unresolved conflicts in");
         State::of(&self.sandbox).is(&self.done, what);
         is_open
     }
@@ -289,8 +289,8 @@ fn a_full_disk_leaves_the_old_files_or_the_new_ones() {
     traced(&bed, Fault::Full, 3, |bed, what, output| {
         assert_ne!(output.code, Some(0), "{what}");
         let is_open = bed.sandbox.hello(".git/CHERRY_PICK_HEAD").exists();
-        let said =
-            output.stderr.contains("git cherry-pick --abort") || output.stderr.contains("waits for you");
+        let said = output.stderr.contains("git cherry-pick --abort")
+            || output.stderr.contains("unresolved conflicts in");
         assert!(!is_open || said, "{what}: {}", output.stderr);
         bed.can_be_taken_back(what);
     });

@@ -274,7 +274,7 @@ fn no_signer_is_needed() {
     sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
     sandbox.edit(DEPLOYMENT, "revisionHistoryLimit: 9", "revisionHistoryLimit: 3");
     sandbox.git(&["commit", "-q", "--no-gpg-sign", "-am", "Edit"]).success();
-    update(&sandbox, &["--conflicts"]).failure(1).says("the update waits for you");
+    update(&sandbox, &["--conflicts"]).failure(1).says("unresolved conflicts in");
     sandbox.git(&["cherry-pick", "--abort"]).success();
 }
 
