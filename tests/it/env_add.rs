@@ -665,12 +665,12 @@ pub fn repeated(original: &dyn Fn() -> Sandbox, command: &[&str]) {
         let sandbox = original();
         for path in &files[..written] {
             let file = sandbox.hello(path);
-            match after.get(path) {
-                Some(text) => {
-                    fs::create_dir_all(file.parent().unwrap()).unwrap();
-                    fs::write(&file, text).unwrap();
-                }
-                None => fs::remove_file(&file).unwrap(),
+            if after.contains_key(path) {
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                // With its mode, as a run writes it.
+                fs::copy(done.hello(path), &file).unwrap();
+            } else {
+                fs::remove_file(&file).unwrap();
             }
         }
         sandbox.agreed(&[command, &["--commit"]].concat()).success();

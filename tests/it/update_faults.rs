@@ -1,6 +1,7 @@
 //! Whatever stops `makeinfra update`, and whenever: the files are the old ones or the new ones, or a cherry-pick is open that
 //! git can take back, and the same command can be given again.
 
+use super::env_add::repeated;
 use super::older::Edit;
 use super::support::{Output, Run, Sandbox, files_below, have, mode};
 use makeinfra::templates::TemplateSet;
@@ -180,6 +181,11 @@ fn killed(bed: &Bed, rounds: u32, check: impl Fn(&Bed, &str)) {
         child.wait().unwrap();
         check(bed, &format!("{:?}, round {round}", bed.args));
     }
+}
+
+#[test]
+fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
+    repeated(&edited, &["update"]);
 }
 
 #[test]
