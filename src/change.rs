@@ -46,6 +46,7 @@ const SECRETS: &str = "secrets/";
 const OVERLAYS: &str = "kubernetes/overlays";
 
 /// A file of the work tree.
+#[derive(PartialEq, Eq)]
 pub struct Found {
     /// Its content, or why it cannot be used, as a sentence about "it".
     pub content: std::result::Result<Bytes, &'static str>,
@@ -56,7 +57,7 @@ pub struct Found {
 }
 
 /// The files that a plan is made from, by their paths below the top of the repository.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<String, Found>);
 
 impl Files {
@@ -155,7 +156,7 @@ pub struct MadeFrom<'r> {
 }
 
 /// What is to be done.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Plan {
     /// The steps in the order of writing; among them those that are done.
     pub steps: Vec<Step>,

@@ -18,6 +18,9 @@ use tera::{Kwargs, State, Tera};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
+/// What the record is rendered from.
+const RECORD: &str = "dot_makeinfra.yaml.tera";
+
 /// The template tree of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateSet {
@@ -100,7 +103,8 @@ impl TemplateSet {
 
     /// Renders the record alone.
     pub fn record(&self, answers: &Answers) -> Result<String> {
-        let files = self.render(answers, &[])?;
+        let sources: Vec<_> = self.sources.iter().filter(|source| source.path == RECORD).collect();
+        let files = self.render_some(&sources, answers, &[])?;
         let record = files.iter().find(|file| file.path == Record::FILE);
         Ok(record.map(|file| file.text.expose().to_owned()).unwrap_or_default())
     }

@@ -61,7 +61,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
     if !update.conflicts.is_empty() {
         return conflicts::run(options, &evolution, &way, &update, ui);
     }
-    let plan = |files: &Files| -> Result<Plan> { way.noted(way.update(files)?, files) };
+    let noted = way.noted(update, &evolution.files)?;
+    // The same files have the same plan: it is made again only from others.
+    let plan = |files: &Files| -> Result<Plan> {
+        if *files == evolution.files { Ok(noted.clone()) } else { way.noted(way.update(files)?, files) }
+    };
     let Typed { make, .. } = evolution.typed();
     let answers = &way.wanted.answers;
     let environment = answers.make_argument(&answers.environments.first);

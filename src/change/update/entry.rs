@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 /// Generated files by their paths, but for Secrets and the record.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Tree(BTreeMap<String, Entry>);
 
 impl Tree {
@@ -48,16 +48,17 @@ impl Tree {
 
     /// With the files of `paths` as they are here, as far as `wish` has them: what it has will take their places.
     #[must_use]
-    pub fn with_ours(mut self, files: &Files, paths: &BTreeSet<String>, wish: &Self) -> Self {
+    pub fn with_ours(&self, files: &Files, paths: &BTreeSet<String>, wish: &Self) -> Self {
+        let mut all = self.clone();
         for path in paths {
             let bytes = files.bytes(path).ok().flatten();
             if let (Some(bytes), Some(wish)) = (bytes, wish.get(path)) {
                 let executable = files.get(path).is_some_and(|found| found.executable);
                 let entry = Entry { bytes: bytes.clone(), executable, origin: wish.origin.clone() };
-                self.0.insert(path.clone(), entry);
+                all.0.insert(path.clone(), entry);
             }
         }
-        self
+        all
     }
 
     /// All of them, sorted by path.

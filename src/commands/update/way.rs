@@ -8,6 +8,7 @@ use crate::commands::templates_of;
 use crate::error::{Failure, Result};
 use crate::repo::SECRETS;
 use crate::templates::TemplateSet;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// What leads from the recorded version to this one.
@@ -22,9 +23,21 @@ pub(super) struct Way<'w> {
     restored: BTreeSet<String>,
     /// Files that are no longer people's own.
     taken: BTreeSet<String>,
+    /// What was rendered last: HEAD mostly has the same answers as the files.
+    rendered: RefCell<Option<Rendered>>,
+}
+
+/// What the templates make of the answers.
+struct Rendered {
+    ends: Ends,
+    base: Tree,
+    wish: Tree,
+    /// The record as both versions write it.
+    records: [String; 2],
 }
 
 /// The answers on both ends of the way.
+#[derive(PartialEq, Eq)]
 struct Ends {
     /// As the files have them.
     found: Answers,
@@ -58,6 +71,7 @@ impl<'w> Way<'w> {
             new: TemplateSet::embedded(),
             restored: below(&options.restore),
             taken: below(&options.take),
+            rendered: RefCell::default(),
         })
     }
 
@@ -87,8 +101,6 @@ impl<'w> Way<'w> {
                 .hint(format!("$EDITOR {}", Record::FILE))
                 .into());
         }
-        // What was edited here and asked for there may not go together.
-        Record::parse(self.new.record(&wish)?)?;
         Ok(Ends { found, wish })
     }
 
@@ -160,19 +172,31 @@ impl<'w> Way<'w> {
 
     /// What it makes of `files`.
     pub(super) fn update(&self, files: &Files) -> Result<Update> {
-        let Ends { found, wish } = self.ends(files)?;
+        let ends = self.ends(files)?;
+        let mut rendered = self.rendered.borrow_mut();
+        let Rendered { base, wish, records, .. } = match rendered.take() {
+            Some(known) if known.ends == ends => rendered.insert(known),
+            _ => rendered.insert(self.render(ends)?),
+        };
+        let base = base.with_ours(files, &self.taken, wish);
+        let mut update = change::update(&base, wish, files, &self.restored)?;
+        update.record(files, &records[0], &records[1], &self.taken)?;
+        Ok(update)
+    }
+
+    fn render(&self, ends: Ends) -> Result<Rendered> {
+        // What was edited here and asked for there may not go together.
+        Record::parse(self.new.record(&ends.wish)?)?;
         let own: BTreeSet<_> = self.wanted.own.difference(&self.taken).cloned().collect();
-        let base = Tree::from(self.old.render(&found, &[])?).without(&self.wanted.own);
-        let wish = Tree::from(self.new.render(&wish, &[])?).without(&own);
+        let base = Tree::from(self.old.render(&ends.found, &[])?).without(&self.wanted.own);
+        let wish = Tree::from(self.new.render(&ends.wish, &[])?).without(&own);
         // Of an environment that a merge has brought in, both sides have everything.
         let base = base.with_environments(&wish, |name| {
             self.recorded.answers.environment(name).is_none()
                 && self.wanted.answers.environment(name).is_some()
         });
-        let base = base.with_ours(files, &self.taken, &wish);
-        let mut update = change::update(&base, &wish, files, &self.restored)?;
-        update.record(files, &self.old.record(&found)?, &self.new.record(&found)?, &self.taken)?;
-        Ok(update)
+        let records = [self.old.record(&ends.found)?, self.new.record(&ends.found)?];
+        Ok(Rendered { ends, base, wish, records })
     }
 
     /// Fails if an option names what is not there to be restored or taken.
