@@ -148,10 +148,12 @@ impl Known<'_> {
 
     fn not_read(&self) -> Option<Finding> {
         let fill = Fill { namespace: self.namespace.unwrap_or("NAMESPACE").to_owned(), ..Fill::default() };
-        let strange = self.evidence.strange;
-        let message = match (self.refused, strange) {
+        let not_understood = self.evidence.not_understood;
+        let message = match (self.refused, not_understood) {
             ([], 0) => return None,
-            ([], _) => format!("{} of the evidence could not be understood", checks::count(strange, "item")),
+            ([], _) => {
+                format!("{} of the evidence could not be understood", checks::count(not_understood, "item"))
+            }
             (kinds, _) => format!("this user may not read {}", kinds.join(", ")),
         };
         let mut finding = self.finding(Cause::NotRead, "evidence", &fill, &[]);

@@ -87,7 +87,7 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
 
 /// Why `file`, which is `path` below the top of a repository, is none of its own; none if it is, or is not there.
 #[must_use]
-pub fn strange(path: &str, file: &Path) -> Option<&'static str> {
+pub fn not_a_repo_file_because(path: &str, file: &Path) -> Option<&'static str> {
     if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
         return Some("it is not a regular file");
     }

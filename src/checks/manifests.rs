@@ -53,9 +53,9 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
         let hint = report.hint.unwrap_or_default();
         found.push(Check::problem(id, Record::FILE, report.causes.join(", ")).hint(hint));
     }
-    let strange =
+    let not_yaml =
         inspection.secret_files.iter().filter(|file| file.state == State::NotYaml && !file.expected);
-    found.extend(strange.map(|secret| file(id, &secret.path, "it is not YAML")));
+    found.extend(not_yaml.map(|secret| file(id, &secret.path, "it is not YAML")));
     or_ok(found, || {
         let files = count(inspection.manifests.files, "file");
         Check::ok(id, inspection.dirs.join(", "), format!("{files}, all of them YAML"))

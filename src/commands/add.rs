@@ -1,7 +1,8 @@
 //! `makeinfra add`: one more component in a repository, beside the project's own.
 
 use super::component;
-use super::evolve::{Evolution, Proposal, Typed};
+use super::encrypted::Typed;
+use super::evolve::{Evolution, Proposal};
 use super::scope::Scoped;
 use crate::answers::{Answer, Answers, ComponentName, Record, Refused, Values};
 use crate::change::{self, Files, MadeFrom, NewComponent, Plan};

@@ -21,7 +21,7 @@ pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>
 
 /// The plain bytes of a file of the repository; `None` if there is no such file.
 pub(super) fn read_bytes(verb: &str, path: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    if let Some(why) = files::strange(path, file) {
+    if let Some(why) = files::not_a_repo_file_because(path, file) {
         return Err(refused(verb, path, why).hint(format!("ls -l {path}")).into());
     }
     match files::read(file, LIMIT)? {
@@ -104,7 +104,7 @@ pub(super) fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str])
     repo.commit(blobs, message).map_err(|error| {
         let report = error::report(&error);
         let causes: Vec<_> = std::iter::once(report.message).chain(report.causes).collect();
-        let (git, paths) = (typed_at(repo).1, paths.join(" "));
+        let (git, paths) = (Typed::of(repo).git, paths.join(" "));
         Failure::failed(format!("`{paths}` is written, and not committed"))
             .because(causes.join(": "))
             .hint(format!("{git} add {paths} && {git} commit -m '{message}' -- {paths}"))
@@ -112,12 +112,21 @@ pub(super) fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str])
     })
 }
 
-/// How make and git are called for the repository from where the user is.
-pub(super) fn typed_at(repo: &Repo) -> (String, String) {
-    let top = repo.root();
-    if super::is_here(&top) {
-        return ("make".to_owned(), "git".to_owned());
+/// How commands are typed for a repository from where the user is.
+pub(super) struct Typed {
+    pub(super) make: String,
+    pub(super) git: String,
+    /// What names it to makeinfra: nothing, or a blank and its directory.
+    pub(super) repo: String,
+}
+
+impl Typed {
+    pub(super) fn of(repo: &Repo) -> Self {
+        let top = repo.root();
+        if super::is_here(&top) {
+            return Self { make: "make".to_owned(), git: "git".to_owned(), repo: String::new() };
+        }
+        let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));
+        Self { make: format!("make -C {root}"), git: format!("git -C {root}"), repo: format!(" {root}") }
     }
-    let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));
-    (format!("make -C {root}"), format!("git -C {root}"))
 }

@@ -3,7 +3,7 @@
 
 mod write;
 
-use super::encrypted;
+use super::encrypted::{self, Typed};
 use super::sign_in::Checked;
 use super::{agree, next_steps, print_json, sweep_repository, take_away, templates_of};
 use crate::answers::Record;
@@ -46,14 +46,6 @@ pub(super) struct Evolution {
     scope: Scope,
     /// Held while anything may be written.
     _lock: Option<fs::File>,
-}
-
-/// How commands are typed for a repository.
-pub(super) struct Typed {
-    pub(super) make: String,
-    pub(super) git: String,
-    /// What names it to makeinfra: nothing, or a blank and its directory.
-    pub(super) repo: String,
 }
 
 /// A plan, and how it is told.
@@ -121,9 +113,7 @@ impl Evolution {
 
     /// How make, git and makeinfra are called for the repository from where the user is.
     pub(super) fn typed(&self) -> Typed {
-        let (make, git) = encrypted::typed_at(&self.repo);
-        let repo = git.strip_prefix("git -C").map(str::to_owned).unwrap_or_default();
-        Typed { make, git, repo }
+        Typed::of(&self.repo)
     }
 
     /// Shows the plan, and does it if that is agreed to.
@@ -354,7 +344,7 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
         if files::is_leftover(&path) {
             continue;
         }
-        let content = match files::strange(&name, &file) {
+        let content = match files::not_a_repo_file_because(&name, &file) {
             // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
             _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
                 "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below `secrets/`",
@@ -366,9 +356,10 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
                 Err(_) => Err("it cannot be read, or has more than 4 MiB"),
             },
         };
-        let executable = match modes_count {
-            true => metadata.permissions().mode() & 0o100 != 0,
-            false => repo.is_executable_in_head(&name),
+        let executable = if modes_count {
+            metadata.permissions().mode() & 0o100 != 0
+        } else {
+            repo.is_executable_in_head(&name)
         };
         let ignored = repo.is_ignored(&name);
         all.insert(name, Found { content, executable, ignored });

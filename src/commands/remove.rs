@@ -1,6 +1,7 @@
 //! `makeinfra remove`: a component less in a repository.
 
-use super::evolve::{Evolution, Proposal, Typed};
+use super::encrypted::Typed;
+use super::evolve::{Evolution, Proposal};
 use crate::answers::{Answer, ComponentName, Record};
 use crate::change::{self, Files, MadeFrom};
 use crate::cli::Remove as Options;

@@ -9,7 +9,7 @@ pub use list::list;
 pub use set::set;
 pub use unset::unset;
 
-use super::encrypted;
+use super::encrypted::{self, Typed};
 use super::transaction::Transaction;
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
@@ -230,7 +230,7 @@ impl Target {
         if what.is_empty() {
             return None;
         }
-        let git = encrypted::typed_at(&self.repo).1;
+        let git = Typed::of(&self.repo).git;
         let paths: Vec<_> = what.paths().map(|path| shell_word(Path::new(path))).collect();
         let paths = paths.join(" ");
         let step = format!("{git} add {paths} && {git} commit -m '{message}' -- {paths}");
@@ -239,7 +239,7 @@ impl Target {
 
     /// The steps that bring a change to the clusters of the environments.
     fn deploy_steps(&self, why: &'static str) -> Vec<(String, &'static str)> {
-        let make = encrypted::typed_at(&self.repo).0;
+        let make = Typed::of(&self.repo).make;
         let step = |one| (format!("{make} deploy{}", self.record.answers.make_argument(one)), "");
         let mut steps: Vec<_> = self.environments().map(step).collect();
         if let Some(first) = steps.first_mut() {
@@ -252,7 +252,7 @@ impl Target {
     fn failure(&self, verb: &str, fault: DirectoryFault) -> anyhow::Error {
         let path = shell_word(Path::new(&fault.path));
         let is_lost = !self.disk.root.join(&fault.path).exists() && self.repo.has_in_head(&fault.path);
-        let git = encrypted::typed_at(&self.repo).1;
+        let git = Typed::of(&self.repo).git;
         let hint = match (fault.is_locked, is_lost) {
             (true, _) => UNLOCK.to_owned(),
             (false, true) => format!("{git} checkout HEAD -- {path}"),
@@ -268,7 +268,7 @@ impl Disk {
             return known.clone().map_or(Content::Absent, Content::Bytes);
         }
         let file = self.root.join(path);
-        if let Some(why) = files::strange(path, &file) {
+        if let Some(why) = files::not_a_repo_file_because(path, &file) {
             return Content::Unread(why);
         }
         let Ok(bytes) = files::read(&file, LIMIT) else {
@@ -286,7 +286,7 @@ impl Disk {
         let seen = self.seen.borrow();
         let changed = seen.iter().find(|(path, before)| {
             let now = files::read(&self.root.join(path), LIMIT).ok().flatten();
-            now != **before || files::strange(path, &self.root.join(path)).is_some()
+            now != **before || files::not_a_repo_file_because(path, &self.root.join(path)).is_some()
         });
         let Some((path, _)) = changed else { return Ok(()) };
         Err(encrypted::changed_meanwhile(&format!("`{path}` was")).into())

@@ -4,7 +4,8 @@ mod conflicts;
 mod way;
 
 use super::check::unfollowed;
-use super::evolve::{Evolution, Proposal, Scope, Typed};
+use super::encrypted::Typed;
+use super::evolve::{Evolution, Proposal, Scope};
 use super::print_json;
 use crate::answers::Record;
 use crate::change::{self, Files, Plan, Step, Update};

@@ -20,7 +20,7 @@ pub struct Evidence {
     /// The names of the others.
     pub(super) other_secrets: Vec<String>,
     /// How many items were not understood.
-    pub(super) strange: usize,
+    pub(super) not_understood: usize,
 }
 
 impl Evidence {
@@ -66,7 +66,7 @@ impl Evidence {
             "Secret" => self.add_secret(value),
             _ => true,
         };
-        self.strange += usize::from(!understood);
+        self.not_understood += usize::from(!understood);
     }
 
     fn add_secret(&mut self, value: Value) -> bool {
@@ -128,7 +128,7 @@ mod tests {
             format!("\u{feff}{{\"kind\":\"List\",\"items\":[{pod},{event}]}}"),
         ] {
             let found = read(&json).unwrap();
-            assert_eq!((found.pods.len(), found.events.len(), found.strange), (1, 1, 0), "{json}");
+            assert_eq!((found.pods.len(), found.events.len(), found.not_understood), (1, 1, 0), "{json}");
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
             r#"{"kind":"List","items":[{"kind":"Pod","spec":7},{"kind":"Pod","spec":{"containers":null}}]}"#,
         )
         .unwrap();
-        assert_eq!((found.pods.len(), found.strange), (1, 1));
+        assert_eq!((found.pods.len(), found.not_understood), (1, 1));
         for bad in ["", "{", "[]", "7", "{\"a\":1}", "kind: List"] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -5,7 +5,8 @@ use crate::answers::{
 };
 use crate::change::{self, Files, MadeFrom, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
-use crate::commands::evolve::{Evolution, Proposal, Typed};
+use crate::commands::encrypted::Typed;
+use crate::commands::evolve::{Evolution, Proposal};
 use crate::commands::sign_in::{self, Checked};
 use crate::commands::{missing, token_source, warn_of_shared_hosts};
 use crate::credentials::{self, Source};
@@ -28,17 +29,16 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
     // What a run that was killed has recorded, and nobody has committed, is as good as not there.
     let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
     let stripped;
-    let record = match is_recorded {
-        true => {
-            let committed =
-                evolution.committed.as_ref().and_then(|record| record.answers.environment(name.as_str()));
-            if committed.is_some() || evolution.record.answers.environments.rest.is_empty() {
-                return Err(change::exists_already("environment", name.as_str()).into());
-            }
-            stripped = Record::parse(change::environment_dropped(&evolution.record.text, name.as_str())?)?;
-            &stripped
+    let record = if is_recorded {
+        let committed =
+            evolution.committed.as_ref().and_then(|record| record.answers.environment(name.as_str()));
+        if committed.is_some() || evolution.record.answers.environments.rest.is_empty() {
+            return Err(change::exists_already("environment", name.as_str()).into());
         }
-        false => &evolution.record,
+        stripped = Record::parse(change::environment_dropped(&evolution.record.text, name.as_str())?)?;
+        &stripped
+    } else {
+        &evolution.record
     };
     let made_from = MadeFrom { record, templates: &evolution.templates };
     let new = NewEnvironment::decide(&evolution.files, made_from, &name, &wanted)?;

@@ -3,7 +3,8 @@
 use crate::answers::{Answer, EnvironmentName};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
-use crate::commands::evolve::{Evolution, Proposal, Typed};
+use crate::commands::encrypted::Typed;
+use crate::commands::evolve::{Evolution, Proposal};
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::ui::Ui;

@@ -2,8 +2,9 @@
 
 use super::{Found, Options, earlier_record, kustomizations, uncommitted_beside};
 use crate::answers::Record;
+use crate::commands::encrypted::Typed;
 use crate::commands::sign_in::Checked;
-use crate::commands::{encrypted, next_steps, print_json, short};
+use crate::commands::{next_steps, print_json, short};
 use crate::error::Result;
 use crate::rotation::{Change, Plan, SecretFile};
 use crate::ui::{self, Ui};
@@ -120,7 +121,7 @@ fn listed(changes: &[&String]) -> String {
 
 /// The next commands: deploy to each environment that has a new token, commit.
 fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'static str)> {
-    let (make, git) = encrypted::typed_at(&found.repo);
+    let Typed { make, git, .. } = Typed::of(&found.repo);
     let why = match plan.rotates() {
         true => "deploy the new token",
         false => "if the cluster does not have them yet",

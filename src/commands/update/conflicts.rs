@@ -2,7 +2,8 @@
 
 use super::{Options, Way, typed};
 use crate::change::{Conflict, Update};
-use crate::commands::evolve::{Evolution, Typed};
+use crate::commands::encrypted::Typed;
+use crate::commands::evolve::Evolution;
 use crate::commands::{agree, is_here, next_steps, print_json};
 use crate::error::{Failure, Outcome, Result};
 use crate::files::shell_word;
@@ -73,9 +74,8 @@ fn files(update: &Update) -> String {
 fn next(evolution: &Evolution, update: &Update) -> Vec<(String, &'static str)> {
     let Typed { git, .. } = evolution.typed();
     let root = evolution.repo.root();
-    let here = |one: &&Conflict| match is_here(&root) {
-        true => shell_word(Path::new(&one.path)),
-        false => shell_word(&root.join(&one.path)),
+    let here = |one: &&Conflict| {
+        if is_here(&root) { shell_word(Path::new(&one.path)) } else { shell_word(&root.join(&one.path)) }
     };
     let words = |all: &[&Conflict], word: &dyn Fn(&&Conflict) -> String| {
         all.iter().map(word).collect::<Vec<_>>().join(" ")
