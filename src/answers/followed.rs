@@ -139,7 +139,7 @@ mod tests {
         assert_eq!((followed, disputed), (answers("2", "90", "b"), vec![]));
         // Both were changed.
         let (_, disputed) = answers("3", "80", "c").following(&recorded, &found);
-        assert_eq!(disputed, ["environments.staging.namespace"]);
+        assert_eq!(disputed, ["environments.staging.namespace", "image"]);
         assert_eq!(answers("2", "80", "b").following(&recorded, &found), (found.clone(), vec![]));
     }
 }
