@@ -272,3 +272,12 @@ fn objects_that_were_put_into_one_file_are_named() {
     );
     assert_eq!(sandbox.read("kubernetes/base/all.yaml"), both);
 }
+
+#[test]
+fn an_answer_that_files_cannot_tell_is_neither_followed_nor_not() {
+    let sandbox = with_answer(&[], "  pod-security:", "  service-account: true\n  pod-security:");
+    update(&sandbox, &["--yes", "--commit"]).success();
+    let checked = super::check::check(&sandbox, &["--strict"]);
+    assert_eq!((checked.code, checked.said("record-followed").as_str()), (Some(0), ""));
+    update(&sandbox, &["--check"]).success();
+}

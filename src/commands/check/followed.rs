@@ -1,6 +1,6 @@
 //! Whether the files follow the answers in HEAD's record: a commit, or a merge, may have changed these alone.
 
-use crate::answers::Record;
+use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
 use crate::checks::Unfollowed;
 use crate::commands::evolve::{Evolution, Scope};
@@ -12,17 +12,19 @@ pub(in crate::commands) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
     let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok()?;
     let record = evolution.committed.as_ref()?;
     let mut all: Vec<Unfollowed> = Vec::new();
+    let mut is_known = true;
     for (revision, text) in evolution.repo.earlier(Record::FILE) {
         let Ok(earlier) = Record::parse(text) else { continue };
         let names = added(&earlier, record, &evolution.files).into_iter();
-        let changed = changed(&evolution, &earlier, record).into_iter();
-        for answer in names.chain(changed) {
+        let changed = changed(&evolution, &earlier, record);
+        is_known &= changed.is_some();
+        for answer in names.chain(changed.unwrap_or_default()) {
             if all.iter().all(|one| one.answer != answer) {
                 all.push(Unfollowed { answer, revision: revision.clone() });
             }
         }
     }
-    Some(all)
+    (is_known || !all.is_empty()).then_some(all)
 }
 
 /// The components that `earlier` does not have and base does not either.
@@ -35,24 +37,22 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
     new.filter(|one| !change::is_deployed(files, one)).map(|one| format!("components.{}", one.name)).collect()
 }
 
-/// The answers that were changed since `earlier`, whose value the files still have.
-fn changed(evolution: &Evolution, earlier: &Record, record: &Record) -> Vec<String> {
-    let has_same = |one: &Record, other: &Record| {
-        let names = |record: &Record| {
-            let components = record.answers.components.iter().map(|one| one.name.to_string());
-            let environments = record.answers.environments.iter().map(|one| one.name.to_string());
-            components.chain(environments).collect::<Vec<_>>()
-        };
-        names(one) == names(other)
-    };
-    if !has_same(earlier, record) {
-        return Vec::new();
-    }
+/// The answers that were changed since `earlier`, whose value the files still have. `None` if one of them cannot be read in the
+/// files: whether there is an Ingress at all, for example, may be somebody's own doing.
+fn changed(evolution: &Evolution, earlier: &Record, record: &Record) -> Option<Vec<String>> {
     let here = change::answers_in(&evolution.files, earlier).differences;
     let is = |one: &Difference, other: &Difference| {
         (one.name, &one.environment, &one.component) == (other.name, &other.environment, &other.component)
     };
+    let is_read = |one: &Difference| {
+        let is_structure = matches!(one.name, Name::Workload | Name::ServiceAccount | Name::Tls);
+        !is_structure && one.recorded.is_some() && one.found.is_some()
+    };
     let main = &record.answers.main().name;
-    let asked = change::differences(&earlier.answers, &record.answers).into_iter();
-    asked.filter(|one| here.iter().all(|other| !is(one, other))).map(|one| one.place(main)).collect()
+    let asked = change::differences(&earlier.answers, &record.answers);
+    if !asked.iter().all(is_read) {
+        return None;
+    }
+    let left = asked.iter().filter(|one| here.iter().all(|other| !is(one, other)));
+    Some(left.map(|one| one.place(main)).collect())
 }

@@ -1,4 +1,4 @@
-//! The way from the recorded answers and version to the wanted ones, and what of it cannot be gone by merging files.
+//! The way from the recorded answers and version to the wanted ones, and the changes that other commands make.
 
 use super::Options;
 use crate::answers::{Answers, Environment, Record};
@@ -57,7 +57,7 @@ impl<'w> Way<'w> {
             (None, None) => {
                 return Err(Failure::failed(format!("HEAD has no `{}` that can be read", Record::FILE))
                     .because("an update begins at the answers of the last commit")
-                    .hint("makeinfra update --from REV, a commit in which it can be read")
+                    .hint(format!("git status -- {}", Record::FILE))
                     .into());
             }
         };
@@ -133,7 +133,8 @@ impl<'w> Way<'w> {
         ];
         if let Some((answer, _, value)) = by_rotate.into_iter().find(|(_, is_changed, _)| *is_changed) {
             let cause = "it is in the encrypted pull Secret";
-            return refused(answer, cause, format!("makeinfra rotate --{answer} {value}"));
+            let hint = if value.is_empty() { revert } else { format!("makeinfra rotate --{answer} {value}") };
+            return refused(answer, cause, hint);
         }
         let has = |answers: &Answers, one: &Environment| {
             answers
@@ -269,8 +270,8 @@ impl<'w> Way<'w> {
         let changed = self.wanted.answers.environments.iter().filter_map(|one| {
             let old = known(one).filter(|old| *old != one.namespace)?;
             Some(format!(
-                "what runs in the namespace `{old}` of {} stays there: `make undeploy` before this",
-                one.name
+                "what runs in namespace `{old}` stays there: run `make undeploy{}` before the update",
+                self.recorded.answers.make_argument(one)
             ))
         });
         changed.collect()
