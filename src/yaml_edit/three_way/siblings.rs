@@ -43,7 +43,7 @@ impl<'n> Merge<'n> {
             self.insert(kind, at, &ours[0], &new.first)?;
             meant.extend(new.first.iter().map(|child| (&child.id, Meant::As(child.spot.node))));
         }
-        let leading = self.delete_leading(versions, &in_base, &stays)?;
+        let leading = self.delete_leading(parents, versions, &in_base, &stays)?;
         for (at, child) in ours.iter().enumerate() {
             let (old, now) = (counterpart(child), in_theirs.get(&child.id).map(|at| &theirs[*at]));
             if stays[at] {
@@ -179,9 +179,11 @@ impl<'n> Merge<'n> {
     }
 
     /// Deletes the first children, if they go and the first shares the line of a dash: the dash stays, for the first child
-    /// that does. Returns how many. The comments above the latter go with them; those of theirs are above the dash.
+    /// that does. Returns how many. The comments above the latter go with them; those of theirs are above the dash, or
+    /// get there if base has ours above its dash.
     fn delete_leading(
         &mut self,
+        parents: (Option<Spot<'n>>, Spot<'n>, Spot<'n>),
         [base, ours, _]: &Children<'n>,
         in_base: &Index<'_, 'n>,
         stays: &[bool],
@@ -191,11 +193,21 @@ impl<'n> Merge<'n> {
         let Some(first) = ours.first().filter(|first| shares(first) && !stays[0]) else { return Ok(0) };
         let next = stays.iter().position(|stays| *stays).ok_or(BEYOND)?;
         let (Some(start), Some(end)) = (first.spot.place, ours[next].spot.place) else { return Err(FLOW) };
-        let old = in_base.get(&ours[next].id).and_then(|at| base[*at].spot.place);
+        let in_base = |child: &Child<'n>| in_base.get(&child.id).and_then(|at| base[*at].spot.place);
+        let is_theirs = |child: &Child<'n>| {
+            let old = in_base(child);
+            // Comments above the first key of an item are above its dash.
+            let is_first = old.is_some_and(|place| !place.alone);
+            let old = if is_first { parents.0.and_then(|item| item.place) } else { old };
+            lines_above(text, child.spot.place) == lines_above(self.base.text, old)
+        };
         let last = line_end(text, ours[next - 1].spot.node.end);
         let between = text.get(last..end.comments_above(text).start).ok_or(BEYOND)?;
-        if !between.trim().is_empty() || lines_above(text, Some(end)) != lines_above(self.base.text, old) {
+        if !between.trim().is_empty() || !ours[1..=next].iter().all(is_theirs) {
             self.within(0, first, Self::conflict);
+        } else if in_base(&ours[next]).is_some_and(|place| !place.alone) {
+            let item = (self.ours, parents.1.place);
+            self.edits.extend(comments::above((self.ours, None), item, (self.theirs, parents.2.place)));
         }
         self.edits.push(Edit::new(start.head..end.head, Zeroizing::default()));
         Ok(next)

@@ -180,6 +180,12 @@ fn a_field_that_both_changed_differently_is_a_conflict() {
             "conflict: a, b, [\"c.d/e\"]",
         ),
         ("a:\n  - b\n", "a:\n  - b # mine\n", "a:\n  - c\n", "conflict: a"),
+        (
+            "images:\n- a: 1\n  b: 2\n  name: c",
+            "images:\n- a: 1\n  # mine\n  b: 2\n  name: c",
+            "images:\n- name: c",
+            "conflict: images[0].a",
+        ),
         // The order may mean something.
         (
             "env:\n  - name: a\n  - name: b",

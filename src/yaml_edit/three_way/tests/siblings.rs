@@ -21,6 +21,13 @@ fn keys_and_items_come_and_go() {
             "k: 1\nimages:\n  # new\n  - name: b\n    newTag: \"1\"\n",
             "images:\n# new\n- name: b\n  newTag: \"1\"\n- name: a\nk: 1\n",
         ),
+        // The first key of an item, removed: a comment that the other order of keys took inside goes back above it.
+        (
+            "images:\n# n\n- name: a\n  p: 1\n",
+            "images:\n- p: 1\n  # n\n  name: a\n",
+            "images:\n# m\n- name: a\n",
+            "images:\n# m\n- name: a\n",
+        ),
         // Removed by theirs, with the comment that came with it, and not with another.
         (
             "# h\na: 1\n# b\nb:\n  c: 1\nd: 1\n",
