@@ -16,6 +16,7 @@ pub mod secrets;
 mod sign_in;
 mod transaction;
 pub mod update;
+mod workspace;
 
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};
 use crate::cli::{SecretOptions, TokenOptions};

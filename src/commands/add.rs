@@ -2,8 +2,9 @@
 
 use super::component;
 use super::encrypted::Typed;
-use super::evolve::{Evolution, Proposal};
+use super::evolve::Evolution;
 use super::scope::Scoped;
+use super::workspace::Proposal;
 use crate::answers::{Answer, Answers, ComponentName, Record, Refused, Values};
 use crate::change::{self, Files, MadeFrom, NewComponent, Plan};
 use crate::cli::Add as Options;
@@ -38,7 +39,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let made_from = MadeFrom { record, templates: &evolution.templates };
     let settings = options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
     let settings = settings.transpose()?;
-    let new = NewComponent::decide(&evolution.files, made_from, &name, values.clone())?;
+    let new = NewComponent::decide(&evolution.workspace.files, made_from, &name, values.clone())?;
     let mut answers = new.sheet.answers().map_err(questions::failure)?;
     if let Some(new) = answers.components.rest.last_mut() {
         new.settings = settings;
@@ -46,11 +47,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let plan = |files: &Files| -> Result<Plan> {
         NewComponent::decide(files, made_from, &name, values.clone())?.plan(files, &answers)
     };
-    if is_recorded && !plan(&evolution.files)?.is_done() {
+    if is_recorded && !plan(&evolution.workspace.files)?.is_done() {
         return Err(change::exists_already("component", name.as_str()).into());
     }
     warn(&answers, ui);
-    let Typed { make, repo, .. } = evolution.typed();
+    let Typed { make, repo, .. } = evolution.workspace.typed();
     let environment = answers.make_argument(&answers.environments.first);
     let proposal = Proposal {
         title: format!("New component {name}"),
@@ -64,7 +65,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         ],
         plan: &plan,
     };
-    evolution.propose(&proposal, &options.plan, ui)
+    evolution.workspace.propose(&proposal, &options.plan, ui)
 }
 
 /// Warns of an image that the pull Secret is not for, and of hosts that two Ingresses have.

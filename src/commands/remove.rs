@@ -1,7 +1,8 @@
 //! `makeinfra remove`: a component less in a repository.
 
 use super::encrypted::Typed;
-use super::evolve::{Evolution, Proposal};
+use super::evolve::Evolution;
+use super::workspace::Proposal;
 use crate::answers::{Answer, ComponentName, Record};
 use crate::change::{self, Files, MadeFrom};
 use crate::cli::Remove as Options;
@@ -17,7 +18,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let record = &evolution.record_with(has)?;
     let made_from = MadeFrom { record, templates: &evolution.templates };
     let plan = |files: &Files| change::remove_component(files, made_from, name.as_str());
-    let Typed { make, repo, .. } = evolution.typed();
+    let Typed { make, repo, .. } = evolution.workspace.typed();
     let answers = &record.answers;
     let environment = answers.make_argument(&answers.environments.first);
     let proposal = Proposal {
@@ -32,5 +33,5 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         ],
         plan: &plan,
     };
-    evolution.propose(&proposal, &options.plan, ui)
+    evolution.workspace.propose(&proposal, &options.plan, ui)
 }

@@ -5,8 +5,9 @@ mod way;
 
 use super::check::unfollowed;
 use super::encrypted::Typed;
-use super::evolve::{Evolution, Proposal, Scope};
+use super::evolve::Evolution;
 use super::print_json;
+use super::workspace::{Proposal, Scope};
 use crate::answers::Record;
 use crate::change::{self, Files, Plan, Step, Update};
 use crate::cli::Update as Options;
@@ -23,9 +24,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
     let scope = Scope { is_tracked: true, paths: Vec::new() };
     let mut evolution = Evolution::open_with(&options.repo, "update", scope, writes)?;
     let paths = Way::find(options, &evolution)?.paths()?;
-    evolution.include(paths)?;
+    evolution.workspace.include(paths)?;
     let way = Way::find(options, &evolution)?;
-    let update = way.update(&evolution.files)?;
+    let update = way.update(&evolution.workspace.files)?;
     way.check(&evolution, &update)?;
     // An answer that was committed without its files is no difference any more.
     let behind = match options.from {
@@ -36,7 +37,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         ui.warn(format!(
             "the files do not follow `answers.{}`: makeinfra update{} --from {}",
             one.answer,
-            evolution.typed().repo,
+            evolution.workspace.typed().repo,
             one.revision
         ));
     }
@@ -57,17 +58,21 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
             .into());
     }
     if writes {
-        evolution.repo.forget_pick()?;
+        evolution.workspace.repo.forget_pick()?;
     }
     if !update.conflicts.is_empty() {
         return conflicts::run(options, &evolution, &way, &update, ui);
     }
-    let noted = way.noted(update, &evolution.files)?;
+    let noted = way.noted(update, &evolution.workspace.files)?;
     // The same files have the same plan: it is made again only from others.
     let plan = |files: &Files| -> Result<Plan> {
-        if *files == evolution.files { Ok(noted.clone()) } else { way.noted(way.update(files)?, files) }
+        if *files == evolution.workspace.files {
+            Ok(noted.clone())
+        } else {
+            way.noted(way.update(files)?, files)
+        }
     };
-    let Typed { make, .. } = evolution.typed();
+    let Typed { make, .. } = evolution.workspace.typed();
     let answers = &way.wanted.answers;
     let environment = answers.make_argument(&answers.environments.first);
     let proposal = Proposal {
@@ -82,14 +87,14 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         ],
         plan: &plan,
     };
-    evolution.propose(&proposal, &options.plan, ui)?;
+    evolution.workspace.propose(&proposal, &options.plan, ui)?;
     Ok(Outcome::Done)
 }
 
 /// The command as it was typed, but for what shows or confirms a plan.
 fn typed(options: &Options, evolution: &Evolution) -> String {
     let word = |text: &str| shell_word(Path::new(text));
-    let mut typed = format!("makeinfra update{}", evolution.typed().repo);
+    let mut typed = format!("makeinfra update{}", evolution.workspace.typed().repo);
     typed.extend(options.from.iter().map(|revision| format!(" --from {}", word(revision))));
     typed.extend(options.restore.iter().map(|path| format!(" --restore {}", word(path))));
     typed.extend(options.take.iter().map(|path| format!(" --take {}", word(path))));
@@ -128,24 +133,31 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
         match &step.before {
             // With conflicts, git writes all of them.
             Some(before) if !is_answers && (has_conflicts || !step.is_done()) => {
-                found.extend(evolution.repo.loss(&step.path, before)?.map(|why| (step.path.as_str(), why)));
+                found.extend(
+                    evolution.workspace.repo.loss(&step.path, before)?.map(|why| (step.path.as_str(), why)),
+                );
             }
-            None if evolution.repo.is_ignored(&step.path) => {
+            None if evolution.workspace.repo.is_ignored(&step.path) => {
                 found.push((step.path.as_str(), "git ignores it"));
             }
             _ => {}
         }
     }
     for conflict in &update.conflicts {
-        if let Some(bytes) = evolution.files.bytes(&conflict.path)? {
-            found
-                .extend(evolution.repo.loss(&conflict.path, bytes)?.map(|why| (conflict.path.as_str(), why)));
+        if let Some(bytes) = evolution.workspace.files.bytes(&conflict.path)? {
+            found.extend(
+                evolution
+                    .workspace
+                    .repo
+                    .loss(&conflict.path, bytes)?
+                    .map(|why| (conflict.path.as_str(), why)),
+            );
         }
     }
     if found.is_empty() {
         return Ok(());
     }
-    let Typed { git, repo, .. } = evolution.typed();
+    let Typed { git, repo, .. } = evolution.workspace.typed();
     let paths: Vec<_> = found.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
     let paths = paths.join(" ");
     // What was decided by hand is the way from the commit before it.

@@ -3,7 +3,8 @@
 use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
 use crate::checks::Unfollowed;
-use crate::commands::evolve::{Evolution, Scope};
+use crate::commands::evolve::Evolution;
+use crate::commands::workspace::Scope;
 use std::path::Path;
 
 /// The answers that the files do not follow, each with the commit whose record they do follow. `None` if that
@@ -13,9 +14,9 @@ pub(in crate::commands) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
     let record = evolution.committed.as_ref()?;
     let mut all: Vec<Unfollowed> = Vec::new();
     let mut is_known = true;
-    for (revision, text) in evolution.repo.earlier(Record::FILE) {
+    for (revision, text) in evolution.workspace.repo.earlier(Record::FILE) {
         let Ok(earlier) = Record::parse(text) else { continue };
-        let names = added(&earlier, record, &evolution.files).into_iter();
+        let names = added(&earlier, record, &evolution.workspace.files).into_iter();
         let changed = changed(&evolution, &earlier, record);
         is_known &= changed.is_some();
         for answer in names.chain(changed.unwrap_or_default()) {
@@ -40,7 +41,7 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
 /// The answers that were changed since `earlier`, whose value the files still have. `None` if one of them cannot be read in the
 /// files: whether there is an Ingress at all, for example, may be somebody's own doing.
 fn changed(evolution: &Evolution, earlier: &Record, record: &Record) -> Option<Vec<String>> {
-    let here = change::answers_in(&evolution.files, earlier).differences;
+    let here = change::answers_in(&evolution.workspace.files, earlier).differences;
     let is = |one: &Difference, other: &Difference| {
         (one.name, &one.environment, &one.component) == (other.name, &other.environment, &other.component)
     };

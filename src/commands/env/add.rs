@@ -6,8 +6,9 @@ use crate::answers::{
 use crate::change::{self, Files, MadeFrom, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
 use crate::commands::encrypted::Typed;
-use crate::commands::evolve::{Evolution, Proposal};
+use crate::commands::evolve::Evolution;
 use crate::commands::sign_in::{self, Checked};
+use crate::commands::workspace::Proposal;
 use crate::commands::{missing, token_source, warn_of_shared_hosts};
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
@@ -41,7 +42,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         &evolution.record
     };
     let made_from = MadeFrom { record, templates: &evolution.templates };
-    let new = NewEnvironment::decide(&evolution.files, made_from, &name, &wanted)?;
+    let new = NewEnvironment::decide(&evolution.workspace.files, made_from, &name, &wanted)?;
     let answers = new.sheet.answers().map_err(questions::failure)?;
     let (like, is_by_hand) = (new.like(), new.is_by_hand());
     let mut checked = None;
@@ -54,18 +55,18 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
                 .into());
         }
         // What is wrong with the rest is said before a token is asked for.
-        new.plan(&evolution.files, &answers)?;
+        new.plan(&evolution.workspace.files, &answers)?;
         (wanted.pull_secret, checked) = token.manifest(options, &evolution, like, &answers, &name, ui)?;
     }
     let plan = |files: &Files| -> Result<Plan> {
         NewEnvironment::decide(files, made_from, &name, &wanted)?.plan(files, &answers)
     };
-    let planned = plan(&evolution.files)?;
+    let planned = plan(&evolution.workspace.files)?;
     if is_recorded && !planned.is_done() {
         return Err(change::exists_already("environment", name.as_str()).into());
     }
     warn_of_shared_hosts(&answers, ui);
-    let Typed { make, repo, .. } = evolution.typed();
+    let Typed { make, repo, .. } = evolution.workspace.typed();
     let mut next = Vec::new();
     for (secret, _) in planned.lacking {
         next.push((
@@ -86,7 +87,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         next,
         plan: &plan,
     };
-    evolution.propose(&proposal, &options.plan, ui)
+    evolution.workspace.propose(&proposal, &options.plan, ui)
 }
 
 /// The options as answers.
@@ -154,7 +155,7 @@ impl OwnToken {
         }
         let place = answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
         let path = answers.secret_files().swap_remove(place);
-        let model = evolution.files.text(&like.secret_file(&answers.secret_name))?;
+        let model = evolution.workspace.files.text(&like.secret_file(&answers.secret_name))?;
         let model = model.map(|text| Secret::new(text.to_owned()));
         let file = SecretFile { place, path, text: model, kustomization: None };
         let mut token = self.source.read(&file.registry(answers)?, Some(answers.image()), ui)?;

@@ -4,7 +4,8 @@ use crate::answers::{Answer, EnvironmentName};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
 use crate::commands::encrypted::Typed;
-use crate::commands::evolve::{Evolution, Proposal};
+use crate::commands::evolve::Evolution;
+use crate::commands::workspace::Proposal;
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::ui::Ui;
@@ -16,10 +17,10 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra env list"))?;
     let evolution = Evolution::open(&options.repo, "env remove staging", &options.plan)?;
     let record = &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
-    let retired = change::remove_environment(&evolution.files, record, name.as_str())?;
+    let retired = change::remove_environment(&evolution.workspace.files, record, name.as_str())?;
     let plan =
         |files: &Files| change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan);
-    let Typed { repo, .. } = evolution.typed();
+    let Typed { repo, .. } = evolution.workspace.typed();
     let context = retired.context.map(|context| format!(" --context {}", shell_word(Path::new(&context))));
     let proposal = Proposal {
         title: format!("Remove environment {name}"),
@@ -33,5 +34,5 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         )],
         plan: &plan,
     };
-    evolution.propose(&proposal, &options.plan, ui)
+    evolution.workspace.propose(&proposal, &options.plan, ui)
 }

@@ -29,7 +29,7 @@ pub(super) fn run(
     update: &Update,
     ui: &mut Ui,
 ) -> Result<Outcome> {
-    let git = evolution.typed().git;
+    let git = evolution.workspace.typed().git;
     let title = format!("{}: conflicts in {}", way.title(), files(update));
     let mut shown: String =
         update.conflicts.iter().map(|one| format!("  {}: {}\n", one.path, one.why)).collect();
@@ -44,18 +44,18 @@ pub(super) fn run(
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
         agree(&typed(options, evolution), &title, &plan, ui)?;
     }
-    let staged = evolution.repo.staged()?;
+    let staged = evolution.workspace.repo.staged()?;
     if !staged.is_empty() {
         return Err(Failure::failed("changes are staged, which `git cherry-pick --abort` would drop")
             .because(staged.join(", "))
             .hint(format!("{git} commit -m 'Edit'"))
             .into());
     }
-    evolution.repo.check_can_commit()?;
+    evolution.workspace.repo.check_can_commit()?;
     let interrupts = Interrupts::hold()?;
     let [base, wish] = sides(evolution, update)?;
     interrupts.check()?;
-    evolution.repo.pick(&base, &wish, &way.title())?;
+    evolution.workspace.repo.pick(&base, &wish, &way.title())?;
     let next = next(evolution, update);
     report(options, update, &format!("{title}\n\n{shown}\nNext:\n\n{}", next_steps(&next)), &next, ui)?;
     Err(Failure::failed(format!("unresolved conflicts in {}", files(update)))
@@ -72,8 +72,8 @@ fn files(update: &Update) -> String {
 
 /// What to type: an edit where there are markers, a decision where one side has no file.
 fn next(evolution: &Evolution, update: &Update) -> Vec<(String, &'static str)> {
-    let Typed { git, .. } = evolution.typed();
-    let root = evolution.repo.root();
+    let Typed { git, .. } = evolution.workspace.typed();
+    let root = evolution.workspace.repo.root();
     let here = |one: &&Conflict| {
         if is_here(&root) { shell_word(Path::new(&one.path)) } else { shell_word(&root.join(&one.path)) }
     };
@@ -98,7 +98,7 @@ fn next(evolution: &Evolution, update: &Update) -> Vec<(String, &'static str)> {
 
 /// What enters the cherry-pick: what is merged here is a change of ours alone, and the rest is as it was generated.
 fn sides(evolution: &Evolution, update: &Update) -> Result<[Vec<Blob>; 2]> {
-    let repo = &evolution.repo;
+    let repo = &evolution.workspace.repo;
     let (mut base, mut wish) = (Vec::new(), Vec::new());
     for step in &update.plan.steps {
         match &step.after {

@@ -48,10 +48,12 @@ struct Ends {
 impl<'w> Way<'w> {
     pub(super) fn find(options: &Options, evolution: &'w Evolution) -> Result<Self> {
         let recorded = match (&options.from, &evolution.committed) {
-            (Some(revision), _) => evolution.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
-                Failure::failed(format!("the commit of `--from` has no `{}`", Record::FILE))
-                    .hint(format!("git log -- {}", Record::FILE))
-            })?,
+            (Some(revision), _) => {
+                evolution.workspace.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
+                    Failure::failed(format!("the commit of `--from` has no `{}`", Record::FILE))
+                        .hint(format!("git log -- {}", Record::FILE))
+                })?
+            }
             (None, Some(record)) => record.text.clone(),
             // What the files were rendered from is nowhere else.
             (None, None) => {

@@ -1,6 +1,6 @@
 //! Writes a plan: every file beside its place first, then all of them into their places, then a commit of just these.
 
-use super::{Evolution, Proposal};
+use super::{Proposal, Workspace};
 use crate::change::{Plan, Step};
 use crate::cli::PlanOptions;
 use crate::commands::transaction::Transaction;
@@ -8,7 +8,7 @@ use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use std::path::Path;
 
-impl Evolution {
+impl Workspace {
     /// Writes what is not done yet. Gives the id of the commit, if one was wanted and there was something to commit.
     pub(super) fn write(
         &self,

@@ -1,0 +1,358 @@
+//! The repository that a command changes: its files, the plan that is shown first, and the one place that writes it.
+
+mod write;
+
+use super::encrypted::{self, Typed};
+use super::sign_in::Checked;
+use super::{agree, next_steps, print_json, sweep_repository, take_away};
+use crate::answers::Record;
+use crate::change::{self, Files, Found, Plan, Step};
+use crate::cli::PlanOptions;
+use crate::error::{Failure, Result};
+use crate::files::{self, shell_word};
+use crate::repo::{Repo, SECRETS};
+use crate::ui::{self, Ui};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// More than any manifest that an API server takes.
+const LIMIT: usize = 4 << 20;
+/// What plans are made from, beside the record.
+const DIRECTORIES: [&str; 4] = ["kubernetes/base", "kubernetes/overlays", ".gitlab", "secrets/kubernetes"];
+
+/// Which files a command reads beside those that deploy.
+#[derive(Default)]
+pub(super) struct Scope {
+    /// Whether all are read that HEAD has, but for Secrets.
+    pub(super) is_tracked: bool,
+    /// Others.
+    pub(super) paths: Vec<String>,
+}
+
+/// A repository that is about to change.
+pub(super) struct Workspace {
+    pub(super) repo: Repo,
+    pub(super) files: Files,
+    scope: Scope,
+    /// Held while anything may be written.
+    _lock: Option<fs::File>,
+}
+
+/// A plan, and how it is told.
+pub(super) struct Proposal<'p> {
+    /// What it is about.
+    pub(super) title: String,
+    /// The command as it is typed, for hints.
+    pub(super) command: String,
+    /// The subject of the commit, which also says what was done.
+    pub(super) message: String,
+    /// What the registry says of the deploy token that it brings, if it was asked.
+    pub(super) checked: Option<Checked>,
+    /// Files whose uncommitted edits belong to the change.
+    pub(super) edited: &'static [&'static str],
+    /// What to type next, after the commit.
+    pub(super) next: Vec<(String, &'static str)>,
+    /// Makes the plan.
+    pub(super) plan: &'p dyn Fn(&Files) -> Result<Plan>,
+}
+
+impl Workspace {
+    /// Reads `scope` of `repo`; `locks` if the command may write.
+    pub(super) fn open(repo: Repo, scope: Scope, locks: bool) -> Result<Self> {
+        let lock = if locks { repo.lock()? } else { None };
+        let root = repo.root();
+        if repo.is_merging() {
+            return Err(Failure::failed(format!("cannot change `{}`", root.display()))
+                .because("a merge, a rebase or a cherry-pick is in progress")
+                .hint("git status")
+                .into());
+        }
+        let files = read(&repo, &root, &scope)?;
+        Ok(Self { repo, files, scope, _lock: lock })
+    }
+
+    /// Reads `paths`, too.
+    pub(super) fn include(&mut self, paths: Vec<String>) -> Result<()> {
+        self.scope.paths.extend(paths);
+        self.files = read(&self.repo, &self.repo.root(), &self.scope)?;
+        Ok(())
+    }
+
+    /// How make, git and makeinfra are called for the repository from where the user is.
+    pub(super) fn typed(&self) -> Typed {
+        Typed::of(&self.repo)
+    }
+
+    /// Shows the plan, and does it if that is agreed to.
+    pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+        self.sweep(options.run.dry_run, ui);
+        let plan = (proposal.plan)(&self.files)?;
+        self.check(proposal, &plan, options, ui)?;
+        let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
+        if options.run.dry_run {
+            let checked = Checked::line(proposal.checked.as_ref());
+            let text = format!("{shown}\n{checked}Nothing was written: this is a dry run.\n");
+            return self.report(proposal, &plan, options, None, &text, ui);
+        }
+        let agreed = options.yes || options.run.no_input || plan.is_done();
+        if !agreed {
+            agree(&proposal.command, &proposal.title, &self.shown(&plan, options.diff)?, ui)?;
+        }
+        if !(proposal.plan)(&read(&self.repo, &self.repo.root(), &self.scope)?)?.same(&plan) {
+            return Err(encrypted::changed_meanwhile("files were").into());
+        }
+        let commit = self.write(proposal, &plan, options)?;
+        let done = match (&commit, plan.is_done()) {
+            (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
+            (None, true) => {
+                let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
+                format!("Nothing to do: it is done already.\n{notes}")
+            }
+            (None, false) => format!("{}: done.\n", proposal.message),
+        };
+        let next = self.next(proposal, &plan, commit.is_some());
+        let shown = if agreed && !plan.is_done() { format!("{shown}\n") } else { String::new() };
+        let checked = Checked::line(proposal.checked.as_ref());
+        let next = if next.is_empty() { String::new() } else { format!("\nNext:\n\n{}", next_steps(&next)) };
+        let text = format!("{shown}{done}{checked}{next}");
+        self.report(proposal, &plan, options, commit.as_deref(), &text, ui)
+    }
+
+    /// Removes what killed runs have left beside any file that this command may write, or says that it is there.
+    fn sweep(&self, dry_run: bool, ui: &mut Ui) {
+        let root = self.repo.root();
+        sweep_repository(&root, dry_run, ui);
+        let tracked = if self.scope.is_tracked { tracked(&self.repo) } else { Vec::new() };
+        let files = tracked.iter().chain(&self.scope.paths).map(|path| root.join(path));
+        let dirs: BTreeSet<_> = files.filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        for dir in dirs {
+            take_away(files::leftovers_in(&dir), dry_run, ui);
+            // What they lay beside may be gone. Only an empty directory goes.
+            let _ = dry_run || fs::remove_dir(&dir).is_ok();
+        }
+    }
+
+    /// Fails if the plan must not be done: it would lose something, or show a secret.
+    fn check(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+        let mut losses = Vec::new();
+        for step in plan.steps.iter().filter(|step| !step.is_done()) {
+            if step.is_secret() && step.after.is_some() {
+                self.repo.check_protected(&step.path)?;
+            }
+            let Some(before) = &step.before else { continue };
+            let loss = self.repo.loss(&step.path, before)?;
+            let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
+            match loss {
+                Some(why) if is_deleted => losses.push((step.path.as_str(), why)),
+                Some(_) if committed && !proposal.edited.contains(&step.path.as_str()) => {
+                    let path = shell_word(Path::new(&step.path));
+                    return Err(Failure::failed(format!("cannot commit `{}`", step.path))
+                        .because("it has uncommitted edits, which the commit would include; commit them, then repeat the command")
+                        .hint(format!("{} commit -- {path}", self.typed().git))
+                        .into());
+                }
+                _ => {}
+            }
+        }
+        if !losses.is_empty() {
+            let causes: Vec<_> = losses.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
+            let paths: Vec<_> = losses.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
+            return Err(Failure::failed(
+                "cannot delete files that git could not bring back; nothing was written",
+            )
+            .because(causes.join("; "))
+            .hint(format!(
+                "commit or move them first: {} status --ignored -- {}",
+                self.typed().git,
+                paths.join(" ")
+            ))
+            .into());
+        }
+        if options.commit && !options.run.dry_run {
+            self.repo.check_can_commit()?;
+            if self.repo.wants_signed_commits() {
+                ui.warn("git is configured to sign commits; this commit will not be signed");
+            }
+        }
+        Ok(())
+    }
+
+    /// What was decided, the files that change, and what else there is to know.
+    fn shown(&self, plan: &Plan, diff: bool) -> Result<String> {
+        let facts: String = plan.facts.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
+        let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
+        let mut files: Vec<_> = pending.iter().map(|step| (step.path.as_str(), note(step))).collect();
+        files.sort();
+        let root = self.repo.root();
+        let tree = match files.is_empty() {
+            true => String::new(),
+            false => ui::tree(root.to_string_lossy().trim_end_matches('/'), &files),
+        };
+        let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
+        let mut parts = vec![facts, tree, notes];
+        if diff {
+            for step in pending {
+                parts.push(change::diff(step)?);
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        Ok(parts.join("\n"))
+    }
+
+    /// What to type next, the commit included if it was not made.
+    fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<(String, &'static str)> {
+        let mut next = proposal.next.clone();
+        let pathspec = self.pathspec(plan);
+        if !is_committed && !pathspec.is_empty() {
+            let paths = pathspec.iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
+            let git = self.typed().git;
+            let message = &proposal.message;
+            let commit = format!("{git} add -A -- {paths} && {git} commit -m '{message}' -- {paths}");
+            next.insert(0, (commit, ""));
+        }
+        next
+    }
+
+    /// The files of `plan` and no others, in short: a directory that holds nothing else stands for its files.
+    fn pathspec(&self, plan: &Plan) -> BTreeSet<PathBuf> {
+        // What HEAD has already needs no commit.
+        let differs = |step: &&Step| {
+            let committed = self.repo.committed(&step.path);
+            committed != step.after || step.mode.is_some()
+        };
+        let all: BTreeSet<_> =
+            plan.steps.iter().filter(differs).map(|step| PathBuf::from(&step.path)).collect();
+        let holds_nothing_else = |dir: &Path| {
+            let mut entries = fs::read_dir(self.repo.root().join(dir)).into_iter().flatten().flatten();
+            entries.all(|entry| all.contains(&dir.join(entry.file_name())))
+        };
+        let short = |path: &PathBuf| match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() && holds_nothing_else(dir) => dir.to_owned(),
+            _ => path.clone(),
+        };
+        all.iter().map(short).collect()
+    }
+
+    fn report(
+        &self,
+        proposal: &Proposal,
+        plan: &Plan,
+        options: &PlanOptions,
+        commit: Option<&str>,
+        text: &str,
+        ui: &Ui,
+    ) -> Result<()> {
+        if !options.run.json {
+            return ui.print(text);
+        }
+        let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
+        let file = |step: &&Step| json!({"path": step.path, "change": step.change()});
+        let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
+        let next = self.next(proposal, plan, commit.is_some());
+        let mut object = json!({
+            "dry_run": options.run.dry_run,
+            "path": self.repo.root().display().to_string(),
+            "decisions": plan.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+            // In the order in which they are written.
+            "files": pending.iter().map(file).collect::<Vec<_>>(),
+            "notes": plan.notes,
+            "commit": commit,
+            "next": next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+        });
+        if proposal.checked.is_some() {
+            object["check"] = Checked::json(proposal.checked.as_ref());
+        }
+        if options.diff {
+            object["diff"] = json!(diff?.join("\n"));
+        }
+        print_json(object, ui)
+    }
+}
+
+/// What a tree says of a file. The size of a secret would tell something of it.
+fn note(step: &Step) -> String {
+    let size = step.after.as_ref().map(|bytes| ui::size(bytes.len())).unwrap_or_default();
+    match (&step.before, &step.after) {
+        (None, _) if step.is_secret() => "new, encrypted in git".to_owned(),
+        (None, _) => format!("{size}, new"),
+        (_, None) => "deleted".to_owned(),
+        _ => format!("{size}, changed"),
+    }
+}
+
+/// Reads what plans are made from.
+fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
+    let mut all = Files::default();
+    let mut open: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
+    let mut found = vec![PathBuf::from(Record::FILE)];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = fs::read_dir(root.join(&dir)) else { continue };
+        for entry in entries {
+            let entry = entry.map_err(|error| files::cannot("read", &root.join(&dir), &error))?;
+            let path = dir.join(entry.file_name());
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => open.push(path),
+                _ => found.push(path),
+            }
+        }
+    }
+    let tracked = if scope.is_tracked { tracked(repo) } else { Vec::new() };
+    found.extend(tracked.iter().chain(&scope.paths).map(PathBuf::from));
+    found.sort();
+    found.dedup();
+    let names: Vec<_> = found.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect();
+    let filtered = repo.filtered(&names)?;
+    let modes_count = repo.modes_count();
+    for path in found {
+        let file = root.join(&path);
+        let Some(name) = path.to_str().map(str::to_owned) else { continue };
+        let Ok(metadata) = file.symlink_metadata() else { continue };
+        // What a killed run left behind is swept before anything is written.
+        if files::is_leftover(&path) {
+            continue;
+        }
+        let content = match files::not_a_repo_file_because(&name, &file) {
+            // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
+            _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
+                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below `secrets/`",
+            ),
+            Some(why) => Err(why),
+            None => match files::read(&file, LIMIT) {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => continue,
+                Err(_) => Err("it cannot be read, or has more than 4 MiB"),
+            },
+        };
+        let executable = if modes_count {
+            metadata.permissions().mode() & 0o100 != 0
+        } else {
+            repo.is_executable_in_head(&name)
+        };
+        let ignored = repo.is_ignored(&name);
+        all.insert(name, Found { content, executable, ignored });
+    }
+    Ok(all)
+}
+
+/// The same as HEAD has it.
+fn read_committed(repo: &Repo, scope: &Scope) -> Files {
+    let mut all = Files::default();
+    let below = DIRECTORIES.iter().flat_map(|dir| repo.committed_below(dir));
+    let more = if scope.is_tracked { tracked(repo) } else { Vec::new() };
+    for path in below.chain([Record::FILE.to_owned()]).chain(more) {
+        let content = repo.committed(&path).ok_or("it cannot be read in HEAD");
+        let executable = repo.is_executable_in_head(&path);
+        all.insert(path, Found { content, executable, ignored: false });
+    }
+    all
+}
+
+/// The files of HEAD that are not below `secrets/`.
+fn tracked(repo: &Repo) -> Vec<String> {
+    let mut paths = repo.committed_below("");
+    paths.retain(|path| !path.starts_with(SECRETS));
+    paths
+}
