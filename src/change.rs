@@ -4,6 +4,7 @@
 //! Its steps stand in the order in which they are written, so that a run that was killed can be repeated: new files,
 //! then the lists that name them, then deletions, and `.makeinfra.yaml` last.
 
+mod adopt;
 mod component;
 mod copy;
 mod current;
@@ -17,6 +18,7 @@ mod retired;
 mod shown;
 mod update;
 
+pub use adopt::{Adoption, Wish as AdoptWish, adopt};
 pub use component::NewComponent;
 pub use current::{Current, Difference, answers_in, differences};
 pub use environment::{NewEnvironment, Options, PullSecret};
@@ -46,7 +48,7 @@ const SECRETS: &str = "secrets/";
 const OVERLAYS: &str = "kubernetes/overlays";
 
 /// A file of the work tree.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     /// Its content, or why it cannot be used, as a sentence about "it".
     pub content: std::result::Result<Bytes, &'static str>,
@@ -166,6 +168,10 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// Secrets that the manifests use and nobody has set, each with its keys.
     pub lacking: Vec<(String, Vec<String>)>,
+    /// Files that keep their content at another path: from, to. Their steps are among the others.
+    pub moves: BTreeMap<String, String>,
+    /// Changes that can be had and are not made.
+    pub offers: Vec<Step>,
 }
 
 impl Plan {

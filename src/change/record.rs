@@ -87,6 +87,31 @@ pub(super) fn with_version(text: &str, other: &str) -> Result<String> {
     Ok(yaml_edit::set(text, &["version"], version).map_err(refused)?.to_string())
 }
 
+/// `text` with `paths` in the list of people's own files.
+pub(super) fn with_own(text: &str, paths: &BTreeSet<String>) -> Result<String> {
+    let refused = |refusal| not_edited(Record::FILE, refusal);
+    let list = [Step::Key(Record::OWN)];
+    let (has_list, known) = {
+        let document = Document::parse(text).map_err(refused)?;
+        let item = |at| document.scalar_at(&[list[0], Step::Item(at)]).map(str::to_owned);
+        (
+            document.keys(&[]).contains(&Record::OWN),
+            (0..document.count(&list)).filter_map(item).collect::<Vec<_>>(),
+        )
+    };
+    let mut text = text.to_owned();
+    if !has_list && !paths.is_empty() {
+        let items: String = paths.iter().map(|path| format!("  - {}\n", yaml_edit::scalar(path))).collect();
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        text.push_str(&format!("{end}# Files of your own, which `makeinfra update` leaves alone until `--take PATH`.\n{}:\n{items}", Record::OWN));
+        return Ok(text);
+    }
+    for path in paths.iter().filter(|path| !known.contains(path)) {
+        text = yaml_edit::push(&text, &list, &yaml_edit::scalar(path)).map_err(refused)?.to_string();
+    }
+    Ok(text)
+}
+
 /// `text` without `paths` in the list of people's own files.
 pub(super) fn taken(text: &str, paths: &BTreeSet<String>) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);

@@ -8,6 +8,7 @@ mod hazards;
 mod moves;
 
 pub use entry::{Entry, Tree};
+pub(super) use hazards::hazards;
 
 use super::{Bytes, Files, Plan, SECRETS, Step, merge, record};
 use crate::answers::Record;
@@ -99,7 +100,7 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
     }
     // The lists that name files come after these, and the record last.
     update.plan.steps.sort_by_key(|step| (rank(step), step.path.clone()));
-    update.hazards = hazards::hazards(files, &update.plan);
+    update.hazards = hazards(files, &update.plan);
     Ok(update)
 }
 

@@ -22,7 +22,7 @@ const IMMUTABLE: [(&str, &[&str]); 8] = [
 type Object = (String, String);
 
 /// What is to be known before `plan`, which changes `files`, is done; a sentence each.
-pub(super) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
+pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
     let step = |path: &str| plan.steps.iter().find(|step| step.path == path);
     let mut before: BTreeMap<Object, Value> = BTreeMap::new();
     let mut after: BTreeMap<Object, Value> = BTreeMap::new();

@@ -1,0 +1,252 @@
+//! A repository that makeinfra did not make becomes one that it can look after: answers are read from the manifests, these
+//! move to where kustomize finds them, with their bytes, and what is missing is generated. Files that people have stay
+//! theirs, and the record lists them. Pure.
+
+mod answers;
+mod layout;
+mod notes;
+mod overlays;
+mod secrets;
+mod settle;
+mod survey;
+
+use super::objects::text;
+use super::{Files, Found, Plan, SECRETS, answers_in};
+use crate::answers::{Answers, Name, ProjectName, Record, Refused, Values};
+use crate::error::{Failure, Result};
+use crate::templates::{File, TemplateSet};
+use answers::Source;
+use layout::Layout;
+use overlays::Parts;
+use secrets::SecretFile;
+use std::collections::BTreeSet;
+use survey::Survey;
+use zeroize::Zeroizing;
+
+/// What was asked for, and what is known beside the files.
+pub struct Wish {
+    /// The project.
+    pub project: ProjectName,
+    /// Answers that the files need not give.
+    pub values: Values,
+    /// Files and directories with manifests; none: all.
+    pub manifests: Vec<String>,
+    /// Files of people that the generated ones replace.
+    pub taken: BTreeSet<String>,
+    /// Whether attributes give what is below `secrets/` to git-crypt already.
+    pub is_covered: bool,
+    /// The last record that the repository had, if it had one.
+    pub earlier: Option<Record>,
+    /// The templates that files may have been rendered from, this version's last.
+    pub templates: Vec<TemplateSet>,
+}
+
+/// What becomes of the repository.
+pub struct Adoption {
+    /// The steps, and what there is to know.
+    pub plan: Plan,
+    /// The answers.
+    pub answers: Answers,
+    /// The files that hold Secrets now, each with the name of its first Secret.
+    pub secrets: Vec<(String, String)>,
+    /// The same for Secrets that stay among other objects.
+    pub open_secrets: Vec<(String, String)>,
+    /// Whether there is a pull secret for each environment.
+    pub has_pull_secret: bool,
+    /// Generated files that people have their own of.
+    pub kept: BTreeSet<String>,
+}
+
+/// Plans the adoption.
+pub fn adopt(files: &Files, wish: &Wish) -> Result<Adoption> {
+    let survey = Survey::of(files, &wish.manifests);
+    let layout = Layout::find(&survey, files)?;
+    let one_namespace = answers::namespaces(&survey);
+    if let [first, second, ..] = &one_namespace[..] {
+        return Err(Failure::failed("the manifests name several namespaces")
+            .because(format!("`{first}` and `{second}`; an environment has one"))
+            .hint("makeinfra adopt --manifests DIR, for each of them in a directory of its own")
+            .into());
+    }
+    let secret_files = secrets::all(&survey, files)?;
+    let mut after = moved(files, &layout, &secret_files);
+    let (templates, answers, is_generated) = recognise(files, &after, wish, &layout, &secret_files)?;
+    let rendered = templates.render(&answers, &[])?;
+
+    let mut adoption = Adoption {
+        plan: Plan::default(),
+        secrets: secret_files.iter().map(|file| (file.path.clone(), file.name.clone())).collect(),
+        open_secrets: open_secrets(&survey),
+        has_pull_secret: false,
+        kept: BTreeSet::new(),
+        answers,
+    };
+    let placed = place_secrets(&adoption.answers, files, &layout, &secret_files, &rendered)?;
+    adoption.has_pull_secret =
+        adoption.answers.secret_files().iter().all(|path| placed.files.contains_key(path));
+    adoption.plan.notes.extend(placed.notes);
+    let here = Survey::of(&after, &[]);
+    let is_baseline = answers::pod_security(&here).is_some();
+    let parts = Parts {
+        answers: &adoption.answers,
+        after: &after,
+        here: &here,
+        survey: &survey,
+        layout: &layout,
+        secrets: &secret_files,
+        rendered: &rendered,
+        is_baseline,
+    };
+    for (path, text) in parts.compose()? {
+        put(&mut after, &path, text.into_bytes(), false);
+    }
+    let hazards = settle::hazards_of_taking(&after, wish, &rendered)?;
+    let own = settle::settle(&mut adoption, &mut after, wish, &rendered, is_generated)?;
+    for (path, bytes) in placed.files {
+        let executable = false;
+        after.insert(path, Found { content: Ok(bytes), executable, ignored: false });
+    }
+    let text = settle::record_text(&templates, &adoption.answers, wish, &own)?;
+    put(&mut after, Record::FILE, text.into_bytes(), false);
+
+    let mut moves = layout.moves.clone();
+    moves.extend(placed.moves);
+    settle::steps(&mut adoption.plan, files, &after, &moves)?;
+    adoption.plan.facts = notes::facts(&adoption.answers, &templates, adoption.has_pull_secret);
+    adoption.plan.notes.extend(hazards);
+    adoption.plan.notes.extend((!own.is_empty()).then(|| {
+        format!(
+            "`makeinfra update` will leave {} files alone, which `{}` lists as `own`",
+            own.len(),
+            Record::FILE
+        )
+    }));
+    notes::tell(
+        &mut adoption,
+        &notes::Before { files, survey: &survey, layout: &layout, moves: &moves },
+        &after,
+        &rendered,
+    );
+    adoption.plan.moves = moves;
+    Ok(adoption)
+}
+
+/// Secrets in files with other objects, each with its file.
+fn open_secrets(survey: &Survey) -> Vec<(String, String)> {
+    let mixed = survey.manifests.iter().filter(|(_, all)| !survey::is_secret(all));
+    let secrets = mixed.flat_map(|(path, all)| all.iter().map(move |one| (path, one)));
+    let is_open =
+        |one: &serde_yaml::Value| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none();
+    let secrets = secrets.filter(|(_, one)| is_open(one));
+    secrets
+        .map(|(path, one)| (path.clone(), text(one, &["metadata", "name"]).unwrap_or_default().to_owned()))
+        .collect()
+}
+
+/// `files` where they belong, those of Secrets left out.
+fn moved(files: &Files, layout: &Layout, secrets: &[SecretFile]) -> Files {
+    let mut after = Files::default();
+    for (path, found) in files.iter().filter(|(path, _)| !secrets.iter().any(|file| file.path == *path)) {
+        let (content, executable) = (found.content.clone(), found.executable);
+        let ignored = found.ignored;
+        after.insert(layout.file(path).to_owned(), Found { content, executable, ignored });
+    }
+    after
+}
+
+fn put(files: &mut Files, path: &str, bytes: Vec<u8>, executable: bool) {
+    let content = Ok(Zeroizing::new(bytes));
+    files.insert(path.to_owned(), Found { content, executable, ignored: false });
+}
+
+/// The templates that the repository has its files from, this version's if it has none from any; the answers; and whether
+/// makeinfra made it.
+fn recognise(
+    files: &Files,
+    after: &Files,
+    wish: &Wish,
+    layout: &Layout,
+    secrets: &[SecretFile],
+) -> Result<(TemplateSet, Answers, bool)> {
+    let known = wish.earlier.as_ref().and_then(|record| {
+        let version = record.version.as_ref()?.to_string();
+        Some((wish.templates.iter().find(|set| set.version() == version)?, record))
+    });
+    if let Some((templates, record)) = known {
+        return Ok((templates.clone(), record.answers.clone(), true));
+    }
+    let answers = read(after, wish, layout, secrets, &Survey::of(files, &wish.manifests))?;
+    let mut best: (usize, Option<&TemplateSet>) = (0, None);
+    for templates in &wish.templates {
+        let rendered = templates.render(&answers, &[])?;
+        // What says nothing of its origin is left out: many repositories have the same few lines.
+        let is_telling = |file: &&File| ["Makefile", "scripts/deploy.sh"].contains(&file.path.as_str());
+        let same = |file: &&File| {
+            after
+                .bytes(&file.path)
+                .ok()
+                .flatten()
+                .is_some_and(|there| ***there == *file.text.expose().as_bytes())
+        };
+        let count = rendered.iter().filter(same).count();
+        if count >= best.0 && rendered.iter().filter(is_telling).any(|file| same(&file)) {
+            best = (count, Some(templates));
+        }
+    }
+    let newest = wish.templates.last().cloned().unwrap_or_else(TemplateSet::embedded);
+    Ok(match best.1 {
+        Some(templates) => (templates.clone(), answers, true),
+        None => (newest, answers, false),
+    })
+}
+
+/// The answers as the files give them.
+fn read(
+    after: &Files,
+    wish: &Wish,
+    layout: &Layout,
+    secrets: &[SecretFile],
+    before: &Survey,
+) -> Result<Answers> {
+    let survey = Survey::of(after, &[]);
+    let pull_secret = secrets::pull_secret(secrets, before);
+    let source = Source {
+        files: after,
+        survey: &survey,
+        project: &wish.project,
+        environments: &layout.environments,
+        pull_secret,
+        values: &wish.values,
+        taken: &wish.taken,
+    };
+    let answers = source.answers().map_err(|refused| match refused {
+        Refused::Missing(Name::Image) => Failure::usage("there is no workload with an image")
+            .because("a repository deploys at least one")
+            .hint("makeinfra adopt --image REF, or --manifests DIR"),
+        Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
+        Refused::Broken(name, rule) | Refused::Unfit(name, rule) => Failure::usage(format!(
+            "`{}` {rule}",
+            name.option()
+        ))
+        .hint(format!("{} {}", name.option(), name.example())),
+    })?;
+    // Values in generated places are read as an update reads them.
+    let record = Record::parse(TemplateSet::embedded().record(&answers)?)?;
+    Ok(answers_in(after, &record).answers)
+}
+
+fn place_secrets(
+    answers: &Answers,
+    files: &Files,
+    layout: &Layout,
+    secrets: &[SecretFile],
+    rendered: &[File],
+) -> Result<secrets::Placed> {
+    let lists = rendered.iter().filter(|file| file.path.starts_with(SECRETS));
+    let lists = lists.map(|file| (file.path.clone(), file.text.expose().to_owned())).collect();
+    let overlay = |path: &str| {
+        let rest = layout.file(path).strip_prefix(super::OVERLAYS)?.trim_start_matches('/');
+        rest.split_once('/').map(|(name, _)| name.to_owned())
+    };
+    secrets::place(secrets, files, answers, &lists, &overlay)
+}

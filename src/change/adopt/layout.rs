@@ -1,0 +1,190 @@
+//! Where the manifests of a repository go: what all environments share to `kubernetes/base`, an environment's own to its
+//! overlay. kustomize builds no base above an overlay. Pure.
+
+use super::survey::{Survey, is_below, is_secret};
+use crate::answers::{Answer, EnvironmentName};
+use crate::change::objects::text;
+use crate::change::{Files, OVERLAYS};
+use crate::context::Context;
+use crate::error::{Failure, Result};
+use crate::manifests::KUSTOMIZATIONS;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The places of the manifests.
+#[derive(Default)]
+pub(super) struct Layout {
+    /// The files that move: from, to.
+    pub(super) moves: BTreeMap<String, String>,
+    /// The directories of kustomizations and where they go, also if they stay.
+    dirs: BTreeMap<String, String>,
+    /// The environments that have an overlay; none: there is one, `production`, without.
+    pub(super) environments: Vec<EnvironmentName>,
+    /// Manifests that nothing deploys: they stay.
+    pub(super) left: Vec<String>,
+}
+
+impl Layout {
+    pub(super) fn find(survey: &Survey, files: &Files) -> Result<Self> {
+        let is_ours = |dir: &str| dir == Context::BASE;
+        let mut layout = match survey.roots()[..] {
+            [] => Self::flat(survey),
+            [only] if is_ours(only) && survey.reached(only).len() == 1 => Self::flat(survey),
+            ref roots => Self::of_kustomizations(survey, roots)?,
+        };
+        layout.finish_earlier_run(files);
+        layout.moves.retain(|from, to| from != to);
+        Ok(layout)
+    }
+
+    /// The place of the directory `dir` of a kustomization.
+    pub(super) fn dir<'d>(&'d self, dir: &'d str) -> &'d str {
+        self.dirs.get(dir).map_or(dir, String::as_str)
+    }
+
+    /// The place of the file `path`.
+    pub(super) fn file<'f>(&'f self, path: &'f str) -> &'f str {
+        self.moves.get(path).map_or(path, String::as_str)
+    }
+
+    /// Without kustomizations: all manifests are deployed.
+    fn flat(survey: &Survey) -> Self {
+        let mut layout = Self::default();
+        let is_placed = |path: &str| is_below(path, Context::BASE) || is_below(path, "secrets");
+        let all =
+            survey.manifests.iter().filter(|(path, documents)| !is_placed(path) && !is_secret(documents));
+        let all: Vec<_> = all.collect();
+        let common = common(all.iter().map(|(path, _)| path.as_str()));
+        for (path, documents) in all {
+            let is_namespace = matches!(&documents[..], [only] if text(only, &["kind"]) == Some("Namespace"));
+            let to = if is_namespace {
+                format!("{OVERLAYS}/production/namespace.yaml")
+            } else {
+                format!("{}/{}", Context::BASE, below(path, &common))
+            };
+            layout.moves.insert(path.clone(), to);
+        }
+        layout
+    }
+
+    /// Of several kustomizations, those at the top are the environments and what they share is the base.
+    fn of_kustomizations(survey: &Survey, roots: &[&str]) -> Result<Self> {
+        let mut layout = Self::default();
+        let reached: Vec<_> = roots.iter().map(|root| survey.reached(root)).collect();
+        if let ([root], [dirs]) = (roots, &reached[..])
+            && dirs.len() == 1
+        {
+            layout.dirs.insert((*root).to_owned(), Context::BASE.to_owned());
+        } else {
+            let base = base(roots, &reached)?;
+            let all = reached.iter().flatten().copied().filter(|dir| !is_below(dir, "secrets"));
+            let all: BTreeSet<&str> = all.collect();
+            let files: Vec<_> = all.iter().map(|dir| format!("{dir}/{}", KUSTOMIZATIONS[0])).collect();
+            let common = common(files.iter().map(String::as_str));
+            for dir in all {
+                let to = if dir == base {
+                    Context::BASE.to_owned()
+                } else if roots.contains(&dir) {
+                    let name = environment(dir, roots)?;
+                    layout.environments.push(name.clone());
+                    format!("{OVERLAYS}/{name}")
+                } else if is_below(dir, "kubernetes") {
+                    dir.to_owned()
+                } else {
+                    format!("kubernetes/{}", below(dir, &common))
+                };
+                layout.dirs.insert(dir.to_owned(), to);
+            }
+        }
+        layout.move_named(survey);
+        let is_left = |path: &&String| {
+            !survey.is_named(path) && !is_below(path, "secrets") && !is_below(path, "kubernetes/overlays")
+        };
+        layout.left = survey.manifests.keys().filter(is_left).cloned().collect();
+        Ok(layout)
+    }
+
+    /// Moves the kustomizations with the files that they name.
+    fn move_named(&mut self, survey: &Survey) {
+        for (dir, to) in &self.dirs {
+            let kustomization = &survey.kustomizations[dir];
+            let name = &kustomization.path[kustomization.path.rfind('/').map_or(0, |at| at + 1)..];
+            self.moves.insert(kustomization.path.clone(), format!("{to}/{name}"));
+            for reference in &kustomization.references {
+                let target = &reference.target;
+                if is_below(target, dir) && !survey.kustomizations.contains_key(target) {
+                    self.moves.insert(target.clone(), format!("{to}/{}", below(target, dir)));
+                }
+            }
+        }
+    }
+
+    /// A run that was killed has copied files that it had not deleted yet: their copies are where they belong.
+    fn finish_earlier_run(&mut self, files: &Files) {
+        let content = |path: &str| files.bytes(path).ok().flatten();
+        let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let copy = |path: &str| {
+            let mut below = files.below(Context::BASE);
+            let same =
+                below.find(|(other, _)| name(other) == name(path) && content(other) == content(path))?;
+            Some((path.to_owned(), same.0.to_owned()))
+        };
+        let outside = |path: &&String| !is_below(path, "kubernetes/base");
+        let left: Vec<_> = self.left.iter().filter(outside).filter_map(|path| copy(path)).collect();
+        self.left.retain(|path| !left.iter().any(|(from, _)| from == path));
+        self.moves.extend(left);
+        for (from, to) in &mut self.moves {
+            if content(to).is_none()
+                && let Some((_, there)) = copy(from).filter(|_| !is_below(from, "kubernetes/base"))
+            {
+                *to = there;
+            }
+        }
+    }
+}
+
+/// The directory that all `roots` share: the only one, or the one that is called so. One root that has several is the base
+/// itself.
+fn base<'d>(roots: &[&'d str], reached: &[Vec<&'d str>]) -> Result<&'d str> {
+    let is_shared = |dir: &str| reached.iter().all(|one| one.contains(&dir)) && !is_below(dir, "secrets");
+    let shared: Vec<&str> =
+        reached[0].iter().copied().filter(|dir| !roots.contains(dir) && is_shared(dir)).collect();
+    let called_so = shared.iter().find(|dir| dir.rsplit('/').next() == Some("base"));
+    match (called_so, &shared[..], roots) {
+        (Some(base), ..) | (None, [base], _) | (None, _, [base]) => Ok(base),
+        _ => Err(Failure::failed("cannot tell which kustomization is the base")
+            .because(format!("these do not share exactly one: {}", roots.join(", ")))
+            .hint("makeinfra adopt --manifests DIR, where DIR has one base with its overlays")
+            .into()),
+    }
+}
+
+/// The name of the environment whose kustomization is in `dir`.
+fn environment(dir: &str, roots: &[&str]) -> Result<EnvironmentName> {
+    let name = dir.rsplit('/').next().unwrap_or(dir);
+    let is_generic = ["", "k8s", "kubernetes", "deploy", "manifests", "overlay"].contains(&name);
+    let name = if roots.len() == 1 && is_generic { "production" } else { name };
+    Ok(EnvironmentName::parse(name).map_err(|rule| {
+        Failure::failed(format!("`{dir}` cannot be an environment"))
+            .because(format!("its name {rule}"))
+            .hint(format!("git mv {dir} {}", dir.to_lowercase().replace('_', "-")))
+    })?)
+}
+
+/// The directory that all of `paths` are below.
+fn common<'p>(paths: impl Iterator<Item = &'p str>) -> String {
+    let parents = paths
+        .map(|path| path.split('/').rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>());
+    let shared = parents.reduce(|one, other| {
+        one.into_iter().zip(other).take_while(|(one, other)| one == other).map(|(one, _)| one).collect()
+    });
+    shared.unwrap_or_default().join("/")
+}
+
+/// `path` as it is called below `dir`.
+fn below<'p>(path: &'p str, dir: &str) -> &'p str {
+    if dir.is_empty() {
+        path
+    } else {
+        path.strip_prefix(dir).map_or(path, |rest| rest.trim_start_matches('/'))
+    }
+}

@@ -1,0 +1,133 @@
+//! What an adoption says: the answers that were read, what stays as it is, and what that means. Pure.
+
+use super::Adoption;
+use super::layout::Layout;
+use super::survey::{self, Survey};
+use crate::answers::Answers;
+use crate::change::objects::{self, text};
+use crate::change::{Files, text_of};
+use crate::templates::{File, TemplateSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn facts(
+    answers: &Answers,
+    templates: &TemplateSet,
+    has_pull_secret: bool,
+) -> Vec<(&'static str, String)> {
+    let main = answers.main();
+    let environments = answers.environments.iter();
+    let environments = environments.map(|one| format!("{} (namespace {})", one.name, one.namespace));
+    let mut facts = vec![
+        ("project", answers.project.to_string()),
+        ("image", main.image.to_string()),
+        ("environments", environments.collect::<Vec<_>>().join(", ")),
+        ("registry", answers.registry.to_string()),
+        (
+            "pull secret",
+            if has_pull_secret {
+                format!("{} ({})", answers.secret_name, answers.secret_type.as_str())
+            } else {
+                format!("{}, missing", answers.secret_name)
+            },
+        ),
+    ];
+    facts.extend(main.port.map(|port| ("port", port.to_string())));
+    facts.extend(main.ingress.as_ref().map(|host| ("host", host.to_string())));
+    facts.push(("templates", templates.version().to_owned()));
+    facts
+}
+
+/// The repository as it is, and where its files go.
+pub(super) struct Before<'b> {
+    pub(super) files: &'b Files,
+    pub(super) survey: &'b Survey,
+    pub(super) layout: &'b Layout,
+    pub(super) moves: &'b BTreeMap<String, String>,
+}
+
+/// Says what stays as it is and what that means.
+pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rendered: &[File]) {
+    let Before { files, survey, layout, moves } = before;
+    let makefile = after.text("Makefile").ok().flatten().filter(|_| adoption.kept.contains("Makefile"));
+    let notes = &mut adoption.plan.notes;
+    for path in &adoption.kept {
+        let missing = makefile.filter(|_| path == "Makefile").map(|text| missing_targets(text, rendered));
+        let lacks = missing.filter(|all| !all.is_empty());
+        let lacks = lacks.map_or(String::new(), |all| format!(", without the targets {}", all.join(", ")));
+        notes.push(format!("`{path}` stays yours{lacks} (`--take {path}` replaces it)"));
+    }
+    for (path, names) in mentions(files, moves) {
+        notes.push(format!("`{path}` names {names}, where files move away: edit it"));
+    }
+    for path in &layout.left {
+        notes.push(format!("`{path}` stays: no kustomization names it"));
+    }
+    let links = files.iter().filter(|(path, found)| found.content.is_err() && objects::is_yaml(path));
+    notes.extend(links.filter_map(|(path, found)| {
+        found.content.as_ref().err().map(|why| format!("`{path}` stays as it is: {why}"))
+    }));
+    let all = || survey.manifests.iter().flat_map(|(path, all)| all.iter().map(move |one| (path, one)));
+    let hooks = all().filter(|(_, one)| text(one, &["metadata", "annotations", "helm.sh/hook"]).is_some());
+    notes.extend(hooks.map(|(path, one)| {
+        let kind = text(one, &["kind"]).unwrap_or_default();
+        format!("`{path}`: {kind} is a hook of helm, and `make deploy` applies it like any object")
+    }));
+    let part_of = "app.kubernetes.io/part-of";
+    let project = adoption.answers.project.as_str();
+    let unlabelled = all().any(|(_, one)| {
+        let labels = objects::at(one, &["spec", "template", "metadata", "labels"]);
+        labels.is_some_and(|labels| text(labels, &[part_of]) != Some(project))
+    });
+    if unlabelled {
+        notes.push(format!(
+            "`make status` and `make logs` show pods with the label `{part_of}: {project}`, which some pods lack"
+        ));
+    }
+}
+
+/// The targets of the generated Makefile that `text` does not have.
+fn missing_targets(text: &str, rendered: &[File]) -> Vec<String> {
+    let targets = |text: &str| {
+        let heads = text.lines().filter_map(|line| line.split_once(':')).map(|(head, _)| head);
+        let words = heads.filter(|head| !head.starts_with(['\t', '#', '.'])).flat_map(str::split_whitespace);
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let generated = text_of(rendered, "Makefile").unwrap_or_default();
+    let documented = generated.lines().filter(|line| line.contains(": ## ")).collect::<Vec<_>>().join("\n");
+    let known = targets(text);
+    targets(&documented).into_iter().filter(|target| !known.contains(target)).collect()
+}
+
+/// Files that people run and that name one that moves, each with what it names.
+fn mentions(files: &Files, moves: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let is_run = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name.to_lowercase().contains("makefile")
+            || [".mk", ".sh", ".gitlab-ci.yml"].iter().any(|end| name.ends_with(end))
+            || path.starts_with(".github/")
+            || path.starts_with(".gitlab/")
+    };
+    let mut dirs: BTreeSet<&str> = BTreeSet::new();
+    for from in moves.keys() {
+        dirs.extend(from.rsplit_once('/').map(|(dir, _)| dir));
+    }
+    let mut found = Vec::new();
+    for (path, file) in files.iter().filter(|(path, _)| is_run(path)) {
+        let text = file.content.as_ref().ok().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(text) = text else { continue };
+        let is_there = |name: &&str| {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            text.match_indices(*name).any(|(at, _)| {
+                !text[..at].ends_with(|c| is_word(c) || c == '/')
+                    && !text[at + name.len()..].starts_with(is_word)
+            })
+        };
+        let all: Vec<_> =
+            moves.keys().map(String::as_str).chain(dirs.iter().copied()).filter(is_there).collect();
+        // What names a file names its directory.
+        let is_alone = |name: &&&str| !all.iter().any(|other| survey::is_below(other, name));
+        let all: Vec<_> = all.iter().filter(is_alone).map(|name| format!("`{name}`")).collect();
+        found.extend((!all.is_empty()).then(|| (path.to_owned(), all.join(", "))));
+    }
+    found
+}

@@ -1,0 +1,211 @@
+//! The kustomizations of an adopted repository: those that people have, edited in place, and what they lack. Pure.
+
+use super::layout::Layout;
+use super::secrets::SecretFile;
+use super::survey::{Kustomization, Place, Survey, is_below, is_secret};
+use crate::answers::{Answers, Environment};
+use crate::change::objects::{self, list};
+use crate::change::{Files, kustomization, not_edited, text_of};
+use crate::context::Context;
+use crate::error::Result;
+use crate::manifests::below;
+use crate::opaque;
+use crate::templates::File;
+use crate::yaml_edit::{self, Document, Step};
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// The label of the Pod Security Standard.
+const ENFORCE: [&str; 3] = ["metadata", "labels", "pod-security.kubernetes.io/enforce"];
+
+/// What the files are made from.
+pub(super) struct Parts<'p> {
+    pub(super) answers: &'p Answers,
+    /// The files in their new places, without Secrets.
+    pub(super) after: &'p Files,
+    /// The same, surveyed.
+    pub(super) here: &'p Survey,
+    /// What there was, and where it goes.
+    pub(super) survey: &'p Survey,
+    pub(super) layout: &'p Layout,
+    pub(super) secrets: &'p [SecretFile],
+    pub(super) rendered: &'p [File],
+    /// Whether all pods keep the Pod Security Standard `baseline`.
+    pub(super) is_baseline: bool,
+}
+
+impl Parts<'_> {
+    /// The texts of files that are neither as they were nor as they are generated.
+    pub(super) fn compose(&self) -> Result<BTreeMap<String, String>> {
+        let mut texts = BTreeMap::new();
+        for kustomization in self.survey.kustomizations.values().filter(|one| !is_below(&one.path, "secrets"))
+        {
+            let path = self.layout.file(&kustomization.path);
+            if let Some(text) = self.after.text(path)? {
+                texts.insert(path.to_owned(), self.with_new_places(kustomization, path, text)?);
+            }
+        }
+        self.base(&mut texts)?;
+        for environment in self.answers.environments.iter() {
+            self.overlay(environment, &mut texts)?;
+        }
+        Ok(texts)
+    }
+
+    /// `text`, a kustomization that is at `path` now, with the new paths of what it names. Secrets have a kustomization of
+    /// their own.
+    fn with_new_places(&self, kustomization: &Kustomization, path: &str, text: &str) -> Result<String> {
+        let refused = |refusal| not_edited(path, refusal);
+        let dir = parent(path);
+        let mut text = Zeroizing::new(text.to_owned());
+        for reference in kustomization.references.iter().rev() {
+            let place: Vec<_> = reference.place.iter().map(step).collect();
+            let is_secret = self.secrets.iter().any(|file| file.path == reference.target);
+            if is_secret && matches!(reference.place[..], [Place::Key("resources" | "bases"), _]) {
+                // From the last to the first, so that the places of the others stay.
+                text = yaml_edit::remove_item(&text, &place).map_err(refused)?;
+                continue;
+            }
+            let target = match self.survey.kustomizations.contains_key(&reference.target) {
+                true => self.layout.dir(&reference.target),
+                false => self.layout.file(&reference.target),
+            };
+            let (old, new) =
+                (relative(parent(&kustomization.path), &reference.target), relative(dir, target));
+            if old != new {
+                let new = format!("{}{new}", reference.prefix);
+                text = yaml_edit::replace(&text, &place, &new).map_err(refused)?;
+            }
+        }
+        Ok(text.to_string())
+    }
+
+    /// The kustomization of base names every manifest there, if makeinfra makes it.
+    fn base(&self, texts: &mut BTreeMap<String, String>) -> Result<()> {
+        let generated = format!("{}/kustomization.yaml", Context::BASE);
+        let path = kustomization(self.after, Context::BASE).unwrap_or_else(|| generated.clone());
+        let is_new = self.after.get(&path).is_none();
+        let refused = |refusal| not_edited(&path, refusal);
+        let manifests = self.here.manifests.iter();
+        let manifests = manifests.filter(|(file, all)| is_below(file, Context::BASE) && !is_secret(all));
+        let manifests: Vec<_> = manifests
+            .map(|(file, _)| file.as_str())
+            .filter(|file| is_new || self.layout.moves.values().any(|to| to == file) && !self.is_named(file))
+            .collect();
+        if manifests.is_empty() {
+            return Ok(());
+        }
+        let known = texts.remove(&path);
+        let text =
+            known.or_else(|| text_of(self.rendered, &generated).map(str::to_owned)).unwrap_or_default();
+        let mut text = Zeroizing::new(text);
+        let names: Vec<_> = manifests.iter().map(|file| relative(Context::BASE, file)).collect();
+        let listed = |text: &str| opaque::Kustomization::parse(text).map(|one| one.resources);
+        for name in &names {
+            if !listed(&text).map_err(refused)?.contains(name) {
+                text = opaque::add_resource(&text, name).map_err(refused)?;
+            }
+        }
+        if is_new {
+            let resources = listed(&text).map_err(refused)?;
+            for (at, _) in resources.iter().enumerate().rev().filter(|(_, name)| !names.contains(name)) {
+                text = yaml_edit::remove_item(&text, &[Step::Key("resources"), Step::Item(at)])
+                    .map_err(refused)?;
+            }
+        }
+        texts.insert(path, text.to_string());
+        Ok(())
+    }
+
+    /// Whether a kustomization that there was names the file that is at `path` now.
+    fn is_named(&self, path: &str) -> bool {
+        let from =
+            self.layout.moves.iter().find(|(_, to)| *to == path).map_or(path, |(from, _)| from.as_str());
+        self.survey.is_named(from)
+    }
+
+    /// The overlay of an environment, if people have one: with its namespace, its Secrets, the labels by which objects are
+    /// known again, and the tag of the image.
+    fn overlay(&self, environment: &Environment, texts: &mut BTreeMap<String, String>) -> Result<()> {
+        let dir = environment.overlay();
+        let namespace = format!("{dir}/namespace.yaml");
+        if !self.is_baseline
+            && self.after.get(&namespace).is_none()
+            && let Some(text) = text_of(self.rendered, &namespace)
+        {
+            let open =
+                yaml_edit::remove(text, &ENFORCE).map_err(|refusal| not_edited(&namespace, refusal))?;
+            texts.insert(namespace, open.to_string());
+        }
+        let Some(path) = kustomization(self.after, &dir) else { return Ok(()) };
+        let Some(text) = texts.remove(&path) else { return Ok(()) };
+        let generated = text_of(self.rendered, &format!("{dir}/kustomization.yaml")).unwrap_or_default();
+        let edited = self.with_settings(environment, &text, generated);
+        texts.insert(path.clone(), edited.map_err(|refusal| not_edited(&path, refusal))?);
+        Ok(())
+    }
+
+    fn with_settings(
+        &self,
+        environment: &Environment,
+        text: &str,
+        generated: &str,
+    ) -> std::result::Result<String, yaml_edit::Refusal> {
+        let dir = environment.overlay();
+        let root: Value = serde_yaml::from_str(text).unwrap_or_default();
+        let mut text = yaml_edit::set(text, &["namespace"], environment.namespace.as_str())?;
+        let named = list(&root, "resources").filter_map(Value::as_str);
+        if !named.filter_map(|item| below(&dir, item)).any(|item| item == environment.secrets) {
+            text = opaque::add_resource(&text, &relative(&dir, &environment.secrets))?;
+        }
+        let project =
+            |one: &Value| one.get("pairs").and_then(|pairs| pairs.get("makeinfra/project")).is_some();
+        if !list(&root, "labels").any(project) {
+            text = with_item(&text, generated, "labels")?;
+        }
+        let image = self.answers.image().name();
+        let is_it =
+            |one: &Value| ["name", "newName"].iter().any(|key| objects::text(one, &[key]) == Some(image));
+        if !list(&root, "images").any(is_it) {
+            text = with_item(&text, generated, "images")?;
+        }
+        Ok(text.to_string())
+    }
+}
+
+/// `text` with the first item that the list `key` of `generated` has, if it has any.
+fn with_item(text: &str, generated: &str, key: &str) -> yaml_edit::Edited {
+    let from = Document::parse(generated)?;
+    if from.count(&[Step::Key(key)]) == 0 {
+        return Ok(Zeroizing::new(text.to_owned()));
+    }
+    if !Document::parse(text)?.keys(&[]).contains(&key) {
+        return yaml_edit::graft(text, &[key], generated, &[key]);
+    }
+    let root: Value = serde_yaml::from_str(generated).unwrap_or_default();
+    let item = list(&root, key).next().and_then(|item| serde_yaml::to_string(item).ok()).unwrap_or_default();
+    yaml_edit::push(text, &[Step::Key(key)], item.trim_end())
+}
+
+fn step(place: &Place) -> Step<'static> {
+    match place {
+        Place::Key(key) => Step::Key(key),
+        Place::Item(at) => Step::Item(*at),
+    }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(dir, _)| dir)
+}
+
+/// `target` as it is called from the directory `dir`.
+fn relative(dir: &str, target: &str) -> String {
+    let parts = |path: &'_ str| {
+        path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (from, to) = (parts(dir), parts(target));
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
+    up.chain(to[shared..].iter().cloned()).collect::<Vec<_>>().join("/")
+}

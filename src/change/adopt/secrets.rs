@@ -1,0 +1,181 @@
+//! The Secrets of a repository: where their files go, and what lists them. Values are copied, never read. Pure.
+
+use super::answers::PullSecretFacts;
+use super::survey::{Survey, is_below, is_secret};
+use crate::answers::{Answers, Environment};
+use crate::change::objects::{list, text};
+use crate::change::{Bytes, Files, not_edited};
+use crate::error::{Failure, Result};
+use crate::git_crypt::{self, UNLOCK};
+use crate::opaque;
+use crate::yaml_edit::{self, Document};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// The label by which the Makefile and its script find the pull Secret.
+const COMPONENT: &str = "app.kubernetes.io/component";
+const PULL_SECRET: &str = "pull-secret";
+
+/// A file that holds Secrets and nothing else.
+pub(super) struct SecretFile {
+    pub(super) path: String,
+    /// The name of its first Secret.
+    pub(super) name: String,
+    /// `None` unless it is a pull secret alone in its file.
+    pub(super) pull: Option<PullSecretFacts>,
+}
+
+/// All such files. Fails if one cannot be read.
+pub(super) fn all(survey: &Survey, files: &Files) -> Result<Vec<SecretFile>> {
+    let locked = files
+        .below("secrets")
+        .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes)));
+    if let Some((path, _)) = locked {
+        return Err(Failure::failed(format!("cannot read `{path}`"))
+            .because("it is locked: encrypted, and this clone is not unlocked")
+            .hint(UNLOCK)
+            .into());
+    }
+    let mut found = Vec::new();
+    for (path, documents) in survey.manifests.iter().filter(|(_, all)| is_secret(all)) {
+        let name = text(&documents[0], &["metadata", "name"]).unwrap_or_default().to_owned();
+        let pull = files.text(path)?.and_then(|text| PullSecretFacts::read(documents, text));
+        found.push(SecretFile { path: path.clone(), name, pull });
+    }
+    Ok(found)
+}
+
+/// The pull secret that the pods name, else the first.
+pub(super) fn pull_secret<'s>(all: &'s [SecretFile], survey: &Survey) -> Option<&'s PullSecretFacts> {
+    let pulls = || all.iter().filter_map(|file| file.pull.as_ref());
+    let named = |one: &&PullSecretFacts| {
+        let objects = survey.manifests.values().flatten();
+        objects.into_iter().any(|object| names(object, &one.name))
+    };
+    pulls().find(named).or_else(|| pulls().next())
+}
+
+/// Whether a pod in `object` pulls with the Secret `name`.
+fn names(object: &serde_yaml::Value, name: &str) -> bool {
+    match object {
+        serde_yaml::Value::Sequence(items) => items.iter().any(|item| names(item, name)),
+        serde_yaml::Value::Mapping(entries) => {
+            list(object, "imagePullSecrets").any(|one| text(one, &["name"]) == Some(name))
+                || entries.values().any(|value| names(value, name))
+        }
+        _ => false,
+    }
+}
+
+/// The Secrets as they will be.
+#[derive(Default)]
+pub(super) struct Placed {
+    /// Files by their paths: Secrets that move or change, and the lists that name them.
+    pub(super) files: BTreeMap<String, Bytes>,
+    /// Files that are elsewhere now: from, to.
+    pub(super) moves: BTreeMap<String, String>,
+    /// What else there is to know.
+    pub(super) notes: Vec<String>,
+}
+
+/// Gives each environment its Secrets. `lists` are the kustomizations of Secrets as they are generated. `overlay` names the
+/// environment whose overlay the file was in.
+pub(super) fn place(
+    all: &[SecretFile],
+    files: &Files,
+    answers: &Answers,
+    lists: &BTreeMap<String, String>,
+    overlay: &dyn Fn(&str) -> Option<String>,
+) -> Result<Placed> {
+    let mut placed = Placed::default();
+    for environment in answers.environments.iter() {
+        let mut own = Vec::new();
+        for file in all {
+            if owner(file, answers, overlay).is_some_and(|owner| owner != environment.name.as_str()) {
+                continue;
+            }
+            let is_pull = file.pull.as_ref().is_some_and(|pull| pull.name == answers.secret_name.as_str());
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            let to = if is_pull {
+                environment.secret_file(&answers.secret_name)
+            } else if is_below(&file.path, &environment.secrets) {
+                file.path.clone()
+            } else {
+                format!("{}/{name}", environment.secrets)
+            };
+            let bytes = files.bytes(&file.path)?.cloned().unwrap_or_default();
+            let bytes = if is_pull { labelled(&bytes, &file.path, &mut placed.notes) } else { bytes };
+            if placed.files.contains_key(&to) || to != file.path && differs(files, &to, &bytes)? {
+                return Err(Failure::failed(format!("cannot move `{}`", file.path))
+                    .because(format!("it belongs to `{to}`, which has other content"))
+                    .hint(format!("git mv {to} {to}.old"))
+                    .into());
+            }
+            if to != file.path {
+                placed.moves.insert(file.path.clone(), to.clone());
+            }
+            own.push(to.clone());
+            placed.files.insert(to, bytes);
+        }
+        list_all(environment, &own, files, lists, &mut placed)?;
+    }
+    // What is still in its place for one environment has not gone.
+    placed.moves.retain(|from, _| !placed.files.contains_key(from));
+    Ok(placed)
+}
+
+/// The environment that alone has `file`: by its overlay, or by the directory of its Secrets that is nearest to the file.
+fn owner(file: &SecretFile, answers: &Answers, overlay: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let around = answers.environments.iter().filter(|one| is_below(&file.path, &one.secrets));
+    let nearest = around.max_by_key(|one| one.secrets.len()).map(|one| one.name.to_string());
+    overlay(&file.path).or(nearest)
+}
+
+fn differs(files: &Files, path: &str, bytes: &Bytes) -> Result<bool> {
+    Ok(files.bytes(path)?.is_some_and(|there| there != bytes))
+}
+
+/// The pull Secret with the label that says what it is, unless it says something else.
+fn labelled(bytes: &Bytes, path: &str, notes: &mut Vec<String>) -> Bytes {
+    let Ok(text) = std::str::from_utf8(bytes) else { return bytes.clone() };
+    let label = ["metadata", "labels", COMPONENT];
+    let said = Document::parse(text).ok().and_then(|document| document.scalar(&label).map(str::to_owned));
+    match (said, yaml_edit::set(text, &label, PULL_SECRET)) {
+        (Some(said), _) if said == PULL_SECRET => bytes.clone(),
+        (None, Ok(mut labelled)) => {
+            notes.push(format!("the pull Secret of `{path}` gets the label `{COMPONENT}: {PULL_SECRET}`"));
+            Zeroizing::new(std::mem::take(&mut *labelled).into_bytes())
+        }
+        _ => {
+            notes.push(format!(
+                "`make deploy` finds the pull Secret by its label `{COMPONENT}: {PULL_SECRET}`: add it to `{path}`"
+            ));
+            bytes.clone()
+        }
+    }
+}
+
+/// Has the kustomization of an environment's Secrets name the files `own`.
+fn list_all(
+    environment: &Environment,
+    own: &[String],
+    files: &Files,
+    lists: &BTreeMap<String, String>,
+    placed: &mut Placed,
+) -> Result<()> {
+    let dir = &environment.secrets;
+    let path =
+        crate::change::kustomization(files, dir).unwrap_or_else(|| format!("{dir}/kustomization.yaml"));
+    let mut text = match files.text(&path)? {
+        Some(text) => Zeroizing::new(text.to_owned()),
+        None => Zeroizing::new(lists.get(&path).cloned().unwrap_or_default()),
+    };
+    let refused = |refusal| not_edited(&path, refusal);
+    let named = opaque::Kustomization::parse(&text).map_err(refused)?.files(dir);
+    for file in own.iter().filter(|file| !named.contains(file)) {
+        let name = file.strip_prefix(dir.as_str()).unwrap_or(file).trim_start_matches('/');
+        text = opaque::add_resource(&text, name).map_err(refused)?;
+    }
+    placed.files.insert(path, Zeroizing::new(text.as_bytes().to_vec()));
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Which generated files are written, and which stay people's own. Pure.
+
+use super::{Adoption, Wish, put};
+use crate::answers::{Answers, Ci, Record};
+use crate::change::update::hazards;
+use crate::change::{Files, Plan, SECRETS, Step, kustomization, record};
+use crate::context::Context;
+use crate::error::{Failure, Result};
+use crate::manifests::KUSTOMIZATIONS;
+use crate::templates::{File, Kind, TemplateSet};
+use std::collections::{BTreeMap, BTreeSet};
+use zeroize::Zeroizing;
+
+/// GitLab's file.
+const PIPELINE: &str = ".gitlab-ci.yml";
+
+/// What a cluster refuses if generated manifests replace those of people.
+pub(super) fn hazards_of_taking(after: &Files, wish: &Wish, rendered: &[File]) -> Result<Vec<String>> {
+    let mut plan = Plan::default();
+    for file in rendered.iter().filter(|file| wish.taken.contains(&file.path)) {
+        plan.write(after, &file.path, Zeroizing::new(file.text.expose().as_bytes().to_vec()), false)?;
+    }
+    Ok(hazards(after, &plan))
+}
+
+/// Decides of each generated file whether it is written, and lists those that stay people's own.
+pub(super) fn settle(
+    adoption: &mut Adoption,
+    after: &mut Files,
+    wish: &Wish,
+    rendered: &[File],
+    is_generated: bool,
+) -> Result<BTreeSet<String>> {
+    let mut own = wish.earlier.as_ref().map(|record| record.own.clone()).unwrap_or_default();
+    for file in rendered.iter().filter(|file| !file.path.starts_with(SECRETS) && file.path != Record::FILE) {
+        let path = file.path.as_str();
+        let (bytes, executable) = (file.text.expose().as_bytes(), file.kind == Kind::Executable);
+        let there = after.get(path);
+        if there.is_some_and(|found| found.content.as_ref().is_ok_and(|there| ***there == *bytes)) {
+            continue;
+        }
+        let is_list = KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or_default());
+        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        // An object of the component is elsewhere, or there is none; a kustomization may have another name.
+        let is_left_out = there.is_none()
+            && if is_list { kustomization(after, dir).is_some() } else { path.starts_with(Context::BASE) };
+        if wish.taken.contains(path) || there.is_none() && !is_left_out {
+            put(after, path, bytes.to_vec(), executable);
+        } else if path == ".gitattributes" && !wish.is_covered {
+            let text = after.text(path)?.unwrap_or_default();
+            put(after, path, protecting(text, file.text.expose()).into_bytes(), false);
+            own.insert(path.to_owned());
+        } else if !is_generated {
+            own.insert(path.to_owned());
+            if there.is_some() && !path.starts_with("kubernetes/") {
+                adoption.kept.insert(path.to_owned());
+            }
+            if let Some(Ok(there)) = there.map(|found| &found.content) {
+                let after = Some(Zeroizing::new(bytes.to_vec()));
+                let before = Some(there.clone());
+                adoption.plan.offers.push(Step {
+                    path: path.to_owned(),
+                    before,
+                    after,
+                    executable,
+                    mode: None,
+                });
+            }
+        }
+    }
+    own.retain(|path| !wish.taken.contains(path));
+    if let Some(path) = wish.taken.iter().find(|path| !rendered.iter().any(|file| file.path == **path)) {
+        return Err(Failure::usage(format!("`--take {path}` is not a generated file"))
+            .hint("makeinfra adopt --dry-run")
+            .into());
+    }
+    if !is_generated && adoption.answers.ci == Ci::None && after.get(PIPELINE).is_some() {
+        own.insert(PIPELINE.to_owned());
+        adoption.kept.insert(PIPELINE.to_owned());
+    }
+    let script = "scripts/deploy.sh";
+    if own.contains(script) && !own.contains("Makefile") {
+        return Err(Failure::failed(format!("`{script}` is needed by the generated Makefile"))
+            .because("it exists with other content")
+            .hint(format!("git mv {script} scripts/deploy-old.sh, or makeinfra adopt --take {script}"))
+            .into());
+    }
+    Ok(own)
+}
+
+/// An attribute file of people's with what the generated one says of `secrets/`.
+fn protecting(text: &str, generated: &str) -> String {
+    let start = generated.find("# git-crypt encrypts").unwrap_or(0);
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let gap = if text.is_empty() { String::new() } else { format!("{gap}\n") };
+    format!("{text}{gap}{}", &generated[start..])
+}
+
+/// The record, with the list of people's own files.
+pub(super) fn record_text(
+    templates: &TemplateSet,
+    answers: &Answers,
+    wish: &Wish,
+    own: &BTreeSet<String>,
+) -> Result<String> {
+    let text = match &wish.earlier {
+        Some(record) if record.version.as_ref().is_some_and(|one| one.to_string() == templates.version()) => {
+            record.text.clone()
+        }
+        _ => templates.record(answers)?,
+    };
+    let text = record::with_own(&text, own)?;
+    Record::parse(text.clone())?;
+    Ok(text)
+}
+
+/// The way from `files` to `after`: new files, the lists that name them, deletions, and the record.
+pub(super) fn steps(
+    plan: &mut Plan,
+    files: &Files,
+    after: &Files,
+    moves: &BTreeMap<String, String>,
+) -> Result<()> {
+    for (path, found) in after.iter() {
+        let Ok(bytes) = &found.content else { continue };
+        let before = files.bytes(path);
+        if before.as_ref().is_ok_and(|before| *before == Some(bytes)) {
+            continue;
+        }
+        let is_taken = moves.values().any(|to| to == path) && !moves.contains_key(path);
+        if is_taken
+            && before.as_ref().is_ok_and(Option::is_some)
+            && !is_list(path)
+            && !path.starts_with(SECRETS)
+        {
+            let from = moves.iter().find(|(_, to)| *to == path).map_or("", |(from, _)| from);
+            return Err(Failure::failed(format!("cannot move `{from}`"))
+                .because(format!("it belongs to `{path}`, which has other content"))
+                .hint(format!("git mv {path} {path}.old"))
+                .into());
+        }
+        plan.write(files, path, bytes.clone(), found.executable)?;
+    }
+    for from in moves.keys().filter(|from| after.get(from).is_none()) {
+        plan.remove(files, from)?;
+    }
+    plan.steps.sort_by_key(|step| (rank(step), step.path.clone()));
+    Ok(())
+}
+
+fn is_list(path: &str) -> bool {
+    KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or_default())
+}
+
+/// When a step is written: a run that was killed can be repeated.
+fn rank(step: &Step) -> u8 {
+    match &step.after {
+        None => 2,
+        Some(_) if step.path == Record::FILE => 3,
+        Some(_) if is_list(&step.path) => 1,
+        Some(_) => 0,
+    }
+}

@@ -1,0 +1,176 @@
+//! What a repository has that Kubernetes or kustomize would read. Pure.
+
+use crate::change::Files;
+use crate::change::objects::{self, list, text};
+use crate::manifests::{KUSTOMIZATIONS, below};
+use crate::opaque::KeyFile;
+use serde_yaml::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Manifests and kustomizations, by what they are for.
+pub(super) struct Survey {
+    /// The objects of every file that holds nothing else.
+    pub(super) manifests: BTreeMap<String, Vec<Value>>,
+    /// By directory.
+    pub(super) kustomizations: BTreeMap<String, Kustomization>,
+}
+
+/// A kustomization file.
+pub(super) struct Kustomization {
+    pub(super) path: String,
+    pub(super) value: Value,
+    pub(super) references: Vec<Reference>,
+}
+
+/// What a kustomization names: a file or a directory.
+pub(super) struct Reference {
+    /// Where it stands.
+    pub(super) place: Vec<Place>,
+    /// What stands before the path: a key and `=`, or nothing.
+    pub(super) prefix: String,
+    /// The path below the top of the repository.
+    pub(super) target: String,
+}
+
+/// A step on the way to a value.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Key(&'static str),
+    Item(usize),
+}
+
+impl Survey {
+    /// Surveys the files that are at or below one of `limits`; all of them if there is none.
+    pub(super) fn of(files: &Files, limits: &[String]) -> Self {
+        let charts: BTreeSet<_> =
+            files.iter().filter_map(|(path, _)| path.strip_suffix("Chart.yaml")).map(str::to_owned).collect();
+        let is_within = |path: &str| {
+            limits.is_empty() || limits.iter().any(|limit| path == limit || is_below(path, limit))
+        };
+        let mut found = Self { manifests: BTreeMap::new(), kustomizations: BTreeMap::new() };
+        for (path, file) in files.iter() {
+            let is_hidden = path.split('/').any(|part| part.starts_with('.'));
+            // Templates of a chart are not manifests yet.
+            let is_chart = charts.iter().any(|chart| path.starts_with(chart.as_str()));
+            let is_named_so =
+                objects::is_yaml(path) || Path::new(path).extension().is_some_and(|end| end == "json");
+            if is_hidden || is_chart || !is_named_so || !is_within(path) && !is_below(path, "secrets") {
+                continue;
+            }
+            let documents = file.content.as_ref().map(|bytes| objects::documents(bytes)).unwrap_or_default();
+            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+            if KUSTOMIZATIONS.contains(&name) {
+                let value = documents.into_iter().next().unwrap_or_default();
+                let references = references(dir, &value);
+                let one = Kustomization { path: path.to_owned(), value, references };
+                found.kustomizations.entry(dir.to_owned()).or_insert(one);
+            } else if !documents.is_empty() && documents.iter().all(is_object) {
+                found.manifests.insert(path.to_owned(), documents);
+            }
+        }
+        found
+    }
+
+    /// The kustomizations that no other one names, but for those of Secrets.
+    pub(super) fn roots(&self) -> Vec<&str> {
+        let named: BTreeSet<_> = self.references().map(|reference| reference.target.as_str()).collect();
+        let dirs = self.kustomizations.keys().map(String::as_str);
+        dirs.filter(|dir| !named.contains(dir) && !is_below(dir, "secrets")).collect()
+    }
+
+    /// The directories with a kustomization that those of `dir` lead to, `dir` first.
+    pub(super) fn reached(&self, dir: &str) -> Vec<&str> {
+        let mut found: Vec<&str> = Vec::new();
+        let mut open: Vec<&str> =
+            self.kustomizations.get_key_value(dir).map(|(dir, _)| dir.as_str()).into_iter().collect();
+        while let Some(dir) = open.pop() {
+            if !found.contains(&dir) {
+                found.push(dir);
+                let named = self.kustomizations[dir].references.iter().map(|one| one.target.as_str());
+                open.extend(named.filter(|target| self.kustomizations.contains_key(*target)));
+            }
+        }
+        found
+    }
+
+    /// Whether a kustomization names the file `path`.
+    pub(super) fn is_named(&self, path: &str) -> bool {
+        self.references().any(|reference| reference.target == path)
+    }
+
+    fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.kustomizations.values().flat_map(|one| &one.references)
+    }
+}
+
+/// Whether every document of a file is a Secret that is readable as it is: one of SOPS is not.
+pub(super) fn is_secret(documents: &[Value]) -> bool {
+    documents.iter().all(|one| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none())
+}
+
+/// Whether `path` is below the directory `dir`.
+pub(super) fn is_below(path: &str, dir: &str) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a document is what an API server takes: configurations of kubectl and other programs have no name.
+fn is_object(document: &Value) -> bool {
+    let has = |path: &[&str]| text(document, path).is_some();
+    has(&["apiVersion"])
+        && has(&["kind"])
+        && (has(&["metadata", "name"]) || has(&["metadata", "generateName"]))
+        && text(document, &["kind"]) != Some("Config")
+}
+
+/// What the kustomization `value`, which is in `dir`, names (kustomize's `api/types/kustomization.go`).
+fn references(dir: &str, value: &Value) -> Vec<Reference> {
+    const LISTS: [&str; 9] = [
+        "resources",
+        "bases",
+        "components",
+        "crds",
+        "configurations",
+        "generators",
+        "transformers",
+        "validators",
+        "patchesStrategicMerge",
+    ];
+    const WITH_PATH: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
+    const GENERATORS: [&str; 2] = ["configMapGenerator", "secretGenerator"];
+    let mut found = Vec::new();
+    let mut add = |place: Vec<Place>, prefix: &str, reference: &str| {
+        let target = if reference.contains('\n') { None } else { below(dir, reference) };
+        found.extend(target.map(|target| Reference { place, prefix: prefix.to_owned(), target }));
+    };
+    for key in LISTS {
+        for (at, item) in list(value, key).enumerate() {
+            add(vec![Place::Key(key), Place::Item(at)], "", item.as_str().unwrap_or("\n"));
+        }
+    }
+    for key in WITH_PATH {
+        for (at, item) in list(value, key).enumerate() {
+            add(
+                vec![Place::Key(key), Place::Item(at), Place::Key("path")],
+                "",
+                text(item, &["path"]).unwrap_or("\n"),
+            );
+        }
+    }
+    for key in GENERATORS {
+        for (at, generator) in list(value, key).enumerate() {
+            let place = |rest: &[Place]| [&[Place::Key(key), Place::Item(at)], rest].concat();
+            for (number, item) in list(generator, "files").enumerate() {
+                let written = item.as_str().unwrap_or("\n");
+                let path = KeyFile::parse(written).path;
+                let prefix = &written[..written.len() - path.len()];
+                add(place(&[Place::Key("files"), Place::Item(number)]), prefix, &path);
+            }
+            for (number, item) in list(generator, "envs").enumerate() {
+                add(place(&[Place::Key("envs"), Place::Item(number)]), "", item.as_str().unwrap_or("\n"));
+            }
+            add(place(&[Place::Key("env")]), "", text(generator, &["env"]).unwrap_or("\n"));
+        }
+    }
+    found
+}
