@@ -6,6 +6,7 @@
 mod audit;
 mod commit;
 mod earlier;
+mod encrypt;
 mod history;
 mod loss;
 mod open;
@@ -15,6 +16,7 @@ mod unmerged;
 
 pub use audit::{Audit, Filter, KeyState, Plain};
 pub use commit::Blob;
+pub use encrypt::Installed;
 pub use history::{History, Leak};
 pub use open::{Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
 pub use unmerged::Unmerged;

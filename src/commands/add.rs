@@ -59,6 +59,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         message: format!("Add {name}"),
         checked: None,
         edited: &[],
+        new_key: None,
         next: vec![
             (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
             (format!("{make} deploy{environment}"), "bring it there"),

@@ -27,6 +27,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         message: format!("Remove {name}"),
         checked: None,
         edited: &[],
+        new_key: None,
         next: vec![
             (format!("{make} deploy{environment}"), "it names what the cluster still has"),
             (format!("{make} prune{environment}"), "delete that, after asking"),

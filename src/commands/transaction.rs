@@ -5,6 +5,7 @@ use super::encrypted;
 use crate::answers::Record;
 use crate::error::Result;
 use crate::files::Batch;
+use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
 use crate::repo::{Blob, Repo, SECRETS};
 use std::os::unix::fs::PermissionsExt;
@@ -18,12 +19,20 @@ pub(super) struct Transaction<'r> {
     batch: Batch,
     /// What the commit has.
     blobs: Vec<Blob>,
+    /// The key with which git-crypt is set up, if it is not yet.
+    new_key: Option<&'r Key>,
 }
 
 impl<'r> Transaction<'r> {
     pub(super) fn begin(repo: &'r Repo) -> Result<Self> {
         let interrupts = Interrupts::hold()?;
-        Ok(Self { repo, interrupts, batch: Batch::default(), blobs: Vec::new() })
+        Ok(Self { repo, interrupts, batch: Batch::default(), blobs: Vec::new(), new_key: None })
+    }
+
+    /// Sets up git-crypt, too, with `key`.
+    pub(super) fn with_git_crypt(mut self, key: Option<&'r Key>) -> Self {
+        self.new_key = key;
+        self
     }
 
     /// Writes `bytes` to the file `path`, which keeps its mode but for `executable`. A new one is as open as those that were
@@ -50,7 +59,13 @@ impl<'r> Transaction<'r> {
     /// Has the commit take `bytes` for `path`, encrypted if it is below `secrets/`.
     pub(super) fn stage(&mut self, path: &str, bytes: &[u8], executable: bool) -> Result<()> {
         self.blobs.push(match path.starts_with(SECRETS) {
-            true => self.repo.store(path, &self.repo.key(path)?.encrypt(bytes))?,
+            true => {
+                let ciphertext = match self.new_key {
+                    Some(key) => key.encrypt(bytes),
+                    None => self.repo.key(path)?.encrypt(bytes),
+                };
+                self.repo.store(path, &ciphertext)?
+            }
             false => self.repo.store_text(path, bytes, executable)?,
         });
         Ok(())
@@ -75,7 +90,11 @@ impl<'r> Transaction<'r> {
             // Once more: a merge may have begun while an answer was waited for.
             self.repo.check_can_commit()?;
         }
+        let installed = self.new_key.map(|key| self.repo.install_git_crypt(key)).transpose()?;
         self.batch.publish(&self.interrupts)?;
+        if let Some(installed) = installed {
+            installed.keep();
+        }
         if self.blobs.is_empty() {
             return Ok(None);
         }

@@ -81,6 +81,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         message: way.title(),
         checked: None,
         edited: &[Record::FILE],
+        new_key: None,
         next: vec![
             (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
             (format!("{make} deploy{environment}"), "deploy it"),

@@ -10,6 +10,7 @@ use crate::change::{self, Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
 use crate::files::{self, shell_word};
+use crate::git_crypt::Key;
 use crate::repo::{Repo, SECRETS};
 use crate::ui::{self, Ui};
 use serde_json::json;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// More than any manifest that an API server takes.
 const LIMIT: usize = 4 << 20;
 /// What plans are made from, beside the record.
-const DIRECTORIES: [&str; 4] = ["kubernetes/base", "kubernetes/overlays", ".gitlab", "secrets/kubernetes"];
+const DIRECTORIES: [&str; 4] = ["kubernetes/base", "kubernetes/overlays", ".gitlab", "secrets"];
 
 /// Which files a command reads beside those that deploy.
 #[derive(Default)]
@@ -53,10 +54,20 @@ pub(super) struct Proposal<'p> {
     pub(super) checked: Option<Checked>,
     /// Files whose uncommitted edits belong to the change.
     pub(super) edited: &'static [&'static str],
+    /// The key with which git-crypt is set up, if it is not yet.
+    pub(super) new_key: Option<&'p Key>,
     /// What to type next, after the commit.
     pub(super) next: Vec<(String, &'static str)>,
     /// Makes the plan.
     pub(super) plan: &'p dyn Fn(&Files) -> Result<Plan>,
+}
+
+impl Proposal<'_> {
+    /// Whether it has git encrypt what is below `secrets/`.
+    fn covers(&self, plan: &Plan) -> bool {
+        self.new_key.is_some()
+            || plan.steps.iter().any(|step| step.path == ".gitattributes" && !step.is_done())
+    }
 }
 
 impl Workspace {
@@ -139,14 +150,16 @@ impl Workspace {
     fn check(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
         let mut losses = Vec::new();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
-            if step.is_secret() && step.after.is_some() {
+            if step.is_secret() && step.after.is_some() && !proposal.covers(plan) {
                 self.repo.check_protected(&step.path)?;
             }
             let Some(before) = &step.before else { continue };
+            // Its content is kept at another path.
+            let is_moved = plan.moves.contains_key(&step.path);
             let loss = self.repo.loss(&step.path, before)?;
             let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
             match loss {
-                Some(why) if is_deleted => losses.push((step.path.as_str(), why)),
+                Some(why) if is_deleted && !is_moved => losses.push((step.path.as_str(), why)),
                 Some(_) if committed && !proposal.edited.contains(&step.path.as_str()) => {
                     let path = shell_word(Path::new(&step.path));
                     return Err(Failure::failed(format!("cannot commit `{}`", step.path))
@@ -184,7 +197,10 @@ impl Workspace {
     fn shown(&self, plan: &Plan, diff: bool) -> Result<String> {
         let facts: String = plan.facts.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
         let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
-        let mut files: Vec<_> = pending.iter().map(|step| (step.path.as_str(), note(step))).collect();
+        let moved = |step: &Step| plan.moves.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
+        let is_gone = |step: &Step| step.after.is_none() && plan.moves.contains_key(&step.path);
+        let told = pending.iter().filter(|step| !is_gone(step));
+        let mut files: Vec<_> = told.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
         files.sort();
         let root = self.repo.root();
         let tree = match files.is_empty() {
@@ -194,12 +210,21 @@ impl Workspace {
         let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
         let mut parts = vec![facts, tree, notes];
         if diff {
-            for step in pending {
+            let is_same = |step: &Step| moved(step).is_some_and(|from| self.holds(from, step));
+            for step in pending.into_iter().filter(|step| !is_gone(step) && !is_same(step)) {
                 parts.push(change::diff(step)?);
+            }
+            for step in &plan.offers {
+                parts.push(format!("Not done (--take {}):\n{}", step.path, change::diff(step)?));
             }
         }
         parts.retain(|part| !part.is_empty());
         Ok(parts.join("\n"))
+    }
+
+    /// Whether the file `from` has the content that `step` writes.
+    fn holds(&self, from: &str, step: &Step) -> bool {
+        self.files.bytes(from).ok().flatten() == step.after.as_ref()
     }
 
     /// What to type next, the commit included if it was not made.
@@ -273,9 +298,10 @@ impl Workspace {
 }
 
 /// What a tree says of a file. The size of a secret would tell something of it.
-fn note(step: &Step) -> String {
+fn note(step: &Step, from: Option<&String>) -> String {
     let size = step.after.as_ref().map(|bytes| ui::size(bytes.len())).unwrap_or_default();
     match (&step.before, &step.after) {
+        (None, _) if from.is_some() => format!("from {}", from.map(String::as_str).unwrap_or_default()),
         (None, _) if step.is_secret() => "new, encrypted in git".to_owned(),
         (None, _) => format!("{size}, new"),
         (_, None) => "deleted".to_owned(),

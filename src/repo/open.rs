@@ -63,6 +63,22 @@ impl Repo {
         }
     }
 
+    /// The directory `start` itself, whatever of the git repository lies above it.
+    pub fn folder(start: &Path, command: &str) -> Result<Self> {
+        let dir = directory(start, command)?;
+        let Some(mut repo) = Self::around(&dir, command)? else {
+            return Err(Failure::failed(format!("no git repository at `{}`", dir.display()))
+                .because("neither there nor in any directory above")
+                .hint(format!("git init {}", files::shell_word(&dir)))
+                .into());
+        };
+        let top = repo.top();
+        let top = top.canonicalize().unwrap_or(top);
+        let below = dir.strip_prefix(&top).ok().and_then(Path::to_str).filter(|below| !below.is_empty());
+        repo.prefix = below.map(|below| format!("{below}/")).unwrap_or_default();
+        Ok(repo)
+    }
+
     /// The repository that the directory `dir` lies in, if it lies in one.
     pub fn around(dir: &Path, command: &str) -> Result<Option<Self>> {
         match Repository::discover(dir) {
@@ -162,6 +178,11 @@ impl Repo {
         );
         let is_used = texts.iter().any(|text| names_git_crypt(text));
         Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
+    }
+
+    /// Whether attributes give `path` to git-crypt.
+    pub fn is_covered(&self, path: &str) -> Result<bool> {
+        Ok(self.filter(path)?.is_some())
     }
 
     /// The git-crypt key for `path`.

@@ -16,7 +16,19 @@ impl Repo {
     /// What to type in a clone without a key: in a locked one `git-crypt init` would make a key that nobody else has.
     #[must_use]
     pub fn unlock_or_init(&self) -> &'static str {
-        if self.holds_ciphertext() || self.commits_attributes() { self.unlock() } else { "git-crypt init" }
+        if self.uses_git_crypt() { self.unlock() } else { "git-crypt init" }
+    }
+
+    /// Whether git has anything that git-crypt has encrypted or is to encrypt.
+    #[must_use]
+    pub fn uses_git_crypt(&self) -> bool {
+        self.holds_ciphertext() || self.commits_attributes()
+    }
+
+    /// Whether HEAD has `path` in plaintext.
+    #[must_use]
+    pub fn is_plain_in_head(&self, path: &str) -> bool {
+        self.head_blob(path).is_ok_and(|blob| !git_crypt::is_encrypted(blob.content()))
     }
 
     /// Whether the index has a file below `secrets/` that git-crypt has encrypted.

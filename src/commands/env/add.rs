@@ -84,6 +84,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         message: format!("Add environment {name}"),
         checked,
         edited: &[],
+        new_key: None,
         next,
         plan: &plan,
     };

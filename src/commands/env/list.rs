@@ -33,7 +33,7 @@ pub fn list(options: &Options, ui: &Ui) -> Result<()> {
                 inspection.root.display()
             ))
             .because("no `.makeinfra.yaml`")
-            .hint("makeinfra new PROJECT")
+            .hint("makeinfra adopt")
             .into());
         }
     };

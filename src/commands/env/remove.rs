@@ -28,6 +28,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
         message: format!("Remove environment {name}"),
         checked: None,
         edited: &[],
+        new_key: None,
         next: vec![(
             format!("kubectl{} delete namespace {}", context.unwrap_or_default(), retired.namespace),
             "deletes what is left there, volumes included",

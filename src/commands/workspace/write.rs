@@ -16,7 +16,7 @@ impl Workspace {
         plan: &Plan,
         options: &PlanOptions,
     ) -> Result<Option<String>> {
-        let mut transaction = Transaction::begin(&self.repo)?;
+        let mut transaction = Transaction::begin(&self.repo)?.with_git_crypt(proposal.new_key);
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             let new = step.before.is_none().then_some(step.executable);
             match &step.after {
