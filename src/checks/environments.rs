@@ -17,10 +17,11 @@ const WILDCARD: &str = "kubernetes/overlays/*/environment.mk";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let Some(Ok(record)) = &inspection.record else { return Vec::new() };
-    [agree(inspection, &record.answers), hosts(inspection, &record.answers)].concat()
+    [agree(inspection, record), hosts(inspection, &record.answers)].concat()
 }
 
-fn agree(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
+fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
+    let (answers, is_own) = (&record.answers, |path: &str| record.own.contains(path));
     let id = Id::EnvironmentsAgree;
     let mut found = Vec::new();
     for (name, files) in &inspection.overlays {
@@ -43,7 +44,9 @@ fn agree(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
             ),
         }
     }
-    found.extend(inspection.makefile.iter().filter_map(|(path, text)| makefile(path, text, answers)));
+    // A Makefile of people's own deploys as they like.
+    let generated = inspection.makefile.iter().filter(|(path, _)| !is_own(path));
+    found.extend(generated.filter_map(|(path, text)| makefile(path, text, answers)));
     or_ok(found, || {
         let environments = count(answers.environments.iter().count(), "environment");
         Check::ok(id, Record::FILE, format!("{environments}, as in the overlays and the Makefile"))

@@ -178,6 +178,8 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
             false => Vec::new(),
         };
     };
+    let is_own = matches!(&inspection.record, Some(Ok(record)) if record.own.contains(path));
+    let ours = ours && !is_own;
     let wanted: &[&str] = if ours { &TARGETS } else { &BY_HAND };
     let has = |target: &&str| text.lines().any(|line| targets(line).any(|found| found == *target));
     let missing: Vec<_> = wanted.iter().copied().filter(|target| !has(target)).collect();
