@@ -46,6 +46,8 @@ pub enum Command {
     Secret(Secret),
     /// Bring a repository's files to this version of makeinfra, with all edits kept.
     Update(Update),
+    /// Take over a repository that was made by hand, by kustomize or from `helm template`.
+    Adopt(Adopt),
     /// Find problems in a repository before an image pull fails.
     Check(Check),
     /// Find out why pods do not run, from the cluster or from saved events.
@@ -74,6 +76,7 @@ impl Command {
             Self::Secret(Secret::Unset(options)) => &options.repo,
             Self::Secret(Secret::List(options)) => &options.repo,
             Self::Update(options) => &options.repo,
+            Self::Adopt(options) => &options.dir,
             Self::Check(options) => &options.repo,
             Self::Diagnose(options) => options.repo.as_deref().unwrap_or(Path::new(".")),
             Self::New(_) | Self::Completions { .. } | Self::Man => return None,
@@ -316,6 +319,38 @@ pub struct Update {
     /// Bring back a generated file that was deleted (repeatable).
     #[arg(long, value_name = "PATH")]
     pub restore: Vec<String>,
+}
+
+/// Options of `adopt`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads the answers from the manifests and shows them. Manifests move, unchanged, to kubernetes/base and kubernetes/overlays, Secrets to secrets/kubernetes. Missing files are generated. A file of your own that makeinfra would generate differently stays as it is and is listed as `own` in .makeinfra.yaml, so that `makeinfra update` leaves it alone. Sets up git-crypt if the repository does not use it."
+)]
+pub struct Adopt {
+    /// The directory to adopt: the top of a git repository or a folder in it.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// How the plan is shown and confirmed.
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Name of the project [default: the directory's, without -infra].
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Image of the project's own component [default: that of its workload].
+    #[arg(long, value_name = "REF")]
+    pub image: Option<String>,
+    /// Namespace [default: that of the manifests, else the project's name].
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// Pipeline: gitlab or none [default: none in a folder or beside a pipeline of your own, else gitlab].
+    #[arg(long, value_name = "NAME")]
+    pub ci: Option<String>,
+    /// File or directory with manifests (repeatable) [default: all].
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Vec<String>,
+    /// Replace this file of yours by the generated one (repeatable).
+    #[arg(long, value_name = "PATH")]
+    pub take: Vec<String>,
 }
 
 /// Options of `check`.

@@ -1,6 +1,7 @@
 //! The commands, one file each: the sequence of steps, no decisions. Here is what they share.
 
 pub mod add;
+pub mod adopt;
 pub mod check;
 mod component;
 pub mod diagnose;

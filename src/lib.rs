@@ -39,7 +39,7 @@ pub mod work_tree;
 pub mod yaml_edit;
 
 use cli::{Cli, Command, Env, Secret};
-use commands::{add, check, diagnose, env, man, new, remove, rotate, secrets, update};
+use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secrets, update};
 use error::{Outcome, Result};
 use ui::Ui;
 
@@ -68,6 +68,7 @@ fn dispatch(command: &Command) -> Result<Outcome> {
         Command::Update(options) => {
             return update::run(options, &mut Ui::new(options.plan.run.no_input || options.check));
         }
+        Command::Adopt(options) => adopt::run(options, &mut Ui::new(options.plan.run.no_input))?,
         Command::Check(options) => return check::run(options, &Ui::new(true)),
         Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
         Command::Completions { shell } => man::completions(*shell, &Ui::new(true))?,

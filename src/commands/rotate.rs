@@ -124,7 +124,7 @@ fn find(options: &Options) -> Result<Found> {
                 Record::FILE,
                 Environment::default_secret_file()
             ))
-            .hint("makeinfra new PROJECT")
+            .hint("makeinfra adopt")
             .into());
     }
     // Only a file that is missing is rendered.

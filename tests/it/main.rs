@@ -10,10 +10,12 @@
 )]
 
 mod add;
+mod adopt;
 mod architecture;
 mod atomic;
 mod bad_input;
 mod bad_tokens;
+mod by_hand;
 mod check;
 mod check_environments;
 mod check_git;

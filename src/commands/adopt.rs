@@ -1,0 +1,219 @@
+//! `makeinfra adopt`: a repository that makeinfra did not make, taken over with everything that people have in it.
+
+use super::workspace::{Proposal, Scope, Workspace};
+use super::{archive, encrypted::Typed};
+use crate::answers::{Answer, Ci, Name, ProjectName, Record, Values};
+use crate::change::{self, AdoptWish, Adoption, Files, Plan};
+use crate::cli::Adopt as Options;
+use crate::error::{Failure, Result};
+use crate::files::shell_word;
+use crate::git_crypt::Key;
+use crate::questions;
+use crate::repo::{Encryption, Repo, SECRETS};
+use crate::templates::TemplateSet;
+use crate::ui::Ui;
+use crate::work_tree::WorkTree;
+use std::path::Path;
+
+/// Runs the command.
+pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+    let dry_run = options.plan.run.dry_run;
+    let repo = Repo::folder(&options.dir, "adopt")?;
+    let new_key = new_key(&repo)?;
+    let scope = Scope { is_tracked: true, paths: candidates(&repo)? };
+    let workspace = Workspace::open(repo, scope, !dry_run)?;
+    let wish = wish(options, &workspace)?;
+    let adoption =
+        if is_adopted(&workspace.files)? { None } else { Some(change::adopt(&workspace.files, &wish)?) };
+    if let Some(adoption) = &adoption {
+        warn(&workspace.repo, adoption, ui);
+        needs_a_yes(options, adoption)?;
+        in_the_way(&workspace, &adoption.plan)?;
+    }
+    let plan = |files: &Files| -> Result<Plan> {
+        if is_adopted(files)? {
+            return Ok(Plan::default());
+        }
+        let mut plan = change::adopt(files, &wish)?.plan;
+        let encryption = if new_key.is_some() { "set up" } else { "in use" };
+        plan.facts.push(("git-crypt", encryption.to_owned()));
+        plan.notes.extend(outer_hook(&workspace.repo));
+        Ok(plan)
+    };
+    let project = &wish.project;
+    let proposal = Proposal {
+        title: format!("Adoption of {project}"),
+        command: format!("makeinfra adopt{}", workspace.typed().repo),
+        message: format!("Adopt {project} with makeinfra"),
+        checked: None,
+        edited: &[],
+        new_key: new_key.as_ref(),
+        next: adoption
+            .as_ref()
+            .map_or_else(Vec::new, |adoption| next(&workspace, adoption, new_key.is_some())),
+        plan: &plan,
+    };
+    workspace.propose(&proposal, &options.plan, ui)
+}
+
+/// Whether makeinfra looks after the repository already.
+fn is_adopted(files: &Files) -> Result<bool> {
+    let Some(text) = files.text(Record::FILE)? else { return Ok(false) };
+    Record::parse(text.to_owned()).map(|_| true)
+}
+
+/// The key with which git-crypt is to be set up; `None` if the repository uses it. Fails in a locked clone.
+fn new_key(repo: &Repo) -> Result<Option<Key>> {
+    let is_used = repo.encryption()?;
+    if is_used == Encryption::Ready {
+        return Ok(None);
+    }
+    if is_used == Encryption::Locked || repo.uses_git_crypt() {
+        return Err(Failure::failed(format!("cannot adopt `{}`", repo.root().display()))
+            .because("it uses git-crypt, and this clone is not unlocked")
+            .hint(repo.unlock())
+            .into());
+    }
+    if let Some(key) = repo.default_key()? {
+        return Ok(Some(key));
+    }
+    let key =
+        Key::generate().map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
+    Ok(Some(key))
+}
+
+/// Files that may be manifests or Secrets, whether git has them or not, and those that are generated.
+fn candidates(repo: &Repo) -> Result<Vec<String>> {
+    let tree = WorkTree::list(&repo.root(), |dir| repo.ignores(&format!("{dir}/")))?;
+    let ends = [".yaml", ".yml", ".json", "Kustomization", "Makefile", ".sh"];
+    let is_one = |path: &str| ends.iter().any(|end| path.ends_with(end)) && !repo.ignores(path);
+    let mut all: Vec<_> = tree.at("").map(|(path, _)| path.to_owned()).filter(|path| is_one(path)).collect();
+    all.extend(TemplateSet::embedded().files().filter_map(|(path, _)| generated(path)));
+    Ok(all)
+}
+
+/// The path of the file that a template at the top makes; deeper ones are read anyway.
+fn generated(template: &str) -> Option<String> {
+    let name = template.strip_suffix(".tera").unwrap_or(template);
+    let name = name.replace("dot_", ".").replace("executable_", "");
+    (!name.starts_with("kubernetes/") && !name.starts_with(SECRETS)).then_some(name)
+}
+
+fn wish(options: &Options, workspace: &Workspace) -> Result<AdoptWish> {
+    let repo = &workspace.repo;
+    let root = repo.root();
+    let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let project = options.project.as_deref().unwrap_or(name);
+    let project = ProjectName::parse(project).map_err(|rule| match options.project {
+        Some(_) => Failure::usage(format!("`--project` {rule}")),
+        None => Failure::usage("`--project` is required").because(format!("the directory's name {rule}")),
+    });
+    let project = project.map_err(|failure| failure.hint(format!("--project {}", ProjectName::EXAMPLE)))?;
+    let mut values = Values::new();
+    for (name, text) in
+        [(Name::Image, &options.image), (Name::Namespace, &options.namespace), (Name::Ci, &options.ci)]
+    {
+        let Some(text) = text else { continue };
+        name.check(text).map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
+        values.insert(name, Some(text.clone()));
+    }
+    // GitLab reads the file at the top of a repository alone.
+    if options.ci.is_none() && is_folder(repo) {
+        values.insert(Name::Ci, Some(Ci::None.as_str().to_owned()));
+    }
+    let earlier =
+        repo.head_text(Record::FILE).or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
+    let archive = archive()?;
+    let released = archive.versions().into_iter().filter_map(|version| archive.find(&version).ok());
+    let below = |paths: &[String]| {
+        paths
+            .iter()
+            .map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned())
+            .collect::<Vec<_>>()
+    };
+    Ok(AdoptWish {
+        project,
+        values,
+        manifests: below(&options.manifests),
+        taken: below(&options.take).into_iter().collect(),
+        is_covered: repo.is_covered("secrets/kubernetes/gitlab.secret.yaml")?,
+        earlier: earlier.and_then(|text| Record::parse(text).ok()),
+        templates: released.chain([TemplateSet::embedded()]).collect(),
+    })
+}
+
+/// Whether it is a folder of a larger repository.
+fn is_folder(repo: &Repo) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(&repo.root()) != real(&repo.top())
+}
+
+/// What the hook of the larger repository lacks.
+fn outer_hook(repo: &Repo) -> Option<String> {
+    let (root, top) = (repo.root(), repo.top());
+    let folder = root.strip_prefix(&top).ok().filter(|folder| !folder.as_os_str().is_empty())?;
+    let hook = shell_word(&folder.join(".githooks/pre-commit"));
+    Some(format!("the pre-commit hook of `{}` needs this line: sh {hook} || exit 1", top.display()))
+}
+
+/// Says first what everyone with the repository can read.
+fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) {
+    for (path, name) in adoption.secrets.iter().filter(|(path, _)| repo.is_plain_in_head(path)) {
+        ui.warn(format!(
+            "`{path}` is in git in plaintext, and the history keeps it: replace the values of Secret `{name}` where they \
+             are valid, then here"
+        ));
+    }
+    for (path, name) in &adoption.open_secrets {
+        ui.warn(format!(
+            "`{path}` holds Secret `{name}` in plaintext beside other objects and stays as it is: move the Secret to a file \
+             below secrets/, and replace its values"
+        ));
+    }
+}
+
+/// Fails if files move and nobody has agreed to that.
+fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
+    let run = &options.plan.run;
+    if adoption.plan.moves.is_empty() || options.plan.yes || run.dry_run || !run.no_input {
+        return Ok(());
+    }
+    let moves: Vec<_> = adoption.plan.moves.iter().map(|(from, to)| format!("`{from}` to `{to}`")).collect();
+    Err(Failure::failed("files would move; nothing was written")
+        .because(moves.join(", "))
+        .hint(format!("makeinfra adopt {} --yes", shell_word(&options.dir)))
+        .into())
+}
+
+/// Fails if git would not see what is written.
+fn in_the_way(workspace: &Workspace, plan: &Plan) -> Result<()> {
+    let ignored = plan.steps.iter().filter(|step| step.after.is_some() && step.before.is_none());
+    let ignored: Vec<_> = ignored.filter(|step| workspace.repo.is_ignored(&step.path)).collect();
+    let Some(first) = ignored.first() else { return Ok(()) };
+    let paths: Vec<_> = ignored.iter().map(|step| format!("`{}`", step.path)).collect();
+    Err(Failure::failed("git ignores files that would be written; nothing was written")
+        .because(paths.join(", "))
+        .hint(format!("{} check-ignore -v {}", workspace.typed().git, shell_word(Path::new(&first.path))))
+        .into())
+}
+
+/// What to type next.
+fn next(workspace: &Workspace, adoption: &Adoption, is_new_key: bool) -> Vec<(String, &'static str)> {
+    let Typed { make, repo, .. } = workspace.typed();
+    let mut next = Vec::new();
+    if is_new_key {
+        let key = format!("../{}.git-crypt-key", adoption.answers.project.directory());
+        next.push((format!("git-crypt export-key {key}"), "keep the key outside of the repository"));
+    }
+    let is_plain = adoption.secrets.iter().any(|(path, _)| workspace.repo.is_plain_in_head(path));
+    if !adoption.has_pull_secret || is_plain {
+        next.push((format!("makeinfra rotate{repo}"), "a deploy token"));
+    }
+    next.push((format!("makeinfra check{repo}"), "what else is wrong"));
+    if !adoption.kept.contains("Makefile") {
+        let environment = adoption.answers.make_argument(&adoption.answers.environments.first);
+        next.push((format!("{make} diff{environment} CHANGES=ok"), "what a deployment would change"));
+        next.push((format!("{make} deploy{environment}"), "deploy it"));
+    }
+    next
+}

@@ -1,0 +1,96 @@
+//! Repositories that makeinfra did not make, each called `hello-infra`.
+
+use super::support::{Sandbox, TOKEN, USER};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fs;
+
+/// A pull Secret for `registry`, in the form of its type.
+pub fn pull_secret(name: &str, kind: &str, registry: &str) -> String {
+    let auth = STANDARD.encode(format!("{USER}:{TOKEN}"));
+    let entry = format!(
+        "{{\"{registry}\":{{\"username\":\"{USER}\",\"password\":\"{TOKEN}\",\"auth\":\"{auth}\"}}}}"
+    );
+    let config = if kind == "dockercfg" { entry } else { format!("{{\"auths\":{entry}}}") };
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\ntype: kubernetes.io/{kind}\ndata:\n  .{kind}: {}\n",
+        STANDARD.encode(config)
+    )
+}
+
+/// The blog post's Makefile.
+pub const MAKEFILE: &str = "deploy: gitlab-secret\n\tkubectl apply -f kubernetes/deployment.yaml\n\n\
+     gitlab-secret:\n\tkubectl get secret gitlab || kubectl apply -f secrets/kubernetes/gitlab.yaml\n";
+
+/// A Deployment without anything that is not needed.
+pub fn deployment(name: &str, image: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  replicas: 1\n  selector:\n    matchLabels: \
+         {{app: {name}}}   # ours\n  template:\n    metadata:\n      labels: {{app: {name}}}\n    spec:\n      \
+         imagePullSecrets:\n        - name: gitlab\n      containers:\n        - name: {name}\n          image: {image}\n          \
+         ports:\n            - containerPort: 3000\n"
+    )
+}
+
+pub const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: hello\nspec:\n  selector: {app: hello}\n  ports:\n    \
+     - {port: 80, targetPort: 3000}\n";
+
+impl Sandbox {
+    /// An empty repository.
+    pub fn empty() -> Self {
+        let sandbox = Self::new();
+        fs::create_dir(sandbox.hello("")).unwrap();
+        sandbox.git(&["init", "-q", "-b", "main"]).success();
+        sandbox
+    }
+
+    /// The blog post's: flat manifests, an encrypted Secret that `get || apply` installs.
+    pub fn of_the_post() -> Self {
+        let sandbox = Self::empty();
+        sandbox.run("git-crypt", &["init"]).cwd(sandbox.hello("")).success();
+        sandbox.put(".gitattributes", "secrets/** filter=git-crypt diff=git-crypt\n");
+        sandbox.put("Makefile", MAKEFILE);
+        sandbox
+            .put("kubernetes/deployment.yaml", &deployment("hello", "registry.gitlab.com/group/hello:1.0.0"));
+        sandbox.put("kubernetes/service.yaml", SERVICE);
+        sandbox.put(
+            "secrets/kubernetes/gitlab.yaml",
+            &pull_secret("gitlab", "dockercfg", "registry.gitlab.com"),
+        );
+        sandbox.commit_all();
+        sandbox
+    }
+
+    /// A base with two overlays, whose pull Secrets are in plaintext.
+    pub fn of_kustomize() -> Self {
+        let sandbox = Self::empty();
+        let base = "# Shared.\nresources:\n  - web.yaml # the web\n  - service.yaml\nconfigMapGenerator:\n  - name: web\n    envs:\n      \
+                    - web.env\n";
+        sandbox.put("k8s/base/kustomization.yaml", base);
+        let web = deployment("web", "registry.example.com/team/web").replace("gitlab", "regcred");
+        sandbox.put("k8s/base/web.yaml", &web);
+        sandbox.put("k8s/base/web.env", "LEVEL=info\n");
+        sandbox.put("k8s/base/service.yaml", &SERVICE.replace("hello", "web"));
+        for (name, tag) in [("staging", "2.0.1"), ("production", "2.0.0")] {
+            let dir = format!("k8s/overlays/{name}");
+            let overlay = format!(
+                "# Where {name} runs.\nnamespace: team-{name}\nresources:\n- ../../base\n- regcred.yaml\nimages:\n- name: \
+                 registry.example.com/team/web\n  newTag: \"{tag}\" # by hand\npatches:\n- path: count.yaml\n"
+            );
+            sandbox.put(&format!("{dir}/kustomization.yaml"), &overlay);
+            let count = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n";
+            sandbox.put(&format!("{dir}/count.yaml"), count);
+            let secret = pull_secret("regcred", "dockerconfigjson", "registry.example.com");
+            sandbox.put(&format!("{dir}/regcred.yaml"), &secret);
+        }
+        sandbox.put("README.md", "# Web\n");
+        sandbox.put(".gitlab-ci.yml", "deploy:\n  script:\n    - kubectl apply -k k8s/overlays/production\n");
+        sandbox.commit_all();
+        sandbox
+    }
+
+    /// `makeinfra adopt` at its top.
+    pub fn adopt(&self, args: &[&str]) -> super::support::Run {
+        self.here(&[&["adopt"], args].concat())
+    }
+}
