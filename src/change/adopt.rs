@@ -35,6 +35,8 @@ pub struct Wish {
     pub taken: BTreeSet<String>,
     /// Whether attributes give what is below `secrets/` to git-crypt already.
     pub is_covered: bool,
+    /// Whether the last commit has the generated script: otherwise, what looks generated is from a run that was killed.
+    pub has_script: bool,
     /// The last record that the repository had, if it had one.
     pub earlier: Option<Record>,
     /// The templates that files may have been rendered from, this version's last.
@@ -189,7 +191,7 @@ fn recognise(
                 .is_some_and(|there| ***there == *file.text.expose().as_bytes())
         };
         let count = rendered.iter().filter(same).count();
-        if count >= best.0 && rendered.iter().filter(is_telling).any(|file| same(&file)) {
+        if wish.has_script && count >= best.0 && rendered.iter().filter(is_telling).any(|file| same(&file)) {
             best = (count, Some(templates));
         }
     }

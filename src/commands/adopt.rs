@@ -137,6 +137,7 @@ fn wish(options: &Options, workspace: &Workspace) -> Result<AdoptWish> {
         manifests: below(&options.manifests),
         taken: below(&options.take).into_iter().collect(),
         is_covered: repo.is_covered("secrets/kubernetes/gitlab.secret.yaml")?,
+        has_script: repo.has_in_head("scripts/deploy.sh"),
         earlier: earlier.and_then(|text| Record::parse(text).ok()),
         templates: released.chain([TemplateSet::embedded()]).collect(),
     })

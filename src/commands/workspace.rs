@@ -368,7 +368,8 @@ fn read_committed(repo: &Repo, scope: &Scope) -> Files {
     let mut all = Files::default();
     let below = DIRECTORIES.iter().flat_map(|dir| repo.committed_below(dir));
     let more = if scope.is_tracked { tracked(repo) } else { Vec::new() };
-    for path in below.chain([Record::FILE.to_owned()]).chain(more) {
+    let record = repo.has_in_head(Record::FILE).then(|| Record::FILE.to_owned());
+    for path in below.chain(record).chain(more) {
         let content = repo.committed(&path).ok_or("it cannot be read in HEAD");
         let executable = repo.is_executable_in_head(&path);
         all.insert(path, Found { content, executable, ignored: false });

@@ -11,33 +11,31 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// git-crypt in a repository that had none: taken back unless kept.
+#[derive(Default)]
 pub struct Installed {
-    /// The key file, if it was made.
+    /// The key file, if it is new.
     key: Option<PathBuf>,
     /// The configuration, and what it was.
-    config: PathBuf,
-    before: Vec<u8>,
+    config: Option<(PathBuf, Vec<u8>)>,
 }
 
 impl Installed {
     /// Lets it stay.
     pub fn keep(mut self) {
-        self.key = None;
-        self.config = PathBuf::new();
+        (self.key, self.config) = (None, None);
     }
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        if self.config.as_os_str().is_empty() {
-            return;
-        }
         // What cannot be taken back does no harm: the next run finds and uses it.
-        let _ = replace(&self.config, &self.before);
+        if let Some((config, before)) = &self.config {
+            let _ = replace(config, before);
+        }
         if let Some(key) = &self.key {
             let _ = fs::remove_file(key);
-            let dirs = key.ancestors().skip(1).take(2);
-            let _ = dirs.into_iter().try_for_each(fs::remove_dir);
+            // Only directories that are empty go.
+            key.ancestors().skip(1).take(2).for_each(|dir| drop(fs::remove_dir(dir)));
         }
     }
 }
@@ -59,15 +57,15 @@ impl Repo {
         let config = self.git.commondir().join("config");
         let before = fs::read(&config).map_err(|error| files::cannot("read", &config, &error))?;
         let file = self.key_file("git-crypt");
-        let is_new = !file.exists();
-        if is_new {
+        let mut installed = Installed::default();
+        if !file.exists() {
+            installed.key = Some(file.clone());
             write_key(&file, key)?;
         }
-        let installed =
-            Installed { key: is_new.then_some(file), config: config.clone(), before: before.clone() };
         let gap: &[u8] = if before.is_empty() || before.ends_with(b"\n") { b"" } else { b"\n" };
         let after = [&before, gap, git_crypt::CONFIG.as_bytes()].concat();
         replace(&config, &after).map_err(|error| files::cannot("write", &config, &error))?;
+        installed.config = Some((config, before));
         // Read by libgit2 once more, or it would not know the filter.
         self.git
             .config()

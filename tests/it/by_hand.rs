@@ -6,10 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use std::fs;
 
 /// A pull Secret for `registry`, in the form of its type.
-pub fn pull_secret(name: &str, kind: &str, registry: &str) -> String {
-    let auth = STANDARD.encode(format!("{USER}:{TOKEN}"));
+pub fn pull_secret(user: &str, name: &str, kind: &str, registry: &str) -> String {
+    let auth = STANDARD.encode(format!("{user}:{TOKEN}"));
     let entry = format!(
-        "{{\"{registry}\":{{\"username\":\"{USER}\",\"password\":\"{TOKEN}\",\"auth\":\"{auth}\"}}}}"
+        "{{\"{registry}\":{{\"username\":\"{user}\",\"password\":\"{TOKEN}\",\"auth\":\"{auth}\"}}}}"
     );
     let config = if kind == "dockercfg" { entry } else { format!("{{\"auths\":{entry}}}") };
     format!(
@@ -55,7 +55,7 @@ impl Sandbox {
         sandbox.put("kubernetes/service.yaml", SERVICE);
         sandbox.put(
             "secrets/kubernetes/gitlab.yaml",
-            &pull_secret("gitlab", "dockercfg", "registry.gitlab.com"),
+            &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com"),
         );
         sandbox.commit_all();
         sandbox
@@ -80,11 +80,20 @@ impl Sandbox {
             sandbox.put(&format!("{dir}/kustomization.yaml"), &overlay);
             let count = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n";
             sandbox.put(&format!("{dir}/count.yaml"), count);
-            let secret = pull_secret("regcred", "dockerconfigjson", "registry.example.com");
+            let secret = pull_secret(USER, "regcred", "dockerconfigjson", "registry.example.com");
             sandbox.put(&format!("{dir}/regcred.yaml"), &secret);
         }
         sandbox.put("README.md", "# Web\n");
         sandbox.put(".gitlab-ci.yml", "deploy:\n  script:\n    - kubectl apply -k k8s/overlays/production\n");
+        sandbox.commit_all();
+        sandbox
+    }
+
+    /// The output of `helm template`, with a pull Secret in plaintext beside it.
+    pub fn of_helm() -> Self {
+        let sandbox = Self::empty();
+        sandbox.put("rendered/hello.yaml", include_str!("../data/helm-template.yaml"));
+        sandbox.put("rendered/gitlab.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com"));
         sandbox.commit_all();
         sandbox
     }

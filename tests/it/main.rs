@@ -11,6 +11,7 @@
 
 mod add;
 mod adopt;
+mod adopt_faults;
 mod architecture;
 mod atomic;
 mod bad_input;

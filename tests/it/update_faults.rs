@@ -14,33 +14,33 @@ use std::time::{Duration, Instant};
 
 const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 
-/// A repository that is updated again and again, each time from the same state.
-struct Bed {
-    sandbox: Sandbox,
-    before: State,
+/// A repository in which a command runs again and again, each time from the same state.
+pub struct Bed {
+    pub sandbox: Sandbox,
+    pub before: State,
     args: &'static [&'static str],
-    done: State,
+    pub done: State,
     /// How long an undisturbed run takes.
     whole: Duration,
 }
 
 /// What a run leaves behind.
 #[derive(PartialEq, Eq)]
-struct State {
-    files: BTreeMap<String, (u32, Vec<u8>)>,
-    head: String,
-    status: String,
+pub struct State {
+    pub files: BTreeMap<String, (u32, Vec<u8>)>,
+    pub head: String,
+    pub status: String,
 }
 
 impl Bed {
-    /// `sandbox`, in which `update` runs with `args`.
-    fn new(sandbox: Sandbox, args: &'static [&'static str]) -> Self {
+    /// `sandbox`, in which makeinfra runs with `args`.
+    pub fn new(sandbox: Sandbox, args: &'static [&'static str]) -> Self {
         sandbox.run("cp", &["-a", "hello-infra", "pristine"]).success();
         let before = State::of(&sandbox);
         let begin = Instant::now();
-        let output = sandbox.here(&[&["update"], args].concat()).output();
+        let output = sandbox.here(args).output();
         let whole = begin.elapsed();
-        assert!(output.code == Some(0) || args == ["--conflicts"], "{}", output.stderr);
+        assert!(output.code == Some(0) || args.contains(&"--conflicts"), "{}", output.stderr);
         let done = State::of(&sandbox);
         assert!(before != done);
         Self { sandbox, before, args, done, whole }
@@ -52,15 +52,15 @@ impl Bed {
         self.sandbox.run("cp", &["-a", "pristine", "hello-infra"]).success();
     }
 
-    fn update(&self) -> Run {
-        self.sandbox.here(&[&["update"], self.args].concat())
+    fn again(&self) -> Run {
+        self.sandbox.here(self.args)
     }
 
     /// Expects that the same command finishes, and that nothing tells of the run before.
     #[track_caller]
-    fn finishes(&self, what: &str) {
+    pub fn finishes(&self, what: &str) {
         self.unlock();
-        self.update().success();
+        self.again().success();
         let found = State::of(&self.sandbox);
         found.is(&self.done, what);
         assert!(!self.sandbox.hello("hooks").exists(), "{what}: an empty directory is left");
@@ -89,14 +89,14 @@ impl Bed {
         for file in ["MERGE_MSG", "CHERRY_PICK_HEAD"] {
             assert!(!self.sandbox.hello(&format!(".git/{file}")).exists(), "{what}: {file}");
         }
-        self.update().failure(1).says("unresolved conflicts in");
+        self.again().failure(1).says("unresolved conflicts in");
         State::of(&self.sandbox).is(&self.done, what);
         is_open
     }
 }
 
 impl State {
-    fn of(sandbox: &Sandbox) -> Self {
+    pub fn of(sandbox: &Sandbox) -> Self {
         let file = |path: String| {
             let at = sandbox.hello(&path);
             let found = (mode(&at), fs::read(&at).unwrap());
@@ -110,7 +110,7 @@ impl State {
     }
 
     #[track_caller]
-    fn is(&self, other: &Self, what: &str) {
+    pub fn is(&self, other: &Self, what: &str) {
         let differs = |path: &&String| self.files.get(*path) != other.files.get(*path);
         let differing: Vec<_> = self.files.keys().chain(other.files.keys()).filter(differs).collect();
         assert!(differing.is_empty(), "{what}: {differing:?}");
@@ -157,11 +157,11 @@ fn conflicting() -> Sandbox {
     sandbox
 }
 
-/// Kills a run of `update` after each of many delays, and looks at what is left with `check`.
-fn killed(bed: &Bed, rounds: u32, check: impl Fn(&Bed, &str)) {
+/// Kills a run after each of many delays, and looks at what is left with `check`.
+pub fn killed(bed: &Bed, rounds: u32, check: impl Fn(&Bed, &str)) {
     for round in 0..rounds {
         bed.reset();
-        let mut child = bed.update().command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = bed.again().command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         if round % 2 == 0 {
             sleep(bed.whole * round / rounds);
         } else {
@@ -190,16 +190,16 @@ fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
 
 #[test]
 fn a_kill_at_any_time_can_be_repeated() {
-    for args in [&["--yes"][..], &["--yes", "--commit"]] {
+    for args in [&["update", "--yes"][..], &["update", "--yes", "--commit"]] {
         let bed = Bed::new(edited(), args);
-        assert_eq!(bed.done.status.is_empty(), args.len() == 2, "{}", bed.done.status);
+        assert_eq!(bed.done.status.is_empty(), args.len() == 3, "{}", bed.done.status);
         killed(&bed, 8, Bed::finishes);
     }
 }
 
 #[test]
 fn a_kill_of_a_pick_leaves_nothing_or_what_git_takes_back() {
-    let bed = Bed::new(conflicting(), &["--conflicts"]);
+    let bed = Bed::new(conflicting(), &["update", "--conflicts"]);
     killed(&bed, 8, |bed, what| {
         bed.can_be_taken_back(what);
     });
@@ -211,13 +211,13 @@ const CALLS: [&str; 9] =
 
 /// What happens at a system call.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub enum Fault {
     Kill,
     Full,
 }
 
-/// Runs `update` under strace, once for each of some occurrences of each system call, at which `fault` happens.
-fn traced(bed: &Bed, fault: Fault, most: usize, check: impl Fn(&Bed, &str, &Output)) {
+/// Runs the command under strace, once for each of some occurrences of each system call, at which `fault` happens.
+pub fn traced(bed: &Bed, fault: Fault, most: usize, check: impl Fn(&Bed, &str, &Output)) {
     let log = bed.sandbox.path("trace");
     let strace = |run: Run, more: &[&str]| -> Output {
         let inner = run.command();
@@ -230,7 +230,7 @@ fn traced(bed: &Bed, fault: Fault, most: usize, check: impl Fn(&Bed, &str, &Outp
     };
     bed.reset();
     let filter = format!("trace={}", CALLS.join(","));
-    strace(bed.update(), &["-e", &filter]);
+    strace(bed.again(), &["-e", &filter]);
     let calls = fs::read_to_string(&log).unwrap();
     let calls: Vec<_> = calls.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim_start())).collect();
     // What comes before is the loader's, and reads.
@@ -250,7 +250,7 @@ fn traced(bed: &Bed, fault: Fault, most: usize, check: impl Fn(&Bed, &str, &Outp
                 Fault::Full => "error=ENOSPC",
             };
             let inject = format!("inject={call}:{effect}:when={number}");
-            let output = strace(bed.update(), &["-e", &format!("trace={call}"), "-e", &inject]);
+            let output = strace(bed.again(), &["-e", &format!("trace={call}"), "-e", &inject]);
             check(bed, &format!("{:?}, {inject}", bed.args), &output);
         }
     }
@@ -261,9 +261,9 @@ fn a_kill_at_a_system_call_can_be_repeated() {
     if !have("strace") {
         return;
     }
-    let bed = Bed::new(edited(), &["--yes", "--commit"]);
+    let bed = Bed::new(edited(), &["update", "--yes", "--commit"]);
     traced(&bed, Fault::Kill, 3, |bed, what, _| bed.finishes(what));
-    let bed = Bed::new(conflicting(), &["--conflicts"]);
+    let bed = Bed::new(conflicting(), &["update", "--conflicts"]);
     traced(&bed, Fault::Kill, 3, |bed, what, _| {
         bed.can_be_taken_back(what);
     });
@@ -274,7 +274,7 @@ fn a_full_disk_leaves_the_old_files_or_the_new_ones() {
     if !have("strace") {
         return;
     }
-    let bed = Bed::new(edited(), &["--yes", "--commit"]);
+    let bed = Bed::new(edited(), &["update", "--yes", "--commit"]);
     traced(&bed, Fault::Full, 3, |bed, what, output| {
         let found = State::of(&bed.sandbox);
         // What is written and cannot be committed stays, and the error says so.
@@ -291,7 +291,7 @@ fn a_full_disk_leaves_the_old_files_or_the_new_ones() {
         assert!(output.code != Some(0) || found.head == bed.done.head, "{what}");
         bed.finishes(what);
     });
-    let bed = Bed::new(conflicting(), &["--conflicts"]);
+    let bed = Bed::new(conflicting(), &["update", "--conflicts"]);
     traced(&bed, Fault::Full, 3, |bed, what, output| {
         assert_ne!(output.code, Some(0), "{what}");
         let is_open = bed.sandbox.hello(".git/CHERRY_PICK_HEAD").exists();

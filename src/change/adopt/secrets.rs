@@ -105,7 +105,9 @@ pub(super) fn place(
             };
             let bytes = files.bytes(&file.path)?.cloned().unwrap_or_default();
             let bytes = if is_pull { labelled(&bytes, &file.path, &mut placed.notes) } else { bytes };
-            if placed.files.contains_key(&to) || to != file.path && differs(files, &to, &bytes)? {
+            // A run that was killed may have written it there.
+            let is_other = placed.files.get(&to).is_some_and(|there| *there != bytes);
+            if is_other || to != file.path && differs(files, &to, &bytes)? {
                 return Err(Failure::failed(format!("cannot move `{}`", file.path))
                     .because(format!("it belongs to `{to}`, which has other content"))
                     .hint(format!("git mv {to} {to}.old"))
@@ -114,7 +116,9 @@ pub(super) fn place(
             if to != file.path {
                 placed.moves.insert(file.path.clone(), to.clone());
             }
-            own.push(to.clone());
+            if !own.contains(&to) {
+                own.push(to.clone());
+            }
             placed.files.insert(to, bytes);
         }
         list_all(environment, &own, files, lists, &mut placed)?;
