@@ -4,6 +4,7 @@
 //! `MAKEINFRA_TEST_KUBECONFIG` names. Each scene has a namespace of its own and deletes it at its end. Scenes in which
 //! pods run need the bed: its registry is the private one, and its token service knows the tokens.
 
+mod adopt;
 mod diagnosis;
 mod failures;
 mod further;

@@ -12,6 +12,7 @@
 mod add;
 mod adopt;
 mod adopt_faults;
+mod adopt_update;
 mod architecture;
 mod atomic;
 mod bad_input;
