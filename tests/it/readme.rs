@@ -81,10 +81,10 @@ fn the_other_commands_do_what_the_readme_says() {
                 answered(&line, &["--yes"]);
                 assert!(!exists("kubernetes/base/worker-deployment.yaml"));
             }
-            "makeinfra update --dry-run --diff" => {
+            "makeinfra update --dry-run --diff" | "makeinfra adopt --dry-run --diff" => {
                 answered(&line, &[]).prints("dry run");
             }
-            "makeinfra update --commit" => {
+            "makeinfra update --commit" | "makeinfra adopt --commit" => {
                 answered(&line, &["--yes"]).prints("Nothing to do");
             }
             "makeinfra secret set database PASSWORD --commit" => {
