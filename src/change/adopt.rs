@@ -10,7 +10,7 @@ mod secrets;
 mod settle;
 mod survey;
 
-use super::objects::text;
+use super::objects::{self, text};
 use super::{Files, Found, Plan, SECRETS, answers_in};
 use crate::answers::{Answers, Name, ProjectName, Record, Refused, Values};
 use crate::error::{Failure, Result};
@@ -24,7 +24,7 @@ use survey::Survey;
 use zeroize::Zeroizing;
 
 /// What was asked for, and what is known beside the files.
-pub struct Wish {
+pub struct Request {
     /// The project.
     pub project: ProjectName,
     /// Answers that the files need not give.
@@ -59,9 +59,20 @@ pub struct Adoption {
     pub kept: BTreeSet<String>,
 }
 
+/// The project whose objects the overlays label, if they do.
+#[must_use]
+pub fn labelled_project(files: &Files) -> Option<String> {
+    let overlays = files.below(super::OVERLAYS).filter_map(|(path, _)| files.text(path).ok().flatten());
+    let mut labels = overlays.flat_map(|text| {
+        let kustomization = objects::kustomization(Some(text));
+        objects::list(&kustomization, "labels").cloned().collect::<Vec<_>>()
+    });
+    labels.find_map(|one| text(&one, &["pairs", "makeinfra/project"]).map(str::to_owned))
+}
+
 /// Plans the adoption.
-pub fn adopt(files: &Files, wish: &Wish) -> Result<Adoption> {
-    let survey = Survey::of(files, &wish.manifests);
+pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
+    let survey = Survey::of(files, &request.manifests);
     let layout = Layout::find(&survey, files)?;
     let one_namespace = answers::namespaces(&survey);
     if let [first, second, ..] = &one_namespace[..] {
@@ -72,7 +83,7 @@ pub fn adopt(files: &Files, wish: &Wish) -> Result<Adoption> {
     }
     let secret_files = secrets::all(&survey, files)?;
     let mut after = moved(files, &layout, &secret_files);
-    let (templates, answers, is_generated) = recognise(files, &after, wish, &layout, &secret_files)?;
+    let (templates, answers, is_generated) = recognise(files, &after, request, &layout, &secret_files)?;
     let rendered = templates.render(&answers, &[])?;
 
     let mut adoption = Adoption {
@@ -102,13 +113,13 @@ pub fn adopt(files: &Files, wish: &Wish) -> Result<Adoption> {
     for (path, text) in parts.compose()? {
         put(&mut after, &path, text.into_bytes(), false);
     }
-    let hazards = settle::hazards_of_taking(&after, wish, &rendered)?;
-    let own = settle::settle(&mut adoption, &mut after, wish, &rendered, is_generated)?;
+    let hazards = settle::hazards_of_taking(&after, request, &rendered)?;
+    let own = settle::settle(&mut adoption, &mut after, request, &rendered, is_generated)?;
     for (path, bytes) in placed.files {
         let executable = false;
         after.insert(path, Found { content: Ok(bytes), executable, ignored: false });
     }
-    let text = settle::record_text(&templates, &adoption.answers, wish, &own)?;
+    let text = settle::record_text(&templates, &adoption.answers, request, &own)?;
     put(&mut after, Record::FILE, text.into_bytes(), false);
 
     let mut moves = layout.moves.clone();
@@ -166,20 +177,20 @@ fn put(files: &mut Files, path: &str, bytes: Vec<u8>, executable: bool) {
 fn recognise(
     files: &Files,
     after: &Files,
-    wish: &Wish,
+    request: &Request,
     layout: &Layout,
     secrets: &[SecretFile],
 ) -> Result<(TemplateSet, Answers, bool)> {
-    let known = wish.earlier.as_ref().and_then(|record| {
+    let known = request.earlier.as_ref().and_then(|record| {
         let version = record.version.as_ref()?.to_string();
-        Some((wish.templates.iter().find(|set| set.version() == version)?, record))
+        Some((request.templates.iter().find(|set| set.version() == version)?, record))
     });
     if let Some((templates, record)) = known {
         return Ok((templates.clone(), record.answers.clone(), true));
     }
-    let answers = read(after, wish, layout, secrets, &Survey::of(files, &wish.manifests))?;
+    let answers = read(after, request, layout, secrets, &Survey::of(files, &request.manifests))?;
     let mut best: (usize, Option<&TemplateSet>) = (0, None);
-    for templates in &wish.templates {
+    for templates in &request.templates {
         let rendered = templates.render(&answers, &[])?;
         // What says nothing of its origin is left out: many repositories have the same few lines.
         let is_telling = |file: &&File| ["Makefile", "scripts/deploy.sh"].contains(&file.path.as_str());
@@ -191,11 +202,12 @@ fn recognise(
                 .is_some_and(|there| ***there == *file.text.expose().as_bytes())
         };
         let count = rendered.iter().filter(same).count();
-        if wish.has_script && count >= best.0 && rendered.iter().filter(is_telling).any(|file| same(&file)) {
+        if request.has_script && count >= best.0 && rendered.iter().filter(is_telling).any(|file| same(&file))
+        {
             best = (count, Some(templates));
         }
     }
-    let newest = wish.templates.last().cloned().unwrap_or_else(TemplateSet::embedded);
+    let newest = request.templates.last().cloned().unwrap_or_else(TemplateSet::embedded);
     Ok(match best.1 {
         Some(templates) => (templates.clone(), answers, true),
         None => (newest, answers, false),
@@ -205,7 +217,7 @@ fn recognise(
 /// The answers as the files give them.
 fn read(
     after: &Files,
-    wish: &Wish,
+    request: &Request,
     layout: &Layout,
     secrets: &[SecretFile],
     before: &Survey,
@@ -215,11 +227,11 @@ fn read(
     let source = Source {
         files: after,
         survey: &survey,
-        project: &wish.project,
+        project: &request.project,
         environments: &layout.environments,
         pull_secret,
-        values: &wish.values,
-        taken: &wish.taken,
+        values: &request.values,
+        taken: &request.taken,
     };
     let answers = source.answers().map_err(|refused| match refused {
         Refused::Missing(Name::Image) => Failure::usage("there is no workload with an image")

@@ -3,7 +3,7 @@
 use super::workspace::{Proposal, Scope, Workspace};
 use super::{archive, encrypted::Typed};
 use crate::answers::{Answer, Ci, Name, ProjectName, Record, Values};
-use crate::change::{self, AdoptWish, Adoption, Files, Plan};
+use crate::change::{self, Adoption, AdoptionRequest, Files, Plan};
 use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
@@ -22,9 +22,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let new_key = new_key(&repo)?;
     let scope = Scope { is_tracked: true, paths: candidates(&repo)? };
     let workspace = Workspace::open(repo, scope, !dry_run)?;
-    let wish = wish(options, &workspace)?;
+    let request = request(options, &workspace)?;
     let adoption =
-        if is_adopted(&workspace.files)? { None } else { Some(change::adopt(&workspace.files, &wish)?) };
+        if is_adopted(&workspace.files)? { None } else { Some(change::adopt(&workspace.files, &request)?) };
     if let Some(adoption) = &adoption {
         warn(&workspace.repo, adoption, ui);
         needs_a_yes(options, adoption)?;
@@ -34,13 +34,13 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         if is_adopted(files)? {
             return Ok(Plan::default());
         }
-        let mut plan = change::adopt(files, &wish)?.plan;
+        let mut plan = change::adopt(files, &request)?.plan;
         let encryption = if new_key.is_some() { "set up" } else { "in use" };
         plan.facts.push(("git-crypt", encryption.to_owned()));
         plan.notes.extend(outer_hook(&workspace.repo));
         Ok(plan)
     };
-    let project = &wish.project;
+    let project = &request.project;
     let proposal = Proposal {
         title: format!("Adoption of {project}"),
         command: format!("makeinfra adopt{}", workspace.typed().repo),
@@ -99,11 +99,12 @@ fn generated(template: &str) -> Option<String> {
     (!name.starts_with("kubernetes/") && !name.starts_with(SECRETS)).then_some(name)
 }
 
-fn wish(options: &Options, workspace: &Workspace) -> Result<AdoptWish> {
+fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> {
     let repo = &workspace.repo;
     let root = repo.root();
     let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let project = options.project.as_deref().unwrap_or(name);
+    let labelled = change::labelled_project(&workspace.files);
+    let project = options.project.as_deref().or(labelled.as_deref()).unwrap_or(name);
     let project = ProjectName::parse(project).map_err(|rule| match options.project {
         Some(_) => Failure::usage(format!("`--project` {rule}")),
         None => Failure::usage("`--project` is required").because(format!("the directory's name {rule}")),
@@ -131,7 +132,7 @@ fn wish(options: &Options, workspace: &Workspace) -> Result<AdoptWish> {
             .map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned())
             .collect::<Vec<_>>()
     };
-    Ok(AdoptWish {
+    Ok(AdoptionRequest {
         project,
         values,
         manifests: below(&options.manifests),

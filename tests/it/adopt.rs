@@ -204,7 +204,10 @@ fn a_record_that_was_deleted_comes_back() {
                 sandbox.git(&["reset", "-q", "--hard", tree.trim()]).success();
             }
             let before = sandbox.tree();
-            sandbox.adopt(&["--yes", "--commit"]).success();
+            // The name of the directory says nothing.
+            fs::rename(sandbox.hello(""), sandbox.work("other")).unwrap();
+            sandbox.makeinfra(&["adopt", "other", "--yes", "--commit"]).success();
+            fs::rename(sandbox.work("other"), sandbox.hello("")).unwrap();
             let mut after = sandbox.tree();
             let found = String::from_utf8(after.remove(Record::FILE).unwrap()).unwrap();
             assert_eq!(after, before);

@@ -373,3 +373,18 @@ fn a_plan_is_agreed_to_or_declined() {
     assert!(shown.contains("files were changed in the meantime; nothing was written"), "{shown}");
     assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
 }
+
+#[test]
+fn a_no_to_an_adoption_leaves_the_files_and_git_as_they_were() {
+    let sandbox = Sandbox::of_kustomize();
+    let config = fs::read(sandbox.hello(".git/config")).unwrap();
+    let before = sandbox.tree();
+    let mut terminal = Terminal::run(&sandbox, &["adopt", "hello-infra"]);
+    terminal.shows("Go on?").types("n");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("the plan was declined, nothing was written"), "{shown}");
+    assert_eq!(sandbox.tree(), before);
+    assert_eq!(fs::read(sandbox.hello(".git/config")).unwrap(), config);
+    assert!(!sandbox.hello(".git/git-crypt").exists());
+}

@@ -9,6 +9,7 @@ use crate::change::{Files, text_of};
 use crate::templates::{File, TemplateSet};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What was decided: a name and a value each.
 pub(super) fn facts(
     answers: &Answers,
     templates: &TemplateSet,
@@ -33,6 +34,9 @@ pub(super) fn facts(
     ];
     facts.extend(main.port.map(|port| ("port", port.to_string())));
     facts.extend(main.ingress.as_ref().map(|host| ("host", host.to_string())));
+    facts.push(("replicas", main.replicas.to_string()));
+    facts.push(("pod security", answers.pod_security.as_str().to_owned()));
+    facts.push(("pipeline", answers.ci.as_str().to_owned()));
     facts.push(("templates", templates.version().to_owned()));
     facts
 }

@@ -1,6 +1,6 @@
 //! Which generated files are written, and which stay people's own. Pure.
 
-use super::{Adoption, Wish, put};
+use super::{Adoption, Request, put};
 use crate::answers::{Answers, Ci, Record};
 use crate::change::update::hazards;
 use crate::change::{Files, Plan, SECRETS, Step, kustomization, record};
@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 const PIPELINE: &str = ".gitlab-ci.yml";
 
 /// What a cluster refuses if generated manifests replace those of people.
-pub(super) fn hazards_of_taking(after: &Files, wish: &Wish, rendered: &[File]) -> Result<Vec<String>> {
+pub(super) fn hazards_of_taking(after: &Files, request: &Request, rendered: &[File]) -> Result<Vec<String>> {
     let mut plan = Plan::default();
-    for file in rendered.iter().filter(|file| wish.taken.contains(&file.path)) {
+    for file in rendered.iter().filter(|file| request.taken.contains(&file.path)) {
         plan.write(after, &file.path, Zeroizing::new(file.text.expose().as_bytes().to_vec()), false)?;
     }
     Ok(hazards(after, &plan))
@@ -27,11 +27,11 @@ pub(super) fn hazards_of_taking(after: &Files, wish: &Wish, rendered: &[File]) -
 pub(super) fn settle(
     adoption: &mut Adoption,
     after: &mut Files,
-    wish: &Wish,
+    request: &Request,
     rendered: &[File],
     is_generated: bool,
 ) -> Result<BTreeSet<String>> {
-    let mut own = wish.earlier.as_ref().map(|record| record.own.clone()).unwrap_or_default();
+    let mut own = request.earlier.as_ref().map(|record| record.own.clone()).unwrap_or_default();
     for file in rendered.iter().filter(|file| !file.path.starts_with(SECRETS) && file.path != Record::FILE) {
         let path = file.path.as_str();
         let (bytes, executable) = (file.text.expose().as_bytes(), file.kind == Kind::Executable);
@@ -44,9 +44,9 @@ pub(super) fn settle(
         // An object of the component is elsewhere, or there is none; a kustomization may have another name.
         let is_left_out = there.is_none()
             && if is_list { kustomization(after, dir).is_some() } else { path.starts_with(Context::BASE) };
-        if wish.taken.contains(path) || there.is_none() && !is_left_out {
+        if request.taken.contains(path) || there.is_none() && !is_left_out {
             put(after, path, bytes.to_vec(), executable);
-        } else if path == ".gitattributes" && !wish.is_covered {
+        } else if path == ".gitattributes" && !request.is_covered {
             let text = after.text(path)?.unwrap_or_default();
             put(after, path, protecting(text, file.text.expose()).into_bytes(), false);
             own.insert(path.to_owned());
@@ -68,8 +68,8 @@ pub(super) fn settle(
             }
         }
     }
-    own.retain(|path| !wish.taken.contains(path));
-    if let Some(path) = wish.taken.iter().find(|path| !rendered.iter().any(|file| file.path == **path)) {
+    own.retain(|path| !request.taken.contains(path));
+    if let Some(path) = request.taken.iter().find(|path| !rendered.iter().any(|file| file.path == **path)) {
         return Err(Failure::usage(format!("`--take {path}` is not a generated file"))
             .hint("makeinfra adopt --dry-run")
             .into());
@@ -100,10 +100,10 @@ fn protecting(text: &str, generated: &str) -> String {
 pub(super) fn record_text(
     templates: &TemplateSet,
     answers: &Answers,
-    wish: &Wish,
+    request: &Request,
     own: &BTreeSet<String>,
 ) -> Result<String> {
-    let text = match &wish.earlier {
+    let text = match &request.earlier {
         Some(record) if record.version.as_ref().is_some_and(|one| one.to_string() == templates.version()) => {
             record.text.clone()
         }
