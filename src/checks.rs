@@ -14,6 +14,7 @@ pub use id::Id;
 pub use online::Question;
 pub use place::Place;
 
+use crate::answers::ImageRef;
 use crate::inspection::Inspection;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -83,6 +84,19 @@ pub struct Known {
     pub public: Vec<String>,
     /// Answers that the files do not follow; `None` if that is unknown, as outside git.
     pub unfollowed: Option<Vec<Unfollowed>>,
+}
+
+impl Known {
+    /// Whether the user says that anybody may pull `image`.
+    fn is_public(&self, image: &ImageRef) -> bool {
+        let (written, full) = (image.name(), image.normalized_name());
+        self.public.iter().map(|name| name.trim_end_matches('/')).any(|name| {
+            let begins = |image: &str| {
+                image.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            !name.is_empty() && (begins(written) || begins(&full))
+        })
+    }
 }
 
 /// An answer that the files do not follow.

@@ -4,7 +4,7 @@ use super::{
     Check, Id, Known, Place, count, or_ok,
     pull_secret::{is_name, workload_title},
 };
-use crate::answers::{Environment, ImageRef, Record};
+use crate::answers::{Environment, Record};
 use crate::files::shell_word;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
@@ -101,7 +101,7 @@ fn found(inspection: &Inspection) -> Vec<Check> {
 
 fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::WorkloadsNamePullSecret;
-    let needs = |workload: &&Workload| workload.pulls().any(|pull| !is_public(pull.image, known));
+    let needs = |workload: &&Workload| workload.pulls().any(|pull| !known.is_public(pull.image));
     let bare =
         inspection.manifests.workloads().filter(needs).filter(|workload| workload.pull_secrets.is_empty());
     let name = inspection.pull_secrets.iter().find_map(|secret| secret.secret.name.clone());
@@ -215,15 +215,4 @@ fn targets(line: &str) -> impl Iterator<Item = &str> {
         _ => "",
     };
     names.split_whitespace()
-}
-
-/// Whether the user says that anybody may pull `image`.
-pub(super) fn is_public(image: &ImageRef, known: &Known) -> bool {
-    let (written, full) = (image.name(), image.normalized_name());
-    known.public.iter().map(|name| name.trim_end_matches('/')).any(|name| {
-        let begins = |image: &str| {
-            image.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        !name.is_empty() && (begins(written) || begins(&full))
-    })
 }

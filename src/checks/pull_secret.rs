@@ -1,6 +1,6 @@
 //! Whether the kubelet finds the pull secrets, can read them, and uses them for every image.
 
-use super::{Check, Id, Known, Place, count, manifests::is_public, or_ok};
+use super::{Check, Id, Known, Place, count, or_ok};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::files::shell_word;
 use crate::git_crypt::UNLOCK;
@@ -222,7 +222,7 @@ fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::PullSecretMatchesImages;
     let mut found = Vec::new();
     let mut images = 0;
-    for pull in inspection.manifests.pulls().filter(|pull| !is_public(pull.image, known)) {
+    for pull in inspection.manifests.pulls().filter(|pull| !known.is_public(pull.image)) {
         let secrets = candidates(inspection, &pull);
         if !secrets.iter().any(|secret| secret.secret.is_readable()) {
             let why = "not checked: the kubelet cannot read its pull secret";
