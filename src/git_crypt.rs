@@ -43,6 +43,12 @@ pub fn is_filter_command(command: &str) -> bool {
     words.first().is_some_and(|program| program.rsplit('/').next() == Some("git-crypt"))
 }
 
+/// Whether an attribute file gives anything to git-crypt.
+#[must_use]
+pub fn is_named_in(attributes: &[u8]) -> bool {
+    String::from_utf8_lossy(attributes).contains("filter=git-crypt")
+}
+
 /// Where the default key lies, below the git directory.
 pub const KEY_FILE: &str = "git-crypt/keys/default";
 

@@ -4,6 +4,7 @@
 //! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
 
 mod audit;
+mod auditor;
 mod commit;
 mod earlier;
 mod encrypt;
@@ -14,7 +15,8 @@ mod pick;
 mod unlock;
 mod unmerged;
 
-pub use audit::{Audit, Filter, KeyState, Plain};
+pub use audit::{Audit, Filter, KeyState};
+pub use auditor::Plain;
 pub use commit::Blob;
 pub use encrypt::Installed;
 pub use history::{History, Leak};

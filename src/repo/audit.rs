@@ -1,17 +1,15 @@
 //! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext nonetheless.
 //! Changes nothing, and never shows what a blob holds.
 
+use super::auditor::{Auditor, Files, Plain, is_gits_own};
 use super::history::History;
-use super::open::ATTRIBUTES;
 use super::unmerged::Unmerged;
-use super::{Attributes, PLAIN_INDEX, Repo, SECRETS, failed};
+use super::{PLAIN_INDEX, Repo, failed};
 use crate::error::Result;
 use crate::files;
 use crate::git_crypt::{self, Key, UNLOCK};
-use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 /// How the paths that matter are protected, and what git holds of them.
 #[derive(Debug, Default)]
@@ -62,17 +60,6 @@ pub enum KeyState {
     Good,
 }
 
-/// Secret files of one tree.
-#[derive(Debug, Default)]
-pub struct Plain {
-    /// How many there are.
-    pub files: usize,
-    /// Those that are stored in plain.
-    pub plain: Vec<String>,
-    /// Those whose content is not in this clone.
-    pub missing: Vec<String>,
-}
-
 impl Repo {
     /// Looks at everything under `secrets/`, at all that `.gitattributes` gives to git-crypt, and at the
     /// files `also`. `present` are the secret files of the work tree.
@@ -113,11 +100,6 @@ impl Repo {
             })
         };
         Ok(run(&mut auditor).map_err(|error| failed("read the repository", &error))?)
-    }
-
-    /// The path below the top of this repository of one that git knows as `path`.
-    pub(super) fn out_of_git(&self, path: String) -> String {
-        path.strip_prefix(&self.prefix).map(str::to_owned).unwrap_or(path)
     }
 
     /// Whether git would leave `path`, below the top of the work tree, out.
@@ -162,226 +144,4 @@ impl Repo {
             file: file.display().to_string(),
         }
     }
-}
-
-/// Secret files: path and blob.
-pub(super) type Files = Vec<(String, Oid)>;
-
-/// Reads git's objects. Its paths are git's; what it finds is told with those of the repository.
-pub(super) struct Auditor<'r> {
-    pub(super) repo: &'r Repo,
-    pub(super) git: &'r Repository,
-    odb: Odb<'r>,
-    attributes: Attributes,
-    /// What begins with none of these is no secret.
-    prefixes: Vec<String>,
-    also: &'r [String],
-    /// Whether a path is that of a secret.
-    secret: HashMap<String, bool>,
-    /// Whether a blob is plaintext, if it is here.
-    plain: HashMap<Oid, Option<bool>>,
-    /// Whether an object is not here.
-    pub(super) missing: bool,
-}
-
-impl<'r> Auditor<'r> {
-    fn new(repo: &'r Repo, also: &'r [String]) -> std::result::Result<Self, git2::Error> {
-        let git = &repo.git;
-        Ok(Self {
-            repo,
-            git,
-            odb: git.odb()?,
-            attributes: Attributes::of(git)?,
-            prefixes: Vec::new(),
-            also,
-            secret: HashMap::new(),
-            plain: HashMap::new(),
-            missing: false,
-        })
-    }
-
-    /// The secret files of the index.
-    fn index(&mut self) -> std::result::Result<Files, git2::Error> {
-        let index = self.git.index()?;
-        let path = |entry: &git2::IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
-        let attributes: Vec<String> = index
-            .iter()
-            .filter(|entry| entry.path.ends_with(b".gitattributes"))
-            .map(|entry| path(&entry))
-            .collect();
-        self.prefixes = prefixes(self.repo, &attributes, self.also);
-        let mut files = Files::new();
-        for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
-            // Most paths are none of ours: no text is made of them.
-            let near = self.prefixes.iter().any(|prefix| entry.path.starts_with(prefix.as_bytes()));
-            if near && self.is_secret(&path(&entry))? {
-                files.push((path(&entry), entry.id));
-            }
-        }
-        Ok(files)
-    }
-
-    /// The secret files of HEAD; none where there is no commit yet.
-    fn head(&mut self) -> std::result::Result<Option<Files>, git2::Error> {
-        let tree = match self.git.head().and_then(|head| head.peel_to_tree()) {
-            Ok(tree) => tree,
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let mut files = Files::new();
-        for (prefix, id) in self.scopes(&tree) {
-            self.walk(id, &prefix, &mut HashMap::new(), &mut files)?;
-        }
-        Ok(Some(files))
-    }
-
-    fn plain(&mut self, files: &Files) -> std::result::Result<Plain, git2::Error> {
-        let (mut plain, mut missing) = (BTreeSet::new(), BTreeSet::new());
-        for (path, id) in files {
-            match self.is_plain(*id)? {
-                Some(true) => plain.insert(self.repo.out_of_git(path.clone())),
-                Some(false) => false,
-                None => missing.insert(self.repo.out_of_git(path.clone())),
-            };
-        }
-        let (plain, missing) = (plain.into_iter().collect(), missing.into_iter().collect());
-        Ok(Plain { files: files.len(), plain, missing })
-    }
-
-    /// The trees below `root` that may hold secrets, with their paths.
-    pub(super) fn scopes(&self, root: &git2::Tree) -> Vec<(String, Oid)> {
-        let tree_at = |prefix: &str| match prefix.trim_end_matches('/') {
-            "" => Some(root.id()),
-            path => {
-                let entry = root.get_path(std::path::Path::new(path)).ok()?;
-                (entry.kind() == Some(ObjectType::Tree)).then(|| entry.id())
-            }
-        };
-        self.prefixes.iter().filter_map(|prefix| Some((prefix.clone(), tree_at(prefix)?))).collect()
-    }
-
-    /// Collects the secret files below `tree`, which is at `path`, without those seen there before.
-    pub(super) fn walk(
-        &mut self,
-        tree: Oid,
-        path: &str,
-        seen: &mut HashMap<String, HashSet<Oid>>,
-        files: &mut Files,
-    ) -> std::result::Result<(), git2::Error> {
-        let mut open = vec![(path.to_owned(), tree)];
-        while let Some((dir, id)) = open.pop() {
-            if !seen.entry(dir.clone()).or_default().insert(id) {
-                continue;
-            }
-            let Ok(tree) = self.git.find_tree(id) else {
-                self.missing = true;
-                continue;
-            };
-            for entry in &tree {
-                let path = || format!("{dir}{}", String::from_utf8_lossy(entry.name_bytes()));
-                match entry.kind() {
-                    Some(ObjectType::Tree) => open.push((path() + "/", entry.id())),
-                    _ if !is_file(entry.filemode()) => {}
-                    _ => {
-                        let path = path();
-                        if self.is_secret(&path)? && seen.entry(path.clone()).or_default().insert(entry.id())
-                        {
-                            files.push((path, entry.id()));
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_secret(&mut self, path: &str) -> std::result::Result<bool, git2::Error> {
-        if is_gits_own(path) {
-            return Ok(false);
-        }
-        let below = path.strip_prefix(&self.repo.prefix);
-        if below.is_some_and(|path| path.starts_with(SECRETS)) || self.also.iter().any(|also| also == path) {
-            return Ok(true);
-        }
-        if let Some(known) = self.secret.get(path) {
-            return Ok(*known);
-        }
-        let secret = self.attributes.filter(path)?.is_some();
-        self.secret.insert(path.to_owned(), secret);
-        Ok(secret)
-    }
-
-    /// Whether a blob is plaintext; none if it is not here. An empty one has nothing to hide.
-    pub(super) fn is_plain(&mut self, id: Oid) -> std::result::Result<Option<bool>, git2::Error> {
-        if let Some(known) = self.plain.get(&id) {
-            return Ok(*known);
-        }
-        let plain = match self.odb.read(id) {
-            Ok(blob) => Some(!blob.data().is_empty() && !git_crypt::is_encrypted(blob.data())),
-            Err(error) if error.code() == ErrorCode::NotFound => {
-                self.missing = true;
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        self.plain.insert(id, plain);
-        Ok(plain)
-    }
-}
-
-/// Whether git reads the file itself, so that git-crypt must leave it alone (git-crypt's README).
-fn is_gits_own(path: &str) -> bool {
-    matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"))
-}
-
-/// Whether a tree entry of `mode` is a regular file: links and submodules store no content of one here.
-fn is_file(mode: i32) -> bool {
-    mode & 0o170_000 == 0o100_000
-}
-
-/// The text of an attribute file, if it is a file: a link may lead anywhere.
-fn attributes(file: &Path) -> Option<String> {
-    file.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let bytes = files::read(file, ATTRIBUTES).ok().flatten()?;
-    String::from_utf8(bytes.to_vec()).ok()
-}
-
-/// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
-/// files `also`, and what the lines of the attribute files that name git-crypt begin with. What lies outside of the
-/// repository, in a larger one, is not its business.
-fn prefixes(repo: &Repo, attribute_files: &[String], also: &[String]) -> Vec<String> {
-    let dir = |path: &str| path.rfind('/').map_or(String::new(), |slash| path[..=slash].to_owned());
-    let git = &repo.git;
-    let mut prefixes = BTreeSet::from([repo.in_git(SECRETS)]);
-    prefixes.extend(also.iter().map(|path| dir(path)));
-    let root = super::work_tree(git);
-    let mut files: BTreeSet<_> = attribute_files.iter().map(|path| (root.join(path), dir(path))).collect();
-    files.insert((root.join(".gitattributes"), String::new()));
-    files.insert((git.commondir().join("info/attributes"), String::new()));
-    for (file, dir) in files {
-        let Some(text) = attributes(&file) else { continue };
-        for line in
-            text.lines().filter(|line| line.contains("git-crypt") && !line.trim_start().starts_with('#'))
-        {
-            let pattern = line.split_whitespace().next().unwrap_or_default();
-            let fixed = pattern.split(['*', '?', '[', '\\', '"']).next().unwrap_or_default();
-            // A pattern without a slash in its middle matches at any depth.
-            let below = match fixed.rfind('/') {
-                Some(slash) if slash + 1 < pattern.len() => &fixed[..=slash],
-                _ => "",
-            };
-            prefixes.insert(format!("{dir}{}", below.trim_start_matches('/')));
-        }
-    }
-    let clamped = prefixes.into_iter().filter_map(|prefix| match repo.prefix.starts_with(&prefix) {
-        true => Some(repo.prefix.clone()),
-        false => prefix.starts_with(&repo.prefix).then_some(prefix),
-    });
-    let mut prefixes: BTreeSet<String> = clamped.collect();
-    // One that lies within another adds nothing.
-    let all = prefixes.clone();
-    prefixes.retain(|prefix| !all.iter().any(|other| other != prefix && prefix.starts_with(other.as_str())));
-    prefixes.into_iter().collect()
 }

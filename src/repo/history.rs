@@ -2,7 +2,7 @@
 //!
 //! Reads trees, not diffs: each distinct tree and each distinct blob once.
 
-use super::audit::{Auditor, Files};
+use super::auditor::{Auditor, Files};
 use git2::{Error, Oid, Sort};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;

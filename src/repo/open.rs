@@ -3,7 +3,6 @@
 //! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
 //! made of them in here.
 
-use super::unlock::names_git_crypt;
 use super::{failed, wants_signed_commits, work_tree};
 use crate::error::{Failure, Result};
 use crate::files;
@@ -114,6 +113,11 @@ impl Repo {
         format!("{}{path}", self.prefix)
     }
 
+    /// The path below the top of this repository of one that git knows as `path`.
+    pub(super) fn out_of_git(&self, path: String) -> String {
+        path.strip_prefix(&self.prefix).map(str::to_owned).unwrap_or(path)
+    }
+
     pub(super) fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
         let tree = self.git.head()?.peel_to_tree()?;
         tree.get_path(Path::new(&self.in_git(path)))?.to_object(&self.git)?.peel_to_blob()
@@ -176,7 +180,7 @@ impl Repo {
         texts.extend(
             files::read(&work_tree(&self.git).join(".gitattributes"), ATTRIBUTES)?.map(|text| text.to_vec()),
         );
-        let is_used = texts.iter().any(|text| names_git_crypt(text));
+        let is_used = texts.iter().any(|text| git_crypt::is_named_in(text));
         Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
     }
 

@@ -1,8 +1,7 @@
 //! What to type so that git-crypt works in a clone.
 
 use super::Repo;
-use crate::git_crypt;
-use crate::git_crypt::UNLOCK;
+use crate::git_crypt::{self, UNLOCK};
 use git2::{ObjectType, TreeWalkMode, TreeWalkResult};
 
 impl Repo {
@@ -52,14 +51,9 @@ impl Repo {
                 return TreeWalkResult::Ok;
             }
             let blob = self.git.find_blob(entry.id());
-            found = blob.is_ok_and(|blob| names_git_crypt(blob.content()));
+            found = blob.is_ok_and(|blob| git_crypt::is_named_in(blob.content()));
             if found { TreeWalkResult::Abort } else { TreeWalkResult::Ok }
         });
         found
     }
-}
-
-/// Whether an attribute file gives anything to git-crypt.
-pub(super) fn names_git_crypt(attributes: &[u8]) -> bool {
-    String::from_utf8_lossy(attributes).contains("filter=git-crypt")
 }
