@@ -7,11 +7,11 @@ mod choices;
 mod component;
 mod config;
 mod date;
-mod deployed;
 mod environment;
 mod followed;
 mod gitlab_token;
 mod image;
+mod location;
 mod named;
 mod names;
 mod record;
@@ -22,13 +22,13 @@ mod version;
 mod workload;
 
 pub use choices::{Ci, PodSecurity, SecretType, Switch};
-pub use component::Component;
+pub use component::{Component, unfit};
 pub use config::{Config, ConfigFault};
 pub use date::Expiry;
-pub use deployed::Deployed;
-pub use environment::{ContextName, Environment, EnvironmentName};
+pub use environment::{Deployed, Environment};
 pub use gitlab_token::{TokenKind, looks_like_token};
 pub use image::ImageRef;
+pub use location::{ContextName, EnvironmentName};
 pub use named::{FileFault, Name, Refused, Values, from_mapping, from_yaml, given};
 pub use names::{ComponentName, DnsLabel, Email, HealthPath, Host, ProjectName, TokenUsername};
 pub use record::Record;
@@ -36,7 +36,7 @@ pub use registry::RegistryKey;
 pub use settings::Setting;
 pub use sheet::Sheet;
 pub use version::Version;
-pub use workload::{Arguments, ClusterIssuer, Schedule, TimeZone, Workload, unfit};
+pub use workload::{Arguments, ClusterIssuer, Schedule, TimeZone, Workload};
 
 /// Why a text was refused: what is allowed, as a sentence that follows "must".
 pub type Rule = &'static str;

@@ -2,7 +2,7 @@
 
 use super::{
     Arguments, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port, Refused,
-    Replicas, Schedule, Switch, TimeZone, Values, Workload, given, unfit,
+    Replicas, Rule, Schedule, Switch, TimeZone, Values, Workload, given,
 };
 
 /// Pods of a Deployment, if nobody says how many.
@@ -144,5 +144,27 @@ impl Component {
             ));
         }
         Ok(())
+    }
+}
+
+/// Why there is no answer called `name` about a component that the others in `values` describe; none if there is one.
+#[must_use]
+pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
+    let workload = given::<Workload>(values, Name::Workload).ok().flatten().unwrap_or_default();
+    let runs_always = workload == Workload::Deployment;
+    let has_port = values.get(&Name::Port) != Some(&None);
+    match name {
+        Name::Schedule | Name::TimeZone if workload != Workload::CronJob => {
+            Some("is for a cronjob, and `--workload` says something else")
+        }
+        Name::Port | Name::Replicas | Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath
+            if !runs_always =>
+        {
+            Some("is for a deployment, and `--workload` says something else")
+        }
+        Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath if !has_port => {
+            Some("is for a component with a port, and `--port` says none")
+        }
+        _ => None,
     }
 }

@@ -1,12 +1,11 @@
 //! Where a project runs.
 
 use super::component::REPLICAS;
-use super::names::is_dns_label;
+use super::location::{DEFAULT_SECRETS, SecretsDir};
 use super::{
-    Answer, Component, Deployed, DnsLabel, Host, Name, ProjectName, Refused, Replicas, Rule, Switch, Values,
-    given,
+    Answer, Component, ContextName, DnsLabel, EnvironmentName, Host, ImageRef, Name, ProjectName, Refused,
+    Replicas, Switch, Values, given,
 };
-use std::fmt;
 
 /// A namespace that the project is deployed to, and what is different there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,7 @@ impl Environment {
     pub const SETTINGS: &str = "environment.mk";
 
     /// Where Secrets are, if the environments were not named.
-    pub const SECRETS: &str = "secrets/kubernetes";
+    pub const SECRETS: &str = DEFAULT_SECRETS;
 
     /// Whether it is called `name`.
     #[must_use]
@@ -77,7 +76,7 @@ impl Environment {
         ingress: Option<Host>,
     ) -> Result<Self, Refused> {
         Ok(Self {
-            name: EnvironmentName(PRODUCTION.to_owned()),
+            name: EnvironmentName::production(),
             namespace: given(values, Name::Namespace)?.unwrap_or_else(|| DnsLabel::from(project)),
             context: given(values, Name::Context)?,
             protect: false,
@@ -110,11 +109,13 @@ impl Environment {
         let replicas = given::<Replicas>(values, Name::Replicas)?.map(|replicas| replicas.0);
         let ingress = match (given(values, Name::Ingress)?, &common.ingress) {
             (Some(host), _) => Some(host),
-            (None, Some(host)) => Some(name.host(host, asks)?),
+            (None, Some(host)) => {
+                Some(name.host(host, asks).map_err(|rule| Refused::Broken(Name::Ingress, rule))?)
+            }
             (None, None) => None,
         };
         let secrets = match given::<SecretsDir>(values, Name::Secrets)? {
-            Some(dir) => dir.0,
+            Some(dir) => dir.into_text(),
             None => format!("{}/{name}", Self::SECRETS),
         };
         Ok(Self {
@@ -141,141 +142,45 @@ pub(super) struct Common {
     pub ingress: Option<Host>,
 }
 
-/// The environment that there is if none was named, and that is protected if it was.
-const PRODUCTION: &str = "production";
-
-/// What is wrong with a host below which environments cannot have theirs.
-pub(super) const NO_ROOM: Rule =
-    "must have room for the names of environments before it, or be given for each, ENV=HOST";
-
-/// The name of an environment: a DNS label that begins with a letter, at most 32 characters, so that namespaces
-/// have room for it.
+/// A component as an environment has it: by rule, until people change it in the manifests. So it is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvironmentName(String);
-
-impl EnvironmentName {
-    /// The name as it was accepted.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it is the one that is protected without being told.
-    #[must_use]
-    pub fn is_production(&self) -> bool {
-        self.0 == PRODUCTION
-    }
-
-    /// The host of this environment, where production and those that are protected have `host`.
-    pub(super) fn host(&self, host: &Host, protect: bool) -> Result<Host, Refused> {
-        if protect || self.is_production() {
-            return Ok(host.clone());
-        }
-        Host::parse(&format!("{}.{host}", self.0)).map_err(|_| Refused::Broken(Name::Ingress, NO_ROOM))
-    }
+pub struct Deployed {
+    /// Its image, with the tag or digest of the environment.
+    pub image: ImageRef,
+    /// Whether the kustomization says that tag; else it stands in the manifest.
+    pub has_tag: bool,
+    /// How many pods run; none: what all environments share says so, or nobody does.
+    pub replicas: Option<u32>,
+    /// The host of its Ingress; none likewise.
+    pub host: Option<Host>,
+    /// Whether that host is the one of its certificate, too.
+    pub tls: bool,
 }
 
-impl fmt::Display for EnvironmentName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Answer for EnvironmentName {
-    const EXAMPLE: &'static str = "staging";
-
-    fn parse(text: &str) -> Result<Self, Rule> {
-        let begins_with_letter = text.starts_with(|first: char| first.is_ascii_lowercase());
-        if begins_with_letter && is_dns_label(text) && text.len() <= 32 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(
-                "must begin with a lower-case letter, go on with lower-case letters, digits and `-`, end with a \
-                 letter or digit, and have at most 32 characters",
-            )
+impl Deployed {
+    /// `component` in `environment`, as the rules have it. `main` is the project's own component.
+    pub(super) fn new(environment: &Environment, component: &Component, main: &Component) -> Self {
+        Self {
+            image: component.image.clone(),
+            has_tag: true,
+            replicas: replicas(environment, component, main),
+            tls: component.tls,
+            host: host(environment, component, main),
         }
     }
 }
 
-/// The name of a kubectl context: what neither make nor a shell takes apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContextName(String);
-
-impl ContextName {
-    /// The name as it was accepted.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+fn replicas(environment: &Environment, component: &Component, main: &Component) -> Option<u32> {
+    let differs = component.name == main.name && environment.replicas != component.replicas;
+    differs.then_some(environment.replicas)
 }
 
-impl fmt::Display for ContextName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Answer for ContextName {
-    const EXAMPLE: &'static str = "staging-cluster";
-
-    // Cloud providers' names have `:`, `/`, `@` and `_` in them.
-    fn parse(text: &str) -> Result<Self, Rule> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte);
-        if (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be a kubectl context of letters, digits and `-_.:/@+`, the first no `-`, at most 253 \
-                 (kubectl config rename-context OLD NEW)")
-        }
-    }
-}
-
-/// The directory of an environment's Secrets.
-pub(super) struct SecretsDir(String);
-
-impl Answer for SecretsDir {
-    const EXAMPLE: &'static str = Environment::SECRETS;
-
-    fn parse(text: &str) -> Result<Self, Rule> {
-        let below = text.strip_prefix(Environment::SECRETS).and_then(|rest| rest.strip_prefix('/'));
-        if text == Environment::SECRETS || below.is_some_and(|name| EnvironmentName::parse(name).is_ok()) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be `secrets/kubernetes` or a directory in it")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_plain() {
-        for good in ["staging", "production", "qa-2", "a"] {
-            assert!(EnvironmentName::parse(good).is_ok(), "{good}");
-        }
-        for bad in
-            ["", "2qa", "Staging", "a b", "-a", "a-", "a_b", "a/b", "..", &"a".repeat(33), "a\n", "{env}"]
-        {
-            assert!(EnvironmentName::parse(bad).is_err(), "{bad:?}");
-        }
-        for good in [
-            "kind-kind",
-            "gke_p_europe-west1-b_c",
-            "arn:aws:eks:eu-1:1:cluster/c",
-            "me@c",
-            "group/project:agent",
-        ] {
-            assert!(ContextName::parse(good).is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "a b", "$(x)", "a'b", "a#b", "a\n", "a;b", "%"] {
-            assert!(ContextName::parse(bad).is_err(), "{bad:?}");
-        }
-        for bad in ["secrets", "secrets/kubernetesx", "secrets/kubernetes/", "secrets/kubernetes/../x", "x"] {
-            assert!(SecretsDir::parse(bad).is_err(), "{bad:?}");
-        }
-        assert!(SecretsDir::parse("secrets/kubernetes").is_ok());
-        assert!(SecretsDir::parse("secrets/kubernetes/staging").is_ok());
-    }
+/// Its host, if that is not what base says.
+fn host(environment: &Environment, component: &Component, main: &Component) -> Option<Host> {
+    let shared = component.ingress.as_ref()?;
+    let host = match component.name == main.name {
+        true => environment.ingress.clone()?,
+        false => environment.name.host(shared, environment.protect).ok()?,
+    };
+    (host != *shared).then_some(host)
 }

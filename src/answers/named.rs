@@ -3,7 +3,7 @@
 use super::{
     Answer, Arguments, Ci, ClusterIssuer, ComponentName, ContextName, DnsLabel, Email, EnvironmentName,
     Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName, RegistryKey, Replicas, Rule,
-    Schedule, SecretType, Switch, TimeZone, Workload, config::ConfigFile, environment::SecretsDir,
+    Schedule, SecretType, Switch, TimeZone, Workload, config::ConfigFile, location::SecretsDir,
 };
 use std::collections::BTreeMap;
 

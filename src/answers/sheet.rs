@@ -1,7 +1,8 @@
 //! Everything that was answered, as text: of the repository, and of each environment and component that has
 //! answers of its own.
 
-use super::environment::{self, Common};
+use super::environment::Common;
+use super::location::NO_ROOM;
 use super::named::{given, needed};
 use super::{
     Answer, Answers, Ci, Component, ComponentName, ContextName, Deployed, DnsLabel, Environment,
@@ -82,7 +83,7 @@ impl Sheet {
             environment.deployed = components.iter().map(here).collect();
             let mut all = components.iter().skip(1);
             if all.any(|one| !environment.has_room_for(one)) {
-                return Err(Refused::Broken(Name::Ingress, environment::NO_ROOM));
+                return Err(Refused::Broken(Name::Ingress, NO_ROOM));
             }
         }
         components.first.check(Name::Project)?;

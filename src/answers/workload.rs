@@ -1,6 +1,6 @@
 //! How a component runs: all the time, on a schedule, or once.
 
-use super::{Answer, Name, Rule, Values, named};
+use super::{Answer, Rule};
 use std::fmt;
 
 /// The kind of workload.
@@ -66,28 +66,6 @@ impl Answer for Workload {
             .into_iter()
             .find(|workload| workload.as_str() == text)
             .ok_or("must be one of: deployment, cronjob, job")
-    }
-}
-
-/// Why there is no answer called `name` about a component that the others in `values` describe; none if there is one.
-#[must_use]
-pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
-    let workload = named::given::<Workload>(values, Name::Workload).ok().flatten().unwrap_or_default();
-    let runs_always = workload == Workload::Deployment;
-    let has_port = values.get(&Name::Port) != Some(&None);
-    match name {
-        Name::Schedule | Name::TimeZone if workload != Workload::CronJob => {
-            Some("is for a cronjob, and `--workload` says something else")
-        }
-        Name::Port | Name::Replicas | Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath
-            if !runs_always =>
-        {
-            Some("is for a deployment, and `--workload` says something else")
-        }
-        Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath if !has_port => {
-            Some("is for a component with a port, and `--port` says none")
-        }
-        _ => None,
     }
 }
 
