@@ -4,6 +4,7 @@
 //! type. Nothing of a Secret and no control character is in what it says; a text that it does not know means nothing
 //! to it, and then it says so.
 
+mod case;
 mod cause;
 mod current;
 mod evidence;

@@ -3,8 +3,8 @@
 //! The pod is asked first, then the Secret in the cluster, since the kubelet used that, and the repository's files only
 //! where the Secret in the cluster is not known.
 
+use super::case::Case;
 use super::cause::Cause;
-use super::pods::Case;
 use super::{Fill, Finding, Known};
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{Check, Id, Status};

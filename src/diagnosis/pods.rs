@@ -1,49 +1,30 @@
 //! One pod: what its containers wait for or ended with, and what its events say of that. An event of something that is
 //! over by now (a pull that worked at the second try) says nothing.
 
+use super::case::Case;
 use super::cause::Cause;
 use super::objects::{ContainerStatus, Event, Pod, Terminated, Waiting, said};
 use super::{Fill, Finding, Known, join, signs};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 /// How long a pod may be on its way before that needs a reason.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
-/// How long a restart is news.
-const NEWS: SignedDuration = SignedDuration::from_mins(10);
 /// How a container ends that was told to, or killed: 128 and the signal's number.
 const TOLD_TO_END: [i64; 2] = [137, 143];
-
-/// A pod with what belongs to it.
-pub(super) struct Case<'k> {
-    known: &'k Known<'k>,
-    pub(super) pod: &'k Pod,
-    /// Its events, the newest first.
-    events: Vec<&'k Event>,
-}
 
 /// What the events tell of pods that are not among the evidence.
 pub(super) fn gone(known: &Known) -> Vec<Finding> {
     let ghosts = known.evidence.ghosts().into_iter().filter(|pod| known.is_named_as_ours(pod));
-    let told = |pod: Pod| Case { known, pod: &pod, events: events(known, &pod) }.told_by_events();
+    let told = |pod: Pod| Case::of(known, &pod).told_by_events();
     ghosts.filter_map(told).collect()
 }
 
 /// What is wrong with `pod`; one finding for each container.
 pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
-    let case = Case { known, pod, events: events(known, pod) };
+    let case = Case::of(known, pod);
     let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
     found.dedup();
     found
-}
-
-fn events<'k>(known: &'k Known, pod: &Pod) -> Vec<&'k Event> {
-    let of_pod = |event: &&Event| {
-        let object = &event.involved_object;
-        object.kind == "Pod" && object.name == pod.metadata.name && object.namespace == pod.metadata.namespace
-    };
-    let mut events: Vec<_> = known.evidence.events.iter().filter(of_pod).collect();
-    events.sort_by_key(|event| std::cmp::Reverse(event.seen()));
-    events
 }
 
 impl Case<'_> {
@@ -268,50 +249,6 @@ impl Case<'_> {
         let fill = Fill { age, ..self.fill(container) };
         let newest = newest.map(|event| event.words());
         self.known.finding(cause, self.subject(container), &fill, newest.as_slice())
-    }
-
-    /// What a probe said last.
-    fn probe(&self, container: &str) -> Option<String> {
-        let mut events = self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));
-        events.find(|event| event.concerns(container)).map(|event| event.words())
-    }
-
-    /// The newest event with `reason`.
-    fn last(&self, reason: &str) -> Vec<String> {
-        self.events.iter().find(|event| event.is(reason)).map(|event| event.words()).into_iter().collect()
-    }
-
-    fn age(&self, since: Option<Timestamp>) -> Option<SignedDuration> {
-        since.map(|since| self.known.now.duration_since(since))
-    }
-
-    fn is_news(&self, since: Option<Timestamp>) -> bool {
-        self.age(since).is_none_or(|age| age < NEWS)
-    }
-
-    fn finding(&self, cause: Cause, container: &str, evidence: &[String]) -> Finding {
-        self.known.finding(cause, self.subject(container), &self.fill(container), evidence)
-    }
-
-    fn subject(&self, container: &str) -> String {
-        let (name, several) = (&self.pod.metadata.name, self.pod.spec.containers.len() > 1);
-        match container {
-            "" => format!("pod {name}"),
-            _ if several => format!("pod {name}, container {container}"),
-            _ => format!("pod {name}"),
-        }
-    }
-
-    pub(super) fn fill(&self, container: &str) -> Fill {
-        let workload = self.known.workload_of(self.pod);
-        Fill {
-            namespace: self.pod.metadata.namespace.clone(),
-            workload: workload.map(|workload| workload.name.clone()).unwrap_or_default(),
-            pod: self.pod.metadata.name.clone(),
-            container: container.to_owned(),
-            image: self.pod.image(container).to_owned(),
-            ..Fill::default()
-        }
     }
 }
 

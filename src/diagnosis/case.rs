@@ -1,0 +1,76 @@
+//! A pod with its events, and what is said of it.
+
+use super::cause::Cause;
+use super::objects::{Event, Pod};
+use super::{Fill, Finding, Known};
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a restart is news.
+const NEWS: SignedDuration = SignedDuration::from_mins(10);
+
+/// A pod with what belongs to it.
+pub(super) struct Case<'k> {
+    pub(super) known: &'k Known<'k>,
+    pub(super) pod: &'k Pod,
+    /// Its events, the newest first.
+    pub(super) events: Vec<&'k Event>,
+}
+
+impl<'k> Case<'k> {
+    /// `pod` with its events.
+    pub(super) fn of(known: &'k Known, pod: &'k Pod) -> Self {
+        let of_pod = |event: &&Event| {
+            let object = &event.involved_object;
+            object.kind == "Pod"
+                && object.name == pod.metadata.name
+                && object.namespace == pod.metadata.namespace
+        };
+        let mut events: Vec<_> = known.evidence.events.iter().filter(of_pod).collect();
+        events.sort_by_key(|event| std::cmp::Reverse(event.seen()));
+        Self { known, pod, events }
+    }
+
+    /// What a probe said last.
+    pub(super) fn probe(&self, container: &str) -> Option<String> {
+        let mut events = self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));
+        events.find(|event| event.concerns(container)).map(|event| event.words())
+    }
+
+    /// The newest event with `reason`.
+    pub(super) fn last(&self, reason: &str) -> Vec<String> {
+        self.events.iter().find(|event| event.is(reason)).map(|event| event.words()).into_iter().collect()
+    }
+
+    pub(super) fn age(&self, since: Option<Timestamp>) -> Option<SignedDuration> {
+        since.map(|since| self.known.now.duration_since(since))
+    }
+
+    pub(super) fn is_news(&self, since: Option<Timestamp>) -> bool {
+        self.age(since).is_none_or(|age| age < NEWS)
+    }
+
+    pub(super) fn finding(&self, cause: Cause, container: &str, evidence: &[String]) -> Finding {
+        self.known.finding(cause, self.subject(container), &self.fill(container), evidence)
+    }
+
+    pub(super) fn subject(&self, container: &str) -> String {
+        let (name, several) = (&self.pod.metadata.name, self.pod.spec.containers.len() > 1);
+        match container {
+            "" => format!("pod {name}"),
+            _ if several => format!("pod {name}, container {container}"),
+            _ => format!("pod {name}"),
+        }
+    }
+
+    pub(super) fn fill(&self, container: &str) -> Fill {
+        let workload = self.known.workload_of(self.pod);
+        Fill {
+            namespace: self.pod.metadata.namespace.clone(),
+            workload: workload.map(|workload| workload.name.clone()).unwrap_or_default(),
+            pod: self.pod.metadata.name.clone(),
+            container: container.to_owned(),
+            image: self.pod.image(container).to_owned(),
+            ..Fill::default()
+        }
+    }
+}
