@@ -1,5 +1,7 @@
 //! The rules of ARCHITECTURE.md, held against the source.
 
+mod paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -24,7 +26,7 @@ fn source() -> Imports {
     for (path, text) in sources() {
         let module = path.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
         let found = imports.entry(module.clone()).or_default();
-        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        let code = code(&text);
         for prefix in ["crate::", "makeinfra::"] {
             for (at, _) in code.match_indices(prefix) {
                 let name: String = code[at + prefix.len()..]
@@ -54,6 +56,17 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The lines of `text` that are no comment and no test at its end.
+fn code(text: &str) -> String {
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether a file holds tests alone.
+fn is_test(path: &str) -> bool {
+    path.split('/').any(|part| part.trim_end_matches(".rs") == "tests")
+}
+
 fn repo(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -65,10 +78,9 @@ fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
         if allowed.contains(&path.as_str()) {
             continue;
         }
-        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         found.extend(
-            lines
+            code(&text)
+                .lines()
                 .filter(|line| words.iter().any(|word| line.contains(word)))
                 .map(|line| format!("{path}: {line}")),
         );
@@ -103,6 +115,13 @@ fn modules_do_not_import_in_circles() {
         }
     }
     assert!(left.is_empty(), "a circle among {left:?}");
+}
+
+#[test]
+fn modules_of_a_directory_do_not_import_in_circles() {
+    let files = sources().into_iter().filter(|(path, _)| !is_test(path));
+    let circles = paths::Source::new(files.map(|(path, text)| (path, code(&text)))).circles();
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]
