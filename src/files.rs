@@ -6,7 +6,9 @@ mod batch;
 mod leftovers;
 
 pub use batch::Batch;
-pub use leftovers::{Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove};
+pub use leftovers::{
+    Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
+};
 
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;

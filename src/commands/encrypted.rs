@@ -1,9 +1,9 @@
 //! What the commands share that change an encrypted file: how it is read, what HEAD holds of it, and what to type next.
 
-use crate::error::{self, Failure, Result};
+use crate::error::{Failure, Result};
 use crate::files::{self, shell_word};
 use crate::git_crypt::{self, UNLOCK, UNLOCK_ANEW};
-use crate::repo::{Blob, HeadSecret, Repo};
+use crate::repo::{HeadSecret, Repo};
 use crate::secret::Secret;
 use crate::ui::Ui;
 use std::path::Path;
@@ -97,19 +97,6 @@ pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Optio
         return Ok(());
     }
     Err(changed_meanwhile(&format!("`{path}` was")).into())
-}
-
-/// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.
-pub(super) fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str]) -> Result<String> {
-    repo.commit(blobs, message).map_err(|error| {
-        let report = error::report(&error);
-        let causes: Vec<_> = std::iter::once(report.message).chain(report.causes).collect();
-        let (git, paths) = (Typed::of(repo).git, paths.join(" "));
-        Failure::failed(format!("`{paths}` is written, and not committed"))
-            .because(causes.join(": "))
-            .hint(format!("{git} add {paths} && {git} commit -m '{message}' -- {paths}"))
-            .into()
-    })
 }
 
 /// How commands are typed for a repository from where the user is.

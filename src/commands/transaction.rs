@@ -1,9 +1,9 @@
-//! The one way in which a command changes a repository that exists: every file beside its place and every object first, then
+//! The one place that changes a repository that exists: every file beside its place and every object first, then
 //! all files into their places, then a commit of just these. If anything fails before the commit, nothing has changed.
 
-use super::encrypted;
+use super::encrypted::Typed;
 use crate::answers::Record;
-use crate::error::Result;
+use crate::error::{self, Failure, Result};
 use crate::files::Batch;
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
@@ -99,8 +99,46 @@ impl<'r> Transaction<'r> {
             return Ok(None);
         }
         let paths: Vec<_> = self.blobs.iter().map(Blob::path).collect();
-        encrypted::commit(self.repo, &self.blobs, message, &paths).map(Some)
+        commit(self.repo, &self.blobs, message, &paths).map(Some)
     }
+}
+
+/// The files of one side of a merge: bytes and whether they may be run; `None` if that side has no such file.
+pub(super) type Side<'s> = Vec<(&'s str, Option<(&'s [u8], bool)>)>;
+
+/// Leaves the change from `base` to `wish` to the user, as a cherry-pick with conflicts.
+pub(super) fn pick(repo: &Repo, [base, wish]: [Side; 2], message: &str) -> Result<()> {
+    let interrupts = Interrupts::hold()?;
+    let store = |side: Side| -> Result<Vec<Blob>> {
+        let known = side.into_iter().filter(|(path, file)| file.is_some() || repo.has_in_head(path));
+        known
+            .map(|(path, file)| match file {
+                Some((bytes, executable)) => repo.store_text(path, bytes, executable),
+                None => Ok(Repo::removal(path)),
+            })
+            .collect()
+    };
+    let (base, wish) = (store(base)?, store(wish)?);
+    interrupts.check()?;
+    repo.pick(&base, &wish, message)
+}
+
+/// Lets go of what a pick that has ended has left in git.
+pub(super) fn forget_pick(repo: &Repo) -> Result<()> {
+    repo.forget_pick()
+}
+
+/// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.
+fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str]) -> Result<String> {
+    repo.commit(blobs, message).map_err(|error| {
+        let report = error::report(&error);
+        let causes: Vec<_> = std::iter::once(report.message).chain(report.causes).collect();
+        let (git, paths) = (Typed::of(repo).git, paths.join(" "));
+        Failure::failed(format!("`{paths}` is written, and not committed"))
+            .because(causes.join(": "))
+            .hint(format!("{git} add {paths} && {git} commit -m '{message}' -- {paths}"))
+            .into()
+    })
 }
 
 /// The permissions of a file, if it exists.

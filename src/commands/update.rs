@@ -6,8 +6,8 @@ mod way;
 use super::check::unfollowed;
 use super::encrypted::Typed;
 use super::evolve::Evolution;
-use super::print_json;
 use super::workspace::{Proposal, Scope};
+use super::{print_json, transaction};
 use crate::answers::Record;
 use crate::change::{self, Files, Plan, Step, Update};
 use crate::cli::Update as Options;
@@ -58,7 +58,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
             .into());
     }
     if writes {
-        evolution.workspace.repo.forget_pick()?;
+        transaction::forget_pick(&evolution.workspace.repo)?;
     }
     if !update.conflicts.is_empty() {
         return conflicts::run(options, &evolution, &way, &update, ui);

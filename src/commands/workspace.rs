@@ -142,7 +142,9 @@ impl Workspace {
         for dir in dirs {
             take_away(files::leftovers_in(&dir), dry_run, ui);
             // What they lay beside may be gone. Only an empty directory goes.
-            let _ = dry_run || fs::remove_dir(&dir).is_ok();
+            if !dry_run {
+                files::remove_empty(&dir);
+            }
         }
     }
 

@@ -86,6 +86,12 @@ pub fn remove(path: &Path) -> Result<()> {
     Ok(removed.map_err(|error| cannot("remove", path, &error))?)
 }
 
+/// Removes the directory `dir` if it is empty.
+pub fn remove_empty(dir: &Path) {
+    // One that is not empty cannot be removed this way, which is no failure.
+    let _ = fs::remove_dir(dir);
+}
+
 /// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
 /// taken. The error is that of a file system without locks.
 pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {

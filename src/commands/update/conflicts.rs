@@ -1,14 +1,13 @@
 //! An update with conflicts: left to the user as a cherry-pick, if that is wanted.
 
 use super::{Options, Way, typed};
-use crate::change::{Conflict, Update};
+use crate::change::{Conflict, Entry, Update};
 use crate::commands::encrypted::Typed;
 use crate::commands::evolve::Evolution;
+use crate::commands::transaction::{self, Side};
 use crate::commands::{agree, is_here, next_steps, print_json};
 use crate::error::{Failure, Outcome, Result};
 use crate::files::shell_word;
-use crate::interrupt::Interrupts;
-use crate::repo::{Blob, Repo};
 use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
@@ -52,10 +51,7 @@ pub(super) fn run(
             .into());
     }
     evolution.workspace.repo.check_can_commit()?;
-    let interrupts = Interrupts::hold()?;
-    let [base, wish] = sides(evolution, update)?;
-    interrupts.check()?;
-    evolution.workspace.repo.pick(&base, &wish, &way.title())?;
+    transaction::pick(&evolution.workspace.repo, sides(update), &way.title())?;
     let next = next(evolution, update);
     report(options, update, &format!("{title}\n\n{shown}\nNext:\n\n{}", next_steps(&next)), &next, ui)?;
     Err(Failure::failed(format!("unresolved conflicts in {}", files(update)))
@@ -97,26 +93,17 @@ fn next(evolution: &Evolution, update: &Update) -> Vec<(String, &'static str)> {
 }
 
 /// What enters the cherry-pick: what is merged here is a change of ours alone, and the rest is as it was generated.
-fn sides(evolution: &Evolution, update: &Update) -> Result<[Vec<Blob>; 2]> {
-    let repo = &evolution.workspace.repo;
-    let (mut base, mut wish) = (Vec::new(), Vec::new());
-    for step in &update.plan.steps {
-        match &step.after {
-            Some(after) => wish.push(repo.store_text(&step.path, after, step.executable)?),
-            None if repo.has_in_head(&step.path) => wish.push(Repo::removal(&step.path)),
-            None => {}
-        }
+fn sides(update: &Update) -> [Side<'_>; 2] {
+    fn of<'s>(path: &'s str, entry: Option<&'s Entry>) -> (&'s str, Option<(&'s [u8], bool)>) {
+        (path, entry.map(|entry| (&entry.bytes[..], entry.executable)))
     }
-    for conflict in &update.conflicts {
-        for (side, entry) in [(&mut base, &conflict.base), (&mut wish, &conflict.wish)] {
-            match entry {
-                Some(entry) => side.push(repo.store_text(&conflict.path, &entry.bytes, entry.executable)?),
-                None if repo.has_in_head(&conflict.path) => side.push(Repo::removal(&conflict.path)),
-                None => {}
-            }
-        }
-    }
-    Ok([base, wish])
+    let base = update.conflicts.iter().map(|one| of(&one.path, one.base.as_ref()));
+    let wish = update.conflicts.iter().map(|one| of(&one.path, one.wish.as_ref()));
+    let merged = update.plan.steps.iter().map(|step| {
+        let after = step.after.as_ref().map(|after| (&after[..], step.executable));
+        (step.path.as_str(), after)
+    });
+    [base.collect(), merged.chain(wish).collect()]
 }
 
 fn report(options: &Options, update: &Update, text: &str, next: &[(String, &str)], ui: &Ui) -> Result<()> {
