@@ -141,6 +141,15 @@ fn only_ui_prints_and_reads_standard_input() {
 }
 
 #[test]
+fn nothing_below_commands_asks_or_prints() {
+    // The conversation asks; a token or another value is asked for where it is read.
+    let conversation = ["ui", "questions", "credentials", "commands", "lib", "main"];
+    assert_eq!(not_in(&conversation, &["Ui"]), Vec::<String>::new());
+    let results = [".print(", ".confirm(", "ui.wait(", "print_error"];
+    assert_eq!(not_in(&["ui", "commands", "main"], &results), Vec::<String>::new());
+}
+
+#[test]
 fn only_files_and_repo_write() {
     let words = [
         "fs::write",
