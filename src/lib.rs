@@ -37,6 +37,7 @@ pub mod tool;
 pub mod ui;
 pub mod work_tree;
 pub mod yaml_edit;
+pub mod yaml_path;
 
 use cli::{Cli, Command, Env, Secret};
 use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secrets, update};

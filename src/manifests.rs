@@ -17,6 +17,7 @@ pub use kustomization::NAMES as KUSTOMIZATIONS;
 pub use kustomize::below;
 pub use workload::{Image, Pull, Workload};
 
+use crate::yaml_path::{kind, list, text};
 use documents::Documents;
 use kustomize::Kustomize;
 use serde_yaml::Value;
@@ -132,18 +133,17 @@ impl Manifests {
 }
 
 fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
-    let text = |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_str).map(str::to_owned);
     let secrets =
         resources.iter().filter(|(_, value)| kind(value) == Some("Secret")).filter_map(|(file, value)| {
             Some(DeployedSecret {
                 file: file.clone(),
-                name: text(value, &["metadata", "name"])?,
-                namespace: text(value, &["metadata", "namespace"]),
+                name: text(value, &["metadata", "name"])?.to_owned(),
+                namespace: text(value, &["metadata", "namespace"]).map(str::to_owned),
             })
         });
     let ingresses = resources.iter().filter(|(_, value)| kind(value) == Some("Ingress"));
-    let rules = ingresses.filter_map(|(_, value)| at(value, &["spec", "rules"])?.as_sequence()).flatten();
-    let hosts = rules.filter_map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty()).collect();
+    let rules = ingresses.filter_map(|(_, value)| value.get("spec")).flat_map(|spec| list(spec, "rules"));
+    let hosts = rules.filter_map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty());
     let mut named_secrets = BTreeSet::new();
     for (_, value) in resources.iter().filter(|(_, value)| kind(value) != Some("Secret")) {
         collect_secret_names(value, &mut named_secrets);
@@ -152,7 +152,7 @@ fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
         path,
         secrets: secrets.collect(),
         named_secrets,
-        hosts,
+        hosts: hosts.map(str::to_owned).collect(),
         workloads: workload::workloads(resources),
     }
 }
@@ -175,15 +175,13 @@ fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
                     // Volumes and Ingresses.
                     Some("secretName") => value.as_str(),
                     // Variables, and volumes of several sources.
-                    Some("secretRef" | "secretKeyRef" | "secret") => {
-                        at(value, &["name"]).and_then(Value::as_str)
-                    }
+                    Some("secretRef" | "secretKeyRef" | "secret") => text(value, &["name"]),
                     _ => None,
                 };
                 names.extend(name.map(str::to_owned));
                 if matches!(key.as_str(), Some("imagePullSecrets" | "secrets")) {
                     let items = value.as_sequence().into_iter().flatten();
-                    names.extend(items.filter_map(|item| item.get("name")?.as_str()).map(str::to_owned));
+                    names.extend(items.filter_map(|item| text(item, &["name"])).map(str::to_owned));
                 }
                 collect_secret_names(value, names);
             }
@@ -195,13 +193,4 @@ fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
 /// Whether `path` is `dir` or below it.
 fn is_in(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The value at a path of keys.
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, key| value.get(*key))
-}
-
-fn kind(value: &Value) -> Option<&str> {
-    value.get("kind")?.as_str()
 }

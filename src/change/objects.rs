@@ -3,30 +3,13 @@
 use super::Files;
 use crate::answers::{Component, ImageRef};
 use crate::manifests;
+pub(super) use crate::yaml_path::{at, list, text};
 use serde_yaml::Value;
 
 /// Where an Ingress has its host.
 pub(super) const HOST: &[&str] = &["spec", "rules", "0", "host"];
 /// Where it has that of its certificate.
 pub(super) const TLS_HOST: &[&str] = &["spec", "tls", "0", "hosts", "0"];
-
-/// What stands at `path`, whose digits count the items of lists.
-pub(super) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, step| match value {
-        Value::Sequence(items) => items.get(step.parse::<usize>().ok()?),
-        _ => value.get(*step),
-    })
-}
-
-/// The text at `path`.
-pub(super) fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
-    at(value, path)?.as_str()
-}
-
-/// The items of the list `key`.
-pub(super) fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
-    value.get(key).and_then(Value::as_sequence).into_iter().flatten()
-}
 
 /// The documents of a file; none if one of them is no YAML.
 pub(super) fn documents(bytes: &[u8]) -> Vec<Value> {

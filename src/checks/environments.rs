@@ -5,6 +5,7 @@ use crate::answers::{Answers, Ci, Environment, Record, Setting};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, OverlayFiles};
 use crate::manifests::below;
+use crate::yaml_path::{list, text};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -117,7 +118,7 @@ impl Compared<'_> {
 
     fn namespace(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
         let here = Setting::Namespace.of(settings);
-        let deployed = kustomization.get("namespace").and_then(Value::as_str);
+        let deployed = text(kustomization, &["namespace"]);
         if here.is_none() || here != deployed {
             let message =
                 "its NAMESPACE is not the `namespace` of kustomization.yaml: `make deploy` refuses that";
@@ -133,7 +134,7 @@ impl Compared<'_> {
         let Some(dir) = Setting::Secrets.of(settings).filter(|dir| !dir.is_empty()) else {
             return vec![self.edit(Environment::SETTINGS, "its SECRETS names no directory")];
         };
-        let resources = kustomization.get("resources").and_then(Value::as_sequence).into_iter().flatten();
+        let resources = list(kustomization, "resources");
         let wanted = format!("../../../{dir}");
         let is_wanted = |one: &str| below(&self.environment.overlay(), one).as_deref() == Some(dir);
         if !resources.filter_map(Value::as_str).any(is_wanted) {
@@ -156,8 +157,7 @@ impl Compared<'_> {
 
     fn labels(&self, kustomization: &Value) -> Option<Check> {
         let label = |name: &str| {
-            let lists = kustomization.get("labels").and_then(Value::as_sequence).into_iter().flatten();
-            lists.filter_map(|one| one.get("pairs")?.get(name)?.as_str()).next_back()
+            list(kustomization, "labels").filter_map(|one| text(one, &["pairs", name])).next_back()
         };
         let wanted =
             [(PROJECT, self.answers.project.as_str()), (ENVIRONMENT, self.environment.name.as_str())];

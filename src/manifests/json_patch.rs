@@ -1,5 +1,6 @@
 //! JSON patches (RFC 6902), as far as kustomizations change a value with them: `add`, `replace` and `remove`.
 
+use crate::yaml_path::text;
 use serde_yaml::Value;
 
 /// Applies `operations` to `target`; false, with what came before applied, if one of them is not understood or has no place.
@@ -8,7 +9,7 @@ pub(super) fn apply(target: &mut Value, operations: &Value) -> bool {
 }
 
 fn operate(target: &mut Value, operation: &Value) -> Option<()> {
-    let pointer = operation.get("path")?.as_str()?.strip_prefix('/')?;
+    let pointer = text(operation, &["path"])?.strip_prefix('/')?;
     let steps: Vec<String> =
         pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     let (last, above) = steps.split_last()?;
@@ -17,7 +18,7 @@ fn operate(target: &mut Value, operation: &Value) -> Option<()> {
         _ => value.get_mut(step.as_str()),
     })?;
     let value = operation.get("value").cloned();
-    match (operation.get("op")?.as_str()?, parent) {
+    match (text(operation, &["op"])?, parent) {
         ("replace", Value::Sequence(items)) => *items.get_mut(last.parse::<usize>().ok()?)? = value?,
         ("replace", parent) => *parent.get_mut(last.as_str())? = value?,
         ("add", Value::Sequence(items)) if last == "-" => items.push(value?),

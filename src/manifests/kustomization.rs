@@ -2,6 +2,7 @@
 
 use super::FaultKind;
 use super::images::ImageTag;
+use crate::yaml_path::{kind, text};
 use serde_yaml::Value;
 
 /// The names that kustomize looks for, in its order.
@@ -108,7 +109,7 @@ impl Kustomization {
                 }
             }
         }
-        found.is_component = root.get("kind").and_then(Value::as_str) == Some("Component");
+        found.is_component = kind(root) == Some("Component");
         found
     }
 
@@ -122,7 +123,7 @@ impl Kustomization {
     }
 
     fn take_patch(&mut self, item: &Value) {
-        let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |name: &str| text(item, &[name]).map(str::to_owned);
         let source = match (text("path"), text("patch")) {
             (Some(path), _) => Source::File(path),
             (None, Some(patch)) => Source::Inline(patch),
@@ -150,7 +151,7 @@ impl Kustomization {
 impl Generator {
     /// Reads an entry of `secretGenerator`; `None` if it has no name.
     fn of(item: &Value) -> Option<Self> {
-        let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |name: &str| text(item, &[name]).map(str::to_owned);
         let list = |name: &str| item.get(name).map(texts).unwrap_or_default();
         let path = |text: String| text.split_once('=').map_or(text.clone(), |(_, path)| path.to_owned());
         let files = list("files").into_iter().map(path);

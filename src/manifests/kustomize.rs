@@ -3,7 +3,8 @@
 
 use super::documents::{Documents, Files, documents};
 use super::kustomization::{Generator, Kustomization, NAMES, Patch, Source, Target};
-use super::{Fault, FaultKind, at, json_patch, kind, patch};
+use super::{Fault, FaultKind, json_patch, patch};
+use crate::yaml_path::{kind, text};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -363,18 +364,15 @@ fn set_namespace(resource: &mut Value, namespace: &str) {
 
 /// Whether a patch is for `resource`: same kind, name and, where both name one, namespace.
 fn is_same(patch: &Value, resource: &Value) -> bool {
-    let text = |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_str).map(str::to_owned);
-    let namespace = |value| text(value, &["metadata", "namespace"]);
+    let namespaces = [patch, resource].map(|value| text(value, &["metadata", "namespace"]));
     kind(patch) == kind(resource)
         && text(patch, &["metadata", "name"]) == text(resource, &["metadata", "name"])
-        && (namespace(patch).is_none()
-            || namespace(resource).is_none()
-            || namespace(patch) == namespace(resource))
+        && (namespaces.contains(&None) || namespaces[0] == namespaces[1])
 }
 
 fn is_at(target: &Target, resource: &Value) -> bool {
     let is = |wanted: &Option<String>, path: &[&str]| {
-        wanted.is_none() || at(resource, path).and_then(Value::as_str) == wanted.as_deref()
+        wanted.is_none() || text(resource, path) == wanted.as_deref()
     };
     is(&target.kind, &["kind"])
         && is(&target.name, &["metadata", "name"])

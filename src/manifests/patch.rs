@@ -2,7 +2,7 @@
 //!
 //! Source: Kubernetes' `strategicpatch`; the lists that matter here merge by `name`, others are replaced.
 
-use super::kind;
+use crate::yaml_path::{kind, text};
 use serde_yaml::{Mapping, Value};
 
 /// The lists in which a patch changes the item of the same name.
@@ -19,7 +19,7 @@ pub(super) fn deletes(patch: &Value) -> bool {
 }
 
 fn directive(value: &Value) -> Option<&str> {
-    value.get("$patch")?.as_str()
+    text(value, &["$patch"])
 }
 
 /// Merges `patch` into `target`.

@@ -1,7 +1,7 @@
 //! Workloads: what has a pod template, and what its pods pull.
 
-use super::{at, kind};
 use crate::answers::{Answer, ImageRef, Rule};
+use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::Value;
 
 /// Kinds with a pod in them, and where it is (Kubernetes API reference, apps/v1, batch/v1, core/v1).
@@ -74,9 +74,8 @@ pub(super) fn workloads(resources: &[(String, Value)]) -> Vec<Workload> {
 fn workload(file: &str, value: &Value, resources: &[(String, Value)]) -> Option<Workload> {
     let (kind, path) = KINDS.iter().find(|(name, _)| kind(value) == Some(name))?;
     let pod = at(value, path)?;
-    let containers =
-        ["initContainers", "containers"].into_iter().filter_map(|list| pod.get(list)?.as_sequence());
-    let images: Vec<Image> = containers.flatten().filter_map(image).collect();
+    let containers = list(pod, "initContainers").chain(list(pod, "containers"));
+    let images: Vec<Image> = containers.filter_map(image).collect();
     // Without any image it is a part of one, for somebody's own tool.
     if images.is_empty() {
         return None;
@@ -85,23 +84,23 @@ fn workload(file: &str, value: &Value, resources: &[(String, Value)]) -> Option<
     let mut pull_secrets = names(pod);
     if pull_secrets.is_empty() {
         let account = text(pod, &["serviceAccountName"]).or_else(|| text(pod, &["serviceAccount"]));
-        pull_secrets = of_account(account.as_deref().unwrap_or("default"), namespace.as_deref(), resources);
+        pull_secrets = of_account(account.unwrap_or("default"), namespace, resources);
     }
     let name = text(value, &["metadata", "name"]).or_else(|| text(value, &["metadata", "generateName"]));
     Some(Workload {
         file: file.to_owned(),
         kind,
-        name: name.unwrap_or_default(),
-        namespace,
+        name: name.unwrap_or_default().to_owned(),
+        namespace: namespace.map(str::to_owned),
         pull_secrets,
         images,
     })
 }
 
 fn image(container: &Value) -> Option<Image> {
-    let written = container.get("image")?.as_str().filter(|image| !image.is_empty())?;
+    let written = text(container, &["image"]).filter(|image| !image.is_empty())?;
     Some(Image {
-        container: text(container, &["name"]).unwrap_or_default(),
+        container: text(container, &["name"]).unwrap_or_default().to_owned(),
         reference: ImageRef::parse_unpinned(written),
         pinned: ImageRef::parse(written).is_ok(),
     })
@@ -112,20 +111,16 @@ fn of_account(account: &str, namespace: Option<&str>, resources: &[(String, Valu
     let wanted = |value: &&Value| {
         let of = text(value, &["metadata", "namespace"]);
         kind(value) == Some("ServiceAccount")
-            && text(value, &["metadata", "name"]).as_deref() == Some(account)
-            && (of.is_none() || namespace.is_none() || of.as_deref() == namespace)
+            && text(value, &["metadata", "name"]) == Some(account)
+            && (of.is_none() || namespace.is_none() || of == namespace)
     };
     resources.iter().map(|(_, value)| value).find(wanted).map(names).unwrap_or_default()
 }
 
 /// The names in `imagePullSecrets`. The API server drops empty ones.
 fn names(value: &Value) -> Vec<String> {
-    let list = value.get("imagePullSecrets").and_then(Value::as_sequence);
-    list.into_iter()
-        .flatten()
-        .filter_map(|item| text(item, &["name"]))
-        .filter(|name| !name.is_empty())
-        .collect()
+    let names = list(value, "imagePullSecrets").filter_map(|item| text(item, &["name"]));
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Calls `change` on every container of a workload, wherever kustomize looks for one.
@@ -144,8 +139,4 @@ pub(super) fn containers_mut(value: &mut Value, change: &mut dyn FnMut(&mut Valu
         Value::Sequence(items) => items.iter_mut().for_each(|item| containers_mut(item, change)),
         _ => {}
     }
-}
-
-fn text(value: &Value, path: &[&str]) -> Option<String> {
-    at(value, path).and_then(Value::as_str).map(str::to_owned)
 }

@@ -6,6 +6,7 @@ use super::manifest::EXPIRES_AT;
 use super::{auth, keyring, opens_too_much};
 use crate::answers::{Answer, RegistryKey, SecretType};
 use crate::secret::Secret;
+use crate::yaml_path::{kind, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
@@ -68,12 +69,10 @@ impl Inspected {
     /// Looks at one YAML document; none if it neither is nor was meant to be a pull secret.
     #[must_use]
     pub fn of(document: &Value) -> Option<Self> {
-        if document.get("kind")?.as_str()? != "Secret" {
+        if kind(document)? != "Secret" {
             return None;
         }
-        let text = |path: &[&str]| {
-            path.iter().try_fold(document, |value, key| value.get(*key)).and_then(Value::as_str)
-        };
+        let text = |path: &[&str]| text(document, path);
         let declared = text(&["type"]).unwrap_or("Opaque");
         let by_type = SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == declared);
         let has = |kind: SecretType, field: &str| {

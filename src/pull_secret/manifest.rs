@@ -6,6 +6,7 @@ use super::{DeployToken, keyring};
 use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType, TokenUsername};
 use crate::secret::Secret;
 use crate::yaml_edit;
+use crate::yaml_path;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
@@ -50,12 +51,7 @@ impl<'a> Manifest<'a> {
     /// Reads `text`, the plain content of the file.
     pub fn parse(text: &'a str) -> Result<Self, Fault> {
         let root: Value = serde_yaml::from_str(text).map_err(|_| "it is not one YAML document")?;
-        let text_at = |path: &[&str]| {
-            path.iter()
-                .try_fold(&root, |value, key| value.get(*key))
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let text_at = |path: &[&str]| yaml_path::text(&root, path).map(str::to_owned);
         if text_at(&["kind"]).as_deref() != Some("Secret")
             || text_at(&["apiVersion"]).as_deref() != Some("v1")
         {

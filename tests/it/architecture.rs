@@ -219,6 +219,7 @@ fn pure_modules_do_no_io() {
         "opaque",
         "pull_secret",
         "yaml_edit",
+        "yaml_path",
         "git_crypt",
         "answers",
         "change",
