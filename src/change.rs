@@ -32,7 +32,7 @@ use crate::answers::{Answers, Component, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::git_crypt::UNLOCK;
-use crate::manifests::{self, KUSTOMIZATIONS};
+use crate::manifests;
 use crate::opaque::{ListedKey, Listing};
 use crate::templates::{File, TemplateSet};
 use crate::work_tree::Content;
@@ -233,8 +233,14 @@ fn text_of<'f>(files: &'f [File], path: &str) -> Option<&'f str> {
 
 /// The path of the kustomization in `dir`.
 fn kustomization(files: &Files, dir: &str) -> Option<String> {
-    let names = KUSTOMIZATIONS.iter().map(|name| format!("{dir}/{name}"));
-    names.into_iter().find(|path| files.get(path).is_some())
+    manifests::kustomization::places(dir).find(|path| files.get(path).is_some())
+}
+
+/// The files and directories that `resources` of the kustomization in `dir` names.
+fn resources(files: &Files, dir: &str) -> Result<Vec<String>> {
+    let Some(path) = kustomization(files, dir) else { return Ok(Vec::new()) };
+    let root = objects::kustomization(files.text(&path)?);
+    Ok(manifests::kustomization::resources(&root, dir).collect())
 }
 
 /// What the kustomization of the Secrets in `dir` names; `None` if there is none. Fails if it is locked.
@@ -242,11 +248,10 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     if kustomization(files, dir).is_none() {
         return Ok(None);
     }
-    let is_list = |path: &str| KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or_default());
     let read = |path: &str| match files.get(path).map(|found| &found.content) {
         Some(Ok(bytes)) => Content::Bytes(bytes.clone()),
         Some(Err(why)) => Content::Unread(why),
-        None if is_list(path) => Content::Absent,
+        None if manifests::kustomization::is_one(path) => Content::Absent,
         // A run that was killed may have deleted it: it has no keys then.
         None => Content::Bytes(Bytes::default()),
     };
@@ -270,12 +275,8 @@ fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String
 /// Whether a kustomization of base lists a file with the workload of `component`.
 #[must_use]
 pub fn is_deployed(files: &Files, component: &Component) -> bool {
-    let Some(path) = kustomization(files, Context::BASE) else { return false };
-    let list = objects::kustomization(files.text(&path).ok().flatten());
-    let named = objects::list(&list, "resources").filter_map(|item| item.as_str());
-    let mut paths = named.filter_map(|item| manifests::below(Context::BASE, item));
-    paths.any(|path| {
-        let bytes = files.bytes(&path).ok().flatten();
+    resources(files, Context::BASE).unwrap_or_default().iter().any(|path| {
+        let bytes = files.bytes(path).ok().flatten();
         let documents = bytes.map(|bytes| objects::documents(bytes)).unwrap_or_default();
         let (kind, name) = (component.workload.kind(), component.name.as_str());
         documents.iter().any(|one| objects::is_object(one, kind, name))

@@ -10,7 +10,7 @@ use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
-use crate::manifests::{DeployedSecret, Files, Manifests, Pull, documents};
+use crate::manifests::{DeployedSecret, Files, Manifests, Pull, documents, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
@@ -283,10 +283,8 @@ impl Reader {
 
     /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer to.
     fn manifest_files(&self) -> Files {
-        let is_manifest = |path: &str| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            is_yaml(path) || has_extension(path, "json") || name == "Kustomization"
-        };
+        let is_manifest =
+            |path: &str| is_yaml(path) || has_extension(path, "json") || kustomization::is_one(path);
         let mut files = Files::new();
         for dir in &self.dirs {
             for (path, _) in

@@ -7,14 +7,13 @@
 mod documents;
 mod images;
 mod json_patch;
-mod kustomization;
+pub mod kustomization;
 mod kustomize;
 mod patch;
 mod workload;
 
 pub use documents::{Files, documents};
-pub use kustomization::NAMES as KUSTOMIZATIONS;
-pub use kustomize::below;
+pub use kustomization::below;
 pub use workload::{Image, Pull, Workload};
 
 use crate::yaml_path::{kind, list, text};

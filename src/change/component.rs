@@ -1,17 +1,16 @@
 //! A new component: its own files in base, and entries for it in the kustomizations. Pure.
 
 use super::current::Overlay;
-use super::objects::{self, list, text};
+use super::objects::{self, text};
 use super::{Files, MadeFrom, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::answers::{
     Answer, Answers, Component, ComponentName, Environment, ImageRef, Name, Record, Sheet, Values,
 };
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::manifests;
+use crate::manifests::kustomization;
 use crate::templates::File;
 use crate::yaml_edit;
-use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 /// A component that is about to be added.
@@ -79,13 +78,13 @@ impl<'r> NewComponent<'r> {
             let dir = environment.overlay();
             let Some(path) = super::kustomization(files, &dir) else { continue };
             let [before, after] = self.overlays(files, answers, &path)?;
-            let fresh = format!("{dir}/kustomization.yaml");
+            let fresh = kustomization::generated(&dir);
             edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
         }
         let path = super::kustomization(files, Context::BASE).ok_or_else(|| {
             Failure::failed(format!("`{}` has no kustomization.yaml", Context::BASE)).hint("git status")
         })?;
-        let fresh = format!("{}/kustomization.yaml", Context::BASE);
+        let fresh = kustomization::generated(Context::BASE);
         edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
         let rendered = text_of(&after, Record::FILE).unwrap_or_default();
         let text = record::with_component(&self.made_from.record.text, rendered, self.name.as_str())?;
@@ -130,10 +129,7 @@ impl<'r> NewComponent<'r> {
         let kinds = objects::kinds(new);
         let name = self.name.as_str();
         for dir in dirs(files) {
-            let Some(path) = super::kustomization(files, &dir) else { continue };
-            let kustomization = objects::kustomization(files.text(&path)?);
-            let named = list(&kustomization, "resources").filter_map(Value::as_str);
-            for resource in named.filter_map(|item| manifests::below(&dir, item)) {
+            for resource in super::resources(files, &dir)? {
                 let Some(bytes) = files.bytes(&resource).ok().flatten() else { continue };
                 if own.contains(&resource.as_str()) {
                     continue;

@@ -3,6 +3,7 @@
 use super::Files;
 use crate::answers::{Component, ImageRef};
 use crate::manifests;
+pub(super) use crate::manifests::kustomization::read as kustomization;
 pub(super) use crate::yaml_path::{at, list, text};
 use serde_yaml::Value;
 
@@ -21,11 +22,6 @@ pub(super) fn is_readable(text: &str) -> bool {
     manifests::documents(text.as_bytes()).is_ok()
 }
 
-/// A kustomization, which is empty if it is no YAML.
-pub(super) fn kustomization(text: Option<&str>) -> Value {
-    text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default()
-}
-
 /// Every document below the directory `dir`, with its file.
 pub(super) fn below<'f>(files: &'f Files, dir: &str) -> Vec<(&'f str, Value)> {
     let mut all = Vec::new();
@@ -40,7 +36,7 @@ pub(super) fn below<'f>(files: &'f Files, dir: &str) -> Vec<(&'f str, Value)> {
 pub(super) fn is_yaml(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let end = name.rsplit_once('.').map(|(_, end)| end);
-    matches!(end, Some("yaml" | "yml")) || manifests::KUSTOMIZATIONS.contains(&name)
+    matches!(end, Some("yaml" | "yml")) || manifests::kustomization::is_one(path)
 }
 
 /// Whether `document` is the object of `kind` and `name`.

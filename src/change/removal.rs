@@ -6,7 +6,7 @@ use super::{Files, MadeFrom, Plan, merge, not_edited, record, rendered, text_of}
 use crate::answers::{Component, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::manifests::{self, KUSTOMIZATIONS};
+use crate::manifests::{self, kustomization};
 use crate::yaml_edit::{self, Document, Step};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
     // Overlays first: what they say of an object that base does not have any more is an error for kustomize.
     for dir in dirs(files).iter().rev() {
         let Some(path) = super::kustomization(files, dir) else { continue };
-        let fresh = format!("{dir}/kustomization.yaml");
+        let fresh = kustomization::generated(dir);
         gone.edit(&mut plan, dir, &path, [text_of(&before, &fresh), text_of(&after, &fresh)], &mut deleted)?;
     }
     deleted.extend(gone.own_files());
@@ -215,7 +215,7 @@ impl Gone<'_> {
     fn own_files(&self) -> Vec<String> {
         let all = dirs(self.files);
         let files = all.iter().flat_map(|dir| self.files.below(dir));
-        let is_manifest = |path: &&str| objects::is_yaml(path) && !is_kustomization(path);
+        let is_manifest = |path: &&str| objects::is_yaml(path) && !kustomization::is_one(path);
         files
             .map(|(path, _)| path)
             .filter(is_manifest)
@@ -259,10 +259,6 @@ impl Gone<'_> {
         }
         plan.notes.extend(notes);
     }
-}
-
-fn is_kustomization(path: &str) -> bool {
-    KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
 /// The text of `path` once `plan` is done.

@@ -13,7 +13,7 @@ pub(super) use hazards::hazards;
 use super::{Bytes, Files, Plan, SECRETS, Step, merge, record};
 use crate::answers::Record;
 use crate::error::Result;
-use crate::manifests::KUSTOMIZATIONS;
+use crate::manifests::kustomization;
 use entry::{Merge, Side};
 use moves::Moves;
 use std::collections::BTreeSet;
@@ -106,10 +106,9 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
 
 /// When a step is written: a run that was killed leaves nothing that names what is not there, and a record that is behind.
 fn rank(step: &Step) -> u8 {
-    let name = step.path.rsplit('/').next().unwrap_or_default();
     match &step.after {
         None => 2,
-        Some(_) if KUSTOMIZATIONS.contains(&name) => 1,
+        Some(_) if kustomization::is_one(&step.path) => 1,
         Some(_) => 0,
     }
 }

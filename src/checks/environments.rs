@@ -4,7 +4,7 @@ use super::{Check, Id, count, or_ok};
 use crate::answers::{Answers, Ci, Environment, Record, Setting};
 use crate::files::shell_word;
 use crate::inspection::{Inspection, OverlayFiles};
-use crate::manifests::below;
+use crate::manifests::kustomization;
 use crate::yaml_path::{list, text};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
@@ -134,10 +134,8 @@ impl Compared<'_> {
         let Some(dir) = Setting::Secrets.of(settings).filter(|dir| !dir.is_empty()) else {
             return vec![self.edit(Environment::SETTINGS, "its SECRETS names no directory")];
         };
-        let resources = list(kustomization, "resources");
         let wanted = format!("../../../{dir}");
-        let is_wanted = |one: &str| below(&self.environment.overlay(), one).as_deref() == Some(dir);
-        if !resources.filter_map(Value::as_str).any(is_wanted) {
+        if !kustomization::resources(kustomization, &self.environment.overlay()).any(|path| path == dir) {
             let message = format!("its `resources` lack `{wanted}`: the cluster gets no pull secret");
             return vec![self.edit("kustomization.yaml", &message)];
         }

@@ -8,6 +8,7 @@ use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
 use crate::files::shell_word;
 use crate::git_crypt::Key;
+use crate::manifests::kustomization;
 use crate::questions;
 use crate::repo::{Encryption, Repo, SECRETS};
 use crate::templates::TemplateSet;
@@ -85,9 +86,10 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
 /// Files that may be manifests or Secrets, whether git has them or not, and those that are generated.
 fn candidates(repo: &Repo) -> Result<Vec<String>> {
     let tree = WorkTree::list(&repo.root(), |dir| repo.ignores(&format!("{dir}/")))?;
-    let ends = [".yaml", ".yml", ".json", "Kustomization", "Makefile", ".sh"];
-    let is_one = |path: &str| ends.iter().any(|end| path.ends_with(end)) && !repo.ignores(path);
-    let mut all: Vec<_> = tree.at("").map(|(path, _)| path.to_owned()).filter(|path| is_one(path)).collect();
+    let ends = [".yaml", ".yml", ".json", "Makefile", ".sh"];
+    let is_named_so = |path: &str| ends.iter().any(|end| path.ends_with(end)) || kustomization::is_one(path);
+    let found = tree.at("").map(|(path, _)| path).filter(|path| is_named_so(path) && !repo.ignores(path));
+    let mut all: Vec<_> = found.map(str::to_owned).collect();
     all.extend(TemplateSet::embedded().files().filter_map(|(path, _)| generated(path)));
     Ok(all)
 }

@@ -12,7 +12,7 @@ use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
 use crate::inspection::{Inspection, Scope};
-use crate::manifests::KUSTOMIZATIONS;
+use crate::manifests::kustomization;
 use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
@@ -140,8 +140,7 @@ fn find(options: &Options) -> Result<Found> {
 /// The kustomization of the directory that the file `path` is in, with its path.
 fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    for name in KUSTOMIZATIONS {
-        let path = format!("{dir}/{name}");
+    for path in kustomization::places(dir) {
         if let Some(text) = encrypted::read(ROTATE, &path, &root.join(&path))? {
             return Ok(Some((path, text)));
         }

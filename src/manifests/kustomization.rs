@@ -1,12 +1,12 @@
-//! One kustomization file: the fields that are understood, and the names of those that are not.
+//! One kustomization file: its names, the paths in it, the fields that are understood, and the names of those that are not.
 
 use super::FaultKind;
 use super::images::ImageTag;
-use crate::yaml_path::{kind, text};
+use crate::yaml_path::{kind, list, text};
 use serde_yaml::Value;
 
 /// The names that kustomize looks for, in its order.
-pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that can change neither images, nor pull secrets, nor namespaces.
 const HARMLESS: [&str; 13] = [
@@ -26,8 +26,57 @@ const HARMLESS: [&str; 13] = [
 ];
 
 /// Whether the file `path` is a kustomization.
-pub(super) fn is_one(path: &str) -> bool {
+#[must_use]
+pub fn is_one(path: &str) -> bool {
     NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+/// Where the kustomization of `dir` may be, in kustomize's order.
+pub fn places(dir: &str) -> impl Iterator<Item = String> {
+    NAMES.iter().map(move |name| format!("{dir}/{name}"))
+}
+
+/// Where the kustomization of `dir` is generated.
+#[must_use]
+pub fn generated(dir: &str) -> String {
+    format!("{dir}/{}", NAMES[0])
+}
+
+/// What `text` says; nothing if it is no YAML.
+#[must_use]
+pub fn read(text: Option<&str>) -> Value {
+    text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default()
+}
+
+/// The files and directories that `resources` of the kustomization `root`, which is in `dir`, names.
+pub fn resources(root: &Value, dir: &str) -> impl Iterator<Item = String> {
+    list(root, "resources").filter_map(Value::as_str).filter_map(move |one| below(dir, one))
+}
+
+/// `reference` from `dir`, as a path below the top of the repository; `None` if it leads out of it.
+#[must_use]
+pub fn below(dir: &str, reference: &str) -> Option<String> {
+    if reference.starts_with('/') || is_remote(reference) {
+        return None;
+    }
+    let mut parts: Vec<&str> = dir.split('/').filter(|part| !part.is_empty()).collect();
+    for part in reference.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+pub(super) fn is_remote(reference: &str) -> bool {
+    reference.contains("://")
+        || reference.contains("?ref=")
+        || reference.contains('@')
+        || reference.starts_with("github.com/")
 }
 
 /// A kustomization.

@@ -2,7 +2,9 @@
 //! strategic-merge patches, in kustomize's order.
 
 use super::documents::{Documents, Files, documents};
-use super::kustomization::{Generator, Kustomization, NAMES, Patch, Source, Target};
+use super::kustomization::{
+    Generator, Kustomization, Patch, Source, Target, below, is_one, is_remote, places,
+};
 use super::{Fault, FaultKind, json_patch, patch};
 use crate::yaml_path::{kind, text};
 use serde_yaml::Value;
@@ -52,9 +54,9 @@ impl<'d> Kustomize<'d> {
     pub(super) fn new(documents: &'d Documents) -> Self {
         let mut kustomizations = BTreeMap::new();
         for (path, values) in documents.all() {
-            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
             // The first name that kustomize finds wins; with two it refuses.
-            if NAMES.contains(&name) && !kustomizations.contains_key(dir) {
+            if is_one(path) && !kustomizations.contains_key(dir) {
                 let kustomization = values.first().map(Kustomization::of).unwrap_or_default();
                 kustomizations.insert(dir.to_owned(), (path.to_owned(), kustomization));
             }
@@ -73,8 +75,7 @@ impl<'d> Kustomize<'d> {
     pub(super) fn wanted(&self, files: &Files) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         for path in &self.taken {
-            let inside = NAMES.iter().map(|name| format!("{path}/{name}"));
-            wanted.extend(inside.chain([path.clone()]).filter(|path| !files.contains_key(path)));
+            wanted.extend(places(path).chain([path.clone()]).filter(|path| !files.contains_key(path)));
         }
         wanted
     }
@@ -216,8 +217,7 @@ impl<'d> Kustomize<'d> {
             Some(values) => values.iter().map(|value| (path.clone(), value.clone())).collect(),
             None if self.kustomizations.contains_key(&path) => self.build_within(&path, above),
             None => {
-                let inside = NAMES.iter().map(|name| format!("{path}/{name}"));
-                if !inside.chain([path.clone()]).any(|path| self.documents.exists(&path)) {
+                if !places(&path).chain([path.clone()]).any(|path| self.documents.exists(&path)) {
                     let message =
                         format!("its resource `{}` is neither a file nor a kustomization", shown(reference));
                     self.fault(file, FaultKind::Build, message);
@@ -325,32 +325,6 @@ fn generated(generator: &Generator) -> Value {
     let entries =
         [("apiVersion", "v1".into()), ("kind", "Secret".into()), ("metadata", Value::Mapping(metadata))];
     Value::Mapping(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
-}
-
-fn is_remote(reference: &str) -> bool {
-    reference.contains("://")
-        || reference.contains("?ref=")
-        || reference.contains('@')
-        || reference.starts_with("github.com/")
-}
-
-/// `reference` from `dir`, as a path below the top of the repository; `None` if it leads out of it.
-#[must_use]
-pub fn below(dir: &str, reference: &str) -> Option<String> {
-    if reference.starts_with('/') || is_remote(reference) {
-        return None;
-    }
-    let mut parts: Vec<&str> = dir.split('/').filter(|part| !part.is_empty()).collect();
-    for part in reference.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 fn set_namespace(resource: &mut Value, namespace: &str) {

@@ -3,7 +3,7 @@
 
 use super::{EnvFile, Kustomization, Trap};
 use crate::git_crypt;
-use crate::manifests::{KUSTOMIZATIONS, below};
+use crate::manifests::{below, kustomization};
 use crate::work_tree::Content;
 use crate::yaml_edit::Document;
 use zeroize::Zeroizing;
@@ -133,11 +133,11 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn at(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, DirectoryFault> {
-        let paths = KUSTOMIZATIONS.iter().map(|name| format!("{dir}/{name}"));
-        let mut found =
-            paths.map(|path| (read(&path), path)).filter(|(content, _)| !matches!(content, Content::Absent));
+        let mut found = kustomization::places(dir)
+            .map(|path| (read(&path), path))
+            .filter(|(content, _)| !matches!(content, Content::Absent));
         let (content, path) =
-            found.next().unwrap_or_else(|| (Content::Absent, format!("{dir}/{}", KUSTOMIZATIONS[0])));
+            found.next().unwrap_or_else(|| (Content::Absent, kustomization::generated(dir)));
         let fault = |why: &str| DirectoryFault::new(&path, why);
         let bytes = plain(&path, content)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not text (UTF-8)"))?;

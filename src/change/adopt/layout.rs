@@ -7,7 +7,7 @@ use crate::change::objects::text;
 use crate::change::{Files, OVERLAYS};
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::manifests::KUSTOMIZATIONS;
+use crate::manifests::kustomization;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The places of the manifests.
@@ -78,7 +78,7 @@ impl Layout {
             let base = base(roots, &reached)?;
             let all = reached.iter().flatten().copied().filter(|dir| !is_below(dir, "secrets"));
             let all: BTreeSet<&str> = all.collect();
-            let files: Vec<_> = all.iter().map(|dir| format!("{dir}/{}", KUSTOMIZATIONS[0])).collect();
+            let files: Vec<_> = all.iter().map(|dir| kustomization::generated(dir)).collect();
             let common = common(files.iter().map(String::as_str));
             for dir in all {
                 let to = if dir == base {

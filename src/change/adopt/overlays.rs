@@ -8,7 +8,7 @@ use crate::change::objects::{self, list};
 use crate::change::{Files, kustomization, not_edited, text_of};
 use crate::context::Context;
 use crate::error::Result;
-use crate::manifests::below;
+use crate::manifests;
 use crate::opaque;
 use crate::templates::File;
 use crate::yaml_edit::{self, Document, Step};
@@ -83,7 +83,7 @@ impl Parts<'_> {
 
     /// The kustomization of base names every manifest there, if makeinfra makes it.
     fn base(&self, texts: &mut BTreeMap<String, String>) -> Result<()> {
-        let generated = format!("{}/kustomization.yaml", Context::BASE);
+        let generated = manifests::kustomization::generated(Context::BASE);
         let path = kustomization(self.after, Context::BASE).unwrap_or_else(|| generated.clone());
         let is_new = self.after.get(&path).is_none();
         let refused = |refusal| not_edited(&path, refusal);
@@ -140,7 +140,8 @@ impl Parts<'_> {
         }
         let Some(path) = kustomization(self.after, &dir) else { return Ok(()) };
         let Some(text) = texts.remove(&path) else { return Ok(()) };
-        let generated = text_of(self.rendered, &format!("{dir}/kustomization.yaml")).unwrap_or_default();
+        let generated = manifests::kustomization::generated(&dir);
+        let generated = text_of(self.rendered, &generated).unwrap_or_default();
         let edited = self.with_settings(environment, &text, generated);
         texts.insert(path.clone(), edited.map_err(|refusal| not_edited(&path, refusal))?);
         Ok(())
@@ -155,8 +156,7 @@ impl Parts<'_> {
         let dir = environment.overlay();
         let root: Value = serde_yaml::from_str(text).unwrap_or_default();
         let mut text = yaml_edit::set(text, &["namespace"], environment.namespace.as_str())?;
-        let named = list(&root, "resources").filter_map(Value::as_str);
-        if !named.filter_map(|item| below(&dir, item)).any(|item| item == environment.secrets) {
+        if !manifests::kustomization::resources(&root, &dir).any(|path| path == environment.secrets) {
             text = opaque::add_resource(&text, &relative(&dir, &environment.secrets))?;
         }
         let project =

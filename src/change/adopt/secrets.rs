@@ -7,6 +7,7 @@ use crate::change::objects::{list, text};
 use crate::change::{Bytes, Files, not_edited};
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, UNLOCK};
+use crate::manifests::kustomization;
 use crate::opaque;
 use crate::yaml_edit::{self, Document};
 use std::collections::BTreeMap;
@@ -168,8 +169,7 @@ fn list_all(
     placed: &mut Placed,
 ) -> Result<()> {
     let dir = &environment.secrets;
-    let path =
-        crate::change::kustomization(files, dir).unwrap_or_else(|| format!("{dir}/kustomization.yaml"));
+    let path = crate::change::kustomization(files, dir).unwrap_or_else(|| kustomization::generated(dir));
     let mut text = match files.text(&path)? {
         Some(text) => Zeroizing::new(text.to_owned()),
         None => Zeroizing::new(lists.get(&path).cloned().unwrap_or_default()),

@@ -6,7 +6,7 @@ use crate::change::update::hazards;
 use crate::change::{Files, Plan, SECRETS, Step, kustomization, record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::manifests::KUSTOMIZATIONS;
+use crate::manifests;
 use crate::templates::{File, Kind, TemplateSet};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
@@ -39,7 +39,7 @@ pub(super) fn settle(
         if there.is_some_and(|found| found.content.as_ref().is_ok_and(|there| ***there == *bytes)) {
             continue;
         }
-        let is_list = KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or_default());
+        let is_list = manifests::kustomization::is_one(path);
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
         // An object of the component is elsewhere, or there is none; a kustomization may have another name.
         let is_left_out = there.is_none()
@@ -130,7 +130,7 @@ pub(super) fn steps(
         let is_taken = moves.values().any(|to| to == path) && !moves.contains_key(path);
         if is_taken
             && before.as_ref().is_ok_and(Option::is_some)
-            && !is_list(path)
+            && !manifests::kustomization::is_one(path)
             && !path.starts_with(SECRETS)
         {
             let from = moves.iter().find(|(_, to)| *to == path).map_or("", |(from, _)| from);
@@ -148,16 +148,12 @@ pub(super) fn steps(
     Ok(())
 }
 
-fn is_list(path: &str) -> bool {
-    KUSTOMIZATIONS.contains(&path.rsplit('/').next().unwrap_or_default())
-}
-
 /// When a step is written: a run that was killed can be repeated.
 fn rank(step: &Step) -> u8 {
     match &step.after {
         None => 2,
         Some(_) if step.path == Record::FILE => 3,
-        Some(_) if is_list(&step.path) => 1,
+        Some(_) if manifests::kustomization::is_one(&step.path) => 1,
         Some(_) => 0,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::change::Files;
 use crate::change::objects::{self, list, text};
-use crate::manifests::{KUSTOMIZATIONS, below};
+use crate::manifests::{below, kustomization};
 use crate::opaque::KeyFile;
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,8 +59,8 @@ impl Survey {
                 continue;
             }
             let documents = file.content.as_ref().map(|bytes| objects::documents(bytes)).unwrap_or_default();
-            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-            if KUSTOMIZATIONS.contains(&name) {
+            let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+            if kustomization::is_one(path) {
                 let value = documents.into_iter().next().unwrap_or_default();
                 let references = references(dir, &value);
                 let one = Kustomization { path: path.to_owned(), value, references };

@@ -62,8 +62,8 @@ impl<'f> Overlay<'f> {
 
     /// Whether the kustomization, which is in `dir`, has the directory `path` among its resources.
     pub(super) fn includes(&self, dir: &str, path: &str) -> bool {
-        let resources = self.list("resources").unwrap_or_default().iter().filter_map(Value::as_str);
-        resources.filter_map(|item| manifests::below(dir, item)).any(|found| found == path)
+        let root = self.kustomization.as_ref();
+        root.is_some_and(|root| manifests::kustomization::resources(root, dir).any(|found| found == path))
     }
 
     /// What its `images` make of the image `name`, entry by entry.

@@ -10,6 +10,7 @@ use crate::answers::{
 };
 use crate::context::Context;
 use crate::error::{Failure, Result};
+use crate::manifests;
 use crate::yaml_edit;
 use serde_yaml::Value;
 
@@ -71,7 +72,7 @@ impl NewEnvironment<'_> {
         answers: &Answers,
         to: &Environment,
     ) -> Result<String> {
-        let overlay = to.overlay() + "/kustomization.yaml";
+        let overlay = manifests::kustomization::generated(&to.overlay());
         let mut bare = answers.clone();
         let here = bare.environments.iter_mut().find(|one| one.name == to.name).map(|one| &mut one.deployed);
         let Some(here) = here else { return Ok(text.to_owned()) };

@@ -68,7 +68,7 @@ impl NewEnvironment<'_> {
         let payload = content.is_some().then_some(Payload { base64: "", expires_at: None });
         let mut payloads = vec![None; answers.environments.rest.len()];
         payloads.push(payload);
-        let path = format!("{}/kustomization.yaml", to.secrets);
+        let path = manifests::kustomization::generated(&to.secrets);
         let fresh = self.made_from.templates.render(answers, &payloads)?;
         if let Some(file) = fresh.iter().find(|file| file.path == path) {
             plan.create(files, &path, bytes(file.text.expose()), false)?;
@@ -130,11 +130,7 @@ impl NewEnvironment<'_> {
 
     /// Whether the overlay that is copied takes in the directory of its Secrets.
     fn includes_secrets(&self, files: &Files) -> Result<bool> {
-        let dir = self.like.overlay();
-        let Some(path) = super::super::kustomization(files, &dir) else { return Ok(false) };
-        let kustomization = objects::kustomization(files.text(&path)?);
-        let named = objects::list(&kustomization, "resources").filter_map(|item| item.as_str());
-        Ok(named.filter_map(|item| manifests::below(&dir, item)).any(|path| path == self.like.secrets))
+        Ok(super::super::resources(files, &self.like.overlay())?.contains(&self.like.secrets))
     }
 
     /// Whether a manifest of base or of the copied overlay names the Secret.

@@ -4,7 +4,7 @@ use super::super::{Check, Id, count, or_ok};
 use crate::files::{is_leftover, shell_word};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
-use crate::manifests::KUSTOMIZATIONS;
+use crate::manifests::kustomization;
 use crate::opaque::{Listing, Trap};
 use crate::repo::{SECRETS, Unmerged};
 use std::path::Path;
@@ -53,11 +53,11 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         return vec![Check::warning(id, &one.path, message)];
     }
     let named = &inspection.manifests.named;
-    let kustomization = |path: &str| {
-        let (dir, name) = path.rsplit_once('/')?;
-        KUSTOMIZATIONS.contains(&name).then_some(dir.to_owned())
+    let kustomized = |path: &str| {
+        let (dir, _) = path.rsplit_once('/').filter(|_| kustomization::is_one(path))?;
+        Some(dir.to_owned())
     };
-    let locked = files().find(|file| file.state == State::Locked && kustomization(&file.path).is_some());
+    let locked = files().find(|file| file.state == State::Locked && kustomized(&file.path).is_some());
     if let Some(file) = locked {
         let message = "it is locked: which files it names was not checked";
         return vec![Check::warning(id, &file.path, message).hint(UNLOCK)];
@@ -65,7 +65,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     let is_gits = |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
     let stray = files().filter(|file| {
         let by_name = named.contains(&file.path);
-        let as_directory = kustomization(&file.path).is_some_and(|dir| named.contains(&dir));
+        let as_directory = kustomized(&file.path).is_some_and(|dir| named.contains(&dir));
         file.state != State::Absent && !by_name && !as_directory && !is_gits(&file.path)
     });
     let found = stray.map(|file| {
@@ -79,7 +79,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         // A file elsewhere may be there for another reason.
         match home.max_by_key(|one| one.path.len()) {
             Some(home) => {
-                let kustomization = word(&format!("{}/{}", home.path, KUSTOMIZATIONS[0]));
+                let kustomization = word(&kustomization::generated(&home.path));
                 Check::problem(id, &file.path, message).hint(format!("$EDITOR {kustomization}"))
             }
             None => Check::warning(id, &file.path, message)
