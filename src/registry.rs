@@ -149,9 +149,10 @@ impl Registries {
 
 /// What to sign in with, one after the other; nothing at all is one of them.
 fn attempts<'p>(pull: &Pull<'p>) -> Vec<Option<&'p Secret>> {
-    match pull.credentials.is_empty() {
-        true => vec![None],
-        false => pull.credentials.iter().copied().map(Some).collect(),
+    if pull.credentials.is_empty() {
+        vec![None]
+    } else {
+        pull.credentials.iter().copied().map(Some).collect()
     }
 }
 

@@ -131,9 +131,10 @@ impl TemplateSet {
         for source in sources {
             let components =
                 if source.is_per_component() { context.components() } else { &context.components()[..1] };
-            let environments = match source.is_per_environment() {
-                true => context.environments(),
-                false => &context.environments()[..1],
+            let environments = if source.is_per_environment() {
+                context.environments()
+            } else {
+                &context.environments()[..1]
             };
             for component in components {
                 for (place, environment) in environments.iter().enumerate() {

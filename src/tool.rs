@@ -72,10 +72,7 @@ impl Tool<'_> {
 
     /// A path of its own kind begins where it runs, as for a shell there, and not where this program runs.
     fn path(&self) -> PathBuf {
-        match self.program.contains('/') {
-            true => self.dir.join(self.program),
-            false => PathBuf::from(self.program),
-        }
+        if self.program.contains('/') { self.dir.join(self.program) } else { PathBuf::from(self.program) }
     }
 }
 

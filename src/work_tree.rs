@@ -154,9 +154,10 @@ impl WorkTree {
     #[must_use]
     pub fn read_bytes(&self, path: &str) -> Content {
         let Ok(real) = self.root.join(path).canonicalize() else {
-            return match self.files.contains_key(path) {
-                true => Content::Unread("it is a link to nothing"),
-                false => Content::Absent,
+            return if self.files.contains_key(path) {
+                Content::Unread("it is a link to nothing")
+            } else {
+                Content::Absent
             };
         };
         if !real.starts_with(&self.root) {

@@ -178,9 +178,10 @@ fn replicas(environment: &Environment, component: &Component, main: &Component) 
 /// Its host, if that is not what base says.
 fn host(environment: &Environment, component: &Component, main: &Component) -> Option<Host> {
     let shared = component.ingress.as_ref()?;
-    let host = match component.name == main.name {
-        true => environment.ingress.clone()?,
-        false => environment.name.host(shared, environment.protect).ok()?,
+    let host = if component.name == main.name {
+        environment.ingress.clone()?
+    } else {
+        environment.name.host(shared, environment.protect).ok()?
     };
     (host != *shared).then_some(host)
 }

@@ -284,10 +284,13 @@ pub enum FileFault {
 /// Reads the YAML in `text`, which may begin with a byte order mark.
 pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_yaml::from_str(text).map_err(|error| match error.to_string().contains("duplicate entry") {
+    serde_yaml::from_str(text).map_err(|error| {
         // Its place is that of the mapping.
-        true => FileFault::Twice,
-        false => FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column()))),
+        if error.to_string().contains("duplicate entry") {
+            FileFault::Twice
+        } else {
+            FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
+        }
     })
 }
 

@@ -10,9 +10,8 @@ use std::path::Path;
 /// The change of one file as a unified diff; below `secrets/` its path and the names of its keys.
 pub fn diff(step: &Step) -> Result<String> {
     let [old, new] = [&step.before, &step.after].map(Option::is_some);
-    let name = |side: &str, is_there: bool| match is_there {
-        true => format!("{side}/{}", step.path),
-        false => "/dev/null".to_owned(),
+    let name = |side: &str, is_there: bool| {
+        if is_there { format!("{side}/{}", step.path) } else { "/dev/null".to_owned() }
     };
     let head = format!("--- {}\n+++ {}\n", name("a", old), name("b", new));
     if step.is_secret() {

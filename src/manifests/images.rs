@@ -56,9 +56,10 @@ impl ImageTag {
         }
         let name = if self.new_name.is_empty() { name } else { &self.new_name };
         // One of the two replaces both.
-        let (tag, digest) = match self.new_tag.is_empty() && self.digest.is_empty() {
-            true => (tag, digest),
-            false => (self.new_tag.as_str(), self.digest.as_str()),
+        let (tag, digest) = if self.new_tag.is_empty() && self.digest.is_empty() {
+            (tag, digest)
+        } else {
+            (self.new_tag.as_str(), self.digest.as_str())
         };
         let after =
             |mark: &str, text: &str| if text.is_empty() { String::new() } else { format!("{mark}{text}") };

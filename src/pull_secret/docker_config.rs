@@ -71,11 +71,10 @@ impl DockerConfig {
         };
         let text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
         let entry = |value: &Value| value.is_object() && FIELDS.iter().all(|name| text(field(value, name)));
-        match config.entries.values().all(entry) {
-            true => Ok(config),
-            false => {
-                Err("one of its entries is not a JSON object of strings, so the kubelet refuses them all")
-            }
+        if config.entries.values().all(entry) {
+            Ok(config)
+        } else {
+            Err("one of its entries is not a JSON object of strings, so the kubelet refuses them all")
         }
     }
 

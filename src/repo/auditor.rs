@@ -231,9 +231,12 @@ fn prefixes(repo: &Repo, attribute_files: &[String], also: &[String]) -> Vec<Str
             prefixes.insert(format!("{dir}{}", below.trim_start_matches('/')));
         }
     }
-    let clamped = prefixes.into_iter().filter_map(|prefix| match repo.prefix.starts_with(&prefix) {
-        true => Some(repo.prefix.clone()),
-        false => prefix.starts_with(&repo.prefix).then_some(prefix),
+    let clamped = prefixes.into_iter().filter_map(|prefix| {
+        if repo.prefix.starts_with(&prefix) {
+            Some(repo.prefix.clone())
+        } else {
+            prefix.starts_with(&repo.prefix).then_some(prefix)
+        }
     });
     let mut prefixes: BTreeSet<String> = clamped.collect();
     // One that lies within another adds nothing.

@@ -27,9 +27,10 @@ impl Repo {
             let Ok(blob) = self.head_blob(path) else {
                 return Ok(Some(if self.is_tracked(path) { "it was never committed" } else { UNTRACKED }));
             };
-            let is_same = match git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
-                true => self.key(path)?.encrypt(bytes) == blob.content(),
-                false => bytes == blob.content(),
+            let is_same = if git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
+                self.key(path)?.encrypt(bytes) == blob.content()
+            } else {
+                bytes == blob.content()
             };
             return Ok((!is_same).then_some(EDITED));
         }
@@ -53,9 +54,10 @@ impl Repo {
     #[must_use]
     pub fn committed(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
         let blob = self.head_blob(path).ok()?;
-        match git_crypt::is_encrypted(blob.content()) {
-            true => self.key(path).ok()?.decrypt(blob.content()),
-            false => Some(Zeroizing::new(blob.content().to_vec())),
+        if git_crypt::is_encrypted(blob.content()) {
+            self.key(path).ok()?.decrypt(blob.content())
+        } else {
+            Some(Zeroizing::new(blob.content().to_vec()))
         }
     }
 

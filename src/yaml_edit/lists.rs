@@ -175,9 +175,8 @@ pub(super) fn is_same_but(
         Step::Item(at) => {
             let (old, now) = (items(before), items(after));
             old.len() == now.len()
-                && old.iter().zip(now).enumerate().all(|(place, (one, two))| match place == *at {
-                    true => is_same_but(one, two, rest, is_right),
-                    false => one.means(two),
+                && old.iter().zip(now).enumerate().all(|(place, (one, two))| {
+                    if place == *at { is_same_but(one, two, rest, is_right) } else { one.means(two) }
                 })
         }
         Step::Key(key) => {

@@ -41,13 +41,10 @@ fn sheet(by: [u8; 12]) -> String {
     text += pick(&["", "context: kind-kind\n", "namespace: '{project}-{env}-ns'\n"], by[8]);
     let one =
         ["", "environments: {production: {}}\n"][usize::from(by[8] % 3 == 2 || by[9].is_multiple_of(2))];
-    let three = match serves {
-        true => {
-            "environments: {on: {replicas: 1}, qa: {context: eu/qa, protect: yes}, live: {protect: yes}}\n"
-        }
-        false => {
-            "environments: {on: {}, qa: {context: eu/qa, protect: yes}, live: {secrets: secrets/kubernetes}}\n"
-        }
+    let three = if serves {
+        "environments: {on: {replicas: 1}, qa: {context: eu/qa, protect: yes}, live: {protect: yes}}\n"
+    } else {
+        "environments: {on: {}, qa: {context: eu/qa, protect: yes}, live: {secrets: secrets/kubernetes}}\n"
     };
     text += [one, "environments: {staging: {}, production: {}}\n", three][usize::from(by[9] % 3)];
     text + pick(

@@ -56,9 +56,10 @@ fn textbook(
             merged.insert(name.clone(), value);
         }
     }
-    Ok(Some(match is_list {
-        true => Model::Sequence(merged.into_iter().map(|(_, value)| value).collect()),
-        false => Model::Mapping(merged),
+    Ok(Some(if is_list {
+        Model::Sequence(merged.into_iter().map(|(_, value)| value).collect())
+    } else {
+        Model::Mapping(merged)
     }))
 }
 
