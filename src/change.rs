@@ -28,6 +28,7 @@ pub use retired::{Retired, remove_environment};
 pub use shown::{diff, keys};
 pub use update::{Conflict, Deleted, Entry, Tree, Update, is_version_alone, update};
 
+use crate::advice::Advice;
 use crate::answers::{Answers, Component, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -95,7 +96,7 @@ impl Files {
             Ok(bytes) => Ok(Some(bytes)),
             Err(why) => Err(Failure::failed(format!("cannot use `{path}`"))
                 .because(*why)
-                .hint(format!("ls -l {path}"))
+                .hint(Advice::at_top(format!("ls -l {path}")))
                 .into()),
         }
     }
@@ -104,7 +105,8 @@ impl Files {
     pub fn text(&self, path: &str) -> Result<Option<&str>> {
         let Some(bytes) = self.bytes(path)? else { return Ok(None) };
         Ok(Some(std::str::from_utf8(bytes).map_err(|_| {
-            Failure::failed(format!("`{path}` is not text (UTF-8)")).hint(format!("file {path}"))
+            Failure::failed(format!("`{path}` is not text (UTF-8)"))
+                .hint(Advice::at_top(format!("file {path}")))
         })?))
     }
 }
@@ -206,7 +208,7 @@ impl Plan {
     fn create(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
         if files.bytes(path)?.is_some_and(|before| **before != *after) {
             return Err(Failure::failed(format!("`{path}` exists and has other content"))
-                .hint(format!("git log -- {path}"))
+                .hint(Advice::git(format!("log -- {path}")))
                 .into());
         }
         self.write(files, path, after, executable)
@@ -258,7 +260,7 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     match Listing::of(dir, &read) {
         Ok(listing) => Ok(Some(listing)),
         Err(fault) => {
-            let hint = if fault.is_locked { UNLOCK } else { "makeinfra check" };
+            let hint = if fault.is_locked { Advice::at_top(UNLOCK) } else { Advice::makeinfra("check") };
             Err(Failure::failed(format!("cannot read `{}`", fault.path)).because(fault.why).hint(hint).into())
         }
     }
@@ -287,13 +289,16 @@ pub fn is_deployed(files: &Files, component: &Component) -> bool {
 fn not_edited(path: &str, refusal: &'static str) -> Failure {
     Failure::failed(format!("cannot edit `{path}`"))
         .because(format!("{refusal}; each key and list item must be on its own line"))
-        .hint(format!("$EDITOR {path}"))
+        .hint(Advice::edit(path))
 }
 
 /// The failure that `name`, an environment or a component, is there already.
 #[must_use]
 pub fn exists_already(what: &str, name: &str) -> Failure {
-    let hint = if what == "environment" { "makeinfra env list" } else { "choose another name" };
+    let hint = match what {
+        "environment" => Advice::makeinfra("env list"),
+        _ => "choose another name".into(),
+    };
     Failure::failed(format!("{what} `{name}` exists already"))
         .because(format!("`{}` has it", Record::FILE))
         .hint(hint)

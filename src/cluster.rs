@@ -5,6 +5,7 @@
 //! It is split here without a shell, so that a repository that is only looked at runs no more than the program that it names;
 //! what only a shell or make could understand is refused.
 
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::tool::{Said, Tool, Trouble};
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ impl Kubectl {
         if !trusted && !is_harmless(&words) {
             return Err(Failure::failed("did not run the `KUBECTL` of the Makefile")
                 .because("it is more than kubectl with a context, a cluster, a user or a namespace, and may run anything")
-                .hint("KUBECTL=kubectl makeinfra diagnose")
+                .hint(Advice::at_top("KUBECTL=kubectl makeinfra diagnose"))
                 .into());
         }
         Ok(Self { words, dir: dir.to_owned(), context: context.map(str::to_owned) })
@@ -231,7 +232,7 @@ fn words(command: &str) -> Result<Vec<String>> {
     if !is_program || command.contains(needs_a_shell) || words.iter().any(|word| word.starts_with('~')) {
         return Err(Failure::failed("cannot read `KUBECTL`, the kubectl of this repository")
             .because("it is not a program with options, which is all that makeinfra runs")
-            .hint("KUBECTL=\"kubectl --context NAME\" makeinfra diagnose")
+            .hint(Advice::at_top("KUBECTL=\"kubectl --context NAME\" makeinfra diagnose"))
             .into());
     }
     Ok(words)

@@ -19,10 +19,11 @@ mod transaction;
 pub mod update;
 mod workspace;
 
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
-use crate::error::{self, Failure, Result};
+use crate::error::{Failure, Result};
 use crate::files::{self, Leftover};
 use crate::repo::Repo;
 use crate::templates::{Archive, TemplateSet, Unavailable};
@@ -165,7 +166,7 @@ fn agree(command: &str, title: &str, plan: &str, ui: &mut Ui) -> Result<()> {
 }
 
 /// The failure that names everything that is missing at once.
-fn missing(missing: &[String], hint: &str) -> anyhow::Error {
+fn missing(missing: &[String], hint: impl Into<Advice>) -> anyhow::Error {
     Failure::usage("required answers are missing, and makeinfra cannot ask for them")
         .because(missing.join(", "))
         .hint(hint)
@@ -196,7 +197,7 @@ fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
             Ok(()) => ui.warn(format!("removed `{name}`, which a killed run had left behind")),
             Err(_) => ui.warn(format!(
                 "`{name}` was left behind by a killed run and may hold a token: rm -r {}",
-                files::shell_word(&leftover)
+                shell_word(&leftover)
             )),
         }
     }
@@ -218,7 +219,7 @@ fn is_here(root: &Path) -> bool {
 fn cd_hint(root: &Path) -> String {
     match is_here(root) {
         true => String::new(),
-        false => format!("Type the hints there: cd {}\n", files::shell_word(root)),
+        false => format!("Type the hints there: cd {}\n", shell_word(root)),
     }
 }
 
@@ -239,7 +240,7 @@ fn templates_of(record: &Record) -> Result<TemplateSet> {
             Unavailable::Unknown => cannot(format!("makeinfra {own} has no templates of version {version}")),
             Unavailable::Incomplete => cannot(format!("the templates of version {version} are incomplete")),
         }
-        .hint(format!("git log -p -- {}", Record::FILE))
+        .hint(Advice::git(format!("log -p -- {}", Record::FILE)))
         .into()
     })
 }
@@ -267,36 +268,15 @@ fn archive() -> Result<Archive> {
     Ok(embedded.with(Archive::new(files)))
 }
 
-/// `error`, whose hint may be a command for the top of the repository at `repo`, for a user who is elsewhere.
+/// The top of the repository that `path` is in; `None` if it is in none.
 #[must_use]
-pub fn typed_from_here(repo: &Path, error: anyhow::Error) -> anyhow::Error {
-    /// What hints begin with that are commands for one repository.
-    const COMMANDS: [&str; 12] = [
-        "git ",
-        "git-crypt ",
-        "makeinfra ",
-        "make ",
-        "$EDITOR ",
-        "cat ",
-        "ls ",
-        "rm ",
-        "cp ",
-        "file ",
-        "echo ",
-        "sed ",
-    ];
-    let found = files::existing_directory(repo).and_then(|dir| Repo::around(&dir, "").ok().flatten());
-    let Some(root) = found.map(|repo| repo.root()).filter(|root| !is_here(root)) else { return error };
-    let root = root.to_string_lossy().trim_end_matches('/').to_owned();
-    error::with_hint(error, |hint| {
-        let is_command = COMMANDS.iter().any(|command| hint.starts_with(command));
-        let is_elsewhere = hint.contains(&root) || hint.starts_with("makeinfra new");
-        if is_command && !is_elsewhere {
-            format!("cd {} && {hint}", files::shell_word(Path::new(&root)))
-        } else {
-            hint.to_owned()
-        }
-    })
+pub fn top(path: &Path) -> Option<PathBuf> {
+    let dir = files::existing_directory(path)?;
+    match Repo::around(&dir, "").ok().flatten() {
+        Some(repo) => Some(repo.root()),
+        // As `makeinfra new --no-git` leaves it.
+        None => Some(dir).filter(|dir| dir.join(Record::FILE).is_file()),
+    }
 }
 
 /// Prints `object` as one line of JSON, with the warnings so far.
@@ -310,14 +290,19 @@ fn short(commit: &str) -> &str {
     &commit[..commit.len().min(8)]
 }
 
-/// Commands to type next, each below what it is for, as a block that can be pasted into a shell.
-fn next_steps(steps: &[(String, &str)]) -> String {
+/// Commands to type next for the repository at `root`, each below what it is for, as a block that can be pasted into a shell.
+fn next_steps(steps: &[Advice], root: &Path) -> String {
     let mut text = String::new();
-    for (command, why) in steps {
-        if !why.is_empty() {
-            text.push_str(&ui::dim(&format!("  # {why}\n")));
+    for step in steps {
+        if !step.reason().is_empty() {
+            text.push_str(&ui::dim(&format!("  # {}\n", step.reason())));
         }
-        text.push_str(&format!("  {}\n", ui::bold(command)));
+        text.push_str(&format!("  {}\n", ui::bold(&step.typed(Some(root)))));
     }
     text
+}
+
+/// The same for programs.
+fn commands(steps: &[Advice], root: &Path) -> Vec<String> {
+    steps.iter().map(|step| step.typed(Some(root))).collect()
 }

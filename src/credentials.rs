@@ -8,6 +8,7 @@ mod opaque_value;
 
 pub use opaque_value::OpaqueSource;
 
+use crate::advice::shell_word;
 use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -131,11 +132,7 @@ fn stdin(ui: &Ui) -> Result<Zeroizing<String>> {
 fn token_file(file: &Path, option: &str, ui: &mut Ui) -> Result<Zeroizing<String>> {
     let text = read_file(file, option)?;
     if files::is_readable_by_others(file) {
-        ui.warn(format!(
-            "others can read the token in `{}`; chmod 600 {}",
-            file.display(),
-            files::shell_word(file)
-        ));
+        ui.warn(format!("others can read the token in `{}`; chmod 600 {}", file.display(), shell_word(file)));
     }
     Ok(text)
 }

@@ -3,6 +3,7 @@
 //! Owns no printing (see `ui`) and never holds a value that may be secret: messages are built from
 //! option names, paths of the user's own files and fixed sentences.
 
+use crate::advice::Advice;
 use std::fmt;
 
 /// The result of everything that can fail for a reason that the user should read.
@@ -50,7 +51,7 @@ pub struct Failure {
     kind: Kind,
     message: String,
     cause: Option<String>,
-    hint: Option<String>,
+    hint: Option<Advice>,
 }
 
 impl Failure {
@@ -88,7 +89,7 @@ impl Failure {
 
     /// Adds what to type instead.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Advice>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -102,32 +103,23 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What `ui` prints of an error: its lines, in order.
+/// What is said of an error, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct Explanation {
     /// What failed.
     pub message: String,
     /// Why, the nearest cause first.
     pub causes: Vec<String>,
     /// What to type.
-    pub hint: Option<String>,
+    pub hint: Option<Advice>,
 }
 
-/// The lines that describe `error`.
-pub fn report(error: &anyhow::Error) -> Report {
+/// What is said of `error`.
+pub fn explain(error: &anyhow::Error) -> Explanation {
     let failure = error.downcast_ref::<Failure>();
     let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
     causes.extend(failure.and_then(|failure| failure.cause.clone()));
-    Report { message: error.to_string(), causes, hint: failure.and_then(|failure| failure.hint.clone()) }
-}
-
-/// `error` with another hint, if it has one.
-#[must_use]
-pub fn with_hint(mut error: anyhow::Error, other: impl FnOnce(&str) -> String) -> anyhow::Error {
-    if let Some(hint) = error.downcast_mut::<Failure>().and_then(|failure| failure.hint.as_mut()) {
-        *hint = other(hint);
-    }
-    error
+    Explanation { message: error.to_string(), causes, hint: failure.and_then(|failure| failure.hint.clone()) }
 }
 
 /// The exit code for `error`: 2 for usage, 3 for what cannot be known, 128 + n for signal n, 1 for the rest.
@@ -153,8 +145,8 @@ mod tests {
             .unwrap_err();
         assert_eq!(exit_code(&error), 2);
         assert_eq!(
-            report(&error),
-            Report {
+            explain(&error),
+            Explanation {
                 message: "cannot read `answers.yaml`".into(),
                 causes: vec!["bad `--port`".into(), "too large".into()],
                 hint: Some("--port 8080".into()),

@@ -10,6 +10,7 @@ pub use leftovers::{
     Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };
 
+use crate::advice::shell_word;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
@@ -261,17 +262,6 @@ impl Drop for NewFile {
             // Nothing more can be done than to try.
             let _ = fs::remove_file(&self.path);
         }
-    }
-}
-
-/// `path` as a word that can be pasted into a shell.
-#[must_use]
-pub fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(&byte);
-    match !text.is_empty() && text.bytes().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 

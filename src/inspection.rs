@@ -6,9 +6,9 @@ mod overlays;
 
 pub use overlays::OverlayFiles;
 
+use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use crate::git_crypt::{self, Key};
 use crate::manifests::{DeployedSecret, Files, Manifests, Pull, documents, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
@@ -216,7 +216,7 @@ fn named(root: &Path, paths: &[PathBuf], option: &str, right: fn(&Path) -> bool)
         inside.map(|inside| inside.to_string_lossy().into_owned()).ok_or_else(|| {
             // What leads nowhere may be a token in the wrong place: it is not quoted.
             let what = if option == "--secret" { "a file" } else { "a directory" };
-            let hint = format!("makeinfra check {} {option} PATH", shell_word(root));
+            let hint = Advice::makeinfra("check").with(format_args!("{option} PATH"));
             Failure::usage(format!("`{option}` must be {what} in the repository")).hint(hint).into()
         })
     };

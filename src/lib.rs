@@ -9,6 +9,7 @@
 //!
 //! `ARCHITECTURE.md` says what each module owns and which others it may know.
 
+pub mod advice;
 pub mod answers;
 pub mod change;
 pub mod checks;
@@ -44,16 +45,9 @@ use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secre
 use error::{Outcome, Result};
 use ui::Ui;
 
-/// Runs the command of `cli`. What it says to type can be typed where the user is.
+/// Runs the command of `cli`.
 pub fn run(cli: &Cli) -> Result<Outcome> {
-    dispatch(&cli.command).map_err(|error| match cli.command.repository() {
-        Some(repo) => commands::typed_from_here(repo, error),
-        None => error,
-    })
-}
-
-fn dispatch(command: &Command) -> Result<Outcome> {
-    match command {
+    match &cli.command {
         Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
         Command::Add(options) => add::run(options, &mut Ui::new(options.plan.run.no_input))?,

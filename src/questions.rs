@@ -5,6 +5,7 @@ mod interview;
 
 pub use interview::ask;
 
+use crate::advice::shell_word;
 use crate::answers::{
     self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused, RegistryKey,
     Rule, Sheet, Values, Workload,
@@ -74,7 +75,7 @@ impl Given {
                 true => ui.read_stdin(LIMIT)?,
                 false => files::read(file, LIMIT)?.ok_or_else(|| {
                     Failure::usage(format!("no answers file `{}`", file.display()))
-                        .hint(format!("ls -l {}", files::shell_word(file)))
+                        .hint(format!("ls -l {}", shell_word(file)))
                 })?,
             };
             let value = read_yaml(file, &bytes, &Name::ALL)?;
@@ -315,7 +316,7 @@ impl Config {
 fn read_yaml(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<serde_yaml::Value> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("`{}` is not text (UTF-8)", file.display()))
-            .hint(format!("file {}", files::shell_word(file)))
+            .hint(format!("file {}", shell_word(file)))
     })?;
     answers::from_yaml(text).map_err(|fault| file_failure(file, &fault, allowed))
 }

@@ -23,6 +23,7 @@ pub use history::{History, Leak};
 pub use open::{Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
 pub use unmerged::Unmerged;
 
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
@@ -34,7 +35,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What makes libgit2 read an index that was split or is sparse.
-const PLAIN_INDEX: &str = "git update-index --no-split-index && git sparse-checkout disable";
+fn plain_index() -> Advice {
+    Advice::git("update-index --no-split-index").and(Advice::git("sparse-checkout disable"))
+}
 
 /// Everything below it is a secret.
 pub const SECRETS: &str = "secrets/";
@@ -133,7 +136,7 @@ fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Resul
     if path.starts_with(SECRETS) || has_filter.map_err(|error| failed("read `.gitattributes`", &error))? {
         return Err(Failure::failed(format!("refused to store `{path}` without its filter"))
             .because("a filter of `.gitattributes` changes it")
-            .hint(format!("leave out --commit, then: git add {path}"))
+            .hint(Advice::git(format!("add {path}")).why("leave out --commit, then"))
             .into());
     }
     let stored = git.blob_writer(Some(Path::new(in_git))).and_then(|mut writer| {
@@ -221,7 +224,7 @@ fn failed(what: &str, error: &git2::Error) -> Failure {
         ErrorCode::Locked => {
             failure.hint("wait for the other git process, or remove `.git/index.lock` if none runs")
         }
-        ErrorCode::Owner => failure.hint("git status"),
+        ErrorCode::Owner => failure.hint(Advice::git("status")),
         _ => failure,
     }
 }

@@ -7,11 +7,12 @@ mod tree;
 
 pub use tree::{size, tree};
 
-use crate::error::{Failure, Report, Result};
+use crate::error::{Explanation, Failure, Result};
 use crate::interrupt::Interrupts;
 use console::{Term, style};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -223,14 +224,14 @@ pub fn dim(text: &str) -> String {
     style(text).dim().to_string()
 }
 
-/// Prints the one error that ends a run.
-pub fn print_error(report: &Report) {
-    say(format_args!("{} {}", style("error:").for_stderr().red().bold(), report.message));
-    for cause in &report.causes {
+/// Prints the one error that ends a run, which is about the repository at `root`.
+pub fn print_error(error: &Explanation, root: Option<&Path>) {
+    say(format_args!("{} {}", style("error:").for_stderr().red().bold(), error.message));
+    for cause in &error.causes {
         say(format_args!("  {cause}"));
     }
-    if let Some(hint) = &report.hint {
-        say(format_args!("{} {hint}", style("hint:").for_stderr().cyan().bold()));
+    if let Some(hint) = &error.hint {
+        say(format_args!("{} {}", style("hint:").for_stderr().cyan().bold(), hint.line(root)));
     }
 }
 

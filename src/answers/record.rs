@@ -1,6 +1,7 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
 use super::{Answers, Ci, Component, Environment, FileFault, Name, Refused, Sheet, Version, named};
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use std::collections::BTreeSet;
 
@@ -27,8 +28,6 @@ impl Record {
     const TEMPLATE: &str = "default";
 
     /// What to type if it cannot be understood.
-    const EDIT: &str = "$EDITOR .makeinfra.yaml";
-
     /// The list of the files that an update leaves alone.
     pub const OWN: &str = "own";
 
@@ -61,7 +60,9 @@ impl Record {
             ))
         });
         let (answers, sheet) = answers.map_err(|cause| {
-            Failure::failed(format!("cannot understand `{}`", Self::FILE)).because(cause).hint(Self::EDIT)
+            Failure::failed(format!("cannot understand `{}`", Self::FILE))
+                .because(cause)
+                .hint(Advice::edit(Self::FILE))
         })?;
         Ok(Self { answers, sheet, version, own, text })
     }
@@ -105,7 +106,7 @@ fn version(text: &str) -> Result<Option<Version>> {
         .as_str()
         .ok_or("must be a version in quotes")
         .and_then(Version::parse)
-        .map_err(|rule| cannot(format!("`version` {rule}")).hint(Record::EDIT))?;
+        .map_err(|rule| cannot(format!("`version` {rule}")).hint(Advice::edit(Record::FILE)))?;
     let own = Version::own();
     if version > own {
         return Err(cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
@@ -130,7 +131,7 @@ fn template(text: &str) -> Result<()> {
         Some(value) if value.as_str() == Some(Record::TEMPLATE) => Ok(()),
         Some(_) => Err(Failure::failed(format!("cannot use `{}`", Record::FILE))
             .because(format!("`template` must be `{}`: there is no other one", Record::TEMPLATE))
-            .hint(Record::EDIT)
+            .hint(Advice::edit(Record::FILE))
             .into()),
     }
 }
@@ -149,7 +150,7 @@ fn own(text: &str) -> Result<BTreeSet<String>> {
     Ok(paths.ok_or_else(|| {
         Failure::failed(format!("cannot understand `{}`", Record::FILE))
             .because("`own` must be a list of paths below the top of the repository")
-            .hint(Record::EDIT)
+            .hint(Advice::edit(Record::FILE))
     })?)
 }
 

@@ -3,6 +3,7 @@
 use super::current::Overlay;
 use super::objects::{self, text};
 use super::{Files, MadeFrom, OVERLAYS, Plan, merge, record, rendered, text_of};
+use crate::advice::Advice;
 use crate::answers::{
     Answer, Answers, Component, ComponentName, Environment, ImageRef, Name, Record, Sheet, Values,
 };
@@ -37,7 +38,7 @@ impl<'r> NewComponent<'r> {
             Some(image) => image,
             None => main_image(files, made_from.record).ok_or_else(|| {
                 Failure::usage(format!("the manifests do not give the image of `{}`", known.main().name))
-                    .hint(format!("makeinfra add {name} --image REGISTRY/PATH:TAG"))
+                    .hint(Advice::makeinfra(format!("add {name}")).with("--image REGISTRY/PATH:TAG"))
             })?,
         };
         if let Some(file) = other_tag(files, made_from.record, &image) {
@@ -45,7 +46,7 @@ impl<'r> NewComponent<'r> {
                 .because(format!(
                     "`{file}` sets it, and a kustomization has one tag for all containers of an image"
                 ))
-                .hint(format!("makeinfra add {name}, with that tag or without --image"))
+                .hint(Advice::makeinfra(format!("add {name}")).why("with that tag, or without --image"))
                 .into());
         }
         // The record has one reference for all components of an image.
@@ -82,7 +83,8 @@ impl<'r> NewComponent<'r> {
             edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
         }
         let path = super::kustomization(files, Context::BASE).ok_or_else(|| {
-            Failure::failed(format!("`{}` has no kustomization.yaml", Context::BASE)).hint("git status")
+            Failure::failed(format!("`{}` has no kustomization.yaml", Context::BASE))
+                .hint(Advice::git("status"))
         })?;
         let fresh = kustomization::generated(Context::BASE);
         edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
@@ -141,7 +143,7 @@ impl<'r> NewComponent<'r> {
                 {
                     return Err(Failure::failed(format!("{kind} `{name}` exists already"))
                         .because(format!("`{resource}` has it"))
-                        .hint(format!("makeinfra add {name}-2, or another name"))
+                        .hint(Advice::makeinfra(format!("add {name}-2")).why("choose another name"))
                         .into());
                 }
             }

@@ -5,6 +5,7 @@ use super::copy::{self, Copy};
 use super::current::Overlay;
 use super::objects::{self, HOST};
 use super::{Bytes, Files, MadeFrom, OVERLAYS, Plan, merge, record, rendered, text_of};
+use crate::advice::Advice;
 use crate::answers::{
     Answer, Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
     Sheet, Values,
@@ -139,7 +140,7 @@ impl<'r> NewEnvironment<'r> {
         if let Some((option, _)) = typed.into_iter().find(|(_, is_typed)| *is_typed) {
             return Err(Failure::usage(format!("`{option}` is for a new overlay"))
                 .because(format!("`{dir}` exists and is only recorded as it is"))
-                .hint(format!("makeinfra env add {name}"))
+                .hint(Advice::makeinfra(format!("env add {name}")))
                 .into());
         }
         let missing = |what: &str, file: &str| {
@@ -155,7 +156,7 @@ impl<'r> NewEnvironment<'r> {
             let source = format!("{}/{}", like.overlay(), Environment::SETTINGS);
             Failure::failed(format!("cannot record `{dir}`"))
                 .because(format!("`{file}` does not exist"))
-                .hint(format!("cp {source} {file}"))
+                .hint(Advice::at_top(format!("cp {source} {file}")))
         })?;
         let overlay = Overlay::new(kustomization, Some(settings));
         let value = |setting: Setting| overlay.setting(setting).filter(|value| !value.is_empty());
@@ -163,7 +164,7 @@ impl<'r> NewEnvironment<'r> {
         if value(Setting::Namespace) != Some(namespace) {
             return Err(Failure::failed(format!("cannot record `{dir}`"))
                 .because(format!("`NAMESPACE` in `{file}` is not the `namespace` of `{path}`"))
-                .hint(format!("$EDITOR {file}"))
+                .hint(Advice::edit(&file))
                 .into());
         }
         let mut changed = vec![
@@ -281,7 +282,7 @@ impl<'r> NewEnvironment<'r> {
         let path = super::kustomization(files, &from).ok_or_else(|| {
             Failure::failed(format!("cannot copy `{from}`"))
                 .because("it has no kustomization.yaml")
-                .hint("makeinfra env add NAME --like ENV")
+                .hint(Advice::makeinfra("env add NAME").with("--like ENV"))
         })?;
         let hosts = self.hosts(files, &from, to);
         let copy = Copy { from: self.like, to, hosts: &hosts };
@@ -366,8 +367,9 @@ fn check_namespace(
         .into_iter()
         .find(|free| DnsLabel::parse(free).is_ok() && !environments.iter().any(|one| has(one, free)));
     let hint = match by_hand {
-        true => format!("$EDITOR {OVERLAYS}/{name}/*"),
-        false => format!("makeinfra env add {name} --namespace {}", free.unwrap_or_else(|| "NS".to_owned())),
+        true => Advice::at_top(format!("$EDITOR {OVERLAYS}/{name}/*")),
+        false => Advice::makeinfra(format!("env add {name}"))
+            .with(format_args!("--namespace {}", free.as_deref().unwrap_or("NS"))),
     };
     Err(Failure::usage(format!("the namespace `{namespace}` is that of the environment `{}`", other.name))
         .because("the environments of one cluster must have different namespaces")

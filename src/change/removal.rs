@@ -3,6 +3,7 @@
 use super::component::dirs;
 use super::objects::{self, list, text};
 use super::{Files, MadeFrom, Plan, merge, not_edited, record, rendered, text_of};
+use crate::advice::Advice;
 use crate::answers::{Component, Record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -53,7 +54,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
         };
         return Err(Failure::failed(format!("component `{name}` does not exist"))
             .because(names)
-            .hint("cat .makeinfra.yaml")
+            .hint(Advice::at_top("cat .makeinfra.yaml"))
             .into());
     };
     let text = record::component_dropped(&record.text, name)?;

@@ -1,6 +1,7 @@
 //! An environment that goes: its overlay, its pipeline file, and the secret files that its kustomization names. Pure.
 
 use super::{Files, Plan, listed, record};
+use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 
@@ -21,12 +22,12 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
         let names = all.iter().map(|one| one.name.to_string()).collect::<Vec<_>>().join(", ");
         return Err(Failure::failed(format!("environment `{name}` does not exist"))
             .because(format!("there are: {names}"))
-            .hint("makeinfra env list")
+            .hint(Advice::makeinfra("env list"))
             .into());
     };
     if all.rest.is_empty() {
         return Err(Failure::failed(format!("cannot remove `{name}`, the only environment"))
-            .hint("makeinfra env add NAME, then remove this one")
+            .hint(Advice::makeinfra("env add NAME").why("add another one first"))
             .into());
     }
     let mut plan = Plan::default();

@@ -1,8 +1,8 @@
 //! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these get in each other's way.
 
 use super::{Check, Id, count, or_ok};
+use crate::advice::shell_word;
 use crate::answers::{Answers, Ci, Environment, Record, Setting};
-use crate::files::shell_word;
 use crate::inspection::{Inspection, OverlayFiles};
 use crate::manifests::kustomization;
 use crate::yaml_path::{list, text};

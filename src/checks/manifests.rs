@@ -4,8 +4,8 @@ use super::{
     Check, Id, Known, Place, count, or_ok,
     pull_secret::{is_name, workload_title},
 };
+use crate::advice::shell_word;
 use crate::answers::{Environment, Record};
-use crate::files::shell_word;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
 use crate::manifests::{FaultKind, Workload};
@@ -49,9 +49,9 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
     let faults = inspection.manifests.faults.iter().filter(|fault| fault.kind == FaultKind::Parse);
     let mut found: Vec<_> = faults.map(|fault| file(id, &fault.path, &fault.message)).collect();
     if let Some(Err(error)) = &inspection.record {
-        let report = crate::error::report(error);
-        let hint = report.hint.unwrap_or_default();
-        found.push(Check::problem(id, Record::FILE, report.causes.join(", ")).hint(hint));
+        let explanation = crate::error::explain(error);
+        let hint = explanation.hint.map(|hint| hint.line(None)).unwrap_or_default();
+        found.push(Check::problem(id, Record::FILE, explanation.causes.join(", ")).hint(hint));
     }
     let not_yaml =
         inspection.secret_files.iter().filter(|file| file.state == State::NotYaml && !file.expected);

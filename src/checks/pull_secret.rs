@@ -1,8 +1,8 @@
 //! Whether the kubelet finds the pull secrets, can read them, and uses them for every image.
 
 use super::{Check, Id, Known, Place, count, or_ok};
+use crate::advice::shell_word;
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
-use crate::files::shell_word;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, SecretFile, State};
 use crate::manifests::{Pull, Workload};

@@ -3,7 +3,7 @@
 mod generated;
 
 use super::{Check, Id, count, or_ok};
-use crate::files::shell_word;
+use crate::advice::shell_word;
 use crate::git_crypt::UNLOCK_ANEW;
 use crate::inspection::{Inspection, State};
 use crate::repo::{Audit, History, KeyState, Plain};

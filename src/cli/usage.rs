@@ -173,7 +173,7 @@ mod tests {
             vec!["secret", "set", MARK],
         ] {
             let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
-            let report = crate::error::report(&usage_failure(&error).into());
+            let report = crate::error::explain(&usage_failure(&error).into());
             let text = format!("{report:?}");
             assert!(!text.contains("Marker"), "{arguments:?}: {text}");
             assert!(report.message.len() > 10 && !report.message.contains("``"), "{text}");
@@ -185,8 +185,8 @@ mod tests {
         for more in [&["--value", "x"][..], &["--from-literal=x"], &["--literal", "x"], &[".", "x"]] {
             let arguments = [&["makeinfra", "secret", "set", "a", "b"], more].concat();
             let error = Cli::try_parse_from(arguments).unwrap_err();
-            let report = crate::error::report(&usage_failure(&error).into());
-            assert!(report.hint.unwrap().contains("--stdin or --from-file"), "{more:?}");
+            let report = crate::error::explain(&usage_failure(&error).into());
+            assert!(report.hint.unwrap().line(None).contains("--stdin or --from-file"), "{more:?}");
         }
     }
 
@@ -194,8 +194,8 @@ mod tests {
     fn a_token_on_the_command_line_is_told_where_to_go() {
         for arguments in [vec!["new", "hello", "--token", "x"], vec!["rotate", "--token=x"]] {
             let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
-            let report = crate::error::report(&usage_failure(&error).into());
-            assert!(report.hint.unwrap().contains("--token-stdin"));
+            let report = crate::error::explain(&usage_failure(&error).into());
+            assert!(report.hint.unwrap().line(None).contains("--token-stdin"));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `makeinfra add`: one more component in a repository, beside the project's own.
 
 use super::component;
-use super::encrypted::Typed;
 use super::evolve::Evolution;
 use super::scope::Scoped;
 use super::workspace::Proposal;
+use crate::advice::Advice;
 use crate::answers::{Answer, Answers, ComponentName, Record, Refused, Values};
 use crate::change::{self, Files, MadeFrom, NewComponent, Plan};
 use crate::cli::Add as Options;
@@ -16,8 +16,9 @@ use std::path::Path;
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
-    let name = ComponentName::parse(&options.name)
-        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra add worker --port none"))?;
+    let name = ComponentName::parse(&options.name).map_err(|rule| {
+        Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("add worker").with("--port none"))
+    })?;
     let values = values(options)?;
     let evolution = Evolution::open(&options.repo, "add worker", &options.plan)?;
     // What a run that was killed has recorded, and nobody has committed, is as good as not there.
@@ -51,18 +52,20 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         return Err(change::exists_already("component", name.as_str()).into());
     }
     warn(&answers, ui);
-    let Typed { make, repo, .. } = evolution.workspace.typed();
-    let environment = answers.make_argument(&answers.environments.first);
+    let environment = answers.choice(&answers.environments.first);
     let proposal = Proposal {
         title: format!("New component {name}"),
-        command: format!("makeinfra add {name}{repo}"),
+        command: Advice::makeinfra(format!("add {name}")),
         message: format!("Add {name}"),
         checked: None,
         edited: &[],
         new_key: None,
         next: vec![
-            (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
-            (format!("{make} deploy{environment}"), "bring it there"),
+            Advice::make("diff")
+                .for_env(environment)
+                .with("CHANGES=ok")
+                .why("what it changes in the cluster"),
+            Advice::make("deploy").for_env(environment).why("bring it there"),
         ],
         plan: &plan,
     };

@@ -1,12 +1,12 @@
 //! `makeinfra adopt`: a repository that makeinfra did not make, taken over with everything that people have in it.
 
+use super::archive;
 use super::workspace::{Proposal, Scope, Workspace};
-use super::{archive, encrypted::Typed};
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Ci, Name, ProjectName, Record, Values};
 use crate::change::{self, Adoption, AdoptionRequest, Files, Plan};
 use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use crate::git_crypt::Key;
 use crate::manifests::kustomization;
 use crate::questions;
@@ -44,14 +44,14 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let project = &request.project;
     let proposal = Proposal {
         title: format!("Adoption of {project}"),
-        command: format!("makeinfra adopt{}", workspace.typed().repo),
+        command: Advice::makeinfra("adopt"),
         message: format!("Adopt {project} with makeinfra"),
         checked: None,
         edited: &[],
         new_key: new_key.as_ref(),
         next: adoption
             .as_ref()
-            .map_or_else(Vec::new, |adoption| next(&workspace, adoption, new_key.is_some())),
+            .map_or_else(Vec::new, |adoption| next(&workspace.repo, adoption, new_key.is_some())),
         plan: &plan,
     };
     workspace.propose(&proposal, &options.plan, ui)
@@ -72,7 +72,7 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
     if is_used == Encryption::Locked || repo.uses_git_crypt() {
         return Err(Failure::failed(format!("cannot adopt `{}`", repo.root().display()))
             .because("it uses git-crypt, and this clone is not unlocked")
-            .hint(repo.unlock())
+            .hint(Advice::at_top(repo.unlock()))
             .into());
     }
     if let Some(key) = repo.default_key()? {
@@ -185,7 +185,7 @@ fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
     let moves: Vec<_> = adoption.plan.moves.iter().map(|(from, to)| format!("`{from}` to `{to}`")).collect();
     Err(Failure::failed("files would move; nothing was written")
         .because(moves.join(", "))
-        .hint(format!("makeinfra adopt {} --yes", shell_word(&options.dir)))
+        .hint(Advice::makeinfra("adopt").with("--yes"))
         .into())
 }
 
@@ -197,27 +197,28 @@ fn in_the_way(workspace: &Workspace, plan: &Plan) -> Result<()> {
     let paths: Vec<_> = ignored.iter().map(|step| format!("`{}`", step.path)).collect();
     Err(Failure::failed("git ignores files that would be written; nothing was written")
         .because(paths.join(", "))
-        .hint(format!("{} check-ignore -v {}", workspace.typed().git, shell_word(Path::new(&first.path))))
+        .hint(Advice::git(format!("check-ignore -v {}", shell_word(Path::new(&first.path)))))
         .into())
 }
 
 /// What to type next.
-fn next(workspace: &Workspace, adoption: &Adoption, is_new_key: bool) -> Vec<(String, &'static str)> {
-    let Typed { make, repo, .. } = workspace.typed();
+fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
     let mut next = Vec::new();
     if is_new_key {
         let key = format!("../{}.git-crypt-key", adoption.answers.project.directory());
-        next.push((format!("git-crypt export-key {key}"), "keep the key outside of the repository"));
+        let export = Advice::at_top(format!("git-crypt export-key {key}"));
+        next.push(export.why("keep the key outside of the repository"));
     }
-    let is_plain = adoption.secrets.iter().any(|(path, _)| workspace.repo.is_plain_in_head(path));
+    let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path));
     if !adoption.has_pull_secret || is_plain {
-        next.push((format!("makeinfra rotate{repo}"), "a deploy token"));
+        next.push(Advice::makeinfra("rotate").why("a deploy token"));
     }
-    next.push((format!("makeinfra check{repo}"), "what else is wrong"));
+    next.push(Advice::makeinfra("check").why("what else is wrong"));
     if !adoption.kept.contains("Makefile") {
-        let environment = adoption.answers.make_argument(&adoption.answers.environments.first);
-        next.push((format!("{make} diff{environment} CHANGES=ok"), "what a deployment would change"));
-        next.push((format!("{make} deploy{environment}"), "deploy it"));
+        let environment = adoption.answers.choice(&adoption.answers.environments.first);
+        let diff = Advice::make("diff").for_env(environment).with("CHANGES=ok");
+        next.push(diff.why("what a deployment would change"));
+        next.push(Advice::make("deploy").for_env(environment).why("deploy it"));
     }
     next
 }

@@ -1,9 +1,10 @@
 //! What the commands share that make a component: its options as answers, and the file with its settings.
 
+use crate::advice::shell_word;
 use crate::answers::{Arguments, Config, Name, Values};
 use crate::cli::ComponentOptions;
 use crate::error::{Failure, Result};
-use crate::files::{self, shell_word};
+use crate::files;
 use crate::ui::Ui;
 use std::path::Path;
 

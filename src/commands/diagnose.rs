@@ -1,6 +1,7 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::{cd_hint, check::ask_registries};
+use crate::advice::Advice;
 use crate::answers::{Answer as _, DnsLabel, Environment, Record};
 use crate::checks::{self, Check, Place};
 use crate::cli::Diagnose as Options;
@@ -8,7 +9,7 @@ use crate::cluster::{Kubectl, KubectlError, context_of};
 use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
 use crate::environment;
 use crate::error::{Failure, Outcome, Result};
-use crate::files::{self, shell_word};
+use crate::files;
 use crate::inspection::{Inspection, Scope};
 use crate::repo::{self, Repo};
 use crate::ui::{self, Ui};
@@ -212,7 +213,7 @@ fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<Strin
     }
     let Some(repository) = repository else {
         return Err(Failure::usage("no namespace is known")
-            .hint("makeinfra diagnose --namespace NAME")
+            .hint(Advice::makeinfra("diagnose").with("--namespace NAME"))
             .into());
     };
     if let Some(one) = chosen(options, Some(repository))? {
@@ -225,11 +226,11 @@ fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<Strin
         ([one], _) => Ok((*one).to_owned()),
         ([], Some(Ok(record))) => Ok(record.answers.environments.first.namespace.to_string()),
         ([], _) => Err(Failure::failed("the manifests name no namespace")
-            .hint(format!("makeinfra diagnose {} --namespace NAME", shell_word(&repository.root)))
+            .hint(Advice::makeinfra("diagnose").with("--namespace NAME"))
             .into()),
         (several, _) => Err(Failure::failed("the manifests are for several namespaces")
             .because(several.join(", "))
-            .hint(format!("makeinfra diagnose {} --namespace {}", shell_word(&repository.root), several[0]))
+            .hint(Advice::makeinfra("diagnose").with(format_args!("--namespace {}", several[0])))
             .into()),
     }
 }

@@ -1,7 +1,8 @@
 //! What the commands share that change an encrypted file: how it is read, what HEAD holds of it, and what to type next.
 
+use crate::advice::{Advice, shell_word};
 use crate::error::{Failure, Result};
-use crate::files::{self, shell_word};
+use crate::files;
 use crate::git_crypt::{self, UNLOCK, UNLOCK_ANEW};
 use crate::repo::{HeadSecret, Repo};
 use crate::secret::Secret;
@@ -16,18 +17,20 @@ const LIMIT: usize = 2 << 20;
 pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>> {
     let Some(bytes) = read_bytes(verb, path, file)? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(|text| Some(Secret::new(text.to_owned())));
-    Ok(text.map_err(|_| refused(verb, path, "it is not text (UTF-8)").hint(format!("file {path}")))?)
+    Ok(text.map_err(|_| {
+        refused(verb, path, "it is not text (UTF-8)").hint(Advice::at_top(format!("file {path}")))
+    })?)
 }
 
 /// The plain bytes of a file of the repository; `None` if there is no such file.
 pub(super) fn read_bytes(verb: &str, path: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     if let Some(why) = files::not_a_repo_file_because(path, file) {
-        return Err(refused(verb, path, why).hint(format!("ls -l {path}")).into());
+        return Err(refused(verb, path, why).hint(Advice::at_top(format!("ls -l {path}"))).into());
     }
     match files::read(file, LIMIT)? {
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {
             Err(refused(verb, path, "it is locked: encrypted, and this clone is not unlocked")
-                .hint(UNLOCK)
+                .hint(Advice::at_top(UNLOCK))
                 .into())
         }
         bytes => Ok(bytes),
@@ -84,7 +87,7 @@ pub(super) fn check_head_bytes(
         HeadSecret::OtherKey => {
             return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
                 .because("the git-crypt key of this clone does not open what HEAD holds")
-                .hint(UNLOCK_ANEW)
+                .hint(Advice::at_top(UNLOCK_ANEW))
                 .into());
         }
     }
@@ -99,21 +102,8 @@ pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Optio
     Err(changed_meanwhile(&format!("`{path}` was")).into())
 }
 
-/// How commands are typed for a repository from where the user is.
-pub(super) struct Typed {
-    pub(super) make: String,
-    pub(super) git: String,
-    /// What names it to makeinfra: nothing, or a blank and its directory.
-    pub(super) repo: String,
-}
-
-impl Typed {
-    pub(super) fn of(repo: &Repo) -> Self {
-        let top = repo.root();
-        if super::is_here(&top) {
-            return Self { make: "make".to_owned(), git: "git".to_owned(), repo: String::new() };
-        }
-        let root = shell_word(Path::new(top.to_string_lossy().trim_end_matches('/')));
-        Self { make: format!("make -C {root}"), git: format!("git -C {root}"), repo: format!(" {root}") }
-    }
+/// What commits the files `paths` of the work tree.
+pub(super) fn commit_step(paths: &[impl AsRef<str>], message: &str) -> Advice {
+    let paths = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
+    Advice::git(format!("add {paths}")).and(Advice::git(format!("commit -m '{message}' -- {paths}")))
 }

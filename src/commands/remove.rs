@@ -1,8 +1,8 @@
 //! `makeinfra remove`: a component less in a repository.
 
-use super::encrypted::Typed;
 use super::evolve::Evolution;
 use super::workspace::Proposal;
+use crate::advice::Advice;
 use crate::answers::{Answer, ComponentName, Record};
 use crate::change::{self, Files, MadeFrom};
 use crate::cli::Remove as Options;
@@ -12,25 +12,24 @@ use crate::ui::Ui;
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let name = ComponentName::parse(&options.name)
-        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra remove worker"))?;
+        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("remove worker")))?;
     let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;
     let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
     let record = &evolution.record_with(has)?;
     let made_from = MadeFrom { record, templates: &evolution.templates };
     let plan = |files: &Files| change::remove_component(files, made_from, name.as_str());
-    let Typed { make, repo, .. } = evolution.workspace.typed();
     let answers = &record.answers;
-    let environment = answers.make_argument(&answers.environments.first);
+    let environment = answers.choice(&answers.environments.first);
     let proposal = Proposal {
         title: format!("Remove component {name}"),
-        command: format!("makeinfra remove {name}{repo}"),
+        command: Advice::makeinfra(format!("remove {name}")),
         message: format!("Remove {name}"),
         checked: None,
         edited: &[],
         new_key: None,
         next: vec![
-            (format!("{make} deploy{environment}"), "it names what the cluster still has"),
-            (format!("{make} prune{environment}"), "delete that, after asking"),
+            Advice::make("deploy").for_env(environment).why("it names what the cluster still has"),
+            Advice::make("prune").for_env(environment).why("delete that, after asking"),
         ],
         plan: &plan,
     };

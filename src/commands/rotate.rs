@@ -7,6 +7,7 @@ use super::scope;
 use super::sign_in::{self, Checked};
 use super::transaction::Transaction;
 use super::{missing, secret_answers, sweep_repository, templates_of, token_source};
+use crate::advice::Advice;
 use crate::answers::{Environment, Name, Record, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
@@ -66,7 +67,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         return report::dry_run(options, &found, None, ui);
     }
     if !lacking.is_empty() && !ui.can_ask() {
-        return Err(missing(&lacking, "makeinfra rotate --token-username NAME --token-file FILE"));
+        let hint = Advice::makeinfra("rotate").with("--token-username NAME --token-file FILE");
+        return Err(missing(&lacking, hint));
     }
     if !lacking.is_empty() {
         ui.intro("makeinfra rotate")?;

@@ -9,12 +9,13 @@ pub use list::list;
 pub use set::set;
 pub use unset::unset;
 
-use super::encrypted::{self, Typed};
+use super::encrypted::{self, commit_step};
 use super::transaction::Transaction;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
 use crate::error::{Failure, Result};
-use crate::files::{self, shell_word};
+use crate::files;
 use crate::git_crypt::{self, UNLOCK};
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
 use crate::pull_secret::begins_like_a_token;
@@ -84,7 +85,7 @@ impl Target {
         if *name == self.record.answers.secret_name {
             return Err(Failure::usage(format!("`{name}` is the pull secret"))
                 .because("it holds the deploy token alone")
-                .hint("makeinfra rotate")
+                .hint(Advice::makeinfra("rotate"))
                 .into());
         }
         Ok(())
@@ -103,15 +104,14 @@ impl Target {
                 Directory::open(&one.secrets, project, read).map_err(|fault| self.failure(verb, fault))?;
             let manifests = directory.manifests().map_err(|fault| self.failure(verb, fault))?;
             if let Some(found) = manifests.iter().find(|found| found.name == name.as_str()) {
-                let path = shell_word(Path::new(&found.path));
                 return Err(Failure::failed(format!("cannot {verb} Secret `{name}`"))
                     .because(format!(
                         "`{}` is a manifest of it, and only generated Secrets are changed here",
                         found.path
                     ))
                     .hint(match found.is_pull {
-                        true => "makeinfra rotate".to_owned(),
-                        false => format!("$EDITOR {path}"),
+                        true => Advice::makeinfra("rotate"),
+                        false => Advice::edit(&found.path),
                     })
                     .into());
             }
@@ -225,38 +225,22 @@ impl Target {
         ui::tree(self.disk.root.to_string_lossy().trim_end_matches('/'), &files)
     }
 
-    /// The steps that bring a change to git, if it is not committed, in words to type.
-    fn commit_step(&self, what: &Uncommitted, message: &str) -> Option<(String, &'static str)> {
-        if what.is_empty() {
-            return None;
-        }
-        let git = Typed::of(&self.repo).git;
-        let paths: Vec<_> = what.paths().map(|path| shell_word(Path::new(path))).collect();
-        let paths = paths.join(" ");
-        let step = format!("{git} add {paths} && {git} commit -m '{message}' -- {paths}");
-        Some((step, "git-crypt encrypts it on the way"))
-    }
-
     /// The steps that bring a change to the clusters of the environments.
-    fn deploy_steps(&self, why: &'static str) -> Vec<(String, &'static str)> {
-        let make = Typed::of(&self.repo).make;
-        let step = |one| (format!("{make} deploy{}", self.record.answers.make_argument(one)), "");
-        let mut steps: Vec<_> = self.environments().map(step).collect();
-        if let Some(first) = steps.first_mut() {
-            first.1 = why;
-        }
-        steps
+    fn deploy_steps(&self, why: &'static str) -> Vec<Advice> {
+        let step = |(at, one)| {
+            let why = if at == 0 { why } else { "" };
+            Advice::make("deploy").for_env(self.record.answers.choice(one)).why(why)
+        };
+        self.environments().enumerate().map(step).collect()
     }
 
     /// The failure to do `verb`, for a file that is in the way.
     fn failure(&self, verb: &str, fault: DirectoryFault) -> anyhow::Error {
-        let path = shell_word(Path::new(&fault.path));
         let is_lost = !self.disk.root.join(&fault.path).exists() && self.repo.has_in_head(&fault.path);
-        let git = Typed::of(&self.repo).git;
         let hint = match (fault.is_locked, is_lost) {
-            (true, _) => UNLOCK.to_owned(),
-            (false, true) => format!("{git} checkout HEAD -- {path}"),
-            (false, false) => format!("$EDITOR {path}"),
+            (true, _) => Advice::at_top(UNLOCK),
+            (false, true) => Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&fault.path)))),
+            (false, false) => Advice::edit(&fault.path),
         };
         Failure::failed(format!("cannot {verb} `{}`", fault.path)).because(fault.why).hint(hint).into()
     }
@@ -298,8 +282,11 @@ impl Uncommitted {
         self.files.is_empty() && self.gone.is_empty()
     }
 
-    fn paths(&self) -> impl Iterator<Item = &String> {
-        self.files.keys().chain(&self.gone)
+    /// What brings them to git; `None` if HEAD has them.
+    fn commit_step(&self, message: &str) -> Option<Advice> {
+        let paths: Vec<_> = self.files.keys().chain(&self.gone).collect();
+        let step = || commit_step(&paths, message).why("git-crypt encrypts it on the way");
+        (!paths.is_empty()).then(step)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The one place that changes a repository that exists: every file beside its place and every object first, then
 //! all files into their places, then a commit of just these. If anything fails before the commit, nothing has changed.
 
-use super::encrypted::Typed;
+use super::encrypted::commit_step;
 use crate::answers::Record;
-use crate::error::{self, Failure, Result};
+use crate::error::{Explanation, Failure, Result, explain};
 use crate::files::Batch;
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
@@ -131,12 +131,11 @@ pub(super) fn forget_pick(repo: &Repo) -> Result<()> {
 /// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.
 fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str]) -> Result<String> {
     repo.commit(blobs, message).map_err(|error| {
-        let report = error::report(&error);
-        let causes: Vec<_> = std::iter::once(report.message).chain(report.causes).collect();
-        let (git, paths) = (Typed::of(repo).git, paths.join(" "));
-        Failure::failed(format!("`{paths}` is written, and not committed"))
+        let Explanation { message: said, causes, .. } = explain(&error);
+        let causes: Vec<_> = std::iter::once(said).chain(causes).collect();
+        Failure::failed(format!("`{}` is written, and not committed", paths.join(" ")))
             .because(causes.join(": "))
-            .hint(format!("{git} add {paths} && {git} commit -m '{message}' -- {paths}"))
+            .hint(commit_step(paths, message))
             .into()
     })
 }

@@ -4,15 +4,14 @@ mod conflicts;
 mod way;
 
 use super::check::unfollowed;
-use super::encrypted::Typed;
 use super::evolve::Evolution;
 use super::workspace::{Proposal, Scope};
 use super::{print_json, transaction};
+use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::change::{self, Files, Plan, Step, Update};
 use crate::cli::Update as Options;
 use crate::error::{Failure, Outcome, Result};
-use crate::files::shell_word;
 use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
@@ -34,27 +33,24 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         None => unfollowed(&options.repo).unwrap_or_default(),
     };
     for one in &behind {
-        ui.warn(format!(
-            "the files do not follow `answers.{}`: makeinfra update{} --from {}",
-            one.answer,
-            evolution.workspace.typed().repo,
-            one.revision
-        ));
+        let update = Advice::makeinfra("update").with(format_args!("--from {}", one.revision));
+        let update = update.typed(Some(&evolution.workspace.repo.root()));
+        ui.warn(format!("the files do not follow `answers.{}`: {update}", one.answer));
     }
     if options.check {
         return check(options, &update, !behind.is_empty(), ui);
     }
-    let typed = typed(options, &evolution);
+    let typed = typed(options);
     let run = &options.plan.run;
     let is_asked = options.conflicts || run.dry_run || !(options.plan.yes || run.no_input) && ui.can_ask();
     if !update.conflicts.is_empty() && !is_asked {
-        return Err(conflicts::refused(&update, &typed).into());
+        return Err(conflicts::refused(&update, typed).into());
     }
     in_the_way(&evolution, &update, options)?;
     if !update.hazards.is_empty() && run.no_input && !options.plan.yes && !run.dry_run {
         return Err(Failure::failed("the update needs attention in the cluster; nothing was written")
             .because(update.hazards.join("; "))
-            .hint(format!("{typed} --yes"))
+            .hint(typed.with("--yes"))
             .into());
     }
     if writes {
@@ -72,9 +68,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
             way.noted(way.update(files)?, files)
         }
     };
-    let Typed { make, .. } = evolution.workspace.typed();
     let answers = &way.wanted.answers;
-    let environment = answers.make_argument(&answers.environments.first);
+    let environment = answers.choice(&answers.environments.first);
     let proposal = Proposal {
         title: way.title(),
         command: typed,
@@ -83,8 +78,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         edited: &[Record::FILE],
         new_key: None,
         next: vec![
-            (format!("{make} diff{environment} CHANGES=ok"), "what it changes in the cluster"),
-            (format!("{make} deploy{environment}"), "deploy it"),
+            Advice::make("diff")
+                .for_env(environment)
+                .with("CHANGES=ok")
+                .why("what it changes in the cluster"),
+            Advice::make("deploy").for_env(environment).why("deploy it"),
         ],
         plan: &plan,
     };
@@ -93,13 +91,13 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
 }
 
 /// The command as it was typed, but for what shows or confirms a plan.
-fn typed(options: &Options, evolution: &Evolution) -> String {
-    let word = |text: &str| shell_word(Path::new(text));
-    let mut typed = format!("makeinfra update{}", evolution.workspace.typed().repo);
-    typed.extend(options.from.iter().map(|revision| format!(" --from {}", word(revision))));
-    typed.extend(options.restore.iter().map(|path| format!(" --restore {}", word(path))));
-    typed.extend(options.take.iter().map(|path| format!(" --take {}", word(path))));
-    typed
+fn typed(options: &Options) -> Advice {
+    let from = options.from.iter().map(|revision| ("--from", revision));
+    let restored = options.restore.iter().map(|path| ("--restore", path));
+    let all = from.chain(restored).chain(options.take.iter().map(|path| ("--take", path)));
+    all.fold(Advice::makeinfra("update"), |typed, (option, value)| {
+        typed.with(format_args!("{option} {}", shell_word(Path::new(value))))
+    })
 }
 
 /// Says whether an update would write anything but the version.
@@ -158,14 +156,14 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
     if found.is_empty() {
         return Ok(());
     }
-    let Typed { git, repo, .. } = evolution.workspace.typed();
     let paths: Vec<_> = found.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
     let paths = paths.join(" ");
     // What was decided by hand is the way from the commit before it.
     let hint = if found.iter().any(|(path, _)| *path == Record::FILE) {
-        format!("{git} commit -m 'Change answers' -- {paths} && makeinfra update{repo} --from HEAD^")
+        Advice::git(format!("commit -m 'Change answers' -- {paths}"))
+            .and(Advice::makeinfra("update").with("--from HEAD^"))
     } else {
-        format!("{git} add -- {paths} && {git} commit -m 'Edit' -- {paths}")
+        Advice::git(format!("add -- {paths}")).and(Advice::git(format!("commit -m 'Edit' -- {paths}")))
     };
     let causes: Vec<_> = found.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
     Err(Failure::failed("these files would be written over; nothing was written")

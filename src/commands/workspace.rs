@@ -2,14 +2,15 @@
 
 mod write;
 
-use super::encrypted::{self, Typed};
+use super::encrypted;
 use super::sign_in::Checked;
 use super::{agree, next_steps, print_json, sweep_repository, take_away};
+use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
-use crate::files::{self, shell_word};
+use crate::files;
 use crate::git_crypt::Key;
 use crate::repo::{Repo, SECRETS};
 use crate::ui::{self, Ui};
@@ -46,8 +47,8 @@ pub(super) struct Workspace {
 pub(super) struct Proposal<'p> {
     /// What it is about.
     pub(super) title: String,
-    /// The command as it is typed, for hints.
-    pub(super) command: String,
+    /// The command, as the prompt calls it.
+    pub(super) command: Advice,
     /// The subject of the commit, which also says what was done.
     pub(super) message: String,
     /// What the registry says of the deploy token that it brings, if it was asked.
@@ -57,7 +58,7 @@ pub(super) struct Proposal<'p> {
     /// The key with which git-crypt is set up, if it is not yet.
     pub(super) new_key: Option<&'p Key>,
     /// What to type next, after the commit.
-    pub(super) next: Vec<(String, &'static str)>,
+    pub(super) next: Vec<Advice>,
     /// Makes the plan.
     pub(super) plan: &'p dyn Fn(&Files) -> Result<Plan>,
 }
@@ -78,7 +79,7 @@ impl Workspace {
         if repo.is_merging() {
             return Err(Failure::failed(format!("cannot change `{}`", root.display()))
                 .because("a merge, a rebase or a cherry-pick is in progress")
-                .hint("git status")
+                .hint(Advice::git("status"))
                 .into());
         }
         let files = read(&repo, &root, &scope)?;
@@ -90,11 +91,6 @@ impl Workspace {
         self.scope.paths.extend(paths);
         self.files = read(&self.repo, &self.repo.root(), &self.scope)?;
         Ok(())
-    }
-
-    /// How make, git and makeinfra are called for the repository from where the user is.
-    pub(super) fn typed(&self) -> Typed {
-        Typed::of(&self.repo)
     }
 
     /// Shows the plan, and does it if that is agreed to.
@@ -110,7 +106,12 @@ impl Workspace {
         }
         let agreed = options.yes || options.run.no_input || plan.is_done();
         if !agreed {
-            agree(&proposal.command, &proposal.title, &self.shown(&plan, options.diff)?, ui)?;
+            agree(
+                &proposal.command.typed(Some(&self.repo.root())),
+                &proposal.title,
+                &self.shown(&plan, options.diff)?,
+                ui,
+            )?;
         }
         if !(proposal.plan)(&read(&self.repo, &self.repo.root(), &self.scope)?)?.same(&plan) {
             return Err(encrypted::changed_meanwhile("files were").into());
@@ -127,7 +128,11 @@ impl Workspace {
         let next = self.next(proposal, &plan, commit.is_some());
         let shown = if agreed && !plan.is_done() { format!("{shown}\n") } else { String::new() };
         let checked = Checked::line(proposal.checked.as_ref());
-        let next = if next.is_empty() { String::new() } else { format!("\nNext:\n\n{}", next_steps(&next)) };
+        let next = if next.is_empty() {
+            String::new()
+        } else {
+            format!("\nNext:\n\n{}", next_steps(&next, &self.repo.root()))
+        };
         let text = format!("{shown}{done}{checked}{next}");
         self.report(proposal, &plan, options, commit.as_deref(), &text, ui)
     }
@@ -166,7 +171,7 @@ impl Workspace {
                     let path = shell_word(Path::new(&step.path));
                     return Err(Failure::failed(format!("cannot commit `{}`", step.path))
                         .because("it has uncommitted edits, which the commit would include; commit them, then repeat the command")
-                        .hint(format!("{} commit -- {path}", self.typed().git))
+                        .hint(Advice::git(format!("commit -- {path}")))
                         .into());
                 }
                 _ => {}
@@ -179,11 +184,10 @@ impl Workspace {
                 "cannot delete files that git could not bring back; nothing was written",
             )
             .because(causes.join("; "))
-            .hint(format!(
-                "commit or move them first: {} status --ignored -- {}",
-                self.typed().git,
-                paths.join(" ")
-            ))
+            .hint(
+                Advice::git(format!("status --ignored -- {}", paths.join(" ")))
+                    .why("commit or move them first"),
+            )
             .into());
         }
         if options.commit && !options.run.dry_run {
@@ -230,15 +234,13 @@ impl Workspace {
     }
 
     /// What to type next, the commit included if it was not made.
-    fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<(String, &'static str)> {
+    fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<Advice> {
         let mut next = proposal.next.clone();
         let pathspec = self.pathspec(plan);
         if !is_committed && !pathspec.is_empty() {
             let paths = pathspec.iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
-            let git = self.typed().git;
-            let message = &proposal.message;
-            let commit = format!("{git} add -A -- {paths} && {git} commit -m '{message}' -- {paths}");
-            next.insert(0, (commit, ""));
+            let commit = Advice::git(format!("commit -m '{}' -- {paths}", proposal.message));
+            next.insert(0, Advice::git(format!("add -A -- {paths}")).and(commit));
         }
         next
     }
@@ -287,7 +289,7 @@ impl Workspace {
             "files": pending.iter().map(file).collect::<Vec<_>>(),
             "notes": plan.notes,
             "commit": commit,
-            "next": next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+            "next": super::commands(&next, &self.repo.root()),
         });
         if proposal.checked.is_some() {
             object["check"] = Checked::json(proposal.checked.as_ref());

@@ -3,10 +3,10 @@
 //! Places and order: docker/cli `cli/config/config.go`; containers-auth.json(5).
 
 use super::read_file;
+use crate::advice::shell_word;
 use crate::answers::{Answer, ImageRef, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use crate::pull_secret::DeployToken;
 use crate::secret::Secret;
 use docker_credential::{CredentialRetrievalError as Fault, DockerCredential, get_credential_from_reader};

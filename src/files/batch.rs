@@ -1,6 +1,7 @@
 //! Several files of a repository, changed together: all of them, or none.
 
 use super::{LETTERS, Replacement, cannot, sibling};
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use std::fs;
@@ -128,7 +129,7 @@ fn half_done(error: &anyhow::Error, lost: &[PathBuf]) -> anyhow::Error {
     let files = lost.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ");
     Failure::failed("some files are written and others are not, and the system lets nothing be taken back")
         .because(format!("{error:#}; left as they are: {files}"))
-        .hint("git status")
+        .hint(Advice::git("status"))
         .into()
 }
 
@@ -191,7 +192,7 @@ mod tests {
         fs::create_dir_all(inner.join("changed/full")).unwrap();
         let lost = take_back(vec![(inner.join("changed"), old, false)]);
         assert_eq!(fs::read_to_string(&lost[0]).unwrap(), "old");
-        let error = format!("{:?}", crate::error::report(&half_done(&anyhow::anyhow!("why"), &lost)));
+        let error = format!("{:?}", crate::error::explain(&half_done(&anyhow::anyhow!("why"), &lost)));
         assert!(error.contains("why") && error.contains(&lost[0].display().to_string()), "{error}");
     }
 }

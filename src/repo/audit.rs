@@ -4,7 +4,7 @@
 use super::auditor::{Auditor, Files, Plain, is_gits_own};
 use super::history::History;
 use super::unmerged::Unmerged;
-use super::{PLAIN_INDEX, Repo, failed};
+use super::{Repo, failed, plain_index};
 use crate::error::Result;
 use crate::files;
 use crate::git_crypt::{self, Key, UNLOCK};
@@ -67,7 +67,7 @@ impl Repo {
         let in_git = |paths: &[String]| paths.iter().map(|path| self.in_git(path)).collect::<Vec<_>>();
         let (present, also) = (in_git(present), in_git(also));
         let mut auditor = Auditor::new(self, &also).map_err(|error| failed("read the repository", &error))?;
-        let index = auditor.index().map_err(|error| failed("read the index", &error).hint(PLAIN_INDEX))?;
+        let index = auditor.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         let run = |auditor: &mut Auditor| -> std::result::Result<Audit, git2::Error> {
             let mut covered = BTreeMap::new();
             let names = index.iter().map(|(path, _)| path).chain(&present).chain(&also);

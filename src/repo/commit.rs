@@ -1,6 +1,7 @@
 //! Commits single files of a repository that exists, and nothing else.
 
-use super::{PLAIN_INDEX, Repo, entry, failed, identity, store, store_text};
+use super::{Repo, entry, failed, identity, plain_index, store, store_text};
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use git2::build::TreeUpdateBuilder;
 use git2::{Error, ErrorCode, FileMode, Index, Oid, Tree};
@@ -25,28 +26,30 @@ impl Blob {
 impl Repo {
     /// Fails unless a commit could be made now.
     pub fn check_can_commit(&self) -> Result<()> {
-        let not =
-            |cause: &str, hint: &str| Err(Failure::failed("cannot commit").because(cause).hint(hint).into());
+        let not = |cause: &str, hint: Advice| {
+            Err(Failure::failed("cannot commit").because(cause).hint(hint).into())
+        };
         if identity(&self.git)?.is_none() {
             return not(
                 "git does not know who you are",
-                "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM",
+                "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM"
+                    .into(),
             );
         }
         if self.is_merging() {
-            return not("a merge, a rebase or a cherry-pick is in progress", "git status");
+            return not("a merge, a rebase or a cherry-pick is in progress", Advice::git("status"));
         }
         // A split or sparse index is more than libgit2 can read.
-        self.git.index().map_err(|error| failed("read the index", &error).hint(PLAIN_INDEX))?;
+        self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         if self.git.path().join("index.lock").exists() {
             return not(
                 "another git process is at work here (`.git/index.lock`)",
-                "wait for it, or remove the file",
+                "wait for it, or remove the file".into(),
             );
         }
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => {
-                not("the repository has no commit yet", "git commit -m 'Generate the repository'")
+                not("the repository has no commit yet", Advice::git("commit -m 'Generate the repository'"))
             }
             Err(error) => Err(failed("read HEAD", &error).into()),
             Ok(_) => Ok(()),
@@ -76,7 +79,7 @@ impl Repo {
                 let path = &blob.path;
                 return Err(Failure::failed(format!("cannot commit `{path}`"))
                     .because("it has staged changes, which the commit would drop")
-                    .hint(format!("git diff --cached -- {path}"))
+                    .hint(Advice::git(format!("diff --cached -- {path}")))
                     .into());
             }
         }

@@ -1,6 +1,7 @@
 //! A file as earlier commits have it.
 
 use super::Repo;
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use std::path::Path;
 
@@ -48,7 +49,8 @@ impl Repo {
         let commit = self.git.revparse_single(revision).and_then(|object| object.peel_to_commit());
         // What git cannot read may be anything: it is not quoted.
         let commit = commit.map_err(|_| {
-            Failure::usage("`--from` must name a commit").hint("makeinfra update --from HEAD^")
+            Failure::usage("`--from` must name a commit")
+                .hint(Advice::makeinfra("update").with("--from HEAD^"))
         })?;
         let blob = commit
             .tree()

@@ -1,6 +1,7 @@
 //! git-crypt set up in a repository that exists, as `git-crypt init` does it.
 
 use super::{Repo, failed, write_key};
+use crate::advice::shell_word;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
@@ -48,7 +49,7 @@ impl Repo {
         let key = Key::from_file(&bytes);
         Ok(Some(key.map_err(|_| {
             Failure::failed(format!("`{}` is not a git-crypt key", file.display()))
-                .hint(format!("mv {0} {0}.old", files::shell_word(&file)))
+                .hint(format!("mv {0} {0}.old", shell_word(&file)))
         })?))
     }
 

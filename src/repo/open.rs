@@ -4,6 +4,7 @@
 //! made of them in here.
 
 use super::{failed, wants_signed_commits, work_tree};
+use crate::advice::{Advice, shell_word};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
@@ -68,7 +69,7 @@ impl Repo {
         let Some(mut repo) = Self::around(&dir, command)? else {
             return Err(Failure::failed(format!("no git repository at `{}`", dir.display()))
                 .because("neither there nor in any directory above")
-                .hint(format!("git init {}", files::shell_word(&dir)))
+                .hint(format!("git init {}", shell_word(&dir)))
                 .into());
         };
         let top = repo.top();
@@ -137,13 +138,13 @@ impl Repo {
 
     /// Fails unless git would encrypt `path`: the attribute covers it and the filter is configured.
     pub fn check_protected(&self, path: &str) -> Result<()> {
-        let unprotected = |cause: String, hint: &str| {
+        let unprotected = |cause: String, hint: Advice| {
             Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
         };
         let Some(filter) = self.filter(path)? else {
             return Err(unprotected(
                 "`.gitattributes` does not give it to git-crypt".into(),
-                "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes",
+                Advice::at_top("echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes"),
             )
             .into());
         };
@@ -152,13 +153,13 @@ impl Repo {
         if !git_crypt::is_filter_command(&clean) {
             return Err(unprotected(
                 format!("filter `{filter}` is not configured in this clone"),
-                self.unlock_or_init(),
+                Advice::at_top(self.unlock_or_init()),
             )
             .into());
         }
         if !config.get_bool(&format!("filter.{filter}.required")).unwrap_or(false) {
-            let hint = format!("git config filter.{filter}.required true");
-            return Err(unprotected(format!("filter `{filter}` is not required"), &hint).into());
+            let hint = Advice::git(format!("config filter.{filter}.required true"));
+            return Err(unprotected(format!("filter `{filter}` is not required"), hint).into());
         }
         Ok(())
     }
@@ -195,11 +196,11 @@ impl Repo {
         let bytes = files::read(&file, 1 << 20)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
                 .because(format!("there is no `{}`", file.display()))
-                .hint(self.unlock_or_init())
+                .hint(Advice::at_top(self.unlock_or_init()))
         })?;
         Ok(Key::from_file(&bytes).map_err(|_| {
             Failure::failed(format!("`{}` is not a git-crypt key", file.display()))
-                .hint(self.unlock_or_init())
+                .hint(Advice::at_top(self.unlock_or_init()))
         })?)
     }
 
@@ -354,9 +355,9 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     let failure = Failure::failed(format!("no git repository at `{}`", dir.display()));
     // As `makeinfra new --no-git` leaves it.
     if dir.join(RECORD).is_file() {
-        return failure
-            .because("it was made without git, by which its secrets are encrypted")
-            .hint("git init && git-crypt init && git add -A && git commit -m 'Add everything'");
+        return failure.because("it was made without git, by which its secrets are encrypted").hint(
+            Advice::at_top("git init && git-crypt init && git add -A && git commit -m 'Add everything'"),
+        );
     }
     failure.because(cause).hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
 }

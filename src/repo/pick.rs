@@ -3,6 +3,7 @@
 //! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
 
 use super::{Blob, Repo, entry, failed, identity};
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use git2::build::CheckoutBuilder;
 use git2::{Error, Index, IndexEntry, IndexTime, MergeFileOptions, MergeOptions, Oid, Status};
@@ -14,7 +15,7 @@ use std::path::Path;
 /// Keeps the commit that is picked from being collected while the pick is open.
 const KEPT: &str = "refs/makeinfra/update";
 /// What takes an open cherry-pick back.
-const ABORT: &str = "git cherry-pick --abort";
+const ABORT: &str = "cherry-pick --abort";
 /// The mode of a file that may be run.
 const EXECUTABLE: u32 = 0o100_755;
 /// Where an entry of the index has its stage (git's index-format).
@@ -50,7 +51,7 @@ impl Repo {
             // So far nothing but this says that a cherry-pick is open.
             return Err(match self.git.cleanup_state() {
                 Ok(()) => start(error).into(),
-                Err(_) => start(error).hint(ABORT).into(),
+                Err(_) => start(error).hint(Advice::git(ABORT)).into(),
             });
         }
         let label = format!("{:.7} ({message})", new.to_string());
@@ -80,7 +81,8 @@ impl Repo {
             }
             index.write()
         };
-        Ok(write().map_err(|error| failed("write all files of the update", &error).hint(ABORT))?)
+        Ok(write()
+            .map_err(|error| failed("write all files of the update", &error).hint(Advice::git(ABORT)))?)
     }
 
     /// Writes the file `path` with what `sides` do not agree on between markers. libgit2 would leave a lock file beside it if
@@ -155,7 +157,7 @@ impl Repo {
         }
         Err(Failure::failed("git sees edits in files that the cherry-pick would write; nothing was written")
             .because(changed.join(", "))
-            .hint("git status")
+            .hint(Advice::git("status"))
             .into())
     }
 

@@ -1,5 +1,6 @@
 //! One file with a pull secret, and what a rotation makes of it. Pure.
 
+use crate::advice::Advice;
 use crate::answers::{Answer, Answers, Email, Expiry, RegistryKey, SecretType};
 use crate::context::Payload;
 use crate::error::{Failure, Result};
@@ -151,7 +152,7 @@ impl SecretInRepo<'_> {
         let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
         let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
         let cannot = |fault| {
-            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(format!("$EDITOR {path}"))
+            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(Advice::edit(path))
         };
         let found = Kustomization::parse(text.expose()).map_err(cannot)?;
         if found.files(dir).contains(&self.secret.path) {
@@ -207,9 +208,10 @@ impl SecretInRepo<'_> {
         match fault {
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
             // Nobody could make it anew without the answers.
-            _ if self.answers.is_none() => failure.hint(format!("mend it by hand: $EDITOR {path}")),
+            _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),
             _ => {
-                failure.hint(format!("mend it by hand, or have it made anew: rm {path} && makeinfra rotate"))
+                let anew = Advice::at_top(format!("rm {path}")).and(Advice::makeinfra("rotate"));
+                failure.hint(anew.why("mend it by hand, or have it made anew"))
             }
         }
     }

@@ -5,6 +5,7 @@ use super::super::hosts::{self, Hosts};
 use super::super::objects::{self, HOST, TLS_HOST};
 use super::super::{Files, Plan, kustomization, not_edited, rendered, text_of};
 use super::{NewEnvironment, Options};
+use crate::advice::Advice;
 use crate::answers::{
     Answer, Answers, Component, ContextName, Environment, EnvironmentName, Host, Record, Workload,
 };
@@ -149,7 +150,7 @@ pub(super) fn ingresses(
                     "`--ingress` is for a project with an Ingress, and `{}` has none",
                     Context::BASE
                 ))
-                .hint(format!("makeinfra env add {name}"))
+                .hint(Advice::makeinfra(format!("env add {name}")))
                 .into());
             }
             all.push(None);
@@ -173,7 +174,7 @@ pub(super) fn ingresses(
             Some(host) => host.to_string(),
             None => hosts::by_rule(name, protect, &base, &taken).ok_or_else(|| {
                 Failure::usage(format!("the host `{base}` has no room for `{name}` before it"))
-                    .hint(format!("makeinfra env add {name} --ingress HOST"))
+                    .hint(Advice::makeinfra(format!("env add {name}")).with("--ingress HOST"))
             })?,
         };
         let old =

@@ -2,6 +2,7 @@
 
 use super::super::{Bytes, Files, Plan, listed, not_edited, secret_names};
 use super::{NewEnvironment, PullSecret, bytes, objects};
+use crate::advice::Advice;
 use crate::answers::{Answers, Environment};
 use crate::context::{Context, Payload};
 use crate::error::{Failure, Result};
@@ -22,7 +23,7 @@ impl NewEnvironment<'_> {
             if !matches!(self.options.pull_secret, PullSecret::Copied) {
                 return Err(Failure::failed(format!("cannot give {name} a deploy token of its own"))
                     .because(format!("the overlay of {like} includes no directory of Secrets"))
-                    .hint(format!("cat {}/kustomization.yaml", self.like.overlay()))
+                    .hint(Advice::at_top(format!("cat {}/kustomization.yaml", self.like.overlay())))
                     .into());
             }
             plan.notes.push(format!("the overlay of {like} includes no Secrets: {name} gets none"));
@@ -35,7 +36,7 @@ impl NewEnvironment<'_> {
         if copied.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Err(Failure::failed(format!("cannot copy `{pull_secret}`"))
                 .because("it is locked: encrypted, and this clone is not unlocked")
-                .hint(UNLOCK)
+                .hint(Advice::at_top(UNLOCK))
                 .into());
         }
         let (told, content) = match (&self.options.pull_secret, copied) {
@@ -112,7 +113,7 @@ impl NewEnvironment<'_> {
             let (Some(below), Some(bytes)) = (below, content) else {
                 return Err(Failure::failed("cannot copy the Secrets")
                     .because(format!("`{}` names `{path}`, which is not a file below `{from}`", listing.path))
-                    .hint(format!("makeinfra env add {}", self.name))
+                    .hint(Advice::makeinfra(format!("env add {}", self.name)))
                     .into());
             };
             let mut bytes = bytes.clone();

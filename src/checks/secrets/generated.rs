@@ -1,7 +1,8 @@
 //! Whether the files of the Secrets that kustomize generates are named, merged, and say what they seem to say.
 
 use super::super::{Check, Id, count, or_ok};
-use crate::files::{is_leftover, shell_word};
+use crate::advice::shell_word;
+use crate::files::is_leftover;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
 use crate::manifests::kustomization;

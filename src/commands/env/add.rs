@@ -1,11 +1,11 @@
 //! `makeinfra env add`.
 
+use crate::advice::Advice;
 use crate::answers::{
     Answer, Answers, Environment, EnvironmentName, Expiry, Name, Record, Refused, Replicas,
 };
 use crate::change::{self, Files, MadeFrom, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
-use crate::commands::encrypted::Typed;
 use crate::commands::evolve::Evolution;
 use crate::commands::sign_in::{self, Checked};
 use crate::commands::workspace::Proposal;
@@ -19,8 +19,9 @@ use crate::ui::Ui;
 
 /// Runs the command.
 pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
-    let name = EnvironmentName::parse(&options.name)
-        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra env add staging"))?;
+    let name = EnvironmentName::parse(&options.name).map_err(|rule| {
+        Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env add staging"))
+    })?;
     let mut wanted = wanted(options)?;
     let own_token = OwnToken::read(options)?;
     if own_token.is_some() {
@@ -51,7 +52,10 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         if is_by_hand {
             return Err(Failure::usage("a deploy token is for a new overlay")
                 .because("the one that exists is only recorded as it is")
-                .hint(format!("makeinfra env add {name} && makeinfra rotate --env {name}"))
+                .hint(
+                    Advice::makeinfra(format!("env add {name}"))
+                        .and(Advice::makeinfra("rotate").for_env(Some(&name))),
+                )
                 .into());
         }
         // What is wrong with the rest is said before a token is asked for.
@@ -66,21 +70,18 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
         return Err(change::exists_already("environment", name.as_str()).into());
     }
     warn_of_shared_hosts(&answers, ui);
-    let Typed { make, repo, .. } = evolution.workspace.typed();
     let mut next = Vec::new();
     for (secret, _) in planned.lacking {
-        next.push((
-            format!("makeinfra secret set {secret} KEY{repo} --env {name}"),
-            "each environment has values of its own",
-        ));
+        let set = Advice::makeinfra(format!("secret set {secret} KEY")).for_env(Some(&name));
+        next.push(set.why("each environment has values of its own"));
     }
     if !is_by_hand && !has_own_token {
-        next.push((format!("makeinfra rotate{repo} --env {name}"), "give it a deploy token of its own"));
+        next.push(Advice::makeinfra("rotate").for_env(Some(&name)).why("give it a deploy token of its own"));
     }
-    next.push((format!("{make} deploy ENV={name}"), "deploy it"));
+    next.push(Advice::make("deploy").for_env(Some(&name)).why("deploy it"));
     let proposal = Proposal {
         title: format!("New environment {name}"),
-        command: format!("makeinfra env add {name}{repo}"),
+        command: Advice::makeinfra(format!("env add {name}")),
         message: format!("Add environment {name}"),
         checked,
         edited: &[],
@@ -95,7 +96,8 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
 fn wanted(options: &Options) -> Result<change::Options> {
     let like = options.like.as_deref().map(EnvironmentName::parse).transpose();
     Ok(change::Options {
-        like: like.map_err(|rule| Failure::usage(format!("`--like` {rule}")).hint("makeinfra env list"))?,
+        like: like
+            .map_err(|rule| Failure::usage(format!("`--like` {rule}")).hint(Advice::makeinfra("env list")))?,
         namespace: given(Name::Namespace, options.namespace.as_deref())?,
         context: given(Name::Context, options.context.as_deref())?,
         protect: options.protect,
@@ -129,7 +131,10 @@ impl OwnToken {
                 // A name that breaks the rules is refused before.
                 let name = &options.name;
                 Err(Failure::usage(format!("`{option}` is for a deploy token, and none is given"))
-                    .hint(format!("makeinfra env add {name} --token-username NAME --token-file FILE"))
+                    .hint(
+                        Advice::makeinfra(format!("env add {name}"))
+                            .with("--token-username NAME --token-file FILE"),
+                    )
                     .into())
             }
             None => Ok(None),
@@ -151,8 +156,8 @@ impl OwnToken {
             return Ok((PullSecret::Awaited, None));
         }
         if !lacking.is_empty() && !ui.can_ask() {
-            let hint = format!("makeinfra env add {name} --token-username NAME --token-file FILE");
-            return Err(missing(&lacking, &hint));
+            let again = Advice::makeinfra(format!("env add {name}"));
+            return Err(missing(&lacking, again.with("--token-username NAME --token-file FILE")));
         }
         let place = answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
         let path = answers.secret_files().swap_remove(place);

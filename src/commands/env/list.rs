@@ -3,7 +3,7 @@
 use crate::answers::{Environment, ImageRef};
 use crate::cli::EnvList as Options;
 use crate::commands::print_json;
-use crate::error::{Failure, Result};
+use crate::error::{Explanation, Failure, Result, explain};
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::Workload;
 use crate::ui::Ui;
@@ -23,9 +23,9 @@ pub fn list(options: &Options, ui: &Ui) -> Result<()> {
     let record = match &inspection.record {
         Some(Ok(record)) => record,
         Some(Err(error)) => {
-            let report = crate::error::report(error);
-            let failure = Failure::failed(report.message).because(report.causes.join(", "));
-            return Err(failure.hint(report.hint.unwrap_or_default()).into());
+            let Explanation { message, causes, hint } = explain(error);
+            let failure = Failure::failed(message).because(causes.join(", "));
+            return Err(hint.into_iter().fold(failure, Failure::hint).into());
         }
         None => {
             return Err(Failure::failed(format!(

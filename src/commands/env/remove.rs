@@ -1,38 +1,40 @@
 //! `makeinfra env remove`.
 
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, EnvironmentName};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
-use crate::commands::encrypted::Typed;
 use crate::commands::evolve::Evolution;
 use crate::commands::workspace::Proposal;
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use crate::ui::Ui;
 use std::path::Path;
 
 /// Runs the command.
 pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
     let name = EnvironmentName::parse(&options.name)
-        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint("makeinfra env list"))?;
+        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env list")))?;
     let evolution = Evolution::open(&options.repo, "env remove staging", &options.plan)?;
     let record = &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
     let retired = change::remove_environment(&evolution.workspace.files, record, name.as_str())?;
     let plan =
         |files: &Files| change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan);
-    let Typed { repo, .. } = evolution.workspace.typed();
     let context = retired.context.map(|context| format!(" --context {}", shell_word(Path::new(&context))));
     let proposal = Proposal {
         title: format!("Remove environment {name}"),
-        command: format!("makeinfra env remove {name}{repo}"),
+        command: Advice::makeinfra(format!("env remove {name}")),
         message: format!("Remove environment {name}"),
         checked: None,
         edited: &[],
         new_key: None,
-        next: vec![(
-            format!("kubectl{} delete namespace {}", context.unwrap_or_default(), retired.namespace),
-            "deletes what is left there, volumes included",
-        )],
+        next: vec![
+            Advice::from(format!(
+                "kubectl{} delete namespace {}",
+                context.unwrap_or_default(),
+                retired.namespace
+            ))
+            .why("deletes what is left there, volumes included"),
+        ],
         plan: &plan,
     };
     evolution.workspace.propose(&proposal, &options.plan, ui)

@@ -1,7 +1,7 @@
 //! `makeinfra new --no-git` inside of a git repository: the files become a folder of it.
 
+use crate::advice::shell_word;
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use crate::repo::{Encryption, Repo};
 use std::path::{Path, PathBuf};
 

@@ -2,17 +2,14 @@
 
 use super::nested::Nested;
 use super::{Checked, Options, Outcome, Plan};
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Component, Workload};
-use crate::commands::{next_steps, print_json, short};
+use crate::commands::{commands, next_steps, print_json, short};
 use crate::error::Result;
-use crate::files::shell_word;
 use crate::git_crypt;
 use crate::templates::{File, Kind};
 use crate::ui::{self, Ui};
 use serde_json::json;
-
-/// A command, and what it is for.
-type Step = (String, &'static str);
 
 /// Prints the plan of a dry run.
 pub(super) fn plan(options: &Options, plan: &Plan, ui: &Ui) -> Result<()> {
@@ -85,7 +82,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
             "check": Checked::json(plan.checked.as_ref()),
             "hook": plan.nested.as_ref().map(Nested::hook),
             "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
-            "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+            "next": commands(&steps, &plan.target),
         });
         return print_json(object, ui);
     }
@@ -104,10 +101,10 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
     }
     if outcome.nobody {
         text.push_str("\ngit does not know who you are, so nothing is committed yet. To do it:\n\n");
-        text.push_str(&next_steps(&[identity_step(), commit_step(plan)]));
+        text.push_str(&next_steps(&[identity_step(), commit_step(plan)], &plan.target));
     } else if outcome.commit.is_none() && !options.no_git {
         text.push_str("\nTo commit it:\n\n");
-        text.push_str(&next_steps(&[commit_step(plan)]));
+        text.push_str(&next_steps(&[commit_step(plan)], &plan.target));
     }
     if let Some(nested) = &plan.nested {
         text.push_str(&format!(
@@ -116,7 +113,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
             nested.hook()
         ));
     }
-    ui.print(&format!("{text}\nNext:\n\n{}", next_steps(&steps)))
+    ui.print(&format!("{text}\nNext:\n\n{}", next_steps(&steps, &plan.target)))
 }
 
 fn tree(options: &Options, plan: &Plan) -> String {
@@ -143,66 +140,62 @@ fn listing(plan: &Plan) -> Vec<serde_json::Value> {
     files.map(|file| json!({"path": file.path, "bytes": file.size()})).collect()
 }
 
-fn identity_step() -> Step {
+fn identity_step() -> Advice {
     let set = "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM";
-    (set.to_owned(), "tell git who you are")
+    Advice::from(set).why("tell git who you are")
 }
 
-fn commit_step(plan: &Plan) -> Step {
+fn commit_step(plan: &Plan) -> Advice {
     let directory = plan.answers.project.directory();
     let commit =
         format!("git -C {} commit -m 'Generate {directory} with makeinfra'", shell_word(&plan.shown));
-    (commit, "all is staged, the Secret encrypted")
+    Advice::from(commit).why("all is staged, the Secret encrypted")
 }
 
 /// The next commands: back up the key, go there, deploy.
-fn steps(options: &Options, plan: &Plan) -> Vec<Step> {
+fn steps(options: &Options, plan: &Plan) -> Vec<Advice> {
     let shown = shell_word(&plan.shown);
     let copy = format!("~/{}.git-crypt-key", plan.answers.project.directory());
     let rotate = "makeinfra rotate --commit";
+    let step = |command: String, why: &str| Advice::from(command).why(why);
+    let enter = match plan.usernames.is_empty() {
+        false => step(format!("cd {shown}"), ""),
+        true => step(format!("cd {shown} && {rotate}"), "makes the pull secret"),
+    };
     let mut steps = Vec::new();
     if let Some(nested) = &plan.nested {
-        steps.extend(nested.preparation().map(|command| (command, "before the first `git add`")));
+        steps.extend(nested.preparation().map(|command| step(command, "before the first `git add`")));
         let folder = shell_word(&nested.folder);
         let (top, directory) = (shell_word(&nested.top), plan.answers.project.directory());
-        steps.push((
+        steps.push(step(
             format!("git -C {top} add {folder} && git -C {top} commit -m 'Generate {directory}' -- {folder}"),
             "git-crypt encrypts the secrets on the way",
         ));
-        match plan.usernames.is_empty() {
-            false => steps.push((format!("cd {shown}"), "")),
-            true => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
-        }
+        steps.push(enter);
     } else if options.no_git {
-        steps.push((
+        steps.push(step(
             format!("cd {shown} && git init && git-crypt init"),
             "before the first `git add`: the Secret is plain",
         ));
-        steps.push((format!("git-crypt export-key {copy}"), "nobody can unlock a clone without it"));
-        steps.push(("git add . && git commit -m 'Begin' && make setup".to_owned(), ""));
+        steps.push(step(format!("git-crypt export-key {copy}"), "nobody can unlock a clone without it"));
+        steps.push(step("git add . && git commit -m 'Begin' && make setup".to_owned(), ""));
         if plan.usernames.is_empty() {
-            steps.push((rotate.to_owned(), "makes the pull secret"));
+            steps.push(step(rotate.to_owned(), "makes the pull secret"));
         }
     } else {
-        match &plan.export_key {
+        steps.push(match &plan.export_key {
             Some(file) => {
-                steps.push((
-                    format!("ls -l {}", shell_word(file)),
-                    "put this key where your team keeps passwords",
-                ));
+                step(format!("ls -l {}", shell_word(file)), "put this key where your team keeps passwords")
             }
             None => {
                 let key = plan.shown.join(".git").join(git_crypt::KEY_FILE);
                 let why = "back up the git-crypt key: nobody can unlock a clone without it";
-                steps.push((format!("cp -i {} {copy}", shell_word(&key)), why));
+                step(format!("cp -i {} {copy}", shell_word(&key)), why)
             }
-        }
-        match plan.usernames.is_empty() {
-            false => steps.push((format!("cd {shown}"), "")),
-            true => steps.push((format!("cd {shown} && {rotate}"), "makes the pull secret")),
-        }
+        });
+        steps.push(enter);
     }
     let environment = plan.answers.make_argument(&plan.answers.environments.first);
-    steps.push((format!("make deploy{environment}"), "deploy it"));
+    steps.push(step(format!("make deploy{environment}"), "deploy it"));
     steps
 }

@@ -1,10 +1,11 @@
 //! What `makeinfra rotate` tells: the plan, the result, the next commands.
 
 use super::{Found, Options, earlier_record, kustomizations, uncommitted_beside};
-use crate::answers::Record;
-use crate::commands::encrypted::Typed;
+use crate::advice::Advice;
+use crate::answers::{Answers, Record};
+use crate::commands::encrypted::commit_step;
 use crate::commands::sign_in::Checked;
-use crate::commands::{next_steps, print_json, short};
+use crate::commands::{commands, next_steps, print_json, short};
 use crate::error::Result;
 use crate::rotation::{Change, Plan, SecretFile};
 use crate::ui::{self, Ui};
@@ -64,11 +65,11 @@ pub(super) fn outcome(
             "changes": plan.changes(),
             "commit": commit,
             "check": Checked::json(found.checked.as_ref()),
-            "next": steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+            "next": commands(&steps, &found.root()),
         });
         return print_json(object, ui);
     }
-    let steps = next_steps(&steps);
+    let steps = next_steps(&steps, &found.root());
     let checked = Checked::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);
@@ -120,24 +121,22 @@ fn listed(changes: &[&String]) -> String {
 }
 
 /// The next commands: deploy to each environment that has a new token, commit.
-fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'static str)> {
-    let Typed { make, git, .. } = Typed::of(&found.repo);
-    let why = match plan.rotates() {
-        true => "deploy the new token",
-        false => "if the cluster does not have them yet",
-    };
+fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
     let answers = found.files.record.iter().map(|record| &record.answers);
     let environments = answers.flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)));
     let deployed = environments
         .enumerate()
         .filter(|(place, _)| found.files.secrets.iter().any(|file| file.place == *place));
-    let arguments = deployed.map(|(_, (answers, one))| answers.make_argument(one));
-    let mut steps: Vec<_> =
-        arguments.map(|environment| (format!("{make} deploy{environment}"), "")).collect();
+    let deploy =
+        |(_, (answers, one)): (usize, (&Answers, _))| Advice::make("deploy").for_env(answers.choice(one));
+    let mut steps: Vec<_> = deployed.map(deploy).collect();
     if steps.is_empty() {
-        steps.push((format!("{make} deploy"), ""));
+        steps.push(Advice::make("deploy"));
     }
-    steps[0].1 = why;
+    steps[0] = steps[0].clone().why(match plan.rotates() {
+        true => "deploy the new token",
+        false => "if the cluster does not have them yet",
+    });
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
         let with_record = plan.record.is_some() || earlier_record(found, plan).is_some();
         let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
@@ -147,11 +146,7 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<(String, &'sta
             beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
         paths.extend(beside.iter().map(String::as_str));
         paths.extend(with_record.then_some(Record::FILE));
-        let paths = paths.join(" ");
-        steps.push((
-            format!("{git} add {paths} && {git} commit -m 'Rotate the deploy token' -- {paths}"),
-            "git-crypt encrypts it on the way",
-        ));
+        steps.push(commit_step(&paths, "Rotate the deploy token").why("git-crypt encrypts it on the way"));
     }
     steps
 }

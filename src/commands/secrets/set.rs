@@ -1,9 +1,10 @@
 //! `makeinfra secret set`: one value of a generated Secret, and nothing else changed.
 
 use super::{Target, is_change, parse, warn_of_traps};
+use crate::advice::Advice;
 use crate::answers::{DnsLabel, Workload};
 use crate::cli::SecretSet as Options;
-use crate::commands::{missing, next_steps, print_json, short, sweep_repository};
+use crate::commands::{commands, missing, next_steps, print_json, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
 use crate::error::Result;
@@ -29,7 +30,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
     sweep_repository(&target.disk.root, options.run.dry_run, ui);
     let asks = matches!(source, Source::Prompt);
     if asks && !options.run.dry_run && !ui.can_ask() {
-        let example = "makeinfra secret set NAME KEY --from-file FILE";
+        let example = Advice::makeinfra("secret set NAME KEY").with("--from-file FILE");
         return Err(missing(&["the value: --stdin or --from-file FILE".to_owned()], example));
     }
     if asks && options.run.dry_run {
@@ -52,7 +53,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
     };
     let mut steps = steps(&target, is_change(&changes));
     if commit.is_none() {
-        steps.extend(target.commit_step(&uncommitted, &message));
+        steps.extend(uncommitted.commit_step(&message));
     }
     let outcome = Outcome { name: &name, key: &key, value: &value, changes: &changes, commit, steps };
     outcome.print(options, &target, ui)
@@ -65,7 +66,7 @@ struct Outcome<'o> {
     value: &'o Value,
     changes: &'o [Change],
     commit: Option<String>,
-    steps: Vec<(String, &'static str)>,
+    steps: Vec<Advice>,
 }
 
 impl Outcome<'_> {
@@ -80,12 +81,12 @@ impl Outcome<'_> {
                 "created": self.changes.iter().any(|change| change.effect == Effect::Create),
                 "changed": is_change(self.changes),
                 "commit": self.commit,
-                "next": self.steps.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+                "next": commands(&self.steps, root),
             });
             return print_json(object, ui);
         }
         let (key, places) = (self.key.as_str(), places.join(", "));
-        let steps = next_steps(&self.steps);
+        let steps = next_steps(&self.steps, root);
         let done = self.commit.as_ref().map(|commit| format!("committed as {}", short(commit)));
         if !is_change(self.changes) {
             let done = done.unwrap_or_else(|| "nothing was written".to_owned());
@@ -130,7 +131,7 @@ fn is_named(options: &Options, name: &DnsLabel) -> bool {
     Inspection::of(&scope, "secret set").is_ok_and(named)
 }
 
-fn steps(target: &Target, is_change: bool) -> Vec<(String, &'static str)> {
+fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
     let stays = target.record.answers.components.iter().any(|one| one.workload == Workload::Deployment);
     target.deploy_steps(match is_change {
         true if stays => "deploy it; the pods that use it are replaced",

@@ -1,8 +1,9 @@
 //! `makeinfra secret unset`: takes one key out of a generated Secret, and with its last key its files and its entry.
 
 use super::{Target, is_change, parse};
+use crate::advice::Advice;
 use crate::cli::SecretUnset as Options;
-use crate::commands::{agree, next_steps, print_json, short, sweep_repository};
+use crate::commands::{agree, commands, next_steps, print_json, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::inspection::{Inspection, Scope};
 use crate::opaque::{Change, Directory, Effect};
@@ -29,7 +30,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
     if !is_change(&changes) && !is_left {
         return Err(Failure::failed(format!("Secret {name} has no key {}", key.as_str()))
             .because("neither in its env file nor in a file of its own")
-            .hint("makeinfra secret list")
+            .hint(Advice::makeinfra("secret list"))
             .into());
     }
     if let Some(users) = users(options, &target, &changes) {
@@ -55,11 +56,14 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;
     let mut steps = target.deploy_steps("the pods that use the Secret are replaced");
     if commit.is_none() {
-        steps.extend(target.commit_step(&uncommitted, &message));
+        steps.extend(uncommitted.commit_step(&message));
     }
     let done = commit.as_ref().map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
-    let text =
-        format!("Removed {} from Secret {name}{done}.\n\nNext:\n\n{}", key.as_str(), next_steps(&steps));
+    let text = format!(
+        "Removed {} from Secret {name}{done}.\n\nNext:\n\n{}",
+        key.as_str(),
+        next_steps(&steps, &target.disk.root)
+    );
     print(options, &target, &changes, commit.as_deref(), &steps, &text, ui)
 }
 
@@ -84,7 +88,7 @@ fn print(
     target: &Target,
     changes: &[Change],
     commit: Option<&str>,
-    steps: &[(String, &'static str)],
+    steps: &[Advice],
     text: &str,
     ui: &Ui,
 ) -> Result<()> {
@@ -101,7 +105,7 @@ fn print(
         object["dry_run"] = true.into();
     } else {
         object["commit"] = json!(commit);
-        object["next"] = json!(steps.iter().map(|(command, _)| command).collect::<Vec<_>>());
+        object["next"] = json!(commands(steps, &target.disk.root));
     }
     print_json(object, ui)
 }

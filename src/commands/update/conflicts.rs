@@ -1,23 +1,22 @@
 //! An update with conflicts: left to the user as a cherry-pick, if that is wanted.
 
 use super::{Options, Way, typed};
+use crate::advice::{Advice, shell_word};
 use crate::change::{Conflict, Entry, Update};
-use crate::commands::encrypted::Typed;
 use crate::commands::evolve::Evolution;
 use crate::commands::transaction::{self, Side};
-use crate::commands::{agree, is_here, next_steps, print_json};
+use crate::commands::{agree, commands, next_steps, print_json};
 use crate::error::{Failure, Outcome, Result};
-use crate::files::shell_word;
 use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
 
 /// The failure of an update that would leave conflicts, which nobody asked for.
-pub(super) fn refused(update: &Update, typed: &str) -> Failure {
+pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
     let causes: Vec<_> = update.conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.why)).collect();
     Failure::failed(format!("conflicts in {}; nothing was written", files(update)))
         .because(causes.join("; "))
-        .hint(format!("{typed} --conflicts"))
+        .hint(typed.with("--conflicts"))
 }
 
 /// Shows the conflicts, and leaves them if that is agreed to.
@@ -28,7 +27,6 @@ pub(super) fn run(
     update: &Update,
     ui: &mut Ui,
 ) -> Result<Outcome> {
-    let git = evolution.workspace.typed().git;
     let title = format!("{}: conflicts in {}", way.title(), files(update));
     let mut shown: String =
         update.conflicts.iter().map(|one| format!("  {}: {}\n", one.path, one.why)).collect();
@@ -41,21 +39,23 @@ pub(super) fn run(
     }
     if !options.conflicts {
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
-        agree(&typed(options, evolution), &title, &plan, ui)?;
+        agree(&typed(options).typed(Some(&evolution.workspace.repo.root())), &title, &plan, ui)?;
     }
     let staged = evolution.workspace.repo.staged()?;
     if !staged.is_empty() {
         return Err(Failure::failed("changes are staged, which `git cherry-pick --abort` would drop")
             .because(staged.join(", "))
-            .hint(format!("{git} commit -m 'Edit'"))
+            .hint(Advice::git("commit -m 'Edit'"))
             .into());
     }
     evolution.workspace.repo.check_can_commit()?;
     transaction::pick(&evolution.workspace.repo, sides(update), &way.title())?;
-    let next = next(evolution, update);
-    report(options, update, &format!("{title}\n\n{shown}\nNext:\n\n{}", next_steps(&next)), &next, ui)?;
+    let next = next(update);
+    let root = evolution.workspace.repo.root();
+    let text = format!("{title}\n\n{shown}\nNext:\n\n{}", next_steps(&next, &root));
+    report(options, update, &text, &commands(&next, &root), ui)?;
     Err(Failure::failed(format!("unresolved conflicts in {}", files(update)))
-        .hint(format!("{git} status"))
+        .hint(Advice::git("status"))
         .into())
 }
 
@@ -67,28 +67,23 @@ fn files(update: &Update) -> String {
 }
 
 /// What to type: an edit where there are markers, a decision where one side has no file.
-fn next(evolution: &Evolution, update: &Update) -> Vec<(String, &'static str)> {
-    let Typed { git, .. } = evolution.workspace.typed();
-    let root = evolution.workspace.repo.root();
-    let here = |one: &&Conflict| {
-        if is_here(&root) { shell_word(Path::new(&one.path)) } else { shell_word(&root.join(&one.path)) }
+fn next(update: &Update) -> Vec<Advice> {
+    let words = |all: &[&Conflict]| {
+        all.iter().map(|one| shell_word(Path::new(&one.path))).collect::<Vec<_>>().join(" ")
     };
-    let words = |all: &[&Conflict], word: &dyn Fn(&&Conflict) -> String| {
-        all.iter().map(word).collect::<Vec<_>>().join(" ")
-    };
-    let in_git = |one: &&Conflict| shell_word(Path::new(&one.path));
     let (gone, marked): (Vec<_>, Vec<_>) = update.conflicts.iter().partition(|one| one.wish.is_none());
     let mut next = Vec::new();
     if !marked.is_empty() {
-        next.push((format!("$EDITOR {}", words(&marked, &here)), "between <<<<<<< and >>>>>>>"));
-        next.push((format!("{git} add -- {}", words(&marked, &in_git)), ""));
+        let paths = words(&marked);
+        next.push(Advice::at_top(format!("$EDITOR {paths}")).why("between <<<<<<< and >>>>>>>"));
+        next.push(Advice::git(format!("add -- {paths}")));
     }
     if !gone.is_empty() {
-        let paths = words(&gone, &in_git);
-        next.push((format!("{git} rm -- {paths}"), "no longer generated; to keep one: git add"));
+        let remove = Advice::git(format!("rm -- {}", words(&gone)));
+        next.push(remove.why("no longer generated; to keep one: git add"));
     }
-    next.push((format!("{git} cherry-pick --continue"), ""));
-    next.push((format!("{git} cherry-pick --abort"), "or take the update back"));
+    next.push(Advice::git("cherry-pick --continue"));
+    next.push(Advice::git("cherry-pick --abort").why("or take the update back"));
     next
 }
 
@@ -106,7 +101,7 @@ fn sides(update: &Update) -> [Side<'_>; 2] {
     [base.collect(), merged.chain(wish).collect()]
 }
 
-fn report(options: &Options, update: &Update, text: &str, next: &[(String, &str)], ui: &Ui) -> Result<()> {
+fn report(options: &Options, update: &Update, text: &str, next: &[String], ui: &Ui) -> Result<()> {
     if !options.plan.run.json {
         return ui.print(text);
     }
@@ -117,7 +112,7 @@ fn report(options: &Options, update: &Update, text: &str, next: &[(String, &str)
         "files": pending.map(|step| json!({"path": step.path, "change": step.change()})).collect::<Vec<_>>(),
         "notes": update.hazards,
         "conflicts": update.conflicts.iter().map(conflict).collect::<Vec<_>>(),
-        "next": next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+        "next": next,
     });
     print_json(object, ui)
 }

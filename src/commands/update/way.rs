@@ -1,6 +1,7 @@
 //! The way from the recorded answers and version to the wanted ones, and the changes that other commands make.
 
 use super::Options;
+use crate::advice::Advice;
 use crate::answers::{Answers, Environment, Record};
 use crate::change::{self, Difference, Files, Plan, Tree, Update};
 use crate::commands::evolve::Evolution;
@@ -51,7 +52,7 @@ impl<'w> Way<'w> {
             (Some(revision), _) => {
                 evolution.workspace.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
                     Failure::failed(format!("the commit of `--from` has no `{}`", Record::FILE))
-                        .hint(format!("git log -- {}", Record::FILE))
+                        .hint(Advice::git(format!("log -- {}", Record::FILE)))
                 })?
             }
             (None, Some(record)) => record.text.clone(),
@@ -59,7 +60,7 @@ impl<'w> Way<'w> {
             (None, None) => {
                 return Err(Failure::failed(format!("HEAD has no `{}` that can be read", Record::FILE))
                     .because("an update begins at the answers of the last commit")
-                    .hint(format!("git status -- {}", Record::FILE))
+                    .hint(Advice::git(format!("status -- {}", Record::FILE)))
                     .into());
             }
         };
@@ -100,7 +101,7 @@ impl<'w> Way<'w> {
         if let Some(answer) = disputed.first() {
             return Err(Failure::failed(format!("`answers.{answer}` is not what the files say"))
                 .because("it was changed in the record, and differently in the files")
-                .hint(format!("$EDITOR {}", Record::FILE))
+                .hint(Advice::edit(Record::FILE))
                 .into());
         }
         Ok(Ends { found, wish })
@@ -109,11 +110,11 @@ impl<'w> Way<'w> {
     /// Fails if an answer was changed that other commands change, since it is about more than generated files.
     fn refuse_other_ways(&self, files: &Files) -> Result<()> {
         let (old, new) = (&self.recorded.answers, &self.wanted.answers);
-        let refused = |answer: &str, cause: &str, hint: String| {
+        let refused = |answer: &str, cause: &str, hint: Advice| {
             let what = format!("`answers.{answer}` cannot be changed by an update");
             Err(Failure::failed(what).because(cause).hint(hint).into())
         };
-        let revert = format!("git diff HEAD -- {}", Record::FILE);
+        let revert = Advice::git(format!("diff HEAD -- {}", Record::FILE));
         if old.project != new.project {
             return refused(
                 "project",
@@ -135,7 +136,8 @@ impl<'w> Way<'w> {
         ];
         if let Some((answer, _, value)) = by_rotate.into_iter().find(|(_, is_changed, _)| *is_changed) {
             let cause = "it is in the encrypted pull Secret";
-            let hint = if value.is_empty() { revert } else { format!("makeinfra rotate --{answer} {value}") };
+            let rotate = Advice::makeinfra("rotate").with(format_args!("--{answer} {value}"));
+            let hint = if value.is_empty() { revert } else { rotate };
             return refused(answer, cause, hint);
         }
         let has = |answers: &Answers, one: &Environment| {
@@ -152,7 +154,7 @@ impl<'w> Way<'w> {
                 // A merge may have brought in its files.
                 None if !is_there(one) => {
                     let cause = "an environment has Secrets, which are not generated";
-                    return refused(&place, cause, format!("makeinfra env add {}", one.name));
+                    return refused(&place, cause, Advice::makeinfra(format!("env add {}", one.name)));
                 }
                 Some(secrets) if secrets != one.secrets => {
                     return refused(
@@ -167,7 +169,8 @@ impl<'w> Way<'w> {
         let gone = old.environments.iter().find(|one| has(new, one).is_none() && is_there(one));
         if let Some(one) = gone {
             let cause = "its overlay and its Secrets are still here";
-            let hint = format!("git checkout HEAD -- {} && makeinfra env remove {}", Record::FILE, one.name);
+            let restore = Advice::git(format!("checkout HEAD -- {}", Record::FILE));
+            let hint = restore.and(Advice::makeinfra(format!("env remove {}", one.name)));
             return refused(&format!("environments.{}", one.name), cause, hint);
         }
         Ok(())
@@ -208,11 +211,11 @@ impl<'w> Way<'w> {
         if let Some(path) = self.restored.iter().find(|path| !is_pending(path)) {
             let failure =
                 Failure::usage(format!("`--restore {path}` is not a generated file that was deleted"));
-            return Err(failure.hint("makeinfra update --dry-run").into());
+            return Err(failure.hint(Advice::makeinfra("update").with("--dry-run")).into());
         }
         if let Some(path) = self.taken.iter().find(|path| !evolution.record.own.contains(*path)) {
             let failure = Failure::usage(format!("`--take {path}` is not in the list `{}`", Record::OWN));
-            return Err(failure.hint(format!("cat {}", Record::FILE)).into());
+            return Err(failure.hint(Advice::at_top(format!("cat {}", Record::FILE))).into());
         }
         Ok(())
     }

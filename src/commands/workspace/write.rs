@@ -1,11 +1,11 @@
 //! Writes a plan: every file beside its place first, then all of them into their places, then a commit of just these.
 
 use super::{Proposal, Workspace};
+use crate::advice::{Advice, shell_word};
 use crate::change::{Plan, Step};
 use crate::cli::PlanOptions;
 use crate::commands::transaction::Transaction;
 use crate::error::{Failure, Result};
-use crate::files::shell_word;
 use std::path::Path;
 
 impl Workspace {
@@ -54,7 +54,7 @@ impl Workspace {
                 // The record would say what this file of the commit does not.
                 return Err(Failure::failed(format!("cannot commit `{}`", step.path))
                     .because("it has uncommitted edits beside the change")
-                    .hint(format!("{} diff -- {}", self.typed().git, shell_word(Path::new(&step.path))))
+                    .hint(Advice::git(format!("diff -- {}", shell_word(Path::new(&step.path)))))
                     .into());
             }
         }
