@@ -61,26 +61,49 @@ pub enum Command {
     Man,
 }
 
+/// What the options of all commands have in common.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Common<'c> {
+    /// The repository that the command is about, or a directory in it; `None` if it is about none.
+    pub repo: Option<&'c Path>,
+    /// Whether the result is printed as JSON.
+    pub json: bool,
+    /// Whether nothing may be asked.
+    pub no_input: bool,
+}
+
 impl Command {
-    /// The repository that it is about, or a directory in it; `None` if it is about none.
+    /// What its options have in common with those of others.
     #[must_use]
-    pub fn repository(&self) -> Option<&Path> {
-        Some(match self {
-            Self::Rotate(options) => &options.repo,
-            Self::Add(options) => &options.repo,
-            Self::Remove(options) => &options.repo,
-            Self::Env(Env::Add(options)) => &options.repo,
-            Self::Env(Env::Remove(options)) => &options.repo,
-            Self::Env(Env::List(options)) => &options.repo,
-            Self::Secret(Secret::Set(options)) => &options.repo,
-            Self::Secret(Secret::Unset(options)) => &options.repo,
-            Self::Secret(Secret::List(options)) => &options.repo,
-            Self::Update(options) => &options.repo,
-            Self::Adopt(options) => &options.dir,
-            Self::Check(options) => &options.repo,
-            Self::Diagnose(options) => options.repo.as_deref().unwrap_or(Path::new(".")),
-            Self::New(_) | Self::Completions { .. } | Self::Man => return None,
-        })
+    pub fn common(&self) -> Common<'_> {
+        let (repo, run) = match self {
+            Self::New(options) => (None, &options.run),
+            Self::Rotate(options) => (Some(&options.repo), &options.run),
+            Self::Add(options) => (Some(&options.repo), &options.plan.run),
+            Self::Remove(options) => (Some(&options.repo), &options.plan.run),
+            Self::Env(Env::Add(options)) => (Some(&options.repo), &options.plan.run),
+            Self::Env(Env::Remove(options)) => (Some(&options.repo), &options.plan.run),
+            Self::Secret(Secret::Set(options)) => (Some(&options.repo), &options.run),
+            Self::Secret(Secret::Unset(options)) => (Some(&options.repo), &options.run),
+            Self::Update(options) => (Some(&options.repo), &options.plan.run),
+            Self::Adopt(options) => (Some(&options.dir), &options.plan.run),
+            Self::Env(Env::List(options)) => return Common::of_reader(&options.repo, options.json),
+            Self::Secret(Secret::List(options)) => return Common::of_reader(&options.repo, options.json),
+            Self::Check(options) => return Common::of_reader(&options.repo, options.json),
+            Self::Diagnose(options) => {
+                let repo = options.repo.as_deref().unwrap_or(Path::new("."));
+                return Common::of_reader(repo, options.json);
+            }
+            Self::Completions { .. } | Self::Man => return Common::default(),
+        };
+        Common { repo: repo.map(PathBuf::as_path), json: run.json, no_input: run.no_input }
+    }
+}
+
+impl<'c> Common<'c> {
+    /// Of a command that reads `repo` and asks nothing.
+    fn of_reader(repo: &'c Path, json: bool) -> Self {
+        Self { repo: Some(repo), json, no_input: true }
     }
 }
 

@@ -27,9 +27,8 @@ use crate::error::{Failure, Result};
 use crate::files::{self, Leftover};
 use crate::repo::Repo;
 use crate::templates::{Archive, TemplateSet, Unavailable};
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use scope::Scoped;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The token sources that the options name, for all environments and for single ones, as far as `is_one` knows
@@ -279,30 +278,7 @@ pub fn top(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Prints `object` as one line of JSON, with the warnings so far.
-fn print_json(mut object: serde_json::Value, ui: &Ui) -> Result<()> {
-    object["warnings"] = json!(ui.warnings());
-    ui.print(&format!("{object}\n"))
-}
-
 /// A commit's id, as people say it.
 fn short(commit: &str) -> &str {
     &commit[..commit.len().min(8)]
-}
-
-/// Commands to type next for the repository at `root`, each below what it is for, as a block that can be pasted into a shell.
-fn next_steps(steps: &[Advice], root: &Path) -> String {
-    let mut text = String::new();
-    for step in steps {
-        if !step.reason().is_empty() {
-            text.push_str(&ui::dim(&format!("  # {}\n", step.reason())));
-        }
-        text.push_str(&format!("  {}\n", ui::bold(&step.typed(Some(root)))));
-    }
-    text
-}
-
-/// The same for programs.
-fn commands(steps: &[Advice], root: &Path) -> Vec<String> {
-    steps.iter().map(|step| step.typed(Some(root))).collect()
 }

@@ -10,9 +10,10 @@ use std::fmt;
 pub type Result<T> = anyhow::Result<T>;
 
 /// How a command ended that did what it was asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// All is well: exit 0.
+    #[default]
     Done,
     /// It looked for problems and found some: exit 1.
     Problems,
@@ -112,6 +113,8 @@ pub struct Explanation {
     pub causes: Vec<String>,
     /// What to type.
     pub hint: Option<Advice>,
+    /// The exit code.
+    pub code: u8,
 }
 
 /// What is said of `error`.
@@ -119,7 +122,12 @@ pub fn explain(error: &anyhow::Error) -> Explanation {
     let failure = error.downcast_ref::<Failure>();
     let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
     causes.extend(failure.and_then(|failure| failure.cause.clone()));
-    Explanation { message: error.to_string(), causes, hint: failure.and_then(|failure| failure.hint.clone()) }
+    Explanation {
+        message: error.to_string(),
+        causes,
+        hint: failure.and_then(|failure| failure.hint.clone()),
+        code: exit_code(error),
+    }
 }
 
 /// The exit code for `error`: 2 for usage, 3 for what cannot be known, 128 + n for signal n, 1 for the rest.
@@ -150,6 +158,7 @@ mod tests {
                 message: "cannot read `answers.yaml`".into(),
                 causes: vec!["bad `--port`".into(), "too large".into()],
                 hint: Some("--port 8080".into()),
+                code: 2,
             }
         );
     }

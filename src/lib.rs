@@ -31,6 +31,7 @@ pub mod pull_secret;
 pub mod questions;
 pub mod registry;
 pub mod repo;
+pub mod report;
 pub mod rotation;
 pub mod secret;
 pub mod templates;
@@ -40,34 +41,39 @@ pub mod work_tree;
 pub mod yaml_edit;
 pub mod yaml_path;
 
-use cli::{Cli, Command, Env, Secret};
+use cli::{Cli, Command, Common, Env, Secret};
 use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secrets, update};
-use error::{Outcome, Result};
+use error::Result;
+use report::Report;
 use ui::Ui;
 
 /// Runs the command of `cli`.
-pub fn run(cli: &Cli) -> Result<Outcome> {
-    match &cli.command {
-        Command::New(options) => new::run(options, &mut Ui::new(options.run.no_input))?,
-        Command::Rotate(options) => rotate::run(options, &mut Ui::new(options.run.no_input))?,
-        Command::Add(options) => add::run(options, &mut Ui::new(options.plan.run.no_input))?,
-        Command::Remove(options) => remove::run(options, &mut Ui::new(options.plan.run.no_input))?,
-        Command::Env(Env::Add(options)) => env::add(options, &mut Ui::new(options.plan.run.no_input))?,
-        Command::Env(Env::Remove(options)) => env::remove(options, &mut Ui::new(options.plan.run.no_input))?,
-        Command::Env(Env::List(options)) => env::list(options, &Ui::new(true))?,
-        Command::Secret(Secret::Set(options)) => secrets::set(options, &mut Ui::new(options.run.no_input))?,
-        Command::Secret(Secret::Unset(options)) => {
-            secrets::unset(options, &mut Ui::new(options.run.no_input))?;
-        }
-        Command::Secret(Secret::List(options)) => secrets::list(options, &mut Ui::new(true))?,
-        Command::Update(options) => {
-            return update::run(options, &mut Ui::new(options.plan.run.no_input || options.check));
-        }
-        Command::Adopt(options) => adopt::run(options, &mut Ui::new(options.plan.run.no_input))?,
-        Command::Check(options) => return check::run(options, &Ui::new(true)),
-        Command::Diagnose(options) => return diagnose::run(options, &Ui::new(true)),
-        Command::Completions { shell } => man::completions(*shell, &Ui::new(true))?,
-        Command::Man => man::man(&Ui::new(true))?,
+#[must_use]
+pub fn run(cli: &Cli) -> Report {
+    let Common { repo, no_input, .. } = cli.command.common();
+    let mut ui = Ui::new(no_input);
+    let report = dispatch(&cli.command, &mut ui)
+        .unwrap_or_else(|error| Report::failed(&error, repo.and_then(commands::top)));
+    Report { warnings: ui.into_warnings(), ..report }
+}
+
+fn dispatch(command: &Command, ui: &mut Ui) -> Result<Report> {
+    match command {
+        Command::New(options) => new::run(options, ui),
+        Command::Rotate(options) => rotate::run(options, ui),
+        Command::Add(options) => add::run(options, ui),
+        Command::Remove(options) => remove::run(options, ui),
+        Command::Env(Env::Add(options)) => env::add(options, ui),
+        Command::Env(Env::Remove(options)) => env::remove(options, ui),
+        Command::Env(Env::List(options)) => env::list(options),
+        Command::Secret(Secret::Set(options)) => secrets::set(options, ui),
+        Command::Secret(Secret::Unset(options)) => secrets::unset(options, ui),
+        Command::Secret(Secret::List(options)) => secrets::list(options, ui),
+        Command::Update(options) => update::run(options, ui),
+        Command::Adopt(options) => adopt::run(options, ui),
+        Command::Check(options) => check::run(options, ui),
+        Command::Diagnose(options) => diagnose::run(options, ui),
+        Command::Completions { shell } => Ok(man::completions(*shell)),
+        Command::Man => man::man(),
     }
-    Ok(Outcome::Done)
 }

@@ -1,32 +1,31 @@
-//! Parses, runs, prints the one error, sets the exit code.
+//! Parses, runs, prints the report and the one error, sets the exit code.
 
 use clap::Parser;
 use makeinfra::cli::{Cli, usage_failure};
-use makeinfra::commands::top;
-use makeinfra::error::{Outcome, exit_code, explain};
-use makeinfra::ui::print_error;
+use makeinfra::error::explain;
+use makeinfra::report::Report;
+use makeinfra::ui::{print, print_error};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut root = None;
-    let result = match Cli::try_parse() {
-        Ok(cli) => {
-            let result = makeinfra::run(&cli);
-            root = cli.command.repository().filter(|_| result.is_err()).and_then(top);
-            result
-        }
+    let (mut report, is_json) = match Cli::try_parse() {
+        Ok(cli) => (makeinfra::run(&cli), cli.command.common().json),
         Err(asked) if !asked.use_stderr() => {
             // Help and version; whoever closed the pipe has read enough.
             let _ = asked.print();
-            Ok(Outcome::Done)
+            return ExitCode::SUCCESS;
         }
-        Err(error) => Err(usage_failure(&error).into()),
-    };
-    match result {
-        Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => {
-            print_error(&explain(&error), root.as_deref());
-            ExitCode::from(exit_code(&error))
+            let is_json = std::env::args_os().any(|argument| argument == "--json");
+            (Report::failed(&usage_failure(&error).into(), None), is_json)
         }
+    };
+    let text = if is_json { report.json() } else { report.text() };
+    if let Err(error) = print(&text) {
+        report.error.get_or_insert(explain(&error));
     }
+    if let Some(error) = &report.error {
+        print_error(error, report.repo.as_deref());
+    }
+    ExitCode::from(report.exit_code())
 }

@@ -101,7 +101,7 @@ impl Ui {
         asked(|| cliclack::confirm(question).initial_value(default).interact())
     }
 
-    /// Says that something deserves a look, at once but only once, and keeps it for [`Ui::warnings`].
+    /// Says that something deserves a look, at once but only once, and keeps it for [`Ui::into_warnings`].
     pub fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
         if self.warnings.contains(&warning) {
@@ -111,23 +111,10 @@ impl Ui {
         self.warnings.push(warning);
     }
 
-    /// All warnings so far.
+    /// All warnings of the run.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
-    /// Prints the result of a command.
-    pub fn print(&self, text: &str) -> Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            // Whoever closed the pipe has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => {
-                Err(Failure::failed("cannot write to standard output").because(error.to_string()).into())
-            }
-            Ok(()) => Ok(()),
-        }
+    pub fn into_warnings(self) -> Vec<String> {
+        self.warnings
     }
 
     /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives lives.
@@ -222,6 +209,19 @@ pub fn green(text: &str) -> String {
 #[must_use]
 pub fn dim(text: &str) -> String {
     style(text).dim().to_string()
+}
+
+/// Prints the result of a command.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => {
+            Err(Failure::failed("cannot write to standard output").because(error.to_string()).into())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Prints the one error that ends a run, which is about the repository at `root`.

@@ -11,11 +11,12 @@ use crate::cli::Add as Options;
 use crate::error::{Failure, Result};
 use crate::pull_secret::keyring;
 use crate::questions;
+use crate::report::Report;
 use crate::ui::Ui;
 use std::path::Path;
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = ComponentName::parse(&options.name).map_err(|rule| {
         Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("add worker").with("--port none"))
     })?;

@@ -11,13 +11,14 @@ use crate::git_crypt::Key;
 use crate::manifests::kustomization;
 use crate::questions;
 use crate::repo::{Encryption, Repo, SECRETS};
+use crate::report::Report;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
 use crate::work_tree::WorkTree;
 use std::path::Path;
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let dry_run = options.plan.run.dry_run;
     let repo = Repo::folder(&options.dir, "adopt")?;
     let new_key = new_key(&repo)?;

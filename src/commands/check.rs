@@ -10,12 +10,13 @@ use crate::cli::{Check as Options, OnlineOptions};
 use crate::error::{Failure, Outcome, Result};
 use crate::inspection::{Inspection, Scope};
 use crate::registry::{self, Platform, Registries, Standing};
+use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
 use serde_json::json;
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
+pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     let scope = Scope {
         repo: options.repo.clone(),
         manifests: options.manifests.clone(),
@@ -30,22 +31,24 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
         true => ask_registries(&options.online, &inspection, &mut checks, ui)?,
         false => true,
     };
-    if options.json {
-        ui.print(&format!("{}\n", json!({ "checks": checks })))?;
-    } else {
-        let there = match checks.iter().any(|check| !check.hint.is_empty()) {
-            true => cd_hint(&inspection.root),
-            false => String::new(),
-        };
-        ui.print(&(listed(&checks, inspection.git.is_some()) + &there))?;
-    }
+    let there = match checks.iter().any(|check| !check.hint.is_empty()) {
+        true => cd_hint(&inspection.root),
+        false => String::new(),
+    };
     let bad = |check: &Check| {
         check.status == Status::Problem || (options.strict && check.status == Status::Warning)
     };
-    Ok(match checks.iter().any(bad) {
+    let outcome = match checks.iter().any(bad) {
         true => Outcome::Problems,
         false if sure => Outcome::Done,
         false => Outcome::Unknown,
+    };
+    Ok(Report {
+        text: listed(&checks, inspection.git.is_some()) + &there,
+        own: json!({ "checks": checks }),
+        repo: Some(inspection.root),
+        outcome,
+        ..Report::default()
     })
 }
 

@@ -12,6 +12,7 @@ use crate::error::{Failure, Outcome, Result};
 use crate::files;
 use crate::inspection::{Inspection, Scope};
 use crate::repo::{self, Repo};
+use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
 use serde_json::json;
@@ -34,7 +35,7 @@ struct Source {
 }
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
+pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     let repository = repository(options)?;
     let now = Timestamp::now();
     let checks = match &repository {
@@ -50,15 +51,17 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Outcome> {
         }
         None => live(options, repository.as_ref(), &checks, now)?,
     };
-    let shown = match (options.json, &repository) {
-        (true, _) => in_json(&source, &diagnosis),
-        (false, Some(repository)) if !diagnosis.findings.is_empty() => {
-            listed(&source, &diagnosis) + &cd_hint(&repository.root)
-        }
-        (false, _) => listed(&source, &diagnosis),
+    let there = match &repository {
+        Some(repository) if !diagnosis.findings.is_empty() => cd_hint(&repository.root),
+        _ => String::new(),
     };
-    ui.print(&shown)?;
-    Ok(diagnosis.outcome())
+    Ok(Report {
+        text: listed(&source, &diagnosis) + &there,
+        own: in_json(&source, &diagnosis),
+        repo: repository.map(|repository| repository.root),
+        outcome: diagnosis.outcome(),
+        ..Report::default()
+    })
 }
 
 /// What is wrong with the repository, with the registries' word where it is wanted.
@@ -256,20 +259,19 @@ fn cause(silence: KubectlError) -> Cause {
     }
 }
 
-fn in_json(source: &Source, diagnosis: &Diagnosis) -> String {
+fn in_json(source: &Source, diagnosis: &Diagnosis) -> serde_json::Value {
     let verdict = match diagnosis.outcome() {
         Outcome::Done => "fine",
         Outcome::Problems => "cause",
         Outcome::Unknown => "unknown",
     };
-    let object = json!({
+    json!({
         "verdict": verdict,
         "context": source.context,
         "namespace": source.namespace,
         "pods": diagnosis.pods,
         "causes": diagnosis.findings,
-    });
-    format!("{object}\n")
+    })
 }
 
 /// The first cause in full, the others in a line each.

@@ -2,7 +2,7 @@
 
 use crate::cli::Cli;
 use crate::error::{Failure, Result};
-use crate::ui::Ui;
+use crate::report::Report;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -36,19 +36,20 @@ makeinfra check shop\-infra \-\-online
 .BR make (1)
 "#;
 
-/// Prints the completions for `shell`.
-pub fn completions(shell: Shell, ui: &Ui) -> Result<()> {
+/// The completions for `shell`.
+#[must_use]
+pub fn completions(shell: Shell) -> Report {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "makeinfra", &mut script);
-    ui.print(&String::from_utf8_lossy(&script))
+    Report { text: String::from_utf8_lossy(&script).into_owned(), ..Report::default() }
 }
 
-/// Prints one manual page with all commands, in roff.
-pub fn man(ui: &Ui) -> Result<()> {
+/// One manual page with all commands, in roff.
+pub fn man() -> Result<Report> {
     let mut page = Vec::new();
     let rendered = render(&mut page);
     rendered.map_err(|error| Failure::failed("cannot make the manual page").because(error.to_string()))?;
-    ui.print(&String::from_utf8_lossy(&page))
+    Ok(Report { text: String::from_utf8_lossy(&page).into_owned(), ..Report::default() })
 }
 
 fn render(page: &mut Vec<u8>) -> io::Result<()> {

@@ -18,6 +18,7 @@ use crate::interrupt::Interrupts;
 use crate::pull_secret;
 use crate::questions::{self, Given};
 use crate::repo::{self, surrounding_work_tree};
+use crate::report::Report;
 use crate::templates::File;
 use crate::ui::Ui;
 use nested::Nested;
@@ -55,7 +56,7 @@ struct Outcome {
 }
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let mut given = given(options, ui)?;
     let sources = match options.no_token {
         true => None,
@@ -100,7 +101,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     let mut plan =
         Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false, nested };
     if options.run.dry_run {
-        return report::plan(options, &plan, ui);
+        return Ok(report::plan(options, &plan));
     }
     if asked {
         ui.note(
@@ -116,7 +117,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     if outcome.unsigned {
         ui.warn("git is told to sign commits, and this one is not signed: git commit --amend --no-edit -S");
     }
-    report::outcome(options, &plan, &outcome, ui)
+    Ok(report::outcome(options, &plan, &outcome))
 }
 
 /// What options and files say.

@@ -7,10 +7,11 @@ use crate::answers::{Answer, ComponentName, Record};
 use crate::change::{self, Files, MadeFrom};
 use crate::cli::Remove as Options;
 use crate::error::{Failure, Result};
+use crate::report::Report;
 use crate::ui::Ui;
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = ComponentName::parse(&options.name)
         .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("remove worker")))?;
     let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;

@@ -18,6 +18,7 @@ use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
 use crate::repo::Repo;
+use crate::report::Report;
 use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
@@ -55,7 +56,7 @@ impl Found {
 }
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let source = token_source(&options.token)?;
     let overrides = overrides(options, ui)?;
     let mut found = find(options)?;
@@ -64,7 +65,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
     sweep_repository(&found.root(), options.run.dry_run, ui);
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
-        return report::dry_run(options, &found, None, ui);
+        return Ok(report::dry_run(options, &found, None));
     }
     if !lacking.is_empty() && !ui.can_ask() {
         let hint = Advice::makeinfra("rotate").with("--token-username NAME --token-file FILE");
@@ -85,10 +86,10 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<()> {
         found.checked = sign_in::check(&options.check, &token, &images, ui)?;
     }
     if options.run.dry_run {
-        return report::dry_run(options, &found, Some(&plan), ui);
+        return Ok(report::dry_run(options, &found, Some(&plan)));
     }
     let commit = write(options, &found, &plan)?;
-    report::outcome(options, &found, &plan, commit.as_deref(), ui)
+    Ok(report::outcome(options, &found, &plan, commit.as_deref()))
 }
 
 fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {

@@ -20,8 +20,10 @@ use crate::git_crypt::{self, UNLOCK};
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
 use crate::pull_secret::begins_like_a_token;
 use crate::repo::Repo;
+use crate::report::{FileChange, Report};
 use crate::ui::{self, Ui};
 use crate::work_tree::Content;
+use serde_json::json;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -207,6 +209,26 @@ impl Target {
             transaction.stage_removal(path);
         }
         transaction.finish(commit.map_or("", |(_, message)| message), || self.disk.check_unchanged())
+    }
+
+    /// What programs are told of `changes`, before they are made.
+    fn report(&self, changes: &[Change], dry_run: bool) -> Report {
+        let written = changes.iter().flat_map(|change| &change.writes).map(|write| {
+            let is_new = matches!(self.disk.read(&write.path), Content::Absent);
+            FileChange::new(&write.path, if is_new { "new" } else { "changed" })
+        });
+        let removals = changes.iter().flat_map(|change| &change.removals);
+        let deleted = removals.map(|removal| FileChange::new(&removal.path, "deleted"));
+        Report {
+            repo: Some(self.disk.root.clone()),
+            files: written.chain(deleted).collect(),
+            own: json!({
+                "dry_run": dry_run,
+                "created": changes.iter().any(|change| change.effect == Effect::Create),
+                "commit": null,
+            }),
+            ..Report::default()
+        }
     }
 
     /// The files of `changes` as a tree, with what becomes of each; no size, from which a value's length would follow.

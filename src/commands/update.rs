@@ -5,20 +5,21 @@ mod way;
 
 use super::check::unfollowed;
 use super::evolve::Evolution;
+use super::transaction;
 use super::workspace::{Proposal, Scope};
-use super::{print_json, transaction};
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::change::{self, Files, Plan, Step, Update};
 use crate::cli::Update as Options;
 use crate::error::{Failure, Outcome, Result};
+use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
 use way::Way;
 
 /// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
+pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let writes = !options.plan.run.dry_run && !options.check;
     let scope = Scope { is_tracked: true, paths: Vec::new() };
     let mut evolution = Evolution::open_with(&options.repo, "update", scope, writes)?;
@@ -38,7 +39,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         ui.warn(format!("the files do not follow `answers.{}`: {update}", one.answer));
     }
     if options.check {
-        return check(options, &update, !behind.is_empty(), ui);
+        return Ok(check(&evolution, &update, !behind.is_empty()));
     }
     let typed = typed(options);
     let run = &options.plan.run;
@@ -86,8 +87,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Outcome> {
         ],
         plan: &plan,
     };
-    evolution.workspace.propose(&proposal, &options.plan, ui)?;
-    Ok(Outcome::Done)
+    let mut report = evolution.workspace.propose(&proposal, &options.plan, ui)?;
+    report.own["conflicts"] = json!([]);
+    Ok(report)
 }
 
 /// The command as it was typed, but for what shows or confirms a plan.
@@ -100,24 +102,22 @@ fn typed(options: &Options) -> Advice {
     })
 }
 
-/// Says whether an update would write anything but the version.
-fn check(options: &Options, update: &Update, is_behind: bool, ui: &Ui) -> Result<Outcome> {
-    let pending: Vec<_> = update.plan.steps.iter().filter(|step| !step.is_done()).collect();
+/// Whether an update would write anything but the version.
+fn check(evolution: &Evolution, update: &Update, is_behind: bool) -> Report {
     let is_version = |step: &Step| step.path == Record::FILE && change::is_version_alone(step);
-    let paths: Vec<_> =
-        pending.iter().filter(|step| !is_version(step)).map(|step| step.path.as_str()).collect();
-    let conflicts: Vec<_> = update.conflicts.iter().map(|one| one.path.as_str()).collect();
-    let is_due = is_behind || !paths.is_empty() || !conflicts.is_empty();
-    if options.plan.run.json {
-        print_json(json!({"due": is_due, "files": paths, "conflicts": conflicts}), ui)?;
-    } else if !paths.is_empty() || !conflicts.is_empty() {
-        let list: String = paths.iter().map(|path| format!("  {path}\n")).collect();
-        let open: String = conflicts.iter().map(|path| format!("  {path} (conflict)\n")).collect();
-        ui.print(&format!("An update would change:\n\n{list}{open}"))?;
-    } else if !is_behind {
-        ui.print("Up to date.\n")?;
-    }
-    Ok(if is_due { Outcome::Problems } else { Outcome::Done })
+    let mut report = conflicts::facts(evolution, update, |step| !is_version(step));
+    let is_due = is_behind || !report.files.is_empty() || !update.conflicts.is_empty();
+    let paths = report.files.iter().map(|file| format!("  {}\n", file.path));
+    let open = update.conflicts.iter().map(|one| format!("  {} (conflict)\n", one.path));
+    let list: String = paths.chain(open).collect();
+    report.text = match list.is_empty() {
+        true if is_behind => String::new(),
+        true => "Up to date.\n".to_owned(),
+        false => format!("An update would change:\n\n{list}"),
+    };
+    report.own["due"] = is_due.into();
+    report.outcome = if is_due { Outcome::Problems } else { Outcome::Done };
+    report
 }
 
 /// Fails if the update would write over what git could not bring back.

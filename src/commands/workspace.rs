@@ -4,7 +4,7 @@ mod write;
 
 use super::encrypted;
 use super::sign_in::Checked;
-use super::{agree, next_steps, print_json, sweep_repository, take_away};
+use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::change::{self, Files, Found, Plan, Step};
@@ -13,6 +13,7 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::Key;
 use crate::repo::{Repo, SECRETS};
+use crate::report::{FileChange, Report};
 use crate::ui::{self, Ui};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -94,24 +95,21 @@ impl Workspace {
     }
 
     /// Shows the plan, and does it if that is agreed to.
-    pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+    pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<Report> {
         self.sweep(options.run.dry_run, ui);
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
-        let shown = format!("{}\n\n{}", proposal.title, self.shown(&plan, options.diff)?);
+        let shown = self.shown(&plan, options.diff)?;
+        let titled = format!("{}\n\n{shown}\n", proposal.title);
+        let checked = Checked::line(proposal.checked.as_ref());
+        let mut report = self.report(proposal, &plan, options)?;
         if options.run.dry_run {
-            let checked = Checked::line(proposal.checked.as_ref());
-            let text = format!("{shown}\n{checked}Nothing was written: this is a dry run.\n");
-            return self.report(proposal, &plan, options, None, &text, ui);
+            report.text = format!("{titled}{checked}Nothing was written: this is a dry run.\n");
+            return Ok(report);
         }
         let agreed = options.yes || options.run.no_input || plan.is_done();
         if !agreed {
-            agree(
-                &proposal.command.typed(Some(&self.repo.root())),
-                &proposal.title,
-                &self.shown(&plan, options.diff)?,
-                ui,
-            )?;
+            agree(&proposal.command.typed(report.repo.as_deref()), &proposal.title, &shown, ui)?;
         }
         if !(proposal.plan)(&read(&self.repo, &self.repo.root(), &self.scope)?)?.same(&plan) {
             return Err(encrypted::changed_meanwhile("files were").into());
@@ -125,16 +123,12 @@ impl Workspace {
             }
             (None, false) => format!("{}: done.\n", proposal.message),
         };
-        let next = self.next(proposal, &plan, commit.is_some());
-        let shown = if agreed && !plan.is_done() { format!("{shown}\n") } else { String::new() };
-        let checked = Checked::line(proposal.checked.as_ref());
-        let next = if next.is_empty() {
-            String::new()
-        } else {
-            format!("\nNext:\n\n{}", next_steps(&next, &self.repo.root()))
-        };
-        let text = format!("{shown}{done}{checked}{next}");
-        self.report(proposal, &plan, options, commit.as_deref(), &text, ui)
+        let titled = if agreed && !plan.is_done() { titled } else { String::new() };
+        report.text = format!("{titled}{done}{checked}");
+        report.next = self.next(proposal, &plan, commit.is_some());
+        report.changed = commit.is_some() || !plan.is_done();
+        report.own["commit"] = json!(commit);
+        Ok(report)
     }
 
     /// Removes what killed runs have left beside any file that this command may write, or says that it is there.
@@ -265,39 +259,29 @@ impl Workspace {
         all.iter().map(short).collect()
     }
 
-    fn report(
-        &self,
-        proposal: &Proposal,
-        plan: &Plan,
-        options: &PlanOptions,
-        commit: Option<&str>,
-        text: &str,
-        ui: &Ui,
-    ) -> Result<()> {
-        if !options.run.json {
-            return ui.print(text);
-        }
+    /// What programs are told of the plan, before it is done.
+    fn report(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions) -> Result<Report> {
         let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
-        let file = |step: &&Step| json!({"path": step.path, "change": step.change()});
-        let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
-        let next = self.next(proposal, plan, commit.is_some());
-        let mut object = json!({
+        let mut own = json!({
             "dry_run": options.run.dry_run,
-            "path": self.repo.root().display().to_string(),
             "decisions": plan.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
-            // In the order in which they are written.
-            "files": pending.iter().map(file).collect::<Vec<_>>(),
             "notes": plan.notes,
-            "commit": commit,
-            "next": super::commands(&next, &self.repo.root()),
+            "commit": null,
         });
         if proposal.checked.is_some() {
-            object["check"] = Checked::json(proposal.checked.as_ref());
+            own["check"] = Checked::json(proposal.checked.as_ref());
         }
         if options.diff {
-            object["diff"] = json!(diff?.join("\n"));
+            let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
+            own["diff"] = json!(diff?.join("\n"));
         }
-        print_json(object, ui)
+        Ok(Report {
+            repo: Some(self.repo.root()),
+            // In the order in which they are written.
+            files: pending.iter().map(|step| FileChange::new(&step.path, step.change())).collect(),
+            own,
+            ..Report::default()
+        })
     }
 }
 

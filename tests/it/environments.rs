@@ -160,7 +160,7 @@ fn one_environments_token_can_be_rotated() {
     sandbox.rotate("gldt-Third", &["--env", "qa"]).failure(2).says("there are: staging, production");
     let output =
         sandbox.rotate("gldt-Third", &["--env", "staging", "--env", "production", "--json"]).success().json();
-    assert_eq!(output["paths"].as_array().unwrap().len(), 2, "{output}");
+    assert_eq!(output["files"].as_array().unwrap().len(), 2, "{output}");
     let output = sandbox.rotate("gldt-Fourth", &[]).success();
     output.prints("make deploy ENV=staging").prints("make deploy ENV=production");
     assert!(!secret("staging").contains(USER) && !output.stdout.contains("gldt-"));

@@ -38,6 +38,7 @@ mod failing_rollouts;
 mod further_secrets;
 mod generated_readme;
 mod generated_size;
+mod json;
 mod layout;
 mod make_environments;
 mod makefile;

@@ -405,7 +405,8 @@ fn a_dry_run_writes_nothing_and_needs_no_token() {
     let output = sandbox.makeinfra(&["rotate", "hello-infra", "--dry-run"]).success();
     assert!(output.stdout.contains("Nothing was written") && output.stdout.contains("gitlab.secret.yaml"));
     let output = sandbox.rotate("gldt-new", &["--dry-run", "--json"]).success().json();
-    assert_eq!((&output["dry_run"], &output["changed"]), (&true.into(), &true.into()));
+    assert_eq!((&output["dry_run"], &output["changed"]), (&true.into(), &false.into()));
+    assert_eq!(output["files"][0]["path"], SECRET);
     assert_eq!(secret(&sandbox), before);
 }
 
@@ -415,7 +416,7 @@ fn json_tells_the_change_and_no_secret() {
     let output = sandbox.rotate(TOKEN, &["--json", "--expires-at", "2020-01-01"]).success();
     let json = output.json();
     assert_eq!(json["changed"], true);
-    assert!(json["path"].as_str().unwrap().ends_with(SECRET));
+    assert_eq!(json["files"], serde_json::json!([{"path": SECRET, "change": "changed"}]));
     assert!(json["warnings"][0].as_str().unwrap().contains("expired"));
     assert_no_token(output.stdout.as_bytes(), "the JSON");
 }

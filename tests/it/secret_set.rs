@@ -225,7 +225,8 @@ fn with_several_environments_one_or_all_must_be_named() {
     assert!(sandbox.hello("secrets/kubernetes/production/db.env").exists());
     assert!(!sandbox.hello("secrets/kubernetes/staging/db.env").exists());
     let json = set(&sandbox, &["--all-environments", "--commit", "--json"]).success().json();
-    assert_eq!(json["paths"].as_array().unwrap().len(), 2, "{json}");
+    let files = ["db.env", "kustomization.yaml"].map(|name| format!("secrets/kubernetes/staging/{name}"));
+    assert_eq!([&json["files"][0]["path"], &json["files"][1]["path"]], [&files[0], &files[1]], "{json}");
     assert_eq!(json["next"].as_array().unwrap().len(), 2, "{json}");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let staging = text(&sandbox, "secrets/kubernetes/staging/db.env");

@@ -31,7 +31,8 @@ fn takes_out_one_key_and_with_the_last_everything() {
     let step = output.stdout.lines().find(|line| line.contains("git add")).unwrap().trim();
     sandbox.run("sh", &["-c", step]).cwd(sandbox.hello("")).success();
     let json = unset(&sandbox, "B", &["--commit", "--json"]).success().json();
-    assert_eq!(json["deleted"].as_array().unwrap().len(), 1, "{json}");
+    let deleted = json["files"].as_array().unwrap().iter().filter(|file| file["change"] == "deleted");
+    assert_eq!(deleted.map(|file| &file["path"]).collect::<Vec<_>>(), [ENV], "{json}");
     assert!(tree(&sandbox) == fresh, "{:?}", tree(&sandbox).keys());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let left =

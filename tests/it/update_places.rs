@@ -329,7 +329,7 @@ fn the_same_edit_of_the_record_and_of_the_files_is_no_conflict() {
 fn what_is_printed_as_json_can_be_read_by_programs() {
     let sandbox = Sandbox::older(&CHANGES, &[]);
     let paths = |list: &serde_json::Value| {
-        let path = |one: &serde_json::Value| one["path"].as_str().or(one.as_str()).unwrap().to_owned();
+        let path = |one: &serde_json::Value| one["path"].as_str().unwrap().to_owned();
         let mut found: Vec<_> = list.as_array().unwrap().iter().map(path).collect();
         found.sort();
         found

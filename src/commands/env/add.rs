@@ -13,12 +13,13 @@ use crate::commands::{missing, token_source, warn_of_shared_hosts};
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
 use crate::questions;
+use crate::report::Report;
 use crate::rotation::SecretFile;
 use crate::secret::Secret;
 use crate::ui::Ui;
 
 /// Runs the command.
-pub fn add(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = EnvironmentName::parse(&options.name).map_err(|rule| {
         Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env add staging"))
     })?;

@@ -2,11 +2,10 @@
 
 use crate::answers::{Environment, ImageRef};
 use crate::cli::EnvList as Options;
-use crate::commands::print_json;
 use crate::error::{Explanation, Failure, Result, explain};
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::Workload;
-use crate::ui::Ui;
+use crate::report::Report;
 use serde_json::json;
 
 /// What is listed of an environment.
@@ -18,12 +17,12 @@ struct Row<'r> {
 }
 
 /// Runs the command.
-pub fn list(options: &Options, ui: &Ui) -> Result<()> {
+pub fn list(options: &Options) -> Result<Report> {
     let inspection = Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "env list")?;
     let record = match &inspection.record {
         Some(Ok(record)) => record,
         Some(Err(error)) => {
-            let Explanation { message, causes, hint } = explain(error);
+            let Explanation { message, causes, hint, .. } = explain(error);
             let failure = Failure::failed(message).because(causes.join(", "));
             return Err(hint.into_iter().fold(failure, Failure::hint).into());
         }
@@ -56,11 +55,13 @@ pub fn list(options: &Options, ui: &Ui) -> Result<()> {
             Row { environment, images, expires_at: secret.and_then(|found| found.secret.expires_at.clone()) }
         })
         .collect();
-    if options.json {
-        let rows: Vec<_> = rows.iter().map(Row::json).collect();
-        return print_json(json!({"project": answers.project.as_str(), "environments": rows}), ui);
-    }
-    ui.print(&table(&rows))
+    let environments: Vec<_> = rows.iter().map(Row::json).collect();
+    Ok(Report {
+        text: table(&rows),
+        own: json!({"project": answers.project.as_str(), "environments": environments}),
+        repo: Some(inspection.root.clone()),
+        ..Report::default()
+    })
 }
 
 impl Row<'_> {

@@ -7,11 +7,12 @@ use crate::cli::EnvRemove as Options;
 use crate::commands::evolve::Evolution;
 use crate::commands::workspace::Proposal;
 use crate::error::{Failure, Result};
+use crate::report::Report;
 use crate::ui::Ui;
 use std::path::Path;
 
 /// Runs the command.
-pub fn remove(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = EnvironmentName::parse(&options.name)
         .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env list")))?;
     let evolution = Evolution::open(&options.repo, "env remove staging", &options.plan)?;

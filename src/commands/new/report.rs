@@ -1,33 +1,40 @@
-//! What `makeinfra new` tells: the plan before, the result and the next commands after.
+//! What `makeinfra new` reports: the plan before, the result and the next commands after.
 
 use super::nested::Nested;
 use super::{Checked, Options, Outcome, Plan};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Component, Workload};
-use crate::commands::{commands, next_steps, print_json, short};
-use crate::error::Result;
+use crate::commands::short;
 use crate::git_crypt;
+use crate::report::{FileChange, Report};
 use crate::templates::{File, Kind};
-use crate::ui::{self, Ui};
+use crate::ui;
 use serde_json::json;
 
-/// Prints the plan of a dry run.
-pub(super) fn plan(options: &Options, plan: &Plan, ui: &Ui) -> Result<()> {
-    if options.run.json {
-        let object = json!({
-            "dry_run": true,
+/// What a dry run tells.
+pub(super) fn plan(options: &Options, plan: &Plan) -> Report {
+    let (tree, checked) = (tree(options, plan), Checked::line(plan.checked.as_ref()));
+    let text = format!("{tree}\n{checked}Nothing was written: this is a dry run.\n");
+    Report { text, ..facts(options, plan, None) }
+}
+
+/// What programs are told; without an outcome, of a plan.
+fn facts(options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Report {
+    let file = |file: &File| FileChange::new(&file.path, "new").sized(file.size());
+    Report {
+        repo: Some(plan.target.clone()),
+        changed: outcome.is_some(),
+        files: plan.files.iter().map(file).collect(),
+        own: json!({
+            "dry_run": options.run.dry_run,
             "project": plan.answers.project.as_str(),
-            "path": plan.target.display().to_string(),
-            "files": listing(plan),
+            "commit": outcome.and_then(|outcome| outcome.commit.as_ref()),
             "check": Checked::json(plan.checked.as_ref()),
-        });
-        return print_json(object, ui);
+            "hook": plan.nested.as_ref().map(Nested::hook),
+            "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
+        }),
+        ..Report::default()
     }
-    ui.print(&format!(
-        "{}\n{}Nothing was written: this is a dry run.\n",
-        tree(options, plan),
-        Checked::line(plan.checked.as_ref())
-    ))
 }
 
 /// What was decided, and the files that come of it.
@@ -70,22 +77,8 @@ fn runs(component: &Component) -> (&'static str, String) {
     }
 }
 
-/// Prints what was made, and the next commands.
-pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui) -> Result<()> {
-    let steps = steps(options, plan);
-    if options.run.json {
-        let object = json!({
-            "project": plan.answers.project.as_str(),
-            "path": plan.target.display().to_string(),
-            "files": listing(plan),
-            "commit": outcome.commit,
-            "check": Checked::json(plan.checked.as_ref()),
-            "hook": plan.nested.as_ref().map(Nested::hook),
-            "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
-            "next": commands(&steps, &plan.target),
-        });
-        return print_json(object, ui);
-    }
+/// What was made, and the next commands.
+pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome) -> Report {
     let state = match (&outcome.commit, options.no_git) {
         (_, true) => "without git".to_owned(),
         (Some(commit), _) => format!("committed as {}", short(commit)),
@@ -99,13 +92,6 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
     if let Some(file) = &plan.export_key {
         text.push_str(&format!("The git-crypt key is in {}.\n", file.display()));
     }
-    if outcome.nobody {
-        text.push_str("\ngit does not know who you are, so nothing is committed yet. To do it:\n\n");
-        text.push_str(&next_steps(&[identity_step(), commit_step(plan)], &plan.target));
-    } else if outcome.commit.is_none() && !options.no_git {
-        text.push_str("\nTo commit it:\n\n");
-        text.push_str(&next_steps(&[commit_step(plan)], &plan.target));
-    }
     if let Some(nested) = &plan.nested {
         text.push_str(&format!(
             "\nAdd this line to the pre-commit hook of {}, so that no commit has plaintext secrets:\n\n    {}\n",
@@ -113,7 +99,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome, ui: &Ui
             nested.hook()
         ));
     }
-    ui.print(&format!("{text}\nNext:\n\n{}", next_steps(&steps, &plan.target)))
+    Report { text, next: steps(options, plan, outcome), ..facts(options, plan, Some(outcome)) }
 }
 
 fn tree(options: &Options, plan: &Plan) -> String {
@@ -135,14 +121,9 @@ fn note(options: &Options, file: &File) -> String {
     if file.kind == Kind::Secret && !options.no_git { format!("{size}, encrypted in git") } else { size }
 }
 
-fn listing(plan: &Plan) -> Vec<serde_json::Value> {
-    let files = plan.files.iter();
-    files.map(|file| json!({"path": file.path, "bytes": file.size()})).collect()
-}
-
 fn identity_step() -> Advice {
     let set = "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM";
-    Advice::from(set).why("tell git who you are")
+    Advice::from(set).why("git does not know who you are, so nothing is committed yet")
 }
 
 fn commit_step(plan: &Plan) -> Advice {
@@ -152,8 +133,8 @@ fn commit_step(plan: &Plan) -> Advice {
     Advice::from(commit).why("all is staged, the Secret encrypted")
 }
 
-/// The next commands: back up the key, go there, deploy.
-fn steps(options: &Options, plan: &Plan) -> Vec<Advice> {
+/// The next commands: commit, back up the key, go there, deploy.
+fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
     let shown = shell_word(&plan.shown);
     let copy = format!("~/{}.git-crypt-key", plan.answers.project.directory());
     let rotate = "makeinfra rotate --commit";
@@ -163,6 +144,12 @@ fn steps(options: &Options, plan: &Plan) -> Vec<Advice> {
         true => step(format!("cd {shown} && {rotate}"), "makes the pull secret"),
     };
     let mut steps = Vec::new();
+    if outcome.nobody {
+        steps.push(identity_step());
+    }
+    if outcome.commit.is_none() && !options.no_git {
+        steps.push(commit_step(plan));
+    }
     if let Some(nested) = &plan.nested {
         steps.extend(nested.preparation().map(|command| step(command, "before the first `git add`")));
         let folder = shell_word(&nested.folder);

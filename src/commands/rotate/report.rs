@@ -1,30 +1,41 @@
-//! What `makeinfra rotate` tells: the plan, the result, the next commands.
+//! What `makeinfra rotate` reports: the plan, the result, the next commands.
 
 use super::{Found, Options, earlier_record, kustomizations, uncommitted_beside};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
 use crate::commands::encrypted::commit_step;
+use crate::commands::short;
 use crate::commands::sign_in::Checked;
-use crate::commands::{commands, next_steps, print_json, short};
-use crate::error::Result;
+use crate::report::{FileChange, Report};
 use crate::rotation::{Change, Plan, SecretFile};
-use crate::ui::{self, Ui};
+use crate::ui;
 use serde_json::json;
 
-/// Prints the plan of a dry run.
-pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui: &Ui) -> Result<()> {
-    if options.run.json {
-        let object = json!({
-            "dry_run": true,
-            "path": paths(found).first(),
-            "paths": paths(found),
-            "changed": plan.map(Plan::writes),
-            "changes": plan.map(Plan::changes),
-            "bytes": sizes(plan).into_iter().flatten().next(),
+/// What programs are told; without a plan, of a rotation whose token is not known.
+fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&str>) -> Report {
+    let secrets = found.files.secrets.iter().enumerate();
+    let secrets = secrets.filter(|(at, _)| plan.is_none_or(|plan| plan.secrets[*at].text.is_some()));
+    let secrets = secrets
+        .map(|(_, file)| FileChange::new(&file.path, if file.text.is_some() { "changed" } else { "new" }));
+    let named = plan.into_iter().flat_map(|plan| kustomizations(found, plan));
+    let record = plan.and_then(|plan| plan.record.as_ref()).map(|_| Record::FILE);
+    let beside = named.map(|(path, _)| path).chain(record).map(|path| FileChange::new(path, "changed"));
+    Report {
+        repo: Some(found.root()),
+        changed: !options.run.dry_run && (commit.is_some() || plan.is_some_and(Plan::writes)),
+        files: secrets.chain(beside).collect(),
+        own: json!({
+            "dry_run": options.run.dry_run,
+            "changes": plan.map(Plan::changes).unwrap_or_default(),
+            "commit": commit,
             "check": Checked::json(found.checked.as_ref()),
-        });
-        return print_json(object, ui);
+        }),
+        ..Report::default()
     }
+}
+
+/// What a dry run tells.
+pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> Report {
     let mut files: Vec<(&str, String)> = Vec::new();
     if let Some(record) = plan.and_then(|plan| plan.record.as_ref()) {
         files.push((Record::FILE, format!("{}, replace", ui::size(record.len()))));
@@ -45,31 +56,18 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>, ui:
     let tree = ui::tree(found.root().to_string_lossy().trim_end_matches('/'), &files);
     let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
     let checked = Checked::line(found.checked.as_ref());
-    ui.print(&format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n"))
+    let text = format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n");
+    Report { text, ..facts(options, found, plan, None) }
 }
 
-/// Prints what was done, and the next commands.
-pub(super) fn outcome(
-    options: &Options,
-    found: &Found,
-    plan: &Plan,
-    commit: Option<&str>,
-    ui: &Ui,
-) -> Result<()> {
-    let steps = steps(found, plan, commit);
-    if options.run.json {
-        let object = json!({
-            "path": paths(found).first(),
-            "paths": paths(found),
-            "changed": plan.writes(),
-            "changes": plan.changes(),
-            "commit": commit,
-            "check": Checked::json(found.checked.as_ref()),
-            "next": commands(&steps, &found.root()),
-        });
-        return print_json(object, ui);
-    }
-    let steps = next_steps(&steps, &found.root());
+/// What was done, and the next commands.
+pub(super) fn outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Report {
+    let next = steps(found, plan, commit);
+    Report { text: told(found, plan, commit), next, ..facts(options, found, Some(plan), commit) }
+}
+
+/// What was done, in words.
+fn told(found: &Found, plan: &Plan, commit: Option<&str>) -> String {
     let checked = Checked::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);
@@ -90,9 +88,7 @@ pub(super) fn outcome(
         );
         let paths = named(&|_, _| true);
         let verb = if found.files.secrets.len() == 1 { "holds" } else { "hold" };
-        return ui.print(&format!(
-            "{paths} {verb} these credentials already; {done}.\n{checked}\nNext:\n\n{steps}"
-        ));
+        return format!("{paths} {verb} these credentials already; {done}.\n{checked}");
     }
     let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     let done: Vec<_> = [
@@ -104,11 +100,7 @@ pub(super) fn outcome(
     .map(|(verb, paths)| format!("{verb} {paths}{state}.\n"))
     .collect();
     let changes = listed(&plan.changes());
-    ui.print(&format!("{}{changes}{checked}\nNext:\n\n{steps}", done.concat()))
-}
-
-fn paths(found: &Found) -> Vec<String> {
-    found.files.secrets.iter().map(|file| found.root().join(&file.path).display().to_string()).collect()
+    format!("{}{changes}{checked}", done.concat())
 }
 
 /// The size of each new Secret file in bytes; none where it stays.

@@ -3,14 +3,14 @@
 use super::{Target, warn_of_traps};
 use crate::answers::Environment;
 use crate::cli::{EnvironmentChoice, SecretList as Options};
-use crate::commands::print_json;
 use crate::error::Result;
 use crate::opaque::{Key, Listing};
+use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
 
 /// Runs the command.
-pub fn list(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     let choice = EnvironmentChoice { env: options.env.clone(), all_environments: options.env.is_none() };
     let target = Target::find(&options.repo, &choice, "secret list")?;
     let read = |path: &str| target.disk.read(path);
@@ -21,13 +21,14 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<()> {
         warn_of_traps(listing.secrets.iter().flat_map(|secret| &secret.traps), ui);
         found.push((environment, rows(&listing)));
     }
-    if options.json {
-        let environments: Vec<_> =
-            found.iter().map(|(environment, rows)| object(environment, rows)).collect();
-        return print_json(json!({ "environments": environments }), ui);
-    }
     let shown: Vec<_> = found.iter().map(|(environment, rows)| table(environment, rows)).collect();
-    ui.print(&shown.join("\n"))
+    let environments: Vec<_> = found.iter().map(|(environment, rows)| object(environment, rows)).collect();
+    Ok(Report {
+        text: shown.join("\n"),
+        own: json!({ "environments": environments }),
+        repo: Some(target.disk.root.clone()),
+        ..Report::default()
+    })
 }
 
 /// A Secret as it is listed.

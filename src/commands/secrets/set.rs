@@ -4,17 +4,18 @@ use super::{Target, is_change, parse, warn_of_traps};
 use crate::advice::Advice;
 use crate::answers::{DnsLabel, Workload};
 use crate::cli::SecretSet as Options;
-use crate::commands::{commands, missing, next_steps, print_json, short, sweep_repository};
+use crate::commands::{missing, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
 use crate::error::Result;
 use crate::inspection::{Inspection, Scope};
-use crate::opaque::{Change, Directory, Effect, Key, Value};
+use crate::opaque::{Change, Directory, Key, Value};
+use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
 
 /// Runs the command.
-pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     let source = match &options.from_file {
         Some(file) => Source::File(file.clone()),
         None if options.stdin => Source::Stdin,
@@ -34,7 +35,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
         return Err(missing(&["the value: --stdin or --from-file FILE".to_owned()], example));
     }
     if asks && options.run.dry_run {
-        return print_unasked(options, &target, &name, &key, ui);
+        return Ok(unasked(&target, &name, &key));
     }
     let value = source.read(&format!("Value of {} in Secret {name}", key.as_str()), ui)?;
     let change = |directory: &Directory| {
@@ -43,83 +44,62 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<()> {
     let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
     warn_of_traps(changes.iter().flat_map(|change| &change.traps), ui);
     if options.run.dry_run {
-        return print_dry_run(options, &target, &changes, ui);
+        return Ok(dry_run(options, &target, &changes));
     }
+    let mut report = target.report(&changes, false);
     let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
     let message = format!("Set {} in Secret {name}", key.as_str());
     let commit = match is_change(&changes) || options.commit {
         true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?,
         false => None,
     };
-    let mut steps = steps(&target, is_change(&changes));
+    let mut next = steps(&target, is_change(&changes));
     if commit.is_none() {
-        steps.extend(uncommitted.commit_step(&message));
+        next.extend(uncommitted.commit_step(&message));
     }
-    let outcome = Outcome { name: &name, key: &key, value: &value, changes: &changes, commit, steps };
-    outcome.print(options, &target, ui)
+    let usage = match is_change(&changes) && !is_named(options, &name) {
+        true => usage(&target, &name, &key, &value),
+        false => String::new(),
+    };
+    let text = told(&name, &key, &changes, commit.as_deref()) + &usage;
+    report.changed = commit.is_some() || is_change(&changes);
+    report.own["commit"] = json!(commit);
+    Ok(Report { text, next, ..report })
 }
 
-/// What was done.
-struct Outcome<'o> {
-    name: &'o DnsLabel,
-    key: &'o Key,
-    value: &'o Value,
-    changes: &'o [Change],
-    commit: Option<String>,
-    steps: Vec<Advice>,
+/// What was done, in words.
+fn told(name: &DnsLabel, key: &Key, changes: &[Change], commit: Option<&str>) -> String {
+    let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
+    let (key, places) = (key.as_str(), places.join(", "));
+    let committed = commit.map(|commit| format!("committed as {}", short(commit)));
+    if is_change(changes) {
+        let committed = committed.map_or_else(String::new, |committed| format!(", {committed}"));
+        return format!("Set {key} of Secret {name} in {places}{committed}.\n");
+    }
+    let done = committed.unwrap_or_else(|| "nothing was written".to_owned());
+    format!("{places} already has this value of {key}; {done}.\n")
 }
 
-impl Outcome<'_> {
-    fn print(&self, options: &Options, target: &Target, ui: &Ui) -> Result<()> {
-        let root = &target.disk.root;
-        let places: Vec<_> = self.changes.iter().map(|change| change.place.as_str()).collect();
-        if options.run.json {
-            let paths: Vec<_> = places.iter().map(|place| root.join(place).display().to_string()).collect();
-            let object = json!({
-                "path": paths.first(),
-                "paths": paths,
-                "created": self.changes.iter().any(|change| change.effect == Effect::Create),
-                "changed": is_change(self.changes),
-                "commit": self.commit,
-                "next": commands(&self.steps, root),
-            });
-            return print_json(object, ui);
-        }
-        let (key, places) = (self.key.as_str(), places.join(", "));
-        let steps = next_steps(&self.steps, root);
-        let done = self.commit.as_ref().map(|commit| format!("committed as {}", short(commit)));
-        if !is_change(self.changes) {
-            let done = done.unwrap_or_else(|| "nothing was written".to_owned());
-            return ui
-                .print(&format!("{places} already has this value of {key}; {done}.\n\nNext:\n\n{steps}"));
-        }
-        let done = done.map_or_else(String::new, |done| format!(", {done}"));
-        let usage = if is_named(options, self.name) { String::new() } else { self.usage(target) };
-        ui.print(&format!("Set {key} of Secret {} in {places}{done}.\n{usage}\nNext:\n\n{steps}", self.name))
-    }
-
-    /// How a container gets the values of a Secret that no manifest names.
-    fn usage(&self, target: &Target) -> String {
-        let name = self.name;
-        let workload = target.record.answers.main().workload;
-        let file = format!("{}/{}.yaml", Context::BASE, workload.as_str());
-        // The pod of a CronJob stands deeper.
-        let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
-        if self.key.is_variable() && self.value.is_text() {
-            return format!(
-                "\nNo manifest names Secret {name} yet. To give its keys to a container as variables, add beside `image` in \
-                 {file}:\n\n\
-                 {pad}          envFrom:\n{pad}            - secretRef:\n{pad}                name: {name}\n"
-            );
-        }
-        format!(
-            "\nNo manifest names Secret {name} yet. To give its keys to a container as files, add to these two lists in \
+/// How a container gets the values of a Secret that no manifest names.
+fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value) -> String {
+    let workload = target.record.answers.main().workload;
+    let file = format!("{}/{}.yaml", Context::BASE, workload.as_str());
+    // The pod of a CronJob stands deeper.
+    let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
+    if key.is_variable() && value.is_text() {
+        return format!(
+            "\nNo manifest names Secret {name} yet. To give its keys to a container as variables, add beside `image` in \
              {file}:\n\n\
-             {pad}          volumeMounts:\n{pad}            - name: {name}\n{pad}              mountPath: /run/secrets/{name}\n\
-             {pad}              readOnly: true\n\
-             {pad}      volumes:\n{pad}        - name: {name}\n{pad}          secret:\n{pad}            secretName: {name}\n"
-        )
+             {pad}          envFrom:\n{pad}            - secretRef:\n{pad}                name: {name}\n"
+        );
     }
+    format!(
+        "\nNo manifest names Secret {name} yet. To give its keys to a container as files, add to these two lists in \
+         {file}:\n\n\
+         {pad}          volumeMounts:\n{pad}            - name: {name}\n{pad}              mountPath: /run/secrets/{name}\n\
+         {pad}              readOnly: true\n\
+         {pad}      volumes:\n{pad}        - name: {name}\n{pad}          secret:\n{pad}            secretName: {name}\n"
+    )
 }
 
 /// Whether a manifest names the Secret.
@@ -140,39 +120,22 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
     })
 }
 
-fn print_dry_run(options: &Options, target: &Target, changes: &[Change], ui: &Ui) -> Result<()> {
-    if options.run.json {
-        let places = changes.iter().map(|change| target.disk.root.join(&change.place).display().to_string());
-        let places: Vec<_> = places.collect();
-        let object =
-            json!({"dry_run": true, "path": places.first(), "paths": places, "changed": is_change(changes)});
-        return print_json(object, ui);
-    }
-    if !is_change(changes) {
-        let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
-        return ui.print(&format!(
-            "{} already has this value of {}.\n\nNothing was written: this is a dry run.\n",
-            places.join(", "),
-            options.key
-        ));
-    }
-    ui.print(&format!("{}\nNothing was written: this is a dry run.\n", target.tree(changes)))
+fn dry_run(options: &Options, target: &Target, changes: &[Change]) -> Report {
+    let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
+    let shown = match is_change(changes) {
+        true => target.tree(changes),
+        false => format!("{} already has this value of {}.\n", places.join(", "), options.key),
+    };
+    let text = format!("{shown}\nNothing was written: this is a dry run.\n");
+    Report { text, ..target.report(changes, true) }
 }
 
 /// Where the value goes depends on it, and a dry run does not ask for one.
-fn print_unasked(options: &Options, target: &Target, name: &DnsLabel, key: &Key, ui: &Ui) -> Result<()> {
-    let own: Vec<_> = target.environments().map(|one| super::own_files(one, name, key)).collect();
-    if options.run.json {
-        let places: Vec<_> =
-            own.iter().map(|[env, _]| target.disk.root.join(env).display().to_string()).collect();
-        let object = json!({"dry_run": true, "path": places.first(), "paths": places, "changed": null});
-        return print_json(object, ui);
-    }
-    let lines: String = own
-        .iter()
-        .map(|[env, file]| {
-            format!("{env}: {}\n  or, if a line cannot hold the value, {file}\n", key.as_str())
-        })
-        .collect();
-    ui.print(&format!("{lines}\nNothing was written: this is a dry run.\n"))
+fn unasked(target: &Target, name: &DnsLabel, key: &Key) -> Report {
+    let own = target.environments().map(|one| super::own_files(one, name, key));
+    let line = |[env, file]: [String; 2]| {
+        format!("{env}: {}\n  or, if a line cannot hold the value, {file}\n", key.as_str())
+    };
+    let text = format!("{}\nNothing was written: this is a dry run.\n", own.map(line).collect::<String>());
+    Report { text, ..target.report(&[], true) }
 }

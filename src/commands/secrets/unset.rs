@@ -3,15 +3,16 @@
 use super::{Target, is_change, parse};
 use crate::advice::Advice;
 use crate::cli::SecretUnset as Options;
-use crate::commands::{agree, commands, next_steps, print_json, short, sweep_repository};
+use crate::commands::{agree, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::inspection::{Inspection, Scope};
 use crate::opaque::{Change, Directory, Effect};
+use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
 
 /// Runs the command.
-pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
+pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let (name, key) = parse(&options.name, &options.key)?;
     let target = Target::find(&options.repo, &options.environments, "secret unset NAME KEY")?;
     target.check_name(&name)?;
@@ -37,16 +38,10 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
         ui.warn(format!("{users} still uses Secret {name}: its pods cannot start without it"));
     }
     let tree = target.tree(&changes);
+    let mut report = target.report(&changes, options.run.dry_run);
     if options.run.dry_run {
-        return print(
-            options,
-            &target,
-            &changes,
-            None,
-            &[],
-            &format!("{tree}\nNothing was written: this is a dry run.\n"),
-            ui,
-        );
+        report.text = format!("{tree}\nNothing was written: this is a dry run.\n");
+        return Ok(report);
     }
     if is_change(&changes) && !options.yes && !options.run.no_input {
         let title = format!("Take {} out of Secret {name}", key.as_str());
@@ -54,17 +49,15 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<()> {
     }
     let message = format!("Remove {} from Secret {name}", key.as_str());
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;
-    let mut steps = target.deploy_steps("the pods that use the Secret are replaced");
+    report.next = target.deploy_steps("the pods that use the Secret are replaced");
     if commit.is_none() {
-        steps.extend(uncommitted.commit_step(&message));
+        report.next.extend(uncommitted.commit_step(&message));
     }
     let done = commit.as_ref().map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
-    let text = format!(
-        "Removed {} from Secret {name}{done}.\n\nNext:\n\n{}",
-        key.as_str(),
-        next_steps(&steps, &target.disk.root)
-    );
-    print(options, &target, &changes, commit.as_deref(), &steps, &text, ui)
+    report.text = format!("Removed {} from Secret {name}{done}.\n", key.as_str());
+    report.changed = true;
+    report.own["commit"] = json!(commit);
+    Ok(report)
 }
 
 /// The overlays, of those that are changed, whose manifests name a Secret that goes away.
@@ -81,31 +74,4 @@ fn users(options: &Options, target: &Target, changes: &[Change]) -> Option<Strin
         .map(|one| format!("`{}`", one.path))
         .collect();
     (!users.is_empty()).then(|| users.join(", "))
-}
-
-fn print(
-    options: &Options,
-    target: &Target,
-    changes: &[Change],
-    commit: Option<&str>,
-    steps: &[Advice],
-    text: &str,
-    ui: &Ui,
-) -> Result<()> {
-    if !options.run.json {
-        return ui.print(text);
-    }
-    let full = |path: &String| target.disk.root.join(path).display().to_string();
-    let mut object = json!({
-        "changed": is_change(changes),
-        "paths": changes.iter().map(|change| full(&change.place)).collect::<Vec<_>>(),
-        "deleted": changes.iter().flat_map(|change| &change.removals).map(|one| full(&one.path)).collect::<Vec<_>>(),
-    });
-    if options.run.dry_run {
-        object["dry_run"] = true.into();
-    } else {
-        object["commit"] = json!(commit);
-        object["next"] = json!(commands(steps, &target.disk.root));
-    }
-    print_json(object, ui)
 }

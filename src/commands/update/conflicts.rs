@@ -2,11 +2,12 @@
 
 use super::{Options, Way, typed};
 use crate::advice::{Advice, shell_word};
-use crate::change::{Conflict, Entry, Update};
+use crate::change::{Conflict, Entry, Step, Update};
+use crate::commands::agree;
 use crate::commands::evolve::Evolution;
 use crate::commands::transaction::{self, Side};
-use crate::commands::{agree, commands, next_steps, print_json};
-use crate::error::{Failure, Outcome, Result};
+use crate::error::{Failure, Result, explain};
+use crate::report::{FileChange, Report};
 use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
@@ -26,16 +27,19 @@ pub(super) fn run(
     way: &Way,
     update: &Update,
     ui: &mut Ui,
-) -> Result<Outcome> {
+) -> Result<Report> {
     let title = format!("{}: conflicts in {}", way.title(), files(update));
     let mut shown: String =
         update.conflicts.iter().map(|one| format!("  {}: {}\n", one.path, one.why)).collect();
     let merged = update.plan.steps.iter().filter(|step| !step.is_done());
     shown.extend(merged.map(|step| format!("  {}: merged\n", step.path)));
     shown.extend(update.hazards.iter().map(|hazard| format!("- {hazard}\n")));
+    let mut report = facts(evolution, update, |_| true);
+    report.own["dry_run"] = options.plan.run.dry_run.into();
+    report.own["notes"] = json!(update.hazards);
     if options.plan.run.dry_run {
-        let text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
-        return report(options, update, &text, &[], ui).map(|()| Outcome::Done);
+        report.text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
+        return Ok(report);
     }
     if !options.conflicts {
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
@@ -50,13 +54,24 @@ pub(super) fn run(
     }
     evolution.workspace.repo.check_can_commit()?;
     transaction::pick(&evolution.workspace.repo, sides(update), &way.title())?;
-    let next = next(update);
-    let root = evolution.workspace.repo.root();
-    let text = format!("{title}\n\n{shown}\nNext:\n\n{}", next_steps(&next, &root));
-    report(options, update, &text, &commands(&next, &root), ui)?;
-    Err(Failure::failed(format!("unresolved conflicts in {}", files(update)))
-        .hint(Advice::git("status"))
-        .into())
+    report.text = format!("{title}\n\n{shown}");
+    report.changed = true;
+    report.next = next(update);
+    let open = Failure::failed(format!("unresolved conflicts in {}", files(update)));
+    report.error = Some(explain(&open.hint(Advice::git("status")).into()));
+    Ok(report)
+}
+
+/// What programs are told of the files that change as `wanted` says, and of the conflicts.
+pub(super) fn facts(evolution: &Evolution, update: &Update, wanted: impl Fn(&Step) -> bool) -> Report {
+    let pending = update.plan.steps.iter().filter(|step| !step.is_done() && wanted(step));
+    let conflict = |one: &Conflict| json!({"path": one.path, "why": one.why});
+    Report {
+        repo: Some(evolution.workspace.repo.root()),
+        files: pending.map(|step| FileChange::new(&step.path, step.change())).collect(),
+        own: json!({"conflicts": update.conflicts.iter().map(conflict).collect::<Vec<_>>()}),
+        ..Report::default()
+    }
 }
 
 fn files(update: &Update) -> String {
@@ -99,20 +114,4 @@ fn sides(update: &Update) -> [Side<'_>; 2] {
         (step.path.as_str(), after)
     });
     [base.collect(), merged.chain(wish).collect()]
-}
-
-fn report(options: &Options, update: &Update, text: &str, next: &[String], ui: &Ui) -> Result<()> {
-    if !options.plan.run.json {
-        return ui.print(text);
-    }
-    let conflict = |one: &Conflict| json!({"path": one.path, "why": one.why});
-    let pending = update.plan.steps.iter().filter(|step| !step.is_done());
-    let object = json!({
-        "dry_run": options.plan.run.dry_run,
-        "files": pending.map(|step| json!({"path": step.path, "change": step.change()})).collect::<Vec<_>>(),
-        "notes": update.hazards,
-        "conflicts": update.conflicts.iter().map(conflict).collect::<Vec<_>>(),
-        "next": next,
-    });
-    print_json(object, ui)
 }

@@ -1,0 +1,118 @@
+//! What a command returns: text for people, and the same facts for programs, with the same keys for every command.
+
+use crate::advice::Advice;
+use crate::error::{Explanation, Outcome, explain};
+use crate::ui;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What a command did or found. Never holds the value of a secret.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// For people: everything but what to type next.
+    pub text: String,
+    /// The top of the repository; `None` if there is none or it is unknown.
+    pub repo: Option<PathBuf>,
+    /// Whether anything was written.
+    pub changed: bool,
+    /// The files that were written, or would be without `--dry-run`.
+    pub files: Vec<FileChange>,
+    /// The warnings of the run.
+    pub warnings: Vec<String>,
+    /// What to type next.
+    pub next: Vec<Advice>,
+    /// What this command alone tells, as an object.
+    pub own: Value,
+    /// How it ended, if it did not fail.
+    pub outcome: Outcome,
+    /// What failed.
+    pub error: Option<Explanation>,
+}
+
+/// What becomes of a file.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct FileChange {
+    /// Relative to the top of the repository.
+    pub path: String,
+    /// `new`, `changed` or `deleted`.
+    change: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+}
+
+impl FileChange {
+    /// Of the file `path`.
+    #[must_use]
+    pub fn new(path: &str, change: &'static str) -> Self {
+        Self { path: path.to_owned(), change, bytes: None }
+    }
+
+    /// The same with the size that the file has then, which is only told of a file that is new.
+    #[must_use]
+    pub fn sized(self, bytes: usize) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+}
+
+impl Report {
+    /// The report of a command that failed, which is about the repository at `repo`.
+    #[must_use]
+    pub fn failed(error: &anyhow::Error, repo: Option<PathBuf>) -> Self {
+        Self { repo, error: Some(explain(error)), ..Self::default() }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.error.as_ref().map_or(self.outcome.exit_code(), |error| error.code)
+    }
+
+    /// For people: the text, then the commands to type next, each below what it is for, as a block that can be pasted into a
+    /// shell.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.text.clone();
+        if !self.next.is_empty() {
+            text.push_str("\nNext:\n\n");
+        }
+        for step in &self.next {
+            if !step.reason().is_empty() {
+                text.push_str(&ui::dim(&format!("  # {}\n", step.reason())));
+            }
+            text.push_str(&format!("  {}\n", ui::bold(&step.typed(self.repo.as_deref()))));
+        }
+        text
+    }
+
+    /// For programs: one line of JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let repo = self.repo.as_deref();
+        let typed = |step: &Advice| step.typed(repo);
+        let mut object = json!({
+            // Without the slash that git2 puts behind it.
+            "repo": repo.map(|root| root.components().collect::<PathBuf>().display().to_string()),
+            "changed": self.changed,
+            "files": self.files,
+            "warnings": self.warnings,
+            "next": self.next.iter().map(typed).collect::<Vec<_>>(),
+        });
+        for (key, value) in self.own.as_object().into_iter().flatten() {
+            object[key] = value.clone();
+        }
+        if let Some(error) = &self.error {
+            object["error"] = in_json(error, repo);
+        }
+        format!("{object}\n")
+    }
+}
+
+fn in_json(error: &Explanation, repo: Option<&Path>) -> Value {
+    json!({
+        "message": error.message,
+        "cause": (!error.causes.is_empty()).then(|| error.causes.join(": ")),
+        "hint": error.hint.as_ref().map(|hint| hint.line(repo)),
+        "code": error.code,
+    })
+}
