@@ -3,20 +3,47 @@
 use std::fmt::Display;
 use std::path::Path;
 
-/// Something to type: commands of which each needs the one before, or words that are the same everywhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What needs `ENV=`, if there are several environments.
+const TARGETS: [&str; 12] = [
+    "deploy",
+    "gitlab-secret",
+    "namespace",
+    "diff",
+    "set-image",
+    "restart",
+    "rollback",
+    "undeploy",
+    "prune",
+    "status",
+    "logs",
+    "run",
+];
+/// What needs `--env`.
+const COMMANDS: [&str; 4] = ["rotate", "diagnose", "secret set", "secret unset"];
+
+/// Something to type: commands, with words between them. Empty if there is nothing to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advice {
-    calls: Vec<Call>,
     /// What it is for; empty if that needs no words.
     why: String,
+    parts: Vec<Part>,
+    /// What else could be done.
+    aside: String,
 }
 
-/// A command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    /// The same everywhere: an option, a sentence, a command that is about no repository.
+    Words(String),
+    Call(Call),
+}
+
+/// A command for a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Call {
     program: Program,
     words: String,
-    /// The environment of the repository that is meant.
+    /// The environment that is meant.
     environment: Option<String>,
     options: String,
 }
@@ -32,8 +59,6 @@ enum Program {
     Makeinfra,
     /// By the current directory.
     AtTop,
-    /// Not at all.
-    Anywhere,
 }
 
 impl Advice {
@@ -69,32 +94,67 @@ impl Advice {
 
     fn new(program: Program, words: impl Into<String>) -> Self {
         let call = Call { program, words: words.into(), environment: None, options: String::new() };
-        Self { calls: vec![call], why: String::new() }
+        Self { parts: vec![Part::Call(call)], ..Self::default() }
     }
 
     /// The same with options behind its arguments; for make, variables behind its target.
     #[must_use]
     pub fn with(mut self, options: impl Display) -> Self {
-        if let Some(call) = self.calls.last_mut() {
+        if let Some(Part::Call(call)) = self.parts.last_mut() {
             call.options.push_str(&format!(" {options}"));
         }
+        self
+    }
+
+    /// The same with `variable` for each call of make's `target`.
+    #[must_use]
+    pub fn with_variable(mut self, target: &str, variable: &str) -> Self {
+        let calls = self.calls().filter(|call| call.program == Program::Make && call.words == target);
+        calls.for_each(|call| call.options.insert_str(0, &format!(" {variable}")));
         self
     }
 
     /// The same for one environment of several; `None` if there is only one.
     #[must_use]
     pub fn for_env(mut self, name: Option<impl Display>) -> Self {
-        if let Some(call) = self.calls.last_mut() {
-            call.environment = name.map(|name| name.to_string());
+        if let Some(name) = name {
+            for call in self.calls().filter(|call| call.takes_environment()) {
+                call.environment.get_or_insert_with(|| name.to_string());
+            }
         }
         self
     }
 
-    /// The same, and then `next`.
+    fn calls(&mut self) -> impl Iterator<Item = &mut Call> {
+        self.parts.iter_mut().filter_map(|part| match part {
+            Part::Call(call) => Some(call),
+            Part::Words(_) => None,
+        })
+    }
+
+    /// The same with more behind it.
     #[must_use]
-    pub fn and(mut self, next: Self) -> Self {
-        self.calls.extend(next.calls);
+    pub fn say(mut self, more: impl Into<Self>) -> Self {
+        self.parts.extend(more.into().parts);
         self
+    }
+
+    /// The same, and then `next`, if it succeeds.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        self.say(" && ").say(next)
+    }
+
+    /// The same, and then `next`, unless it ends so already.
+    #[must_use]
+    pub fn then(mut self, next: Self) -> Self {
+        self.aside.clear();
+        match self.parts.last() {
+            None => next,
+            last if last == next.parts.last() => self,
+            Some(Part::Call(call)) if call.program == Program::Makeinfra => self.and(next),
+            Some(_) => self.say(", then: ").say(next),
+        }
     }
 
     /// The same with what it is for.
@@ -104,48 +164,113 @@ impl Advice {
         self
     }
 
+    /// The same with what else could be done.
+    #[must_use]
+    pub fn aside(mut self, aside: impl Into<String>) -> Self {
+        self.aside = aside.into();
+        self
+    }
+
     /// What it is for; empty if that needs no words.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.why
     }
 
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// The commands as the user types them for the repository at `root`; `None` is the current directory.
     #[must_use]
     pub fn typed(&self, root: Option<&Path>) -> String {
-        let root = root.filter(|root| !is_here(root)).map(dir_word);
-        let joined = |dir: Option<&str>| {
-            self.calls.iter().map(|call| call.typed(dir)).collect::<Vec<_>>().join(" && ")
-        };
-        let needs_cd = self.calls.iter().any(|call| call.program == Program::AtTop);
-        match root {
-            Some(root) if needs_cd => format!("cd {root} && {}", joined(None)),
-            root => joined(root.as_deref()),
+        let mut dir = root.filter(|root| !is_here(root)).map(dir_word);
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Words(words) => text.push_str(words),
+                Part::Call(call) => {
+                    // Whatever comes behind it is there, too.
+                    if let Some(dir) = dir.take_if(|_| call.program == Program::AtTop) {
+                        text.push_str(&format!("cd {dir} && "));
+                    }
+                    text.push_str(&call.typed(dir.as_deref()));
+                }
+            }
         }
+        text
     }
 
-    /// The same as a line, with what it is for.
+    /// The same as a line, with what it is for and what else could be done.
     #[must_use]
     pub fn line(&self, root: Option<&Path>) -> String {
-        let typed = self.typed(root);
-        if self.why.is_empty() { typed } else { format!("{}: {typed}", self.why) }
+        let why = if self.why.is_empty() { String::new() } else { format!("{}: ", self.why) };
+        let aside = if self.aside.is_empty() { String::new() } else { format!("; {}", self.aside) };
+        format!("{why}{}{aside}", self.typed(root))
     }
 }
 
-/// Words that are the same everywhere: an option, a sentence, a command that is about no repository.
-impl From<String> for Advice {
-    fn from(words: String) -> Self {
-        Self::new(Program::Anywhere, words)
-    }
-}
-
+/// Words that are the same everywhere, in which commands of make and makeinfra for a repository stand in braces:
+/// `push it, then: {make deploy}`.
 impl From<&str> for Advice {
     fn from(words: &str) -> Self {
-        words.to_owned().into()
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut rest = words;
+        while let Some((before, after)) = rest.split_once('{') {
+            plain.push_str(before);
+            rest = match after.split_once('}').and_then(|(inner, behind)| Some((Call::parse(inner)?, behind)))
+            {
+                Some((call, behind)) => {
+                    parts.extend([Part::Words(std::mem::take(&mut plain)), Part::Call(call)]);
+                    behind
+                }
+                None => {
+                    plain.push('{');
+                    after
+                }
+            };
+        }
+        parts.push(Part::Words(plain + rest));
+        parts.retain(|part| *part != Part::Words(String::new()));
+        Self { parts, ..Self::default() }
+    }
+}
+
+/// The same without commands: what is put together may hold any braces.
+impl From<String> for Advice {
+    fn from(words: String) -> Self {
+        Self { parts: vec![Part::Words(words)], ..Self::default() }
     }
 }
 
 impl Call {
+    fn parse(text: &str) -> Option<Self> {
+        let (program, words) = text.split_once(' ')?;
+        let program = match program {
+            "make" => Program::Make,
+            "makeinfra" => Program::Makeinfra,
+            _ => return None,
+        };
+        let is_option = |word: &&str| word.starts_with("--") || word.contains('=');
+        let words: Vec<_> = words.split(' ').collect();
+        let (words, options) = words.split_at(words.iter().position(is_option).unwrap_or(words.len()));
+        let options = options.iter().map(|option| format!(" {option}")).collect();
+        Some(Self { program, words: words.join(" "), environment: None, options })
+    }
+
+    fn takes_environment(&self) -> bool {
+        match self.program {
+            Program::Make => TARGETS.contains(&self.words.as_str()),
+            Program::Makeinfra => COMMANDS.iter().any(|command| {
+                self.words.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            }),
+            Program::Git | Program::AtTop => false,
+        }
+    }
+
     fn typed(&self, dir: Option<&str>) -> String {
         let Self { words, options, .. } = self;
         let before = dir.map_or_else(String::new, |dir| format!("-C {dir} "));
@@ -157,7 +282,7 @@ impl Call {
             Program::Make => format!("make {before}{words}{}{options}", chosen(" ENV=")),
             Program::Git => format!("git {before}{words}{options}"),
             Program::Makeinfra => format!("makeinfra {words}{after}{}{options}", chosen(" --env ")),
-            Program::AtTop | Program::Anywhere => format!("{words}{options}"),
+            Program::AtTop => format!("{words}{options}"),
         }
     }
 }
@@ -217,7 +342,48 @@ mod tests {
             assert_eq!(advice.typed(None), here);
             assert_eq!(advice.typed(Some(root)), elsewhere);
         }
-        let why = Advice::git("status").why("look first");
-        assert_eq!(why.line(None), "look first: git status");
+        let why = Advice::git("status").why("look first").aside("or not");
+        assert_eq!(why.line(None), "look first: git status; or not");
+    }
+
+    #[test]
+    fn commands_among_words_stand_in_braces() {
+        let root = Path::new("/srv/qa");
+        for (words, here, elsewhere) in [
+            (
+                "make a token, then: {makeinfra rotate --commit} && {make deploy}",
+                "make a token, then: makeinfra rotate --env qa --commit && make deploy ENV=qa",
+                "make a token, then: makeinfra rotate /srv/qa --env qa --commit && make -C /srv/qa deploy ENV=qa",
+            ),
+            (
+                "{make set-image TAG=1}",
+                "make set-image ENV=qa IMAGE=a TAG=1",
+                "make -C /srv/qa set-image ENV=qa IMAGE=a TAG=1",
+            ),
+            (
+                "{makeinfra check}, or [{name: a}]",
+                "makeinfra check, or [{name: a}]",
+                "makeinfra check /srv/qa, or [{name: a}]",
+            ),
+        ] {
+            let advice = Advice::from(words).for_env(Some("qa")).with_variable("set-image", "IMAGE=a");
+            assert_eq!(
+                (advice.typed(None), advice.typed(Some(root))),
+                (here.to_owned(), elsewhere.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn what_comes_next_is_said_once() {
+        let deploy = || Advice::make("deploy");
+        for (words, all) in [
+            ("", "make deploy"),
+            ("{makeinfra rotate} && {make deploy}", "makeinfra rotate && make deploy"),
+            ("{makeinfra rotate}", "makeinfra rotate && make deploy"),
+            ("list it", "list it, then: make deploy"),
+        ] {
+            assert_eq!(Advice::from(words).aside("or not").then(deploy()).line(None), all);
+        }
     }
 }

@@ -14,6 +14,7 @@ pub use id::Id;
 pub use online::Question;
 pub use place::Place;
 
+use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::inspection::Inspection;
 use jiff::Timestamp;
@@ -34,7 +35,7 @@ pub enum Status {
 }
 
 /// What one check says about one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// Which check.
     pub id: Id,
@@ -44,8 +45,8 @@ pub struct Check {
     pub subject: String,
     /// What is right or wrong with it, as a sentence about it.
     pub message: String,
-    /// What to type; empty where there is nothing.
-    pub hint: String,
+    /// What to type.
+    pub hint: Advice,
 }
 
 impl Check {
@@ -67,12 +68,12 @@ impl Check {
 
     fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
         let (subject, message) = (printable(&subject.into()), printable(&message.into()));
-        Self { id, status, subject, message, hint: String::new() }
+        Self { id, status, subject, message, hint: Advice::default() }
     }
 
     #[must_use]
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = printable(&hint.into());
+    fn hint(mut self, hint: impl Into<Advice>) -> Self {
+        self.hint = hint.into();
         self
     }
 }
@@ -138,6 +139,7 @@ pub fn count(number: usize, what: &str) -> String {
 }
 
 /// Text that may hold names from files, fit for a terminal.
-fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars().take(1000).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -209,19 +209,6 @@ fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     }
 }
 
-/// Whether the user is at the top of the repository.
-fn is_here(root: &Path) -> bool {
-    Path::new(".").canonicalize().is_ok_and(|here| here == root)
-}
-
-/// A line that says where hints are to be typed, if that is not here.
-fn cd_hint(root: &Path) -> String {
-    match is_here(root) {
-        true => String::new(),
-        false => format!("Type the hints there: cd {}\n", shell_word(root)),
-    }
-}
-
 /// The templates that the files of a repository were rendered from.
 fn templates_of(record: &Record) -> Result<TemplateSet> {
     let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);

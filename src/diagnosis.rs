@@ -19,6 +19,7 @@ mod workloads;
 pub use cause::Cause;
 pub use evidence::Evidence;
 
+use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::checks::{self, Check, Id, Place};
 use crate::error::Outcome;
@@ -27,7 +28,6 @@ use crate::manifests::{Fault, FaultKind};
 use crate::pull_secret::Inspected;
 use jiff::Timestamp;
 use objects::Pod;
-use serde::Serialize;
 use weight::Weight;
 
 /// All that is known.
@@ -51,10 +51,9 @@ pub struct Known<'k> {
 }
 
 /// Something that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What.
-    #[serde(rename = "id")]
     pub cause: Cause,
     /// Of what: a pod, a workload, a file.
     pub subject: String,
@@ -63,7 +62,7 @@ pub struct Finding {
     /// What the cluster said of it.
     pub evidence: Vec<String>,
     /// What to type.
-    pub hint: String,
+    pub hint: Advice,
     /// The check that says so, too.
     pub check: Option<Id>,
 }
@@ -103,8 +102,9 @@ impl Known<'_> {
         }
         findings.extend(self.not_met_yet(&findings));
         findings.extend(self.not_read());
+        let place = self.place(self.namespace.unwrap_or_default());
         for finding in &mut findings {
-            finding.hint = self.place(self.namespace.unwrap_or_default()).fills(&finding.hint);
+            finding.hint = place.of_it(std::mem::take(&mut finding.hint));
         }
         Diagnosis { findings: ranked(findings), pods: pods.len() }
     }
@@ -175,7 +175,9 @@ impl Known<'_> {
             subject: shown(&subject.into()),
             message: fill.fills(message),
             evidence,
-            hint: self.place(&fill.namespace).fills(&self.with_image(fill.fills(hint), &fill.image)),
+            hint: self
+                .place(&fill.namespace)
+                .of_it(self.with_image(fill.fills(hint).as_str().into(), &fill.image)),
             check: None,
         }
     }
@@ -185,12 +187,12 @@ impl Known<'_> {
         self.repository.map_or(Place::default(), |repository| Place::of_namespace(repository, namespace))
     }
 
-    /// `hint` that sets the tag of `image`, where it is none of the project's own component.
-    fn with_image(&self, hint: String, image: &str) -> String {
+    /// `hint`, which may set the tag of `image`, where that is none of the project's own component.
+    fn with_image(&self, hint: Advice, image: &str) -> Advice {
         let record = self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
         match (record, ImageRef::parse_unpinned(image)) {
             (Some(record), Ok(image)) if image.name() != record.answers.image().name() => {
-                hint.replace("make set-image", &format!("make set-image IMAGE={}", image.name()))
+                hint.with_variable("set-image", &format!("IMAGE={}", image.name()))
             }
             _ => hint,
         }
@@ -270,7 +272,7 @@ impl Diagnosis {
                 .filter(|said| !said.is_empty())
                 .into_iter()
                 .collect(),
-            hint: place.fills(&fill.fills(hint)),
+            hint: place.of_it(fill.fills(hint).as_str()),
             check: None,
         };
         Self { findings: vec![finding], pods: 0 }

@@ -52,7 +52,7 @@ pub struct Failure {
     kind: Kind,
     message: String,
     cause: Option<String>,
-    hint: Option<Advice>,
+    hint: Option<Box<Advice>>,
 }
 
 impl Failure {
@@ -91,7 +91,7 @@ impl Failure {
     /// Adds what to type instead.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Advice>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(Box::new(hint.into()));
         self
     }
 }
@@ -125,7 +125,7 @@ pub fn explain(error: &anyhow::Error) -> Explanation {
     Explanation {
         message: error.to_string(),
         causes,
-        hint: failure.and_then(|failure| failure.hint.clone()),
+        hint: failure.and_then(|failure| failure.hint.as_deref().cloned()),
         code: exit_code(error),
     }
 }

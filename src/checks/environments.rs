@@ -1,7 +1,7 @@
 //! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these get in each other's way.
 
 use super::{Check, Id, count, or_ok};
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answers, Ci, Environment, Record, Setting};
 use crate::inspection::{Inspection, OverlayFiles};
 use crate::manifests::kustomization;
@@ -41,7 +41,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
                         Record::FILE
                     ),
                 )
-                .hint(format!("makeinfra env add {}", shell_word(Path::new(name)))),
+                .hint(Advice::makeinfra(format!("env add {}", shell_word(Path::new(name))))),
             ),
         }
     }
@@ -56,7 +56,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
 
 fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
     let id = Id::EnvironmentsAgree;
-    let edit = format!("$EDITOR {}", shell_word(Path::new(path)));
+    let edit = Advice::edit(path);
     if !text.contains(WILDCARD) {
         let message = format!("it does not list environments with `{WILDCARD}`");
         return Some(Check::problem(id, path, message).hint(edit));
@@ -82,7 +82,7 @@ impl Compared<'_> {
     fn differences(&self) -> Vec<Check> {
         let name = &self.environment.name;
         let missing = |path: String, what: &str| {
-            let hint = format!("git checkout HEAD -- {}", shell_word(Path::new(&path)));
+            let hint = Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&path))));
             Check::problem(Id::EnvironmentsAgree, path, format!("it is missing: {what}")).hint(hint)
         };
         let Some(kustomization) = &self.files.kustomization else {
@@ -110,8 +110,8 @@ impl Compared<'_> {
         let (path, name) = (format!(".gitlab/{}.yml", self.environment.name), &self.environment.name);
         let message = "it is missing: the pipeline does not deploy the environment";
         let hint = match &self.sibling {
-            Some(other) => format!("sed 's/{other}/{name}/g' .gitlab/{other}.yml >{path}"),
-            None => format!("git checkout HEAD -- {path}"),
+            Some(other) => Advice::at_top(format!("sed 's/{other}/{name}/g' .gitlab/{other}.yml >{path}")),
+            None => Advice::git(format!("checkout HEAD -- {path}")),
         };
         Some(Check::problem(Id::EnvironmentsAgree, path, message).hint(hint))
     }
@@ -172,7 +172,7 @@ impl Compared<'_> {
     /// A problem of a file in the overlay.
     fn edit(&self, file: &str, message: &str) -> Check {
         let path = self.path(file);
-        let hint = format!("$EDITOR {}", shell_word(Path::new(&path)));
+        let hint = Advice::edit(&path);
         Check::problem(Id::EnvironmentsAgree, path, message).hint(hint)
     }
 
@@ -180,7 +180,7 @@ impl Compared<'_> {
     fn record(&self, message: &str) -> Check {
         let (name, settings) = (&self.environment.name, self.path(Environment::SETTINGS));
         let message = format!("it records `{name}` {message}, unlike `{settings}`");
-        Check::problem(Id::EnvironmentsAgree, Record::FILE, message).hint(format!("$EDITOR {}", Record::FILE))
+        Check::problem(Id::EnvironmentsAgree, Record::FILE, message).hint(Advice::edit(Record::FILE))
     }
 }
 
@@ -204,7 +204,7 @@ fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
         let message = format!("its host `{host}` is also that of {}", names[..names.len() - 1].join(", "));
         let last = all[all.len() - 1];
         let subject = format!("{}/kustomization.yaml", last.overlay());
-        let hint = format!("$EDITOR {subject}");
+        let hint = Advice::edit(&subject);
         let mut contexts: Vec<_> =
             all.iter().filter_map(|one| one.context.as_ref()).map(ToString::to_string).collect();
         contexts.sort();

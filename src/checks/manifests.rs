@@ -4,7 +4,7 @@ use super::{
     Check, Id, Known, Place, count, or_ok,
     pull_secret::{is_name, workload_title},
 };
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
@@ -50,7 +50,7 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
     let mut found: Vec<_> = faults.map(|fault| file(id, &fault.path, &fault.message)).collect();
     if let Some(Err(error)) = &inspection.record {
         let explanation = crate::error::explain(error);
-        let hint = explanation.hint.map(|hint| hint.line(None)).unwrap_or_default();
+        let hint = explanation.hint.unwrap_or_default();
         found.push(Check::problem(id, Record::FILE, explanation.causes.join(", ")).hint(hint));
     }
     let not_yaml =
@@ -63,22 +63,26 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
 }
 
 fn file(id: Id, path: &str, message: &str) -> Check {
-    Check::problem(id, path, message).hint(format!("$EDITOR {}", shell_word(Path::new(path))))
+    Check::problem(id, path, message).hint(Advice::edit(path))
 }
 
 fn kustomize(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ManifestsKustomize;
     let found = inspection.manifests.faults.iter().filter_map(|fault| match fault.kind {
         FaultKind::Parse => None,
-        FaultKind::Locked => Some(Check::warning(id, &fault.path, &fault.message).hint(UNLOCK)),
+        FaultKind::Locked => {
+            Some(Check::warning(id, &fault.path, &fault.message).hint(Advice::at_top(UNLOCK)))
+        }
         FaultKind::Build => Some(file(id, &fault.path, &fault.message)),
         FaultKind::Beyond => {
             let dir = Path::new(&fault.path).parent().filter(|dir| !dir.as_os_str().is_empty());
             let dir = dir.unwrap_or(Path::new("."));
-            Some(Check::warning(id, &fault.path, &fault.message).hint(format!(
-                "look at the images yourself: kubectl kustomize {} | grep image:",
-                shell_word(dir)
-            )))
+            Some(
+                Check::warning(id, &fault.path, &fault.message).hint(
+                    Advice::at_top(format!("kubectl kustomize {} | grep image:", shell_word(dir)))
+                        .why("look at the images yourself"),
+                ),
+            )
         }
     });
     let dirs = inspection.dirs.join(", ");
@@ -92,7 +96,7 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     if workloads == 0 {
         return vec![
             Check::problem(id, dirs, "it has no workload")
-                .hint("makeinfra check --manifests DIR --secret FILE"),
+                .hint(Advice::makeinfra("check").with("--manifests DIR --secret FILE")),
         ];
     }
     let message = format!("{} with {}", count(workloads, "workload"), count(images, "image"));
@@ -156,7 +160,7 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                 None => (workload.file.clone(), Place::default()),
             };
             let message = message + &place.title();
-            let hint = format!("$EDITOR {}", shell_word(Path::new(&file)));
+            let hint = Advice::edit(&file);
             found.push(Check::problem(id, workload_title(workload), message).hint(hint));
         }
     }
@@ -173,7 +177,10 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     let Some((path, text)) = &inspection.makefile else {
         return match ours {
             true => {
-                vec![Check::problem(id, "Makefile", "it is not there").hint("git checkout HEAD -- Makefile")]
+                vec![
+                    Check::problem(id, "Makefile", "it is not there")
+                        .hint(Advice::git("checkout HEAD -- Makefile")),
+                ]
             }
             false => Vec::new(),
         };
@@ -192,10 +199,8 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     if !missing.is_empty() {
         let message = format!("it has no target `{}`", missing.join("`, `"));
         found.push(match ours && !includes {
-            true => Check::problem(id, path, message).hint(format!("git log -p -- {path}")),
-            false => {
-                Check::warning(id, path, message).hint(format!("$EDITOR {}", shell_word(Path::new(path))))
-            }
+            true => Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}"))),
+            false => Check::warning(id, path, message).hint(Advice::edit(path)),
         });
     }
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {

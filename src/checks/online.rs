@@ -2,6 +2,7 @@
 
 use super::pull_secret::{candidates, workload_title};
 use super::{Check, Id, Status};
+use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
@@ -66,7 +67,7 @@ impl<'i> Question<'i> {
             None => (
                 Status::Warning,
                 format!("`{}` was not asked for: its pull secret is locked", self.image),
-                UNLOCK.to_owned(),
+                Advice::at_top(UNLOCK),
             ),
             Some(verdict) => {
                 let status = match verdict.standing() {
@@ -77,7 +78,8 @@ impl<'i> Question<'i> {
                 (status, verdict.message(self.image), verdict.hint(self.image).unwrap_or_default())
             }
         };
-        let check = |subject: &String| Check::new(Id::ImagesPull, status, subject, &message).hint(&hint);
+        let check =
+            |subject: &String| Check::new(Id::ImagesPull, status, subject, &message).hint(hint.clone());
         self.subjects.iter().map(check).collect()
     }
 }

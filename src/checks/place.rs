@@ -1,25 +1,8 @@
 //! Where a repository deploys to, as commands are told it.
 
+use crate::advice::Advice;
 use crate::answers::{Answers, Environment, EnvironmentName};
 use crate::inspection::Inspection;
-
-/// What needs `ENV=`, where there are several environments.
-const TARGETS: [&str; 12] = [
-    "deploy",
-    "gitlab-secret",
-    "namespace",
-    "diff",
-    "set-image",
-    "restart",
-    "rollback",
-    "undeploy",
-    "prune",
-    "status",
-    "logs",
-    "run",
-];
-/// What needs `--env`.
-const COMMANDS: [&str; 4] = ["rotate", "diagnose", "secret set", "secret unset"];
 
 /// An environment among several; none where there is nothing to choose.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,28 +34,10 @@ impl<'a> Place<'a> {
         Self(answers.choice(environment).map(EnvironmentName::as_str))
     }
 
-    /// `words` in which the commands that do not say so yet are about this environment.
+    /// `advice` about this environment, as far as it names none.
     #[must_use]
-    pub fn fills(self, words: &str) -> String {
-        let Some(name) = self.0 else { return words.to_owned() };
-        let targets =
-            TARGETS.iter().map(|target| (format!("make {target}"), format!(" ENV={name}"), " ENV="));
-        let commands =
-            COMMANDS.iter().map(|one| (format!("makeinfra {one}"), format!(" --env {name}"), " --env "));
-        targets.chain(commands).fold(words.to_owned(), |words, (command, choice, chosen)| {
-            let mut filled = String::with_capacity(words.len() + choice.len());
-            let mut rest = words.as_str();
-            while let Some(at) = rest.find(&command) {
-                let (before, after) = rest.split_at(at + command.len());
-                filled.push_str(before);
-                let goes_on = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-');
-                if !goes_on && !after.starts_with(chosen) {
-                    filled.push_str(&choice);
-                }
-                rest = after;
-            }
-            filled + rest
-        })
+    pub fn of_it(self, advice: impl Into<Advice>) -> Advice {
+        advice.into().for_env(self.0)
     }
 
     /// Whether there is one to choose.
@@ -92,34 +57,4 @@ fn environments(inspection: &Inspection) -> impl Iterator<Item = (&Answers, &Env
     let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let answers = record.map(|record| &record.answers);
     answers.into_iter().flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_get_it_once() {
-        let place = Place(Some("qa"));
-        for (words, filled) in [
-            ("make deploy", "make deploy ENV=qa"),
-            (
-                "make set-image TAG=1, then: make deploy; make deployable",
-                "make set-image ENV=qa TAG=1, then: make deploy ENV=qa; make deployable",
-            ),
-            (
-                "make a new deploy token, then: makeinfra rotate --commit && make deploy",
-                "make a new deploy token, then: makeinfra rotate --env qa --commit && make deploy ENV=qa",
-            ),
-            (
-                "make prune ENV=live && makeinfra rotate --env live",
-                "make prune ENV=live && makeinfra rotate --env live",
-            ),
-            ("makeinfra check", "makeinfra check"),
-        ] {
-            assert_eq!(place.fills(words), filled);
-            assert_eq!(place.fills(filled), filled);
-            assert_eq!(Place::default().fills(words), words);
-        }
-    }
 }

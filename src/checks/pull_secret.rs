@@ -1,7 +1,7 @@
 //! Whether the kubelet finds the pull secrets, can read them, and uses them for every image.
 
 use super::{Check, Id, Known, Place, count, or_ok};
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, SecretFile, State};
@@ -52,7 +52,7 @@ fn present(inspection: &Inspection) -> Vec<Check> {
         let path = inspection.default_secret_file();
         found.push(
             Check::problem(id, path, "this repository has no pull secret")
-                .hint("makeinfra check --secret FILE, or makeinfra rotate"),
+                .hint("{makeinfra check --secret FILE}, or {makeinfra rotate}"),
         );
     }
     or_ok(found, || {
@@ -71,18 +71,19 @@ fn present(inspection: &Inspection) -> Vec<Check> {
 fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     let id = Id::PullSecretPresent;
     let rotate = match inspection.record.is_some() {
-        true => Place::of_file(inspection, &file.path).fills("makeinfra rotate"),
-        false => "makeinfra check --secret FILE".to_owned(),
+        true => Place::of_file(inspection, &file.path).of_it(Advice::makeinfra("rotate")),
+        false => Advice::makeinfra("check").with("--secret FILE"),
     };
     match file.state {
-        State::Locked => {
-            Check::warning(id, &file.path, "it is locked: what is in it was not checked").hint(UNLOCK)
-        }
+        State::Locked => Check::warning(id, &file.path, "it is locked: what is in it was not checked")
+            .hint(Advice::at_top(UNLOCK)),
         State::Absent => {
             Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
                 .hint(rotate)
         }
-        State::Unread(why) => Check::problem(id, &file.path, why).hint(format!("ls -l {}", word(&file.path))),
+        State::Unread(why) => {
+            Check::problem(id, &file.path, why).hint(Advice::at_top(format!("ls -l {}", word(&file.path))))
+        }
         State::NotYaml => Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path)),
         State::Plain | State::Opened => {
             Check::problem(id, &file.path, "it holds no pull secret").hint(anew(inspection, &file.path))
@@ -91,10 +92,11 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
 }
 
 /// What to type where a rotation would not understand the file.
-fn anew(inspection: &Inspection, path: &str) -> String {
+fn anew(inspection: &Inspection, path: &str) -> Advice {
     match inspection.is_rotated(path) {
-        true => Place::of_file(inspection, path).fills(&format!("rm {} && makeinfra rotate", word(path))),
-        false => format!("$EDITOR {}", word(path)),
+        true => Advice::at_top(format!("rm {}", word(path)))
+            .and(Place::of_file(inspection, path).of_it(Advice::makeinfra("rotate"))),
+        false => Advice::edit(path),
     }
 }
 
@@ -105,12 +107,12 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             found.push(match flaw.aspect {
                 Aspect::TooMuch => Check::warning(id, path, &flaw.message)
-                    .hint(place.fills("makeinfra rotate, with a deploy token")),
+                    .hint(place.of_it("{makeinfra rotate}, with a deploy token")),
                 Aspect::Type | Aspect::Wrapping => {
                     Check::problem(id, path, &flaw.message).hint(anew(inspection, path))
                 }
                 Aspect::Auth | Aspect::Credentials => {
-                    Check::problem(id, path, &flaw.message).hint(place.fills("makeinfra rotate"))
+                    Check::problem(id, path, &flaw.message).hint(place.of_it(Advice::makeinfra("rotate")))
                 }
             });
         }
@@ -162,15 +164,15 @@ fn names(inspection: &Inspection) -> Vec<Check> {
                     "not checked: the Secret {wanted} that it names may be in `{}`, which is locked",
                     file.path
                 );
-                found.push(Check::warning(id, title, message).hint(UNLOCK));
+                found.push(Check::warning(id, title, message).hint(Advice::at_top(UNLOCK)));
                 continue;
             }
             let others: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
             let message = format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
             let first = &inspection.pull_secrets[0];
             let hint = match first.secret.name.as_deref().filter(|name| is_name(name)) {
-                Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file),
-                None => format!("$EDITOR {}", word(&first.path)),
+                Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file).into(),
+                None => Advice::edit(&first.path),
             };
             found.push(Check::problem(id, title, message).hint(hint));
         }
@@ -257,14 +259,18 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
     );
     let ours = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let rotate = match ours.map(|record| record.answers.image().host() == image.host()) {
-        Some(true) => format!("makeinfra rotate --registry {}", RegistryKey::for_image(image)),
+        Some(true) => {
+            Advice::makeinfra("rotate").with(format_args!("--registry {}", RegistryKey::for_image(image)))
+        }
         // A rotation keeps the project's own registry.
-        Some(false) => format!("add an entry for {} to {}", RegistryKey::for_image(image), secrets[0].path),
-        None => format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path),
+        Some(false) => {
+            format!("add an entry for {} to {}", RegistryKey::for_image(image), secrets[0].path).into()
+        }
+        None => format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path).into(),
     };
-    let rotate = Place::of_file(inspection, &secrets[0].path).fills(&rotate);
+    let rotate = Place::of_file(inspection, &secrets[0].path).of_it(rotate);
     Check::problem(Id::PullSecretMatchesImages, workload_title(pull.workload), message)
-        .hint(format!("{rotate}; if anybody may pull it: --public {}", image.name()))
+        .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))
 }
 
 /// The Secrets that the kubelet would look into; where they are not as they are named, which is said
@@ -284,14 +290,14 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         let place = Place::of_file(inspection, path);
         let Some(text) = &secret.expires_at else { continue };
         let Ok(expiry) = Expiry::parse(text) else {
-            let hint = place.fills("makeinfra rotate --expires-at YYYY-MM-DD");
+            let hint = place.of_it("{makeinfra rotate --expires-at YYYY-MM-DD}");
             found.push(Check::warning(id, path, "its `makeinfra/expires-at` is not a date").hint(hint));
             continue;
         };
         let days = expiry.days_left(now);
         fine = format!("the token lasts until {expiry}");
-        let hint = "make a new deploy token in GitLab, then: makeinfra rotate --commit && make deploy";
-        let hint = place.fills(hint);
+        let hint = "make a new deploy token in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
+        let hint = place.of_it(hint);
         if days < 0 {
             found.push(Check::problem(id, path, format!("the token expired on {expiry}")).hint(hint));
         } else if days <= SOON {

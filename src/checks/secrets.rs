@@ -3,7 +3,7 @@
 mod generated;
 
 use super::{Check, Id, count, or_ok};
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::git_crypt::UNLOCK_ANEW;
 use crate::inspection::{Inspection, State};
 use crate::repo::{Audit, History, KeyState, Plain};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
 const REVOKE: &str =
-    "revoke the exposed values (a deploy token: in GitLab, then `makeinfra rotate --commit`)";
+    "revoke the exposed values (a deploy token: in GitLab, then `{makeinfra rotate --commit}`)";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -20,10 +20,11 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         checks.extend(filters(git));
         checks.extend(keys(git));
         checks.extend(plain(Id::SecretsIndex, "the index", &git.index, |path| {
-            format!("git add --renormalize -- {path}, once git-crypt is set up; and {REVOKE}")
+            let add = Advice::git(format!("add --renormalize -- {path}"));
+            add.say(", once git-crypt is set up; and ").say(REVOKE)
         }));
         if let Some(head) = &git.head {
-            checks.extend(plain(Id::SecretsHead, "HEAD", head, |_| REVOKE.to_owned()));
+            checks.extend(plain(Id::SecretsHead, "HEAD", head, |_| REVOKE.into()));
         }
         checks.extend(git.history.iter().flat_map(history));
     }
@@ -42,7 +43,7 @@ fn covered(git: &Audit) -> Vec<Check> {
             path,
             "git would store it in plaintext: `.gitattributes` does not give it to git-crypt",
         )
-        .hint(ATTRIBUTES)
+        .hint(Advice::at_top(ATTRIBUTES))
     });
     or_ok(found.collect(), || {
         let files = count(git.covered.len(), "secret file");
@@ -61,11 +62,11 @@ fn filters(git: &Audit) -> Vec<Check> {
                     name,
                     "the filter is not configured: `git add` stores secrets in plaintext",
                 )
-                .hint(git.unlock),
+                .hint(Advice::at_top(git.unlock)),
             ),
             (true, false) => Some(
                 Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")
-                    .hint(format!("git config filter.{name}.required true")),
+                    .hint(Advice::git(format!("config filter.{name}.required true"))),
             ),
             (true, true) => None,
         }
@@ -85,7 +86,7 @@ fn keys(git: &Audit) -> Vec<Check> {
             KeyState::Broken => ("its key file is not a git-crypt key".to_owned(), git.unlock),
             KeyState::Wrong(path) => (format!("the key of this clone does not open `{path}`"), UNLOCK_ANEW),
         };
-        Some(Check::problem(id, &filter.name, message).hint(hint))
+        Some(Check::problem(id, &filter.name, message).hint(Advice::at_top(hint)))
     });
     if git.filters.is_empty() {
         return Vec::new();
@@ -93,14 +94,14 @@ fn keys(git: &Audit) -> Vec<Check> {
     or_ok(found.collect(), || Check::ok(id, "git-crypt", "the key is here and opens what git holds"))
 }
 
-fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> String) -> Vec<Check> {
+fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> Advice) -> Vec<Check> {
     let checks = found.plain.iter().map(|path| {
         let word = shell_word(Path::new(path));
         Check::problem(id, path, format!("it is plaintext in {place}")).hint(hint(&word))
     });
     let missing = found.missing.iter().map(|path| {
         let message = format!("not checked: what {place} has of it is not in this clone");
-        Check::warning(id, path, message).hint("git fsck")
+        Check::warning(id, path, message).hint(Advice::git("fsck"))
     });
     or_ok(checks.chain(missing).collect(), || {
         let files = count(found.files, "secret file");
@@ -124,11 +125,11 @@ fn history(history: &History) -> Vec<Check> {
                 &leak.path,
                 format!("it is plaintext in {where_}: whoever has the repository has it"),
             )
-            .hint(format!("{REVOKE}; then `--no-history` leaves this check out"))
+            .hint(Advice::from(REVOKE).aside("then `--no-history` leaves this check out"))
         })
         .collect();
     if history.shallow || history.incomplete {
-        let hint = if history.shallow { "git fetch --unshallow" } else { "git fsck" };
+        let hint = Advice::git(if history.shallow { "fetch --unshallow" } else { "fsck" });
         let message = "this clone does not have all of it, and the rest was not looked at";
         found.push(Check::warning(id, "history", message).hint(hint));
     }
@@ -152,7 +153,7 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
         .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("/.gitattributes"))
         .map(|(path, mode)| {
             Check::problem(id, path, format!("others on this machine can read it (mode {mode:04o})"))
-                .hint(format!("chmod 600 {}", shell_word(Path::new(path))))
+                .hint(Advice::at_top(format!("chmod 600 {}", shell_word(Path::new(path)))))
         });
     let found: Vec<_> = found.collect();
     if all.is_empty() {
@@ -167,14 +168,14 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
 fn key_files(inspection: &Inspection) -> Vec<Check> {
     let id = Id::KeyInWorkTree;
     let found = inspection.key_files.iter().map(|path| {
-        Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository").hint(format!(
-            "mv {} where your team keeps passwords; if it was ever committed, make a new key and revoke the token",
-            shell_word(Path::new(path))
-        ))
+        Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository").hint(
+            Advice::at_top(format!("mv {} where your team keeps passwords", shell_word(Path::new(path))))
+                .aside("if it was ever committed, make a new key and revoke the token"),
+        )
     });
     let unread = inspection.unread.iter().map(|path| {
         Check::warning(id, path, "it could not be looked into")
-            .hint(format!("ls -ld {}", shell_word(Path::new(path))))
+            .hint(Advice::at_top(format!("ls -ld {}", shell_word(Path::new(path)))))
     });
     or_ok(found.chain(unread).collect(), || Check::ok(id, "work tree", "no git-crypt key lies in it"))
 }

@@ -4,7 +4,7 @@ mod followed;
 
 pub(super) use followed::unfollowed;
 
-use super::cd_hint;
+use crate::advice::Advice;
 use crate::checks::{self, Check, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
 use crate::error::{Failure, Outcome, Result};
@@ -14,6 +14,7 @@ use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
 use serde_json::json;
+use std::path::Path;
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
@@ -31,10 +32,6 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         true => ask_registries(&options.online, &inspection, &mut checks, ui)?,
         false => true,
     };
-    let there = match checks.iter().any(|check| !check.hint.is_empty()) {
-        true => cd_hint(&inspection.root),
-        false => String::new(),
-    };
     let bad = |check: &Check| {
         check.status == Status::Problem || (options.strict && check.status == Status::Warning)
     };
@@ -44,8 +41,8 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         false => Outcome::Unknown,
     };
     Ok(Report {
-        text: listed(&checks, inspection.git.is_some()) + &there,
-        own: json!({ "checks": checks }),
+        text: listed(&checks, &inspection),
+        own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
         repo: Some(inspection.root),
         outcome,
         ..Report::default()
@@ -85,8 +82,18 @@ pub(super) fn ask_registries(
     Ok(sure)
 }
 
+fn object(check: &Check, root: &Path) -> serde_json::Value {
+    let Check { id, status, subject, message, hint } = check;
+    json!({"id": id, "status": status, "subject": subject, "message": message, "hint": typed(hint, Some(root))})
+}
+
+/// `hint` as a line that may hold names from files.
+pub(super) fn typed(hint: &Advice, root: Option<&Path>) -> String {
+    checks::printable(&hint.line(root))
+}
+
 /// One line a check, with its hint below; checks that say the same share theirs.
-fn listed(checks: &[Check], in_git: bool) -> String {
+fn listed(checks: &[Check], inspection: &Inspection) -> String {
     let mut text = String::new();
     for same in checks.chunk_by(|one, next| said(one) == said(next)) {
         let check = &same[0];
@@ -101,10 +108,14 @@ fn listed(checks: &[Check], in_git: bool) -> String {
         let ids = ui::dim(&format!("[{}]", ids.join(", ")));
         text.push_str(&format!("{word}  {}: {} {ids}\n", check.subject, check.message));
         if !check.hint.is_empty() {
-            text.push_str(&format!("         {} {}\n", ui::bold("hint:"), check.hint));
+            text.push_str(&format!(
+                "         {} {}\n",
+                ui::bold("hint:"),
+                typed(&check.hint, Some(&inspection.root))
+            ));
         }
     }
-    if !in_git {
+    if inspection.git.is_none() {
         text.push_str("\nThis is not a git repository: what git would store was not checked.\n");
     }
     let number = |status| checks.iter().filter(|check| check.status == status).count();
@@ -122,6 +133,6 @@ fn listed(checks: &[Check], in_git: bool) -> String {
     text
 }
 
-fn said(check: &Check) -> (Status, &str, &str, &str) {
+fn said(check: &Check) -> (Status, &str, &str, &Advice) {
     (check.status, &check.subject, &check.message, &check.hint)
 }

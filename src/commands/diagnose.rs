@@ -1,6 +1,6 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
-use super::{cd_hint, check::ask_registries};
+use super::check::{ask_registries, typed};
 use crate::advice::Advice;
 use crate::answers::{Answer as _, DnsLabel, Environment, Record};
 use crate::checks::{self, Check, Place};
@@ -51,14 +51,11 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         }
         None => live(options, repository.as_ref(), &checks, now)?,
     };
-    let there = match &repository {
-        Some(repository) if !diagnosis.findings.is_empty() => cd_hint(&repository.root),
-        _ => String::new(),
-    };
+    let root = repository.map(|repository| repository.root);
     Ok(Report {
-        text: listed(&source, &diagnosis) + &there,
-        own: in_json(&source, &diagnosis),
-        repo: repository.map(|repository| repository.root),
+        text: listed(&source, &diagnosis, root.as_deref()),
+        own: in_json(&source, &diagnosis, root.as_deref()),
+        repo: root,
         outcome: diagnosis.outcome(),
         ..Report::default()
     })
@@ -95,7 +92,7 @@ fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &U
         true => Some(ui.read_stdin(LIMIT)?),
         false => files::read(file, LIMIT)?,
     };
-    let hint = "kubectl get pods,events -o json > FILE, then: makeinfra diagnose --events FILE";
+    let hint = "kubectl get pods,events -o json > FILE, then: {makeinfra diagnose --events FILE}";
     let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
         // What leads nowhere may be a token in the wrong place: it is not quoted.
         return Err(Failure::usage("`--events` must be a file").hint(hint).into());
@@ -259,7 +256,14 @@ fn cause(silence: KubectlError) -> Cause {
     }
 }
 
-fn in_json(source: &Source, diagnosis: &Diagnosis) -> serde_json::Value {
+fn in_json(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> serde_json::Value {
+    let cause = |finding: &Finding| {
+        let Finding { cause, subject, message, evidence, hint, check } = finding;
+        let hint = typed(hint, root);
+        json!({
+            "id": cause, "subject": subject, "message": message, "evidence": evidence, "hint": hint, "check": check,
+        })
+    };
     let verdict = match diagnosis.outcome() {
         Outcome::Done => "fine",
         Outcome::Problems => "cause",
@@ -270,12 +274,12 @@ fn in_json(source: &Source, diagnosis: &Diagnosis) -> serde_json::Value {
         "context": source.context,
         "namespace": source.namespace,
         "pods": diagnosis.pods,
-        "causes": diagnosis.findings,
+        "causes": diagnosis.findings.iter().map(cause).collect::<Vec<_>>(),
     })
 }
 
 /// The first cause in full, the others in a line each.
-fn listed(source: &Source, diagnosis: &Diagnosis) -> String {
+fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String {
     let mut text = String::new();
     let place = [("context", &source.context), ("namespace", &source.namespace)];
     for (what, name) in place.iter().filter_map(|(what, name)| Some((what, name.as_ref()?))) {
@@ -291,7 +295,7 @@ fn listed(source: &Source, diagnosis: &Diagnosis) -> String {
             };
             text.push_str(&format!("{word}: {}\n", line(first)));
             text.push_str(&first.evidence.iter().map(|said| format!("  said: {said}\n")).collect::<String>());
-            text.push_str(&format!("  {} {}\n", ui::bold("hint:"), first.hint));
+            text.push_str(&format!("  {} {}\n", ui::bold("hint:"), typed(&first.hint, root)));
             rest = others;
         }
         _ => {
@@ -307,7 +311,12 @@ fn listed(source: &Source, diagnosis: &Diagnosis) -> String {
         }
     }
     for finding in rest {
-        text.push_str(&format!("also: {}\n  {} {}\n", line(finding), ui::bold("hint:"), finding.hint));
+        text.push_str(&format!(
+            "also: {}\n  {} {}\n",
+            line(finding),
+            ui::bold("hint:"),
+            typed(&finding.hint, root)
+        ));
     }
     text
 }

@@ -57,7 +57,11 @@ pub(super) fn check(
     drop(waiting);
     let mut answers: Vec<_> = verdicts.into_iter().zip(images).collect();
     for (verdict, image) in answers.iter().filter(|(verdict, _)| verdict.standing() == Standing::Absent) {
-        ui.warn(format!("{}; {}", verdict.message(image), verdict.hint(image).unwrap_or_default()));
+        ui.warn(format!(
+            "{}; {}",
+            verdict.message(image),
+            verdict.hint(image).unwrap_or_default().typed(None)
+        ));
     }
     // The worst decides.
     answers.sort_by_key(|(verdict, _)| verdict.standing());
@@ -81,7 +85,7 @@ pub(super) fn check(
                 .into());
         }
         Standing::Unknown if ui.can_ask() => {
-            ui.warn(format!("{message}; {hint}"));
+            ui.warn(format!("{message}; {}", hint.typed(None)));
             if !ui.confirm("It is undetermined whether the token is valid. Continue?", false)? {
                 return Err(Failure::unknown("the token was not checked, nothing was written").into());
             }

@@ -40,15 +40,15 @@ causes! {
     /// There is no such program.
     KubectlMissing = "kubectl-missing",
         "kubectl could not be run",
-        "install kubectl, or say where it is: KUBECTL=/path/to/kubectl makeinfra diagnose";
+        "install kubectl, or say where it is: KUBECTL=/path/to/kubectl {makeinfra diagnose}";
     /// The kubeconfig has no such context, cluster or user.
     ContextMissing = "context-missing",
         "kubectl has no such context",
-        "kubectl config get-contexts, then: makeinfra diagnose --context NAME";
+        "kubectl config get-contexts, then: {makeinfra diagnose --context NAME}";
     /// The API server does not answer.
     ClusterUnreachable = "cluster-unreachable",
         "the cluster does not answer",
-        "kubectl config get-contexts; another one: makeinfra diagnose --context NAME";
+        "kubectl config get-contexts; another one: {makeinfra diagnose --context NAME}";
     /// The API server does not know who asks.
     LoginRefused = "login-refused",
         "the cluster does not accept this login",
@@ -64,15 +64,15 @@ causes! {
     /// There is no such namespace.
     NamespaceMissing = "namespace-missing",
         "this cluster has no namespace `{namespace}`",
-        "make deploy; if it is another cluster's: makeinfra diagnose --context NAME";
+        "{make deploy}; if it is another cluster's: {makeinfra diagnose --context NAME}";
     /// Nothing of the repository is in the cluster.
     NotDeployed = "not-deployed",
         "namespace `{namespace}` has nothing of this repository",
-        "make deploy";
+        "{make deploy}";
     /// The Deployment wants no pods.
     ScaledToZero = "scaled-to-zero",
         "{workload} is scaled to 0 pods",
-        "kubectl --namespace {namespace} scale deployment/{workload} --replicas=1, or replicas: in its manifest and make deploy";
+        "kubectl --namespace {namespace} scale deployment/{workload} --replicas=1, or replicas: in its manifest and {make deploy}";
     /// The `CronJob` starts nothing.
     Suspended = "suspended",
         "{workload} is suspended and starts nothing",
@@ -85,7 +85,7 @@ causes! {
     /// A quota wants requests or limits that are not there.
     QuotaNeedsLimits = "quota-needs-limits",
         "the quota of namespace `{namespace}` wants requests or limits that the pods do not name",
-        "add the resources that the text names to the containers, then: make deploy";
+        "add the resources that the text names to the containers, then: {make deploy}";
     /// A `LimitRange` refuses the pods.
     LimitRange = "limit-range",
         "the requests or limits of the pods are outside of what namespace `{namespace}` allows",
@@ -131,91 +131,91 @@ causes! {
     /// The pod names no pull secret.
     NoPullSecretNamed = "no-pull-secret-named",
         "the pod names no pull secret, so the kubelet pulled without credentials",
-        "imagePullSecrets: [{name: gitlab}] beside `containers:`, then: make deploy";
+        "imagePullSecrets: [{name: gitlab}] beside `containers:`, then: {make deploy}";
     /// The service account got its pull secret later.
     PodOlderThanAccount = "pod-older-than-service-account",
         "the pod is older than the pull secret of its service account, which new pods get",
-        "make restart, or: kubectl --namespace {namespace} delete pod {pod}";
+        "{make restart}, or: kubectl --namespace {namespace} delete pod {pod}";
     /// The Secret is in the repository, for another namespace.
     SecretInAnotherNamespace = "secret-in-another-namespace",
         "the pull secret is made for another namespace than the pod's, `{namespace}`",
-        "namespace: {namespace} in the Secret, then: make gitlab-secret";
+        "namespace: {namespace} in the Secret, then: {make gitlab-secret}";
     /// The Secret is not in the namespace.
     SecretMissing = "secret-missing",
         "the pull secret that the pod names is not in namespace `{namespace}`",
-        "make gitlab-secret, then: make restart";
+        "{make gitlab-secret}, then: {make restart}";
     /// The cluster has another Secret than the file, and it is the worse one.
     SecretOutdated = "secret-outdated",
         "the pull secret in the cluster is not the one of this repository",
-        "make gitlab-secret, then: make restart";
+        "{make gitlab-secret}, then: {make restart}";
     /// Type and key do not agree.
     WrongType = "wrong-type",
         "the pull secret has a type that the kubelet ignores",
-        "makeinfra rotate && make deploy";
+        "{makeinfra rotate} && {make deploy}";
     /// `auths` or no `auths`.
     WrongWrapping = "wrong-wrapping",
         "the entries of the pull secret are not wrapped as its type wants",
-        "makeinfra rotate && make deploy";
+        "{makeinfra rotate} && {make deploy}";
     /// The kubelet cannot read an entry.
     AuthMalformed = "auth-malformed",
         "an entry of a pull secret is malformed, and the kubelet then refuses them all",
-        "makeinfra rotate && make deploy";
+        "{makeinfra rotate} && {make deploy}";
     /// Blanks and line breaks, or fields that contradict each other.
     CredentialsMalformed = "credentials-malformed",
         "the credentials in the pull secret are not as they were copied",
-        "makeinfra rotate && make deploy";
+        "{makeinfra rotate} && {make deploy}";
     /// Identity tokens, empty entries, job tokens.
     NoUsableCredentials = "no-usable-credentials",
         "the pull secret has no credentials that the kubelet can use",
-        "makeinfra rotate && make deploy";
+        "{makeinfra rotate} && {make deploy}";
     /// No key matches the image.
     RegistryKeyDoesNotMatch = "registry-key-does-not-match",
         "no registry key in the pull secret matches `{image}`",
-        "makeinfra rotate --registry HOST && make deploy";
+        "{makeinfra rotate --registry HOST} && {make deploy}";
     /// As the annotation says.
     TokenExpired = "token-expired",
         "the deploy token has expired",
-        "make a new deploy token in GitLab, then: makeinfra rotate --commit && make deploy";
+        "make a new deploy token in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
     /// The Secret was put right after the last try.
     SecretChangedSince = "secret-changed-since",
         "the kubelet had no credential at its last try, and the pull secret in the cluster has one now",
-        "make restart, or wait: the kubelet tries again within five minutes";
+        "{make restart}, or wait: the kubelet tries again within five minutes";
     /// 401.
     TokenRefused = "token-refused",
         "the registry refused the token: it is wrong, was revoked or has expired",
-        "make a new deploy token in GitLab, then: makeinfra rotate --commit && make deploy";
+        "make a new deploy token in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
     /// 403 with credentials.
     TokenWithoutScope = "token-without-registry-scope",
         "the registry knows the token, and it may not use the registry: it lacks the scope read_registry",
-        "make a deploy token with read_registry in GitLab, then: makeinfra rotate --commit && make deploy";
+        "make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
     /// `insufficient_scope`.
     TokenOfAnotherProject = "token-of-another-project",
         "the token is valid, but not for `{image}`: it is of another project, or the image's path is wrong",
-        "make a deploy token in the image's own project, then: makeinfra rotate --commit && make deploy";
+        "make a deploy token in the image's own project, then: {makeinfra rotate --commit} && {make deploy}";
     /// 403 without credentials.
     PulledAnonymously = "pulled-anonymously",
         "the kubelet found no credential for `{image}` and pulled without one: name, namespace, wrapping or registry key of the pull secret are wrong",
-        "makeinfra check";
+        "{makeinfra check}";
     /// Docker and CRI-O do not tell whether anything was sent.
     PullDenied = "pull-denied",
         "the registry denies the pull of `{image}`: no credential for it was sent, or one that may not pull it, or there is no such image",
-        "makeinfra check --online";
+        "{makeinfra check --online}";
     /// No such tag, digest or repository.
     TagMissing = "tag-missing",
         "the registry has no `{image}`",
-        "make set-image TAG=1.2.3 with a tag that exists, then: make deploy";
+        "{make set-image TAG=1.2.3} with a tag that exists, then: {make deploy}";
     /// The reference cannot be parsed.
     InvalidImageName = "invalid-image-name",
         "`{image}` is not an image reference",
-        "correct it in kubernetes/kustomization.yaml or the workload, then: make deploy";
+        "correct it in kubernetes/kustomization.yaml or the workload, then: {make deploy}";
     /// A short name that the node does not complete.
     ImageNameTooShort = "image-name-too-short",
         "`{image}` names no registry, and the node does not guess one",
-        "write it in full, docker.io/… for Docker Hub, then: make deploy";
+        "write it in full, docker.io/… for Docker Hub, then: {make deploy}";
     /// `imagePullPolicy: Never`.
     ImageNeverPulled = "image-never-pulled",
         "`{image}` is not on the node, and the pod forbids to pull it",
-        "imagePullPolicy: IfNotPresent in the container, then: make deploy";
+        "imagePullPolicy: IfNotPresent in the container, then: {make deploy}";
     /// The image is not built for the node, or not a program of its kind.
     WrongPlatform = "wrong-platform",
         "`{image}` is not built for the node's processor",
@@ -259,7 +259,7 @@ causes! {
     /// Any other trouble with a pull.
     PullFailed = "pull-failed",
         "`{image}` could not be pulled",
-        "makeinfra check --online";
+        "{makeinfra check --online}";
 
     /// The security context wants a user, and the image is root's.
     RunsAsRoot = "runs-as-root",
@@ -268,19 +268,19 @@ causes! {
     /// The image's USER is a name.
     UserNotNumeric = "user-not-numeric",
         "the USER of `{image}` is a name, and the kubelet cannot tell whether that is root",
-        "its number as runAsUser: beside runAsNonRoot in the workload, then: make deploy";
+        "its number as runAsUser: beside runAsNonRoot in the workload, then: {make deploy}";
     /// A config map is not there.
     ConfigMapMissing = "config-map-missing",
         "a config map that the pod needs is not in namespace `{namespace}`",
-        "add it to kubernetes/ and its kustomization.yaml, then: make deploy";
+        "add it to kubernetes/ and its kustomization.yaml, then: {make deploy}";
     /// A Secret of the application is not there.
     AppSecretMissing = "secret-for-pod-missing",
         "a Secret that the pod needs is not in namespace `{namespace}`",
-        "makeinfra secret list; then: makeinfra secret set NAME KEY, or correct the name in the workload, and make deploy";
+        "{makeinfra secret list}; then: {makeinfra secret set NAME KEY}, or correct the name in the workload, and {make deploy}";
     /// A key in a config map or Secret is not there.
     KeyMissing = "key-missing",
         "a config map or Secret lacks a key that the pod needs",
-        "makeinfra secret set NAME KEY, or correct the key in the workload or the config map; then: make deploy";
+        "{makeinfra secret set NAME KEY}, or correct the key in the workload or the config map; then: {make deploy}";
     /// A volume cannot be mounted.
     MountFailed = "mount-failed",
         "a volume of the pod cannot be mounted",
@@ -304,7 +304,7 @@ causes! {
     /// `OOMKilled`.
     OutOfMemory = "out-of-memory",
         "container `{container}` needs more memory than its limit",
-        "raise resources.limits.memory in the workload, then: make deploy";
+        "raise resources.limits.memory in the workload, then: {make deploy}";
     /// A probe fails, and the container is not ready or was killed for it.
     ProbeFailing = "probe-failing",
         "a probe of container `{container}` fails",
@@ -336,7 +336,7 @@ causes! {
     /// There is nothing to judge.
     NoPods = "no-pods",
         "the evidence has no pods that could be of this repository",
-        "kubectl --namespace {namespace} get pods,events -o json > FILE, then: makeinfra diagnose --events FILE";
+        "kubectl --namespace {namespace} get pods,events -o json > FILE, then: {makeinfra diagnose --events FILE}";
     /// Something does not run, and no text is known.
     Unexplained = "unexplained",
         "the pod does not run, and nothing that is known here tells why",
@@ -349,11 +349,11 @@ causes! {
     /// All is on its way.
     OnTheWay = "on-the-way",
         "the pod is on its way since {age}",
-        "wait, then: makeinfra diagnose";
+        "wait, then: {makeinfra diagnose}";
     /// What the next pull will meet, though all pods run.
     Repository = "repository",
         "the repository has a problem that no pod has met yet",
-        "makeinfra check";
+        "{makeinfra check}";
     /// A part of the evidence is missing.
     NotRead = "not-read",
         "a part of the evidence could not be read",

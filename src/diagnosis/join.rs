@@ -6,6 +6,7 @@
 use super::case::Case;
 use super::cause::Cause;
 use super::{Fill, Finding, Known};
+use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{Check, Id, Status};
 use crate::inspection::PullSecret;
@@ -96,7 +97,7 @@ fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &st
     match check.status {
         Status::Problem => finding.hint.clone_from(&check.hint),
         Status::Ok if Refusal::of(finding.cause).is_some() => {
-            "make gitlab-secret, then: make restart".clone_into(&mut finding.hint);
+            finding.hint = "{make gitlab-secret}, then: {make restart}".into();
         }
         Status::Ok | Status::Note | Status::Warning => {}
     }
@@ -137,7 +138,7 @@ impl<'k> Join<'k> {
                 finding.check = Some(check.id);
             } else if self.known.workload_of(pod).is_some_and(|workload| !workload.pull_secrets.is_empty()) {
                 finding.message.push_str(", though the repository names one");
-                finding.hint = then_deploy("");
+                finding.hint = Advice::make("deploy");
             }
             return Some(finding);
         }
@@ -209,8 +210,9 @@ impl<'k> Join<'k> {
         } else if let (Cause::RegistryKeyDoesNotMatch, Ok(image)) =
             (finding.cause, ImageRef::parse_unpinned(self.image))
         {
-            finding.hint =
-                then_deploy(&format!("makeinfra rotate --registry {}", RegistryKey::for_image(&image)));
+            let rotate = Advice::makeinfra("rotate");
+            let rotate = rotate.with(format_args!("--registry {}", RegistryKey::for_image(&image)));
+            finding.hint = then_deploy(&rotate);
         }
         Some(finding)
     }
@@ -362,7 +364,7 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
             InCluster::There(_) | InCluster::Unknown => return None,
         };
         let finding = known.finding(Cause::Repository, &file.path, &Fill::default(), &[]);
-        Some(Finding { message: message.to_owned(), hint: "make gitlab-secret".to_owned(), ..finding })
+        Some(Finding { message: message.to_owned(), hint: Advice::make("gitlab-secret"), ..finding })
     });
     found.collect()
 }
@@ -372,15 +374,7 @@ fn title(secret: &Inspected) -> String {
     format!("Secret {name}")
 }
 
-/// The first of a check's hints, and what brings it to the cluster.
-fn then_deploy(hint: &str) -> String {
-    let first = hint.split("; ").next().unwrap_or(hint);
-    match first {
-        "" => "make deploy".to_owned(),
-        _ if first.contains("make deploy") => first.to_owned(),
-        _ if first.ends_with("makeinfra rotate") || first.starts_with("makeinfra ") => {
-            format!("{first} && make deploy")
-        }
-        _ => format!("{first}, then: make deploy"),
-    }
+/// What a check says to type, and what brings it to the cluster.
+fn then_deploy(hint: &Advice) -> Advice {
+    hint.clone().then(Advice::make("deploy"))
 }

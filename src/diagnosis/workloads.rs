@@ -187,7 +187,7 @@ fn young(known: &Known, deployment: &Object) -> Finding {
     let message = "it has no pods, and nothing that is known here tells why".to_owned();
     let hint = Fill { namespace: deployment.metadata.namespace.clone(), ..Fill::default() }
         .fills("kubectl --namespace {namespace} describe deployments,replicasets");
-    Finding { message, hint, ..finding }
+    Finding { message, hint: hint.into(), ..finding }
 }
 
 fn of_object(known: &Known, cause: Cause, object: &Object, evidence: &[String]) -> Finding {

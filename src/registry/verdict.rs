@@ -3,6 +3,7 @@
 //! Says no more than is known: a registry does not tell a wrong token from a revoked or an expired one.
 
 use super::trouble::Trouble;
+use crate::advice::Advice;
 use crate::answers::ImageRef;
 
 /// Whether an image can be pulled with the credentials that it was asked for with, and why not.
@@ -147,21 +148,21 @@ impl Verdict {
 
     /// What to type; none where nothing is wrong.
     #[must_use]
-    pub fn hint(&self, image: &ImageRef) -> Option<String> {
+    pub fn hint(&self, image: &ImageRef) -> Option<Advice> {
         let (host, path) = (image.host(), image.path());
         Some(match self {
             Self::Pulls { .. } => return None,
-            Self::NoManifest => "push it, or name one that is there: make set-image TAG=1.0.0".into(),
-            Self::NoRepository => format!("docker push {image}"),
-            Self::NoPlatform { wanted, .. } => format!("docker buildx build --platform {wanted} --push -t {image} ."),
+            Self::NoManifest => "push it, or name one that is there: {make set-image TAG=1.0.0}".into(),
+            Self::NoRepository => format!("docker push {image}").into(),
+            Self::NoPlatform { wanted, .. } => format!("docker buildx build --platform {wanted} --push -t {image} .").into(),
             Self::WrongToken => {
-                "look for it in GitLab (Settings > Repository > Deploy tokens), then: makeinfra rotate --check".into()
+                "look for it in GitLab (Settings > Repository > Deploy tokens), then: {makeinfra rotate --check}".into()
             }
-            Self::NoScope => "create a deploy token with scope `read_registry`, then: makeinfra rotate --check".into(),
+            Self::NoScope => "create a deploy token with scope `read_registry`, then: {makeinfra rotate --check}".into(),
             Self::OtherProject => {
-                format!("create the deploy token in the project, or a group above it, that owns `{path}`")
+                format!("create the deploy token in the project, or a group above it, that owns `{path}`").into()
             }
-            Self::Private => format!("makeinfra rotate --registry {host}"),
+            Self::Private => Advice::makeinfra("rotate").with(format_args!("--registry {host}")),
             Self::NoRegistry | Self::Disabled => {
                 "GitLab shows the registry's host under Deploy > Container registry; of gitlab.com it is \
                  registry.gitlab.com"
@@ -171,9 +172,9 @@ impl Verdict {
             Self::TooMany => "wait some minutes, then try again".into(),
             Self::UnsafeRealm => "tell the registry's operator; --plain-http, if no one can listen on the way".into(),
             Self::Moved | Self::UnknownSignIn | Self::TokenNotTaken | Self::Unexpected { .. } => {
-                format!("curl -v https://{host}/v2/")
+                format!("curl -v https://{host}/v2/").into()
             }
-            Self::Trouble(trouble) => trouble.hint(),
+            Self::Trouble(trouble) => trouble.hint().into(),
         })
     }
 

@@ -468,5 +468,5 @@ fn the_word_of_the_registry_joins_the_texts() {
     ask("other", "read_registry", "of another project", "create the deploy token in the project");
     ask("group", "read_repository", "no scope `read_registry`", "`read_registry`");
     // What the kubelet sent was something else than what the repository has.
-    ask("group", "read_registry", "can be pulled", "make gitlab-secret");
+    ask("group", "read_registry", "can be pulled", "hello-infra gitlab-secret, then: make -C ");
 }

@@ -161,30 +161,36 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
 }
 
 #[test]
-fn where_hints_are_to_be_typed_is_told_elsewhere() {
+fn hints_can_be_typed_where_the_user_is() {
     let sandbox = Sandbox::with_hello();
     fs::remove_file(sandbox.hello(SECRET)).unwrap();
-    let there = format!(
-        "Type the hints there: cd {}\n",
-        sandbox.hello("").display().to_string().trim_end_matches('/')
-    );
-    let check = |dir: &str, args: &[&str]| {
-        let args = [&["check"], args].concat();
-        sandbox.makeinfra(&args).cwd(sandbox.work(dir)).output().stdout
+    fs::remove_file(sandbox.hello("Makefile")).unwrap();
+    let root = sandbox.work("hello-infra").canonicalize().unwrap().display().to_string();
+    let hints = |dir: &str, args: &[&str]| {
+        let output = sandbox.makeinfra(&[&["check"], args].concat()).cwd(sandbox.work(dir)).output();
+        let hints = output.stdout.lines().filter_map(|line| Some(line.split_once("hint: ")?.1.to_owned()));
+        hints.collect::<Vec<_>>()
     };
-    assert!(check("hello-infra/kubernetes", &[]).ends_with(&there));
-    assert!(check("", &["hello-infra"]).ends_with(&there));
-    assert!(!check("hello-infra", &[]).contains("typed there"));
-    let args = ["diagnose", "hello-infra", "--events", "-"];
-    let events = evidence(&Value::Null, &[("FailedCreate", "exceeded quota")]).to_string();
-    assert!(sandbox.makeinfra(&args).stdin(&events).output().stdout.ends_with(&there));
-    let output =
-        sandbox.makeinfra(&["diagnose", "--events", "-"]).cwd(sandbox.hello("")).stdin(&events).output();
-    assert!(!output.stdout.contains("typed there"), "{}", output.stdout);
-    // In order: there is nothing to type.
-    let sandbox = Sandbox::with_hello();
-    let output = sandbox.makeinfra(&["check", "hello-infra"]).success();
-    assert!(!output.stdout.contains("typed there"), "{}", output.stdout);
+    let restore = "checkout HEAD -- Makefile";
+    let edit = "$EDITOR secrets/kubernetes/kustomization.yaml";
+    assert_eq!(hints("hello-infra", &[]), ["makeinfra rotate", edit, &format!("git {restore}")]);
+    let elsewhere = [
+        format!("makeinfra rotate {root}"),
+        format!("cd {root} && {edit}"),
+        format!("git -C {root} {restore}"),
+    ];
+    assert_eq!(hints("", &["hello-infra"]), elsewhere);
+    assert_eq!(hints("hello-infra/kubernetes", &[]), elsewhere);
+    sandbox.run("sh", &["-ec", &elsewhere[2]]).success();
+    assert_eq!(hints("", &["hello-infra"]), elsewhere[..2]);
+    let events = evidence(&Value::Null, &[("FailedCreate", "exceeded quota, requests must specify cpu")]);
+    let diagnose = |dir: &str, args: &[&str]| {
+        let args = [&["diagnose", "--events", "-"], args].concat();
+        sandbox.makeinfra(&args).cwd(sandbox.work(dir)).stdin(events.to_string()).output().stdout
+    };
+    assert!(diagnose("hello-infra", &[]).contains("hint: makeinfra rotate\n"));
+    let all = format!("hint: makeinfra rotate {root}\n");
+    assert!(diagnose("", &["hello-infra"]).contains(&all), "{}", diagnose("", &["hello-infra"]));
 }
 
 #[test]

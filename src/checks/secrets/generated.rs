@@ -1,7 +1,7 @@
 //! Whether the files of the Secrets that kustomize generates are named, merged, and say what they seem to say.
 
 use super::super::{Check, Id, count, or_ok};
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::files::is_leftover;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
@@ -30,15 +30,15 @@ fn merged(inspection: &Inspection) -> Vec<Check> {
             Unmerged { ours: true, theirs: true, .. } => (
                 "two branches changed it, and git cannot merge encrypted files: take one side's version (--ours or \
                  --theirs) of all of them, commit the merge, and repeat the other side's `makeinfra` commands",
-                format!("git checkout --ours -- {both} && git add {both}"),
+                Advice::git(format!("checkout --ours -- {both}")).and(Advice::git(format!("add {both}"))),
             ),
             Unmerged { ours: true, .. } => (
                 "our branch changed it and the other one deleted it: keep it, or delete it with `git rm`",
-                format!("git add {path}"),
+                Advice::git(format!("add {path}")),
             ),
             Unmerged { ours: false, .. } => (
                 "the other branch changed it and ours deleted it: keep it, or delete it with `git rm`",
-                format!("git checkout --theirs -- {path} && git add {path}"),
+                Advice::git(format!("checkout --theirs -- {path}")).and(Advice::git(format!("add {path}"))),
             ),
         };
         Check::problem(id, &one.path, message).hint(resolve)
@@ -61,7 +61,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     let locked = files().find(|file| file.state == State::Locked && kustomized(&file.path).is_some());
     if let Some(file) = locked {
         let message = "it is locked: which files it names was not checked";
-        return vec![Check::warning(id, &file.path, message).hint(UNLOCK)];
+        return vec![Check::warning(id, &file.path, message).hint(Advice::at_top(UNLOCK))];
     }
     let is_gits = |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
     let stray = files().filter(|file| {
@@ -72,7 +72,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     let found = stray.map(|file| {
         if is_leftover(Path::new(&file.path)) {
             return Check::problem(id, &file.path, "a killed run left it behind, and it may hold a secret")
-                .hint(format!("rm {}", word(&file.path)));
+                .hint(Advice::at_top(format!("rm {}", word(&file.path))));
         }
         let message =
             "no kustomization names it, so no deployment brings it to a cluster: name it there, or delete it";
@@ -80,8 +80,8 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         // A file elsewhere may be there for another reason.
         match home.max_by_key(|one| one.path.len()) {
             Some(home) => {
-                let kustomization = word(&kustomization::generated(&home.path));
-                Check::problem(id, &file.path, message).hint(format!("$EDITOR {kustomization}"))
+                let kustomization = kustomization::generated(&home.path);
+                Check::problem(id, &file.path, message).hint(Advice::edit(&kustomization))
             }
             None => Check::warning(id, &file.path, message)
                 .hint("name it in the kustomization of a directory below secrets/"),
@@ -105,10 +105,10 @@ fn generated(inspection: &Inspection) -> Vec<Check> {
             }
             Err(fault) if fault.is_locked => {
                 let message = "it is locked: what it generates was not checked";
-                found.push(Check::warning(id, &fault.path, message).hint(UNLOCK));
+                found.push(Check::warning(id, &fault.path, message).hint(Advice::at_top(UNLOCK)));
             }
             Err(fault) => {
-                let hint = format!("$EDITOR {}", word(&fault.path));
+                let hint = Advice::edit(&fault.path);
                 found.push(Check::problem(id, &fault.path, &fault.why).hint(hint));
             }
         }
@@ -128,10 +128,9 @@ fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
             true => Check::problem(id, path, message),
             false => Check::warning(id, path, message),
         };
-        let path = word(path);
         check.hint(match trap {
-            Trap::CarriageReturn => format!("sed -i 's/\\r$//' {path}"),
-            _ => format!("$EDITOR {path}"),
+            Trap::CarriageReturn => Advice::at_top(format!("sed -i 's/\\r$//' {}", word(path))),
+            _ => Advice::edit(path),
         })
     })
 }
@@ -140,8 +139,8 @@ fn printed(listing: &Listing) -> impl Iterator<Item = Check> {
     listing.kustomization.printed.iter().map(|field| {
         let message = format!("it has inline `{field}`, which kustomize prints in errors");
         let hint = match *field {
-            "literals" => "makeinfra secret set NAME KEY, in place of each".to_owned(),
-            _ => "put the patch into a file, and its `path` here".to_owned(),
+            "literals" => "{makeinfra secret set NAME KEY}, in place of each",
+            _ => "put the patch into a file, and its `path` here",
         };
         Check::problem(Id::SecretsGenerated, &listing.path, message).hint(hint)
     })
