@@ -31,16 +31,9 @@ pub struct Advice {
     aside: String,
 }
 
+/// A command, or words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    /// The same everywhere: an option, a sentence, a command that is about no repository.
-    Words(String),
-    Call(Call),
-}
-
-/// A command for a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Call {
+struct Part {
     program: Program,
     words: String,
     /// The environment that is meant.
@@ -59,6 +52,8 @@ enum Program {
     Makeinfra,
     /// By the current directory.
     AtTop,
+    /// Not at all: an option, a sentence, a command that is about no repository.
+    Words,
 }
 
 impl Advice {
@@ -93,15 +88,14 @@ impl Advice {
     }
 
     fn new(program: Program, words: impl Into<String>) -> Self {
-        let call = Call { program, words: words.into(), environment: None, options: String::new() };
-        Self { parts: vec![Part::Call(call)], ..Self::default() }
+        Self { parts: vec![Part::new(program, words)], ..Self::default() }
     }
 
     /// The same with options behind its arguments; for make, variables behind its target.
     #[must_use]
     pub fn with(mut self, options: impl Display) -> Self {
-        if let Some(Part::Call(call)) = self.parts.last_mut() {
-            call.options.push_str(&format!(" {options}"));
+        if let Some(part) = self.parts.last_mut() {
+            part.options.push_str(&format!(" {options}"));
         }
         self
     }
@@ -109,27 +103,20 @@ impl Advice {
     /// The same with `variable` for each call of make's `target`.
     #[must_use]
     pub fn with_variable(mut self, target: &str, variable: &str) -> Self {
-        let calls = self.calls().filter(|call| call.program == Program::Make && call.words == target);
-        calls.for_each(|call| call.options.insert_str(0, &format!(" {variable}")));
+        let is_call = |part: &&mut Part| part.program == Program::Make && part.words == target;
+        let calls = self.parts.iter_mut().filter(is_call);
+        calls.for_each(|part| part.options.insert_str(0, &format!(" {variable}")));
         self
     }
 
     /// The same for one environment of several; `None` if there is only one.
     #[must_use]
     pub fn for_env(mut self, name: Option<impl Display>) -> Self {
-        if let Some(name) = name {
-            for call in self.calls().filter(|call| call.takes_environment()) {
-                call.environment.get_or_insert_with(|| name.to_string());
-            }
+        let name = name.map(|name| name.to_string());
+        for part in self.parts.iter_mut().filter(|part| part.takes_environment()) {
+            part.environment = part.environment.take().or_else(|| name.clone());
         }
         self
-    }
-
-    fn calls(&mut self) -> impl Iterator<Item = &mut Call> {
-        self.parts.iter_mut().filter_map(|part| match part {
-            Part::Call(call) => Some(call),
-            Part::Words(_) => None,
-        })
     }
 
     /// The same with more behind it.
@@ -152,7 +139,7 @@ impl Advice {
         match self.parts.last() {
             None => next,
             last if last == next.parts.last() => self,
-            Some(Part::Call(call)) if call.program == Program::Makeinfra => self.and(next),
+            Some(part) if part.program == Program::Makeinfra => self.and(next),
             Some(_) => self.say(", then: ").say(next),
         }
     }
@@ -189,16 +176,11 @@ impl Advice {
         let mut dir = root.filter(|root| !is_here(root)).map(dir_word);
         let mut text = String::new();
         for part in &self.parts {
-            match part {
-                Part::Words(words) => text.push_str(words),
-                Part::Call(call) => {
-                    // Whatever comes behind it is there, too.
-                    if let Some(dir) = dir.take_if(|_| call.program == Program::AtTop) {
-                        text.push_str(&format!("cd {dir} && "));
-                    }
-                    text.push_str(&call.typed(dir.as_deref()));
-                }
+            // Whatever comes behind it is there, too.
+            if let Some(dir) = dir.take_if(|_| part.program == Program::AtTop) {
+                text.push_str(&format!("cd {dir} && "));
             }
+            text.push_str(&part.typed(dir.as_deref()));
         }
         text
     }
@@ -212,62 +194,57 @@ impl Advice {
     }
 }
 
-/// Words that are the same everywhere, in which commands of make and makeinfra for a repository stand in braces:
-/// `push it, then: {make deploy}`.
+/// Words, among which commands of make and makeinfra for a repository stand in braces: `push it, then: {make deploy}`.
 impl From<&str> for Advice {
-    fn from(words: &str) -> Self {
-        let mut parts = Vec::new();
-        let mut plain = String::new();
-        let mut rest = words;
-        while let Some((before, after)) = rest.split_once('{') {
-            plain.push_str(before);
-            rest = match after.split_once('}').and_then(|(inner, behind)| Some((Call::parse(inner)?, behind)))
-            {
-                Some((call, behind)) => {
-                    parts.extend([Part::Words(std::mem::take(&mut plain)), Part::Call(call)]);
-                    behind
-                }
-                None => {
-                    plain.push('{');
-                    after
-                }
-            };
+    fn from(text: &str) -> Self {
+        let mut pieces = text.split('{');
+        let mut all = Self::new(Program::Words, pieces.next().unwrap_or_default());
+        for piece in pieces {
+            let call = piece.split_once('}').and_then(|(call, behind)| Some((Part::parse(call)?, behind)));
+            match call {
+                Some((call, behind)) => all.parts.extend([call, Part::new(Program::Words, behind)]),
+                None => all.parts.push(Part::new(Program::Words, format!("{{{piece}"))),
+            }
         }
-        parts.push(Part::Words(plain + rest));
-        parts.retain(|part| *part != Part::Words(String::new()));
-        Self { parts, ..Self::default() }
+        all.parts.retain(|part| !part.words.is_empty());
+        all
     }
 }
 
-/// The same without commands: what is put together may hold any braces.
+/// Words alone: what is put together may hold any braces.
 impl From<String> for Advice {
     fn from(words: String) -> Self {
-        Self { parts: vec![Part::Words(words)], ..Self::default() }
+        Self::new(Program::Words, words)
     }
 }
 
-impl Call {
+impl Part {
+    fn new(program: Program, words: impl Into<String>) -> Self {
+        Self { program, words: words.into(), environment: None, options: String::new() }
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        let (program, words) = text.split_once(' ')?;
-        let program = match program {
-            "make" => Program::Make,
-            "makeinfra" => Program::Makeinfra,
+        let (program, words) = match text.split_once(' ')? {
+            ("make", words) => (Program::Make, words),
+            ("makeinfra", words) => (Program::Makeinfra, words),
             _ => return None,
         };
-        let is_option = |word: &&str| word.starts_with("--") || word.contains('=');
-        let words: Vec<_> = words.split(' ').collect();
-        let (words, options) = words.split_at(words.iter().position(is_option).unwrap_or(words.len()));
-        let options = options.iter().map(|option| format!(" {option}")).collect();
-        Some(Self { program, words: words.join(" "), environment: None, options })
+        let mut call = Self::new(program, "");
+        for word in words.split(' ') {
+            let is_option = !call.options.is_empty() || word.starts_with("--") || word.contains('=');
+            let list = if is_option { &mut call.options } else { &mut call.words };
+            list.push_str(&format!(" {word}"));
+        }
+        call.words = call.words.trim_start().to_owned();
+        Some(call)
     }
 
     fn takes_environment(&self) -> bool {
+        let begins = |command: &&str| format!("{} ", self.words).starts_with(&format!("{command} "));
         match self.program {
             Program::Make => TARGETS.contains(&self.words.as_str()),
-            Program::Makeinfra => COMMANDS.iter().any(|command| {
-                self.words.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-            }),
-            Program::Git | Program::AtTop => false,
+            Program::Makeinfra => COMMANDS.iter().any(begins),
+            Program::Git | Program::AtTop | Program::Words => false,
         }
     }
 
@@ -282,7 +259,7 @@ impl Call {
             Program::Make => format!("make {before}{words}{}{options}", chosen(" ENV=")),
             Program::Git => format!("git {before}{words}{options}"),
             Program::Makeinfra => format!("makeinfra {words}{after}{}{options}", chosen(" --env ")),
-            Program::AtTop => format!("{words}{options}"),
+            Program::AtTop | Program::Words => format!("{words}{options}"),
         }
     }
 }
