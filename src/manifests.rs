@@ -82,6 +82,13 @@ pub enum FaultKind {
     Beyond,
 }
 
+/// The objects that the kustomization in `dir` makes of `files`, as far as it is understood.
+#[must_use]
+pub fn built(files: &Files, dir: &str) -> Vec<Value> {
+    let documents = Documents::parse(files);
+    Kustomize::new(&documents).build(dir).into_iter().map(|(_, object)| object).collect()
+}
+
 impl Manifests {
     /// Reads what lies in the directories `dirs`, of which `files` holds every file, and what these need.
     #[must_use]

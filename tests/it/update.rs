@@ -422,3 +422,28 @@ fn a_file_of_ones_own_is_left_alone_until_it_is_taken() {
         sandbox.put(Record::FILE, &record);
     }
 }
+
+#[test]
+fn what_each_environment_builds_is_compared() {
+    let overlay = "kubernetes/overlays/ENV/kustomization.yaml.tera";
+    let edits = [
+        (overlay, "resources:\n", "resources:\n  - old.yaml\n"),
+        ("kubernetes/overlays/ENV/old.yaml", "", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n"),
+        (
+            "kubernetes/base/COMPONENT/service.yaml.tera",
+            "type: ClusterIP\n",
+            "type: ClusterIP\n  clusterIP: None\n",
+        ),
+    ];
+    let sandbox = Sandbox::older(&edits, &["--env", "staging", "--env", "production"]);
+    // An object that an environment does not deploy is not missed there.
+    sandbox.edit("kubernetes/overlays/staging/kustomization.yaml", "  - old.yaml\n", "");
+    fs::remove_file(sandbox.hello("kubernetes/overlays/staging/old.yaml")).unwrap();
+    sandbox.commit_all();
+    let plan = update(&sandbox, &["--dry-run"]).success();
+    plan.prints(
+        "- production: ConfigMap `old` is no longer deployed: `make prune` deletes it from the cluster\n",
+    );
+    plan.prints("- Service `hello` changes `spec.clusterIP`, which the cluster does not allow");
+    update(&sandbox, &["--no-input"]).failure(1).says("production: ConfigMap `old` is no longer deployed");
+}

@@ -1,8 +1,10 @@
 //! What of an update a cluster refuses, or keeps although the repository no longer has it. Pure.
 
 use crate::change::objects::{self, at, text};
-use crate::change::{Files, Plan};
+use crate::change::{Bytes, Files, OVERLAYS, Plan};
 use crate::context::Context;
+use crate::manifests::{self, kustomization};
+use crate::work_tree::Content;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
@@ -18,29 +20,64 @@ const IMMUTABLE: [(&str, &[&str]); 8] = [
     ("Service", &["spec", "clusterIP"]),
 ];
 
+/// What kustomize builds from.
+const MANIFESTS: &str = "kubernetes";
+
 /// Kind and name.
 type Object = (String, String);
 
-/// What is to be known before `plan`, which changes `files`, is done; a sentence each.
+/// What is to be known before `plan`, which changes `files`, is done; a sentence each, of what the environments build before
+/// and after.
 pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
-    let step = |path: &str| plan.steps.iter().find(|step| step.path == path);
-    let mut before: BTreeMap<Object, Value> = BTreeMap::new();
-    let mut after: BTreeMap<Object, Value> = BTreeMap::new();
-    // What an overlay has of an object is a patch.
-    let there = files.below(Context::BASE).map(|(path, _)| path);
-    let made = plan.steps.iter().map(|step| step.path.as_str()).filter(|path| files.get(path).is_none());
-    let is_in_base = |path: &&str| objects::is_yaml(path) && path.starts_with(Context::BASE);
-    for path in there.chain(made).filter(is_in_base) {
-        let now = files.bytes(path).ok().flatten();
-        let then = step(path).map_or(now, |step| step.after.as_ref());
-        for (all, bytes) in [(&mut before, now), (&mut after, then)] {
-            let documents = bytes.map(|bytes| objects::documents(bytes)).unwrap_or_default();
-            all.extend(documents.into_iter().filter_map(|one| Some((object(&one)?, one))));
+    let before = contents(files.below(MANIFESTS).map(|(path, found)| (path, found.content.as_ref().ok())));
+    let mut after = before.clone();
+    for step in plan.steps.iter().filter(|step| step.path.starts_with(MANIFESTS)) {
+        match &step.after {
+            Some(bytes) => after.insert(step.path.clone(), bytes.clone()),
+            None => after.remove(&step.path),
+        };
+    }
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let dirs = overlays(&before);
+    for dir in &dirs {
+        let [old, new] = [&before, &after].map(|files| objects(files, dir));
+        for hazard in between(&old, &new) {
+            found.entry(hazard).or_default().push(dir.rsplit('/').next().unwrap_or(dir).to_owned());
         }
     }
+    let told = |(hazard, names): (String, Vec<String>)| {
+        if names.len() == dirs.len() { hazard } else { format!("{}: {hazard}", names.join(", ")) }
+    };
+    found.into_iter().map(told).collect()
+}
+
+/// The contents of files by their paths.
+type Contents = BTreeMap<String, Bytes>;
+
+fn contents<'f>(files: impl Iterator<Item = (&'f str, Option<&'f Bytes>)>) -> Contents {
+    files.filter_map(|(path, bytes)| Some((path.to_owned(), bytes?.clone()))).collect()
+}
+
+/// The directories of the overlays; that of base if there is none.
+fn overlays(files: &Contents) -> Vec<String> {
+    let paths = files.keys().filter(|path| kustomization::is_one(path) && path.starts_with(OVERLAYS));
+    let dirs: Vec<_> = paths.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect();
+    if dirs.is_empty() { vec![Context::BASE.to_owned()] } else { dirs }
+}
+
+/// What kustomize makes of `dir`.
+fn objects(files: &Contents, dir: &str) -> BTreeMap<Object, Value> {
+    let is_read = |path: &&String| objects::is_yaml(path) || path.ends_with("json");
+    let files = files.iter().filter(|(path, _)| is_read(path));
+    let files = files.map(|(path, bytes)| (path.clone(), Content::Bytes(bytes.clone()))).collect();
+    let built = manifests::built(&files, dir);
+    built.into_iter().filter_map(|one| Some((object(&one)?, one))).collect()
+}
+
+fn between(old: &BTreeMap<Object, Value>, new: &BTreeMap<Object, Value>) -> Vec<String> {
     let mut found = Vec::new();
-    for ((kind, name), old) in &before {
-        let Some(new) = after.get(&(kind.clone(), name.clone())) else {
+    for ((kind, name), old) in old {
+        let Some(new) = new.get(&(kind.clone(), name.clone())) else {
             found.push(format!(
                 "{kind} `{name}` is no longer deployed: `make prune` deletes it from the cluster"
             ));
