@@ -271,6 +271,10 @@ impl Workspace {
         if proposal.checked.is_some() {
             own["check"] = Checked::json(proposal.checked.as_ref());
         }
+        if !plan.moves.is_empty() {
+            let moves = plan.moves.iter().map(|(from, to)| json!({"from": from, "to": to}));
+            own["moves"] = moves.collect();
+        }
         if options.diff {
             let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
             own["diff"] = json!(diff?.join("\n"));

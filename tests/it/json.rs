@@ -73,6 +73,7 @@ fn every_command_has_the_same_keys() {
         (yes(&["secret", "unset", "db", "A"]), true, of_secret),
         (yes(&["update"]), false, "dry_run decisions notes commit conflicts"),
         (vec!["update", "hello-infra", "--check"], false, "conflicts due"),
+        (yes(&["adopt"]), false, of_plan),
         (vec!["check", "hello-infra"], false, "checks"),
         (diagnose.to_vec(), false, "verdict context namespace pods causes"),
     ] {
@@ -88,6 +89,20 @@ fn every_command_has_the_same_keys() {
         let has_files = !object["files"].as_array().unwrap().is_empty();
         assert!(changes || is_dry || !has_files, "{args:?}: {object}");
         assert!(!is_dry || object["next"] == json!([]), "nothing was done: {object}");
+    }
+}
+
+#[test]
+fn an_adoption_tells_what_moves() {
+    let sandbox = Sandbox::of_the_post();
+    for (args, changes) in
+        [(&["adopt", "hello-infra", "--dry-run"][..], false), (&["adopt", "hello-infra", "--yes"], true)]
+    {
+        let object = run(&sandbox, args).json();
+        assert_eq!(own_keys(&object), "dry_run decisions notes commit moves");
+        assert_eq!(object["changed"], changes);
+        let first = json!({"from": "kubernetes/deployment.yaml", "to": "kubernetes/base/deployment.yaml"});
+        assert_eq!(object["moves"][0], first);
     }
 }
 
