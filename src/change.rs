@@ -183,6 +183,16 @@ impl Plan {
         self.steps.iter().all(Step::is_done)
     }
 
+    /// The steps that have something to see: not what is done, and not what a file leaves that moves, which may be a secret.
+    pub fn visible<'p>(&'p self, files: &'p Files) -> impl Iterator<Item = &'p Step> {
+        let moved = |step: &Step| self.moves.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
+        let holds = move |from: &String, step: &Step| files.bytes(from).ok().flatten() == step.after.as_ref();
+        self.steps.iter().filter(move |step| {
+            let leaves = step.after.is_none() && self.moves.contains_key(&step.path);
+            !step.is_done() && !leaves && !moved(step).is_some_and(|from| holds(from, step))
+        })
+    }
+
     /// Whether both change the same files in the same way.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {

@@ -156,12 +156,21 @@ impl Workspace {
             }
             let Some(before) = &step.before else { continue };
             // Its content is kept at another path.
-            let is_moved = plan.moves.contains_key(&step.path);
+            let target = plan.moves.get(&step.path);
+            let is_moved = target.is_some();
+            // Nobody is to commit a secret in plaintext first.
+            let becomes_secret = target.is_some_and(|target| target.starts_with(SECRETS));
+            let is_not_gits = is_moved && self.repo.is_ignored(&step.path);
             let loss = self.repo.loss(&step.path, before)?;
             let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
             match loss {
                 Some(why) if is_deleted && !is_moved => losses.push((step.path.as_str(), why)),
-                Some(_) if committed && !proposal.edited.contains(&step.path.as_str()) => {
+                Some(_)
+                    if committed
+                        && !becomes_secret
+                        && !is_not_gits
+                        && !proposal.edited.contains(&step.path.as_str()) =>
+                {
                     let path = shell_word(Path::new(&step.path));
                     return Err(Failure::failed(format!("cannot commit `{}`", step.path))
                         .because("it has uncommitted edits, which the commit would include; commit them, then repeat the command")
@@ -210,8 +219,7 @@ impl Workspace {
         let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
         let mut parts = vec![facts, tree, notes];
         if diff {
-            let is_same = |step: &Step| moved(step).is_some_and(|from| self.holds(from, step));
-            for step in pending.into_iter().filter(|step| !is_gone(step) && !is_same(step)) {
+            for step in plan.visible(&self.files) {
                 parts.push(change::diff(step)?);
             }
             for step in &plan.offers {
@@ -220,11 +228,6 @@ impl Workspace {
         }
         parts.retain(|part| !part.is_empty());
         Ok(parts.join("\n"))
-    }
-
-    /// Whether the file `from` has the content that `step` writes.
-    fn holds(&self, from: &str, step: &Step) -> bool {
-        self.files.bytes(from).ok().flatten() == step.after.as_ref()
     }
 
     /// What to type next, the commit included if it was not made.
@@ -276,7 +279,7 @@ impl Workspace {
             own["moves"] = moves.collect();
         }
         if options.diff {
-            let diff: Result<Vec<_>> = pending.iter().map(|step| change::diff(step)).collect();
+            let diff: Result<Vec<_>> = plan.visible(&self.files).map(change::diff).collect();
             own["diff"] = json!(diff?.join("\n"));
         }
         Ok(Report {

@@ -39,17 +39,27 @@ impl Workspace {
     /// people are neither, unless they are what the change is made from.
     fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
         let committed = super::read_committed(&self.repo, &self.scope);
-        let from_head = (proposal.plan)(&committed).map(|plan| plan.steps).unwrap_or_default();
+        let from_head = (proposal.plan)(&committed).unwrap_or_default();
         let now = |path: &str| match plan.steps.iter().find(|known| known.path == path) {
             Some(known) => known.after.as_ref(),
             None => self.files.bytes(path).ok().flatten(),
         };
+        // A file that cannot be used is there; one that was deleted here has not moved.
+        let is_unread = |path: &str| self.files.get(path).is_some_and(|found| found.content.is_err());
+        let has_not_moved = |path: &str| from_head.moves.get(path).is_some_and(|to| now(to).is_none());
+        let is_peoples = |step: &Step| is_unread(&step.path) || has_not_moved(&step.path);
         let is_edited = |path: &str| proposal.edited.contains(&path);
         let mut all: Vec<Step> = Vec::new();
-        for step in from_head.into_iter().filter(|step| !step.is_done() && !is_edited(&step.path)) {
+        for step in from_head.steps.iter().filter(|step| !step.is_done() && !is_edited(&step.path)) {
+            if is_peoples(step) {
+                continue;
+            }
             if step.after.as_ref() == now(&step.path) {
                 let executable = self.files.get(&step.path).is_some_and(|found| found.executable);
-                all.push(Step { executable: step.mode.unwrap_or(executable || step.executable), ..step });
+                all.push(Step {
+                    executable: step.mode.unwrap_or(executable || step.executable),
+                    ..step.clone()
+                });
             } else if !proposal.edited.is_empty() {
                 // The record would say what this file of the commit does not.
                 return Err(Failure::failed(format!("cannot commit `{}`", step.path))
@@ -69,6 +79,10 @@ impl Workspace {
                 all.push(Step { path: (*path).to_owned(), before, after, executable: false, mode: None });
             }
         }
+        // What git ignores moves, too, and is not git's.
+        let comes =
+            |path: &String| [plan, &from_head].iter().any(|one| one.moves.values().any(|to| to == path));
+        all.retain(|step| !comes(&step.path) || !self.repo.is_ignored(&step.path));
         Ok(all)
     }
 }
