@@ -4,19 +4,23 @@
 
 mod answers;
 mod layout;
+mod namespaces;
 mod notes;
 mod overlays;
+mod pods;
 mod secrets;
 mod settle;
 mod survey;
+mod verify;
 
 use super::objects::{self, text};
 use super::{Files, Found, Plan, SECRETS, answers_in};
-use crate::answers::{Answers, Name, ProjectName, Record, Refused, Values};
+use crate::answers::{Answer, Answers, ImageRef, Name, ProjectName, Record, Refused, Values};
 use crate::error::{Failure, Result};
 use crate::templates::{File, TemplateSet};
 use answers::Source;
 use layout::Layout;
+use namespaces::Namespaces;
 use overlays::Parts;
 use secrets::SecretFile;
 use std::collections::BTreeSet;
@@ -33,6 +37,8 @@ pub struct Request {
     pub manifests: Vec<String>,
     /// Files of people that the generated ones replace.
     pub taken: BTreeSet<String>,
+    /// The files of the last commit.
+    pub tracked: BTreeSet<String>,
     /// Whether attributes give what is below `secrets/` to git-crypt already.
     pub is_covered: bool,
     /// Whether the last commit has the generated script: otherwise, what looks generated is from a run that was killed.
@@ -59,6 +65,12 @@ pub struct Adoption {
     pub kept: BTreeSet<String>,
 }
 
+/// The files that kustomizations name, which an adoption needs to read.
+#[must_use]
+pub fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
+    survey::named_files(files, limits)
+}
+
 /// The project whose objects the overlays label, if they do.
 #[must_use]
 pub fn labelled_project(files: &Files) -> Option<String> {
@@ -73,15 +85,12 @@ pub fn labelled_project(files: &Files) -> Option<String> {
 /// Plans the adoption.
 pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
     let survey = Survey::of(files, &request.manifests);
-    let layout = Layout::find(&survey, files)?;
-    let one_namespace = answers::namespaces(&survey);
-    if let [first, second, ..] = &one_namespace[..] {
-        return Err(Failure::failed("the manifests name several namespaces")
-            .because(format!("`{first}` and `{second}`; an environment has one"))
-            .hint("makeinfra adopt --manifests DIR, for each of them in a directory of its own")
-            .into());
+    let layout = Layout::find(&survey, files, &request.tracked)?;
+    if layout.is_flat() {
+        let asked = request.values.get(&Name::Namespace).and_then(Option::as_deref);
+        Namespaces::of(&survey, |path| layout.is_deployed(path)).check(asked)?;
     }
-    let secret_files = secrets::all(&survey, files)?;
+    let secret_files = secrets::all(&survey, &layout, files)?;
     let mut after = moved(files, &layout, &secret_files);
     let (templates, answers, is_generated) = recognise(files, &after, request, &layout, &secret_files)?;
     let rendered = templates.render(&answers, &[])?;
@@ -89,7 +98,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
     let mut adoption = Adoption {
         plan: Plan::default(),
         secrets: secret_files.iter().map(|file| (file.path.clone(), file.name.clone())).collect(),
-        open_secrets: open_secrets(&survey),
+        open_secrets: open_secrets(&survey, &layout, &secret_files),
         has_pull_secret: false,
         kept: BTreeSet::new(),
         answers,
@@ -99,7 +108,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
         adoption.answers.secret_files().iter().all(|path| placed.files.contains_key(path));
     adoption.plan.notes.extend(placed.notes);
     let here = Survey::of(&after, &[]);
-    let is_baseline = answers::pod_security(&here).is_some();
+    let is_baseline = pods::pod_security(&here).is_some();
     let parts = Parts {
         answers: &adoption.answers,
         after: &after,
@@ -119,6 +128,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
         let executable = false;
         after.insert(path, Found { content: Ok(bytes), executable, ignored: false });
     }
+    verify::verify((files, &survey, &layout), &after, &adoption.answers, &secret_files)?;
     let text = settle::record_text(&templates, &adoption.answers, request, &own)?;
     put(&mut after, Record::FILE, text.into_bytes(), false);
 
@@ -136,7 +146,15 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
     }));
     notes::tell(
         &mut adoption,
-        &notes::Before { files, survey: &survey, layout: &layout, moves: &moves },
+        &notes::Before {
+            files,
+            survey: &survey,
+            layout: &layout,
+            moves: &moves,
+            here: &here,
+            secrets: &secret_files,
+            request,
+        },
         &after,
         &rendered,
     );
@@ -144,16 +162,28 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
     Ok(adoption)
 }
 
-/// Secrets in files with other objects, each with its file.
-fn open_secrets(survey: &Survey) -> Vec<(String, String)> {
-    let mixed = survey.manifests.iter().filter(|(_, all)| !survey::is_secret(all));
-    let secrets = mixed.flat_map(|(path, all)| all.iter().map(move |one| (path, one)));
+/// Secrets that stay in plaintext, each with its file: among other objects, changed by a kustomization of base, or generated
+/// from files beside it.
+fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(String, String)> {
+    let is_taken = |path: &str| taken.iter().any(|file| file.path == path);
+    let files = survey.manifests.iter().filter(|(path, _)| layout.is_deployed(path) && !is_taken(path));
     let is_open =
         |one: &serde_yaml::Value| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none();
-    let secrets = secrets.filter(|(_, one)| is_open(one));
-    secrets
-        .map(|(path, one)| (path.clone(), text(one, &["metadata", "name"]).unwrap_or_default().to_owned()))
-        .collect()
+    let name = |one: &serde_yaml::Value, path: &[&str]| text(one, path).unwrap_or_default().to_owned();
+    let mut found: Vec<_> = files
+        .flat_map(|(path, all)| all.iter().map(move |one| (path, one)))
+        .filter(|(_, one)| is_open(one))
+        .map(|(path, one)| (path.clone(), name(one, &["metadata", "name"])))
+        .collect();
+    for (dir, _) in layout.dirs() {
+        let Some(one) = survey.kustomizations.get(dir) else { continue };
+        for generator in objects::list(&one.value, "secretGenerator") {
+            let inputs = one.generated_from(generator);
+            let literals = generator.get("literals").map(|_| one.path.clone());
+            found.extend(inputs.into_iter().chain(literals).map(|path| (path, name(generator, &["name"]))));
+        }
+    }
+    found
 }
 
 /// `files` where they belong, those of Secrets left out.
@@ -223,7 +253,8 @@ fn read(
     before: &Survey,
 ) -> Result<Answers> {
     let survey = Survey::of(after, &[]);
-    let pull_secret = secrets::pull_secret(secrets, before);
+    let named = answers::named_pull_secrets(&survey, &request.project);
+    let pull_secret = secrets::pull_secret(secrets, &named, before);
     let source = Source {
         files: after,
         survey: &survey,
@@ -246,7 +277,18 @@ fn read(
     })?;
     // Values in generated places are read as an update reads them.
     let record = Record::parse(TemplateSet::embedded().record(&answers)?)?;
-    Ok(answers_in(after, &record).answers)
+    let mut found = answers_in(after, &record).answers;
+    // A kustomization may pull it under another name than the manifest has.
+    found.components.first.image = answers.components.first.image;
+    let has_other_tags = answers::has_other_tags(&survey, &found.components.first.image);
+    for environment in found.environments.iter_mut() {
+        let Some(deployed) = environment.deployed.first_mut() else { continue };
+        let version = &deployed.image.as_str()[deployed.image.name().len()..];
+        let image = ImageRef::parse(&format!("{}{version}", found.components.first.image.name()));
+        deployed.image = image.unwrap_or_else(|_| found.components.first.image.clone());
+        deployed.has_tag &= !has_other_tags;
+    }
+    Ok(found)
 }
 
 fn place_secrets(

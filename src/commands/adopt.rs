@@ -23,7 +23,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let repo = Repo::folder(&options.dir, "adopt")?;
     let new_key = new_key(&repo)?;
     let scope = Scope { is_tracked: true, paths: candidates(&repo)? };
-    let workspace = Workspace::open(repo, scope, !dry_run)?;
+    let mut workspace = Workspace::open(repo, scope, !dry_run)?;
+    workspace.include(change::named_files(&workspace.files, &below(&options.manifests)))?;
     let request = request(options, &workspace)?;
     let adoption =
         if is_adopted(&workspace.files)? { None } else { Some(change::adopt(&workspace.files, &request)?) };
@@ -76,6 +77,12 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
             .hint(Advice::at_top(repo.unlock()))
             .into());
     }
+    if repo.is_linked() {
+        return Err(Failure::failed("cannot set up git-crypt in a linked work tree")
+            .because("git-crypt looks for its key in the main one")
+            .hint("git worktree list")
+            .into());
+    }
     if let Some(key) = repo.default_key()? {
         return Ok(Some(key));
     }
@@ -112,7 +119,9 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         Some(_) => Failure::usage(format!("`--project` {rule}")),
         None => Failure::usage("`--project` is required").because(format!("the directory's name {rule}")),
     });
-    let project = project.map_err(|failure| failure.hint(format!("--project {}", ProjectName::EXAMPLE)))?;
+    let project = project.map_err(|failure| {
+        failure.hint(Advice::makeinfra("adopt").with(format!("--project {}", ProjectName::EXAMPLE)))
+    })?;
     let mut values = Values::new();
     for (name, text) in
         [(Name::Image, &options.image), (Name::Namespace, &options.namespace), (Name::Ci, &options.ci)]
@@ -129,22 +138,22 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         repo.head_text(Record::FILE).or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
     let archive = archive()?;
     let released = archive.versions().into_iter().filter_map(|version| archive.find(&version).ok());
-    let below = |paths: &[String]| {
-        paths
-            .iter()
-            .map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned())
-            .collect::<Vec<_>>()
-    };
     Ok(AdoptionRequest {
         project,
         values,
         manifests: below(&options.manifests),
         taken: below(&options.take).into_iter().collect(),
+        tracked: repo.committed_below("").into_iter().collect(),
         is_covered: repo.is_covered("secrets/kubernetes/gitlab.secret.yaml")?,
         has_script: repo.has_in_head("scripts/deploy.sh"),
         earlier: earlier.and_then(|text| Record::parse(text).ok()),
         templates: released.chain([TemplateSet::embedded()]).collect(),
     })
+}
+
+/// Paths as they are called below the top.
+fn below(paths: &[String]) -> Vec<String> {
+    paths.iter().map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned()).collect()
 }
 
 /// Whether it is a folder of a larger repository.
@@ -169,10 +178,10 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) {
              are valid, then here"
         ));
     }
-    for (path, name) in &adoption.open_secrets {
+    for (path, name) in adoption.open_secrets.iter().filter(|(path, _)| !repo.is_ignored(path)) {
         ui.warn(format!(
-            "`{path}` holds Secret `{name}` in plaintext beside other objects and stays as it is: move the Secret to a file \
-             below secrets/, and replace its values"
+            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: replace them where they are valid, and keep \
+             the new ones below secrets/ (`makeinfra secret set {name} KEY`)"
         ));
     }
 }
@@ -193,7 +202,11 @@ fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
 /// Fails if git would not see what is written.
 fn in_the_way(workspace: &Workspace, plan: &Plan) -> Result<()> {
     let ignored = plan.steps.iter().filter(|step| step.after.is_some() && step.before.is_none());
-    let ignored: Vec<_> = ignored.filter(|step| workspace.repo.is_ignored(&step.path)).collect();
+    // What was ignored moves to where it is ignored, too.
+    let came =
+        |to: &String| plan.moves.iter().any(|(from, other)| other == to && workspace.repo.is_ignored(from));
+    let is_hidden = |path: &String| workspace.repo.is_ignored(path) && !came(path);
+    let ignored: Vec<_> = ignored.filter(|step| is_hidden(&step.path)).collect();
     let Some(first) = ignored.first() else { return Ok(()) };
     let paths: Vec<_> = ignored.iter().map(|step| format!("`{}`", step.path)).collect();
     Err(Failure::failed("git ignores files that would be written; nothing was written")
@@ -206,8 +219,9 @@ fn in_the_way(workspace: &Workspace, plan: &Plan) -> Result<()> {
 fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
     let mut next = Vec::new();
     if is_new_key {
-        let key = format!("../{}.git-crypt-key", adoption.answers.project.directory());
-        let export = Advice::at_top(format!("git-crypt export-key {key}"));
+        let outside = repo.top().parent().map(Path::to_owned).unwrap_or_default();
+        let key = outside.join(format!("{}.git-crypt-key", adoption.answers.project.directory()));
+        let export = Advice::at_top(format!("git-crypt export-key {}", shell_word(&key)));
         next.push(export.why("keep the key outside of the repository"));
     }
     let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path));

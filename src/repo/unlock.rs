@@ -24,6 +24,12 @@ impl Repo {
         self.holds_ciphertext() || self.commits_attributes()
     }
 
+    /// Whether it is a linked work tree.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.git.is_worktree()
+    }
+
     /// Whether HEAD has `path` in plaintext.
     #[must_use]
     pub fn is_plain_in_head(&self, path: &str) -> bool {

@@ -11,6 +11,7 @@
 
 mod add;
 mod adopt;
+mod adopt_cases;
 mod adopt_faults;
 mod adopt_update;
 mod architecture;

@@ -1,7 +1,9 @@
 //! The answers that manifests give, as text. What is read here is a first guess at what a component consists of; values in
 //! generated places are read by `current`, as for an update. Pure.
 
-use super::survey::{Survey, is_secret};
+use super::namespaces::namespace;
+use super::pods::{pod, pod_security};
+use super::survey::Survey;
 use crate::answers::{
     Answer, Answers, Ci, ComponentName, DnsLabel, Environment, EnvironmentName, ImageRef, Name, PodSecurity,
     ProjectName, Refused, RegistryKey, Replicas, Setting, Sheet, Values, Workload,
@@ -101,24 +103,8 @@ impl<'s> Source<'s> {
         self.survey.manifests.iter().flat_map(|(path, all)| all.iter().map(move |one| (path.as_str(), one)))
     }
 
-    /// The workload of the project's own component: the one of its name, else the one most likely to be meant.
     fn main_workload(&self) -> Option<Main<'s>> {
-        const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"];
-        let of_kind = |kind: &'static str| {
-            self.objects().filter(move |(_, one)| text(one, &["kind"]) == Some(kind)).map(|(_, one)| one)
-        };
-        let is_called_so = |one: &&Value| text(one, &["metadata", "name"]) == Some(self.project.as_str());
-        let pulls = |one: &&Value| pod(one).is_some_and(|pod| list(pod, "imagePullSecrets").next().is_some());
-        let all = || KINDS.into_iter().flat_map(of_kind);
-        let object = all().find(is_called_so).or_else(|| all().find(pulls)).or_else(|| all().next())?;
-        let name = text(object, &["metadata", "name"]);
-        let containers = || pod(object).into_iter().flat_map(|pod| list(pod, "containers"));
-        let named = containers().find(|one| text(one, &["name"]) == name);
-        Some(Main {
-            object,
-            kind: text(object, &["kind"])?,
-            container: named.or_else(|| containers().next()),
-        })
+        main_workload(self.survey, self.project)
     }
 
     fn main(&self, values: &mut Values) {
@@ -141,7 +127,10 @@ impl<'s> Source<'s> {
 
     /// `image` as the first kustomization that changes it has it pulled: with its tag, and its other name.
     fn kustomized(&self, image: ImageRef) -> ImageRef {
-        let all = self.survey.kustomizations.values().flat_map(|one| list(&one.value, "images"));
+        let is_production = |dir: &&String| dir.ends_with("/production");
+        let all = self.survey.kustomizations.iter();
+        let (production, others): (Vec<_>, Vec<_>) = all.partition(|(dir, _)| is_production(dir));
+        let all = production.into_iter().chain(others).flat_map(|(_, one)| list(&one.value, "images"));
         let entry = all.into_iter().find(|entry| text(entry, &["name"]) == Some(image.name()));
         let Some(entry) = entry else { return image };
         let tagged = objects::reference(entry).and_then(|text| ImageRef::parse(&text).ok()).unwrap_or(image);
@@ -175,7 +164,9 @@ impl<'s> Source<'s> {
         }
         let is_generated = self.files.below(".gitlab").next().is_some();
         // The pipeline calls targets of the generated Makefile.
-        let has_own = [".gitlab-ci.yml", "Makefile"].iter().any(|path| self.is_kept(path)) && !is_generated;
+        let has_own =
+            [".gitlab-ci.yml", "Makefile", "makefile", "GNUmakefile"].iter().any(|path| self.is_kept(path))
+                && !is_generated;
         let ci = if has_own { Ci::None } else { Ci::Gitlab };
         values.insert(Name::Ci, Some(ci.as_str().to_owned()));
     }
@@ -232,8 +223,7 @@ impl<'s> Source<'s> {
 
     /// The namespace that all objects name which name one.
     fn namespace(&self) -> Option<String> {
-        let all = namespaces(self.survey);
-        if let [only] = &all[..] { Some(only.clone()) } else { None }
+        namespace(self.survey)
     }
 
     /// Further components: workloads in files that are named as generated ones are.
@@ -264,34 +254,39 @@ impl<'s> Source<'s> {
     }
 }
 
-/// The namespaces that the objects of base and overlays name.
-pub(super) fn namespaces(survey: &Survey) -> Vec<String> {
-    let objects = survey.manifests.values().filter(|all| !is_secret(all)).flatten();
-    let named = objects.filter(|one| text(one, &["kind"]) != Some("Namespace"));
-    let mut all: Vec<_> =
-        named.filter_map(|one| text(one, &["metadata", "namespace"])).map(str::to_owned).collect();
-    all.sort();
-    all.dedup();
-    all
+/// The workload of the project's own component: the one of its name, else the one most likely to be meant.
+fn main_workload<'s>(survey: &'s Survey, project: &ProjectName) -> Option<Main<'s>> {
+    const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"];
+    let of_kind = |kind: &'static str| {
+        survey.manifests.values().flatten().filter(move |one| text(one, &["kind"]) == Some(kind))
+    };
+    let is_called_so = |one: &&Value| text(one, &["metadata", "name"]) == Some(project.as_str());
+    let pulls = |one: &&Value| pod(one).is_some_and(|pod| list(pod, "imagePullSecrets").next().is_some());
+    let all = || KINDS.into_iter().flat_map(of_kind);
+    let object = all().find(is_called_so).or_else(|| all().find(pulls)).or_else(|| all().next())?;
+    let name = text(object, &["metadata", "name"]);
+    let containers = || pod(object).into_iter().flat_map(|pod| list(pod, "containers"));
+    let named = containers().find(|one| text(one, &["name"]) == name);
+    Some(Main { object, kind: text(object, &["kind"])?, container: named.or_else(|| containers().next()) })
 }
 
-/// The strictest standard that all pods keep; `None` if they do not even keep `baseline`.
-pub(super) fn pod_security(survey: &Survey) -> Option<PodSecurity> {
-    let pods: Vec<_> = survey.manifests.values().flatten().filter_map(pod).collect();
-    if !pods.iter().all(|pod| is_baseline(pod)) {
-        return None;
-    }
-    let is_strict = pods.iter().all(|pod| is_restricted(pod));
-    Some(if is_strict { PodSecurity::Restricted } else { PodSecurity::Baseline })
+/// The pull secrets that the pods of the project's own component name.
+pub(super) fn named_pull_secrets(survey: &Survey, project: &ProjectName) -> Vec<String> {
+    let pod = main_workload(survey, project).and_then(|main| pod(main.object));
+    let named = pod.into_iter().flat_map(|pod| list(pod, "imagePullSecrets"));
+    named.filter_map(|one| text(one, &["name"])).map(str::to_owned).collect()
 }
 
-/// The pod that `object` makes, if it makes any.
-fn pod(object: &Value) -> Option<&Value> {
-    match text(object, &["kind"])? {
-        "Pod" => object.get("spec"),
-        "CronJob" => at(object, &["spec", "jobTemplate", "spec", "template", "spec"]),
-        _ => at(object, &["spec", "template", "spec"]),
+/// Whether containers run `image` with several tags, so that a kustomization must not give it one.
+pub(super) fn has_other_tags(survey: &Survey, image: &ImageRef) -> bool {
+    let mut tags = BTreeSet::new();
+    for object in survey.manifests.values().flatten() {
+        objects::containers(object, 0, &mut |written| {
+            let found = ImageRef::parse_unpinned(written).ok().filter(|one| one.name() == image.name());
+            tags.extend(found.map(|_| written.to_owned()));
+        });
     }
+    tags.len() > 1
 }
 
 /// What a workload is and how much of it there is.
@@ -317,42 +312,6 @@ fn port(container: &Value) -> Option<String> {
     let ports = || list(container, "ports");
     let named = ports().find(|port| text(port, &["name"]) == Some("http")).or_else(|| ports().next());
     named.and_then(|port| port.get("containerPort")?.as_u64()).map(|port| port.to_string())
-}
-
-fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers"].into_iter().flat_map(|key| list(pod, key))
-}
-
-/// Whether a pod asks for nothing that the standard `baseline` forbids, as far as people commonly ask for it.
-fn is_baseline(pod: &Value) -> bool {
-    let is_set = |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_bool) == Some(true);
-    let shares_host = ["hostNetwork", "hostPID", "hostIPC"].iter().any(|key| is_set(pod, &[key]));
-    let has_path = list(pod, "volumes").any(|volume| volume.get("hostPath").is_some());
-    let is_open = |container: &Value| {
-        is_set(container, &["securityContext", "privileged"])
-            || at(container, &["securityContext", "capabilities", "add"]).is_some()
-            || list(container, "ports").any(|port| port.get("hostPort").is_some())
-    };
-    !shares_host && !has_path && !containers(pod).any(is_open)
-}
-
-/// Whether a pod also keeps what `restricted` asks for.
-fn is_restricted(pod: &Value) -> bool {
-    let of = |container: &Value, path: &[&str]| -> Option<Value> {
-        let path = [&["securityContext"], path].concat();
-        at(container, &path).or_else(|| at(pod, &path)).cloned()
-    };
-    containers(pod).all(|container| {
-        let drops = at(container, &["securityContext", "capabilities", "drop"]);
-        let drops_all =
-            drops.and_then(Value::as_sequence).is_some_and(|all| all.iter().any(|one| one == "ALL"));
-        let escalates =
-            at(container, &["securityContext", "allowPrivilegeEscalation"]).and_then(Value::as_bool);
-        let profile = of(container, &["seccompProfile", "type"]);
-        let is_confined = profile.is_some_and(|one| one == "RuntimeDefault" || one == "Localhost");
-        let is_non_root = of(container, &["runAsNonRoot"]).and_then(|one| one.as_bool()) == Some(true);
-        drops_all && escalates == Some(false) && is_confined && is_non_root
-    })
 }
 
 fn yes(is_so: bool) -> String {

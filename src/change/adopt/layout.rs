@@ -2,12 +2,14 @@
 //! overlay. kustomize builds no base above an overlay. Pure.
 
 use super::survey::{Survey, is_below, is_secret};
+use crate::advice::Advice;
 use crate::answers::{Answer, EnvironmentName};
 use crate::change::objects::text;
 use crate::change::{Files, OVERLAYS};
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::manifests::kustomization;
+use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The places of the manifests.
@@ -24,16 +26,52 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn find(survey: &Survey, files: &Files) -> Result<Self> {
-        let is_ours = |dir: &str| dir == Context::BASE;
+    /// `tracked` are the files of the last commit: what is not among them may be from a run that was killed.
+    pub(super) fn find(survey: &Survey, files: &Files, tracked: &BTreeSet<String>) -> Result<Self> {
+        let is_ours = |dir: &str| {
+            let path = survey.kustomizations.get(dir).map(|one| &one.path);
+            dir == Context::BASE && path.is_some_and(|path| !tracked.contains(path))
+        };
         let mut layout = match survey.roots()[..] {
             [] => Self::flat(survey),
             [only] if is_ours(only) && survey.reached(only).len() == 1 => Self::flat(survey),
             ref roots => Self::of_kustomizations(survey, roots)?,
         };
-        layout.finish_earlier_run(files);
+        layout.finish_earlier_run(files, tracked);
         layout.moves.retain(|from, to| from != to);
+        layout.check(files)?;
         Ok(layout)
+    }
+
+    /// Whether every manifest is deployed, without a kustomization.
+    pub(super) fn is_flat(&self) -> bool {
+        self.dirs.is_empty()
+    }
+
+    /// The directories of kustomizations with their places.
+    pub(super) fn dirs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.dirs.iter().map(|(dir, to)| (dir.as_str(), to.as_str()))
+    }
+
+    /// Whether what is at `path` now is deployed.
+    pub(super) fn is_deployed(&self, path: &str) -> bool {
+        !self.left.iter().any(|left| left == path)
+    }
+
+    /// Fails if two files would become one.
+    fn check(&self, files: &Files) -> Result<()> {
+        let content = |path: &str| files.bytes(path).ok().flatten();
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        for (from, to) in &self.moves {
+            let other = taken.insert(to, from);
+            if let Some(other) = other.filter(|other| content(other) != content(from)) {
+                return Err(Failure::failed(format!("`{other}` and `{from}` would both become `{to}`"))
+                    .because("nothing is merged or overwritten")
+                    .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
+                    .into());
+            }
+        }
+        Ok(())
     }
 
     /// The place of the directory `dir` of a kustomization.
@@ -54,9 +92,11 @@ impl Layout {
             survey.manifests.iter().filter(|(path, documents)| !is_placed(path) && !is_secret(documents));
         let all: Vec<_> = all.collect();
         let common = common(all.iter().map(|(path, _)| path.as_str()));
+        let is_namespace =
+            |documents: &[Value]| matches!(documents, [only] if text(only, &["kind"]) == Some("Namespace"));
+        let is_alone = all.iter().filter(|(_, documents)| is_namespace(documents)).count() == 1;
         for (path, documents) in all {
-            let is_namespace = matches!(&documents[..], [only] if text(only, &["kind"]) == Some("Namespace"));
-            let to = if is_namespace {
+            let to = if is_alone && is_namespace(documents) {
                 format!("{OVERLAYS}/production/namespace.yaml")
             } else {
                 format!("{}/{}", Context::BASE, below(path, &common))
@@ -85,6 +125,12 @@ impl Layout {
                     Context::BASE.to_owned()
                 } else if roots.contains(&dir) {
                     let name = environment(dir, roots)?;
+                    if layout.environments.contains(&name) {
+                        return Err(Failure::failed(format!("two overlays are called `{name}`"))
+                            .because("an environment is named after the directory of its overlay")
+                            .hint(format!("git mv {dir} {dir}-2"))
+                            .into());
+                    }
                     layout.environments.push(name.clone());
                     format!("{OVERLAYS}/{name}")
                 } else if is_below(dir, "kubernetes") {
@@ -119,11 +165,11 @@ impl Layout {
     }
 
     /// A run that was killed has copied files that it had not deleted yet: their copies are where they belong.
-    fn finish_earlier_run(&mut self, files: &Files) {
+    fn finish_earlier_run(&mut self, files: &Files, tracked: &BTreeSet<String>) {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
         let copy = |path: &str| {
-            let mut below = files.below(Context::BASE);
+            let mut below = files.below(Context::BASE).filter(|(other, _)| !tracked.contains(*other));
             let same =
                 below.find(|(other, _)| name(other) == name(path) && content(other) == content(path))?;
             Some((path.to_owned(), same.0.to_owned()))
@@ -148,7 +194,13 @@ fn base<'d>(roots: &[&'d str], reached: &[Vec<&'d str>]) -> Result<&'d str> {
     let is_shared = |dir: &str| reached.iter().all(|one| one.contains(&dir)) && !is_below(dir, "secrets");
     let shared: Vec<&str> =
         reached[0].iter().copied().filter(|dir| !roots.contains(dir) && is_shared(dir)).collect();
-    let called_so = shared.iter().find(|dir| dir.rsplit('/').next() == Some("base"));
+    let is_called_so = |dir: &&&str| dir.rsplit('/').next() == Some("base");
+    if let [root] = roots
+        && is_called_so(&root)
+    {
+        return Ok(root);
+    }
+    let called_so = shared.iter().find(is_called_so);
     match (called_so, &shared[..], roots) {
         (Some(base), ..) | (None, [base], _) | (None, _, [base]) => Ok(base),
         _ => Err(Failure::failed("cannot tell which kustomization is the base")

@@ -1,8 +1,9 @@
 //! What an adoption says: the answers that were read, what stays as it is, and what that means. Pure.
 
-use super::Adoption;
 use super::layout::Layout;
+use super::secrets::SecretFile;
 use super::survey::{self, Survey};
+use super::{Adoption, Request, answers, namespaces};
 use crate::answers::Answers;
 use crate::change::objects::{self, text};
 use crate::change::{Files, text_of};
@@ -47,11 +48,15 @@ pub(super) struct Before<'b> {
     pub(super) survey: &'b Survey,
     pub(super) layout: &'b Layout,
     pub(super) moves: &'b BTreeMap<String, String>,
+    /// The files in their new places, as people wrote them.
+    pub(super) here: &'b Survey,
+    pub(super) secrets: &'b [SecretFile],
+    pub(super) request: &'b Request,
 }
 
 /// Says what stays as it is and what that means.
 pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rendered: &[File]) {
-    let Before { files, survey, layout, moves } = before;
+    let Before { files, survey, layout, moves, .. } = before;
     let makefile = after.text("Makefile").ok().flatten().filter(|_| adoption.kept.contains("Makefile"));
     let notes = &mut adoption.plan.notes;
     for path in &adoption.kept {
@@ -60,6 +65,7 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
         let lacks = lacks.map_or(String::new(), |all| format!(", without the targets {}", all.join(", ")));
         notes.push(format!("`{path}` stays yours{lacks} (`--take {path}` replaces it)"));
     }
+    notes.extend(of_the_cluster(&adoption.answers, before));
     for (path, names) in mentions(files, moves) {
         notes.push(format!("`{path}` names {names}, where files move away: edit it"));
     }
@@ -87,6 +93,56 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
             "`make status` and `make logs` show pods with the label `{part_of}: {project}`, which some pods lack"
         ));
     }
+}
+
+/// What is assumed of the cluster, and what another choice would be.
+fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
+    let Before { files, survey, moves, here, secrets, request, .. } = before;
+    let mut notes = Vec::new();
+    for environment in answers.environments.iter() {
+        let (name, namespace) = (&environment.name, environment.namespace.as_str());
+        if namespaces::is_assumed(here, &request.values, environment) {
+            notes.push(format!(
+                "nothing names the namespace of {name}: `{namespace}` is assumed; objects that run in another one are created \
+                 anew (`--namespace`)"
+            ));
+        }
+        for other in namespaces::foreign_subjects(here, namespace) {
+            notes.push(format!(
+                "a binding names an account in namespace `{other}`: kustomize makes that `{namespace}`"
+            ));
+        }
+    }
+    if answers::has_other_tags(here, answers.image()) {
+        let image = answers.image().name();
+        notes.push(format!(
+            "containers run several tags of `{image}`: they stay in the manifests, without `make set-image`"
+        ));
+    }
+    let others = secrets.iter().filter_map(|file| Some((&file.path, &file.pull.as_ref()?.name)));
+    let others = others.filter(|(_, name)| *name != answers.secret_name.as_str());
+    notes.extend(others.map(|(path, name)| {
+        format!(
+            "`{path}` is the pull Secret `{name}`: `makeinfra rotate` replaces only `{}`",
+            answers.secret_name
+        )
+    }));
+    // Beside what moves, nothing is to be missed.
+    let dirs: BTreeSet<_> =
+        moves.keys().filter_map(|from| from.rsplit_once('/')).map(|(dir, _)| dir).collect();
+    let is_beside = |path: &str| path.rsplit_once('/').is_some_and(|(dir, _)| dirs.contains(dir));
+    let is_known = |path: &str| {
+        survey.manifests.contains_key(path)
+            || moves.contains_key(path)
+            || survey.kustomizations.values().any(|one| one.path == path)
+    };
+    let unread = files.iter().filter(|(path, found)| {
+        found.content.is_ok() && objects::is_yaml(path) && is_beside(path) && !is_known(path)
+    });
+    notes.extend(unread.map(|(path, _)| {
+        format!("`{path}` stays and is not deployed: it is not YAML with a kind and a name in every document")
+    }));
+    notes
 }
 
 /// The targets of the generated Makefile that `text` does not have.

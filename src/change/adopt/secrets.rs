@@ -1,10 +1,12 @@
 //! The Secrets of a repository: where their files go, and what lists them. Values are copied, never read. Pure.
 
 use super::answers::PullSecretFacts;
+use super::layout::Layout;
 use super::survey::{Survey, is_below, is_secret};
+use crate::advice::Advice;
 use crate::answers::{Answers, Environment};
 use crate::change::objects::{list, text};
-use crate::change::{Bytes, Files, not_edited};
+use crate::change::{Bytes, Files, OVERLAYS, not_edited};
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, UNLOCK};
 use crate::manifests::kustomization;
@@ -26,19 +28,20 @@ pub(super) struct SecretFile {
     pub(super) pull: Option<PullSecretFacts>,
 }
 
-/// All such files. Fails if one cannot be read.
-pub(super) fn all(survey: &Survey, files: &Files) -> Result<Vec<SecretFile>> {
+/// All that are to be kept below `secrets/`. Fails if one cannot be read.
+pub(super) fn all(survey: &Survey, layout: &Layout, files: &Files) -> Result<Vec<SecretFile>> {
     let locked = files
         .below("secrets")
         .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes)));
     if let Some((path, _)) = locked {
         return Err(Failure::failed(format!("cannot read `{path}`"))
             .because("it is locked: encrypted, and this clone is not unlocked")
-            .hint(UNLOCK)
+            .hint(Advice::at_top(UNLOCK))
             .into());
     }
     let mut found = Vec::new();
-    for (path, documents) in survey.manifests.iter().filter(|(_, all)| is_secret(all)) {
+    let secrets = survey.manifests.iter().filter(|(_, all)| is_secret(all));
+    for (path, documents) in secrets.filter(|(path, _)| can_be_kept_apart(path, survey, layout)) {
         let name = text(&documents[0], &["metadata", "name"]).unwrap_or_default().to_owned();
         let pull = files.text(path)?.and_then(|text| PullSecretFacts::read(documents, text));
         found.push(SecretFile { path: path.clone(), name, pull });
@@ -46,14 +49,54 @@ pub(super) fn all(survey: &Survey, files: &Files) -> Result<Vec<SecretFile>> {
     Ok(found)
 }
 
-/// The pull secret that the pods name, else the first.
-pub(super) fn pull_secret<'s>(all: &'s [SecretFile], survey: &Survey) -> Option<&'s PullSecretFacts> {
-    let pulls = || all.iter().filter_map(|file| file.pull.as_ref());
-    let named = |one: &&PullSecretFacts| {
-        let objects = survey.manifests.values().flatten();
-        objects.into_iter().any(|object| names(object, &one.name))
+/// Whether the file `path`, which has Secrets, can be named by the overlay alone without another object in the cluster: no
+/// kustomization on the way changes it, and none is left empty.
+fn can_be_kept_apart(path: &str, survey: &Survey, layout: &Layout) -> bool {
+    const CHANGES: [&str; 10] = [
+        "namePrefix",
+        "nameSuffix",
+        "labels",
+        "commonLabels",
+        "commonAnnotations",
+        "patches",
+        "patchesStrategicMerge",
+        "patchesJson6902",
+        "replacements",
+        "transformers",
+    ];
+    if layout.is_flat() || is_below(path, "secrets") {
+        return true;
+    }
+    let is_overlay = |to: &str| is_below(to, OVERLAYS);
+    let names_it = |dir: &str| {
+        let mut references = survey.kustomizations[dir].references.iter();
+        references.any(|one| one.target == path && one.is_resource())
     };
-    pulls().find(named).or_else(|| pulls().next())
+    let leads_to = |dir: &str| survey.reached(dir).iter().any(|dir| names_it(dir));
+    let is_changed =
+        |dir: &str| CHANGES.iter().any(|key| survey.kustomizations[dir].value.get(key).is_some());
+    let has_others = |dir: &str| {
+        let mut resources = survey.kustomizations[dir].references.iter().filter(|one| one.is_resource());
+        resources.any(|one| survey.manifests.get(&one.target).is_none_or(|all| !is_secret(all)))
+    };
+    let mut dirs = layout.dirs().filter(|(dir, _)| leads_to(dir)).peekable();
+    dirs.peek().is_some()
+        && dirs.all(|(dir, to)| (is_overlay(to) || !is_changed(dir)) && (!names_it(dir) || has_others(dir)))
+}
+
+/// The pull secret that is called by one of `names`, else the one that any pod names, else the first.
+pub(super) fn pull_secret<'s>(
+    all: &'s [SecretFile],
+    names: &[String],
+    survey: &Survey,
+) -> Option<&'s PullSecretFacts> {
+    let pulls = || all.iter().filter_map(|file| file.pull.as_ref());
+    let by_name = names.iter().find_map(|name| pulls().find(|one| one.name == *name));
+    let is_named = |one: &&PullSecretFacts| {
+        let objects = survey.manifests.values().flatten();
+        objects.into_iter().any(|object| self::names(object, &one.name))
+    };
+    by_name.or_else(|| pulls().find(is_named)).or_else(|| pulls().next())
 }
 
 /// Whether a pod in `object` pulls with the Secret `name`.

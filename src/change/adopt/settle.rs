@@ -2,8 +2,9 @@
 
 use super::{Adoption, Request, put};
 use crate::answers::{Answers, Ci, Record};
+use crate::change::objects;
 use crate::change::update::hazards;
-use crate::change::{Files, Plan, SECRETS, Step, kustomization, record};
+use crate::change::{Files, Found, Plan, SECRETS, Step, kustomization, record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::manifests;
@@ -11,6 +12,8 @@ use crate::templates::{File, Kind, TemplateSet};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
+/// The file that GNU make reads if there is no other one.
+const MAKEFILE: &str = "Makefile";
 /// GitLab's file.
 const PIPELINE: &str = ".gitlab-ci.yml";
 
@@ -31,6 +34,8 @@ pub(super) fn settle(
     rendered: &[File],
     is_generated: bool,
 ) -> Result<BTreeSet<String>> {
+    // GNU make takes these first.
+    let has_makefile = ["GNUmakefile", "makefile"].iter().any(|path| after.get(path).is_some());
     let mut own = request.earlier.as_ref().map(|record| record.own.clone()).unwrap_or_default();
     for file in rendered.iter().filter(|file| !file.path.starts_with(SECRETS) && file.path != Record::FILE) {
         let path = file.path.as_str();
@@ -43,7 +48,13 @@ pub(super) fn settle(
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
         // An object of the component is elsewhere, or there is none; a kustomization may have another name.
         let is_left_out = there.is_none()
-            && if is_list { kustomization(after, dir).is_some() } else { path.starts_with(Context::BASE) };
+            && if path == MAKEFILE {
+                has_makefile
+            } else if is_list {
+                kustomization(after, dir).is_some()
+            } else {
+                path.starts_with(Context::BASE)
+            };
         if request.taken.contains(path) || there.is_none() && !is_left_out {
             put(after, path, bytes.to_vec(), executable);
         } else if path == ".gitattributes" && !request.is_covered {
@@ -52,10 +63,12 @@ pub(super) fn settle(
             own.insert(path.to_owned());
         } else if !is_generated {
             own.insert(path.to_owned());
-            if there.is_some() && !path.starts_with("kubernetes/") {
+            if (there.is_some() || path == MAKEFILE) && !path.starts_with("kubernetes/") {
                 adoption.kept.insert(path.to_owned());
             }
-            if let Some(Ok(there)) = there.map(|found| &found.content) {
+            // What is shown must not have a Secret in it.
+            let has_secret = adoption.open_secrets.iter().any(|(_, name)| holds(there, name));
+            if let Some(Ok(there)) = there.map(|found| &found.content).filter(|_| !has_secret) {
                 let after = Some(Zeroizing::new(bytes.to_vec()));
                 let before = Some(there.clone());
                 adoption.plan.offers.push(Step {
@@ -79,13 +92,20 @@ pub(super) fn settle(
         adoption.kept.insert(PIPELINE.to_owned());
     }
     let script = "scripts/deploy.sh";
-    if own.contains(script) && !own.contains("Makefile") {
+    if own.contains(script) && !own.contains(MAKEFILE) {
         return Err(Failure::failed(format!("`{script}` is needed by the generated Makefile"))
             .because("it exists with other content")
             .hint(format!("git mv {script} scripts/deploy-old.sh, or makeinfra adopt --take {script}"))
             .into());
     }
     Ok(own)
+}
+
+/// Whether a file has the Secret `name`.
+fn holds(found: Option<&Found>, name: &str) -> bool {
+    let content = found.and_then(|found| found.content.as_ref().ok());
+    let documents = content.map(|bytes| objects::documents(bytes)).unwrap_or_default();
+    documents.iter().any(|one| objects::is_object(one, "Secret", name))
 }
 
 /// An attribute file of people's with what the generated one says of `secrets/`.

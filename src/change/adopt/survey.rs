@@ -4,7 +4,7 @@ use crate::change::Files;
 use crate::change::objects::{self, list, text};
 use crate::manifests::{below, kustomization};
 use crate::opaque::KeyFile;
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -31,6 +31,23 @@ pub(super) struct Reference {
     pub(super) prefix: String,
     /// The path below the top of the repository.
     pub(super) target: String,
+}
+
+impl Kustomization {
+    /// The files from which `generator`, one of its own, makes a Secret.
+    pub(super) fn generated_from(&self, generator: &Value) -> Vec<String> {
+        let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let mut alone = Mapping::new();
+        alone.insert("secretGenerator".into(), Value::Sequence(vec![generator.clone()]));
+        references(dir, &Value::Mapping(alone)).into_iter().map(|reference| reference.target).collect()
+    }
+}
+
+impl Reference {
+    /// Whether it names objects that are deployed, and not something about them.
+    pub(super) fn is_resource(&self) -> bool {
+        matches!(self.place[..], [Place::Key("resources" | "bases"), _])
+    }
 }
 
 /// A step on the way to a value.
@@ -72,10 +89,12 @@ impl Survey {
         found
     }
 
-    /// The kustomizations that no other one names, but for those of Secrets.
+    /// The kustomizations that no other one names, but for those of Secrets. A component is nothing by itself.
     pub(super) fn roots(&self) -> Vec<&str> {
         let named: BTreeSet<_> = self.references().map(|reference| reference.target.as_str()).collect();
-        let dirs = self.kustomizations.keys().map(String::as_str);
+        let all = self.kustomizations.iter();
+        let all = all.filter(|(_, one)| text(&one.value, &["kind"]) != Some("Component"));
+        let dirs = all.map(|(dir, _)| dir.as_str());
         dirs.filter(|dir| !named.contains(dir) && !is_below(dir, "secrets")).collect()
     }
 
@@ -109,6 +128,13 @@ pub(super) fn is_secret(documents: &[Value]) -> bool {
     documents.iter().all(|one| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none())
 }
 
+/// The files that the kustomizations among `files` name, whether they are among them or not.
+pub(super) fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
+    let survey = Survey::of(files, limits);
+    let all = survey.references().map(|reference| reference.target.clone());
+    all.filter(|target| !survey.kustomizations.contains_key(target)).collect()
+}
+
 /// Whether `path` is below the directory `dir`.
 pub(super) fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
@@ -119,7 +145,7 @@ fn is_object(document: &Value) -> bool {
     let has = |path: &[&str]| text(document, path).is_some();
     has(&["apiVersion"])
         && has(&["kind"])
-        && (has(&["metadata", "name"]) || has(&["metadata", "generateName"]))
+        && has(&["metadata", "name"])
         && text(document, &["kind"]) != Some("Config")
 }
 
@@ -157,6 +183,11 @@ fn references(dir: &str, value: &Value) -> Vec<Reference> {
             );
         }
     }
+    add(
+        vec![Place::Key("openapi"), Place::Key("path")],
+        "",
+        text(value, &["openapi", "path"]).unwrap_or("\n"),
+    );
     for key in GENERATORS {
         for (at, generator) in list(value, key).enumerate() {
             let place = |rest: &[Place]| [&[Place::Key(key), Place::Item(at)], rest].concat();

@@ -1,0 +1,95 @@
+//! The namespaces that manifests name, and whether one environment can be made of them. Pure.
+
+use super::survey::{Survey, is_secret};
+use crate::advice::Advice;
+use crate::answers::{Environment, Name, Values};
+use crate::change::objects::{list, text};
+use crate::context::Context;
+use crate::error::{Failure, Result};
+use std::collections::BTreeSet;
+
+/// Where objects say they are to be: the namespaces that they name, and whether one that needs one names none.
+pub(super) struct Namespaces {
+    pub(super) named: Vec<String>,
+    /// Whether objects beside those name none.
+    is_mixed: bool,
+}
+
+impl Namespaces {
+    /// Of the objects in the files that are `deployed`, Secrets aside.
+    pub(super) fn of(survey: &Survey, deployed: impl Fn(&str) -> bool) -> Self {
+        /// A part of the kinds that are in no namespace.
+        const CLUSTER_WIDE: [&str; 8] = [
+            "Namespace",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "CustomResourceDefinition",
+            "IngressClass",
+            "PersistentVolume",
+            "PriorityClass",
+            "StorageClass",
+        ];
+        let mut named = BTreeSet::new();
+        let (mut has_named, mut has_unnamed) = (false, false);
+        let files = survey.manifests.iter().filter(|(path, all)| deployed(path) && !is_secret(all));
+        for one in files.flat_map(|(_, all)| all) {
+            let kind = text(one, &["kind"]).unwrap_or_default();
+            let namespace = text(one, &["metadata", "namespace"]);
+            has_named |= namespace.is_some();
+            has_unnamed |= namespace.is_none() && !CLUSTER_WIDE.contains(&kind);
+            let own = text(one, &["metadata", "name"]).filter(|_| kind == "Namespace");
+            named.extend(namespace.or(own).map(str::to_owned));
+        }
+        Self { named: named.into_iter().collect(), is_mixed: has_named && has_unnamed }
+    }
+
+    /// Fails unless all objects can be in one namespace, `asked` if that is given, without a change of where they are.
+    pub(super) fn check(&self, asked: Option<&str>) -> Result<()> {
+        let others = |one: &&String| asked.is_some_and(|asked| asked != one.as_str());
+        if let [first, second, ..] = &self.named[..] {
+            return Err(Failure::failed("the manifests name several namespaces")
+                .because(format!("`{first}` and `{second}`; an environment has one"))
+                .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
+                .into());
+        }
+        if let Some(other) = self.named.iter().find(others) {
+            return Err(Failure::usage("`--namespace` must be the one that the manifests name")
+                .because("objects would be created anew in another one")
+                .hint(format!("--namespace {other}"))
+                .into());
+        }
+        match self.named.first() {
+            Some(name) if self.is_mixed && asked.is_none() => {
+                Err(Failure::usage("`--namespace` is required")
+                    .because(format!("some objects are in `{name}`, and others name no namespace"))
+                    .hint(format!("--namespace {name}"))
+                    .into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The namespace that all objects name which name one.
+pub(super) fn namespace(survey: &Survey) -> Option<String> {
+    let all = Namespaces::of(survey, |path| path.starts_with("kubernetes/")).named;
+    if let [only] = &all[..] { Some(only.clone()) } else { None }
+}
+
+/// Whether neither the files nor `asked` say in which namespace `environment` is.
+pub(super) fn is_assumed(survey: &Survey, asked: &Values, environment: &Environment) -> bool {
+    let kustomized = |dir: &str| {
+        let kustomization = survey.kustomizations.get(dir);
+        kustomization.is_some_and(|one| one.value.get("namespace").is_some())
+    };
+    let is_said = kustomized(&environment.overlay()) || kustomized(Context::BASE);
+    !is_said && namespace(survey).is_none() && !asked.contains_key(&Name::Namespace)
+}
+
+/// The namespaces, other than `own`, of the accounts to which bindings give rights.
+pub(super) fn foreign_subjects(survey: &Survey, own: &str) -> BTreeSet<String> {
+    let objects = survey.manifests.iter().filter(|(path, _)| path.starts_with("kubernetes/"));
+    let subjects = objects.flat_map(|(_, all)| all).flat_map(|one| list(one, "subjects"));
+    let named = subjects.filter_map(|one| text(one, &["namespace"])).filter(|name| *name != own);
+    named.map(str::to_owned).collect()
+}

@@ -1,0 +1,126 @@
+//! The proof of an adoption: what the environments build is what was there. Pure.
+
+use super::layout::Layout;
+use super::secrets::SecretFile;
+use super::survey::{Survey, is_below};
+use crate::advice::Advice;
+use crate::answers::{Answers, Environment};
+use crate::change::objects::{self, text};
+use crate::change::{Files, OVERLAYS};
+use crate::error::{Failure, Result};
+use crate::manifests::{self, kustomization};
+use crate::work_tree::Content;
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+
+/// How often there is each object, by kind and name.
+type Objects = BTreeMap<(String, String), usize>;
+
+/// Fails unless every kustomization finds what it names, and every environment has the objects that it had: with Secrets that
+/// were deployed in another way, and no others.
+pub(super) fn verify(
+    before: (&Files, &Survey, &Layout),
+    after: &Files,
+    answers: &Answers,
+    secrets: &[SecretFile],
+) -> Result<()> {
+    let (files, survey, layout) = before;
+    check_references(files, after)?;
+    let [was, will] = [files, after].map(contents);
+    for environment in answers.environments.iter() {
+        let built = count(manifests::built(&will, &environment.overlay()));
+        let known = if layout.is_flat() {
+            flat(survey, layout, secrets)
+        } else {
+            let Some(dir) = root(survey, layout, environment) else { continue };
+            count(manifests::built(&was, dir))
+        };
+        let all = known.keys().chain(built.keys());
+        let differs = |object: &&(String, String)| {
+            let [old, new] = [&known, &built].map(|all| all.get(*object).copied().unwrap_or_default());
+            // One may come from below `secrets/`, and a run that was killed leaves two.
+            let is_same = if object.0 == "Secret" { new > 0 || old == 0 } else { new == old };
+            new > 1 || !is_same
+        };
+        if let Some((kind, name)) = all.into_iter().find(differs) {
+            let count = built.get(&(kind.clone(), name.clone())).copied().unwrap_or_default();
+            let what = match count {
+                0 => "would no longer be deployed",
+                1 => "would be deployed, and is not now",
+                _ => "is in several files",
+            };
+            return Err(Failure::failed(format!("{kind} `{name}` {what}"))
+                .because(format!(
+                    "the environment `{}` must have the same objects as before",
+                    environment.name
+                ))
+                .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
+                .into());
+        }
+    }
+    Ok(())
+}
+
+/// The directory whose kustomization becomes the overlay of `environment`, or the base if there was none.
+fn root<'l>(survey: &'l Survey, layout: &'l Layout, environment: &Environment) -> Option<&'l str> {
+    let overlay = environment.overlay();
+    let roots = survey.roots();
+    let mut dirs = layout.dirs().filter(|(dir, _)| roots.contains(dir));
+    let own = dirs.find(|(_, to)| *to == overlay).map(|(dir, _)| dir);
+    let mut bases = layout.dirs().filter(|(dir, to)| roots.contains(dir) && !is_below(to, OVERLAYS));
+    own.or_else(|| bases.next().map(|(dir, _)| dir))
+}
+
+/// What is deployed without kustomizations. A Namespace alone in its file is not a resource.
+fn flat(survey: &Survey, layout: &Layout, secrets: &[SecretFile]) -> Objects {
+    let is_resource = |path: &String| {
+        !is_below(layout.file(path), OVERLAYS)
+            && (!is_below(path, "secrets") || secrets.iter().any(|file| file.path == *path))
+    };
+    let files = survey.manifests.iter().filter(|(path, _)| is_resource(path));
+    // A run that was killed has left copies.
+    let mut places = BTreeMap::new();
+    for (path, documents) in files {
+        places.insert(layout.file(path), documents);
+    }
+    count(places.into_values().flatten().cloned())
+}
+
+fn count(objects: impl IntoIterator<Item = Value>) -> Objects {
+    let mut all = Objects::new();
+    for one in objects {
+        let field = |path: &[&str]| text(&one, path).unwrap_or_default().to_owned();
+        *all.entry((field(&["kind"]), field(&["metadata", "name"]))).or_default() += 1;
+    }
+    all
+}
+
+fn contents(files: &Files) -> manifests::Files {
+    let is_read = |path: &str| objects::is_yaml(path) || path.ends_with("json");
+    let files = files.iter().filter(|(path, _)| is_read(path));
+    let content = |(path, found): (&str, &crate::change::Found)| {
+        Some((path.to_owned(), Content::Bytes(found.content.as_ref().ok()?.clone())))
+    };
+    files.filter_map(content).collect()
+}
+
+/// Fails if a kustomization names what is neither among the files nor was.
+fn check_references(files: &Files, after: &Files) -> Result<()> {
+    let survey = Survey::of(after, &["kubernetes".to_owned(), "secrets".to_owned()]);
+    for one in survey.kustomizations.values() {
+        let is_there = |target: &str| {
+            let has = |files: &Files| {
+                files.get(target).is_some()
+                    || kustomization::places(target).any(|path| files.get(&path).is_some())
+            };
+            has(after) || has(files)
+        };
+        if let Some(missing) = one.references.iter().find(|reference| !is_there(&reference.target)) {
+            return Err(Failure::failed(format!("`{}` would name what is not there", one.path))
+                .because(format!("`{}` is missing; nothing was written", missing.target))
+                .hint("git status --ignored")
+                .into());
+        }
+    }
+    Ok(())
+}
