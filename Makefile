@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster tools lint bench examples release-templates
+.PHONY: help test test-cluster tools lint bench examples outputs release-templates
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -29,6 +29,9 @@ bench: tools ## Measure against the commands that makeinfra replaces
 
 examples: ## Generate examples/ anew, picture included
 	MAKEINFRA_UPDATE=1 cargo test --locked --test it -- examples:: picture::
+
+outputs: ## Write tests/outputs anew: all that users see as a whole
+	MAKEINFRA_UPDATE=1 cargo test --locked --test it -- outputs::
 
 release-templates: ## Add the templates of this version to the archive; done once, at its release
 	releases/add

@@ -49,6 +49,7 @@ mod nested;
 mod new;
 mod new_git;
 mod older;
+mod outputs;
 mod picture;
 mod pipeline;
 mod places;
