@@ -72,7 +72,7 @@ fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
             return ask_text(given, ui, name, default.as_deref());
         }
     };
-    let choice = ui.choose(question(name), choices)?;
+    let choice = ui.choose(name.question(), choices)?;
     given.set(name, Some(choice.to_owned()));
     Ok(())
 }
@@ -91,42 +91,9 @@ fn ask_text(given: &mut Given, ui: &Ui, name: Name, default: Option<&str>) -> Re
             _ => Ok(()),
         }
     };
-    let text = ui.text(question(name), default, name.is_optional(), Box::new(check))?;
+    let text = ui.text(name.question(), default, name.is_optional(), Box::new(check))?;
     given.set(name, name.typed(text).filter(|text| !text.is_empty()));
     Ok(())
-}
-
-fn question(name: Name) -> &'static str {
-    match name {
-        Name::Project => "Project (the repository becomes PROJECT-infra)",
-        Name::Image => "Image of the container",
-        Name::Registry => "Registry key of the pull secret",
-        Name::Namespace => "Namespace",
-        Name::Context => "kubectl context (none: the current one)",
-        Name::Environment => "Environment",
-        Name::Protect => "Protected",
-        Name::Secrets => "Directory of the Secrets",
-        Name::Component => "Component",
-        Name::Workload => "How it runs",
-        Name::Schedule => "Schedule, as cron has it (0 3 * * *, @daily)",
-        Name::TimeZone => "Time zone of the schedule",
-        Name::Args => "Arguments of the container",
-        Name::Port => "Port of the container (none: a worker)",
-        Name::Replicas => "Pods",
-        Name::Ingress => "Host of the Ingress",
-        Name::Tls => "TLS at the Ingress",
-        Name::TlsIssuer => "ClusterIssuer of the certificate",
-        Name::ServiceAccount => "Service account",
-        Name::Config => "File with settings",
-        Name::HealthPath => "Path of the HTTP probes (none: TCP probes)",
-        Name::PodSecurity => "Pod Security Standard",
-        Name::SecretName => "Name of the pull secret",
-        Name::SecretType => "Type of the pull secret",
-        Name::Email => "E-mail address in the pull secret",
-        Name::ExpiresAt => "When the deploy token expires",
-        Name::Ci => "CI",
-        Name::Output => "Parent directory",
-    }
 }
 
 fn is_set(answers: &Answers, name: Name) -> bool {

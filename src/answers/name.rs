@@ -1,0 +1,199 @@
+//! The answers in one table: how each is called in files, what it must be, and how it is asked for.
+
+use super::{
+    Answer, Arguments, Ci, ClusterIssuer, ComponentName, ContextName, DnsLabel, Email, EnvironmentName,
+    Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName, RegistryKey, Replicas, Rule,
+    Schedule, SecretType, Switch, TimeZone, Workload, config::ConfigFile, location::SecretsDir,
+};
+
+/// Declares the answers of a whole repository, in the order in which they are asked, and those of its parts alone: the name in
+/// files, the type that has rule and example, whether none is an answer or the answer is yes or no, and the question.
+macro_rules! answers {
+    (
+        repository { $($(#[$doc:meta])* $name:ident = $key:literal, $type:ty, $kind:ident, $question:literal;)* }
+        parts { $($(#[$part_doc:meta])* $part:ident = $part_key:literal, $part_type:ty, $part_kind:ident, $part_question:literal;)* }
+    ) => {
+        /// The name of an answer. Its order is the order in which the questions are asked.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Name {
+            $($(#[$doc])* $name,)*
+            $($(#[$part_doc])* $part,)*
+        }
+
+        impl Name {
+            /// Those of a whole repository, in the order in which they are asked.
+            pub const ALL: [Self; [$($key),*].len()] = [$(Self::$name),*];
+
+            /// The name in files; the option is `--<name>`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $key,)* $(Self::$part => $part_key,)* }
+            }
+
+            /// A value that is accepted.
+            #[must_use]
+            pub fn example(self) -> &'static str {
+                match self {
+                    $(Self::$name => <$type>::EXAMPLE,)*
+                    $(Self::$part => <$part_type>::EXAMPLE,)*
+                }
+            }
+
+            /// The rule that `text` breaks as this answer, if it breaks one.
+            pub fn check(self, text: &str) -> Result<(), Rule> {
+                match self {
+                    $(Self::$name => <$type>::parse(text).map(drop),)*
+                    $(Self::$part => <$part_type>::parse(text).map(drop),)*
+                }
+            }
+
+            /// How people are asked for it.
+            #[must_use]
+            pub fn question(self) -> &'static str {
+                match self { $(Self::$name => $question,)* $(Self::$part => $part_question,)* }
+            }
+
+            fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind,)* $(Self::$part => Kind::$part_kind,)* }
+            }
+        }
+    };
+}
+
+/// What may stand for an answer.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// A text.
+    Text,
+    /// A text or none.
+    Optional,
+    /// Yes or no.
+    Switch,
+}
+
+answers! {
+    repository {
+        /// Project name.
+        Project = "project", ProjectName, Text, "Project (the repository becomes PROJECT-infra)";
+        /// Image reference of the Deployment.
+        Image = "image", ImageRef, Text, "Image of the container";
+        /// Registry key of the pull secret.
+        Registry = "registry", RegistryKey, Text, "Registry key of the pull secret";
+        /// Namespace of everything.
+        Namespace = "namespace", NamespacePattern, Text, "Namespace";
+        /// The kubectl context of the cluster.
+        Context = "context", ContextName, Optional, "kubectl context (none: the current one)";
+        /// Whether it runs all the time, on a schedule or once.
+        Workload = "workload", Workload, Text, "How it runs";
+        /// When a cron job runs.
+        Schedule = "schedule", Schedule, Text, "Schedule, as cron has it (0 3 * * *, @daily)";
+        /// The time zone of that.
+        TimeZone = "time-zone", TimeZone, Text, "Time zone of the schedule";
+        /// The container's arguments.
+        Args = "args", Arguments, Text, "Arguments of the container";
+        /// The container's port.
+        Port = "port", Port, Optional, "Port of the container (none: a worker)";
+        /// Pods of the Deployment.
+        Replicas = "replicas", Replicas, Text, "Pods";
+        /// Host of the Ingress.
+        Ingress = "ingress", Host, Optional, "Host of the Ingress";
+        /// Whether the Ingress speaks TLS.
+        Tls = "tls", Switch, Switch, "TLS at the Ingress";
+        /// What of cert-manager's makes the certificate.
+        TlsIssuer = "tls-issuer", ClusterIssuer, Text, "ClusterIssuer of the certificate";
+        /// Path of the HTTP probes.
+        HealthPath = "health-path", HealthPath, Optional, "Path of the HTTP probes (none: TCP probes)";
+        /// Whether the pods have a service account of their own.
+        ServiceAccount = "service-account", Switch, Switch, "Service account";
+        /// The file with the settings that become a config map.
+        Config = "config", ConfigFile, Text, "File with settings";
+        /// Pod Security Standard.
+        PodSecurity = "pod-security", PodSecurity, Text, "Pod Security Standard";
+        /// Name of the pull secret.
+        SecretName = "secret-name", PullSecretName, Text, "Name of the pull secret";
+        /// Type of the pull secret.
+        SecretType = "secret-type", SecretType, Text, "Type of the pull secret";
+        /// E-mail address inside the pull secret.
+        Email = "email", Email, Optional, "E-mail address in the pull secret";
+        /// When the deploy token ends. Of the token, so never in `.makeinfra.yaml`.
+        ExpiresAt = "expires-at", Expiry, Optional, "When the deploy token expires";
+        /// What checks and deploys the repository.
+        Ci = "ci", Ci, Text, "CI";
+        /// Parent directory of the repository.
+        Output = "output", OutputDirectory, Text, "Parent directory";
+    }
+    parts {
+        /// Name of an environment.
+        Environment = "env", EnvironmentName, Text, "Environment";
+        /// Name of a component.
+        Component = "component", ComponentName, Text, "Component";
+        /// Whether `make` asks before it changes anything in an environment.
+        Protect = "protect", Switch, Switch, "Protected";
+        /// The directory of an environment's Secrets.
+        Secrets = "secrets", SecretsDir, Text, "Directory of the Secrets";
+    }
+}
+
+impl Name {
+    /// How it is given on the command line.
+    #[must_use]
+    pub fn option(self) -> String {
+        match self {
+            Self::Project => "PROJECT".into(),
+            // Given once for each.
+            Self::Args => "--arg".into(),
+            name => format!("--{}", name.as_str()),
+        }
+    }
+
+    /// Whether `none` (an empty text, YAML's null) is an answer.
+    #[must_use]
+    pub fn is_optional(self) -> bool {
+        self.kind() == Kind::Optional
+    }
+
+    /// Whether the answer is yes or no.
+    #[must_use]
+    pub fn is_switch(self) -> bool {
+        self.kind() == Kind::Switch
+    }
+
+    /// The value that somebody typed: `none` stands for none where there is no other word for it.
+    #[must_use]
+    pub fn typed(self, text: String) -> Option<String> {
+        (self != Self::Port || text != "none").then_some(text)
+    }
+}
+
+/// A namespace, or a pattern for those of all environments, which is checked once more when they are put into it.
+struct NamespacePattern;
+
+impl Answer for NamespacePattern {
+    const EXAMPLE: &'static str = DnsLabel::EXAMPLE;
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        DnsLabel::parse(&text.replace("{project}", "p").replace("{env}", "e")).map(|_| Self)
+    }
+}
+
+/// The name of the pull secret.
+struct PullSecretName;
+
+impl Answer for PullSecretName {
+    const EXAMPLE: &'static str = "gitlab";
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        DnsLabel::parse(text).map(|_| Self)
+    }
+}
+
+/// The directory in which the repository is made.
+struct OutputDirectory;
+
+impl Answer for OutputDirectory {
+    const EXAMPLE: &'static str = ".";
+
+    fn parse(text: &str) -> Result<Self, Rule> {
+        if text.is_empty() { Err("must be a directory, `.` for this one") } else { Ok(Self) }
+    }
+}
