@@ -242,7 +242,7 @@ impl Target {
             );
         }
         files.sort();
-        ui::tree(self.disk.root.to_string_lossy().trim_end_matches('/'), &files)
+        ui::tree(&self.disk.root.to_string_lossy(), &files)
     }
 
     /// The steps that bring a change to the clusters of the environments.

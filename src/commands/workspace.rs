@@ -214,7 +214,7 @@ impl Workspace {
         let root = self.repo.root();
         let tree = match files.is_empty() {
             true => String::new(),
-            false => ui::tree(root.to_string_lossy().trim_end_matches('/'), &files),
+            false => ui::tree(&root.to_string_lossy(), &files),
         };
         let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
         let mut parts = vec![facts, tree, notes];

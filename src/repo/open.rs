@@ -127,7 +127,8 @@ impl Repo {
     /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of git's work tree.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        work_tree(&self.git).join(&self.prefix)
+        // Without the slash at its end.
+        work_tree(&self.git).join(&self.prefix).components().collect()
     }
 
     /// The top of git's work tree, which may be above [`Repo::root`].

@@ -53,7 +53,7 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
         files.push((file.path.as_str(), note));
     }
     files.sort();
-    let tree = ui::tree(found.root().to_string_lossy().trim_end_matches('/'), &files);
+    let tree = ui::tree(&found.root().to_string_lossy(), &files);
     let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
     let checked = Checked::line(found.checked.as_ref());
     let text = format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n");
