@@ -183,13 +183,21 @@ impl Plan {
         self.steps.iter().all(Step::is_done)
     }
 
+    /// Where the files come from that keep their content at another path: by that path.
+    #[must_use]
+    pub fn sources(&self) -> BTreeMap<&str, &str> {
+        self.moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect()
+    }
+
     /// The steps that have something to see: not what is done, and not what a file leaves that moves, which may be a secret.
     pub fn visible<'p>(&'p self, files: &'p Files) -> impl Iterator<Item = &'p Step> {
-        let moved = |step: &Step| self.moves.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
-        let holds = move |from: &String, step: &Step| files.bytes(from).ok().flatten() == step.after.as_ref();
+        let sources = self.sources();
+        let holds = |from: &str, step: &Step| files.bytes(from).ok().flatten() == step.after.as_ref();
         self.steps.iter().filter(move |step| {
             let leaves = step.after.is_none() && self.moves.contains_key(&step.path);
-            !step.is_done() && !leaves && !moved(step).is_some_and(|from| holds(from, step))
+            !step.is_done()
+                && !leaves
+                && !sources.get(step.path.as_str()).is_some_and(|from| holds(from, step))
         })
     }
 

@@ -9,7 +9,7 @@ mod listing;
 
 pub use change::{Change, Directory, Effect, Removal, Write};
 pub use env_file::{EnvFile, Trap};
-pub use kustomization::{Generator, KeyFile, Kustomization, add_resource};
+pub use kustomization::{Generator, KeyFile, Kustomization, add_resource, add_resources};
 pub use listing::{DirectoryFault, Generated, ListedKey, Listing, SecretManifest};
 
 use crate::pull_secret::begins_like_a_token;

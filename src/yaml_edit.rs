@@ -16,7 +16,7 @@ mod tree;
 
 pub use additions::{add, same};
 pub use graft::{graft, replace, replace_literal};
-pub use lists::{Step, push, remove_item};
+pub use lists::{Step, push, push_all, remove_item};
 pub use scalar::scalar;
 pub use three_way::{Merged, three_way};
 

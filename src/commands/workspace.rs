@@ -206,7 +206,8 @@ impl Workspace {
     fn shown(&self, plan: &Plan, diff: bool) -> Result<String> {
         let facts: String = plan.facts.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
         let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
-        let moved = |step: &Step| plan.moves.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
+        let sources = plan.sources();
+        let moved = |step: &Step| sources.get(step.path.as_str()).copied();
         let is_gone = |step: &Step| step.after.is_none() && plan.moves.contains_key(&step.path);
         let told = pending.iter().filter(|step| !is_gone(step));
         let mut files: Vec<_> = told.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
@@ -293,10 +294,10 @@ impl Workspace {
 }
 
 /// What a tree says of a file. The size of a secret would tell something of it.
-fn note(step: &Step, from: Option<&String>) -> String {
+fn note(step: &Step, from: Option<&str>) -> String {
     let size = step.after.as_ref().map(|bytes| ui::size(bytes.len())).unwrap_or_default();
     match (&step.before, &step.after) {
-        (None, _) if from.is_some() => format!("from {}", from.map(String::as_str).unwrap_or_default()),
+        (None, _) if from.is_some() => format!("from {}", from.unwrap_or_default()),
         (None, _) if step.is_secret() => "new, encrypted in git".to_owned(),
         (None, _) => format!("{size}, new"),
         (_, None) => "deleted".to_owned(),

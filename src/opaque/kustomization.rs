@@ -114,7 +114,13 @@ const OPTIONS: &str = "generatorOptions";
 
 /// `text` with `reference` among its resources.
 pub fn add_resource(text: &str, reference: &str) -> Edited {
-    yaml_edit::push(text, &[Key("resources")], &yaml_edit::scalar(reference))
+    add_resources(text, &[reference])
+}
+
+/// The same with several.
+pub fn add_resources(text: &str, references: &[&str]) -> Edited {
+    let items: Vec<_> = references.iter().map(|reference| yaml_edit::scalar(reference)).collect();
+    yaml_edit::push_all(text, &[Key("resources")], &items.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// `text` with the env file `path` in the entry of the Secret `name`, which is made if it is missing.

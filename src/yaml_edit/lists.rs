@@ -17,15 +17,20 @@ pub enum Step<'s> {
 /// Adds `item`, YAML without indentation, to the end of the list at `path`. A list that is missing, null or `[]` is
 /// made; its parents must be there.
 pub fn push(text: &str, path: &[Step], item: &str) -> Edited {
-    let new = tree::parse(item)?;
+    push_all(text, path, &[item])
+}
+
+/// The same with several items.
+pub fn push_all(text: &str, path: &[Step], new: &[&str]) -> Edited {
+    let added = new.iter().map(|item| tree::parse(item)).collect::<Result<Vec<_>, _>>()?;
     let is_right = |before: Option<&Node>, after: Option<&Node>| {
         let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
-        now.len() == old.len() + 1
-            && old.iter().chain([&new]).zip(now).all(|(wanted, found)| wanted.means(found))
+        now.len() == old.len() + added.len()
+            && old.iter().chain(&added).zip(now).all(|(wanted, found)| wanted.means(found))
     };
     edit(
         text,
-        |document| document.pushing(path, item),
+        |document| if new.is_empty() { Ok(Vec::new()) } else { document.pushing(path, new) },
         |before, after| is_same_but(before, after, path, &is_right),
     )
 }
@@ -76,7 +81,7 @@ impl Document<'_> {
         })
     }
 
-    fn pushing(&self, path: &[Step], item: &str) -> Result<Vec<Edit>, Refusal> {
+    fn pushing(&self, path: &[Step], new: &[&str]) -> Result<Vec<Edit>, Refusal> {
         let Some((Step::Key(key), parents)) = path.split_last() else { return Err(NO_KEY) };
         let entries = self.node(parents).and_then(Node::block_entries).ok_or(FLOW)?;
         let Some(entry) = tree::find(entries, key)? else {
@@ -84,18 +89,18 @@ impl Document<'_> {
             let column = self.column(entries.first().ok_or(BEYOND)?)?;
             let mut lines = Zeroizing::new(format!("{}{}:", " ".repeat(column), super::scalar(key)));
             lines.push_str(newline(self.text));
-            lines.push_str(&self.item_lines(item, column + self.list_step()));
+            lines.push_str(&self.items_lines(new, column + self.list_step()));
             return Ok(vec![self.insert_after(last.value.end, &lines)]);
         };
         let list = &entry.value;
         if let Some(last) = items(list).last() {
-            return Ok(vec![self.insert_after(last.end, &self.item_lines(item, self.dash(last)?))]);
+            return Ok(vec![self.insert_after(last.end, &self.items_lines(new, self.dash(last)?))]);
         }
         if !list.is_null() && !matches!(&list.value, Value::List(_)) {
             return Err("it has something else where a list is needed");
         }
         let colon = super::lines::colon(self.text, entry.key.end).ok_or(BEYOND)?;
-        let lines = self.item_lines(item, self.column(entry)? + self.list_step());
+        let lines = self.items_lines(new, self.column(entry)? + self.list_step());
         // On another line it would have comments around it.
         if self.text[colon + 1..list.end].contains(['\n', '#']) {
             return Err(BEYOND);
@@ -123,6 +128,21 @@ impl Document<'_> {
             start = line_start(self.text, entry.key.start);
         }
         Ok(vec![Edit::new(start..next_line(self.text, item.end), Zeroizing::default())])
+    }
+
+    /// The lines of items whose dashes stand behind `indent` spaces, without the last line break.
+    fn items_lines(&self, items: &[&str], indent: usize) -> Zeroizing<String> {
+        let lines = items.iter().map(|item| self.item_lines(item, indent)).collect::<Vec<_>>();
+        let size = lines.iter().map(|lines| lines.len() + 2).sum();
+        // Large enough from the start, so that no shorter copy stays behind in memory.
+        let mut all = Zeroizing::new(String::with_capacity(size));
+        for (number, lines) in lines.iter().enumerate() {
+            if number > 0 {
+                all.push_str(newline(self.text));
+            }
+            all.push_str(lines);
+        }
+        all
     }
 
     /// The lines of an item whose dash stands behind `indent` spaces, without the last line break.

@@ -22,7 +22,7 @@ pub(super) struct Layout {
     /// The environments that have an overlay; none: there is one, `production`, without.
     pub(super) environments: Vec<EnvironmentName>,
     /// Manifests that nothing deploys: they stay.
-    pub(super) left: Vec<String>,
+    pub(super) left: BTreeSet<String>,
 }
 
 impl Layout {
@@ -43,6 +43,11 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Where what is at a place comes from.
+    pub(super) fn sources(&self) -> BTreeMap<&str, &str> {
+        self.moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect()
+    }
+
     /// Whether every manifest is deployed, without a kustomization.
     pub(super) fn is_flat(&self) -> bool {
         self.dirs.is_empty()
@@ -55,7 +60,7 @@ impl Layout {
 
     /// Whether what is at `path` now is deployed.
     pub(super) fn is_deployed(&self, path: &str) -> bool {
-        !self.left.iter().any(|left| left == path)
+        !self.left.contains(path)
     }
 
     /// Fails if two files would become one.
@@ -142,8 +147,11 @@ impl Layout {
             }
         }
         layout.move_named(survey);
+        let named = survey.named();
         let is_left = |path: &&String| {
-            !survey.is_named(path) && !is_below(path, "secrets") && !is_below(path, "kubernetes/overlays")
+            !named.contains(path.as_str())
+                && !is_below(path, "secrets")
+                && !is_below(path, "kubernetes/overlays")
         };
         layout.left = survey.manifests.keys().filter(is_left).cloned().collect();
         Ok(layout)
@@ -167,16 +175,18 @@ impl Layout {
     /// A run that was killed has copied files that it had not deleted yet: their copies are where they belong.
     fn finish_earlier_run(&mut self, files: &Files, tracked: &BTreeSet<String>) {
         let content = |path: &str| files.bytes(path).ok().flatten();
-        let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let written = files.below(Context::BASE).filter(|(other, _)| !tracked.contains(*other));
+        let copies: BTreeMap<_, _> = written
+            .map(|(other, _)| ((name(other), content(other).map(|bytes| bytes.to_vec())), other))
+            .collect();
         let copy = |path: &str| {
-            let mut below = files.below(Context::BASE).filter(|(other, _)| !tracked.contains(*other));
-            let same =
-                below.find(|(other, _)| name(other) == name(path) && content(other) == content(path))?;
-            Some((path.to_owned(), same.0.to_owned()))
+            let same = copies.get(&(name(path), content(path).map(|bytes| bytes.to_vec())))?;
+            Some((path.to_owned(), (*same).to_owned()))
         };
         let outside = |path: &&String| !is_below(path, "kubernetes/base");
-        let left: Vec<_> = self.left.iter().filter(outside).filter_map(|path| copy(path)).collect();
-        self.left.retain(|path| !left.iter().any(|(from, _)| from == path));
+        let left: BTreeMap<_, _> = self.left.iter().filter(outside).filter_map(|path| copy(path)).collect();
+        self.left.retain(|path| !left.contains_key(path));
         self.moves.extend(left);
         for (from, to) in &mut self.moves {
             if content(to).is_none()

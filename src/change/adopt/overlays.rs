@@ -13,7 +13,7 @@ use crate::opaque;
 use crate::templates::File;
 use crate::yaml_edit::{self, Document, Step};
 use serde_yaml::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The label of the Pod Security Standard.
@@ -89,10 +89,10 @@ impl Parts<'_> {
         let refused = |refusal| not_edited(&path, refusal);
         let manifests = self.here.manifests.iter();
         let manifests = manifests.filter(|(file, all)| is_below(file, Context::BASE) && !is_secret(all));
-        let manifests: Vec<_> = manifests
-            .map(|(file, _)| file.as_str())
-            .filter(|file| is_new || self.layout.moves.values().any(|to| to == file) && !self.is_named(file))
-            .collect();
+        let (sources, known) = (self.layout.sources(), self.survey.named());
+        let is_unnamed = |file: &str| sources.get(file).is_some_and(|from| !known.contains(from));
+        let manifests: Vec<_> =
+            manifests.map(|(file, _)| file.as_str()).filter(|file| is_new || is_unnamed(file)).collect();
         if manifests.is_empty() {
             return Ok(());
         }
@@ -102,12 +102,12 @@ impl Parts<'_> {
         let mut text = Zeroizing::new(text);
         let names: Vec<_> = manifests.iter().map(|file| relative(Context::BASE, file)).collect();
         let listed = |text: &str| opaque::Kustomization::parse(text).map(|one| one.resources);
-        for name in &names {
-            if !listed(&text).map_err(refused)?.contains(name) {
-                text = opaque::add_resource(&text, name).map_err(refused)?;
-            }
-        }
+        let there: BTreeSet<_> = listed(&text).map_err(refused)?.into_iter().collect();
+        let missing: Vec<_> =
+            names.iter().filter(|name| !there.contains(*name)).map(String::as_str).collect();
+        text = opaque::add_resources(&text, &missing).map_err(refused)?;
         if is_new {
+            let names: BTreeSet<_> = names.iter().collect();
             let resources = listed(&text).map_err(refused)?;
             for (at, _) in resources.iter().enumerate().rev().filter(|(_, name)| !names.contains(name)) {
                 text = yaml_edit::remove_item(&text, &[Step::Key("resources"), Step::Item(at)])
@@ -116,13 +116,6 @@ impl Parts<'_> {
         }
         texts.insert(path, text.to_string());
         Ok(())
-    }
-
-    /// Whether a kustomization that there was names the file that is at `path` now.
-    fn is_named(&self, path: &str) -> bool {
-        let from =
-            self.layout.moves.iter().find(|(_, to)| *to == path).map_or(path, |(from, _)| from.as_str());
-        self.survey.is_named(from)
     }
 
     /// The overlay of an environment, if people have one: with its namespace, its Secrets, the labels by which objects are

@@ -219,10 +219,9 @@ fn list_all(
     };
     let refused = |refusal| not_edited(&path, refusal);
     let named = opaque::Kustomization::parse(&text).map_err(refused)?.files(dir);
-    for file in own.iter().filter(|file| !named.contains(file)) {
-        let name = file.strip_prefix(dir.as_str()).unwrap_or(file).trim_start_matches('/');
-        text = opaque::add_resource(&text, name).map_err(refused)?;
-    }
+    let missing = own.iter().filter(|file| !named.contains(file));
+    let missing = missing.map(|file| file.strip_prefix(dir.as_str()).unwrap_or(file).trim_start_matches('/'));
+    text = opaque::add_resources(&text, &missing.collect::<Vec<_>>()).map_err(refused)?;
     placed.files.insert(path, Zeroizing::new(text.as_bytes().to_vec()));
     Ok(())
 }

@@ -141,19 +141,20 @@ pub(super) fn steps(
     after: &Files,
     moves: &BTreeMap<String, String>,
 ) -> Result<()> {
+    let sources: BTreeMap<&str, &str> = moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect();
     for (path, found) in after.iter() {
         let Ok(bytes) = &found.content else { continue };
         let before = files.bytes(path);
         if before.as_ref().is_ok_and(|before| *before == Some(bytes)) {
             continue;
         }
-        let is_taken = moves.values().any(|to| to == path) && !moves.contains_key(path);
+        let is_taken = sources.contains_key(path) && !moves.contains_key(path);
         if is_taken
             && before.as_ref().is_ok_and(Option::is_some)
             && !manifests::kustomization::is_one(path)
             && !path.starts_with(SECRETS)
         {
-            let from = moves.iter().find(|(_, to)| *to == path).map_or("", |(from, _)| from);
+            let from = sources.get(path).copied().unwrap_or_default();
             return Err(Failure::failed(format!("cannot move `{from}`"))
                 .because(format!("it belongs to `{path}`, which has other content"))
                 .hint(format!("git mv {path} {path}.old"))

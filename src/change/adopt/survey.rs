@@ -113,9 +113,9 @@ impl Survey {
         found
     }
 
-    /// Whether a kustomization names the file `path`.
-    pub(super) fn is_named(&self, path: &str) -> bool {
-        self.references().any(|reference| reference.target == path)
+    /// What kustomizations name.
+    pub(super) fn named(&self) -> BTreeSet<&str> {
+        self.references().map(|reference| reference.target.as_str()).collect()
     }
 
     fn references(&self) -> impl Iterator<Item = &Reference> {

@@ -80,8 +80,8 @@ impl Workspace {
             }
         }
         // What git ignores moves, too, and is not git's.
-        let comes =
-            |path: &String| [plan, &from_head].iter().any(|one| one.moves.values().any(|to| to == path));
+        let (here, there) = (plan.sources(), from_head.sources());
+        let comes = |path: &str| here.contains_key(path) || there.contains_key(path);
         all.retain(|step| !comes(&step.path) || !self.repo.is_ignored(&step.path));
         Ok(all)
     }
