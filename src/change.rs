@@ -37,7 +37,7 @@ use crate::manifests;
 use crate::opaque::{ListedKey, Listing};
 use crate::templates::{File, TemplateSet};
 use crate::work_tree::Content;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The content of a file, which may be a secret.
@@ -174,6 +174,8 @@ pub struct Plan {
     pub moves: BTreeMap<String, String>,
     /// Changes that can be had and are not made.
     pub offers: Vec<Step>,
+    /// The paths of files with secrets that are not below `secrets/`: no diff shows them.
+    pub hidden: BTreeSet<String>,
 }
 
 impl Plan {
@@ -181,6 +183,14 @@ impl Plan {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.steps.iter().all(Step::is_done)
+    }
+
+    /// The change of one file as a unified diff, unless that shows a secret.
+    pub fn diff(&self, step: &Step) -> Result<String> {
+        if self.hidden.contains(&step.path) {
+            return Ok(format!("--- a/{0}\n+++ b/{0}\n(it holds a Secret, not shown)\n", step.path));
+        }
+        diff(step)
     }
 
     /// Where the files come from that keep their content at another path: by that path.

@@ -52,8 +52,9 @@ use ui::Ui;
 pub fn run(cli: &Cli) -> Report {
     let Common { repo, no_input, .. } = cli.command.common();
     let mut ui = Ui::new(no_input);
-    let report = dispatch(&cli.command, &mut ui)
-        .unwrap_or_else(|error| Report::failed(&error, repo.and_then(commands::top)));
+    let top = if matches!(cli.command, Command::Adopt(_)) { adopt::top } else { commands::top };
+    let report =
+        dispatch(&cli.command, &mut ui).unwrap_or_else(|error| Report::failed(&error, repo.and_then(top)));
     Report { warnings: ui.into_warnings(), ..report }
 }
 

@@ -14,7 +14,8 @@ mod survey;
 mod verify;
 
 use super::objects::{self, text};
-use super::{Files, Found, Plan, SECRETS, answers_in};
+use super::{Files, Found, Plan, SECRETS, Step, answers_in};
+use crate::advice::Advice;
 use crate::answers::{Answer, Answers, ImageRef, Name, ProjectName, Record, Refused, Values};
 use crate::error::{Failure, Result};
 use crate::templates::{File, TemplateSet};
@@ -107,7 +108,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
     adoption.has_pull_secret =
         adoption.answers.secret_files().iter().all(|path| placed.files.contains_key(path));
     adoption.plan.notes.extend(placed.notes);
-    let here = Survey::of(&after, &[]);
+    let here = deployed(&after, &survey, &layout);
     let is_baseline = pods::pod_security(&here).is_some();
     let parts = Parts {
         answers: &adoption.answers,
@@ -158,6 +159,12 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
         &after,
         &rendered,
     );
+    let steps = adoption.plan.steps.iter().chain(&adoption.plan.offers);
+    let shows_secret = |step: &&Step| {
+        let sides = [&step.before, &step.after];
+        sides.into_iter().flatten().any(|bytes| survey::holds_secret(bytes))
+    };
+    adoption.plan.hidden = steps.filter(shows_secret).map(|step| step.path.clone()).collect();
     adoption.plan.moves = moves;
     Ok(adoption)
 }
@@ -186,13 +193,16 @@ fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(
     found
 }
 
-/// `files` where they belong, those of Secrets left out.
+/// `files` where they belong, those of Secrets left out. What moves takes its place from what is there.
 fn moved(files: &Files, layout: &Layout, secrets: &[SecretFile]) -> Files {
+    let taken: BTreeSet<_> = secrets.iter().map(|file| file.path.as_str()).collect();
+    let (moving, staying): (Vec<_>, Vec<_>) = files
+        .iter()
+        .filter(|(path, _)| !taken.contains(path))
+        .partition(|(path, _)| layout.file(path) != *path);
     let mut after = Files::default();
-    for (path, found) in files.iter().filter(|(path, _)| !secrets.iter().any(|file| file.path == *path)) {
-        let (content, executable) = (found.content.clone(), found.executable);
-        let ignored = found.ignored;
-        after.insert(layout.file(path).to_owned(), Found { content, executable, ignored });
+    for (path, found) in staying.into_iter().chain(moving) {
+        after.insert(layout.file(path).to_owned(), found.clone());
     }
     after
 }
@@ -244,6 +254,15 @@ fn recognise(
     })
 }
 
+/// What is deployed among the files in their new places: neither examples nor what is outside of the limits.
+fn deployed(after: &Files, before: &Survey, layout: &Layout) -> Survey {
+    let mut survey = Survey::of(after, &["kubernetes".to_owned()]);
+    let sources = layout.sources();
+    let was_known = |path: &str| before.manifests.contains_key(path) && layout.is_deployed(path);
+    survey.manifests.retain(|path, _| sources.contains_key(path.as_str()) || was_known(path));
+    survey
+}
+
 /// The answers as the files give them.
 fn read(
     after: &Files,
@@ -252,7 +271,7 @@ fn read(
     secrets: &[SecretFile],
     before: &Survey,
 ) -> Result<Answers> {
-    let survey = Survey::of(after, &[]);
+    let survey = deployed(after, before, layout);
     let named = answers::named_pull_secrets(&survey, &request.project);
     let pull_secret = secrets::pull_secret(secrets, &named, before);
     let source = Source {
@@ -267,7 +286,7 @@ fn read(
     let answers = source.answers().map_err(|refused| match refused {
         Refused::Missing(Name::Image) => Failure::usage("there is no workload with an image")
             .because("a repository deploys at least one")
-            .hint("makeinfra adopt --image REF, or --manifests DIR"),
+            .hint(Advice::makeinfra("adopt").with("--manifests DIR")),
         Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
         Refused::Broken(name, rule) | Refused::Unfit(name, rule) => Failure::usage(format!(
             "`{}` {rule}",

@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
 use crate::work_tree::WorkTree;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
@@ -31,7 +31,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     if let Some(adoption) = &adoption {
         warn(&workspace.repo, adoption, ui);
         needs_a_yes(options, adoption)?;
-        in_the_way(&workspace, &adoption.plan)?;
+        if !dry_run {
+            in_the_way(&workspace, &request, &adoption.plan)?;
+        }
     }
     let plan = |files: &Files| -> Result<Plan> {
         if is_adopted(files)? {
@@ -59,6 +61,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     workspace.propose(&proposal, &options.plan, ui)
 }
 
+/// The directory that the command is about; `None` if it is in no repository.
+#[must_use]
+pub fn top(dir: &Path) -> Option<PathBuf> {
+    Repo::folder(dir, "adopt").ok().map(|repo| repo.root())
+}
+
 /// Whether makeinfra looks after the repository already.
 fn is_adopted(files: &Files) -> Result<bool> {
     let Some(text) = files.text(Record::FILE)? else { return Ok(false) };
@@ -80,7 +88,7 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
     if repo.is_linked() {
         return Err(Failure::failed("cannot set up git-crypt in a linked work tree")
             .because("git-crypt looks for its key in the main one")
-            .hint("git worktree list")
+            .hint(Advice::git("worktree list"))
             .into());
     }
     if let Some(key) = repo.default_key()? {
@@ -199,14 +207,35 @@ fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
         .into())
 }
 
-/// Fails if git would not see what is written.
-fn in_the_way(workspace: &Workspace, plan: &Plan) -> Result<()> {
-    let ignored = plan.steps.iter().filter(|step| step.after.is_some() && step.before.is_none());
+/// Fails if git would not see what is written, or would see what it is not to, or could not bring back what is replaced.
+fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> Result<()> {
+    let repo = &workspace.repo;
+    let open = plan
+        .moves
+        .iter()
+        .find(|(from, to)| repo.is_ignored(from) && !repo.is_ignored(to) && !to.starts_with(SECRETS));
+    if let Some((from, to)) = open {
+        return Err(Failure::failed(format!("git ignores `{from}`, and would not ignore `{to}`"))
+            .because("it would be committed where it moves")
+            .hint(Advice::at_top(format!("echo /{to} >> .gitignore")))
+            .into());
+    }
+    for step in plan.steps.iter().filter(|step| request.taken.contains(&step.path)) {
+        let Some(before) = &step.before else { continue };
+        if let Some(why) = repo.loss(&step.path, before)? {
+            let word = shell_word(Path::new(&step.path));
+            let add = Advice::git(format!("add -- {word}"));
+            return Err(Failure::failed(format!("`{}` would be replaced; nothing was written", step.path))
+                .because(why)
+                .hint(add.and(Advice::git(format!("commit -m 'Edit' -- {word}"))))
+                .into());
+        }
+    }
     // What was ignored moves to where it is ignored, too.
-    let came =
-        |to: &String| plan.moves.iter().any(|(from, other)| other == to && workspace.repo.is_ignored(from));
-    let is_hidden = |path: &String| workspace.repo.is_ignored(path) && !came(path);
-    let ignored: Vec<_> = ignored.filter(|step| is_hidden(&step.path)).collect();
+    let sources = plan.sources();
+    let came = |to: &str| sources.get(to).is_some_and(|from| repo.is_ignored(from));
+    let new = plan.steps.iter().filter(|step| step.after.is_some() && step.before.is_none());
+    let ignored: Vec<_> = new.filter(|step| repo.is_ignored(&step.path) && !came(&step.path)).collect();
     let Some(first) = ignored.first() else { return Ok(()) };
     let paths: Vec<_> = ignored.iter().map(|step| format!("`{}`", step.path)).collect();
     Err(Failure::failed("git ignores files that would be written; nothing was written")

@@ -38,9 +38,20 @@ impl<'r> Transaction<'r> {
     /// Writes `bytes` to the file `path`, which keeps its mode but for `executable`. A new one is as open as those that were
     /// made with the repository, and a secret is closed to others.
     pub(super) fn write(&mut self, path: &str, bytes: &[u8], executable: Option<bool>) -> Result<()> {
+        self.write_like(path, Record::FILE, bytes, executable)
+    }
+
+    /// The same for a file that is as open as `model` if it is new.
+    pub(super) fn write_like(
+        &mut self,
+        path: &str,
+        model: &str,
+        bytes: &[u8],
+        executable: Option<bool>,
+    ) -> Result<()> {
         let root = self.repo.root();
         let file = root.join(path);
-        let known = mode_of(&file).or_else(|| mode_of(&root.join(Record::FILE))).unwrap_or(0o644);
+        let known = mode_of(&file).or_else(|| mode_of(&root.join(model))).unwrap_or(0o644);
         let mode = match executable {
             _ if path.starts_with(SECRETS) => 0o600,
             // Those may run it who may read it.

@@ -7,7 +7,7 @@ use super::sign_in::Checked;
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
-use crate::change::{self, Files, Found, Plan, Step};
+use crate::change::{Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -160,7 +160,8 @@ impl Workspace {
             let is_moved = target.is_some();
             // Nobody is to commit a secret in plaintext first.
             let becomes_secret = target.is_some_and(|target| target.starts_with(SECRETS));
-            let is_not_gits = is_moved && self.repo.is_ignored(&step.path);
+            // What git does not have yet comes with the change.
+            let is_not_gits = is_moved && !self.repo.has_in_head(&step.path);
             let loss = self.repo.loss(&step.path, before)?;
             let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
             match loss {
@@ -221,10 +222,10 @@ impl Workspace {
         let mut parts = vec![facts, tree, notes];
         if diff {
             for step in plan.visible(&self.files) {
-                parts.push(change::diff(step)?);
+                parts.push(plan.diff(step)?);
             }
             for step in &plan.offers {
-                parts.push(format!("Not done (--take {}):\n{}", step.path, change::diff(step)?));
+                parts.push(format!("Not done (--take {}):\n{}", step.path, plan.diff(step)?));
             }
         }
         parts.retain(|part| !part.is_empty());
@@ -280,7 +281,7 @@ impl Workspace {
             own["moves"] = moves.collect();
         }
         if options.diff {
-            let diff: Result<Vec<_>> = plan.visible(&self.files).map(change::diff).collect();
+            let diff: Result<Vec<_>> = plan.visible(&self.files).map(|step| plan.diff(step)).collect();
             own["diff"] = json!(diff?.join("\n"));
         }
         Ok(Report {

@@ -265,7 +265,7 @@ fn what_cannot_be_adopted_is_refused_with_nothing_written() {
     let sandbox = Sandbox::empty();
     sandbox.put("README.md", "# Nothing\n");
     sandbox.commit_all();
-    refused(&sandbox, &[], 2, &["there is no workload with an image", "--image REF"]);
+    refused(&sandbox, &[], 2, &["there is no workload with an image", "adopt --manifests DIR"]);
     // Several namespaces.
     for name in ["one", "two"] {
         let text = deployment(name, "a/b:1").replacen(

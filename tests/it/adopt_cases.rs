@@ -282,3 +282,128 @@ fn git_crypt_is_not_set_up_in_a_linked_work_tree() {
         .failure(1)
         .says("in a linked work tree");
 }
+
+#[test]
+fn no_file_takes_the_place_of_another() {
+    let (hello, other) = (deployment("hello", IMAGE), deployment("other", IMAGE));
+    refused(
+        &[("k8s/app.yaml", &hello), ("kubernetes/base/app.yaml", &other)],
+        &["cannot move `k8s/app.yaml`", "`kubernetes/base/app.yaml`, which has other content"],
+    );
+    // What git has never seen is there afterwards, too.
+    let sandbox = with(&[("kubernetes/base/app.yaml", &other)]);
+    sandbox.put("k8s/app.yaml", &hello);
+    sandbox.adopt(&["--yes"]).failure(1).says("cannot move `k8s/app.yaml`");
+    assert_eq!(sandbox.read("k8s/app.yaml"), hello);
+    // A Makefile that nobody could bring back is not replaced.
+    let sandbox = Sandbox::of_the_post();
+    sandbox.append("Makefile", "ours:\n");
+    sandbox
+        .adopt(&["--yes", "--take", "Makefile"])
+        .failure(1)
+        .says("it has uncommitted edits")
+        .says("git add -- Makefile");
+    assert!(sandbox.read("Makefile").contains("ours:"));
+}
+
+#[test]
+fn an_ignored_file_is_not_moved_to_where_git_sees_it() {
+    let kustomization = "resources:\n- app.yaml\nsecretGenerator:\n- name: s\n  envs:\n  - db.env\n";
+    let sandbox = with(&[
+        (".gitignore", "/k8s/db.env\n"),
+        ("k8s/kustomization.yaml", kustomization),
+        ("k8s/app.yaml", &deployment("hello", IMAGE)),
+    ]);
+    sandbox.put("k8s/db.env", &format!("PASSWORD={TOKEN}\n"));
+    let refused = sandbox.adopt(&["--yes", "--commit"]).failure(1);
+    refused.says("hint: echo /kubernetes/base/db.env >> .gitignore");
+    sandbox.append(".gitignore", "/kubernetes/base/db.env\n");
+    sandbox.commit_all();
+    fs::set_permissions(sandbox.hello("k8s/db.env"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    sandbox.adopt(&["--yes", "--commit"]).success();
+    assert_eq!(super::support::mode(&sandbox.hello("kubernetes/base/db.env")), 0o600);
+    assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "an object");
+}
+
+#[test]
+fn no_object_changes_its_namespace() {
+    let inside = |name: &str, namespace: &str| {
+        deployment(name, IMAGE).replacen("metadata:\n", &format!("metadata:\n  namespace: {namespace}\n"), 1)
+    };
+    let (one, two) = (inside("one", "a"), inside("two", "b"));
+    let kustomization = ("k8s/kustomization.yaml", "resources:\n- one.yaml\n- two.yaml\n");
+    refused(
+        &[kustomization, ("k8s/one.yaml", &one), ("k8s/two.yaml", &two)],
+        &["would be created anew in another namespace"],
+    );
+    let live = "namespace: live\nresources:\n- app.yaml\n";
+    let sandbox = with(&[("k8s/kustomization.yaml", live), ("k8s/app.yaml", &deployment("hello", IMAGE))]);
+    let refused = sandbox.adopt(&["--yes", "--namespace", "other"]).failure(1);
+    refused
+        .says("it is in `live`, and `other` would be that of `production`")
+        .says("makeinfra adopt --namespace live");
+}
+
+#[test]
+fn examples_say_nothing_of_the_image() {
+    let example = deployment("aaa", "docker.io/evil/sample:9").replace("gitlab", "sample");
+    let kustomization = ("k8s/kustomization.yaml", "resources:\n- app.yaml\n");
+    let app = deployment("web", IMAGE);
+    for (files, args) in [
+        (vec![kustomization, ("k8s/app.yaml", &*app), ("docs/example.yaml", &example)], &[][..]),
+        (vec![("k8s/app.yaml", &*app), ("kubernetes/base/example.yaml", &example)], &["--manifests", "k8s"]),
+    ] {
+        let sandbox = with(&files);
+        let plan = sandbox.adopt(&[&["--dry-run"], args].concat()).success();
+        plan.prints(&format!("image        {IMAGE}\n")).prints("pull secret  gitlab, missing");
+    }
+}
+
+#[test]
+fn secrets_in_kustomizations_are_not_shown() {
+    let literals =
+        format!("resources:\n- ../../base\nsecretGenerator:\n- name: s\n  literals:\n  - PASSWORD={TOKEN}\n");
+    let patch = format!(
+        "resources:\n- ../../base\npatches:\n- patch: |-\n    apiVersion: v1\n    kind: Secret\n    metadata: {{name: s}}\n    stringData: {{PASSWORD: {TOKEN}}}\n"
+    );
+    for overlay in [literals, patch] {
+        let sandbox = with(&[
+            ("k8s/base/kustomization.yaml", "resources:\n- app.yaml\n- secret.yaml\n"),
+            ("k8s/base/app.yaml", &deployment("hello", IMAGE)),
+            ("k8s/base/secret.yaml", &secret("s").replace(TOKEN, "placeholder")),
+            (
+                "k8s/overlays/production/kustomization.yaml",
+                &overlay.replace("name: s\n  lit", "name: t\n  lit"),
+            ),
+        ]);
+        for args in [&["--dry-run", "--diff"][..], &["--dry-run", "--diff", "--json"]] {
+            let output = sandbox.adopt(args).success();
+            assert_no_token(output.stdout.as_bytes(), "stdout");
+            assert!(output.stdout.contains("(it holds a Secret, not shown)"), "{}", output.stdout);
+        }
+    }
+}
+
+#[test]
+fn secrets_of_one_file_name_get_names_of_their_own_and_sops_stays() {
+    let sops = "apiVersion: v1\nkind: Secret\nmetadata: {name: enc}\nstringData: {a: 'ENC[x]'}\nsops: {version: 3}\n";
+    let sandbox = with(&[
+        ("app/app.yaml", &deployment("hello", IMAGE)),
+        ("app/secret.yaml", &secret("one")),
+        ("db/secret.yaml", &secret("two")),
+        ("app/enc.yaml", sops),
+    ]);
+    sandbox.adopt(&["--yes", "--commit"]).success().prints("`app/enc.yaml` stays: SOPS has encrypted it");
+    assert!(sandbox.read("secrets/kubernetes/secret.yaml").contains("name: one"));
+    assert!(sandbox.read("secrets/kubernetes/two.yaml").contains("name: two"));
+    assert_eq!(built(&sandbox, PRODUCTION).len(), 3);
+}
+
+#[test]
+fn a_hint_after_a_failure_names_the_folder() {
+    let sandbox = with(&[("apps/hello/k8s/app.yaml", &deployment("hello", IMAGE))]);
+    let folder = sandbox.hello("apps/hello").canonicalize().unwrap();
+    let refused = sandbox.adopt(&["apps/hello", "--no-input"]).failure(1);
+    refused.says(&format!("hint: makeinfra adopt {} --yes", folder.display()));
+}

@@ -2,7 +2,7 @@
 //! overlay. kustomize builds no base above an overlay. Pure.
 
 use super::survey::{Survey, is_below, is_secret};
-use crate::advice::Advice;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, EnvironmentName};
 use crate::change::objects::text;
 use crate::change::{Files, OVERLAYS};
@@ -11,6 +11,7 @@ use crate::error::{Failure, Result};
 use crate::manifests::kustomization;
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// The places of the manifests.
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl Layout {
         };
         layout.finish_earlier_run(files, tracked);
         layout.moves.retain(|from, to| from != to);
-        layout.check(files)?;
+        layout.check(files, tracked)?;
         Ok(layout)
     }
 
@@ -64,10 +65,16 @@ impl Layout {
     }
 
     /// Fails if two files would become one.
-    fn check(&self, files: &Files) -> Result<()> {
+    fn check(&self, files: &Files, tracked: &BTreeSet<String>) -> Result<()> {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
         for (from, to) in &self.moves {
+            // A run that was killed may have written a list there: whether it is that one is seen when it is made again.
+            let is_list = kustomization::is_one(to) && !tracked.contains(to);
+            let is_there = files.get(to).is_some() && !self.moves.contains_key(to) && !is_list;
+            if is_there && content(to) != content(from) {
+                return Err(occupied(from, to).into());
+            }
             let other = taken.insert(to, from);
             if let Some(other) = other.filter(|other| content(other) != content(from)) {
                 return Err(Failure::failed(format!("`{other}` and `{from}` would both become `{to}`"))
@@ -95,7 +102,10 @@ impl Layout {
         let is_placed = |path: &str| is_below(path, Context::BASE) || is_below(path, "secrets");
         let all =
             survey.manifests.iter().filter(|(path, documents)| !is_placed(path) && !is_secret(documents));
-        let all: Vec<_> = all.collect();
+        // kubectl would apply what SOPS has encrypted as it is.
+        let is_sops = |documents: &[Value]| documents.iter().any(|one| one.get("sops").is_some());
+        let (sops, all): (Vec<_>, Vec<_>) = all.partition(|(_, documents)| is_sops(documents));
+        layout.left = sops.into_iter().map(|(path, _)| path.clone()).collect();
         let common = common(all.iter().map(|(path, _)| path.as_str()));
         let is_namespace =
             |documents: &[Value]| matches!(documents, [only] if text(only, &["kind"]) == Some("Namespace"));
@@ -133,7 +143,7 @@ impl Layout {
                     if layout.environments.contains(&name) {
                         return Err(Failure::failed(format!("two overlays are called `{name}`"))
                             .because("an environment is named after the directory of its overlay")
-                            .hint(format!("git mv {dir} {dir}-2"))
+                            .hint(Advice::git(format!("mv {0} {0}-2", shell_word(Path::new(dir)))))
                             .into());
                     }
                     layout.environments.push(name.clone());
@@ -178,10 +188,10 @@ impl Layout {
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let written = files.below(Context::BASE).filter(|(other, _)| !tracked.contains(*other));
         let copies: BTreeMap<_, _> = written
-            .map(|(other, _)| ((name(other), content(other).map(|bytes| bytes.to_vec())), other))
+            .map(|(other, _)| ((name(other), content(other).map(|bytes| &bytes[..])), other))
             .collect();
         let copy = |path: &str| {
-            let same = copies.get(&(name(path), content(path).map(|bytes| bytes.to_vec())))?;
+            let same = copies.get(&(name(path), content(path).map(|bytes| &bytes[..])))?;
             Some((path.to_owned(), (*same).to_owned()))
         };
         let outside = |path: &&String| !is_below(path, "kubernetes/base");
@@ -196,6 +206,14 @@ impl Layout {
             }
         }
     }
+}
+
+/// The failure of a move to where another file is.
+pub(super) fn occupied(from: &str, to: &str) -> Failure {
+    let word = |path: &str| shell_word(Path::new(path));
+    Failure::failed(format!("cannot move `{from}`"))
+        .because(format!("it belongs to `{to}`, which has other content"))
+        .hint(Advice::git(format!("mv {} {}", word(to), word(&format!("{to}.old")))))
 }
 
 /// The directory that all `roots` share: the only one, or the one that is called so. One root that has several is the base
@@ -215,7 +233,7 @@ fn base<'d>(roots: &[&'d str], reached: &[Vec<&'d str>]) -> Result<&'d str> {
         (Some(base), ..) | (None, [base], _) | (None, _, [base]) => Ok(base),
         _ => Err(Failure::failed("cannot tell which kustomization is the base")
             .because(format!("these do not share exactly one: {}", roots.join(", ")))
-            .hint("makeinfra adopt --manifests DIR, where DIR has one base with its overlays")
+            .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
             .into()),
     }
 }
@@ -228,7 +246,7 @@ fn environment(dir: &str, roots: &[&str]) -> Result<EnvironmentName> {
     Ok(EnvironmentName::parse(name).map_err(|rule| {
         Failure::failed(format!("`{dir}` cannot be an environment"))
             .because(format!("its name {rule}"))
-            .hint(format!("git mv {dir} {}", dir.to_lowercase().replace('_', "-")))
+            .hint(Advice::git(format!("mv {} NAME", shell_word(Path::new(dir)))))
     })?)
 }
 

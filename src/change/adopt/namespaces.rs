@@ -86,10 +86,12 @@ pub(super) fn is_assumed(survey: &Survey, asked: &Values, environment: &Environm
     !is_said && namespace(survey).is_none() && !asked.contains_key(&Name::Namespace)
 }
 
-/// The namespaces, other than `own`, of the accounts to which bindings give rights.
+/// The namespaces, other than `own`, of the accounts `default` to which bindings give rights.
 pub(super) fn foreign_subjects(survey: &Survey, own: &str) -> BTreeSet<String> {
     let objects = survey.manifests.iter().filter(|(path, _)| path.starts_with("kubernetes/"));
     let subjects = objects.flat_map(|(_, all)| all).flat_map(|one| list(one, "subjects"));
+    // kustomize changes the account that every namespace has, and leaves others.
+    let subjects = subjects.filter(|one| text(one, &["name"]) == Some("default"));
     let named = subjects.filter_map(|one| text(one, &["namespace"])).filter(|name| *name != own);
     named.map(str::to_owned).collect()
 }

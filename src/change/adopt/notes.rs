@@ -70,7 +70,8 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
         notes.push(format!("`{path}` names {names}, where files move away: edit it"));
     }
     for path in &layout.left {
-        notes.push(format!("`{path}` stays: no kustomization names it"));
+        let why = if layout.is_flat() { "SOPS has encrypted it" } else { "no kustomization names it" };
+        notes.push(format!("`{path}` stays: {why}"));
     }
     let links = files.iter().filter(|(path, found)| found.content.is_err() && objects::is_yaml(path));
     notes.extend(links.filter_map(|(path, found)| {

@@ -1,7 +1,7 @@
 //! The Secrets of a repository: where their files go, and what lists them. Values are copied, never read. Pure.
 
 use super::answers::PullSecretFacts;
-use super::layout::Layout;
+use super::layout::{Layout, occupied};
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment};
@@ -150,12 +150,11 @@ pub(super) fn place(
             let bytes = files.bytes(&file.path)?.cloned().unwrap_or_default();
             let bytes = if is_pull { labelled(&bytes, &file.path, &mut placed.notes) } else { bytes };
             // A run that was killed may have written it there.
-            let is_other = placed.files.get(&to).is_some_and(|there| *there != bytes);
-            if is_other || to != file.path && differs(files, &to, &bytes)? {
-                return Err(Failure::failed(format!("cannot move `{}`", file.path))
-                    .because(format!("it belongs to `{to}`, which has other content"))
-                    .hint(format!("git mv {to} {to}.old"))
-                    .into());
+            let is_other = |to: &str| placed.files.get(to).is_some_and(|there| *there != bytes);
+            // Many files are called `secret.yaml`.
+            let to = if is_other(&to) { format!("{}/{}.yaml", environment.secrets, file.name) } else { to };
+            if is_other(&to) || to != file.path && differs(files, &to, &bytes)? {
+                return Err(occupied(&file.path, &to).into());
             }
             if to != file.path {
                 placed.moves.insert(file.path.clone(), to.clone());

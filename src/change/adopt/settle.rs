@@ -1,6 +1,8 @@
 //! Which generated files are written, and which stay people's own. Pure.
 
+use super::layout::occupied;
 use super::{Adoption, Request, put};
+use crate::advice::Advice;
 use crate::answers::{Answers, Ci, Record};
 use crate::change::objects;
 use crate::change::update::hazards;
@@ -84,7 +86,7 @@ pub(super) fn settle(
     own.retain(|path| !request.taken.contains(path));
     if let Some(path) = request.taken.iter().find(|path| !rendered.iter().any(|file| file.path == **path)) {
         return Err(Failure::usage(format!("`--take {path}` is not a generated file"))
-            .hint("makeinfra adopt --dry-run")
+            .hint(Advice::makeinfra("adopt").with("--dry-run"))
             .into());
     }
     if !is_generated && adoption.answers.ci == Ci::None && after.get(PIPELINE).is_some() {
@@ -95,7 +97,7 @@ pub(super) fn settle(
     if own.contains(script) && !own.contains(MAKEFILE) {
         return Err(Failure::failed(format!("`{script}` is needed by the generated Makefile"))
             .because("it exists with other content")
-            .hint(format!("git mv {script} scripts/deploy-old.sh, or makeinfra adopt --take {script}"))
+            .hint(Advice::makeinfra("adopt").with(format!("--take {script}")))
             .into());
     }
     Ok(own)
@@ -149,16 +151,9 @@ pub(super) fn steps(
             continue;
         }
         let is_taken = sources.contains_key(path) && !moves.contains_key(path);
-        if is_taken
-            && before.as_ref().is_ok_and(Option::is_some)
-            && !manifests::kustomization::is_one(path)
-            && !path.starts_with(SECRETS)
-        {
-            let from = sources.get(path).copied().unwrap_or_default();
-            return Err(Failure::failed(format!("cannot move `{from}`"))
-                .because(format!("it belongs to `{path}`, which has other content"))
-                .hint(format!("git mv {path} {path}.old"))
-                .into());
+        // Secrets have been compared before.
+        if is_taken && before.as_ref().is_ok_and(Option::is_some) && !path.starts_with(SECRETS) {
+            return Err(occupied(sources.get(path).copied().unwrap_or_default(), path).into());
         }
         plan.write(files, path, bytes.clone(), found.executable)?;
     }

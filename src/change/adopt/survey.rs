@@ -135,6 +135,20 @@ pub(super) fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
     all.filter(|target| !survey.kustomizations.contains_key(target)).collect()
 }
 
+/// Whether a file has a Secret in plaintext: as an object, as literals of a generator, or in a patch.
+pub(super) fn holds_secret(bytes: &[u8]) -> bool {
+    let says = |one: &Value| one.as_str().is_some_and(|text| text.contains("kind: Secret"));
+    let patches_one = |patch: &Value| {
+        patch.get("patch").is_some_and(says) || text(patch, &["target", "kind"]) == Some("Secret")
+    };
+    objects::documents(bytes).iter().any(|one| {
+        text(one, &["kind"]) == Some("Secret")
+            || list(one, "secretGenerator").any(|generator| generator.get("literals").is_some())
+            || list(one, "patches").any(patches_one)
+            || list(one, "patchesStrategicMerge").any(says)
+    })
+}
+
 /// Whether `path` is below the directory `dir`.
 pub(super) fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))

@@ -13,8 +13,8 @@ use crate::work_tree::Content;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
-/// How often there is each object, by kind and name.
-type Objects = BTreeMap<(String, String), usize>;
+/// How often there is each object, by kind and name, and in which namespace, if it says so.
+type Objects = BTreeMap<(String, String), (usize, Option<String>)>;
 
 /// Fails unless every kustomization finds what it names, and every environment has the objects that it had: with Secrets that
 /// were deployed in another way, and no others.
@@ -37,13 +37,13 @@ pub(super) fn verify(
         };
         let all = known.keys().chain(built.keys());
         let differs = |object: &&(String, String)| {
-            let [old, new] = [&known, &built].map(|all| all.get(*object).copied().unwrap_or_default());
+            let [old, new] = [&known, &built].map(|all| all.get(*object).map_or(0, |(count, _)| *count));
             // One may come from below `secrets/`, and a run that was killed leaves two.
             let is_same = if object.0 == "Secret" { new > 0 || old == 0 } else { new == old };
             new > 1 || !is_same
         };
         if let Some((kind, name)) = all.into_iter().find(differs) {
-            let count = built.get(&(kind.clone(), name.clone())).copied().unwrap_or_default();
+            let count = built.get(&(kind.clone(), name.clone())).map_or(0, |(count, _)| *count);
             let what = match count {
                 0 => "would no longer be deployed",
                 1 => "would be deployed, and is not now",
@@ -56,6 +56,18 @@ pub(super) fn verify(
                 ))
                 .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
                 .into());
+        }
+        let moved = known.iter().find_map(|(object, (_, old))| {
+            let (old, new) = (old.as_ref()?, built.get(object)?.1.as_ref()?);
+            (old != new && object.0 != "Namespace").then_some((object, old, new))
+        });
+        if let Some(((kind, name), old, new)) = moved {
+            return Err(Failure::failed(format!(
+                "{kind} `{name}` would be created anew in another namespace"
+            ))
+            .because(format!("it is in `{old}`, and `{new}` would be that of `{}`", environment.name))
+            .hint(Advice::makeinfra("adopt").with(format!("--namespace {old}")))
+            .into());
         }
     }
     Ok(())
@@ -74,7 +86,8 @@ fn root<'l>(survey: &'l Survey, layout: &'l Layout, environment: &Environment) -
 /// What is deployed without kustomizations. A Namespace alone in its file is not a resource.
 fn flat(survey: &Survey, layout: &Layout, secrets: &[SecretFile]) -> Objects {
     let is_resource = |path: &String| {
-        !is_below(layout.file(path), OVERLAYS)
+        layout.is_deployed(path)
+            && !is_below(layout.file(path), OVERLAYS)
             && (!is_below(path, "secrets") || secrets.iter().any(|file| file.path == *path))
     };
     let files = survey.manifests.iter().filter(|(path, _)| is_resource(path));
@@ -90,7 +103,9 @@ fn count(objects: impl IntoIterator<Item = Value>) -> Objects {
     let mut all = Objects::new();
     for one in objects {
         let field = |path: &[&str]| text(&one, path).unwrap_or_default().to_owned();
-        *all.entry((field(&["kind"]), field(&["metadata", "name"]))).or_default() += 1;
+        let entry = all.entry((field(&["kind"]), field(&["metadata", "name"]))).or_default();
+        entry.0 += 1;
+        entry.1 = text(&one, &["metadata", "namespace"]).map(str::to_owned).or(entry.1.take());
     }
     all
 }
@@ -118,7 +133,7 @@ fn check_references(files: &Files, after: &Files) -> Result<()> {
         if let Some(missing) = one.references.iter().find(|reference| !is_there(&reference.target)) {
             return Err(Failure::failed(format!("`{}` would name what is not there", one.path))
                 .because(format!("`{}` is missing; nothing was written", missing.target))
-                .hint("git status --ignored")
+                .hint(Advice::git("status --ignored"))
                 .into());
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Proposal, Workspace};
 use crate::advice::{Advice, shell_word};
+use crate::answers::Record;
 use crate::change::{Plan, Step};
 use crate::cli::PlanOptions;
 use crate::commands::transaction::Transaction;
@@ -17,10 +18,12 @@ impl Workspace {
         options: &PlanOptions,
     ) -> Result<Option<String>> {
         let mut transaction = Transaction::begin(&self.repo)?.with_git_crypt(proposal.new_key);
+        let sources = plan.sources();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             let new = step.before.is_none().then_some(step.executable);
+            let model = sources.get(step.path.as_str()).copied().unwrap_or(Record::FILE);
             match &step.after {
-                Some(after) => transaction.write(&step.path, after, step.mode.or(new))?,
+                Some(after) => transaction.write_like(&step.path, model, after, step.mode.or(new))?,
                 None => transaction.delete(&step.path)?,
             }
         }
