@@ -82,11 +82,21 @@ pub enum FaultKind {
     Beyond,
 }
 
-/// The objects that the kustomization in `dir` makes of `files`, as far as it is understood.
-#[must_use]
-pub fn built(files: &Files, dir: &str) -> Vec<Value> {
-    let documents = Documents::parse(files);
-    Kustomize::new(&documents).build(dir).into_iter().map(|(_, object)| object).collect()
+/// Files that are read once, for what several kustomizations make of them.
+pub struct Builds(Documents);
+
+impl Builds {
+    /// Reads `files`.
+    #[must_use]
+    pub fn of(files: &Files) -> Self {
+        Self(Documents::parse(files))
+    }
+
+    /// The objects that the kustomization in `dir` makes, as far as it is understood.
+    #[must_use]
+    pub fn built(&self, dir: &str) -> Vec<Value> {
+        Kustomize::new(&self.0).build(dir).into_iter().map(|(_, object)| object).collect()
+    }
 }
 
 impl Manifests {

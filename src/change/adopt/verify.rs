@@ -8,7 +8,7 @@ use crate::answers::{Answers, Environment};
 use crate::change::objects::{self, text};
 use crate::change::{Files, OVERLAYS};
 use crate::error::{Failure, Result};
-use crate::manifests::{self, kustomization};
+use crate::manifests::{self, Builds, kustomization};
 use crate::work_tree::Content;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
@@ -26,14 +26,14 @@ pub(super) fn verify(
 ) -> Result<()> {
     let (files, survey, layout) = before;
     check_references(files, after)?;
-    let [was, will] = [files, after].map(contents);
+    let [was, will] = [files, after].map(|files| Builds::of(&contents(files)));
     for environment in answers.environments.iter() {
-        let built = count(manifests::built(&will, &environment.overlay()));
+        let built = count(will.built(&environment.overlay()));
         let known = if layout.is_flat() {
             flat(survey, layout, secrets)
         } else {
             let Some(dir) = root(survey, layout, environment) else { continue };
-            count(manifests::built(&was, dir))
+            count(was.built(dir))
         };
         let all = known.keys().chain(built.keys());
         let differs = |object: &&(String, String)| {

@@ -3,7 +3,7 @@
 use crate::change::objects::{self, at, text};
 use crate::change::{Bytes, Files, OVERLAYS, Plan};
 use crate::context::Context;
-use crate::manifests::{self, kustomization};
+use crate::manifests::{Builds, kustomization};
 use crate::work_tree::Content;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
@@ -39,8 +39,9 @@ pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
     }
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let dirs = overlays(&before);
+    let [was, will] = [before, after].map(builds);
     for dir in &dirs {
-        let [old, new] = [&before, &after].map(|files| objects(files, dir));
+        let [old, new] = [&was, &will].map(|builds| objects(builds, dir));
         for hazard in between(&old, &new) {
             found.entry(hazard).or_default().push(dir.rsplit('/').next().unwrap_or(dir).to_owned());
         }
@@ -65,13 +66,15 @@ fn overlays(files: &Contents) -> Vec<String> {
     if dirs.is_empty() { vec![Context::BASE.to_owned()] } else { dirs }
 }
 
+fn builds(files: Contents) -> Builds {
+    let is_read = |path: &String| objects::is_yaml(path) || path.ends_with("json");
+    let files = files.into_iter().filter(|(path, _)| is_read(path));
+    Builds::of(&files.map(|(path, bytes)| (path, Content::Bytes(bytes))).collect())
+}
+
 /// What kustomize makes of `dir`.
-fn objects(files: &Contents, dir: &str) -> BTreeMap<Object, Value> {
-    let is_read = |path: &&String| objects::is_yaml(path) || path.ends_with("json");
-    let files = files.iter().filter(|(path, _)| is_read(path));
-    let files = files.map(|(path, bytes)| (path.clone(), Content::Bytes(bytes.clone()))).collect();
-    let built = manifests::built(&files, dir);
-    built.into_iter().filter_map(|one| Some((object(&one)?, one))).collect()
+fn objects(builds: &Builds, dir: &str) -> BTreeMap<Object, Value> {
+    builds.built(dir).into_iter().filter_map(|one| Some((object(&one)?, one))).collect()
 }
 
 fn between(old: &BTreeMap<Object, Value>, new: &BTreeMap<Object, Value>) -> Vec<String> {
