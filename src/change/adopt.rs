@@ -288,11 +288,12 @@ fn read(
             .because("a repository deploys at least one")
             .hint(Advice::makeinfra("adopt").with("--manifests DIR")),
         Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
-        Refused::Broken(name, rule) | Refused::Unfit(name, rule) => Failure::usage(format!(
-            "`{}` {rule}",
-            name.option()
-        ))
-        .hint(format!("{} {}", name.option(), name.example())),
+        Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
+            // Of several environments, each has its own.
+            let is_pattern = name == Name::Namespace && !layout.environments.is_empty();
+            let example = if is_pattern { "'{project}-{env}'" } else { name.example() };
+            Failure::usage(format!("`{}` {rule}", name.option())).hint(format!("{} {example}", name.option()))
+        }
     })?;
     // Values in generated places are read as an update reads them.
     let record = Record::parse(TemplateSet::embedded().record(&answers)?)?;

@@ -346,6 +346,27 @@ fn no_object_changes_its_namespace() {
 }
 
 #[test]
+fn hints_name_what_is_there() {
+    let hello = deployment("hello", IMAGE);
+    let flow = "resources: [../../base]\nnamespace: web\n";
+    let files = [
+        ("k8s/base/kustomization.yaml", "resources:\n- app.yaml\n"),
+        ("k8s/base/app.yaml", &*hello),
+        ("k8s/overlays/production/kustomization.yaml", flow),
+    ];
+    refused(
+        &files,
+        &[
+            "cannot edit `k8s/overlays/production/kustomization.yaml`",
+            "$EDITOR k8s/overlays/production/kustomization.yaml",
+        ],
+    );
+    let sandbox = Sandbox::of_kustomize();
+    let refused = sandbox.adopt(&["--yes", "--namespace", "one"]).failure(2);
+    refused.says("hint: --namespace '{project}-{env}'");
+}
+
+#[test]
 fn examples_say_nothing_of_the_image() {
     let example = deployment("aaa", "docker.io/evil/sample:9").replace("gitlab", "sample");
     let kustomization = ("k8s/kustomization.yaml", "resources:\n- app.yaml\n");

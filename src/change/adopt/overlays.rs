@@ -56,7 +56,8 @@ impl Parts<'_> {
     /// `text`, a kustomization that is at `path` now, with the new paths of what it names. Secrets have a kustomization of
     /// their own.
     fn with_new_places(&self, kustomization: &Kustomization, path: &str, text: &str) -> Result<String> {
-        let refused = |refusal| not_edited(path, refusal);
+        // It is still at its old place.
+        let refused = |refusal| not_edited(&kustomization.path, refusal);
         let dir = parent(path);
         let mut text = Zeroizing::new(text.to_owned());
         for reference in kustomization.references.iter().rev() {
@@ -136,7 +137,9 @@ impl Parts<'_> {
         let generated = manifests::kustomization::generated(&dir);
         let generated = text_of(self.rendered, &generated).unwrap_or_default();
         let edited = self.with_settings(environment, &text, generated);
-        texts.insert(path.clone(), edited.map_err(|refusal| not_edited(&path, refusal))?);
+        let sources = self.layout.sources();
+        let now = sources.get(path.as_str()).copied().unwrap_or(&path);
+        texts.insert(path.clone(), edited.map_err(|refusal| not_edited(now, refusal))?);
         Ok(())
     }
 
