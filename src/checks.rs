@@ -47,6 +47,8 @@ pub struct Check {
     pub message: String,
     /// What to type.
     pub hint: Advice,
+    /// The image reference that it is about, as it is written; `None` if it is about none.
+    pub image: Option<String>,
 }
 
 impl Check {
@@ -68,7 +70,13 @@ impl Check {
 
     fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
         let (subject, message) = (printable(&subject.into()), printable(&message.into()));
-        Self { id, status, subject, message, hint: Advice::default() }
+        Self { id, status, subject, message, hint: Advice::default(), image: None }
+    }
+
+    #[must_use]
+    fn about(mut self, image: &ImageRef) -> Self {
+        self.image = Some(image.to_string());
+        self
     }
 
     #[must_use]

@@ -78,8 +78,9 @@ impl<'i> Question<'i> {
                 (status, verdict.message(self.image), verdict.hint(self.image).unwrap_or_default())
             }
         };
-        let check =
-            |subject: &String| Check::new(Id::ImagesPull, status, subject, &message).hint(hint.clone());
+        let check = |subject: &String| {
+            Check::new(Id::ImagesPull, status, subject, &message).hint(hint.clone()).about(self.image)
+        };
         self.subjects.iter().map(check).collect()
     }
 }

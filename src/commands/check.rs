@@ -83,7 +83,7 @@ pub(super) fn ask_registries(
 }
 
 fn object(check: &Check, root: &Path) -> serde_json::Value {
-    let Check { id, status, subject, message, hint } = check;
+    let Check { id, status, subject, message, hint, .. } = check;
     json!({"id": id, "status": status, "subject": subject, "message": message, "hint": typed(hint, Some(root))})
 }
 

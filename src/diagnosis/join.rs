@@ -83,12 +83,11 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, image: &str, 
 /// `finding` with what the registry says that was asked with the repository's credentials.
 fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &str) -> Finding {
     let title = known.workload_of(case.pod).map(|found| format!("{} {}", found.kind, found.name));
-    let quoted = format!("`{image}`");
     let is_its =
         |check: &&Check| check.id.is_online() && title.as_ref().is_some_and(|title| *title == check.subject);
     let mut checks: Vec<_> = known.checks.iter().filter(is_its).collect();
-    // A sentence about another image of the same workload tells nothing; one that names none is the registry's.
-    checks.sort_by_key(|check| !check.message.contains(&quoted));
+    // What is said of another image of the same workload tells nothing, if there is one of this image.
+    checks.sort_by_key(|check| check.image.as_deref() != Some(image));
     let Some(check) = checks.first() else { return finding };
     finding
         .evidence
