@@ -4,9 +4,8 @@ use super::layout::occupied;
 use super::{Adoption, Request, put};
 use crate::advice::Advice;
 use crate::answers::{Answers, Ci, Record};
-use crate::change::objects;
 use crate::change::update::hazards;
-use crate::change::{Files, Found, Plan, SECRETS, Step, kustomization, record};
+use crate::change::{Files, Plan, SECRETS, Step, kustomization, record};
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::manifests;
@@ -68,9 +67,7 @@ pub(super) fn settle(
             if (there.is_some() || path == MAKEFILE) && !path.starts_with("kubernetes/") {
                 adoption.kept.insert(path.to_owned());
             }
-            // What is shown must not have a Secret in it.
-            let has_secret = adoption.open_secrets.iter().any(|(_, name)| holds(there, name));
-            if let Some(Ok(there)) = there.map(|found| &found.content).filter(|_| !has_secret) {
+            if let Some(Ok(there)) = there.map(|found| &found.content) {
                 let after = Some(Zeroizing::new(bytes.to_vec()));
                 let before = Some(there.clone());
                 adoption.plan.offers.push(Step {
@@ -103,19 +100,13 @@ pub(super) fn settle(
     Ok(own)
 }
 
-/// Whether a file has the Secret `name`.
-fn holds(found: Option<&Found>, name: &str) -> bool {
-    let content = found.and_then(|found| found.content.as_ref().ok());
-    let documents = content.map(|bytes| objects::documents(bytes)).unwrap_or_default();
-    documents.iter().any(|one| objects::is_object(one, "Secret", name))
-}
-
 /// An attribute file of people's with what the generated one says of `secrets/`.
 fn protecting(text: &str, generated: &str) -> String {
-    let start = generated.find("# git-crypt encrypts").unwrap_or(0);
+    let mut paragraphs = generated.split("\n\n");
+    let of_secrets = paragraphs.find(|one| one.contains("filter=git-crypt")).unwrap_or(generated);
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let gap = if text.is_empty() { String::new() } else { format!("{gap}\n") };
-    format!("{text}{gap}{}", &generated[start..])
+    format!("{text}{gap}{}\n", of_secrets.trim_end())
 }
 
 /// The record, with the list of people's own files.
