@@ -407,6 +407,20 @@ fn secrets_in_kustomizations_are_not_shown() {
 }
 
 #[test]
+fn secrets_in_a_kept_file_that_is_no_yaml_are_not_shown() {
+    let broken = format!("{}---\n{{{{ broken\n", secret("s"));
+    let indented = secret("s").lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let readme = format!("# Hello\n\nOur Secret:\n\n{indented}");
+    for (path, text) in [("scripts/deploy.sh", &broken), ("README.md", &readme)] {
+        let sandbox =
+            with(&[("k8s/app.yaml", &deployment("hello", IMAGE)), ("Makefile", "deploy:\n"), (path, text)]);
+        let output = sandbox.adopt(&["--dry-run", "--diff"]).success();
+        assert_no_token(output.stdout.as_bytes(), path);
+        output.prints(&format!("+++ b/{path}\n(it holds a Secret, not shown)"));
+    }
+}
+
+#[test]
 fn secrets_of_one_file_name_get_names_of_their_own_and_sops_stays() {
     let sops = "apiVersion: v1\nkind: Secret\nmetadata: {name: enc}\nstringData: {a: 'ENC[x]'}\nsops: {version: 3}\n";
     let sandbox = with(&[

@@ -135,18 +135,18 @@ pub(super) fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
     all.filter(|target| !survey.kustomizations.contains_key(target)).collect()
 }
 
-/// Whether a file has a Secret in plaintext: as an object, as literals of a generator, or in a patch.
+/// Whether a file has a Secret in plaintext: as an object, as literals of a generator, or in a text of another format.
 pub(super) fn holds_secret(bytes: &[u8]) -> bool {
-    let says = |one: &Value| one.as_str().is_some_and(|text| text.contains("kind: Secret"));
-    let patches_one = |patch: &Value| {
-        patch.get("patch").is_some_and(says) || text(patch, &["target", "kind"]) == Some("Secret")
+    // A patch, an example in a README and a file that is no YAML say so in a line.
+    let says = |line: &str| {
+        let mut words = line.split(|char: char| !char.is_alphanumeric());
+        words.any(|word| word == "kind") && words.any(|word| word == "Secret")
     };
-    objects::documents(bytes).iter().any(|one| {
-        text(one, &["kind"]) == Some("Secret")
-            || list(one, "secretGenerator").any(|generator| generator.get("literals").is_some())
-            || list(one, "patches").any(patches_one)
-            || list(one, "patchesStrategicMerge").any(says)
-    })
+    String::from_utf8_lossy(bytes).lines().any(says)
+        || objects::documents(bytes).iter().any(|one| {
+            text(one, &["kind"]) == Some("Secret")
+                || list(one, "secretGenerator").any(|generator| generator.get("literals").is_some())
+        })
 }
 
 /// Whether `path` is below the directory `dir`.
