@@ -274,6 +274,12 @@ fn dir_word(dir: &Path) -> String {
     shell_word(&dir.components().collect::<std::path::PathBuf>())
 }
 
+/// The line by which the pre-commit hook of a larger repository runs that of its `folder`.
+#[must_use]
+pub fn hook_line(folder: &Path) -> String {
+    format!("sh {} || exit 1", shell_word(&folder.join(".githooks/pre-commit")))
+}
+
 /// `path` as a word that can be pasted into a shell.
 #[must_use]
 pub fn shell_word(path: &Path) -> String {

@@ -173,6 +173,22 @@ fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
     }
 }
 
+/// Whether objects of `kind` are in no namespace (Kubernetes' list of such kinds, those that people deploy).
+#[must_use]
+pub fn is_cluster_wide(kind: &str) -> bool {
+    const KINDS: [&str; 8] = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "Namespace",
+        "PersistentVolume",
+        "PriorityClass",
+        "StorageClass",
+    ];
+    KINDS.contains(&kind)
+}
+
 /// The names of the Secrets that `object` uses, pull Secrets included.
 #[must_use]
 pub fn named_secrets(object: &Value) -> BTreeSet<String> {

@@ -33,6 +33,9 @@ text_type! {
 }
 
 impl ProjectName {
+    /// The label by which `make prune` and `make undeploy` know the objects of a project.
+    pub const LABEL: &'static str = "makeinfra/project";
+
     /// The repository's directory: `<project>-infra`.
     #[must_use]
     pub fn directory(&self) -> String {

@@ -80,7 +80,7 @@ pub fn labelled_project(files: &Files) -> Option<String> {
         let kustomization = objects::kustomization(Some(text));
         objects::list(&kustomization, "labels").cloned().collect::<Vec<_>>()
     });
-    labels.find_map(|one| text(&one, &["pairs", "makeinfra/project"]).map(str::to_owned))
+    labels.find_map(|one| text(&one, &["pairs", ProjectName::LABEL]).map(str::to_owned))
 }
 
 /// Plans the adoption.

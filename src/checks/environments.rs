@@ -2,7 +2,7 @@
 
 use super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
-use crate::answers::{Answers, Ci, Environment, Record, Setting};
+use crate::answers::{Answers, Ci, Environment, ProjectName, Record, Setting};
 use crate::inspection::{Inspection, OverlayFiles};
 use crate::manifests::kustomization;
 use crate::yaml_path::{list, text};
@@ -10,8 +10,7 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The labels by which `make prune` and `make undeploy` know what is theirs.
-const PROJECT: &str = "makeinfra/project";
+/// The label by which `make prune` and `make undeploy` know the objects of an environment.
 const ENVIRONMENT: &str = "makeinfra/environment";
 /// How the Makefile finds the environments.
 const WILDCARD: &str = "kubernetes/overlays/*/environment.mk";
@@ -61,10 +60,14 @@ fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
         let message = format!("it does not list environments with `{WILDCARD}`");
         return Some(Check::problem(id, path, message).hint(edit));
     }
-    let label = format!("{PROJECT}={},", answers.project);
+    let label = format!("{}={},", ProjectName::LABEL, answers.project);
     (!text.contains(&label)).then(|| {
-        let message =
-            format!("it does not select `{PROJECT}={}`, the project in `{}`", answers.project, Record::FILE);
+        let message = format!(
+            "it does not select `{}={}`, the project in `{}`",
+            ProjectName::LABEL,
+            answers.project,
+            Record::FILE
+        );
         Check::problem(id, path, message).hint(edit)
     })
 }
@@ -157,8 +160,10 @@ impl Compared<'_> {
         let label = |name: &str| {
             list(kustomization, "labels").filter_map(|one| text(one, &["pairs", name])).next_back()
         };
-        let wanted =
-            [(PROJECT, self.answers.project.as_str()), (ENVIRONMENT, self.environment.name.as_str())];
+        let wanted = [
+            (ProjectName::LABEL, self.answers.project.as_str()),
+            (ENVIRONMENT, self.environment.name.as_str()),
+        ];
         let (name, value) = wanted.into_iter().find(|(name, value)| label(name) != Some(value))?;
         let message =
             format!("its `labels` lack `{name}: {value}`: `make prune` cannot know what is its own");

@@ -2,7 +2,7 @@
 
 use super::archive;
 use super::workspace::{Proposal, Scope, Workspace};
-use crate::advice::{Advice, shell_word};
+use crate::advice::{Advice, hook_line, shell_word};
 use crate::answers::{Answer, Ci, Name, ProjectName, Record, Values};
 use crate::change::{self, Adoption, AdoptionRequest, Files, Plan};
 use crate::cli::Adopt as Options;
@@ -174,8 +174,7 @@ fn is_folder(repo: &Repo) -> bool {
 fn outer_hook(repo: &Repo) -> Option<String> {
     let (root, top) = (repo.root(), repo.top());
     let folder = root.strip_prefix(&top).ok().filter(|folder| !folder.as_os_str().is_empty())?;
-    let hook = shell_word(&folder.join(".githooks/pre-commit"));
-    Some(format!("the pre-commit hook of `{}` needs this line: sh {hook} || exit 1", top.display()))
+    Some(format!("the pre-commit hook of `{}` needs this line: {}", top.display(), hook_line(folder)))
 }
 
 /// Says first what everyone with the repository can read.
@@ -217,7 +216,7 @@ fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> 
     if let Some((from, to)) = open {
         return Err(Failure::failed(format!("git ignores `{from}`, and would not ignore `{to}`"))
             .because("it would be committed where it moves")
-            .hint(Advice::at_top(format!("echo /{to} >> .gitignore")))
+            .hint(Advice::at_top(format!("echo {} >> .gitignore", shell_word(Path::new(&format!("/{to}"))))))
             .into());
     }
     for step in plan.steps.iter().filter(|step| request.taken.contains(&step.path)) {

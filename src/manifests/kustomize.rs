@@ -5,7 +5,7 @@ use super::documents::{Documents, Files, documents};
 use super::kustomization::{
     Generator, Kustomization, Patch, Source, Target, below, is_one, is_remote, places,
 };
-use super::{Fault, FaultKind, json_patch, patch};
+use super::{Fault, FaultKind, is_cluster_wide, json_patch, patch};
 use crate::yaml_path::{kind, text};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,16 +26,6 @@ const PODLESS: [&str; 8] = [
     "PersistentVolumeClaim",
     "PodDisruptionBudget",
     "Service",
-];
-
-/// The namespace of these means nothing (kustomize's and Kubernetes' list of cluster-wide kinds, short).
-const CLUSTER_WIDE: [&str; 6] = [
-    "Namespace",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "PersistentVolume",
-    "StorageClass",
 ];
 
 pub(super) struct Kustomize<'d> {
@@ -328,7 +318,7 @@ fn generated(generator: &Generator) -> Value {
 }
 
 fn set_namespace(resource: &mut Value, namespace: &str) {
-    if kind(resource).is_none_or(|kind| CLUSTER_WIDE.contains(&kind)) {
+    if kind(resource).is_none_or(is_cluster_wide) {
         return;
     }
     if let Some(Value::Mapping(metadata)) = resource.get_mut("metadata") {

@@ -6,6 +6,7 @@ use crate::answers::{Environment, Name, Values};
 use crate::change::objects::{list, text};
 use crate::context::Context;
 use crate::error::{Failure, Result};
+use crate::manifests;
 use std::collections::BTreeSet;
 
 /// Where objects say they are to be: the namespaces that they name, and whether one that needs one names none.
@@ -18,17 +19,6 @@ pub(super) struct Namespaces {
 impl Namespaces {
     /// Of the objects in the files that are `deployed`, Secrets aside.
     pub(super) fn of(survey: &Survey, deployed: impl Fn(&str) -> bool) -> Self {
-        /// A part of the kinds that are in no namespace.
-        const CLUSTER_WIDE: [&str; 8] = [
-            "Namespace",
-            "ClusterRole",
-            "ClusterRoleBinding",
-            "CustomResourceDefinition",
-            "IngressClass",
-            "PersistentVolume",
-            "PriorityClass",
-            "StorageClass",
-        ];
         let mut named = BTreeSet::new();
         let (mut has_named, mut has_unnamed) = (false, false);
         let files = survey.manifests.iter().filter(|(path, all)| deployed(path) && !is_secret(all));
@@ -36,7 +26,7 @@ impl Namespaces {
             let kind = text(one, &["kind"]).unwrap_or_default();
             let namespace = text(one, &["metadata", "namespace"]);
             has_named |= namespace.is_some();
-            has_unnamed |= namespace.is_none() && !CLUSTER_WIDE.contains(&kind);
+            has_unnamed |= namespace.is_none() && !manifests::is_cluster_wide(kind);
             let own = text(one, &["metadata", "name"]).filter(|_| kind == "Namespace");
             named.extend(namespace.or(own).map(str::to_owned));
         }

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use super::secrets::SecretFile;
 use super::survey::{Kustomization, Place, Survey, is_below, is_secret};
-use crate::answers::{Answers, Environment};
+use crate::answers::{Answers, Environment, ProjectName};
 use crate::change::objects::{self, list};
 use crate::change::{Files, kustomization, not_edited, text_of};
 use crate::context::Context;
@@ -156,7 +156,7 @@ impl Parts<'_> {
             text = opaque::add_resource(&text, &relative(&dir, &environment.secrets))?;
         }
         let project =
-            |one: &Value| one.get("pairs").and_then(|pairs| pairs.get("makeinfra/project")).is_some();
+            |one: &Value| one.get("pairs").and_then(|pairs| pairs.get(ProjectName::LABEL)).is_some();
         if !list(&root, "labels").any(project) {
             text = with_item(&text, generated, "labels")?;
         }

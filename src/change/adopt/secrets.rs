@@ -5,11 +5,11 @@ use super::layout::{Layout, occupied};
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment};
-use crate::change::objects::{list, text};
+use crate::change::objects::text;
 use crate::change::{Bytes, Files, OVERLAYS, not_edited};
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, UNLOCK};
-use crate::manifests::kustomization;
+use crate::manifests::{self, kustomization};
 use crate::opaque;
 use crate::yaml_edit::{self, Document};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ fn can_be_kept_apart(path: &str, survey: &Survey, layout: &Layout) -> bool {
         && dirs.all(|(dir, to)| (is_overlay(to) || !is_changed(dir)) && (!names_it(dir) || has_others(dir)))
 }
 
-/// The pull secret that is called by one of `names`, else the one that any pod names, else the first.
+/// The pull secret that is called by one of `names`, else the one that any object names, else the first.
 pub(super) fn pull_secret<'s>(
     all: &'s [SecretFile],
     names: &[String],
@@ -94,21 +94,9 @@ pub(super) fn pull_secret<'s>(
     let by_name = names.iter().find_map(|name| pulls().find(|one| one.name == *name));
     let is_named = |one: &&PullSecretFacts| {
         let objects = survey.manifests.values().flatten();
-        objects.into_iter().any(|object| self::names(object, &one.name))
+        objects.into_iter().any(|object| manifests::named_secrets(object).contains(&one.name))
     };
     by_name.or_else(|| pulls().find(is_named)).or_else(|| pulls().next())
-}
-
-/// Whether a pod in `object` pulls with the Secret `name`.
-fn names(object: &serde_yaml::Value, name: &str) -> bool {
-    match object {
-        serde_yaml::Value::Sequence(items) => items.iter().any(|item| names(item, name)),
-        serde_yaml::Value::Mapping(entries) => {
-            list(object, "imagePullSecrets").any(|one| text(one, &["name"]) == Some(name))
-                || entries.values().any(|value| names(value, name))
-        }
-        _ => false,
-    }
 }
 
 /// The Secrets as they will be.

@@ -1,6 +1,6 @@
 //! `makeinfra new --no-git` inside of a git repository: the files become a folder of it.
 
-use crate::advice::shell_word;
+use crate::advice::{hook_line, shell_word};
 use crate::error::{Failure, Result};
 use crate::repo::{Encryption, Repo};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ impl Nested {
 
     /// The line for the pre-commit hook of the git repository.
     pub(super) fn hook(&self) -> String {
-        format!("sh {} || exit 1", shell_word(&self.folder.join(".githooks/pre-commit")))
+        hook_line(&self.folder)
     }
 
     fn refused(&self, cause: &str) -> Failure {
