@@ -181,14 +181,14 @@ fn outer_hook(repo: &Repo) -> Option<String> {
 fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) {
     for (path, name) in adoption.secrets.iter().filter(|(path, _)| repo.is_plain_in_head(path)) {
         ui.warn(format!(
-            "`{path}` is in git in plaintext, and the history keeps it: replace the values of Secret `{name}` where they \
-             are valid, then here"
+            "`{path}` is in git in plaintext, and the history keeps it: put new values into \
+             Secret `{name}`, deploy it, and revoke the old ones"
         ));
     }
     for (path, name) in adoption.open_secrets.iter().filter(|(path, _)| !repo.is_ignored(path)) {
         ui.warn(format!(
-            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: replace them where they are valid, and keep \
-             the new ones below secrets/ (`makeinfra secret set {name} KEY`)"
+            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: keep new ones \
+             below secrets/ (`makeinfra secret set {name} KEY`), deploy them, and revoke the old ones"
         ));
     }
 }

@@ -46,7 +46,7 @@ fn the_posts_repository_is_taken_over() {
     let secret = sandbox.read("secrets/kubernetes/gitlab.yaml");
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
     done.prints("image        registry.gitlab.com/group/hello:1.0.0").prints("committed as");
-    done.prints("`Makefile` stays yours, without the targets diff, ");
+    done.prints("`Makefile` is kept and lacks the targets diff, ");
     done.prints("`Makefile` names `kubernetes/deployment.yaml`, `secrets/kubernetes/gitlab.yaml`, where files move away");
     // Bytes are kept.
     assert_eq!(sandbox.read("kubernetes/base/deployment.yaml"), deployment);

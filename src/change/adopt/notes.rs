@@ -62,8 +62,8 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
     for path in &adoption.kept {
         let missing = makefile.filter(|_| path == "Makefile").map(|text| missing_targets(text, rendered));
         let lacks = missing.filter(|all| !all.is_empty());
-        let lacks = lacks.map_or(String::new(), |all| format!(", without the targets {}", all.join(", ")));
-        notes.push(format!("`{path}` stays yours{lacks} (`--take {path}` replaces it)"));
+        let lacks = lacks.map_or(String::new(), |all| format!(" and lacks the targets {}", all.join(", ")));
+        notes.push(format!("`{path}` is kept{lacks} (`--take {path}` replaces it)"));
     }
     notes.extend(of_the_cluster(&adoption.answers, before));
     for (path, names) in mentions(files, moves) {
