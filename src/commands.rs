@@ -15,6 +15,7 @@ pub mod rotate;
 mod scope;
 pub mod secrets;
 mod sign_in;
+mod target;
 mod transaction;
 pub mod update;
 mod workspace;

@@ -1,13 +1,12 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::check::{ask_registries, typed};
-use crate::advice::Advice;
-use crate::answers::{Answer as _, DnsLabel, Environment, Record};
-use crate::checks::{self, Check, Place};
+use super::target::Target;
+use crate::answers::{Answer as _, DnsLabel, Record};
+use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
-use crate::cluster::{Kubectl, KubectlError, context_of};
+use crate::cluster::KubectlError;
 use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
-use crate::environment;
 use crate::error::{Failure, Outcome, Result};
 use crate::files;
 use crate::inspection::{Inspection, Scope};
@@ -98,7 +97,7 @@ fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &U
         return Err(Failure::usage("`--events` must be a file").hint(hint).into());
     };
     let namespace = match options.env.is_some() && options.namespace.is_none() {
-        true => Some(namespace(options, repository)?),
+        true => Some(target(options, repository).namespace()?),
         false => options.namespace.clone(),
     };
     let mut source = Source { namespace, ..Source::default() };
@@ -116,9 +115,8 @@ fn live(
     checks: &[Check],
     now: Timestamp,
 ) -> Result<(Source, Diagnosis)> {
-    let namespace = namespace(options, repository)?;
-    let kubectl = kubectl(options, repository)?;
-    let place = place(options, repository)?;
+    let target = target(options, repository);
+    let (namespace, kubectl, place) = (target.namespace()?, target.kubectl()?, target.place()?);
     let mut source = Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
     let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
         Ok(answer) => answer,
@@ -166,72 +164,13 @@ fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], 
     .diagnose()
 }
 
-/// The kubectl that the repository's Makefile would run, where it would.
-fn kubectl(options: &Options, repository: Option<&Inspection>) -> Result<Kubectl> {
-    let makefile = repository.and_then(|inspection| inspection.makefile.as_ref());
-    let root = repository.map_or(Path::new("."), |inspection| &inspection.root);
-    let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
-    let dir = beside.map_or(root.to_owned(), |beside| root.join(beside));
-    let text = makefile.map(|(_, text)| text.as_str());
-    let own = chosen(options, repository)?
-        .and_then(|one| repository?.overlays.get(one.name.as_str())?.settings.as_deref());
-    let context = options.context.clone().or_else(|| context_of(own.or(text)?));
-    Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
-}
-
-/// How commands are told the environment that is meant.
-fn place<'i>(options: &Options, repository: Option<&'i Inspection>) -> Result<Place<'i>> {
-    let record = repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
-    let chosen = chosen(options, repository)?;
-    Ok(record.zip(chosen).map_or(Place::default(), |(record, one)| Place::of(&record.answers, one)))
-}
-
-/// The environment that is meant; none where the repository has no record of any.
-fn chosen<'i>(options: &Options, repository: Option<&'i Inspection>) -> Result<Option<&'i Environment>> {
-    let record = repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
-    let answers = record.map(|record| &record.answers);
-    let Some(name) = &options.env else { return Ok(answers.map(|answers| &answers.environments.first)) };
-    let found = answers.and_then(|answers| answers.environment(name));
-    match (found, record) {
-        (Some(found), _) => Ok(Some(found)),
-        (None, Some(record)) => Err(record.no_environment().into()),
-        (None, None) => Err(Failure::usage("`--env` is for a repository with environments")
-            .hint("--context NAME --namespace NAME")
-            .into()),
-    }
-}
-
-/// The one namespace that is meant.
-fn namespace(options: &Options, repository: Option<&Inspection>) -> Result<String> {
-    if let Some(namespace) = &options.namespace {
-        return match DnsLabel::parse(namespace) {
-            Ok(namespace) => Ok(namespace.to_string()),
-            Err(rule) => {
-                Err(Failure::usage(format!("`--namespace` {rule}")).hint("--namespace hello").into())
-            }
-        };
-    }
-    let Some(repository) = repository else {
-        return Err(Failure::usage("no namespace is known")
-            .hint(Advice::makeinfra("diagnose").with("--namespace NAME"))
-            .into());
-    };
-    if let Some(one) = chosen(options, Some(repository))? {
-        return Ok(one.namespace.to_string());
-    }
-    let workloads = repository.manifests.workloads().filter_map(|workload| workload.namespace.as_deref());
-    let known: BTreeSet<_> = workloads.filter(|namespace| DnsLabel::parse(namespace).is_ok()).collect();
-    let names: Vec<_> = known.iter().copied().collect();
-    match (names.as_slice(), &repository.record) {
-        ([one], _) => Ok((*one).to_owned()),
-        ([], Some(Ok(record))) => Ok(record.answers.environments.first.namespace.to_string()),
-        ([], _) => Err(Failure::failed("the manifests name no namespace")
-            .hint(Advice::makeinfra("diagnose").with("--namespace NAME"))
-            .into()),
-        (several, _) => Err(Failure::failed("the manifests are for several namespaces")
-            .because(several.join(", "))
-            .hint(Advice::makeinfra("diagnose").with(format_args!("--namespace {}", several[0])))
-            .into()),
+fn target<'i>(options: &'i Options, repository: Option<&'i Inspection>) -> Target<'i> {
+    Target {
+        command: "diagnose",
+        env: options.env.as_deref(),
+        context: options.context.as_deref(),
+        namespace: options.namespace.as_deref(),
+        repository,
     }
 }
 
