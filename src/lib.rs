@@ -38,6 +38,7 @@ pub mod templates;
 pub mod tool;
 pub mod ui;
 pub mod work_tree;
+pub mod yaml;
 pub mod yaml_edit;
 pub mod yaml_path;
 

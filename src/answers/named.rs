@@ -1,6 +1,7 @@
 //! Answers by name: what options, the answers file, the config file and `.makeinfra.yaml` share.
 
 use super::{Answer, Arguments, Name, Rule};
+use crate::yaml;
 use std::collections::BTreeMap;
 
 /// Answers as text; `None` says "none" where that is an answer.
@@ -35,6 +36,8 @@ pub(super) fn needed<A: Answer>(values: &Values, name: Name) -> Result<A, Refuse
 pub enum FileFault {
     /// Not YAML, or not a mapping. Line and column begin at 1.
     NotAMapping(Option<(usize, usize)>),
+    /// Nested too deeply.
+    Depth,
     /// A name that does not exist; given only if it looks like a name.
     Unknown(Option<String>),
     /// A value of the wrong type, or one that breaks a rule.
@@ -52,13 +55,10 @@ pub enum FileFault {
 /// Reads the YAML in `text`, which may begin with a byte order mark.
 pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_yaml::from_str(text).map_err(|error| {
-        // Its place is that of the mapping.
-        if error.to_string().contains("duplicate entry") {
-            FileFault::Twice
-        } else {
-            FileFault::NotAMapping(error.location().map(|place| (place.line(), place.column())))
-        }
+    yaml::read(text).map_err(|fault| match fault {
+        yaml::Fault::Twice(_) => FileFault::Twice,
+        yaml::Fault::Syntax(place) => FileFault::NotAMapping(place),
+        yaml::Fault::Depth => FileFault::Depth,
     })
 }
 

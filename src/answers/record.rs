@@ -3,6 +3,7 @@
 use super::{Answers, Ci, Component, Environment, FileFault, Name, Refused, Sheet, Version, named};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
+use crate::yaml;
 use std::collections::BTreeSet;
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -160,6 +161,7 @@ fn said(fault: FileFault) -> String {
         FileFault::NotAMapping(Some((line, column))) => {
             format!("line {line}, column {column} is not YAML")
         }
+        FileFault::Depth => yaml::Fault::Depth.to_string(),
         FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
         FileFault::Unknown(Some(name)) => {
             let known = [&Record::NAMES[..], &Component::NAMES, &Environment::NAMES].concat();

@@ -6,6 +6,7 @@ use super::{Bytes, not_edited};
 use crate::answers::{Environment, Setting};
 use crate::error::Result;
 use crate::manifests;
+use crate::yaml;
 use crate::yaml_edit::Step::{Item, Key};
 use crate::yaml_edit::{self, Document};
 use zeroize::Zeroizing;
@@ -109,7 +110,7 @@ pub(super) fn hosts_in(
     for patch in list(kustomization, "patches").filter_map(|patch| text(patch, &["patch"])) {
         hosts.extend(objects::documents(patch.as_bytes()).iter().flat_map(objects::hosts));
         // A JSON patch is a list, which is no document of objects.
-        let steps = serde_yaml::from_str::<Vec<serde_yaml::Value>>(patch).unwrap_or_default();
+        let steps = yaml::read::<Vec<serde_yaml::Value>>(patch).unwrap_or_default();
         let at_host = steps.iter().filter(|step| {
             text(step, &["path"]).is_some_and(|path| {
                 path.starts_with("/spec/rules/") && path.ends_with("/host")

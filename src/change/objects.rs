@@ -4,6 +4,7 @@ use super::Files;
 use crate::answers::{Component, ImageRef};
 use crate::manifests;
 pub(super) use crate::manifests::kustomization::read as kustomization;
+use crate::yaml;
 pub(super) use crate::yaml_path::{at, list, text};
 use serde_yaml::Value;
 
@@ -113,7 +114,7 @@ pub(super) fn patched_hosts(kustomization: &Value, name: &str, path: &[&str]) ->
     };
     for patch in list(kustomization, "patches").filter_map(|patch| Some((patch, text(patch, &["patch"])?))) {
         if is_it(&patch.0)
-            && let Ok(steps) = serde_yaml::from_str::<Vec<Value>>(patch.1)
+            && let Ok(steps) = yaml::read::<Vec<Value>>(patch.1)
         {
             let steps = steps.iter().filter(|step| text(step, &["path"]) == Some(&pointer));
             hosts.extend(steps.filter_map(|step| text(step, &["value"]).map(str::to_owned)));

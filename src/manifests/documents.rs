@@ -2,15 +2,12 @@
 
 use super::{Fault, FaultKind, kind};
 use crate::work_tree::Content;
-use serde::Deserialize;
-use serde_yaml::{Deserializer, Value};
+use crate::yaml;
+use serde_yaml::Value;
 use std::collections::BTreeMap;
 
 /// Files by their path below the top of the repository, those that were looked for and not found among them.
 pub type Files = BTreeMap<String, Content>;
-
-/// Deeper than anything that somebody writes, and shallow enough for the parser.
-const MAX_DEPTH: usize = 500;
 
 /// The documents of all files that hold any.
 pub(super) struct Documents {
@@ -67,17 +64,10 @@ impl Documents {
 /// The documents of a file that are mappings; a `List` is what it lists. The error is the place, since
 /// the parser's own words quote the text.
 pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
-    let place = |error: &serde_yaml::Error| match error.location() {
-        Some(at) => format!("it is not YAML from line {}, column {} on", at.line(), at.column()),
-        None => "it is not YAML".to_owned(),
-    };
-    if flow_depth(bytes) > MAX_DEPTH {
-        return Err("it is nested too deeply".into());
-    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text (UTF-8)")?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
-    for document in Deserializer::from_slice(bytes) {
-        let mut value = Value::deserialize(document).map_err(|error| place(&error))?;
-        value.apply_merge().map_err(|error| place(&error))?;
+    for mut value in parsed(text).map_err(|fault| fault.to_string())? {
         match value.get_mut("items").and_then(Value::as_sequence_mut) {
             Some(items) if is_list(items) => found.append(items),
             _ => found.push(value),
@@ -87,28 +77,15 @@ pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
     Ok(found)
 }
 
-/// How deep `[` and `{` are nested at most, not counting those within a word, nor what closes within the quotes of a
-/// line. The parser's time grows with the square of it, long before the parser says that it is too much.
-fn flow_depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut most, mut before) = (0_usize, 0, b' ');
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let mut quoted_to = 0;
-        for (at, byte) in line.iter().enumerate() {
-            match byte {
-                b'"' | b'\'' if at >= quoted_to => {
-                    let end = line[at + 1..].iter().position(|other| other == byte);
-                    quoted_to = end.map_or(quoted_to, |end| at + 1 + end + 1);
-                }
-                b'[' | b'{' if b" \t\r\n[{,:-?".contains(&before) => depth += 1,
-                b']' | b'}' if at >= quoted_to => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            most = most.max(depth);
-            before = *byte;
+/// What begins with a brace is JSON, as kubectl has it: tabs are blanks there, and not in YAML.
+fn parsed(text: &str) -> Result<Vec<Value>, yaml::Fault> {
+    if text.trim_start().starts_with('{') {
+        let json: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+        if let Ok(documents) = json {
+            return Ok(documents);
         }
-        before = b'\n';
     }
-    most
+    yaml::read_all(text)
 }
 
 /// Whether `items` are those of a `kind: List`: objects with a kind each.
@@ -121,11 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_take_for_ever_is_refused_and_what_only_looks_so_is_not() {
-        for deep in ["[".repeat(2000), "[\"]\",".repeat(2000), "{'}': ".repeat(2000), "- [\n".repeat(2000)] {
-            assert!(documents(format!("a: {deep}\n").as_bytes()).is_err(), "{}", &deep[..8]);
+    fn json_is_read_with_its_tabs_and_a_list_as_what_it_lists() {
+        for text in [
+            "{\n\t\"kind\": \"A\",\n\t\"x\": 1\n}\n{\"kind\": \"B\"}",
+            "\u{feff}{\"kind\": \"List\", \"items\": [{\"kind\": \"A\"}, {\"kind\": \"B\"}]}",
+            "{kind: A} # not JSON\n---\n# nothing\n---\nkind: B\n",
+        ] {
+            let found = documents(text.as_bytes()).unwrap();
+            assert_eq!(found.iter().filter_map(kind).collect::<Vec<_>>(), ["A", "B"], "{text}");
         }
-        let flat = "- {a: \"]\", b: [it's, 'x]'], c: {d: '{'}}\n".repeat(2000);
-        assert!(documents(flat.as_bytes()).is_ok());
+        assert_eq!(documents(b"\xff\xfek\0").unwrap_err(), "it is not text (UTF-8)");
     }
 }

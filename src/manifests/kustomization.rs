@@ -2,6 +2,7 @@
 
 use super::FaultKind;
 use super::images::ImageTag;
+use crate::yaml;
 use crate::yaml_path::{kind, list, text};
 use serde_yaml::Value;
 
@@ -45,7 +46,7 @@ pub fn generated(dir: &str) -> String {
 /// What `text` says; nothing if it is no YAML.
 #[must_use]
 pub fn read(text: Option<&str>) -> Value {
-    text.and_then(|text| serde_yaml::from_str(text).ok()).unwrap_or_default()
+    text.and_then(|text| yaml::read(text).ok()).unwrap_or_default()
 }
 
 /// The files and directories that `resources` of the kustomization `root`, which is in `dir`, names.

@@ -6,6 +6,7 @@ use super::kustomization::{
     Generator, Kustomization, Patch, Source, Target, below, is_one, is_remote, places,
 };
 use super::{Fault, FaultKind, is_cluster_wide, json_patch, patch};
+use crate::yaml;
 use crate::yaml_path::{kind, text};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -242,7 +243,7 @@ impl<'d> Kustomize<'d> {
         let aim = patch.target.as_ref().and_then(|target| target.kind.as_deref());
         if aim == Some("Ingress") && changes.is_empty() {
             let operations = match &patch.source {
-                Source::Inline(text) => serde_yaml::from_str(text).unwrap_or_default(),
+                Source::Inline(text) => yaml::read(text).unwrap_or_default(),
                 Source::File(_) => Value::Null,
             };
             let is_target =

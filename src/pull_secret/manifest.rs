@@ -5,6 +5,7 @@ use super::docker_config::{DockerConfig, Fault};
 use super::{DeployToken, keyring};
 use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType, TokenUsername};
 use crate::secret::Secret;
+use crate::yaml;
 use crate::yaml_edit;
 use crate::yaml_path;
 use serde_yaml::Value;
@@ -50,7 +51,7 @@ pub struct Rewritten {
 impl<'a> Manifest<'a> {
     /// Reads `text`, the plain content of the file.
     pub fn parse(text: &'a str) -> Result<Self, Fault> {
-        let root: Value = serde_yaml::from_str(text).map_err(|_| "it is not one YAML document")?;
+        let root: Value = yaml::read(text).map_err(|_| "it is not one YAML document")?;
         let text_at = |path: &[&str]| yaml_path::text(&root, path).map(str::to_owned);
         if text_at(&["kind"]).as_deref() != Some("Secret")
             || text_at(&["apiVersion"]).as_deref() != Some("v1")

@@ -35,6 +35,7 @@ pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> 
         FileFault::NotAMapping(None) => {
             failure.because(format!("{it} must be a YAML mapping, `name: value`")).hint("project: hello")
         }
+        FileFault::Depth => failure.because("it is nested too deeply").hint("project: hello"),
         FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
         FileFault::Unknown(Some(name)) if name.contains("token") => failure
             .because(format!("`{name}` is not an answer: a file of answers holds no secrets"))

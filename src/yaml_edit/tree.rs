@@ -4,7 +4,8 @@
 //! scalars, `]`, `}`) or stop before the colon (no value): the ends here are worked out anew.
 
 use super::{BEYOND, Refusal, lines};
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use crate::yaml;
+use saphyr_parser::{Event, ScalarStyle, Span};
 use zeroize::Zeroizing;
 
 /// A value or a key.
@@ -42,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refusal> {
     let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let mut builder = Builder { text, offsets, open: Vec::new(), root: None };
     let mut documents = 0;
-    for event in Parser::new_from_str(text) {
+    for event in yaml::events(text) {
         // The parser's own message would quote the text.
         let (event, span) = event.map_err(|_| SYNTAX)?;
         documents += usize::from(matches!(event, Event::DocumentStart(_)));

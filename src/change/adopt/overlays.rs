@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::manifests;
 use crate::opaque;
 use crate::templates::File;
+use crate::yaml;
 use crate::yaml_edit::{self, Document, Step};
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,7 +151,7 @@ impl Parts<'_> {
         generated: &str,
     ) -> std::result::Result<String, yaml_edit::Refusal> {
         let dir = environment.overlay();
-        let root: Value = serde_yaml::from_str(text).unwrap_or_default();
+        let root: Value = yaml::read(text).unwrap_or_default();
         let mut text = yaml_edit::set(text, &["namespace"], environment.namespace.as_str())?;
         if !manifests::kustomization::resources(&root, &dir).any(|path| path == environment.secrets) {
             text = opaque::add_resource(&text, &relative(&dir, &environment.secrets))?;
@@ -179,7 +180,7 @@ fn with_item(text: &str, generated: &str, key: &str) -> yaml_edit::Edited {
     if !Document::parse(text)?.keys(&[]).contains(&key) {
         return yaml_edit::graft(text, &[key], generated, &[key]);
     }
-    let root: Value = serde_yaml::from_str(generated).unwrap_or_default();
+    let root: Value = yaml::read(generated).unwrap_or_default();
     let item = list(&root, key).next().and_then(|item| serde_yaml::to_string(item).ok()).unwrap_or_default();
     yaml_edit::push(text, &[Step::Key(key)], item.trim_end())
 }

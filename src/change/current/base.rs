@@ -7,6 +7,7 @@ use crate::answers::{
     Answer, Arguments, Component, HealthPath, Host, ImageRef, PodSecurity, Port, Replicas, Workload,
 };
 use crate::context::Context;
+use crate::yaml;
 use crate::yaml_edit::Document;
 use serde_yaml::Value;
 
@@ -89,7 +90,7 @@ pub(super) fn documents(text: &str) -> Option<Vec<Value>> {
     documents
         .map(|part| {
             Document::parse(part).ok()?;
-            serde_yaml::from_str::<Value>(part).ok()
+            yaml::read::<Value>(part).ok()
         })
         .collect()
 }

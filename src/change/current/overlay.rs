@@ -4,6 +4,7 @@ use super::super::objects::{self, HOST, TLS_HOST, text};
 use super::super::{Files, kustomization};
 use crate::answers::{Answer, Environment, Host, ImageRef, Setting};
 use crate::manifests;
+use crate::yaml;
 use crate::yaml_edit::Document;
 use serde_yaml::Value;
 
@@ -27,7 +28,7 @@ impl<'f> Overlay<'f> {
     pub(in crate::change) fn new(kustomization: Option<&'f str>, settings: Option<&'f str>) -> Self {
         Self {
             text: kustomization.unwrap_or_default(),
-            kustomization: kustomization.and_then(|text| serde_yaml::from_str(text).ok()),
+            kustomization: kustomization.and_then(|text| yaml::read(text).ok()),
             settings: settings.unwrap_or_default(),
         }
     }

@@ -1,0 +1,174 @@
+//! YAML texts into values: the one place that calls the parsers, behind a guard against deep nesting.
+//!
+//! libyaml needs time that grows with the square of the nesting of `[` and `{`, and only then says that it is too
+//! much. Faults never quote the text, which may hold a token. Pure.
+
+use saphyr_parser::{Event, Parser, StrInput};
+use serde::de::DeserializeOwned;
+use serde_yaml::{Deserializer, Value};
+use std::fmt;
+
+/// Deeper than any file that people write. The parser of values stops at 128.
+const DEEPEST: usize = 100;
+/// So many brackets are quick to read however they are nested.
+const FEW: usize = 2_000;
+
+/// Why a text was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not YAML, or not of the wanted form; from this line and column on, counted from 1.
+    Syntax(Option<(usize, usize)>),
+    /// A mapping has a key twice.
+    Twice(Option<(usize, usize)>),
+    /// It is nested too deeply.
+    Depth,
+}
+
+/// A sentence about "it".
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Syntax(Some((line, column))) => {
+                write!(f, "it is not YAML from line {line}, column {column} on")
+            }
+            Self::Syntax(None) => f.write_str("it is not YAML"),
+            Self::Twice(Some((line, _))) => write!(f, "a mapping has a key twice, near line {line}"),
+            Self::Twice(None) => f.write_str("a mapping has a key twice"),
+            Self::Depth => f.write_str("it is nested too deeply"),
+        }
+    }
+}
+
+impl From<serde_yaml::Error> for Fault {
+    fn from(error: serde_yaml::Error) -> Self {
+        let place = error.location().map(|place| (place.line(), place.column()));
+        // The parser has no other way to tell.
+        if error.to_string().contains("duplicate entry") { Self::Twice(place) } else { Self::Syntax(place) }
+    }
+}
+
+/// The one document of `text`.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    guard(text)?;
+    Ok(serde_yaml::from_str(text)?)
+}
+
+/// All documents of `text`, merge keys (`<<`) applied.
+pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
+    guard(text)?;
+    let mut all = Vec::new();
+    for document in Deserializer::from_str(text) {
+        let mut value: Value = serde::Deserialize::deserialize(document)?;
+        value.apply_merge()?;
+        all.push(value);
+    }
+    Ok(all)
+}
+
+/// The events of `text`. Their parser takes no more than 255 brackets within each other, and is quick about it.
+#[must_use]
+pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
+    Parser::new_from_str(text)
+}
+
+fn guard(text: &str) -> Result<(), Fault> {
+    if brackets(text) <= DEEPEST {
+        return Ok(());
+    }
+    let mut depth = 0_usize;
+    for event in events(text) {
+        match event {
+            Ok((Event::SequenceStart(..) | Event::MappingStart(..), _)) => depth += 1,
+            Ok((Event::SequenceEnd | Event::MappingEnd, _)) => depth = depth.saturating_sub(1),
+            Ok(_) => {}
+            // The two parsers differ here: the other one may read on.
+            Err(error) => {
+                let rest = text.char_indices().nth(error.marker().index()).map_or("", |(at, _)| &text[at..]);
+                let many = brackets(rest) > FEW || depth > DEEPEST;
+                return if many { Err(Fault::Depth) } else { Ok(()) };
+            }
+        }
+        if depth > DEEPEST {
+            return Err(Fault::Depth);
+        }
+    }
+    Ok(())
+}
+
+fn brackets(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// 160 KB that nest, each in another way.
+    fn deep() -> impl Iterator<Item = String> {
+        let parts = [
+            "[",
+            "{",
+            "[\n",
+            "{a: ",
+            "{\"a\":",
+            "{? ",
+            "[a,",
+            "[\"]\",",
+            "[\"\n]\n\",",
+            "[ #]\n",
+            "{'}': ",
+            "- [\n",
+            "- ",
+            "? ",
+            "&a [",
+            "!t [",
+            "'\n[",
+            "@ [",
+            "\t[",
+            "\"[",
+            "x: |\n [",
+            "%a\n[",
+        ];
+        parts.into_iter().flat_map(|part| {
+            let text = part.repeat(160_000 / part.len());
+            [format!("a: {text}\n"), text.clone(), format!("'\n{text}"), format!("---\na: 1\n---\n{text}")]
+        })
+    }
+
+    #[test]
+    fn what_would_take_for_ever_is_refused_at_once() {
+        for text in deep() {
+            let begun = Instant::now();
+            let read = read_all(&text);
+            let start = &text[..20];
+            assert!(begun.elapsed() < Duration::from_secs(3), "{start:?}: {:?}", begun.elapsed());
+            // Quotes may close, and a block is a text: then nothing is deep.
+            assert!(read.is_err() || text.contains(['"', '\'', '|']), "{start:?}");
+        }
+        for text in ["[".repeat(160_000), "{a: ".repeat(40_000), format!("a: {}", "[\n".repeat(80_000))] {
+            assert_eq!(read::<Value>(&text), Err(Fault::Depth), "{:?}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn what_only_looks_deep_is_read() {
+        let flat = "- {a: \"]\", b: [it's, 'x]'], c: {d: '{'}}\n".repeat(2000);
+        let script = format!("a: |\n{}", "  if [ x = '[' ]; then { echo \"[[\"; }\n".repeat(2000));
+        let json = format!("[{}]", "{\"a\": [{\"b\": {}}]},\n".repeat(2000).trim_end_matches(",\n"));
+        for text in [flat, script, json] {
+            assert!(read::<Value>(&text).is_ok() && read_all(&text).is_ok(), "{}", &text[..30]);
+        }
+    }
+
+    #[test]
+    fn faults_tell_the_place_and_no_text() {
+        for (text, fault) in [
+            ("a: [Marker", "it is not YAML from line 2, column 1 on"),
+            ("a: 1\na: Marker\n", "a mapping has a key twice, near line 1"),
+            ("a: *Marker\n", "it is not YAML from line 1, column 4 on"),
+        ] {
+            assert_eq!(read::<Value>(text).unwrap_err().to_string(), fault, "{text}");
+        }
+    }
+}
