@@ -22,6 +22,20 @@ const LIMIT: usize = 64 << 20;
 const KINDS: &str = "pods,events,replicasets,deployments,serviceaccounts";
 /// What tells it of pods that end.
 const BATCH_KINDS: &str = "jobs,cronjobs";
+/// What runs, and what the next pods are made from.
+const RUNNING_KINDS: &str = "pods,serviceaccounts,replicasets,statefulsets,daemonsets,jobs";
+
+/// What of a namespace is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What tells why pods do not run, with Jobs and `CronJob`s, which not everybody may read, if there are any.
+    Trouble {
+        /// Whether Jobs and `CronJob`s are wanted.
+        batch: bool,
+    },
+    /// What runs, and what the next pods are made from.
+    Running,
+}
 
 /// A kubectl with its options.
 #[derive(Debug)]
@@ -97,29 +111,25 @@ impl Kubectl {
         Some(name).filter(|name| said.success && !name.is_empty())
     }
 
-    /// What the namespace has of everything that tells why pods do not run; with Jobs and `CronJob`s, which not
-    /// everybody may read, if `batch` is wanted.
-    pub fn state(&self, namespace: Option<&str>, batch: bool) -> std::result::Result<Answer, KubectlFailure> {
-        match batch {
-            true => self.get(&[&format!("{KINDS},{BATCH_KINDS}")], namespace),
-            false => self.get(&[KINDS], namespace),
-        }
+    /// What the namespace has of what is wanted.
+    pub fn state(&self, namespace: &str, wanted: Wanted) -> std::result::Result<Answer, KubectlFailure> {
+        let kinds = match wanted {
+            Wanted::Trouble { batch: true } => &format!("{KINDS},{BATCH_KINDS}"),
+            Wanted::Trouble { batch: false } => KINDS,
+            Wanted::Running => RUNNING_KINDS,
+        };
+        self.get(&[kinds], namespace)
     }
 
     /// The Secrets of these names, as far as they are there.
-    pub fn secrets(
-        &self,
-        names: &[String],
-        namespace: Option<&str>,
-    ) -> std::result::Result<Answer, KubectlFailure> {
+    pub fn secrets(&self, names: &[String], namespace: &str) -> std::result::Result<Answer, KubectlFailure> {
         let names = names.iter().map(String::as_str);
         self.get(&["secret", "--ignore-not-found"].into_iter().chain(names).collect::<Vec<_>>(), namespace)
     }
 
-    fn get(&self, what: &[&str], namespace: Option<&str>) -> std::result::Result<Answer, KubectlFailure> {
-        let namespace = namespace.map(|namespace| format!("--namespace={namespace}"));
-        let options = namespace.as_deref().into_iter().chain(["get", "--output=json"]);
-        let said = self.run(&options.chain(what.iter().copied()).collect::<Vec<_>>())?;
+    fn get(&self, what: &[&str], namespace: &str) -> std::result::Result<Answer, KubectlFailure> {
+        let namespace = format!("--namespace={namespace}");
+        let said = self.run(&[&[namespace.as_str(), "get", "--output=json"], what].concat())?;
         let refused = refused(&said.stderr);
         // Some kinds may be forbidden and the others told.
         let blank = said.stdout.iter().all(u8::is_ascii_whitespace);
@@ -292,7 +302,7 @@ fn refused(stderr: &str) -> Vec<String> {
     let lines = stderr.lines().filter(|line| line.contains("(Forbidden)"));
     let kinds = lines.filter_map(|line| line.split("cannot list resource \"").nth(1)?.split('"').next());
     kinds
-        .filter(|kind| [KINDS, BATCH_KINDS].iter().any(|all| all.contains(kind)))
+        .filter(|kind| [KINDS, BATCH_KINDS, RUNNING_KINDS].iter().any(|all| all.contains(kind)))
         .map(str::to_owned)
         .collect()
 }

@@ -1,12 +1,12 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
 use super::check::{ask_registries, typed};
-use super::target::Target;
-use crate::answers::{Answer as _, DnsLabel, Record};
+use super::target::{Source, Target};
+use crate::answers::Record;
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
-use crate::cluster::KubectlError;
-use crate::diagnosis::{Cause, Diagnosis, Evidence, Finding, Known};
+use crate::cluster::Wanted;
+use crate::diagnosis::{Cause, Diagnosis, Finding, Known};
 use crate::error::{Failure, Outcome, Result};
 use crate::files;
 use crate::inspection::{Inspection, Scope};
@@ -15,23 +15,11 @@ use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// More than the events and pods of any namespace.
 const LIMIT: usize = 64 << 20;
-
-/// Where the evidence is from, and what there is of it.
-#[derive(Default)]
-struct Source {
-    evidence: Evidence,
-    is_live: bool,
-    context: Option<String>,
-    namespace: Option<String>,
-    asked: Vec<String>,
-    refused: Vec<String>,
-}
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
@@ -115,32 +103,16 @@ fn live(
     checks: &[Check],
     now: Timestamp,
 ) -> Result<(Source, Diagnosis)> {
-    let target = target(options, repository);
-    let (namespace, kubectl, place) = (target.namespace()?, target.kubectl()?, target.place()?);
-    let mut source = Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
-    let answer = match kubectl.state(Some(&namespace), has_batch(repository)) {
-        Ok(answer) => answer,
-        Err((silence, said)) => {
-            let subject = if silence == KubectlError::NoKubectl { kubectl.program() } else { "kubectl" };
-            return Ok((source, Diagnosis::of(cause(silence), Some(&namespace), subject, &said, place)));
+    let workloads = repository.into_iter().flat_map(|inspection| inspection.manifests.workloads());
+    let in_files = workloads.flat_map(|workload| &workload.pull_secrets).map(String::as_str);
+    let wanted = Wanted::Trouble { batch: has_batch(repository) };
+    Ok(match target(options, repository).ask(wanted, in_files)? {
+        (source, Some(silence)) => (source, silence),
+        (source, None) => {
+            let diagnosis = diagnose(&source, repository, checks, now);
+            (source, diagnosis)
         }
-    };
-    source.context = kubectl.context();
-    source.refused = answer.refused;
-    if let Err(why) = source.evidence.read(&answer.json) {
-        return Ok((source, Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why, place)));
-    }
-    let names = secret_names(&source.evidence, repository);
-    if !names.is_empty() {
-        match kubectl.secrets(&names, Some(&namespace)) {
-            // None of them is there.
-            Ok(answer) if answer.json.is_empty() => source.asked = names,
-            Ok(answer) if source.evidence.read(&answer.json).is_ok() => source.asked = names,
-            _ => source.refused.push("secrets".to_owned()),
-        }
-    }
-    let diagnosis = diagnose(&source, repository, checks, now);
-    Ok((source, diagnosis))
+    })
 }
 
 /// Whether anything that ends may be among what is deployed.
@@ -171,27 +143,6 @@ fn target<'i>(options: &'i Options, repository: Option<&'i Inspection>) -> Targe
         context: options.context.as_deref(),
         namespace: options.namespace.as_deref(),
         repository,
-    }
-}
-
-/// The pull secrets that anybody names; only what can be a name may become an argument.
-fn secret_names(evidence: &Evidence, repository: Option<&Inspection>) -> Vec<String> {
-    let workloads = repository.into_iter().flat_map(|inspection| inspection.manifests.workloads());
-    let in_files = workloads.flat_map(|workload| &workload.pull_secrets).map(String::as_str);
-    let is_name =
-        |name: &&str| name.len() <= 253 && name.split('.').all(|part| DnsLabel::parse(part).is_ok());
-    let names: BTreeSet<_> = evidence.pull_secrets().chain(in_files).filter(is_name).collect();
-    names.into_iter().map(str::to_owned).collect()
-}
-
-fn cause(silence: KubectlError) -> Cause {
-    match silence {
-        KubectlError::NoKubectl => Cause::KubectlMissing,
-        KubectlError::NoContext => Cause::ContextMissing,
-        KubectlError::Unreachable => Cause::ClusterUnreachable,
-        KubectlError::Login => Cause::LoginRefused,
-        KubectlError::Forbidden => Cause::NotAllowed,
-        KubectlError::Failed => Cause::KubectlFailed,
     }
 }
 

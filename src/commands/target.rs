@@ -4,7 +4,8 @@
 use crate::advice::Advice;
 use crate::answers::{Answer as _, DnsLabel, Environment};
 use crate::checks::Place;
-use crate::cluster::{Kubectl, context_of};
+use crate::cluster::{Kubectl, KubectlError, Wanted, context_of};
+use crate::diagnosis::{Cause, Diagnosis, Evidence};
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::inspection::Inspection;
@@ -26,9 +27,62 @@ pub(super) struct Target<'i> {
     pub(super) repository: Option<&'i Inspection>,
 }
 
+/// Where evidence is from, and what there is of it.
+#[derive(Default)]
+pub(super) struct Source {
+    pub(super) evidence: Evidence,
+    pub(super) is_live: bool,
+    pub(super) context: Option<String>,
+    pub(super) namespace: Option<String>,
+    /// The Secrets that the cluster was asked for and would have given.
+    pub(super) asked: Vec<String>,
+    /// The kinds that this user may not read.
+    pub(super) refused: Vec<String>,
+}
+
 impl<'i> Target<'i> {
+    /// What the cluster tells of the namespace, with all pull secrets that anything there or `more` names; or why there is
+    /// nothing to tell.
+    pub(super) fn ask<'n>(
+        &self,
+        wanted: Wanted,
+        more: impl Iterator<Item = &'n str>,
+    ) -> Result<(Source, Option<Diagnosis>)> {
+        let (namespace, kubectl, place) = (self.namespace()?, self.kubectl()?, self.place()?);
+        let mut source = Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
+        let answer = match kubectl.state(&namespace, wanted) {
+            Ok(answer) => answer,
+            Err((error, said)) => {
+                let subject = if error == KubectlError::NoKubectl { kubectl.program() } else { "kubectl" };
+                let silence = Diagnosis::of(cause(error), Some(&namespace), subject, &said, place);
+                return Ok((source, Some(silence)));
+            }
+        };
+        source.context = kubectl.context();
+        source.refused = answer.refused;
+        if let Err(why) = source.evidence.read(&answer.json) {
+            let silence = Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why, place);
+            return Ok((source, Some(silence)));
+        }
+        // Only what can be a name may become an argument.
+        let is_name =
+            |name: &String| name.len() <= 253 && name.split('.').all(|part| DnsLabel::parse(part).is_ok());
+        let in_cluster = source.evidence.pull_secrets().map(str::to_owned);
+        let names: BTreeSet<_> = in_cluster.chain(more.map(str::to_owned)).filter(is_name).collect();
+        let names: Vec<_> = names.into_iter().collect();
+        if !names.is_empty() {
+            match kubectl.secrets(&names, &namespace) {
+                // None of them is there.
+                Ok(answer) if answer.json.is_empty() => source.asked = names,
+                Ok(answer) if source.evidence.read(&answer.json).is_ok() => source.asked = names,
+                _ => source.refused.push("secrets".to_owned()),
+            }
+        }
+        Ok((source, None))
+    }
+
     /// The kubectl that the repository's Makefile would run, where it would.
-    pub(super) fn kubectl(&self) -> Result<Kubectl> {
+    fn kubectl(&self) -> Result<Kubectl> {
         let makefile = self.repository.and_then(|inspection| inspection.makefile.as_ref());
         let root = self.repository.map_or(Path::new("."), |inspection| &inspection.root);
         let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
@@ -94,5 +148,16 @@ impl<'i> Target<'i> {
                 .hint(again(&format!("--namespace {}", several[0])))
                 .into()),
         }
+    }
+}
+
+fn cause(error: KubectlError) -> Cause {
+    match error {
+        KubectlError::NoKubectl => Cause::KubectlMissing,
+        KubectlError::NoContext => Cause::ContextMissing,
+        KubectlError::Unreachable => Cause::ClusterUnreachable,
+        KubectlError::Login => Cause::LoginRefused,
+        KubectlError::Forbidden => Cause::NotAllowed,
+        KubectlError::Failed => Cause::KubectlFailed,
     }
 }

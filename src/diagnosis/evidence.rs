@@ -61,7 +61,9 @@ impl Evidence {
         let understood = match kind {
             "Pod" => keep(&mut self.pods, value),
             "Event" => keep(&mut self.events, value),
-            "Deployment" | "ReplicaSet" | "Job" | "CronJob" => keep(&mut self.workloads, value),
+            "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" => {
+                keep(&mut self.workloads, value)
+            }
             "ServiceAccount" => keep(&mut self.accounts, value),
             "Secret" => self.add_secret(value),
             _ => true,
@@ -78,11 +80,13 @@ impl Evidence {
         true
     }
 
-    /// The names of the pull secrets that pods and service accounts name.
+    /// The names of the pull secrets that pods, what they are made from, and service accounts name.
     pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
         let of_pods = self.pods.iter().flat_map(|pod| &pod.spec.image_pull_secrets);
+        let templates = self.workloads.iter().filter_map(|object| object.spec.template.as_ref());
+        let of_templates = templates.flat_map(|template| &template.spec.image_pull_secrets);
         let of_accounts = self.accounts.iter().flat_map(|account| &account.image_pull_secrets);
-        of_pods.chain(of_accounts).map(|secret| secret.name.as_str())
+        of_pods.chain(of_templates).chain(of_accounts).map(|secret| secret.name.as_str())
     }
 
     /// The pods of which there is nothing but events: name and namespace, and nothing in them.

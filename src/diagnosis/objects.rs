@@ -54,16 +54,33 @@ pub(super) struct PodSpec {
     pub(super) init_containers: Vec<Container>,
     #[serde(deserialize_with = "list")]
     pub(super) image_pull_secrets: Vec<Named>,
+    #[serde(deserialize_with = "list")]
+    pub(super) volumes: Vec<Volume>,
     pub(super) service_account_name: Option<String>,
     pub(super) node_name: Option<String>,
     pub(super) restart_policy: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Container {
     pub(super) name: String,
     pub(super) image: String,
+    pub(super) image_pull_policy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Volume {
+    pub(super) image: Option<ImageVolume>,
+}
+
+/// The files of an image (KEP-4639), pulled as containers' images are.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ImageVolume {
+    pub(super) reference: String,
+    pub(super) pull_policy: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -209,7 +226,7 @@ impl Event {
     }
 }
 
-/// A Deployment, a `ReplicaSet`, a Job or a `CronJob`.
+/// A Deployment, a `ReplicaSet`, a Job, a `CronJob` or another object that makes pods.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Workload {
@@ -224,6 +241,14 @@ pub(super) struct Workload {
 pub(super) struct WorkloadSpec {
     pub(super) replicas: Option<i64>,
     pub(super) suspend: Option<bool>,
+    /// What pods are made from; a `CronJob` has none of its own.
+    pub(super) template: Option<Template>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Template {
+    pub(super) spec: PodSpec,
 }
 
 #[derive(Default, Deserialize)]
