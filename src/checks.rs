@@ -68,7 +68,8 @@ impl Check {
         Self::new(id, Status::Problem, subject, message)
     }
 
-    fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A check of `id` about `subject`, which may hold names from files and clusters.
+    pub fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
         let (subject, message) = (printable(&subject.into()), printable(&message.into()));
         Self { id, status, subject, message, hint: Advice::default(), image: None }
     }
@@ -79,8 +80,9 @@ impl Check {
         self
     }
 
+    /// The same, and what to type.
     #[must_use]
-    fn hint(mut self, hint: impl Into<Advice>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Advice>) -> Self {
         self.hint = hint.into();
         self
     }

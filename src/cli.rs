@@ -9,7 +9,8 @@ mod usage;
 pub use component::ComponentOptions;
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{
-    CheckOptions, OnlineOptions, PlanOptions, RegistryOptions, RunOptions, SecretOptions, TokenOptions,
+    CheckOptions, OnlineOptions, PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions,
+    TokenOptions,
 };
 pub use update::{Adopt, Update};
 pub use usage::{no_argument_for_a_value, usage_failure};
@@ -320,7 +321,7 @@ pub struct EnvList {
 /// Options of `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a registry did not answer. Changes nothing, and contacts registries only with --online."
+    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a registry or the cluster did not answer. Changes nothing, and contacts registries only with --online or --running, the cluster only with --running."
 )]
 pub struct Check {
     /// The repository, or any directory in it.
@@ -344,6 +345,9 @@ pub struct Check {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Whether a cluster is asked.
+    #[command(flatten)]
+    pub cluster: RunningOptions,
     /// Whether registries are asked.
     #[command(flatten)]
     pub online: OnlineOptions,

@@ -11,6 +11,7 @@ mod evidence;
 mod join;
 mod objects;
 mod pods;
+mod running;
 mod signs;
 mod text;
 mod weight;
@@ -18,6 +19,7 @@ mod workloads;
 
 pub use cause::Cause;
 pub use evidence::Evidence;
+pub use running::{NextPull, Running};
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;

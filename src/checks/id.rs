@@ -69,6 +69,8 @@ ids! {
     PullSecretExpiry = "pull-secret-expiry",
     /// The registries let every image be pulled.
     ImagesPull = "images-pull",
+    /// Pods that run could be pulled again.
+    RunningPodsPull = "running-pods-pull",
     /// The files are YAML.
     ManifestsParse = "manifests-parse",
     /// Kustomizations can be built, and were understood.
@@ -95,7 +97,7 @@ impl Id {
     /// Whether only a registry can tell.
     #[must_use]
     pub fn is_online(self) -> bool {
-        self == Self::ImagesPull
+        matches!(self, Self::ImagesPull | Self::RunningPodsPull)
     }
 }
 

@@ -1,21 +1,44 @@
 //! Options that several commands have.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
 /// Whether registries are asked, and what.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Registry")]
+#[command(next_help_heading = "Registry", group = asks())]
 pub struct OnlineOptions {
     /// Also sign in to the registries and request the images, as the kubelet would.
-    #[arg(long, id = "ask")]
+    #[arg(long, id = "ask", group = "asks")]
     pub online: bool,
-    /// With --online, check that the images are built for this platform, such as linux/arm64.
-    #[arg(long, value_name = "OS/ARCH", requires = "ask")]
+    /// With --online or --running, check that the images are built for this platform, such as linux/arm64.
+    #[arg(long, value_name = "OS/ARCH", requires = "asks")]
     pub platform: Option<String>,
     /// How registries are spoken to.
     #[command(flatten)]
     pub registry: RegistryOptions,
+}
+
+/// The options of which one is enough for those that say how registries are asked.
+fn asks() -> ArgGroup {
+    ArgGroup::new("asks").multiple(true)
+}
+
+/// Whether the cluster is asked what runs, and which one.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct RunningOptions {
+    /// Also ask the cluster which images run, and the registries whether the next pull of each would work.
+    #[arg(long, group = "asks")]
+    pub running: bool,
+    /// With --running, only this environment [default: all].
+    #[arg(long, value_name = "ENV", requires = "running")]
+    pub env: Option<String>,
+    /// With --running, the kubectl context [default: that of the environment, else the current one].
+    #[arg(long, value_name = "NAME", requires = "running")]
+    pub context: Option<String>,
+    /// With --running, the namespace [default: that of the environment].
+    #[arg(long, value_name = "NS", requires = "running")]
+    pub namespace: Option<String>,
 }
 
 /// What the pull secret holds, for both commands.
@@ -38,10 +61,10 @@ pub struct SecretOptions {
 
 /// Whether the registry is asked before anything is written.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Registry")]
+#[command(next_help_heading = "Registry", group = asks())]
 pub struct CheckOptions {
     /// Sign in to the registry first, and write nothing if it refuses the token.
-    #[arg(long, id = "ask")]
+    #[arg(long, id = "ask", group = "asks")]
     pub check: bool,
     /// How registries are spoken to.
     #[command(flatten)]
@@ -53,10 +76,10 @@ pub struct CheckOptions {
 #[command(next_help_heading = "Registry")]
 pub struct RegistryOptions {
     /// Also trust the certificate authorities in FILE (PEM).
-    #[arg(long, value_name = "FILE", requires = "ask")]
+    #[arg(long, value_name = "FILE", requires = "asks")]
     pub ca_file: Option<PathBuf>,
     /// Use plain http for a registry without TLS; always allowed for registries on this machine.
-    #[arg(long, requires = "ask")]
+    #[arg(long, requires = "asks")]
     pub plain_http: bool,
 }
 

@@ -81,7 +81,8 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 .hint("makeinfra secret set NAME KEY, such as: makeinfra secret set database PASSWORD")
         }
         ErrorKind::MissingRequiredArgument => {
-            Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>']))).hint(help(error))
+            let names = first.trim_matches(['<', '>']).replace('|', "` or `");
+            Failure::usage(format!("`{names}` is required")).hint(help(error))
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             Failure::usage("no command given").hint(help(error))

@@ -1,6 +1,7 @@
 //! `makeinfra check`: what is wrong with a repository, before a pull fails.
 
 mod followed;
+mod running;
 
 pub(super) use followed::unfollowed;
 
@@ -9,7 +10,7 @@ use crate::checks::{self, Check, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
 use crate::error::{Failure, Outcome, Result};
 use crate::inspection::{Inspection, Scope};
-use crate::registry::{self, Platform, Registries, Standing};
+use crate::registry::{self, Platform, Pull, Registries, Standing, Verdict};
 use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
@@ -28,10 +29,14 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     let unfollowed = inspection.git.is_some().then(|| unfollowed(&options.repo)).flatten();
     let known = Known { public: options.public.clone(), unfollowed };
     let mut checks = checks::all(&inspection, &known, Timestamp::now());
-    let sure = match options.online.online {
-        true => ask_registries(&options.online, &inspection, &mut checks, ui)?,
-        false => true,
-    };
+    let mut sure = true;
+    if options.online.online {
+        sure &= ask_registries(&options.online, &inspection, &mut checks, ui)?;
+    }
+    if options.cluster.running {
+        sure &= running::checks(options, &inspection, &mut checks, ui)?;
+    }
+    checks::sort(&mut checks);
     let bad = |check: &Check| {
         check.status == Status::Problem || (options.strict && check.status == Status::Warning)
     };
@@ -56,6 +61,23 @@ pub(super) fn ask_registries(
     checks: &mut Vec<Check>,
     ui: &Ui,
 ) -> Result<bool> {
+    let questions = Question::all(inspection);
+    let verdicts = ask(options, questions.iter().map(Question::pull), ui)?;
+    let mut sure = true;
+    for (question, verdict) in questions.iter().zip(&verdicts) {
+        sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
+        checks.extend(question.judged(verdict.as_ref()));
+    }
+    checks::sort(checks);
+    Ok(sure)
+}
+
+/// What the registries say of `pulls`, in their order; `None` where there is nothing to ask.
+fn ask<'p>(
+    options: &OnlineOptions,
+    pulls: impl Iterator<Item = Option<Pull<'p>>>,
+    ui: &Ui,
+) -> Result<Vec<Option<Verdict>>> {
     let platform = options.platform.as_deref().map(|text| {
         Platform::parse(text).ok_or_else(|| {
             Failure::usage("`--platform` must be OS/ARCHITECTURE, with a variant if need be")
@@ -67,19 +89,11 @@ pub(super) fn ask_registries(
         ca_file: options.registry.ca_file.as_deref(),
         platform: platform.transpose()?,
     })?;
-    let questions = Question::all(inspection);
-    let pulls: Vec<_> = questions.iter().filter_map(Question::pull).collect();
+    let mut is_asked = Vec::new();
+    let pulls: Vec<_> = pulls.inspect(|pull| is_asked.push(pull.is_some())).flatten().collect();
     let waiting = ui.wait("asking registries", pulls.len());
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
-    drop(waiting);
-    let mut sure = true;
-    for question in &questions {
-        let verdict = question.pull().and_then(|_| verdicts.next());
-        sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
-        checks.extend(question.judged(verdict.as_ref()));
-    }
-    checks::sort(checks);
-    Ok(sure)
+    Ok(is_asked.into_iter().map(|is_asked| is_asked.then(|| verdicts.next()).flatten()).collect())
 }
 
 fn object(check: &Check, root: &Path) -> serde_json::Value {

@@ -258,7 +258,8 @@ fn is_of_pull(event: &Event) -> bool {
     event.is("InspectFailed") || event.text().starts_with("Failed to pull image") || is_malformed
 }
 
-fn is_pull(reason: &str) -> bool {
+/// Whether a container waits for its image, by the kubelet's reason.
+pub(super) fn is_pull(reason: &str) -> bool {
     reason.contains("ImagePull")
         || matches!(
             reason,

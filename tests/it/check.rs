@@ -247,7 +247,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::ImagesPinned => {
             edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", "");
         }
-        Id::ImagesPull => unreachable!("see check_online"),
+        Id::ImagesPull | Id::RunningPodsPull => unreachable!("see check_online and check_running"),
         Id::EnvironmentsAgree => {
             edit(
                 sandbox,

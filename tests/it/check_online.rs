@@ -175,7 +175,9 @@ fn tells_for_which_platforms_an_image_is_built() {
     for bad in ["arm64", "linux/", "linux/arm64/v8/x", "linux/\u{1b}", TOKEN] {
         check(&two, &["--platform", bad]).failure(2).says("`--platform` must be OS/ARCHITECTURE");
     }
-    two.makeinfra(&["check", "--platform", "linux/arm64"]).failure(2).says("`--online` is required");
+    two.makeinfra(&["check", "--platform", "linux/arm64"])
+        .failure(2)
+        .says("`--running` or `--online` is required");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod check_environments;
 mod check_git;
 mod check_manifests;
 mod check_online;
+mod check_running;
 mod cluster;
 mod deploying;
 mod diagnose;

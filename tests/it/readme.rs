@@ -101,9 +101,10 @@ fn the_other_commands_do_what_the_readme_says() {
             "makeinfra check" => {
                 answered(&line, &["--strict"]);
             }
-            "makeinfra diagnose" => {
+            "makeinfra diagnose" | "makeinfra check --running" => {
                 // There is no cluster here.
-                let run = sandbox.makeinfra(&["diagnose"]).cwd(sandbox.work("hello-infra"));
+                let words: Vec<_> = line.split(' ').skip(1).collect();
+                let run = sandbox.makeinfra(&words).cwd(sandbox.work("hello-infra"));
                 run.env("KUBECONFIG", "/nowhere").failure(3);
             }
             "make set-image ENV=production FROM=staging" => {

@@ -1,0 +1,345 @@
+//! Whether pods that run could be pulled again: by the next node, or by this one once it has freed their images.
+//!
+//! Finds what the kubelet would sign in with; what the registry says to that comes from outside. The next pod is made from
+//! its owner's template, and the API server gives a pod that names no pull secret those of its service account
+//! (Kubernetes, `plugin/pkg/admission/serviceaccount`). Pure.
+
+use super::evidence::Evidence;
+use super::objects::{ContainerStatus, Named, Pod, PodSpec, Workload};
+use super::pods::is_pull;
+use super::text;
+use crate::advice::Advice;
+use crate::answers::Answer as _;
+use crate::answers::{Expiry, ImageRef};
+use crate::checks::{Check, Id, Place, Status, count};
+use crate::inspection::Inspection;
+use crate::pull_secret::{Inspected, SecretDiff};
+use crate::registry::{Pull, Standing, Verdict};
+use crate::secret::Secret;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A namespace of a cluster in which pods run.
+pub struct Running<'e> {
+    evidence: &'e Evidence,
+    namespace: &'e str,
+    /// Pull secrets by name; `None` if this user may not read Secrets.
+    secrets: Option<HashMap<&'e str, &'e Inspected>>,
+    reads_accounts: bool,
+    owners: HashMap<(&'e str, &'e str), &'e Workload>,
+    accounts: HashMap<&'e str, &'e [Named]>,
+    repository: Option<&'e Inspection>,
+    place: Place<'e>,
+}
+
+/// An image that some pods run, and what the next pull of it would be.
+pub struct NextPull<'e> {
+    running: &'e Running<'e>,
+    /// `Deployment hello`.
+    subject: String,
+    /// How many pods run it.
+    pods: usize,
+    /// The image reference, as it is in the pods.
+    reference: &'e str,
+    image: Option<ImageRef>,
+    login: Login<'e>,
+}
+
+/// What the kubelet would sign in with.
+enum Login<'e> {
+    /// Nothing: the pod forbids to pull the image.
+    Never,
+    /// Nobody can tell, and why.
+    Unknown(&'static str),
+    /// Nothing: it refuses all Secrets because of this one.
+    Malformed(&'e str),
+    /// What these Secrets hold for the image.
+    Known { names: Vec<&'e str>, credentials: Vec<Secret> },
+}
+
+/// What pods have in common that are pulled alike.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group<'e> {
+    subject: String,
+    reference: &'e str,
+    is_never_pulled: bool,
+    /// The pull secrets that the next pod names; `None` if that cannot be known.
+    names: Option<Vec<&'e str>>,
+}
+
+impl<'e> Running<'e> {
+    /// The pods of `evidence`, all of them in `namespace`. `refused`: the kinds that this user may not read.
+    #[must_use]
+    pub fn of(
+        evidence: &'e Evidence,
+        namespace: &'e str,
+        refused: &[String],
+        repository: Option<&'e Inspection>,
+        place: Place<'e>,
+    ) -> Self {
+        let reads = |kind: &str| !refused.iter().any(|refused| refused == kind);
+        let secrets = evidence.secrets.iter().filter_map(|secret| Some((secret.name.as_deref()?, secret)));
+        let owners = evidence.workloads.iter();
+        let accounts = evidence.accounts.iter();
+        Self {
+            evidence,
+            namespace,
+            secrets: reads("secrets").then(|| secrets.collect()),
+            reads_accounts: reads("serviceaccounts"),
+            owners: owners.map(|one| ((one.kind.as_str(), one.metadata.name.as_str()), one)).collect(),
+            accounts: accounts
+                .map(|one| (one.metadata.name.as_str(), one.image_pull_secrets.as_slice()))
+                .collect(),
+            repository,
+            place,
+        }
+    }
+
+    /// How many pods run.
+    #[must_use]
+    pub fn pods(&self) -> usize {
+        self.evidence.pods.iter().filter(|pod| runs(pod)).count()
+    }
+
+    /// Each image of the pods that run, once for all that would pull it alike.
+    #[must_use]
+    pub fn next_pulls(&'e self) -> Vec<NextPull<'e>> {
+        let mut groups: BTreeMap<Group<'e>, HashSet<&str>> = BTreeMap::new();
+        for pod in self.evidence.pods.iter().filter(|pod| runs(pod)) {
+            let names = self.names(pod);
+            let subject = self.owner_title(pod);
+            for (reference, is_never_pulled) in images(pod) {
+                let (subject, names) = (subject.clone(), names.clone());
+                let group = Group { subject, reference, is_never_pulled, names };
+                groups.entry(group).or_default().insert(&pod.metadata.name);
+            }
+        }
+        groups.into_iter().map(|(group, pods)| self.next_pull(group, pods.len())).collect()
+    }
+
+    fn next_pull(&'e self, group: Group<'e>, pods: usize) -> NextPull<'e> {
+        let Group { subject, reference, is_never_pulled, names } = group;
+        let image = ImageRef::parse_unpinned(reference).ok();
+        let login = match (names, &image) {
+            _ if is_never_pulled => Login::Never,
+            (None, _) => Login::Unknown("this user may not read service accounts"),
+            (Some(names), Some(image)) => self.login(names, image),
+            (Some(names), None) => Login::Known { names, credentials: Vec::new() },
+        };
+        NextPull { running: self, subject, pods, reference, image, login }
+    }
+
+    /// The kubelet's own rule: one malformed entry spoils all Secrets; one that is missing, of another type or for other images
+    /// only does not help.
+    fn login(&self, names: Vec<&'e str>, image: &ImageRef) -> Login<'e> {
+        let Some(secrets) = &self.secrets else {
+            return match names.is_empty() {
+                true => Login::Known { names, credentials: Vec::new() },
+                false => Login::Unknown("this user may not read Secrets"),
+            };
+        };
+        let found: Vec<_> = names.iter().filter_map(|name| secrets.get(name).copied()).collect();
+        let is_malformed =
+            |secret: &&&Inspected| secret.config().is_some_and(|config| config.check().is_err());
+        if let Some(name) = found.iter().find(is_malformed).and_then(|secret| secret.name.as_deref()) {
+            return Login::Malformed(name);
+        }
+        let name = image.normalized_name();
+        let credentials = found.iter().flat_map(|secret| secret.authorizations(&name)).collect();
+        Login::Known { names, credentials }
+    }
+
+    /// The pull secrets of the pod that would take the place of `pod`.
+    fn names(&self, pod: &'e Pod) -> Option<Vec<&'e str>> {
+        let texts = |named: &'e [Named]| named.iter().map(|secret| secret.name.as_str()).collect();
+        let template = self.owner(pod).and_then(|owner| owner.spec.template.as_ref());
+        // One that nobody makes again, or whose template is not known, has been given its account's already.
+        let spec: &PodSpec = template.map_or(&pod.spec, |template| &template.spec);
+        if !spec.image_pull_secrets.is_empty() {
+            return Some(texts(&spec.image_pull_secrets));
+        }
+        let account = spec.service_account_name.as_deref().or(pod.spec.service_account_name.as_deref());
+        match self.reads_accounts {
+            true => Some(
+                self.accounts.get(account.unwrap_or("default")).map_or_else(Vec::new, |named| texts(named)),
+            ),
+            false => None,
+        }
+    }
+
+    fn owner(&self, pod: &Pod) -> Option<&'e Workload> {
+        let owner = pod.metadata.owner_references.first()?;
+        self.owners.get(&(owner.kind.as_str(), owner.name.as_str())).copied()
+    }
+
+    /// What makes the pod, as people know it: a `ReplicaSet`'s Deployment, a Job's `CronJob`.
+    fn owner_title(&self, pod: &Pod) -> String {
+        let Some(owner) = pod.metadata.owner_references.first() else {
+            return format!("Pod {}", pod.metadata.name);
+        };
+        let above = self.owner(pod).and_then(|owner| owner.metadata.owner_references.first());
+        let Named { kind, name } = above.unwrap_or(owner);
+        format!("{kind} {name}")
+    }
+}
+
+impl NextPull<'_> {
+    /// What to ask the registry; `None` if nothing is pulled or nobody knows with what.
+    #[must_use]
+    pub fn pull(&self) -> Option<Pull<'_>> {
+        match &self.login {
+            Login::Known { credentials, .. } => {
+                Some(Pull { image: self.image.as_ref()?, credentials: credentials.iter().collect() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The check that the answer of the registry makes.
+    #[must_use]
+    pub fn judged(&self, verdict: Option<&Verdict>, now: Timestamp) -> Check {
+        let (status, message, hint) = self.judgement(verdict, now);
+        let pods = if self.pods > 1 { format!(" ({})", count(self.pods, "pod")) } else { String::new() };
+        let subject = format!("{}{}{pods}", self.subject, self.running.place.title());
+        let shown = |text: &str| text::shown(text, self.running.evidence.secrets.iter());
+        Check::new(Id::RunningPodsPull, status, shown(&subject), shown(&message))
+            .hint(self.running.place.of_it(hint))
+    }
+
+    fn judgement(&self, verdict: Option<&Verdict>, now: Timestamp) -> (Status, String, Advice) {
+        let (reference, namespace) = (self.reference, self.running.namespace);
+        let fails =
+            |why: String| format!("`{reference}` runs from the node's cache; the next pull fails: {why}");
+        let anew = || Advice::from("{makeinfra rotate --commit} && {make deploy}");
+        let (names, credentials) = match &self.login {
+            Login::Never => {
+                let message = format!("`{reference}` is never pulled: the pod says `imagePullPolicy: Never`");
+                return (Status::Note, message, Advice::default());
+            }
+            Login::Unknown(why) => {
+                let hint = format!("kubectl auth can-i --list --namespace {namespace}").as_str().into();
+                return (
+                    Status::Warning,
+                    format!("the next pull of `{reference}` was not checked: {why}"),
+                    hint,
+                );
+            }
+            Login::Malformed(name) => {
+                let why =
+                    format!("the Secret `{name}` is malformed, and the kubelet then refuses every entry");
+                return (Status::Problem, fails(why), anew());
+            }
+            Login::Known { names, credentials } => (names, credentials),
+        };
+        let (Some(image), Some(verdict)) = (&self.image, verdict) else {
+            let hint = Advice::from("correct it in the workload, then: {make deploy}");
+            return (Status::Problem, fails("that is not an image reference".to_owned()), hint);
+        };
+        let said = verdict.message(image);
+        let hint = verdict.hint(image).unwrap_or_default();
+        match verdict.standing() {
+            Standing::Good => (Status::Ok, said, hint),
+            Standing::Absent => (Status::Problem, fails(said), hint),
+            Standing::Unknown => {
+                (Status::Warning, format!("the next pull of `{reference}` is undetermined: {said}"), hint)
+            }
+            Standing::Refused if names.is_empty() || has_provider(image.host()) => {
+                let message = format!(
+                    "the next pull of `{reference}` is undetermined: {}, and what the node itself knows (a credential \
+                     provider, the runtime's configuration) cannot be seen",
+                    if names.is_empty() { "the pod names no pull secret".to_owned() } else { said }
+                );
+                (Status::Warning, message, hint)
+            }
+            Standing::Refused => {
+                let (why, better) = self.refused(names, credentials, image, now);
+                let why = why.unwrap_or(said);
+                (Status::Problem, fails(why), better.unwrap_or(hint))
+            }
+        }
+    }
+
+    /// Why it is refused, as far as more is known than the registry says, and what to do then.
+    fn refused(
+        &self,
+        names: &[&str],
+        credentials: &[Secret],
+        image: &ImageRef,
+        now: Timestamp,
+    ) -> (Option<String>, Option<Advice>) {
+        let namespace = self.running.namespace;
+        let deploy = || Some(Advice::make("gitlab-secret"));
+        let secrets = self.running.secrets.as_ref();
+        let in_cluster = |name: &&str| secrets.and_then(|secrets| secrets.get(name).copied());
+        if credentials.is_empty() {
+            let is_there = |name: &&&str| {
+                in_cluster(name).is_some()
+                    || self.running.evidence.other_secrets.iter().any(|other| other == **name)
+            };
+            return match names.iter().find(|name| !is_there(name)) {
+                Some(name) => {
+                    (Some(format!("the Secret `{name}` is not in namespace `{namespace}`")), deploy())
+                }
+                None => {
+                    let listed = names.join("`, `");
+                    let message =
+                        format!("the pull secret `{listed}` has no credentials for `{}`", image.name());
+                    (Some(message), self.is_outdated(names).then(deploy).flatten())
+                }
+            };
+        }
+        let found = names.iter().filter_map(in_cluster);
+        let mut expiries = found.filter_map(|secret| Expiry::parse(secret.expires_at.as_deref()?).ok());
+        let expired = expiries.find(|expiry| expiry.days_left(now) < 0);
+        let why = expired.map(|expiry| format!("its token expired on {expiry}"));
+        (why, self.is_outdated(names).then(deploy).flatten())
+    }
+
+    /// Whether the repository has other data for one of these Secrets, which the cluster has not been given yet.
+    fn is_outdated(&self, names: &[&str]) -> bool {
+        let Running { secrets: Some(secrets), repository: Some(repository), namespace, .. } = self.running
+        else {
+            return false;
+        };
+        let files = repository.own_pull_secrets(namespace);
+        names.iter().any(|name| {
+            let file = files.iter().find(|file| file.secret.name.as_deref() == Some(name));
+            let both = file.zip(secrets.get(name));
+            both.is_some_and(|(file, there)| there.likeness(&file.secret) != SecretDiff::Same)
+        })
+    }
+}
+
+/// Whether a pod runs, and is to stay.
+fn runs(pod: &Pod) -> bool {
+    pod.status.phase.as_deref() == Some("Running") && !pod.is_ending()
+}
+
+/// The images that `pod` has been started from, and whether it forbids to pull them. Ephemeral containers are left out: no
+/// other pod gets them.
+fn images(pod: &Pod) -> impl Iterator<Item = (&str, bool)> {
+    let statuses = || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
+    let waits_for_image = |status: &ContainerStatus| {
+        let waiting = status.state.waiting.as_ref();
+        waiting.and_then(|waiting| waiting.reason.as_deref()).is_some_and(is_pull)
+    };
+    let waiting: HashSet<&str> =
+        statuses().filter(|status| waits_for_image(status)).map(|status| status.name.as_str()).collect();
+    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    let of_containers = containers
+        .filter(move |container| !waiting.contains(container.name.as_str()))
+        .map(|container| (container.image.as_str(), container.image_pull_policy.as_deref() == Some("Never")));
+    let volumes = pod.spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
+    let of_volumes =
+        volumes.map(|image| (image.reference.as_str(), image.pull_policy.as_deref() == Some("Never")));
+    of_containers.chain(of_volumes).filter(|(reference, _)| !reference.is_empty())
+}
+
+/// Whether nodes of clouds have a credential provider for `host` as a rule: `matchImages` of ecr-credential-provider,
+/// auth-provider-gcp and acr-credential-provider.
+fn has_provider(host: &str) -> bool {
+    let is_ecr = host == "public.ecr.aws" || host.contains(".dkr.ecr.") || host.contains(".dkr-ecr.");
+    let google = ["gcr.io", ".gcr.io", ".pkg.dev", "container.cloud.google.com"];
+    let azure = [".azurecr.io", ".azurecr.cn", ".azurecr.de", ".azurecr.us"];
+    is_ecr || google.iter().chain(&azure).any(|end| host.ends_with(end))
+}
