@@ -8,7 +8,7 @@ mod opaque_value;
 
 pub use opaque_value::OpaqueSource;
 
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -167,7 +167,7 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
     let bad = |cause: &str| {
         Failure::usage(format!("{name} holds no new deploy token"))
             .because(cause)
-            .hint("glab deploy-token create … -F json > token.json, then --token-json token.json")
+            .hint("{glab deploy-token create NAME -F json > FILE}, then: --token-json FILE")
     };
     // The parser's own words could quote the token.
     let answer: GitlabToken = serde_json::from_str(&text)
@@ -232,7 +232,7 @@ fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
         Failure::usage(format!("`{option}` must be the name of a file"))
             .because("there is no file of the given name")
-            .hint("ls -l FILE")
+            .hint(Advice::anywhere("ls -l FILE"))
     })?;
     utf8(&bytes, &format!("`{}`", file.display()))
 }

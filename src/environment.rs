@@ -29,6 +29,13 @@ pub fn releases() -> Option<PathBuf> {
     path("MAKEINFRA_TEST_RELEASES")
 }
 
+/// Where the tests collect what users are told to type.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn advice() -> Option<PathBuf> {
+    path("MAKEINFRA_TEST_ADVICE")
+}
+
 /// The user's home directory.
 #[must_use]
 pub fn home() -> Option<PathBuf> {

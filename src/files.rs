@@ -10,7 +10,7 @@ pub use leftovers::{
     Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };
 
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
@@ -77,7 +77,7 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match read.map_err(|error| (error.kind(), error)) {
         Ok(length) if length > limit => Err(Failure::failed(format!("`{}` is too large", path.display()))
             .because(format!("it has more than {limit} bytes"))
-            .hint(format!("ls -l {}", shell_word(path)))
+            .hint(Advice::anywhere("ls -l").path(path))
             .into()),
         Ok(_) => Ok(Some(bytes)),
         // A name that is too long for a file is none, and may be a token in the wrong place.
@@ -275,10 +275,10 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
     let near = path.ancestors().find(|path| path.is_dir()).unwrap_or(path);
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            failure.hint(format!("df -h {}", shell_word(near)))
+            failure.hint(Advice::anywhere("df -h").path(near))
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            failure.hint(format!("ls -ld {}", shell_word(near)))
+            failure.hint(Advice::anywhere("ls -ld").path(near))
         }
         _ => failure,
     }

@@ -120,9 +120,13 @@ impl Inspection {
             return Err(Failure::failed(format!("no git repository at `{}`", start.display()))
                 .because("neither there nor in any directory above")
                 .hint(match command {
-                    "check" => "cd PROJECT-infra, or name what to look at: makeinfra check --manifests DIR --secret FILE".to_owned(),
-                    "diagnose" => "cd PROJECT-infra, or name what to look at: makeinfra diagnose --namespace NAME".to_owned(),
-                    _ => format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"),
+                    "check" => Advice::from(
+                        "{cd PROJECT-infra}, or name what to look at: {makeinfra check --manifests DIR --secret FILE}",
+                    ),
+                    "diagnose" => Advice::from(
+                        "{cd PROJECT-infra}, or name what to look at: {makeinfra diagnose --namespace NAME}",
+                    ),
+                    _ => repo::go_there(command),
                 })
                 .into());
         }

@@ -5,7 +5,7 @@ mod interview;
 
 pub use interview::ask;
 
-use crate::advice::shell_word;
+use crate::advice::Advice;
 use crate::answers::{
     self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused, RegistryKey,
     Rule, Sheet, Values, Workload,
@@ -75,7 +75,7 @@ impl Given {
                 true => ui.read_stdin(LIMIT)?,
                 false => files::read(file, LIMIT)?.ok_or_else(|| {
                     Failure::usage(format!("no answers file `{}`", file.display()))
-                        .hint(format!("ls -l {}", shell_word(file)))
+                        .hint(Advice::anywhere("ls -l").path(file))
                 })?,
             };
             let value = read_yaml(file, &bytes, &Name::ALL)?;
@@ -272,7 +272,11 @@ fn beside(dir: &Path, sheet: &mut Sheet) {
 /// The failure for a refused option: the rule and an example, never the value.
 fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
     let example = match name {
-        Name::Project => format!("makeinfra new {}", name.example()),
+        Name::Project => {
+            return Failure::usage(format!("`{}` {rule}", name.option()))
+                .hint(Advice::makeinfra("new").arg(name.example()))
+                .into();
+        }
         Name::Args => format!("{} work {0} --queue=mail", name.option()),
         Name::Namespace if rule.contains("{env}") => "--namespace '{project}-{env}'".to_owned(),
         Name::Image if rule.contains("of the same image") => {
@@ -316,7 +320,7 @@ impl Config {
 fn read_yaml(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<serde_yaml::Value> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("`{}` is not text (UTF-8)", file.display()))
-            .hint(format!("file {}", shell_word(file)))
+            .hint(Advice::anywhere("file").path(file))
     })?;
     answers::from_yaml(text).map_err(|fault| file_failure(file, &fault, allowed))
 }

@@ -17,10 +17,10 @@ mod unmerged;
 
 pub use audit::{Audit, Filter, KeyState};
 pub use auditor::Plain;
-pub use commit::Blob;
+pub use commit::{Blob, introduce_yourself};
 pub use encrypt::Installed;
 pub use history::{History, Leak};
-pub use open::{Encryption, HeadSecret, Repo, directory, surrounding_work_tree};
+pub use open::{Encryption, HeadSecret, Repo, directory, go_there, surrounding_work_tree};
 pub use unmerged::Unmerged;
 
 use crate::advice::Advice;

@@ -118,7 +118,7 @@ fn version(text: &str) -> Result<Option<Version>> {
         return Err(cannot(format!(
             "it is of makeinfra {version}, whose layout makeinfra {own} does not know"
         ))
-        .hint("makeinfra new PROJECT, in another directory; then copy what you have added")
+        .hint("{makeinfra new PROJECT}, in another directory; then copy what you have added")
         .into());
     }
     Ok(Some(version))

@@ -207,7 +207,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
         let message = "`get secret … ||` never updates a Secret that exists: a rotated token does not reach the cluster";
         found.push(
             Check::warning(id, path, message)
-                .hint("kubectl apply --server-side --force-conflicts -f FILE, without asking first"),
+                .hint("{kubectl apply --server-side --force-conflicts -f FILE}, without asking first"),
         );
     }
     or_ok(found, || Check::ok(id, path, format!("has {}", count(wanted.len(), "target"))))

@@ -10,8 +10,7 @@ use crate::repo::{Audit, History, KeyState, Plain};
 use std::path::Path;
 
 const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
-const REVOKE: &str =
-    "revoke the exposed values (a deploy token: in GitLab, then `{makeinfra rotate --commit}`)";
+const REVOKE: &str = "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -169,7 +168,10 @@ fn key_files(inspection: &Inspection) -> Vec<Check> {
     let id = Id::KeyInWorkTree;
     let found = inspection.key_files.iter().map(|path| {
         Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository").hint(
-            Advice::at_top(format!("mv {} where your team keeps passwords", shell_word(Path::new(path))))
+            Advice::at_top("mv")
+                .arg(path.as_str())
+                .arg("KEY_FILE")
+                .why("where your team keeps passwords")
                 .aside("if it was ever committed, make a new key and revoke the token"),
         )
     });

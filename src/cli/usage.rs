@@ -1,5 +1,6 @@
 //! What clap's errors say here. Quotes no value: any of them may be a token.
 
+use crate::advice::Advice;
 use crate::error::Failure;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -56,8 +57,8 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             let name = first.trim_matches(['<', '>']);
             let example = valid.first().cloned().unwrap_or_default();
             Failure::usage(format!("`{name}` must be one of: {}", valid.join(", "))).hint(match name {
-                "SHELL" => format!("makeinfra completions {example}"),
-                option => format!("{option} {example}"),
+                "SHELL" => Advice::makeinfra("completions").arg(example),
+                option => Advice::from(format!("{option} {example}")),
             })
         }
         ErrorKind::TooManyValues => Failure::usage(format!("`{first}` takes no value")).hint(help(error)),
@@ -78,7 +79,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
         }
         ErrorKind::MissingRequiredArgument if of_secret_set(error) => {
             Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>'])))
-                .hint("makeinfra secret set NAME KEY, such as: makeinfra secret set database PASSWORD")
+                .hint("{makeinfra secret set NAME KEY}")
         }
         ErrorKind::MissingRequiredArgument => {
             let names = first.trim_matches(['<', '>']).replace('|', "` or `");

@@ -1,6 +1,6 @@
 //! What the commands share that make a component: its options as answers, and the file with its settings.
 
-use crate::advice::shell_word;
+use crate::advice::Advice;
 use crate::answers::{Arguments, Config, Name, Values};
 use crate::cli::ComponentOptions;
 use crate::error::{Failure, Result};
@@ -39,13 +39,13 @@ pub(super) fn scoped(options: &ComponentOptions) -> [(Name, &[String]); 2] {
 pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
         Failure::usage(format!("there is no file `{}` for `--config`", file.display()))
-            .hint(format!("ls -l {}", shell_word(file)))
+            .hint(Advice::anywhere("ls -l").path(file))
     })?;
     let config = Config::parse(&bytes).map_err(|fault| {
         let place = fault.line.map_or_else(String::new, |line| format!("line {line}: "));
         let hint = match fault.is_token {
-            true => "take that line out, and once the repository is there: makeinfra secret set".to_owned(),
-            false => "lines such as LOG_LEVEL=info, and comments that begin with `#`".to_owned(),
+            true => "take that line out, and once the repository is there: {makeinfra secret set NAME KEY}",
+            false => "lines such as LOG_LEVEL=info, and comments that begin with `#`",
         };
         Failure::usage(format!("cannot use `{}` for `--config`", file.display()))
             .because(format!("{place}{}", fault.rule))

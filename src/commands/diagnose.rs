@@ -79,7 +79,7 @@ fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &U
         true => Some(ui.read_stdin(LIMIT)?),
         false => files::read(file, LIMIT)?,
     };
-    let hint = "kubectl get pods,events -o json > FILE, then: {makeinfra diagnose --events FILE}";
+    let hint = "{kubectl get pods,events -o json > FILE}, then: {makeinfra diagnose --events FILE}";
     let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
         // What leads nowhere may be a token in the wrong place: it is not quoted.
         return Err(Failure::usage("`--events` must be a file").hint(hint).into());

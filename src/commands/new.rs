@@ -8,6 +8,7 @@ use super::component;
 use super::scope::{self, Scoped};
 use super::sign_in::Checked;
 use super::{Sources, missing, secret_answers, sweep, token_sources, warn_of_shared_hosts};
+use crate::advice::Advice;
 use crate::answers::{Answers, Ci, Name, ProjectName, Sheet};
 use crate::cli::New as Options;
 use crate::environment;
@@ -184,7 +185,7 @@ fn complete(options: &Options, given: &mut Given, sources: Option<&Sources>, ui:
     if !ui.can_ask() {
         return Err(missing(
             &lacking,
-            "makeinfra new PROJECT --image REF --token-username NAME --token-file FILE",
+            Advice::makeinfra("new PROJECT").with("--image REF --token-username NAME --token-file FILE"),
         ));
     }
     ui.intro("makeinfra new")?;

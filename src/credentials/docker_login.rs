@@ -3,7 +3,7 @@
 //! Places and order: docker/cli `cli/config/config.go`; containers-auth.json(5).
 
 use super::read_file;
-use crate::advice::shell_word;
+use crate::advice::Advice;
 use crate::answers::{Answer, ImageRef, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -80,7 +80,7 @@ fn no_login(files: &[PathBuf], registry: &RegistryKey) -> Failure {
     };
     Failure::failed(format!("no login for `{registry}` found"))
         .because(cause)
-        .hint(format!("docker login {}", registry.host()))
+        .hint(Advice::anywhere("docker login").arg(registry.host()))
 }
 
 /// A docker configuration file.
@@ -101,7 +101,7 @@ impl<'a> Config<'a> {
         let not_ours = |cause: &str| {
             Failure::failed(format!("`{}` is not a docker configuration", file.display()))
                 .because(cause)
-                .hint(format!("ls -l {}", shell_word(file)))
+                .hint(Advice::anywhere("ls -l").path(file))
         };
         // The parser's own words could quote a credential.
         let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
@@ -134,7 +134,7 @@ impl<'a> Config<'a> {
                     drop(Secret::new(token));
                     return Err(self.refused(
                         "the login is an identity token, which the kubelet ignores: it would pull anonymously",
-                        "sign in with the deploy token: docker login -u USERNAME --password-stdin",
+                        "sign in with the deploy token: {docker login -u USERNAME --password-stdin}",
                     ));
                 }
                 Err(Fault::NoCredentialConfigured) => continue,
@@ -162,9 +162,8 @@ impl<'a> Config<'a> {
                     "an entry in it is not of the form that docker writes".to_owned()
                 }
             };
-            return Err(
-                self.refused(&failure, &format!("docker login {}", server.trim_start_matches("https://")))
-            );
+            let server = server.trim_start_matches("https://");
+            return Err(self.refused(&failure, Advice::anywhere("docker login").arg(server)));
         }
         Ok(None)
     }
@@ -179,16 +178,16 @@ impl<'a> Config<'a> {
         if username == "<token>" {
             return Err(self.refused(
                 "the login is an identity token, which the kubelet ignores",
-                "docker login -u USERNAME",
+                "{docker login -u USERNAME}",
             ));
         }
-        let again = "docker login -u USERNAME --password-stdin";
+        let again = "{docker login -u USERNAME --password-stdin}";
         let username = TokenUsername::parse(username)
             .map_err(|rule| self.refused(&format!("its user name {rule}"), again))?;
         DeployToken::new(username, value).map_err(|rule| self.refused(&format!("its password {rule}"), again))
     }
 
-    fn refused(&self, cause: &str, hint: &str) -> anyhow::Error {
+    fn refused(&self, cause: &str, hint: impl Into<Advice>) -> anyhow::Error {
         Failure::failed(format!("cannot use the login in `{}`", self.file.display()))
             .because(cause)
             .hint(hint)

@@ -1,6 +1,6 @@
 //! Where the value of a further Secret comes from. Any bytes are one, but for none at all.
 
-use crate::advice::shell_word;
+use crate::advice::{Advice, shell_word};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::opaque::{MAX_SIZE, Value};
@@ -31,7 +31,7 @@ impl OpaqueSource {
                 let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
                     Failure::usage("`--from-file` must be the name of a file")
                         .because("there is no file of the given name")
-                        .hint("ls -l FILE")
+                        .hint(Advice::anywhere("ls -l FILE"))
                 })?;
                 warn_of(file, &bytes, ui);
                 (format!("the value in `{}`", file.display()), bytes)

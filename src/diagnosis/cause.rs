@@ -44,23 +44,23 @@ causes! {
     /// The kubeconfig has no such context, cluster or user.
     ContextMissing = "context-missing",
         "kubectl has no such context",
-        "kubectl config get-contexts, then: {makeinfra diagnose --context NAME}";
+        "{kubectl config get-contexts}, then: {makeinfra diagnose --context NAME}";
     /// The API server does not answer.
     ClusterUnreachable = "cluster-unreachable",
         "the cluster does not answer",
-        "kubectl config get-contexts; another one: {makeinfra diagnose --context NAME}";
+        "{kubectl config get-contexts}; another one: {makeinfra diagnose --context NAME}";
     /// The API server does not know who asks.
     LoginRefused = "login-refused",
         "the cluster does not accept this login",
-        "sign in to the cluster again: kubectl auth whoami";
+        "sign in to the cluster again: {kubectl auth whoami}";
     /// Pods may not be read.
     NotAllowed = "not-allowed",
         "this user may not read the pods of namespace `{namespace}`",
-        "kubectl --namespace {namespace} create rolebinding {workload} --clusterrole=view --user=USER";
+        "{kubectl --namespace {namespace} create rolebinding {workload} --clusterrole=view --user=USER}";
     /// kubectl ended for a reason that is not known here.
     KubectlFailed = "kubectl-failed",
         "kubectl failed",
-        "kubectl --namespace {namespace} get pods";
+        "{kubectl --namespace {namespace} get pods}";
     /// There is no such namespace.
     NamespaceMissing = "namespace-missing",
         "this cluster has no namespace `{namespace}`",
@@ -72,16 +72,16 @@ causes! {
     /// The Deployment wants no pods.
     ScaledToZero = "scaled-to-zero",
         "{workload} is scaled to 0 pods",
-        "kubectl --namespace {namespace} scale deployment/{workload} --replicas=1, or replicas: in its manifest and {make deploy}";
+        "{kubectl --namespace {namespace} scale deployment/{workload} --replicas=1}, or replicas: in its manifest and {make deploy}";
     /// The `CronJob` starts nothing.
     Suspended = "suspended",
         "{workload} is suspended and starts nothing",
-        "kubectl --namespace {namespace} edit cronjob {workload}, and there: suspend: false";
+        "{kubectl --namespace {namespace} edit cronjob {workload}}, and there: suspend: false";
 
     /// A quota is used up.
     QuotaExceeded = "quota-exceeded",
         "the quota of namespace `{namespace}` is used up",
-        "kubectl --namespace {namespace} describe quota; then lower replicas or resources.requests, or ask for a larger quota";
+        "{kubectl --namespace {namespace} describe quota}; then lower replicas or resources.requests, or ask for a larger quota";
     /// A quota wants requests or limits that are not there.
     QuotaNeedsLimits = "quota-needs-limits",
         "the quota of namespace `{namespace}` wants requests or limits that the pods do not name",
@@ -89,44 +89,44 @@ causes! {
     /// A `LimitRange` refuses the pods.
     LimitRange = "limit-range",
         "the requests or limits of the pods are outside of what namespace `{namespace}` allows",
-        "kubectl --namespace {namespace} describe limitrange";
+        "{kubectl --namespace {namespace} describe limitrange}";
     /// Pod Security admission, or a pod security policy, refuses the pods.
     PodSecurity = "pod-security",
         "namespace `{namespace}` refuses the pods: they ask for more than its pod security level allows",
-        "set what the text names in securityContext; or: kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=baseline --overwrite";
+        "set what the text names in securityContext; or: {kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=baseline --overwrite}";
     /// The service account is not there.
     ServiceAccountMissing = "service-account-missing",
         "the pods' service account does not exist in namespace `{namespace}`",
-        "kubectl --namespace {namespace} create serviceaccount NAME, or correct serviceAccountName";
+        "{kubectl --namespace {namespace} create serviceaccount NAME}, or correct serviceAccountName";
     /// A webhook or policy refuses the pods.
     AdmissionRefused = "admission-refused",
         "the cluster refuses to create the pods",
-        "the text says who refused; kubectl --namespace {namespace} get events";
+        "the text says who refused; {kubectl --namespace {namespace} get events}";
 
     /// No node is ready.
     NodeNotReady = "node-not-ready",
         "a node that the pod needs is not ready",
-        "kubectl get nodes; kubectl describe node NAME";
+        "{kubectl get nodes}; {kubectl describe node NAME}";
     /// CPU, memory or the number of pods.
     NoNodeHasRoom = "no-node-has-room",
         "no node has room for the pod",
-        "lower resources.requests or replicas; kubectl describe nodes | grep -A8 Allocated";
+        "lower resources.requests or replicas; {kubectl describe nodes | grep -A8 Allocated}";
     /// Taints.
     NodesTainted = "nodes-tainted",
         "every node has a taint that the pod does not tolerate",
-        "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints; then tolerations: in the pod";
+        "{kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints}; then tolerations: in the pod";
     /// Volumes.
     VolumeNotBound = "volume-not-bound",
         "a volume of the pod is not there or cannot be used on any node",
-        "kubectl --namespace {namespace} get persistentvolumeclaims";
+        "{kubectl --namespace {namespace} get persistentvolumeclaims}";
     /// Selectors and affinities.
     NoNodeMatches = "no-node-matches",
         "no node has the labels that the pod asks for",
-        "kubectl get nodes --show-labels; then nodeSelector and affinity in the pod";
+        "{kubectl get nodes --show-labels}; then nodeSelector and affinity in the pod";
     /// Any other reason of the scheduler.
     NotScheduled = "not-scheduled",
         "no node takes the pod",
-        "kubectl --namespace {namespace} describe pod {pod}";
+        "{kubectl --namespace {namespace} describe pod {pod}}";
 
     /// The pod names no pull secret.
     NoPullSecretNamed = "no-pull-secret-named",
@@ -135,7 +135,7 @@ causes! {
     /// The service account got its pull secret later.
     PodOlderThanAccount = "pod-older-than-service-account",
         "the pod is older than the pull secret of its service account, which new pods get",
-        "{make restart}, or: kubectl --namespace {namespace} delete pod {pod}";
+        "{make restart}, or: {kubectl --namespace {namespace} delete pod {pod}}";
     /// The Secret is in the repository, for another namespace.
     SecretInAnotherNamespace = "secret-in-another-namespace",
         "the pull secret is made for another namespace than the pod's, `{namespace}`",
@@ -219,7 +219,7 @@ causes! {
     /// The image is not built for the node, or not a program of its kind.
     WrongPlatform = "wrong-platform",
         "`{image}` is not built for the node's processor",
-        "docker buildx build --platform linux/amd64,linux/arm64 --push; kubectl get nodes -L kubernetes.io/arch";
+        "{docker buildx build --platform linux/amd64,linux/arm64 --push .}; {kubectl get nodes -L kubernetes.io/arch}";
     /// 429.
     RateLimited = "rate-limited",
         "the registry had too many requests from the nodes and makes them wait",
@@ -251,7 +251,7 @@ causes! {
     /// A full disk.
     NodeDiskFull = "node-disk-full",
         "the node's disk is full",
-        "kubectl describe node NAME; the kubelet frees unused images by itself";
+        "{kubectl describe node NAME}; the kubelet frees unused images by itself";
     /// A policy wants another signature.
     ImageNotSigned = "image-not-signed",
         "the node's policy refuses the signature of `{image}`",
@@ -264,7 +264,7 @@ causes! {
     /// The security context wants a user, and the image is root's.
     RunsAsRoot = "runs-as-root",
         "`{image}` runs as root, which the pod's security context refuses",
-        "give the image a numeric USER; or runAsUser: 1000 beside runAsNonRoot; or begin with: makeinfra new --pod-security baseline";
+        "give the image a numeric USER; or runAsUser: 1000 beside runAsNonRoot; or begin with: {makeinfra new --pod-security baseline}";
     /// The image's USER is a name.
     UserNotNumeric = "user-not-numeric",
         "the USER of `{image}` is a name, and the kubelet cannot tell whether that is root",
@@ -284,11 +284,11 @@ causes! {
     /// A volume cannot be mounted.
     MountFailed = "mount-failed",
         "a volume of the pod cannot be mounted",
-        "kubectl --namespace {namespace} describe pod {pod}";
+        "{kubectl --namespace {namespace} describe pod {pod}}";
     /// The pod's sandbox or network.
     SandboxFailed = "sandbox-failed",
         "the node cannot make the pod's network",
-        "kubectl --namespace {namespace} describe pod {pod}; ask who runs the nodes about their network plugin";
+        "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their network plugin";
     /// The command is not in the image.
     CommandNotFound = "command-not-found",
         "the command is not in the image",
@@ -296,11 +296,11 @@ causes! {
     /// The command cannot be executed.
     CommandNotExecutable = "command-not-executable",
         "the command in the image may not be executed",
-        "chmod 755 in the image's build, for the user that it runs as";
+        "mode 0755 in the image's build, for the user that it runs as";
     /// Any other trouble with a start.
     CannotStart = "container-cannot-start",
         "the container cannot be started",
-        "kubectl --namespace {namespace} describe pod {pod}";
+        "{kubectl --namespace {namespace} describe pod {pod}}";
     /// `OOMKilled`.
     OutOfMemory = "out-of-memory",
         "container `{container}` needs more memory than its limit",
@@ -308,19 +308,19 @@ causes! {
     /// A probe fails, and the container is not ready or was killed for it.
     ProbeFailing = "probe-failing",
         "a probe of container `{container}` fails",
-        "compare port and path of the probe with where the application listens; kubectl --namespace {namespace} logs {pod}";
+        "compare port and path of the probe with where the application listens; {kubectl --namespace {namespace} logs {pod}}";
     /// It ends with an error, again and again.
     CrashLoop = "crash-loop",
         "container `{container}` starts and ends again, with exit code {code}",
-        "kubectl --namespace {namespace} logs {pod} --container {container} --previous; there \"Read-only file system\": it writes outside of /tmp, \"exec format error\": it is built for another processor";
+        "{kubectl --namespace {namespace} logs {pod} --container {container} --previous}; there \"Read-only file system\": it writes outside of /tmp, \"exec format error\": it is built for another processor";
     /// It ended with an error, and its pod is not started again.
     ContainerFailed = "container-failed",
         "container `{container}` ended with exit code {code}",
-        "kubectl --namespace {namespace} logs {pod} --container {container}";
+        "{kubectl --namespace {namespace} logs {pod} --container {container}}";
     /// A Job gave up, and no pod of it that failed is left.
     JobFailed = "job-failed",
         "the Job failed, and no pod is left that tells why",
-        "kubectl --namespace {namespace} describe job {workload}";
+        "{kubectl --namespace {namespace} describe job {workload}}";
     /// It ends without one.
     EndsAtOnce = "ends-at-once",
         "container `{container}` does its work and ends, which a workload that should stay up must not",
@@ -328,19 +328,19 @@ causes! {
     /// The node threw the pod out.
     Evicted = "evicted",
         "the node threw the pod out",
-        "kubectl describe node NAME; then raise resources.requests to what the pod uses";
+        "{kubectl describe node NAME}; then raise resources.requests to what the pod uses";
     /// The rollout took too long.
     RolloutStalled = "rollout-stalled",
         "the rollout of {workload} did not finish in time, and nothing tells why",
-        "kubectl --namespace {namespace} describe pods";
+        "{kubectl --namespace {namespace} describe pods}";
     /// There is nothing to judge.
     NoPods = "no-pods",
         "the evidence has no pods that could be of this repository",
-        "kubectl --namespace {namespace} get pods,events -o json > FILE, then: {makeinfra diagnose --events FILE}";
+        "{kubectl --namespace {namespace} get pods,events -o json > FILE}, then: {makeinfra diagnose --events FILE}";
     /// Something does not run, and no text is known.
     Unexplained = "unexplained",
         "the pod does not run, and nothing that is known here tells why",
-        "kubectl --namespace {namespace} describe pod {pod}";
+        "{kubectl --namespace {namespace} describe pod {pod}}";
 
     /// An image is being pulled for long.
     PullSlow = "pull-slow",
@@ -357,7 +357,7 @@ causes! {
     /// A part of the evidence is missing.
     NotRead = "not-read",
         "a part of the evidence could not be read",
-        "kubectl auth can-i --list --namespace {namespace}";
+        "{kubectl auth can-i --list --namespace {namespace}}";
 }
 
 impl Serialize for Cause {

@@ -186,8 +186,8 @@ fn young(known: &Known, deployment: &Object) -> Finding {
     let finding = of_object(known, Cause::Unexplained, deployment, &[]);
     let message = "it has no pods, and nothing that is known here tells why".to_owned();
     let hint = Fill { namespace: deployment.metadata.namespace.clone(), ..Fill::default() }
-        .fills("kubectl --namespace {namespace} describe deployments,replicasets");
-    Finding { message, hint: hint.into(), ..finding }
+        .fills("{kubectl --namespace {namespace} describe deployments,replicasets}");
+    Finding { message, hint: hint.as_str().into(), ..finding }
 }
 
 fn of_object(known: &Known, cause: Cause, object: &Object, evidence: &[String]) -> Finding {

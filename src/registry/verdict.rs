@@ -153,8 +153,13 @@ impl Verdict {
         Some(match self {
             Self::Pulls { .. } => return None,
             Self::NoManifest => "push it, or name one that is there: {make set-image TAG=1.0.0}".into(),
-            Self::NoRepository => format!("docker push {image}").into(),
-            Self::NoPlatform { wanted, .. } => format!("docker buildx build --platform {wanted} --push -t {image} .").into(),
+            Self::NoRepository => Advice::anywhere("docker push").arg(image.to_string()),
+            Self::NoPlatform { wanted, .. } => Advice::anywhere("docker buildx build --platform")
+                .arg(wanted)
+                .arg("--push")
+                .arg("-t")
+                .arg(image.to_string())
+                .arg("."),
             Self::WrongToken => {
                 "look for it in GitLab (Settings > Repository > Deploy tokens), then: {makeinfra rotate --check}".into()
             }

@@ -23,6 +23,13 @@ impl Blob {
     }
 }
 
+/// What tells git who commits.
+#[must_use]
+pub fn introduce_yourself() -> Advice {
+    let set = |name: &str, value: &str| Advice::anywhere("git config --global").arg(name).arg(value);
+    set("user.name", "YOUR NAME").and(set("user.email", "YOU@EXAMPLE.COM"))
+}
+
 impl Repo {
     /// Fails unless a commit could be made now.
     pub fn check_can_commit(&self) -> Result<()> {
@@ -30,11 +37,7 @@ impl Repo {
             Err(Failure::failed("cannot commit").because(cause).hint(hint).into())
         };
         if identity(&self.git)?.is_none() {
-            return not(
-                "git does not know who you are",
-                "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM"
-                    .into(),
-            );
+            return not("git does not know who you are", introduce_yourself());
         }
         if self.is_merging() {
             return not("a merge, a rebase or a cherry-pick is in progress", Advice::git("status"));

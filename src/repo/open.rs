@@ -4,7 +4,7 @@
 //! made of them in here.
 
 use super::{failed, wants_signed_commits, work_tree};
-use crate::advice::{Advice, shell_word};
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
@@ -69,7 +69,7 @@ impl Repo {
         let Some(mut repo) = Self::around(&dir, command)? else {
             return Err(Failure::failed(format!("no git repository at `{}`", dir.display()))
                 .because("neither there nor in any directory above")
-                .hint(format!("git init {}", shell_word(&dir)))
+                .hint(Advice::anywhere("git init").path(&dir))
                 .into());
         };
         let top = repo.top();
@@ -342,13 +342,17 @@ fn is_filter(name: &str) -> bool {
     key.unwrap_or(name == "git-crypt")
 }
 
+/// How `command` is given a repository.
+#[must_use]
+pub fn go_there(command: &str) -> Advice {
+    let named = Advice::anywhere(format!("makeinfra {command} PROJECT-infra"));
+    Advice::anywhere("cd PROJECT-infra").say(", or name it: ").say(named)
+}
+
 /// The directory that a command's `REPO` names.
 pub fn directory(start: &Path, command: &str) -> Result<PathBuf> {
     // What is no directory may be a token in the wrong place: it is not quoted.
-    let none = || {
-        Failure::usage("`REPO` must be a directory that exists")
-            .hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
-    };
+    let none = || Failure::usage("`REPO` must be a directory that exists").hint(go_there(command));
     Ok(files::existing_directory(start).ok_or_else(none)?)
 }
 
@@ -360,7 +364,7 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
             Advice::at_top("git init && git-crypt init && git add -A && git commit -m 'Add everything'"),
         );
     }
-    failure.because(cause).hint(format!("cd PROJECT-infra, or name it: makeinfra {command} PROJECT-infra"))
+    failure.because(cause).hint(go_there(command))
 }
 
 /// The work tree that `dir` lies in, if it lies in one.

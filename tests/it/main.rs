@@ -40,6 +40,7 @@ mod failing_rollouts;
 mod further_secrets;
 mod generated_readme;
 mod generated_size;
+mod hints;
 mod json;
 mod layout;
 mod make_environments;

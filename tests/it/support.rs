@@ -148,6 +148,7 @@ impl Sandbox {
         if releases.exists() {
             command.env("MAKEINFRA_TEST_RELEASES", releases);
         }
+        command.env("MAKEINFRA_TEST_ADVICE", self.path("advice"));
         Run { command, stdin: None }
     }
 }
@@ -200,11 +201,22 @@ impl Run {
             let _ = child.stdin.take().unwrap().write_all(text);
         }
         let output = child.wait_with_output().unwrap();
+        self.check_advice();
         Output {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             bytes: output.stdout,
+        }
+    }
+
+    /// Fails if somebody was told to type what no program takes.
+    fn check_advice(&self) {
+        let mut variables = self.command.get_envs();
+        let file = variables.find(|(name, _)| *name == "MAKEINFRA_TEST_ADVICE").and_then(|(_, value)| value);
+        if let Some((file, recorded)) = file.and_then(|file| Some((file, fs::read_to_string(file).ok()?))) {
+            super::hints::check_recorded(&recorded);
+            let _ = fs::remove_file(file);
         }
     }
 

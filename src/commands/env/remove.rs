@@ -1,6 +1,6 @@
 //! `makeinfra env remove`.
 
-use crate::advice::{Advice, shell_word};
+use crate::advice::Advice;
 use crate::answers::{Answer, EnvironmentName};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
@@ -9,7 +9,6 @@ use crate::commands::workspace::Proposal;
 use crate::error::{Failure, Result};
 use crate::report::Report;
 use crate::ui::Ui;
-use std::path::Path;
 
 /// Runs the command.
 pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
@@ -20,7 +19,10 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
     let retired = change::remove_environment(&evolution.workspace.files, record, name.as_str())?;
     let plan =
         |files: &Files| change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan);
-    let context = retired.context.map(|context| format!(" --context {}", shell_word(Path::new(&context))));
+    let kubectl = retired
+        .context
+        .iter()
+        .fold(Advice::anywhere("kubectl"), |kubectl, context| kubectl.arg("--context").arg(context));
     let proposal = Proposal {
         title: format!("Remove environment {name}"),
         command: Advice::makeinfra(format!("env remove {name}")),
@@ -29,12 +31,11 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
         edited: &[],
         new_key: None,
         next: vec![
-            Advice::from(format!(
-                "kubectl{} delete namespace {}",
-                context.unwrap_or_default(),
-                retired.namespace
-            ))
-            .why("deletes what is left there, volumes included"),
+            kubectl
+                .arg("delete")
+                .arg("namespace")
+                .arg(retired.namespace)
+                .why("deletes what is left there, volumes included"),
         ],
         plan: &plan,
     };

@@ -1,6 +1,6 @@
 //! `makeinfra new --no-git` inside of a git repository: the files become a folder of it.
 
-use crate::advice::{hook_line, shell_word};
+use crate::advice::{Advice, hook_line};
 use crate::error::{Failure, Result};
 use crate::repo::{Encryption, Repo};
 use std::path::{Path, PathBuf};
@@ -36,13 +36,13 @@ impl Nested {
     }
 
     /// What makes the git repository encrypt; `None` if it does.
-    pub(super) fn preparation(&self) -> Option<String> {
-        let top = shell_word(&self.top);
-        match self.encryption {
-            Encryption::Ready => None,
-            Encryption::Locked => Some(format!("cd {top} && {}", self.unlock)),
-            Encryption::Absent => Some(format!("cd {top} && git-crypt init")),
-        }
+    pub(super) fn preparation(&self) -> Option<Advice> {
+        let command = match self.encryption {
+            Encryption::Ready => return None,
+            Encryption::Locked => self.unlock,
+            Encryption::Absent => "git-crypt init",
+        };
+        Some(Advice::anywhere("cd").path(&self.top).and(Advice::anywhere(command)))
     }
 
     /// The line for the pre-commit hook of the git repository.
@@ -56,6 +56,6 @@ impl Nested {
             self.top.display()
         ))
         .because(cause)
-        .hint(format!("{}, or --no-token", self.preparation().unwrap_or_default()))
+        .hint(self.preparation().unwrap_or_default().say(", or --no-token"))
     }
 }

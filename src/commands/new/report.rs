@@ -6,10 +6,12 @@ use crate::advice::{Advice, shell_word};
 use crate::answers::{Component, Workload};
 use crate::commands::short;
 use crate::git_crypt;
+use crate::repo;
 use crate::report::{FileChange, Report};
 use crate::templates::{File, Kind};
 use crate::ui;
 use serde_json::json;
+use std::path::Path;
 
 /// What a dry run tells.
 pub(super) fn plan(options: &Options, plan: &Plan) -> Report {
@@ -122,27 +124,30 @@ fn note(options: &Options, file: &File) -> String {
 }
 
 fn identity_step() -> Advice {
-    let set = "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.COM";
-    Advice::from(set).why("git does not know who you are, so nothing is committed yet")
+    repo::introduce_yourself().why("git does not know who you are, so nothing is committed yet")
+}
+
+/// A command of git in `dir`.
+fn git(dir: &Path) -> Advice {
+    Advice::anywhere("git -C").path(dir)
 }
 
 fn commit_step(plan: &Plan) -> Advice {
-    let directory = plan.answers.project.directory();
-    let commit =
-        format!("git -C {} commit -m 'Generate {directory} with makeinfra'", shell_word(&plan.shown));
-    Advice::from(commit).why("all is staged, the Secret encrypted")
+    let message = format!("Generate {} with makeinfra", plan.answers.project.directory());
+    git(&plan.shown).arg("commit").arg("-m").arg(message).why("all is staged, the Secret encrypted")
 }
 
-/// The next commands: commit, back up the key, go there, deploy.
+/// The next commands: commit, back up the key, go there, deploy, publish.
 fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
-    let shown = shell_word(&plan.shown);
-    let copy = format!("~/{}.git-crypt-key", plan.answers.project.directory());
-    let rotate = "makeinfra rotate --commit";
-    let step = |command: String, why: &str| Advice::from(command).why(why);
+    let directory = plan.answers.project.directory();
+    let copy = format!("~/{directory}.git-crypt-key");
+    let rotate = || Advice::anywhere("makeinfra rotate --commit");
+    let go = Advice::anywhere("cd").path(&plan.shown);
     let enter = match plan.usernames.is_empty() {
-        false => step(format!("cd {shown}"), ""),
-        true => step(format!("cd {shown} && {rotate}"), "makes the pull secret"),
+        false => go.clone(),
+        true => go.clone().and(rotate()).why("makes the pull secret"),
     };
+    let key = plan.shown.join(".git").join(git_crypt::KEY_FILE);
     let mut steps = Vec::new();
     if outcome.nobody {
         steps.push(identity_step());
@@ -151,38 +156,37 @@ fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
         steps.push(commit_step(plan));
     }
     if let Some(nested) = &plan.nested {
-        steps.extend(nested.preparation().map(|command| step(command, "before the first `git add`")));
-        let folder = shell_word(&nested.folder);
-        let (top, directory) = (shell_word(&nested.top), plan.answers.project.directory());
-        steps.push(step(
-            format!("git -C {top} add {folder} && git -C {top} commit -m 'Generate {directory}' -- {folder}"),
-            "git-crypt encrypts the secrets on the way",
-        ));
+        steps.extend(nested.preparation().map(|command| command.why("before the first `git add`")));
+        let add = git(&nested.top).arg("add").path(&nested.folder);
+        let commit = git(&nested.top).arg("commit").arg("-m").arg(format!("Generate {directory}"));
+        let commit = commit.arg("--").path(&nested.folder);
+        steps.push(add.and(commit).why("git-crypt encrypts the secrets on the way"));
         steps.push(enter);
     } else if options.no_git {
-        steps.push(step(
-            format!("cd {shown} && git init && git-crypt init"),
-            "before the first `git add`: the Secret is plain",
-        ));
-        steps.push(step(format!("git-crypt export-key {copy}"), "nobody can unlock a clone without it"));
-        steps.push(step("git add . && git commit -m 'Begin' && make setup".to_owned(), ""));
+        let init = go.and(Advice::anywhere("git init")).and(Advice::anywhere("git-crypt init"));
+        steps.push(init.why("before the first `git add`: the Secret is plain"));
+        let export = Advice::anywhere(format!("git-crypt export-key {copy}"));
+        steps.push(export.why("nobody can unlock a clone without it"));
+        let commit = Advice::anywhere("git add .").and(Advice::anywhere("git commit -m Begin"));
+        steps.push(commit.and(Advice::anywhere("make setup")));
         if plan.usernames.is_empty() {
-            steps.push(step(rotate.to_owned(), "makes the pull secret"));
+            steps.push(rotate().why("makes the pull secret"));
         }
     } else {
         steps.push(match &plan.export_key {
             Some(file) => {
-                step(format!("ls -l {}", shell_word(file)), "put this key where your team keeps passwords")
+                Advice::anywhere("ls -l").path(file).why("put this key where your team keeps passwords")
             }
-            None => {
-                let key = plan.shown.join(".git").join(git_crypt::KEY_FILE);
-                let why = "back up the git-crypt key: nobody can unlock a clone without it";
-                step(format!("cp -i {} {copy}", shell_word(&key)), why)
-            }
+            None => Advice::anywhere(format!("cp -i {} {copy}", shell_word(&key)))
+                .why("back up the git-crypt key: nobody can unlock a clone without it"),
         });
         steps.push(enter);
     }
     let environment = plan.answers.make_argument(&plan.answers.environments.first);
-    steps.push(step(format!("make deploy{environment}"), "deploy it"));
+    steps.push(Advice::anywhere(format!("make deploy{environment}")).why("deploy it"));
+    if plan.nested.is_none() {
+        let remote = Advice::anywhere("git remote add origin URL");
+        steps.push(remote.and(Advice::anywhere("git push -u origin HEAD")).why("publish it"));
+    }
     steps
 }

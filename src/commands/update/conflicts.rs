@@ -95,7 +95,7 @@ fn next(update: &Update) -> Vec<Advice> {
     }
     if !gone.is_empty() {
         let remove = Advice::git(format!("rm -- {}", words(&gone)));
-        next.push(remove.why("no longer generated; to keep one: git add"));
+        next.push(remove.why("no longer generated; `git add` keeps one"));
     }
     next.push(Advice::git("cherry-pick --continue"));
     next.push(Advice::git("cherry-pick --abort").why("or take the update back"));

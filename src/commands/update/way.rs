@@ -119,7 +119,7 @@ impl<'w> Way<'w> {
             return refused(
                 "project",
                 "the cluster knows what is deployed by its name",
-                "makeinfra new NAME".into(),
+                "{makeinfra new NAME}".into(),
             );
         }
         if old.secret_name != new.secret_name {
