@@ -5,6 +5,7 @@
 //! anywhere. Nothing of what was sent or received is in a verdict.
 
 mod challenge;
+mod errors;
 mod grant;
 mod manifest;
 mod proxy;
@@ -20,6 +21,7 @@ pub use verdict::{Standing, Verdict};
 use crate::answers::ImageRef;
 use crate::error;
 use crate::secret::Secret;
+use manifest::Refused;
 use session::{Endpoint, Session};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -68,6 +70,8 @@ struct SignIn<'p> {
     credentials: Option<&'p Secret>,
     paths: Vec<String>,
     session: OnceLock<Result<Session<'p>, Verdict>>,
+    /// The same for a registry that asks for a login only where its manifests are.
+    late: OnceLock<(Endpoint, Result<Session<'p>, Verdict>)>,
 }
 
 impl Registries {
@@ -118,31 +122,50 @@ impl Registries {
         best.unwrap_or(Verdict::Private)
     }
 
-    fn attempt<'p>(
+    fn attempt<'p, 'r>(
         &self,
-        registry: &Registry<'p>,
+        registry: &'r Registry<'p>,
         image: &ImageRef,
         credentials: Option<&'p Secret>,
     ) -> Result<Verdict, Verdict> {
         let endpoint = registry.endpoint.get_or_init(|| Endpoint::find(&self.transport, registry.host));
         let endpoint = endpoint.as_ref().map_err(Clone::clone)?;
-        let session = |credentials: Option<&'p Secret>| -> Result<&Session<'p>, Verdict> {
+        let find = |credentials: Option<&'p Secret>| {
             let same = |sign_in: &&SignIn| same(sign_in.credentials, credentials);
-            let sign_in = registry.sign_ins.iter().find(same).ok_or(Verdict::Private)?;
-            let session = sign_in
-                .session
-                .get_or_init(|| endpoint.sign_in(&self.transport, sign_in.credentials, &sign_in.paths));
-            session.as_ref().map_err(Clone::clone)
+            registry.sign_ins.iter().find(same).ok_or(Verdict::Private)
         };
-        let known = credentials.is_some();
-        let signed_in = session(credentials)?;
-        let path = image.path();
-        if signed_in.allows(&path) == Some(false) {
-            return Err(if known { Verdict::OtherProject } else { Verdict::Private });
+        let session = |sign_in: &'r SignIn<'p>| -> Result<&'r Session<'p>, Verdict> {
+            let begin = || endpoint.sign_in(&self.transport, sign_in.credentials, &sign_in.paths);
+            sign_in.session.get_or_init(begin).as_ref().map_err(Clone::clone)
+        };
+        let sign_in = find(credentials)?;
+        let (known, gitlab, path) = (credentials.is_some(), endpoint.is_gitlab(), image.path());
+        let forbidden = if known { Verdict::OtherProject { gitlab } } else { Verdict::Private };
+        let ask = |endpoint: &Endpoint, session: &Session<'p>| match session.allows(&path) {
+            Some(false) => Err(Refused::For(forbidden.clone())),
+            _ => manifest::ask(&self.transport, endpoint, session, image, self.platform.as_ref(), known),
+        };
+        let signed_in = session(sign_in)?;
+        match ask(endpoint, signed_in) {
+            Ok(()) => {}
+            Err(Refused::For(verdict)) => return Err(verdict),
+            Err(Refused::Challenged(challenge)) => {
+                let (endpoint, session) = sign_in.late.get_or_init(|| {
+                    let endpoint = endpoint.asking(challenge);
+                    let session = endpoint.sign_in(&self.transport, sign_in.credentials, &sign_in.paths);
+                    (endpoint, session)
+                });
+                return match ask(endpoint, session.as_ref().map_err(Clone::clone)?) {
+                    Ok(()) => Ok(Verdict::Pulls { public: !known }),
+                    Err(Refused::For(verdict)) => Err(verdict),
+                    Err(Refused::Challenged(_)) => Err(forbidden),
+                };
+            }
         }
-        manifest::ask(&self.transport, endpoint, signed_in, image, self.platform.as_ref(), known)?;
         // Whoever pulls as nobody has just shown it; else nobody's own sign-in says so, if anything does.
-        let public = !known || session(None).is_ok_and(|nobody| nobody.allows(&path) == Some(true));
+        let public = !known
+            || matches!(signed_in, Session::Open)
+            || find(None).and_then(session).is_ok_and(|nobody| nobody.allows(&path) == Some(true));
         Ok(Verdict::Pulls { public })
     }
 }
@@ -170,7 +193,12 @@ fn registries<'p>(pulls: &[Pull<'p>]) -> Vec<Registry<'p>> {
             let sign_ins = &mut registries[at].sign_ins;
             let at =
                 sign_ins.iter().position(|known| same(known.credentials, credentials)).unwrap_or_else(|| {
-                    sign_ins.push(SignIn { credentials, paths: Vec::new(), session: OnceLock::new() });
+                    sign_ins.push(SignIn {
+                        credentials,
+                        paths: Vec::new(),
+                        session: OnceLock::new(),
+                        late: OnceLock::new(),
+                    });
                     sign_ins.len() - 1
                 });
             let path = pull.image.path();

@@ -75,7 +75,7 @@ impl<'i> Question<'i> {
                     Standing::Unknown => Status::Warning,
                     Standing::Absent | Standing::Refused => Status::Problem,
                 };
-                (status, verdict.message(self.image), verdict.hint(self.image).unwrap_or_default())
+                (status, verdict.message(self.image), verdict.hint(self.image, "rotate --check").unwrap_or_default())
             }
         };
         let check = |subject: &String| {

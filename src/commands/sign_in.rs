@@ -60,7 +60,7 @@ pub(super) fn check(
         ui.warn(format!(
             "{}; {}",
             verdict.message(image),
-            verdict.hint(image).unwrap_or_default().typed(None)
+            verdict.hint(image, "rotate --check").unwrap_or_default().typed(None)
         ));
     }
     // The worst decides.
@@ -75,7 +75,7 @@ pub(super) fn check(
         (Standing::Good, 1..) => format!("all {} images can be pulled", images.len()),
         _ => verdict.message(image),
     };
-    let hint = verdict.hint(image).unwrap_or_default();
+    let hint = verdict.hint(image, "rotate --check").unwrap_or_default();
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {

@@ -18,6 +18,15 @@ pub(super) enum Challenge {
     },
 }
 
+impl Challenge {
+    /// Whether it is that of a GitLab, whose advice then fits (GitLab's `config/gitlab.yml`, `registry`).
+    pub(super) fn is_gitlab(&self) -> bool {
+        let Self::Bearer { realm, service, .. } = self else { return false };
+        let path = realm.split(['?', '#']).next().unwrap_or_default();
+        service.as_deref() == Some("container_registry") || path.trim_end_matches('/').ends_with("/jwt/auth")
+    }
+}
+
 /// The challenge to answer among those of all header `lines`: Bearer before Basic, as in containerd.
 ///
 /// Where a line is malformed, what stands before the fault counts.

@@ -3,7 +3,8 @@
 //! Specs: distribution's `docs/spec/api.md`; OCI image-spec `image-index.md` and `manifest.md`.
 
 use super::challenge::{self, Challenge};
-use super::session::{Endpoint, Session, has_code, other};
+use super::errors;
+use super::session::{ERROR_LIMIT, Endpoint, Session, other};
 use super::transport::{Reply, Request, Transport};
 use super::verdict::Verdict;
 use crate::answers::ImageRef;
@@ -16,8 +17,6 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.o
                       application/vnd.docker.distribution.manifest.v2+json";
 /// Registries take no larger manifest (OCI distribution-spec, "Pushing Manifests").
 const MANIFEST_LIMIT: u64 = 4 << 20;
-/// More than an error has.
-const ERROR_LIMIT: u64 = 64 << 10;
 
 /// What an image is built for: `OS/ARCHITECTURE[/VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -80,6 +79,20 @@ struct Config {
     digest: String,
 }
 
+/// Why there is no manifest.
+pub(super) enum Refused {
+    /// For this reason.
+    For(Verdict),
+    /// A login is wanted here, though `/v2/` wanted none.
+    Challenged(Challenge),
+}
+
+impl<V: Into<Verdict>> From<V> for Refused {
+    fn from(verdict: V) -> Self {
+        Self::For(verdict.into())
+    }
+}
+
 /// Fails unless the manifest of `image` is there, and for `platform`. `known`: there are credentials.
 pub(super) fn ask(
     transport: &Transport,
@@ -88,8 +101,8 @@ pub(super) fn ask(
     image: &ImageRef,
     platform: Option<&Platform>,
     known: bool,
-) -> Result<(), Verdict> {
-    let refused = if known { Verdict::OtherProject } else { Verdict::Private };
+) -> Result<(), Refused> {
+    let gitlab = endpoint.is_gitlab();
     let get = |rest: &str, head: bool, limit: u64| -> Result<Reply, Verdict> {
         let url = endpoint.url(&format!("{}/{rest}", image.path()))?;
         let authorization = session.authorization();
@@ -100,8 +113,9 @@ pub(super) fn ask(
         None => get(&path, true, 0)?,
         Some(_) => get(&path, false, MANIFEST_LIMIT)?,
     };
-    match reply.status {
-        200 if !reply.media_type.starts_with("application/") => Err(Verdict::NoRegistry),
+    Err(match reply.status {
+        // A web page for whatever is asked.
+        200 if reply.media_type.starts_with("text/html") => Verdict::NoRegistry,
         200 => {
             let Some(wanted) = platform else { return Ok(()) };
             let found =
@@ -110,19 +124,30 @@ pub(super) fn ask(
                 return Ok(());
             }
             let found = found.iter().map(ToString::to_string).collect();
-            Err(Verdict::NoPlatform { wanted: wanted.to_string(), found })
+            Verdict::NoPlatform { wanted: wanted.to_string(), found }
         }
-        401 | 403 if reply.moved => Err(Verdict::Moved),
-        401 if is_invalid_token(&reply) => Err(Verdict::TokenNotTaken),
-        401 | 403 => Err(refused),
+        401 | 403 if reply.moved => Verdict::Moved,
+        401 => match (challenge::find(reply.challenges.iter().map(String::as_str)), session) {
+            (Some(challenge), Session::Open) => return Err(Refused::Challenged(challenge)),
+            (Some(Challenge::Bearer { error: Some(error), .. }), _) if error == "invalid_token" => {
+                Verdict::TokenNotTaken
+            }
+            (_, Session::Basic { is_taken: false, .. }) => Verdict::WrongToken { gitlab },
+            _ if known => Verdict::OtherProject { gitlab },
+            _ => Verdict::Private,
+        },
+        403 if known => Verdict::OtherProject { gitlab },
+        403 => Verdict::Private,
         // A HEAD has no body to tell more, and docker-registry's GET says MANIFEST_UNKNOWN for both.
         404 => {
             let tags = get("tags/list?n=1", false, ERROR_LIMIT)?;
-            let none = tags.status == 404 && has_code(&tags.body, "NAME_UNKNOWN");
-            Err(if none { Verdict::NoRepository } else { Verdict::NoManifest })
+            let error = errors::read(&tags.body);
+            let unknown = error.has("NAME_UNKNOWN") || (error.has("NOT_FOUND") && error.says_no_repository);
+            if tags.status == 404 && unknown { Verdict::NoRepository } else { Verdict::NoManifest }
         }
-        status => Err(other(status)),
+        status => other(status),
     }
+    .into())
 }
 
 /// The platforms in the text of an index, or of a manifest by its configuration.
@@ -151,11 +176,4 @@ fn platforms(
 /// `platform` if it is made of words: it comes from the network, and is shown.
 fn checked(platform: &Platform) -> Option<Platform> {
     Platform::parse(&platform.to_string())
-}
-
-fn is_invalid_token(reply: &Reply) -> bool {
-    matches!(
-        challenge::find(reply.challenges.iter().map(String::as_str)),
-        Some(Challenge::Bearer { error: Some(error), .. }) if error == "invalid_token"
-    )
 }

@@ -4,32 +4,41 @@
 //! Signs in once. A refused sign-in is an answer: asking again gets an address banned.
 
 use super::challenge::{self, Challenge};
+use super::errors;
 use super::grant::Grant;
 use super::transport::{Reply, Request, Transport};
 use super::trouble::Fault;
 use super::verdict::Verdict;
 use crate::secret::Secret;
-use serde::Deserialize;
 use ureq::http::Uri;
 
 /// More than any token's answer has.
 const GRANT_LIMIT: u64 = 64 << 10;
+/// More than an error has.
+pub(super) const ERROR_LIMIT: u64 = 64 << 10;
 
 /// A registry as it answers at `/v2/`.
 pub(super) struct Endpoint {
     /// `https://HOST/v2/`.
     base: String,
     host: String,
-    /// How it wants one to sign in; none: not at all.
+    /// How it wants one to sign in; `None` if it did not say so at `/v2/`.
     challenge: Option<Challenge>,
+    /// Whether it asks for a login only where its manifests are, so that `/v2/` says nothing of one.
+    is_open: bool,
 }
 
 /// What one has once signed in.
 pub(super) enum Session<'s> {
     /// Nothing is needed.
     Open,
-    /// User name and token with each request.
-    Basic(&'s Secret),
+    /// User name and token with each request, which the registry may not have looked at yet.
+    Basic {
+        /// The value of the header `Authorization`.
+        authorization: &'s Secret,
+        /// Whether the registry has taken it already.
+        is_taken: bool,
+    },
     /// A token of the token service.
     Bearer(Grant),
 }
@@ -39,7 +48,7 @@ impl Session<'_> {
     pub(super) fn authorization(&self) -> Option<&Secret> {
         match self {
             Self::Open => None,
-            Self::Basic(secret) => Some(secret),
+            Self::Basic { authorization, .. } => Some(authorization),
             Self::Bearer(grant) => Some(&grant.authorization),
         }
     }
@@ -47,8 +56,8 @@ impl Session<'_> {
     /// Whether `path` may be pulled; none if only the registry knows.
     pub(super) fn allows(&self, path: &str) -> Option<bool> {
         match self {
-            Self::Open => Some(true),
-            Self::Basic(_) => None,
+            // `/v2/` may be open, and the repository closed.
+            Self::Open | Self::Basic { .. } => None,
             Self::Bearer(grant) => grant.allows(path),
         }
     }
@@ -82,12 +91,23 @@ impl Endpoint {
             404 => return Err(Verdict::NoRegistry),
             status => return Err(other(status)),
         };
-        Ok(Self { base, host: name.to_owned(), challenge })
+        Ok(Self { base, host: name.to_owned(), is_open: challenge.is_none(), challenge })
     }
 
     /// The URL of `rest` below `/v2/`.
     pub(super) fn url(&self, rest: &str) -> Result<Uri, Verdict> {
         parse(&format!("{}{rest}", self.base))
+    }
+
+    /// The same registry, which has asked for a login with `challenge` where its manifests are.
+    pub(super) fn asking(&self, challenge: Challenge) -> Self {
+        let (base, host) = (self.base.clone(), self.host.clone());
+        Self { challenge: Some(challenge), base, host, is_open: true }
+    }
+
+    /// Whether it is a GitLab's, as far as it has said so.
+    pub(super) fn is_gitlab(&self) -> bool {
+        self.challenge.as_ref().is_some_and(Challenge::is_gitlab)
     }
 
     /// Signs in, once for all `paths`, with `credentials` or as nobody.
@@ -98,16 +118,22 @@ impl Endpoint {
         paths: &[String],
     ) -> Result<Session<'s>, Verdict> {
         match (&self.challenge, credentials) {
-            (None, _) => Ok(Session::Open),
-            (Some(Challenge::Basic), None) => Err(Verdict::Private),
-            (Some(Challenge::Basic), Some(secret)) => {
-                let reply = transport
-                    .send(&Request { authorization: Some(secret), ..Request::get(parse(&self.base)?) })?;
+            (Some(Challenge::Basic), None) if self.is_open => Err(Verdict::Private),
+            // Nexus shows manifests to everybody and `/v2/` to nobody; runtimes ask for the manifest alone.
+            (None, _) | (Some(Challenge::Basic), None) => Ok(Session::Open),
+            (Some(Challenge::Basic), Some(authorization)) if self.is_open => {
+                Ok(Session::Basic { authorization, is_taken: false })
+            }
+            (Some(Challenge::Basic), Some(authorization)) => {
+                let url = parse(&self.base)?;
+                let reply = transport.send(&Request {
+                    authorization: Some(authorization),
+                    limit: ERROR_LIMIT,
+                    ..Request::get(url)
+                })?;
                 match reply.status {
-                    200 => Ok(Session::Basic(secret)),
-                    _ if reply.moved => Err(Verdict::Moved),
-                    401 => Err(Verdict::WrongToken),
-                    status => Err(other(status)),
+                    200 => Ok(Session::Basic { authorization, is_taken: true }),
+                    _ => Err(refusal(&reply, true, false)),
                 }
             }
             (Some(Challenge::Bearer { realm, service, .. }), _) => {
@@ -123,7 +149,13 @@ impl Endpoint {
                     limit: GRANT_LIMIT,
                     ..Request::get(url)
                 })?;
-                grant(&reply, credentials.is_some()).map(Session::Bearer)
+                match reply.status {
+                    200 => Grant::read(&reply.body)
+                        .map(Session::Bearer)
+                        .ok_or(Verdict::Unexpected { status: 200 }),
+                    404 => Err(Verdict::Disabled),
+                    _ => Err(refusal(&reply, credentials.is_some(), self.is_gitlab())),
+                }
             }
         }
     }
@@ -146,18 +178,23 @@ impl Endpoint {
     }
 }
 
-/// What the token service's answer means.
-fn grant(reply: &Reply, signed_in: bool) -> Result<Grant, Verdict> {
+/// What the refusal of a sign-in means. Registries differ: GHCR and Artifact Registry say 403 `DENIED` of a wrong token,
+/// ACR 400, ECR 403 of an expired one.
+fn refusal(reply: &Reply, signed_in: bool, gitlab: bool) -> Verdict {
+    let error = errors::read(&reply.body);
     match reply.status {
-        200 => Grant::read(&reply.body).ok_or(Verdict::Unexpected { status: 200 }),
-        401 | 403 if reply.moved => Err(Verdict::Moved),
-        // What bans an address stands before GitLab and does not know how registries put it.
-        403 if !has_code(&reply.body, "DENIED") => Err(Verdict::Banned),
-        401 | 403 if !signed_in => Err(Verdict::Private),
-        401 => Err(Verdict::WrongToken),
-        403 => Err(Verdict::NoScope),
-        404 => Err(Verdict::Disabled),
-        status => Err(other(status)),
+        401 | 403 if reply.moved => Verdict::Moved,
+        400 | 401 | 403 if signed_in && error.says_expired => Verdict::Expired,
+        // What bans an address stands before the registry and does not know how registries put it.
+        403 if !error.is_refusal() => Verdict::Banned,
+        401 | 403 if !signed_in => Verdict::Private,
+        400 if !signed_in && error.is_refusal() => Verdict::Private,
+        401 => Verdict::WrongToken { gitlab },
+        400 if error.is_refusal() => Verdict::WrongToken { gitlab },
+        403 if gitlab => Verdict::NoScope,
+        403 if error.says_permission => Verdict::OtherProject { gitlab },
+        403 => Verdict::Denied,
+        status => other(status),
     }
 }
 
@@ -168,19 +205,6 @@ pub(super) fn other(status: u16) -> Verdict {
         429 => Verdict::TooMany,
         status => Verdict::Unexpected { status },
     }
-}
-
-/// Whether `body` is an error of a registry (distribution's `docs/spec/api.md`, "Errors") with `code`.
-pub(super) fn has_code(body: &[u8], code: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Errors {
-        errors: Vec<Error>,
-    }
-    #[derive(Deserialize)]
-    struct Error {
-        code: String,
-    }
-    serde_json::from_slice(body).is_ok_and(|body: Errors| body.errors.iter().any(|error| error.code == code))
 }
 
 fn parse(url: &str) -> Result<Uri, Verdict> {

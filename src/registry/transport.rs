@@ -207,10 +207,21 @@ fn next_url(from: &Uri, response: &Response<Body>) -> Option<Uri> {
     }
     let location: Uri = response.headers().get(LOCATION)?.to_str().ok()?.parse().ok()?;
     if location.authority().is_some() {
-        return matches!(location.scheme_str(), Some("https" | "http")).then_some(location);
+        return without_user(location).filter(|url| matches!(url.scheme_str(), Some("https" | "http")));
     }
     let mut parts = from.clone().into_parts();
     parts.path_and_query = location.into_parts().path_and_query;
+    Uri::from_parts(parts).ok()
+}
+
+/// `url` without user name and password, which would be sent: what a redirect names is no login of this user's.
+fn without_user(url: Uri) -> Option<Uri> {
+    let mut parts = url.into_parts();
+    if let Some(authority) = &parts.authority
+        && let Some((_, host)) = authority.as_str().rsplit_once('@')
+    {
+        parts.authority = Some(host.parse().ok()?);
+    }
     Uri::from_parts(parts).ok()
 }
 

@@ -18,6 +18,7 @@ pub struct Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     NoSuchName,
+    NoNameServer,
     Refused,
     Unreachable,
     TimeOut,
@@ -77,6 +78,14 @@ impl Trouble {
                 }
                 None => format!("`{host}` cannot be found: its name has no address here (DNS)"),
             },
+            Fault::NoNameServer => match self.proxy {
+                Some(variable) => {
+                    return format!(
+                        "the proxy in `${variable}` cannot be found: no name server answers here (DNS)"
+                    );
+                }
+                None => format!("`{host}` cannot be found: no name server answers here (DNS)"),
+            },
             Fault::Refused => match self.proxy {
                 Some(variable) => return format!("the proxy in `${variable}` refuses connections"),
                 None => format!("`{host}` refuses connections"),
@@ -124,7 +133,9 @@ impl Trouble {
             (Fault::UnknownAuthority, _) => "--ca-file FILE, with the certificate of that authority".into(),
             (Fault::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
             (Fault::Expired, _) => "date, and if that is right, tell who runs the registry".into(),
-            (Fault::NoSuchName, None) => format!("nslookup {}", host.split(':').next().unwrap_or_default()),
+            (Fault::NoSuchName | Fault::NoNameServer, None) => {
+                format!("nslookup {}", host.split(':').next().unwrap_or_default())
+            }
             (_, Some(variable)) => {
                 format!("curl -v https://{host}/v2/, or NO_PROXY={host} to go without ${variable}")
             }
@@ -143,10 +154,17 @@ fn of_io(error: &io::Error) -> Fault {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
             Fault::Unreachable
         }
-        // The standard library has no kind for it; getaddrinfo's errors begin so on every Unix.
-        _ if error.to_string().starts_with("failed to lookup address") => Fault::NoSuchName,
-        _ => Fault::Broken,
+        _ => of_name(&error.to_string()).unwrap_or(Fault::Broken),
     }
+}
+
+/// What is wrong with a name. The standard library has no kind for it; getaddrinfo's errors begin so on every Unix, and
+/// `EAI_AGAIN` is worded so by glibc and macOS, and by musl.
+fn of_name(text: &str) -> Option<Fault> {
+    let why = text.strip_prefix("failed to lookup address")?;
+    let no_answer =
+        ["Temporary failure in name resolution", "Try again"].iter().any(|words| why.contains(words));
+    Some(if no_answer { Fault::NoNameServer } else { Fault::NoSuchName })
 }
 
 fn of_tls(error: &rustls::Error) -> Fault {

@@ -1,6 +1,6 @@
 //! What a registry's answers mean: one sentence each, and what to type. Pure.
 //!
-//! Says no more than is known: a registry does not tell a wrong token from a revoked or an expired one.
+//! Says no more than is known: few registries tell a wrong token from a revoked or an expired one.
 
 use super::trouble::Trouble;
 use crate::advice::Advice;
@@ -26,11 +26,21 @@ pub enum Verdict {
         found: Vec<String>,
     },
     /// User name or token are refused.
-    WrongToken,
+    WrongToken {
+        /// Whether it is a GitLab that refuses them.
+        gitlab: bool,
+    },
+    /// The token was good once.
+    Expired,
+    /// The login is wrong, has expired or lacks a right: the registry does not tell which.
+    Denied,
     /// The token is known and may not use any registry.
     NoScope,
     /// The credentials are good, but not for this repository.
-    OtherProject,
+    OtherProject {
+        /// Whether it is a GitLab's repository.
+        gitlab: bool,
+    },
     /// There are no credentials, and the image is not public.
     Private,
     /// The host is not a container registry.
@@ -78,9 +88,11 @@ impl Verdict {
         match self {
             Self::Pulls { .. } => Standing::Good,
             Self::NoManifest | Self::NoRepository | Self::NoPlatform { .. } => Standing::Absent,
-            Self::WrongToken
+            Self::WrongToken { .. }
+            | Self::Expired
+            | Self::Denied
             | Self::NoScope
-            | Self::OtherProject
+            | Self::OtherProject { .. }
             | Self::Private
             | Self::NoRegistry
             | Self::Disabled
@@ -93,6 +105,12 @@ impl Verdict {
             | Self::Unexpected { .. }
             | Self::Trouble(_) => Standing::Unknown,
         }
+    }
+
+    /// Whether it shows that the registry has taken the login: of one that asks nobody for a login it shows nothing.
+    #[must_use]
+    pub fn takes_login(&self) -> bool {
+        matches!(self, Self::Pulls { public: false } | Self::NoManifest | Self::NoPlatform { .. })
     }
 
     /// The sentence about `image`.
@@ -111,14 +129,22 @@ impl Verdict {
             Self::NoPlatform { wanted, found } => {
                 format!("`{image}` is not there for {wanted}, only for {}", found.join(", "))
             }
-            Self::WrongToken => format!(
+            Self::Expired => format!("`{host}` says that the token has expired"),
+            Self::Denied => format!(
+                "`{host}` denies the sign-in: the user name or the token is wrong, or the token has expired or has no \
+                 right to pull; which of these, it does not say"
+            ),
+            Self::WrongToken { .. } => format!(
                 "`{host}` refuses the sign-in: the user name or the token is wrong, or the token was revoked or has \
                  expired; which of these, it does not say"
             ),
             Self::NoScope => format!(
                 "`{host}` forbids the token any use of the registry: in GitLab, it has no scope `read_registry`"
             ),
-            Self::OtherProject => format!(
+            Self::OtherProject { gitlab: false } => {
+                format!("the sign-in is good, but this login may not pull `{path}`, or the path is wrong")
+            }
+            Self::OtherProject { gitlab: true } => format!(
                 "the token is valid but may not pull `{path}`: it is of another project, or the path is wrong"
             ),
             Self::Private => format!("`{image}` is not public, and there are no credentials for it"),
@@ -146,10 +172,11 @@ impl Verdict {
         }
     }
 
-    /// What to type; none where nothing is wrong.
+    /// What to type; none where nothing is wrong. `rotate` is the command that tries another token: `rotate --check`.
     #[must_use]
-    pub fn hint(&self, image: &ImageRef) -> Option<Advice> {
+    pub fn hint(&self, image: &ImageRef, rotate: &str) -> Option<Advice> {
         let (host, path) = (image.host(), image.path());
+        let again = |first: &str| Advice::from(format!("{first}, then: {{makeinfra {rotate}}}").as_str());
         Some(match self {
             Self::Pulls { .. } => return None,
             Self::NoManifest => "push it, or name one that is there: {make set-image TAG=1.0.0}".into(),
@@ -160,12 +187,22 @@ impl Verdict {
                 .arg("-t")
                 .arg(image.to_string())
                 .arg("."),
-            Self::WrongToken => {
-                "look for it in GitLab (Settings > Repository > Deploy tokens), then: {makeinfra rotate --check}".into()
+            Self::WrongToken { gitlab: true } => {
+                again("look for it in GitLab (Settings > Repository > Deploy tokens)")
             }
-            Self::NoScope => "create a deploy token with scope `read_registry`, then: {makeinfra rotate --check}".into(),
-            Self::OtherProject => {
-                format!("create the deploy token in the project, or a group above it, that owns `{path}`").into()
+            Self::WrongToken { gitlab: false } => again(&format!("look for the login at {host}")),
+            Self::Expired => again(&format!("make a new token at {host}")),
+            Self::Denied if host == "ghcr.io" => {
+                again("make a personal access token (classic) with scope `read:packages`")
+            }
+            Self::Denied => again(&format!("make a token at {host} that may pull `{path}`")),
+            Self::NoScope => again("create a deploy token with scope `read_registry`"),
+            Self::OtherProject { gitlab: true } => {
+                format!("create the deploy token in the project, or a group above it, that owns `{path}`")
+                    .into()
+            }
+            Self::OtherProject { gitlab: false } => {
+                format!("give this login the right to pull `{path}` at {host}").into()
             }
             Self::Private => Advice::makeinfra("rotate").with(format_args!("--registry {host}")),
             Self::NoRegistry | Self::Disabled => {
@@ -175,7 +212,9 @@ impl Verdict {
             }
             Self::Banned => "wait an hour before the next sign-in: each refused one makes it longer".into(),
             Self::TooMany => "wait some minutes, then try again".into(),
-            Self::UnsafeRealm => "tell the registry's operator; --plain-http, if no one can listen on the way".into(),
+            Self::UnsafeRealm => {
+                "tell the registry's operator; --plain-http, if no one can listen on the way".into()
+            }
             Self::Moved | Self::UnknownSignIn | Self::TokenNotTaken | Self::Unexpected { .. } => {
                 format!("curl -v https://{host}/v2/").into()
             }
@@ -192,9 +231,11 @@ impl Verdict {
             Self::NoManifest => "no-manifest",
             Self::NoRepository => "no-repository",
             Self::NoPlatform { .. } => "no-platform",
-            Self::WrongToken => "wrong-token",
+            Self::WrongToken { .. } => "wrong-token",
+            Self::Expired => "expired-token",
+            Self::Denied => "denied",
             Self::NoScope => "no-scope",
-            Self::OtherProject => "other-project",
+            Self::OtherProject { .. } => "other-project",
             Self::Private => "private",
             Self::NoRegistry => "no-registry",
             Self::Disabled => "registry-disabled",

@@ -82,5 +82,6 @@ mod update_answers;
 mod update_edits;
 mod update_faults;
 mod update_places;
+mod vendors;
 mod workload_targets;
 mod workloads;

@@ -229,6 +229,42 @@ fn a_redirect_takes_no_token_to_another_host() {
 }
 
 #[test]
+fn a_login_in_a_redirect_is_sent_to_nobody() {
+    let stranger = SmallServer::saying("401 Unauthorized");
+    let basic = STANDARD.encode("mallory:Marker_of_another");
+    for user in ["mallory:Marker_of_another@", "mallory@", "@"] {
+        let service =
+            SmallServer::saying(format!("307 x\r\nLocation: http://{user}{}/login", stranger.address));
+        let registry = challenge(&format!("http://{}/jwt/auth", service.address));
+        let sandbox = Sandbox::new();
+        let image = format!("{}/group/hello:1.0.0", registry.address);
+        let output = fails(new(&sandbox, &image, &[]), &sandbox, 3, "to another host");
+        assert!(!output.stderr.contains("mallory"), "{}", output.stderr);
+        // On the same host, the token stays what it is.
+        let own = SmallServer::start(move |head, mut stream| {
+            use std::io::Write;
+            let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
+            let _ = match head.starts_with("GET /jwt") {
+                true => write!(
+                    stream,
+                    "HTTP/1.1 307 x\r\nLocation: http://{user}{host}/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                ),
+                false => write!(stream, "HTTP/1.1 401 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+            };
+        });
+        let registry = challenge(&format!("http://{}/jwt/auth", own.address));
+        let image = format!("{}/group/hello:1.0.0", registry.address);
+        fails(new(&sandbox, &image, &[]), &sandbox, 1, "refuses the sign-in");
+        let heads = own.heads();
+        let sent = STANDARD.encode(format!("{USER}:{TOKEN}"));
+        assert!(heads.len() == 2 && heads.iter().all(|head| head.contains(&sent)), "{heads:?}");
+        assert!(!heads.concat().contains(&basic));
+    }
+    let heads = stranger.heads().concat().to_lowercase();
+    assert!(heads.contains("get /login") && !heads.contains("authorization"), "{heads}");
+}
+
+#[test]
 fn a_redirect_on_the_same_host_is_followed_with_the_token() {
     let Some(bed) = Bed::start() else { return };
     let service = bed.service().to_owned();
