@@ -27,7 +27,7 @@ pub use component::{Component, unfit};
 pub use config::{Config, ConfigFault};
 pub use date::Expiry;
 pub use environment::{Deployed, Environment};
-pub use gitlab_token::{TokenKind, looks_like_token};
+pub use gitlab_token::{TokenKind, after_prefixes, looks_like_token};
 pub use image::ImageRef;
 pub use location::{ContextName, EnvironmentName};
 pub use name::Name;

@@ -13,7 +13,7 @@ use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername}
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::files;
-use crate::pull_secret::{DeployToken, check_value};
+use crate::pull_secret::{DeployToken, JOB_TOKEN, ShortLived, check_value};
 use crate::secret::Secret;
 use crate::ui::Ui;
 use serde::Deserialize;
@@ -67,27 +67,41 @@ impl Source {
         missing
     }
 
-    /// Reads the token for `registry`.
-    pub fn read(self, registry: &RegistryKey, image: Option<&ImageRef>, ui: &mut Ui) -> Result<DeployToken> {
-        let token = match self {
+    /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good, whatever it looks like.
+    pub fn read(
+        self,
+        registry: &RegistryKey,
+        image: Option<&ImageRef>,
+        is_asked: bool,
+        ui: &mut Ui,
+    ) -> Result<DeployToken> {
+        let typed = matches!(self, Self::Pair(..) | Self::Json(_));
+        let (name, token) = match self {
             Self::Pair(username, value) => pair(username, value, ui)?,
-            Self::Json(file) => json(&file, ui)?,
-            Self::DockerConfig(file) => docker_login::read(file.as_deref(), registry, image)?,
-            Self::Ci => ci()?,
+            Self::Json(file) => ("`token`".to_owned(), json(&file, ui)?),
+            Self::DockerConfig(file) => (
+                "the password of the login".to_owned(),
+                docker_login::read(file.as_deref(), registry, image)?,
+            ),
+            Self::Ci => ("`$CI_DEPLOY_PASSWORD`".to_owned(), ci()?),
         };
-        if token.is_job_token() {
-            return Err(job_token());
+        if let Some(login) = token.short_lived(registry) {
+            return Err(short_lived(login));
         }
-        if token.opens_too_much() {
-            ui.warn(
-                "this is not a deploy token: it opens more than a registry, and the cluster would hold it",
-            );
+        if let Some(rule) = token.suspicion().filter(|_| !is_asked) {
+            let what = format!("{name} {rule}");
+            let failure = if typed { Failure::usage(what) } else { Failure::failed(what) };
+            return Err(failure.hint("take that out; or let the registry decide: --check").into());
+        }
+        if let Some(what) = token.unfit() {
+            ui.warn(format!("the token {what}; the cluster would hold it: use a deploy token"));
         }
         Ok(token)
     }
 }
 
-fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<DeployToken> {
+/// The token, and how it is called in an error.
+fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<(String, DeployToken)> {
     let asked = matches!(value, Value::Prompt);
     let username = match username {
         Some(username) => username,
@@ -102,11 +116,14 @@ fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<De
         Value::Prompt => ("the token".to_owned(), ui.hidden("Deploy token", check_value)?),
     };
     let value = Secret::new(without_line_break(text));
-    DeployToken::new(username, value).map_err(|rule| {
-        let failure = Failure::usage(format!("{name} {rule}"));
-        if asked { failure } else { failure.hint("--token-file FILE, with nothing but the token in it") }
-            .into()
-    })
+    match DeployToken::new(username, value) {
+        Ok(token) => Ok((name, token)),
+        Err(rule) => {
+            let failure = Failure::usage(format!("{name} {rule}"));
+            let hint = "--token-file FILE, with nothing but the token in it";
+            Err(if asked { failure } else { failure.hint(hint) }.into())
+        }
+    }
 }
 
 fn ask_username(ui: &Ui) -> Result<TokenUsername> {
@@ -209,7 +226,7 @@ fn ci() -> Result<DeployToken> {
     };
     let value = Zeroizing::new(value);
     if environment::text("CI_JOB_TOKEN").map(Zeroizing::new).is_some_and(|job| *job == *value) {
-        return Err(job_token());
+        return Err(short_lived(JOB_TOKEN));
     }
     let bad = |name: &str, rule: &str| {
         Failure::failed(format!("`${name}` {rule}"))
@@ -220,10 +237,11 @@ fn ci() -> Result<DeployToken> {
     Ok(token.map_err(|rule| bad(password, rule))?)
 }
 
-fn job_token() -> anyhow::Error {
-    Failure::failed("refused to make a pull secret from a job token")
-        .because("it dies with the job: the pull secret would work for minutes")
-        .hint("use a deploy token with scope `read_registry`")
+fn short_lived(login: ShortLived) -> anyhow::Error {
+    let ShortLived { what, ends, instead } = login;
+    Failure::failed(format!("refused to make a pull secret from {what}"))
+        .because(format!("it {ends}: the pull secret would stop working then"))
+        .hint(instead)
         .into()
 }
 

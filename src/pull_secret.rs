@@ -7,10 +7,12 @@ pub mod auth;
 mod docker_config;
 mod inspected;
 pub mod keyring;
+mod login;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
+pub use login::{JOB_TOKEN, ShortLived};
 pub use manifest::{Manifest, Rewrite, SEVERAL};
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};
@@ -20,9 +22,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// The user name of every CI job (GitLab's documentation, "Predefined CI/CD variables").
-const JOB: &str = "gitlab-ci-token";
-
 /// A GitLab deploy token, or any other user name and password for a registry.
 pub struct DeployToken {
     username: TokenUsername,
@@ -31,9 +30,10 @@ pub struct DeployToken {
 }
 
 impl DeployToken {
-    /// Puts a user name and the token's value together. The error is the rule that the value breaks.
+    /// Puts a user name and the token's value together. The error is the rule that the value breaks, whatever the
+    /// registry.
     pub fn new(username: TokenUsername, value: Secret) -> std::result::Result<Self, Rule> {
-        check_value(value.expose())?;
+        login::check(value.expose())?;
         Ok(Self { username, value, expires_at: None })
     }
 
@@ -56,16 +56,22 @@ impl DeployToken {
         basic(self.username.as_str(), self.value.expose())
     }
 
-    /// Whether it is the token of a CI job, which dies with the job.
+    /// What suggests that its value was not copied as it is, as a rule.
     #[must_use]
-    pub fn is_job_token(&self) -> bool {
-        is_job_token(self.username.as_str(), self.value.expose())
+    pub fn suspicion(&self) -> Option<Rule> {
+        login::suspicion(self.value.expose())
     }
 
-    /// Whether it is a token of a person, an application or a runner, as far as its beginning tells.
+    /// What it is at `registry`, if it is known to end within a day.
     #[must_use]
-    pub fn opens_too_much(&self) -> bool {
-        opens_too_much(self.value.expose())
+    pub fn short_lived(&self, registry: &RegistryKey) -> Option<ShortLived> {
+        ShortLived::of(self.username.as_str(), self.value.expose(), registry.host())
+    }
+
+    /// Why it is no deploy token, as a continuation of "the token" and as far as its beginning tells.
+    #[must_use]
+    pub fn unfit(&self) -> Option<String> {
+        login::unfit(self.value.expose())
     }
 
     /// When the token ends, if that is known.
@@ -75,18 +81,10 @@ impl DeployToken {
     }
 }
 
-fn is_job_token(username: &str, value: &str) -> bool {
-    username == JOB || TokenKind::of(value) == Some(TokenKind::Job)
-}
-
 /// Whether `text` is a token in the wrong place, as far as its beginning tells.
 #[must_use]
 pub fn begins_like_a_token(text: &str) -> bool {
-    matches!(TokenKind::of(text), Some(TokenKind::Deploy | TokenKind::Broad))
-}
-
-fn opens_too_much(value: &str) -> bool {
-    TokenKind::of(value) == Some(TokenKind::Broad)
+    TokenKind::of(text).is_some()
 }
 
 /// User name and token as HTTP sends them (RFC 7617).
@@ -98,21 +96,10 @@ fn basic(username: &str, value: &str) -> Secret {
     Secret::new(std::mem::take(&mut header))
 }
 
-/// The rule that a token's value breaks, if it breaks one.
+/// The rule that a token's value breaks where nobody can ask the registry about it.
 pub fn check_value(value: &str) -> std::result::Result<(), Rule> {
-    match value {
-        "" => Err("must not be empty"),
-        _ if value.contains(char::is_whitespace) => Err("must not have spaces or line breaks in it"),
-        _ if value.contains(char::is_control) => Err("must not have control characters in it"),
-        _ if value.contains(is_invisible) => Err("must not have invisible characters in it"),
-        _ if value.len() > 4096 => Err("must have at most 4096 bytes"),
-        _ => Ok(()),
-    }
-}
-
-/// Characters that come along when a text is copied and that nobody sees: joiners, marks, the BOM.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    login::check(value)?;
+    login::suspicion(value).map_or(Ok(()), Err)
 }
 
 /// Fails unless the kubelet would use an entry `registry` for `image`.
@@ -135,15 +122,5 @@ mod tests {
         // RFC 7617, 2.
         let header = basic("Aladdin", "open sesame");
         assert_eq!(header.expose(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    }
-
-    #[test]
-    fn a_token_has_no_spaces_and_an_end() {
-        assert_eq!(check_value("gldt-Ab_1-"), Ok(()));
-        for bad in
-            ["", "a b", "a\n", "\ta", "a\u{0}", "a\u{a0}b", "\u{feff}a", "a\u{200b}", &"a".repeat(4097)]
-        {
-            assert!(check_value(bad).is_err(), "{bad:?}");
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! How GitLab's tokens begin (its documentation, "Token prefixes"): a hint and never a proof, since an instance may prepend
-//! its own prefix and old tokens have none.
+//! How GitLab's tokens begin (its documentation, "Token prefixes"): the only table of them. A hint and never a proof, since
+//! an instance may prepend its own prefix and old tokens have none.
 
 /// What a token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,26 +8,27 @@ pub enum TokenKind {
     Deploy,
     /// A CI job, for as long as the job runs.
     Job,
-    /// Far more than a registry: what a person, an application or a runner may.
+    /// A registry, and all else that a person may do.
     Broad,
-    /// Something that is no use for a registry.
-    Other,
+    /// Something that is no use for a registry; what it is called.
+    Other(&'static str),
 }
 
-const PREFIXES: [(&str, TokenKind); 13] = [
+const PREFIXES: [(&str, TokenKind); 14] = [
     ("gldt-", TokenKind::Deploy),
     ("glcbt-", TokenKind::Job),
     ("glpat-", TokenKind::Broad),
-    ("gloas-", TokenKind::Broad),
-    ("glrt-", TokenKind::Broad),
-    ("glptt-", TokenKind::Broad),
-    ("glsoat-", TokenKind::Broad),
-    ("glft-", TokenKind::Broad),
-    ("glrtr-", TokenKind::Other),
-    ("glimt-", TokenKind::Other),
-    ("glagent-", TokenKind::Other),
-    ("glwt-", TokenKind::Other),
-    ("glffct-", TokenKind::Other),
+    ("gloas-", TokenKind::Other("the secret of an OAuth application")),
+    ("glrt-", TokenKind::Other("a runner's token")),
+    ("glrtr-", TokenKind::Other("a runner's token")),
+    ("GR1348941", TokenKind::Other("a runner's registration token")),
+    ("glptt-", TokenKind::Other("a pipeline trigger's token")),
+    ("glsoat-", TokenKind::Other("a SCIM token")),
+    ("glft-", TokenKind::Other("a feed token")),
+    ("glimt-", TokenKind::Other("an incoming mail token")),
+    ("glagent-", TokenKind::Other("the token of an agent for Kubernetes")),
+    ("glwt-", TokenKind::Other("a workspace's token")),
+    ("glffct-", TokenKind::Other("the token of a feature flags client")),
 ];
 
 impl TokenKind {
@@ -38,16 +39,36 @@ impl TokenKind {
     }
 }
 
+/// What follows each prefix of a token in `text`; a prefix in the middle of a word is none.
+pub fn after_prefixes(text: &str) -> impl Iterator<Item = &str> {
+    PREFIXES.iter().flat_map(move |(prefix, _)| {
+        let begins = |at: &usize| !text[..*at].ends_with(|before: char| before.is_ascii_alphanumeric());
+        let places = text.match_indices(prefix).map(|(at, _)| at).filter(begins);
+        places.map(|at| &text[at + prefix.len()..])
+    })
+}
+
 /// Whether something in `text` begins as GitLab's tokens do, and goes on as long.
 #[must_use]
 pub fn looks_like_token(text: &str) -> bool {
     let goes_on = |rest: &str| {
         rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte)).count() >= 8
     };
-    PREFIXES.iter().any(|(prefix, _)| {
-        text.match_indices(prefix).any(|(at, _)| {
-            !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric())
-                && goes_on(&text[at + prefix.len()..])
-        })
-    })
+    after_prefixes(text).any(goes_on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prefix_is_known_wherever_a_token_stands() {
+        for (prefix, kind) in PREFIXES {
+            let token = format!("{prefix}Marker_7Qx9vWk2");
+            assert_eq!(TokenKind::of(&token), Some(kind), "{prefix}");
+            assert!(looks_like_token(&format!("https://u:{token}@host")), "{prefix}");
+            assert!(!looks_like_token(&format!("x{token}")) && !looks_like_token(prefix), "{prefix}");
+        }
+        assert_eq!(TokenKind::of("hunter2"), None);
+    }
 }

@@ -6,6 +6,7 @@ use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
+use crate::pull_secret::keyring;
 use crate::registry::{self, Standing, Verdict};
 use crate::secret::Secret;
 
@@ -60,6 +61,30 @@ impl<'i> Question<'i> {
         Some(registry::Pull { image: self.image, credentials })
     }
 
+    /// Takes out of `checks` what was suspected of the login's look, if the registry has taken it.
+    pub fn clear(&self, verdict: Option<&Verdict>, checks: &mut Vec<Check>) {
+        let name = self.image.normalized_name();
+        let mut served = self.secrets.iter().filter(|secret| secret.secret.serves(&name));
+        let (true, Some(PullSecret { path, secret }), None) =
+            (verdict.is_some_and(Verdict::takes_login), served.next(), served.next())
+        else {
+            return;
+        };
+        // Of several entries nobody knows which one was taken.
+        let [key] = keyring::matching_name(secret.keys(), &name)[..] else { return };
+        let flaws = secret.flaws.iter().filter(|flaw| flaw.is_suspicion && flaw.key.as_deref() == Some(key));
+        let messages: Vec<_> = flaws.map(|flaw| flaw.message.as_str()).collect();
+        let before = checks.len();
+        checks.retain(|check| {
+            check.id != Id::PullSecretAuth
+                || check.subject != *path
+                || !messages.contains(&check.message.as_str())
+        });
+        if checks.len() < before && !checks.iter().any(|check| check.id == Id::PullSecretAuth) {
+            checks.push(Check::ok(Id::PullSecretAuth, path, "is odd, and the registry takes it"));
+        }
+    }
+
     /// The checks that the answer makes, one for each workload.
     #[must_use]
     pub fn judged(&self, verdict: Option<&Verdict>) -> Vec<Check> {
@@ -75,7 +100,11 @@ impl<'i> Question<'i> {
                     Standing::Unknown => Status::Warning,
                     Standing::Absent | Standing::Refused => Status::Problem,
                 };
-                (status, verdict.message(self.image), verdict.hint(self.image, "rotate --check").unwrap_or_default())
+                (
+                    status,
+                    verdict.message(self.image),
+                    verdict.hint(self.image, "rotate --check").unwrap_or_default(),
+                )
             }
         };
         let check = |subject: &String| {

@@ -67,6 +67,7 @@ pub(super) fn ask_registries(
     for (question, verdict) in questions.iter().zip(&verdicts) {
         sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
         checks.extend(question.judged(verdict.as_ref()));
+        question.clear(verdict.as_ref(), checks);
     }
     checks::sort(checks);
     Ok(sure)

@@ -77,7 +77,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let registry = found.files.registry(&overrides)?;
         ui.note("Pull secret", &format!("{}\nfor {registry}", paths.join("\n")))?;
     }
-    let token = token(source, &found, &overrides, ui)?;
+    let token = token(options, source, &found, &overrides, ui)?;
     let plan = found.files.rotate(&token, &overrides)?;
     if options.check.check {
         let inspection = inspect(options)?;
@@ -166,9 +166,15 @@ fn inspect(options: &Options) -> Result<Inspection> {
     Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "rotate")
 }
 
-fn token(source: Source, found: &Found, overrides: &RotateOverrides, ui: &mut Ui) -> Result<DeployToken> {
+fn token(
+    options: &Options,
+    source: Source,
+    found: &Found,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<DeployToken> {
     let registry = found.files.registry(overrides)?;
-    let mut token = source.read(&registry, found.files.image(), ui)?;
+    let mut token = source.read(&registry, found.files.image(), options.check.check, ui)?;
     if let Some(expires_at) = &overrides.expires_at {
         token = token.expiring(Some(expires_at.clone()));
     }

@@ -1,6 +1,7 @@
 //! Texts of a cluster made fit to be shown: no terminal escapes, no control characters, nothing that could be a token,
 //! and not longer than somebody reads. Pure.
 
+use crate::answers::after_prefixes;
 use crate::pull_secret::Inspected;
 
 /// The longest text that is shown whole.
@@ -47,16 +48,10 @@ fn could_be_token(run: &str) -> bool {
     (run.len() >= WORD && mixed) || has_prefix(run)
 }
 
-/// Whether something in `text` begins as GitLab's tokens do: gldt-, glpat-, glcbt-… (GitLab's documentation, "Token
-/// prefixes").
+/// Whether something in `text` begins as GitLab's tokens do, and goes on as no name does.
 fn has_prefix(text: &str) -> bool {
-    text.match_indices("gl").any(|(at, _)| {
-        text[at + 2..].split_once('-').is_some_and(|(kind, value)| {
-            (2..=5).contains(&kind.len())
-                && kind.bytes().all(|b| b.is_ascii_lowercase())
-                && value.len() >= WORD
-                && value.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
-        })
+    after_prefixes(text).any(|value| {
+        value.len() >= WORD && value.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
     })
 }
 

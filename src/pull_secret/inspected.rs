@@ -2,8 +2,9 @@
 //! not just the first fault. Never quotes what is in it.
 
 use super::docker_config::{DockerConfig, Entry, wipe};
+use super::login::{self, JOB_TOKEN, ShortLived};
 use super::manifest::EXPIRES_AT;
-use super::{auth, keyring, opens_too_much};
+use super::{auth, keyring};
 use crate::answers::{Answer, RegistryKey, SecretType};
 use crate::secret::Secret;
 use crate::yaml_path::{kind, text};
@@ -63,6 +64,10 @@ pub struct Flaw {
     pub aspect: Aspect,
     /// What is wrong.
     pub message: String,
+    /// The registry key of the entry that it is about, if it is about one.
+    pub key: Option<String>,
+    /// Whether only the look of the login is odd: a registry that takes it proves that nothing is wrong.
+    pub is_suspicion: bool,
 }
 
 impl Inspected {
@@ -204,9 +209,17 @@ impl Inspected {
 
     fn look_at(&mut self, entry: &Entry, config: &DockerConfig) {
         // A key with a user and a password in it is none of ours, and is not shown.
-        let of = match RegistryKey::parse(entry.key) {
+        let key = RegistryKey::parse(entry.key);
+        let host = key.as_ref().map(|key| key.host().to_owned()).unwrap_or_default();
+        let of = match key {
             Ok(key) => format!("of `{key}`"),
             Err(_) => "of an entry".to_owned(),
+        };
+        let flaw = |aspect, message, is_suspicion| Flaw {
+            aspect,
+            message,
+            key: Some(entry.key.to_owned()),
+            is_suspicion,
         };
         let (username, password) = match auth::decode(entry.auth) {
             _ if entry.auth.is_empty() => {
@@ -219,7 +232,7 @@ impl Inspected {
                     Err(_) => "is not base64 of USERNAME:PASSWORD",
                 };
                 let message = format!("the `auth` {of} {why}: the kubelet then refuses every entry");
-                return self.flaw(Aspect::Auth, message);
+                return self.flaws.push(flaw(Aspect::Auth, message, false));
             }
         };
         let differs = |field: &str, decoded: &str| !field.is_empty() && field != decoded;
@@ -227,13 +240,20 @@ impl Inspected {
             let message = format!(
                 "the `auth` {of} is not its `username` and `password`: the kubelet takes `auth`, others may not"
             );
-            self.flaw(Aspect::Auth, message);
+            self.flaws.push(flaw(Aspect::Auth, message, false));
         }
-        for (what, value) in [("user name", username.as_str()), ("token", password.as_str())] {
-            if value.trim() != value || value.contains(char::is_control) {
-                let kind =
-                    if value.contains(['\n', '\r']) { "line break" } else { "blank or control character" };
-                self.flaw(Aspect::Auth, format!("the {what} {of} has a {kind} too many"));
+        for (what, value, is_odd) in [
+            (
+                "user name",
+                username.as_str(),
+                username.trim() != username || username.contains(char::is_control),
+            ),
+            ("token", password.as_str(), login::is_odd(&password)),
+        ] {
+            if is_odd {
+                let kind = login::odd_part(value);
+                let message = format!("the {what} {of} has a {kind} too many");
+                self.flaws.push(flaw(Aspect::Auth, message, true));
             }
         }
         let empty = username.is_empty() || password.is_empty();
@@ -244,20 +264,21 @@ impl Inspected {
             format!("the credentials {of} are in docker's credential helper (`credsStore`) and not here")
         } else if empty {
             format!("the credentials {of} are empty, and the kubelet takes them all the same")
-        } else if super::is_job_token(&username, &password) {
-            format!("the credentials {of} are a CI job's, which die with the job")
-        } else if opens_too_much(&password) {
-            let message =
-                format!("the token {of} is a person's or an application's and opens more than a registry");
-            return self.flaw(Aspect::TooMuch, message);
+        } else if let Some(login) = ShortLived::of(&username, &password, &host) {
+            match login {
+                JOB_TOKEN => format!("the credentials {of} are a CI job's, which die with the job"),
+                ShortLived { what, ends, .. } => format!("the credentials {of} are {what}, which {ends}"),
+            }
+        } else if let Some(what) = login::unfit(&password) {
+            return self.flaws.push(flaw(Aspect::TooMuch, format!("the token {of} {what}"), false));
         } else {
             return;
         };
-        self.flaw(Aspect::Credentials, message);
+        self.flaws.push(flaw(Aspect::Credentials, message, false));
     }
 
     fn flaw(&mut self, aspect: Aspect, message: String) {
-        self.flaws.push(Flaw { aspect, message });
+        self.flaws.push(Flaw { aspect, message, key: None, is_suspicion: false });
     }
 }
 
@@ -305,6 +326,11 @@ mod tests {
             (r#"{"auth":"dTpw "}"#.to_owned(), vec![Auth]),
             (r#"{"auth":"Marker"}"#.to_owned(), vec![Auth]),
             (auth("u:Marker\n"), vec![Auth]),
+            (auth("_json_key:{\n \"Marker\": \"a b\"\n}\n"), vec![]),
+            (auth("u:Marker of\nthree words"), vec![]),
+            (auth("u:gldt-Marker of"), vec![Auth]),
+            (auth("oauth2accesstoken:Marker"), vec![Credentials]),
+            (auth("u:glrtr-Marker"), vec![TooMuch]),
             (auth(" u:Marker"), vec![Auth]),
             (auth("u:"), vec![Credentials]),
             ("{}".to_owned(), vec![Credentials]),

@@ -43,6 +43,7 @@ mod generated_size;
 mod hints;
 mod json;
 mod layout;
+mod logins;
 mod make_environments;
 mod makefile;
 mod manifests;

@@ -165,7 +165,8 @@ impl OwnToken {
         let model = evolution.workspace.files.text(&like.secret_file(&answers.secret_name))?;
         let model = model.map(|text| Secret::new(text.to_owned()));
         let file = SecretFile { place, path, text: model, kustomization: None };
-        let mut token = self.source.read(&file.registry(answers)?, Some(answers.image()), ui)?;
+        let (registry, asked) = (file.registry(answers)?, options.check.check);
+        let mut token = self.source.read(&registry, Some(answers.image()), asked, ui)?;
         if let Some(expires_at) = self.expires_at {
             token = token.expiring(Some(expires_at));
         }

@@ -45,7 +45,7 @@ impl Tokens {
             if options.run.dry_run && !source.missing().is_empty() {
                 continue;
             }
-            let mut token = source.read(&answers.registry, Some(answers.image()), ui)?;
+            let mut token = source.read(&answers.registry, Some(answers.image()), options.check.check, ui)?;
             if let Some(expires_at) = expires_at {
                 token = token.expiring(Some(expires_at));
             }
