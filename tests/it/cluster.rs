@@ -13,6 +13,7 @@ mod matrix;
 mod objects;
 mod pipeline;
 mod pulls;
+mod running;
 mod secret;
 mod update;
 mod workloads;

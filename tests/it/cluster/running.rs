@@ -1,0 +1,79 @@
+//! `makeinfra check --running` on the real node: what it says of the next pull is what the kubelet then meets.
+
+use super::{Bed, Scene, bed, tells_no_token};
+use crate::support::{TOKEN, kubectls};
+use serde_json::Value;
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// By the address at which the node and what runs beside it find the registry.
+const IMAGE: &str = "127.0.0.1:5000/group/hello:1.0.0";
+
+impl Scene {
+    /// What is said of the Deployment, asked from the node's own network, with the exit code.
+    fn next_pull(&self, bed: &Bed) -> (Option<i32>, String, String) {
+        let pid = fs::read_to_string(bed.state.join("pid")).unwrap();
+        let node = pid.split(' ').next().unwrap();
+        let makeinfra = env!("CARGO_BIN_EXE_makeinfra");
+        let args = ["--target", node, "--net", "--", makeinfra, "check", "--running", "--json"];
+        let run = self.sandbox.run("nsenter", &args).cwd(self.sandbox.work("hello-infra"));
+        let output =
+            tells_no_token(run.env("KUBECTL", &self.kubectl).env("KUBECONFIG", &self.kubeconfig).output());
+        let json = output.json();
+        let mut checks = json["checks"].as_array().unwrap().iter();
+        // While the older pod is still there, two of them.
+        let is_its = |check: &&Value| check["subject"].as_str().unwrap().starts_with("Deployment hello");
+        let Some(check) = checks.find(is_its) else { panic!("nothing of the Deployment: {json:#}") };
+        let text = |key: &str| check[key].as_str().unwrap().to_owned();
+        (output.code, text("status"), text("message"))
+    }
+
+    /// Has a new pod made that pulls whatever is on the node, and gives what its container waits for in the end, or nothing.
+    fn pulls_again(&self, marker: &str) -> String {
+        let patch = serde_json::json!({"spec": {"template": {
+            "metadata": {"annotations": {"test/pull": marker}},
+            "spec": {"containers": [{"name": "hello", "imagePullPolicy": "Always"}]},
+        }}});
+        self.kubectl(&["patch", "deployment", "hello", "--patch", &patch.to_string()]).success();
+        for _ in 0..60 {
+            let pods = self.pods();
+            let newest = pods.iter().find(|pod| pod["metadata"]["annotations"]["test/pull"] == marker);
+            let state = newest.map_or(&Value::Null, |pod| &pod["status"]["containerStatuses"][0]["state"]);
+            if state["running"].is_object() {
+                return String::new();
+            }
+            if state["waiting"]["reason"] == "ErrImagePull" {
+                return state["waiting"]["message"].as_str().unwrap().to_owned();
+            }
+            sleep(Duration::from_millis(500));
+        }
+        panic!("{}", self.kubectl(&["get", "pods,events"]).output().stdout);
+    }
+}
+
+#[test]
+fn what_is_said_of_the_next_pull_is_what_the_kubelet_meets() {
+    let Some(bed) = bed() else { return };
+    for kubectl in kubectls() {
+        let (scene, token) = Scene::with_pods(&bed, &kubectl, IMAGE, &["--replicas", "1"]);
+        scene.make(&["deploy"]).success();
+        let (code, status, message) = scene.next_pull(&bed);
+        assert!(code == Some(0) && status == "ok", "{code:?} {status} {message}");
+        assert_eq!(scene.pulls_again("fine"), "");
+        // Revoked in GitLab: the pod runs on.
+        token.becomes("gldt-Second_7Qx9vWk2", "group", "read_registry");
+        let (code, status, message) = scene.next_pull(&bed);
+        assert!(code == Some(1) && status == "problem", "{code:?} {status} {message}");
+        assert!(message.contains("refuses the sign-in"), "{message}");
+        let met = scene.pulls_again("revoked");
+        assert!(met.contains("401 Unauthorized"), "{met}");
+        token.becomes(TOKEN, "group", "read_registry");
+        scene.kubectl(&["delete", "secret", "gitlab"]).success();
+        let (code, status, message) = scene.next_pull(&bed);
+        assert!(code == Some(1) && status == "problem", "{code:?} {status} {message}");
+        assert!(message.contains("the Secret `gitlab` is not in namespace"), "{message}");
+        let met = scene.pulls_again("missing");
+        assert!(met.contains("403 Forbidden"), "{met}");
+    }
+}
