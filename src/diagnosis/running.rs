@@ -217,7 +217,7 @@ impl NextPull<'_> {
                 return (Status::Note, message, Advice::default());
             }
             Login::Unknown(why) => {
-                let hint = format!("kubectl auth can-i --list --namespace {namespace}").as_str().into();
+                let hint = Advice::anywhere("kubectl auth can-i --list --namespace").arg(namespace);
                 return (
                     Status::Warning,
                     format!("the next pull of `{reference}` was not checked: {why}"),
