@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster tools lint bench examples outputs release-templates
+.PHONY: help test test-cluster differential tools lint bench examples outputs release-templates
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -13,6 +13,9 @@ test: tools ## Run all tests, with the real git, git-crypt, make and kubectl, an
 test-cluster: tools ## Build a Kubernetes cluster for tests (once, a quarter of an hour, as root) and run the tests on it
 	tests/cluster/build
 	tests/cluster/run cargo test --locked --test it -- cluster::
+
+differential: ## Read 100,000 random attribute files as git does; `make test` reads a tenth of them
+	cargo test --locked --test it -- differential:: --ignored
 
 tools: ## Install the programs that the tests need, where that can be done
 	@tests/tools

@@ -16,6 +16,13 @@ pub fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// Whether variable `name` says yes, as git reads it (git's `git_parse_maybe_bool`).
+#[must_use]
+pub fn is_true(name: &str) -> bool {
+    let value = text(name).unwrap_or_default().to_ascii_lowercase();
+    matches!(value.as_str(), "true" | "yes" | "on") || value.parse::<i64>().is_ok_and(|number| number != 0)
+}
+
 /// The value of `name` in whatever encoding; `None` only if it is unset.
 #[must_use]
 pub fn raw(name: &str) -> Option<OsString> {

@@ -27,6 +27,9 @@ mod field {
     pub(super) const HMAC: u32 = 5;
 }
 
+/// The name of its filter; of a key with a name, `git-crypt-NAME`.
+pub const FILTER: &str = "git-crypt";
+
 /// The sections that `git-crypt init` adds to `.git/config`, byte for byte.
 pub const CONFIG: &str = r#"[filter "git-crypt"]
 	smudge = \"git-crypt\" smudge

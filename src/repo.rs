@@ -3,6 +3,7 @@
 //! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every blob
 //! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
 
+mod attributes;
 mod audit;
 mod auditor;
 mod commit;
@@ -28,8 +29,8 @@ use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
+use attributes::Attributes;
 use git2::{ErrorCode, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions, Signature};
-use open::Attributes;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -132,8 +133,7 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
 /// Stores `bytes` as the blob of `path`, which git calls `in_git` and which no filter changes: git's own conversion of line
 /// ends runs.
 fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Result<Oid> {
-    let has_filter = Attributes::of(git).and_then(|attributes| attributes.has_filter(in_git));
-    if path.starts_with(SECRETS) || has_filter.map_err(|error| failed("read `.gitattributes`", &error))? {
+    if path.starts_with(SECRETS) || Attributes::of(git)?.has_filter(in_git) {
         return Err(Failure::failed(format!("refused to store `{path}` without its filter"))
             .because("a filter of `.gitattributes` changes it")
             .hint(Advice::git(format!("add {path}")).why("leave out --commit, then"))

@@ -3,7 +3,7 @@
 use super::archive;
 use super::workspace::{Proposal, Scope, Workspace};
 use crate::advice::{Advice, hook_line, shell_word};
-use crate::answers::{Answer, Ci, Name, ProjectName, Record, Values};
+use crate::answers::{Answer, Ci, Environment, Name, ProjectName, Record, Values};
 use crate::change::{self, Adoption, AdoptionRequest, Files, Plan};
 use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
@@ -152,7 +152,7 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         manifests: below(&options.manifests),
         taken: below(&options.take).into_iter().collect(),
         tracked: repo.committed_below("").into_iter().collect(),
-        is_covered: repo.is_covered("secrets/kubernetes/gitlab.secret.yaml")?,
+        is_covered: !repo.covered(&[Environment::default_secret_file()])?.is_empty(),
         has_script: repo.has_in_head("scripts/deploy.sh"),
         earlier: earlier.and_then(|text| Record::parse(text).ok()),
         templates: released.chain([TemplateSet::embedded()]).collect(),

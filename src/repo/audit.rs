@@ -66,17 +66,17 @@ impl Repo {
     pub fn audit(&self, present: &[String], also: &[String], history: bool) -> Result<Audit> {
         let in_git = |paths: &[String]| paths.iter().map(|path| self.in_git(path)).collect::<Vec<_>>();
         let (present, also) = (in_git(present), in_git(also));
-        let mut auditor = Auditor::new(self, &also).map_err(|error| failed("read the repository", &error))?;
+        let mut auditor = Auditor::new(self, &also)?;
         let index = auditor.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         let run = |auditor: &mut Auditor| -> std::result::Result<Audit, git2::Error> {
             let mut covered = BTreeMap::new();
             let names = index.iter().map(|(path, _)| path).chain(&present).chain(&also);
             for path in names.filter(|path| !is_gits_own(path)) {
                 if !covered.contains_key(path) {
-                    covered.insert(path.clone(), auditor.attributes.filter(path)?);
+                    covered.insert(path.clone(), auditor.attributes.filter(path));
                 }
             }
-            let default = "git-crypt".to_owned();
+            let default = git_crypt::FILTER.to_owned();
             let mut used: BTreeSet<&String> = covered.values().flatten().collect();
             // Where the attribute is lost, the rest may still be in order.
             if used.is_empty() && !covered.is_empty() {

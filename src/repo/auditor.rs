@@ -1,13 +1,12 @@
 //! Reads git's objects for an audit: the secret files of the index and of trees, and which of their blobs are plaintext.
 //! Changes nothing, and never shows what a blob holds.
 
-use super::open::ATTRIBUTES;
-use super::{Attributes, Repo, SECRETS};
-use crate::files;
+use super::attributes::{self, Attributes};
+use super::{Repo, SECRETS, failed};
+use crate::error::Result;
 use crate::git_crypt;
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::Path;
 
 /// Secret files of one tree.
 #[derive(Debug, Default)]
@@ -28,7 +27,7 @@ pub(super) struct Auditor<'r> {
     pub(super) repo: &'r Repo,
     pub(super) git: &'r Repository,
     odb: Odb<'r>,
-    pub(super) attributes: Attributes,
+    pub(super) attributes: Attributes<'r>,
     /// What begins with none of these is no secret.
     prefixes: Vec<String>,
     also: &'r [String],
@@ -41,12 +40,12 @@ pub(super) struct Auditor<'r> {
 }
 
 impl<'r> Auditor<'r> {
-    pub(super) fn new(repo: &'r Repo, also: &'r [String]) -> std::result::Result<Self, git2::Error> {
+    pub(super) fn new(repo: &'r Repo, also: &'r [String]) -> Result<Self> {
         let git = &repo.git;
         Ok(Self {
             repo,
             git,
-            odb: git.odb()?,
+            odb: git.odb().map_err(|error| failed("read the repository", &error))?,
             attributes: Attributes::of(git)?,
             prefixes: Vec::new(),
             also,
@@ -60,17 +59,14 @@ impl<'r> Auditor<'r> {
     pub(super) fn index(&mut self) -> std::result::Result<Files, git2::Error> {
         let index = self.git.index()?;
         let path = |entry: &git2::IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
-        let attributes: Vec<String> = index
-            .iter()
-            .filter(|entry| entry.path.ends_with(b".gitattributes"))
-            .map(|entry| path(&entry))
-            .collect();
-        self.prefixes = prefixes(self.repo, &attributes, self.also);
+        let attributes = index.iter().filter(|entry| entry.path.ends_with(attributes::FILE.as_bytes()));
+        let attributes: BTreeSet<_> = attributes.map(|entry| path(&entry)).collect();
+        self.prefixes = prefixes(self.repo, &self.attributes, &attributes, self.also);
         let mut files = Files::new();
         for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
             // Most paths are none of ours: no text is made of them.
             let near = self.prefixes.iter().any(|prefix| entry.path.starts_with(prefix.as_bytes()));
-            if near && self.is_secret(&path(&entry))? {
+            if near && self.is_secret(&path(&entry)) {
                 files.push((path(&entry), entry.id));
             }
         }
@@ -88,7 +84,7 @@ impl<'r> Auditor<'r> {
         };
         let mut files = Files::new();
         for (prefix, id) in self.scopes(&tree) {
-            self.walk(id, &prefix, &mut HashMap::new(), &mut files)?;
+            self.walk(id, &prefix, &mut HashMap::new(), &mut files);
         }
         Ok(Some(files))
     }
@@ -125,7 +121,7 @@ impl<'r> Auditor<'r> {
         path: &str,
         seen: &mut HashMap<String, HashSet<Oid>>,
         files: &mut Files,
-    ) -> std::result::Result<(), git2::Error> {
+    ) {
         let mut open = vec![(path.to_owned(), tree)];
         while let Some((dir, id)) = open.pop() {
             if !seen.entry(dir.clone()).or_default().insert(id) {
@@ -142,31 +138,29 @@ impl<'r> Auditor<'r> {
                     _ if !is_file(entry.filemode()) => {}
                     _ => {
                         let path = path();
-                        if self.is_secret(&path)? && seen.entry(path.clone()).or_default().insert(entry.id())
-                        {
+                        if self.is_secret(&path) && seen.entry(path.clone()).or_default().insert(entry.id()) {
                             files.push((path, entry.id()));
                         }
                     }
                 }
             }
         }
-        Ok(())
     }
 
-    fn is_secret(&mut self, path: &str) -> std::result::Result<bool, git2::Error> {
+    fn is_secret(&mut self, path: &str) -> bool {
         if is_gits_own(path) {
-            return Ok(false);
+            return false;
         }
         let below = path.strip_prefix(&self.repo.prefix);
         if below.is_some_and(|path| path.starts_with(SECRETS)) || self.also.iter().any(|also| also == path) {
-            return Ok(true);
+            return true;
         }
         if let Some(known) = self.secret.get(path) {
-            return Ok(*known);
+            return *known;
         }
-        let secret = self.attributes.filter(path)?.is_some();
+        let secret = self.attributes.filter(path).is_some();
         self.secret.insert(path.to_owned(), secret);
-        Ok(secret)
+        secret
     }
 
     /// Whether a blob is plaintext; none if it is not here. An empty one has nothing to hide.
@@ -197,40 +191,21 @@ fn is_file(mode: i32) -> bool {
     mode & 0o170_000 == 0o100_000
 }
 
-/// The text of an attribute file, if it is a file: a link may lead anywhere.
-fn attributes(file: &Path) -> Option<String> {
-    file.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let bytes = files::read(file, ATTRIBUTES).ok().flatten()?;
-    String::from_utf8(bytes.to_vec()).ok()
-}
-
 /// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
 /// files `also`, and what the lines of the attribute files that name git-crypt begin with. What lies outside of the
 /// repository, in a larger one, is not its business.
-fn prefixes(repo: &Repo, attribute_files: &[String], also: &[String]) -> Vec<String> {
+fn prefixes(
+    repo: &Repo,
+    attributes: &Attributes,
+    attribute_files: &BTreeSet<String>,
+    also: &[String],
+) -> Vec<String> {
     let dir = |path: &str| path.rfind('/').map_or(String::new(), |slash| path[..=slash].to_owned());
-    let git = &repo.git;
     let mut prefixes = BTreeSet::from([repo.in_git(SECRETS)]);
     prefixes.extend(also.iter().map(|path| dir(path)));
-    let root = super::work_tree(git);
-    let mut files: BTreeSet<_> = attribute_files.iter().map(|path| (root.join(path), dir(path))).collect();
-    files.insert((root.join(".gitattributes"), String::new()));
-    files.insert((git.commondir().join("info/attributes"), String::new()));
-    for (file, dir) in files {
-        let Some(text) = attributes(&file) else { continue };
-        for line in
-            text.lines().filter(|line| line.contains("git-crypt") && !line.trim_start().starts_with('#'))
-        {
-            let pattern = line.split_whitespace().next().unwrap_or_default();
-            let fixed = pattern.split(['*', '?', '[', '\\', '"']).next().unwrap_or_default();
-            // A pattern without a slash in its middle matches at any depth.
-            let below = match fixed.rfind('/') {
-                Some(slash) if slash + 1 < pattern.len() => &fixed[..=slash],
-                _ => "",
-            };
-            prefixes.insert(format!("{dir}{}", below.trim_start_matches('/')));
-        }
-    }
+    let dirs = attribute_files.iter().filter(|path| path.rsplit('/').next() == Some(attributes::FILE));
+    let dirs = dirs.map(|path| dir(path).trim_end_matches('/').to_owned());
+    prefixes.extend(attributes.prefixes(std::iter::once(String::new()).chain(dirs)));
     let clamped = prefixes.into_iter().filter_map(|prefix| {
         if repo.prefix.starts_with(&prefix) {
             Some(repo.prefix.clone())

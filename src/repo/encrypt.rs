@@ -44,7 +44,7 @@ impl Drop for Installed {
 impl Repo {
     /// The default git-crypt key of this clone, if it has one.
     pub fn default_key(&self) -> Result<Option<Key>> {
-        let file = self.key_file("git-crypt");
+        let file = self.key_file(git_crypt::FILTER);
         let Some(bytes) = files::read(&file, 1 << 20)? else { return Ok(None) };
         let key = Key::from_file(&bytes);
         Ok(Some(key.map_err(|_| {
@@ -57,7 +57,7 @@ impl Repo {
     pub fn install_git_crypt(&self, key: &Key) -> Result<Installed> {
         let config = self.git.commondir().join("config");
         let before = fs::read(&config).map_err(|error| files::cannot("read", &config, &error))?;
-        let file = self.key_file("git-crypt");
+        let file = self.key_file(git_crypt::FILTER);
         let mut installed = Installed::default();
         if !file.exists() {
             installed.key = Some(file.clone());

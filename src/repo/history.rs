@@ -111,7 +111,7 @@ impl Auditor<'_> {
         let mut visited = HashMap::new();
         let mut files = Files::new();
         for Seen { prefix, tree, .. } in seen {
-            self.walk(*tree, prefix, &mut visited, &mut files)?;
+            self.walk(*tree, prefix, &mut visited, &mut files);
         }
         let mut plain: BTreeMap<String, HashSet<Oid>> = BTreeMap::new();
         for file in files {

@@ -3,13 +3,14 @@
 //! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
 //! made of them in here.
 
+use super::attributes::Attributes;
 use super::{failed, wants_signed_commits, work_tree};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
-use git2::{AttrCheckFlags, AttrValue, Error, ErrorCode, Index, Repository, RepositoryState};
-use std::collections::BTreeSet;
+use git2::{Error, ErrorCode, Repository, RepositoryState};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -171,7 +172,7 @@ impl Repo {
         let clean = config.get_string("filter.git-crypt.clean").unwrap_or_default();
         let is_configured = git_crypt::is_filter_command(&clean)
             && config.get_bool("filter.git-crypt.required").unwrap_or(false);
-        let key = files::read(&self.key_file("git-crypt"), 1 << 20)?;
+        let key = files::read(&self.key_file(git_crypt::FILTER), 1 << 20)?;
         if is_configured && key.is_some_and(|bytes| Key::from_file(&bytes).is_ok()) {
             return Ok(Encryption::Ready);
         }
@@ -186,9 +187,11 @@ impl Repo {
         Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
     }
 
-    /// Whether attributes give `path` to git-crypt.
-    pub fn is_covered(&self, path: &str) -> Result<bool> {
-        Ok(self.filter(path)?.is_some())
+    /// Those of `paths` that attributes give to git-crypt, each with its filter.
+    pub fn covered(&self, paths: &[String]) -> Result<BTreeMap<String, String>> {
+        let attributes = Attributes::of(&self.git)?;
+        let filter = |path: &String| Some((path.clone(), attributes.filter(&self.in_git(path))?));
+        Ok(paths.iter().filter_map(filter).collect())
     }
 
     /// The git-crypt key for `path`.
@@ -254,22 +257,13 @@ impl Repo {
 
     /// Which of `paths` have any filter, git-crypt's or another, whose content is not what git stores.
     pub fn filtered(&self, paths: &[String]) -> Result<BTreeSet<String>> {
-        let unread = |error: Error| failed("read `.gitattributes`", &error);
-        let attributes = Attributes::of(&self.git).map_err(unread)?;
-        let mut found = BTreeSet::new();
-        for path in paths {
-            if attributes.has_filter(&self.in_git(path)).map_err(unread)? {
-                found.insert(path.clone());
-            }
-        }
-        Ok(found)
+        let attributes = Attributes::of(&self.git)?;
+        Ok(paths.iter().filter(|path| attributes.has_filter(&self.in_git(path))).cloned().collect())
     }
 
     /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
     fn filter(&self, path: &str) -> Result<Option<String>> {
-        Ok(Attributes::of(&self.git)
-            .and_then(|attributes| attributes.filter(&self.in_git(path)))
-            .map_err(|error| failed("read `.gitattributes`", &error))?)
+        Ok(Attributes::of(&self.git)?.filter(&self.in_git(path)))
     }
 }
 
@@ -281,65 +275,6 @@ fn prefix(git: &Repository, dir: &Path) -> String {
     let nearest = inside.into_iter().find(|above| above.join(RECORD).is_file());
     let below = nearest.and_then(|found| found.strip_prefix(&top).ok()?.to_str().map(str::to_owned));
     below.filter(|below| !below.is_empty()).map(|below| below + "/").unwrap_or_default()
-}
-
-/// The attributes of the work tree.
-pub(super) struct Attributes {
-    git: Repository,
-}
-
-impl Attributes {
-    pub(super) fn of(git: &Repository) -> std::result::Result<Self, Error> {
-        // libgit2 adds the attributes of the index to those of the work tree, where git takes the index
-        // only for files that are missing. An index without files leaves what `git add` would go by.
-        let git = Repository::open(git.path())?;
-        git.set_index(&mut Index::new()?)?;
-        Ok(Self { git })
-    }
-
-    /// Whether there is any filter for `path`.
-    pub(super) fn has_filter(&self, path: &str) -> std::result::Result<bool, Error> {
-        let value = self.git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
-        Ok(!matches!(AttrValue::from_string(value), AttrValue::Unspecified | AttrValue::False))
-    }
-
-    /// The git-crypt filter for `path`: `git-crypt` or `git-crypt-KEYNAME`.
-    pub(super) fn filter(&self, path: &str) -> std::result::Result<Option<String>, Error> {
-        // libgit2 reads attribute files that git does not: those are no protection.
-        let root = work_tree(&self.git);
-        let above = Path::new(path).ancestors().skip(1).map(|dir| root.join(dir).join(".gitattributes"));
-        if above.into_iter().any(|file| is_ignored_by_git(&file)) {
-            return Ok(None);
-        }
-        let value = self.git.get_attr(Path::new(path), "filter", AttrCheckFlags::FILE_THEN_INDEX)?;
-        Ok(match AttrValue::from_string(value) {
-            AttrValue::String(name) if is_filter(name) => Some(name.to_owned()),
-            _ => None,
-        })
-    }
-}
-
-/// Whether git takes nothing, or not all, from an attribute file: links (since 2.32) and lines of 2048 bytes or more
-/// (attr.c, `ATTR_MAX_LINE_LENGTH`) are passed over, and what is no file at all.
-fn is_ignored_by_git(file: &Path) -> bool {
-    match file.symlink_metadata() {
-        Err(_) => false,
-        Ok(found) if !found.is_file() => true,
-        Ok(_) => match files::read(file, ATTRIBUTES) {
-            Ok(bytes) => {
-                bytes.is_some_and(|bytes| bytes.split(|byte| *byte == b'\n').any(|line| line.len() >= 2048))
-            }
-            Err(_) => true,
-        },
-    }
-}
-
-/// Whether `name` is a filter of git-crypt's: the name of its key is a file's name (git-crypt's `validate_key_name`).
-fn is_filter(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let key =
-        name.strip_prefix("git-crypt-").map(|key| (1..=128).contains(&key.len()) && key.bytes().all(plain));
-    key.unwrap_or(name == "git-crypt")
 }
 
 /// How `command` is given a repository.

@@ -30,6 +30,7 @@ mod deploying;
 mod diagnose;
 mod diagnose_cluster;
 mod diagnose_over;
+mod differential;
 mod edited;
 mod env_add;
 mod env_remove;

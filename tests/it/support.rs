@@ -26,7 +26,17 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
-        let sandbox = Self { dir: tempfile::tempdir().unwrap() };
+        Self::at(tempfile::tempdir())
+    }
+
+    /// One in memory, where the system has such a place: for tests of very many files.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        Self::at(if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() })
+    }
+
+    fn at(dir: std::io::Result<TempDir>) -> Self {
+        let sandbox = Self { dir: dir.unwrap() };
         fs::create_dir(sandbox.path("home")).unwrap();
         fs::create_dir(sandbox.path("work")).unwrap();
         sandbox.write_private("token", TOKEN);

@@ -1,0 +1,309 @@
+//! The attributes by which `git add` filters a file, read as git reads them (git's attr.c): libgit2 reads quoted and negative
+//! patterns, control characters, macros and links differently, and a secret that only libgit2 takes for encrypted is stored in
+//! plaintext. Changes nothing.
+
+mod line;
+mod pattern;
+
+use super::{failed, work_tree};
+use crate::environment;
+use crate::error::Result;
+use crate::git_crypt;
+use git2::{Error, ErrorCode, Repository};
+use line::{Line, Origin, State, States};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// An attribute file in the work tree.
+pub(super) const FILE: &str = ".gitattributes";
+/// git ignores attribute files of this size (attr.h, `ATTR_MAX_FILE_SIZE`).
+const LARGE: u64 = 100 << 20;
+/// For all users of this machine. git's own place for it is fixed when git is built.
+const SYSTEM: &str = "/etc/gitattributes";
+/// What git defines before it reads any file.
+const BUILT_IN: &[u8] = b"[attr]binary -diff -merge -text\n";
+const FILTER: &[u8] = b"filter";
+/// The bit of an index entry for files that a sparse checkout leaves out (git's index-format).
+const SKIP_WORKTREE: u16 = 1 << 14;
+
+/// The attributes of a repository's files.
+pub(super) struct Attributes<'r> {
+    git: &'r Repository,
+    top: PathBuf,
+    folds: bool,
+    /// Files that count everywhere, and less than any in the work tree.
+    low: Vec<Rc<Frame>>,
+    /// `.git/info/attributes`, which counts more.
+    high: Rc<Frame>,
+    /// By directory, as they were asked for.
+    directories: RefCell<HashMap<String, Directory>>,
+}
+
+/// What one attribute file says.
+#[derive(Default)]
+struct Frame {
+    lines: Vec<Line>,
+    /// The file was not read, and may say anything.
+    is_unknown: bool,
+}
+
+/// The attribute file of one directory.
+#[derive(Clone)]
+struct Directory {
+    /// As git reads it now: from the index, if it is not on the disk.
+    now: Rc<Frame>,
+    /// As git reads it once a deletion is staged.
+    then: Rc<Frame>,
+}
+
+impl<'r> Attributes<'r> {
+    pub(super) fn of(git: &'r Repository) -> Result<Self> {
+        let unread = |error: &Error| failed("read the configuration of attributes", error);
+        let config = git.config().and_then(|mut config| config.snapshot()).map_err(|error| unread(&error))?;
+        let folds = config.get_bool("core.ignorecase").unwrap_or(false);
+        let top = work_tree(git);
+        let home = match config.get_path("core.attributesfile") {
+            Ok(path) => Some(top.join(path)),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                environment::config_home().map(|home| home.join("git/attributes"))
+            }
+            Err(error) => return Err(unread(&error).into()),
+        };
+        let read = |path: &Path| match bytes(path, true) {
+            Ok(bytes) => Frame::read(&bytes.unwrap_or_default(), Origin::Disk, true, folds),
+            Err(Unreadable) => Frame { is_unknown: true, ..Frame::default() },
+        };
+        let system = (!environment::is_true("GIT_ATTR_NOSYSTEM")).then(|| PathBuf::from(SYSTEM));
+        let built_in = Frame::read(BUILT_IN, Origin::Disk, true, folds);
+        let files = [system, home].into_iter().flatten().map(|path| read(&path));
+        Ok(Self {
+            git,
+            top,
+            folds,
+            low: std::iter::once(built_in).chain(files).map(Rc::new).collect(),
+            high: Rc::new(read(&git.commondir().join("info/attributes"))),
+            directories: RefCell::default(),
+        })
+    }
+
+    /// The git-crypt filter that git runs for `path`: `git-crypt` or `git-crypt-KEYNAME`. `None` if it would run none, or none
+    /// once a deletion of an attribute file is staged, or if that cannot be told.
+    pub(super) fn filter(&self, path: &str) -> Option<String> {
+        match self.readings(path) {
+            [Value::Name(now), Value::Name(then)] if now == then => {
+                String::from_utf8(now).ok().filter(|name| is_filter(name))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether git runs any filter for `path`, or that cannot be told.
+    pub(super) fn has_filter(&self, path: &str) -> bool {
+        self.readings(path).iter().any(|filter| *filter != Value::None)
+    }
+
+    /// The directories, each with its slash, outside of which no file is given to git-crypt by the attribute files in the
+    /// directories `dirs` and those that count everywhere.
+    pub(super) fn prefixes(&self, dirs: impl Iterator<Item = String>) -> BTreeSet<String> {
+        let everywhere = self.low.iter().chain([&self.high]).map(|frame| (String::new(), Rc::clone(frame)));
+        let of_directories = dirs.map(|dir| {
+            let frame = self.directory(&dir).now;
+            (if dir.is_empty() { dir } else { dir + "/" }, frame)
+        });
+        let mut prefixes = BTreeSet::new();
+        for (base, frame) in everywhere.chain(of_directories) {
+            for line in &frame.lines {
+                let (literal, states) = match line {
+                    Line::Files(pattern, states) => (pattern.directory(), states),
+                    Line::Macro(_, states) => (None, states),
+                };
+                if states.iter().any(names_git_crypt) {
+                    let literal = literal.filter(|_| !self.folds).unwrap_or_default();
+                    prefixes.insert(format!("{base}{literal}"));
+                }
+            }
+        }
+        prefixes
+    }
+
+    /// The value of `filter` for `path`, now and once deletions are staged.
+    fn readings(&self, path: &str) -> [Value; 2] {
+        let slashes = path.match_indices('/').map(|(at, _)| at);
+        let dirs: Vec<_> = std::iter::once(0).chain(slashes).collect();
+        let frames: Vec<_> = dirs.iter().map(|end| self.directory(&path[..*end])).collect();
+        let base = |end: usize| if end == 0 { 0 } else { end + 1 };
+        let stack = |frame: fn(&Directory) -> &Rc<Frame>| {
+            let low = self.low.iter().map(|frame| (0, &**frame));
+            let own = dirs.iter().zip(&frames).map(|(end, found)| (base(*end), &**frame(found)));
+            let frames = low.chain(own).chain([(0, &*self.high)]).collect();
+            Stack { frames, path: path.as_bytes() }.filter()
+        };
+        [stack(|directory| &directory.now), stack(|directory| &directory.then)]
+    }
+
+    /// The attribute file of the directory `dir`, which is empty for the top.
+    fn directory(&self, dir: &str) -> Directory {
+        if let Some(known) = self.directories.borrow().get(dir) {
+            return known.clone();
+        }
+        let path = Path::new(dir).join(FILE);
+        let read = |bytes: &[u8], origin| Rc::new(Frame::read(bytes, origin, dir.is_empty(), self.folds));
+        let found = match bytes(&self.top.join(&path), false) {
+            Ok(Some(bytes)) => Directory::both(read(&bytes, Origin::Disk)),
+            Err(Unreadable) => Directory::both(Rc::new(Frame { is_unknown: true, ..Frame::default() })),
+            Ok(None) => match self.staged(&path) {
+                None => Directory::both(Rc::default()),
+                Some((blob, true)) => Directory::both(read(&blob, Origin::Index)),
+                Some((blob, false)) => Directory { now: read(&blob, Origin::Index), then: Rc::default() },
+            },
+        };
+        self.directories.borrow_mut().insert(dir.to_owned(), found.clone());
+        found
+    }
+
+    /// What the index has at `path`, and whether a sparse checkout leaves it out of the work tree.
+    fn staged(&self, path: &Path) -> Option<(Vec<u8>, bool)> {
+        let index = self.git.index().ok()?;
+        let entry = index.get_path(path, 0).or_else(|| index.get_path(path, 2))?;
+        let blob = self.git.find_blob(entry.id).ok()?;
+        Some((blob.content().to_owned(), entry.flags_extended & SKIP_WORKTREE != 0))
+    }
+}
+
+impl Directory {
+    fn both(frame: Rc<Frame>) -> Self {
+        Self { now: Rc::clone(&frame), then: frame }
+    }
+}
+
+impl Frame {
+    fn read(bytes: &[u8], origin: Origin, macros: bool, folds: bool) -> Self {
+        Self { lines: line::read(bytes, origin, macros, folds), is_unknown: false }
+    }
+}
+
+/// The value of `filter` for a file.
+#[derive(PartialEq, Eq)]
+enum Value {
+    /// git runs no filter.
+    None,
+    /// git runs the filter of this name, if it is configured.
+    Name(Vec<u8>),
+    /// An attribute file could not be read.
+    Unknown,
+}
+
+/// The attribute files that count for a path, those that count more last, each with the length of its directory.
+struct Stack<'f> {
+    frames: Vec<(usize, &'f Frame)>,
+    path: &'f [u8],
+}
+
+impl Stack<'_> {
+    /// The value of `filter`.
+    fn filter(&self) -> Value {
+        if self.frames.iter().any(|(_, frame)| frame.is_unknown) {
+            return Value::Unknown;
+        }
+        let mut macros: HashMap<&[u8], &States> = HashMap::new();
+        for line in self.frames.iter().rev().flat_map(|(_, frame)| frame.lines.iter().rev()) {
+            if let Line::Macro(name, states) = line {
+                macros.entry(name).or_insert(states);
+            }
+        }
+        let mut known = HashMap::new();
+        // The last line that matches decides, and in it the last word: so from the end.
+        for (base, frame) in self.frames.iter().rev() {
+            for line in frame.lines.iter().rev() {
+                match line {
+                    Line::Files(pattern, states) if pattern.matches(self.path, *base) => {
+                        fill(states, &macros, &mut known);
+                    }
+                    _ => {}
+                }
+                if let Some(state) = known.get(FILTER) {
+                    return match state {
+                        State::Value(name) => Value::Name(name.clone()),
+                        _ => Value::None,
+                    };
+                }
+            }
+        }
+        Value::None
+    }
+}
+
+/// Adds `states` to those that are `known`, each macro followed by what it is short for.
+fn fill<'f>(
+    states: &'f States,
+    macros: &HashMap<&[u8], &'f States>,
+    known: &mut HashMap<&'f [u8], &'f State>,
+) {
+    let mut open = vec![states.iter().rev()];
+    while let Some(states) = open.last_mut() {
+        let Some((name, state)) = states.next() else {
+            open.pop();
+            continue;
+        };
+        if known.contains_key(name.as_slice()) {
+            continue;
+        }
+        known.insert(name, state);
+        if *state == State::Set
+            && let Some(meant) = macros.get(name.as_slice())
+        {
+            open.push(meant.iter().rev());
+        }
+    }
+}
+
+/// A file that cannot be read, though it is there.
+struct Unreadable;
+
+/// The bytes of the attribute file `path`, where git takes any from it. In the work tree it `follows` no link.
+fn bytes(path: &Path, follows: bool) -> std::result::Result<Option<Vec<u8>>, Unreadable> {
+    let found = if follows { path.metadata() } else { path.symlink_metadata() };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(_) => return Err(Unreadable),
+    };
+    if found.is_symlink() || found.is_file() && found.len() >= LARGE {
+        return Ok(None);
+    }
+    if found.is_dir() {
+        return Ok(Some(Vec::new()));
+    }
+    if !found.is_file() {
+        return Err(Unreadable);
+    }
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LARGE).read_to_end(&mut bytes));
+    read.map(|_| Some(bytes)).map_err(|_| Unreadable)
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// Whether a state is, or may be short for, a filter of git-crypt's.
+fn names_git_crypt((name, state): &(Vec<u8>, State)) -> bool {
+    match state {
+        State::Value(value) => name == FILTER && value.starts_with(git_crypt::FILTER.as_bytes()),
+        // It may be a macro: its definition counts.
+        _ => false,
+    }
+}
+
+/// Whether `name` is a filter of git-crypt's: the name of its key is a file's name (git-crypt's `validate_key_name`).
+fn is_filter(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let key =
+        name.strip_prefix("git-crypt-").map(|key| (1..=128).contains(&key.len()) && key.bytes().all(plain));
+    key.unwrap_or(name == git_crypt::FILTER)
+}
