@@ -102,7 +102,7 @@ pub fn no_argument_for_a_value(what: &str) -> Failure {
 }
 
 /// What shows the help of the command that was typed, as far as clap has understood it.
-fn help(error: &clap::Error) -> String {
+fn help(error: &clap::Error) -> Advice {
     let usage = match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         // What clap would have shown as help has no context.
@@ -111,7 +111,8 @@ fn help(error: &clap::Error) -> String {
     let words = usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
     let names = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
     let command = names.collect::<Vec<_>>().join(" ");
-    if command.is_empty() { "makeinfra --help".to_owned() } else { format!("{command} --help") }
+    let command = command.strip_prefix("makeinfra").unwrap_or_default().trim_start();
+    Advice::makeinfra(command).with("--help")
 }
 
 /// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.
