@@ -29,6 +29,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use transport::Transport;
 
+/// The most bytes of scopes in one URL: GitLab's nginx refuses a request line of more than 8 KiB.
+const SCOPES: usize = 6 << 10;
 /// Images that are asked for at the same time.
 const PARALLEL: usize = 8;
 
@@ -65,9 +67,15 @@ struct Registry<'p> {
     sign_ins: Vec<SignIn<'p>>,
 }
 
-/// One sign-in, for all images that it is for.
+/// One sign-in, for all images that it is for; several, if their paths are too long for one URL.
 struct SignIn<'p> {
     credentials: Option<&'p Secret>,
+    parts: Vec<Part<'p>>,
+}
+
+/// As many paths as one URL takes.
+#[derive(Default)]
+struct Part<'p> {
     paths: Vec<String>,
     session: OnceLock<Result<Session<'p>, Verdict>>,
     /// The same for a registry that asks for a login only where its manifests are.
@@ -130,16 +138,22 @@ impl Registries {
     ) -> Result<Verdict, Verdict> {
         let endpoint = registry.endpoint.get_or_init(|| Endpoint::find(&self.transport, registry.host));
         let endpoint = endpoint.as_ref().map_err(Clone::clone)?;
+        let (known, gitlab, path) = (credentials.is_some(), endpoint.is_gitlab(), image.path());
         let find = |credentials: Option<&'p Secret>| {
             let same = |sign_in: &&SignIn| same(sign_in.credentials, credentials);
-            registry.sign_ins.iter().find(same).ok_or(Verdict::Private)
+            let sign_in = registry.sign_ins.iter().find(same)?;
+            let part = sign_in.parts.iter().find(|part| part.paths.contains(&path))?;
+            Some((sign_in, part))
         };
-        let session = |sign_in: &'r SignIn<'p>| -> Result<&'r Session<'p>, Verdict> {
-            let begin = || endpoint.sign_in(&self.transport, sign_in.credentials, &sign_in.paths);
-            sign_in.session.get_or_init(begin).as_ref().map_err(Clone::clone)
+        let session = |(sign_in, part): (&'r SignIn<'p>, &'r Part<'p>)| -> Result<&'r Session<'p>, Verdict> {
+            let begin = |part: &Part| endpoint.sign_in(&self.transport, sign_in.credentials, &part.paths);
+            // Who was refused once does not try again for other paths.
+            for part in [&sign_in.parts[0], part] {
+                part.session.get_or_init(|| begin(part)).as_ref().map_err(Clone::clone)?;
+            }
+            part.session.get().map_or(Err(Verdict::Private), |session| session.as_ref().map_err(Clone::clone))
         };
-        let sign_in = find(credentials)?;
-        let (known, gitlab, path) = (credentials.is_some(), endpoint.is_gitlab(), image.path());
+        let sign_in = find(credentials).ok_or(Verdict::Private)?;
         let forbidden = if known { Verdict::OtherProject { gitlab } } else { Verdict::Private };
         let ask = |endpoint: &Endpoint, session: &Session<'p>| match session.allows(&path) {
             Some(false) => Err(Refused::For(forbidden.clone())),
@@ -150,9 +164,10 @@ impl Registries {
             Ok(()) => {}
             Err(Refused::For(verdict)) => return Err(verdict),
             Err(Refused::Challenged(challenge)) => {
-                let (endpoint, session) = sign_in.late.get_or_init(|| {
+                let (_, part) = sign_in;
+                let (endpoint, session) = part.late.get_or_init(|| {
                     let endpoint = endpoint.asking(challenge);
-                    let session = endpoint.sign_in(&self.transport, sign_in.credentials, &sign_in.paths);
+                    let session = endpoint.sign_in(&self.transport, credentials, &part.paths);
                     (endpoint, session)
                 });
                 return match ask(endpoint, session.as_ref().map_err(Clone::clone)?) {
@@ -165,7 +180,9 @@ impl Registries {
         // Whoever pulls as nobody has just shown it; else nobody's own sign-in says so, if anything does.
         let public = !known
             || matches!(signed_in, Session::Open)
-            || find(None).and_then(session).is_ok_and(|nobody| nobody.allows(&path) == Some(true));
+            || find(None)
+                .map(session)
+                .is_some_and(|nobody| nobody.is_ok_and(|nobody| nobody.allows(&path) == Some(true)));
         Ok(Verdict::Pulls { public })
     }
 }
@@ -193,21 +210,33 @@ fn registries<'p>(pulls: &[Pull<'p>]) -> Vec<Registry<'p>> {
             let sign_ins = &mut registries[at].sign_ins;
             let at =
                 sign_ins.iter().position(|known| same(known.credentials, credentials)).unwrap_or_else(|| {
-                    sign_ins.push(SignIn {
-                        credentials,
-                        paths: Vec::new(),
-                        session: OnceLock::new(),
-                        late: OnceLock::new(),
-                    });
+                    sign_ins.push(SignIn { credentials, parts: vec![Part::default()] });
                     sign_ins.len() - 1
                 });
-            let path = pull.image.path();
-            if !sign_ins[at].paths.contains(&path) {
-                sign_ins[at].paths.push(path);
-            }
+            sign_ins[at].add(pull.image.path());
         }
     }
     registries
+}
+
+impl SignIn<'_> {
+    fn add(&mut self, path: String) {
+        if self.parts.iter().any(|part| part.paths.contains(&path)) {
+            return;
+        }
+        // `&scope=repository%3A…%3Apull`, with what is not plain in three letters.
+        let length = |path: &String| 32 + path.len() + 2 * path.matches('/').count();
+        let is_full = self
+            .parts
+            .last()
+            .is_some_and(|part| part.paths.iter().map(length).sum::<usize>() + length(&path) > SCOPES);
+        if is_full {
+            self.parts.push(Part::default());
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.paths.push(path);
+        }
+    }
 }
 
 /// Where the registry of `image` listens: Docker Hub's has another name than its images.

@@ -149,6 +149,23 @@ fn signs_in_once_for_all_images_whatever_comes_of_it() {
 }
 
 #[test]
+fn signs_in_again_only_for_what_one_url_does_not_take_and_never_after_a_refusal() {
+    let Some(bed) = Bed::start() else { return };
+    let images: Vec<_> =
+        (0..120).map(|number| bed.image(&format!("group/{}part{number}:1", "long/".repeat(12)))).collect();
+    let sandbox = many(&bed, &images);
+    let all = asked(check_many(&sandbox, &[]), 1);
+    assert!(all.len() == 120 && all.iter().all(|check| check[1].contains("has no repository")), "{all:?}");
+    let sign_ins = bed.sign_ins();
+    assert!((2..=4).contains(&sign_ins.len()), "{}", sign_ins.len());
+    assert!(sign_ins.iter().all(|line| line.len() < 8 << 10));
+    bed.knows("gldt-another", "group", "read_registry");
+    let all = asked(check_many(&sandbox, &[]), 1);
+    assert!(all.iter().all(|check| check[1].contains("refuses the sign-in")), "{all:?}");
+    assert_eq!(bed.sign_ins().len(), sign_ins.len() + 1);
+}
+
+#[test]
 fn an_image_without_credentials_is_asked_for_as_nobody() {
     let Some(bed) = Bed::start() else { return };
     // To the kubelet this is another registry than the one that the Secret is for.
