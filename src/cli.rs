@@ -185,6 +185,15 @@ pub struct Rotate {
     /// Commit the files that change and nothing else.
     #[arg(long)]
     pub commit: bool,
+    /// Add an entry for another registry, such as ghcr.io, in every environment; all other entries stay.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["registry", "remove_registry"])]
+    #[arg(help_heading = "Pull secret")]
+    pub add_registry: Option<String>,
+    /// Remove the entry of another registry, in every environment; all other entries stay.
+    #[arg(long, value_name = "HOST", help_heading = "Pull secret", conflicts_with_all = [
+        "registry", "email", "secret_type", "expires_at", "token", "token_username", "ask",
+    ])]
+    pub remove_registry: Option<String>,
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,

@@ -5,15 +5,17 @@
 
 pub mod auth;
 mod docker_config;
+mod expiries;
 mod inspected;
 pub mod keyring;
 mod login;
 mod manifest;
 
 pub use docker_config::{DockerConfig, Fault};
+pub use expiries::OtherExpiries;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
-pub use manifest::{Manifest, Rewrite, SEVERAL};
+pub use manifest::{Manifest, OWN, Rewrite, SEVERAL, Wanted};
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};
 use crate::error::{Failure, Result};
@@ -107,10 +109,15 @@ pub fn check_registry(registry: &RegistryKey, image: &ImageRef) -> Result<()> {
     if keyring::matches(registry.as_str(), image) {
         return Ok(());
     }
-    Err(Failure::usage("`--registry` must match the image")
+    let hint = format!("{} {}", Name::Registry.option(), RegistryKey::for_image(image));
+    Err(unmatched_registry().hint(hint).into())
+}
+
+/// The failure for a registry key that is not for the project's image.
+#[must_use]
+pub fn unmatched_registry() -> Failure {
+    Failure::usage("`--registry` must match the image")
         .because("with this key the kubelet would find no credentials and pull anonymously")
-        .hint(format!("{} {}", Name::Registry.option(), RegistryKey::for_image(image)))
-        .into())
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ mod secret_file;
 
 use crate::answers::{Email, EnvironmentName, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
-use crate::pull_secret::{self, DeployToken, Manifest, Rewrite, keyring};
+use crate::pull_secret::{DeployToken, Manifest, Rewrite, Wanted, keyring};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::yaml_edit;
 use secret_file::SecretInRepo;
 
-pub use secret_file::{Change, RotateOverrides, SecretFile};
+pub use secret_file::{Change, Entry, RotateOverrides, SecretFile};
 
 /// The files as they are.
 pub struct Files {
@@ -67,7 +67,7 @@ impl Files {
 
     /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if
     /// that is all of them.
-    pub fn choose(&mut self, names: &[EnvironmentName]) -> Result<()> {
+    pub fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {
         let known: Vec<_> =
             self.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
         let titles: Vec<String> = known.iter().map(|one| one.name.to_string()).collect();
@@ -82,10 +82,11 @@ impl Files {
             self.secrets.retain(|secret| wanted.contains(&Some(secret.place)));
             return Ok(());
         }
-        if self.secrets.len() < 2 {
+        // An entry that comes or goes does so everywhere.
+        if self.secrets.len() < 2 || matches!(overrides.entry, Entry::Added(_) | Entry::Removed(_)) {
             return Ok(());
         }
-        let groups = self.groups()?;
+        let groups = self.groups(overrides)?;
         if groups.len() < 2 {
             return Ok(());
         }
@@ -100,13 +101,13 @@ impl Files {
     }
 
     /// The places of the environments, by the credentials that they share.
-    fn groups(&self) -> Result<Vec<Vec<usize>>> {
+    fn groups(&self, overrides: &RotateOverrides) -> Result<Vec<Vec<usize>>> {
         let mut groups: Vec<(Manifest, String, Vec<usize>)> = Vec::new();
         for one in self.each() {
             let Some(text) = &one.secret.text else { continue };
             let manifest = one.manifest(text)?;
             let key = manifest
-                .rotated_key(&one.rewrite(&RotateOverrides::default()))
+                .rotated_key(&one.rewrite(overrides))
                 .map_err(|fault| one.refused(fault))?
                 .unwrap_or_default()
                 .to_owned();
@@ -123,9 +124,6 @@ impl Files {
 
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
     pub fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
-        if let (Some(registry), Some(image)) = (&overrides.registry, self.image()) {
-            pull_secret::check_registry(registry, image)?;
-        }
         let mut warnings: Vec<String> = Vec::new();
         for one in self.each() {
             for warning in one.check(overrides)? {
@@ -161,6 +159,12 @@ impl Files {
         Ok(Plan { secrets, record: followed.map(|record| record.text) })
     }
 
+    /// The files without the entry for `registry`.
+    pub fn remove(&self, registry: &RegistryKey) -> Result<Plan> {
+        let secrets = self.each().map(|one| one.without(registry)).collect::<Result<_>>()?;
+        Ok(Plan { secrets, record: None })
+    }
+
     /// The images of `deployed` that the kubelet would pull with the rotated entry first, each once; where there is
     /// none, the recorded one.
     pub fn images<'i>(
@@ -170,19 +174,21 @@ impl Files {
         deployed: &[&'i ImageRef],
     ) -> Result<Vec<&'i ImageRef>> {
         let mut images: Vec<&ImageRef> = Vec::new();
+        let mut is_own = false;
         for (one, change) in self.each().zip(&plan.secrets) {
             let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
             let (manifest, key) = (one.manifest(text)?, self.registry(overrides)?);
-            let first = |image: &&ImageRef| {
-                keyring::matching(manifest.config().keys(), image).first() == Some(&key.as_str())
-            };
+            let key = manifest.entry(&key).unwrap_or(key.as_str());
+            let first =
+                |image: &&ImageRef| keyring::matching(manifest.config().keys(), image).first() == Some(&key);
+            is_own |= manifest.own(self.record.as_ref().map(|record| &record.answers.registry)) == Some(key);
             for image in deployed.iter().copied().filter(first) {
                 if !images.contains(&image) {
                     images.push(image);
                 }
             }
         }
-        if images.is_empty() {
+        if images.is_empty() && is_own {
             images.extend(self.image());
         }
         Ok(images)
@@ -228,12 +234,20 @@ fn follow(
     let cannot = |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
     let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
     let answers = &record.answers;
-    let rewrite = Rewrite {
-        registry: overrides.registry.as_ref(),
-        recorded: Some(&answers.registry),
-        ..Rewrite::default()
+    let is_held = manifest.config().keys().any(|key| key == answers.registry.as_str());
+    let own = match &overrides.entry {
+        Entry::Named(key) if !is_held => Some(key.as_str()),
+        // Beside the new entry there was one, which the record may not know.
+        Entry::Added(added) if !is_held => {
+            manifest.config().keys().find(|key| Some(*key) != manifest.entry(added))
+        }
+        _ => None,
     };
-    let key = manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str());
+    let rewrite = Rewrite { wanted: Wanted::Own, recorded: Some(&answers.registry), ..Rewrite::default() };
+    let key = match own {
+        Some(key) => key,
+        None => manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str()),
+    };
     let mut text = record.text.clone();
     for (name, recorded, held) in [
         (Name::Registry, answers.registry.as_str(), Some(key)),

@@ -26,6 +26,26 @@ impl RegistryKey {
         &self.0
     }
 
+    /// Whether both are for the whole of one registry, written differently: with or without a scheme, or Docker Hub by
+    /// another of its names.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self.whole(), other.whole()) {
+            (Some(one), Some(other)) => one == other,
+            _ => self == other,
+        }
+    }
+
+    /// The host if it is for everything there; `None` if it is for a path.
+    fn whole(&self) -> Option<&str> {
+        let path = without_scheme(&self.0).split_once('/').map_or("", |(_, path)| path);
+        let whole = matches!(path, "" | "v1" | "v1/" | "v2" | "v2/");
+        whole.then(|| match self.host() {
+            "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            host => host,
+        })
+    }
+
     /// Its `host[:port]`, without scheme and path.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -121,6 +141,19 @@ mod tests {
         ] {
             assert!(RegistryKey::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn one_registry_has_several_keys() {
+        let same = |one: &str, other: &str| {
+            RegistryKey::parse(one).unwrap().is_same(&RegistryKey::parse(other).unwrap())
+        };
+        assert!(same("ghcr.io", "https://ghcr.io/v2/") && same("docker.io", "https://index.docker.io/v1/"));
+        assert!(
+            !same("ghcr.io", "ghcr.io/me")
+                && !same("ghcr.io", "ghcr.io:443")
+                && same("ghcr.io/me", "ghcr.io/me")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::pull_secret::{candidates, workload_title};
 use super::{Check, Id, Status};
 use crate::advice::Advice;
-use crate::answers::ImageRef;
+use crate::answers::{Answer, ImageRef, RegistryKey};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
 use crate::pull_secret::keyring;
@@ -17,6 +17,8 @@ pub struct Question<'i> {
     secrets: Vec<&'i PullSecret>,
     /// The workloads that pull it so.
     subjects: Vec<String>,
+    /// The command that gives it another token, or an entry of its own.
+    rotate: String,
     /// What to sign in with; none where that is locked away, so that nobody can be asked.
     credentials: Option<Vec<Secret>>,
 }
@@ -39,19 +41,26 @@ impl<'i> Question<'i> {
             match questions.iter_mut().find(same) {
                 Some(other) if other.subjects.contains(&subject) => {}
                 Some(other) => other.subjects.push(subject),
-                None => questions.push(Self::of(pull.image, secrets, subject, locked)),
+                None => questions.push(Self::of(inspection, pull.image, secrets, subject, locked)),
             }
         }
         questions
     }
 
-    fn of(image: &'i ImageRef, secrets: Vec<&'i PullSecret>, subject: String, locked: bool) -> Self {
+    fn of(
+        inspection: &Inspection,
+        image: &'i ImageRef,
+        secrets: Vec<&'i PullSecret>,
+        subject: String,
+        locked: bool,
+    ) -> Self {
         let name = image.normalized_name();
+        let rotate = rotation(inspection, image, &secrets);
         let readable = secrets.iter().any(|secret| secret.secret.is_readable());
         // What the kubelet cannot read, it does without.
         let credentials = (readable || !locked)
             .then(|| secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect());
-        Self { image, secrets, subjects: vec![subject], credentials }
+        Self { image, secrets, subjects: vec![subject], rotate, credentials }
     }
 
     /// What to ask a registry; none where that makes no sense.
@@ -100,16 +109,36 @@ impl<'i> Question<'i> {
                     Standing::Unknown => Status::Warning,
                     Standing::Absent | Standing::Refused => Status::Problem,
                 };
-                (
-                    status,
-                    verdict.message(self.image),
-                    verdict.hint(self.image, "rotate --check").unwrap_or_default(),
-                )
+                let hint = match verdict {
+                    Verdict::Private => Advice::from(format!("{{makeinfra {}}}", self.rotate).as_str()),
+                    verdict => {
+                        let again = format!("{} --check", self.rotate);
+                        verdict.hint(self.image, &again).unwrap_or_default()
+                    }
+                };
+                (status, verdict.message(self.image), hint)
             }
         };
         let check = |subject: &String| {
             Check::new(Id::ImagesPull, status, subject, &message).hint(hint.clone()).about(self.image)
         };
         self.subjects.iter().map(check).collect()
+    }
+}
+
+/// The command that gives `image` other credentials: those of the entry that serves it, or of one that is yet to come.
+fn rotation(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) -> String {
+    let (name, for_image) = (image.normalized_name(), RegistryKey::for_image(image));
+    let answers = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    let own = answers.map(|record| &record.answers.registry);
+    let serving = secrets
+        .iter()
+        .find_map(|secret| keyring::matching_name(secret.secret.keys(), &name).first().copied());
+    match (serving.map(RegistryKey::parse), own) {
+        (Some(Ok(key)), Some(own)) if key == *own => "rotate".to_owned(),
+        (Some(Ok(key)), Some(_)) => format!("rotate --registry {key}"),
+        (None, Some(own)) if !own.is_same(&for_image) => format!("rotate --add-registry {for_image}"),
+        (None, _) => format!("rotate --registry {for_image}"),
+        _ => "rotate".to_owned(),
     }
 }

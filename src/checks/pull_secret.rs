@@ -262,11 +262,12 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
         Some(true) => {
             Advice::makeinfra("rotate").with(format_args!("--registry {}", RegistryKey::for_image(image)))
         }
-        // A rotation keeps the project's own registry.
-        Some(false) => {
-            format!("add an entry for {} to {}", RegistryKey::for_image(image), secrets[0].path).into()
+        Some(false) if inspection.is_rotated(&secrets[0].path) => {
+            Advice::makeinfra("rotate").with(format_args!("--add-registry {}", RegistryKey::for_image(image)))
         }
-        None => format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path).into(),
+        Some(false) | None => {
+            format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path).into()
+        }
     };
     let rotate = Place::of_file(inspection, &secrets[0].path).of_it(rotate);
     Check::problem(Id::PullSecretMatchesImages, workload_title(pull.workload), message)
@@ -288,23 +289,30 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let mut fine = "no expiry is recorded".to_owned();
     for PullSecret { path, secret } in &inspection.pull_secrets {
         let place = Place::of_file(inspection, path);
-        let Some(text) = &secret.expires_at else { continue };
-        let Ok(expiry) = Expiry::parse(text) else {
-            let hint = place.of_it("{makeinfra rotate --expires-at YYYY-MM-DD}");
-            found.push(Check::warning(id, path, "its `makeinfra/expires-at` is not a date").hint(hint));
-            continue;
-        };
-        let days = expiry.days_left(now);
-        fine = format!("the token lasts until {expiry}");
-        let hint = "make a new deploy token in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
-        let hint = place.of_it(hint);
-        if days < 0 {
-            found.push(Check::problem(id, path, format!("the token expired on {expiry}")).hint(hint));
-        } else if days <= SOON {
-            let left = count(usize::try_from(days).unwrap_or(0), "day");
-            found.push(
-                Check::warning(id, path, format!("the token expires on {expiry}, in {left}")).hint(hint),
-            );
+        let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
+        let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
+        for (key, text) in own.chain(others) {
+            let of = key.as_ref().map_or(String::new(), |key| format!(" of `{key}`"));
+            let make = if key.is_none() { "make a new deploy token in GitLab" } else { "make a new token" };
+            let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
+            let Ok(expiry) = Expiry::parse(text) else {
+                let hint = place.of_it(format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}").as_str());
+                let message = format!("its expiry of the token{of} is not a date");
+                found.push(Check::warning(id, path, message).hint(hint));
+                continue;
+            };
+            let days = expiry.days_left(now);
+            fine = format!("the token{of} lasts until {expiry}");
+            let hint = format!("{make}, then: {{makeinfra {rotate} --commit}} && {{make deploy}}");
+            let hint = place.of_it(hint.as_str());
+            if days < 0 {
+                let message = format!("the token{of} expired on {expiry}");
+                found.push(Check::problem(id, path, message).hint(hint));
+            } else if days <= SOON {
+                let left = count(usize::try_from(days).unwrap_or(0), "day");
+                let message = format!("the token{of} expires on {expiry}, in {left}");
+                found.push(Check::warning(id, path, message).hint(hint));
+            }
         }
     }
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))

@@ -8,10 +8,10 @@ use super::sign_in::{self, Checked};
 use super::transaction::Transaction;
 use super::{missing, not_generated, secret_answers, sweep_repository, templates_of, token_source};
 use crate::advice::Advice;
-use crate::answers::{Environment, Name, Record, Sheet};
+use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::kustomization;
 use crate::opaque::Kustomization;
@@ -19,7 +19,7 @@ use crate::pull_secret::DeployToken;
 use crate::questions::Given;
 use crate::repo::Repo;
 use crate::report::Report;
-use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
+use crate::rotation::{Entry, Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
@@ -59,16 +59,20 @@ impl Found {
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let source = token_source(&options.token)?;
     let overrides = overrides(options, ui)?;
-    let mut found = find(options)?;
+    let mut found = find(options, &overrides)?;
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
     check(options, &mut found, &overrides, ui)?;
     sweep_repository(&found.root(), options.run.dry_run, ui);
+    if let Entry::Removed(registry) = &overrides.entry {
+        let plan = found.files.remove(registry)?;
+        return finish(options, &found, &plan);
+    }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
         return Ok(report::dry_run(options, &found, None));
     }
     if !lacking.is_empty() && !ui.can_ask() {
-        let hint = Advice::makeinfra("rotate").with("--token-username NAME --token-file FILE");
+        let hint = Advice::makeinfra(again(options)).with("--token-username NAME --token-file FILE");
         return Err(missing(&lacking, hint));
     }
     if !lacking.is_empty() {
@@ -83,21 +87,61 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let inspection = inspect(options)?;
         let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
         let images = found.files.images(&plan, &overrides, &deployed)?;
-        found.checked = sign_in::check(&options.check, &token, &images, ui)?;
+        found.checked = sign_in::check(&options.check, &token, &images, &again(options), ui)?;
     }
+    finish(options, &found, &plan)
+}
+
+/// Writes `plan`, or tells of it.
+fn finish(options: &Options, found: &Found, plan: &Plan) -> Result<Report> {
     if options.run.dry_run {
-        return Ok(report::dry_run(options, &found, Some(&plan)));
+        return Ok(report::dry_run(options, found, Some(plan)));
     }
-    let commit = write(options, &found, &plan)?;
-    Ok(report::outcome(options, &found, &plan, commit.as_deref()))
+    let commit = write(options, found, plan)?;
+    Ok(report::outcome(options, found, plan, commit.as_deref()))
+}
+
+/// The command as it is given again with another token.
+fn again(options: &Options) -> String {
+    let mut words = "rotate".to_owned();
+    for (option, value) in
+        [("--add-registry", &options.add_registry), ("--registry", &options.secret.registry)]
+    {
+        if let Some(value) = value {
+            words.push_str(&format!(" {option} {value}"));
+        }
+    }
+    if options.check.check {
+        words.push_str(" --check");
+    }
+    words
+}
+
+/// What a commit is called.
+fn subject(options: &Options) -> String {
+    match (&options.add_registry, &options.remove_registry) {
+        (Some(host), _) => format!("Add {host} to the pull secret"),
+        (_, Some(host)) => format!("Remove {host} from the pull secret"),
+        _ => "Rotate the deploy token".to_owned(),
+    }
 }
 
 fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
     let mut sheet = Sheet::default();
     secret_answers(&options.secret, &mut sheet, |_| false)?;
     let given = Given::collect(sheet, &[], None, None, ui)?;
+    let key = |option: &str, text: &str| {
+        RegistryKey::parse(text)
+            .map_err(|rule| Failure::usage(format!("`{option}` {rule}")).hint(format!("{option} ghcr.io")))
+    };
+    let entry = match (&options.add_registry, &options.remove_registry, given.get(Name::Registry)?) {
+        (Some(host), ..) => Entry::Added(key("--add-registry", host)?),
+        (_, Some(host), _) => Entry::Removed(key("--remove-registry", host)?),
+        (.., Some(registry)) => Entry::Named(registry),
+        _ => Entry::Own,
+    };
     Ok(RotateOverrides {
-        registry: given.get(Name::Registry)?,
+        entry,
         email: given.get(Name::Email)?,
         kind: given.get(Name::SecretType)?,
         expires_at: given.get(Name::ExpiresAt)?,
@@ -105,7 +149,7 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
 }
 
 /// Finds the repository and reads what it has.
-fn find(options: &Options) -> Result<Found> {
+fn find(options: &Options, overrides: &RotateOverrides) -> Result<Found> {
     let repo = Repo::find(&options.repo, "rotate")?;
     let root = repo.root();
     let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
@@ -130,7 +174,7 @@ fn find(options: &Options) -> Result<Found> {
         _ => TemplateSet::embedded(),
     };
     let mut files = Files { record, templates, secrets };
-    files.choose(&scope::names("--env", &options.env)?)?;
+    files.choose(&scope::names("--env", &options.env)?, overrides)?;
     Ok(Found { repo, files, uncommitted: Vec::new(), checked: None })
 }
 
@@ -213,7 +257,7 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
             transaction.stage(Record::FILE, text.as_bytes(), false)?;
         }
     }
-    transaction.finish("Rotate the deploy token", || check_unchanged(found))
+    transaction.finish(&subject(options), || check_unchanged(found))
 }
 
 /// The kustomizations that change, each with its new text.

@@ -33,11 +33,12 @@ impl Checked {
 }
 
 /// Asks registries whether `images` can be pulled with `token`. Fails if it is refused for one of them; where nobody
-/// can tell, asks the user or fails.
+/// can tell, asks the user or fails. `again` is the command that tries another token.
 pub(super) fn check(
     options: &CheckOptions,
     token: &DeployToken,
     images: &[&ImageRef],
+    again: &str,
     ui: &mut Ui,
 ) -> Result<Option<Checked>> {
     if !options.check {
@@ -60,7 +61,7 @@ pub(super) fn check(
         ui.warn(format!(
             "{}; {}",
             verdict.message(image),
-            verdict.hint(image, "rotate --check").unwrap_or_default().typed(None)
+            verdict.hint(image, again).unwrap_or_default().typed(None)
         ));
     }
     // The worst decides.
@@ -75,7 +76,7 @@ pub(super) fn check(
         (Standing::Good, 1..) => format!("all {} images can be pulled", images.len()),
         _ => verdict.message(image),
     };
-    let hint = verdict.hint(image, "rotate --check").unwrap_or_default();
+    let hint = verdict.hint(image, again).unwrap_or_default();
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {

@@ -177,6 +177,13 @@ impl DockerConfig {
         }
     }
 
+    /// Takes the entry `key` out.
+    pub fn remove(&mut self, key: &str) {
+        if let Some(mut old) = self.entries.shift_remove(key) {
+            wipe(&mut old);
+        }
+    }
+
     /// Calls the entry `old` `new`, in its place.
     pub fn rename(&mut self, old: &str, new: &str) {
         let renamed = std::mem::take(&mut self.entries)

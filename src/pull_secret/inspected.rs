@@ -2,6 +2,7 @@
 //! not just the first fault. Never quotes what is in it.
 
 use super::docker_config::{DockerConfig, Entry, wipe};
+use super::expiries::{OTHER_EXPIRIES, OtherExpiries};
 use super::login::{self, JOB_TOKEN, ShortLived};
 use super::manifest::EXPIRES_AT;
 use super::{auth, keyring};
@@ -24,6 +25,8 @@ pub struct Inspected {
     pub namespace: Option<String>,
     /// When the token ends, as the annotation says.
     pub expires_at: Option<String>,
+    /// When the tokens of further registries end.
+    pub other_expiries: OtherExpiries,
     /// What is wrong.
     pub flaws: Vec<Flaw>,
     config: Option<DockerConfig>,
@@ -90,6 +93,7 @@ impl Inspected {
             name: text(&["metadata", "name"]).map(str::to_owned),
             namespace: text(&["metadata", "namespace"]).map(str::to_owned),
             expires_at: text(&["metadata", "annotations", EXPIRES_AT]).map(str::to_owned),
+            other_expiries: OtherExpiries::parse(text(&["metadata", "annotations", OTHER_EXPIRIES])),
             flaws: Vec::new(),
             config: None,
             kind: declared.to_owned(),

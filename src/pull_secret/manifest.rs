@@ -2,6 +2,7 @@
 //! has to change. Names, labels, comments and the order of everything stay.
 
 use super::docker_config::{DockerConfig, Fault};
+use super::expiries::{OTHER_EXPIRIES, OtherExpiries};
 use super::{DeployToken, keyring};
 use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType, TokenUsername};
 use crate::secret::Secret;
@@ -17,6 +18,9 @@ pub(super) const EXPIRES_AT: &str = "makeinfra/expires-at";
 /// The one fault that an option can mend.
 pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
 
+/// Why the project's own entry stays.
+pub const OWN: Fault = "its entry is the project's own, without which the image could not be pulled";
+
 /// A pull secret's manifest.
 pub struct Manifest<'a> {
     text: &'a str,
@@ -24,7 +28,20 @@ pub struct Manifest<'a> {
     namespace: Option<String>,
     kind: SecretType,
     expires_at: Option<String>,
+    others: OtherExpiries,
     config: DockerConfig,
+}
+
+/// Which entry a rotation is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Wanted<'a> {
+    /// The project's own.
+    #[default]
+    Own,
+    /// The one with this registry key; if there is none, the project's own gets the key.
+    Named(&'a RegistryKey),
+    /// The one with this registry key, which is new if there is none.
+    Added(&'a RegistryKey),
 }
 
 /// What a rotation is to change beside the credentials; what is none stays.
@@ -32,8 +49,8 @@ pub struct Manifest<'a> {
 pub struct Rewrite<'a> {
     /// The registry key of `.makeinfra.yaml`, which tells the right entry of several.
     pub recorded: Option<&'a RegistryKey>,
-    /// A new registry key.
-    pub registry: Option<&'a RegistryKey>,
+    /// The entry.
+    pub wanted: Wanted<'a>,
     /// A new e-mail address.
     pub email: Option<&'a Email>,
     /// The type to convert to.
@@ -74,6 +91,7 @@ impl<'a> Manifest<'a> {
             namespace: text_at(&["metadata", "namespace"]),
             kind,
             expires_at: text_at(&["metadata", "annotations", EXPIRES_AT]),
+            others: OtherExpiries::parse(text_at(&["metadata", "annotations", OTHER_EXPIRIES]).as_deref()),
             config: DockerConfig::decode(kind, &base64)?,
         })
     }
@@ -108,16 +126,45 @@ impl<'a> Manifest<'a> {
         self.config.keys().any(|key| keyring::matches(key, image))
     }
 
+    /// The key of the entry for `registry`, however it is written: `ghcr.io`, `https://ghcr.io`.
+    #[must_use]
+    pub fn entry(&self, registry: &RegistryKey) -> Option<&str> {
+        let exact = self.config.keys().find(|found| *found == registry.as_str());
+        exact.or_else(|| {
+            let same = |found: &&str| RegistryKey::parse(found).is_ok_and(|found| found.is_same(registry));
+            self.config.keys().find(same)
+        })
+    }
+
+    /// The key of the project's own entry, where the record says `recorded`; the first if it names none of them.
+    #[must_use]
+    pub fn own(&self, recorded: Option<&RegistryKey>) -> Option<&str> {
+        let is_recorded = |found: &&str| recorded.is_some_and(|recorded| *found == recorded.as_str());
+        self.config.keys().find(is_recorded).or_else(|| self.config.keys().next())
+    }
+
     /// The key of the entry that a rotation is about, as it is now; none if that entry is yet to come.
     pub fn rotated_key(&self, rewrite: &Rewrite) -> Result<Option<&str>, Fault> {
-        let find = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());
-        if let Some(found) = rewrite.registry.and_then(find).or_else(|| rewrite.recorded.and_then(find)) {
-            return Ok(Some(found));
+        let exact = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());
+        let recorded = rewrite.recorded.and_then(exact);
+        match rewrite.wanted {
+            Wanted::Added(key) => return Ok(self.entry(key)),
+            Wanted::Named(key) => {
+                // The project's own is then renamed.
+                let other = self.entry(key).filter(|found| Some(*found) != recorded);
+                if let Some(found) = exact(key).or(other.filter(|_| recorded.is_some())) {
+                    return Ok(Some(found));
+                }
+            }
+            Wanted::Own => {}
+        }
+        if recorded.is_some() {
+            return Ok(recorded);
         }
         let mut keys = self.config.keys();
         match (keys.next(), keys.next()) {
             (only, None) => Ok(only),
-            (Some(_), Some(_)) if rewrite.registry.is_some() => Ok(None),
+            (Some(_), Some(_)) if matches!(rewrite.wanted, Wanted::Named(_)) => Ok(None),
             _ => Err(SEVERAL),
         }
     }
@@ -128,22 +175,21 @@ impl<'a> Manifest<'a> {
     pub fn rotate(mut self, token: &DeployToken, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
         let mut changes = Vec::new();
         let (old_key, new_key) = self.keys_for(rewrite)?;
+        let own = self.own(rewrite.recorded);
+        let is_other = own.is_some() && own != old_key.as_deref();
         if let Some(old) = &old_key
             && *old != new_key
         {
-            // A key with a user and a password in it is none of ours, and is not shown.
-            let shown = RegistryKey::parse(old).map_or("another key".to_owned(), |old| old.to_string());
-            changes.push(format!("registry: {shown} -> {new_key}"));
+            changes.push(format!("registry: {} -> {new_key}", shown_key(old)));
             self.config.rename(old, &new_key);
         }
         let held = self.config.holds(&new_key, token);
         self.change_credentials(&new_key, token, rewrite.email, &mut changes);
-        let expires_at = match token.expires_at() {
-            Some(date) => Some(date.to_string()),
-            // The same token has its old expiry; that of another one is not known.
-            None if held => self.expires_at.clone(),
-            None => None,
-        };
+        let date = token.expires_at().map(ToString::to_string);
+        let before =
+            if is_other { self.others.of(&new_key).map(str::to_owned) } else { self.expires_at.clone() };
+        // The same token has its old expiry; that of another one is not known.
+        let after = date.or_else(|| before.clone().filter(|_| held));
         let kind = rewrite.kind.unwrap_or(self.kind);
         if kind != self.kind {
             changes.push(format!("type: {} -> {}", self.kind.kubernetes_type(), kind.kubernetes_type()));
@@ -152,26 +198,57 @@ impl<'a> Manifest<'a> {
                     .push("left out: what stood beside `auths`, for which a dockercfg has no place".into());
             }
         }
-        if expires_at != self.expires_at {
+        if after != before {
             let shown = |date: &Option<String>| date.clone().unwrap_or_else(|| "unknown".into());
-            changes.push(format!("expires: {} -> {}", shown(&self.expires_at), shown(&expires_at)));
+            changes.push(format!("expires: {} -> {}", shown(&before), shown(&after)));
         }
         if changes.is_empty() {
             return Ok(None);
         }
-        self.config.check()?;
-        let text = self.edited(kind, expires_at.as_deref())?;
-        self.verify(&text, kind, expires_at.as_deref())?;
-        Ok(Some(Rewritten { text, changes }))
+        if is_other {
+            let verb = if old_key.is_none() { "new registry" } else { "registry" };
+            changes.insert(0, format!("{verb}: {}", shown_key(&new_key)));
+        }
+        let (mut expires_at, mut others) = (self.expires_at.clone(), self.others.clone());
+        match is_other {
+            true => others.set(&new_key, after),
+            false => expires_at = after,
+        }
+        self.rewritten(kind, expires_at.as_deref(), &others, changes).map(Some)
+    }
+
+    /// The manifest without the entry for `registry`; none if it has no such entry.
+    pub fn remove(
+        mut self,
+        registry: &RegistryKey,
+        recorded: Option<&RegistryKey>,
+    ) -> Result<Option<Rewritten>, Fault> {
+        let Some(key) = self.entry(registry).map(str::to_owned) else { return Ok(None) };
+        if self.own(recorded) == Some(key.as_str()) {
+            return Err(OWN);
+        }
+        self.config.remove(&key);
+        let mut others = self.others.clone();
+        others.set(&key, None);
+        let changes = vec![format!("removed registry: {}", shown_key(&key))];
+        let (kind, expires_at) = (self.kind, self.expires_at.clone());
+        self.rewritten(kind, expires_at.as_deref(), &others, changes).map(Some)
     }
 
     /// The key that the rotated entry has now, and the one that it will have.
     fn keys_for(&self, rewrite: &Rewrite) -> Result<(Option<String>, String), Fault> {
         let old = self.rotated_key(rewrite)?.map(str::to_owned);
-        let new = rewrite.registry.or(rewrite.recorded).map(ToString::to_string);
-        let new = match (rewrite.registry, &old) {
-            (None, Some(old)) => old.clone(),
-            _ => new.ok_or("it has no registry yet, and none was named")?,
+        let recorded = rewrite.recorded;
+        let new = match (rewrite.wanted, &old) {
+            (Wanted::Own | Wanted::Added(_), Some(old)) => old.clone(),
+            // Written otherwise, it is still that entry; only the project's own gets another key.
+            (Wanted::Named(key), Some(old))
+                if self.entry(key) == Some(old.as_str()) && self.own(recorded) != Some(old.as_str()) =>
+            {
+                old.clone()
+            }
+            (Wanted::Named(key) | Wanted::Added(key), _) => key.to_string(),
+            (Wanted::Own, None) => recorded.ok_or("it has no registry yet, and none was named")?.to_string(),
         };
         Ok((old, new))
     }
@@ -203,13 +280,34 @@ impl<'a> Manifest<'a> {
         }
     }
 
-    fn edited(&self, kind: SecretType, expires_at: Option<&str>) -> Result<Secret, Fault> {
+    fn rewritten(
+        &self,
+        kind: SecretType,
+        expires_at: Option<&str>,
+        others: &OtherExpiries,
+        changes: Vec<String>,
+    ) -> Result<Rewritten, Fault> {
+        self.config.check()?;
+        let text = self.edited(kind, expires_at, others.text().as_deref())?;
+        self.verify(&text, kind, expires_at, others)?;
+        Ok(Rewritten { text, changes })
+    }
+
+    fn edited(
+        &self,
+        kind: SecretType,
+        expires_at: Option<&str>,
+        others: Option<&str>,
+    ) -> Result<Secret, Fault> {
         let payload = self.config.encode(kind);
-        let annotation = ["metadata", "annotations", EXPIRES_AT];
-        let mut text = match expires_at {
-            Some(date) => yaml_edit::set(self.text, &annotation, date)?,
-            None => yaml_edit::remove(self.text, &annotation)?,
-        };
+        let mut text = Zeroizing::new(self.text.to_owned());
+        for (name, value) in [(EXPIRES_AT, expires_at), (OTHER_EXPIRIES, others)] {
+            let annotation = ["metadata", "annotations", name];
+            text = match value {
+                Some(value) => yaml_edit::set(&text, &annotation, value)?,
+                None => yaml_edit::remove(&text, &annotation)?,
+            };
+        }
         if kind != self.kind {
             text = yaml_edit::set(&text, &["type"], kind.kubernetes_type())?;
             text = yaml_edit::rename_key(&text, &["data", self.kind.data_key()], kind.data_key())?;
@@ -219,15 +317,27 @@ impl<'a> Manifest<'a> {
     }
 
     /// Reads the new text again: nothing but the intended may differ.
-    fn verify(&self, text: &Secret, kind: SecretType, expires_at: Option<&str>) -> Result<(), Fault> {
+    fn verify(
+        &self,
+        text: &Secret,
+        kind: SecretType,
+        expires_at: Option<&str>,
+        others: &OtherExpiries,
+    ) -> Result<(), Fault> {
         const BEYOND: Fault = "it is written in a way that makeinfra cannot change safely";
         let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
         let same = read.kind == kind
             && (&read.name, &read.namespace) == (&self.name, &self.namespace)
             && read.expires_at.as_deref() == expires_at
+            && read.others == *others
             && read.config.encode(kind).expose() == self.config.encode(kind).expose();
         if same { Ok(()) } else { Err(BEYOND) }
     }
+}
+
+/// A registry key from a file. One with a user and a password in it is none of ours, and is not shown.
+fn shown_key(key: &str) -> String {
+    RegistryKey::parse(key).map_or("another key".to_owned(), |key| key.to_string())
 }
 
 /// A user name from a file, if it is one: somebody may have taken the token for it.

@@ -5,7 +5,7 @@ use crate::answers::{Answer, Answers, Email, Expiry, RegistryKey, SecretType};
 use crate::context::Payload;
 use crate::error::{Failure, Result};
 use crate::opaque::{self, Kustomization};
-use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, Rewrite, SEVERAL};
+use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, OWN, Rewrite, SEVERAL, Wanted, keyring};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use zeroize::Zeroizing;
@@ -25,14 +25,39 @@ pub struct SecretFile {
 /// What the user wants changed beside the token.
 #[derive(Default)]
 pub struct RotateOverrides {
-    /// Another registry key.
-    pub registry: Option<RegistryKey>,
+    /// The entry that is meant.
+    pub entry: Entry,
     /// Another e-mail address.
     pub email: Option<Email>,
     /// The other type.
     pub kind: Option<SecretType>,
     /// The token's expiry, where the token source does not know it.
     pub expires_at: Option<Expiry>,
+}
+
+/// An entry of a pull secret.
+#[derive(Default)]
+pub enum Entry {
+    /// The project's own.
+    #[default]
+    Own,
+    /// The one with this registry key, or the project's own, which gets the key.
+    Named(RegistryKey),
+    /// The one with this registry key, which may be new.
+    Added(RegistryKey),
+    /// The one with this registry key, to be taken out.
+    Removed(RegistryKey),
+}
+
+impl Entry {
+    /// The registry key that was typed; `None` for the project's own.
+    #[must_use]
+    pub fn typed(&self) -> Option<&RegistryKey> {
+        match self {
+            Self::Own => None,
+            Self::Named(key) | Self::Added(key) | Self::Removed(key) => Some(key),
+        }
+    }
 }
 
 /// What becomes of a Secret file.
@@ -84,8 +109,16 @@ impl SecretInRepo<'_> {
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
     pub(super) fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        let Some(text) = &self.secret.text else { return Ok(warnings) };
+        let Some(text) = &self.secret.text else { return self.check_missing(overrides).map(|()| warnings) };
         let manifest = self.manifest(text)?;
+        match &overrides.entry {
+            Entry::Removed(key) => {
+                let removed = self.manifest(text)?.remove(key, self.recorded());
+                return removed.map(|_| warnings).map_err(|fault| self.refused(fault).into());
+            }
+            Entry::Named(key) if manifest.entry(key).is_none() => self.check_match(key)?,
+            _ => {}
+        }
         manifest.rotated_key(&self.rewrite(overrides)).map_err(|fault| self.refused(fault))?;
         if let Some(answers) = self.answers {
             if manifest.name() != answers.secret_name.as_str() {
@@ -94,7 +127,7 @@ impl SecretInRepo<'_> {
                     answers.secret_name
                 ));
             }
-            if overrides.registry.is_none() && !manifest.serves(answers.image()) {
+            if !matches!(overrides.entry, Entry::Named(_)) && !manifest.serves(answers.image()) {
                 warnings.push(format!(
                     "no registry key of the Secret matches `{}`: the kubelet would pull without credentials; --registry {}",
                     answers.image().name(),
@@ -105,9 +138,40 @@ impl SecretInRepo<'_> {
         Ok(warnings)
     }
 
+    /// Fails unless a file that is not there yet can be made for what is wanted.
+    fn check_missing(&self, overrides: &RotateOverrides) -> Result<()> {
+        match &overrides.entry {
+            Entry::Named(key) => self.check_match(key),
+            Entry::Added(_) => {
+                let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
+                Err(failure
+                    .because("the project's own token comes first")
+                    .hint(Advice::makeinfra("rotate"))
+                    .into())
+            }
+            Entry::Own | Entry::Removed(_) => Ok(()),
+        }
+    }
+
+    /// Fails unless the kubelet would use `key` for the project's image.
+    fn check_match(&self, key: &RegistryKey) -> Result<()> {
+        let Some(answers) = self.answers.filter(|answers| !keyring::matches(key.as_str(), answers.image()))
+        else {
+            return Ok(());
+        };
+        let hint = Advice::from(format!("--registry {}", RegistryKey::for_image(answers.image())));
+        Err(pull_secret::unmatched_registry()
+            .hint(hint.aside(format!("or, for a registry beside the project's: --add-registry {key}")))
+            .into())
+    }
+
+    fn recorded(&self) -> Option<&RegistryKey> {
+        self.answers.map(|answers| &answers.registry)
+    }
+
     /// The registry that the token is for, if it is known.
     pub(super) fn registry(&self, overrides: &RotateOverrides) -> Result<Option<RegistryKey>> {
-        if let Some(registry) = &overrides.registry {
+        if let Some(registry) = overrides.entry.typed() {
             return Ok(Some(registry.clone()));
         }
         let recorded = self.answers.map(|answers| answers.registry.clone());
@@ -147,6 +211,18 @@ impl SecretInRepo<'_> {
         })
     }
 
+    /// The file without the entry for `registry`.
+    pub(super) fn without(&self, registry: &RegistryKey) -> Result<Change> {
+        let unchanged = Change { text: None, changes: Vec::new(), kustomization: None };
+        let Some(text) = &self.secret.text else { return Ok(unchanged) };
+        let removed = self.manifest(text)?.remove(registry, self.recorded());
+        Ok(removed.map_err(|fault| self.refused(fault))?.map_or(unchanged, |rewritten| Change {
+            text: Some(rewritten.text),
+            changes: rewritten.changes,
+            kustomization: None,
+        }))
+    }
+
     /// The kustomization with the file among its resources; `None` if it names the file already.
     fn named(&self) -> Result<Option<Secret>> {
         let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
@@ -174,7 +250,7 @@ impl SecretInRepo<'_> {
         };
         let recorded = answers.clone();
         let answers = Answers {
-            registry: overrides.registry.clone().unwrap_or(recorded.registry),
+            registry: overrides.entry.typed().cloned().unwrap_or(recorded.registry),
             email: overrides.email.clone().or(recorded.email),
             secret_type: overrides.kind.unwrap_or(recorded.secret_type),
             ..recorded
@@ -196,7 +272,11 @@ impl SecretInRepo<'_> {
     {
         Rewrite {
             recorded: self.answers.map(|answers| &answers.registry),
-            registry: overrides.registry.as_ref(),
+            wanted: match &overrides.entry {
+                Entry::Own | Entry::Removed(_) => Wanted::Own,
+                Entry::Named(key) => Wanted::Named(key),
+                Entry::Added(key) => Wanted::Added(key),
+            },
             email: overrides.email.as_ref(),
             kind: overrides.kind,
         }
@@ -206,6 +286,7 @@ impl SecretInRepo<'_> {
         let path = &self.secret.path;
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
+            OWN => failure.hint("{makeinfra rotate}, to give it another token"),
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
             // Nobody could make it anew without the answers.
             _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),

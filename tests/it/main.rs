@@ -66,6 +66,7 @@ mod releases;
 mod remove;
 mod rotate;
 mod rotate_again;
+mod second_registry;
 mod secret_kills;
 mod secret_set;
 mod secret_unset;

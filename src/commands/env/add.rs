@@ -171,7 +171,7 @@ impl OwnToken {
             token = token.expiring(Some(expires_at));
         }
         credentials::warn_if_past(&token, ui);
-        let checked = sign_in::check(&options.check, &token, &[answers.image()], ui)?;
+        let checked = sign_in::check(&options.check, &token, &[answers.image()], "rotate --check", ui)?;
         let own = file.with_token(answers, &evolution.templates, &token)?.map(PullSecret::Own);
         Ok((own.unwrap_or_default(), checked))
     }

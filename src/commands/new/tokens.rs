@@ -71,7 +71,7 @@ impl Tokens {
         }
         let mut checked = None;
         for token in &self.tokens {
-            checked = sign_in::check(&options.check, token, &images, ui)?;
+            checked = sign_in::check(&options.check, token, &images, "rotate --check", ui)?;
         }
         Ok(checked)
     }

@@ -1,6 +1,6 @@
 //! What `makeinfra rotate` reports: the plan, the result, the next commands.
 
-use super::{Found, Options, earlier_record, kustomizations, uncommitted_beside};
+use super::{Found, Options, earlier_record, kustomizations, subject, uncommitted_beside};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
 use crate::commands::encrypted::commit_step;
@@ -47,6 +47,7 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
         let verb = if file.text.is_some() { "replace" } else { "create" };
         let note = match (plan, sizes.get(at).copied().flatten()) {
             (_, Some(size)) => format!("{}, {verb}", ui::size(size)),
+            (Some(_), None) if options.remove_registry.is_some() => "has no such entry".to_owned(),
             (Some(_), None) => "holds this token already".to_owned(),
             (None, None) => format!("{verb}, from the deploy token"),
         };
@@ -62,12 +63,12 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
 
 /// What was done, and the next commands.
 pub(super) fn outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Report {
-    let next = steps(found, plan, commit);
-    Report { text: told(found, plan, commit), next, ..facts(options, found, Some(plan), commit) }
+    let next = steps(options, found, plan, commit);
+    Report { text: told(options, found, plan, commit), next, ..facts(options, found, Some(plan), commit) }
 }
 
 /// What was done, in words.
-fn told(found: &Found, plan: &Plan, commit: Option<&str>) -> String {
+fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> String {
     let checked = Checked::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);
@@ -87,12 +88,24 @@ fn told(found: &Found, plan: &Plan, commit: Option<&str>) -> String {
             |commit| format!("committed as {}", short(commit)),
         );
         let paths = named(&|_, _| true);
-        let verb = if found.files.secrets.len() == 1 { "holds" } else { "hold" };
-        return format!("{paths} {verb} these credentials already; {done}.\n{checked}");
+        let one = found.files.secrets.len() == 1;
+        return match &options.remove_registry {
+            Some(host) => {
+                let verb = if one { "has" } else { "have" };
+                format!("{paths} {verb} no entry for {host}; {done}.\n")
+            }
+            None => {
+                let verb = if one { "holds" } else { "hold" };
+                format!("{paths} {verb} these credentials already; {done}.\n{checked}")
+            }
+        };
     }
     let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     let done: Vec<_> = [
-        ("Rotated", named(&|file, change| change.text.is_some() && file.text.is_some())),
+        (
+            if adds_or_removes(options) { "Changed" } else { "Rotated" },
+            named(&|file, change| change.text.is_some() && file.text.is_some()),
+        ),
         ("Created", named(&|file, change| change.text.is_some() && file.text.is_none())),
     ]
     .into_iter()
@@ -101,6 +114,11 @@ fn told(found: &Found, plan: &Plan, commit: Option<&str>) -> String {
     .collect();
     let changes = listed(&plan.changes());
     format!("{}{changes}{checked}", done.concat())
+}
+
+/// Whether an entry comes or goes.
+fn adds_or_removes(options: &Options) -> bool {
+    options.add_registry.is_some() || options.remove_registry.is_some()
 }
 
 /// The size of each new Secret file in bytes; none where it stays.
@@ -113,7 +131,7 @@ fn listed(changes: &[&String]) -> String {
 }
 
 /// The next commands: deploy to each environment that has a new token, commit.
-fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
+fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
     let answers = found.files.record.iter().map(|record| &record.answers);
     let environments = answers.flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)));
     let deployed = environments
@@ -126,6 +144,7 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
         steps.push(Advice::make("deploy"));
     }
     steps[0] = steps[0].clone().why(match plan.rotates() {
+        true if adds_or_removes(options) => "deploy the pull secret",
         true => "deploy the new token",
         false => "if the cluster does not have them yet",
     });
@@ -138,7 +157,7 @@ fn steps(found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
             beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
         paths.extend(beside.iter().map(String::as_str));
         paths.extend(with_record.then_some(Record::FILE));
-        steps.push(commit_step(&paths, "Rotate the deploy token").why("git-crypt encrypts it on the way"));
+        steps.push(commit_step(&paths, &subject(options)).why("git-crypt encrypts it on the way"));
     }
     steps
 }

@@ -1,0 +1,57 @@
+//! When the tokens of further registries end: an annotation beside that of the project's own token. Pure.
+
+/// The annotation, `KEY=DATE` for each registry key that has a date, with blanks between them.
+pub(super) const OTHER_EXPIRIES: &str = "makeinfra/other-expiries";
+
+/// Registry keys with dates, as the annotation has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OtherExpiries(Vec<(String, String)>);
+
+impl OtherExpiries {
+    /// Reads the annotation; what is no pair is left out.
+    pub(super) fn parse(text: Option<&str>) -> Self {
+        let words = text.unwrap_or_default().split_whitespace();
+        let pairs = words.filter_map(|word| word.rsplit_once('='));
+        Self(pairs.map(|(key, date)| (key.to_owned(), date.to_owned())).collect())
+    }
+
+    /// The annotation; `None` if there is nothing to say.
+    pub(super) fn text(&self) -> Option<String> {
+        let words: Vec<_> = self.0.iter().map(|(key, date)| format!("{key}={date}")).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    /// The date of `key`.
+    pub(super) fn of(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == key).map(|(_, date)| date.as_str())
+    }
+
+    /// Gives `key` this date, or none.
+    pub(super) fn set(&mut self, key: &str, date: Option<String>) {
+        self.0.retain(|(found, _)| found != key);
+        self.0.extend(date.map(|date| (key.to_owned(), date)));
+    }
+
+    /// All keys with their dates.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, date)| (key.as_str(), date.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_read_as_it_is_written() {
+        let mut found =
+            OtherExpiries::parse(Some("ghcr.io=2027-01-01  nonsense https://index.docker.io/v1/=2028-01-01"));
+        assert_eq!(found.of("https://index.docker.io/v1/"), Some("2028-01-01"));
+        found.set("ghcr.io", None);
+        found.set("quay.io:443", Some("2029-01-01".into()));
+        let text = found.text().unwrap();
+        assert_eq!(text, "https://index.docker.io/v1/=2028-01-01 quay.io:443=2029-01-01");
+        assert_eq!(OtherExpiries::parse(Some(&text)), found);
+        assert_eq!(OtherExpiries::parse(None).text(), None);
+    }
+}
