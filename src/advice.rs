@@ -144,6 +144,12 @@ impl Advice {
         self
     }
 
+    /// Whether a part of it works only in a repository, or with one named.
+    #[must_use]
+    pub fn is_for_a_repository(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Call(call) if call.is_for_a_repository()))
+    }
+
     /// The same for one environment of several; `None` if there is only one.
     #[must_use]
     pub fn for_env(mut self, name: Option<impl Display>) -> Self {

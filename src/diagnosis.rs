@@ -6,19 +6,28 @@
 
 mod case;
 mod cause;
+mod chain;
 mod current;
+mod event;
 mod evidence;
+mod fill;
 mod join;
+mod layer;
+mod link;
 mod objects;
 mod pods;
+mod pull_signs;
+mod refusal;
 mod running;
 mod signs;
 mod text;
+mod vendor;
 mod weight;
 mod workloads;
 
 pub use cause::Cause;
 pub use evidence::Evidence;
+pub use layer::Layer;
 pub use running::{NextPull, Running};
 
 use crate::advice::Advice;
@@ -27,9 +36,14 @@ use crate::checks::{self, Check, Id, Place};
 use crate::error::Outcome;
 use crate::inspection::Inspection;
 use crate::manifests::{Fault, FaultKind};
-use crate::pull_secret::Inspected;
+use crate::pull_secret::{Inspected, keyring};
+use fill::{Fill, is_plain};
 use jiff::Timestamp;
 use objects::Pod;
+use pull_signs::Told;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use vendor::Vendor;
 use weight::Weight;
 
 /// All that is known.
@@ -67,6 +81,8 @@ pub struct Finding {
     pub hint: Advice,
     /// The check that says so, too.
     pub check: Option<Id>,
+    /// Whose words the evidence is; `None` if that does not show.
+    pub layer: Option<Layer>,
 }
 
 /// What came out.
@@ -76,18 +92,6 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// How many pods were looked at.
     pub pods: usize,
-}
-
-/// What a finding knows, for the braces in a cause's words.
-#[derive(Default, Clone)]
-struct Fill {
-    namespace: String,
-    workload: String,
-    pod: String,
-    container: String,
-    image: String,
-    code: String,
-    age: String,
 }
 
 impl Known<'_> {
@@ -106,7 +110,11 @@ impl Known<'_> {
         findings.extend(self.not_read());
         let place = self.place(self.namespace.unwrap_or_default());
         for finding in &mut findings {
-            finding.hint = place.of_it(std::mem::take(&mut finding.hint));
+            let hint = place.of_it(std::mem::take(&mut finding.hint));
+            finding.hint = match self.repository {
+                None if hint.is_for_a_repository() => hint.say(" (in the repository that deploys it)"),
+                _ => hint,
+            };
         }
         Diagnosis { findings: ranked(findings), pods: pods.len() }
     }
@@ -140,6 +148,7 @@ impl Known<'_> {
                 evidence: Vec::new(),
                 hint: check.hint.clone(),
                 check: Some(check.id),
+                layer: None,
             })
             .chain(join::outdated(self, findings))
             .collect()
@@ -177,6 +186,7 @@ impl Known<'_> {
                 .place(&fill.namespace)
                 .of_it(self.with_image(fill.fills(hint).as_str().into(), &fill.image)),
             check: None,
+            layer: None,
         }
     }
 
@@ -196,50 +206,31 @@ impl Known<'_> {
         }
     }
 
+    /// Whose registry a pull of `image` for `pod` asked, as far as that shows.
+    fn vendor(&self, told: &Told, image: &str, pod: &Pod) -> &'static Vendor {
+        let host = link::registry_of(image);
+        let record = self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
+        let is_recorded = || record.is_some_and(|record| record.answers.registry.host() == host);
+        let name = ImageRef::parse_unpinned(image).map(|image| image.normalized_name());
+        let signs_in_as = |secret: &Inspected| {
+            let (Some(config), Ok(name)) = (secret.config(), &name) else { return false };
+            let mut keys = keyring::matching_name(config.keys(), name).into_iter();
+            keys.any(|key| config.username(key).is_some_and(|user| user.starts_with("gitlab+deploy-token")))
+        };
+        let is_signed_in = || {
+            let named = pod.spec.image_pull_secrets.iter();
+            let mut secrets =
+                named.filter_map(|named| self.evidence.secret(&pod.metadata.namespace, &named.name));
+            secrets.any(signs_in_as)
+        };
+        vendor::of(&host, told.speaker.is_gitlab || is_recorded() || is_signed_in())
+    }
+
     /// The pull secrets that are known, whose passwords may be in no text.
     fn secrets(&self) -> impl Iterator<Item = &Inspected> {
         let of_files = self.repository.into_iter().flat_map(|repository| &repository.pull_secrets);
         self.evidence.secrets.iter().chain(of_files.map(|found| &found.secret))
     }
-}
-
-impl Fill {
-    /// The same without the values that are `bad`.
-    fn without(&self, bad: impl Fn(&str) -> bool) -> Self {
-        let kept = |value: &String| Some(value.clone()).filter(|value| !bad(value)).unwrap_or_default();
-        Self {
-            namespace: kept(&self.namespace),
-            workload: kept(&self.workload),
-            pod: kept(&self.pod),
-            container: kept(&self.container),
-            image: kept(&self.image),
-            code: kept(&self.code),
-            age: kept(&self.age),
-        }
-    }
-
-    /// `words` with what is known in place of its braces; only what can be pasted into a shell.
-    fn fills(&self, words: &str) -> String {
-        let fields = [
-            ("{namespace}", &self.namespace, "NAMESPACE"),
-            ("{workload}", &self.workload, "NAME"),
-            ("{pod}", &self.pod, "POD"),
-            ("{container}", &self.container, "CONTAINER"),
-            ("{image}", &self.image, "IMAGE"),
-            ("{code}", &self.code, "?"),
-            ("{age}", &self.age, "?"),
-        ];
-        fields.iter().fold(words.to_owned(), |words, (brace, value, unknown)| {
-            let value = if is_plain(value) { value } else { *unknown };
-            words.replace(brace, value)
-        })
-    }
-}
-
-/// Whether a name is one: what came from a file could be anything.
-fn is_plain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/:@ ".contains(c);
-    !name.is_empty() && name.len() <= 300 && !name.starts_with('-') && name.chars().all(plain)
 }
 
 impl Diagnosis {
@@ -272,6 +263,7 @@ impl Diagnosis {
                 .collect(),
             hint: place.of_it(fill.fills(hint).as_str()),
             check: None,
+            layer: None,
         };
         Self { findings: vec![finding], pods: 0 }
     }
@@ -281,13 +273,14 @@ impl Diagnosis {
 fn ranked(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.cause.weight(), finding.cause));
     let mut kept: Vec<(Finding, usize)> = Vec::new();
+    let mut places: HashMap<(Cause, String), usize> = HashMap::new();
     for finding in findings {
-        let same = |(other, _): &&mut (Finding, usize)| {
-            (other.cause, &other.message) == (finding.cause, &finding.message)
-        };
-        match kept.iter_mut().find(same) {
-            Some((_, more)) => *more += 1,
-            None => kept.push((finding, 0)),
+        match places.entry((finding.cause, finding.message.clone())) {
+            Entry::Occupied(place) => kept[*place.get()].1 += 1,
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push((finding, 0));
+            }
         }
     }
     let told = kept.into_iter().map(|(mut finding, more)| {

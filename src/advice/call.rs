@@ -116,6 +116,16 @@ impl Call {
         }
     }
 
+    /// Whether it works only in a repository, or with one named.
+    pub(super) fn is_for_a_repository(&self) -> bool {
+        let first = self.words.first().map_or("", |word| word.text.as_str());
+        match self.program {
+            Program::Make | Program::Git | Program::AtTop => true,
+            Program::Makeinfra => first != "diagnose" && !WITHOUT_REPOSITORY.contains(&first),
+            Program::Anywhere => false,
+        }
+    }
+
     /// Whether it is a call of make's `target`.
     pub(super) fn is_target(&self, target: &str) -> bool {
         self.program == Program::Make && joined(&self.words) == target

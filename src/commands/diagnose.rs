@@ -148,10 +148,11 @@ fn target<'i>(options: &'i Options, repository: Option<&'i Inspection>) -> Targe
 
 fn in_json(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> serde_json::Value {
     let cause = |finding: &Finding| {
-        let Finding { cause, subject, message, evidence, hint, check } = finding;
+        let Finding { cause, subject, message, evidence, hint, check, layer } = finding;
         let hint = typed(hint, root);
         json!({
-            "id": cause, "subject": subject, "message": message, "evidence": evidence, "hint": hint, "check": check,
+            "id": cause, "layer": layer, "subject": subject, "message": message, "evidence": evidence, "hint": hint,
+            "check": check,
         })
     };
     let verdict = match diagnosis.outcome() {

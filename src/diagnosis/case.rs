@@ -1,7 +1,8 @@
 //! A pod with its events, and what is said of it.
 
 use super::cause::Cause;
-use super::objects::{Event, Pod};
+use super::event::Event;
+use super::objects::Pod;
 use super::{Fill, Finding, Known};
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,32 +14,25 @@ pub(super) struct Case<'k> {
     pub(super) known: &'k Known<'k>,
     pub(super) pod: &'k Pod,
     /// Its events, the newest first.
-    pub(super) events: Vec<&'k Event>,
+    pub(super) events: &'k [Event],
 }
 
 impl<'k> Case<'k> {
     /// `pod` with its events.
     pub(super) fn of(known: &'k Known, pod: &'k Pod) -> Self {
-        let of_pod = |event: &&Event| {
-            let object = &event.involved_object;
-            object.kind == "Pod"
-                && object.name == pod.metadata.name
-                && object.namespace == pod.metadata.namespace
-        };
-        let mut events: Vec<_> = known.evidence.events.iter().filter(of_pod).collect();
-        events.sort_by_key(|event| std::cmp::Reverse(event.seen()));
+        let events = known.evidence.events_of(&pod.metadata);
         Self { known, pod, events }
     }
 
     /// What a probe said last.
     pub(super) fn probe(&self, container: &str) -> Option<String> {
         let mut events = self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));
-        events.find(|event| event.concerns(container)).map(|event| event.words())
+        events.find(|event| event.concerns(container)).map(Event::words)
     }
 
     /// The newest event with `reason`.
     pub(super) fn last(&self, reason: &str) -> Vec<String> {
-        self.events.iter().find(|event| event.is(reason)).map(|event| event.words()).into_iter().collect()
+        self.events.iter().find(|event| event.is(reason)).map(Event::words).into_iter().collect()
     }
 
     pub(super) fn age(&self, since: Option<Timestamp>) -> Option<SignedDuration> {

@@ -2,25 +2,51 @@
 //! prints. An item that is not as the API has it is left out and counted. Pure; keeps nothing of a Secret but what
 //! `pull_secret` makes of it.
 
-use super::objects::{Account, Event, Pod, Workload};
+use super::event::Event;
+use super::objects::{Account, Metadata, Pod, Workload};
 use crate::pull_secret::Inspected;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// All that is known of a namespace.
 #[derive(Default)]
 pub struct Evidence {
     pub(super) pods: Vec<Pod>,
+    /// By what they are about, and of that the newest first.
     pub(super) events: Vec<Event>,
     pub(super) workloads: Vec<Workload>,
+    /// By namespace and name.
     pub(super) accounts: Vec<Account>,
-    /// The pull secrets among what was read.
+    /// The pull secrets among what was read, by name and namespace.
     pub(super) secrets: Vec<Inspected>,
-    /// The names of the others.
-    pub(super) other_secrets: Vec<String>,
+    /// Namespaces and names of the others.
+    other_secrets: BTreeSet<(String, String)>,
     /// How many items were not understood.
     pub(super) not_understood: usize,
+}
+
+/// What tells how an object is to be read. Its parts are looked into one after the other, so that never all of a large List is
+/// in memory twice.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Head<'j> {
+    #[serde(borrow)]
+    kind: Option<Cow<'j, str>>,
+    #[serde(borrow, deserialize_with = "items")]
+    items: Option<Vec<&'j RawValue>>,
+}
+
+impl<'j> Head<'j> {
+    /// Of what is no object, nothing; serde would take a list for one.
+    fn of(object: &'j RawValue) -> Self {
+        let object = Some(object.get()).filter(|text| text.starts_with('{'));
+        object.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
 }
 
 impl Evidence {
@@ -28,56 +54,84 @@ impl Evidence {
     /// error is a sentence about "it", without anything of its content.
     pub fn read(&mut self, json: &[u8]) -> Result<(), &'static str> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        if std::str::from_utf8(json).is_err() {
-            return Err("it is not text (UTF-8)");
-        }
-        let mut documents = serde_json::Deserializer::from_slice(json).into_iter::<Value>().peekable();
-        if documents.peek().is_none() {
+        let Ok(json) = std::str::from_utf8(json) else { return Err("it is not text (UTF-8)") };
+        if json.trim().is_empty() {
             return Err("it is empty");
         }
-        for document in documents {
-            match document.map_err(|_| "it is not JSON")? {
-                Value::Object(object) if object.contains_key("kind") => self.add(Value::Object(object)),
-                _ => return Err("it is not what `kubectl get` prints"),
+        for document in serde_json::Deserializer::from_str(json).into_iter::<&RawValue>() {
+            let document = document.map_err(|_| "it is not JSON")?;
+            let head = Head::of(document);
+            let Some(kind) = head.kind else { return Err("it is not what `kubectl get` prints") };
+            // The API's own lists do not repeat the kind.
+            let of = kind.strip_suffix("List").unwrap_or_default();
+            match head.items {
+                None => self.add(&kind, document),
+                Some(items) => items.into_iter().for_each(|item| {
+                    self.add(Head::of(item).kind.as_deref().unwrap_or(of), item);
+                }),
             }
         }
+        self.events.sort_by(|one, other| {
+            let (a, b) = (&one.involved_object, &other.involved_object);
+            a.key().cmp(&b.key()).then_with(|| other.seen().cmp(&one.seen()))
+        });
+        self.accounts.sort_by(|one, other| one.metadata.key().cmp(&other.metadata.key()));
+        self.secrets.sort_by(|one, other| key(one).cmp(&key(other)));
         Ok(())
     }
 
-    fn add(&mut self, mut value: Value) {
-        let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) else {
-            return self.add_one(&kind, value);
-        };
-        // The API's own lists do not repeat the kind.
-        let of = kind.strip_suffix("List").unwrap_or_default();
-        for item in std::mem::take(items) {
-            let kind = item.get("kind").and_then(Value::as_str).unwrap_or(of).to_owned();
-            self.add_one(&kind, item);
-        }
-    }
-
-    fn add_one(&mut self, kind: &str, value: Value) {
+    fn add(&mut self, kind: &str, item: &RawValue) {
         let understood = match kind {
-            "Pod" => keep(&mut self.pods, value),
-            "Event" => keep(&mut self.events, value),
+            "Pod" => keep(&mut self.pods, item),
+            "Event" => keep(&mut self.events, item),
             "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" => {
-                keep(&mut self.workloads, value)
+                keep(&mut self.workloads, item)
             }
-            "ServiceAccount" => keep(&mut self.accounts, value),
-            "Secret" => self.add_secret(value),
+            "ServiceAccount" => keep(&mut self.accounts, item),
+            "Secret" => self.add_secret(item),
             _ => true,
         };
         self.not_understood += usize::from(!understood);
     }
 
-    fn add_secret(&mut self, value: Value) -> bool {
-        let name = value.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
+    fn add_secret(&mut self, item: &RawValue) -> bool {
+        let Ok(value) = serde_json::from_str::<Value>(item.get()) else { return false };
+        let text = |path| value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         match Inspected::of_json(value) {
             Some(secret) => self.secrets.push(secret),
-            None => self.other_secrets.extend(name),
+            None => {
+                self.other_secrets.insert((namespace, name));
+            }
         }
         true
+    }
+
+    /// The events of a pod, the newest first.
+    pub(super) fn events_of(&self, pod: &Metadata) -> &[Event] {
+        let key = ("Pod", pod.namespace.as_str(), pod.name.as_str());
+        let start = self.events.partition_point(|event| event.involved_object.key() < key);
+        let rest = &self.events[start..];
+        &rest[..rest.partition_point(|event| event.involved_object.key() == key)]
+    }
+
+    /// The service account `name` in `namespace`.
+    pub(super) fn account(&self, namespace: &str, name: &str) -> Option<&Account> {
+        let found = self.accounts.binary_search_by(|account| account.metadata.key().cmp(&(namespace, name)));
+        found.ok().map(|at| &self.accounts[at])
+    }
+
+    /// The pull secret `name` in `namespace`.
+    pub(super) fn secret(&self, namespace: &str, name: &str) -> Option<&Inspected> {
+        // What a file holds may lack the namespace.
+        let find = |wanted| self.secrets.binary_search_by(|secret| key(secret).cmp(&wanted)).ok();
+        let at = find((Some(name), Some(namespace))).or_else(|| find((Some(name), None)))?;
+        self.secrets.get(at)
+    }
+
+    /// Whether there is a Secret `name` in `namespace` that is no pull secret.
+    pub(super) fn has_other_secret(&self, namespace: &str, name: &str) -> bool {
+        self.other_secrets.contains(&(namespace.to_owned(), name.to_owned()))
     }
 
     /// The names of the pull secrets that pods, what they are made from, and service accounts name.
@@ -105,8 +159,18 @@ impl Evidence {
     }
 }
 
-fn keep<T: serde::de::DeserializeOwned>(kept: &mut Vec<T>, value: Value) -> bool {
-    let understood = serde_json::from_value(value).ok();
+fn key(secret: &Inspected) -> (Option<&str>, Option<&str>) {
+    (secret.name.as_deref(), secret.namespace.as_deref())
+}
+
+/// The items of a list; of what is none, nothing.
+fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<&'de RawValue>>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+fn keep<T: DeserializeOwned>(kept: &mut Vec<T>, item: &RawValue) -> bool {
+    let understood = serde_json::from_str(item.get()).ok();
     let has = understood.is_some();
     kept.extend(understood);
     has

@@ -5,6 +5,8 @@
 
 use super::case::Case;
 use super::cause::Cause;
+use super::pull_signs::Told;
+use super::refusal::Refusal;
 use super::{Fill, Finding, Known};
 use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
@@ -12,71 +14,31 @@ use crate::checks::{Check, Id, Status};
 use crate::inspection::PullSecret;
 use crate::pull_secret::{Aspect, Inspected, SecretDiff};
 
-/// How a pull was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    /// As somebody who showed nothing.
-    Anonymous,
-    /// Without telling whether anything was shown.
-    Denied,
-    /// With credentials that are good, but not for this.
-    NotFor,
-    /// With credentials that are refused.
-    Refused,
-    /// Before anything was sent.
-    Malformed,
+/// A pull that failed.
+pub(super) struct Pull<'p> {
+    /// What its text tells.
+    pub(super) told: &'p Told,
+    pub(super) image: &'p str,
+    /// Whether the kubelet found a pull secret not to be there.
+    pub(super) is_missing: bool,
 }
 
-impl Refusal {
-    fn of(cause: Cause) -> Option<Self> {
-        Some(match cause {
-            Cause::PulledAnonymously => Self::Anonymous,
-            Cause::PullDenied => Self::Denied,
-            Cause::TokenOfAnotherProject | Cause::TokenWithoutScope => Self::NotFor,
-            Cause::TokenRefused => Self::Refused,
-            Cause::AuthMalformed => Self::Malformed,
-            _ => return None,
-        })
-    }
-
-    /// Whether nothing was shown, as far as anybody knows.
-    fn without_credential(self) -> bool {
-        matches!(self, Self::Anonymous | Self::Denied)
-    }
-
-    /// What explains it, the first thing first: the check that finds it in the files, and the cause that it is.
-    fn suspects(self) -> &'static [(Id, Cause)] {
-        match self {
-            Self::Anonymous | Self::Denied => &[
-                (Id::PullSecretPresent, Cause::SecretMissing),
-                (Id::PullSecretNamespace, Cause::SecretInAnotherNamespace),
-                (Id::PullSecretName, Cause::SecretMissing),
-                (Id::PullSecretType, Cause::WrongType),
-                (Id::PullSecretWrapping, Cause::WrongWrapping),
-                (Id::PullSecretCredentials, Cause::NoUsableCredentials),
-                (Id::PullSecretMatchesImages, Cause::RegistryKeyDoesNotMatch),
-            ],
-            Self::NotFor => &[(Id::PullSecretMatchesImages, Cause::RegistryKeyDoesNotMatch)],
-            Self::Refused => &[
-                (Id::PullSecretAuth, Cause::CredentialsMalformed),
-                (Id::PullSecretCredentials, Cause::NoUsableCredentials),
-                (Id::PullSecretExpiry, Cause::TokenExpired),
-            ],
-            Self::Malformed => &[(Id::PullSecretAuth, Cause::AuthMalformed)],
-        }
-    }
-}
-
-/// `finding` of a pull of `image`, with what else is known. `is_missing`: the kubelet found a pull secret not to be there.
-pub(super) fn joined(known: &Known, case: &Case, finding: Finding, image: &str, is_missing: bool) -> Finding {
+/// `finding` of a pull, with what else is known. `fill` is what it knows.
+pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, fill: &Fill) -> Finding {
     let Some(refusal) = Refusal::of(finding.cause) else {
-        return told_by_registry(known, case, finding, image);
+        return told_by_registry(known, case, finding, pull.image);
     };
-    let join = Join { known, case, image, refusal };
-    let better = join.of_pod(is_missing).or_else(|| join.of_cluster()).or_else(|| join.of_files());
+    let join = Join { known, case, pull, fill, refusal };
+    let better = join.of_pod().or_else(|| join.of_cluster()).or_else(|| join.of_files());
+    let Finding { cause, subject, evidence, layer, .. } = finding;
     match better {
-        Some(better) => Finding { subject: finding.subject, evidence: finding.evidence, ..better },
-        None => told_by_registry(known, case, finding, image),
+        Some(better) => Finding { subject, evidence, layer, ..better },
+        // That a token is valid is known only of one that is known.
+        None if cause == Cause::TokenOfAnotherProject && !join.sent_a_good_one() => {
+            let denied = Finding { subject, evidence, layer, ..join.finding(Cause::PullDenied) };
+            told_by_registry(known, case, denied, pull.image)
+        }
+        None => told_by_registry(known, case, Finding { subject, evidence, layer, ..finding }, pull.image),
     }
 }
 
@@ -106,13 +68,14 @@ fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &st
 struct Join<'k> {
     known: &'k Known<'k>,
     case: &'k Case<'k>,
-    image: &'k str,
+    pull: &'k Pull<'k>,
+    fill: &'k Fill,
     refusal: Refusal,
 }
 
 impl<'k> Join<'k> {
     /// What the pod itself tells: which pull secrets it names, and that one of them was not there.
-    fn of_pod(&self, is_missing: bool) -> Option<Finding> {
+    fn of_pod(&self) -> Option<Finding> {
         let pod = self.case.pod;
         if pod.is_ghost()
             && self.refusal.without_credential()
@@ -120,28 +83,11 @@ impl<'k> Join<'k> {
         {
             return Some(self.of_check(Cause::NoPullSecretNamed, check));
         }
-        if pod.spec.image_pull_secrets.is_empty() && !pod.is_ghost() && self.refusal != Refusal::Malformed {
-            let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
-            let newer = self.known.evidence.accounts.iter().any(|found| {
-                found.metadata.name == account
-                    && found.metadata.namespace == pod.metadata.namespace
-                    && !found.image_pull_secrets.is_empty()
-            });
-            if newer {
-                return Some(self.finding(Cause::PodOlderThanAccount));
-            }
-            let check = self.problem(Id::WorkloadsNamePullSecret);
-            let mut finding = self.finding(Cause::NoPullSecretNamed);
-            if let Some(check) = check {
-                finding.hint = then_deploy(&check.hint);
-                finding.check = Some(check.id);
-            } else if self.known.workload_of(pod).is_some_and(|workload| !workload.pull_secrets.is_empty()) {
-                finding.message.push_str(", though the repository names one");
-                finding.hint = Advice::make("deploy");
-            }
-            return Some(finding);
+        if pod.spec.image_pull_secrets.is_empty() && !pod.is_ghost() {
+            return self.of_pod_without_secret();
         }
-        if !is_missing || !self.refusal.without_credential() {
+        let may_be_it = self.refusal.without_credential() || self.refusal == Refusal::Hidden;
+        if !self.pull.is_missing || !may_be_it {
             return None;
         }
         let in_files = [
@@ -156,15 +102,73 @@ impl<'k> Join<'k> {
         })
     }
 
+    /// A pod that names no pull secret.
+    fn of_pod_without_secret(&self) -> Option<Finding> {
+        let pod = self.case.pod;
+        match self.refusal {
+            Refusal::Malformed | Refusal::Hidden => return None,
+            Refusal::NotFor | Refusal::Refused => {
+                let mut finding = self.finding(self.pull.told.cause?);
+                finding
+                    .message
+                    .push_str("; the pod names no pull secret, so that this credential is the node's own");
+                finding.hint = "ask who runs the nodes about the kubelet's credential provider and the container runtime's logins".into();
+                return Some(finding);
+            }
+            Refusal::Anonymous | Refusal::Denied => {}
+        }
+        let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
+        let account = self.known.evidence.account(&pod.metadata.namespace, account);
+        if account.is_some_and(|found| !found.image_pull_secrets.is_empty()) {
+            return Some(self.finding(Cause::PodOlderThanAccount));
+        }
+        let check = self.problem(Id::WorkloadsNamePullSecret);
+        let mut finding = self.finding(Cause::NoPullSecretNamed);
+        if self.refusal == Refusal::Denied {
+            let words = "the pod names no pull secret, and {server} denies `{image}` to whoever has no right to it, or has no such image";
+            finding.message = self.fill.fills(words);
+        }
+        if let Some(check) = check {
+            finding.hint = then_deploy(&check.hint);
+            finding.check = Some(check.id);
+        } else if self.known.workload_of(pod).is_some_and(|workload| !workload.pull_secrets.is_empty()) {
+            finding.message.push_str(", though the repository names one");
+            finding.hint = Advice::make("deploy");
+        }
+        Some(finding)
+    }
+
+    /// Whether the kubelet had a credential for the image in which nothing is wrong, as far as the Secret is known.
+    fn sent_a_good_one(&self) -> bool {
+        let good = |secret: &Inspected| self.serves(secret) && self.flaw(secret).is_none();
+        if self.case.pod.is_ghost() {
+            return self.files().any(|file| good(&file.secret));
+        }
+        self.named().any(|name| match self.in_cluster(name) {
+            InCluster::There(secret) => good(secret),
+            InCluster::Missing | InCluster::Other => false,
+            InCluster::Unknown => {
+                self.files().any(|file| file.secret.name.as_deref() == Some(name) && good(&file.secret))
+            }
+        })
+    }
+
+    fn files(&self) -> impl Iterator<Item = &'k PullSecret> {
+        self.known.repository.into_iter().flat_map(|repository| &repository.pull_secrets)
+    }
+
+    fn in_cluster(&self, name: &str) -> InCluster<'k> {
+        in_cluster(self.known, &self.case.pod.metadata.namespace, name)
+    }
+
     fn is_there_now(&self) -> bool {
         let mut named = self.named().peekable();
-        named.peek().is_some()
-            && named.all(|name| matches!(in_cluster(self.known, name), InCluster::There(_)))
+        named.peek().is_some() && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
     }
 
     /// What the Secrets in the cluster tell that the pod names.
     fn of_cluster(&self) -> Option<Finding> {
-        let all: Vec<_> = self.named().map(|name| in_cluster(self.known, name)).collect();
+        let all: Vec<_> = self.named().map(|name| self.in_cluster(name)).collect();
         if all.is_empty() || all.iter().any(|secret| matches!(secret, InCluster::Unknown)) {
             return None;
         }
@@ -207,7 +211,7 @@ impl<'k> Join<'k> {
             finding.hint = then_deploy(&check.hint);
             finding.check = Some(id);
         } else if let (Cause::RegistryKeyDoesNotMatch, Ok(image)) =
-            (finding.cause, ImageRef::parse_unpinned(self.image))
+            (finding.cause, ImageRef::parse_unpinned(self.pull.image))
         {
             let rotate = Advice::makeinfra("rotate");
             let rotate = rotate.with(format_args!("--registry {}", RegistryKey::for_image(&image)));
@@ -242,7 +246,7 @@ impl<'k> Join<'k> {
     }
 
     fn serves(&self, secret: &Inspected) -> bool {
-        ImageRef::parse_unpinned(self.image).is_ok_and(|image| secret.serves(&image.normalized_name()))
+        ImageRef::parse_unpinned(self.pull.image).is_ok_and(|image| secret.serves(&image.normalized_name()))
     }
 
     fn file(&self, secret: &Inspected) -> Option<&'k PullSecret> {
@@ -251,7 +255,7 @@ impl<'k> Join<'k> {
 
     /// What the checks of the repository tell.
     fn of_files(&self) -> Option<Finding> {
-        let is_known = |name| !matches!(in_cluster(self.known, name), InCluster::Unknown);
+        let is_known = |name| !matches!(self.in_cluster(name), InCluster::Unknown);
         let all_known = !self.case.pod.is_ghost() && self.named().all(is_known);
         if all_known && self.refusal != Refusal::Malformed {
             return None;
@@ -287,12 +291,11 @@ impl<'k> Join<'k> {
     }
 
     fn finding(&self, cause: Cause) -> Finding {
-        let fill = Fill { image: self.image.to_owned(), ..self.case.fill("") };
-        self.known.finding(cause, "", &fill, &[])
+        self.known.finding(cause, "", self.fill, &[])
     }
 
     fn shown_image(&self) -> String {
-        super::text::shown(self.image, std::iter::empty())
+        super::text::shown(self.pull.image, std::iter::empty())
     }
 }
 
@@ -305,11 +308,10 @@ enum InCluster<'k> {
     There(&'k Inspected),
 }
 
-fn in_cluster<'k>(known: &Known<'k>, name: &str) -> InCluster<'k> {
-    let is = |secret: &&Inspected| secret.name.as_deref() == Some(name);
-    match known.evidence.secrets.iter().find(is) {
+fn in_cluster<'k>(known: &Known<'k>, namespace: &str, name: &str) -> InCluster<'k> {
+    match known.evidence.secret(namespace, name) {
         Some(secret) => InCluster::There(secret),
-        None if known.evidence.other_secrets.iter().any(|other| other == name) => InCluster::Other,
+        None if known.evidence.has_other_secret(namespace, name) => InCluster::Other,
         None if known.asked.iter().any(|asked| asked == name) => InCluster::Missing,
         None => InCluster::Unknown,
     }
@@ -346,7 +348,8 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
     });
     let found = files.filter_map(|file| {
         let name = file.secret.name.as_deref()?;
-        let message = match in_cluster(known, name) {
+        let namespace = known.repository.and_then(|repository| repository.namespace(file));
+        let message = match in_cluster(known, namespace.or(known.namespace).unwrap_or_default(), name) {
             InCluster::There(secret) if file_of(known, secret).is_some() => match secret
                 .likeness(&file.secret)
             {

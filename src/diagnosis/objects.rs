@@ -19,6 +19,11 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
+    /// Namespace and name.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
     pub(super) fn created(&self) -> Option<Timestamp> {
         time(self.creation_timestamp.as_deref())
     }
@@ -53,6 +58,8 @@ pub(super) struct PodSpec {
     #[serde(deserialize_with = "list")]
     pub(super) init_containers: Vec<Container>,
     #[serde(deserialize_with = "list")]
+    ephemeral_containers: Vec<Container>,
+    #[serde(deserialize_with = "list")]
     pub(super) image_pull_secrets: Vec<Named>,
     #[serde(deserialize_with = "list")]
     pub(super) volumes: Vec<Volume>,
@@ -72,6 +79,7 @@ pub(super) struct Container {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Volume {
+    name: String,
     pub(super) image: Option<ImageVolume>,
 }
 
@@ -95,6 +103,8 @@ pub(super) struct PodStatus {
     pub(super) init_container_statuses: Vec<ContainerStatus>,
     #[serde(deserialize_with = "list")]
     pub(super) container_statuses: Vec<ContainerStatus>,
+    #[serde(deserialize_with = "list")]
+    pub(super) ephemeral_container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Default, Deserialize)]
@@ -157,73 +167,6 @@ pub(super) struct Terminated {
     pub(super) exit_code: i64,
     pub(super) reason: Option<String>,
     pub(super) message: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Event {
-    metadata: Metadata,
-    /// What it is about; `regarding` in events.k8s.io/v1.
-    #[serde(alias = "regarding")]
-    pub(super) involved_object: Involved,
-    pub(super) reason: Option<String>,
-    /// `note` in events.k8s.io/v1.
-    #[serde(alias = "note")]
-    pub(super) message: Option<String>,
-    #[serde(rename = "lastTimestamp")]
-    last: Option<String>,
-    /// In place of it, in newer ones.
-    #[serde(rename = "eventTime")]
-    time: Option<String>,
-    series: Option<Series>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Involved {
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) namespace: String,
-    pub(super) field_path: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Series {
-    last_observed_time: Option<String>,
-}
-
-impl Event {
-    /// When it was last seen.
-    pub(super) fn seen(&self) -> Option<Timestamp> {
-        let series = self.series.as_ref().and_then(|series| time(series.last_observed_time.as_deref()));
-        let others = [self.last.as_deref(), self.time.as_deref()];
-        series.or_else(|| others.into_iter().find_map(time)).or_else(|| self.metadata.created())
-    }
-
-    pub(super) fn is(&self, reason: &str) -> bool {
-        self.reason.as_deref() == Some(reason)
-    }
-
-    pub(super) fn text(&self) -> &str {
-        self.message.as_deref().unwrap_or_default()
-    }
-
-    /// Reason and message.
-    pub(super) fn words(&self) -> String {
-        format!("{}: {}", self.reason.as_deref().unwrap_or_default(), self.text())
-    }
-
-    /// The container that it is about; empty where it does not tell.
-    pub(super) fn container(&self) -> &str {
-        let path = self.involved_object.field_path.as_deref().and_then(|path| path.split_once('{'));
-        path.map_or("", |(_, name)| name.trim_end_matches('}'))
-    }
-
-    /// Whether it is about `container`, as far as both are known.
-    pub(super) fn concerns(&self, container: &str) -> bool {
-        container.is_empty() || self.container().is_empty() || self.container() == container
-    }
 }
 
 /// A Deployment, a `ReplicaSet`, a Job, a `CronJob` or another object that makes pods.
@@ -326,10 +269,26 @@ impl Pod {
         }
     }
 
+    fn containers(&self) -> impl Iterator<Item = &Container> {
+        let spec = &self.spec;
+        spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers)
+    }
+
+    /// The images of its containers.
+    pub(super) fn images(&self) -> impl Iterator<Item = &str> {
+        self.containers().map(|container| container.image.as_str())
+    }
+
     /// The image of a container, as the pod names it.
     pub(super) fn image(&self, container: &str) -> &str {
-        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
+        let mut all = self.containers();
         all.find(|found| found.name == container).map_or("", |found| found.image.as_str())
+    }
+
+    /// The volumes that are images, with these.
+    pub(super) fn image_volumes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let images = self.spec.volumes.iter().filter_map(|volume| Some((volume, volume.image.as_ref()?)));
+        images.map(|(volume, image)| (volume.name.as_str(), image.reference.as_str()))
     }
 
     pub(super) fn condition(&self, kind: &str) -> Option<&Condition> {
@@ -347,7 +306,7 @@ pub(super) fn said(reason: Option<&str>, message: Option<&str>) -> String {
     }
 }
 
-fn time(text: Option<&str>) -> Option<Timestamp> {
+pub(super) fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok()
 }
 

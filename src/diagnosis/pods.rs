@@ -3,8 +3,11 @@
 
 use super::case::Case;
 use super::cause::Cause;
-use super::objects::{ContainerStatus, Event, Pod, Terminated, Waiting, said};
-use super::{Fill, Finding, Known, join, signs};
+use super::event::Event;
+use super::objects::{ContainerStatus, Pod, Terminated, Waiting, said};
+use super::pull_signs::{self, Told};
+use super::signs::Told as Sign;
+use super::{Fill, Finding, Known, Layer, join, signs, vendor};
 use jiff::SignedDuration;
 
 /// How long a pod may be on its way before that needs a reason.
@@ -23,6 +26,7 @@ pub(super) fn gone(known: &Known) -> Vec<Finding> {
 pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
     let case = Case::of(known, pod);
     let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
+    found.extend(case.ephemeral());
     found.dedup();
     found
 }
@@ -56,21 +60,25 @@ impl Case<'_> {
     /// What the events since the last start tell, for a pod of which nothing else is known.
     fn told_by_events(&self) -> Option<Finding> {
         let since = self.events.iter().take_while(|event| !event.is("Started"));
-        let since: Vec<_> = since.copied().collect();
+        let since: Vec<_> = since.collect();
         if let Some(event) = since.iter().find(|event| is_of_pull(event)) {
             return Some(self.pull(event.container(), String::new()));
         }
-        let find = |is: &dyn Fn(&Event) -> Option<Cause>| {
-            let (cause, event) = since.iter().find_map(|event| Some((is(event)?, event)))?;
-            Some(self.finding(cause, event.container(), &[event.words()]))
+        let find = |is: &dyn Fn(&Event) -> Option<Sign>| {
+            let (sign, event) = since.iter().find_map(|event| Some((is(event)?, event)))?;
+            Some(self.told(sign, event.container(), &[event.words()]))
         };
-        find(&|event| signs::any(&event.words()))
-            .or_else(|| find(&|event| event.is("Unhealthy").then_some(Cause::ProbeFailing)))
-            .or_else(|| {
-                find(&|event| {
-                    event.text().contains("restarting failed container").then_some(Cause::CrashLoop)
-                })
+        let of_kubelet = |cause| (cause, Layer::Kubelet);
+        find(&|event| {
+            signs::any(&event.words()).or_else(|| pull_signs::of_kubelet(&event.words()).map(of_kubelet))
+        })
+        .or_else(|| find(&|event| event.is("Unhealthy").then_some(of_kubelet(Cause::ProbeFailing))))
+        .or_else(|| {
+            find(&|event| {
+                let is_back_off = event.text().contains("restarting failed container");
+                is_back_off.then_some(of_kubelet(Cause::CrashLoop))
             })
+        })
     }
 
     fn lost_its_node(&self) -> bool {
@@ -88,7 +96,8 @@ impl Case<'_> {
             None => self.last("FailedScheduling"),
         };
         let text = texts.first()?;
-        Some(self.finding(signs::schedule(text).unwrap_or(Cause::NotScheduled), "", &texts))
+        let sign = signs::schedule(text).unwrap_or((Cause::NotScheduled, Layer::Scheduler));
+        Some(self.told(sign, "", &texts))
     }
 
     /// What is wrong with one container, if anything is.
@@ -113,7 +122,7 @@ impl Case<'_> {
             return Some(self.ended(status, ended));
         }
         Some(match self.probe(name) {
-            Some(text) => self.finding(Cause::ProbeFailing, name, &[text]),
+            Some(text) => self.told((Cause::ProbeFailing, Layer::Kubelet), name, &[text]),
             None => self.waits(name),
         })
     }
@@ -137,41 +146,81 @@ impl Case<'_> {
             _ if is_pull(reason) => Some(self.pull(name, text)),
             // The kubelet puts the error itself where the reason should be, if it knows no other.
             _ => match signs::start(&text) {
-                Some(cause) => Some(self.finding(cause, name, &[text])),
-                None if signs::pull(&text).is_some() => Some(self.pull(name, text)),
+                Some(sign) => Some(self.told(sign, name, &[text])),
+                None if pull_signs::of_kubelet(&text).is_some() => Some(self.pull(name, text)),
                 None => {
                     let failed = self.last("Failed");
-                    let cause =
-                        failed.iter().find_map(|text| signs::start(text)).unwrap_or(Cause::CannotStart);
-                    Some(self.finding(cause, name, &[vec![text], failed].concat()))
+                    let sign = failed.iter().find_map(|text| signs::start(text));
+                    let sign = sign.unwrap_or((Cause::CannotStart, Layer::Runtime));
+                    Some(self.told(sign, name, &[vec![text], failed].concat()))
                 }
             },
         }
     }
 
+    /// What is said of a container, and who says it.
+    fn told(&self, (cause, layer): Sign, container: &str, evidence: &[String]) -> Finding {
+        Finding { layer: Some(layer), ..self.finding(cause, container, evidence) }
+    }
+
+    /// The ephemeral containers that cannot be started; those that ended have done what somebody wanted of them.
+    fn ephemeral(&self) -> Vec<Finding> {
+        let statuses = self.pod.status.ephemeral_container_statuses.iter();
+        statuses.filter_map(|status| self.waiting(status, status.state.waiting.as_ref()?)).collect()
+    }
+
     /// A pull that failed. The status may be only the back-off after it: then the newest event tells.
     fn pull(&self, container: &str, text: String) -> Finding {
-        let image = self.pod.image(container);
-        let tells = |event: &&&Event| {
+        let own = self.pod.image(container);
+        let names = |text: &str, image: &str| !image.is_empty() && text.contains(image);
+        // A container waits for the images of its volumes as for its own.
+        let volume_in = |text: &str| {
+            let volumes = self.pod.image_volumes();
+            volumes.filter(|(_, image)| !names(text, own) && names(text, image)).last()
+        };
+        let tells = |event: &&Event| {
             // Only a pull names the image; CRI-O may inspect one without a name.
-            let other = event.text().starts_with("Failed to pull") && !event.text().contains(image);
-            is_of_pull(event) && event.concerns(container) && !other
+            let text = event.text();
+            let is_of_other = event.container().is_empty()
+                && !names(text, own)
+                && volume_in(text).is_none()
+                && self.pod.images().any(|image| names(text, image));
+            is_of_pull(event) && event.concerns(container) && !is_of_other
         };
         let event = self.events.iter().find(tells);
+        let volume = volume_in(&text).or_else(|| event.and_then(|event| volume_in(event.text())));
         let quoted = event.and_then(|event| event.text().split('"').nth(1)).unwrap_or_default();
-        let image = if image.is_empty() { quoted } else { image };
-        let event = event.map(|event| event.words());
-        let found = signs::pull(&text).map(|cause| (cause, text.clone()));
-        let found = found.or_else(|| {
-            let event = event.clone()?;
-            Some((signs::pull(&event).unwrap_or(Cause::PullFailed), event))
-        });
-        let (cause, told) = found.unwrap_or((Cause::PullFailed, text));
+        let image = match volume {
+            Some((_, image)) => image,
+            None if own.is_empty() => quoted,
+            None => own,
+        };
+        let event = event.map(Event::words);
+        let of_status = Some(pull_signs::read(&text, image)).filter(|told| told.cause.is_some());
+        let of_event = || event.clone().map(|event| (pull_signs::read(&event, image), event));
+        let found = of_status.map(|told| (told, text.clone())).or_else(of_event);
+        let (told, words) = found.unwrap_or_else(|| (pull_signs::read(&text, image), text));
+        let subject = match volume {
+            Some((name, _)) => format!("{}, volume {name}", self.subject("")),
+            None => self.subject(container),
+        };
+        self.pulled(&told, words, image, subject, self.fill(container))
+    }
+
+    /// What a text of a pull of `image` means for this pod.
+    fn pulled(&self, told: &Told, words: String, image: &str, subject: String, fill: Fill) -> Finding {
         let missing = self.last("FailedToRetrieveImagePullSecret");
-        let evidence = if missing.is_empty() { vec![told] } else { [vec![told], missing.clone()].concat() };
-        let fill = Fill { image: image.to_owned(), ..self.fill(container) };
-        let finding = self.known.finding(cause, self.subject(container), &fill, &evidence);
-        join::joined(self.known, self, finding, image, !missing.is_empty())
+        let evidence = [vec![words], missing.clone()].concat();
+        let pull = join::Pull { told, image, is_missing: !missing.is_empty() };
+        let vendor = self.known.vendor(told, image, self.pod);
+        let fill = fill.of_pull(told, image).of_vendor(vendor);
+        let cause = match told.cause {
+            // Who is known there and may not even ask has a token without any scope for the registry.
+            Some(Cause::TokenDenied) if vendor == &vendor::GITLAB => Cause::TokenWithoutScope,
+            cause => cause.unwrap_or(Cause::PullFailed),
+        };
+        let finding = self.known.finding(cause, subject, &fill, &evidence);
+        join::joined(self.known, self, Finding { layer: told.layer, ..finding }, &pull, &fill)
     }
 
     /// A container that ended, and why.
@@ -180,15 +229,15 @@ impl Case<'_> {
         let text = said(end.reason.as_deref(), end.message.as_deref());
         let killed = TOLD_TO_END.contains(&end.exit_code) && end.reason.as_deref() != Some("OOMKilled");
         let probe = self.probe(name).filter(|_| killed);
-        let cause = match signs::start(&text) {
-            Some(cause) => cause,
-            None if probe.is_some() => Cause::ProbeFailing,
+        let (cause, layer) = match signs::start(&text) {
+            Some((cause, layer)) => (cause, Some(layer)),
+            None if probe.is_some() => (Cause::ProbeFailing, Some(Layer::Kubelet)),
             None if matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun")) => {
-                Cause::CannotStart
+                (Cause::CannotStart, Some(Layer::Runtime))
             }
-            None if end.exit_code == 0 && end.reason.is_some() => Cause::EndsAtOnce,
-            None if self.pod.has_failed() => Cause::ContainerFailed,
-            None => Cause::CrashLoop,
+            None if end.exit_code == 0 && end.reason.is_some() => (Cause::EndsAtOnce, None),
+            None if self.pod.has_failed() => (Cause::ContainerFailed, None),
+            None => (Cause::CrashLoop, None),
         };
         // Without a reason nothing is known of how it ended.
         let code = if end.reason.is_some() { end.exit_code.to_string() } else { "?".to_owned() };
@@ -197,7 +246,7 @@ impl Case<'_> {
         let times = format!("{text}, exit code {code}{restarts}");
         let fill = Fill { code, ..self.fill(name) };
         let evidence: Vec<_> = probe.into_iter().chain([times]).collect();
-        self.known.finding(cause, self.subject(name), &fill, &evidence)
+        Finding { layer, ..self.known.finding(cause, self.subject(name), &fill, &evidence) }
     }
 
     /// Pods that run, and whose containers did not always.
@@ -213,7 +262,7 @@ impl Case<'_> {
 
     /// Why the pod's volumes, network or image are not there yet.
     fn prepared(&self) -> Option<Finding> {
-        let bad = |event: &&&Event| {
+        let bad = |event: &&Event| {
             [
                 "FailedMount",
                 "FailedCreatePodSandBox",
@@ -226,7 +275,7 @@ impl Case<'_> {
         };
         if let Some(event) = self.events.iter().find(bad) {
             let words = event.words();
-            return Some(self.finding(signs::prepare(&words).unwrap_or(Cause::MountFailed), "", &[words]));
+            return Some(self.unprepared(event, words));
         }
         // Nothing came after the pull began.
         let pulling = self.events.first().filter(|event| event.is("Pulling"))?;
@@ -236,26 +285,43 @@ impl Case<'_> {
         Some(self.known.finding(Cause::PullSlow, self.subject(""), &fill, &[pulling.words()]))
     }
 
+    /// A node that cannot make the pod; the image that it makes every pod's sandbox of is pulled like any other.
+    fn unprepared(&self, event: &Event, words: String) -> Finding {
+        let is_pull = event.is("FailedCreatePodSandBox") && words.contains("sandbox image");
+        let told = Some(pull_signs::read(&words, "")).filter(|told| is_pull && told.cause.is_some());
+        let Some(told) = told else {
+            let sign = signs::prepare(&words).unwrap_or((Cause::MountFailed, Layer::Kubelet));
+            return self.told(sign, "", &[words]);
+        };
+        // It is the node's image, and no pull secret of the pod is for it.
+        let image = words.split_once("sandbox image \"").and_then(|(_, rest)| rest.split('"').next());
+        let image = image.unwrap_or_default().to_owned();
+        let fill = self.fill("").of_pull(&told, &image);
+        let cause = told.cause.unwrap_or(Cause::SandboxFailed);
+        let finding = self.known.finding(cause, self.subject(""), &fill, &[words]);
+        Finding { layer: told.layer, ..finding }
+    }
+
     /// Nothing is known to be wrong: that is fine for a while.
     fn waits(&self, container: &str) -> Finding {
         let newest = self.events.first();
         let created = self.pod.metadata.created();
-        let moved = newest.and_then(|event| event.seen()).max(created);
+        let moved = newest.and_then(Event::seen).max(created);
         let cause = match self.age(moved) {
             Some(age) if age <= PATIENCE => Cause::OnTheWay,
             _ => Cause::Unexplained,
         };
         let age = self.age(created).map(spoken).unwrap_or_default();
         let fill = Fill { age, ..self.fill(container) };
-        let newest = newest.map(|event| event.words());
+        let newest = newest.map(Event::words);
         self.known.finding(cause, self.subject(container), &fill, newest.as_slice())
     }
 }
 
 /// Whether an event is of a pull that failed, with the reason in it, or of an entry that cannot be read before a pull.
 fn is_of_pull(event: &Event) -> bool {
-    let is_malformed = event.is("Failed") && signs::pull(event.text()) == Some(Cause::AuthMalformed);
-    event.is("InspectFailed") || event.text().starts_with("Failed to pull image") || is_malformed
+    let is_kubelets = || event.is("Failed") && pull_signs::of_kubelet(event.text()).is_some();
+    event.is("InspectFailed") || event.text().starts_with("Failed to pull image") || is_kubelets()
 }
 
 /// Whether a container waits for its image, by the kubelet's reason.

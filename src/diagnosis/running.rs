@@ -273,8 +273,7 @@ impl NextPull<'_> {
         let in_cluster = |name: &&str| secrets.and_then(|secrets| secrets.get(name).copied());
         if credentials.is_empty() {
             let is_there = |name: &&&str| {
-                in_cluster(name).is_some()
-                    || self.running.evidence.other_secrets.iter().any(|other| other == **name)
+                in_cluster(name).is_some() || self.running.evidence.has_other_secret(namespace, name)
             };
             return match names.iter().find(|name| !is_there(name)) {
                 Some(name) => {

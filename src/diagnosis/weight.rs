@@ -34,4 +34,19 @@ impl Cause {
             _ => Weight::Wrong,
         }
     }
+
+    /// Whether a registry was reached, and refused the pull for want of a right.
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::PulledAnonymously
+                | Self::PullDenied
+                | Self::TokenOfAnotherProject
+                | Self::TokenWithoutScope
+                | Self::TokenDenied
+                | Self::TokenRefused
+                | Self::TokenExpired
+                | Self::BearerRefused
+        )
+    }
 }

@@ -1,8 +1,9 @@
 //! Workloads: which pods are whose, and why there are none.
 
 use super::cause::Cause;
-use super::objects::{Condition, Event, Pod, Workload as Object};
-use super::{Fill, Finding, Known, current, pods, signs};
+use super::event::Event;
+use super::objects::{Condition, Pod, Workload as Object};
+use super::{Fill, Finding, Known, Layer, current, pods, signs};
 use crate::manifests::Workload;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -164,9 +165,10 @@ fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
 }
 
 fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String) -> Finding {
-    let cause = signs::create(&words).unwrap_or(Cause::AdmissionRefused);
+    let (cause, layer) = signs::create(&words).unwrap_or((Cause::AdmissionRefused, Layer::ApiServer));
     let fill = Fill { namespace: namespace.to_owned(), workload: name.to_owned(), ..Fill::default() };
-    known.finding(cause, format!("{kind} {name}"), &fill, &[words])
+    let finding = known.finding(cause, format!("{kind} {name}"), &fill, &[words]);
+    Finding { layer: Some(layer), ..finding }
 }
 
 /// A rollout that did not end in time.

@@ -1,0 +1,256 @@
+//! The nested error of a pull, taken apart as Go programs put it together: `WRAP: WRAP: Get "URL": dial tcp ADDRESS: CAUSE`.
+//! From its structure follows who speaks, before any of its words mean something. Pure; knows nothing of causes.
+
+use super::layer::Layer;
+use super::link::{Link, same_registry};
+
+/// What containerd puts before an answer of the token service.
+const SIGN_IN: [&str; 5] = [
+    "failed to fetch anonymous token",
+    "failed to fetch oauth token",
+    "failed to authorize",
+    "unable to retrieve auth token",
+    "requesting bearer token",
+];
+/// What is done on the node, once the bytes are there.
+const LOCAL: [&str; 6] = [
+    "failed to extract layer",
+    "failed to register layer",
+    "apply failure",
+    "failed to prepare extraction",
+    "dial unix",
+    "failed commit on ref",
+];
+/// The download of a blob.
+const DOWNLOAD: [&str; 6] = [
+    "httpreadseeker",
+    "error pulling image configuration",
+    "writing blob",
+    "reading blob",
+    "fetching blob",
+    "failed to copy",
+];
+/// Words behind which an image reference stands in quotes, or without.
+const NAMES_IMAGE: [&str; 7] = [
+    "failed to resolve reference ",
+    "failed to pull and unpack image ",
+    "failed to get sandbox image ",
+    "failed to resolve image ",
+    "failed to pull image ",
+    "unable to pull sandbox image ",
+    "docker://",
+];
+
+/// A text, taken apart.
+pub(super) struct Chain<'t> {
+    /// All of it, in lower case.
+    pub(super) text: String,
+    /// The parts between the colons, the outermost first.
+    parts: Vec<&'t str>,
+    /// The URLs in it, in their order.
+    links: Vec<Link<'t>>,
+    /// The image that it names.
+    image: Option<&'t str>,
+}
+
+/// Who speaks.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Speaker {
+    /// `None` if the structure does not tell.
+    pub(super) layer: Option<Layer>,
+    /// The host that was asked, with its port.
+    pub(super) host: Option<String>,
+    /// The name server that was asked.
+    pub(super) resolver: Option<String>,
+    /// Whether that is where the registry of the image answers.
+    pub(super) is_own: bool,
+    /// Whether GitLab's token service shows.
+    pub(super) is_gitlab: bool,
+}
+
+impl<'t> Chain<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let text = without_others(text);
+        Self { text: text.to_lowercase(), parts: parts(text), links: Link::all(text), image: image(text) }
+    }
+
+    /// Who speaks of a pull of `image`, unless the text itself names another.
+    pub(super) fn speaker(&self, image: &str) -> Speaker {
+        let image = self.image.unwrap_or(image);
+        let link = self.links.last();
+        let lookup = self.part("lookup ").map(lookup);
+        let host = match (lookup, link, self.part("pinging container registry ")) {
+            (Some((host, _)), ..) => Some(host),
+            (None, Some(link), _) => Some(link.host),
+            (None, None, Some(host)) => host.split([' ', '/']).next(),
+            (None, None, None) => None,
+        };
+        Speaker {
+            layer: self.layer(image),
+            host: host.filter(|host| !host.is_empty()).map(str::to_owned),
+            is_own: host.is_some_and(|host| same_registry(image, host)),
+            resolver: lookup.and_then(|(_, resolver)| resolver).map(str::to_owned),
+            is_gitlab: self.links.iter().any(Link::is_gitlab),
+        }
+    }
+
+    fn layer(&self, image: &str) -> Option<Layer> {
+        if self.part("proxyconnect").or_else(|| self.part("socks connect")).is_some() || self.is_of_tunnel() {
+            return Some(Layer::Proxy);
+        }
+        if self.has(&LOCAL) {
+            return Some(Layer::Runtime);
+        }
+        if self.part("lookup ").is_some() {
+            return Some(Layer::NameServer);
+        }
+        if self.text.contains("?ns=") || self.text.contains("&ns=") {
+            return Some(Layer::Mirror);
+        }
+        let of_link = self.links.last().map(|link| {
+            if link.is_token_service() {
+                Layer::TokenService
+            } else if link.is_blob() {
+                Layer::Storage
+            } else if image.is_empty() || same_registry(image, link.host) {
+                Layer::Registry
+            } else if link.is_api() {
+                Layer::Mirror
+            } else {
+                Layer::Storage
+            }
+        });
+        let by_words = || match () {
+            () if self.has(&SIGN_IN) => Some(Layer::TokenService),
+            () if self.has(&DOWNLOAD) => Some(Layer::Storage),
+            () => None,
+        };
+        match of_link {
+            // A realm may be any URL.
+            Some(_) if self.has(&SIGN_IN[..2]) => Some(Layer::TokenService),
+            found => found.or_else(by_words),
+        }
+    }
+
+    /// Whether a proxy refused to open the way to an https server: Go then ends with the text of its status alone.
+    fn is_of_tunnel(&self) -> bool {
+        let Some((last, before)) = self.parts.split_last() else { return false };
+        let is_request = before.iter().rev().take(2).any(|part| part.contains("https"));
+        let is_phrase = last.len() > 3 && last.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
+        let is_status = last.starts_with(|c: char| c.is_ascii_uppercase()) && !last.contains("EOF");
+        // Some proxies write it in one word.
+        let is_word = last.len() > 12 && !last.contains(' ');
+        is_request && is_phrase && (is_status || is_word)
+    }
+
+    /// What stands behind `start` in the innermost part that begins so.
+    fn part(&self, start: &str) -> Option<&'t str> {
+        self.parts.iter().rev().find_map(|part| part.strip_prefix(start))
+    }
+
+    fn has(&self, words: &[&str]) -> bool {
+        words.iter().any(|words| self.text.contains(words))
+    }
+}
+
+/// The parts of an error: a colon and a space stand between them.
+fn parts(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for (at, _) in text.match_indices(':') {
+        if text[at + 1..].starts_with(char::is_whitespace) {
+            parts.push(&text[start..at]);
+            start = at + 1;
+        }
+    }
+    parts.push(&text[start..]);
+    let trimmed = parts.iter().map(|part| part.trim_matches(|c: char| c.is_whitespace() || c == '"'));
+    trimmed.filter(|part| !part.is_empty()).collect()
+}
+
+/// `HOST on SERVER`, or a host alone.
+fn lookup(words: &str) -> (&str, Option<&str>) {
+    let mut words = words.split_whitespace();
+    let host = words.next().unwrap_or_default();
+    let server = words.next().filter(|word| *word == "on").and_then(|_| words.next());
+    (host, server)
+}
+
+/// What a runtime says of its other tries does not speak: CRI-O's mirrors, which the registry itself comes after, and its try
+/// to read the image as an artifact.
+fn without_others(text: &str) -> &str {
+    let text = text.split_once("; artifact err:").map_or(text, |(text, _)| text);
+    match text.split_once("(Mirrors also failed: [") {
+        Some((_, rest)) => rest.split_once("]):").map_or(text, |(_, rest)| rest),
+        None => text,
+    }
+}
+
+/// The image that the text names, the innermost.
+fn image(text: &str) -> Option<&str> {
+    // In lower case all of these have the same length.
+    let lower = text.to_ascii_lowercase();
+    let names = NAMES_IMAGE.iter().filter_map(|words| {
+        let at = lower.rfind(words)? + words.len();
+        let rest = text[at..].trim_start_matches(['"', '\\', '“']);
+        let end = rest.find(|c: char| c.is_whitespace() || "\"\\”,".contains(c)).unwrap_or(rest.len());
+        Some(rest[..end].trim_end_matches(':')).filter(|name| !name.is_empty())
+    });
+    // What a runtime resolves is the name in full.
+    let mut names = names;
+    names.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaker(text: &str) -> Speaker {
+        Chain::of(text).speaker("registry.example.com/group/app:1")
+    }
+
+    #[test]
+    fn takes_an_error_apart() {
+        assert_eq!(
+            parts("a b: Get \"https://h:5000/v2/\": dial tcp [::1]:53:\n refused"),
+            ["a b", "Get \"https://h:5000/v2/", "dial tcp [::1]:53", "refused"]
+        );
+        assert_eq!(parts(": : "), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_innermost_host_and_the_name_server_are_known() {
+        let said =
+            speaker("Get \"https://a/v2/\": dial tcp: lookup b.example.com on 192.0.2.53:53: no such host");
+        assert_eq!((said.layer, said.host.as_deref()), (Some(Layer::NameServer), Some("b.example.com")));
+        assert_eq!(said.resolver.as_deref(), Some("192.0.2.53:53"));
+    }
+
+    #[test]
+    fn a_bare_status_is_a_proxy_s_and_an_error_of_go_is_not() {
+        let of = |last: &str| {
+            speaker(&format!("Head \"https://registry.example.com/v2/group/app/manifests/1\": {last}")).layer
+        };
+        for last in [
+            "Forbidden",
+            "Bad Gateway",
+            "Proxy Authentication Required",
+            "AuthRequir",
+            "authenticationrequired",
+        ] {
+            assert_eq!(of(last), Some(Layer::Proxy), "{last}");
+        }
+        for last in ["EOF", "unauthorized", "denied: Forbidden", "unexpected EOF", "403 Forbidden", ""] {
+            assert_eq!(of(last), Some(Layer::Registry), "{last}");
+        }
+    }
+
+    #[test]
+    fn whoever_else_was_tried_does_not_speak() {
+        let said = speaker(
+            "(Mirrors also failed: [m.example.com/app:1: pinging container registry m.example.com: Get \"https://m.example.com/v2/\": EOF]): \
+             registry.example.com/group/app:1: reading manifest 1 in registry.example.com/group/app: denied",
+        );
+        assert_eq!((said.layer, said.host), (None, None));
+    }
+}

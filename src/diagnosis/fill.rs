@@ -1,0 +1,107 @@
+//! What a finding knows, put into the words of its cause. Pure.
+
+use super::layer::Layer;
+use super::link::registry_of;
+use super::pull_signs::Told;
+use super::vendor::{OTHER, Vendor};
+
+/// What a finding knows, for the braces in a cause's words; empty if it does not.
+#[derive(Default, Clone)]
+pub(super) struct Fill {
+    pub(super) namespace: String,
+    pub(super) workload: String,
+    pub(super) pod: String,
+    pub(super) container: String,
+    pub(super) image: String,
+    pub(super) code: String,
+    pub(super) age: String,
+    /// The host that was asked.
+    pub(super) host: String,
+    /// What that host is.
+    pub(super) role: &'static str,
+    /// The name server.
+    pub(super) resolver: String,
+    /// Whose registry it is.
+    pub(super) vendor: Option<&'static Vendor>,
+}
+
+impl Fill {
+    /// The same with who was asked for `image`.
+    pub(super) fn of_pull(self, told: &Told, image: &str) -> Self {
+        let registry = registry_of(image);
+        let asked = told.speaker.host.clone();
+        let role = match told.layer {
+            Some(Layer::Storage) if told.speaker.is_own => Layer::Registry,
+            Some(layer @ (Layer::Storage | Layer::TokenService | Layer::Mirror | Layer::Proxy)) => layer,
+            _ => Layer::Registry,
+        };
+        let host = match (asked, role) {
+            (Some(host), _) => host,
+            (None, Layer::Registry | Layer::Proxy) if !image.is_empty() => registry,
+            (None, _) => String::new(),
+        };
+        let resolver = told.speaker.resolver.clone().unwrap_or_default();
+        Self { image: image.to_owned(), host, role: role.noun(), resolver, ..self }
+    }
+
+    /// The same with what a credential is called at `vendor`.
+    pub(super) fn of_vendor(self, vendor: &'static Vendor) -> Self {
+        Self { vendor: Some(vendor), ..self }
+    }
+
+    /// The same without the values that are `bad`.
+    pub(super) fn without(&self, bad: impl Fn(&str) -> bool) -> Self {
+        let kept = |value: &String| Some(value.clone()).filter(|value| !bad(value)).unwrap_or_default();
+        Self {
+            namespace: kept(&self.namespace),
+            workload: kept(&self.workload),
+            pod: kept(&self.pod),
+            container: kept(&self.container),
+            image: kept(&self.image),
+            code: kept(&self.code),
+            age: kept(&self.age),
+            host: kept(&self.host),
+            resolver: kept(&self.resolver),
+            ..*self
+        }
+    }
+
+    /// `words` with what is known in place of its braces; only what can be pasted into a shell.
+    pub(super) fn fills(&self, words: &str) -> String {
+        let role = if self.role.is_empty() { Layer::Registry.noun() } else { self.role };
+        let vendor = self.vendor.unwrap_or(&OTHER);
+        // One that is not known is no reason for a gap, nor is a proxy's, which the host is not.
+        let server = match is_plain(&self.host) && self.role != Layer::Proxy.noun() {
+            true => format!("{role} `{}`", self.host),
+            false => role.to_owned(),
+        };
+        let resolver = if is_plain(&self.resolver.replace(['[', ']'], "")) {
+            format!(" `{}`", self.resolver)
+        } else {
+            String::new()
+        };
+        let words = words.replace("{server}", &server).replace(" {resolver}", &resolver);
+        let words = words.replace("{token}", vendor.token).replace("{credential}", vendor.credential);
+        let words = words.replace("{elsewhere}", vendor.elsewhere);
+        let fields = [
+            ("{namespace}", &self.namespace, "NAMESPACE"),
+            ("{workload}", &self.workload, "NAME"),
+            ("{pod}", &self.pod, "POD"),
+            ("{container}", &self.container, "CONTAINER"),
+            ("{image}", &self.image, "IMAGE"),
+            ("{host}", &self.host, "HOST"),
+            ("{code}", &self.code, "?"),
+            ("{age}", &self.age, "?"),
+        ];
+        fields.iter().fold(words, |words, (brace, value, unknown)| {
+            let value = if is_plain(value) { value } else { *unknown };
+            words.replace(brace, value)
+        })
+    }
+}
+
+/// Whether a name is one: what came from a file could be anything.
+pub(super) fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/:@ ".contains(c);
+    !name.is_empty() && name.len() <= 300 && !name.starts_with('-') && name.chars().all(plain)
+}

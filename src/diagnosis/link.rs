@@ -1,0 +1,124 @@
+//! The URLs in an error, and what they are of: a registry's API, a blob, a token service. Pure.
+
+use crate::answers::ImageRef;
+
+/// Where Docker Hub answers.
+const DOCKER_HUB: [&str; 4] =
+    ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+/// Registries that send their callers on to Google's.
+const KUBERNETES: [&str; 2] = ["registry.k8s.io", "k8s.gcr.io"];
+
+/// A URL, without what could be a secret in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Link<'t> {
+    /// With the port, without user and password.
+    pub(super) host: &'t str,
+    path: &'t str,
+    query: &'t str,
+}
+
+impl<'t> Link<'t> {
+    /// All that are in `text`, in their order.
+    pub(super) fn all(text: &'t str) -> Vec<Self> {
+        let links = text.match_indices("://").filter_map(|(at, separator)| {
+            let before = text[..at].strip_suffix("https").or_else(|| text[..at].strip_suffix("http"))?;
+            let link = Self::at(&text[at + separator.len()..])?;
+            // Registries name pages that explain, too.
+            let is_asked = link.is_api() || link.is_token_service() || link.is_blob() || is_request(before);
+            is_asked.then_some(link)
+        });
+        links.collect()
+    }
+
+    fn at(rest: &'t str) -> Option<Self> {
+        let end = rest.find(|c: char| c.is_whitespace() || "\"\\'`,)]}”".contains(c)).unwrap_or(rest.len());
+        let url = rest[..end].trim_end_matches([':', '.']);
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        (!host.is_empty()).then_some(Self { host, path, query })
+    }
+
+    /// Whether it is a request for a token (docker's "Token Authentication Specification").
+    pub(super) fn is_token_service(&self) -> bool {
+        let ends = ["/token", "/jwt/auth", "/oauth2/exchange", "/v2/auth"];
+        self.query.contains("service=")
+            || self.query.contains("scope=")
+            || ends.iter().any(|end| self.path.ends_with(end))
+    }
+
+    /// Whether GitLab answers tokens there.
+    pub(super) fn is_gitlab(&self) -> bool {
+        self.path.ends_with("/jwt/auth") || self.query.contains("service=container_registry")
+    }
+
+    pub(super) fn is_blob(&self) -> bool {
+        self.path.contains("/blobs/")
+    }
+
+    /// Whether it is one of a registry's API (OCI distribution specification), or of the one before.
+    pub(super) fn is_api(&self) -> bool {
+        ["/v2/", "/v1/"].iter().any(|api| self.path.contains(api)) || self.path.ends_with("/v2")
+    }
+}
+
+/// Whether what stands before a URL says that it was asked.
+fn is_request(before: &str) -> bool {
+    let before = before.trim_end_matches(['"', '\\', '\'', ' ']);
+    let word = before.rsplit(|c: char| c.is_whitespace() || "\"{(".contains(c)).next().unwrap_or_default();
+    ["get", "head", "post", "put", "to", "code", "url:", "endpoint"].contains(&word.to_lowercase().as_str())
+}
+
+/// Whether `host` is where the registry of `image` answers.
+pub(super) fn same_registry(image: &str, host: &str) -> bool {
+    let registry = registry_of(image);
+    let plain = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
+    let (registry, host) = (plain(&registry), plain(host));
+    // What people put in place of a name tells nothing.
+    let is_blank = |name: &str| name.contains(['<', '$', '*']);
+    registry == host
+        || is_blank(image)
+        || is_blank(&host)
+        || (DOCKER_HUB.contains(&registry.as_str()) && DOCKER_HUB.contains(&host.as_str()))
+        || (KUBERNETES.contains(&registry.as_str())
+            && (host.ends_with(".pkg.dev") || host.ends_with("gcr.io")))
+}
+
+/// The registry host of `image`, which may be no more than something like a reference.
+pub(super) fn registry_of(image: &str) -> String {
+    if let Ok(image) = ImageRef::parse_unpinned(image) {
+        return image.host().to_owned();
+    }
+    let first = image.split('/').next().filter(|_| image.contains('/')).unwrap_or_default();
+    let is_host = first.contains(['.', ':', '<', '$']) || first == "localhost";
+    if is_host { first.to_owned() } else { "docker.io".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_urls_of_an_error_and_no_user_in_them() {
+        let text = "Get \"https://user:word@h.example.com:5000/v2/a/blobs/sha256:1?x=1\": see https://aka.ms/acr, URL: http://k/x or http://k/token?service=k: EOF";
+        let links = Link::all(text);
+        assert_eq!(links.iter().map(|link| link.host).collect::<Vec<_>>(), ["h.example.com:5000", "k", "k"]);
+        assert!(links[0].is_blob() && links[0].is_api() && links[2].is_token_service());
+    }
+
+    #[test]
+    fn a_registry_has_several_hosts() {
+        for (image, host, same) in [
+            ("nginx:1", "registry-1.docker.io", true),
+            ("docker.io/library/nginx:1", "index.docker.io", true),
+            ("quay.io/a/b:1", "quay.io", true),
+            ("quay.io/a/b:1", "quay.io:443", true),
+            ("registry.k8s.io/pause:3", "us-west1-docker.pkg.dev", true),
+            ("quay.io/a/b:1", "mirror.example.com", false),
+            ("r.example.com:5000/a:1", "r.example.com", false),
+            ("<IMAGE>", "<REPO>", true),
+        ] {
+            assert_eq!(same_registry(image, host), same, "{image} {host}");
+        }
+    }
+}

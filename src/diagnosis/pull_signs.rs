@@ -1,0 +1,357 @@
+//! What a text of a pull means: who speaks in it, and then its words. A table, and how it is read. Pure.
+//!
+//! tests/data/runtime-texts.json has the texts that it was made from, with where each was seen.
+
+use super::cause::Cause;
+use super::chain::{Chain, Speaker};
+use super::layer::Layer::{
+    self, Kubelet, Mirror, NameServer, Proxy, Registry, Runtime, Storage, TokenService,
+};
+
+/// Who can say it, the cause, and words of a text that tells it: all of one row, in lower case.
+type Sign = (&'static [Layer], Cause, &'static [&'static str]);
+
+const KUBELET: &[Layer] = &[Kubelet];
+const RUNTIME: &[Layer] = &[Runtime];
+const PROXY: &[Layer] = &[Proxy];
+const NAMES: &[Layer] = &[NameServer];
+const MIRROR: &[Layer] = &[Mirror];
+const TOKENS: &[Layer] = &[TokenService];
+const REGISTRY: &[Layer] = &[Registry];
+const STORAGE: &[Layer] = &[Storage];
+/// Who writes to the node's disk.
+const DISK: &[Layer] = &[Runtime, Storage];
+/// Who decides on credentials.
+const FRONT: &[Layer] = &[Registry, TokenService];
+/// Whoever is asked through the network.
+const REMOTE: &[Layer] = &[Registry, TokenService, Storage, Mirror, Proxy];
+
+/// The first row that fits counts, so that what tells more comes first. Rows of the kubelet and the runtime have words that
+/// nobody else says; those of all others count only where they speak.
+const PULL: &[Sign] = &[
+    (KUBELET, Cause::AuthMalformed, &["illegal base64 data"]),
+    (KUBELET, Cause::AuthMalformed, &["unable to parse auth field"]),
+    (KUBELET, Cause::ImageNeverPulled, &["errimageneverpull"]),
+    (KUBELET, Cause::ImageNeverPulled, &["is not present with pull policy of never"]),
+    (KUBELET, Cause::SecretMissing, &["unable to retrieve some image pull secrets"]),
+    (KUBELET, Cause::SecretMissing, &["unable to retrieve pull secret"]),
+    (KUBELET, Cause::PullThrottled, &["pull qps exceeded"]),
+    (KUBELET, Cause::InvalidImageName, &["invalidimagename"]),
+    (KUBELET, Cause::InvalidImageName, &["invalid reference format"]),
+    (KUBELET, Cause::InvalidImageName, &["couldn't parse image"]),
+    (KUBELET, Cause::InvalidImageName, &["failed to parse image name"]),
+    (RUNTIME, Cause::ImageNameTooShort, &["short name mode is enforcing"]),
+    (RUNTIME, Cause::ImageNameTooShort, &["did not resolve to an alias and no"]),
+    (RUNTIME, Cause::ImageNameTooShort, &["unqualified-search"]),
+    (RUNTIME, Cause::ImageNotSigned, &["signaturevalidationfailed"]),
+    (RUNTIME, Cause::ImageNotSigned, &["a signature was required"]),
+    (RUNTIME, Cause::ImageNotSigned, &["source image rejected"]),
+    (RUNTIME, Cause::ImageNotSigned, &["rejected by policy"]),
+    (RUNTIME, Cause::RuntimeDown, &["dial unix"]),
+    (RUNTIME, Cause::RuntimeDown, &["cannot connect to the docker daemon"]),
+    (RUNTIME, Cause::NodeDiskFull, &["no space left on device"]),
+    (RUNTIME, Cause::NodeDiskFull, &["disk quota exceeded"]),
+    (RUNTIME, Cause::WrongPlatform, &["no match for platform"]),
+    (RUNTIME, Cause::WrongPlatform, &["no matching manifest for"]),
+    (RUNTIME, Cause::WrongPlatform, &["no image found in manifest list for architecture"]),
+    (RUNTIME, Cause::WrongPlatform, &["no image found in image index for architecture"]),
+    (RUNTIME, Cause::WrongPlatform, &["cannot be used on this platform"]),
+    (RUNTIME, Cause::WrongPlatform, &["does not match the specified platform"]),
+    (RUNTIME, Cause::FormatNotSupported, &["manifest.v1+prettyjws"]),
+    (RUNTIME, Cause::FormatNotSupported, &["schema 1"]),
+    (RUNTIME, Cause::FormatNotSupported, &["unsupported manifest media type"]),
+    (RUNTIME, Cause::FormatNotSupported, &["unsupported media type application/"]),
+    // x509 is Go's, whoever it talks to.
+    (REMOTE, Cause::CertificateExpired, &["certificate has expired"]),
+    (REMOTE, Cause::CertificateExpired, &["certificate is not yet valid"]),
+    (REMOTE, Cause::CertificateWithoutAddress, &["doesn't contain any ip sans"]),
+    (REMOTE, Cause::CertificateOfAnotherName, &["certificate is valid for"]),
+    (REMOTE, Cause::CertificateOfAnotherName, &["certificate is not valid for any names"]),
+    (REMOTE, Cause::CertificateOfAnotherName, &["legacy common name field"]),
+    (REMOTE, Cause::CertificateUntrusted, &["signed by unknown authority"]),
+    (REMOTE, Cause::CertificateUntrusted, &["certificate is not trusted"]),
+    (REMOTE, Cause::CertificateRefused, &["x509:"]),
+    (REMOTE, Cause::CertificateRefused, &["failed to verify certificate"]),
+    (PROXY, Cause::ProxyWantsLogin, &["proxy authentication required"]),
+    (PROXY, Cause::ProxyWantsLogin, &["authrequir"]),
+    (PROXY, Cause::ProxyWantsLogin, &["authenticationrequired"]),
+    (PROXY, Cause::ProxyWantsLogin, &["407"]),
+    (PROXY, Cause::ProxyUnknown, &["lookup "]),
+    (PROXY, Cause::ProxyWithoutTls, &["first record does not look like a tls handshake"]),
+    (PROXY, Cause::ProxyWithoutTls, &["server gave http response to https client"]),
+    (PROXY, Cause::ProxyUnreachable, &["dial tcp"]),
+    (PROXY, Cause::ProxyUnreachable, &["timeout"]),
+    (PROXY, Cause::ProxyUnreachable, &["connection refused"]),
+    (PROXY, Cause::ProxyUnreachable, &["no route to host"]),
+    (PROXY, Cause::ProxyUnreachable, &["deadline exceeded"]),
+    (PROXY, Cause::ProxyRefuses, &[]),
+    (REGISTRY, Cause::ProxyWantsLogin, &["407 proxy authentication required"]),
+    (NAMES, Cause::HostUnknown, &["no such host"]),
+    (NAMES, Cause::NameServerFails, &[]),
+    (FRONT, Cause::NameServerFails, &["temporary failure in name resolution"]),
+    (FRONT, Cause::HostUnknown, &["no such host"]),
+    (FRONT, Cause::HostUnknown, &["name or service not known"]),
+    (REMOTE, Cause::RateLimited, &["toomanyrequests"]),
+    (REMOTE, Cause::RateLimited, &["429"]),
+    (REMOTE, Cause::RateLimited, &["too many requests"]),
+    (REMOTE, Cause::NotARegistry, &["invalid character '<'"]),
+    (REMOTE, Cause::NotARegistry, &["text/html"]),
+    (REMOTE, Cause::NotARegistry, &["<html"]),
+    (REMOTE, Cause::RegistryWantsTls, &["client sent an http request to an https server"]),
+    (REMOTE, Cause::RegistryWithoutTls, &["server gave http response to https client"]),
+    (REMOTE, Cause::RegistryWithoutTls, &["first record does not look like a tls handshake"]),
+    (REMOTE, Cause::TlsFails, &["remote error: tls"]),
+    (REMOTE, Cause::TlsFails, &["handshake failure"]),
+    (MIRROR, Cause::MirrorRefuses, &["401"]),
+    (MIRROR, Cause::MirrorRefuses, &["403"]),
+    (MIRROR, Cause::MirrorRefuses, &["unauthorized"]),
+    (MIRROR, Cause::MirrorRefuses, &["denied"]),
+    (MIRROR, Cause::MirrorRefuses, &["no basic auth credentials"]),
+    (MIRROR, Cause::MirrorUnreachable, &["connection refused"]),
+    (MIRROR, Cause::MirrorUnreachable, &["timeout"]),
+    (MIRROR, Cause::MirrorUnreachable, &["no route to host"]),
+    (MIRROR, Cause::MirrorUnreachable, &["network is unreachable"]),
+    (MIRROR, Cause::MirrorUnreachable, &["deadline exceeded"]),
+    (MIRROR, Cause::MirrorFails, &[]),
+    (RUNTIME, Cause::ImageDamaged, &["unexpected commit digest"]),
+    (RUNTIME, Cause::ImageDamaged, &["filesystem layer verification failed"]),
+    (RUNTIME, Cause::ImageDamaged, &["digest did not match"]),
+    (RUNTIME, Cause::ImageDamaged, &["digest mismatch"]),
+    (RUNTIME, Cause::ImageDamaged, &["does not match expected digest"]),
+    (RUNTIME, Cause::ImageDamaged, &["failed size validation"]),
+    (DISK, Cause::UnpackFailed, &["operation not permitted"]),
+    (DISK, Cause::UnpackFailed, &["permission denied"]),
+    (DISK, Cause::UnpackFailed, &["read-only file system"]),
+    (DISK, Cause::UnpackFailed, &["input/output error"]),
+    (STORAGE, Cause::PullDenied, &["denied:"]),
+    (STORAGE, Cause::PullDenied, &["unauthorized:"]),
+    (STORAGE, Cause::DownloadBroken, &["unexpected eof"]),
+    (STORAGE, Cause::StorageRefuses, &["403"]),
+    (STORAGE, Cause::StorageRefuses, &["401"]),
+    (STORAGE, Cause::StorageRefuses, &["accessdenied"]),
+    (STORAGE, Cause::StorageRefuses, &["access denied"]),
+    (STORAGE, Cause::StorageRefuses, &["request has expired"]),
+    (STORAGE, Cause::StorageRefuses, &["signaturedoesnotmatch"]),
+    (STORAGE, Cause::LayerMissing, &["404"]),
+    (STORAGE, Cause::LayerMissing, &["unknown blob"]),
+    (STORAGE, Cause::LayerMissing, &["blob unknown"]),
+    (STORAGE, Cause::LayerMissing, &["not found"]),
+    (STORAGE, Cause::StorageUnreachable, &["connection refused"]),
+    (STORAGE, Cause::StorageUnreachable, &["timeout"]),
+    (STORAGE, Cause::StorageUnreachable, &["did not properly respond"]),
+    (STORAGE, Cause::StorageUnreachable, &["actively refused it"]),
+    (STORAGE, Cause::StorageUnreachable, &["no route to host"]),
+    (STORAGE, Cause::StorageUnreachable, &["network is unreachable"]),
+    (STORAGE, Cause::StorageUnreachable, &["request canceled"]),
+    (STORAGE, Cause::StorageUnreachable, &["deadline exceeded"]),
+    (STORAGE, Cause::DownloadBroken, &["connection reset"]),
+    (STORAGE, Cause::DownloadBroken, &["eof"]),
+    (STORAGE, Cause::DownloadBroken, &["stream error"]),
+    (STORAGE, Cause::DownloadBroken, &["short read"]),
+    (STORAGE, Cause::StorageFails, &[]),
+    (RUNTIME, Cause::UnpackFailed, &["failed to extract layer"]),
+    (RUNTIME, Cause::UnpackFailed, &["failed to register layer"]),
+    (RUNTIME, Cause::UnpackFailed, &["failed to unpack"]),
+    (RUNTIME, Cause::UnpackFailed, &["extraction snapshot"]),
+    (RUNTIME, Cause::UnpackFailed, &["apply failure"]),
+    (RUNTIME, Cause::UnpackFailed, &["applylayer"]),
+    (RUNTIME, Cause::UnpackFailed, &["unpigz"]),
+    (RUNTIME, Cause::StoreDamaged, &["content digest", "not found"]),
+    (FRONT, Cause::AddressRefused, &["client with ip"]),
+    (FRONT, Cause::AddressRefused, &["/acr/firewall"]),
+    (FRONT, Cause::RegistryPolicy, &["projectpolicyviolation"]),
+    (FRONT, Cause::RegistryPolicy, &["412 precondition failed"]),
+    (FRONT, Cause::RegistryPolicy, &["due to configured policy"]),
+    (FRONT, Cause::RegistryPolicy, &["download blocking policy"]),
+    (FRONT, Cause::TokenExpired, &["token has expired"]),
+    (FRONT, Cause::TokenExpired, &["token is expired"]),
+    (FRONT, Cause::PulledAnonymously, &["failed to fetch anonymous token", "403"]),
+    (FRONT, Cause::PulledAnonymously, &["failed to fetch anonymous token", "401"]),
+    (FRONT, Cause::PulledAnonymously, &["no basic auth credentials"]),
+    (FRONT, Cause::PulledAnonymously, &["unauthenticated request"]),
+    (FRONT, Cause::TokenRefused, &["failed to fetch oauth token", "401"]),
+    (FRONT, Cause::TokenRefused, &["http basic: access denied"]),
+    (FRONT, Cause::TokenRefused, &["incorrect username or password"]),
+    (FRONT, Cause::TokenRefused, &["invalid username or password"]),
+    (FRONT, Cause::TokenRefused, &["wrong username"]),
+    (FRONT, Cause::TokenRefused, &["bad credentials"]),
+    (FRONT, Cause::TokenRefused, &["bad username or password"]),
+    (FRONT, Cause::TokenRefused, &["invalid_grant"]),
+    (FRONT, Cause::TokenRefused, &["could not find robot"]),
+    (FRONT, Cause::TokenDenied, &["failed to fetch oauth token", "403"]),
+    (FRONT, Cause::TokenDenied, &["is not authorized to perform"]),
+    (FRONT, Cause::BearerRefused, &["invalid_token"]),
+    (FRONT, Cause::TokenOfAnotherProject, &["insufficient_scope"]),
+    (TOKENS, Cause::TokenServiceBroken, &["500"]),
+    (TOKENS, Cause::TokenServiceBroken, &["502"]),
+    (TOKENS, Cause::TokenServiceBroken, &["503"]),
+    (TOKENS, Cause::TokenServiceBroken, &["504"]),
+    // Docker puts "pull access denied" before the answer of whoever it asked, with credentials or without; CRI-O says
+    // "invalid username/password" of any 401.
+    (FRONT, Cause::PullDenied, &["may require 'docker login'"]),
+    (FRONT, Cause::PullDenied, &["may require authorization"]),
+    (FRONT, Cause::PullDenied, &["invalid username/password"]),
+    (FRONT, Cause::PullDenied, &["invalid status code from registry 403"]),
+    (FRONT, Cause::PullDenied, &["invalid status code from registry 401"]),
+    (FRONT, Cause::PullDenied, &["no scope specified"]),
+    (FRONT, Cause::PullDenied, &["denied:"]),
+    (FRONT, Cause::PullDenied, &["unauthorized:"]),
+    (FRONT, Cause::PullDenied, &["authentication required"]),
+    (FRONT, Cause::PullDenied, &["authorization failed"]),
+    (FRONT, Cause::PullDenied, &["is not authorized"]),
+    (REGISTRY, Cause::TagMissing, &["manifest unknown"]),
+    (REGISTRY, Cause::TagMissing, &["manifest_unknown"]),
+    (REGISTRY, Cause::TagMissing, &["name unknown"]),
+    (REGISTRY, Cause::TagMissing, &["name_unknown"]),
+    (REGISTRY, Cause::TagMissing, &["repository name not known to registry"]),
+    (REGISTRY, Cause::TagMissing, &["code = notfound"]),
+    (REGISTRY, Cause::TagMissing, &["404"]),
+    (REGISTRY, Cause::TagMissing, &["not found"]),
+    (REGISTRY, Cause::TagMissing, &["does not exist"]),
+    (REGISTRY, Cause::TagMissing, &["was deleted or has expired"]),
+    (REGISTRY, Cause::TagMissing, &["no such image"]),
+    (FRONT, Cause::PullDenied, &["401"]),
+    (FRONT, Cause::PullDenied, &["403"]),
+    (FRONT, Cause::PullDenied, &["unauthorized"]),
+    (FRONT, Cause::PullDenied, &["access denied"]),
+    (FRONT, Cause::PullDenied, &["denied"]),
+    (FRONT, Cause::PullDenied, &["forbidden"]),
+    (FRONT, Cause::RegistryRefuses, &["connection refused"]),
+    (FRONT, Cause::RegistryRefuses, &["actively refused it"]),
+    (FRONT, Cause::RegistryTimeout, &["did not properly respond"]),
+    (FRONT, Cause::RegistryTimeout, &["i/o timeout"]),
+    (FRONT, Cause::RegistryTimeout, &["handshake timeout"]),
+    (FRONT, Cause::RegistryTimeout, &["client.timeout exceeded"]),
+    (FRONT, Cause::RegistryTimeout, &["timeout awaiting"]),
+    (FRONT, Cause::RegistryTimeout, &["request canceled while waiting for connection"]),
+    (FRONT, Cause::RegistryTimeout, &["no route to host"]),
+    (FRONT, Cause::RegistryTimeout, &["host is down"]),
+    (FRONT, Cause::RegistryTimeout, &["network is unreachable"]),
+    (FRONT, Cause::TlsFails, &["tls: "]),
+    (REGISTRY, Cause::RegistryBroken, &["500 internal server error"]),
+    (REGISTRY, Cause::RegistryBroken, &["502"]),
+    (REGISTRY, Cause::RegistryBroken, &["503"]),
+    (REGISTRY, Cause::RegistryBroken, &["504"]),
+    (REGISTRY, Cause::RegistryBroken, &["internal server error"]),
+    (REGISTRY, Cause::RegistryBroken, &["invalid status code from registry 5"]),
+    (REGISTRY, Cause::RegistryBroken, &["received unexpected http status: 5"]),
+    (REGISTRY, Cause::RegistryBroken, &["registryunavailable"]),
+    (FRONT, Cause::DownloadBroken, &["unexpected eof"]),
+    (FRONT, Cause::ConnectionBroken, &["connection reset by peer"]),
+    (FRONT, Cause::ConnectionBroken, &["broken pipe"]),
+    (FRONT, Cause::ConnectionBroken, &[": eof"]),
+    (TOKENS, Cause::RegistryTimeout, &["deadline exceeded"]),
+    (TOKENS, Cause::TokenServiceBroken, &["failed to fetch"]),
+    (RUNTIME, Cause::PullGivenUp, &["deadline exceeded"]),
+    (RUNTIME, Cause::PullGivenUp, &["deadlineexceeded"]),
+    (RUNTIME, Cause::PullGivenUp, &["context canceled"]),
+    (RUNTIME, Cause::PullGivenUp, &["because of no progress"]),
+    (RUNTIME, Cause::StoreDamaged, &["failed to inspect image"]),
+];
+
+/// What a text means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    /// `None` if the words mean nothing here.
+    pub(super) cause: Option<Cause>,
+    /// Who speaks; `None` if neither structure nor words tell.
+    pub(super) layer: Option<Layer>,
+    pub(super) speaker: Speaker,
+}
+
+/// What `text` tells of a pull of `image`.
+pub(super) fn read(text: &str, image: &str) -> Told {
+    let tries: Vec<_> = tries(text).map(|text| read_one(text, image)).collect();
+    // The kubelet tries every credential that it has: one that gets further than a refusal was good.
+    let further = |told: &&Told| told.cause.is_some_and(|cause| !cause.is_refusal());
+    let best = tries.iter().find(further).or(tries.first());
+    best.cloned().unwrap_or_else(|| read_one(text, image))
+}
+
+/// Whether the kubelet says in `text` why it does not even ask a runtime.
+pub(super) fn of_kubelet(text: &str) -> Option<Cause> {
+    let text = text.to_lowercase();
+    let rows = PULL.iter().filter(|(layers, ..)| *layers == KUBELET);
+    rows.filter(|row| fits(row, &text)).map(|(_, cause, _)| *cause).next()
+}
+
+fn read_one(text: &str, image: &str) -> Told {
+    let chain = Chain::of(text);
+    let speaker = chain.speaker(image);
+    let counts = |layers: &[Layer]| match speaker.layer {
+        Some(layer) => layers.contains(&layer) || is_of_node(layers),
+        None => is_of_node(layers) || layers.first() == Some(&Registry),
+    };
+    let row = PULL.iter().find(|row| counts(row.0) && fits(row, &chain.text));
+    let layer = match (row, speaker.layer) {
+        (Some((layers, ..)), Some(layer)) if layers.contains(&layer) => Some(layer),
+        (Some((layers, ..)), _) => layers.first().copied(),
+        (None, layer) => layer,
+    };
+    match row.map(|(_, cause, _)| *cause) {
+        // A registry that hands its blobs out itself decides on them as on all else.
+        Some(Cause::StorageRefuses) if speaker.is_own => {
+            Told { cause: Some(Cause::PullDenied), layer: Some(Registry), speaker }
+        }
+        cause => Told { cause, layer, speaker },
+    }
+}
+
+fn is_of_node(layers: &[Layer]) -> bool {
+    layers == KUBELET || layers == RUNTIME
+}
+
+fn fits((.., words): &Sign, text: &str) -> bool {
+    words.iter().all(|word| match word.parse::<u16>() {
+        Ok(_) => has_number(text, word),
+        Err(_) => text.contains(word),
+    })
+}
+
+/// Whether a number stands in `text` by itself, and not in a digest, a tag, an address or a port.
+fn has_number(text: &str, number: &str) -> bool {
+    let is_end = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric() && !".-_:/".contains(c));
+    text.match_indices(number).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + number.len()..]);
+        let behind = behind.strip_prefix([':', '.', ';', ',']).unwrap_or(behind);
+        is_end(before.chars().next_back()) && is_end(behind.chars().next())
+    })
+}
+
+/// The tries that the kubelet puts together in brackets, one for each credential.
+fn tries(text: &str) -> impl Iterator<Item = &str> {
+    let start = text.find("[rpc error: ").map_or(text.len(), |at| at + 1);
+    let rest = &text[start..];
+    rest.split(", rpc error: ").filter(|one| !one.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_status_only_by_itself() {
+        for (text, is) in [
+            ("unexpected status: 403 forbidden", true),
+            ("status code 403: denied", true),
+            ("(403)", true),
+            ("https://h/v2/a/manifests/1: 403", true),
+            ("sha256:ab403cd", false),
+            ("dial tcp 10.0.0.1:403", false),
+            ("app:403", false),
+            ("build-403", false),
+            ("/403/", false),
+            ("read tcp 1.2.3.4:50403->", false),
+        ] {
+            assert_eq!(has_number(text, "403"), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_several_tries_the_one_that_got_further_counts() {
+        let text = "[rpc error: code = Unknown desc = Get https://r.example.com/v2/a/manifests/1: unauthorized: authentication required, \
+                    rpc error: code = Unknown desc = manifest for r.example.com/a:1 not found: manifest unknown]";
+        assert_eq!(read(text, "r.example.com/a:1").cause, Some(Cause::TagMissing));
+        assert_eq!(read("[rpc error: a: denied: x]", "r.example.com/a:1").cause, Some(Cause::PullDenied));
+    }
+}
