@@ -162,7 +162,7 @@ causes! {
         "{makeinfra check}";
     BearerRefused = "bearer-token-refused",
         "{server} does not accept the pass that its own token service issued for `{image}`",
-        "ask who runs the registry: its clock, or the key or issuer of its token service, is not what it expects";
+        "the pass ends with a pull that is too long, and the kubelet tries again; else ask who runs the registry about its clock and its token service";
     PullDenied = "pull-denied",
         "{server} denies the pull of `{image}`: no credential for it was sent, or one that may not pull it, or there is no such image",
         "{makeinfra check --online}";

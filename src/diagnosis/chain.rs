@@ -22,12 +22,13 @@ const LOCAL: [&str; 6] = [
     "failed commit on ref",
 ];
 /// The download of a blob.
-const DOWNLOAD: [&str; 6] = [
+const DOWNLOAD: [&str; 7] = [
     "httpreadseeker",
     "error pulling image configuration",
     "writing blob",
     "reading blob",
     "fetching blob",
+    "failed to read expected number of bytes",
     "failed to copy",
 ];
 /// Words behind which an image reference stands in quotes, or without.
@@ -104,6 +105,10 @@ impl<'t> Chain<'t> {
         if self.part("lookup ").is_some() {
             return Some(Layer::NameServer);
         }
+        // Object stores answer so; no registry does.
+        if self.text.contains("<error><code>") {
+            return Some(Layer::Storage);
+        }
         if self.text.contains("?ns=") || self.text.contains("&ns=") {
             return Some(Layer::Mirror);
         }
@@ -135,7 +140,12 @@ impl<'t> Chain<'t> {
     /// Whether a proxy refused to open the way to an https server: Go then ends with the text of its status alone.
     fn is_of_tunnel(&self) -> bool {
         let Some((last, before)) = self.parts.split_last() else { return false };
-        let is_request = before.iter().rev().take(2).any(|part| part.contains("https"));
+        let is_request = match before {
+            [.., request] if request.contains("https://") => true,
+            // A URL that was broken in two by whoever showed the text.
+            [.., request, path] => request.ends_with("https") && path.starts_with('/'),
+            _ => false,
+        };
         let is_phrase = last.len() > 3 && last.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
         let is_status = last.starts_with(|c: char| c.is_ascii_uppercase()) && !last.contains("EOF");
         // Some proxies write it in one word.

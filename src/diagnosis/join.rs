@@ -7,7 +7,7 @@ use super::case::Case;
 use super::cause::Cause;
 use super::pull_signs::Told;
 use super::refusal::Refusal;
-use super::{Fill, Finding, Known};
+use super::{Fill, Finding, Known, Layer};
 use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{Check, Id, Status};
@@ -30,7 +30,9 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, 
     };
     let join = Join { known, case, pull, fill, refusal };
     let better = join.of_pod().or_else(|| join.of_cluster()).or_else(|| join.of_files());
-    let Finding { cause, subject, evidence, layer, .. } = finding;
+    let Finding { cause, subject, evidence, .. } = finding;
+    // The event about the Secret is the kubelet's.
+    let layer = finding.layer.or(pull.is_missing.then_some(Layer::Kubelet));
     match better {
         Some(better) => Finding { subject, evidence, layer, ..better },
         // That a token is valid is known only of one that is known.

@@ -77,6 +77,7 @@ pub(super) fn same_registry(image: &str, host: &str) -> bool {
     // What people put in place of a name tells nothing.
     let is_blank = |name: &str| name.contains(['<', '$', '*']);
     registry == host
+        || image.split('/').next() == Some(host.as_str())
         || is_blank(image)
         || is_blank(&host)
         || (DOCKER_HUB.contains(&registry.as_str()) && DOCKER_HUB.contains(&host.as_str()))
