@@ -247,21 +247,41 @@ fn short_lived(login: ShortLived) -> anyhow::Error {
 
 /// The text of the file that `option` names. What is no file's name may be the token itself.
 fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
+    utf8(&read_bytes(file, option)?, &format!("`{}`", file.display()))
+}
+
+/// The same as it is.
+fn read_bytes(file: &Path, option: &str) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
         Failure::usage(format!("`{option}` must be the name of a file"))
             .because("there is no file of the given name")
             .hint(Advice::anywhere("ls -l FILE"))
     })?;
-    utf8(&bytes, &format!("`{}`", file.display()))
+    Ok(bytes)
 }
 
+/// The text in `bytes`, which may also be UTF-16 or begin with a byte order mark, as Windows writes files.
 fn utf8(bytes: &[u8], name: &str) -> Result<Zeroizing<String>> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(Failure::usage(format!("{name} is not text (UTF-8)"))
-            .hint("--token-file FILE, with nothing but the token in it")
-            .into()),
+    let plain = |bytes| std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned()));
+    let text = match bytes {
+        [0xef, 0xbb, 0xbf, rest @ ..] => plain(rest),
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [first, 0, ..] if *first != 0 => utf16(bytes, u16::from_le_bytes),
+        [0, second, ..] if *second != 0 => utf16(bytes, u16::from_be_bytes),
+        _ => plain(bytes),
+    };
+    let failure = || Failure::usage(format!("{name} is not text (UTF-8)")).hint("save it as UTF-8");
+    text.ok_or_else(|| failure().into())
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Zeroizing<String>> {
+    let (pairs, []) = bytes.as_chunks::<2>() else { return None };
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
+    for c in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
+        text.push(c.ok()?);
     }
+    Some(text)
 }
 
 /// `text` without one line break at its end, which editors and `echo` put there.

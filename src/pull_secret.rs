@@ -6,6 +6,7 @@
 pub mod auth;
 mod docker_config;
 mod expiries;
+pub mod go_json;
 mod inspected;
 pub mod keyring;
 mod login;

@@ -248,11 +248,12 @@ fn follow(
         Some(key) => key,
         None => manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str()),
     };
+    let email = manifest.config().email(key);
     let mut text = record.text.clone();
     for (name, recorded, held) in [
         (Name::Registry, answers.registry.as_str(), Some(key)),
         (Name::SecretType, answers.secret_type.as_str(), Some(manifest.kind().as_str())),
-        (Name::Email, answers.email.as_ref().map_or("", Email::as_str), manifest.config().email(key)),
+        (Name::Email, answers.email.as_ref().map_or("", Email::as_str), email.as_deref()),
     ] {
         if let Some(held) = held.filter(|held| *held != recorded && name.check(held).is_ok()) {
             text = yaml_edit::set(&text, &["answers", name.as_str()], held).map_err(cannot)?.to_string();

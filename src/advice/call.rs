@@ -26,7 +26,7 @@ const WITHOUT_REPOSITORY: [&str; 6] = ["new", "completions", "man", "help", "--h
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
 /// The programs of others that a hint may have typed beside make and git. `$EDITOR` is the user's choice.
-pub const FOREIGN: [&str; 18] = [
+pub const FOREIGN: [&str; 20] = [
     "$EDITOR",
     "cat",
     "cd",
@@ -39,12 +39,14 @@ pub const FOREIGN: [&str; 18] = [
     "git-crypt",
     "glab",
     "grep",
+    "iconv",
     "kubectl",
     "ls",
     "mv",
     "rm",
     "rmdir",
     "sed",
+    "tail",
 ];
 
 /// How a command is told which repository is meant.

@@ -2,15 +2,15 @@
 //!
 //! Places and order: docker/cli `cli/config/config.go`; containers-auth.json(5).
 
-use super::read_file;
+use super::read_bytes;
 use crate::advice::Advice;
 use crate::answers::{Answer, ImageRef, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::pull_secret::DeployToken;
+use crate::pull_secret::go_json::{self, Member, Text};
 use crate::secret::Secret;
 use docker_credential::{CredentialRetrievalError as Fault, DockerCredential, get_credential_from_reader};
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -86,7 +86,7 @@ fn no_login(files: &[PathBuf], registry: &RegistryKey) -> Failure {
 /// A docker configuration file.
 struct Config<'a> {
     file: &'a Path,
-    /// The file in today's form: old ones (`~/.dockercfg`) have no `auths` around their entries.
+    /// What docker would read of the file, in today's form and in one way to write it.
     text: Zeroizing<String>,
     /// The servers under `auths`.
     stored: Vec<String>,
@@ -97,28 +97,52 @@ struct Config<'a> {
 
 impl<'a> Config<'a> {
     fn open(file: &'a Path) -> Result<Self> {
-        let text = read_file(file, "--from-docker-config")?;
+        let bytes = read_bytes(file, "--from-docker-config")?;
         let not_ours = |cause: &str| {
             Failure::failed(format!("`{}` is not a docker configuration", file.display()))
                 .because(cause)
                 .hint(Advice::anywhere("ls -l").path(file))
         };
+        if let Some(encoding) = foreign_encoding(&bytes) {
+            let recode = match encoding {
+                BOM => Advice::anywhere("tail -c +4"),
+                _ => Advice::anywhere("iconv -f UTF-16 -t UTF-8"),
+            };
+            return Err(Failure::failed(format!("`{}` is not a docker configuration", file.display()))
+                .because(format!("{encoding}, which docker does not read"))
+                .hint(recode.path(file).with("> FILE").say(", then: --from-docker-config=FILE"))
+                .into());
+        }
         // The parser's own words could quote a credential.
-        let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
-            return Err(not_ours("it holds no JSON object").into());
+        let document = go_json::document(&bytes);
+        let members = go_json::members(&document).ok_or_else(|| not_ours("it holds no JSON object"))?;
+        let mut config =
+            Self { file, text: Zeroizing::default(), stored: Vec::new(), store: None, helpers: Vec::new() };
+        let mut auths: Vec<Member> = Vec::new();
+        let is_entry = |member: &Member| {
+            let fields = go_json::members(&member.value);
+            fields.is_some_and(|fields| fields.iter().any(|field| go_json::is_field(&field.name, "auth")))
         };
-        let word = |value: &Value| value.as_str().map(str::to_owned).filter(|text| !text.is_empty());
-        let helpers = object.get("credHelpers").and_then(Value::as_object).into_iter().flatten();
-        let stored = object.get("auths").and_then(Value::as_object).into_iter().flatten();
-        let old_form = !object.is_empty()
-            && object.iter().all(|(key, entry)| key != "auths" && entry.get("auth").is_some());
-        Ok(Self {
-            file,
-            stored: stored.map(|(server, _)| server.clone()).collect(),
-            store: object.get("credsStore").and_then(word),
-            helpers: helpers.filter_map(|(server, name)| Some((server.clone(), word(name)?))).collect(),
-            text: if old_form { Zeroizing::new(format!("{{\"auths\":{}}}", *text)) } else { text },
-        })
+        // As in `~/.dockercfg`.
+        if !members.is_empty() && members.iter().all(is_entry) {
+            auths = members;
+        } else {
+            for Member { name, value } in members {
+                if go_json::is_field(&name, "auths") {
+                    auths.extend(go_json::members(&value).unwrap_or_default());
+                } else if go_json::is_field(&name, "credsstore") {
+                    config.store = word(&value);
+                } else if go_json::is_field(&name, "credhelpers") {
+                    let helpers = go_json::members(&value).unwrap_or_default().into_iter();
+                    config
+                        .helpers
+                        .extend(helpers.filter_map(|helper| Some((helper.name, word(&helper.value)?))));
+                }
+            }
+        }
+        config.text = plain_config(&auths, &config);
+        config.stored = auths.into_iter().map(|entry| entry.name).collect();
+        Ok(config)
     }
 
     fn find(&self, servers: &[String]) -> Result<Option<DeployToken>> {
@@ -193,6 +217,83 @@ impl<'a> Config<'a> {
             .hint(hint)
             .into()
     }
+}
+
+const BOM: &str = "it begins with a byte order mark (BOM)";
+const UTF16: &str = "it is UTF-16";
+
+/// How `bytes` are encoded, if it is as only Windows does.
+fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => Some(BOM),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => Some(UTF16),
+        _ => None,
+    }
+}
+
+/// The text in a field, if there is one.
+fn word(value: &str) -> Option<String> {
+    match go_json::text(value) {
+        Text::Of(mut text) if !text.is_empty() => Some(std::mem::take(&mut *text)),
+        _ => None,
+    }
+}
+
+/// A docker configuration of `auths` and the helpers of `config`. Docker reads it as Go does: names in any case, the last of
+/// those that are repeated, `null` as nothing.
+fn plain_config(auths: &[Member], config: &Config) -> Zeroizing<String> {
+    let quoted = |text: &str| Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"));
+    let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
+    text.push_str("{\"auths\":{");
+    for (at, entry) in auths.iter().enumerate() {
+        if auths[at + 1..].iter().any(|later| later.name == entry.name) {
+            continue;
+        }
+        if !text.ends_with('{') {
+            text.push(',');
+        }
+        text.push_str(&quoted(&entry.name));
+        text.push(':');
+        match plain_entry(&entry.value) {
+            Some(plain) => text.push_str(&plain),
+            None => text.push_str(&entry.value),
+        }
+    }
+    text.push('}');
+    if let Some(store) = &config.store {
+        text.push_str(&format!(",\"credsStore\":{}", *quoted(store)));
+    }
+    let helpers: Vec<_> = config
+        .helpers
+        .iter()
+        .map(|(server, helper)| format!("{}:{}", *quoted(server), *quoted(helper)))
+        .collect();
+    text.push_str(&format!(",\"credHelpers\":{{{}}}}}", helpers.join(",")));
+    text
+}
+
+/// An entry with the fields that matter, as far as they say anything; `None` if it is not of docker's form.
+fn plain_entry(value: &str) -> Option<Zeroizing<String>> {
+    let fields = if value == "null" { Vec::new() } else { go_json::members(value)? };
+    let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
+    text.push('{');
+    for name in ["username", "password", "auth", "identitytoken"] {
+        let mut found = go_json::field(&fields, name)?;
+        if name == "auth" {
+            // Go's base64 knows no line breaks.
+            found.retain(|c| !matches!(c, '\r' | '\n'));
+        }
+        if !found.is_empty() {
+            if !text.ends_with('{') {
+                text.push(',');
+            }
+            let value = Zeroizing::new(serde_json::to_string(found.as_str()).ok()?);
+            text.push_str(&format!("\"{name}\":"));
+            text.push_str(&value);
+        }
+    }
+    text.push('}');
+    Some(text)
 }
 
 #[cfg(test)]

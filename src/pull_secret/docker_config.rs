@@ -2,38 +2,48 @@
 //!
 //! Formats: Kubernetes `pkg/credentialprovider/config.go`; docker/cli `cli/config/types/authconfig.go`.
 
+use super::go_json::{self, Member};
 use super::{DeployToken, auth};
 use crate::answers::{Email, RegistryKey, SecretType};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 /// An entry as it is written; a field that is missing is empty.
 pub(super) struct Entry<'c> {
     pub(super) key: &'c str,
-    pub(super) username: &'c str,
-    pub(super) password: &'c str,
-    pub(super) auth: &'c str,
+    pub(super) username: Zeroizing<String>,
+    pub(super) password: Zeroizing<String>,
+    pub(super) auth: Zeroizing<String>,
     pub(super) identity_token: bool,
 }
 
 /// Why a docker config was refused; never with anything of its content.
 pub type Fault = &'static str;
 
+const NO_OBJECT: Fault = "its data holds no JSON object";
+const NO_ENTRY: Fault = "one of its entries is not a JSON object of strings, so the kubelet refuses them all";
+const BAD_AUTH: Fault =
+    "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
+
 /// Registry keys with their credentials.
+#[derive(Default)]
 pub struct DockerConfig {
-    entries: Map<String, Value>,
+    /// Each key once, with its entry as it is written.
+    entries: Vec<Member>,
     /// What stands beside `auths` in a dockerconfigjson; nobody reads it, and it is kept.
-    beside: Map<String, Value>,
+    beside: Vec<Member>,
+    /// Whether an entry that a later one of its key replaces is malformed, which the kubelet minds all the same.
+    is_spoilt: bool,
 }
 
 impl DockerConfig {
     /// Only `token`, for `registry`.
     #[must_use]
     pub fn new(registry: &RegistryKey, token: &DeployToken, email: Option<&str>) -> Self {
-        let mut config = Self { entries: Map::new(), beside: Map::new() };
+        let mut config = Self::default();
         config.set(registry.as_str(), token, email);
         config
     }
@@ -46,68 +56,113 @@ impl DockerConfig {
         Self::from_json(kind, &json)
     }
 
-    /// Reads the JSON itself, in the wrapping of `kind`.
+    /// Reads the JSON itself, in the wrapping of `kind`, as the kubelet does.
     pub fn from_json(kind: SecretType, json: &[u8]) -> Result<Self, Fault> {
-        let Ok(Value::Object(mut object)) = serde_json::from_slice(json) else {
-            return Err("its data holds no JSON object");
-        };
-        let config = match kind {
+        match json {
+            [0xef, 0xbb, 0xbf, ..] => {
+                return Err("its JSON begins with a byte order mark, which the API server refuses");
+            }
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                return Err("its JSON is UTF-16, which the API server refuses");
+            }
+            _ => {}
+        }
+        let text = go_json::document(json);
+        let members = fields(text.trim_matches([' ', '\t', '\r', '\n'])).ok_or(NO_OBJECT)?;
+        if !go_json::has_sound_numbers(&text) {
+            return Err("its JSON has a number that the API server refuses");
+        }
+        let mut config = Self::default();
+        match kind {
             // What kubectl 1.9.0 wrote (kubernetes issues 57427 and 61358).
-            SecretType::Dockercfg if object.contains_key("auths") => {
-                wipe_all(&mut object);
+            SecretType::Dockercfg
+                if members.iter().all(|member| member.name == "auths" && member.value.starts_with('{'))
+                    && !members.is_empty() =>
+            {
                 return Err(
                     "it wraps its entries in `auths`, as only a dockerconfigjson may (kubectl 1.9.0 wrote that): \
                      the kubelet finds none",
                 );
             }
-            SecretType::Dockercfg => Self { entries: object, beside: Map::new() },
-            SecretType::Dockerconfigjson => {
-                let Some(Value::Object(entries)) = object.shift_remove("auths") else {
-                    wipe_all(&mut object);
-                    return Err("its JSON has no `auths`, without which the kubelet finds no entry");
-                };
-                Self { entries, beside: object }
-            }
-        };
-        let text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
-        let entry = |value: &Value| value.is_object() && FIELDS.iter().all(|name| text(field(value, name)));
-        if config.entries.values().all(entry) {
-            Ok(config)
-        } else {
-            Err("one of its entries is not a JSON object of strings, so the kubelet refuses them all")
+            SecretType::Dockercfg => config.read_entries(members)?,
+            SecretType::Dockerconfigjson => config.read_wrapped(members)?,
         }
+        Ok(config)
+    }
+
+    /// Reads the fields `auths`, in any case and however often, and keeps the others.
+    fn read_wrapped(&mut self, members: Vec<Member>) -> Result<(), Fault> {
+        const NONE: Fault = "its JSON has no `auths`, without which the kubelet finds no entry";
+        let mut found = false;
+        for member in members {
+            if go_json::is_field(&member.name, "auths") {
+                found = member.value.as_str() != "null";
+                match found {
+                    true => self.read_entries(go_json::members(&member.value).ok_or(NONE)?)?,
+                    false => self.entries.clear(),
+                }
+                continue;
+            }
+            if go_json::is_field(&member.name, "httpheaders") && !is_map_of_texts(&member.value) {
+                return Err(
+                    "its `HttpHeaders` has more than strings in it, so the kubelet refuses all entries",
+                );
+            }
+            self.beside.push(Member { value: go_json::compact(&member.value), ..member });
+        }
+        if found { Ok(()) } else { Err(NONE) }
+    }
+
+    fn read_entries(&mut self, members: Vec<Member>) -> Result<(), Fault> {
+        for member in members {
+            let entry = Member { value: go_json::compact(&member.value), ..member };
+            let fields = fields(&entry.value).ok_or(NO_ENTRY)?;
+            if FIELDS.iter().any(|name| go_json::field(&fields, name).is_none()) {
+                return Err(NO_ENTRY);
+            }
+            match self.entries.iter_mut().find(|known| known.name == entry.name) {
+                Some(known) => {
+                    self.is_spoilt |= credentials(&known.value).is_none();
+                    *known = entry;
+                }
+                None => self.entries.push(entry),
+            }
+        }
+        Ok(())
     }
 
     /// The value of the Secret's `data` key: base64, without line breaks, of compact JSON.
     #[must_use]
     pub fn encode(&self, kind: SecretType) -> Secret {
-        let mut object = match kind {
-            SecretType::Dockercfg => self.entries.clone(),
-            SecretType::Dockerconfigjson => {
-                let mut object = Map::from_iter([("auths".to_owned(), Value::Object(self.entries.clone()))]);
-                object.extend(self.beside.clone());
-                object
-            }
-        };
         // Large enough from the start, so that no shorter copy stays behind in memory.
-        let mut json = Zeroizing::new(Vec::with_capacity(64 * 1024));
-        let written = serde_json::to_writer(&mut *json, &object);
-        debug_assert!(written.is_ok(), "a map with text keys is valid JSON, and memory takes it");
-        wipe_all(&mut object);
-        Secret::new(STANDARD.encode(&*json))
+        let mut json = Zeroizing::new(String::with_capacity(64 * 1024));
+        match kind {
+            SecretType::Dockercfg => write(&mut json, &self.entries),
+            SecretType::Dockerconfigjson => {
+                json.push_str("{\"auths\":");
+                write(&mut json, &self.entries);
+                for member in &self.beside {
+                    json.push(',');
+                    write_member(&mut json, member);
+                }
+                json.push('}');
+            }
+        }
+        Secret::new(STANDARD.encode(json.as_bytes()))
     }
 
     /// The registry keys, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+        self.entries.iter().map(|entry| entry.name.as_str())
     }
 
     /// The entries, in their order.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.iter().map(|(key, entry)| {
-            let text = |name: &str| field(entry, name).and_then(Value::as_str).unwrap_or_default();
+        self.entries.iter().map(|entry| {
+            let fields = fields(&entry.value).unwrap_or_default();
+            let text = |name: &str| go_json::field(&fields, name).unwrap_or_default();
             Entry {
-                key,
+                key: &entry.name,
                 username: text("username"),
                 password: text("password"),
                 auth: text("auth"),
@@ -116,9 +171,16 @@ impl DockerConfig {
         })
     }
 
+    /// Whether an entry that another one replaces makes the kubelet refuse all.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.is_spoilt
+    }
+
     /// Whether docker keeps credentials elsewhere, which the kubelet does not ask.
     pub(super) fn has_helper(&self) -> bool {
-        ["credsStore", "credHelpers"].iter().any(|name| self.beside.contains_key(*name))
+        let is_helper =
+            |name: &str| ["credsstore", "credhelpers"].iter().any(|field| go_json::is_field(name, field));
+        self.beside.iter().any(|member| is_helper(&member.name))
     }
 
     /// Whether anything stands beside `auths`.
@@ -157,84 +219,125 @@ impl DockerConfig {
 
     /// The e-mail address of the entry `key`.
     #[must_use]
-    pub fn email(&self, key: &str) -> Option<&str> {
-        field(self.entries.get(key)?, "email")?.as_str().filter(|email| !email.is_empty())
+    pub fn email(&self, key: &str) -> Option<String> {
+        let fields = fields(&self.entry(key)?.value)?;
+        let mut email = go_json::field(&fields, "email").filter(|email| !email.is_empty())?;
+        Some(std::mem::take(&mut *email))
     }
 
     /// Gives `key` the credentials of `token`, in its old place or at the end.
     pub fn set(&mut self, key: &str, token: &DeployToken, email: Option<&str>) {
         let username = token.username().as_str();
         let pair = Zeroizing::new(format!("{username}:{}", token.value.expose()));
-        let mut entry = Map::new();
-        entry.insert("username".into(), username.into());
-        entry.insert("password".into(), token.value.expose().into());
-        if let Some(email) = email {
-            entry.insert("email".into(), email.into());
-        }
-        entry.insert("auth".into(), STANDARD.encode(pair.as_bytes()).into());
-        if let Some(mut old) = self.entries.insert(key.into(), Value::Object(entry)) {
-            wipe(&mut old);
+        let auth = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+        let texts = [
+            ("username", Some(username)),
+            ("password", Some(token.value.expose())),
+            ("email", email),
+            ("auth", Some(auth.as_str())),
+        ];
+        let member = |name: &str, text: &str| Member { name: name.to_owned(), value: quoted(text) };
+        let members: Vec<_> =
+            texts.into_iter().filter_map(|(name, text)| Some(member(name, text?))).collect();
+        let mut value = Zeroizing::new(String::with_capacity(16 * 1024));
+        write(&mut value, &members);
+        match self.entries.iter_mut().find(|entry| entry.name == key) {
+            Some(entry) => entry.value = value,
+            None => self.entries.push(Member { name: key.to_owned(), value }),
         }
     }
 
     /// Takes the entry `key` out.
     pub fn remove(&mut self, key: &str) {
-        if let Some(mut old) = self.entries.shift_remove(key) {
-            wipe(&mut old);
-        }
+        self.entries.retain(|entry| entry.name != key);
     }
 
     /// Calls the entry `old` `new`, in its place.
     pub fn rename(&mut self, old: &str, new: &str) {
-        let renamed = std::mem::take(&mut self.entries)
-            .into_iter()
-            .map(|(key, entry)| if key == old { (new.to_owned(), entry) } else { (key, entry) });
-        self.entries = renamed.collect();
+        self.entries.retain(|entry| entry.name != new || old == new);
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == old) {
+            new.clone_into(&mut entry.name);
+        }
     }
 
     /// Changes the e-mail address of the entry `key`.
     pub fn set_email(&mut self, key: &str, email: &Email) {
-        if let Some(Value::Object(entry)) = self.entries.get_mut(key) {
-            entry.insert("email".into(), email.as_str().into());
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == key) else { return };
+        let Some(mut fields) = fields(&entry.value) else { return };
+        let value = quoted(email.as_str());
+        match fields.iter_mut().rfind(|field| go_json::is_field(&field.name, "email")) {
+            Some(field) => field.value = value,
+            None => fields.push(Member { name: "email".to_owned(), value }),
         }
+        let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
+        write(&mut text, &fields);
+        entry.value = text;
     }
 
     /// The fault for which the kubelet would refuse all entries, the good ones too.
     pub fn check(&self) -> Result<(), Fault> {
-        let good = |key: &String| self.credentials(key).is_some();
-        let bad =
-            "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
-        if self.entries.keys().all(good) { Ok(()) } else { Err(bad) }
+        let good = |entry: &Member| credentials(&entry.value).is_some();
+        if !self.is_spoilt && self.entries.iter().all(good) { Ok(()) } else { Err(BAD_AUTH) }
     }
 
-    /// User name and token as the kubelet reads them, empty where they are missing: a non-empty `auth`
-    /// beats the other two. None where `auth` is malformed.
+    fn entry(&self, key: &str) -> Option<&Member> {
+        self.entries.iter().find(|entry| entry.name == key)
+    }
+
+    /// User name and token of `key` as the kubelet reads them.
     fn credentials(&self, key: &str) -> Option<(String, Zeroizing<String>)> {
-        let entry = self.entries.get(key)?;
-        let text = |name: &str| field(entry, name).and_then(Value::as_str).unwrap_or_default();
-        match text("auth") {
-            "" => Some((text("username").to_owned(), Zeroizing::new(text("password").to_owned()))),
-            auth => auth::decode(auth).ok(),
-        }
+        credentials(&self.entry(key)?.value)
     }
 }
 
 /// The fields of an entry that the kubelet reads.
 const FIELDS: [&str; 4] = ["username", "password", "email", "auth"];
 
-/// A field of an entry, its name in any case: so Go reads JSON.
-fn field<'v>(entry: &'v Value, name: &str) -> Option<&'v Value> {
-    let exact = entry.get(name);
-    exact.or_else(|| {
-        entry.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    })
+/// The members of an object; Go takes `null` for one that has none.
+fn fields(entry: &str) -> Option<Vec<Member>> {
+    if entry == "null" { Some(Vec::new()) } else { go_json::members(entry) }
 }
 
-impl Drop for DockerConfig {
-    fn drop(&mut self) {
-        wipe_all(&mut self.entries);
-        wipe_all(&mut self.beside);
+/// User name and token of an entry as the kubelet reads them, empty where they are missing: a non-empty `auth` beats the
+/// other two. `None` if `auth` is malformed.
+fn credentials(entry: &str) -> Option<(String, Zeroizing<String>)> {
+    let fields = fields(entry)?;
+    let text = |name: &str| go_json::field(&fields, name).unwrap_or_default();
+    let auth = text("auth");
+    if !auth.is_empty() {
+        return auth::decode(&auth).ok();
     }
+    Some((std::mem::take(&mut *text("username")), text("password")))
+}
+
+/// Whether Go reads `value` into a map of strings.
+fn is_map_of_texts(value: &str) -> bool {
+    value == "null"
+        || go_json::members(value).is_some_and(|members| {
+            members.iter().all(|member| !matches!(go_json::text(&member.value), go_json::Text::Other))
+        })
+}
+
+fn write(json: &mut String, members: &[Member]) {
+    json.push('{');
+    for (at, member) in members.iter().enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        write_member(json, member);
+    }
+    json.push('}');
+}
+
+fn write_member(json: &mut String, Member { name, value }: &Member) {
+    json.push_str(&quoted(name));
+    json.push(':');
+    json.push_str(value);
+}
+
+/// `text` as JSON.
+fn quoted(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"))
 }
 
 /// Clears the memory of every text in `value`: a JSON value does not do that by itself.
@@ -242,113 +345,10 @@ pub(super) fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(object) => wipe_all(object),
+        Value::Object(object) => object.values_mut().for_each(wipe),
         _ => {}
     }
 }
 
-fn wipe_all(object: &mut Map<String, Value>) {
-    object.values_mut().for_each(wipe);
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::answers::{Answer, TokenUsername};
-
-    fn token(username: &str, value: &str) -> DeployToken {
-        DeployToken::new(TokenUsername::parse(username).unwrap(), Secret::new(value.into())).unwrap()
-    }
-
-    fn json(config: &DockerConfig, kind: SecretType) -> String {
-        String::from_utf8(STANDARD.decode(config.encode(kind).expose()).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn writes_what_kubectl_writes() {
-        let key = RegistryKey::parse("registry.gitlab.com").unwrap();
-        let config = DockerConfig::new(&key, &token("u", "p"), Some("a@b.c"));
-        assert_eq!(
-            json(&config, SecretType::Dockerconfigjson),
-            r#"{"auths":{"registry.gitlab.com":{"username":"u","password":"p","email":"a@b.c","auth":"dTpw"}}}"#
-        );
-        let config = DockerConfig::new(&key, &token("u", "p"), None);
-        assert_eq!(
-            json(&config, SecretType::Dockercfg),
-            r#"{"registry.gitlab.com":{"username":"u","password":"p","auth":"dTpw"}}"#
-        );
-    }
-
-    #[test]
-    fn keeps_other_entries_and_their_order() {
-        let old =
-            r#"{"auths":{"b":{"auth":"dTpw"},"a":{"auth":"dTpw","x":1},"c":{}},"HttpHeaders":{"k":"v"}}"#;
-        let mut config = DockerConfig::decode(SecretType::Dockerconfigjson, &STANDARD.encode(old)).unwrap();
-        config.set("a", &token("new", "t"), None);
-        assert_eq!(
-            json(&config, SecretType::Dockerconfigjson),
-            r#"{"auths":{"b":{"auth":"dTpw"},"a":{"username":"new","password":"t","auth":"bmV3OnQ="},"c":{}},"HttpHeaders":{"k":"v"}}"#
-        );
-        config.rename("b", "z");
-        assert_eq!(config.keys().collect::<Vec<_>>(), ["z", "a", "c"]);
-    }
-
-    #[test]
-    fn knows_its_credentials_however_they_are_written() {
-        for entry in
-            [r#"{"auth":"dTpw"}"#, r#"{"username":"u","password":"p"}"#, r#"{"auth":"dTpw","password":"x"}"#]
-        {
-            let base64 = STANDARD.encode(format!(r#"{{"r":{entry}}}"#));
-            let config = DockerConfig::decode(SecretType::Dockercfg, &base64).unwrap();
-            assert!(config.holds("r", &token("u", "p")), "{entry}");
-            assert!(!config.holds("r", &token("u", "x")), "{entry}");
-            assert_eq!(config.username("r").as_deref(), Some("u"));
-        }
-    }
-
-    #[test]
-    fn reads_secrets_as_the_measured_kubelet_does() {
-        let vectors: Value =
-            serde_json::from_str(include_str!("../../tests/data/keyring-vectors.json")).unwrap();
-        for row in vectors["secret_contents"].as_array().unwrap() {
-            let text = |name: &str| row[name].as_str().unwrap();
-            let kind = SecretType::parse(text("type")).unwrap();
-            let digest = text("image").contains('@');
-            let image = crate::answers::ImageRef::parse(text("image")).ok().filter(|_| !digest).unwrap();
-            let config = DockerConfig::decode(kind, &STANDARD.encode(text("data")));
-            let config = config.and_then(|config| config.check().map(|()| config));
-            let wrapped_wrongly = text("case").contains("wrapper");
-            let Ok(config) = config else {
-                assert!(!row["refused_by"].is_null() || wrapped_wrongly, "{}", text("case"));
-                continue;
-            };
-            assert!(row["refused_by"].is_null(), "{}", text("case"));
-            let found = super::super::keyring::matching(config.keys(), &image).into_iter().map(|key| {
-                let (username, value) = config.credentials(key).unwrap();
-                serde_json::json!({"username": username, "password": *value})
-            });
-            assert_eq!(
-                found.collect::<Vec<_>>(),
-                *row["credentials"].as_array().unwrap(),
-                "{}",
-                text("case")
-            );
-        }
-    }
-
-    #[test]
-    fn refuses_what_the_kubelet_would_not_read() {
-        use SecretType::{Dockercfg, Dockerconfigjson};
-        for (kind, json) in [
-            (Dockercfg, r#"{"auths":{"r":{"auth":"dTpw"}}}"#),
-            (Dockercfg, "[]"),
-            (Dockercfg, r#"{"r":"dTpw"}"#),
-            (Dockerconfigjson, r#"{"r":{"auth":"dTpw"}}"#),
-            (Dockerconfigjson, r#"{"auths":[]}"#),
-            (Dockerconfigjson, ""),
-        ] {
-            assert!(DockerConfig::decode(kind, &STANDARD.encode(json)).is_err(), "{json}");
-        }
-        assert!(DockerConfig::decode(Dockercfg, "%%%").is_err());
-    }
-}
+mod tests;

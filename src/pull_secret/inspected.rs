@@ -171,8 +171,8 @@ impl Inspected {
     #[must_use]
     pub fn redact(&self, mut text: String) -> String {
         for entry in self.config.iter().flat_map(DockerConfig::entries) {
-            let decoded = auth::decode(entry.auth).map(|(_, password)| password).unwrap_or_default();
-            for value in [decoded.as_str(), entry.password, entry.auth] {
+            let decoded = auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
+            for value in [decoded.as_str(), entry.password.as_str(), entry.auth.as_str()] {
                 if value.len() >= SHORTEST && text.contains(value) {
                     text = text.replace(value, "***");
                 }
@@ -202,6 +202,10 @@ impl Inspected {
                 for entry in config.entries() {
                     self.look_at(&entry, &config);
                 }
+                if config.is_spoilt() {
+                    let message = "an entry of it stands twice, and the `auth` of the first is malformed: the kubelet then refuses every entry";
+                    self.flaw(Aspect::Auth, message.into());
+                }
                 if config.keys().next().is_none() {
                     self.flaw(Aspect::Credentials, "it has no entry for any registry".into());
                 }
@@ -225,10 +229,8 @@ impl Inspected {
             key: Some(entry.key.to_owned()),
             is_suspicion,
         };
-        let (username, password) = match auth::decode(entry.auth) {
-            _ if entry.auth.is_empty() => {
-                (entry.username.to_owned(), Zeroizing::new(entry.password.to_owned()))
-            }
+        let (username, password) = match auth::decode(&entry.auth) {
+            _ if entry.auth.is_empty() => (entry.username.to_string(), entry.password.clone()),
             Ok(both) => both,
             Err(_) => {
                 let why = match auth::decode(entry.auth.trim()) {
@@ -240,7 +242,7 @@ impl Inspected {
             }
         };
         let differs = |field: &str, decoded: &str| !field.is_empty() && field != decoded;
-        if differs(entry.username, &username) || differs(entry.password, &password) {
+        if differs(&entry.username, &username) || differs(&entry.password, &password) {
             let message = format!(
                 "the `auth` {of} is not its `username` and `password`: the kubelet takes `auth`, others may not"
             );

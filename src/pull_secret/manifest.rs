@@ -269,11 +269,11 @@ impl<'a> Manifest<'a> {
                 Some(old) => format!("user name: {} -> {new}", shown(&old)),
                 None => format!("user name: {new}"),
             });
-            let kept = self.config.email(key).filter(|email| Email::parse(email).is_ok()).map(str::to_owned);
+            let kept = self.config.email(key).filter(|email| Email::parse(email).is_ok());
             self.config.set(key, token, kept.as_deref());
         }
         if let Some(email) = email
-            && self.config.email(key) != Some(email.as_str())
+            && self.config.email(key).as_deref() != Some(email.as_str())
         {
             changes.push(format!("e-mail: {email}"));
             self.config.set_email(key, email);

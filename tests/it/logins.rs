@@ -204,3 +204,64 @@ fn a_password_that_looks_odd_is_taken_if_the_registry_takes_it() {
     sandbox.makeinfra(&[&args[..], &["--check"]].concat()).stdin(password).success();
     assert_eq!(held(&sandbox, SECRET), format!("ada:{password}"));
 }
+
+#[test]
+fn docker_configs_are_read_as_docker_reads_them_and_other_encodings_are_named() {
+    let auth = STANDARD.encode(format!("{USER}:{TOKEN}"));
+    let other = STANDARD.encode("u:p");
+    let entry = format!(r#"{{"auth":"{auth}"}}"#);
+    let host = "registry.gitlab.com";
+    let new = |bytes: &[u8]| {
+        let sandbox = Sandbox::new();
+        let file = sandbox.write_private("config.json", bytes).display().to_string();
+        let run =
+            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &format!("--from-docker-config={file}")]);
+        (run, sandbox)
+    };
+    for text in [
+        format!(r#"{{"Auths":{{"{host}":{{"AUTH":"{auth}"}}}}}}"#),
+        format!(r#"{{"auths":{{"{host}":{{"auth":"{other}"}}}},"auths":{{"{host}":{entry}}}}}"#),
+        format!(r#"{{"auths":{{"{host}":{{"auth":"{auth}","auth":null}},"x":null}}}}"#),
+        format!(r#"{{"auths":{{"{host}":{{"auth":"{auth}","identitytoken":""}}}}}}"#),
+        format!(r#"{{"auths":{{"{host}":{{"USERNAME":"{USER}","Password":"{TOKEN}"}}}}}}"#),
+        format!(r#"{{"{host}":{{"Auth":"{auth}"}}}}"#),
+        format!(r#"{{"HttpHeaders":{{"a":["b"]}},"auths":{{"{host}":{entry}}}}}"#),
+    ] {
+        let (run, sandbox) = new(text.as_bytes());
+        run.success();
+        assert_eq!(held(&sandbox, SECRET), format!("{USER}:{TOKEN}"), "{text}");
+    }
+    let text = format!(r#"{{"auths":{{"{host}":{entry}}}}}"#);
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    let with = |mark: &[u8], rest: &[u8]| [mark, rest].concat();
+    for (bytes, words) in [
+        (with(b"\xef\xbb\xbf", text.as_bytes()), "byte order mark"),
+        (with(b"\xff\xfe", &little), "UTF-16"),
+        (with(b"\xfe\xff", &big), "UTF-16"),
+    ] {
+        let (run, sandbox) = new(&bytes);
+        let output = run.failure(1);
+        output.says(words);
+        // The hint works when typed.
+        let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+        let command = hint.split(", then: ").next().unwrap().replace("FILE", "utf8.json");
+        sandbox.run("sh", &["-c", &command]).cwd(sandbox.path("")).success();
+        let again = ["new", "hello", "--image", IMAGE, "--from-docker-config=../utf8.json"];
+        sandbox.makeinfra(&again).success();
+        assert_eq!(held(&sandbox, SECRET), format!("{USER}:{TOKEN}"));
+    }
+}
+
+#[test]
+fn a_token_file_of_windows_is_read() {
+    let units: Vec<u8> = format!("\u{feff}{TOKEN}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [units, format!("\u{feff}{TOKEN}\r\n").into_bytes()] {
+        let sandbox = Sandbox::new();
+        let file = sandbox.write_private("windows", bytes).display().to_string();
+        let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &file];
+        sandbox.makeinfra(&args).success();
+        assert_eq!(held(&sandbox, SECRET), format!("{USER}:{TOKEN}"));
+    }
+}

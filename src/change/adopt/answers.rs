@@ -33,8 +33,7 @@ impl PullSecretFacts {
         if let Ok(manifest) = Manifest::parse(text) {
             facts.kind = Some(manifest.kind().as_str());
             facts.keys = manifest.config().keys().map(str::to_owned).collect();
-            facts.emails =
-                facts.keys.iter().map(|key| manifest.config().email(key).map(str::to_owned)).collect();
+            facts.emails = facts.keys.iter().map(|key| manifest.config().email(key)).collect();
         }
         Some(facts)
     }
