@@ -184,3 +184,23 @@ fn of_tls(error: &rustls::Error) -> Fault {
         _ => Fault::OtherTls,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_server_that_does_not_answer_is_no_unknown_name() {
+        let begin = "failed to lookup address information: ";
+        for (text, fault) in [
+            ("Temporary failure in name resolution", Fault::NoNameServer),
+            ("Try again", Fault::NoNameServer),
+            ("Name or service not known", Fault::NoSuchName),
+            ("nodename nor servname provided, or not known", Fault::NoSuchName),
+            ("Name does not resolve", Fault::NoSuchName),
+        ] {
+            assert_eq!(of_name(&format!("{begin}{text}")), Some(fault), "{text}");
+        }
+        assert_eq!(of_name("connection reset"), None);
+    }
+}
