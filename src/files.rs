@@ -192,8 +192,8 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Writes `text` beside `target`, with `mode`; makes missing directories.
-    pub fn prepare(target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<Self> {
+    /// Writes `text` to a file in `dir`, with `mode`; makes the directories that `target` needs.
+    fn prepare_in(dir: &Path, target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<Self> {
         let (parent, prefix) = sibling(target)?;
         let written = fs::create_dir_all(parent)
             .and_then(|()| {
@@ -202,7 +202,7 @@ impl Replacement {
                     .prefix(&prefix)
                     .rand_bytes(LETTERS)
                     .permissions(mode)
-                    .tempfile_in(parent)
+                    .tempfile_in(dir)
             })
             .and_then(|mut file| {
                 file.write_all(text.as_ref())?;
@@ -213,6 +213,14 @@ impl Replacement {
             });
         let file = written.map_err(|error| cannot("write", target, &error))?;
         Ok(Self { file, target: target.to_owned() })
+    }
+
+    /// The same after `make` has changed it, maybe into another file of its name.
+    fn made(self, make: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        make(self.file.path())?;
+        let synced = fs::File::open(self.file.path()).and_then(|file| file.sync_all());
+        synced.map_err(|error| cannot("write", &self.target, &error))?;
+        Ok(self)
     }
 
     /// Puts it in its place, in which there is nothing.
@@ -226,6 +234,13 @@ impl Replacement {
         let persisted = self.file.persist(&self.target).map(drop);
         Ok(persisted.map_err(|error| cannot("replace", &self.target, &error.error))?)
     }
+}
+
+/// A new file in `dir` with the name of a leftover, gone again unless it gets another name.
+pub fn temporary(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
+    let mode = fs::Permissions::from_mode(0o644);
+    let prefix = format!(".{name}{MARK}");
+    tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).permissions(mode).tempfile_in(dir)
 }
 
 /// A new file for its owner alone, gone again unless kept.
@@ -262,6 +277,16 @@ impl Drop for NewFile {
             // Nothing more can be done than to try.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Has the disk keep the names in the directory `dir`, as far as its file system can be asked to.
+pub fn sync_directory(dir: &Path) -> io::Result<()> {
+    match fs::File::open(dir)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
     }
 }
 

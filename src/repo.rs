@@ -10,7 +10,9 @@ mod commit;
 mod earlier;
 mod encrypt;
 mod history;
+mod locks;
 mod loss;
+mod objects;
 mod open;
 mod pick;
 mod unlock;
@@ -19,7 +21,6 @@ mod unmerged;
 pub use audit::{Audit, Filter, KeyState};
 pub use auditor::Plain;
 pub use commit::{Blob, introduce_yourself};
-pub use encrypt::Installed;
 pub use history::{History, Leak};
 pub use open::{Encryption, HeadSecret, Repo, directory, go_there, surrounding_work_tree};
 pub use unmerged::Unmerged;
@@ -88,11 +89,16 @@ impl New {
     /// Makes the first commit, of `tree`, and gives its id; none where git does not know who commits.
     pub fn commit(&self, tree: Oid, message: &str) -> Result<Option<String>> {
         let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
-        let commit = self
-            .git
-            .find_tree(tree)
-            .and_then(|tree| self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[]));
-        commit.map(|id| Some(id.to_string())).map_err(|error| failed("commit", &error).into())
+        let commit = || -> std::result::Result<Oid, git2::Error> {
+            let tree = self.git.find_tree(tree)?;
+            let id = commit::create_commit(&self.git, [&author, &committer], message, &tree, &[])?;
+            let head = self.git.find_reference("HEAD")?;
+            let branch = head.symbolic_target()?.unwrap_or("HEAD");
+            self.git.reference(branch, id, false, &format!("commit (initial): {message}"))?;
+            // As libgit2 reads it from the disk.
+            self.git.head()?.peel_to_commit().map(|commit| commit.id())
+        };
+        commit().map(|id| Some(id.to_string())).map_err(|error| failed("commit", &error).into())
     }
 
     /// Whether the user wants commits signed, which is not done here.
@@ -222,7 +228,7 @@ fn failed(what: &str, error: &git2::Error) -> Failure {
     let failure = Failure::failed(format!("cannot {what}")).because(error.message());
     match error.code() {
         ErrorCode::Locked => {
-            failure.hint("wait for the other git process, or remove `.git/index.lock` if none runs")
+            failure.hint("wait for the other git process; if none runs, remove the lock file")
         }
         ErrorCode::Owner => failure.hint(Advice::git("status")),
         _ => failure,

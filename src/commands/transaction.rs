@@ -1,9 +1,8 @@
 //! The one place that changes a repository that exists: every file beside its place and every object first, then
 //! all files into their places, then a commit of just these. If anything fails before the commit, nothing has changed.
 
-use super::encrypted::commit_step;
 use crate::answers::Record;
-use crate::error::{Explanation, Failure, Result, explain};
+use crate::error::Result;
 use crate::files::Batch;
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
@@ -94,23 +93,27 @@ impl<'r> Transaction<'r> {
         message: &str,
         recheck: impl FnOnce() -> Result<()>,
     ) -> Result<Option<String>> {
-        self.interrupts.check()?;
+        let Self { repo, interrupts, mut batch, blobs, new_key } = self;
+        interrupts.check()?;
+        // What takes long or takes room comes before anything is seen to change.
+        let commit = if blobs.is_empty() { None } else { Some(repo.begin_commit(&blobs, message)?) };
         recheck()?;
-        if !self.blobs.is_empty() {
-            self.repo.check_staged(&self.blobs)?;
-            // Once more: a merge may have begun while an answer was waited for.
-            self.repo.check_can_commit()?;
+        // The key comes before what is encrypted with it.
+        let mut all = Batch::default();
+        let locks = new_key.map(|key| repo.install_git_crypt(key, &mut all)).transpose()?;
+        all.append(&mut batch);
+        all.publish(&interrupts)?;
+        let id = match commit {
+            Some(commit) => Some(commit.publish(all, &blobs, &interrupts)?),
+            None => {
+                all.keep();
+                None
+            }
+        };
+        if let Some(locks) = locks {
+            locks.release(message)?;
         }
-        let installed = self.new_key.map(|key| self.repo.install_git_crypt(key)).transpose()?;
-        self.batch.publish(&self.interrupts)?;
-        if let Some(installed) = installed {
-            installed.keep();
-        }
-        if self.blobs.is_empty() {
-            return Ok(None);
-        }
-        let paths: Vec<_> = self.blobs.iter().map(Blob::path).collect();
-        commit(self.repo, &self.blobs, message, &paths).map(Some)
+        Ok(id)
     }
 }
 
@@ -137,18 +140,6 @@ pub(super) fn pick(repo: &Repo, [base, wish]: [Side; 2], message: &str) -> Resul
 /// Lets go of what a pick that has ended has left in git.
 pub(super) fn forget_pick(repo: &Repo) -> Result<()> {
     repo.forget_pick()
-}
-
-/// Commits what was written to the files `paths`. Where that fails they stay as they are, and the failure says so.
-fn commit(repo: &Repo, blobs: &[Blob], message: &str, paths: &[&str]) -> Result<String> {
-    repo.commit(blobs, message).map_err(|error| {
-        let Explanation { message: said, causes, .. } = explain(&error);
-        let causes: Vec<_> = std::iter::once(said).chain(causes).collect();
-        Failure::failed(format!("`{}` is written, and not committed", paths.join(" ")))
-            .because(causes.join(": "))
-            .hint(commit_step(paths, message))
-            .into()
-    })
 }
 
 /// The permissions of a file, if it exists.

@@ -1,21 +1,29 @@
-//! Several files of a repository, changed together: all of them, or none.
+//! Several files changed together: all of them, or none. Each change is on the disk before the next one is made, so that a
+//! power cut leaves what a kill could leave: the first changes, in the order in which they were added.
 
-use super::{LETTERS, Replacement, cannot, sibling};
+use super::{LETTERS, Replacement, cannot, sibling, sync_directory};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 use zeroize::Zeroizing;
 
-/// Changes of files that are prepared beside their places. Unless published, nothing of it stays.
+/// Changes of files that are prepared beside their places. Unless kept, nothing of it stays.
 #[derive(Default)]
 pub struct Batch {
+    /// What is prepared.
     changes: Vec<Change>,
-    /// Directories that were made for them, the outer ones first.
+    /// What is in its place.
+    done: Vec<Done>,
+    /// Directories that were made, the outer ones first.
     made: Vec<PathBuf>,
+    /// How many of them are on the disk.
+    synced: usize,
 }
 
 /// A file that changes.
@@ -23,65 +31,128 @@ struct Change {
     target: PathBuf,
     /// Its new content; `None` if it is deleted.
     new: Option<Replacement>,
-    /// What brings it back: another name of it, beside it; `None` if it is new.
+    /// What brings it back: another name of it; `None` if it is new.
     old: Option<TempPath>,
+}
+
+/// A file that has changed.
+struct Done {
+    target: PathBuf,
+    old: Option<TempPath>,
+    is_deleted: bool,
 }
 
 impl Batch {
     /// Writes `content` beside `target`, with `mode`; makes missing directories.
     pub fn add(&mut self, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
-        let old = kept(target)?;
+        let (parent, _) = sibling(target)?;
+        self.add_in(parent, target, content, mode)
+    }
+
+    /// The same with what is temporary in `dir`, which has the file system of `target`.
+    pub fn add_in(&mut self, dir: &Path, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+        self.prepare(dir, target, || Replacement::prepare_in(dir, target, content, mode))
+    }
+
+    /// The same with what `make` makes of a file with `content`.
+    pub fn add_made(
+        &mut self,
+        dir: &Path,
+        target: &Path,
+        content: impl AsRef<[u8]>,
+        mode: u32,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        self.prepare(dir, target, || Replacement::prepare_in(dir, target, content, mode)?.made(make))
+    }
+
+    fn prepare(
+        &mut self,
+        dir: &Path,
+        target: &Path,
+        new: impl FnOnce() -> Result<Replacement>,
+    ) -> Result<()> {
+        let old = kept(dir, target)?;
         let missing: Vec<_> = target.ancestors().skip(1).take_while(|dir| !dir.exists()).collect();
         self.made.extend(missing.into_iter().rev().map(Path::to_owned));
-        let new = Some(Replacement::prepare(target, content, mode)?);
-        self.changes.push(Change { target: target.to_owned(), new, old });
+        self.changes.push(Change { target: target.to_owned(), new: Some(new()?), old });
         Ok(())
     }
 
     /// Deletes the file `target`, and directories that are empty without it.
     pub fn delete(&mut self, target: &Path) -> Result<()> {
-        if let Some(old) = kept(target)? {
+        let (parent, _) = sibling(target)?;
+        if let Some(old) = kept(parent, target)? {
             self.changes.push(Change { target: target.to_owned(), new: None, old: Some(old) });
         }
         Ok(())
     }
 
-    /// Makes all changes, in the order in which they were added. If one fails, those before it are taken back. What is
-    /// new never takes the place of another file.
-    pub fn publish(mut self, interrupts: &Interrupts) -> Result<()> {
-        interrupts.check()?;
-        let mut done = Vec::new();
+    /// Takes what is prepared in `other`, too, behind what is here.
+    pub fn append(&mut self, other: &mut Self) {
+        self.changes.append(&mut other.changes);
+        self.made.append(&mut other.made);
+    }
+
+    /// Makes the changes that were added. If one fails, all are taken back, those of earlier calls included. What is new never
+    /// takes the place of another file.
+    pub fn publish(&mut self, interrupts: &Interrupts) -> Result<()> {
+        let published = interrupts.check().and_then(|()| self.publish_all());
+        published.map_err(|error| self.take_back(error))
+    }
+
+    fn publish_all(&mut self) -> Result<()> {
+        let sync = |dir: &Path| sync_directory(dir).map_err(|error| cannot("write", dir, &error));
+        // New files may come in any order: nothing names them yet.
+        let made = &self.made[self.synced..];
+        let mut open: BTreeSet<_> = made.iter().filter_map(|dir| dir.parent()).map(Path::to_owned).collect();
+        self.synced = self.made.len();
         for Change { target, new, old } in self.changes.drain(..) {
-            let is_deleted = new.is_none();
-            let result = match (new, &old) {
-                (Some(file), None) => file.publish_new(),
-                (Some(file), Some(_)) => file.publish(),
-                (None, _) => {
-                    fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error).into())
-                }
-            };
-            if let Err(error) = result {
-                return Err(match take_back(done) {
-                    lost if lost.is_empty() => error,
-                    lost => half_done(&error, &lost),
-                });
+            let (parent, _) = sibling(&target)?;
+            let (is_new, is_deleted) = (old.is_none(), new.is_none());
+            if !is_new {
+                std::mem::take(&mut open).iter().try_for_each(|dir| sync(dir))?;
             }
-            done.push((target, old, is_deleted));
+            match (new, &old) {
+                (Some(file), None) => file.publish_new()?,
+                (Some(file), Some(_)) => file.publish()?,
+                (None, _) => fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error))?,
+            }
+            open.insert(parent.to_owned());
+            self.done.push(Done { target: target.clone(), old, is_deleted });
+            if !is_new {
+                std::mem::take(&mut open).iter().try_for_each(|dir| sync(dir))?;
+            }
         }
+        Ok(open.iter().try_for_each(|dir| sync(dir))?)
+    }
+
+    /// Takes everything back because of `error`. Gives that, with what could not be taken back.
+    pub fn take_back(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match take_back(std::mem::take(&mut self.done)) {
+            lost if lost.is_empty() => error,
+            lost => half_done(&error, &lost),
+        }
+    }
+
+    /// Lets the changes stay.
+    pub fn keep(mut self) {
         self.made.clear();
-        let gone: Vec<_> =
-            done.into_iter().filter_map(|(target, _, is_deleted)| is_deleted.then_some(target)).collect();
-        for target in gone {
-            // Only an empty one goes.
-            let mut above = target.ancestors().skip(1);
-            while above.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
+        for Done { target, old, is_deleted } in std::mem::take(&mut self.done) {
+            drop(old);
+            if is_deleted {
+                // Only an empty one goes.
+                let mut above = target.ancestors().skip(1);
+                while above.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
+            }
         }
-        Ok(())
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        // Nobody is left to be told.
+        take_back(std::mem::take(&mut self.done));
         self.changes.clear();
         for dir in self.made.iter().rev() {
             // Only an empty one goes.
@@ -90,27 +161,30 @@ impl Drop for Batch {
     }
 }
 
-/// A second name of what is at `target`, beside it: to bring it back takes no room on a disk and no byte is copied.
-fn kept(target: &Path) -> Result<Option<TempPath>> {
-    let Ok(found) = target.symlink_metadata() else { return Ok(None) };
-    let (parent, prefix) = sibling(target)?;
+/// A second name of what is at `target`, in `dir`: to bring it back takes no room on a disk and no byte is copied.
+fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
+    let found = match target.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(|error| cannot("look at", target, &error))?,
+    };
+    let (_, prefix) = sibling(target)?;
     let link = tempfile::Builder::new()
         .prefix(&prefix)
         .rand_bytes(LETTERS)
-        .make_in(parent, |path| fs::hard_link(target, path));
+        .make_in(dir, |path| fs::hard_link(target, path));
     if let Ok(link) = link {
         return Ok(Some(link.into_temp_path()));
     }
     // Some file systems have no links, and some systems allow none to the files of others.
     let bytes = Zeroizing::new(fs::read(target).map_err(|error| cannot("read", target, &error))?);
-    let copy = Replacement::prepare(target, &bytes, found.permissions().mode() & 0o7777)?;
+    let copy = Replacement::prepare_in(dir, target, &bytes, found.permissions().mode() & 0o7777)?;
     Ok(Some(copy.file.into_temp_path()))
 }
 
 /// Undoes changes, the last one first. Gives the files that have to stay as they are.
-fn take_back(done: Vec<(PathBuf, Option<TempPath>, bool)>) -> Vec<PathBuf> {
+fn take_back(done: Vec<Done>) -> Vec<PathBuf> {
     let mut lost = Vec::new();
-    for (target, old, _) in done.into_iter().rev() {
+    for Done { target, old, .. } in done.into_iter().rev() {
         let is_back = match old {
             Some(old) => old.persist(&target).map_err(|error| {
                 // Whoever reads the error finds the old content there.
@@ -152,6 +226,7 @@ mod tests {
         // Somebody else was there first.
         fs::write(path("late"), "theirs").unwrap();
         assert!(batch.publish(&Interrupts::hold().unwrap()).is_err());
+        drop(batch);
         let read = |name: &str| fs::read_to_string(path(name)).ok();
         let found = ["changed", "deleted", "late", "a/new"].map(read);
         assert_eq!(found, [Some("old".into()), Some("old".into()), Some("theirs".into()), None]);
@@ -170,12 +245,14 @@ mod tests {
         batch.add(&path("late"), "ours", 0o644).unwrap();
         fs::write(path("late"), "theirs").unwrap();
         assert!(batch.publish(&Interrupts::hold().unwrap()).is_err());
+        drop(batch);
         assert_eq!((inode("changed"), fs::read_dir(dir.path()).unwrap().count()), (before, 2));
         // And what succeeds leaves no second name behind.
         let mut batch = Batch::default();
         batch.add(&path("changed"), "new", 0o644).unwrap();
         batch.delete(&path("late")).unwrap();
         batch.publish(&Interrupts::hold().unwrap()).unwrap();
+        batch.keep();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(path("changed")).unwrap(), "new");
     }
@@ -186,11 +263,11 @@ mod tests {
         let inner = dir.path().join("inner");
         fs::create_dir(&inner).unwrap();
         fs::write(inner.join("changed"), "old").unwrap();
-        let old = kept(&inner.join("changed")).unwrap();
+        let old = kept(&inner, &inner.join("changed")).unwrap();
         // What cannot be renamed over.
         fs::remove_file(inner.join("changed")).unwrap();
         fs::create_dir_all(inner.join("changed/full")).unwrap();
-        let lost = take_back(vec![(inner.join("changed"), old, false)]);
+        let lost = take_back(vec![Done { target: inner.join("changed"), old, is_deleted: false }]);
         assert_eq!(fs::read_to_string(&lost[0]).unwrap(), "old");
         let error = format!("{:?}", crate::error::explain(&half_done(&anyhow::anyhow!("why"), &lost)));
         assert!(error.contains("why") && error.contains(&lost[0].display().to_string()), "{error}");

@@ -1,11 +1,26 @@
 //! Commits single files of a repository that exists, and nothing else.
 
+use super::locks::Locks;
 use super::{Repo, entry, failed, identity, plain_index, store, store_text};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
+use crate::files::{self, Batch};
+use crate::interrupt::Interrupts;
 use git2::build::TreeUpdateBuilder;
-use git2::{Error, ErrorCode, FileMode, Index, Oid, Tree};
+use git2::{Error, ErrorCode, FileMode, Index, ObjectType, Oid, Repository, Signature, Tree};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// A commit whose objects are written. While it lives, git changes neither the index nor HEAD.
+pub struct Commit<'r> {
+    repo: &'r Repo,
+    locks: Locks,
+    id: Oid,
+    /// Its line in the logs of HEAD and of the branch.
+    log: String,
+}
 
 /// What a commit makes of a path: a stored blob, or its removal.
 pub struct Blob {
@@ -33,6 +48,12 @@ pub fn introduce_yourself() -> Advice {
 impl Repo {
     /// Fails unless a commit could be made now.
     pub fn check_can_commit(&self) -> Result<()> {
+        self.check_unlocked()?;
+        self.check_committable()
+    }
+
+    /// The same once all is locked for it.
+    pub(super) fn check_committable(&self) -> Result<()> {
         let not = |cause: &str, hint: Advice| {
             Err(Failure::failed("cannot commit").because(cause).hint(hint).into())
         };
@@ -44,12 +65,6 @@ impl Repo {
         }
         // A split or sparse index is more than libgit2 can read.
         self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
-        if self.git.path().join("index.lock").exists() {
-            return not(
-                "another git process is at work here (`.git/index.lock`)",
-                "wait for it, or remove the file".into(),
-            );
-        }
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => {
                 not("the repository has no commit yet", Advice::git("commit -m 'Generate the repository'"))
@@ -61,11 +76,13 @@ impl Repo {
 
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
+        self.keep_in_memory()?;
         Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
     }
 
     /// Stores `bytes` for `path`, which is no secret, with the line ends that git would store.
     pub fn store_text(&self, path: &str, bytes: &[u8], executable: bool) -> Result<Blob> {
+        self.keep_in_memory()?;
         let id = store_text(&self.git, path, &self.in_git(path), bytes)?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
@@ -95,43 +112,101 @@ impl Repo {
         Blob { path: path.to_owned(), id: None, executable: false }
     }
 
-    /// Commits `blobs` on top of HEAD and nothing else: what is staged stays staged. Gives the commit's id.
-    pub fn commit(&self, blobs: &[Blob], message: &str) -> Result<String> {
+    /// Locks what git must not change while `blobs` are committed on top of HEAD, and writes all objects. Nothing names them
+    /// yet. Fails if anything else is staged of them.
+    pub fn begin_commit(&self, blobs: &[Blob], message: &str) -> Result<Commit<'_>> {
+        let locks = self.lock_for_commit()?;
+        // Once more: a merge may have begun while an answer was waited for.
+        self.check_committable()?;
+        self.check_staged(blobs)?;
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
         };
+        let make = || -> std::result::Result<(Oid, Oid, Vec<Oid>), Error> {
+            let head = self.git.head()?.peel_to_commit()?;
+            let tree = self.tree(&head.tree()?, blobs)?;
+            let mut objects = Vec::new();
+            self.new_objects(tree, Some(head.tree_id()), &mut objects)?;
+            let tree = self.git.find_tree(tree)?;
+            let id = create_commit(&self.git, [&author, &committer], message, &tree, &[&head])?;
+            objects.push(id);
+            Ok((head.id(), id, objects))
+        };
+        let (head, id, objects) = make().map_err(|error| failed("commit", &error))?;
+        self.write_objects(&objects)?;
+        let subject = message.lines().next().unwrap_or_default();
+        let time = committer.when();
+        let (sign, minutes) = (time.sign(), time.offset_minutes().abs());
+        // As git's `refs/files-backend.c` writes it.
+        let log = format!(
+            "{head} {id} {} <{}> {} {sign}{:02}{:02}\tcommit: {subject}\n",
+            committer.name().unwrap_or_default(),
+            committer.email().unwrap_or_default(),
+            time.seconds(),
+            minutes / 60,
+            minutes % 60,
+        );
+        Ok(Commit { repo: self, locks, id, log })
+    }
+
+    /// Has the index agree with HEAD again where it has neither that nor what the work tree has, for `paths`, of which HEAD and
+    /// the work tree have the same. Gives those that it did not agree with.
+    pub fn mend_index(&self, paths: &[&str], interrupts: &Interrupts) -> Result<Vec<String>> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
-        // libgit2 keeps the index that it has read; git may have written another one since.
         index.read(true).map_err(|error| failed("read the index", &error))?;
-        let mut before = Vec::new();
+        let mut blobs = Vec::new();
+        for path in paths {
+            let entry = index.get_path(Path::new(&self.in_git(path)), 0);
+            let head = self.head_blob(path).ok().map(|found| found.id());
+            if entry.map(|entry| entry.id) != head {
+                let executable = self.is_executable_in_head(path);
+                blobs.push(Blob { path: (*path).to_owned(), id: head, executable });
+            }
+        }
+        if blobs.is_empty() || self.is_merging() {
+            return Ok(Vec::new());
+        }
+        let locks = self.lock_for_commit()?;
+        let mut batch = Batch::default();
+        self.add_index(&mut batch, &blobs)?;
+        batch.publish(interrupts)?;
+        batch.keep();
+        locks.release("the index is mended")?;
+        Ok(blobs.into_iter().map(|blob| blob.path).collect())
+    }
+
+    /// Adds the index with `blobs` to `batch`.
+    fn add_index(&self, batch: &mut Batch, blobs: &[Blob]) -> Result<()> {
+        let place = self.git.path().join("index");
+        let cannot = |error: &std::io::Error| files::cannot("read", &place, error);
+        let before = fs::read(&place).map_err(|error| cannot(&error))?;
+        let found = place.metadata().map_err(|error| cannot(&error))?;
+        let make = |copy: &Path| -> Result<()> {
+            // By this time libgit2 knows the entries whose files may have changed since.
+            let modified = found.modified().map_err(|error| cannot(&error))?;
+            let opened = fs::OpenOptions::new().write(true).open(copy);
+            opened.and_then(|file| file.set_modified(modified)).map_err(|error| cannot(&error))?;
+            self.write_index(copy, blobs)
+        };
+        batch.add_made(self.git.path(), &place, before, found.permissions().mode() & 0o777, make)
+    }
+
+    /// Puts `blobs` into the index that the file `place` holds.
+    fn write_index(&self, place: &Path, blobs: &[Blob]) -> Result<()> {
+        // Another view of the repository, which has that index for its own.
+        let git =
+            Repository::open(self.git.path()).map_err(|error| failed("open the git repository", &error))?;
+        let opened = Index::open(place).and_then(|mut index| git.set_index(&mut index).map(|()| index));
+        let mut index = opened.map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         for blob in blobs {
             let path = self.in_git(&blob.path);
-            before.push((index.get_path(Path::new(&path), 0), path.clone()));
             let staged = match blob.id {
                 Some(id) => index.add(&entry(&self.git, &path, id, blob.executable)?),
                 None => remove(&mut index, &path),
             };
             staged.map_err(|error| failed("stage a file", &error))?;
         }
-        let commit = || -> std::result::Result<Oid, Error> {
-            let head = self.git.head()?.peel_to_commit()?;
-            let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
-            self.git.commit(Some("HEAD"), &author, &committer, message, &tree, &[&head])
-        };
-        // The index first: a run that is killed in between has staged the files, and the next one commits them.
-        index.write().map_err(|error| failed("write the index", &error))?;
-        match commit() {
-            Ok(id) => Ok(id.to_string()),
-            Err(error) => {
-                let restored = before.into_iter().try_for_each(|(entry, path)| match entry {
-                    Some(entry) => index.add(&entry),
-                    None => remove(&mut index, &path),
-                });
-                // Otherwise the files stay staged, which the hint of the failure allows for.
-                let _ = restored.and_then(|()| index.write());
-                Err(failed("commit", &error).into())
-            }
-        }
+        Ok(index.write().map_err(|error| failed("write the index", &error))?)
     }
 
     /// `old` with `blobs`.
@@ -155,6 +230,93 @@ impl Repo {
         }
         index.write_tree_to(&self.git)
     }
+}
+
+impl Commit<'_> {
+    /// Has the index hold `blobs`, whose files are in their places, and then HEAD the commit. What fails is taken back, with all
+    /// that `batch` has done before. Gives the commit's id.
+    ///
+    /// The index comes first: a run that is killed in between has staged the files, and whoever commits next commits them. The
+    /// other way about, the next commit of anybody would bring the old content back.
+    pub fn publish(self, mut batch: Batch, blobs: &[Blob], interrupts: &Interrupts) -> Result<String> {
+        let published = self.publish_all(&mut batch, blobs, interrupts).and_then(|()| self.verify(blobs));
+        if let Err(error) = published {
+            return Err(batch.take_back(error));
+        }
+        batch.keep();
+        let id = self.id.to_string();
+        self.locks.release(&format!("the change is committed as {id}"))?;
+        Ok(id)
+    }
+
+    fn publish_all(&self, batch: &mut Batch, blobs: &[Blob], interrupts: &Interrupts) -> Result<()> {
+        let git = &self.repo.git;
+        self.repo.add_index(batch, blobs)?;
+        batch.publish(interrupts)?;
+        let branch = self.repo.branch();
+        let logs = branch.iter().map(|name| git.commondir().join("logs").join(name));
+        for log in std::iter::once(git.path().join("logs/HEAD")).chain(logs) {
+            self.add_log(batch, &log)?;
+        }
+        let place = branch.map_or_else(|| git.path().join("HEAD"), |name| git.commondir().join(name));
+        batch.add_in(git.path(), &place, format!("{}\n", self.id), mode(&place))?;
+        batch.publish(interrupts)?;
+        // The directory of a branch that was packed until now may be new.
+        let above = place.ancestors().skip(2).take_while(|dir| dir.starts_with(git.commondir()));
+        let synced = above.into_iter().try_for_each(files::sync_directory);
+        Ok(synced.map_err(|error| files::cannot("write", &place, &error))?)
+    }
+
+    /// Adds the line of the commit to the file `log`, unless it is not there and not wanted (git's core.logAllRefUpdates).
+    fn add_log(&self, batch: &mut Batch, log: &Path) -> Result<()> {
+        let config = self.repo.git.config();
+        let is_wanted = || config.and_then(|config| config.get_bool("core.logAllRefUpdates")).unwrap_or(true);
+        let mut text = match fs::read(log) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_wanted() => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|error| files::cannot("read", log, &error))?,
+        };
+        text.extend_from_slice(self.log.as_bytes());
+        batch.add_in(self.repo.git.path(), log, text, mode(log))
+    }
+
+    /// Fails unless HEAD and the index have what they should have.
+    fn verify(&self, blobs: &[Blob]) -> Result<()> {
+        let repo = self.repo;
+        let found = || -> std::result::Result<bool, Error> {
+            let git = Repository::open(repo.git.path())?;
+            let index = git.index()?;
+            let staged =
+                |blob: &Blob| index.get_path(Path::new(&repo.in_git(&blob.path)), 0).map(|entry| entry.id);
+            let is_staged = blobs.iter().all(|blob| staged(blob) == blob.id);
+            Ok(is_staged && git.head()?.peel_to_commit()?.id() == self.id)
+        };
+        match found() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::failed("cannot commit")
+                .because("HEAD or the index is not what was written")
+                .hint(Advice::git("fsck"))
+                .into()),
+            Err(error) => Err(failed("read the commit", &error).into()),
+        }
+    }
+}
+
+/// A new commit, of which libgit2's own function says that it is written, also where it is not.
+pub(super) fn create_commit(
+    git: &Repository,
+    [author, committer]: [&Signature; 2],
+    message: &str,
+    tree: &Tree,
+    parents: &[&git2::Commit],
+) -> std::result::Result<Oid, Error> {
+    let bytes = git.commit_create_buffer(author, committer, message, tree, parents)?;
+    git.odb()?.write(ObjectType::Commit, &bytes)
+}
+
+/// The mode of the file `place`; if there is none, that of git's files.
+fn mode(place: &Path) -> u32 {
+    place.metadata().map_or(0o644, |found| found.permissions().mode() & 0o777)
 }
 
 /// Takes `path` out of `index`, if it is there.

@@ -10,6 +10,7 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{Error, ErrorCode, Repository, RepositoryState};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -25,6 +26,8 @@ pub struct Repo {
     pub(super) git: Repository,
     /// Where it lies below the top of git's work tree: nothing, or a path with a final slash.
     pub(super) prefix: String,
+    /// Whether new objects stay in memory for now.
+    pub(super) in_memory: Cell<bool>,
 }
 
 /// What HEAD holds of a secret file.
@@ -83,23 +86,12 @@ impl Repo {
     /// The repository that the directory `dir` lies in, if it lies in one.
     pub fn around(dir: &Path, command: &str) -> Result<Option<Self>> {
         match Repository::discover(dir) {
-            Ok(git) if git.workdir().is_some() => Ok(Some(Self { prefix: prefix(&git, dir), git })),
+            Ok(git) if git.workdir().is_some() => {
+                Ok(Some(Self { prefix: prefix(&git, dir), git, in_memory: Cell::new(false) }))
+            }
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(failed("open the git repository", &error).into()),
-        }
-    }
-
-    /// Fails if another makeinfra is at work in the repository; none is until the answer is dropped. A
-    /// file system without locks gives none.
-    pub fn lock(&self) -> Result<Option<std::fs::File>> {
-        match files::lock(self.git.path()) {
-            Ok(None) => Err(Failure::failed("another makeinfra is at work in this repository")
-                .because(format!("it holds the lock on `{}`", self.git.path().display()))
-                .hint("wait for it and try again")
-                .into()),
-            Ok(lock) => Ok(lock),
-            Err(_) => Ok(None),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
 
+use super::commit::create_commit;
 use super::{Blob, Repo, entry, failed, identity};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -13,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Keeps the commit that is picked from being collected while the pick is open.
-const KEPT: &str = "refs/makeinfra/update";
+pub(super) const KEPT: &str = "refs/makeinfra/update";
 /// What takes an open cherry-pick back.
 const ABORT: &str = "cherry-pick --abort";
 /// The mode of a file that may be run.
@@ -33,6 +34,7 @@ impl Repo {
         let (new, mut merged) = self.merged(base, wish, message)?;
         let paths = self.changed(&merged).map_err(start)?;
         self.check_unchanged(&paths)?;
+        self.write_objects(&self.picked(new, &merged).map_err(start)?)?;
         self.git.reference(KEPT, new, true, "makeinfra update").map_err(start)?;
         let open = || -> std::result::Result<(), Error> {
             // libgit2 writes it as it does a branch: whole, or not at all.
@@ -116,7 +118,7 @@ impl Repo {
             let head = self.git.head()?.peel_to_commit()?;
             let commit = |parent: &git2::Commit, blobs: &[Blob], message: &str| {
                 let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
-                self.git.commit(None, &author, &committer, message, &tree, &[parent])
+                create_commit(&self.git, [&author, &committer], message, &tree, &[parent])
             };
             let old = self.git.find_commit(commit(&head, base, "The files as they were generated")?)?;
             let new = self.git.find_commit(commit(&old, wish, message)?)?;
@@ -125,6 +127,21 @@ impl Repo {
             Ok((new.id(), self.git.cherrypick_commit(&new, &head, 0, Some(&options))?))
         };
         Ok(run().map_err(|error| failed("start the cherry-pick", &error))?)
+    }
+
+    /// The objects of the commit `new`, of the one before it and of what they are `merged` to.
+    fn picked(&self, new: Oid, merged: &Index) -> std::result::Result<Vec<Oid>, Error> {
+        let head = self.git.head()?.peel_to_tree()?.id();
+        let new = self.git.find_commit(new)?;
+        let old = new.parent(0)?;
+        // What a conflict has no other side of.
+        let mut all = vec![self.git.blob(&[])?];
+        all.extend(merged.iter().map(|entry| entry.id));
+        for commit in [old, new] {
+            self.new_objects(commit.tree_id(), Some(head), &mut all)?;
+            all.push(commit.id());
+        }
+        Ok(all)
     }
 
     /// The paths, as git knows them, that are not the same in HEAD and in `merged`.

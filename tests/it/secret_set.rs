@@ -359,28 +359,6 @@ fn keys_of_a_file_that_is_only_in_git_are_not_lost() {
 }
 
 #[test]
-fn what_is_written_and_could_not_be_committed_is_told() {
-    let sandbox = Sandbox::with_hello();
-    let branch = sandbox.git(&["symbolic-ref", "HEAD"]).success().stdout;
-    // Somebody else's hold on the branch.
-    let lock = sandbox.hello(&format!(".git/{}.lock", branch.trim()));
-    for command in ["set", "rotate"] {
-        fs::write(&lock, "").unwrap();
-        let output = match command {
-            "set" => set(&sandbox, &["--commit"]).failure(1),
-            _ => sandbox.rotate("gldt-Second", &["--commit"]).failure(1),
-        };
-        output.says("is written, and not committed");
-        let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
-        fs::remove_file(&lock).unwrap();
-        assert_ne!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-        sandbox.run("sh", &["-c", &hint]).cwd(sandbox.hello("")).success();
-        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{hint}");
-        sandbox.make(&["check-secrets"]).success();
-    }
-}
-
-#[test]
 fn a_directory_that_is_a_link_leads_nowhere() {
     let sandbox = Sandbox::with_hello();
     fs::create_dir(sandbox.hello("plain")).unwrap();

@@ -1,0 +1,116 @@
+//! The objects of a commit: in memory until all of them are known, then on the disk, each one synced and whole.
+//!
+//! libgit2 writes an object at once and syncs nothing, and takes a file that a power cut has left empty for the object. Here no
+//! object has its name before its bytes are on the disk.
+
+use super::{Repo, failed};
+use crate::error::Result;
+use crate::files;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use git2::{Error, ObjectType, Odb, Oid, Repository};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// More than the object database gives to what is on the disk.
+const FIRST: i32 = 1000;
+/// How git begins the names of unfinished objects, which it removes itself.
+const UNFINISHED: &str = "tmp_obj_";
+
+impl Repo {
+    /// From now on, new objects stay in memory until [`Repo::write_objects`].
+    pub(super) fn keep_in_memory(&self) -> Result<()> {
+        if !self.in_memory.replace(true) {
+            let odb = self.git.odb().map_err(|error| failed("open the object database", &error))?;
+            let added = odb.add_new_mempack_backend(FIRST);
+            added.map_err(|error| failed("open the object database", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the objects `all`, those that others name first.
+    pub(super) fn write_objects(&self, all: &[Oid]) -> Result<()> {
+        let cannot = |error: Error| failed("open the object database", &error);
+        let fresh = Repository::open(self.git.path()).map_err(cannot)?;
+        let (known, memory) = (fresh.odb().map_err(cannot)?, self.git.odb().map_err(cannot)?);
+        let objects = self.git.commondir().join("objects");
+        // A run that was killed may have made any of its directories.
+        let mut dirs = BTreeSet::from([objects.clone()]);
+        for id in all {
+            let (dir, rest) = split(*id);
+            let dir = objects.join(dir);
+            let file = dir.join(rest);
+            write_object(&file, *id, &known, &memory, &mut dirs)?;
+        }
+        let synced = dirs.iter().rev().try_for_each(|dir| files::sync_directory(dir));
+        Ok(synced.map_err(|error| files::cannot("write", &objects, &error))?)
+    }
+
+    /// The trees and blobs of the tree `new` that `old` does not have, those that others name first.
+    pub(super) fn new_objects(
+        &self,
+        new: Oid,
+        old: Option<Oid>,
+        found: &mut Vec<Oid>,
+    ) -> std::result::Result<(), Error> {
+        let tree = self.git.find_tree(new)?;
+        let old = old.and_then(|old| self.git.find_tree(old).ok());
+        for entry in &tree {
+            let before = old.as_ref().and_then(|old| old.get_name_bytes(entry.name_bytes()));
+            let before = before.map(|before| before.id());
+            match entry.kind() {
+                _ if before == Some(entry.id()) => {}
+                Some(ObjectType::Tree) => self.new_objects(entry.id(), before, found)?,
+                Some(ObjectType::Blob) => found.push(entry.id()),
+                // A submodule's commit is not here.
+                _ => {}
+            }
+        }
+        found.push(new);
+        Ok(())
+    }
+}
+
+/// Writes the object `id` to `file`, if it is not on the disk. `dirs` gets the directories that have a new name.
+fn write_object(file: &Path, id: Oid, known: &Odb, memory: &Odb, dirs: &mut BTreeSet<PathBuf>) -> Result<()> {
+    let (Some(dir), cannot) = (file.parent(), |error: &io::Error| files::cannot("write", file, error)) else {
+        return Ok(());
+    };
+    if file.is_file() {
+        // Whoever has written it may not have synced it.
+        fs::File::open(file).and_then(|file| file.sync_all()).map_err(|error| cannot(&error))?;
+    } else if known.exists(id) {
+        return Ok(());
+    } else {
+        let object = memory.read(id).map_err(|error| failed("read an object", &error))?;
+        if !dir.is_dir() {
+            fs::create_dir(dir).map_err(|error| cannot(&error))?;
+        }
+        write(dir, file, object.kind(), object.data()).map_err(|error| cannot(&error))?;
+    }
+    dirs.insert(dir.to_owned());
+    Ok(())
+}
+
+/// Writes a loose object (git's object-file.c).
+fn write(dir: &Path, file: &Path, kind: ObjectType, data: &[u8]) -> io::Result<()> {
+    let mode = fs::Permissions::from_mode(0o444);
+    let mut unfinished = tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempfile_in(dir)?;
+    let mut encoder = ZlibEncoder::new(unfinished.as_file_mut(), Compression::fast());
+    write!(encoder, "{} {}\0", kind.str(), data.len())?;
+    encoder.write_all(data)?;
+    encoder.finish()?;
+    unfinished.as_file().sync_all()?;
+    unfinished.persist(file)?;
+    Ok(())
+}
+
+/// The names of the directory and of the file in it that an object has.
+fn split(id: Oid) -> (String, String) {
+    let mut dir = id.to_string();
+    let rest = dir.split_off(2);
+    (dir, rest)
+}
