@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster differential tools lint bench examples outputs release-templates
+.PHONY: help test test-cluster differential faults tools lint bench examples outputs release-templates
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -16,6 +16,9 @@ test-cluster: tools ## Build a Kubernetes cluster for tests (once, a quarter of 
 
 differential: ## Read 100,000 random attribute files as git does; `make test` reads a tenth of them
 	cargo test --locked --test it -- differential:: --ignored
+
+faults: tools ## Try every fault of tests/it/faults.rs, of which `make test` tries every tenth
+	MAKEINFRA_FAULTS=all cargo test --locked --test it -- faults::
 
 tools: ## Install the programs that the tests need, where that can be done
 	@tests/tools

@@ -38,7 +38,7 @@ impl Locks {
                 let path = &lock.path;
                 return Err(Failure::failed(format!("{what}, but a lock file cannot be removed"))
                     .because(format!("`{}`", path.display()))
-                    .hint(format!("rm {}", shell_word(path)))
+                    .hint(Advice::anywhere(format!("rm {}", shell_word(path))))
                     .into());
             }
             lock.is_held = false;

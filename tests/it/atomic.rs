@@ -214,11 +214,11 @@ fn of_runs_at_the_same_time_exactly_one_wins() {
 }
 
 /// A small file system, gone at the end.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// None where one may not mount.
-    fn mount(dir: &Path, options: &str) -> Option<Self> {
+    pub fn mount(dir: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
         let mount = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])

@@ -1,0 +1,408 @@
+//! Done means done: whatever stops a command, and whenever, exit 0 says that HEAD, index and files are new, another exit that
+//! they are as before or what has changed, and the same command can be given again.
+//!
+//! One table of commands, and one judgement for all that is done to them. `make faults` tries everything, `make test` every
+//! tenth of it.
+
+mod beside;
+mod calls;
+mod disk;
+mod locks;
+mod pick;
+mod power;
+
+use super::env_add::repeated;
+use super::older::Edit;
+use super::secret_set::set_key;
+use super::support::{IMAGE, Output, Run, Sandbox, TOKEN, USER, assert_no_token, files_below, mode};
+use makeinfra::templates::TemplateSet;
+use std::collections::BTreeMap;
+use std::{env, fs};
+
+/// A command that writes, and the repository in which it does so.
+pub struct Case {
+    pub name: &'static str,
+    prepare: fn() -> Sandbox,
+    args: fn(&Sandbox) -> Vec<String>,
+    /// What it says where all is done already and committed; nothing if that is no error.
+    is_done_already: &'static str,
+    /// Whether it makes a key, by which all is another each time.
+    has_new_key: bool,
+}
+
+/// All commands that commit.
+const CASES: [Case; 11] = [
+    Case {
+        name: "new",
+        prepare: Sandbox::new,
+        args: |sandbox| {
+            let token = sandbox.path("token").display().to_string();
+            words(&["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token])
+        },
+        is_done_already: "it exists and is not empty",
+        has_new_key: true,
+    },
+    Case {
+        name: "add",
+        prepare: Sandbox::with_hello,
+        args: |_| words(&["add", "worker", "--port", "none", "--image", IMAGE, "--yes", "--commit"]),
+        is_done_already: "component `worker` exists already",
+        has_new_key: false,
+    },
+    Case {
+        name: "remove",
+        prepare: || {
+            let sandbox = Sandbox::with_hello();
+            sandbox.agreed(&["add", "worker", "--port", "none", "--image", IMAGE, "--commit"]).success();
+            sandbox
+        },
+        args: |_| words(&["remove", "worker", "--yes", "--commit"]),
+        is_done_already: "component `worker` does not exist",
+        has_new_key: false,
+    },
+    Case {
+        name: "env add",
+        prepare: Sandbox::with_hello,
+        args: |_| words(&["env", "add", "staging", "--yes", "--commit"]),
+        is_done_already: "environment `staging` exists already",
+        has_new_key: false,
+    },
+    Case {
+        name: "env remove",
+        prepare: || {
+            let sandbox = Sandbox::with_hello();
+            sandbox.agreed(&["env", "add", "staging", "--commit"]).success();
+            sandbox
+        },
+        args: |_| words(&["env", "remove", "staging", "--yes", "--commit"]),
+        is_done_already: "environment `staging` does not exist",
+        has_new_key: false,
+    },
+    Case {
+        name: "rotate",
+        prepare: Sandbox::with_hello,
+        args: |sandbox| {
+            let token = sandbox.write_private("token2", "gldt-Second").display().to_string();
+            words(&["rotate", "--token-username", "two", "--token-file", &token, "--commit"])
+        },
+        is_done_already: "",
+        has_new_key: false,
+    },
+    Case {
+        name: "secret set",
+        prepare: || {
+            let sandbox = Sandbox::with_hello();
+            set_key(&sandbox, "A", "one", &["--commit"]);
+            sandbox
+        },
+        args: |sandbox| {
+            let value = sandbox.write_private("value", "two\nlines").display().to_string();
+            words(&["secret", "set", "db", "A", "--from-file", &value, "--commit"])
+        },
+        is_done_already: "",
+        has_new_key: false,
+    },
+    Case {
+        name: "secret unset",
+        prepare: || {
+            let sandbox = Sandbox::with_hello();
+            set_key(&sandbox, "A", "two\nlines", &["--commit"]);
+            sandbox
+        },
+        args: |_| words(&["secret", "unset", "db", "A", "--yes", "--commit"]),
+        is_done_already: "has no key A",
+        has_new_key: false,
+    },
+    Case {
+        name: "update",
+        prepare: edited,
+        args: |_| words(&["update", "--yes", "--commit"]),
+        is_done_already: "",
+        has_new_key: false,
+    },
+    Case {
+        name: "adopt",
+        prepare: Sandbox::of_the_post,
+        args: |_| words(&["adopt", "--yes", "--commit"]),
+        is_done_already: "",
+        has_new_key: false,
+    },
+    Case {
+        name: "adopt, without git-crypt",
+        prepare: Sandbox::of_kustomize,
+        args: |_| words(&["adopt", "--yes", "--commit"]),
+        is_done_already: "",
+        has_new_key: true,
+    },
+];
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+pub fn case(name: &str) -> &'static Case {
+    CASES.iter().find(|case| case.name == name).unwrap()
+}
+
+/// Of many things to try: all if `make faults` asks, and every tenth otherwise, beginning with the one at `first`.
+pub fn some<T>(all: Vec<T>, first: usize) -> impl Iterator<Item = T> {
+    let step = if env::var_os("MAKEINFRA_FAULTS").is_some() { 1 } else { 10 };
+    all.into_iter().skip(first % step).step_by(step)
+}
+
+/// A repository in which a command runs again and again, each time from the same state.
+pub struct Bed {
+    pub case: &'static Case,
+    pub sandbox: Sandbox,
+    args: Vec<String>,
+    before: State,
+    done: State,
+}
+
+/// What a run leaves behind.
+#[derive(PartialEq, Eq)]
+pub struct State {
+    files: BTreeMap<String, (u32, Vec<u8>)>,
+    head: String,
+    /// The subject of the last commit.
+    subject: String,
+    status: String,
+    /// What git is told of git-crypt, and whether there is a key.
+    setup: (Vec<u8>, bool),
+}
+
+/// Which state a repository is in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    Before,
+    Done,
+    /// Neither, with what tells it from both.
+    Between(String),
+}
+
+impl Bed {
+    pub fn new(case: &'static Case) -> Self {
+        let bed = Self::from(case, |run| drop(run.success()));
+        assert!(bed.done.status.is_empty(), "{}: {}", case.name, bed.done.status);
+        bed
+    }
+
+    /// The same of a command that `run` runs.
+    fn from(case: &'static Case, run: impl FnOnce(Run)) -> Self {
+        let sandbox = (case.prepare)();
+        let args = (case.args)(&sandbox);
+        sandbox.run("cp", &["-a", ".", "../work-pristine"]).success();
+        let before = State::of(&sandbox);
+        let bed = Self { case, sandbox, args, before, done: State::default() };
+        run(bed.again());
+        let done = State::of(&bed.sandbox);
+        assert!(bed.before != done, "{}", case.name);
+        Self { done, ..bed }
+    }
+
+    /// As it was before any run.
+    pub fn reset(&self) {
+        for entry in fs::read_dir(self.sandbox.work("")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
+        let from = self.sandbox.path("work-pristine").display().to_string();
+        self.sandbox.run("cp", &["-a", &format!("{from}/."), "."]).success();
+    }
+
+    /// The command.
+    pub fn again(&self) -> Run {
+        let args: Vec<_> = self.args.iter().map(String::as_str).collect();
+        let run = self.sandbox.makeinfra(&args);
+        // What the tests record of hints must not fail.
+        let run = run.without_env("MAKEINFRA_TEST_ADVICE");
+        if self.is_new() { run } else { run.cwd(self.sandbox.hello("")) }
+    }
+
+    fn is_new(&self) -> bool {
+        self.case.name == "new"
+    }
+
+    pub fn found(&self) -> Found {
+        let found = State::of(&self.sandbox);
+        let same = |one: &State| {
+            if self.case.has_new_key { found.is_like(one) } else { found == *one }
+        };
+        match (same(&self.before), same(&self.done)) {
+            (true, _) => Found::Before,
+            (_, true) => Found::Done,
+            _ => Found::Between(format!("{}\n{}", found.differs(&self.before), found.differs(&self.done))),
+        }
+    }
+
+    /// The files that are not as they should be once all is done.
+    pub fn differing(&self) -> Vec<String> {
+        let found = State::of(&self.sandbox).files;
+        let is_other = |path: &&String| found.get(*path) != self.done.files.get(*path);
+        found.keys().chain(self.done.files.keys()).filter(is_other).cloned().collect()
+    }
+
+    /// Judges what a run that was disturbed by `what` has said and done, and expects that the same command finishes.
+    #[track_caller]
+    pub fn judge(&self, what: &str, output: &Output) {
+        let what = format!("{}, {what}", self.case.name);
+        assert_no_token(output.stdout.as_bytes(), "stdout");
+        assert_no_token(output.stderr.as_bytes(), "stderr");
+        assert!(!output.stderr.contains("panicked"), "{what}: {}", output.stderr);
+        let found = self.found();
+        let said = format!("{what}: exit {:?}, {}", output.code, output.stderr);
+        match (output.code, &found) {
+            (Some(0), found) => assert_eq!(*found, Found::Done, "{said}"),
+            // Whoever is killed says nothing.
+            (_, Found::Before) | (None, Found::Done) => {}
+            (Some(_), Found::Done) => assert!(output.stderr.contains("is committed as"), "{said}"),
+            (None, Found::Between(how)) => {
+                let head = State::of(&self.sandbox).head;
+                assert_eq!(head, self.before.head, "{said}: HEAD has moved, and {how}");
+                self.lists_only_what_is_there(&said);
+            }
+            (Some(_), Found::Between(how)) => {
+                assert!(output.stderr.contains("left as they are"), "{said}: {how}");
+            }
+        }
+        self.finishes(&what, found == Found::Done);
+    }
+
+    /// Expects that no kustomization names a file that is missing.
+    #[track_caller]
+    fn lists_only_what_is_there(&self, what: &str) {
+        let files = State::of(&self.sandbox).files;
+        for (path, (_, bytes)) in files.iter().filter(|(path, _)| path.ends_with("kustomization.yaml")) {
+            let found: serde_yaml::Value = serde_yaml::from_slice(bytes).unwrap();
+            let generators = found["secretGenerator"].as_sequence().cloned().unwrap_or_default();
+            let lists =
+                generators.iter().flat_map(|one| [&one["envs"], &one["files"]]).chain([&found["resources"]]);
+            for name in lists.filter_map(serde_yaml::Value::as_sequence).flatten() {
+                let name = name.as_str().unwrap().rsplit('=').next().unwrap();
+                let file = self.sandbox.hello(path).parent().unwrap().join(name);
+                assert!(file.exists(), "{what}: {path} names {name}");
+            }
+        }
+    }
+
+    /// Expects that the same command finishes.
+    #[track_caller]
+    pub fn finishes(&self, what: &str, is_done: bool) {
+        let output = self.again().output();
+        let is_told = is_done
+            && !self.case.is_done_already.is_empty()
+            && output.stderr.contains(self.case.is_done_already);
+        assert!(output.code == Some(0) || is_told, "{what}, again: {:?} {}", output.code, output.stderr);
+        assert_eq!(self.found(), Found::Done, "{what}, again: {}", output.stderr);
+        let left = self.sandbox.hello(".git");
+        let left: Vec<_> = files_below(&left.join("refs"))
+            .into_iter()
+            .chain(top(&left))
+            .filter(|name| is_temporary(name))
+            .collect();
+        assert!(left.is_empty(), "{what}, again: {left:?}");
+        let sound = self.sandbox.git(&["fsck", "--strict", "--no-dangling"]).output();
+        assert_eq!(
+            (sound.code, sound.stderr.contains("error")),
+            (Some(0), false),
+            "{what}, again: {}",
+            sound.stderr
+        );
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let (head, subject, status) = (String::new(), String::new(), String::new());
+        Self { files: BTreeMap::new(), head, subject, status, setup: (Vec::new(), false) }
+    }
+}
+
+impl State {
+    pub fn of(sandbox: &Sandbox) -> Self {
+        if !sandbox.hello("").exists() {
+            return Self::default();
+        }
+        let file = |path: String| {
+            let at = sandbox.hello(&path);
+            let found = (mode(&at), fs::read(&at).unwrap());
+            (path, found)
+        };
+        let files = files_below(&sandbox.hello("")).into_iter();
+        Self {
+            files: files.filter(|path| !is_temporary(path)).map(file).collect(),
+            head: sandbox.git(&["rev-parse", "HEAD"]).success().stdout,
+            subject: sandbox.git(&["log", "-1", "--format=%s"]).success().stdout,
+            status: sandbox.git(&["status", "--porcelain"]).success().stdout,
+            setup: (
+                fs::read(sandbox.hello(".git/config")).unwrap(),
+                sandbox.hello(".git/git-crypt").exists(),
+            ),
+        }
+    }
+
+    /// Whether it is the same with another key: all but the ids of commits.
+    fn is_like(&self, other: &Self) -> bool {
+        self.files == other.files
+            && [&self.subject, &self.status] == [&other.subject, &other.status]
+            && self.setup == other.setup
+    }
+
+    fn differs(&self, other: &Self) -> String {
+        let is_other = |path: &&String| self.files.get(*path) != other.files.get(*path);
+        let mut paths: Vec<_> = self.files.keys().chain(other.files.keys()).filter(is_other).collect();
+        paths.dedup();
+        format!("{paths:?}, HEAD {}, status {:?}", self.head == other.head, self.status)
+    }
+}
+
+/// Whether a run that was killed has left it behind, which the next one takes away.
+fn is_temporary(path: &str) -> bool {
+    path.contains(".makeinfra-") || path.rsplit('.').next() == Some("lock")
+}
+
+/// The names in a directory.
+fn top(dir: &std::path::Path) -> Vec<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// An older repository with an edit of each kind: what is merged, a file that moves and was edited, one that is new, one that
+/// goes, and one whose mode changes.
+pub fn edited() -> Sandbox {
+    let own = TemplateSet::embedded();
+    let hook = own.files().find(|(path, _)| *path == "dot_githooks/executable_pre-commit").unwrap().1;
+    let script = own.files().find(|(path, _)| *path == "scripts/deploy.sh").unwrap().1;
+    let edits: [Edit; 9] = [
+        (
+            "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
+            "revisionHistoryLimit: 5",
+            "revisionHistoryLimit: 9",
+        ),
+        ("Makefile.tera", "# Deploys {{ project }} to Kubernetes.", "# Brings {{ project }} to Kubernetes."),
+        ("kubernetes/base/kustomization.yaml.tera", "resources:\n", "resources:\n  - old.yaml\n"),
+        ("kubernetes/base/old.yaml", "", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n"),
+        ("README.md.tera", "Deploying requires", "To deploy you need"),
+        ("dot_gitignore", "", ""),
+        ("dot_githooks/executable_pre-commit", "", ""),
+        ("hooks/executable_pre-commit", "", hook),
+        ("scripts/deploy.sh", "", ""),
+    ];
+    let sandbox =
+        Sandbox::older(&[&edits[..], &[("scripts/executable_deploy.sh", "", script)]].concat(), &[]);
+    sandbox.append("README.md", "\n## Ours\n\nAsk Ada.\n");
+    sandbox.append("hooks/pre-commit", "# ours\n");
+    sandbox.edit("kubernetes/base/deployment.yaml", "memory: 256Mi", "memory: 512Mi");
+    sandbox.commit_all();
+    sandbox
+}
+
+#[test]
+fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
+    repeated(&edited, &["update"]);
+    repeated(&Sandbox::of_the_post, &["adopt"]);
+}
+
+#[test]
+fn the_marker_is_the_token_of_the_cases() {
+    assert_eq!(fs::read_to_string(Sandbox::new().path("token")).unwrap(), TOKEN);
+}

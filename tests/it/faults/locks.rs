@@ -1,0 +1,41 @@
+//! Lock files that a kill has left: git's are told, with a hint that works; makeinfra's own are known and go.
+
+use super::{Bed, CASES, Found};
+use std::fs;
+
+#[test]
+fn a_lock_file_of_git_is_told_and_the_hint_removes_it() {
+    for case in CASES.iter().filter(|case| case.name != "new") {
+        let bed = Bed::new(case);
+        bed.reset();
+        let branch = bed.sandbox.git(&["symbolic-ref", "HEAD"]).success().stdout;
+        for name in ["index", "HEAD", branch.trim()] {
+            bed.reset();
+            let lock = bed.sandbox.hello(&format!(".git/{name}.lock"));
+            fs::write(&lock, "").unwrap();
+            let output = bed.again().output();
+            let what = format!("{}, {name}: {}", case.name, output.stderr);
+            assert_eq!(output.code, Some(1), "{what}");
+            assert!(output.stderr.contains(&format!("{name}.lock")), "{what}");
+            assert_eq!(bed.found(), Found::Before, "{what}");
+            let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+            let command = hint.split("; ").next().unwrap();
+            bed.sandbox.run("sh", &["-c", command]).cwd(bed.sandbox.hello("")).success();
+            assert!(!lock.exists(), "{hint}");
+            bed.finishes(&what, false);
+        }
+    }
+}
+
+#[test]
+fn a_lock_file_of_makeinfra_goes_with_the_next_run() {
+    let bed = Bed::new(super::case("rotate"));
+    for name in
+        ["index.lock", "HEAD.lock", ".index.makeinfra-Ab12Cd34Ef56", ".index.makeinfra-Ab12Cd34Ef56.lock"]
+    {
+        bed.reset();
+        fs::write(bed.sandbox.hello(&format!(".git/{name}")), "makeinfra\n").unwrap();
+        bed.finishes(name, false);
+        assert!(!bed.sandbox.hello(&format!(".git/{name}")).exists(), "{name}");
+    }
+}
