@@ -181,23 +181,33 @@ impl Repo {
         let cannot = |error: &std::io::Error| files::cannot("read", &place, error);
         let before = fs::read(&place).map_err(|error| cannot(&error))?;
         let found = place.metadata().map_err(|error| cannot(&error))?;
+        // git's index-format: the signature, the version, and the number of entries.
+        let count =
+            before.get(8..12).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_be_bytes);
         let make = |copy: &Path| -> Result<()> {
             // By this time libgit2 knows the entries whose files may have changed since.
             let modified = found.modified().map_err(|error| cannot(&error))?;
             let opened = fs::OpenOptions::new().write(true).open(copy);
             opened.and_then(|file| file.set_modified(modified)).map_err(|error| cannot(&error))?;
-            self.write_index(copy, blobs)
+            self.write_index(copy, count, blobs)
         };
-        batch.add_made(self.git.path(), &place, before, found.permissions().mode() & 0o777, make)
+        batch.add_made(self.git.path(), &place, &before, found.permissions().mode() & 0o777, make)
     }
 
-    /// Puts `blobs` into the index that the file `place` holds.
-    fn write_index(&self, place: &Path, blobs: &[Blob]) -> Result<()> {
+    /// Puts `blobs` into the index that the file `place` holds, of `count` entries. libgit2 takes one that it cannot look at for
+    /// one without any.
+    fn write_index(&self, place: &Path, count: Option<u32>, blobs: &[Blob]) -> Result<()> {
         // Another view of the repository, which has that index for its own.
         let git =
             Repository::open(self.git.path()).map_err(|error| failed("open the git repository", &error))?;
         let opened = Index::open(place).and_then(|mut index| git.set_index(&mut index).map(|()| index));
         let mut index = opened.map_err(|error| failed("read the index", &error).hint(plain_index()))?;
+        if u32::try_from(index.len()).ok() != count {
+            return Err(Failure::failed("cannot read the index")
+                .because("it has other entries than it says")
+                .hint(Advice::git("fsck"))
+                .into());
+        }
         for blob in blobs {
             let path = self.in_git(&blob.path);
             let staged = match blob.id {
