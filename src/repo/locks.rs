@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// Keeps the commit that is picked from being collected while the pick is open.
+pub(super) const KEPT: &str = "refs/makeinfra/update";
 /// What a lock file of ours holds.
 const OURS: &[u8] = b"makeinfra\n";
 /// How long a git process at work is waited for; most have what they lock for milliseconds.
@@ -147,7 +149,7 @@ impl Repo {
     /// The lock files that git makes, and libgit2, of all that is written here.
     fn lock_files(&self) -> Vec<PathBuf> {
         let own = ["index", "HEAD", "CHERRY_PICK_HEAD"].map(|name| self.git.path().join(name));
-        let common = ["config", "packed-refs", super::pick::KEPT].map(|name| self.git.commondir().join(name));
+        let common = ["config", "packed-refs", KEPT].map(|name| self.git.commondir().join(name));
         let branch = self.branch().map(|name| self.git.commondir().join(name));
         own.into_iter().chain(common).chain(branch).map(|path| lock_file(&path)).collect()
     }

@@ -3,6 +3,7 @@
 //! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
 
 use super::commit::create_commit;
+use super::locks::KEPT;
 use super::{Blob, Repo, entry, failed, identity};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -13,8 +14,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Keeps the commit that is picked from being collected while the pick is open.
-pub(super) const KEPT: &str = "refs/makeinfra/update";
 /// What takes an open cherry-pick back.
 const ABORT: &str = "cherry-pick --abort";
 /// The mode of a file that may be run.
