@@ -9,8 +9,8 @@ mod usage;
 pub use component::ComponentOptions;
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{
-    CheckOptions, OnlineOptions, PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions,
-    TokenOptions,
+    CheckOptions, ConfirmationOptions, OnlineOptions, PlanOptions, RegistryOptions, RunOptions,
+    RunningOptions, SecretOptions, TokenOptions,
 };
 pub use update::{Adopt, Update};
 pub use usage::{no_argument_for_a_value, usage_failure};
@@ -140,6 +140,9 @@ pub struct New {
     /// The kubectl context for `make` [default: the current one].
     #[arg(long, value_name = "NAME", help_heading = "Environments")]
     pub context: Vec<String>,
+    /// Whether the plan is confirmed.
+    #[command(flatten)]
+    pub confirmation: ConfirmationOptions,
     /// Directory in which the repository is created [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,

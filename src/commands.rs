@@ -152,17 +152,29 @@ fn secret_answers(
 }
 
 /// Shows the plan of `command` and asks whether to go on.
-fn agree(command: &str, title: &str, plan: &str, ui: &mut Ui) -> Result<()> {
+///
+/// `diff` is what changes in the files, for those who want to see it first; `None` if the plan shows it.
+fn agree(
+    command: &str,
+    title: &str,
+    plan: &str,
+    diff: Option<&dyn Fn() -> Result<String>>,
+    ui: &mut Ui,
+) -> Result<()> {
     if !ui.can_ask() {
         let cannot = "cannot ask for confirmation: not a terminal (`--yes` confirms, `--dry-run` previews)";
         return Err(Failure::usage(cannot).into());
     }
     ui.intro(command)?;
     ui.note(title, plan.trim_end())?;
-    if ui.confirm("Go on?", true)? {
-        return Ok(());
+    let words: &[_] = if diff.is_some() { &["yes", "no", "diff"] } else { &["yes", "no"] };
+    loop {
+        match (ui.decide("Go on?", words)?, diff) {
+            ("yes", _) => return Ok(()),
+            ("diff", Some(diff)) => ui.note("Changes", &diff()?)?,
+            _ => return Err(Failure::failed("the plan was declined, nothing was written").into()),
+        }
     }
-    Err(Failure::failed("the plan was declined, nothing was written").into())
 }
 
 /// The failure that names everything that is missing at once.

@@ -15,7 +15,7 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::pull_secret::{DeployToken, JOB_TOKEN, ShortLived, check_value};
 use crate::secret::Secret;
-use crate::ui::Ui;
+use crate::ui::{Reply, Text, Ui};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -67,6 +67,12 @@ impl Source {
         missing
     }
 
+    /// Whether it asks for the token.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        matches!(self, Self::Pair(_, Value::Prompt))
+    }
+
     /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good, whatever it looks like.
     pub fn read(
         self,
@@ -85,6 +91,9 @@ impl Source {
             ),
             Self::Ci => ("`$CI_DEPLOY_PASSWORD`".to_owned(), ci()?),
         };
+        for oddity in token.oddities() {
+            ui.warn(oddity);
+        }
         if let Some(login) = token.short_lived(registry) {
             return Err(short_lived(login));
         }
@@ -133,8 +142,26 @@ fn ask_username(ui: &Ui) -> Result<TokenUsername> {
             .into());
     }
     let check = |text: &str| TokenUsername::parse(text).map(|_| ());
-    let text = ui.text("User name of the deploy token", None, false, Box::new(check))?;
+    let question = Text {
+        question: "User name of the deploy token",
+        example: Some(TokenUsername::EXAMPLE),
+        ..Text::default()
+    };
+    let Reply::Answer(text) = ui.text(&question, check)? else { return ask_username(ui) };
     TokenUsername::parse(&text).map_err(|rule| Failure::usage(format!("the token's user name {rule}")).into())
+}
+
+/// Asks when the token that was just given expires; `None` if the user does not know.
+pub fn ask_expiry(ui: &Ui) -> Result<Option<Expiry>> {
+    let question = Text {
+        question: "When the token expires (GitLab shows it; never; none: unknown)",
+        example: Some(Expiry::EXAMPLE),
+        is_optional: true,
+        ..Text::default()
+    };
+    let check = |text: &str| Expiry::parse(text).map(drop);
+    let Reply::Answer(text) = ui.text(&question, check)? else { return ask_expiry(ui) };
+    Ok(Expiry::parse(&text).ok())
 }
 
 fn stdin(ui: &Ui) -> Result<Zeroizing<String>> {

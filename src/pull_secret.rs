@@ -77,6 +77,12 @@ impl DeployToken {
         login::unfit(self.value.expose())
     }
 
+    /// What makes it unlikely that this is what GitLab shows as a token. It may be one all the same.
+    #[must_use]
+    pub fn oddities(&self) -> Vec<&'static str> {
+        oddities(self.username.as_str(), self.value.expose())
+    }
+
     /// When the token ends, if that is known.
     #[must_use]
     pub fn expires_at(&self) -> Option<&Expiry> {
@@ -88,6 +94,29 @@ impl DeployToken {
 #[must_use]
 pub fn begins_like_a_token(text: &str) -> bool {
     TokenKind::of(text).is_some()
+}
+
+/// User names of clouds, whose passwords look like no token of GitLab's.
+const CLOUDS: [&str; 4] = ["AWS", "_json_key", "_json_key_base64", "oauth2accesstoken"];
+
+fn oddities(username: &str, value: &str) -> Vec<&'static str> {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let mut found = Vec::new();
+    let is_quoted = value.len() > 1
+        && ["'", "\"", "`"].iter().any(|quote| value.starts_with(quote) && value.ends_with(quote));
+    let name = value.split_once('=').map_or("", |(name, _)| name);
+    let is_assignment = name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if value == username {
+        found.push("the token is the same as its user name: was the name pasted twice?");
+    }
+    if is_quoted {
+        found.push("the token has quotes around it, which are sent with it");
+    } else if is_assignment {
+        found.push("the token begins with a variable's name and `=`, which are sent with it");
+    } else if !CLOUDS.contains(&username) && !value.bytes().all(is_usual) {
+        found.push("the token has letters that are in no token of GitLab's: was more copied than the token?");
+    }
+    found
 }
 
 /// User name and token as HTTP sends them (RFC 7617).

@@ -3,7 +3,7 @@
 mod fault;
 mod interview;
 
-pub use interview::ask;
+pub use interview::{ask, change};
 
 use crate::advice::Advice;
 use crate::answers::{
@@ -38,14 +38,14 @@ const CONFIG_NAMES: [Name; 10] = [
 ];
 
 /// The answers that are there: each is checked where it comes from, so that an error can name the place.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Given {
     sheet: Sheet,
     config: Config,
 }
 
 /// `config.yaml`: defaults for every project.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Config {
     values: Values,
     ingress_domain: Option<String>,
@@ -125,6 +125,30 @@ impl Given {
                 self.sheet.values.remove(name);
             }
         }
+    }
+
+    /// Forgets the value for `name`; gives what it was.
+    fn unset(&mut self, name: Name) -> Option<String> {
+        self.sheet.values.remove(&name).flatten()
+    }
+
+    /// Sets the names of the environments. The namespace of all gives way to one of each.
+    fn set_environments(&mut self, names: Vec<EnvironmentName>) {
+        if !names.is_empty() {
+            self.unset(Name::Namespace);
+        }
+        self.sheet.environments = names.into_iter().map(|name| (name, Values::new())).collect();
+    }
+
+    /// Sets what `environment` has of its own.
+    fn set_of(&mut self, environment: &EnvironmentName, name: Name, value: Option<String>) {
+        self.sheet.environment(environment).insert(name, value);
+    }
+
+    /// Forgets the answers that do not go with the others.
+    fn drop_unfit(&mut self) {
+        let values = self.sheet.values.clone();
+        self.sheet.values.retain(|name, _| answers::unfit(*name, &values).is_none());
     }
 
     /// Whether somebody said so, the config file apart.
@@ -216,12 +240,12 @@ impl Given {
         Ok(answers)
     }
 
-    /// The image that is offered: on the config file's registry, else on GitLab's.
-    fn default_image(&self) -> Result<Option<String>> {
+    /// An image as it could be: on the config file's registry, else on GitLab's.
+    fn example_image(&self) -> Result<Option<String>> {
         let project: Option<answers::ProjectName> = self.get(Name::Project)?;
         let registry = self.config_registry()?;
         let host = registry.as_ref().map_or("registry.gitlab.com", RegistryKey::host);
-        Ok(project.map(|project| format!("{host}/{project}/{project}:1.0.0")))
+        Ok(project.map(|project| format!("{host}/GROUP/{project}:1.0.0")))
     }
 
     fn default_ingress(&self) -> Result<Option<String>> {

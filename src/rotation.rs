@@ -65,6 +65,15 @@ impl Files {
         self.record.as_ref().map(|record| record.answers.image())
     }
 
+    /// Until when the token that is replaced lasts, as far as the Secrets say so.
+    #[must_use]
+    pub fn expiry(&self) -> Option<String> {
+        let texts = self.secrets.iter().filter_map(|file| file.text.as_ref());
+        let all =
+            texts.filter_map(|text| Manifest::parse(text.expose()).ok()?.expires_at().map(str::to_owned));
+        all.min()
+    }
+
     /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if
     /// that is all of them.
     pub fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {

@@ -3,21 +3,44 @@
 //! Results go to standard output; prompts, warnings and errors to standard error. It decides nothing:
 //! what to ask, and what an answer must look like, comes from the caller.
 
+mod block;
+mod keys;
+mod prompt;
+mod terminal;
 mod tree;
 
 pub use tree::{size, tree};
 
 use crate::error::{Explanation, Failure, Result};
-use crate::interrupt::Interrupts;
 use console::{Term, style};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use zeroize::Zeroizing;
 
-/// Checks an answer while it is typed; the error is a rule that follows "must".
-pub type Check = Box<dyn Fn(&str) -> std::result::Result<(), &'static str>>;
+/// A question for a line of text.
+#[derive(Debug, Default)]
+pub struct Text<'t> {
+    /// What is asked.
+    pub question: &'t str,
+    /// What an empty answer means.
+    pub default: Option<&'t str>,
+    /// An answer as it could be, where there is no default.
+    pub example: Option<&'t str>,
+    /// Whether the answer may be empty.
+    pub is_optional: bool,
+    /// Whether Escape leads back to another question.
+    pub has_back: bool,
+}
+
+/// What a question led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply<T> {
+    /// An answer.
+    Answer(T),
+    /// The user wants to go back.
+    Back,
+}
 
 /// Where a command talks to its user.
 #[derive(Debug)]
@@ -42,42 +65,34 @@ impl Ui {
 
     /// Begins a conversation.
     pub fn intro(&self, title: &str) -> Result<()> {
-        asked(|| cliclack::intro(style(format!(" {title} ")).reverse()))
+        terminal::write(&format!("{}\n\n", style(format!(" {title} ")).for_stderr().reverse()))
     }
 
-    /// Shows `body` in a frame.
+    /// Shows `body` below `title`.
     pub fn note(&self, title: &str, body: &str) -> Result<()> {
-        asked(|| cliclack::note(title, body))
+        let body: String =
+            body.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect();
+        terminal::write(&format!("{}\n{body}\n", style(title).for_stderr().bold()))
     }
 
-    /// Asks for a line of text. An empty answer is `default`, or nothing where there is none and
-    /// `optional` allows it.
+    /// Asks for a line of text, which `check` judges while it is typed: its error is a rule that begins with "must".
     pub fn text(
         &self,
-        question: &str,
-        default: Option<&str>,
-        optional: bool,
-        check: Check,
-    ) -> Result<String> {
-        let mut input =
-            cliclack::input(question).required(!optional).validate_interactively(move |text: &String| {
-                if optional && text.is_empty() { Ok(()) } else { check(text) }
-            });
-        if let Some(default) = default {
-            input = input.default_input(default);
-        } else if optional {
-            input = input.placeholder("none");
-        }
-        asked(|| input.interact::<String>())
+        question: &Text,
+        check: impl Fn(&str) -> std::result::Result<(), &'static str>,
+    ) -> Result<Reply<String>> {
+        prompt::text(question, &check)
     }
 
-    /// Asks for one of `choices`, each a value and what it means. The first is offered.
-    pub fn choose(&self, question: &str, choices: &[(&'static str, &str)]) -> Result<&'static str> {
-        let mut select = cliclack::select(question);
-        for (value, meaning) in choices {
-            select = select.item(*value, value, meaning);
-        }
-        asked(|| select.interact())
+    /// Asks for one of `choices`, each with what it means; gives its place. The one at `chosen` is offered.
+    pub fn choose(
+        &self,
+        question: &str,
+        choices: &[(&str, &str)],
+        chosen: usize,
+        has_back: bool,
+    ) -> Result<Reply<usize>> {
+        prompt::choose(question, choices, chosen, has_back)
     }
 
     /// Asks for a secret, of which only dots are shown. One that is refused is asked for anew: nobody
@@ -87,18 +102,13 @@ impl Ui {
         question: &str,
         check: impl Fn(&str) -> std::result::Result<(), &'static str>,
     ) -> Result<Zeroizing<String>> {
-        loop {
-            let text = Zeroizing::new(asked(|| cliclack::password(question).interact())?);
-            match check(&text) {
-                Ok(()) => return Ok(text),
-                Err(rule) => asked(|| cliclack::log::error(format!("It {rule}. Once more:")))?,
-            }
-        }
+        prompt::hidden(question, &check)
     }
 
-    /// Asks for a yes; `default` is what is offered.
-    pub fn confirm(&self, question: &str, default: bool) -> Result<bool> {
-        asked(|| cliclack::confirm(question).initial_value(default).interact())
+    /// Asks for one of `words`, each of which begins with another letter. Enter means the first. What was typed or pasted before
+    /// the question is shown is no answer to it.
+    pub fn decide(&self, question: &str, words: &[&'static str]) -> Result<&'static str> {
+        prompt::decide(question, words)
     }
 
     /// Says that something deserves a look, at once but only once, and keeps it for [`Ui::into_warnings`].
@@ -238,47 +248,4 @@ pub fn print_error(error: &Explanation, root: Option<&Path>) {
 /// Writes a line to standard error. Where that fails there is nobody to tell.
 fn say(line: std::fmt::Arguments) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Turns a prompt that was left (Ctrl-C, Escape) into the failure that says so.
-fn asked<T>(question: impl FnOnce() -> io::Result<T>) -> Result<T> {
-    let quiet = Quiet::begin()?;
-    let answer = question();
-    quiet.interrupts.check()?;
-    answer.map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted => Failure::interrupted(2).into(),
-        _ => Failure::failed("cannot ask on this terminal")
-            .because(error.to_string())
-            .hint("give every answer as an option, with `--no-input`")
-            .into(),
-    })
-}
-
-/// While it lives, the terminal shows nothing of what is typed, and Ctrl-C is a key. The prompts see to
-/// that only while they wait for a key: of a token that is pasted, letters between two keys would show.
-struct Quiet {
-    before: Termios,
-    /// A signal ends the waiting for a key instead of the process, which would leave the terminal quiet.
-    interrupts: Interrupts,
-}
-
-impl Quiet {
-    fn begin() -> Result<Self> {
-        let failed = |error: rustix::io::Errno| {
-            Failure::failed("cannot quieten the terminal").because(io::Error::from(error).to_string())
-        };
-        let interrupts = Interrupts::hold()?;
-        let before = tcgetattr(io::stdin()).map_err(failed)?;
-        let mut quiet = before.clone();
-        quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        tcsetattr(io::stdin(), OptionalActions::Now, &quiet).map_err(failed)?;
-        Ok(Self { before, interrupts })
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        // Nothing more can be done than to try.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
-    }
 }

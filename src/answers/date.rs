@@ -4,7 +4,7 @@ use super::{Answer, Rule};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::fmt;
 
-/// A token's expiry: `YYYY-MM-DD` (from midnight UTC, as GitLab counts) or RFC 3339. Kept as it
+/// A token's expiry: `YYYY-MM-DD` (from midnight UTC, as GitLab counts), RFC 3339, or `never`. Kept as it
 /// was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
@@ -13,10 +13,18 @@ pub struct Expiry {
 }
 
 impl Expiry {
+    const NEVER: &str = "never";
+
     /// The text as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the token has no end.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        self.text == Self::NEVER
     }
 
     /// Whether the token has expired by now.
@@ -42,7 +50,11 @@ impl Answer for Expiry {
     const EXAMPLE: &'static str = "2027-12-31";
 
     fn parse(text: &str) -> Result<Self, Rule> {
-        const RULE: Rule = "must be a date, `YYYY-MM-DD`, or a time as in RFC 3339, `2027-12-31T12:00:00Z`";
+        const RULE: Rule =
+            "must be a date, `YYYY-MM-DD`, a time as in RFC 3339, `2027-12-31T12:00:00Z`, or `never`";
+        if text == Self::NEVER {
+            return Ok(Self { text: text.to_owned(), instant: Timestamp::MAX });
+        }
         // The crate reads more than RFC 3339 (zone names in brackets, week dates): only its letters pass.
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-+:.TZtz".contains(&byte));
         let instant = match text.len() {
@@ -69,6 +81,7 @@ mod tests {
     fn reads_dates_and_times() {
         assert!(Expiry::parse("2020-02-29").unwrap().is_past());
         assert!(!Expiry::parse("2999-01-01").unwrap().is_past());
+        assert!(!Expiry::parse("never").unwrap().is_past());
         // What GitLab's API answers.
         let gitlab = Expiry::parse("2021-01-01T00:00:00.000Z").unwrap();
         assert_eq!(gitlab.instant, Expiry::parse("2021-01-01").unwrap().instant);

@@ -97,6 +97,14 @@ pub struct RunOptions {
     pub json: bool,
 }
 
+/// Whether a plan is confirmed without a question.
+#[derive(Debug, Args)]
+pub struct ConfirmationOptions {
+    /// Skip the question about the plan; missing answers are still asked for.
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// How a command that changes a repository shows its plan, and whether it asks.
 #[derive(Debug, Args)]
 pub struct PlanOptions {

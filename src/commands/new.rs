@@ -56,6 +56,15 @@ struct Outcome {
     unsigned: bool,
 }
 
+/// Where the repository goes and what is in it, before there is a token.
+struct Draft {
+    answers: Answers,
+    target: PathBuf,
+    shown: PathBuf,
+    export_key: Option<PathBuf>,
+    nested: Option<Nested>,
+}
+
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let mut given = given(options, ui)?;
@@ -65,60 +74,78 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     };
     check_stdin(options, sources.as_ref())?;
     let asked = complete(options, &mut given, sources.as_ref(), ui)?;
-    let mut answers = given.answers()?;
-    for (place, file) in given.config_files() {
-        let settings = component::settings(&file, ui)?;
-        if let Some(component) = answers.components.iter_mut().nth(place) {
-            component.settings = Some(settings);
-        }
-    }
-    pull_secret::check_registry(&answers.registry, answers.image())?;
-    warn_of_shared_hosts(&answers, ui);
-    let (target, shown) = target(&given)?;
-    sweep(&target, Leftover::Directory, options.run.dry_run, ui);
-    let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
-    let nested = match options.no_git {
-        true => Nested::find(&target, options.no_token)?,
-        false => None,
-    };
-    if nested.is_some() {
-        // GitLab reads the file at the top of a repository alone.
-        answers.ci = Ci::None;
-    } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git) {
-        ui.warn(format!(
-            "`{}` lies in the git work tree `{}`, which will take it for a part of its own: --output DIR",
-            shown.display(),
-            root.display()
-        ));
-    }
+    let mut draft = Draft::of(options, &given, ui)?;
     if options.no_token && given.has(Name::ExpiresAt) {
         ui.warn("`--expires-at` is of the token: give it to `makeinfra rotate`");
     }
-    let tokens = Tokens::read(options, sources, &given, &answers, ui)?;
-    let checked = tokens.check(options, &answers, ui)?;
-    let files = tokens.render(&answers)?;
-    let usernames = tokens.usernames();
-    drop(tokens);
-    let mut plan =
-        Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false, nested };
-    if options.run.dry_run {
-        return Ok(report::plan(options, &plan));
-    }
-    if asked {
-        ui.note(
-            &format!("Plan for {}", plan.answers.project.directory()),
-            &report::decisions(options, &plan),
-        )?;
-        plan.agreed = ui.confirm("Create it?", true)?;
-        if !plan.agreed {
+    let mut tokens = Tokens::read(options, sources, &given, &draft.answers, ui)?;
+    let plan = loop {
+        let checked = tokens.check(options, &draft.answers, ui)?;
+        let files = tokens.render(&draft.answers)?;
+        let mut plan = draft.with(files, tokens.usernames(), checked);
+        if options.run.dry_run {
+            return Ok(report::plan(options, &plan));
+        }
+        if !asked || options.confirmation.yes {
+            break plan;
+        }
+        let title = format!("Plan for {}", plan.answers.project.directory());
+        ui.note(&title, &report::decisions(options, &plan))?;
+        plan.agreed = ui.decide("Create it?", &["yes", "no"])? == "yes";
+        if plan.agreed {
+            break plan;
+        }
+        if !questions::change(&mut given, ui)? {
             return Err(Failure::failed("the plan was declined, nothing was written").into());
         }
-    }
+        draft = Draft::of(options, &given, ui)?;
+        tokens.follow(&draft.answers);
+    };
+    drop(tokens);
     let outcome = write(options, &plan)?;
     if outcome.unsigned {
         ui.warn("git is told to sign commits, and this one is not signed: git commit --amend --no-edit -S");
     }
     Ok(report::outcome(options, &plan, &outcome))
+}
+
+impl Draft {
+    /// What `given` leads to.
+    fn of(options: &Options, given: &Given, ui: &mut Ui) -> Result<Self> {
+        let mut answers = given.answers()?;
+        for (place, file) in given.config_files() {
+            let settings = component::settings(&file, ui)?;
+            if let Some(component) = answers.components.iter_mut().nth(place) {
+                component.settings = Some(settings);
+            }
+        }
+        pull_secret::check_registry(&answers.registry, answers.image())?;
+        warn_of_shared_hosts(&answers, ui);
+        let (target, shown) = target(given)?;
+        sweep(&target, Leftover::Directory, options.run.dry_run, ui);
+        let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
+        let nested = match options.no_git {
+            true => Nested::find(&target, options.no_token)?,
+            false => None,
+        };
+        if nested.is_some() {
+            // GitLab reads the file at the top of a repository alone.
+            answers.ci = Ci::None;
+        } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
+        {
+            ui.warn(format!(
+                "`{}` lies in the git work tree `{}`, which will take it for a part of its own: --output DIR",
+                shown.display(),
+                root.display()
+            ));
+        }
+        Ok(Self { answers, target, shown, export_key, nested })
+    }
+
+    fn with(self, files: Vec<File>, usernames: Vec<String>, checked: Option<Checked>) -> Plan {
+        let Self { answers, target, shown, export_key, nested } = self;
+        Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false, nested }
+    }
 }
 
 /// What options and files say.

@@ -83,6 +83,15 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     let token = token(options, source, &found, &overrides, ui)?;
     let plan = found.files.rotate(&token, &overrides)?;
+    if plan.rotates()
+        && token.expires_at().is_none()
+        && let Some(known) = found.files.expiry()
+    {
+        ui.warn(format!(
+            "the pull secret said until when its token lasts ({known}), and of the new token this is unknown: \
+             --expires-at DATE, or --expires-at never"
+        ));
+    }
     if options.check.check {
         let inspection = inspect(options)?;
         let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
@@ -218,9 +227,11 @@ fn token(
     ui: &mut Ui,
 ) -> Result<DeployToken> {
     let registry = found.files.registry(overrides)?;
+    let is_asked = source.asks() && overrides.expires_at.is_none();
     let mut token = source.read(&registry, found.files.image(), options.check.check, ui)?;
-    if let Some(expires_at) = &overrides.expires_at {
-        token = token.expiring(Some(expires_at.clone()));
+    let expires_at = if is_asked { credentials::ask_expiry(ui)? } else { overrides.expires_at.clone() };
+    if expires_at.is_some() {
+        token = token.expiring(expires_at);
     }
     credentials::warn_if_past(&token, ui);
     Ok(token)

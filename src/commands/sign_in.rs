@@ -87,7 +87,8 @@ pub(super) fn check(
         }
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {}", hint.typed(None)));
-            if !ui.confirm("It is undetermined whether the token is valid. Continue?", false)? {
+            if ui.decide("It is undetermined whether the token is valid. Continue?", &["no", "yes"])? == "no"
+            {
                 return Err(Failure::unknown("the token was not checked, nothing was written").into());
             }
         }

@@ -109,7 +109,10 @@ impl Workspace {
         }
         let agreed = options.yes || options.run.no_input || plan.is_done();
         if !agreed {
-            agree(&proposal.command.typed(report.repo.as_deref()), &proposal.title, &shown, ui)?;
+            let command = proposal.command.typed(report.repo.as_deref());
+            let diff = || self.diffs(&plan);
+            let diff: Option<&dyn Fn() -> Result<String>> = if options.diff { None } else { Some(&diff) };
+            agree(&command, &proposal.title, &shown, diff, ui)?;
         }
         if !(proposal.plan)(&read(&self.repo, &self.repo.root(), &self.scope)?)?.same(&plan) {
             return Err(encrypted::changed_meanwhile("files were").into());
@@ -221,12 +224,20 @@ impl Workspace {
         let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
         let mut parts = vec![facts, tree, notes];
         if diff {
-            for step in plan.visible(&self.files) {
-                parts.push(plan.diff(step)?);
-            }
-            for step in &plan.offers {
-                parts.push(format!("Not done (--take {}):\n{}", step.path, plan.diff(step)?));
-            }
+            parts.push(self.diffs(plan)?);
+        }
+        parts.retain(|part| !part.is_empty());
+        Ok(parts.join("\n"))
+    }
+
+    /// What changes in each file, as a diff.
+    fn diffs(&self, plan: &Plan) -> Result<String> {
+        let mut parts = Vec::new();
+        for step in plan.visible(&self.files) {
+            parts.push(plan.diff(step)?);
+        }
+        for step in &plan.offers {
+            parts.push(format!("Not done (--take {}):\n{}", step.path, plan.diff(step)?));
         }
         parts.retain(|part| !part.is_empty());
         Ok(parts.join("\n"))

@@ -41,6 +41,12 @@ impl OpaqueSource {
                 ("the value".to_owned(), Zeroizing::new(text.as_bytes().to_owned()))
             }
         };
+        // A shell's line break is off by now; whatever is left is sent to the application.
+        let is_blank = |byte: &u8| byte.is_ascii_whitespace();
+        let is_file = matches!(self, Self::File(_));
+        if !is_file && (bytes.first().is_some_and(is_blank) || bytes.last().is_some_and(is_blank)) {
+            ui.warn(format!("{name} begins or ends with a blank or a line break, which is a part of it"));
+        }
         Value::new(bytes).map_err(|rule| {
             Failure::usage(format!("{name} {rule}"))
                 .hint("give one with --stdin or --from-file FILE; or with neither, to be asked")

@@ -1,46 +1,185 @@
-//! The conversation: asks for what is missing, offers the defaults, checks while it is typed.
+//! The conversation: asks for what is missing, offers the defaults, checks while it is typed, and goes back.
 
 use super::Given;
-use crate::answers::{Answers, ImageRef, Name};
+use crate::answers::{Answer, Answers, Environment, EnvironmentName, ImageRef, Name};
 use crate::error::Result;
 use crate::pull_secret::keyring;
-use crate::ui::Ui;
+use crate::ui::{Reply, Text, Ui};
 
-/// Asks for the answers that nobody can do without, and, if the user wants to, for all others.
+/// What there is to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Item {
+    /// An answer.
+    Answer(Name),
+    /// The names of the environments.
+    Environments,
+    /// What one environment has of its own.
+    Of(EnvironmentName, Name),
+}
+
+/// Asks for the answers that have no default and for the environments, and lets the user change any other.
 pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
-    let mut needed: Vec<_> = given.needed().collect();
-    while let Some(name) = needed.first().copied() {
-        let default = if name == Name::Image { given.default_image()? } else { None };
-        ask_text(given, ui, name, default.as_deref())?;
-        needed = given.needed().collect();
-    }
-    let answers = given.answers()?;
-    let open: Vec<_> = Name::ALL.into_iter().filter(|name| is_asked(*name) && !given.has(*name)).collect();
-    let shown = open.iter().filter(|name| given.applies(**name));
-    let defaults: Vec<_> =
-        shown.map(|name| format!("{}: {}", name.as_str(), default(&answers, *name))).collect();
-    if defaults.is_empty() {
-        return Ok(());
-    }
-    ui.note("Defaults", &defaults.join("\n"))?;
-    if ui.choose("Are these right?", &[("yes", "go on with them"), ("no", "ask me one by one")])? == "no" {
-        for name in open {
-            // What a job does not have is not asked once it is one.
-            if given.applies(name) {
-                ask_one(given, ui, name)?;
-            }
+    let mut asked: Vec<Item> = Vec::new();
+    let mut before: Option<String> = None;
+    loop {
+        let item = next(given, &asked);
+        let reply = match &item {
+            Some(item) => ask_one(given, ui, item, before.take().as_deref(), !asked.is_empty())?,
+            None => confirm(given, ui, !asked.is_empty())?,
+        };
+        match (reply, item) {
+            (Reply::Answer(()), Some(item)) => asked.push(item),
+            (Reply::Answer(()), None) => return Ok(()),
+            (Reply::Back, _) => before = asked.pop().and_then(|item| take_back(given, &item)),
         }
     }
-    Ok(())
 }
 
-/// Whether there is a question for `name`: what few need is an option alone.
+/// Lets the user change answers one by one after the plan was declined. Says whether there is another plan to make.
+pub fn change(given: &mut Given, ui: &Ui) -> Result<bool> {
+    let required = [Name::Project, Name::Image].map(Item::Answer);
+    let items = required.into_iter().chain(items(given, |_| true)).collect::<Vec<_>>();
+    let leave = ("leave", "write nothing");
+    change_one(given, ui, "What is to change?", &leave, &items)
+}
+
+/// What is asked next; `None` if there is nothing more without a default.
+fn next(given: &Given, asked: &[Item]) -> Option<Item> {
+    let needed = first_needed(given).map(Item::Answer);
+    let can_have_some = given.environments().is_empty() && !given.has(Name::Namespace);
+    needed.or_else(|| (can_have_some && !asked.contains(&Item::Environments)).then_some(Item::Environments))
+}
+
+fn first_needed(given: &Given) -> Option<Name> {
+    given.needed().next()
+}
+
+/// Shows the defaults, of which single ones can be changed.
+fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
+    // What an option says is no question, also after another answer was changed.
+    let said: Vec<Name> = Name::ALL.into_iter().filter(|name| given.has(*name)).collect();
+    let is_open = |name: Name| !said.contains(&name);
+    let shown = items(given, is_open);
+    if shown.is_empty() {
+        return Ok(Reply::Answer(()));
+    }
+    let answers = given.answers()?;
+    let list: Vec<_> =
+        shown.iter().map(|item| format!("{}: {}", label(item), value(given, &answers, item))).collect();
+    ui.note("Defaults", &list.join("\n"))?;
+    let choices = [("yes", "go on with them"), ("no", "change single ones")];
+    match ui.choose("Are these right?", &choices, 0, has_back)? {
+        Reply::Back => return Ok(Reply::Back),
+        Reply::Answer(0) => return Ok(Reply::Answer(())),
+        Reply::Answer(_) => {}
+    }
+    let done = ("go on", "with the answers below");
+    while change_one(given, ui, "What is to change?", &done, &items(given, is_open))? {}
+    Ok(Reply::Answer(()))
+}
+
+/// Asks which of `items` is to change, and for that. `first` is offered and ends it; then it gives `false`.
+fn change_one(
+    given: &mut Given,
+    ui: &Ui,
+    question: &str,
+    first: &(&str, &str),
+    items: &[Item],
+) -> Result<bool> {
+    loop {
+        let answers = given.answers()?;
+        let rows = items.iter().map(|item| (label(item), value(given, &answers, item)));
+        let rows: Vec<(String, String)> =
+            std::iter::once((first.0.to_owned(), first.1.to_owned())).chain(rows).collect();
+        let choices: Vec<_> = rows.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+        let Reply::Answer(place) = ui.choose(question, &choices, 0, false)? else { continue };
+        let Some(item) = place.checked_sub(1).and_then(|place| items.get(place)) else { return Ok(false) };
+        let before = given.clone();
+        if ask_one(given, ui, item, None, true)? == Reply::Back {
+            continue;
+        }
+        // What a job does not have is no answer once it is one; what it needs is a question.
+        given.drop_unfit();
+        while let Some(name) = first_needed(given) {
+            ask_one(given, ui, &Item::Answer(name), None, false)?;
+        }
+        if let Err(error) = given.answers() {
+            ui.note("This answer does not go with the others", &error.to_string())?;
+            *given = before;
+            continue;
+        }
+        return Ok(true);
+    }
+}
+
+/// What can be changed, as far as `is_open` says so.
+fn items(given: &Given, is_open: impl Fn(Name) -> bool) -> Vec<Item> {
+    let environments = given.environments();
+    let mut items = Vec::new();
+    for name in Name::ALL.into_iter().filter(|name| is_asked(*name) && is_open(*name) && given.applies(*name))
+    {
+        match name {
+            Name::Project | Name::Image => {}
+            Name::Schedule if !given.has(name) => {}
+            Name::Namespace | Name::Context if !environments.is_empty() => {
+                items.extend((name == Name::Namespace).then_some(Item::Environments));
+                items.extend(environments.iter().map(|one| Item::Of(one.clone(), name)));
+            }
+            Name::Namespace => items.extend([Item::Environments, Item::Answer(name)]),
+            _ => items.push(Item::Answer(name)),
+        }
+    }
+    items
+}
+
+/// Whether there is a question for `name`: what few need is an option alone, and the token's expiry is asked with the token.
 fn is_asked(name: Name) -> bool {
-    !matches!(name, Name::TimeZone | Name::Args | Name::TlsIssuer | Name::ServiceAccount | Name::Config)
+    !matches!(
+        name,
+        Name::TimeZone | Name::Args | Name::TlsIssuer | Name::ServiceAccount | Name::Config | Name::ExpiresAt
+    )
 }
 
-fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
-    let choices: &[_] = match name {
+/// Asks for `item`. `before` is the answer that the user went back from.
+fn ask_one(
+    given: &mut Given,
+    ui: &Ui,
+    item: &Item,
+    before: Option<&str>,
+    has_back: bool,
+) -> Result<Reply<()>> {
+    let name = match item {
+        Item::Environments => return ask_environments(given, ui, before, has_back),
+        Item::Of(..) => return ask_of(given, ui, item, has_back),
+        Item::Answer(name) => *name,
+    };
+    let Some(choices) = choices(name) else {
+        // What has no default is asked before there are answers. Another default follows what is known by now.
+        let has_default = ![Name::Project, Name::Image, Name::Schedule].contains(&name);
+        let current = given.text(name).map(str::to_owned);
+        let default = match has_default {
+            true => {
+                let answers = given.answers()?;
+                Some(default(&answers, name)).filter(|_| !name.is_optional() || is_set(&answers, name))
+            }
+            false => current,
+        };
+        return ask_text(given, ui, name, before.or(default.as_deref()), has_back);
+    };
+    let current = given.answers().map(|answers| default(&answers, name)).unwrap_or_default();
+    let chosen = choices.iter().position(|(value, _)| *value == current).unwrap_or(0);
+    Ok(match ui.choose(name.question(), choices, chosen, has_back)? {
+        Reply::Back => Reply::Back,
+        Reply::Answer(place) => {
+            given.set(name, Some(choices[place].0.to_owned()));
+            Reply::Answer(())
+        }
+    })
+}
+
+/// The values that `name` may have, each with what it means; `None` if it is a text.
+fn choices(name: Name) -> Option<&'static [(&'static str, &'static str)]> {
+    Some(match name {
         Name::PodSecurity => &[
             ("restricted", "non-root, no privileges, read-only root file system"),
             ("baseline", "for images that must run as root"),
@@ -58,29 +197,25 @@ fn ask_one(given: &mut Given, ui: &Ui, name: Name) -> Result<()> {
             ("no", "plain http, or TLS ends before the Ingress"),
             ("yes", "the certificate is in the Secret PROJECT-tls"),
         ],
-        // It has no default, and without one there are no answers yet.
-        Name::Schedule => return ask_text(given, ui, name, None),
         Name::Ci => &[
-            ("gitlab", "GitLab CI/CD: .gitlab-ci.yml checks every push, and deploys when told to"),
+            ("gitlab", "GitLab CI/CD: checks every push, deploys when told to"),
             ("none", "no pipeline: people deploy"),
         ],
-        _ => {
-            // Asked again from what is known by now: a namespace follows the project, for example.
-            let answers = given.answers()?;
-            let default =
-                Some(default(&answers, name)).filter(|_| !name.is_optional() || is_set(&answers, name));
-            return ask_text(given, ui, name, default.as_deref());
-        }
-    };
-    let choice = ui.choose(name.question(), choices)?;
-    given.set(name, Some(choice.to_owned()));
-    Ok(())
+        _ => return None,
+    })
 }
 
-fn ask_text(given: &mut Given, ui: &Ui, name: Name, default: Option<&str>) -> Result<()> {
+fn ask_text(
+    given: &mut Given,
+    ui: &Ui,
+    name: Name,
+    default: Option<&str>,
+    has_back: bool,
+) -> Result<Reply<()>> {
     let image: Option<ImageRef> = given.get(Name::Image)?;
-    let check = move |text: &str| {
-        if name.typed(text.to_owned()).is_none() {
+    let is_none = |text: &str| name.is_optional() && text == "none";
+    let check = |text: &str| {
+        if is_none(text) {
             return Ok(());
         }
         name.check(text)?;
@@ -91,9 +226,116 @@ fn ask_text(given: &mut Given, ui: &Ui, name: Name, default: Option<&str>) -> Re
             _ => Ok(()),
         }
     };
-    let text = ui.text(name.question(), default, name.is_optional(), Box::new(check))?;
-    given.set(name, name.typed(text).filter(|text| !text.is_empty()));
-    Ok(())
+    let example = match name {
+        Name::Image => given.example_image()?,
+        _ => (default.is_none() && !name.is_optional()).then(|| name.example().to_owned()),
+    };
+    let question = Text {
+        question: name.question(),
+        default,
+        example: example.as_deref(),
+        is_optional: name.is_optional(),
+        has_back,
+    };
+    Ok(match ui.text(&question, check)? {
+        Reply::Back => Reply::Back,
+        Reply::Answer(text) => {
+            given.set(name, Some(text).filter(|text| !text.is_empty() && !is_none(text)));
+            Reply::Answer(())
+        }
+    })
+}
+
+fn ask_environments(given: &mut Given, ui: &Ui, before: Option<&str>, has_back: bool) -> Result<Reply<()>> {
+    let names = |text: &str| {
+        let mut names: Vec<EnvironmentName> = Vec::new();
+        for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
+            let name = EnvironmentName::parse(word)?;
+            if names.contains(&name) {
+                return Err("must be different names");
+            }
+            names.push(name);
+        }
+        Ok(names)
+    };
+    let question = Text {
+        question: "Environments (none: a single one without a name)",
+        default: before.filter(|text| !text.is_empty()),
+        example: Some("staging production"),
+        is_optional: true,
+        has_back,
+    };
+    Ok(match ui.text(&question, |text| names(text).map(drop))? {
+        Reply::Back => Reply::Back,
+        Reply::Answer(text) => {
+            given.set_environments(names(&text).unwrap_or_default());
+            Reply::Answer(())
+        }
+    })
+}
+
+fn ask_of(given: &mut Given, ui: &Ui, item: &Item, has_back: bool) -> Result<Reply<()>> {
+    let Item::Of(environment, name) = item else { return Ok(Reply::Back) };
+    let answers = given.answers()?;
+    let asked = format!("{} of {environment}", name.question());
+    let default = Some(value(given, &answers, item)).filter(|_| !name.is_optional());
+    let question = Text {
+        question: &asked,
+        default: default.as_deref(),
+        example: None,
+        is_optional: name.is_optional(),
+        has_back,
+    };
+    Ok(match ui.text(&question, |text| name.check(text))? {
+        Reply::Back => Reply::Back,
+        Reply::Answer(text) => {
+            given.set_of(environment, *name, Some(text).filter(|text| !text.is_empty()));
+            Reply::Answer(())
+        }
+    })
+}
+
+/// Forgets the answer to `item`; gives what it was.
+fn take_back(given: &mut Given, item: &Item) -> Option<String> {
+    match item {
+        Item::Answer(name) => given.unset(*name),
+        Item::Environments => {
+            let names: Vec<_> = given.environments().iter().map(ToString::to_string).collect();
+            given.set_environments(Vec::new());
+            Some(names.join(" "))
+        }
+        Item::Of(..) => None,
+    }
+}
+
+fn label(item: &Item) -> String {
+    match item {
+        Item::Answer(name) => name.as_str().to_owned(),
+        Item::Environments => "environments".to_owned(),
+        Item::Of(environment, name) => format!("{} of {environment}", name.as_str()),
+    }
+}
+
+/// What `item` is now, as it is shown.
+fn value(given: &Given, answers: &Answers, item: &Item) -> String {
+    match item {
+        Item::Answer(name) => default(answers, *name),
+        Item::Environments => match given.environments().as_slice() {
+            [] => "a single one without a name".to_owned(),
+            names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        },
+        Item::Of(environment, name) => {
+            let one = answers.environments.iter().find(|one| one.name == *environment);
+            one.map_or_else(String::new, |one| match name {
+                Name::Context => context(one),
+                _ => one.namespace.to_string(),
+            })
+        }
+    }
+}
+
+fn context(environment: &Environment) -> String {
+    environment.context.as_ref().map_or_else(|| "the current one".to_owned(), ToString::to_string)
 }
 
 fn is_set(answers: &Answers, name: Name) -> bool {
@@ -125,7 +367,7 @@ fn default(answers: &Answers, name: Name) -> String {
         Name::SecretName => answers.secret_name.to_string(),
         Name::SecretType => answers.secret_type.as_str().to_owned(),
         Name::Email => answers.email.as_ref().map_or_else(none, ToString::to_string),
-        Name::Context => answers.environments.first.context.as_ref().map_or_else(none, ToString::to_string),
+        Name::Context => context(&answers.environments.first),
         Name::ExpiresAt
         | Name::Environment
         | Name::Protect

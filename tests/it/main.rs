@@ -67,6 +67,7 @@ mod remove;
 mod rotate;
 mod rotate_again;
 mod second_registry;
+mod screen;
 mod secret_set;
 mod secret_unset;
 mod secrets_guard;

@@ -44,6 +44,12 @@ impl Terminal {
         self
     }
 
+    /// Picks an answer to change from the list, by the first letter of its name.
+    #[track_caller]
+    fn picks(&mut self, letters: &str) -> &mut Self {
+        self.shows("What is to change?").types(letters).types(ENTER)
+    }
+
     fn types(&mut self, keys: &str) -> &mut Self {
         self.session.send(keys).unwrap();
         self.session.flush().unwrap();
@@ -80,7 +86,10 @@ fn asks_for_everything_when_nothing_is_given() {
     let sandbox = Sandbox::new();
     let mut terminal = Terminal::run(&sandbox, &["new"]);
     terminal.answers("Project", "hello");
-    terminal.answers("egistry.gitlab.com/hello/hello:1.0.0", "");
+    // The example is no default: nobody has such an image.
+    terminal.answers("such as registry.gitlab.com/GROUP/hello:1.0.0", "").shows("is required");
+    terminal.types(IMAGE).types(ENTER);
+    terminal.answers("Environments", "");
     terminal.answers("Are these right?", "");
     terminal.answers("User name of the deploy token", USER);
     // Slowly, as if pasted over a slow line.
@@ -90,14 +99,18 @@ fn asks_for_everything_when_nothing_is_given() {
         sleep(Duration::from_micros(300));
     }
     terminal.types(ENTER);
+    terminal.answers("When the token expires", "2999-12-31");
     terminal.shows("Plan for hello-infra").shows("gitlab.secret.yaml");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     let (_, hidden) = shown.split_once("Deploy token").unwrap();
-    let (hidden, _) = hidden.split_once("Plan for").unwrap();
-    let letters =
-        hidden.replace("Deploy token", "").replace(|c: char| !c.is_ascii_alphanumeric() || c == 'o', "");
+    let (hidden, _) = hidden.split_once("When the token").unwrap();
+    let letters = hidden
+        .replace("Deploy token", "")
+        .replace("Enter: go on", "")
+        .replace("Ctrl-C: quit", "")
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "");
     assert_eq!(letters, "", "a part of the token was shown");
     let secret = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
     assert!(needles(TOKEN).iter().any(|needle| secret.contains(needle)));
@@ -126,9 +139,10 @@ fn what_is_typed_is_checked_at_once() {
     terminal.shows("Project").types("Hello").shows("must begin with a lower-case letter");
     terminal.types(&BACK.repeat(5)).types("hello\r");
     terminal.shows("Image of the container").types("hello").shows("must have a tag");
-    terminal.types(":1\r").shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
+    terminal.types(":1\r").answers("Environments", "Staging").shows("must begin with");
+    terminal.types(&BACK.repeat(7)).types(ENTER).shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
     // What the kubelet would not match to the image is refused here, too.
-    terminal.shows("Registry key").types("registry.gitlab.com").shows("must match the image");
+    terminal.picks("r").shows("Registry key").types("registry.gitlab.com").shows("must match the image");
     terminal.types("\u{3}");
     assert_eq!(terminal.ends().0, 130);
     wrote_nothing(&sandbox);
@@ -140,7 +154,8 @@ fn a_token_is_checked_before_it_is_taken() {
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER];
     let mut terminal = Terminal::run(&sandbox, &args);
     terminal.shows("Deploy token").types("two words\r").shows("must not have spaces");
-    terminal.types(&BACK.repeat(9)).types(TOKEN).types(ENTER).answers("Create it?", "");
+    terminal.types(&BACK.repeat(9)).types(TOKEN).types(ENTER).answers("When the token expires", "never");
+    terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert_no_token(shown.as_bytes(), "the terminal");
@@ -178,7 +193,12 @@ fn a_no_to_the_plan_leaves_nothing() {
     let sandbox = Sandbox::new();
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--export-key", "key"];
     let mut terminal = Terminal::run(&sandbox, &args);
-    terminal.answers("Deploy token", TOKEN).shows("Create it?").types("n");
+    terminal
+        .answers("Deploy token", TOKEN)
+        .answers("When the token expires", "")
+        .shows("Create it?")
+        .types("n");
+    terminal.shows("What is to change?").shows("write nothing").types(ENTER);
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("nothing was written"), "{shown}");
@@ -190,24 +210,28 @@ fn every_question_can_be_asked_one_by_one() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.work("below")).unwrap();
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
-    terminal.answers("Project", "hello").answers("Image of the container", IMAGE);
+    terminal.answers("Project", "hello").answers("Image of the container", IMAGE).answers("Environments", "");
     terminal.shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
-    for (question, answer) in [
-        ("Registry key", "registry.gitlab.com/group"),
-        ("Namespace", "shop"),
-        ("kubectl context", "kind-kind"),
-        ("How it runs", ""),
-        ("Port", "9000"),
-        ("Pods", "3"),
-        ("Host of the Ingress", "hello.example.com"),
-        ("TLS", DOWN),
-        ("Path of the HTTP probes", "/healthz"),
+    for (letters, question, answer) in [
+        ("r", "Registry key", "registry.gitlab.com/group"),
+        ("n", "Namespace", "shop"),
+        ("c", "kubectl context", "kind-kind"),
+        ("w", "How it runs", ""),
+        ("p", "Port", "9000"),
+        ("rr", "Pods", "3"),
+        ("i", "Host of the Ingress", "hello.example.com"),
+        ("t", "TLS", DOWN),
+        ("h", "Path of the HTTP probes", "/healthz"),
+        ("pp", "Pod Security Standard", DOWN),
+        ("s", "Name of the pull secret", "pull"),
+        ("ss", "Type of the pull secret", DOWN),
+        ("ee", "E-mail", ""),
+        ("cc", "CI", DOWN),
+        ("o", "Parent directory", "below"),
     ] {
-        terminal.answers(question, answer);
+        terminal.picks(letters).answers(question, answer);
     }
-    terminal.answers("Pod Security Standard", DOWN).answers("Name of the pull secret", "pull");
-    terminal.answers("Type of the pull secret", DOWN).answers("E-mail", "").answers("expires", "");
-    terminal.answers("CI", DOWN).answers("Parent directory", "below").answers("Create it?", "");
+    terminal.answers("What is to change?", "").answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     let record = fs::read_to_string(sandbox.work("below/hello-infra/.makeinfra.yaml")).unwrap();
@@ -242,38 +266,50 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
         terminal
     };
     let mut terminal = begin(&[]);
+    terminal.answers("Environments", "");
     terminal.shows("workload: deployment").shows("Are these right?").types(&one_by_one);
-    terminal.answers("Registry key", "").answers("Namespace", "").answers("kubectl context", "");
-    terminal.answers("How it runs", DOWN).shows("Schedule").types("61 * * * *").shows("minutes of 0 to 59");
+    terminal.picks("w").answers("How it runs", DOWN);
+    terminal.shows("Schedule").types("61 * * * *").shows("minutes of 0 to 59");
     terminal.types(&BACK.repeat(10)).types("0 3 * * *\r");
-    terminal.shows("Pod Security Standard").types("\u{3}");
+    terminal.shows("What is to change?").shows("pod-security").types("\u{3}");
     let (_, shown) = terminal.ends();
     let (_, after) = shown.split_once("How it runs").unwrap();
-    for question in ["Port", "Pods", "Ingress", "probes"] {
+    for question in ["port ", "replicas", "ingress", "health-path"] {
         assert!(!after.contains(question), "{question}: {shown}");
     }
 
     // Given as an option, the kind leaves just its schedule to be asked for.
     let mut terminal = begin(&["--workload", "cronjob"]);
-    terminal.answers("Schedule", "@daily").answers("Are these right?", "").answers("Create it?", "");
+    terminal.answers("Schedule", "@daily").answers("Environments", "").answers("Are these right?", "");
+    terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("runs         @daily"), "{shown}");
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
 
     let mut terminal = begin(&["--replicas", "1"]);
+    terminal.answers("Environments", "");
     terminal.shows("Are these right?").types(&one_by_one);
-    terminal.answers("Registry key", "").answers("Namespace", "").answers("kubectl context", "");
-    terminal.answers("Host of the Ingress", "").answers("TLS", "");
-    terminal.shows("Pod Security Standard").types("\u{3}");
+    terminal.shows("What is to change?").shows("pod-security").types("\u{3}");
     let (_, shown) = terminal.ends();
-    assert!(!shown.contains("How it runs"), "{shown}");
+    assert!(!shown.contains("workload") && !shown.contains("replicas"), "{shown}");
 }
 
 #[test]
 fn ctrl_c_at_any_question_writes_nothing_and_leaves_the_terminal_as_it_was() {
-    let questions = ["Project", "Image of", "Are these right?", "User name of", "Deploy token", "Create it?"];
-    let answers = ["hello\r", ENTER, ENTER, "user\r", "token\r"];
+    let questions = [
+        "Project",
+        "Image of",
+        "Environments",
+        "Are these right?",
+        "User name of",
+        "Deploy token",
+        "When the token",
+        "Create it?",
+        "What is to change?",
+    ];
+    let image = format!("{IMAGE}\r");
+    let answers = ["hello\r", &image, ENTER, ENTER, "user\r", "token\r", ENTER, "n"];
     for stop in 0..questions.len() {
         let sandbox = Sandbox::new();
         let shell = "stty sane cols 120; \"$0\" \"$@\"; echo code $?; stty -a; echo end";

@@ -3,7 +3,7 @@
 use super::nested::Nested;
 use super::{Checked, Options, Outcome, Plan};
 use crate::advice::{Advice, shell_word};
-use crate::answers::{Component, Workload};
+use crate::answers::{Component, EnvironmentName, Workload};
 use crate::commands::short;
 use crate::git_crypt;
 use crate::repo;
@@ -39,21 +39,26 @@ fn facts(options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Report {
     }
 }
 
-/// What was decided, and the files that come of it.
+/// The files, and below them what was decided: on a small terminal that is what stays in sight.
 pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
     let answers = &plan.answers;
     let secret = match plan.usernames.as_slice() {
         [] => "none yet".to_owned(),
         names => format!("{} at {}", names.join(", "), answers.registry),
     };
-    let mut lines = vec![
-        ("image", answers.image().to_string()),
-        ("namespace", answers.environments.first.namespace.to_string()),
+    let mut lines = vec![("image", answers.image().to_string())];
+    for one in answers.environments.iter() {
+        let label = answers.choice(one).map_or("namespace", EnvironmentName::as_str);
+        let context =
+            one.context.as_ref().map_or("the current context".to_owned(), |name| format!("context {name}"));
+        lines.push((label, format!("{} in {context}", one.namespace)));
+    }
+    lines.extend([
         runs(answers.main()),
         ("pods run", answers.pod_security.as_str().to_owned()),
         ("pull secret", format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type())),
         ("signs in as", secret),
-    ];
+    ]);
     lines.extend(
         answers
             .main()
@@ -65,8 +70,9 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
         let (what, how) = runs(one);
         ("and", format!("{}, {}: {what} {how}", one.name, one.workload.as_str()))
     }));
+    lines.push(("pipeline", answers.ci.as_str().to_owned()));
     let lines: String = lines.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
-    format!("{lines}\n{}", tree(options, plan).trim_end())
+    format!("{}\n\n{lines}", tree(options, plan).trim_end())
 }
 
 /// How a component runs, in a word or two.
@@ -119,8 +125,8 @@ fn tree(options: &Options, plan: &Plan) -> String {
 }
 
 fn note(options: &Options, file: &File) -> String {
-    let size = ui::size(file.size());
-    if file.kind == Kind::Secret && !options.no_git { format!("{size}, encrypted in git") } else { size }
+    let is_encrypted = file.kind == Kind::Secret && !options.no_git;
+    if is_encrypted { "encrypted in git" } else { "" }.to_owned()
 }
 
 fn identity_step() -> Advice {

@@ -45,7 +45,9 @@ impl Tokens {
             if options.run.dry_run && !source.missing().is_empty() {
                 continue;
             }
+            let is_asked = source.asks() && expires_at.is_none();
             let mut token = source.read(&answers.registry, Some(answers.image()), options.check.check, ui)?;
+            let expires_at = if is_asked { credentials::ask_expiry(ui)? } else { expires_at };
             if let Some(expires_at) = expires_at {
                 token = token.expiring(Some(expires_at));
             }
@@ -56,6 +58,14 @@ impl Tokens {
             found.tokens.push(token);
         }
         Ok(found)
+    }
+
+    /// Follows `answers` that were changed after the tokens were read: all environments share the one that was asked for.
+    pub(super) fn follow(&mut self, answers: &Answers) {
+        let number = answers.environments.iter().count();
+        if self.of.len() != number {
+            self.of = vec![self.of.first().copied().flatten(); number];
+        }
     }
 
     /// Asks the registry about each token, if that is wanted. Gives its word on the last one.

@@ -45,7 +45,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     if is_change(&changes) && !options.yes && !options.run.no_input {
         let title = format!("Take {} out of Secret {name}", key.as_str());
-        agree("makeinfra secret unset", &title, &tree, ui)?;
+        agree("makeinfra secret unset", &title, &tree, None, ui)?;
     }
     let message = format!("Remove {} from Secret {name}", key.as_str());
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;

@@ -43,7 +43,7 @@ pub(super) fn run(
     }
     if !options.conflicts {
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
-        agree(&typed(options).typed(Some(&evolution.workspace.repo.root())), &title, &plan, ui)?;
+        agree(&typed(options).typed(Some(&evolution.workspace.repo.root())), &title, &plan, None, ui)?;
     }
     let staged = evolution.workspace.repo.staged()?;
     if !staged.is_empty() {

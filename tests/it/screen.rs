@@ -1,0 +1,303 @@
+//! What is on the 24 lines of a terminal of 80 columns, and what a paste does there: the program on a pseudo-terminal, with a
+//! terminal emulator behind it.
+
+use super::support::*;
+use rexpect::process::PtyProcess;
+use rexpect::process::wait::WaitStatus;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use vt100::Parser;
+
+const PASTE: [&str; 2] = ["\u{1b}[200~", "\u{1b}[201~"];
+
+/// A terminal of 24 lines and 80 columns in which the program runs.
+struct Screen {
+    process: PtyProcess,
+    keyboard: File,
+    shown: Arc<Mutex<Parser>>,
+}
+
+impl Screen {
+    fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
+        Self::run_in(sandbox, "stty sane rows 24 cols 80; exec \"$0\" \"$@\"", args)
+    }
+
+    /// The same, with a shell script around it.
+    fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
+        let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
+        let mut command = sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
+        command.stdin(Stdio::inherit());
+        let process = PtyProcess::new(command).unwrap();
+        let mut output = process.get_file_handle().unwrap();
+        let shown = Arc::new(Mutex::new(Parser::new(24, 80, 0)));
+        let screen =
+            Self { keyboard: process.get_file_handle().unwrap(), process, shown: Arc::clone(&shown) };
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length @ 1..) = output.read(&mut bytes) {
+                shown.lock().unwrap().process(&bytes[..length]);
+            }
+        });
+        screen
+    }
+
+    /// The lines as they are now.
+    fn text(&self) -> String {
+        self.shown.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until `text` is on the screen.
+    #[track_caller]
+    fn shows(&mut self, text: &str) -> &mut Self {
+        self.waits(text, |screen| screen.contains(text))
+    }
+
+    #[track_caller]
+    fn waits(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> &mut Self {
+        let begun = Instant::now();
+        while !is_there(&self.text()) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "no `{what}` on the screen:\n{}", self.text());
+            sleep(Duration::from_millis(5));
+        }
+        self
+    }
+
+    fn types(&mut self, keys: &str) -> &mut Self {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self
+    }
+
+    /// Waits for a question, which is the last thing on the screen, and answers it.
+    #[track_caller]
+    fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
+        let asked = format!("? {question}");
+        self.waits(question, |screen| screen.contains(&asked)).types(answer).types("\r")
+    }
+
+    /// Waits for the end; gives how the process ended.
+    fn ends(&mut self) -> String {
+        let begun = Instant::now();
+        loop {
+            match self.process.status() {
+                Some(WaitStatus::StillAlive) | None => {}
+                Some(status) => {
+                    // What it wrote last is on its way.
+                    sleep(Duration::from_millis(50));
+                    return format!("{status:?}");
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not end:\n{}", self.text());
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn takes_pastes_in_brackets(&self) -> bool {
+        self.shown.lock().unwrap().screen().bracketed_paste()
+    }
+}
+
+const NEW: [&str; 6] = ["new", "hello", "--image", IMAGE, "--token-username", USER];
+
+fn wrote_nothing(sandbox: &Sandbox) {
+    assert_eq!(fs::read_dir(sandbox.path("work")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_was_typed_before_a_confirmation_does_not_answer_it() {
+    for pasted in [
+        // As terminals without brackets paste it.
+        format!("{TOKEN}\r\r"),
+        format!("{TOKEN}\n\n\n"),
+        format!("{TOKEN}\ry"),
+        format!("{TOKEN}\r\n\r\n"),
+    ] {
+        let sandbox = Sandbox::new();
+        let args = [&NEW[..], &["--expires-at", "2999-12-31"]].concat();
+        let mut screen = Screen::run(&sandbox, &args);
+        screen.shows("? Deploy token").types(&pasted);
+        if pasted.ends_with('y') {
+            // More than one line came: which of them is the token?
+            screen.shows("must be one line").types(TOKEN).types("\r");
+        }
+        screen.shows("? Create it?");
+        sleep(Duration::from_millis(300));
+        assert!(screen.text().contains("? Create it?"), "{}", screen.text());
+        wrote_nothing(&sandbox);
+        screen.types("y");
+        assert!(screen.ends().contains("Exited"), "{}", screen.text());
+        assert!(sandbox.hello(SECRET).exists(), "{}", screen.text());
+    }
+}
+
+#[test]
+fn keys_typed_far_ahead_confirm_nothing() {
+    let sandbox = Sandbox::with_hello();
+    let before = fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap();
+    let script = "stty sane rows 24 cols 80; sleep 0.3; exec \"$0\" \"$@\"";
+    let mut screen = Screen::run_in(&sandbox, script, &["add", "worker", "hello-infra", "--port", "none"]);
+    // Before the program even runs, and while it works.
+    screen.types("y\ry\ry\r");
+    screen.shows("? Go on?");
+    sleep(Duration::from_millis(300));
+    assert!(screen.text().contains("? Go on?"), "{}", screen.text());
+    assert_eq!(fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap(), before);
+    // A paste is no answer either.
+    screen.types(&format!("{}y\r{}", PASTE[0], PASTE[1]));
+    sleep(Duration::from_millis(200));
+    assert!(screen.text().contains("? Go on?"), "{}", screen.text());
+    screen.types("n").shows("declined");
+    assert!(screen.ends().contains(", 1)"));
+}
+
+#[test]
+fn a_paste_in_brackets_is_one_value() {
+    let sandbox = Sandbox::new();
+    let args = [&NEW[..], &["--expires-at", "never"]].concat();
+    let mut screen = Screen::run(&sandbox, &args);
+    screen.shows("? Deploy token");
+    assert!(screen.takes_pastes_in_brackets());
+    // With the line break that was copied with it; Enter is typed.
+    screen.types(&format!("{}{TOKEN}\r{}", PASTE[0], PASTE[1])).shows("•••");
+    sleep(Duration::from_millis(100));
+    assert!(screen.text().contains("? Deploy token"), "{}", screen.text());
+    screen.types("\r").shows("? Create it?").types("\r");
+    assert!(screen.ends().contains(", 0)"), "{}", screen.text());
+    assert!(!screen.takes_pastes_in_brackets());
+    let secret = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
+    assert!(needles(TOKEN).iter().any(|needle| secret.contains(needle)), "{secret}");
+
+    // A private key has many lines, and they are its value.
+    let key = format!("-----BEGIN KEY-----\n{TOKEN}\n-----END KEY-----");
+    let mut screen = Screen::run(&sandbox, &["secret", "set", "tls", "KEY", "hello-infra"]);
+    screen.shows("? Value of KEY").types(&format!("{}{}\r{}", PASTE[0], key.replace('\n', "\r"), PASTE[1]));
+    screen.shows("•••").types("\r");
+    assert!(screen.ends().contains(", 0)"), "{}", screen.text());
+    assert!(
+        sandbox.hello("secrets/kubernetes/tls.env").exists()
+            || sandbox.hello("secrets/kubernetes/tls").exists()
+    );
+
+    // What asks for one line takes one.
+    let sandbox = Sandbox::new();
+    let mut screen = Screen::run(&sandbox, &["new", "--no-token"]);
+    screen
+        .shows("? Project")
+        .types(&format!("{}hello\rworld{}", PASTE[0], PASTE[1]))
+        .shows("must be one line");
+    screen.types(&format!("{}hello\r{}", PASTE[0], PASTE[1])).shows("> hello").types("\u{3}");
+    screen.ends();
+    wrote_nothing(&sandbox);
+}
+
+#[test]
+fn the_terminal_is_as_before_after_ctrl_c_and_signals() {
+    let script = "stty sane rows 24 cols 80; stty -a >before; \"$0\" \"$@\"; stty -a >after; echo ended";
+    for keys in ["\u{3}", "\u{4}"] {
+        let sandbox = Sandbox::new();
+        let mut screen = Screen::run_in(&sandbox, script, &NEW);
+        screen.shows("? Deploy token").types("half of it").types(keys).shows("ended");
+        assert!(!screen.takes_pastes_in_brackets());
+        let read = |name| fs::read_to_string(sandbox.work(name)).unwrap();
+        assert_eq!(read("before"), read("after"));
+    }
+}
+
+#[test]
+fn a_rule_of_several_lines_stays_in_its_place() {
+    let sandbox = Sandbox::new();
+    let mut screen = Screen::run(&sandbox, &["new", "--no-token"]);
+    screen.answers("Project", "hello").shows("? Image of the container");
+    let image =
+        "registry.gitlab.com/a-group-with-a-long-name/and-a-subgroup/with-more-letters/than-a-line-of-80-has";
+    for letter in image.chars() {
+        screen.types(&letter.to_string());
+        sleep(Duration::from_millis(2));
+    }
+    screen.shows("than-a-line-of-80-has").shows("must have a tag");
+    let text = screen.text();
+    // What was there before is still there, once, and nothing else came.
+    assert_eq!(text.matches("Project").count(), 1, "{text}");
+    assert_eq!(text.matches("Image of the container").count(), 1, "{text}");
+    assert_eq!(text.matches("must have a tag").count(), 1, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
+    screen.types("\u{3}");
+    screen.ends();
+}
+
+#[test]
+fn the_wizard_fits_on_the_screen_and_leads_back() {
+    let sandbox = Sandbox::new();
+    let mut screen = Screen::run(&sandbox, &["new"]);
+    screen.answers("Project (", "helo").shows("? Image");
+    // Back to a typo, which is still there.
+    screen
+        .types("\u{1b}")
+        .waits("the first question", |text| text.contains("? Project") && text.contains("> helo"));
+    screen.types("hello\r").answers("Image of the container", IMAGE);
+    screen.answers("Environments", "staging production").shows("? Are these right?");
+    let text = screen.text();
+    assert!(text.contains("namespace of staging: hello-staging"), "{text}");
+    assert!(text.contains("context of production: the current one"), "{text}");
+    screen.types("\r").answers("User name of the deploy token", USER).answers("Deploy token", TOKEN);
+    screen.answers("When the token expires", "2999-12-31").shows("? Create it?");
+    let text = screen.text();
+    for fact in [
+        &format!("image        {IMAGE}"),
+        "staging      hello-staging in the current context",
+        "production   hello-production in the current context",
+        &format!("signs in as  {USER} at registry.gitlab.com"),
+    ] {
+        assert!(text.contains(fact), "no `{fact}`:\n{text}");
+    }
+    assert!(!text.contains(" kB") && !text.contains(" B\n"), "{text}");
+    // A no leads to one answer, not to all questions again.
+    screen
+        .types("n")
+        .shows("? What is to change?")
+        .types("r")
+        .types("\u{1b}[B")
+        .types("\u{1b}[A")
+        .types("\r");
+    screen.answers("Registry key of the pull secret", "registry.gitlab.com/group").shows("? Create it?");
+    let text = screen.text();
+    assert!(text.contains("at registry.gitlab.com/group"), "{text}");
+    screen.types("y");
+    assert!(screen.ends().contains(", 0)"), "{}", screen.text());
+    assert!(sandbox.hello("kubernetes/overlays/staging").exists());
+    let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+    assert!(record.contains("registry: registry.gitlab.com/group"), "{record}");
+}
+
+#[test]
+fn a_plan_is_shown_as_a_diff_if_asked_for() {
+    let sandbox = Sandbox::with_hello();
+    let mut screen = Screen::run(&sandbox, &["env", "add", "staging", "hello-infra"]);
+    screen.shows("? Go on?").types("d").waits("the diff", |text| text.contains("+++"));
+    screen.shows("? Go on?").types("y");
+    assert!(screen.ends().contains(", 0)"), "{}", screen.text());
+    assert!(sandbox.hello("kubernetes/overlays/staging").exists());
+}
+
+#[test]
+fn a_rotation_at_the_prompt_asks_for_the_expiry() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--expires-at", "2999-01-01"]).success();
+    let mut screen = Screen::run(&sandbox, &["rotate", "hello-infra"]);
+    screen
+        .answers("User name of the deploy token", "gitlab+deploy-token-2")
+        .answers("Deploy token", "gldt-two");
+    screen.shows("? When the token expires").types("tomorrow").shows("must be a date");
+    screen.types("\u{15}").types("2999-06-30\r");
+    assert!(screen.ends().contains(", 0)"), "{}", screen.text());
+    assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
+    // Whoever does not know it is told what is lost.
+    let output = sandbox.rotate("gldt-three", &[]).success();
+    output.says("2999-06-30").says("--expires-at DATE");
+    assert!(!fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
+    sandbox.rotate("gldt-four", &["--expires-at", "never"]).success();
+    assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("never"));
+}
