@@ -13,7 +13,7 @@ pub use shared::{
     RunningOptions, SecretOptions, TokenOptions,
 };
 pub use update::{Adopt, Update};
-pub use usage::{no_argument_for_a_value, usage_failure};
+pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your private
 /// GitLab registry, encrypted from the first commit.
 #[derive(Debug, Parser)]
-#[command(name = "makeinfra", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "makeinfra", version, max_term_width = 100)]
 #[command(after_help = "Start here: makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0")]
 pub struct Cli {
     /// What to do.
@@ -121,6 +121,9 @@ pub struct New {
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,
+    /// Whether the plan is confirmed.
+    #[command(flatten)]
+    pub confirmation: ConfirmationOptions,
     /// What runs.
     #[command(flatten)]
     pub component: ComponentOptions,
@@ -140,9 +143,6 @@ pub struct New {
     /// The kubectl context for `make` [default: the current one].
     #[arg(long, value_name = "NAME", help_heading = "Environments")]
     pub context: Vec<String>,
-    /// Whether the plan is confirmed.
-    #[command(flatten)]
-    pub confirmation: ConfirmationOptions,
     /// Directory in which the repository is created [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,

@@ -13,7 +13,7 @@ use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername}
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::files;
-use crate::pull_secret::{DeployToken, JOB_TOKEN, ShortLived, check_value};
+use crate::pull_secret::{DeployToken, JOB_TOKEN, ShortLived, begins_like_a_token, check_value};
 use crate::secret::Secret;
 use crate::ui::{Reply, Text, Ui};
 use serde::Deserialize;
@@ -279,12 +279,23 @@ fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
 
 /// The same as it is.
 fn read_bytes(file: &Path, option: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
-        Failure::usage(format!("`{option}` must be the name of a file"))
+    let bytes = files::read(file, LIMIT)?.ok_or_else(|| match is_file_name(file) {
+        true => Failure::usage(format!("no file `{}` for `{option}`", file.display())).hint(
+            Advice::anywhere("ls -l")
+                .path(file.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new("."))),
+        ),
+        false => Failure::usage(format!("`{option}` must be the name of a file"))
             .because("there is no file of the given name")
-            .hint(Advice::anywhere("ls -l FILE"))
+            .hint(Advice::anywhere("ls -l FILE")),
     })?;
     Ok(bytes)
+}
+
+/// Whether `file` is too short for a token, or has what no token has: then it may be quoted.
+fn is_file_name(file: &Path) -> bool {
+    let text = file.display().to_string();
+    let is_token = begins_like_a_token(&text) || text.starts_with("eyJ") || text.len() > 100;
+    !is_token && (text.len() <= 16 || text.contains(['/', '.']))
 }
 
 /// The text in `bytes`, which may also be UTF-16 or begin with a byte order mark, as Windows writes files.

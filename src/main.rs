@@ -1,7 +1,7 @@
 //! Parses, runs, prints the report and the one error, sets the exit code.
 
 use clap::Parser;
-use makeinfra::cli::{Cli, usage_failure};
+use makeinfra::cli::{Cli, is_bare, usage_failure};
 use makeinfra::error::explain;
 use makeinfra::report::Report;
 use makeinfra::ui::{print, print_error};
@@ -13,6 +13,10 @@ fn main() -> ExitCode {
         Err(asked) if !asked.use_stderr() => {
             // Help and version; whoever closed the pipe has read enough.
             let _ = asked.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(bare) if is_bare(&bare) => {
+            let _ = print(&bare.render().to_string());
             return ExitCode::SUCCESS;
         }
         Err(error) => {

@@ -4,6 +4,16 @@ use crate::advice::Advice;
 use crate::error::Failure;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+/// Where a token can come from.
+const TOKEN_OPTIONS: &str = "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
+                             --from-docker-config or --from-ci; or none of them for a prompt";
+
+/// Whether nothing but a group of commands was typed, which shows the help, as with git and cargo.
+#[must_use]
+pub fn is_bare(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
 /// The failure that stands for clap's `error`. Values are left out: any of them may be a token.
 #[must_use]
 pub fn usage_failure(error: &clap::Error) -> Failure {
@@ -13,10 +23,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
         ErrorKind::UnknownArgument if first == "--token" => Failure::usage(
             "unknown option `--token`: its value would show in `ps` and in the shell's history",
         )
-        .hint(
-            "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
-                       --from-docker-config or --from-ci; or none of them for a prompt",
-        ),
+        .hint(TOKEN_OPTIONS),
         // As kubectl calls it, and as one would guess.
         ErrorKind::UnknownArgument
             if ["--value", "--from-literal", "--literal"].contains(&first.as_str()) =>
@@ -31,10 +38,11 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
                 (true, _) => Failure::usage(format!("unknown option `{first}`")),
                 (false, true) => Failure::usage("unknown option (values cannot begin with `-`)"),
                 (false, false) => Failure::usage("unexpected argument").because(
-                    "`--from-docker-config` takes its file after a `=`, and no option takes a token's value",
+                    "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value",
                 ),
             };
             match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
+                _ if first.contains("token") && is_option(&first) => failure.hint(TOKEN_OPTIONS),
                 Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
                 None => failure.hint(help(error)),
             }
@@ -66,17 +74,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
         | ErrorKind::NoEquals
         | ErrorKind::WrongNumberOfValues
         | ErrorKind::TooFewValues => Failure::usage(format!("`{first}` requires a value")).hint(help(error)),
-        ErrorKind::InvalidSubcommand => {
-            let failure = Failure::usage("unknown command");
-            match error
-                .get(ContextKind::SuggestedSubcommand)
-                .map(names)
-                .and_then(|names| names.first().cloned())
-            {
-                Some(suggested) => failure.hint(format!("did you mean `makeinfra {suggested}`?")),
-                None => failure.hint(help(error)),
-            }
-        }
+        ErrorKind::InvalidSubcommand => unknown_command(error),
         ErrorKind::MissingRequiredArgument if of_secret_set(error) => {
             Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>'])))
                 .hint("{makeinfra secret set NAME KEY}")
@@ -85,9 +83,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             let names = first.trim_matches(['<', '>']).replace('|', "` or `");
             Failure::usage(format!("`{names}` is required")).hint(help(error))
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            Failure::usage("no command given").hint(help(error))
-        }
+        ErrorKind::MissingSubcommand => Failure::usage("no command given").hint(help(error)),
         ErrorKind::InvalidUtf8 => Failure::usage("an argument is not UTF-8 text").hint(help(error)),
         _ => Failure::usage("invalid arguments").hint(help(error)),
     }
@@ -101,8 +97,49 @@ pub fn no_argument_for_a_value(what: &str) -> Failure {
         .hint("use --stdin or --from-file FILE, or neither for a prompt")
 }
 
+/// Words that people type for a command that is called otherwise, each with what is meant.
+const MEANT: [(&str, &str); 9] = [
+    ("secret-token", "{makeinfra rotate}"),
+    ("token", "{makeinfra rotate}"),
+    ("init", "{makeinfra new PROJECT}"),
+    ("create", "{makeinfra new PROJECT}"),
+    ("deploy", "{make deploy}, in the repository"),
+    ("upgrade", "{makeinfra update}"),
+    ("delete", "{makeinfra remove NAME}"),
+    ("get", "{makeinfra secret list} shows the keys; no command prints a value"),
+    ("show", "{makeinfra secret list} shows the keys; no command prints a value"),
+];
+
+/// The failure for a command that does not exist. It is quoted only if it is close to one that does.
+fn unknown_command(error: &clap::Error) -> Failure {
+    let above = command(error);
+    let typed = error.get(ContextKind::InvalidSubcommand).map(names).and_then(|names| names.first().cloned());
+    let typed = typed.unwrap_or_default();
+    let is_secret = above == "makeinfra secret";
+    let is_of_secret = |name: &str| ["get", "show"].contains(&name);
+    let known = MEANT.iter().find(|(name, _)| *name == typed && is_of_secret(name) == is_secret);
+    let suggested = error.get(ContextKind::SuggestedSubcommand).map(names).unwrap_or_default();
+    let unknown = || {
+        let whole = format!("{} {typed}", above.trim_start_matches("makeinfra"));
+        Failure::usage(format!("unknown command `{}`", whole.trim_start()))
+    };
+    match (known, suggested.first()) {
+        (Some((_, meant)), _) => unknown().hint(*meant),
+        (None, Some(suggested)) => {
+            let meant = Advice::anywhere(&above).arg(suggested);
+            unknown().hint(Advice::from("did you mean: ").say(meant))
+        }
+        (None, None) => Failure::usage("unknown command").hint(help(error)),
+    }
+}
+
 /// What shows the help of the command that was typed, as far as clap has understood it.
 fn help(error: &clap::Error) -> Advice {
+    Advice::anywhere(format!("{} --help", command(error)))
+}
+
+/// The command that was typed, as far as clap has understood it.
+fn command(error: &clap::Error) -> String {
     let usage = match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         // What clap would have shown as help has no context.
@@ -111,8 +148,7 @@ fn help(error: &clap::Error) -> Advice {
     let words = usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
     let names = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
     let command = names.collect::<Vec<_>>().join(" ");
-    let command = command.strip_prefix("makeinfra").unwrap_or_default().trim_start();
-    Advice::makeinfra(command).with("--help")
+    if command.is_empty() { "makeinfra".to_owned() } else { command }
 }
 
 /// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.
@@ -180,6 +216,29 @@ mod tests {
             let text = format!("{report:?}");
             assert!(!text.contains("Marker"), "{arguments:?}: {text}");
             assert!(report.message.len() > 10 && !report.message.contains("``"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_is_named_with_the_one_that_is_meant() {
+        for (typed, message, hint) in [
+            ("env ad", "unknown command `env ad`", "did you mean: makeinfra env add"),
+            ("secret lst", "unknown command `secret lst`", "did you mean: makeinfra secret list"),
+            ("rotat", "unknown command `rotat`", "did you mean: makeinfra rotate"),
+            ("secret-token", "unknown command `secret-token`", "makeinfra rotate"),
+            (
+                "secret get db PASSWORD",
+                "unknown command `secret get`",
+                "makeinfra secret list shows the keys; no command prints a value",
+            ),
+            ("gldt-x", "unknown command", "makeinfra --help"),
+            ("env gldt-x", "unknown command", "makeinfra env --help"),
+            ("help nw", "unknown command", "makeinfra --help"),
+        ] {
+            let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
+            let report = crate::error::explain(&usage_failure(&error).into());
+            assert_eq!(report.message, message, "{typed}");
+            assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::scope;
 use super::sign_in::{self, Checked};
 use super::transaction::Transaction;
 use super::{missing, not_generated, secret_answers, sweep_repository, templates_of, token_source};
-use crate::advice::Advice;
+use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
@@ -58,6 +58,13 @@ impl Found {
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let source = token_source(&options.token)?;
+    if options.token.from_docker_config == Some(None) && options.repo.is_file() {
+        let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
+        let file = shell_word(&options.repo);
+        return Err(failure
+            .hint(Advice::makeinfra("rotate").with(format!("--from-docker-config={file}")))
+            .into());
+    }
     let overrides = overrides(options, ui)?;
     let mut found = find(options, &overrides)?;
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };

@@ -162,6 +162,18 @@ fn errors() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.work("empty")).unwrap();
     shows(&sandbox, "error-no-image", &["new", "hello", "--no-input"]);
+    // Bare, a group of commands shows its help, as `help` does.
+    for (args, page) in [
+        (&[][..], "help-bare"),
+        (&["env"], "help-env-bare"),
+        (&["help", "env", "add"], "help-command"),
+        (&["env", "ad"], "error-command"),
+        (&["secret", "get", "db", "PASSWORD"], "error-get"),
+    ] {
+        shows(&sandbox, page, args);
+    }
+    let no_file = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", "nofile"];
+    shows(&sandbox, "error-token-file", &no_file);
     shows(&sandbox, "error-option", &["new", "hello", "--imge", IMAGE]);
     shows(&sandbox, "error-value", &["new", "hello", "--image", IMAGE, "--no-token", "--port", "70000"]);
     shows(&sandbox, "error-no-repository", &["rotate", "empty"]);

@@ -153,8 +153,8 @@ fn a_token_is_checked_before_it_is_taken() {
     let sandbox = Sandbox::new();
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER];
     let mut terminal = Terminal::run(&sandbox, &args);
-    terminal.shows("Deploy token").types("two words\r").shows("must not have spaces");
-    terminal.types(&BACK.repeat(9)).types(TOKEN).types(ENTER).answers("When the token expires", "never");
+    terminal.shows("Deploy token").types(" two\r").shows("must not begin or end");
+    terminal.types(&BACK.repeat(4)).types(TOKEN).types(ENTER).answers("When the token expires", "never");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
