@@ -14,7 +14,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 /// The words in commands that stand for what only the user knows, each with an example of it.
-pub const PLACEHOLDERS: [(&str, &str); 21] = [
+pub const PLACEHOLDERS: [(&str, &str); 22] = [
     ("CONTAINER", "app"),
     ("DATE", "2027-12-31"),
     ("DIR", "."),
@@ -31,6 +31,7 @@ pub const PLACEHOLDERS: [(&str, &str); 21] = [
     ("PROJECT-infra", "."),
     ("REF", "registry.example.com/group/hello:1.0.0"),
     ("REGISTRY/PATH:TAG", "registry.example.com/group/hello:1.0.0"),
+    ("SHELL", "bash"),
     ("TAG", "1.2.3"),
     ("URL", "git@gitlab.com:group/hello-infra.git"),
     ("USER", "ada"),

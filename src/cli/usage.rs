@@ -1,7 +1,9 @@
 //! What clap's errors say here. Quotes no value: any of them may be a token.
 
+use super::Cli;
 use crate::advice::Advice;
 use crate::error::Failure;
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Where a token can come from.
@@ -126,16 +128,29 @@ fn unknown_command(error: &clap::Error) -> Failure {
     match (known, suggested.first()) {
         (Some((_, meant)), _) => unknown().hint(*meant),
         (None, Some(suggested)) => {
-            let meant = Advice::anywhere(&above).arg(suggested);
+            let words: Vec<&str> = above.split(' ').skip(1).chain([suggested.as_str()]).collect();
+            let meant =
+                required(&words).into_iter().fold(Advice::anywhere(&above).arg(suggested), Advice::arg);
             unknown().hint(Advice::from("did you mean: ").say(meant))
         }
         (None, None) => Failure::usage("unknown command").hint(help(error)),
     }
 }
 
+/// The names of the arguments that the command `words` cannot do without.
+fn required(words: &[&str]) -> Vec<String> {
+    let root = Cli::command();
+    let found = words.iter().try_fold(&root, |command, word| command.find_subcommand(word));
+    let positionals = found.into_iter().flat_map(clap::Command::get_positionals);
+    positionals
+        .filter(|argument| argument.is_required_set())
+        .map(|argument| argument.get_id().as_str().to_uppercase())
+        .collect()
+}
+
 /// What shows the help of the command that was typed, as far as clap has understood it.
 fn help(error: &clap::Error) -> Advice {
-    Advice::anywhere(format!("{} --help", command(error)))
+    Advice::anywhere(command(error)).arg("--help")
 }
 
 /// The command that was typed, as far as clap has understood it.
@@ -177,8 +192,7 @@ fn is_option(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use clap::{CommandFactory, Parser};
+    use clap::Parser;
 
     #[test]
     fn the_definitions_hold_together() {
@@ -222,7 +236,7 @@ mod tests {
     #[test]
     fn an_unknown_command_is_named_with_the_one_that_is_meant() {
         for (typed, message, hint) in [
-            ("env ad", "unknown command `env ad`", "did you mean: makeinfra env add"),
+            ("env ad", "unknown command `env ad`", "did you mean: makeinfra env add NAME"),
             ("secret lst", "unknown command `secret lst`", "did you mean: makeinfra secret list"),
             ("rotat", "unknown command `rotat`", "did you mean: makeinfra rotate"),
             ("secret-token", "unknown command `secret-token`", "makeinfra rotate"),

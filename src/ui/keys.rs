@@ -76,7 +76,7 @@ impl Typed {
 
     /// Forgets what was typed. Says whether there was more than line breaks.
     pub(super) fn forget(&mut self) -> bool {
-        let is_text = self.bytes.iter().any(|byte| !byte.is_ascii_whitespace());
+        let is_text = self.bytes.iter().any(|byte| byte.is_ascii_graphic() || !byte.is_ascii());
         self.bytes.zeroize();
         is_text
     }

@@ -42,14 +42,14 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
         match terminal.key()? {
             Key::Enter => {
                 let answer = if typed.is_empty() { question.default.unwrap_or_default() } else { &typed };
-                // What comes with Enter is the rest of a paste.
-                if terminal.forget()? {
-                    refused = Some(CUT);
-                    line = Line::default();
-                } else if answer.is_empty() && !question.is_optional {
+                if answer.is_empty() && !question.is_optional {
                     refused = Some("is required");
                 } else if let (false, Err(rule)) = (answer.is_empty(), check(answer)) {
                     refused = Some(rule);
+                } else if terminal.forget()? {
+                    // What comes with Enter is the rest of a paste.
+                    refused = Some(CUT);
+                    line = Line::default();
                 } else {
                     let shown = if answer.is_empty() { "none" } else { answer };
                     block.leave(&[answered(question.question, shown)])?;

@@ -6,7 +6,7 @@
 use super::support::Sandbox;
 use clap::{CommandFactory, Parser};
 use makeinfra::advice::{Advice, FOREIGN, PLACEHOLDERS};
-use makeinfra::cli::Cli;
+use makeinfra::cli::{Cli, is_bare};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn accepts(arguments: &[String]) -> Result<(), String> {
     let Some((program, rest)) = filled.split_first() else { return Err("no program".to_owned()) };
     match program.as_str() {
         "makeinfra" => match Cli::try_parse_from(&filled) {
-            Err(error) if error.use_stderr() => Err(error.to_string()),
+            Err(error) if error.use_stderr() && !is_bare(&error) => Err(error.to_string()),
             _ => Ok(()),
         },
         "make" => {
