@@ -172,19 +172,20 @@ impl Known<'_> {
     /// A finding with the words of its cause.
     fn finding(&self, cause: Cause, subject: impl Into<String>, fill: &Fill, evidence: &[String]) -> Finding {
         let (message, hint) = cause.words();
-        let fill = &fill.without(|value| text::holds_token(value, self.secrets()));
-        let shown = |text: &str| text::shown(text, self.secrets());
+        let secrets = || self.secrets(&fill.namespace);
+        let known = fill.without(|value| text::holds_token(value, secrets()));
+        let shown = |text: &str| text::shown(text, secrets());
         let mut evidence: Vec<String> =
             evidence.iter().map(|text| shown(text)).filter(|text| !text.is_empty()).collect();
         evidence.dedup();
         Finding {
             cause,
             subject: shown(&subject.into()),
-            message: fill.fills(message),
+            message: known.fills(message),
             evidence,
             hint: self
-                .place(&fill.namespace)
-                .of_it(self.with_image(fill.fills(hint).as_str().into(), &fill.image)),
+                .place(&known.namespace)
+                .of_it(self.with_image(known.fills(hint).as_str().into(), &known.image)),
             check: None,
             layer: None,
         }
@@ -226,10 +227,11 @@ impl Known<'_> {
         vendor::of(&host, told.speaker.is_gitlab || is_recorded() || is_signed_in())
     }
 
-    /// The pull secrets that are known, whose passwords may be in no text.
-    fn secrets(&self) -> impl Iterator<Item = &Inspected> {
+    /// The pull secrets that are known, whose passwords may be in no text about `namespace`: a kubelet has only those of a
+    /// pod's own.
+    fn secrets<'s>(&'s self, namespace: &'s str) -> impl Iterator<Item = &'s Inspected> {
         let of_files = self.repository.into_iter().flat_map(|repository| &repository.pull_secrets);
-        self.evidence.secrets.iter().chain(of_files.map(|found| &found.secret))
+        self.evidence.secrets_of(namespace).chain(of_files.map(|found| &found.secret))
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Evidence {
     pub(super) workloads: Vec<Workload>,
     /// By namespace and name.
     pub(super) accounts: Vec<Account>,
-    /// The pull secrets among what was read, by name and namespace.
+    /// The pull secrets among what was read, by namespace and name.
     pub(super) secrets: Vec<Inspected>,
     /// Namespaces and names of the others.
     other_secrets: BTreeSet<(String, String)>,
@@ -125,8 +125,17 @@ impl Evidence {
     pub(super) fn secret(&self, namespace: &str, name: &str) -> Option<&Inspected> {
         // What a file holds may lack the namespace.
         let find = |wanted| self.secrets.binary_search_by(|secret| key(secret).cmp(&wanted)).ok();
-        let at = find((Some(name), Some(namespace))).or_else(|| find((Some(name), None)))?;
+        let at = find((Some(namespace), Some(name))).or_else(|| find((None, Some(name))))?;
         self.secrets.get(at)
+    }
+
+    /// The pull secrets of `namespace`, and those that name none.
+    pub(super) fn secrets_of(&self, namespace: &str) -> impl Iterator<Item = &Inspected> {
+        let of = |namespace: Option<&str>| {
+            let rest = &self.secrets[self.secrets.partition_point(|secret| key(secret).0 < namespace)..];
+            &rest[..rest.partition_point(|secret| key(secret).0 == namespace)]
+        };
+        of(None).iter().chain(of(Some(namespace)))
     }
 
     /// Whether there is a Secret `name` in `namespace` that is no pull secret.
@@ -160,7 +169,7 @@ impl Evidence {
 }
 
 fn key(secret: &Inspected) -> (Option<&str>, Option<&str>) {
-    (secret.name.as_deref(), secret.namespace.as_deref())
+    (secret.namespace.as_deref(), secret.name.as_deref())
 }
 
 /// The items of a list; of what is none, nothing.

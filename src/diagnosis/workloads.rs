@@ -103,11 +103,10 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
 /// Jobs that gave up and of which no pod that failed is left to tell why, and what starts none.
 fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let jobs: Vec<_> = objects(known, "Job").collect();
-    let has_pod = |job: &Object| {
-        let failed = pods.iter().filter(|pod| !pod.is_fine());
-        let mut owners = failed.flat_map(|pod| &pod.metadata.owner_references);
-        owners.any(|owner| owner.kind == "Job" && owner.name == job.metadata.name)
-    };
+    let failed = pods.iter().filter(|pod| !pod.is_fine());
+    let owners = failed.flat_map(|pod| &pod.metadata.owner_references);
+    let owners: HashSet<_> = owners.filter(|owner| owner.kind == "Job").map(|owner| &owner.name).collect();
+    let has_pod = |job: &Object| owners.contains(&job.metadata.name);
     let failed = current::failed_jobs(&jobs).into_iter().filter(|job| !has_pod(job)).map(|job| {
         let said = job.condition("Failed").map(Condition::words);
         of_object(known, Cause::JobFailed, job, said.as_slice())
