@@ -274,6 +274,11 @@ impl Pod {
         spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers)
     }
 
+    /// Whether `container` was put into the pod while it ran.
+    pub(super) fn is_ephemeral(&self, container: &str) -> bool {
+        self.spec.ephemeral_containers.iter().any(|found| found.name == container)
+    }
+
     /// The images of its containers.
     pub(super) fn images(&self) -> impl Iterator<Item = &str> {
         self.containers().map(|container| container.image.as_str())

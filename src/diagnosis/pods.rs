@@ -204,7 +204,15 @@ impl Case<'_> {
             Some((name, _)) => format!("{}, volume {name}", self.subject("")),
             None => self.subject(container),
         };
-        self.pulled(&told, words, image, subject, self.fill(container))
+        let mut finding = self.pulled(&told, words, image, subject, self.fill(container));
+        // make sets the images of containers alone.
+        if finding.cause == Cause::TagMissing && volume.is_some() {
+            finding.hint =
+                "correct the reference of the volume's image in the workload, then: {make deploy}".into();
+        } else if finding.cause == Cause::TagMissing && self.pod.is_ephemeral(container) {
+            finding.hint = "begin the debugging again with an image that exists".into();
+        }
+        finding
     }
 
     /// What a text of a pull of `image` means for this pod.

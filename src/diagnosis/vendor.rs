@@ -23,12 +23,8 @@ pub(super) const GITLAB: Vendor = Vendor {
 };
 
 /// One that is not known; Harbor, Nexus, Artifactory and plain registries show nothing by their hosts.
-pub(super) const OTHER: Vendor = Vendor {
-    hosts: &[],
-    token: "credential",
-    elsewhere: NO_RIGHT,
-    credential: "credential that may pull it at the registry",
-};
+pub(super) const OTHER: Vendor =
+    Vendor { hosts: &[], token: "credential", elsewhere: NO_RIGHT, credential: "credential at the registry" };
 
 const VENDORS: &[Vendor] = &[
     Vendor {
@@ -45,9 +41,9 @@ const VENDORS: &[Vendor] = &[
     },
     Vendor {
         hosts: &["amazonaws.com", "amazonaws.com.cn"],
-        token: "password",
+        token: "ECR password",
         elsewhere: NO_RIGHT,
-        credential: "password of ECR, which lasts 12 hours (the nodes' own role lasts)",
+        credential: "ECR password, which lasts 12 hours (the nodes' own role lasts)",
     },
     Vendor {
         hosts: &["pkg.dev", "gcr.io"],

@@ -28,6 +28,7 @@ mod cluster;
 mod deploying;
 mod diagnose;
 mod diagnose_cluster;
+mod diagnose_layers;
 mod diagnose_over;
 mod differential;
 mod edited;
