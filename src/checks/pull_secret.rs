@@ -6,7 +6,7 @@ use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, SecretFile, State};
 use crate::manifests::{Pull, Workload};
-use crate::pull_secret::Aspect;
+use crate::pull_secret::{Aspect, Flaw};
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -105,14 +105,17 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
     for PullSecret { path, secret } in &inspection.pull_secrets {
         let place = Place::of_file(inspection, path);
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
+            let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
             found.push(match flaw.aspect {
-                Aspect::TooMuch => Check::warning(id, path, &flaw.message)
-                    .hint(place.of_it("{makeinfra rotate}, with a deploy token")),
+                Aspect::TooMuch => {
+                    let hint = format!("{rotate}, with a deploy token");
+                    Check::warning(id, path, &flaw.message).hint(place.of_it(hint.as_str()))
+                }
                 Aspect::Type | Aspect::Wrapping => {
                     Check::problem(id, path, &flaw.message).hint(anew(inspection, path))
                 }
                 Aspect::Auth | Aspect::Credentials => {
-                    Check::problem(id, path, &flaw.message).hint(place.of_it(Advice::makeinfra("rotate")))
+                    Check::problem(id, path, &flaw.message).hint(place.of_it(rotate.as_str()))
                 }
             });
         }
@@ -127,6 +130,17 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         found.push(Check::warning(id, &secret.path, "not checked: the kubelet does not get that far"));
     }
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
+}
+
+/// The command that gives the entry of `flaw` other credentials.
+fn rotation(inspection: &Inspection, flaw: &Flaw) -> String {
+    let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    let own = record.map(|record| record.answers.registry.as_str());
+    let other = flaw.key.as_deref().filter(|key| own.is_some_and(|own| own != *key));
+    match other.map(RegistryKey::parse) {
+        Some(Ok(key)) => format!("rotate --registry {key}"),
+        _ => "rotate".to_owned(),
+    }
 }
 
 /// Whether there is a Secret of each name that a workload names.

@@ -208,3 +208,13 @@ fn check_knows_when_each_token_ends() {
     assert_eq!(found["message"], "the token of `ghcr.io` expired on 2020-01-01");
     assert!(found["hint"].as_str().unwrap().contains(" --registry ghcr.io --commit && make"), "{found}");
 }
+
+#[test]
+fn a_flaw_of_an_entry_leads_to_that_entry() {
+    let sandbox = Sandbox::with_hello();
+    rotate(&sandbox, "glpat-Marker_7Qx9vWk2", &["--add-registry", "ghcr.io", "--commit"]).success();
+    let output = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output();
+    let checks = output.json()["checks"].as_array().unwrap().clone();
+    let found = checks.iter().find(|check| check["id"] == "pull-secret-credentials").unwrap();
+    assert_eq!(found["hint"], "makeinfra rotate --registry ghcr.io, with a deploy token");
+}
