@@ -117,6 +117,15 @@ impl SecretInRepo<'_> {
                 return removed.map(|_| warnings).map_err(|fault| self.refused(fault).into());
             }
             Entry::Named(key) if manifest.entry(key).is_none() => self.check_match(key)?,
+            Entry::Added(key)
+                if manifest.entry(key).is_some_and(|found| manifest.own(self.recorded()) == Some(found)) =>
+            {
+                return Err(Failure::usage(
+                    "`--add-registry` must be another registry than the project's own",
+                )
+                .hint(Advice::makeinfra("rotate"))
+                .into());
+            }
             _ => {}
         }
         manifest.rotated_key(&self.rewrite(overrides)).map_err(|fault| self.refused(fault))?;

@@ -142,6 +142,7 @@ fn what_would_leave_the_project_without_its_own_entry_is_refused() {
     for (args, code, words) in [
         (&["--add-registry", "Ghcr.io"][..], 2, "lower case"),
         (&["--add-registry", TOKEN], 2, "--add-registry"),
+        (&["--add-registry", "https://registry.gitlab.com"], 2, "another registry than the project's own"),
         (&["--add-registry", "ghcr.io", "--registry", "ghcr.io"], 2, "cannot be used with"),
         (&["--remove-registry", "ghcr.io"], 2, "cannot be used with"),
     ] {
