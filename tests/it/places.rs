@@ -150,7 +150,7 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
     let (_, hint) = first(&sandbox, &["--env", "production"], &waits("hello-production", hello, refused));
     assert_eq!(
         hint,
-        "make a new deploy token in GitLab, then: makeinfra rotate --env production --commit && make deploy ENV=production"
+        "make a new deploy token with read_registry in GitLab, then: makeinfra rotate --env production --commit && make deploy ENV=production"
     );
     let output = sandbox
         .makeinfra(&["diagnose", "--env", "production"])
