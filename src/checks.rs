@@ -11,7 +11,7 @@ mod record;
 mod secrets;
 
 pub use id::Id;
-pub use online::Question;
+pub use online::{Cleared, Question};
 pub use place::Place;
 
 use crate::advice::Advice;
@@ -19,6 +19,7 @@ use crate::answers::ImageRef;
 use crate::inspection::Inspection;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// How a check went, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -93,13 +94,18 @@ impl Check {
 pub struct Known {
     /// Names of images, or what they begin with, that anybody may pull.
     pub public: Vec<String>,
+    /// Images that a registry has just shown to be public.
+    pub proven: BTreeSet<String>,
     /// Answers that the files do not follow; `None` if that is unknown, as outside git.
     pub unfollowed: Option<Vec<Unfollowed>>,
 }
 
 impl Known {
-    /// Whether the user says that anybody may pull `image`.
+    /// Whether anybody may pull `image`, as the user says or a registry has shown.
     fn is_public(&self, image: &ImageRef) -> bool {
+        if self.proven.contains(&image.to_string()) {
+            return true;
+        }
         let (written, full) = (image.name(), image.normalized_name());
         self.public.iter().map(|name| name.trim_end_matches('/')).any(|name| {
             let begins = |image: &str| {

@@ -2,20 +2,23 @@
 //! what its manifests deploy. Opens locked files in memory where the key is at hand. Writes nothing,
 //! judges nothing (see `checks`).
 
+mod generated;
+mod lookup;
 mod overlays;
 
+pub use lookup::Placement;
 pub use overlays::OverlayFiles;
 
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
-use crate::manifests::{DeployedSecret, Files, Manifests, Pull, documents, kustomization};
+use crate::manifests::{self, Files, Manifests, documents, is_sops, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
 use crate::pull_secret::Inspected;
 use crate::repo::{self, Audit, Repo, SECRETS};
 use crate::work_tree::{Content, WorkTree};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// How far kustomizations outside of the manifests' directories are followed.
@@ -63,6 +66,8 @@ pub struct Inspection {
     pub key_files: Vec<String>,
     /// What could not be looked into.
     pub unread: Vec<String>,
+    /// Where among the pull secrets those of a name are.
+    by_name: HashMap<String, Vec<usize>>,
 }
 
 /// The directory of an environment's Secrets.
@@ -100,6 +105,8 @@ pub enum State {
     Unread(&'static str),
     /// It is not YAML, though its name says so.
     NotYaml,
+    /// SOPS has encrypted what is in it.
+    Sops,
 }
 
 /// A pull secret and where it stands.
@@ -108,6 +115,8 @@ pub struct PullSecret {
     pub path: String,
     /// What it is.
     pub secret: Inspected,
+    /// Where it is deployed; none if nothing deploys it.
+    placements: Vec<Placement>,
 }
 
 impl Inspection {
@@ -164,52 +173,6 @@ impl Inspection {
             None => false,
         }
     }
-
-    /// The pull secrets in the file of the one environment that deploys to `namespace`.
-    #[must_use]
-    pub fn own_pull_secrets(&self, namespace: &str) -> Vec<&PullSecret> {
-        let Some(Ok(record)) = &self.record else { return Vec::new() };
-        let answers = &record.answers;
-        let mut here = answers.environments.iter().filter(|one| one.namespace.as_str() == namespace);
-        let (Some(environment), None) = (here.next(), here.next()) else { return Vec::new() };
-        let path = environment.secret_file(&answers.secret_name);
-        self.pull_secrets.iter().filter(|secret| secret.path == path).collect()
-    }
-
-    /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its namespace.
-    /// One that names no namespace goes wherever kubectl is told.
-    #[must_use]
-    pub fn secrets_for(&self, pull: &Pull) -> Vec<&PullSecret> {
-        let here = |secret: &&PullSecret| {
-            let namespace = self.namespace(secret);
-            namespace.is_none() || pull.namespace.is_none() || namespace == pull.namespace
-        };
-        let named = pull.pull_secrets.iter().flat_map(|name| self.secrets_called(name));
-        named.filter(here).collect()
-    }
-
-    /// The pull secrets of a name.
-    pub fn secrets_called<'i>(&'i self, name: &str) -> impl Iterator<Item = &'i PullSecret> + use<'i> {
-        let name = name.to_owned();
-        self.pull_secrets.iter().filter(move |secret| secret.secret.name.as_ref() == Some(&name))
-    }
-
-    /// The namespace of a pull secret: that of the kustomization that deploys it, else the file's.
-    #[must_use]
-    pub fn namespace<'i>(&'i self, secret: &'i PullSecret) -> Option<&'i str> {
-        self.deployed(secret).map_or(&secret.secret.namespace, |found| &found.namespace).as_deref()
-    }
-
-    /// Whether a kustomization deploys a pull secret.
-    #[must_use]
-    pub fn is_deployed(&self, secret: &PullSecret) -> bool {
-        self.deployed(secret).is_some()
-    }
-
-    fn deployed(&self, secret: &PullSecret) -> Option<&DeployedSecret> {
-        let mut deployed = self.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
-        deployed.find(|found| found.file == secret.path && Some(&found.name) == secret.secret.name.as_ref())
-    }
 }
 
 /// The paths that the option `option` gives, below `root`.
@@ -243,10 +206,15 @@ impl Reader {
             _ => Vec::new(),
         };
         let files = self.manifest_files();
+        let manifests = Manifests::read(&files, &self.dirs);
+        let mut generated = self.generated(&manifests);
         let among_manifests: Vec<PullSecret> = files.iter().flat_map(pull_secrets_of).collect();
         // A pull secret is a secret wherever it lies.
-        let mut secrets: BTreeSet<String> =
-            among_manifests.iter().map(|secret| secret.path.clone()).collect();
+        let mut secrets: BTreeSet<String> = among_manifests
+            .iter()
+            .map(|secret| secret.path.clone())
+            .chain(generated.keys().cloned())
+            .collect();
         secrets.extend(expected.iter().cloned());
         let also: Vec<String> = secrets.iter().cloned().collect();
         secrets.extend(
@@ -264,7 +232,7 @@ impl Reader {
             git,
             secret_files: Vec::new(),
             pull_secrets: Vec::new(),
-            manifests: Manifests::read(&files, &self.dirs),
+            manifests,
             overlays: self.overlay_files(record.as_ref().and_then(|record| record.as_ref().ok())),
             makefile: self.makefile(),
             key_files: self.tree.key_files().to_vec(),
@@ -272,6 +240,7 @@ impl Reader {
             root: self.tree.root().to_owned(),
             dirs: self.dirs.clone(),
             listings: self.listings(record.as_ref().and_then(|record| record.as_ref().ok())),
+            by_name: HashMap::new(),
             record,
         };
         for path in secrets {
@@ -279,22 +248,30 @@ impl Reader {
             let (state, found) = self.secret_file(&path);
             if self.secrets.is_empty() || expected {
                 inspection.pull_secrets.extend(found);
+                inspection.pull_secrets.extend(generated.remove(&path).into_iter().flatten());
             }
             inspection.secret_files.push(SecretFile { mode: self.tree.mode(&path), path, state, expected });
+        }
+        for (at, secret) in inspection.pull_secrets.iter_mut().enumerate() {
+            secret.place(&inspection.manifests);
+            for name in secret.names().collect::<BTreeSet<_>>() {
+                inspection.by_name.entry(name.clone()).or_default().push(at);
+            }
         }
         Ok(inspection)
     }
 
     /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer to.
     fn manifest_files(&self) -> Files {
-        let is_manifest =
-            |path: &str| is_yaml(path) || has_extension(path, "json") || kustomization::is_one(path);
+        let is_manifest = |path: &str| is_manifest(path) || kustomization::is_one(path);
         let mut files = Files::new();
         for dir in &self.dirs {
-            for (path, _) in
-                self.tree.at(dir).filter(|(path, _)| is_manifest(path) && !path.starts_with(SECRETS))
-            {
-                files.insert(path.to_owned(), self.open(path));
+            for (path, _) in self.tree.at(dir).filter(|(path, _)| !path.starts_with(SECRETS)) {
+                if is_manifest(path) {
+                    files.insert(path.to_owned(), self.open(path));
+                } else if manifests::language(path).is_some() {
+                    files.insert(path.to_owned(), Content::Unread("it is no manifest"));
+                }
             }
         }
         // Each round parses all kustomizations again, and finds those that the last one led to.
@@ -341,7 +318,7 @@ impl Reader {
     fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
         let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
         // The value of a key may be any bytes.
-        let content = if is_yaml(path) { self.open(path) } else { self.open_bytes(path) };
+        let content = if is_manifest(path) { self.open(path) } else { self.open_bytes(path) };
         let state = match &content {
             Content::Absent => State::Absent,
             Content::Locked => State::Locked,
@@ -349,11 +326,14 @@ impl Reader {
             Content::Bytes(_) if locked => State::Opened,
             Content::Bytes(_) => State::Plain,
         };
-        if !is_yaml(path) && !self.secrets.iter().any(|named| named == path) {
+        if !is_manifest(path) && !self.secrets.iter().any(|named| named == path) {
             return (state, Vec::new());
         }
         match content.text().map(pull_secrets_in) {
             Some(None) => (State::NotYaml, Vec::new()),
+            Some(Some(found)) if found.is_empty() && content.text().is_some_and(has_sops) => {
+                (State::Sops, Vec::new())
+            }
             Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
             None => (state, Vec::new()),
         }
@@ -385,13 +365,18 @@ impl Reader {
 /// The pull secrets in a file, if it can be read.
 fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullSecret> {
     let found = content.text().and_then(pull_secrets_in).unwrap_or_default();
-    found.into_iter().map(|secret| PullSecret { path: path.clone(), secret }).collect()
+    found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
 }
 
-/// The pull secrets in a file; none if it is not YAML.
+/// The pull secrets in a file, but for those that SOPS has encrypted; none if it is not YAML.
 fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
     let documents = documents(text.as_bytes()).ok()?;
-    Some(documents.iter().filter_map(Inspected::of).collect())
+    Some(documents.iter().filter(|document| !is_sops(document)).filter_map(Inspected::of).collect())
+}
+
+/// Whether SOPS has encrypted a document of a file.
+fn has_sops(text: &str) -> bool {
+    documents(text.as_bytes()).is_ok_and(|documents| documents.iter().any(is_sops))
 }
 
 /// Whether `mode` is that of a regular file: a link stores no content of one in git.
@@ -399,8 +384,9 @@ fn is_file(mode: u32) -> bool {
     mode & 0o170_000 == 0o100_000
 }
 
-fn is_yaml(path: &str) -> bool {
-    has_extension(path, "yaml") || has_extension(path, "yml")
+/// Whether `path` is named as manifests are.
+fn is_manifest(path: &str) -> bool {
+    ["yaml", "yml", "json"].iter().any(|extension| has_extension(path, extension))
 }
 
 fn has_extension(path: &str, wanted: &str) -> bool {

@@ -4,23 +4,39 @@
 //! Pure: works on files that were read before, and says which others it needs. It is no second
 //! kustomize: what it does not understand is a [`Fault`] and not a guess.
 
+mod build;
 mod documents;
+mod foreign;
 mod images;
 mod json_patch;
 pub mod kustomization;
 mod kustomize;
+mod links;
 mod patch;
+mod pods;
+mod resource;
+mod secret;
+mod select;
 mod workload;
 
-pub use documents::{Files, documents};
+pub use documents::documents;
+pub use foreign::language;
 pub use kustomization::below;
-pub use workload::{Image, Pull, Workload};
+pub use resource::{Generated, Input};
+pub use secret::{DeployedSecret, Origin, is_sops};
+pub use workload::{Image, NoImage, Pull, Workload};
 
+use crate::work_tree::Content;
 use crate::yaml_path::{kind, list, text};
+use build::Builder;
 use documents::Documents;
 use kustomize::Kustomize;
+use resource::Resource;
 use serde_yaml::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Files by their path below the top of the repository, those that were looked for and not found among them.
+pub type Files = BTreeMap<String, Content>;
 
 /// What is deployed together.
 pub struct Overlay {
@@ -32,18 +48,10 @@ pub struct Overlay {
     pub secrets: Vec<DeployedSecret>,
     /// The names of the Secrets that its other resources use, pull secrets among them.
     pub named_secrets: BTreeSet<String>,
-    /// The hosts of its Ingresses; without those that a patch changes in a way that is not understood.
+    /// The hosts of its Ingresses.
     pub hosts: BTreeSet<String>,
-}
-
-/// A Secret among the resources of an overlay.
-pub struct DeployedSecret {
-    /// Its file.
-    pub file: String,
-    /// Its name.
-    pub name: String,
-    /// Its namespace, with the kustomization's over the file's.
-    pub namespace: Option<String>,
+    /// The file because of which some of it is not known; `None` if all of it is.
+    pub unsure: Option<String>,
 }
 
 /// All that is deployed.
@@ -56,7 +64,13 @@ pub struct Manifests {
     pub named: BTreeSet<String>,
     /// How many files were read.
     pub files: usize,
+    /// Where the Secrets of a name are: which overlay, and which of its Secrets.
+    by_name: Places,
+    /// The same for those of a file.
+    by_file: Places,
 }
+
+type Places = HashMap<String, Vec<(usize, usize)>>;
 
 /// Something about one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +94,8 @@ pub enum FaultKind {
     Build,
     /// kustomize understands it, and this module does not.
     Beyond,
+    /// Another program or a controller makes what is deployed of it.
+    Unread,
 }
 
 /// Files that are read once, for what several kustomizations make of them.
@@ -95,7 +111,9 @@ impl Builds {
     /// The objects that the kustomization in `dir` makes, as far as it is understood.
     #[must_use]
     pub fn built(&self, dir: &str) -> Vec<Value> {
-        Kustomize::new(&self.0).build(dir).into_iter().map(|(_, object)| object).collect()
+        let kustomize = Kustomize::new(&self.0);
+        let built = Builder::new(&kustomize).build(dir);
+        built.resources.into_iter().map(|resource| resource.value).collect()
     }
 }
 
@@ -105,36 +123,64 @@ impl Manifests {
     pub fn read(files: &Files, dirs: &[String]) -> Self {
         let documents = Documents::parse(files);
         let in_dirs = |path: &str| dirs.iter().any(|dir| is_in(path, dir));
-        let mut kustomize = Kustomize::new(&documents);
+        let kustomize = Kustomize::new(&documents);
+        let mut builder = Builder::new(&kustomize);
         let mut overlays = Vec::new();
+        let mut faults: Vec<Fault> = documents.faults().collect();
         for dir in kustomize.roots() {
-            let resources = kustomize.build(&dir);
+            let built = builder.build(&dir);
             if in_dirs(&dir) {
-                overlays.push(overlay(dir, &resources));
+                faults.extend(unread(&built.resources));
+                overlays.push(overlay(dir, &built.resources, built.unsure));
             }
         }
         for dir in dirs {
             let mut plain = Vec::new();
             for (path, values) in documents.all().filter(|(path, _)| is_in(path, dir)) {
                 if !kustomize.concerns(path) {
-                    plain.extend(values.iter().map(|value| (path.to_owned(), value.clone())));
+                    plain.extend(values.iter().map(|value| Resource::new(path, value.clone())));
                 }
             }
             if !plain.is_empty() {
-                overlays.push(overlay(dir.clone(), &plain));
+                faults.extend(unread(&plain));
+                let unsure = documents.unread_in(dir).map(str::to_owned);
+                overlays.push(overlay(dir.clone(), &plain, unsure));
             }
         }
         let named = kustomize.named();
-        let mut faults: Vec<Fault> = documents.faults().chain(kustomize.into_faults()).collect();
+        faults.extend(builder.into_faults());
         faults.sort();
         faults.dedup();
-        Self { overlays, faults, named, files: documents.all().count() }
+        let (mut by_name, mut by_file) = (Places::new(), Places::new());
+        for (overlay, secrets) in overlays.iter().map(|overlay| &overlay.secrets).enumerate() {
+            for (at, secret) in secrets.iter().enumerate() {
+                by_name.entry(secret.name.clone()).or_default().push((overlay, at));
+                by_file.entry(secret.file.clone()).or_default().push((overlay, at));
+            }
+        }
+        Self { overlays, faults, named, files: documents.all().count(), by_name, by_file }
     }
 
     /// The paths that the kustomizations among `files` refer to and that `files` does not have.
     #[must_use]
     pub fn wanted(files: &Files) -> BTreeSet<String> {
-        Kustomize::new(&Documents::parse_only(files, kustomization::is_one)).wanted(files)
+        let documents = Documents::parse_only(files, kustomization::is_one);
+        Kustomize::new(&documents).wanted(files)
+    }
+
+    /// The Secrets of a name, those of all overlays.
+    pub fn secrets_called(&self, name: &str) -> impl Iterator<Item = &DeployedSecret> {
+        self.secrets_at(&self.by_name, name)
+    }
+
+    /// The Secrets that the overlays take from a file.
+    pub fn secrets_in(&self, file: &str) -> impl Iterator<Item = &DeployedSecret> {
+        self.secrets_at(&self.by_file, file)
+    }
+
+    fn secrets_at<'m>(&'m self, places: &'m Places, key: &str) -> impl Iterator<Item = &'m DeployedSecret> {
+        let places = places.get(key).into_iter().flatten();
+        places.map(|(overlay, at)| &self.overlays[*overlay].secrets[*at])
     }
 
     /// The workloads of all overlays.
@@ -148,28 +194,41 @@ impl Manifests {
     }
 }
 
-fn overlay(path: String, resources: &[(String, Value)]) -> Overlay {
-    let secrets =
-        resources.iter().filter(|(_, value)| kind(value) == Some("Secret")).filter_map(|(file, value)| {
-            Some(DeployedSecret {
-                file: file.clone(),
-                name: text(value, &["metadata", "name"])?.to_owned(),
-                namespace: text(value, &["metadata", "namespace"]).map(str::to_owned),
-            })
-        });
-    let ingresses = resources.iter().filter(|(_, value)| kind(value) == Some("Ingress"));
-    let rules = ingresses.filter_map(|(_, value)| value.get("spec")).flat_map(|spec| list(spec, "rules"));
+/// What `resources` deploy beside their pods.
+fn unread(resources: &[Resource]) -> impl Iterator<Item = Fault> {
+    resources.iter().filter_map(|resource| {
+        let why = pods::of(&resource.value).unread?;
+        let kind = kind(&resource.value).unwrap_or_default();
+        let message = format!("{} {}: {why}", printed(kind), printed(resource.name()));
+        Some(Fault { path: resource.file.clone(), kind: FaultKind::Unread, message })
+    })
+}
+
+/// A kind or a name, if it looks like one: the files could have a token in its place.
+fn printed(text: &str) -> &str {
+    let is_fine = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    if is_fine && (1..=63).contains(&text.len()) { text } else { "?" }
+}
+
+fn overlay(path: String, resources: &[Resource], unsure: Option<String>) -> Overlay {
+    let of_kind = |wanted: &'static str| {
+        resources.iter().map(|resource| &resource.value).filter(move |value| kind(value) == Some(wanted))
+    };
+    let rules = of_kind("Ingress").filter_map(|value| value.get("spec")).flat_map(|spec| list(spec, "rules"));
     let hosts = rules.filter_map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty());
     let mut named_secrets = BTreeSet::new();
-    for (_, value) in resources.iter().filter(|(_, value)| kind(value) != Some("Secret")) {
-        collect_secret_names(value, &mut named_secrets);
+    for value in resources.iter().map(|resource| &resource.value) {
+        if kind(value) != Some("Secret") && !secret::is_maker(value) {
+            collect_secret_names(value, &mut named_secrets);
+        }
     }
     Overlay {
-        path,
-        secrets: secrets.collect(),
+        secrets: resources.iter().flat_map(secret::deployed).collect(),
         named_secrets,
         hosts: hosts.map(str::to_owned).collect(),
-        workloads: workload::workloads(resources),
+        workloads: workload::workloads(resources, unsure.as_deref()),
+        path,
+        unsure,
     }
 }
 

@@ -26,7 +26,7 @@ const WITHOUT_REPOSITORY: [&str; 6] = ["new", "completions", "man", "help", "--h
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
 /// The programs of others that a hint may have typed beside make and git. `$EDITOR` is the user's choice.
-pub const FOREIGN: [&str; 20] = [
+pub const FOREIGN: [&str; 21] = [
     "$EDITOR",
     "cat",
     "cd",
@@ -39,6 +39,7 @@ pub const FOREIGN: [&str; 20] = [
     "git-crypt",
     "glab",
     "grep",
+    "helm",
     "iconv",
     "kubectl",
     "ls",

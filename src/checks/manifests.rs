@@ -2,13 +2,13 @@
 
 use super::{
     Check, Id, Known, Place, count, or_ok,
-    pull_secret::{is_name, workload_title},
+    pull_secret::{is_name, of_workload, quoted, workload_title},
 };
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, State};
-use crate::manifests::{FaultKind, Workload};
+use crate::manifests::{FaultKind, NoImage, Workload};
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
@@ -84,20 +84,38 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
                 ),
             )
         }
+        FaultKind::Unread => {
+            Some(Check::warning(id, &fault.path, &fault.message).hint(unread_hint(&fault.path)))
+        }
     });
     let dirs = inspection.dirs.join(", ");
     or_ok(found.collect(), || Check::ok(id, dirs, "nothing that this check does not understand"))
+}
+
+/// How to look at what a program makes of the file `path`.
+fn unread_hint(path: &str) -> Advice {
+    match path.strip_suffix("Chart.yaml") {
+        Some(dir) => {
+            let dir = if dir.is_empty() { "." } else { dir.trim_end_matches('/') };
+            let word = shell_word(Path::new(dir));
+            Advice::at_top(format!("helm template {word} | grep image:")).why("look at the images yourself")
+        }
+        None => Advice::default(),
+    }
 }
 
 fn found(inspection: &Inspection) -> Vec<Check> {
     let (id, dirs) = (Id::WorkloadsFound, inspection.dirs.join(", "));
     let (workloads, images) =
         (inspection.manifests.workloads().count(), inspection.manifests.pulls().count());
+    let is_unread =
+        |kind| matches!(kind, FaultKind::Beyond | FaultKind::Unread | FaultKind::Locked | FaultKind::Parse);
     if workloads == 0 {
-        return vec![
-            Check::problem(id, dirs, "it has no workload")
-                .hint(Advice::makeinfra("check").with("--manifests DIR --secret FILE")),
-        ];
+        let hint = Advice::makeinfra("check").with("--manifests DIR --secret FILE");
+        return vec![match inspection.manifests.faults.iter().any(|fault| is_unread(fault.kind)) {
+            true => Check::warning(id, dirs, "no workload is in what could be read").hint(hint),
+            false => Check::problem(id, dirs, "it has no workload").hint(hint),
+        }];
     }
     let message = format!("{} with {}", count(workloads, "workload"), count(images, "image"));
     vec![Check::ok(id, dirs, message)]
@@ -111,14 +129,30 @@ fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let name = inspection.pull_secrets.iter().find_map(|secret| secret.secret.name.clone());
     let name =
         name.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)));
+    let is_patched = inspection.makefile.iter().any(|(_, text)| patches_account(text));
     let found = bare.map(|workload| {
         let name = name.as_deref().unwrap_or("gitlab");
-        Check::problem(
-            id,
-            workload_title(workload),
-            "it names no pull secret: the kubelet pulls without credentials",
-        )
-        .hint(format!("imagePullSecrets: [{{name: {name}}}] beside `containers:` in {}", workload.file))
+        let check = match &workload.unknown_account {
+            Some(account) => Check::warning(
+                id,
+                workload_title(workload),
+                format!(
+                    "it names no pull secret, and its service account {} is not in the manifests: that may name one",
+                    quoted(account)
+                ),
+            ),
+            None if is_patched => Check::warning(
+                id,
+                workload_title(workload),
+                "it names no pull secret; the Makefile patches a service account, which may name one",
+            ),
+            None => of_workload(
+                id,
+                workload,
+                "it names no pull secret: the kubelet pulls without credentials",
+            ),
+        };
+        check.hint(format!("imagePullSecrets: [{{name: {name}}}] beside `containers:` in {}", workload.file))
     });
     let found: Vec<_> = found.collect();
     if inspection.manifests.workloads().next().is_none() {
@@ -134,34 +168,57 @@ fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
+/// Whether `makefile` gives a service account pull secrets: `kubectl patch serviceaccount default -p …`.
+fn patches_account(makefile: &str) -> bool {
+    let words = ["patch serviceaccount", "patch sa ", "patch serviceaccounts"];
+    makefile.lines().any(|line| words.iter().any(|word| line.contains(word)))
+}
+
 fn pinned(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ImagesPinned;
     let mut found = Vec::new();
-    for workload in inspection.manifests.workloads() {
-        for image in workload.images.iter().filter(|image| !image.pinned) {
-            let message = match &image.reference {
-                Ok(image) => {
-                    format!("`{}` has neither a tag nor a digest, so what runs is unknown", image.name())
-                }
-                Err(rule) => format!(
-                    "the image of container {} {rule}",
-                    Some(&image.container).filter(|name| is_name(name)).map_or("?", |name| name)
+    let overlays = inspection.manifests.overlays.iter();
+    for (overlay, workload) in
+        overlays.flat_map(|overlay| overlay.workloads.iter().map(move |workload| (overlay, workload)))
+    {
+        for image in workload.images.iter().filter(|image| !image.pinned || image.reference.is_err()) {
+            let container = Some(&image.container).filter(|name| is_name(name)).map_or("?", |name| name);
+            let (message, is_known) = match &image.reference {
+                Ok(image) => (
+                    format!("`{}` has neither a tag nor a digest, so what runs is unknown", image.name()),
+                    true,
                 ),
+                Err(NoImage::NotText(what)) => (
+                    format!("`{}` is {what} and not the text of an image reference", field(&image.field)),
+                    true,
+                ),
+                Err(NoImage::Placeholder) => (
+                    format!(
+                        "not checked: the image of container {container} is put in before it is deployed (`{}`)",
+                        field(&image.field)
+                    ),
+                    false,
+                ),
+                Err(NoImage::Broken(rule)) => (format!("the image of container {container} {rule}"), true),
             };
-            let overlay = inspection.manifests.overlays.iter().find(|overlay| {
-                inspection.record.is_some()
-                    && overlay.workloads.iter().any(|other| std::ptr::eq(other, workload))
-            });
-            let (file, place) = match overlay {
-                Some(overlay) => (
+            let (file, place) = match inspection.record.is_some() {
+                true => (
                     format!("{}/kustomization.yaml", overlay.path),
                     Place::of_namespace(inspection, workload.namespace.as_deref().unwrap_or_default()),
                 ),
-                None => (workload.file.clone(), Place::default()),
+                false => (workload.file.clone(), Place::default()),
+            };
+            let file = if matches!(image.reference, Err(NoImage::NotText(_))) {
+                workload.file.clone()
+            } else {
+                file
             };
             let message = message + &place.title();
-            let hint = Advice::edit(&file);
-            found.push(Check::problem(id, workload_title(workload), message).hint(hint));
+            let check = match is_known {
+                true => of_workload(id, workload, &message),
+                false => Check::warning(id, workload_title(workload), message),
+            };
+            found.push(check.hint(Advice::edit(&file)));
         }
     }
     found.dedup();
@@ -169,6 +226,12 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
         return found;
     }
     or_ok(found, || Check::ok(id, inspection.dirs.join(", "), "every image has a tag or a digest"))
+}
+
+/// The place of an image, whose keys are those of a file.
+fn field(path: &str) -> &str {
+    let is_fine = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/".contains(&byte));
+    if is_fine && path.len() <= 120 { path } else { "image" }
 }
 
 fn makefile(inspection: &Inspection) -> Vec<Check> {

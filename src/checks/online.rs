@@ -1,14 +1,17 @@
 //! What registries say of the images: whom to ask with which credentials, and what an answer is worth.
 
-use super::pull_secret::{candidates, workload_title};
+use super::pull_secret::{candidates, closed, quoted, workload_title};
 use super::{Check, Id, Status};
 use crate::advice::Advice;
 use crate::answers::{Answer, ImageRef, RegistryKey};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
+use crate::manifests::Pull;
 use crate::pull_secret::keyring;
 use crate::registry::{self, Standing, Verdict};
 use crate::secret::Secret;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 /// An image to be asked for, as the kubelet would.
 pub struct Question<'i> {
@@ -16,11 +19,37 @@ pub struct Question<'i> {
     /// The pull secrets that it looks into.
     secrets: Vec<&'i PullSecret>,
     /// The workloads that pull it so.
-    subjects: Vec<String>,
+    subjects: BTreeSet<String>,
     /// The command that gives it another token, or an entry of its own.
     rotate: String,
     /// What to sign in with; none where that is locked away, so that nobody can be asked.
     credentials: Option<Vec<Secret>>,
+    /// Why the pods may have other credentials, as a sentence about the image; `None` if they do not.
+    doubt: Option<String>,
+}
+
+/// What a registry has shown to be no fault of a pull secret.
+#[derive(Debug)]
+pub struct Cleared {
+    /// Its file.
+    path: String,
+    /// What was said of it.
+    messages: Vec<String>,
+}
+
+impl Cleared {
+    /// Takes out of `checks` what is no fault.
+    pub fn clear(&self, checks: &mut Vec<Check>) {
+        let before = checks.len();
+        checks.retain(|check| {
+            check.id != Id::PullSecretAuth
+                || check.subject != self.path
+                || !self.messages.contains(&check.message)
+        });
+        if checks.len() < before && !checks.iter().any(|check| check.id == Id::PullSecretAuth) {
+            checks.push(Check::ok(Id::PullSecretAuth, &self.path, "is odd, and the registry takes it"));
+        }
+    }
 }
 
 impl<'i> Question<'i> {
@@ -28,20 +57,26 @@ impl<'i> Question<'i> {
     #[must_use]
     pub fn all(inspection: &'i Inspection) -> Vec<Self> {
         let mut questions: Vec<Self> = Vec::new();
+        let mut known: HashMap<(String, Vec<*const PullSecret>, Option<String>), usize> = HashMap::new();
         let locked = inspection.secret_files.iter().any(|file| file.state == State::Locked);
         for pull in inspection.manifests.pulls() {
             let subject = workload_title(pull.workload);
-            let secrets = candidates(inspection, &pull);
-            let same = |other: &&mut Self| {
-                let pairs = other.secrets.iter().zip(&secrets);
-                other.image == pull.image
-                    && other.secrets.len() == secrets.len()
-                    && pairs.into_iter().all(|(one, other)| std::ptr::eq(*one, *other))
+            let doubt = doubt(inspection, &pull);
+            let secrets = match doubt {
+                Some(_) => inspection.secrets_for(&pull),
+                None => candidates(inspection, &pull),
             };
-            match questions.iter_mut().find(same) {
-                Some(other) if other.subjects.contains(&subject) => {}
-                Some(other) => other.subjects.push(subject),
-                None => questions.push(Self::of(inspection, pull.image, secrets, subject, locked)),
+            let places = secrets.iter().map(|secret| std::ptr::from_ref(*secret)).collect();
+            match known.entry((pull.image.to_string(), places, doubt.clone())) {
+                Entry::Occupied(at) => {
+                    questions[*at.get()].subjects.insert(subject);
+                }
+                Entry::Vacant(at) => {
+                    at.insert(questions.len());
+                    let locked = locked && doubt.is_none();
+                    questions
+                        .push(Self { doubt, ..Self::of(inspection, pull.image, secrets, subject, locked) });
+                }
             }
         }
         questions
@@ -60,7 +95,7 @@ impl<'i> Question<'i> {
         // What the kubelet cannot read, it does without.
         let credentials = (readable || !locked)
             .then(|| secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect());
-        Self { image, secrets, subjects: vec![subject], rotate, credentials }
+        Self { image, secrets, subjects: BTreeSet::from([subject]), rotate, credentials, doubt: None }
     }
 
     /// What to ask a registry; none where that makes no sense.
@@ -70,28 +105,27 @@ impl<'i> Question<'i> {
         Some(registry::Pull { image: self.image, credentials })
     }
 
-    /// Takes out of `checks` what was suspected of the login's look, if the registry has taken it.
-    pub fn clear(&self, verdict: Option<&Verdict>, checks: &mut Vec<Check>) {
+    /// What was suspected of a login's look and is no fault, since the registry has taken it.
+    #[must_use]
+    pub fn cleared(&self, verdict: Option<&Verdict>) -> Option<Cleared> {
         let name = self.image.normalized_name();
         let mut served = self.secrets.iter().filter(|secret| secret.secret.serves(&name));
-        let (true, Some(PullSecret { path, secret }), None) =
+        let (true, Some(PullSecret { path, secret, .. }), None) =
             (verdict.is_some_and(Verdict::takes_login), served.next(), served.next())
         else {
-            return;
+            return None;
         };
         // Of several entries nobody knows which one was taken.
-        let [key] = keyring::matching_name(secret.keys(), &name)[..] else { return };
+        let [key] = keyring::matching_name(secret.keys(), &name)[..] else { return None };
         let flaws = secret.flaws.iter().filter(|flaw| flaw.is_suspicion && flaw.key.as_deref() == Some(key));
-        let messages: Vec<_> = flaws.map(|flaw| flaw.message.as_str()).collect();
-        let before = checks.len();
-        checks.retain(|check| {
-            check.id != Id::PullSecretAuth
-                || check.subject != *path
-                || !messages.contains(&check.message.as_str())
-        });
-        if checks.len() < before && !checks.iter().any(|check| check.id == Id::PullSecretAuth) {
-            checks.push(Check::ok(Id::PullSecretAuth, path, "is odd, and the registry takes it"));
-        }
+        let messages = flaws.map(|flaw| flaw.message.clone()).collect();
+        Some(Cleared { path: path.clone(), messages })
+    }
+
+    /// The image, if the answer is that anybody may pull it.
+    #[must_use]
+    pub fn public(&self, verdict: Option<&Verdict>) -> Option<&'i ImageRef> {
+        matches!(verdict, Some(Verdict::Pulls { public: true })).then_some(self.image)
     }
 
     /// The checks that the answer makes, one for each workload.
@@ -103,6 +137,11 @@ impl<'i> Question<'i> {
                 format!("`{}` was not asked for: its pull secret is locked", self.image),
                 Advice::at_top(UNLOCK),
             ),
+            Some(verdict) if verdict.standing() == Standing::Refused && self.doubt.is_some() => {
+                let doubt = self.doubt.as_deref().unwrap_or_default();
+                let message = format!("`{}` is not public, and {doubt}", self.image);
+                (Status::Warning, message, Advice::default())
+            }
             Some(verdict) => {
                 let status = match verdict.standing() {
                     Standing::Good => Status::Ok,
@@ -141,4 +180,16 @@ fn rotation(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) 
         (None, _) => format!("rotate --registry {for_image}"),
         _ => "rotate".to_owned(),
     }
+}
+
+/// Why the pods may sign in with more than was read, as a sentence.
+fn doubt(inspection: &Inspection, pull: &Pull) -> Option<String> {
+    if let Some((name, why)) = closed(inspection, pull) {
+        return Some(format!("what is in the pull secret {} is not known, since {why}", quoted(name)));
+    }
+    if let Some(account) = &pull.workload.unknown_account {
+        return Some(format!("its service account {} may name a pull secret", quoted(account)));
+    }
+    let file = pull.workload.unsure.as_deref().filter(|_| pull.pull_secrets.is_empty())?;
+    Some(format!("`{file}` may give its pods a pull secret"))
 }

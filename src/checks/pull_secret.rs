@@ -1,10 +1,12 @@
 //! Whether the kubelet finds the pull secrets, can read them, and uses them for every image.
 
-use super::{Check, Id, Known, Place, count, or_ok};
+mod present;
+
+use super::{Check, Id, Known, Place, Status, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, PullSecret, SecretFile, State};
+use crate::inspection::{Inspection, PullSecret, State};
 use crate::manifests::{Pull, Workload};
 use crate::pull_secret::{Aspect, Flaw};
 use jiff::Timestamp;
@@ -14,8 +16,11 @@ use std::path::Path;
 const SOON: i64 = 30;
 
 pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
-    let mut checks = present(inspection);
+    let mut checks = present::checks(inspection, known);
     if inspection.pull_secrets.is_empty() {
+        if checks.iter().all(|check| check.status == Status::Ok) {
+            return checks;
+        }
         // Nothing to judge is not the same as nothing wrong.
         let why = "not checked: no pull secret could be read";
         let ids = Id::ALL.iter().filter(|id| **id > Id::PullSecretPresent && **id <= Id::PullSecretExpiry);
@@ -37,60 +42,6 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
     checks
 }
 
-fn present(inspection: &Inspection) -> Vec<Check> {
-    let id = Id::PullSecretPresent;
-    let files = || inspection.secret_files.iter();
-    let has = |file: &&SecretFile| inspection.pull_secrets.iter().any(|secret| secret.path == file.path);
-    let mut found: Vec<_> =
-        files().filter(|file| file.expected && !has(file)).map(|file| missing(inspection, file)).collect();
-    // Any of these may hold a pull secret; one line is enough to say so.
-    let named = files().any(|file| file.expected);
-    if let (false, Some(file)) = (named, files().find(|file| file.state == State::Locked)) {
-        found.push(missing(inspection, file));
-    }
-    if inspection.pull_secrets.is_empty() && found.is_empty() {
-        let path = inspection.default_secret_file();
-        found.push(
-            Check::problem(id, path, "this repository has no pull secret")
-                .hint("{makeinfra check --secret FILE}, or {makeinfra rotate}"),
-        );
-    }
-    or_ok(found, || {
-        let mut titles: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
-        titles.dedup();
-        let files = match inspection.pull_secrets.len() {
-            1 => String::new(),
-            several => format!(", in {}", count(several, "file")),
-        };
-        let message = format!("holds {}{files}", titles.join(", "));
-        Check::ok(id, &inspection.pull_secrets[0].path, message)
-    })
-}
-
-/// A secret file without a pull secret in it.
-fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
-    let id = Id::PullSecretPresent;
-    let rotate = match inspection.record.is_some() {
-        true => Place::of_file(inspection, &file.path).of_it(Advice::makeinfra("rotate")),
-        false => Advice::makeinfra("check").with("--secret FILE"),
-    };
-    match file.state {
-        State::Locked => Check::warning(id, &file.path, "it is locked: what is in it was not checked")
-            .hint(Advice::at_top(UNLOCK)),
-        State::Absent => {
-            Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
-                .hint(rotate)
-        }
-        State::Unread(why) => {
-            Check::problem(id, &file.path, why).hint(Advice::at_top(format!("ls -l {}", word(&file.path))))
-        }
-        State::NotYaml => Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path)),
-        State::Plain | State::Opened => {
-            Check::problem(id, &file.path, "it holds no pull secret").hint(anew(inspection, &file.path))
-        }
-    }
-}
-
 /// What to type where a rotation would not understand the file.
 fn anew(inspection: &Inspection, path: &str) -> Advice {
     match inspection.is_rotated(path) {
@@ -102,7 +53,7 @@ fn anew(inspection: &Inspection, path: &str) -> Advice {
 
 fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec<Check> {
     let mut found = Vec::new();
-    for PullSecret { path, secret } in &inspection.pull_secrets {
+    for PullSecret { path, secret, .. } in &inspection.pull_secrets {
         let place = Place::of_file(inspection, path);
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
@@ -152,12 +103,9 @@ fn names(inspection: &Inspection) -> Vec<Check> {
         for name in &workload.pull_secrets {
             let own =
                 workload.namespace.as_deref().map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
-            let is_called = |secret: &&PullSecret| secret.secret.name.as_ref() == Some(name);
-            let is_here = |secret: &PullSecret| {
-                let namespace = inspection.namespace(secret);
-                namespace.is_none() || namespace == workload.namespace.as_deref()
-            };
-            let elsewhere = !own.iter().any(is_called) && !inspection.secrets_called(name).any(is_here);
+            let is_called = |secret: &&PullSecret| secret.names().any(|other| other == name);
+            let elsewhere = !own.iter().any(is_called)
+                && inspection.secrets_in(name, workload.namespace.as_deref()).next().is_none();
             if let (Some(secret), true) = (own.first(), elsewhere) {
                 let message = format!(
                     "it names the pull secret {}, but its file has {}",
@@ -165,10 +113,12 @@ fn names(inspection: &Inspection) -> Vec<Check> {
                     secret_title(secret)
                 );
                 let hint = format!("name: {} in {}", quoted(name).trim_matches('`'), secret.path);
-                found.push(Check::problem(id, workload_title(workload), message).hint(hint));
+                found.push(of_workload(id, workload, &message).hint(hint));
                 continue;
             }
-            if inspection.secrets_called(name).next().is_some() {
+            if inspection.secrets_called(name).next().is_some()
+                || inspection.why_closed(workload, name).is_some()
+            {
                 continue;
             }
             let title = workload_title(workload);
@@ -188,7 +138,7 @@ fn names(inspection: &Inspection) -> Vec<Check> {
                 Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file).into(),
                 None => Advice::edit(&first.path),
             };
-            found.push(Check::problem(id, title, message).hint(hint));
+            found.push(of_workload(id, workload, &message).hint(hint));
         }
     }
     or_ok(found, || {
@@ -215,7 +165,8 @@ fn namespaces(inspection: &Inspection) -> Vec<Check> {
             };
             let Some((secret, other)) = first.copied() else { continue };
             // One that names no namespace goes wherever kubectl is told.
-            if elsewhere.len() < called.len() || elsewhere.iter().any(|(_, other)| *other == wanted) {
+            let is_there = inspection.secrets_in(name, Some(wanted)).next().is_some();
+            if elsewhere.len() < called.len() || is_there || inspection.why_closed(workload, name).is_some() {
                 continue;
             }
             let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
@@ -225,7 +176,7 @@ fn namespaces(inspection: &Inspection) -> Vec<Check> {
                 true => format!("list {} in the kustomization for namespace {wanted}, too", secret.path),
                 false => format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path),
             };
-            found.push(Check::problem(id, workload_title(workload), message).hint(hint));
+            found.push(of_workload(id, workload, &message).hint(hint));
         }
     }
     or_ok(found, || {
@@ -239,6 +190,18 @@ fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let mut found = Vec::new();
     let mut images = 0;
     for pull in inspection.manifests.pulls().filter(|pull| !known.is_public(pull.image)) {
+        if let Some((name, why)) = closed(inspection, &pull) {
+            let message =
+                format!("not checked: what is in the pull secret {} is not known, since {why}", quoted(name));
+            found.push(Check::warning(id, workload_title(pull.workload), message));
+            continue;
+        }
+        if let Some(account) = &pull.workload.unknown_account {
+            let message =
+                format!("not checked: its service account {} may name a pull secret", quoted(account));
+            found.push(Check::warning(id, workload_title(pull.workload), message));
+            continue;
+        }
         let secrets = candidates(inspection, &pull);
         if !secrets.iter().any(|secret| secret.secret.is_readable()) {
             let why = "not checked: the kubelet cannot read its pull secret";
@@ -284,8 +247,19 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
         }
     };
     let rotate = Place::of_file(inspection, &secrets[0].path).of_it(rotate);
-    Check::problem(Id::PullSecretMatchesImages, workload_title(pull.workload), message)
+    of_workload(Id::PullSecretMatchesImages, pull.workload, &message)
         .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))
+}
+
+/// A pull secret of `pull` that nobody can look into, and why, where none of the others has an entry for the image.
+pub(super) fn closed<'p>(inspection: &Inspection, pull: &Pull<'p>) -> Option<(&'p str, String)> {
+    let image = pull.image.normalized_name();
+    if inspection.secrets_for(pull).iter().any(|secret| secret.secret.serves(&image)) {
+        return None;
+    }
+    pull.pull_secrets
+        .iter()
+        .find_map(|name| Some((name.as_str(), inspection.why_closed(pull.workload, name)?)))
 }
 
 /// The Secrets that the kubelet would look into; where they are not as they are named, which is said
@@ -301,7 +275,7 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let id = Id::PullSecretExpiry;
     let mut found = Vec::new();
     let mut fine = "no expiry is recorded".to_owned();
-    for PullSecret { path, secret } in &inspection.pull_secrets {
+    for PullSecret { path, secret, .. } in &inspection.pull_secrets {
         let place = Place::of_file(inspection, path);
         let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
         let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
@@ -339,11 +313,21 @@ fn secret_title(secret: &PullSecret) -> String {
 
 pub(super) fn workload_title(workload: &Workload) -> String {
     let name = if is_name(&workload.name) { &workload.name } else { "without a proper name" };
-    format!("{} {name}", workload.kind)
+    let is_kind = workload.kind.len() <= 63 && workload.kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    format!("{} {name}", if is_kind { &workload.kind } else { "object" })
+}
+
+/// A problem of `workload`; only a warning if more files decide it than could be read.
+pub(super) fn of_workload(id: Id, workload: &Workload, message: &str) -> Check {
+    let title = workload_title(workload);
+    match &workload.unsure {
+        None => Check::problem(id, title, message),
+        Some(file) => Check::warning(id, title, format!("{message}; `{file}` may change that")),
+    }
 }
 
 /// A name, if it is one: the files could have the token in its place.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     if is_name(name) { format!("`{name}`") } else { "that is not a name".to_owned() }
 }
 

@@ -6,7 +6,7 @@ mod running;
 pub(super) use followed::unfollowed;
 
 use crate::advice::Advice;
-use crate::checks::{self, Check, Known, Question, Status, count};
+use crate::checks::{self, Check, Cleared, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
 use crate::error::{Failure, Outcome, Result};
 use crate::inspection::{Inspection, Scope};
@@ -15,6 +15,7 @@ use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Runs the command.
@@ -27,12 +28,13 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     };
     let inspection = Inspection::of(&scope, "check")?;
     let unfollowed = inspection.git.is_some().then(|| unfollowed(&options.repo)).flatten();
-    let known = Known { public: options.public.clone(), unfollowed };
-    let mut checks = checks::all(&inspection, &known, Timestamp::now());
-    let mut sure = true;
-    if options.online.online {
-        sure &= ask_registries(&options.online, &inspection, &mut checks, ui)?;
-    }
+    let answered = match options.online.online {
+        true => ask_registries(&options.online, &inspection, ui)?,
+        false => Answered { sure: true, ..Answered::default() },
+    };
+    let known = Known { public: options.public.clone(), unfollowed, ..Known::default() };
+    let mut sure = answered.sure;
+    let mut checks = answered.checks(&inspection, known, Timestamp::now());
     if options.cluster.running {
         sure &= running::checks(options, &inspection, &mut checks, ui)?;
     }
@@ -54,23 +56,43 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     })
 }
 
-/// Adds what the registries say. Says whether they told about all images.
-pub(super) fn ask_registries(
-    options: &OnlineOptions,
-    inspection: &Inspection,
-    checks: &mut Vec<Check>,
-    ui: &Ui,
-) -> Result<bool> {
+/// What registries say of the images.
+#[derive(Default)]
+pub(super) struct Answered {
+    /// What follows from it.
+    pub(super) checks: Vec<Check>,
+    /// Whether they told about all images.
+    pub(super) sure: bool,
+    /// The images that anybody may pull.
+    pub(super) public: BTreeSet<String>,
+    /// What is no fault of the pull secrets.
+    cleared: Vec<Cleared>,
+}
+
+impl Answered {
+    /// All checks of a repository, with the registries' word.
+    pub(super) fn checks(self, inspection: &Inspection, known: Known, now: Timestamp) -> Vec<Check> {
+        let known = Known { proven: self.public, ..known };
+        let mut checks = checks::all(inspection, &known, now);
+        checks.extend(self.checks);
+        self.cleared.iter().for_each(|cleared| cleared.clear(&mut checks));
+        checks::sort(&mut checks);
+        checks
+    }
+}
+
+/// Asks the registries for all images of the repository.
+pub(super) fn ask_registries(options: &OnlineOptions, inspection: &Inspection, ui: &Ui) -> Result<Answered> {
     let questions = Question::all(inspection);
     let verdicts = ask(options, questions.iter().map(Question::pull), ui)?;
-    let mut sure = true;
+    let mut answered = Answered { sure: true, ..Answered::default() };
     for (question, verdict) in questions.iter().zip(&verdicts) {
-        sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
-        checks.extend(question.judged(verdict.as_ref()));
-        question.clear(verdict.as_ref(), checks);
+        answered.sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
+        answered.public.extend(question.public(verdict.as_ref()).map(ToString::to_string));
+        answered.cleared.extend(question.cleared(verdict.as_ref()));
+        answered.checks.extend(question.judged(verdict.as_ref()));
     }
-    checks::sort(checks);
-    Ok(sure)
+    Ok(answered)
 }
 
 /// What the registries say of `pulls`, in their order; `None` where there is nothing to ask.

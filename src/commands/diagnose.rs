@@ -1,6 +1,6 @@
 //! `makeinfra diagnose`: why what a repository deploys does not run.
 
-use super::check::{ask_registries, typed};
+use super::check::{Answered, ask_registries, typed};
 use super::target::{Source, Target};
 use crate::answers::Record;
 use crate::checks::{self, Check};
@@ -50,12 +50,12 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
 
 /// What is wrong with the repository, with the registries' word where it is wanted.
 fn checks(options: &Options, inspection: &Inspection, now: Timestamp, ui: &Ui) -> Result<Vec<Check>> {
-    let mut checks = checks::all(inspection, &checks::Known::default(), now);
-    if options.online.online {
-        // What no registry tells is a check as well.
-        ask_registries(&options.online, inspection, &mut checks, ui)?;
-    }
-    Ok(checks)
+    // What no registry tells is a check as well.
+    let answered = match options.online.online {
+        true => ask_registries(&options.online, inspection, ui)?,
+        false => Answered::default(),
+    };
+    Ok(answered.checks(inspection, checks::Known::default(), now))
 }
 
 /// The repository, which nobody needs who names what to look at.
@@ -119,7 +119,8 @@ fn live(
 fn has_batch(repository: Option<&Inspection>) -> bool {
     let workloads: Vec<_> =
         repository.iter().flat_map(|inspection| inspection.manifests.workloads()).collect();
-    workloads.is_empty() || workloads.iter().any(|workload| ["Job", "CronJob"].contains(&workload.kind))
+    workloads.is_empty()
+        || workloads.iter().any(|workload| ["Job", "CronJob"].contains(&workload.kind.as_str()))
 }
 
 fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], now: Timestamp) -> Diagnosis {

@@ -57,7 +57,7 @@ fn owns(workload: &Workload, kind: &str, name: &str) -> bool {
         let rest = name.strip_prefix(workload.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
         rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('-'))
     };
-    match (workload.kind, kind) {
+    match (workload.kind.as_str(), kind) {
         ("Deployment", "ReplicaSet") | ("CronJob", "Job") => made(),
         (own, kind) => own == kind && workload.name == name,
     }

@@ -1,17 +1,19 @@
 //! Files taken apart into YAML documents.
 
-use super::{Fault, FaultKind, kind};
+use super::foreign::{self, Foreign};
+use super::{Fault, FaultKind, Files, is_in, kind};
 use crate::work_tree::Content;
 use crate::yaml;
 use serde_yaml::Value;
-use std::collections::BTreeMap;
-
-/// Files by their path below the top of the repository, those that were looked for and not found among them.
-pub type Files = BTreeMap<String, Content>;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The documents of all files that hold any.
 pub(super) struct Documents {
     files: BTreeMap<String, Vec<Value>>,
+    /// The files that hold a list, as JSON patches are.
+    lists: BTreeMap<String, Value>,
+    /// The files that were not read.
+    unread: BTreeSet<String>,
     faults: Vec<Fault>,
 }
 
@@ -22,22 +24,37 @@ impl Documents {
 
     /// The documents of those files whose path is `wanted`.
     pub(super) fn parse_only(files: &Files, wanted: impl Fn(&str) -> bool) -> Self {
-        let mut parsed = Self { files: BTreeMap::new(), faults: Vec::new() };
+        let foreign = Foreign::among(files);
+        let mut parsed = Self {
+            files: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            unread: BTreeSet::new(),
+            faults: foreign.faults(),
+        };
         for (path, content) in files.iter().filter(|(path, _)| wanted(path)) {
             let (kind, message) = match content {
                 Content::Absent => continue,
+                _ if foreign.has(path) => {
+                    parsed.unread.insert(path.clone());
+                    continue;
+                }
                 Content::Unread(why) => (FaultKind::Parse, (*why).to_owned()),
                 Content::Locked => {
                     (FaultKind::Locked, "it is locked: what is in it was not checked".to_owned())
                 }
-                Content::Bytes(bytes) => match documents(bytes) {
-                    Ok(values) => {
-                        parsed.files.insert(path.clone(), values);
+                Content::Bytes(bytes) => match split(bytes) {
+                    Ok((objects, list)) => {
+                        parsed.files.insert(path.clone(), objects);
+                        parsed.lists.extend(list.map(|list| (path.clone(), list)));
                         continue;
+                    }
+                    Err(_) if foreign::is_template(bytes) => {
+                        (FaultKind::Unread, "it is a template: what is made of it was not read".to_owned())
                     }
                     Err(place) => (FaultKind::Parse, place),
                 },
             };
+            parsed.unread.insert(path.clone());
             parsed.faults.push(Fault { path: path.clone(), kind, message });
         }
         parsed
@@ -51,9 +68,22 @@ impl Documents {
         self.files.get(path).map(Vec::as_slice)
     }
 
+    /// All that is in a file, lists included; `None` if it was not read.
+    pub(super) fn whole(&self, path: &str) -> Option<Vec<Value>> {
+        match self.lists.get(path) {
+            Some(list) => Some(vec![list.clone()]),
+            None => self.of(path).map(<[Value]>::to_vec),
+        }
+    }
+
     /// Whether there is such a file, read or not.
     pub(super) fn exists(&self, path: &str) -> bool {
-        self.files.contains_key(path) || self.faults.iter().any(|fault| fault.path == path)
+        self.files.contains_key(path) || self.unread.contains(path)
+    }
+
+    /// The first file in the directory `dir` that was not read.
+    pub(super) fn unread_in(&self, dir: &str) -> Option<&str> {
+        self.unread.iter().find(|path| is_in(path, dir)).map(String::as_str)
     }
 
     pub(super) fn faults(&self) -> impl Iterator<Item = Fault> {
@@ -64,22 +94,31 @@ impl Documents {
 /// The documents of a file that are mappings; a `List` is what it lists. The error is the place, since
 /// the parser's own words quote the text.
 pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
+    split(bytes).map(|(objects, _)| objects)
+}
+
+/// The same, and the first document that is a list.
+fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text (UTF-8)")?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut found = Vec::new();
+    let (mut found, mut list) = (Vec::new(), None);
     for mut value in parsed(text).map_err(|fault| fault.to_string())? {
+        if value.is_sequence() {
+            list = list.or(Some(value));
+            continue;
+        }
         match value.get_mut("items").and_then(Value::as_sequence_mut) {
             Some(items) if is_list(items) => found.append(items),
             _ => found.push(value),
         }
     }
     found.retain(Value::is_mapping);
-    Ok(found)
+    Ok((found, list))
 }
 
-/// What begins with a brace is JSON, as kubectl has it: tabs are blanks there, and not in YAML.
+/// What begins with a bracket is JSON, as kubectl has it: tabs are blanks there, and not in YAML.
 fn parsed(text: &str) -> Result<Vec<Value>, yaml::Fault> {
-    if text.trim_start().starts_with('{') {
+    if text.trim_start().starts_with(['{', '[']) {
         let json: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
         if let Ok(documents) = json {
             return Ok(documents);

@@ -3,7 +3,6 @@
 //! Source: kustomize v5, `api/filters/imagetag/updater.go` and `api/internal/image/image.go`.
 
 use super::FaultKind;
-use super::workload::containers_mut;
 use serde_yaml::Value;
 
 /// One entry of `images`.
@@ -74,6 +73,24 @@ fn split(image: &str) -> (&str, &str, &str) {
     match named[path..].find(':') {
         Some(colon) => (&named[..path + colon], &named[path + colon + 1..], digest),
         None => (named, "", digest),
+    }
+}
+
+/// Calls `change` on every container of a workload, wherever kustomize looks for one.
+fn containers_mut(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
+    match value {
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                match (key.as_str(), value) {
+                    (Some("containers" | "initContainers"), Value::Sequence(items)) => {
+                        items.iter_mut().for_each(&mut *change);
+                    }
+                    (_, value) => containers_mut(value, change),
+                }
+            }
+        }
+        Value::Sequence(items) => items.iter_mut().for_each(|item| containers_mut(item, change)),
+        _ => {}
     }
 }
 

@@ -2,28 +2,29 @@
 
 use super::FaultKind;
 use super::images::ImageTag;
+use super::select::Selector;
 use crate::yaml;
-use crate::yaml_path::{kind, list, text};
-use serde_yaml::Value;
+use crate::yaml_path::{at, kind, list, text};
+use serde_yaml::{Mapping, Value};
 
 /// The names that kustomize looks for, in its order.
 const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
+/// The kind of such a file; others have it for what is not one.
+pub(super) const KIND: &str = NAMES[2];
+
 /// Fields that can change neither images, nor pull secrets, nor namespaces.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 10] = [
     "apiVersion",
     "kind",
     "metadata",
-    "labels",
-    "commonLabels",
-    "commonAnnotations",
     "buildMetadata",
-    "replicas",
-    "sortOptions",
     "generatorOptions",
-    "configMapGenerator",
+    "sortOptions",
     "openapi",
     "inventory",
+    "validators",
+    "crds",
 ];
 
 /// Whether the file `path` is a kustomization.
@@ -73,11 +74,15 @@ pub fn below(dir: &str, reference: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// Whether `reference`, which is no file, is a place that kustomize fetches.
 pub(super) fn is_remote(reference: &str) -> bool {
+    let host = reference.split('/').next().unwrap_or_default();
     reference.contains("://")
         || reference.contains("?ref=")
-        || reference.contains('@')
-        || reference.starts_with("github.com/")
+        || reference.starts_with("git@")
+        || reference.contains("::")
+        || reference.contains(".git/")
+        || ["github.com", "gitlab.com", "bitbucket.org"].contains(&host)
 }
 
 /// A kustomization.
@@ -85,11 +90,22 @@ pub(super) fn is_remote(reference: &str) -> bool {
 pub(super) struct Kustomization {
     /// `resources` and `bases`, as they are written.
     pub(super) resources: Vec<String>,
+    pub(super) components: Vec<String>,
     pub(super) namespace: Option<String>,
+    pub(super) prefix: String,
+    pub(super) suffix: String,
+    pub(super) labels: Mapping,
+    pub(super) annotations: Mapping,
+    /// Numbers of pods, by the names of workloads.
+    pub(super) replicas: Vec<(String, Value)>,
     pub(super) images: Vec<ImageTag>,
     pub(super) patches: Vec<Patch>,
+    /// `patchesJson6902`, which kustomize applies later.
+    pub(super) late_patches: Vec<Patch>,
     /// The Secrets that it generates.
     pub(super) secrets: Vec<Generator>,
+    /// The config maps that it generates.
+    pub(super) config_maps: Vec<Generator>,
     /// Whether it is a `kind: Component`, which is nothing by itself.
     pub(super) is_component: bool,
     /// Other files that it takes, so that they are no manifests of their own.
@@ -100,57 +116,92 @@ pub(super) struct Kustomization {
     pub(super) faults: Vec<(FaultKind, &'static str)>,
 }
 
-/// A Secret that is generated from files.
+/// A Secret or a config map that is generated from files.
 pub(super) struct Generator {
     /// Its name, without the hash.
     pub(super) name: String,
     pub(super) namespace: Option<String>,
-    /// Whether it changes a Secret that is there already.
+    /// The type of a Secret.
+    pub(super) kind: String,
+    /// Whether it changes one that is there already.
     pub(super) changes: bool,
     /// The files, as they are written; no manifests.
     pub(super) files: Vec<String>,
+    /// The keys with their file or text.
+    pub(super) inputs: Vec<(String, Source)>,
+    pub(super) is_hashed: bool,
 }
 
-/// A strategic-merge patch.
+/// A patch.
 pub(super) struct Patch {
     pub(super) source: Source,
-    pub(super) target: Option<Target>,
+    pub(super) target: Target,
 }
 
-/// Where a patch stands.
+/// Where a text stands.
+#[derive(Clone)]
 pub(super) enum Source {
     File(String),
     Inline(String),
 }
 
-/// What a patch is for, where it does not say so itself.
-pub(super) struct Target {
-    pub(super) kind: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) namespace: Option<String>,
+/// What a patch is for.
+pub(super) enum Target {
+    /// What it says itself.
+    Itself,
+    /// What a selector takes.
+    Selected(Selector),
+    /// Something that is not understood.
+    Unknown,
 }
 
 impl Kustomization {
     pub(super) fn of(root: &Value) -> Self {
         let mut found = Self::default();
+        let is_hashed =
+            at(root, &["generatorOptions", "disableNameSuffixHash"]).and_then(Value::as_bool) != Some(true);
         for (key, value) in root.as_mapping().into_iter().flatten() {
             let key = key.as_str().unwrap_or_default();
+            let text = || value.as_str().unwrap_or_default().to_owned();
+            let items = || value.as_sequence().into_iter().flatten();
             match key {
                 "resources" | "bases" => found.resources.extend(texts(value)),
-                "namespace" => {
-                    found.namespace = value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+                "components" => found.components.extend(texts(value)),
+                "namespace" => found.namespace = Some(text()).filter(|text| !text.is_empty()),
+                "namePrefix" => found.prefix = text(),
+                "nameSuffix" => found.suffix = text(),
+                "commonLabels" => found.labels.extend(value.as_mapping().cloned().unwrap_or_default()),
+                "commonAnnotations" => {
+                    found.annotations.extend(value.as_mapping().cloned().unwrap_or_default());
+                }
+                "labels" => {
+                    let pairs = items().filter_map(|item| item.get("pairs")?.as_mapping());
+                    found.labels.extend(pairs.flat_map(Clone::clone));
+                }
+                "replicas" => {
+                    let one = |item: &Value| {
+                        Some((self::text(item, &["name"])?.to_owned(), item.get("count")?.clone()))
+                    };
+                    found.replicas.extend(items().filter_map(one));
                 }
                 "images" => found.take_images(value),
                 "patchesStrategicMerge" => {
-                    let patch = |text: String| Patch { source: source(text), target: None };
+                    let patch = |text: String| Patch { source: source(text), target: Target::Itself };
                     found.patches.extend(texts(value).into_iter().map(patch));
                 }
                 "patches" => {
-                    value.as_sequence().into_iter().flatten().for_each(|item| found.take_patch(item));
+                    let all: Vec<_> = items().filter_map(|item| found.patch(item)).collect();
+                    found.patches.extend(all);
+                }
+                "patchesJson6902" => {
+                    let all: Vec<_> = items().filter_map(|item| found.patch(item)).collect();
+                    found.late_patches.extend(all);
                 }
                 "secretGenerator" => {
-                    let items = value.as_sequence().into_iter().flatten();
-                    found.secrets.extend(items.filter_map(Generator::of));
+                    found.secrets.extend(items().filter_map(|item| Generator::of(item, is_hashed)));
+                }
+                "configMapGenerator" => {
+                    found.config_maps.extend(items().filter_map(|item| Generator::of(item, is_hashed)));
                 }
                 _ if HARMLESS.contains(&key) || value.is_null() => {}
                 _ => {
@@ -172,66 +223,59 @@ impl Kustomization {
         }
     }
 
-    fn take_patch(&mut self, item: &Value) {
-        let text = |name: &str| text(item, &[name]).map(str::to_owned);
+    fn patch(&mut self, item: &Value) -> Option<Patch> {
+        let text = |name: &str| text(item, &[name]).filter(|text| !text.is_empty()).map(str::to_owned);
         let source = match (text("path"), text("patch")) {
             (Some(path), _) => Source::File(path),
             (None, Some(patch)) => Source::Inline(patch),
             (None, None) => {
-                let fault = "a patch of it has neither `path` nor `patch`";
-                return self.faults.push((FaultKind::Build, fault));
+                self.faults.push((FaultKind::Build, "a patch of it has neither `path` nor `patch`"));
+                return None;
             }
         };
+        let has_options = item.get("options").and_then(Value::as_mapping).is_some_and(|all| !all.is_empty());
         let target = match item.get("target") {
-            None | Some(Value::Null) => None,
-            Some(target) => match Target::of(target) {
-                Some(target) => Some(target),
-                None => {
-                    if let Source::File(path) = source {
-                        self.others.push(path);
-                    }
-                    return self.beyond.push("patches.target".into());
-                }
-            },
+            _ if has_options => Target::Unknown,
+            None | Some(Value::Null) => Target::Itself,
+            Some(target) => Selector::of(target).map_or(Target::Unknown, Target::Selected),
         };
-        self.patches.push(Patch { source, target });
+        Some(Patch { source, target })
     }
 }
 
 impl Generator {
-    /// Reads an entry of `secretGenerator`; `None` if it has no name.
-    fn of(item: &Value) -> Option<Self> {
+    /// Reads an entry of a generator; `None` if it has no name.
+    fn of(item: &Value, is_hashed: bool) -> Option<Self> {
         let text = |name: &str| text(item, &[name]).map(str::to_owned);
         let list = |name: &str| item.get(name).map(texts).unwrap_or_default();
-        let path = |text: String| text.split_once('=').map_or(text.clone(), |(_, path)| path.to_owned());
-        let files = list("files").into_iter().map(path);
+        let mut inputs = Vec::new();
+        for written in list("files") {
+            let (key, path) = match written.split_once('=') {
+                Some((key, path)) => (key.to_owned(), path.to_owned()),
+                None => (written.rsplit('/').next().unwrap_or(&written).to_owned(), written.clone()),
+            };
+            inputs.push((key, Source::File(path)));
+        }
+        let files = inputs.iter().filter_map(|(_, source)| match source {
+            Source::File(path) => Some(path.clone()),
+            Source::Inline(_) => None,
+        });
+        let files = list("envs").into_iter().chain(text("env")).chain(files).collect();
+        for literal in list("literals") {
+            if let Some((key, value)) = literal.split_once('=') {
+                inputs.push((key.to_owned(), Source::Inline(value.to_owned())));
+            }
+        }
+        let own = at(item, &["options", "disableNameSuffixHash"]).and_then(Value::as_bool);
         Some(Self {
             name: text("name")?,
             namespace: text("namespace"),
+            kind: text("type").unwrap_or_else(|| "Opaque".to_owned()),
             changes: text("behavior").is_some_and(|behavior| behavior != "create"),
-            files: list("envs").into_iter().chain(text("env")).chain(files).collect(),
+            files,
+            inputs,
+            is_hashed: own.map_or(is_hashed, |is_disabled| !is_disabled),
         })
-    }
-}
-
-impl Target {
-    /// Reads a target; none if it selects by more than whole names.
-    fn of(value: &Value) -> Option<Self> {
-        let mut target = Self { kind: None, name: None, namespace: None };
-        for (key, value) in value.as_mapping()? {
-            let value = value.as_str()?.to_owned();
-            // A regular expression, but for one that is plain letters.
-            let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte));
-            match key.as_str()? {
-                "group" | "version" => {}
-                "kind" if plain => target.kind = Some(value),
-                "name" if plain => target.name = Some(value),
-                "namespace" if plain => target.namespace = Some(value),
-                "kind" | "name" | "namespace" if value == ".*" => {}
-                _ => return None,
-            }
-        }
-        Some(target)
     }
 }
 

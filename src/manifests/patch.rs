@@ -2,11 +2,15 @@
 //!
 //! Source: Kubernetes' `strategicpatch`; the lists that matter here merge by `name`, others are replaced.
 
+use super::pods::KINDS;
+use super::resource::Resource;
+use super::select::group_version;
 use crate::yaml_path::{kind, text};
 use serde_yaml::{Mapping, Value};
 
 /// The lists in which a patch changes the item of the same name.
-const BY_NAME: [&str; 5] = ["containers", "initContainers", "ephemeralContainers", "imagePullSecrets", "env"];
+const BY_NAME: [&str; 7] =
+    ["containers", "initContainers", "ephemeralContainers", "imagePullSecrets", "env", "volumes", "secrets"];
 
 /// Whether `patch` is a strategic-merge patch and no list of JSON-patch operations.
 pub(super) fn is_one(patch: &Value) -> bool {
@@ -22,8 +26,23 @@ fn directive(value: &Value) -> Option<&str> {
     text(value, &["$patch"])
 }
 
-/// Merges `patch` into `target`.
-pub(super) fn merge(target: &mut Value, patch: &Value) {
+/// Whether `patch` is for `resource`: the same version, kind, name and namespace, of any time.
+pub(super) fn is_for(patch: &Value, resource: &Resource) -> bool {
+    let namespace = text(patch, &["metadata", "namespace"]).unwrap_or("default");
+    let name = text(patch, &["metadata", "name"]).unwrap_or_default();
+    kind(patch) == kind(&resource.value)
+        && group_version(patch) == group_version(&resource.value)
+        && resource.identities().any(|identity| identity == (name, namespace))
+}
+
+/// Merges `patch` into the object `target`. Only of Kubernetes' own kinds is it known which lists merge by name.
+pub(super) fn merge_object(target: &mut Value, patch: &Value) {
+    let is_own = kind(target)
+        .is_some_and(|kind| kind == "ServiceAccount" || KINDS.iter().any(|(known, _)| *known == kind));
+    merge(target, patch, is_own);
+}
+
+fn merge(target: &mut Value, patch: &Value, by_name: bool) {
     let Value::Mapping(changes) = patch else {
         *target = patch.clone();
         return;
@@ -42,13 +61,13 @@ pub(super) fn merge(target: &mut Value, patch: &Value) {
             continue;
         }
         match (entries.get_mut(key), change) {
-            (Some(Value::Sequence(old)), Value::Sequence(new)) if BY_NAME.contains(&name) => {
+            (Some(Value::Sequence(old)), Value::Sequence(new)) if by_name && BY_NAME.contains(&name) => {
                 merge_list(old, new);
             }
-            (Some(old), _) => merge(old, change),
+            (Some(old), _) => merge(old, change, by_name),
             (None, _) => {
                 let mut fresh = Value::Null;
-                merge(&mut fresh, change);
+                merge(&mut fresh, change, by_name);
                 entries.insert(key.clone(), fresh);
             }
         }
@@ -66,7 +85,7 @@ fn merge_list(old: &mut Vec<Value>, new: &[Value]) {
             Some(at) if deletes(item) => {
                 old.remove(at);
             }
-            Some(at) => merge(&mut old[at], item),
+            Some(at) => merge(&mut old[at], item, true),
             None if item.get("name").is_some() && !deletes(item) => added.push(item.clone()),
             None => {}
         }
@@ -80,7 +99,7 @@ mod tests {
 
     fn merged(target: &str, patch: &str) -> Value {
         let mut target = serde_yaml::from_str(target).unwrap();
-        merge(&mut target, &serde_yaml::from_str(patch).unwrap());
+        merge(&mut target, &serde_yaml::from_str(patch).unwrap(), true);
         target
     }
 

@@ -1,45 +1,56 @@
 //! Workloads: what has a pod template, and what its pods pull.
 
+use super::pods::{self, Pod};
+use super::resource::Resource;
 use crate::answers::{Answer, ImageRef, Rule};
 use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::Value;
+use std::collections::HashMap;
 
-/// Kinds with a pod in them, and where it is (Kubernetes API reference, apps/v1, batch/v1, core/v1).
-const KINDS: [(&str, &[&str]); 8] = [
-    ("Deployment", &["spec", "template", "spec"]),
-    ("StatefulSet", &["spec", "template", "spec"]),
-    ("DaemonSet", &["spec", "template", "spec"]),
-    ("CronJob", &["spec", "jobTemplate", "spec", "template", "spec"]),
-    ("Job", &["spec", "template", "spec"]),
-    ("ReplicaSet", &["spec", "template", "spec"]),
-    ("ReplicationController", &["spec", "template", "spec"]),
-    ("Pod", &["spec"]),
-];
+/// The service account of a pod that names none.
+const DEFAULT: &str = "default";
 
 /// Something that runs pods.
 pub struct Workload {
     /// The file in which it stands.
     pub file: String,
     /// Its kind, `Deployment`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Its name.
     pub name: String,
     /// Its namespace; none where neither the manifest nor a kustomization names one.
     pub namespace: Option<String>,
     /// The pull secrets that its pods name, those of a service account in the manifests included.
     pub pull_secrets: Vec<String>,
-    /// What its containers pull, init containers first.
+    /// The service account that its pods name and that the manifests do not have. It may name pull secrets.
+    pub unknown_account: Option<String>,
+    /// The file of a kustomization that may change it in ways that were not read; `None` if all of it is known.
+    pub unsure: Option<String>,
+    /// What its containers and volumes pull, init containers first.
     pub images: Vec<Image>,
 }
 
-/// The image of a container.
+/// The image of a container or of a volume.
 pub struct Image {
-    /// The container's name.
+    /// Where it stands in the workload, `spec.template.spec.containers[0].image`.
+    pub field: String,
+    /// The container's or the volume's name.
     pub container: String,
-    /// What is pulled, or the rule that the text breaks.
-    pub reference: Result<ImageRef, Rule>,
+    /// What is pulled, or why that is not known.
+    pub reference: Result<ImageRef, NoImage>,
     /// Whether it has a tag or a digest.
     pub pinned: bool,
+}
+
+/// Why an image is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoImage {
+    /// There is a mapping, a list or a number in place of the text: it is what.
+    NotText(&'static str),
+    /// Something is put into it before it is deployed.
+    Placeholder,
+    /// The text breaks a rule.
+    Broken(Rule),
 }
 
 /// One pull: all that decides whether it works.
@@ -66,77 +77,120 @@ impl Workload {
     }
 }
 
-/// The workloads among `resources`, each with the file that it is from.
-pub(super) fn workloads(resources: &[(String, Value)]) -> Vec<Workload> {
-    resources.iter().filter_map(|(file, value)| workload(file, value, resources)).collect()
+/// The service accounts of an overlay, by their names.
+struct Accounts<'r>(HashMap<&'r str, Vec<&'r Value>>);
+
+impl<'r> Accounts<'r> {
+    fn of(resources: &'r [Resource]) -> Self {
+        let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
+        for value in resources.iter().map(|resource| &resource.value) {
+            if kind(value) == Some("ServiceAccount")
+                && let Some(name) = text(value, &["metadata", "name"])
+            {
+                accounts.entry(name).or_default().push(value);
+            }
+        }
+        Self(accounts)
+    }
+
+    fn find(&self, name: &str, namespace: Option<&str>) -> Option<&'r Value> {
+        let is_here = |value: &&&Value| {
+            let of = text(value, &["metadata", "namespace"]);
+            of.is_none() || namespace.is_none() || of == namespace
+        };
+        self.0.get(name)?.iter().find(is_here).copied()
+    }
 }
 
-fn workload(file: &str, value: &Value, resources: &[(String, Value)]) -> Option<Workload> {
-    let (kind, path) = KINDS.iter().find(|(name, _)| kind(value) == Some(name))?;
-    let pod = at(value, path)?;
-    let containers = list(pod, "initContainers").chain(list(pod, "containers"));
-    let images: Vec<Image> = containers.filter_map(image).collect();
+/// The workloads among `resources`; `unsure` as they have it.
+pub(super) fn workloads(resources: &[Resource], unsure: Option<&str>) -> Vec<Workload> {
+    let accounts = Accounts::of(resources);
+    let mut found = Vec::new();
+    for resource in resources {
+        for pod in pods::of(&resource.value).pods {
+            found.extend(workload(resource, &pod, &accounts, unsure));
+        }
+    }
+    found
+}
+
+fn workload(resource: &Resource, pod: &Pod, accounts: &Accounts, unsure: Option<&str>) -> Option<Workload> {
+    let value = &resource.value;
+    let images = images(pod);
     // Without any image it is a part of one, for somebody's own tool.
     if images.is_empty() {
         return None;
     }
     let namespace = text(value, &["metadata", "namespace"]);
-    let mut pull_secrets = names(pod);
+    let mut pull_secrets = names(pod.spec);
+    let mut unknown_account = None;
     if pull_secrets.is_empty() {
-        let account = text(pod, &["serviceAccountName"]).or_else(|| text(pod, &["serviceAccount"]));
-        pull_secrets = of_account(account.unwrap_or("default"), namespace, resources);
+        let account = text(pod.spec, &["serviceAccountName"]).or_else(|| text(pod.spec, &["serviceAccount"]));
+        let account = account.filter(|name| !name.is_empty()).unwrap_or(DEFAULT);
+        match accounts.find(account, namespace) {
+            Some(found) => pull_secrets = names(found),
+            None => unknown_account = Some(account.to_owned()).filter(|name| name != DEFAULT),
+        }
     }
     let name = text(value, &["metadata", "name"]).or_else(|| text(value, &["metadata", "generateName"]));
     Some(Workload {
-        file: file.to_owned(),
-        kind,
+        file: resource.file.clone(),
+        kind: kind(value).unwrap_or_default().to_owned(),
         name: name.unwrap_or_default().to_owned(),
         namespace: namespace.map(str::to_owned),
         pull_secrets,
+        unknown_account,
+        unsure: unsure.map(str::to_owned),
         images,
     })
 }
 
-fn image(container: &Value) -> Option<Image> {
-    let written = text(container, &["image"]).filter(|image| !image.is_empty())?;
-    Some(Image {
-        container: text(container, &["name"]).unwrap_or_default().to_owned(),
-        reference: ImageRef::parse_unpinned(written),
-        pinned: ImageRef::parse(written).is_ok(),
-    })
+/// What the containers and the volumes of `pod` pull.
+fn images(pod: &Pod) -> Vec<Image> {
+    let mut images = Vec::new();
+    for list_name in pods::CONTAINERS {
+        for (index, container) in list(pod.spec, list_name).enumerate() {
+            let field = format!("{}.{list_name}[{index}].image", pod.path);
+            images.extend(container.get("image").and_then(|value| image(field, container, value)));
+        }
+    }
+    for (index, volume) in list(pod.spec, "volumes").enumerate() {
+        let field = format!("{}.volumes[{index}].image.reference", pod.path);
+        let reference = at(volume, &["image", "reference"]);
+        images.extend(reference.and_then(|value| image(field, volume, value)));
+    }
+    images
 }
 
-/// The pull secrets of a service account: a pod that names none gets them when it is created.
-fn of_account(account: &str, namespace: Option<&str>, resources: &[(String, Value)]) -> Vec<String> {
-    let wanted = |value: &&Value| {
-        let of = text(value, &["metadata", "namespace"]);
-        kind(value) == Some("ServiceAccount")
-            && text(value, &["metadata", "name"]) == Some(account)
-            && (of.is_none() || namespace.is_none() || of == namespace)
+fn image(field: String, of: &Value, value: &Value) -> Option<Image> {
+    let (reference, pinned) = match value {
+        // Whoever admits the pod puts one in.
+        Value::Null => return None,
+        Value::String(text) if text.is_empty() => return None,
+        Value::String(text) => match ImageRef::parse_unpinned(text) {
+            Err(_) if is_placeholder(text) => (Err(NoImage::Placeholder), true),
+            reference => (reference.map_err(NoImage::Broken), ImageRef::parse(text).is_ok()),
+        },
+        Value::Mapping(_) => (Err(NoImage::NotText("a mapping")), true),
+        Value::Sequence(_) => (Err(NoImage::NotText("a list")), true),
+        Value::Bool(_) => (Err(NoImage::NotText("a truth value")), true),
+        Value::Number(_) => (Err(NoImage::NotText("a number")), true),
+        Value::Tagged(_) => (Err(NoImage::NotText("a value with a tag")), true),
     };
-    resources.iter().map(|(_, value)| value).find(wanted).map(names).unwrap_or_default()
+    let container = text(of, &["name"]).unwrap_or_default().to_owned();
+    Some(Image { field, container, reference, pinned })
+}
+
+/// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`, `<image>`, `IMAGE_NAME`.
+fn is_placeholder(text: &str) -> bool {
+    let is_name = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    text.contains(['$', '{', '<', '%']) || is_name(text)
 }
 
 /// The names in `imagePullSecrets`. The API server drops empty ones.
 fn names(value: &Value) -> Vec<String> {
     let names = list(value, "imagePullSecrets").filter_map(|item| text(item, &["name"]));
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-/// Calls `change` on every container of a workload, wherever kustomize looks for one.
-pub(super) fn containers_mut(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
-    match value {
-        Value::Mapping(entries) => {
-            for (key, value) in entries {
-                match (key.as_str(), value) {
-                    (Some("containers" | "initContainers"), Value::Sequence(items)) => {
-                        items.iter_mut().for_each(&mut *change);
-                    }
-                    (_, value) => containers_mut(value, change),
-                }
-            }
-        }
-        Value::Sequence(items) => items.iter_mut().for_each(|item| containers_mut(item, change)),
-        _ => {}
-    }
 }

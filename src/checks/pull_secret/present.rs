@@ -1,0 +1,102 @@
+//! Whether there is a pull secret at all, and whether it could be read.
+
+use super::{Check, Id, Known, Place, anew, count, or_ok, quoted, secret_title, word};
+use crate::advice::Advice;
+use crate::git_crypt::UNLOCK;
+use crate::inspection::{Inspection, SecretFile, State};
+use std::collections::BTreeMap;
+
+pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
+    let id = Id::PullSecretPresent;
+    let files = || inspection.secret_files.iter();
+    let has = |file: &&SecretFile| inspection.pull_secrets.iter().any(|secret| secret.path == file.path);
+    let mut found: Vec<_> =
+        files().filter(|file| file.expected && !has(file)).map(|file| missing(inspection, file)).collect();
+    // Any of these may hold a pull secret; one line is enough to say so.
+    let named = files().any(|file| file.expected);
+    if let (false, Some(file)) = (named, files().find(|file| file.state == State::Locked)) {
+        found.push(missing(inspection, file));
+    }
+    if inspection.pull_secrets.is_empty() && found.is_empty() {
+        if inspection.manifests.pulls().next().is_some()
+            && inspection.manifests.pulls().all(|pull| known.is_public(pull.image))
+        {
+            return vec![Check::ok(id, inspection.dirs.join(", "), "no image needs a pull secret")];
+        }
+        found.extend(absent(inspection));
+    }
+    or_ok(found, || {
+        let mut titles: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
+        titles.dedup();
+        let files = match inspection.pull_secrets.len() {
+            1 => String::new(),
+            several => format!(", in {}", count(several, "file")),
+        };
+        let message = format!("holds {}{files}", titles.join(", "));
+        Check::ok(id, &inspection.pull_secrets[0].path, message)
+    })
+}
+
+/// A repository without any pull secret that could be read: some other one, or a controller, may make those that the
+/// workloads name.
+fn absent(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::PullSecretPresent;
+    let mut named = BTreeMap::new();
+    for workload in inspection.manifests.workloads() {
+        for name in &workload.pull_secrets {
+            let why = || inspection.why_closed(workload, name);
+            named.entry(name).or_insert_with(why);
+        }
+    }
+    let closed = named.iter().filter_map(|(name, why)| {
+        let message = format!("what is in it was not checked: {}", why.as_ref()?);
+        Some(Check::warning(id, format!("Secret {}", quoted(name)), message))
+    });
+    let closed: Vec<_> = closed.collect();
+    if !closed.is_empty() {
+        return closed;
+    }
+    let path = inspection.default_secret_file();
+    match named.keys().next() {
+        Some(name) if inspection.record.is_none() => {
+            let message = format!(
+                "this repository has no pull secret; {}, which its workloads name, must come from elsewhere",
+                quoted(name)
+            );
+            let hint = Advice::makeinfra("check").with("--secret FILE");
+            vec![Check::warning(id, path, message).hint(hint)]
+        }
+        _ => vec![
+            Check::problem(id, path, "this repository has no pull secret")
+                .hint("{makeinfra check --secret FILE}, or {makeinfra rotate}"),
+        ],
+    }
+}
+
+/// A secret file without a pull secret in it.
+fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
+    let id = Id::PullSecretPresent;
+    let rotate = match inspection.record.is_some() {
+        true => Place::of_file(inspection, &file.path).of_it(Advice::makeinfra("rotate")),
+        false => Advice::makeinfra("check").with("--secret FILE"),
+    };
+    match file.state {
+        State::Locked => Check::warning(id, &file.path, "it is locked: what is in it was not checked")
+            .hint(Advice::at_top(UNLOCK)),
+        State::Sops => {
+            let message = "SOPS has encrypted it: what is in it was not checked";
+            Check::warning(id, &file.path, message)
+        }
+        State::Absent => {
+            Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
+                .hint(rotate)
+        }
+        State::Unread(why) => {
+            Check::problem(id, &file.path, why).hint(Advice::at_top(format!("ls -l {}", word(&file.path))))
+        }
+        State::NotYaml => Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path)),
+        State::Plain | State::Opened => {
+            Check::problem(id, &file.path, "it holds no pull secret").hint(anew(inspection, &file.path))
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The part of kustomize that decides what is pulled, in kustomize's order.
+//!
+//! Source: kustomize v5, `api/internal/target`: resources, generators, components, and then the transformers.
+
+use super::kustomization::{Generator, Kustomization, Patch, Source, Target, below, is_remote, places};
+use super::kustomize::Kustomize;
+use super::resource::{Generated, Input, Resource};
+use super::{Fault, FaultKind, json_patch, links, patch};
+use crate::yaml;
+use crate::yaml_path::kind;
+use serde_yaml::{Mapping, Value};
+use std::collections::BTreeSet;
+
+/// More resources than anybody deploys at once: directories that use each other twice grow like powers.
+const MOST: usize = 20_000;
+
+/// More kustomizations below each other than anybody has.
+const DEEPEST: usize = 100;
+
+/// Kinds that run nothing, so that no patch of them changes what is pulled, however it is written.
+const PODLESS: [&str; 7] = [
+    "ConfigMap",
+    "HorizontalPodAutoscaler",
+    "Namespace",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "Service",
+];
+
+/// What a kustomization makes.
+pub(super) struct Built {
+    pub(super) resources: Vec<Resource>,
+    /// The file because of which some of it is not known.
+    pub(super) unsure: Option<String>,
+}
+
+/// Builds kustomizations, one after the other.
+pub(super) struct Builder<'k> {
+    all: &'k Kustomize<'k>,
+    faults: Vec<Fault>,
+    /// The directories that are being built, each within the one before.
+    above: Vec<String>,
+    /// How many resources were made, those of every level.
+    made: usize,
+    is_full: bool,
+    unsure: Option<String>,
+}
+
+impl<'k> Builder<'k> {
+    pub(super) fn new(all: &'k Kustomize<'k>) -> Self {
+        Self { all, faults: Vec::new(), above: Vec::new(), made: 0, is_full: false, unsure: None }
+    }
+
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        self.faults
+    }
+
+    /// What `kubectl apply -k DIR` would apply.
+    pub(super) fn build(&mut self, dir: &str) -> Built {
+        (self.made, self.is_full, self.unsure) = (0, false, None);
+        let mut resources = self.within(dir, Vec::new());
+        if !links::renew(&mut resources) {
+            self.unsure = self.unsure.take().or_else(|| Some(dir.to_owned()));
+        }
+        Built { resources, unsure: self.unsure.take() }
+    }
+
+    /// Builds `dir` on top of `resources`, which a component changes.
+    fn within(&mut self, dir: &str, mut resources: Vec<Resource>) -> Vec<Resource> {
+        let all = self.all;
+        let Some((file, kustomization)) = all.get(dir) else { return resources };
+        if self.above.len() >= DEEPEST {
+            let message = format!("it is one of more than {DEEPEST} that use each other");
+            self.fault(file, FaultKind::Beyond, message);
+            return resources;
+        }
+        self.above.push(dir.to_owned());
+        for (kind, what) in &kustomization.faults {
+            self.fault(file, *kind, (*what).to_owned());
+        }
+        if !kustomization.beyond.is_empty() {
+            let fields: Vec<_> =
+                kustomization.beyond.iter().map(|field| format!("`{}`", shown(field))).collect();
+            let message = format!("its {} is more than this check understands", fields.join(", "));
+            self.fault(file, FaultKind::Beyond, message);
+        }
+        let mut seen = BTreeSet::new();
+        for reference in &kustomization.resources {
+            if seen.insert(reference.trim_end_matches('/')) {
+                resources.extend(self.resource(file, dir, reference));
+            } else {
+                self.fault(file, FaultKind::Build, format!("it names `{}` twice", shown(reference)));
+            }
+        }
+        for (kind, generators) in
+            [("Secret", &kustomization.secrets), ("ConfigMap", &kustomization.config_maps)]
+        {
+            for generator in generators {
+                generate(file, dir, kind, generator, &mut resources);
+            }
+        }
+        for reference in &kustomization.components {
+            resources = self.component(file, dir, reference, resources);
+        }
+        for patch in &kustomization.patches {
+            self.patch(file, dir, patch, &mut resources);
+        }
+        transform(kustomization, &mut resources);
+        for patch in &kustomization.late_patches {
+            self.patch(file, dir, patch, &mut resources);
+        }
+        scale_and_tag(kustomization, &mut resources);
+        self.above.pop();
+        resources
+    }
+
+    fn component(
+        &mut self,
+        file: &str,
+        dir: &str,
+        reference: &str,
+        resources: Vec<Resource>,
+    ) -> Vec<Resource> {
+        match below(dir, reference) {
+            Some(path) if self.above.contains(&path) => {
+                self.fault(file, FaultKind::Build, format!("it uses `{}`, which uses it", shown(&path)));
+            }
+            Some(path) if self.all.get(&path).is_some() => return self.within(&path, resources),
+            Some(path) if self.exists(&path) => self.doubt(&path),
+            Some(_) => {
+                let message = format!("its component `{}` is not a kustomization", shown(reference));
+                self.fault(file, FaultKind::Build, message);
+            }
+            None => self.fault(file, FaultKind::Beyond, "a component of it lies elsewhere".into()),
+        }
+        resources
+    }
+
+    fn resource(&mut self, file: &str, dir: &str, reference: &str) -> Vec<Resource> {
+        if self.made > MOST {
+            if !self.is_full {
+                self.is_full = true;
+                self.fault(file, FaultKind::Beyond, format!("it makes more than {MOST} resources"));
+            }
+            return Vec::new();
+        }
+        self.made += 1;
+        let Some(path) = below(dir, reference) else {
+            let message = match is_remote(reference) {
+                true => "a resource of it lies on another machine",
+                false => "a resource of it lies outside the repository",
+            };
+            self.fault(file, FaultKind::Beyond, message.into());
+            return Vec::new();
+        };
+        if self.above.contains(&path) {
+            self.fault(file, FaultKind::Build, format!("it uses `{}`, which uses it", shown(&path)));
+            return Vec::new();
+        }
+        let found: Vec<_> = match self.all.documents.of(&path) {
+            Some(values) => values.iter().map(|value| Resource::new(&path, value.clone())).collect(),
+            None if self.all.get(&path).is_some() => self.within(&path, Vec::new()),
+            None if self.exists(&path) => {
+                self.doubt(&path);
+                Vec::new()
+            }
+            None => {
+                let message =
+                    format!("its resource `{}` is neither a file nor a kustomization", shown(reference));
+                self.fault(file, FaultKind::Build, message);
+                Vec::new()
+            }
+        };
+        self.made += found.len();
+        found
+    }
+
+    /// Whether there is a file `path`, or a kustomization in the directory, that may not have been read.
+    fn exists(&self, path: &str) -> bool {
+        self.all.documents.exists(path) || places(path).any(|place| self.all.documents.exists(&place))
+    }
+
+    fn patch(&mut self, file: &str, dir: &str, patch: &Patch, resources: &mut Vec<Resource>) {
+        let changes = match &patch.source {
+            Source::Inline(text) => match yaml::read_all(text) {
+                Ok(changes) => changes,
+                Err(_) => {
+                    return self.fault(file, FaultKind::Beyond, "one of its patches is not YAML".into());
+                }
+            },
+            Source::File(name) => match below(dir, name) {
+                Some(place) if self.all.documents.exists(&place) => match self.all.documents.whole(&place) {
+                    Some(changes) => changes,
+                    None => return self.doubt(&place),
+                },
+                _ => {
+                    let message = format!("its patch `{}` is not there", shown(name));
+                    return self.fault(file, FaultKind::Build, message);
+                }
+            },
+        };
+        let aim = match &patch.target {
+            Target::Selected(selector) => selector.written_kind.as_deref(),
+            Target::Itself | Target::Unknown => None,
+        };
+        let operations = match &changes[..] {
+            [Value::Sequence(operations)] if operations.iter().all(json_patch::is_one) => Some(operations),
+            _ => None,
+        };
+        match (&patch.target, operations) {
+            (Target::Selected(selector), Some(operations)) => {
+                for resource in resources.iter_mut().filter(|resource| selector.takes(resource)) {
+                    let before = resource.value.clone();
+                    if json_patch::apply(&mut resource.value, operations) {
+                        continue;
+                    }
+                    resource.value = before;
+                    if self.unsure.is_none() && !aim.is_some_and(|kind| PODLESS.contains(&kind)) {
+                        let (kind, name) = (kind(&resource.value).unwrap_or_default(), resource.name());
+                        let message =
+                            format!("a JSON patch of it has no place in {} `{}`", shown(kind), shown(name));
+                        self.fault(file, FaultKind::Build, message);
+                    }
+                }
+            }
+            (Target::Itself, Some(_)) => {
+                self.fault(file, FaultKind::Build, "a JSON patch of it has no `target`".into());
+            }
+            (Target::Unknown, _) => {
+                let message = "its `patches.target` is more than this check understands";
+                self.fault(file, FaultKind::Beyond, message.into());
+            }
+            (target, None) if !changes.is_empty() && changes.iter().all(patch::is_one) => {
+                for change in &changes {
+                    if !merge(change, target, resources) && self.unsure.is_none() {
+                        let message = "a patch of it has no resource of its kind and name";
+                        self.fault(file, FaultKind::Build, message.into());
+                    }
+                }
+            }
+            _ if aim.is_some_and(|kind| PODLESS.contains(&kind)) => {}
+            _ => {
+                let message = "one of its patches is neither a strategic-merge nor a JSON patch";
+                self.fault(file, FaultKind::Beyond, message.into());
+            }
+        }
+    }
+
+    fn fault(&mut self, path: &str, kind: FaultKind, message: String) {
+        self.faults.push(Fault { path: path.to_owned(), kind, message });
+        self.doubt(path);
+    }
+
+    /// Notes that what is built may differ because of `path`.
+    fn doubt(&mut self, path: &str) {
+        if self.unsure.is_none() {
+            self.unsure = Some(path.to_owned());
+        }
+    }
+}
+
+/// Merges `change` into what it is for. False if there is no such resource, where it names one itself.
+fn merge(change: &Value, target: &Target, resources: &mut Vec<Resource>) -> bool {
+    let mut hit = matches!(target, Target::Selected(_));
+    resources.retain_mut(|resource| {
+        let is_target = match target {
+            Target::Selected(selector) => selector.takes(resource),
+            Target::Itself | Target::Unknown => patch::is_for(change, resource),
+        };
+        hit |= is_target;
+        if is_target && patch::deletes(change) {
+            return false;
+        }
+        if is_target {
+            let (kind, metadata) =
+                (resource.value.get("kind").cloned(), resource.value.get("metadata").cloned());
+            patch::merge_object(&mut resource.value, change);
+            keep_identity(&mut resource.value, kind, metadata.as_ref());
+        }
+        true
+    });
+    hit
+}
+
+/// A patch may be called anything where a target selects for it, and by an earlier name else.
+fn keep_identity(resource: &mut Value, kind: Option<Value>, metadata: Option<&Value>) {
+    let Value::Mapping(entries) = resource else { return };
+    if let Some(kind) = kind {
+        entries.insert("kind".into(), kind);
+    }
+    let Some(Value::Mapping(now)) = entries.get_mut("metadata") else { return };
+    for field in ["name", "namespace"] {
+        match metadata.and_then(|metadata| metadata.get(field)) {
+            Some(before) => now.insert(field.into(), before.clone()),
+            None => now.remove(field),
+        };
+    }
+}
+
+fn transform(kustomization: &Kustomization, resources: &mut [Resource]) {
+    for resource in resources {
+        if let Some(namespace) = &kustomization.namespace {
+            resource.set_namespace(namespace);
+        }
+        resource.affix(&kustomization.prefix, &kustomization.suffix);
+        for (field, pairs) in [("labels", &kustomization.labels), ("annotations", &kustomization.annotations)]
+        {
+            if !pairs.is_empty() {
+                resource.add_pairs(field, pairs);
+            }
+        }
+    }
+}
+
+fn scale_and_tag(kustomization: &Kustomization, resources: &mut [Resource]) {
+    const SCALED: [&str; 4] = ["Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"];
+    for resource in resources {
+        for (name, count) in &kustomization.replicas {
+            let is_scaled = kind(&resource.value).is_some_and(|kind| SCALED.contains(&kind));
+            if is_scaled
+                && resource.was_called(name)
+                && let Some(spec) = resource.value.get_mut("spec").and_then(Value::as_mapping_mut)
+            {
+                spec.insert("replicas".into(), count.clone());
+            }
+        }
+        kustomization.images.iter().for_each(|image| image.apply(&mut resource.value));
+    }
+}
+
+/// Generates a Secret without its values, or a config map, or changes the one that is there.
+fn generate(file: &str, dir: &str, kind: &str, generator: &Generator, resources: &mut Vec<Resource>) {
+    let inputs = generator.inputs.iter().map(|(key, source)| {
+        let input = match source {
+            Source::File(path) => below(dir, path).map(Input::File),
+            Source::Inline(text) => Some(Input::Literal(text.clone())),
+        };
+        (key.clone(), input)
+    });
+    let inputs: Vec<_> = inputs.collect();
+    if generator.changes {
+        let is_it = |resource: &&mut Resource| {
+            self::kind(&resource.value) == Some(kind) && resource.was_called(&generator.name)
+        };
+        if let Some(found) = resources.iter_mut().find(is_it).and_then(|found| found.generated.as_mut()) {
+            let given = |key: &String| inputs.iter().any(|(other, _)| other == key);
+            found.inputs.retain(|(key, _)| !given(key));
+            found.inputs.extend(inputs);
+        }
+        return;
+    }
+    let mut metadata = Mapping::from_iter([("name".into(), generator.name.clone().into())]);
+    metadata.extend(generator.namespace.iter().map(|one| ("namespace".into(), one.clone().into())));
+    let entries =
+        [("apiVersion", "v1".into()), ("kind", kind.into()), ("metadata", Value::Mapping(metadata))];
+    let value = Value::Mapping(entries.into_iter().map(|(key, value)| (key.into(), value)).collect());
+    let mut resource = Resource::new(file, value);
+    resource.generated =
+        Some(Generated { kind: generator.kind.clone(), inputs, is_hashed: generator.is_hashed });
+    resources.push(resource);
+}
+
+/// A name from a file, if it is one that can be printed.
+fn shown(text: &str) -> &str {
+    if text.len() <= 200 && !text.contains(char::is_control) { text } else { "?" }
+}

@@ -1,0 +1,281 @@
+//! `makeinfra check` on the repositories that people have: other kinds, other tools, Secrets that come from elsewhere.
+
+use super::check::{Checked, check_in};
+use super::rotate::manifest;
+use super::support::*;
+
+const KEY: &str = r#"{"registry.gitlab.com":{"auth":"dTpw"}}"#;
+
+/// A pod of the image that everybody here pulls, with the pull secret `gitlab`.
+const POD: &str =
+    "{imagePullSecrets: [{name: gitlab}], containers: [{name: a, image: 'registry.gitlab.com/a/b:1'}]}";
+
+fn object(version: &str, kind: &str, spec: &str) -> String {
+    let spec = spec.replace("POD", POD);
+    format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: app, namespace: hello}}\nspec: {spec}\n")
+}
+
+fn deployment() -> String {
+    object("apps/v1", "Deployment", "{template: {spec: POD}}")
+}
+
+/// Checks `kubernetes/` with these files; the pull secret is beside it if it is `with_secret`.
+#[track_caller]
+fn checked(files: &[(&str, &str)], with_secret: bool) -> Checked {
+    let sandbox = Sandbox::new();
+    for (path, text) in files {
+        sandbox.write(&format!("work/x/kubernetes/{path}"), text);
+    }
+    if with_secret {
+        sandbox.write_private("work/x/secret.yaml", manifest("dockercfg", KEY));
+        return check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+    }
+    sandbox.run("git", &["init", "-q", "x"]).success();
+    check_in(&sandbox, "x", &["--manifests", "kubernetes"])
+}
+
+#[track_caller]
+fn finds(files: &[(&str, &str)], problems: &[&str], warnings: &[&str], words: &[&str]) {
+    let checked = checked(files, true);
+    assert_eq!((checked.problems(), checked.warnings()), (problems.to_vec(), warnings.to_vec()), "{files:?}");
+    let all: String = problems.iter().chain(warnings).map(|id| checked.said(id)).collect();
+    for word in words {
+        assert!(all.contains(word), "{word}: {all}");
+    }
+}
+
+#[test]
+fn pod_templates_of_any_kind_are_read() {
+    for (version, kind, spec) in [
+        ("argoproj.io/v1alpha1", "Rollout", "{template: {spec: POD}}"),
+        ("serving.knative.dev/v1", "Service", "{template: {spec: POD}}"),
+        ("apps.kruise.io/v1alpha1", "CloneSet", "{template: {spec: POD}}"),
+        ("batch/v1", "CronJob", "{jobTemplate: {spec: {template: {spec: POD}}}}"),
+        ("keda.sh/v1alpha1", "ScaledJob", "{jobTargetRef: {template: {spec: POD}}}"),
+        ("kubeflow.org/v1", "TFJob", "{tfReplicaSpecs: {Worker: {template: {spec: POD}}}}"),
+        ("ray.io/v1", "RayCluster", "{workerGroupSpecs: [{template: {spec: POD}}]}"),
+        ("agents.x-k8s.io/v1", "Sandbox", "{podTemplate: {spec: POD}}"),
+    ] {
+        let good = object(version, kind, spec);
+        finds(&[("a.yaml", &good)], &[], &[], &[]);
+        let other = good.replace("registry.gitlab.com", "quay.io");
+        finds(
+            &[("a.yaml", &other)],
+            &["pull-secret-matches-images"],
+            &[],
+            &[&format!("{kind} app: no registry key")],
+        );
+    }
+}
+
+#[test]
+fn all_that_a_pod_pulls_is_read() {
+    for part in [
+        "ephemeralContainers: [{name: e, image: 'quay.io/a/b:1'}]",
+        "initContainers: [{name: e, image: 'quay.io/a/b:1'}]",
+        "volumes: [{name: v, image: {reference: 'quay.io/a/b:1', pullPolicy: Always}}]",
+    ] {
+        let text = deployment().replace("{imagePullSecrets", &format!("{{{part}, imagePullSecrets"));
+        finds(&[("a.yaml", &text)], &["pull-secret-matches-images"], &[], &["`quay.io/a/b:1`"]);
+    }
+}
+
+#[test]
+fn an_image_that_is_no_text_is_a_problem_that_names_the_field() {
+    for (value, what) in [
+        ("{repository: a, tag: b}", "a mapping"),
+        ("[a]", "a list"),
+        ("1.5", "a number"),
+        ("true", "a truth value"),
+        ("!x a", "a value with a tag"),
+    ] {
+        let text = deployment().replace("'registry.gitlab.com/a/b:1'", value);
+        let said = format!("`spec.template.spec.containers[0].image` is {what}");
+        finds(&[("a.yaml", &text)], &["images-pinned"], &[], &[&said]);
+    }
+    for value in [
+        "'${IMAGE}'",
+        "'registry.gitlab.com/a/b:${TAG}'",
+        "'{{ image }}'",
+        "<image>",
+        "IMAGE_NAME",
+        "$(IMAGE)",
+    ] {
+        let text = deployment().replace("'registry.gitlab.com/a/b:1'", value);
+        finds(&[("a.yaml", &text)], &[], &["images-pinned"], &["is put in before it is deployed"]);
+    }
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let good = deployment();
+    let kind = |version: &str, kind: &str, spec: &str| object(version, kind, spec);
+    let chart = "apiVersion: v2\nname: a\nversion: 1.0.0\n";
+    let template = "{{- if .Values.x }}\nkind: Deployment\n{{- end }}\n";
+    for (path, text, words) in [
+        (
+            "p.yaml",
+            kind("monitoring.coreos.com/v1", "Prometheus", "{image: 'quay.io/a/b:1'}"),
+            "Prometheus app: it has an image at `spec.image`",
+        ),
+        (
+            "p.yaml",
+            kind("argoproj.io/v1alpha1", "Workflow", "{templates: [{container: {image: 'quay.io/a/b:1'}}]}"),
+            "`spec.templates[0].container.image`",
+        ),
+        (
+            "p.yaml",
+            kind("argoproj.io/v1alpha1", "Application", "{source: {path: a}}"),
+            "Application app: it deploys what is described elsewhere",
+        ),
+        (
+            "p.yaml",
+            kind("helm.toolkit.fluxcd.io/v2", "HelmRelease", "{chart: {}}"),
+            "HelmRelease app: it deploys",
+        ),
+        (
+            "p.yaml",
+            kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "{path: ./a}"),
+            "Kustomization app: it deploys",
+        ),
+        ("p.yaml", template.to_owned(), "it is a template"),
+        ("app.jsonnet", "{ a: 1 }".to_owned(), "app.jsonnet: it is Jsonnet"),
+        ("app.cue", "a: 1".to_owned(), "it is CUE"),
+        ("app.yaml.j2", template.to_owned(), "it is a template language"),
+    ] {
+        finds(&[("a.yaml", &good), (path, &text)], &[], &["manifests-kustomize"], &[words]);
+    }
+    let files = [
+        ("a.yaml", good.as_str()),
+        ("chart/Chart.yaml", chart),
+        ("chart/values.yaml", "image: {repository: a, tag: b}\n"),
+        ("chart/templates/d.yaml", template),
+        ("chart/templates/_helpers.tpl", "{{ define }}"),
+        ("chart/charts/sub/Chart.yaml", chart),
+    ];
+    finds(&files, &[], &["manifests-kustomize"], &["kubernetes/chart/Chart.yaml: it is a Helm chart"]);
+    assert_eq!(checked(&files, true).said("manifests-kustomize").lines().count(), 1);
+    // Nothing but a chart is no repository without workloads.
+    finds(&files[1..], &[], &["manifests-kustomize", "workloads-found"], &["in what could be read"]);
+    for (path, text) in [
+        (
+            "crd.yaml",
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {image: {name: a}}\n",
+        ),
+        (
+            "policy.yaml",
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nspec: {rules: [{image: '!*:latest'}]}\n",
+        ),
+        ("empty.yaml", "---\n# nothing\n---\n"),
+        ("tabs.json", "{\n\t\"kind\": \"ConfigMap\",\n\t\"data\": {}\n}\n"),
+        ("notes.md", "```yaml\nkind: Pod\n```\n"),
+    ] {
+        finds(&[("a.yaml", &good), (path, text)], &[], &[], &[]);
+    }
+}
+
+#[test]
+fn a_secret_that_comes_from_elsewhere_is_not_missing() {
+    let closed = ["pull-secret-present"];
+    let good = deployment();
+    let head = "metadata: {name: gitlab, namespace: hello}\n";
+    let sops = "kind: Secret\napiVersion: v1\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: 'ENC[AES256_GCM,data:x]'}\n\
+                sops: {mac: x, version: 3.8.1}\n";
+    for (text, word) in [
+        (format!("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\n{head}spec: {{encryptedData: {{.dockerconfigjson: x}}}}\n"), "SealedSecret"),
+        ("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: x, namespace: hello}\nspec: {template: {metadata: {name: gitlab}}}\n".into(), "SealedSecret"),
+        ("apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: x, namespace: hello}\nspec: {target: {name: gitlab}}\n".into(), "ExternalSecret"),
+        (format!("apiVersion: external-secrets.io/v1\nkind: ExternalSecret\n{head}spec: {{}}\n"), "ExternalSecret"),
+        ("apiVersion: isindir.github.com/v1alpha3\nkind: SopsSecret\nmetadata: {name: x}\nspec: {secretTemplates: [{name: gitlab}]}\n".into(), "SopsSecret"),
+        (format!("{sops}{head}"), "SOPS"),
+    ] {
+        let found = checked(&[("a.yaml", &good), ("s.yaml", &text)], false);
+        assert_eq!(found.problems(), Vec::<&str>::new(), "{text}");
+        assert!(closed.iter().all(|id| found.warnings().contains(id)), "{text}");
+        assert!(found.said("pull-secret-present").contains(word), "{}", found.said("pull-secret-present"));
+        // Beside one that is read.
+        let second = good.replace("name: gitlab", "name: sealed").replace("app", "other");
+        let text = text.replace("name: gitlab", "name: sealed");
+        let files = [("a.yaml", good.as_str()), ("b.yaml", &second), ("s.yaml", &text)];
+        finds(&files, &[], &["pull-secret-matches-images"], &["what is in the pull secret `sealed` is not known", word]);
+    }
+    // Nobody knows what a repository that is none of makeinfra's has elsewhere.
+    let found = checked(&[("a.yaml", &good)], false);
+    assert_eq!(found.problems(), Vec::<&str>::new());
+    assert!(found.said("pull-secret-present").contains("must come from elsewhere"));
+}
+
+#[test]
+fn a_generated_or_a_json_pull_secret_is_one() {
+    let json = manifest("dockercfg", KEY);
+    let json =
+        serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&json).unwrap()).unwrap();
+    let found = checked(&[("a.yaml", &deployment()), ("secret.json", &json.replace("  ", "\t"))], false);
+    assert!(found.problems().iter().all(|id| id.starts_with("secrets-")), "{:?}", found.problems());
+    assert!(found.said("pull-secret-present").contains("holds Secret `gitlab`"));
+
+    let kustomization = |rest: &str| {
+        format!(
+            "resources: [a.yaml]\nnamespace: hello\nsecretGenerator:\n- name: gitlab\n  type: kubernetes.io/dockerconfigjson\n  {rest}\n"
+        )
+    };
+    let config = r#"{"auths":{"registry.gitlab.com":{"auth":"dTpw"}}}"#;
+    let app = deployment();
+    let of = |rest: &str, config: &str| {
+        checked(
+            &[("a.yaml", &app), ("kustomization.yaml", &kustomization(rest)), ("config.json", config)],
+            false,
+        )
+    };
+    let found = of("files: [.dockerconfigjson=config.json]", config);
+    assert!(found.problems().iter().all(|id| id.starts_with("secrets-")), "{:?}", found.problems());
+    assert!(
+        found.said("secrets-covered").contains("kubernetes/config.json"),
+        "{}",
+        found.said("secrets-covered")
+    );
+    // A key that its type does not have, and an image that it is not for.
+    let found = of("files: [config.json]", config);
+    assert!(found.problems().contains(&"pull-secret-type"), "{:?}", found.problems());
+    let found = of("files: [.dockerconfigjson=config.json]", &config.replace("gitlab", "other"));
+    assert!(found.problems().contains(&"pull-secret-matches-images"), "{:?}", found.problems());
+    let found = of("files: [.dockerconfigjson=../../elsewhere.json]", config);
+    assert!(found.said("pull-secret-present").contains("of what could not be read"));
+}
+
+#[test]
+fn what_a_kustomization_may_change_is_a_warning() {
+    let bare = deployment().replace("imagePullSecrets: [{name: gitlab}], ", "");
+    let kustomization = "resources: [a.yaml]\nnamespace: hello\n";
+    finds(
+        &[("a.yaml", &bare), ("kustomization.yaml", kustomization)],
+        &["workloads-name-pull-secret"],
+        &[],
+        &[],
+    );
+    for field in
+        ["transformers: [x.yaml]", "replacements: [{path: r.yaml}]", "components: ['https://x/y?ref=1']"]
+    {
+        let text = format!("{kustomization}{field}\n");
+        let ids = ["manifests-kustomize", "workloads-name-pull-secret"];
+        finds(&[("a.yaml", &bare), ("kustomization.yaml", &text)], &[], &ids, &["may change that"]);
+    }
+}
+
+#[test]
+fn one_secret_of_a_base_is_in_the_namespaces_of_all_overlays() {
+    let app = deployment().replace(", namespace: hello", "");
+    let secret = manifest("dockercfg", KEY);
+    for affix in ["", "namePrefix: a-\n", "nameSuffix: -b\n"] {
+        let sandbox = Sandbox::new();
+        sandbox.write("work/x/k/base/app.yaml", &app);
+        sandbox.write_private("work/x/k/base/secret.yaml", &secret);
+        sandbox.write("work/x/k/base/kustomization.yaml", "resources: [app.yaml, secret.yaml]\n");
+        for name in ["staging", "production"] {
+            let text = format!("resources: [../../base]\nnamespace: {name}\n{affix}");
+            sandbox.write(&format!("work/x/k/overlays/{name}/kustomization.yaml"), text);
+        }
+        let found = check_in(&sandbox, "x", &["--manifests", "k", "--secret", "k/base/secret.yaml"]);
+        assert_eq!((found.problems(), found.warnings()), (vec![], vec![]), "{affix}");
+    }
+}
