@@ -90,20 +90,33 @@ impl Check {
 }
 
 /// What the repository as it is does not say.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Known {
     /// Names of images, or what they begin with, that anybody may pull.
     pub public: Vec<String>,
     /// Images that a registry has just shown to be public.
     pub proven: BTreeSet<String>,
+    /// The full names of the images of components that are recorded as public.
+    pub recorded: BTreeSet<String>,
     /// Answers that the files do not follow; `None` if that is unknown, as outside git.
     pub unfollowed: Option<Vec<Unfollowed>>,
 }
 
 impl Known {
+    /// The same with what is recorded.
+    fn with_record(&self, inspection: &Inspection) -> Self {
+        let mut known = self.clone();
+        if let Some(Ok(record)) = &inspection.record {
+            known.public.extend(record.public.iter().cloned());
+            let public = record.answers.components.iter().filter(|component| component.is_public());
+            known.recorded.extend(public.map(|component| component.image.normalized_name()));
+        }
+        known
+    }
+
     /// Whether anybody may pull `image`, as the user says or a registry has shown.
     fn is_public(&self, image: &ImageRef) -> bool {
-        if self.proven.contains(&image.to_string()) {
+        if self.proven.contains(&image.to_string()) || self.recorded.contains(&image.normalized_name()) {
             return true;
         }
         let (written, full) = (image.name(), image.normalized_name());
@@ -117,7 +130,7 @@ impl Known {
 }
 
 /// An answer that the files do not follow.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Unfollowed {
     /// Its place below `answers`.
     pub answer: String,
@@ -129,11 +142,13 @@ pub struct Unfollowed {
 /// for which there is no ground (no git, no history wanted) is left out.
 #[must_use]
 pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
+    let given = known;
+    let known = &known.with_record(inspection);
     let mut checks = secrets::checks(inspection);
     checks.extend(pull_secret::checks(inspection, known, now));
     checks.extend(manifests::checks(inspection, known));
     checks.extend(environments::checks(inspection));
-    checks.extend(record::checks(inspection, known));
+    checks.extend(record::checks(inspection, given));
     sort(&mut checks);
     checks
 }

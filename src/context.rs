@@ -44,6 +44,7 @@ pub struct Component<'a> {
     tls_issuer: Option<&'a str>,
     health_path: Option<&'a str>,
     service_account: bool,
+    public: bool,
     /// The file of its settings, beside its manifests.
     config_file: Option<String>,
     /// What stands there, where that is known.
@@ -248,6 +249,7 @@ fn component(component: &answers::Component, main: bool) -> Component<'_> {
         tls_issuer: component.tls_issuer.as_ref().map(ClusterIssuer::as_str),
         health_path: component.health_path.as_ref().map(HealthPath::as_str),
         service_account: component.service_account,
+        public: component.is_public(),
         config_file: component.config.then(|| answers::Component::config_file(&prefix)),
         settings: component.settings.as_ref().map(Config::text),
         manifests: manifests.into_iter().flatten().map(|name| format!("{prefix}{name}.yaml")).collect(),

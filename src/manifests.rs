@@ -15,6 +15,7 @@ mod links;
 mod patch;
 mod pods;
 mod resource;
+mod scaling;
 mod secret;
 mod select;
 mod workload;
@@ -23,6 +24,7 @@ pub use documents::documents;
 pub use foreign::language;
 pub use kustomization::below;
 pub use resource::{Generated, Input};
+pub use scaling::Scaled;
 pub use secret::{DeployedSecret, Origin, is_sops};
 pub use workload::{Image, NoImage, Pull, Workload};
 
@@ -50,6 +52,8 @@ pub struct Overlay {
     pub named_secrets: BTreeSet<String>,
     /// The hosts of its Ingresses.
     pub hosts: BTreeSet<String>,
+    /// The workloads whose number of pods an autoscaler decides, too.
+    pub scaled: Vec<Scaled>,
     /// The file because of which some of it is not known; `None` if all of it is.
     pub unsure: Option<String>,
 }
@@ -224,6 +228,7 @@ fn overlay(path: String, resources: &[Resource], unsure: Option<String>) -> Over
     }
     Overlay {
         secrets: resources.iter().flat_map(secret::deployed).collect(),
+        scaled: scaling::scaled(resources),
         named_secrets,
         hosts: hosts.map(str::to_owned).collect(),
         workloads: workload::workloads(resources, unsure.as_deref()),

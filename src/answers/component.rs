@@ -8,6 +8,15 @@ use super::{
 /// Pods of a Deployment, if nobody says how many.
 pub(super) const REPLICAS: u32 = 2;
 
+/// Who may pull an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Those who have credentials.
+    Private,
+    /// Anybody.
+    Public,
+}
+
 /// One workload with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
@@ -37,6 +46,8 @@ pub struct Component {
     pub health_path: Option<HealthPath>,
     /// Whether its pods have a service account of their own.
     pub service_account: bool,
+    /// Who may pull its image.
+    pub(super) access: Access,
     /// Whether it has settings in a config map.
     pub config: bool,
     /// Those settings, where they are known. They are no answer: people change them in their file.
@@ -45,7 +56,7 @@ pub struct Component {
 
 impl Component {
     /// What a component's section of a file may say.
-    pub const NAMES: [Name; 13] = [
+    pub const NAMES: [Name; 14] = [
         Name::Image,
         Name::Workload,
         Name::Schedule,
@@ -59,7 +70,14 @@ impl Component {
         Name::HealthPath,
         Name::ServiceAccount,
         Name::Config,
+        Name::Public,
     ];
+
+    /// Whether anybody may pull its image, so that the pull Secret need not be for it.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.access == Access::Public
+    }
 
     /// The file of its settings, below the directory of the manifests, for one whose files' names begin with `prefix`.
     #[must_use]
@@ -119,6 +137,7 @@ impl Component {
             tls_issuer,
             health_path: given(values, Name::HealthPath)?,
             service_account: is_on(Name::ServiceAccount)?,
+            access: if is_on(Name::Public)? { Access::Public } else { Access::Private },
             config: values.get(&Name::Config).is_some_and(Option::is_some),
             settings: None,
         })

@@ -107,6 +107,8 @@ answers! {
         ServiceAccount = "service-account", Switch, Switch, "Service account";
         /// The file with the settings that become a config map.
         Config = "config", ConfigFile, Text, "File with settings";
+        /// Whether anybody may pull the image.
+        Public = "public", Switch, Switch, "Public image";
         /// Pod Security Standard.
         PodSecurity = "pod-security", PodSecurity, Text, "Pod Security Standard";
         /// Name of the pull secret.

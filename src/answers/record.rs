@@ -1,6 +1,8 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, Ci, Component, Environment, FileFault, Name, Refused, Sheet, Version, named};
+use super::{
+    Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Refused, Rule, Sheet, Version, named,
+};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::yaml;
@@ -17,6 +19,8 @@ pub struct Record {
     pub version: Option<Version>,
     /// Paths of generated files that are people's own: an update leaves them alone.
     pub own: BTreeSet<String>,
+    /// Names of images, or what they begin with, that anybody may pull, beside those of public components.
+    pub public: BTreeSet<String>,
     /// The whole file.
     pub text: String,
 }
@@ -31,6 +35,9 @@ impl Record {
     /// What to type if it cannot be understood.
     /// The list of the files that an update leaves alone.
     pub const OWN: &str = "own";
+
+    /// The list of public images.
+    pub const PUBLIC: &str = "public";
 
     /// The answers that the file records beside those of the project's own component.
     const NAMES: [Name; 7] = [
@@ -47,6 +54,7 @@ impl Record {
     pub fn parse(text: String) -> Result<Self> {
         let version = version(&text)?;
         let own = own(&text)?;
+        let public = public(&text)?;
         template(&text)?;
         let sheet = Self::sheet(&text);
         let answers = sheet.and_then(|sheet| {
@@ -65,7 +73,7 @@ impl Record {
                 .because(cause)
                 .hint(Advice::edit(Self::FILE))
         })?;
-        Ok(Self { answers, sheet, version, own, text })
+        Ok(Self { answers, sheet, version, own, public, text })
     }
 
     /// The failure of an option `--env` that names no environment of the repository.
@@ -139,18 +147,27 @@ fn template(text: &str) -> Result<()> {
 
 /// The paths of the list `own`.
 fn own(text: &str) -> Result<BTreeSet<String>> {
-    let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get(Record::OWN).cloned()) else {
+    let is_below =
+        |path: &str| !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    list(text, Record::OWN, "must be a list of paths below the top of the repository", is_below)
+}
+
+/// The names of the list `public`.
+fn public(text: &str) -> Result<BTreeSet<String>> {
+    let is_name = |name: &str| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == name);
+    list(text, Record::PUBLIC, "must be a list of image names, without tags", is_name)
+}
+
+/// The texts of the list `key`, which are all `right`.
+fn list(text: &str, key: &str, rule: Rule, right: impl Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+    let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get(key).cloned()) else {
         return Ok(BTreeSet::new());
     };
-    let path = |item: &serde_yaml::Value| {
-        let path = item.as_str()?;
-        let is_below = !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        is_below.then(|| path.to_owned())
-    };
-    let paths = value.as_sequence().and_then(|items| items.iter().map(path).collect::<Option<_>>());
-    Ok(paths.ok_or_else(|| {
+    let item = |item: &serde_yaml::Value| item.as_str().filter(|text| right(text)).map(str::to_owned);
+    let items = value.as_sequence().and_then(|items| items.iter().map(item).collect::<Option<_>>());
+    Ok(items.ok_or_else(|| {
         Failure::failed(format!("cannot understand `{}`", Record::FILE))
-            .because("`own` must be a list of paths below the top of the repository")
+            .because(format!("`{key}` {rule}"))
             .hint(Advice::edit(Record::FILE))
     })?)
 }

@@ -1,5 +1,7 @@
 //! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these get in each other's way.
 
+mod used;
+
 use super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answers, Ci, Environment, ProjectName, Record, Setting};
@@ -17,7 +19,8 @@ const WILDCARD: &str = "kubernetes/overlays/*/environment.mk";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let Some(Ok(record)) = &inspection.record else { return Vec::new() };
-    [agree(inspection, record), hosts(inspection, &record.answers)].concat()
+    [agree(inspection, record), used::checks(inspection, &record.answers), hosts(inspection, &record.answers)]
+        .concat()
 }
 
 fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {

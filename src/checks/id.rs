@@ -83,6 +83,10 @@ ids! {
     ImagesPinned = "images-pinned",
     /// Makefile, overlays and `.makeinfra.yaml` have the same environments.
     EnvironmentsAgree = "environments-agree",
+    /// Every environment has the Secrets that its pods use.
+    SecretsUsed = "secrets-used",
+    /// No autoscaler and manifest decide the same number of pods.
+    ReplicasScaled = "replicas-scaled",
     /// No two environments have the same host.
     HostsDiffer = "hosts-differ",
     /// The Makefile has the targets.

@@ -2,12 +2,14 @@
 
 use super::{Check, Id, Known, or_ok};
 use crate::advice::Advice;
-use crate::answers::{Record, Version};
+use crate::answers::{ImageRef, Record, Version};
 use crate::inspection::Inspection;
+use std::collections::BTreeSet;
 
 pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let Some(Ok(record)) = &inspection.record else { return Vec::new() };
     let mut found = vec![version(record)];
+    found.extend(public(record, known));
     let Some(unfollowed) = &known.unfollowed else { return found };
     let unfollowed = unfollowed.iter().map(|one| {
         let message = format!("the files do not follow its `answers.{}`", one.answer);
@@ -31,4 +33,17 @@ fn version(record: &Record) -> Check {
         None => Check::warning(id, Record::FILE, "it has no `version`: nothing can be updated or added")
             .hint(Advice::git("log -p -- .makeinfra.yaml")),
     }
+}
+
+/// The line that records the images that count as public for one call.
+fn public(record: &Record, known: &Known) -> Option<Check> {
+    let is_name = |name: &&String| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == **name);
+    let named: BTreeSet<_> = known.public.iter().filter(is_name).collect();
+    if named.iter().all(|name| record.public.contains(*name)) {
+        return None;
+    }
+    let all: BTreeSet<_> = named.into_iter().chain(&record.public).map(String::as_str).collect();
+    let line = format!("{}: [{}]", Record::PUBLIC, all.into_iter().collect::<Vec<_>>().join(", "));
+    let message = format!("`--public` counts for this call; this line records it: `{line}`");
+    Some(Check::note(Id::RecordFollowed, Record::FILE, message).hint(Advice::edit(Record::FILE)))
 }

@@ -42,6 +42,9 @@ pub struct ComponentOptions {
     /// Run the pods as a service account of their own, which names the pull secret.
     #[arg(long)]
     pub service_account: bool,
+    /// The image is public: the pull Secret need not be for it.
+    #[arg(long)]
+    pub public: bool,
     /// Pass the KEY=VALUE lines in FILE to the container as variables, through a config map. Not for secrets.
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,

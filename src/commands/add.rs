@@ -76,7 +76,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
 /// Warns of an image that the pull Secret is not for, and of hosts that two Ingresses have.
 fn warn(answers: &Answers, ui: &mut Ui) {
     let new = answers.components.iter().last().unwrap_or(answers.main());
-    if !keyring::matches(answers.registry.as_str(), &new.image) {
+    if !new.is_public() && !keyring::matches(answers.registry.as_str(), &new.image) {
         ui.warn(format!(
             "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for it is added by hand",
             answers.registry,

@@ -26,6 +26,7 @@ pub(super) fn values(options: &ComponentOptions) -> Values {
         (Name::HealthPath, options.health_path.clone()),
         (Name::ServiceAccount, yes(options.service_account)),
         (Name::Config, options.config.clone()),
+        (Name::Public, yes(options.public)),
     ];
     texts.into_iter().filter_map(|(name, text)| Some((name, name.typed(text?)))).collect()
 }

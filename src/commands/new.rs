@@ -119,7 +119,9 @@ impl Draft {
                 component.settings = Some(settings);
             }
         }
-        pull_secret::check_registry(&answers.registry, answers.image())?;
+        if !answers.main().is_public() {
+            pull_secret::check_registry(&answers.registry, answers.image())?;
+        }
         warn_of_shared_hosts(&answers, ui);
         let (target, shown) = target(given)?;
         sweep(&target, Leftover::Directory, options.run.dry_run, ui);

@@ -5,7 +5,7 @@ use super::resource::Resource;
 use crate::answers::{Answer, ImageRef, Rule};
 use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The service account of a pod that names none.
 const DEFAULT: &str = "default";
@@ -26,6 +26,8 @@ pub struct Workload {
     pub unknown_account: Option<String>,
     /// The file of a kustomization that may change it in ways that were not read; `None` if all of it is known.
     pub unsure: Option<String>,
+    /// The Secrets without which its containers do not start.
+    pub secrets: BTreeSet<String>,
     /// What its containers and volumes pull, init containers first.
     pub images: Vec<Image>,
 }
@@ -141,8 +143,27 @@ fn workload(resource: &Resource, pod: &Pod, accounts: &Accounts, unsure: Option<
         pull_secrets,
         unknown_account,
         unsure: unsure.map(str::to_owned),
+        secrets: required_secrets(pod.spec),
         images,
     })
+}
+
+/// The Secrets of variables and volumes in `pod` that are not optional.
+fn required_secrets(pod: &Value) -> BTreeSet<String> {
+    let mut named: Vec<(Option<&Value>, &str)> = Vec::new();
+    for container in pods::CONTAINERS.iter().flat_map(|name| list(pod, name)) {
+        let from = list(container, "envFrom").map(|one| (one.get("secretRef"), "name"));
+        let variables = list(container, "env").map(|one| (at(one, &["valueFrom", "secretKeyRef"]), "name"));
+        named.extend(from.chain(variables));
+    }
+    for volume in list(pod, "volumes") {
+        named.push((volume.get("secret"), "secretName"));
+        let sources = volume.get("projected").into_iter().flat_map(|projected| list(projected, "sources"));
+        named.extend(sources.map(|source| (source.get("secret"), "name")));
+    }
+    let is_required = |value: &&Value| value.get("optional").and_then(Value::as_bool) != Some(true);
+    let required = named.into_iter().filter_map(|(value, key)| text(value.filter(is_required)?, &[key]));
+    required.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// What the containers and the volumes of `pod` pull.

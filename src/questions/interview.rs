@@ -136,7 +136,13 @@ fn items(given: &Given, is_open: impl Fn(Name) -> bool) -> Vec<Item> {
 fn is_asked(name: Name) -> bool {
     !matches!(
         name,
-        Name::TimeZone | Name::Args | Name::TlsIssuer | Name::ServiceAccount | Name::Config | Name::ExpiresAt
+        Name::TimeZone
+            | Name::Args
+            | Name::TlsIssuer
+            | Name::ServiceAccount
+            | Name::Config
+            | Name::ExpiresAt
+            | Name::Public
     )
 }
 
@@ -378,7 +384,8 @@ fn default(answers: &Answers, name: Name) -> String {
         | Name::Args
         | Name::TlsIssuer
         | Name::ServiceAccount
-        | Name::Config => none(),
+        | Name::Config
+        | Name::Public => none(),
         Name::Ci => answers.ci.as_str().to_owned(),
         Name::Output => Name::Output.example().to_owned(),
     }

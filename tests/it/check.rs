@@ -256,7 +256,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
                 "PROTECTED := yes",
             );
         }
-        Id::HostsDiffer => unreachable!("see check_environments"),
+        Id::HostsDiffer | Id::SecretsUsed | Id::ReplicasScaled => unreachable!("see check_environments"),
         Id::RecordFollowed | Id::TemplatesCurrent => {
             unreachable!("see update: no problem, but a warning and a note")
         }
@@ -267,7 +267,8 @@ fn break_it(sandbox: &Sandbox, id: Id) {
 #[test]
 fn each_check_finds_its_fault_and_no_other_one_does() {
     // One environment alone has no other's host.
-    let others = [Id::HostsDiffer, Id::RecordFollowed, Id::TemplatesCurrent];
+    let others =
+        [Id::HostsDiffer, Id::SecretsUsed, Id::ReplicasScaled, Id::RecordFollowed, Id::TemplatesCurrent];
     for id in offline().filter(|id| !others.contains(id)) {
         let sandbox = Sandbox::with_hello();
         break_it(&sandbox, *id);
@@ -357,6 +358,51 @@ fn an_image_that_anybody_may_pull_needs_no_credentials() {
     for other in ["ngin", "quay.io", ""] {
         assert_eq!(check(&sandbox, &["--public", other]).code, Some(1), "{other}");
     }
+}
+
+#[test]
+fn a_public_image_is_recorded() {
+    let sandbox = Sandbox::with_hello();
+    let add = |name: &str, more: &[&str]| {
+        let image = format!("quay.io/group/{name}:1");
+        let args = [&["add", name, "--image", &image, "--workload", "job", "--no-input"], more].concat();
+        sandbox.makeinfra(&args).cwd(sandbox.hello("")).success()
+    };
+    assert!(!add("open", &["--public"]).stderr.contains("pulled without credentials"));
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+    // Another one needs to be named, and the line that is printed records it.
+    assert!(add("closed", &[]).stderr.contains("pulled without credentials"));
+    assert_eq!(check(&sandbox, &[]).problems(), ["pull-secret-matches-images"]);
+    let checked = check(&sandbox, &["--public", "quay.io/group/closed"]);
+    assert_eq!(checked.problems(), Vec::<&str>::new());
+    let said = checked.said("record-followed");
+    let line = said.split('`').find(|part| part.starts_with("public: ")).unwrap();
+    sandbox.append(".makeinfra.yaml", &format!("{line}\n"));
+    let checked = check(&sandbox, &["--public", "quay.io/group/closed"]);
+    assert_eq!((checked.problems(), checked.ids("note").len()), (vec![], 0));
+    assert_eq!(check(&sandbox, &[]).problems(), Vec::<&str>::new());
+    // And it stays where other commands write the record.
+    add("third", &["--public"]);
+    assert_eq!(check(&sandbox, &[]).problems(), Vec::<&str>::new());
+    sandbox.edit(".makeinfra.yaml", line, "public: [UPPER]");
+    assert!(
+        sandbox
+            .makeinfra(&["check"])
+            .cwd(sandbox.hello(""))
+            .failure(1)
+            .stdout
+            .contains("must be a list of image names")
+    );
+}
+
+#[test]
+fn a_public_image_of_the_project_needs_no_entry_of_its_registry() {
+    let sandbox = Sandbox::new();
+    let args = ["--registry", "quay.io"];
+    sandbox.new_hello(&args).failure(2);
+    sandbox.new_hello(&[&args[..], &["--public"]].concat()).success();
+    assert!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap().contains("  public: true\n"));
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
 }
 
 #[test]

@@ -144,3 +144,53 @@ fn two_environments_with_one_host_are_a_problem_in_one_cluster() {
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["hosts-differ"]));
 }
+
+/// The base's Deployment with variables of the Secret `login`.
+fn with_login(sandbox: &Sandbox) {
+    let file = "kubernetes/base/deployment.yaml";
+    sandbox.edit(
+        file,
+        "          image: ",
+        "          envFrom: [{secretRef: {name: login}}]\n          image: ",
+    );
+}
+
+#[test]
+fn a_secret_that_one_environment_lacks_is_a_problem() {
+    let sandbox = two(&[]);
+    with_login(&sandbox);
+    let found = check(&sandbox, &[]);
+    assert_eq!((found.problems(), found.warnings()), (vec![], vec!["secrets-used"]));
+    assert!(found.said("secrets-used").contains("which no file of the environment"));
+    for environment in ["production", "staging"] {
+        let lacking = check(&sandbox, &[]);
+        let set = ["secret", "set", "login", "PASSWORD", "--stdin", "--env", environment];
+        sandbox.makeinfra(&set).cwd(sandbox.hello("")).stdin("value").success();
+        if environment == "staging" {
+            assert_eq!(lacking.problems(), ["secrets-used"]);
+            let said = lacking.said("secrets-used");
+            assert!(said.contains("which production has and staging lacks"), "{said}");
+        }
+    }
+    let found = check(&sandbox, &["--strict"]);
+    assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
+    // What is optional may be missing.
+    sandbox.edit("kubernetes/base/deployment.yaml", "{name: login}", "{name: none, optional: true}");
+    assert_eq!(check(&sandbox, &[]).warnings(), Vec::<&str>::new());
+}
+
+#[test]
+fn replicas_beside_an_autoscaler_are_a_warning() {
+    let sandbox = two(&[]);
+    let scaler = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: hello}\nspec:\n  scaleTargetRef: \
+                  {apiVersion: apps/v1, kind: Deployment, name: hello}\n  minReplicas: 1\n  maxReplicas: 4\n";
+    fs::write(sandbox.hello("kubernetes/base/scaler.yaml"), scaler).unwrap();
+    let kustomization = "kubernetes/base/kustomization.yaml";
+    sandbox.edit(kustomization, "  - deployment.yaml\n", "  - deployment.yaml\n  - scaler.yaml\n");
+    let found = check(&sandbox, &[]);
+    assert_eq!((found.problems(), found.warnings()), (vec![], vec!["replicas-scaled"]));
+    assert!(found.said("replicas-scaled").contains("a HorizontalPodAutoscaler scales it"));
+    let patch = "patches:\n  - target: {kind: Deployment, name: hello}\n    patch: |\n      - {op: remove, path: /spec/replicas}\n";
+    sandbox.edit(kustomization, "resources:\n", &format!("{patch}resources:\n"));
+    assert_eq!(check(&sandbox, &[]).warnings(), Vec::<&str>::new());
+}

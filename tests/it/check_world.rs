@@ -3,6 +3,7 @@
 use super::check::{Checked, check_in};
 use super::rotate::manifest;
 use super::support::*;
+use std::time::{Duration, Instant};
 
 const KEY: &str = r#"{"registry.gitlab.com":{"auth":"dTpw"}}"#;
 
@@ -278,4 +279,58 @@ fn one_secret_of_a_base_is_in_the_namespaces_of_all_overlays() {
         let found = check_in(&sandbox, "x", &["--manifests", "k", "--secret", "k/base/secret.yaml"]);
         assert_eq!((found.problems(), found.warnings()), (vec![], vec![]), "{affix}");
     }
+}
+
+#[test]
+fn what_is_no_file_is_named_and_never_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write("work/x/kubernetes/app.yaml", deployment());
+    sandbox.write_private("work/x/secret.yaml", manifest("dockercfg", KEY));
+    sandbox
+        .run("mkfifo", &["x/kubernetes/pipe.yaml", "x/kubernetes/pipe.json", "x/kubernetes/pipe.tpl"])
+        .success();
+    sandbox.run("truncate", &["-s", "1G", "x/kubernetes/huge.yaml"]).success();
+    sandbox.run("ln", &["-s", "/dev/zero", "x/kubernetes/zero.yaml"]).success();
+    let begun = Instant::now();
+    let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(found.problems(), ["manifests-parse"]);
+    assert_eq!(found.said("manifests-parse").lines().count(), 4, "{}", found.said("manifests-parse"));
+}
+
+/// `number` manifests: a Deployment with a service account and a Secret of its own each, in one directory and below a kustomization.
+fn many(number: usize) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let mut names = String::new();
+    for at in 0..number {
+        let account =
+            format!("kind: ServiceAccount\nmetadata: {{name: a{at}}}\nimagePullSecrets: [{{name: s{at}}}]\n");
+        let secret = manifest("dockercfg", KEY).replace("name: gitlab", &format!("name: s{at}"));
+        let app =
+            deployment().replace("imagePullSecrets: [{name: gitlab}]", &format!("serviceAccountName: a{at}"));
+        let app = app.replace("name: app", &format!("name: app{at}"));
+        let place = if at % 2 == 0 { "plain" } else { "built" };
+        sandbox.write_private(
+            &format!("work/x/k/{place}/{at}.yaml"),
+            format!("{app}---\n{account}---\n{secret}"),
+        );
+        if at % 2 == 1 {
+            names.push_str(&format!("- {at}.yaml\n"));
+        }
+    }
+    sandbox.write("work/x/k/built/kustomization.yaml", format!("namePrefix: p-\nresources:\n{names}"));
+    sandbox
+}
+
+#[test]
+fn ten_times_the_manifests_take_about_ten_times_as_long() {
+    let time = |number: usize| {
+        let sandbox = many(number);
+        let begun = Instant::now();
+        let found = check_in(&sandbox, "x", &["--manifests", "k", "--secret", "k/plain/0.yaml"]);
+        assert!(found.said("workloads-found").contains(&format!("{number} workloads")));
+        begun.elapsed()
+    };
+    let (few, all) = (time(200), time(2_000));
+    assert!(all < few * 25, "{few:?} {all:?}");
 }

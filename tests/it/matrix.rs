@@ -91,6 +91,7 @@ const TABLE: &[(&str, &[Value])] = &[
         ],
     ),
     ("service account", &[("none", &[], &[]), ("own", &["--service-account"], &[])]),
+    ("public image", &[("no", &[], &[]), ("yes", &["--public"], &[])]),
     ("config", &[("none", &[], &[]), ("file", &["--config", "../settings.env"], &[])]),
     (
         "port",

@@ -71,8 +71,8 @@ impl Tokens {
     /// Asks the registry about each token, if that is wanted. Gives its word on the last one.
     pub(super) fn check(&self, options: &Options, answers: &Answers, ui: &mut Ui) -> Result<Option<Checked>> {
         // Those of other registries are pulled without this token.
-        let mut images = vec![answers.image()];
-        for component in &answers.components.rest {
+        let mut images = Vec::new();
+        for component in answers.components.iter().filter(|component| !component.is_public()) {
             if !images.contains(&&component.image)
                 && keyring::matches(answers.registry.as_str(), &component.image)
             {
@@ -80,6 +80,9 @@ impl Tokens {
             }
         }
         let mut checked = None;
+        if images.is_empty() {
+            return Ok(None);
+        }
         for token in &self.tokens {
             checked = sign_in::check(&options.check, token, &images, "rotate --check", ui)?;
         }

@@ -1,0 +1,99 @@
+//! Whether each environment has what its pods need beside their images.
+
+use super::super::pull_secret::{is_name, quoted, workload_title};
+use super::{Check, Id, or_ok};
+use crate::advice::Advice;
+use crate::answers::{Answers, Environment};
+use crate::inspection::Inspection;
+use crate::manifests::{Overlay, Workload};
+
+/// The Secrets that pods use and that their environment lacks.
+pub(super) fn checks(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
+    let id = Id::SecretsUsed;
+    let places: Vec<_> = answers
+        .environments
+        .iter()
+        .filter_map(|one| {
+            let mut overlays = inspection.manifests.overlays.iter();
+            Some((one, overlays.find(|overlay| overlay.path == one.overlay())?))
+        })
+        .collect();
+    let mut found = Vec::new();
+    for (environment, overlay) in &places {
+        for workload in &overlay.workloads {
+            let lacks = |name: &&String| !overlay.secrets.iter().any(|secret| secret.name == **name);
+            for name in workload.secrets.iter().filter(lacks) {
+                let mut others = places
+                    .iter()
+                    .filter(|(_, other)| other.secrets.iter().any(|secret| secret.name == *name));
+                let other = others.next().map(|(other, _)| *other);
+                found.extend(lacking(answers, environment, overlay, workload, name, other));
+            }
+        }
+    }
+    if places.is_empty() {
+        return found;
+    }
+    let mut checks = or_ok(found, || {
+        Check::ok(id, "kubernetes/overlays", "every environment has the Secrets that it uses")
+    });
+    checks.extend(scaled(inspection));
+    checks
+}
+
+fn lacking(
+    answers: &Answers,
+    environment: &Environment,
+    overlay: &Overlay,
+    workload: &Workload,
+    name: &str,
+    other: Option<&Environment>,
+) -> Option<Check> {
+    let id = Id::SecretsUsed;
+    let (title, here) = (workload_title(workload), &environment.name);
+    let secret = quoted(name);
+    let choice = answers.choice(environment);
+    let hint = match is_name(name) {
+        true => Advice::makeinfra(format!("secret set {name} KEY")).for_env(choice),
+        false => Advice::edit(&workload.file),
+    };
+    let check = match (other, &overlay.unsure) {
+        (_, Some(_)) => return None,
+        (Some(other), None) => Check::problem(
+            id,
+            title,
+            format!(
+                "its containers use the Secret {secret}, which {} has and {here} lacks: they do not start",
+                other.name
+            ),
+        ),
+        (None, None) => Check::warning(
+            id,
+            title,
+            format!("its containers use the Secret {secret}, which no file of the environment {here} makes"),
+        ),
+    };
+    Some(check.hint(hint))
+}
+
+/// The workloads whose number of pods an autoscaler decides, too.
+fn scaled(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::ReplicasScaled;
+    let mut found = Vec::new();
+    for overlay in &inspection.manifests.overlays {
+        found.extend(overlay.scaled.iter().map(|one| {
+            let name = if is_name(&one.name) { &one.name } else { "?" };
+            let message = format!(
+                "it has `replicas`, and a {} scales it: every deployment sets the number of pods back",
+                one.by
+            );
+            let hint = format!(
+                "- op: remove, path: /spec/replicas, in a JSON patch for it in {}/kustomization.yaml",
+                overlay.path
+            );
+            Check::warning(id, format!("{} {name}", one.kind), message).hint(hint)
+        }));
+    }
+    found.dedup();
+    or_ok(found, || Check::ok(id, "kubernetes", "no autoscaler and manifest decide the same number of pods"))
+}

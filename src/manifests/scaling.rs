@@ -1,0 +1,48 @@
+//! Workloads whose number of pods both a manifest and an autoscaler decide.
+
+use super::resource::Resource;
+use crate::yaml_path::{at, kind, text};
+use std::collections::HashMap;
+
+/// A workload with `replicas` that an autoscaler scales.
+pub struct Scaled {
+    /// The workload's file.
+    pub file: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The kind of the autoscaler.
+    pub by: &'static str,
+}
+
+/// Kinds of autoscalers; KEDA's takes a Deployment if it names no kind.
+const SCALERS: [&str; 2] = ["HorizontalPodAutoscaler", "ScaledObject"];
+
+/// The workloads among `resources` that have `replicas` and an autoscaler.
+pub(super) fn scaled(resources: &[Resource]) -> Vec<Scaled> {
+    let mut targets = HashMap::new();
+    for resource in resources {
+        let by = SCALERS.into_iter().find(|scaler| kind(&resource.value) == Some(scaler));
+        let target = at(&resource.value, &["spec", "scaleTargetRef"]);
+        if let (Some(by), Some(target)) = (by, target)
+            && let Some(name) = text(target, &["name"])
+        {
+            targets.insert((kind(target).unwrap_or("Deployment"), name, resource.namespace()), by);
+        }
+    }
+    if targets.is_empty() {
+        return Vec::new();
+    }
+    let has_replicas = |resource: &&Resource| {
+        at(&resource.value, &["spec", "replicas"]).is_some_and(|replicas| !replicas.is_null())
+    };
+    let found = resources.iter().filter(has_replicas).filter_map(|resource| {
+        let kind = kind(&resource.value)?;
+        let namespace = resource.namespace();
+        // The target is by the name in its file: prefixes come later.
+        let by = resource.identities().find_map(|(name, _)| targets.get(&(kind, name, namespace)))?;
+        Some(Scaled { file: resource.file.clone(), kind: kind.into(), name: resource.name().into(), by })
+    });
+    found.collect()
+}
