@@ -141,6 +141,12 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
+/// What another library says, which may quote a file, fit for a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,19 +10,23 @@ mod commit;
 mod earlier;
 mod encrypt;
 mod history;
+mod keys;
 mod locks;
 mod loss;
 mod objects;
 mod open;
 mod pick;
+mod trial;
 mod unlock;
 mod unmerged;
+mod unsupported;
 
 pub use audit::{Audit, Filter, KeyState};
 pub use auditor::Plain;
 pub use commit::{Blob, introduce_yourself};
 pub use history::{History, Leak};
 pub use open::{Encryption, HeadSecret, Repo, directory, go_there, surrounding_work_tree};
+pub use trial::Trial;
 pub use unmerged::Unmerged;
 
 use crate::advice::Advice;
@@ -225,12 +229,11 @@ fn work_tree(git: &Repository) -> PathBuf {
 
 /// The failure of libgit2 to do `what`.
 fn failed(what: &str, error: &git2::Error) -> Failure {
-    let failure = Failure::failed(format!("cannot {what}")).because(error.message());
+    let failure = Failure::failed(format!("cannot {what}")).because(crate::error::printable(error.message()));
     match error.code() {
         ErrorCode::Locked => {
             failure.hint("wait for the other git process; if none runs, remove the lock file")
         }
-        ErrorCode::Owner => failure.hint(Advice::git("status")),
         _ => failure,
     }
 }

@@ -6,7 +6,7 @@ use super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::git_crypt::UNLOCK_ANEW;
 use crate::inspection::{Inspection, State};
-use crate::repo::{Audit, History, KeyState, Plain};
+use crate::repo::{Audit, History, KeyState, Plain, Trial};
 use std::path::Path;
 
 const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
@@ -78,19 +78,37 @@ fn filters(git: &Audit) -> Vec<Check> {
 
 fn keys(git: &Audit) -> Vec<Check> {
     let id = Id::SecretsKey;
-    let found = git.filters.iter().filter_map(|filter| {
-        let (message, hint) = match &filter.key {
-            KeyState::Good => return None,
-            KeyState::Missing => ("this clone has no key".to_owned(), git.unlock),
-            KeyState::Broken => ("its key file is not a git-crypt key".to_owned(), git.unlock),
-            KeyState::Wrong(path) => (format!("the key of this clone does not open `{path}`"), UNLOCK_ANEW),
-        };
-        Some(Check::problem(id, &filter.name, message).hint(Advice::at_top(hint)))
+    let found = git.filters.iter().flat_map(|filter| {
+        let problem = |subject: &str, message: &str| Check::problem(id, subject, message);
+        match &filter.key {
+            KeyState::Missing => {
+                vec![problem(&filter.name, "this clone has no key").hint(Advice::at_top(git.unlock))]
+            }
+            KeyState::Broken => vec![
+                problem(&filter.name, "its key file is not a git-crypt key").hint(Advice::at_top(git.unlock)),
+            ],
+            KeyState::Tried(trial) => trial.closed.iter().map(|path| foreign(trial, path)).collect(),
+        }
     });
     if git.filters.is_empty() {
         return Vec::new();
     }
     or_ok(found.collect(), || Check::ok(id, "git-crypt", "the key is here and opens what git holds"))
+}
+
+/// A file that the key of this clone does not open.
+fn foreign(trial: &Trial, path: &str) -> Check {
+    if trial.is_foreign() {
+        return Check::problem(
+            Id::SecretsKey,
+            path,
+            "the key of this clone is another one and does not open it",
+        )
+        .hint(Advice::at_top(UNLOCK_ANEW));
+    }
+    let message = "it was encrypted with another key, and nobody who has this repository's can read it";
+    let log = Advice::git(format!("log --oneline -- {}", shell_word(Path::new(path))));
+    Check::problem(Id::SecretsKey, path, message).hint(log.aside("take it from the commit before"))
 }
 
 fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> Advice) -> Vec<Check> {

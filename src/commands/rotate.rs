@@ -12,6 +12,7 @@ use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{self, Source};
 use crate::error::{Failure, Result};
+use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::kustomization;
 use crate::opaque::Kustomization;
@@ -167,6 +168,7 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
 /// Finds the repository and reads what it has.
 fn find(options: &Options, overrides: &RotateOverrides) -> Result<Found> {
     let repo = Repo::find(&options.repo, "rotate")?;
+    repo.check_key(git_crypt::FILTER)?;
     let root = repo.root();
     let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
     let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;

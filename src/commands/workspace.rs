@@ -11,7 +11,7 @@ use crate::change::{Files, Found, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
 use crate::files;
-use crate::git_crypt::Key;
+use crate::git_crypt::{self, Key};
 use crate::repo::{Repo, SECRETS};
 use crate::report::{FileChange, Report};
 use crate::ui::{self, Ui};
@@ -83,6 +83,7 @@ impl Workspace {
                 .hint(Advice::git("status"))
                 .into());
         }
+        repo.check_key(git_crypt::FILTER)?;
         let files = read(&repo, &root, &scope)?;
         Ok(Self { repo, files, scope, _lock: lock })
     }

@@ -261,6 +261,12 @@ fn fill<'f>(
     }
 }
 
+/// The directory, without a slash, whose attribute file `path` is; `None` if it is none.
+pub(super) fn directory(path: &str) -> Option<String> {
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (name == FILE).then(|| dir.to_owned())
+}
+
 /// A file that cannot be read, though it is there.
 struct Unreadable;
 

@@ -1,13 +1,14 @@
 //! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext nonetheless.
 //! Changes nothing, and never shows what a blob holds.
 
-use super::auditor::{Auditor, Files, Plain, is_gits_own};
+use super::auditor::{Auditor, Plain, is_gits_own};
 use super::history::History;
+use super::trial::{self, Trial};
 use super::unmerged::Unmerged;
 use super::{Repo, failed, plain_index};
 use crate::error::Result;
-use crate::files;
 use crate::git_crypt::{self, Key, UNLOCK};
+use git2::Oid;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::PermissionsExt;
 
@@ -54,10 +55,8 @@ pub enum KeyState {
     Missing,
     /// The key file is none.
     Broken,
-    /// It does not open the named file of the index.
-    Wrong(String),
-    /// It opens what the index holds, or nothing is there yet.
-    Good,
+    /// It was tried on what the index and HEAD hold, if there is anything.
+    Tried(Trial),
 }
 
 impl Repo {
@@ -82,12 +81,14 @@ impl Repo {
             if used.is_empty() && !covered.is_empty() {
                 used.insert(&default);
             }
+            let head = auditor.head()?;
+            let both: BTreeSet<_> = index.iter().chain(head.iter().flatten()).collect();
             let filters: Vec<_> =
-                used.into_iter().map(|name| self.filter_state(name, &covered, &index)).collect();
-            let works = |filter: &Filter| filter.configured && matches!(filter.key, KeyState::Good);
+                used.into_iter().map(|name| self.filter_state(name, &covered, &both)).collect();
+            let opens = |key: &KeyState| matches!(key, KeyState::Tried(trial) if trial.closed.is_empty());
+            let works = |filter: &Filter| filter.configured && opens(&filter.key);
             // To find out takes a walk through HEAD.
             let unlock = if filters.iter().all(works) { UNLOCK } else { self.unlock_or_init() };
-            let head = auditor.head()?;
             let known: HashSet<_> = head.iter().flatten().cloned().collect();
             Ok(Audit {
                 unlock,
@@ -108,7 +109,12 @@ impl Repo {
         self.git.is_path_ignored(self.in_git(path)).unwrap_or(false)
     }
 
-    fn filter_state(&self, name: &str, covered: &BTreeMap<String, Option<String>>, index: &Files) -> Filter {
+    fn filter_state(
+        &self,
+        name: &str,
+        covered: &BTreeMap<String, Option<String>>,
+        files: &BTreeSet<&(String, Oid)>,
+    ) -> Filter {
         let config = self.git.config().and_then(|mut config| config.snapshot());
         let clean = config.as_ref().ok().and_then(|config| {
             config.get_str(&format!("filter.{name}.clean")).ok().map(git_crypt::is_filter_command)
@@ -117,21 +123,22 @@ impl Repo {
             .as_ref()
             .is_ok_and(|config| config.get_bool(&format!("filter.{name}.required")).unwrap_or(false));
         let file = self.key_file(name);
-        let is_file = file.metadata().is_ok_and(|found| found.is_file());
-        let bytes = if is_file { files::read(&file, 1 << 20).ok().flatten() } else { None };
-        let key = match bytes {
-            None => KeyState::Missing,
-            Some(bytes) => match Key::from_file(&bytes) {
+        let key = match trial::read(&file) {
+            Ok(None) => KeyState::Missing,
+            Err(_) => KeyState::Broken,
+            Ok(Some(bytes)) => match Key::from_file(&bytes) {
                 Err(_) => KeyState::Broken,
                 Ok(key) => {
                     let of_filter =
                         |path: &String| covered.get(path).is_some_and(|found| found.as_deref() == Some(name));
-                    let closed = index.iter().filter(|(path, _)| of_filter(path)).find(|(_, id)| {
-                        self.git.find_blob(*id).is_ok_and(|blob| {
-                            git_crypt::is_encrypted(blob.content()) && key.decrypt(blob.content()).is_none()
-                        })
-                    });
-                    closed.map_or(KeyState::Good, |(path, _)| KeyState::Wrong(self.out_of_git(path.clone())))
+                    let mut trial = Trial::default();
+                    for (path, id) in files.iter().filter(|(path, _)| of_filter(path)) {
+                        if let Ok(blob) = self.git.find_blob(*id) {
+                            trial.on(&key, &self.out_of_git(path.clone()), blob.content());
+                        }
+                    }
+                    trial.closed.dedup();
+                    KeyState::Tried(trial)
                 }
             },
         };

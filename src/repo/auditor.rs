@@ -59,9 +59,9 @@ impl<'r> Auditor<'r> {
     pub(super) fn index(&mut self) -> std::result::Result<Files, git2::Error> {
         let index = self.git.index()?;
         let path = |entry: &git2::IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
-        let attributes = index.iter().filter(|entry| entry.path.ends_with(attributes::FILE.as_bytes()));
-        let attributes: BTreeSet<_> = attributes.map(|entry| path(&entry)).collect();
-        self.prefixes = prefixes(self.repo, &self.attributes, &attributes, self.also);
+        let attribute_files = index.iter().filter(|entry| entry.path.ends_with(attributes::FILE.as_bytes()));
+        let dirs = attribute_files.filter_map(|entry| attributes::directory(&path(&entry))).collect();
+        self.prefixes = prefixes(self.repo, &self.attributes, dirs, self.also);
         let mut files = Files::new();
         for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
             // Most paths are none of ours: no text is made of them.
@@ -194,17 +194,10 @@ fn is_file(mode: i32) -> bool {
 /// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
 /// files `also`, and what the lines of the attribute files that name git-crypt begin with. What lies outside of the
 /// repository, in a larger one, is not its business.
-fn prefixes(
-    repo: &Repo,
-    attributes: &Attributes,
-    attribute_files: &BTreeSet<String>,
-    also: &[String],
-) -> Vec<String> {
+fn prefixes(repo: &Repo, attributes: &Attributes, dirs: BTreeSet<String>, also: &[String]) -> Vec<String> {
     let dir = |path: &str| path.rfind('/').map_or(String::new(), |slash| path[..=slash].to_owned());
     let mut prefixes = BTreeSet::from([repo.in_git(SECRETS)]);
     prefixes.extend(also.iter().map(|path| dir(path)));
-    let dirs = attribute_files.iter().filter(|path| path.rsplit('/').next() == Some(attributes::FILE));
-    let dirs = dirs.map(|path| dir(path).trim_end_matches('/').to_owned());
     prefixes.extend(attributes.prefixes(std::iter::once(String::new()).chain(dirs)));
     let clamped = prefixes.into_iter().filter_map(|prefix| {
         if repo.prefix.starts_with(&prefix) {

@@ -1,7 +1,7 @@
 //! git-crypt set up in a repository that exists, as `git-crypt init` does it.
 
-use super::Repo;
 use super::locks::Locks;
+use super::{Repo, trial};
 use crate::advice::shell_word;
 use crate::error::{Failure, Result};
 use crate::files::{self, Batch};
@@ -14,7 +14,7 @@ impl Repo {
     /// The default git-crypt key of this clone, if it has one.
     pub fn default_key(&self) -> Result<Option<Key>> {
         let file = self.key_file(git_crypt::FILTER);
-        let Some(bytes) = files::read(&file, 1 << 20)? else { return Ok(None) };
+        let Some(bytes) = trial::read(&file)? else { return Ok(None) };
         let key = Key::from_file(&bytes);
         Ok(Some(key.map_err(|_| {
             Failure::failed(format!("`{}` is not a git-crypt key", file.display()))

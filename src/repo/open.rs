@@ -4,13 +4,15 @@
 //! made of them in here.
 
 use super::attributes::Attributes;
+use super::trial::{self, Trial};
+use super::unsupported;
 use super::{failed, wants_signed_commits, work_tree};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{Error, ErrorCode, Repository, RepositoryState};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -28,6 +30,8 @@ pub struct Repo {
     pub(super) prefix: String,
     /// Whether new objects stay in memory for now.
     pub(super) in_memory: Cell<bool>,
+    /// What the keys of filters open, as far as it was asked.
+    pub(super) tried: RefCell<BTreeMap<String, Vec<(PathBuf, Trial)>>>,
 }
 
 /// What HEAD holds of a secret file.
@@ -85,13 +89,25 @@ impl Repo {
 
     /// The repository that the directory `dir` lies in, if it lies in one.
     pub fn around(dir: &Path, command: &str) -> Result<Option<Self>> {
-        match Repository::discover(dir) {
-            Ok(git) if git.workdir().is_some() => {
-                Ok(Some(Self { prefix: prefix(&git, dir), git, in_memory: Cell::new(false) }))
+        let git = match Repository::discover_path(dir, None::<&Path>) {
+            Ok(git) => git,
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                // git would wait here.
+                dir.ancestors().try_for_each(|dir| unsupported::check_files(&dir.join(".git")))?;
+                return Ok(None);
             }
+            Err(error) => return Err(unsupported::failure(dir, None, &error).into()),
+        };
+        unsupported::check_files(&git)?;
+        match Repository::open(&git) {
+            Ok(git) if git.workdir().is_some() => Ok(Some(Self {
+                prefix: prefix(&git, dir),
+                git,
+                in_memory: Cell::new(false),
+                tried: RefCell::default(),
+            })),
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(failed("open the git repository", &error).into()),
+            Err(error) => Err(unsupported::failure(dir, Some(&git), &error).into()),
         }
     }
 
@@ -130,7 +146,8 @@ impl Repo {
         work_tree(&self.git)
     }
 
-    /// Fails unless git would encrypt `path`: the attribute covers it and the filter is configured.
+    /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is configured, and the key is that of
+    /// the repository.
     pub fn check_protected(&self, path: &str) -> Result<()> {
         let unprotected = |cause: String, hint: Advice| {
             Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
@@ -155,7 +172,7 @@ impl Repo {
             let hint = Advice::git(format!("config filter.{filter}.required true"));
             return Err(unprotected(format!("filter `{filter}` is not required"), hint).into());
         }
-        Ok(())
+        self.check_key(&filter)
     }
 
     /// Whether `git add` would encrypt what an attribute gives to git-crypt's default key.
@@ -164,7 +181,7 @@ impl Repo {
         let clean = config.get_string("filter.git-crypt.clean").unwrap_or_default();
         let is_configured = git_crypt::is_filter_command(&clean)
             && config.get_bool("filter.git-crypt.required").unwrap_or(false);
-        let key = files::read(&self.key_file(git_crypt::FILTER), 1 << 20)?;
+        let key = trial::read(&self.key_file(git_crypt::FILTER))?;
         if is_configured && key.is_some_and(|bytes| Key::from_file(&bytes).is_ok()) {
             return Ok(Encryption::Ready);
         }
@@ -184,26 +201,6 @@ impl Repo {
         let attributes = Attributes::of(&self.git)?;
         let filter = |path: &String| Some((path.clone(), attributes.filter(&self.in_git(path))?));
         Ok(paths.iter().filter_map(filter).collect())
-    }
-
-    /// The git-crypt key for `path`.
-    pub fn key(&self, path: &str) -> Result<Key> {
-        let file = self.key_file(&self.filter(path)?.unwrap_or_default());
-        let bytes = files::read(&file, 1 << 20)?.ok_or_else(|| {
-            Failure::failed("this clone has no git-crypt key")
-                .because(format!("there is no `{}`", file.display()))
-                .hint(Advice::at_top(self.unlock_or_init()))
-        })?;
-        Ok(Key::from_file(&bytes).map_err(|_| {
-            Failure::failed(format!("`{}` is not a git-crypt key", file.display()))
-                .hint(Advice::at_top(self.unlock_or_init()))
-        })?)
-    }
-
-    /// Where the key of a git-crypt filter lies.
-    pub(super) fn key_file(&self, filter: &str) -> PathBuf {
-        let name = filter.strip_prefix("git-crypt-").unwrap_or("default");
-        self.git.commondir().join("git-crypt/keys").join(name)
     }
 
     /// What HEAD holds under `path`, where the work tree holds `text`.
@@ -254,7 +251,7 @@ impl Repo {
     }
 
     /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
-    fn filter(&self, path: &str) -> Result<Option<String>> {
+    pub(super) fn filter(&self, path: &str) -> Result<Option<String>> {
         Ok(Attributes::of(&self.git)?.filter(&self.in_git(path)))
     }
 }

@@ -56,14 +56,17 @@ fn accepts(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Git's commands in hints. [`git_takes_every_command_that_a_hint_names`] runs them.
-const GIT: [&str; 22] = [
+const GIT: [&str; 26] = [
     "add",
     "check-ignore",
     "checkout",
     "cherry-pick",
+    "clone",
     "commit",
     "config",
     "diff",
+    "fast-export",
+    "fast-import",
     "fetch",
     "fsck",
     "init",
@@ -71,6 +74,7 @@ const GIT: [&str; 22] = [
     "ls-files",
     "mv",
     "push",
+    "refs",
     "remote",
     "reset",
     "restore",

@@ -2,6 +2,7 @@
 
 use crate::advice::{Advice, hook_line};
 use crate::error::{Failure, Result};
+use crate::git_crypt;
 use crate::repo::{Encryption, Repo};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,10 @@ impl Nested {
         match nested.encryption {
             Encryption::Locked if !no_token => Err(nested.refused("this clone is not unlocked").into()),
             Encryption::Absent if !no_token => Err(nested.refused("it does not use git-crypt").into()),
-            _ => Ok(Some(nested)),
+            _ => {
+                repo.check_key(git_crypt::FILTER)?;
+                Ok(Some(nested))
+            }
         }
     }
 

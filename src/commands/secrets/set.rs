@@ -8,6 +8,7 @@ use crate::commands::{missing, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
 use crate::error::Result;
+use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::opaque::{Change, Directory, Key, Value};
 use crate::report::Report;
@@ -23,6 +24,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     };
     let (name, key) = parse(&options.name, &options.key)?;
     let target = Target::find(&options.repo, &options.environments, "secret set NAME KEY")?;
+    target.repo.check_key(git_crypt::FILTER)?;
     target.check_name(&name)?;
     let _lock = if options.run.dry_run { None } else { target.repo.lock()? };
     let read = |path: &str| target.disk.read(path);

@@ -5,6 +5,7 @@ use crate::advice::Advice;
 use crate::cli::SecretUnset as Options;
 use crate::commands::{agree, short, sweep_repository};
 use crate::error::{Failure, Result};
+use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::opaque::{Change, Directory, Effect};
 use crate::report::Report;
@@ -15,6 +16,7 @@ use serde_json::json;
 pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let (name, key) = parse(&options.name, &options.key)?;
     let target = Target::find(&options.repo, &options.environments, "secret unset NAME KEY")?;
+    target.repo.check_key(git_crypt::FILTER)?;
     target.check_name(&name)?;
     let _lock = if options.run.dry_run { None } else { target.repo.lock()? };
     let read = |path: &str| target.disk.read(path);

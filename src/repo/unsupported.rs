@@ -1,0 +1,123 @@
+//! Repositories that git may open and this program cannot: why, and what to type. Changes nothing.
+
+use super::failed;
+use crate::advice::Advice;
+use crate::error::{Failure, Result};
+use git2::{Config, Error, ErrorCode};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files that are read whole when a repository is opened, with more bytes than they ever have.
+const FILES: [(&str, u64); 6] = [
+    ("HEAD", 1 << 16),
+    ("config", 16 << 20),
+    ("commondir", 1 << 16),
+    ("packed-refs", 1 << 30),
+    ("index", 1 << 30),
+    ("info/exclude", 16 << 20),
+];
+
+/// Fails if a file of the git directory `git` would be waited for without end.
+pub(super) fn check_files(git: &Path) -> Result<()> {
+    for (name, limit) in FILES {
+        let file = git.join(name);
+        let why = match fs::metadata(&file) {
+            Ok(found) if !found.is_file() => "it is not a regular file",
+            Ok(found) if found.len() >= limit => "it is far too large",
+            _ => continue,
+        };
+        return Err(Failure::failed(format!("cannot read `{}`", file.display()))
+            .because(why)
+            .hint(Advice::anywhere("ls -l").path(&file))
+            .into());
+    }
+    Ok(())
+}
+
+/// The failure to open the repository that `dir` lies in, whose git directory is `git`.
+pub(super) fn failure(dir: &Path, git: Option<&Path>, error: &Error) -> Failure {
+    let top = git.map_or_else(|| dir.to_owned(), top);
+    if error.code() == ErrorCode::Owner {
+        return Failure::failed(format!("cannot open the git repository `{}`", top.display()))
+            .because("its directory belongs to another user, and git refuses it for that (safe.directory)")
+            .hint(Advice::anywhere("git config --global").arg("--add").arg("safe.directory").path(&top));
+    }
+    match git.and_then(extension) {
+        Some(extension) => {
+            let (why, hint) = explained(&extension, &top);
+            Failure::failed(format!("cannot open the git repository `{}`", top.display()))
+                .because(why)
+                .hint(hint)
+        }
+        None => failed("open the git repository", error).hint(git_at(&top, "status")),
+    }
+}
+
+/// The top of the work tree with the git directory `git`.
+fn top(git: &Path) -> PathBuf {
+    let plain: PathBuf = git.components().collect();
+    match plain.file_name() {
+        Some(name) if name == ".git" => plain.parent().map(Path::to_owned).unwrap_or(plain),
+        _ => plain,
+    }
+}
+
+/// An extension of git's repository format that libgit2 does not know, with its value.
+fn extension(git: &Path) -> Option<(String, String)> {
+    /// Those that it knows (libgit2's `builtin_extensions`).
+    const KNOWN: [&str; 3] = ["noop", "worktreeconfig", "preciousobjects"];
+    let config = Config::open(&git.join("config")).ok()?;
+    let mut found = Vec::new();
+    let entries = config.entries(Some("^extensions\\.")).ok()?;
+    entries
+        .for_each(|entry| {
+            if let (Ok(name), Ok(value)) = (entry.name(), entry.value()) {
+                found.push((name.trim_start_matches("extensions.").to_owned(), value.to_owned()));
+            }
+        })
+        .ok()?;
+    let is_known = |(name, value): &(String, String)| {
+        KNOWN.contains(&name.as_str()) || name == "objectformat" && value == "sha1"
+    };
+    found.into_iter().find(|extension| !is_known(extension))
+}
+
+/// The git command `words` for the repository at `top`.
+fn git_at(top: &Path, words: &str) -> Advice {
+    words.split(' ').fold(Advice::anywhere("git -C").path(top), Advice::arg)
+}
+
+fn explained((name, value): &(String, String), top: &Path) -> (String, Advice) {
+    match name.as_str() {
+        "refstorage" => (
+            "its references are stored as `reftable`, which makeinfra cannot read".to_owned(),
+            git_at(top, "refs migrate --ref-format=files").aside("needs git 2.46"),
+        ),
+        "objectformat" => {
+            let name = top.file_name().unwrap_or_default().to_string_lossy();
+            let copy = top.with_file_name(format!("{name}-sha1"));
+            let import = git_at(&copy, "fast-import");
+            (
+                "its objects are named by SHA-256, and makeinfra reads SHA-1 alone".to_owned(),
+                Advice::anywhere("git init --object-format=sha1")
+                    .path(&copy)
+                    .and(git_at(top, "fast-export --all"))
+                    .say(" | ")
+                    .say(import),
+            )
+        }
+        "partialclone" => (
+            "it is a partial clone, and makeinfra reads complete ones alone".to_owned(),
+            git_at(top, "fetch --refetch --no-filter")
+                .and(git_at(top, "config --unset extensions.partialClone")),
+        ),
+        name => {
+            let name = crate::error::printable(&format!("{name}={value}"));
+            let copy = top.with_file_name("COPY");
+            (
+                format!("git's extension `{name}` is beyond makeinfra"),
+                git_at(top, "clone .").path(&copy).aside("a clone has no extensions"),
+            )
+        }
+    }
+}
