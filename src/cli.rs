@@ -9,8 +9,8 @@ mod usage;
 pub use component::ComponentOptions;
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{
-    CheckOptions, ConfirmationOptions, OnlineOptions, PlanOptions, RegistryOptions, RunOptions,
-    RunningOptions, SecretOptions, TokenOptions,
+    CheckOptions, ConfirmationOptions, HistoryOptions, OnlineOptions, PlanOptions, RegistryOptions,
+    RunOptions, RunningOptions, SecretOptions, TokenOptions,
 };
 pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
@@ -348,9 +348,9 @@ pub struct Check {
     /// Public image, or prefix of public images such as docker.io/library (repeatable).
     #[arg(long, value_name = "NAME")]
     pub public: Vec<String>,
-    /// Do not search older commits for plaintext.
-    #[arg(long)]
-    pub no_history: bool,
+    /// How far back it reads.
+    #[command(flatten)]
+    pub history: HistoryOptions,
     /// Treat warnings as problems.
     #[arg(long)]
     pub strict: bool,

@@ -15,8 +15,8 @@ use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
 use crate::manifests::{self, Files, Manifests, documents, is_sops, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
-use crate::pull_secret::Inspected;
-use crate::repo::{self, Audit, Repo, SECRETS};
+use crate::pull_secret::{Inspected, Traces};
+use crate::repo::{self, Audit, Exposed, Repo, SECRETS};
 use crate::work_tree::{Content, WorkTree};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,10 @@ pub struct Scope {
     pub secrets: Vec<PathBuf>,
     /// Whether to read all commits.
     pub history: bool,
+    /// Whether to search what the index and HEAD hold for the token.
+    pub searches: bool,
+    /// Whether to search every file of every commit for the token.
+    pub deep: bool,
 }
 
 /// A repository as it is.
@@ -46,6 +50,8 @@ pub struct Inspection {
     pub root: PathBuf,
     /// What git holds; none outside of git.
     pub git: Option<Audit>,
+    /// Where git has a token of the pull secrets; `None` if none could be searched for.
+    pub exposed: Option<Exposed>,
     /// `.makeinfra.yaml`, or why it was not understood.
     pub record: Option<Result<Record>>,
     /// The files under `secrets/`, and those that were named as secrets.
@@ -230,6 +236,7 @@ impl Reader {
         }
         let mut inspection = Inspection {
             git,
+            exposed: None,
             secret_files: Vec::new(),
             pull_secrets: Vec::new(),
             manifests,
@@ -257,6 +264,10 @@ impl Reader {
             for name in secret.names().collect::<BTreeSet<_>>() {
                 inspection.by_name.entry(name.clone()).or_default().push(at);
             }
+        }
+        let traces = Traces::of(inspection.pull_secrets.iter().map(|found| &found.secret));
+        if let Some(repo) = self.repo.as_ref().filter(|_| scope.searches && !traces.is_empty()) {
+            inspection.exposed = Some(repo.exposed(&|bytes| traces.are_in(bytes), scope.deep)?);
         }
         Ok(inspection)
     }

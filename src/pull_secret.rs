@@ -11,12 +11,14 @@ mod inspected;
 pub mod keyring;
 mod login;
 mod manifest;
+mod traces;
 
 pub use docker_config::{DockerConfig, Fault};
 pub use expiries::OtherExpiries;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
 pub use manifest::{Manifest, OWN, Rewrite, SEVERAL, Wanted};
+pub use traces::Traces;
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};
 use crate::error::{Failure, Result};

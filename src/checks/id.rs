@@ -65,6 +65,8 @@ ids! {
     PullSecretNamespace = "pull-secret-namespace",
     /// The kubelet finds an entry for every image.
     PullSecretMatchesImages = "pull-secret-matches-images",
+    /// git has its token in no other file in plaintext.
+    PullSecretExposed = "pull-secret-exposed",
     /// The token has not expired.
     PullSecretExpiry = "pull-secret-expiry",
     /// The registries let every image be pulled.

@@ -1,5 +1,6 @@
 //! Whether secrets are encrypted wherever git holds them, and closed to others where they are plain.
 
+mod exposed;
 mod generated;
 
 use super::{Check, Id, count, or_ok};
@@ -27,6 +28,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         }
         checks.extend(git.history.iter().flat_map(history));
     }
+    checks.extend(exposed::checks(inspection));
     checks.extend(generated::checks(inspection));
     checks.extend(modes(inspection));
     checks.extend(key_files(inspection));

@@ -171,3 +171,14 @@ impl TokenOptions {
                 && token_json.is_empty())
     }
 }
+
+/// How far back `check` reads.
+#[derive(Debug, Args)]
+pub struct HistoryOptions {
+    /// Do not search older commits for plaintext.
+    #[arg(long)]
+    pub no_history: bool,
+    /// Search every file of every commit for the token of the pull secrets.
+    #[arg(long, conflicts_with = "no_history")]
+    pub deep: bool,
+}

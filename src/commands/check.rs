@@ -24,7 +24,9 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         repo: options.repo.clone(),
         manifests: options.manifests.clone(),
         secrets: options.secret.clone(),
-        history: !options.no_history,
+        history: !options.history.no_history,
+        searches: true,
+        deep: options.history.deep,
     };
     let inspection = Inspection::of(&scope, "check")?;
     let unfollowed = inspection.git.is_some().then(|| unfollowed(&options.repo)).flatten();

@@ -3,7 +3,7 @@
 //! Reads trees, not diffs: each distinct tree and each distinct blob once.
 
 use super::auditor::{Auditor, Files};
-use git2::{Error, Oid, Sort};
+use git2::{Error, Oid, Repository, Sort};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -42,7 +42,8 @@ struct Seen {
 impl Auditor<'_> {
     /// Reads all commits. What HEAD holds was said already: `known`.
     pub(super) fn history(&mut self, known: &HashSet<(String, Oid)>) -> Result<History, Error> {
-        let commits = self.commits()?;
+        let (commits, complete) = commits(self.git)?;
+        self.missing |= !complete;
         let mut seen: Vec<Seen> = Vec::new();
         let mut by_tree: HashMap<(String, Oid), usize> = HashMap::new();
         let mut by_root: HashMap<Oid, Vec<usize>> = HashMap::new();
@@ -81,27 +82,6 @@ impl Auditor<'_> {
         })
     }
 
-    /// Every commit, children before their parents.
-    fn commits(&mut self) -> Result<Vec<Oid>, Error> {
-        let mut walk = self.git.revwalk()?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
-        for glob in ["refs/heads/*", "refs/remotes/*", "refs/tags/*"] {
-            walk.push_glob(glob)?;
-        }
-        // Unborn, or of a name that leads nowhere: nothing hangs on it.
-        let _ = walk.push_head();
-        let mut commits = Vec::new();
-        for id in walk {
-            let Ok(id) = id else {
-                // A commit that is not here; libgit2 cannot walk around it.
-                self.missing = true;
-                break;
-            };
-            commits.push(id);
-        }
-        Ok(commits)
-    }
-
     fn leaks(
         &mut self,
         seen: &[Seen],
@@ -136,4 +116,24 @@ impl Auditor<'_> {
         }
         Ok(leaks)
     }
+}
+
+/// Every commit, children before their parents, and whether all of them are in this clone.
+pub(super) fn commits(git: &Repository) -> Result<(Vec<Oid>, bool), Error> {
+    let mut walk = git.revwalk()?;
+    walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
+    for glob in ["refs/heads/*", "refs/remotes/*", "refs/tags/*"] {
+        walk.push_glob(glob)?;
+    }
+    // Unborn, or of a name that leads nowhere: nothing hangs on it.
+    let _ = walk.push_head();
+    let mut commits = Vec::new();
+    for id in walk {
+        match id {
+            Ok(id) => commits.push(id),
+            // A commit that is not here; libgit2 cannot walk around it.
+            Err(_) => return Ok((commits, false)),
+        }
+    }
+    Ok((commits, true))
 }

@@ -131,7 +131,7 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
         // There are no further environments; without git there is nothing to say of the first six, of merges and of earlier
         // records, without a commit nothing of HEAD and of records.
         let left_out = match () {
-            () if args.contains(&"--no-git") => 9,
+            () if args.contains(&"--no-git") => 10,
             () if args.contains(&"--no-commit") => 3,
             () => 1,
         };
@@ -226,6 +226,10 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             fs::write(sandbox.hello("kubernetes/pod.yaml"), pod).unwrap();
         }
         Id::PullSecretMatchesImages => secret("dockercfg", &auth("u:p").replace("registry.", "")),
+        Id::PullSecretExposed => {
+            fs::write(sandbox.hello("notes.txt"), format!("the token is {TOKEN}\n")).unwrap();
+            sandbox.git(&["add", "notes.txt"]).success();
+        }
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
         }

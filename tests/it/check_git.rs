@@ -212,7 +212,10 @@ fn what_is_missing_from_a_clone_is_not_called_encrypted() {
     let (dir, rest) = blob.trim().split_at(2);
     fs::remove_file(sandbox.hello(&format!(".git/objects/{dir}/{rest}"))).unwrap();
     let checked = check(&sandbox, &[]);
-    assert_eq!(checked.warnings(), ["secrets-head", "secrets-history", "secrets-index"]);
+    assert_eq!(
+        checked.warnings(),
+        ["pull-secret-exposed", "secrets-head", "secrets-history", "secrets-index"]
+    );
     fs::write(sandbox.hello(".git/index"), "no index").unwrap();
     sandbox.makeinfra(&["check", "hello-infra"]).failure(1).says("cannot read the index").says("hint: ");
 }

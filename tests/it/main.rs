@@ -39,6 +39,7 @@ mod env_remove;
 mod env_token;
 mod environments;
 mod examples;
+mod exposed;
 mod failing_rollouts;
 mod faults;
 mod foreign_keys;

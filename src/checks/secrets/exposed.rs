@@ -1,0 +1,40 @@
+//! Whether git has the token of a pull secret in plaintext in another file.
+
+use super::super::{Check, Id, count, or_ok};
+use super::REVOKE;
+use crate::advice::Advice;
+use crate::inspection::Inspection;
+use crate::repo::ExposedIn;
+
+pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::PullSecretExposed;
+    let (Some(git), Some(exposed)) = (&inspection.git, &inspection.exposed) else { return Vec::new() };
+    // Those are told of already.
+    let plain: Vec<_> = git.index.plain.iter().chain(git.head.iter().flat_map(|head| &head.plain)).collect();
+    let leaks = git.history.iter().flat_map(|history| &history.leaks);
+    let is_told = |path: &String| plain.contains(&path) || leaks.clone().any(|leak| leak.path == *path);
+    let mut found: Vec<_> = exposed
+        .found
+        .iter()
+        .filter(|(path, _)| !is_told(path))
+        .map(|(path, place)| {
+            let place = match place {
+                ExposedIn::Index => "the index has it".to_owned(),
+                ExposedIn::Head => "HEAD has it".to_owned(),
+                ExposedIn::Commit(commit) => {
+                    format!("commit {} has it", commit.chars().take(8).collect::<String>())
+                }
+            };
+            Check::problem(id, path, format!("it holds the token of a pull secret in plaintext, and {place}"))
+                .hint(Advice::from(REVOKE).aside("the token belongs into the pull secret alone"))
+        })
+        .collect();
+    if exposed.incomplete {
+        let message = "this clone does not have all files, and the rest was not searched for the token";
+        found.push(Check::warning(id, "git", message).hint(Advice::git("fsck")));
+    }
+    or_ok(found, || {
+        let files = count(exposed.files, "file");
+        Check::ok(id, "git", format!("no other file holds the token in plaintext: {files} searched"))
+    })
+}

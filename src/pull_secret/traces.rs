@@ -1,0 +1,115 @@
+//! Whether bytes show a token of a pull secret: as it is, or as base64 at any place of a longer text, which is how an `auth`
+//! has it, or as base64 of that, which is how a manifest has it.
+
+use super::{DockerConfig, Inspected, auth};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+use zeroize::Zeroizing;
+
+/// A shorter one could be a part of any text.
+const SHORTEST: usize = 8;
+
+/// All texts by which tokens show.
+#[derive(Default)]
+pub struct Traces(Vec<Zeroizing<String>>);
+
+impl Traces {
+    /// Those of the passwords in `secrets`.
+    pub fn of<'s>(secrets: impl Iterator<Item = &'s Inspected>) -> Self {
+        let mut traces = Self::default();
+        for entry in secrets.filter_map(Inspected::config).flat_map(DockerConfig::entries) {
+            let decoded = auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
+            for password in [decoded.as_str(), entry.password.as_str()] {
+                traces.add(password.trim());
+            }
+        }
+        traces
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `bytes` show one, however its base64 is broken into lines. Time and memory are linear in `bytes`.
+    #[must_use]
+    pub fn are_in(&self, bytes: &[u8]) -> bool {
+        if self.found_in(bytes) {
+            return true;
+        }
+        if !bytes.contains(&b'\n') {
+            return false;
+        }
+        let mut joined = Zeroizing::new(Vec::with_capacity(bytes.len()));
+        joined.extend(bytes.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        self.found_in(&joined)
+    }
+
+    fn found_in(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|trace| memmem::find(bytes, trace.as_bytes()).is_some())
+    }
+
+    fn add(&mut self, token: &str) {
+        if token.len() < SHORTEST || self.0.iter().any(|known| known.as_str() == token) {
+            return;
+        }
+        let once = base64(token);
+        let twice: Vec<_> = once.iter().flat_map(|text| base64(text)).collect();
+        self.0.push(Zeroizing::new(token.to_owned()));
+        self.0.extend(once.into_iter().chain(twice));
+    }
+}
+
+/// The letters of base64 that are the same whatever stands before and behind `text`, for each of the three alignments.
+fn base64(text: &str) -> [Zeroizing<String>; 3] {
+    [(0, 0), (1, 2), (2, 3)].map(|(before, start)| {
+        let mut padded = Zeroizing::new(Vec::with_capacity(before + text.len()));
+        padded.resize(before, 0);
+        padded.extend_from_slice(text.as_bytes());
+        let whole = Zeroizing::new(STANDARD.encode(&padded));
+        Zeroizing::new(whole[start..padded.len() * 8 / 6].to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "gldt-Marker_7Qx9vWk2";
+
+    fn traces() -> Traces {
+        let mut traces = Traces::default();
+        traces.add(TOKEN);
+        traces
+    }
+
+    #[test]
+    fn a_token_shows_at_every_alignment_once_and_twice_encoded() {
+        for before in 0..6 {
+            for behind in 0..4 {
+                let text = format!("{}{TOKEN}{}", "b".repeat(before), "e".repeat(behind));
+                let once = STANDARD.encode(&text);
+                for gap in 0..4 {
+                    let twice = STANDARD.encode(format!("{}{once}\"}}", "{".repeat(gap)));
+                    for shown in [&text, &once, &twice] {
+                        assert!(traces().are_in(shown.as_bytes()), "{shown}");
+                        let broken: Vec<_> =
+                            shown.as_bytes().chunks(7).map(String::from_utf8_lossy).collect();
+                        assert!(traces().are_in(broken.join("\r\n  ").as_bytes()), "{shown}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_token_and_a_short_one_do_not_show() {
+        let text = STANDARD.encode("gldt-Marker_7Qx9vWk3 and more\n");
+        assert!(!traces().are_in(text.as_bytes()));
+        let mut short = Traces::default();
+        short.add("secret");
+        assert!(short.is_empty() && !short.are_in(b"secret"));
+    }
+}
