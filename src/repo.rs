@@ -14,6 +14,7 @@ mod history;
 mod keys;
 mod locks;
 mod loss;
+mod mend;
 mod objects;
 mod open;
 mod pick;
@@ -33,6 +34,7 @@ pub use unmerged::Unmerged;
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
+use crate::files;
 use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
@@ -66,6 +68,7 @@ impl New {
         options.no_reinit(true).external_template(false);
         let git = Repository::init_opts(dir, &options)
             .map_err(|error| failed("make the git repository", &error))?;
+        remove_probes(dir)?;
         open_without_packs(&git)?;
         configure(&git.path().join("config"))?;
         write_key(&git.path().join(git_crypt::KEY_FILE), key)?;
@@ -191,6 +194,18 @@ fn open_without_packs(git: &Repository) -> Result<()> {
         .and_then(|()| git.odb().map(drop).map_err(|error| std::io::Error::other(error.message().to_owned())))
         .and_then(|()| fs::create_dir(&packs))
         .map_err(|error| Failure::failed("cannot open the object database").because(error.to_string()).into())
+}
+
+/// libgit2 looks whether there can be links, and leaves the one that it has made if it cannot remove it.
+fn remove_probes(dir: &Path) -> Result<()> {
+    let cannot = |error: &std::io::Error| files::cannot("write to directory", dir, error);
+    for entry in fs::read_dir(dir).map_err(|error| cannot(&error))? {
+        let entry = entry.map_err(|error| cannot(&error))?;
+        if entry.file_name().to_string_lossy().starts_with("_git2_") {
+            fs::remove_file(entry.path()).map_err(|error| cannot(&error))?;
+        }
+    }
+    Ok(())
 }
 
 /// libgit2 takes and returns a quarter of a megabyte for each object. The C library gives that back to

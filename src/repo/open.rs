@@ -231,6 +231,15 @@ impl Repo {
         self.head_blob(path).is_ok()
     }
 
+    /// The same where it matters that what cannot be read is not taken for absent.
+    pub fn holds(&self, path: &str) -> Result<bool> {
+        match self.head_blob(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(failed("read HEAD", &error).into()),
+        }
+    }
+
     /// Whether git is in the middle of something that leaves files as nobody means them.
     #[must_use]
     pub fn is_merging(&self) -> bool {

@@ -31,7 +31,7 @@ impl Workspace {
         for step in &uncommitted {
             match &step.after {
                 Some(after) => transaction.stage(&step.path, after, step.executable)?,
-                None if self.repo.has_in_head(&step.path) => transaction.stage_removal(&step.path),
+                None if self.repo.holds(&step.path)? => transaction.stage_removal(&step.path),
                 None => {}
             }
         }
