@@ -5,7 +5,7 @@ mod report;
 use super::encrypted;
 use super::scope;
 use super::sign_in::{self, Checked};
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use super::{missing, not_generated, secret_answers, sweep_repository, templates_of, token_source};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
@@ -71,6 +71,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
     check(options, &mut found, &overrides, ui)?;
     sweep_repository(&found.root(), options.run.dry_run, ui);
+    if options.commit && !options.run.dry_run {
+        transaction::mend_index(&found.repo, ui)?;
+    }
     if let Entry::Removed(registry) = &overrides.entry {
         let plan = found.files.remove(registry)?;
         return finish(options, &found, &plan);

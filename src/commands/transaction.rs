@@ -7,6 +7,7 @@ use crate::files::Batch;
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
 use crate::repo::{Blob, Repo, SECRETS};
+use crate::ui::Ui;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -115,6 +116,14 @@ impl<'r> Transaction<'r> {
         }
         Ok(id)
     }
+}
+
+/// Has the index agree with HEAD where an earlier commit was stopped before it had written it, and says so.
+pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<()> {
+    for path in repo.mend_index(&Interrupts::hold()?)? {
+        ui.warn(format!("git's index still had an earlier `{path}`; it has that of HEAD now"));
+    }
+    Ok(())
 }
 
 /// The files of one side of a merge: bytes and whether they may be run; `None` if that side has no such file.

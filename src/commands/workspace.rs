@@ -4,6 +4,7 @@ mod write;
 
 use super::encrypted;
 use super::sign_in::Checked;
+use super::transaction::mend_index;
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
@@ -200,6 +201,7 @@ impl Workspace {
         }
         if options.commit && !options.run.dry_run {
             self.repo.check_can_commit()?;
+            mend_index(&self.repo, ui)?;
             if self.repo.wants_signed_commits() {
                 ui.warn("git is configured to sign commits; this commit will not be signed");
             }

@@ -24,10 +24,10 @@ pub struct Commit<'r> {
 
 /// What a commit makes of a path: a stored blob, or its removal.
 pub struct Blob {
-    path: String,
+    pub(super) path: String,
     /// `None` if the path is removed.
-    id: Option<Oid>,
-    executable: bool,
+    pub(super) id: Option<Oid>,
+    pub(super) executable: bool,
 }
 
 impl Blob {
@@ -149,34 +149,8 @@ impl Repo {
         Ok(Commit { repo: self, locks, id, log })
     }
 
-    /// Has the index agree with HEAD again where it has neither that nor what the work tree has, for `paths`, of which HEAD and
-    /// the work tree have the same. Gives those that it did not agree with.
-    pub fn mend_index(&self, paths: &[&str], interrupts: &Interrupts) -> Result<Vec<String>> {
-        let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
-        index.read(true).map_err(|error| failed("read the index", &error))?;
-        let mut blobs = Vec::new();
-        for path in paths {
-            let entry = index.get_path(Path::new(&self.in_git(path)), 0);
-            let head = self.head_blob(path).ok().map(|found| found.id());
-            if entry.map(|entry| entry.id) != head {
-                let executable = self.is_executable_in_head(path);
-                blobs.push(Blob { path: (*path).to_owned(), id: head, executable });
-            }
-        }
-        if blobs.is_empty() || self.is_merging() {
-            return Ok(Vec::new());
-        }
-        let locks = self.lock_for_commit()?;
-        let mut batch = Batch::default();
-        self.add_index(&mut batch, &blobs)?;
-        batch.publish(interrupts)?;
-        batch.keep();
-        locks.release("the index is mended")?;
-        Ok(blobs.into_iter().map(|blob| blob.path).collect())
-    }
-
     /// Adds the index with `blobs` to `batch`.
-    fn add_index(&self, batch: &mut Batch, blobs: &[Blob]) -> Result<()> {
+    pub(super) fn add_index(&self, batch: &mut Batch, blobs: &[Blob]) -> Result<()> {
         let place = self.git.path().join("index");
         let cannot = |error: &std::io::Error| files::cannot("read", &place, error);
         let before = fs::read(&place).map_err(|error| cannot(&error))?;

@@ -4,6 +4,7 @@ use super::{Target, is_change, parse, warn_of_traps};
 use crate::advice::Advice;
 use crate::answers::{DnsLabel, Workload};
 use crate::cli::SecretSet as Options;
+use crate::commands::transaction::mend_index;
 use crate::commands::{missing, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
@@ -31,6 +32,9 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     let directories = target.directories(&read, &name, "change")?;
     target.check_git(&directories, options.commit, ui)?;
     sweep_repository(&target.disk.root, options.run.dry_run, ui);
+    if options.commit && !options.run.dry_run {
+        mend_index(&target.repo, ui)?;
+    }
     let asks = matches!(source, Source::Prompt);
     if asks && !options.run.dry_run && !ui.can_ask() {
         let example = Advice::makeinfra("secret set NAME KEY").with("--from-file FILE");

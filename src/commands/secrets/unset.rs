@@ -3,6 +3,7 @@
 use super::{Target, is_change, parse};
 use crate::advice::Advice;
 use crate::cli::SecretUnset as Options;
+use crate::commands::transaction::mend_index;
 use crate::commands::{agree, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::git_crypt;
@@ -23,6 +24,9 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let directories = target.directories(&read, &name, "change")?;
     target.check_git(&directories, options.commit, ui)?;
     sweep_repository(&target.disk.root, options.run.dry_run, ui);
+    if options.commit && !options.run.dry_run {
+        mend_index(&target.repo, ui)?;
+    }
     let change = |directory: &Directory| {
         directory.unset(name.as_str(), &key).map_err(|fault| target.failure("change", fault))
     };

@@ -1,4 +1,5 @@
-//! Lock files that a kill has left: git's are told, with a hint that works; makeinfra's own are known and go.
+//! What a kill has left in `.git`: git's locks are told, with a hint that works; makeinfra's own are known and go; an index that
+//! is behind HEAD is mended.
 
 use super::{Bed, CASES, Found};
 use std::fs;
@@ -37,5 +38,23 @@ fn a_lock_file_of_makeinfra_goes_with_the_next_run() {
         fs::write(bed.sandbox.hello(&format!(".git/{name}")), "makeinfra\n").unwrap();
         bed.finishes(name, false);
         assert!(!bed.sandbox.hello(&format!(".git/{name}")).exists(), "{name}");
+    }
+}
+
+#[test]
+fn an_index_that_a_commit_has_left_behind_is_mended_by_the_same_command() {
+    for name in ["rotate", "secret set"] {
+        let bed = Bed::new(super::case(name));
+        // As a commit leaves it that is killed once its branch has moved.
+        bed.sandbox.git(&["read-tree", "HEAD^"]).success();
+        assert_ne!(bed.found(), Found::Done);
+        bed.again().success().says("git's index still had an earlier `secrets/kubernetes/");
+        assert_eq!(bed.found(), Found::Done, "{name}");
+        // What somebody has staged is theirs.
+        bed.sandbox.append("README.md", "\nOurs.\n");
+        bed.sandbox.git(&["add", "README.md"]).success();
+        bed.sandbox.git(&["restore", "--worktree", "--source=HEAD", "README.md"]).success();
+        bed.again().success();
+        assert!(bed.sandbox.git(&["status", "--porcelain"]).success().stdout.contains("MM README.md"));
     }
 }
