@@ -11,7 +11,7 @@ use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
-use git2::{Error, ErrorCode, Repository, RepositoryState};
+use git2::{Error, ErrorClass, ErrorCode, Repository, RepositoryState};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -235,7 +235,10 @@ impl Repo {
     pub fn holds(&self, path: &str) -> Result<bool> {
         match self.head_blob(path) {
             Ok(_) => Ok(true),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            // A tree has no such name. An object that is not found is something else.
+            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+                Ok(false)
+            }
             Err(error) => Err(failed("read HEAD", &error).into()),
         }
     }
