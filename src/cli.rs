@@ -10,7 +10,7 @@ pub use component::ComponentOptions;
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{
     CheckOptions, ConfirmationOptions, HistoryOptions, OnlineOptions, PlanOptions, RegistryOptions,
-    RunOptions, RunningOptions, SecretOptions, TokenOptions,
+    RunOptions, RunningOptions, SecretOptions, TokenOptions, ViewOptions,
 };
 pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
@@ -351,9 +351,9 @@ pub struct Check {
     /// How far back it reads.
     #[command(flatten)]
     pub history: HistoryOptions,
-    /// Treat warnings as problems.
-    #[arg(long)]
-    pub strict: bool,
+    /// What is listed, and what counts.
+    #[command(flatten)]
+    pub view: ViewOptions,
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -215,6 +215,21 @@ fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
     }
 }
 
+/// Warns of images that are rarely meant: of a tag that moves, and of a host that serves none.
+fn warn_of_images(answers: &Answers, ui: &mut Ui) {
+    for image in answers.components.iter().map(|component| &component.image) {
+        if image.tag() == Some("latest") && image.digest().is_none() {
+            ui.warn(format!(
+                "`{image}` is another image after each push, and a rollback would not bring the old one back: give it \
+                 a tag of its own"
+            ));
+        }
+        if image.host() == "gitlab.com" {
+            ui.warn(format!("`{image}`: gitlab.com serves no images; its registry is registry.gitlab.com"));
+        }
+    }
+}
+
 /// Warns of hosts that several Ingresses of one cluster would have: which one is reached is up to chance.
 fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     for (host, who) in answers.shared_hosts() {

@@ -274,9 +274,18 @@ pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i
 fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let id = Id::PullSecretExpiry;
     let mut found = Vec::new();
-    let mut fine = "no expiry is recorded".to_owned();
-    for PullSecret { path, secret, .. } in &inspection.pull_secrets {
+    let mut fine = String::new();
+    // One token for all is rotated once.
+    let secrets = &inspection.pull_secrets;
+    let is_shared = secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
+    for PullSecret { path, secret, .. } in secrets {
         let place = Place::of_file(inspection, path);
+        let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
+        if secret.expires_at.is_none() {
+            let message = "no expiry is recorded: GitLab shows when the token expires";
+            let hint = of_it("{makeinfra rotate --expires-at YYYY-MM-DD}");
+            found.push(Check::note(id, path, message).hint(hint));
+        }
         let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
         let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
         for (key, text) in own.chain(others) {
@@ -284,15 +293,18 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
             let make = if key.is_none() { "make a new deploy token in GitLab" } else { "make a new token" };
             let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
             let Ok(expiry) = Expiry::parse(text) else {
-                let hint = place.of_it(format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}").as_str());
+                let hint = of_it(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}"));
                 let message = format!("its expiry of the token{of} is not a date");
                 found.push(Check::warning(id, path, message).hint(hint));
                 continue;
             };
             let days = expiry.days_left(now);
-            fine = format!("the token{of} lasts until {expiry}");
-            let hint = format!("{make}, then: {{makeinfra {rotate} --commit}} && {{make deploy}}");
-            let hint = place.of_it(hint.as_str());
+            fine = match expiry.is_never() {
+                true => format!("the token{of} does not expire"),
+                false => format!("the token{of} lasts until {expiry}"),
+            };
+            let deploy = if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
+            let hint = of_it(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}"));
             if days < 0 {
                 let message = format!("the token{of} expired on {expiry}");
                 found.push(Check::problem(id, path, message).hint(hint));

@@ -7,7 +7,7 @@ use super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::git_crypt::UNLOCK_ANEW;
 use crate::inspection::{Inspection, State};
-use crate::repo::{Audit, History, KeyState, Plain, Trial};
+use crate::repo::{Audit, Filter, History, KeyState, Plain, Trial};
 use std::path::Path;
 
 const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
@@ -17,8 +17,8 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(git) = &inspection.git {
         checks.extend(covered(git));
-        checks.extend(filters(git));
-        checks.extend(keys(git));
+        checks.extend(filters(inspection, git));
+        checks.extend(keys(inspection, git));
         checks.extend(plain(Id::SecretsIndex, "the index", &git.index, |path| {
             let add = Advice::git(format!("add --renormalize -- {path}"));
             add.say(", once git-crypt is set up; and ").say(REVOKE)
@@ -52,11 +52,15 @@ fn covered(git: &Audit) -> Vec<Check> {
     })
 }
 
-fn filters(git: &Audit) -> Vec<Check> {
+fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
     let id = Id::SecretsFilter;
     let found = git.filters.iter().filter_map(|filter| {
         let name = &filter.name;
         match (filter.configured, filter.required) {
+            (false, _) if is_locked(inspection, filter) => Some(
+                Check::warning(id, name, "this clone is locked, and the filter is not configured")
+                    .hint(Advice::at_top(git.unlock)),
+            ),
             (false, _) => Some(
                 Check::problem(
                     id,
@@ -78,11 +82,26 @@ fn filters(git: &Audit) -> Vec<Check> {
     or_ok(found.collect(), || Check::ok(id, "git-crypt", "the filter is configured and required"))
 }
 
-fn keys(git: &Audit) -> Vec<Check> {
+/// Whether the clone of `filter` is locked, as every fresh one is, and no secret lies open in it.
+fn is_locked(inspection: &Inspection, filter: &Filter) -> bool {
+    let is_gits = |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
+    let files = || inspection.secret_files.iter().filter(|file| !is_gits(&file.path));
+    let states = || files().map(|file| &file.state);
+    matches!(filter.key, KeyState::Missing)
+        && states().any(|state| *state == State::Locked)
+        && !states().any(|state| matches!(state, State::Plain | State::NotYaml))
+}
+
+fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
     let id = Id::SecretsKey;
     let found = git.filters.iter().flat_map(|filter| {
         let problem = |subject: &str, message: &str| Check::problem(id, subject, message);
         match &filter.key {
+            // Whoever only reads the repository, or builds it, needs no key.
+            KeyState::Missing if is_locked(inspection, filter) => {
+                let message = "this clone has no key";
+                vec![Check::warning(id, &filter.name, message).hint(Advice::at_top(git.unlock))]
+            }
             KeyState::Missing => {
                 vec![problem(&filter.name, "this clone has no key").hint(Advice::at_top(git.unlock))]
             }
@@ -171,7 +190,12 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
         .iter()
         .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("/.gitattributes"))
         .map(|(path, mode)| {
-            Check::problem(id, path, format!("others on this machine can read it (mode {mode:04o})"))
+            let message = format!("others on this machine can read it (mode {mode:04o})");
+            // Git gives a file that mode at each pull. A key it never touches.
+            let is_key =
+                inspection.git.iter().flat_map(|git| &git.filters).any(|filter| filter.file == *path);
+            let check = if is_key { Check::problem } else { Check::warning };
+            check(id, path, message)
                 .hint(Advice::at_top(format!("chmod 600 {}", shell_word(Path::new(path)))))
         });
     let found: Vec<_> = found.collect();

@@ -97,6 +97,17 @@ pub struct RunOptions {
     pub json: bool,
 }
 
+/// What a check lists, and what counts.
+#[derive(Debug, Args)]
+pub struct ViewOptions {
+    /// Also list what is ok.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Treat warnings as problems.
+    #[arg(long)]
+    pub strict: bool,
+}
+
 /// Whether a plan is confirmed without a question.
 #[derive(Debug, Args)]
 pub struct ConfirmationOptions {

@@ -84,6 +84,7 @@ fn warn(answers: &Answers, ui: &mut Ui) {
         ));
     }
     super::warn_of_shared_hosts(answers, ui);
+    super::warn_of_images(answers, ui);
 }
 
 /// The answers among the options.

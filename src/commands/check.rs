@@ -42,7 +42,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     }
     checks::sort(&mut checks);
     let bad = |check: &Check| {
-        check.status == Status::Problem || (options.strict && check.status == Status::Warning)
+        check.status == Status::Problem || (options.view.strict && check.status == Status::Warning)
     };
     let outcome = match checks.iter().any(bad) {
         true => Outcome::Problems,
@@ -50,7 +50,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         false => Outcome::Unknown,
     };
     Ok(Report {
-        text: listed(&checks, &inspection),
+        text: listed(&checks, &inspection, options.view.verbose),
         own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
         repo: Some(inspection.root),
         outcome,
@@ -131,47 +131,70 @@ pub(super) fn typed(hint: &Advice, root: Option<&Path>) -> String {
     checks::printable(&hint.line(root))
 }
 
-/// One line a check, with its hint below; checks that say the same share theirs.
-fn listed(checks: &[Check], inspection: &Inspection) -> String {
+/// One line a check; those that say the same share a hint below. What is worst comes last, where the eye is; what is ok
+/// only with `verbose`.
+fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> String {
     let mut text = String::new();
-    for same in checks.chunk_by(|one, next| said(one) == said(next)) {
-        let check = &same[0];
-        let word = match check.status {
+    let mut numbers = Vec::new();
+    for status in [Status::Ok, Status::Note, Status::Warning, Status::Problem] {
+        let word = match status {
             Status::Ok => ui::green("ok     "),
             Status::Note => ui::dim("note   "),
             Status::Warning => ui::yellow("warning"),
             Status::Problem => ui::red("problem"),
         };
-        let mut ids: Vec<_> = same.iter().map(|check| check.id.as_str()).collect();
-        ids.dedup();
-        let ids = ui::dim(&format!("[{}]", ids.join(", ")));
-        text.push_str(&format!("{word}  {}: {} {ids}\n", check.subject, check.message));
-        if !check.hint.is_empty() {
-            text.push_str(&format!(
-                "         {} {}\n",
-                ui::bold("hint:"),
-                typed(&check.hint, Some(&inspection.root))
-            ));
+        let mut number = 0;
+        for same in alike(checks, status) {
+            for line in same.chunk_by(|one, next| one.subject == next.subject) {
+                number += 1;
+                let mut ids: Vec<_> = line.iter().map(|check| check.id.as_str()).collect();
+                ids.dedup();
+                let ids = ui::dim(&format!("[{}]", ids.join(", ")));
+                if status != Status::Ok || verbose {
+                    text.push_str(&format!("{word}  {}: {} {ids}\n", line[0].subject, line[0].message));
+                }
+            }
+            if !same[0].hint.is_empty() {
+                let hint = typed(&same[0].hint, Some(&inspection.root));
+                text.push_str(&format!("         {} {hint}\n", ui::bold("hint:")));
+            }
         }
+        numbers.push((status, number));
     }
     if inspection.git.is_none() {
         text.push_str("\nThis is not a git repository: what git would store was not checked.\n");
     }
-    let number = |status| checks.iter().filter(|check| check.status == status).count();
-    let (problems, warnings) = (number(Status::Problem), number(Status::Warning));
+    let number =
+        |wanted| numbers.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, number)| *number);
     let notes = match number(Status::Note) {
         0 => String::new(),
         notes => format!("{}, ", count(notes, "note")),
     };
+    let before = if text.is_empty() { "" } else { "\n" };
     text.push_str(&format!(
-        "\n{}, {}, {notes}{} ok\n",
-        count(problems, "problem"),
-        count(warnings, "warning"),
-        number(Status::Ok)
+        "{before}{}, {}, {notes}{} ok{}\n",
+        count(number(Status::Problem), "problem"),
+        count(number(Status::Warning), "warning"),
+        number(Status::Ok),
+        if verbose { "" } else { " (--verbose lists them)" }
     ));
     text
 }
 
-fn said(check: &Check) -> (Status, &str, &str, &Advice) {
-    (check.status, &check.subject, &check.message, &check.hint)
+/// The checks with `status`, those together that say the same, of one subject or of several, and share a hint.
+fn alike(checks: &[Check], status: Status) -> Vec<Vec<&Check>> {
+    let mut groups: Vec<Vec<&Check>> = Vec::new();
+    for check in checks.iter().filter(|check| check.status == status) {
+        let says_the_same = |group: &&mut Vec<&Check>| {
+            let first = group[0];
+            first.message == check.message
+                && first.hint == check.hint
+                && (first.subject == check.subject || first.id == check.id)
+        };
+        match groups.iter_mut().find(says_the_same) {
+            Some(group) => group.push(check),
+            None => groups.push(vec![check]),
+        }
+    }
+    groups
 }

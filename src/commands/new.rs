@@ -7,7 +7,7 @@ mod tokens;
 use super::component;
 use super::scope::{self, Scoped};
 use super::sign_in::Checked;
-use super::{Sources, missing, secret_answers, sweep, token_sources, warn_of_shared_hosts};
+use super::{Sources, missing, secret_answers, sweep, token_sources, warn_of_images, warn_of_shared_hosts};
 use crate::advice::Advice;
 use crate::answers::{Answers, Ci, Name, ProjectName, Sheet};
 use crate::cli::New as Options;
@@ -123,6 +123,7 @@ impl Draft {
             pull_secret::check_registry(&answers.registry, answers.image())?;
         }
         warn_of_shared_hosts(&answers, ui);
+        warn_of_images(&answers, ui);
         let (target, shown) = target(given)?;
         sweep(&target, Leftover::Directory, options.run.dry_run, ui);
         let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;

@@ -225,10 +225,12 @@ impl Workspace {
             false => ui::tree(&root.to_string_lossy(), &files),
         };
         let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
-        let mut parts = vec![facts, tree, notes];
+        let mut parts = vec![tree, notes];
         if diff {
             parts.push(self.diffs(plan)?);
         }
+        // What was decided stays in sight.
+        parts.push(facts);
         parts.retain(|part| !part.is_empty());
         Ok(parts.join("\n"))
     }

@@ -74,6 +74,12 @@ pub struct Flaw {
 }
 
 impl Inspected {
+    /// Whether it holds the same credentials as `other`.
+    #[must_use]
+    pub fn holds_as(&self, other: &Self) -> bool {
+        self.data.is_some() && self.data == other.data
+    }
+
     /// Looks at one YAML document; none if it neither is nor was meant to be a pull secret.
     #[must_use]
     pub fn of(document: &Value) -> Option<Self> {

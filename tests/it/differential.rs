@@ -421,7 +421,7 @@ fn git_stores_ciphertext_where_a_path_is_protected_and_nowhere_else() {
 fn attributes_of_the_user_and_of_a_sparse_checkout_count() {
     let sandbox = Sandbox::with_hello();
     let says = |text: &str| {
-        let checked = sandbox.makeinfra(&["check", "hello-infra"]).output().stdout;
+        let checked = sandbox.makeinfra(&["check", "hello-infra", "--verbose"]).output().stdout;
         assert!(checked.contains(text), "{text}: {checked}");
     };
     let attributes = fs::read_to_string(sandbox.hello(".gitattributes")).unwrap();
