@@ -90,7 +90,9 @@ fn merge_list(old: &mut Vec<Value>, new: &[Value]) {
             None => {}
         }
     }
-    old.append(&mut added);
+    // kustomize puts what is new first.
+    added.append(old);
+    *old = added;
 }
 
 #[cfg(test)]
@@ -114,7 +116,7 @@ mod tests {
             (
                 "{containers: [{name: a, image: x}, {name: b, image: y}]}",
                 "{containers: [{name: b, image: z}, {name: c, image: w}]}",
-                "{containers: [{name: a, image: x}, {name: b, image: z}, {name: c, image: w}]}",
+                "{containers: [{name: c, image: w}, {name: a, image: x}, {name: b, image: z}]}",
             ),
             (
                 "{containers: [{name: a, image: x}, {name: b, image: y}]}",
