@@ -352,8 +352,7 @@ fn the_exported_key_is_a_new_file_outside_of_the_repository() {
 fn a_usage_error_of_the_command_line_has_a_hint() {
     let sandbox = Sandbox::new();
     for (words, text) in [
-        (&[][..], "no command given"),
-        (&["nwe"], "unknown command"),
+        (&["nwe"][..], "unknown command"),
         (&["new", "hello", "--imgae", "a/b:1"], "unknown option `--imgae`"),
         (&["new", "hello", "too-much"], "unexpected argument"),
         (&["new", "hello", "--image"], "`--image`"),

@@ -78,13 +78,6 @@ fn the_plan_comes_first() {
         "\
 New environment staging
 
-copied from  production
-namespace    hello-staging
-context      the current one of kubectl
-protected    no
-host         staging.hello.example.com
-token        that of production
-
 DIR/
 ├── .gitlab/
 │   └── staging.yml                 new
@@ -100,6 +93,13 @@ DIR/
         └── staging/
             ├── gitlab.secret.yaml  new, encrypted in git
             └── kustomization.yaml  new, encrypted in git
+
+copied from  production
+namespace    hello-staging
+context      the current one of kubectl
+protected    no
+host         staging.hello.example.com
+token        that of production
 
 Nothing was written: this is a dry run.
 "

@@ -43,9 +43,6 @@ fn the_plan_says_what_stays_in_the_cluster() {
         "\
 Remove environment staging
 
-namespace    hello-staging
-context      eu
-
 DIR/
 ├── .gitlab/
 │   └── staging.yml                 deleted
@@ -64,6 +61,9 @@ DIR/
 
 - the cluster keeps what runs in the namespace `hello-staging`: delete it with `make undeploy ENV=staging` first, which \
 needs these files
+
+namespace    hello-staging
+context      eu
 
 Nothing was written: this is a dry run.
 "

@@ -60,6 +60,13 @@ fn the_other_commands_do_what_the_readme_says() {
             "makeinfra rotate --commit" => {
                 answered(&line, &[&given[..], &["--email", "a@b.c"]].concat());
             }
+            "makeinfra rotate --add-registry ghcr.io --token-username NAME --commit"
+            | "makeinfra rotate --registry ghcr.io --token-username NAME --commit" => {
+                answered(&line, &["--token-file", &token]);
+            }
+            "makeinfra rotate --remove-registry ghcr.io --commit" => {
+                answered(&line, &["--no-input"]);
+            }
             "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --env staging --env production"
             | "makeinfra new mailer --image registry.gitlab.com/group/mailer:1.0.0 --workload cronjob --schedule '0 3 * * *'" =>
             {

@@ -378,7 +378,7 @@ fn refuses_to_commit_where_that_cannot_be() {
     let other = Sandbox::with_hello();
     fs::copy(other.hello(".git/git-crypt/keys/default"), sandbox.hello(".git/git-crypt/keys/default"))
         .unwrap();
-    refused(&sandbox, &["--commit"], &["encrypted with another key"]);
+    refused(&sandbox, &["--commit"], &["is not this repository's", "git-crypt unlock"]);
 }
 
 #[test]
