@@ -74,7 +74,7 @@ impl Repo {
         }
     }
 
-    /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::commit`].
+    /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::begin_commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
         self.keep_in_memory()?;
         Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
@@ -106,7 +106,7 @@ impl Repo {
         Ok(())
     }
 
-    /// The removal of `path` for [`Repo::commit`].
+    /// The removal of `path` for [`Repo::begin_commit`].
     #[must_use]
     pub fn removal(path: &str) -> Blob {
         Blob { path: path.to_owned(), id: None, executable: false }

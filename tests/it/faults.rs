@@ -144,10 +144,13 @@ pub fn case(name: &str) -> &'static Case {
     CASES.iter().find(|case| case.name == name).unwrap()
 }
 
-/// Of many things to try: all if `make faults` asks, and every tenth otherwise, beginning with the one at `first`.
+/// Of many things to try: all if `make faults` asks, else one in `MAKEINFRA_FAULTS_STEP` (default 150), beginning with the one
+/// at `first`: every tenth takes half an hour.
 pub fn some<T>(all: Vec<T>, first: usize) -> impl Iterator<Item = T> {
-    let step = if env::var_os("MAKEINFRA_FAULTS").is_some() { 1 } else { 10 };
-    all.into_iter().skip(first % step).step_by(step)
+    let chosen = env::var("MAKEINFRA_FAULTS_STEP").ok().and_then(|step| step.parse().ok());
+    let step = if env::var_os("MAKEINFRA_FAULTS").is_some() { 1 } else { chosen.unwrap_or(150) };
+    let first = if all.is_empty() { 0 } else { (first % step) % all.len() };
+    all.into_iter().skip(first).step_by(step)
 }
 
 /// A repository in which a command runs again and again, each time from the same state.
