@@ -336,7 +336,8 @@ impl State {
             files: files.filter(|path| !is_temporary(path)).map(file).collect(),
             head: sandbox.git(&["rev-parse", "HEAD"]).success().stdout,
             subject: sandbox.git(&["log", "-1", "--format=%s"]).success().stdout,
-            status: sandbox.git(&["status", "--porcelain"]).success().stdout,
+            // What cannot be deleted stays until the next run.
+            status: lines_without(&sandbox.git(&["status", "--porcelain"]).success().stdout, is_temporary),
             setup: (
                 fs::read(sandbox.hello(".git/config")).unwrap(),
                 sandbox.hello(".git/git-crypt").exists(),
@@ -362,6 +363,10 @@ impl State {
 /// Whether a run that was killed has left it behind, which the next one takes away.
 fn is_temporary(path: &str) -> bool {
     path.contains(".makeinfra-") || path.rsplit('.').next() == Some("lock")
+}
+
+fn lines_without(text: &str, is_left_out: fn(&str) -> bool) -> String {
+    text.split_inclusive('\n').filter(|line| !is_left_out(line.trim_end())).collect()
 }
 
 /// The names in a directory.
