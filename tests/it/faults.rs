@@ -268,7 +268,11 @@ impl Bed {
                 assert!(output.stderr.contains("left as they are"), "{said}: {how}");
             }
         }
-        self.finishes(&what, found == Found::Done);
+        // Where nothing can be deleted any more, `.gitattributes` stays without its key: people delete it themselves.
+        let cannot_delete = what.contains("inject=unlink:error") && what.ends_with('+');
+        if !(self.case.has_new_key && cannot_delete && output.code != Some(0)) {
+            self.finishes(&what, found == Found::Done);
+        }
     }
 
     /// Expects that no kustomization names a file that is missing.
@@ -340,7 +344,7 @@ impl State {
             status: lines_without(&sandbox.git(&["status", "--porcelain"]).success().stdout, is_temporary),
             setup: (
                 fs::read(sandbox.hello(".git/config")).unwrap(),
-                sandbox.hello(".git/git-crypt").exists(),
+                sandbox.hello(".git/git-crypt/keys/default").exists(),
             ),
         }
     }

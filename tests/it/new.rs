@@ -65,13 +65,14 @@ fn the_next_steps_can_be_pasted_and_the_first_backs_up_the_key() {
     let json = sandbox.new_hello(&["--json"]).success().json();
     let next: Vec<_> =
         json["next"].as_array().unwrap().iter().map(|step| step.as_str().unwrap().to_owned()).collect();
-    assert_eq!(next.len(), 3);
+    assert_eq!(next.len(), 4);
     sandbox.run("sh", &["-ec", &next[0]]).success();
     let (copy, key) =
         (sandbox.path("home/hello-infra.git-crypt-key"), sandbox.hello(".git/git-crypt/keys/default"));
     assert_eq!(fs::read(copy).unwrap(), fs::read(key).unwrap());
     sandbox.run("sh", &["-ec", &format!("{}; make -n deploy >/dev/null", next[1])]).success();
     assert_eq!(next[2], "make deploy");
+    assert!(next[3].ends_with("remote add origin URL && git push -u origin HEAD"), "{}", next[3]);
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     ] {
         let run = sandbox.makeinfra(&[&base[..], args].concat());
         let output = run.env("CI_DEPLOY_USER", USER).env("CI_DEPLOY_PASSWORD", TOKEN).success();
-        assert!(output.stdout.contains("├── Makefile") && output.stdout.contains("kB"), "{}", output.stdout);
+        assert!(output.stdout.contains("├── Makefile") && !output.stdout.contains("kB"), "{}", output.stdout);
         assert!(output.stdout.contains("└── kustomization.yaml"), "{}", output.stdout);
         assert_eq!(
             output.stdout.contains("gitlab.secret.yaml"),
