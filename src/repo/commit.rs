@@ -91,7 +91,7 @@ impl Repo {
     /// or what the commit will have.
     pub fn check_staged(&self, blobs: &[Blob]) -> Result<()> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
-        index.read(true).map_err(|error| failed("read the index", &error))?;
+        index.read(true).map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         for blob in blobs {
             let staged = index.get_path(Path::new(&self.in_git(&blob.path)), 0).map(|entry| entry.id);
             let committed = self.head_blob(&blob.path).ok().map(|found| found.id());

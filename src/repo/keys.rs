@@ -56,7 +56,8 @@ impl Repo {
     fn encrypted(&self, filter: &str) -> Result<Vec<(String, Oid)>> {
         let attributes = Attributes::of(&self.git)?;
         let unread = |error: git2::Error| failed("read the repository", &error);
-        let index = self.git.index().map_err(|error| failed("read the index", &error))?;
+        let index =
+            self.git.index().map_err(|error| failed("read the index", &error).hint(super::plain_index()))?;
         let path = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let dirs: BTreeSet<_> =
             index.iter().filter_map(|entry| attributes::directory(&path(&entry.path))).collect();

@@ -185,7 +185,8 @@ impl Repo {
         if is_configured && key.is_some_and(|bytes| Key::from_file(&bytes).is_ok()) {
             return Ok(Encryption::Ready);
         }
-        let index = self.git.index().map_err(|error| failed("read the index", &error))?;
+        let index =
+            self.git.index().map_err(|error| failed("read the index", &error).hint(super::plain_index()))?;
         let in_index = index.iter().filter(|entry| entry.path.ends_with(b".gitattributes"));
         let committed = in_index.filter_map(|entry| self.git.find_blob(entry.id).ok());
         let mut texts: Vec<_> = committed.map(|blob| blob.content().to_vec()).collect();
