@@ -17,7 +17,7 @@ test-cluster: tools ## Build a Kubernetes cluster for tests (once, a quarter of 
 differential: ## Read 100,000 random attribute files as git does; `make test` reads a tenth of them
 	cargo test --locked --test it -- differential:: --ignored
 
-faults: tools ## Try every fault of tests/it/faults.rs, of which `make test` tries every tenth
+faults: tools ## Try every fault of tests/it/faults.rs, of which `make test` tries a sample
 	MAKEINFRA_FAULTS=all cargo test --locked --test it -- faults::
 
 tools: ## Install the programs that the tests need, where that can be done
