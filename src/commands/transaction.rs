@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::files::Batch;
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
+use crate::manifests::kustomization;
 use crate::repo::{Blob, Repo, SECRETS};
 use crate::ui::Ui;
 use std::os::unix::fs::PermissionsExt;
@@ -59,6 +60,9 @@ impl<'r> Transaction<'r> {
             Some(false) => known & !0o111,
             None => known,
         };
+        if kustomization::is_one(path) {
+            self.batch.wait();
+        }
         self.batch.add(&file, bytes, mode)
     }
 

@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 pub struct Batch {
     /// What is prepared.
     changes: Vec<Change>,
+    /// Whether the next change is to wait for the earlier ones.
+    waits: bool,
     /// What is in its place.
     done: Vec<Done>,
     /// Directories that were made, the outer ones first.
@@ -33,6 +35,8 @@ struct Change {
     new: Option<Replacement>,
     /// What brings it back: another name of it; `None` if it is new.
     old: Option<TempPath>,
+    /// Whether the earlier ones must be on the disk before it is made.
+    waits: bool,
 }
 
 /// A file that has changed.
@@ -75,7 +79,7 @@ impl Batch {
         let old = kept(dir, target)?;
         let missing: Vec<_> = target.ancestors().skip(1).take_while(|dir| !dir.exists()).collect();
         self.made.extend(missing.into_iter().rev().map(Path::to_owned));
-        self.changes.push(Change { target: target.to_owned(), new: Some(new()?), old });
+        self.change(target, Some(new()?), old);
         Ok(())
     }
 
@@ -83,9 +87,19 @@ impl Batch {
     pub fn delete(&mut self, target: &Path) -> Result<()> {
         let (parent, _) = sibling(target)?;
         if let Some(old) = kept(parent, target)? {
-            self.changes.push(Change { target: target.to_owned(), new: None, old: Some(old) });
+            self.change(target, None, Some(old));
         }
         Ok(())
+    }
+
+    fn change(&mut self, target: &Path, new: Option<Replacement>, old: Option<TempPath>) {
+        let waits = std::mem::take(&mut self.waits);
+        self.changes.push(Change { target: target.to_owned(), new, old, waits });
+    }
+
+    /// Makes the next change wait until the earlier ones are on the disk, as a change of an old file does: it names them.
+    pub fn wait(&mut self) {
+        self.waits = true;
     }
 
     /// Takes what is prepared in `other`, too, behind what is here.
@@ -103,14 +117,14 @@ impl Batch {
 
     fn publish_all(&mut self) -> Result<()> {
         let sync = |dir: &Path| sync_directory(dir).map_err(|error| cannot("write", dir, &error));
-        // New files may come in any order: nothing names them yet.
+        // New files may come in any order as long as nothing names them.
         let made = &self.made[self.synced..];
         let mut open: BTreeSet<_> = made.iter().filter_map(|dir| dir.parent()).map(Path::to_owned).collect();
         self.synced = self.made.len();
-        for Change { target, new, old } in self.changes.drain(..) {
+        for Change { target, new, old, waits } in self.changes.drain(..) {
             let (parent, _) = sibling(&target)?;
             let (is_new, is_deleted) = (old.is_none(), new.is_none());
-            if !is_new {
+            if !is_new || waits {
                 std::mem::take(&mut open).iter().try_for_each(|dir| sync(dir))?;
             }
             match (new, &old) {
