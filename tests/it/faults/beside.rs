@@ -29,7 +29,8 @@ fn a_running_git_loses_nothing_and_takes_nothing() {
             });
             let what = format!("{}, round {round}", case.name);
             assert!(output.is_some(), "{what}: it never finishes");
-            // What git began may be left staged.
+            // git may have been stopped before it had added the file, or had committed it.
+            bed.sandbox.git(&["add", "notes.txt"]).success();
             bed.sandbox.git(&["commit", "-qm", "Note", "--", "notes.txt"]).output();
             let subjects = bed.sandbox.git(&["log", "--format=%s"]).success().stdout;
             let notes = subjects.lines().filter(|subject| *subject == "Note").count();
