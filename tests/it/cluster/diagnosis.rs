@@ -86,7 +86,7 @@ fn a_refused_token_is_told_from_an_older_one_in_the_cluster() {
     scene.is_told("token-without-registry-scope", "read_registry");
     token.becomes(TOKEN, "other", "read_registry");
     scene.make(&["restart"]).output();
-    scene.comes_to("token-of-another-project", "project");
+    scene.comes_to("token-of-another-project", "for this image");
 }
 
 #[test]

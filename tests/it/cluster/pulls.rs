@@ -32,7 +32,9 @@ impl Scene {
             let container = &pod["status"]["containerStatuses"][0];
             assert_eq!(container["restartCount"], 0, "{container}");
             assert!(container["state"]["running"].is_object(), "{container}");
-            container["imageID"].as_str().unwrap().to_owned()
+            // A node knows an image by each name that it was pulled by, and shows any of them.
+            let id = container["imageID"].as_str().unwrap();
+            id.split_once('@').map_or(id, |(_, digest)| digest).to_owned()
         };
         let images: Vec<_> = pods.iter().map(image).collect();
         assert!(images.iter().all(|other| *other == images[0]), "{images:?}");
