@@ -230,7 +230,7 @@ impl Reader {
         if let Some(repo) = &self.repo {
             let present: Vec<_> = secrets.iter().filter(|path| !repo.ignores(path)).cloned().collect();
             let audit = repo.audit(&present, &also, scope.history)?;
-            let given = audit.covered.iter().filter(|(_, filter)| filter.is_some()).map(|(path, _)| path);
+            let given = audit.covered.iter().filter(|(_, filter)| filter.is_ok()).map(|(path, _)| path);
             secrets.extend(given.filter(|path| self.tree.has(path)).cloned());
             git = Some(audit);
         }

@@ -10,7 +10,6 @@ use crate::inspection::{Inspection, State};
 use crate::repo::{Audit, Filter, History, KeyState, Plain, Trial};
 use std::path::Path;
 
-const ATTRIBUTES: &str = "echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes";
 const REVOKE: &str = "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
@@ -37,15 +36,9 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
 
 fn covered(git: &Audit) -> Vec<Check> {
     let id = Id::SecretsCovered;
-    let open = git.covered.iter().filter(|(_, filter)| filter.is_none());
-    let found = open.map(|(path, _)| {
-        Check::problem(
-            id,
-            path,
-            "git would store it in plaintext: `.gitattributes` does not give it to git-crypt",
-        )
-        .hint(Advice::at_top(ATTRIBUTES))
-    });
+    let open = git.covered.iter().filter_map(|(path, filter)| Some((path, filter.as_ref().err()?)));
+    let message = "git would store it in plaintext: `.gitattributes` does not give it to git-crypt";
+    let found = open.map(|(path, remedy)| Check::problem(id, path, message).hint(remedy.hint()));
     or_ok(found.collect(), || {
         let files = count(git.covered.len(), "secret file");
         Check::ok(id, ".gitattributes", format!("gives {files} to git-crypt"))

@@ -4,6 +4,9 @@
 
 mod line;
 mod pattern;
+mod remedy;
+
+pub use remedy::Remedy;
 
 use super::{failed, work_tree};
 use crate::environment;
@@ -132,9 +135,18 @@ impl<'r> Attributes<'r> {
 
     /// The value of `filter` for `path`, now and once deletions are staged.
     fn readings(&self, path: &str) -> [Value; 2] {
+        self.readings_with(path, None)
+    }
+
+    /// The same if the attribute file of a directory were `other`.
+    fn readings_with(&self, path: &str, other: Option<(&str, &Directory)>) -> [Value; 2] {
         let slashes = path.match_indices('/').map(|(at, _)| at);
         let dirs: Vec<_> = std::iter::once(0).chain(slashes).collect();
-        let frames: Vec<_> = dirs.iter().map(|end| self.directory(&path[..*end])).collect();
+        let directory = |dir: &str| match other {
+            Some((changed, other)) if changed == dir => other.clone(),
+            _ => self.directory(dir),
+        };
+        let frames: Vec<_> = dirs.iter().map(|end| directory(&path[..*end])).collect();
         let base = |end: usize| if end == 0 { 0 } else { end + 1 };
         let stack = |frame: fn(&Directory) -> &Rc<Frame>| {
             let low = self.low.iter().map(|frame| (0, &**frame));

@@ -1,6 +1,7 @@
 //! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext nonetheless.
 //! Changes nothing, and never shows what a blob holds.
 
+use super::attributes::Remedy;
 use super::auditor::{Auditor, Plain, is_gits_own};
 use super::history::History;
 use super::trial::{self, Trial};
@@ -15,8 +16,8 @@ use std::os::unix::fs::PermissionsExt;
 /// How the paths that matter are protected, and what git holds of them.
 #[derive(Debug, Default)]
 pub struct Audit {
-    /// Secret files that git-crypt's attribute covers, each with its filter, and those that it does not.
-    pub covered: BTreeMap<String, Option<String>>,
+    /// Secret files, each with the filter by which git-crypt's attribute covers it, or with what would cover it.
+    pub covered: BTreeMap<String, std::result::Result<String, Remedy>>,
     /// The filters that the attribute names.
     pub filters: Vec<Filter>,
     /// Files below `secrets/` that a merge left open.
@@ -72,7 +73,7 @@ impl Repo {
             let names = index.iter().map(|(path, _)| path).chain(&present).chain(&also);
             for path in names.filter(|path| !is_gits_own(path)) {
                 if !covered.contains_key(path) {
-                    covered.insert(path.clone(), auditor.attributes.filter(path));
+                    covered.insert(path.clone(), auditor.attributes.cover(path, &self.prefix));
                 }
             }
             let default = git_crypt::FILTER.to_owned();
@@ -112,7 +113,7 @@ impl Repo {
     fn filter_state(
         &self,
         name: &str,
-        covered: &BTreeMap<String, Option<String>>,
+        covered: &BTreeMap<String, std::result::Result<String, Remedy>>,
         files: &BTreeSet<&(String, Oid)>,
     ) -> Filter {
         let config = self.git.config().and_then(|mut config| config.snapshot());
@@ -130,7 +131,7 @@ impl Repo {
                 Err(_) => KeyState::Broken,
                 Ok(key) => {
                     let of_filter =
-                        |path: &String| covered.get(path).is_some_and(|found| found.as_deref() == Some(name));
+                        |path: &String| covered.get(path).is_some_and(|found| found.as_deref() == Ok(name));
                     let mut trial = Trial::default();
                     for (path, id) in files.iter().filter(|(path, _)| of_filter(path)) {
                         if let Ok(blob) = self.git.find_blob(*id) {

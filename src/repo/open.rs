@@ -155,7 +155,7 @@ impl Repo {
         let Some(filter) = self.filter(path)? else {
             return Err(unprotected(
                 "`.gitattributes` does not give it to git-crypt".into(),
-                Advice::at_top("echo 'secrets/** filter=git-crypt diff=git-crypt' >> .gitattributes"),
+                Attributes::of(&self.git)?.remedy(&self.in_git(path), &self.prefix).hint(),
             )
             .into());
         };

@@ -166,6 +166,50 @@ fn a_pull_secret_beside_the_manifests_must_be_encrypted_too() {
 }
 
 #[test]
+fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
+    let lfs = "*.yaml filter=lfs diff=lfs merge=lfs -text\n";
+    let narrow = "secrets/* filter=git-crypt diff=git-crypt\n";
+    let late = format!("secrets/** filter=git-crypt diff=git-crypt\n{lfs}");
+    let quoted = "secrets/** filter=git-crypt diff=git-crypt\n\"secrets/**\" -filter";
+    for (file, text) in [
+        (".gitattributes", ""),
+        (".gitattributes", narrow),
+        (".gitattributes", &late),
+        // Without a line break at its end.
+        (".gitattributes", quoted),
+        ("secrets/.gitattributes", lfs),
+        ("secrets/kubernetes/.gitattributes", "* -filter"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        fs::write(sandbox.hello(file), text).unwrap();
+        let mut typed = Vec::new();
+        // One line may cover several files.
+        while let Some(hint) = covering(&sandbox) {
+            assert!(!typed.contains(&hint), "{file}, {text}: {typed:?} changed nothing");
+            sandbox.run("sh", &["-c", &hint]).cwd(sandbox.hello("")).success();
+            typed.push(hint);
+        }
+        assert!(!typed.is_empty() && check(&sandbox, &[]).problems().is_empty(), "{file}, {text}: {typed:?}");
+        sandbox.rotate("gldt-Second", &[]).success();
+        sandbox.run("touch", &[SECRET]).cwd(sandbox.hello("")).success();
+        sandbox.git(&["add", "-A"]).success();
+        assert!(sandbox.git(&["show", &format!(":{SECRET}")]).success().bytes.starts_with(b"\0GITCRYPT\0"));
+    }
+    // No line elsewhere counts more than this one.
+    let sandbox = Sandbox::with_hello();
+    sandbox.write("work/hello-infra/.git/info/attributes", "secrets/** -filter\n");
+    assert_eq!(covering(&sandbox).as_deref(), Some("$EDITOR .git/info/attributes"));
+}
+
+/// What `check` prints for a file that no attribute covers.
+fn covering(sandbox: &Sandbox) -> Option<String> {
+    let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();
+    let open = |one: &&serde_json::Value| one["id"] == "secrets-covered" && one["status"] == "problem";
+    let found = json["checks"].as_array().unwrap().iter().find(open)?;
+    Some(found["hint"].as_str().unwrap().to_owned())
+}
+
+#[test]
 fn what_cannot_hold_a_secret_is_no_plaintext() {
     let sandbox = Sandbox::with_hello();
     std::os::unix::fs::symlink("../README.md", sandbox.hello("secrets/link")).unwrap();

@@ -1,0 +1,96 @@
+//! What gives a file to git-crypt that the attributes leave out.
+
+use super::{Attributes, Directory, FILE, Frame, Origin, Value, bytes, is_filter};
+use crate::advice::{Advice, shell_word};
+use std::path::Path;
+use std::rc::Rc;
+
+/// How a file comes to be encrypted: tried on what the attribute files say now, because a line in the wrong place changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// A line at the end of an attribute file.
+    Line {
+        /// The attribute file, below the top of the repository.
+        file: String,
+        /// The line.
+        line: String,
+        /// Whether the last line of the file has no end yet.
+        is_open: bool,
+    },
+    /// Only what this file says can be changed: it counts more than the others, or cannot be read.
+    Edit(String),
+}
+
+impl Remedy {
+    /// What to type.
+    #[must_use]
+    pub fn hint(&self) -> Advice {
+        match self {
+            Self::Line { file, line, is_open } => {
+                let (line, file) = (shell_word(Path::new(line)), shell_word(Path::new(file)));
+                let append = Advice::at_top(format!("echo {line} >> {file}"));
+                if *is_open { Advice::at_top(format!("echo >> {file}")).and(append) } else { append }
+            }
+            Self::Edit(file) => Advice::edit(file),
+        }
+    }
+}
+
+impl Attributes<'_> {
+    /// The filter of git-crypt that git runs for `path`, or what would have git run one: see [`Attributes::filter`].
+    pub(in crate::repo) fn cover(&self, path: &str, prefix: &str) -> Result<String, Remedy> {
+        self.filter(path).ok_or_else(|| self.remedy(path, prefix))
+    }
+
+    /// What gives `path` to git-crypt, in a repository below the directory `prefix`, which is empty or ends with a slash.
+    pub(in crate::repo) fn remedy(&self, path: &str, prefix: &str) -> Remedy {
+        let below = path.strip_prefix(prefix).unwrap_or(path);
+        let slashes = below.match_indices('/').map(|(at, _)| at + 1);
+        // The file at the top first: it is the one that people read.
+        let lines = std::iter::once(0).chain(slashes).map(|end| {
+            let (dir, name) = below.split_at(end);
+            let pattern = if name.starts_with("secrets/") { "secrets/**" } else { &format!("/{name}") };
+            (dir.to_owned(), format!("{pattern} filter=git-crypt diff=git-crypt -text"))
+        });
+        let mut lines = lines.filter(|(_, line)| is_plain(line));
+        let found = lines.find_map(|(dir, line)| {
+            let in_git = format!("{prefix}{dir}");
+            let is_open = self.helps(path, in_git.trim_end_matches('/'), &line)?;
+            Some(Remedy::Line { file: dir + FILE, line, is_open })
+        });
+        found.unwrap_or_else(|| Remedy::Edit(self.decisive(path, prefix)))
+    }
+
+    /// Whether the last line of the attribute file in `dir` is open; `None` if `line` at its end changes nothing.
+    fn helps(&self, path: &str, dir: &str, line: &str) -> Option<bool> {
+        let file = self.top.join(dir).join(FILE);
+        if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+            return None;
+        }
+        let mut text = bytes(&file, false).ok()?.unwrap_or_default();
+        let is_open = text.last().is_some_and(|byte| *byte != b'\n');
+        text.extend(if is_open { b"\n".as_slice() } else { b"" });
+        text.extend(line.as_bytes());
+        let frame = Rc::new(Frame::read(&text, Origin::Disk, dir.is_empty(), self.folds));
+        let readings = self.readings_with(path, Some((dir, &Directory::both(frame))));
+        let is_given =
+            |value: &Value| matches!(value, Value::Name(name) if is_filter(&String::from_utf8_lossy(name)));
+        readings.iter().all(is_given).then_some(is_open)
+    }
+
+    /// The attribute file that decides, below the directory `prefix` if it is there.
+    fn decisive(&self, path: &str, prefix: &str) -> String {
+        let dirs = path.match_indices('/').map(|(at, _)| &path[..at]).chain([""]);
+        let unread =
+            dirs.filter(|dir| self.directory(dir).now.is_unknown).map(|dir| Path::new(dir).join(FILE));
+        let file = unread.last().map(|file| self.top.join(file));
+        let file = file.unwrap_or_else(|| self.git.commondir().join("info/attributes"));
+        let root = self.top.join(prefix);
+        file.strip_prefix(&root).unwrap_or(&file).display().to_string()
+    }
+}
+
+/// Whether the pattern of `line` is read as it stands, by git and by any shell.
+fn is_plain(line: &str) -> bool {
+    line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" =*/._-+@,".contains(&byte))
+}
