@@ -14,8 +14,8 @@ const BUDGETS: [(&str, usize); 5] = [
     // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank line between the steps,
     // comes to this; packed any denser it takes longer to read.
     ("scripts/deploy.sh", 232),
-    // 30 were hoped for; three more say why and what to type, and fail where git cannot read.
-    (".githooks/pre-commit", 33),
+    // 30 were hoped for; four more say why and what to type, whatever the attributes say, and fail where git cannot read.
+    (".githooks/pre-commit", 34),
     ("README.md", 120),
     (".gitlab-ci.yml", 90),
 ];

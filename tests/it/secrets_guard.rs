@@ -163,6 +163,31 @@ fn plaintext_that_came_before_the_attribute_is_refused_with_what_mends_it() {
 }
 
 #[test]
+fn a_pattern_that_misses_is_refused_until_the_line_is_added_that_is_printed() {
+    if !have("git-crypt") {
+        return;
+    }
+    for text in ["secrets/* filter=git-crypt\n", "secrets/** filter=git-crypt\n*.yaml filter=lfs\n"] {
+        let sandbox = Sandbox::with_hello();
+        fs::write(sandbox.hello(".gitattributes"), text).unwrap();
+        sandbox.run("touch", &[SECRET]).cwd(sandbox.hello("")).success();
+        let commit = || sandbox.git(&["commit", "-q", "-m", "x"]);
+        sandbox.git(&["-c", "filter.lfs.clean=cat", "add", "-A"]).success();
+        let hint = |output: &Output| {
+            output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned()
+        };
+        let first = hint(&commit().failure(1));
+        let line = first.strip_prefix("add this line to .gitattributes: ").unwrap();
+        sandbox.append(".gitattributes", &format!("{line}\n"));
+        sandbox.git(&["add", ".gitattributes"]).success();
+        let second = hint(&commit().failure(1));
+        sandbox.run("sh", &["-c", &second]).cwd(sandbox.hello("")).success();
+        commit().success();
+        sandbox.make(&["check-secrets"]).success();
+    }
+}
+
+#[test]
 fn plaintext_in_head_alone_fails_the_check_and_its_removal_can_be_committed() {
     let clone = Clone::new();
     clone.stage("secrets/plain.txt", "plain\n");

@@ -395,7 +395,9 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         stage.add("secrets/empty", "");
         stage.refuses("\nhint: it is empty, and git-crypt encrypts no empty file\n");
         fs::write(stage.dir.join(".gitattributes"), "").unwrap();
-        stage.refuses("\nhint: .gitattributes lacks secrets/** filter=git-crypt\n");
+        stage.refuses(
+            "\nhint: add this line to .gitattributes: secrets/** filter=git-crypt diff=git-crypt -text\n",
+        );
         stage.git(&["checkout", "-q", "HEAD", "--", ".gitattributes"]);
         stage.git(&["rm", "-q", "-f", "--", "secrets/*"]);
 
