@@ -197,6 +197,11 @@ pub struct Rotate {
         "registry", "email", "secret_type", "expires_at", "token", "token_username", "ask",
     ])]
     pub remove_registry: Option<String>,
+    /// Keep the token, and record only when it expires.
+    #[arg(long, help_heading = "Pull secret", requires = "expires_at", conflicts_with_all = [
+        "add_registry", "remove_registry", "email", "secret_type", "token", "token_username", "ask",
+    ])]
+    pub keep_token: bool,
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,

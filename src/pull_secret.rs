@@ -17,7 +17,7 @@ pub use docker_config::{DockerConfig, Fault};
 pub use expiries::OtherExpiries;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
-pub use manifest::{Manifest, OWN, Rewrite, SEVERAL, Wanted};
+pub use manifest::{Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted};
 pub use traces::Traces;
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};

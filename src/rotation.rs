@@ -3,7 +3,7 @@
 
 mod secret_file;
 
-use crate::answers::{Email, EnvironmentName, ImageRef, Name, Record, RegistryKey};
+use crate::answers::{Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, Manifest, Rewrite, Wanted, keyring};
 use crate::secret::Secret;
@@ -171,6 +171,12 @@ impl Files {
     /// The files without the entry for `registry`.
     pub fn remove(&self, registry: &RegistryKey) -> Result<Plan> {
         let secrets = self.each().map(|one| one.without(registry)).collect::<Result<_>>()?;
+        Ok(Plan { secrets, record: None })
+    }
+
+    /// The files with `expires_at` as the expiry of the tokens that they hold.
+    pub fn expire(&self, expires_at: &Expiry, overrides: &RotateOverrides) -> Result<Plan> {
+        let secrets = self.each().map(|one| one.expiring(expires_at, overrides)).collect::<Result<_>>()?;
         Ok(Plan { secrets, record: None })
     }
 

@@ -78,6 +78,10 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let plan = found.files.remove(registry)?;
         return finish(options, &found, &plan);
     }
+    if let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) {
+        let plan = found.files.expire(expires_at, &overrides)?;
+        return finish(options, &found, &plan);
+    }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
         return Ok(report::dry_run(options, &found, None));
@@ -142,6 +146,7 @@ fn subject(options: &Options) -> String {
     match (&options.add_registry, &options.remove_registry) {
         (Some(host), _) => format!("Add {host} to the pull secret"),
         (_, Some(host)) => format!("Remove {host} from the pull secret"),
+        _ if options.keep_token => "Record when the deploy token expires".to_owned(),
         _ => "Rotate the deploy token".to_owned(),
     }
 }

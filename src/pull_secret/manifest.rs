@@ -4,7 +4,7 @@
 use super::docker_config::{DockerConfig, Fault};
 use super::expiries::{OTHER_EXPIRIES, OtherExpiries};
 use super::{DeployToken, keyring};
-use crate::answers::{Answer, Email, ImageRef, RegistryKey, SecretType, TokenUsername};
+use crate::answers::{Answer, Email, Expiry, ImageRef, RegistryKey, SecretType, TokenUsername};
 use crate::secret::Secret;
 use crate::yaml;
 use crate::yaml_edit;
@@ -199,8 +199,7 @@ impl<'a> Manifest<'a> {
             }
         }
         if after != before {
-            let shown = |date: &Option<String>| date.clone().unwrap_or_else(|| "unknown".into());
-            changes.push(format!("expires: {} -> {}", shown(&before), shown(&after)));
+            changes.push(expiry_change(before.as_ref(), after.as_ref()));
         }
         if changes.is_empty() {
             return Ok(None);
@@ -215,6 +214,26 @@ impl<'a> Manifest<'a> {
             false => expires_at = after,
         }
         self.rewritten(kind, expires_at.as_deref(), &others, changes).map(Some)
+    }
+
+    /// The manifest with `expires_at` as the expiry of the token that it holds; none if it says so already.
+    pub fn expire(self, expires_at: &Expiry, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
+        let Some(key) = self.rotated_key(rewrite)?.map(str::to_owned) else {
+            return Err("it has no entry for this registry");
+        };
+        let is_other = self.own(rewrite.recorded) != Some(key.as_str());
+        let (mut date, mut others) = (self.expires_at.clone(), self.others.clone());
+        let before = if is_other { others.of(&key).map(str::to_owned) } else { date.clone() };
+        let after = Some(expires_at.to_string());
+        if before == after {
+            return Ok(None);
+        }
+        let changes = vec![expiry_change(before.as_ref(), after.as_ref())];
+        match is_other {
+            true => others.set(&key, after),
+            false => date = after,
+        }
+        self.rewritten(self.kind, date.as_deref(), &others, changes).map(Some)
     }
 
     /// The manifest without the entry for `registry`; none if it has no such entry.
@@ -338,6 +357,11 @@ impl<'a> Manifest<'a> {
 /// A registry key from a file. One with a user and a password in it is none of ours, and is not shown.
 fn shown_key(key: &str) -> String {
     RegistryKey::parse(key).map_or("another key".to_owned(), |key| key.to_string())
+}
+
+fn expiry_change(before: Option<&String>, after: Option<&String>) -> String {
+    let shown = |date: Option<&String>| date.map_or("unknown", String::as_str).to_owned();
+    format!("expires: {} -> {}", shown(before), shown(after))
 }
 
 /// A user name from a file, if it is one: somebody may have taken the token for it.

@@ -5,7 +5,9 @@ use crate::answers::{Answer, Answers, Email, Expiry, RegistryKey, SecretType};
 use crate::context::Payload;
 use crate::error::{Failure, Result};
 use crate::opaque::{self, Kustomization};
-use crate::pull_secret::{self, DeployToken, DockerConfig, Manifest, OWN, Rewrite, SEVERAL, Wanted, keyring};
+use crate::pull_secret::{
+    self, DeployToken, DockerConfig, Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted, keyring,
+};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use zeroize::Zeroizing;
@@ -71,6 +73,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// A change of the Secret file alone, if there is one.
+    fn of(rewritten: Option<Rewritten>) -> Self {
+        let (text, changes) = rewritten.map(|found| (found.text, found.changes)).unzip();
+        Self { text, changes: changes.unwrap_or_default(), kustomization: None }
+    }
+
     /// The size of the new text in bytes; none where the file stays.
     #[must_use]
     pub fn size(&self) -> Option<usize> {
@@ -222,14 +230,19 @@ impl SecretInRepo<'_> {
 
     /// The file without the entry for `registry`.
     pub(super) fn without(&self, registry: &RegistryKey) -> Result<Change> {
-        let unchanged = Change { text: None, changes: Vec::new(), kustomization: None };
-        let Some(text) = &self.secret.text else { return Ok(unchanged) };
+        let Some(text) = &self.secret.text else { return Ok(Change::of(None)) };
         let removed = self.manifest(text)?.remove(registry, self.recorded());
-        Ok(removed.map_err(|fault| self.refused(fault))?.map_or(unchanged, |rewritten| Change {
-            text: Some(rewritten.text),
-            changes: rewritten.changes,
-            kustomization: None,
-        }))
+        Ok(Change::of(removed.map_err(|fault| self.refused(fault))?))
+    }
+
+    /// The file with `expires_at` as the expiry of the token that it holds.
+    pub(super) fn expiring(&self, expires_at: &Expiry, overrides: &RotateOverrides) -> Result<Change> {
+        let Some(text) = &self.secret.text else {
+            let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
+            return Err(failure.hint(Advice::makeinfra("rotate")).into());
+        };
+        let expiring = self.manifest(text)?.expire(expires_at, &self.rewrite(overrides));
+        Ok(Change::of(expiring.map_err(|fault| self.refused(fault))?))
     }
 
     /// The kustomization with the file among its resources; `None` if it names the file already.

@@ -48,6 +48,7 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
         let note = match (plan, sizes.get(at).copied().flatten()) {
             (_, Some(size)) => format!("{}, {verb}", ui::size(size)),
             (Some(_), None) if options.remove_registry.is_some() => "has no such entry".to_owned(),
+            (Some(_), None) if options.keep_token => "records this expiry already".to_owned(),
             (Some(_), None) => "holds this token already".to_owned(),
             (None, None) => format!("{verb}, from the deploy token"),
         };
@@ -94,6 +95,10 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
                 let verb = if one { "has" } else { "have" };
                 format!("{paths} {verb} no entry for {host}; {done}.\n")
             }
+            None if options.keep_token => {
+                let verb = if one { "records" } else { "record" };
+                format!("{paths} {verb} this expiry already; {done}.\n")
+            }
             None => {
                 let verb = if one { "holds" } else { "hold" };
                 format!("{paths} {verb} these credentials already; {done}.\n{checked}")
@@ -103,7 +108,7 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
     let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     let done: Vec<_> = [
         (
-            if adds_or_removes(options) { "Changed" } else { "Rotated" },
+            if keeps_own_token(options) { "Changed" } else { "Rotated" },
             named(&|file, change| change.text.is_some() && file.text.is_some()),
         ),
         ("Created", named(&|file, change| change.text.is_some() && file.text.is_none())),
@@ -116,9 +121,9 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
     format!("{}{changes}{checked}", done.concat())
 }
 
-/// Whether an entry comes or goes.
-fn adds_or_removes(options: &Options) -> bool {
-    options.add_registry.is_some() || options.remove_registry.is_some()
+/// Whether the project's own token stays.
+fn keeps_own_token(options: &Options) -> bool {
+    options.keep_token || options.add_registry.is_some() || options.remove_registry.is_some()
 }
 
 /// The size of each new Secret file in bytes; none where it stays.
@@ -144,7 +149,7 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
         steps.push(Advice::make("deploy"));
     }
     steps[0] = steps[0].clone().why(match plan.rotates() {
-        true if adds_or_removes(options) => "deploy the pull secret",
+        true if keeps_own_token(options) => "deploy the pull secret",
         true => "deploy the new token",
         false => "if the cluster does not have them yet",
     });
