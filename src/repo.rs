@@ -23,6 +23,7 @@ mod unlock;
 mod unmerged;
 mod unsupported;
 
+pub use attributes::Remedy;
 pub use audit::{Audit, Filter, KeyState};
 pub use auditor::Plain;
 pub use commit::{Blob, introduce_yourself};

@@ -282,9 +282,16 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         let place = Place::of_file(inspection, path);
         let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
         if secret.expires_at.is_none() {
-            let message = "no expiry is recorded: GitLab shows when the token expires";
-            let hint = of_it("{makeinfra rotate --expires-at YYYY-MM-DD}");
-            found.push(Check::note(id, path, message).hint(hint));
+            let message = "no expiry is recorded: nothing will warn before the token expires";
+            // makeinfra writes no Secret of a repository without a record.
+            found.push(match inspection.record {
+                Some(_) => Check::warning(id, path, message).hint(
+                    of_it("{makeinfra rotate --keep-token --expires-at YYYY-MM-DD}")
+                        .aside("or `never`, if it does not expire"),
+                ),
+                None => Check::note(id, path, message)
+                    .hint("give it the annotation `makeinfra/expires-at: YYYY-MM-DD`"),
+            });
         }
         let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
         let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));

@@ -104,8 +104,58 @@ fn the_expiry_comes_from_the_new_token_or_goes() {
     let output = sandbox.makeinfra(&["rotate", "hello-infra", "--token-json", &json]).success();
     assert!(output.stdout.contains("expires: 2998-01-01 -> 2999-01-01T00:00:00.000Z"), "{}", output.stdout);
     assert!(secret(&sandbox).contains("2999-01-01T00:00:00.000Z"));
-    sandbox.rotate("gldt-third", &[]).success();
+    sandbox.rotate_as_given("gldt-third", &[]).success();
     assert!(!secret(&sandbox).contains("expires-at") && !secret(&sandbox).contains("annotations"));
+}
+
+#[test]
+fn an_unknown_expiry_is_a_warning_and_is_recorded_by_what_is_printed() {
+    let sandbox = Sandbox::new();
+    let environments = ["--env", "staging", "--env", "production"];
+    let token = sandbox.path("token").display().to_string();
+    let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
+    sandbox.makeinfra(&[&args[..], &environments].concat()).success();
+    let checked = || super::check::check(&sandbox, &[]);
+    assert_eq!((checked().code, checked().warnings().first()), (Some(0), Some(&"pull-secret-expiry")));
+    let output = sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).success();
+    let hint = "makeinfra rotate --keep-token --expires-at YYYY-MM-DD";
+    output.prints(&format!("hint: {hint}"));
+    let text = |env: &str| {
+        fs::read_to_string(sandbox.hello(&format!("secrets/kubernetes/{env}/gitlab.secret.yaml"))).unwrap()
+    };
+    let before = text("staging");
+    let run = |date: &str, more: &[&str]| {
+        let command = hint.replace("YYYY-MM-DD", date);
+        let words: Vec<_> = command.split(' ').skip(1).chain(more.iter().copied()).collect();
+        sandbox.makeinfra(&words).cwd(sandbox.hello("")).success()
+    };
+    let planned = run("2999-01-01", &["--dry-run"]);
+    assert!(planned.stdout.contains("expires: unknown -> 2999-01-01"), "{}", planned.stdout);
+    assert_eq!(text("staging"), before);
+    run("2999-01-01", &["--commit"]);
+    assert_eq!(
+        sandbox.git(&["log", "-1", "--format=%s"]).success().stdout,
+        "Record when the deploy token expires\n"
+    );
+    assert_eq!(checked().warnings(), Vec::<&str>::new());
+    // Nothing else has changed, and it can be said again.
+    let annotation = "  annotations:\n    makeinfra/expires-at: \"2999-01-01\"\n";
+    let after = text("staging");
+    assert_eq!(
+        after.lines().filter(|line| !before.contains(line)).count(),
+        annotation.lines().count(),
+        "{after}"
+    );
+    assert_eq!(docker_config(&after), docker_config(&before));
+    assert!(run("2999-01-01", &["--commit"]).stdout.contains("record this expiry already"));
+    run("never", &["--env", "production"]);
+    assert!(text("production").contains("never") && text("staging") == after);
+    for wrong in [
+        &["rotate", "--keep-token"][..],
+        &["rotate", "--keep-token", "--expires-at", "never", "--token-stdin"],
+    ] {
+        sandbox.makeinfra(wrong).cwd(sandbox.hello("")).failure(2);
+    }
 }
 
 #[test]
@@ -207,7 +257,8 @@ fn creates_the_file_where_no_token_was_used() {
     other.write_private("token", TOKEN);
     let token = other.path("token").display().to_string();
     let args = ["new", "hello", "--image", IMAGE, "--secret-type", "dockerconfigjson", "--email", "a@b.c"];
-    other.makeinfra(&[&args[..], &["--token-username", NEW_USER, "--token-file", &token]].concat()).success();
+    let token = ["--token-username", NEW_USER, "--token-file", &token, "--expires-at", "never"];
+    other.makeinfra(&[&args[..], &token].concat()).success();
     assert_eq!(secret(&sandbox), secret(&other), "`rotate` makes the file that `new` makes");
     let list = |sandbox: &Sandbox| {
         fs::read_to_string(sandbox.hello("secrets/kubernetes/kustomization.yaml")).unwrap()

@@ -294,7 +294,7 @@ fn a_rotation_at_the_prompt_asks_for_the_expiry() {
     assert!(screen.ends().contains(", 0)"), "{}", screen.text());
     assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
     // Whoever does not know it is told what is lost.
-    let output = sandbox.rotate("gldt-three", &[]).success();
+    let output = sandbox.rotate_as_given("gldt-three", &[]).success();
     output.says("2999-06-30").says("--expires-at DATE");
     assert!(!fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
     sandbox.rotate("gldt-four", &["--expires-at", "never"]).success();

@@ -24,6 +24,11 @@ pub struct Sandbox {
     dir: TempDir,
 }
 
+/// The expiry of a token whose test does not care, unless `args` have one.
+fn expiry(args: &[&str]) -> &'static [&'static str] {
+    if args.iter().any(|arg| arg.starts_with("--expires-at")) { &[] } else { &["--expires-at", "never"] }
+}
+
 impl Sandbox {
     pub fn new() -> Self {
         Self::at(tempfile::tempdir())
@@ -111,11 +116,11 @@ impl Sandbox {
         self.run(env!("CARGO_BIN_EXE_makeinfra"), args)
     }
 
-    /// `makeinfra new hello` with an image, the test's token and `args`.
+    /// `makeinfra new hello` with an image, the test's token, which does not expire unless `args` say so, and `args`.
     pub fn new_hello(&self, args: &[&str]) -> Run {
         let token = self.path("token").display().to_string();
         let base = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
-        self.makeinfra(&[&base[..], args].concat())
+        self.makeinfra(&[&base[..], expiry(args), args].concat())
     }
 
     /// `makeinfra new hello` without a token.
@@ -123,8 +128,14 @@ impl Sandbox {
         self.makeinfra(&[&["new", "hello", "--image", IMAGE, "--no-token"], args].concat())
     }
 
-    /// `makeinfra rotate` in the generated repository, with another token of the given value.
+    /// `makeinfra rotate` in the generated repository, with another token of the given value; its expiry is as in
+    /// [`Sandbox::new_hello`].
     pub fn rotate(&self, value: &str, args: &[&str]) -> Run {
+        self.rotate_as_given(value, &[expiry(args), args].concat())
+    }
+
+    /// The same with an unknown expiry, unless `args` have one.
+    pub fn rotate_as_given(&self, value: &str, args: &[&str]) -> Run {
         let token = self.write_private("token2", value).display().to_string();
         let base = ["rotate", "--token-username", "gitlab+deploy-token-2", "--token-file", &token];
         self.makeinfra(&[&base[..], args].concat()).cwd(self.work("hello-infra"))

@@ -50,7 +50,7 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
     let checked = super::check::check(&sandbox, &["--strict"]);
     assert_eq!(
         (checked.code, checked.ids("note").into_iter().collect::<Vec<_>>()),
-        (Some(0), vec!["pull-secret-expiry", "templates-current"])
+        (Some(0), vec!["templates-current"])
     );
     assert!(
         checked.said("templates-current").contains(OLDER)

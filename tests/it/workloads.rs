@@ -29,7 +29,7 @@ pub fn everything(args: &[&str]) -> Sandbox {
     let token = sandbox.path("token").display().to_string();
     let base =
         ["new", "--answers", &answers, "--token-username", super::support::USER, "--token-file", &token];
-    sandbox.makeinfra(&[&base[..], args].concat()).success();
+    sandbox.makeinfra(&[&base[..], &["--expires-at", "never"], args].concat()).success();
     sandbox
 }
 
