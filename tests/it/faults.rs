@@ -341,7 +341,10 @@ impl State {
             head: sandbox.git(&["rev-parse", "HEAD"]).success().stdout,
             subject: sandbox.git(&["log", "-1", "--format=%s"]).success().stdout,
             // What cannot be deleted stays until the next run.
-            status: lines_without(&sandbox.git(&["status", "--porcelain"]).success().stdout, is_temporary),
+            status: lines_without(
+                &sandbox.git(&["status", "--porcelain", "--untracked-files=all"]).success().stdout,
+                is_temporary,
+            ),
             setup: (
                 fs::read(sandbox.hello(".git/config")).unwrap(),
                 sandbox.hello(".git/git-crypt/keys/default").exists(),
