@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 /// How far kustomizations outside of the manifests' directories are followed.
 const ROUNDS: usize = 100;
 
+/// What a value begins with that SOPS has encrypted, in files of any format.
+const SOPS_VALUE: &str = "ENC[AES256_GCM,";
 /// The directory of the manifests, if none is named.
 const MANIFESTS: &str = "kubernetes";
 
@@ -220,6 +222,7 @@ impl Reader {
             .iter()
             .map(|secret| secret.path.clone())
             .chain(generated.keys().cloned())
+            .chain(manifests.secret_inputs.iter().filter(|path| self.is_secret_input(path)).cloned())
             .collect();
         secrets.extend(expected.iter().cloned());
         let also: Vec<String> = secrets.iter().cloned().collect();
@@ -270,6 +273,14 @@ impl Reader {
             inspection.exposed = Some(repo.exposed(&|bytes| traces.are_in(bytes), scope.deep)?);
         }
         Ok(inspection)
+    }
+
+    /// Whether the file `path`, which a Secret is generated from, is there and nothing but git-crypt would encrypt it.
+    fn is_secret_input(&self, path: &str) -> bool {
+        // Those below `secrets/` are secret anyway.
+        !path.starts_with(SECRETS)
+            && self.tree.has(path)
+            && !self.open_bytes(path).text().is_some_and(|text| text.contains(SOPS_VALUE))
     }
 
     /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer to.

@@ -66,6 +66,8 @@ pub struct Manifests {
     pub faults: Vec<Fault>,
     /// The files and directories that a kustomization names.
     pub named: BTreeSet<String>,
+    /// The files that a kustomization generates Secrets from.
+    pub secret_inputs: BTreeSet<String>,
     /// How many files were read.
     pub files: usize,
     /// Where the Secrets of a name are: which overlay, and which of its Secrets.
@@ -151,7 +153,7 @@ impl Manifests {
                 overlays.push(overlay(dir.clone(), &plain, unsure));
             }
         }
-        let named = kustomize.named();
+        let (named, secret_inputs) = (kustomize.named(), kustomize.secret_inputs());
         faults.extend(builder.into_faults());
         faults.sort();
         faults.dedup();
@@ -162,7 +164,7 @@ impl Manifests {
                 by_file.entry(secret.file.clone()).or_default().push((overlay, at));
             }
         }
-        Self { overlays, faults, named, files: documents.all().count(), by_name, by_file }
+        Self { overlays, faults, named, secret_inputs, files: documents.all().count(), by_name, by_file }
     }
 
     /// The paths that the kustomizations among `files` refer to and that `files` does not have.

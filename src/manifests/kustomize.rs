@@ -83,11 +83,16 @@ impl<'d> Kustomize<'d> {
 
     /// What the kustomizations name, and what only generators read: files and directories.
     pub(super) fn named(&self) -> BTreeSet<String> {
-        let generators = self.kustomizations.iter().flat_map(|(dir, (_, kustomization))| {
+        self.taken.iter().cloned().chain(self.secret_inputs()).collect()
+    }
+
+    /// The files that Secrets are generated from.
+    pub(super) fn secret_inputs(&self) -> BTreeSet<String> {
+        let inputs = self.kustomizations.iter().flat_map(|(dir, (_, kustomization))| {
             let files = kustomization.secrets.iter().flat_map(|one| &one.files);
             files.filter_map(move |reference| below(dir, reference))
         });
-        self.taken.iter().cloned().chain(generators).collect()
+        inputs.collect()
     }
 }
 

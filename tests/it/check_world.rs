@@ -245,6 +245,27 @@ fn a_generated_or_a_json_pull_secret_is_one() {
 }
 
 #[test]
+fn what_a_secret_is_generated_from_is_a_secret_file() {
+    let app = deployment();
+    for (list, file) in
+        [("envs: [.env]", ".env"), ("env: db.env", "db.env"), ("files: [a=b/config.json]", "b/config.json")]
+    {
+        let kustomization =
+            format!("resources: [a.yaml]\nnamespace: hello\nsecretGenerator:\n- name: db\n  {list}\n");
+        let of = |text: &str, kustomization: &str| {
+            checked(&[("a.yaml", &app), ("kustomization.yaml", kustomization), (file, text)], false)
+        };
+        let is_covered = |found: &Checked| !found.problems().contains(&"secrets-covered");
+        let found = of("PASSWORD=x\n", &kustomization);
+        assert!(!is_covered(&found) && found.said("secrets-covered").contains(&format!("kubernetes/{file}")));
+        let settings = kustomization.replace("secretGenerator", "configMapGenerator");
+        assert!(is_covered(&of("PASSWORD=x\n", &settings)), "{file}");
+        let sealed = "PASSWORD=ENC[AES256_GCM,data:qg==,iv:a,tag:b,type:str]\nsops_version=3.9.0\n";
+        assert!(is_covered(&of(sealed, &kustomization)), "{file}");
+    }
+}
+
+#[test]
 fn what_a_kustomization_may_change_is_a_warning() {
     let bare = deployment().replace("imagePullSecrets: [{name: gitlab}], ", "");
     let kustomization = "resources: [a.yaml]\nnamespace: hello\n";
