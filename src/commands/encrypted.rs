@@ -103,7 +103,8 @@ pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Optio
 }
 
 /// What commits the files `paths` of the work tree.
-pub(super) fn commit_step(paths: &[impl AsRef<str>], message: &str) -> Advice {
+pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str) -> Advice {
+    let add = repo.add(paths);
     let paths = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
-    Advice::git(format!("add {paths}")).and(Advice::git(format!("commit -m '{message}' -- {paths}")))
+    add.and(Advice::git(format!("commit -m '{message}' -- {paths}")))
 }

@@ -303,9 +303,9 @@ impl Uncommitted {
     }
 
     /// What brings them to git; `None` if HEAD has them.
-    fn commit_step(&self, message: &str) -> Option<Advice> {
+    fn commit_step(&self, repo: &Repo, message: &str) -> Option<Advice> {
         let paths: Vec<_> = self.files.keys().chain(&self.gone).collect();
-        let step = || commit_step(&paths, message).why("git-crypt encrypts it on the way");
+        let step = || commit_step(repo, &paths, message).why("git-crypt encrypts it on the way");
         (!paths.is_empty()).then(step)
     }
 }

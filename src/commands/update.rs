@@ -163,7 +163,8 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
         Advice::git(format!("commit -m 'Change answers' -- {paths}"))
             .and(Advice::makeinfra("update").with("--from HEAD^"))
     } else {
-        Advice::git(format!("add -- {paths}")).and(Advice::git(format!("commit -m 'Edit' -- {paths}")))
+        let paths_of: Vec<_> = found.iter().map(|(path, _)| path).collect();
+        evolution.workspace.repo.add(&paths_of).and(Advice::git(format!("commit -m 'Edit' -- {paths}")))
     };
     let causes: Vec<_> = found.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
     Err(Failure::failed("these files would be written over; nothing was written")

@@ -255,7 +255,9 @@ impl Workspace {
         if !is_committed && !pathspec.is_empty() {
             let paths = pathspec.iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
             let commit = Advice::git(format!("commit -m '{}' -- {paths}", proposal.message));
-            next.insert(0, Advice::git(format!("add -A -- {paths}")).and(commit));
+            let is_ignored = plan.steps.iter().any(|step| self.repo.is_ignored(&step.path));
+            let force = if is_ignored { "-f " } else { "" };
+            next.insert(0, Advice::git(format!("add -A {force}-- {paths}")).and(commit));
         }
         next
     }

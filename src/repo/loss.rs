@@ -1,6 +1,7 @@
 //! Whether git could bring a file back.
 
 use super::{Repo, SECRETS, failed};
+use crate::advice::{Advice, shell_word};
 use crate::error::Result;
 use crate::git_crypt;
 use git2::{ObjectType, Status, TreeWalkMode, TreeWalkResult};
@@ -12,6 +13,14 @@ impl Repo {
     #[must_use]
     pub fn is_ignored(&self, path: &str) -> bool {
         self.git.is_path_ignored(self.in_git(path)).unwrap_or(false) && !self.is_tracked(path)
+    }
+
+    /// `git add` for `paths`, although git ignores some of them.
+    #[must_use]
+    pub fn add(&self, paths: &[impl AsRef<str>]) -> Advice {
+        let is_ignored = paths.iter().any(|path| self.is_ignored(path.as_ref()));
+        let words: Vec<_> = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect();
+        Advice::git(format!("add {}{}", if is_ignored { "-f -- " } else { "" }, words.join(" ")))
     }
 
     /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a sentence about "it"; `None`

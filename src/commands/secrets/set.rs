@@ -61,7 +61,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     };
     let mut next = steps(&target, is_change(&changes));
     if commit.is_none() {
-        next.extend(uncommitted.commit_step(&message));
+        next.extend(uncommitted.commit_step(&target.repo, &message));
     }
     let usage = match is_change(&changes) && !is_named(options, &name) {
         true => usage(&target, &name, &key, &value),

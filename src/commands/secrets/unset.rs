@@ -57,7 +57,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;
     report.next = target.deploy_steps("the pods that use the Secret are replaced");
     if commit.is_none() {
-        report.next.extend(uncommitted.commit_step(&message));
+        report.next.extend(uncommitted.commit_step(&target.repo, &message));
     }
     let done = commit.as_ref().map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     report.text = format!("Removed {} from Secret {name}{done}.\n", key.as_str());
