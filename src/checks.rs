@@ -2,6 +2,7 @@
 //! type. Pure; never quotes a value of a secret.
 
 mod environments;
+mod git;
 mod id;
 mod manifests;
 mod online;
@@ -145,6 +146,7 @@ pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check>
     let given = known;
     let known = &known.with_record(inspection);
     let mut checks = secrets::checks(inspection);
+    checks.extend(git::checks(inspection));
     checks.extend(pull_secret::checks(inspection, known, now));
     checks.extend(manifests::checks(inspection, known));
     checks.extend(environments::checks(inspection));

@@ -5,6 +5,7 @@
 mod generated;
 mod lookup;
 mod overlays;
+mod secret_files;
 
 pub use lookup::Placement;
 pub use overlays::OverlayFiles;
@@ -13,19 +14,18 @@ use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, Key};
-use crate::manifests::{self, Files, Manifests, documents, is_sops, kustomization};
+use crate::manifests::{self, Files, Manifests, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
 use crate::pull_secret::{Inspected, Traces};
 use crate::repo::{self, Audit, Exposed, Repo, SECRETS};
 use crate::work_tree::{Content, WorkTree};
+use secret_files::pull_secrets_of;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// How far kustomizations outside of the manifests' directories are followed.
 const ROUNDS: usize = 100;
 
-/// What a value begins with that SOPS has encrypted, in files of any format.
-const SOPS_VALUE: &str = "ENC[AES256_GCM,";
 /// The directory of the manifests, if none is named.
 const MANIFESTS: &str = "kubernetes";
 
@@ -207,6 +207,7 @@ struct Reader {
 
 impl Reader {
     fn read(self, scope: &Scope) -> Result<Inspection> {
+        let record_file = Record::FILE.to_owned();
         let record = self.tree.read(Record::FILE).text().map(|text| Record::parse(text.to_owned()));
         let expected = match &record {
             _ if !self.secrets.is_empty() => self.secrets.clone(),
@@ -232,7 +233,14 @@ impl Reader {
         let mut git = None;
         if let Some(repo) = &self.repo {
             let present: Vec<_> = secrets.iter().filter(|path| !repo.ignores(path)).cloned().collect();
-            let audit = repo.audit(&present, &also, scope.history)?;
+            let mut audit = repo.audit(&present, &also, scope.history)?;
+            let deployed = files.keys().chain(&secrets).chain([&record_file]);
+            let is_left_out = |path: &&String| {
+                let is_input = manifests.secret_inputs.contains(*path) && !path.starts_with(SECRETS);
+                !is_input && self.tree.has(path) && repo.is_ignored(path)
+            };
+            audit.ignored =
+                deployed.filter(is_left_out).cloned().collect::<BTreeSet<_>>().into_iter().collect();
             let given = audit.covered.iter().filter(|(_, filter)| filter.is_ok()).map(|(path, _)| path);
             secrets.extend(given.filter(|path| self.tree.has(path)).cloned());
             git = Some(audit);
@@ -273,14 +281,6 @@ impl Reader {
             inspection.exposed = Some(repo.exposed(&|bytes| traces.are_in(bytes), scope.deep)?);
         }
         Ok(inspection)
-    }
-
-    /// Whether the file `path`, which a Secret is generated from, is there and nothing but git-crypt would encrypt it.
-    fn is_secret_input(&self, path: &str) -> bool {
-        // Those below `secrets/` are secret anyway.
-        !path.starts_with(SECRETS)
-            && self.tree.has(path)
-            && !self.open_bytes(path).text().is_some_and(|text| text.contains(SOPS_VALUE))
     }
 
     /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer to.
@@ -336,31 +336,6 @@ impl Reader {
         self.repo.as_ref()?.key(path).ok()
     }
 
-    /// How a secret file is, with the pull secrets in it.
-    fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
-        let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
-        // The value of a key may be any bytes.
-        let content = if is_manifest(path) { self.open(path) } else { self.open_bytes(path) };
-        let state = match &content {
-            Content::Absent => State::Absent,
-            Content::Locked => State::Locked,
-            Content::Unread(why) => State::Unread(why),
-            Content::Bytes(_) if locked => State::Opened,
-            Content::Bytes(_) => State::Plain,
-        };
-        if !is_manifest(path) && !self.secrets.iter().any(|named| named == path) {
-            return (state, Vec::new());
-        }
-        match content.text().map(pull_secrets_in) {
-            Some(None) => (State::NotYaml, Vec::new()),
-            Some(Some(found)) if found.is_empty() && content.text().is_some_and(has_sops) => {
-                (State::Sops, Vec::new())
-            }
-            Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
-            None => (state, Vec::new()),
-        }
-    }
-
     /// The directories of all recorded environments' Secrets.
     fn listings(&self, record: Option<&Record>) -> Vec<SecretsDirectory> {
         let environments = record.into_iter().flat_map(|record| record.answers.environments.iter());
@@ -382,23 +357,6 @@ impl Reader {
             Some((path, text))
         })
     }
-}
-
-/// The pull secrets in a file, if it can be read.
-fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullSecret> {
-    let found = content.text().and_then(pull_secrets_in).unwrap_or_default();
-    found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
-}
-
-/// The pull secrets in a file, but for those that SOPS has encrypted; none if it is not YAML.
-fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
-    let documents = documents(text.as_bytes()).ok()?;
-    Some(documents.iter().filter(|document| !is_sops(document)).filter_map(Inspected::of).collect())
-}
-
-/// Whether SOPS has encrypted a document of a file.
-fn has_sops(text: &str) -> bool {
-    documents(text.as_bytes()).is_ok_and(|documents| documents.iter().any(is_sops))
 }
 
 /// Whether `mode` is that of a regular file: a link stores no content of one in git.

@@ -49,6 +49,8 @@ ids! {
     SecretsMode = "secrets-mode",
     /// No git-crypt key lies in the work tree.
     KeyInWorkTree = "key-in-work-tree",
+    /// The index has nothing that a commit has replaced.
+    IndexCurrent = "index-current",
     /// There is a pull secret, and it can be read.
     PullSecretPresent = "pull-secret-present",
     /// Its type and its data key agree.
@@ -79,6 +81,8 @@ ids! {
     ManifestsKustomize = "manifests-kustomize",
     /// There is something to deploy.
     WorkloadsFound = "workloads-found",
+    /// git takes what is deployed.
+    FilesTracked = "files-tracked",
     /// Every workload names a pull secret.
     WorkloadsNamePullSecret = "workloads-name-pull-secret",
     /// Every image has a tag or a digest.

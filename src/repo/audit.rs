@@ -20,6 +20,10 @@ pub struct Audit {
     pub covered: BTreeMap<String, std::result::Result<String, Remedy>>,
     /// The filters that the attribute names.
     pub filters: Vec<Filter>,
+    /// Files of which the index has what an earlier commit has, and HEAD and the work tree something else.
+    pub behind: Vec<String>,
+    /// Files of the work tree that are to be deployed, and that git ignores and does not track.
+    pub ignored: Vec<String>,
     /// Files below `secrets/` that a merge left open.
     pub unmerged: Vec<Unmerged>,
     /// The index.
@@ -95,6 +99,8 @@ impl Repo {
                 unlock,
                 filters,
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
+                behind: if self.is_merging() { Vec::new() } else { self.behind_paths() },
+                ignored: Vec::new(),
                 unmerged: self.unmerged()?,
                 index: auditor.plain(&index)?,
                 head: head.map(|files| auditor.plain(&files)).transpose()?,

@@ -35,6 +35,11 @@ impl Repo {
         Ok(blobs.into_iter().map(|blob| blob.path).collect())
     }
 
+    /// These paths; none where there is no commit to compare with.
+    pub(super) fn behind_paths(&self) -> Vec<String> {
+        self.behind().unwrap_or_default().into_iter().map(|blob| blob.path).collect()
+    }
+
     /// What HEAD has at these paths.
     fn behind(&self) -> std::result::Result<Vec<Blob>, Error> {
         let tree = self.git.head()?.peel_to_tree()?;

@@ -128,10 +128,10 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // There are no further environments; without git there is nothing to say of the first six, of merges and of earlier
-        // records, without a commit nothing of HEAD and of records.
+        // There are no further environments; without git there is nothing to say of the first six, of merges, of what it
+        // takes and of earlier records, without a commit nothing of HEAD and of records.
         let left_out = match () {
-            () if args.contains(&"--no-git") => 10,
+            () if args.contains(&"--no-git") => 12,
             () if args.contains(&"--no-commit") => 3,
             () => 1,
         };
@@ -212,6 +212,17 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::KeyInWorkTree => {
             fs::copy(sandbox.hello(".git/git-crypt/keys/default"), sandbox.hello("hello.key")).unwrap();
         }
+        // As a commit leaves it that was stopped after its branch had moved.
+        Id::IndexCurrent => {
+            sandbox.rotate("gldt-Second", &["--commit"]).success();
+            let earlier = sandbox.git(&["rev-parse", &format!("HEAD^:{SECRET}")]).success().stdout;
+            let entry = format!("100644,{},{SECRET}", earlier.trim());
+            sandbox.git(&["update-index", "--cacheinfo", &entry]).success();
+        }
+        Id::FilesTracked => {
+            sandbox.write("work/hello-infra/.git/info/exclude", "service.yaml\n");
+            sandbox.git(&["rm", "-q", "--cached", "kubernetes/base/service.yaml"]).success();
+        }
         Id::PullSecretPresent => write_secret(sandbox, "apiVersion: v1\nkind: ConfigMap\n"),
         Id::PullSecretType => {
             write_secret(
@@ -284,12 +295,33 @@ fn each_check_finds_its_fault_and_no_other_one_does() {
         let said = checked.said(id.as_str());
         // Every pull gives a file the mode that others can read: a warning.
         let found = match id {
-            Id::SecretsMode => (checked.code == Some(0), checked.warnings()),
+            Id::SecretsMode | Id::FilesTracked => (checked.code == Some(0), checked.warnings()),
             _ => (checked.code == Some(1), checked.problems()),
         };
         assert_eq!(found, (true, vec![id.as_str()]), "{said}");
         assert!(!checked.ids("ok").contains(id.as_str()), "{said}");
     }
+}
+
+#[test]
+fn what_is_printed_for_git_brings_the_file_there() {
+    for id in [Id::IndexCurrent, Id::FilesTracked] {
+        let sandbox = Sandbox::with_hello();
+        break_it(&sandbox, id);
+        let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();
+        let found = json["checks"].as_array().unwrap().iter().find(|one| one["id"] == id.as_str()).unwrap();
+        sandbox.run("sh", &["-c", found["hint"].as_str().unwrap()]).cwd(sandbox.hello("")).success();
+        assert_eq!(check(&sandbox, &["--strict"]).code, Some(0), "{json}");
+    }
+    // The same where a file is written.
+    let sandbox = Sandbox::with_hello();
+    sandbox.write("work/hello-infra/.git/info/exclude", "kubeconfig*\n");
+    let add = ["add", "kubeconfig-sync", "--port", "none", "--yes", "--json"];
+    let json = sandbox.makeinfra(&add).cwd(sandbox.hello("")).success().json();
+    assert_eq!(check(&sandbox, &[]).warnings(), ["files-tracked"]);
+    sandbox.run("sh", &["-c", json["next"][0].as_str().unwrap()]).cwd(sandbox.hello("")).success();
+    assert_eq!(sandbox.git(&["status", "--porcelain", "--ignored"]).success().stdout, "");
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! How the files with secrets are, and which pull secrets are in them.
+
+use super::{PullSecret, Reader, State, is_manifest};
+use crate::git_crypt;
+use crate::manifests::{documents, is_sops};
+use crate::pull_secret::Inspected;
+use crate::repo::SECRETS;
+use crate::work_tree::Content;
+
+/// What a value begins with that SOPS has encrypted, in files of any format.
+const SOPS_VALUE: &str = "ENC[AES256_GCM,";
+
+impl Reader {
+    /// Whether the file `path`, which a Secret is generated from, is there and nothing but git-crypt would encrypt it.
+    pub(super) fn is_secret_input(&self, path: &str) -> bool {
+        // Those below `secrets/` are secret anyway.
+        !path.starts_with(SECRETS)
+            && self.tree.has(path)
+            && !self.open_bytes(path).text().is_some_and(|text| text.contains(SOPS_VALUE))
+    }
+
+    /// How a secret file is, with the pull secrets in it.
+    pub(super) fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
+        let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
+        // The value of a key may be any bytes.
+        let content = if is_manifest(path) { self.open(path) } else { self.open_bytes(path) };
+        let state = match &content {
+            Content::Absent => State::Absent,
+            Content::Locked => State::Locked,
+            Content::Unread(why) => State::Unread(why),
+            Content::Bytes(_) if locked => State::Opened,
+            Content::Bytes(_) => State::Plain,
+        };
+        if !is_manifest(path) && !self.secrets.iter().any(|named| named == path) {
+            return (state, Vec::new());
+        }
+        match content.text().map(pull_secrets_in) {
+            Some(None) => (State::NotYaml, Vec::new()),
+            Some(Some(found)) if found.is_empty() && content.text().is_some_and(has_sops) => {
+                (State::Sops, Vec::new())
+            }
+            Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
+            None => (state, Vec::new()),
+        }
+    }
+}
+
+/// The pull secrets in a file, if it can be read.
+pub(super) fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullSecret> {
+    let found = content.text().and_then(pull_secrets_in).unwrap_or_default();
+    found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
+}
+
+/// The pull secrets in a file, but for those that SOPS has encrypted; none if it is not YAML.
+fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
+    let documents = documents(text.as_bytes()).ok()?;
+    Some(documents.iter().filter(|document| !is_sops(document)).filter_map(Inspected::of).collect())
+}
+
+/// Whether SOPS has encrypted a document of a file.
+fn has_sops(text: &str) -> bool {
+    documents(text.as_bytes()).is_ok_and(|documents| documents.iter().any(is_sops))
+}
