@@ -194,3 +194,21 @@ fn replicas_beside_an_autoscaler_are_a_warning() {
     sandbox.edit(kustomization, "resources:\n", &format!("{patch}resources:\n"));
     assert_eq!(check(&sandbox, &[]).warnings(), Vec::<&str>::new());
 }
+
+#[test]
+fn whether_a_locked_secret_is_there_is_unknown() {
+    let sandbox = Sandbox::with_hello();
+    let set = ["secret", "set", "db", "PASSWORD", "--stdin", "--commit"];
+    sandbox.makeinfra(&set).cwd(sandbox.hello("")).stdin("value").success();
+    let uses = "          envFrom:\n            - secretRef:\n                name: db\n          ports:\n";
+    sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", uses);
+    assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+    sandbox.commit_all();
+    sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
+    let checked = super::check::check_in(&sandbox, "clone", &[]);
+    assert_eq!((checked.code, checked.warnings().contains(&"secrets-used")), (Some(0), true));
+    assert!(checked.said("secrets-used").contains("was not checked"), "{}", checked.said("secrets-used"));
+    // It is known to be missing once it can be read.
+    sandbox.edit("secrets/kubernetes/kustomization.yaml", "name: db", "name: other");
+    assert_eq!(check(&sandbox, &[]).warnings(), ["secrets-used"]);
+}

@@ -27,7 +27,7 @@ pub(super) fn checks(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
                     .iter()
                     .filter(|(_, other)| other.secrets.iter().any(|secret| secret.name == *name));
                 let other = others.next().map(|(other, _)| *other);
-                found.extend(lacking(answers, environment, overlay, workload, name, other));
+                found.push(lacking(answers, environment, overlay, workload, name, other));
             }
         }
     }
@@ -48,7 +48,7 @@ fn lacking(
     workload: &Workload,
     name: &str,
     other: Option<&Environment>,
-) -> Option<Check> {
+) -> Check {
     let id = Id::SecretsUsed;
     let (title, here) = (workload_title(workload), &environment.name);
     let secret = quoted(name);
@@ -58,7 +58,12 @@ fn lacking(
         false => Advice::edit(&workload.file),
     };
     let check = match (other, &overlay.unsure) {
-        (_, Some(_)) => return None,
+        (_, Some(file)) => {
+            let message = format!(
+                "its containers use the Secret {secret}; whether {here} has it was not checked: `{file}` was not fully read"
+            );
+            return Check::warning(id, title, message);
+        }
         (Some(other), None) => Check::problem(
             id,
             title,
@@ -73,7 +78,7 @@ fn lacking(
             format!("its containers use the Secret {secret}, which no file of the environment {here} makes"),
         ),
     };
-    Some(check.hint(hint))
+    check.hint(hint)
 }
 
 /// The workloads whose number of pods an autoscaler decides, too.
