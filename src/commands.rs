@@ -276,16 +276,16 @@ fn archive() -> Result<Archive> {
 fn archive() -> Result<Archive> {
     let embedded = Archive::embedded();
     let Some(dir) = crate::environment::releases() else { return Ok(embedded) };
-    let mut files = Vec::new();
+    let mut released = Vec::new();
     for below in ["versions", "files"] {
         let entries =
-            std::fs::read_dir(dir.join(below)).map_err(|error| files::cannot("read", &dir, &error))?;
-        for entry in entries.flatten() {
-            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-            files.push((format!("{below}/{}", entry.file_name().to_string_lossy()), text));
+            files::entries(&dir.join(below)).map_err(|error| files::cannot("read", &dir, &error))?;
+        for entry in entries {
+            let text = std::fs::read_to_string(&entry.path).unwrap_or_default();
+            released.push((format!("{below}/{}", entry.name.to_string_lossy()), text));
         }
     }
-    Ok(embedded.with(Archive::new(files)))
+    Ok(embedded.with(Archive::new(released)))
 }
 
 /// The top of the repository that `path` is in; `None` if it is in none.

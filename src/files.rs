@@ -3,9 +3,11 @@
 //! Never overwrites a file that it was not told to replace, and never follows a link to one.
 
 mod batch;
+mod entries;
 mod leftovers;
 
 pub use batch::Batch;
+pub use entries::{Entry, entries};
 pub use leftovers::{
     Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };
@@ -39,9 +41,9 @@ pub fn check_target(target: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(cannot("look at", target, &error).into()),
         Ok(found) if !found.is_dir() => taken("it exists and is not a directory"),
-        Ok(_) => match fs::read_dir(target).map_err(|error| cannot("read", target, &error))?.next() {
-            Some(_) => taken("it exists and is not empty"),
-            None => Ok(()),
+        Ok(_) => match entries(target).map_err(|error| cannot("read", target, &error))?.is_empty() {
+            false => taken("it exists and is not empty"),
+            true => Ok(()),
         },
     }
 }

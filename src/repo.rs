@@ -200,10 +200,9 @@ fn open_without_packs(git: &Repository) -> Result<()> {
 /// libgit2 looks whether there can be links, and leaves the one that it has made if it cannot remove it.
 fn remove_probes(dir: &Path) -> Result<()> {
     let cannot = |error: &std::io::Error| files::cannot("write to directory", dir, error);
-    for entry in fs::read_dir(dir).map_err(|error| cannot(&error))? {
-        let entry = entry.map_err(|error| cannot(&error))?;
-        if entry.file_name().to_string_lossy().starts_with("_git2_") {
-            fs::remove_file(entry.path()).map_err(|error| cannot(&error))?;
+    for entry in files::entries(dir).map_err(|error| cannot(&error))? {
+        if entry.name.to_string_lossy().starts_with("_git2_") {
+            fs::remove_file(entry.path).map_err(|error| cannot(&error))?;
         }
     }
     Ok(())

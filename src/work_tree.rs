@@ -2,7 +2,7 @@
 //! those that are asked for. Writes nothing, and never follows a link out of the repository.
 
 use crate::error::Result;
-use crate::files::cannot;
+use crate::files::{self, cannot};
 use crate::git_crypt;
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,23 +69,21 @@ impl WorkTree {
     /// Lists the files of one directory and gives the directories in it.
     fn list_one(&mut self, dir: &str) -> io::Result<Vec<String>> {
         let mut below = Vec::new();
-        for entry in fs::read_dir(self.root.join(dir))? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for entry in files::entries(&self.root.join(dir))? {
+            let name = entry.name.to_string_lossy().into_owned();
             let path = if dir.is_empty() { name.clone() } else { format!("{dir}/{name}") };
             if name == ".git" {
                 continue;
             }
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                if !entry.path().join(".git").exists() {
+            if entry.is_dir() {
+                if !entry.path.join(".git").exists() {
                     below.push(path);
                 }
                 continue;
             }
             let Ok(found) = entry.metadata() else { continue };
-            if kind.is_file() && KEY_SIZES.contains(&found.len()) {
-                match is_key_file(&entry.path()) {
+            if entry.is_file() && KEY_SIZES.contains(&found.len()) {
+                match is_key_file(&entry.path) {
                     Ok(true) => self.key_files.push(path.clone()),
                     Ok(false) => {}
                     Err(_) => self.unread.push(path.clone()),

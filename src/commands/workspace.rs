@@ -272,8 +272,8 @@ impl Workspace {
         let all: BTreeSet<_> =
             plan.steps.iter().filter(differs).map(|step| PathBuf::from(&step.path)).collect();
         let holds_nothing_else = |dir: &Path| {
-            let mut entries = fs::read_dir(self.repo.root().join(dir)).into_iter().flatten().flatten();
-            entries.all(|entry| all.contains(&dir.join(entry.file_name())))
+            let mut entries = files::entries(&self.repo.root().join(dir)).into_iter().flatten();
+            entries.all(|entry| all.contains(&dir.join(entry.name)))
         };
         let short = |path: &PathBuf| match path.parent() {
             Some(dir) if !dir.as_os_str().is_empty() && holds_nothing_else(dir) => dir.to_owned(),
@@ -330,14 +330,10 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
     let mut open: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
     let mut found = vec![PathBuf::from(Record::FILE)];
     while let Some(dir) = open.pop() {
-        let Ok(entries) = fs::read_dir(root.join(&dir)) else { continue };
+        let Ok(entries) = files::entries(&root.join(&dir)) else { continue };
         for entry in entries {
-            let entry = entry.map_err(|error| files::cannot("read", &root.join(&dir), &error))?;
-            let path = dir.join(entry.file_name());
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => open.push(path),
-                _ => found.push(path),
-            }
+            let path = dir.join(&entry.name);
+            if entry.is_dir() { open.push(path) } else { found.push(path) }
         }
     }
     let tracked = if scope.is_tracked { tracked(repo) } else { Vec::new() };

@@ -1,6 +1,6 @@
 //! What killed runs left beside the files that they were about to write, and the locks that tell it from runs at work.
 
-use super::{LETTERS, MARK, cannot, sibling};
+use super::{Entry, LETTERS, MARK, cannot, entries, sibling};
 use crate::error::{Failure, Result};
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ pub enum Leftover {
 /// Siblings of `target` that killed runs left behind. Those of runs still at work are not among them.
 pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     let (parent, prefix) = sibling(target)?;
-    let entries = fs::read_dir(parent).map_err(|error| cannot("read", parent, &error))?;
+    let entries = entries(parent).map_err(|error| cannot("read", parent, &error))?;
     // Just the names that are made here: somebody's `.hello-infra.makeinfra-backup` is not for us.
     let named = |name: &str| {
         name.strip_prefix(&prefix).is_some_and(|letters| {
@@ -34,7 +34,7 @@ pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
             })
             && matches!(lock(path), Ok(Some(_)))
     };
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(ours).collect())
+    Ok(entries.into_iter().map(|entry| entry.path).filter(ours).collect())
 }
 
 /// The files that killed runs left behind anywhere below `dir`. Those of runs still at work are not among them.
@@ -43,14 +43,12 @@ pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
     while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            // Not of what a link leads to.
-            let Ok(kind) = entry.file_type() else { continue };
-            let path = entry.path();
-            if kind.is_dir() {
-                open.push(path);
-            } else if kind.is_file() && is_leftover(&path) && matches!(lock(&path), Ok(Some(_))) {
-                found.push(path);
+        for entry in entries(&dir).into_iter().flatten() {
+            if entry.is_dir() {
+                open.push(entry.path);
+            } else if entry.is_file() && is_leftover(&entry.path) && matches!(lock(&entry.path), Ok(Some(_)))
+            {
+                found.push(entry.path);
             }
         }
     }
@@ -61,9 +59,8 @@ pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
 /// The same in `dir` alone.
 #[must_use]
 pub fn leftovers_in(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
-    let paths = entries.filter(is_file).map(|entry| entry.path());
+    let entries = entries(dir).into_iter().flatten();
+    let paths = entries.filter(Entry::is_file).map(|entry| entry.path);
     paths.filter(|path| is_leftover(path) && matches!(lock(path), Ok(Some(_)))).collect()
 }
 

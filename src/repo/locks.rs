@@ -94,8 +94,8 @@ impl Repo {
                 let _ = fs::remove_file(path);
             }
         }
-        for entry in fs::read_dir(self.git.path()).into_iter().flatten().flatten() {
-            let path = entry.path();
+        for entry in files::entries(self.git.path()).into_iter().flatten() {
+            let path = entry.path;
             // libgit2 writes the next index beside it.
             let is_lock = path.extension().is_some_and(|end| end == "lock");
             if files::is_leftover(&if is_lock { path.with_extension("") } else { path.clone() }) {

@@ -360,3 +360,28 @@ fn a_target_that_appears_in_the_meantime_is_not_overwritten() {
         assert_eq!(fs::read_to_string(sandbox.work(file)).unwrap(), "mine");
     }
 }
+
+#[test]
+fn a_directory_that_cannot_be_closed_is_no_panic() {
+    if !have("strace") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    let log = sandbox.path("trace").display().to_string();
+    for args in [
+        &["check"][..],
+        &["secret", "list"],
+        &["rotate", "--dry-run"],
+        &["env", "list"],
+        &["add", "b", "--port", "none", "--yes"],
+    ] {
+        let command = sandbox.makeinfra(args).cwd(sandbox.hello("")).command();
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-qq", "-o", &log, "-e", "inject=close:error=EIO"]).arg(command.get_program());
+        strace.args(command.get_args()).current_dir(sandbox.hello("")).env_clear();
+        strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = super::support::Run::of(strace).output();
+        assert!(!output.stderr.contains("panicked"), "{args:?}: {}", output.stderr);
+        assert!(fs::read_to_string(&log).unwrap().contains("(INJECTED)"), "{args:?}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What is in a directory. The standard library panics if a directory cannot be closed, as some network file systems have it.
+
+use rustix::fs::{Dir, FileType, Mode, OFlags, open};
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// An entry of a directory.
+pub struct Entry {
+    /// Its name.
+    pub name: OsString,
+    /// Its path: that of the directory, and the name.
+    pub path: PathBuf,
+    kind: FileType,
+}
+
+impl Entry {
+    /// Whether it is a directory, and no link to one.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+
+    /// Whether it is a regular file, and no link to one.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.kind == FileType::RegularFile
+    }
+
+    /// What the file system knows of it; of a link, not of what it leads to.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.path.symlink_metadata()
+    }
+}
+
+/// The entries of `dir` in the order of the file system.
+pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
+    let file = open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut found = Vec::new();
+    for entry in Dir::new(file)? {
+        let entry = entry?;
+        let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let path = dir.join(&name);
+        let kind = match entry.file_type() {
+            // Not every file system says so in its directories.
+            FileType::Unknown => fs::symlink_metadata(&path).map_or(FileType::Unknown, |found| kind(&found)),
+            known => known,
+        };
+        found.push(Entry { name, path, kind });
+    }
+    Ok(found)
+}
+
+fn kind(found: &Metadata) -> FileType {
+    match (found.is_dir(), found.is_file(), found.is_symlink()) {
+        (true, ..) => FileType::Directory,
+        (_, true, _) => FileType::RegularFile,
+        (.., true) => FileType::Symlink,
+        _ => FileType::Unknown,
+    }
+}
