@@ -1,6 +1,6 @@
 //! What is in a directory. The standard library panics if a directory cannot be closed, as some network file systems have it.
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, open};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
@@ -37,7 +37,7 @@ impl Entry {
 
 /// The entries of `dir` in the order of the file system.
 pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
-    let file = open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut found = Vec::new();
     for entry in Dir::new(file)? {
         let entry = entry?;
