@@ -67,14 +67,27 @@ impl Source {
         missing
     }
 
-    /// Whether it asks for the token.
-    #[must_use]
-    pub fn asks(&self) -> bool {
-        matches!(self, Self::Pair(_, Value::Prompt))
+    /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good, whatever it looks like. It expires
+    /// at `expires_at`; if that is not given, whoever is asked for the token is asked for its expiry.
+    pub fn read(
+        self,
+        registry: &RegistryKey,
+        image: Option<&ImageRef>,
+        is_asked: bool,
+        expires_at: Option<Expiry>,
+        ui: &mut Ui,
+    ) -> Result<DeployToken> {
+        let is_typed = matches!(self, Self::Pair(_, Value::Prompt));
+        let mut token = self.read_value(registry, image, is_asked, ui)?;
+        let expires_at = if is_typed && expires_at.is_none() { ask_expiry(ui)? } else { expires_at };
+        if expires_at.is_some() {
+            token = token.expiring(expires_at);
+        }
+        warn_if_past(&token, ui);
+        Ok(token)
     }
 
-    /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good, whatever it looks like.
-    pub fn read(
+    fn read_value(
         self,
         registry: &RegistryKey,
         image: Option<&ImageRef>,
@@ -152,7 +165,7 @@ fn ask_username(ui: &Ui) -> Result<TokenUsername> {
 }
 
 /// Asks when the token that was just given expires; `None` if the user does not know.
-pub fn ask_expiry(ui: &Ui) -> Result<Option<Expiry>> {
+fn ask_expiry(ui: &Ui) -> Result<Option<Expiry>> {
     let question = Text {
         question: "When the token expires (GitLab shows it; never; none: unknown)",
         example: Some(Expiry::EXAMPLE),
@@ -337,7 +350,7 @@ fn is_dash(file: &Path) -> bool {
 }
 
 /// A warning for a token that ends before it is used.
-pub fn warn_if_past(token: &DeployToken, ui: &mut Ui) {
+fn warn_if_past(token: &DeployToken, ui: &mut Ui) {
     if let Some(expires_at) = token.expires_at().filter(|date| date.is_past()) {
         ui.warn(format!(
             "the deploy token expired on {expires_at}: GitLab will refuse it ({})",

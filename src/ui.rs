@@ -9,7 +9,7 @@ mod prompt;
 mod terminal;
 mod tree;
 
-pub use tree::{size, tree};
+pub use tree::tree;
 
 use crate::error::{Explanation, Failure, Result};
 use console::{Term, style};

@@ -10,7 +10,7 @@ use super::{missing, not_generated, secret_answers, sweep_repository, templates_
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
 use crate::cli::Rotate as Options;
-use crate::credentials::{self, Source};
+use crate::credentials::Source;
 use crate::error::{Failure, Result};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
@@ -244,14 +244,7 @@ fn token(
     ui: &mut Ui,
 ) -> Result<DeployToken> {
     let registry = found.files.registry(overrides)?;
-    let is_asked = source.asks() && overrides.expires_at.is_none();
-    let mut token = source.read(&registry, found.files.image(), options.check.check, ui)?;
-    let expires_at = if is_asked { credentials::ask_expiry(ui)? } else { overrides.expires_at.clone() };
-    if expires_at.is_some() {
-        token = token.expiring(expires_at);
-    }
-    credentials::warn_if_past(&token, ui);
-    Ok(token)
+    source.read(&registry, found.files.image(), options.check.check, overrides.expires_at.clone(), ui)
 }
 
 /// Writes what is to change and commits it if that is wanted. Gives the commit's id.

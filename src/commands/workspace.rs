@@ -312,15 +312,14 @@ impl Workspace {
     }
 }
 
-/// What a tree says of a file. The size of a secret would tell something of it.
+/// What a tree says of a file.
 fn note(step: &Step, from: Option<&str>) -> String {
-    let size = step.after.as_ref().map(|bytes| ui::size(bytes.len())).unwrap_or_default();
     match (&step.before, &step.after) {
         (None, _) if from.is_some() => format!("from {}", from.unwrap_or_default()),
         (None, _) if step.is_secret() => "new, encrypted in git".to_owned(),
-        (None, _) => format!("{size}, new"),
+        (None, _) => "new".to_owned(),
         (_, None) => "deleted".to_owned(),
-        _ => format!("{size}, changed"),
+        _ => "changed".to_owned(),
     }
 }
 

@@ -78,12 +78,6 @@ impl Change {
         let (text, changes) = rewritten.map(|found| (found.text, found.changes)).unzip();
         Self { text, changes: changes.unwrap_or_default(), kustomization: None }
     }
-
-    /// The size of the new text in bytes; none where the file stays.
-    #[must_use]
-    pub fn size(&self) -> Option<usize> {
-        self.text.as_ref().map(|text| text.expose().len())
-    }
 }
 
 impl SecretFile {

@@ -55,12 +55,6 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A number of bytes for people.
-#[must_use]
-pub fn size(bytes: usize) -> String {
-    if bytes < 1000 { format!("{bytes} B") } else { format!("{}.{} kB", bytes / 1000, bytes % 1000 / 100) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

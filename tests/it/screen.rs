@@ -300,3 +300,16 @@ fn a_rotation_at_the_prompt_asks_for_the_expiry() {
     sandbox.rotate("gldt-four", &["--expires-at", "never"]).success();
     assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("never"));
 }
+
+#[test]
+fn a_token_of_a_new_environment_is_asked_for_with_its_expiry() {
+    let sandbox = Sandbox::with_hello();
+    let args = ["env", "add", "staging", "hello-infra", "--token-username", "gitlab+deploy-token-2"];
+    let mut screen = Screen::run(&sandbox, &args);
+    screen.answers("Deploy token", "gldt-two");
+    screen.shows("? When the token expires").types("2999-06-30\r");
+    screen.shows("? Go on?").types("y");
+    assert!(screen.ends().contains(", 0)"), "{}", screen.text());
+    let secret = fs::read_to_string(sandbox.hello("secrets/kubernetes/staging/gitlab.secret.yaml")).unwrap();
+    assert!(secret.contains("2999-06-30"), "{}", screen.text());
+}

@@ -10,7 +10,7 @@ use crate::commands::evolve::Evolution;
 use crate::commands::sign_in::{self, Checked};
 use crate::commands::workspace::Proposal;
 use crate::commands::{missing, token_source, warn_of_shared_hosts};
-use crate::credentials::{self, Source};
+use crate::credentials::Source;
 use crate::error::{Failure, Result};
 use crate::questions;
 use crate::report::Report;
@@ -166,11 +166,7 @@ impl OwnToken {
         let model = model.map(|text| Secret::new(text.to_owned()));
         let file = SecretFile { place, path, text: model, kustomization: None };
         let (registry, asked) = (file.registry(answers)?, options.check.check);
-        let mut token = self.source.read(&registry, Some(answers.image()), asked, ui)?;
-        if let Some(expires_at) = self.expires_at {
-            token = token.expiring(Some(expires_at));
-        }
-        credentials::warn_if_past(&token, ui);
+        let token = self.source.read(&registry, Some(answers.image()), asked, self.expires_at, ui)?;
         let checked = sign_in::check(&options.check, &token, &[answers.image()], "rotate --check", ui)?;
         let own = file.with_token(answers, &evolution.templates, &token)?.map(PullSecret::Own);
         Ok((own.unwrap_or_default(), checked))

@@ -4,7 +4,7 @@ use super::{Options, Sources};
 use crate::answers::{Answers, Email, EnvironmentName, Expiry, Name};
 use crate::commands::sign_in::{self, Checked};
 use crate::context::Payload;
-use crate::credentials::{self, Source};
+use crate::credentials::Source;
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, DockerConfig, keyring};
 use crate::questions::Given;
@@ -45,13 +45,8 @@ impl Tokens {
             if options.run.dry_run && !source.missing().is_empty() {
                 continue;
             }
-            let is_asked = source.asks() && expires_at.is_none();
-            let mut token = source.read(&answers.registry, Some(answers.image()), options.check.check, ui)?;
-            let expires_at = if is_asked { credentials::ask_expiry(ui)? } else { expires_at };
-            if let Some(expires_at) = expires_at {
-                token = token.expiring(Some(expires_at));
-            }
-            credentials::warn_if_past(&token, ui);
+            let (image, is_asked) = (Some(answers.image()), options.check.check);
+            let token = source.read(&answers.registry, image, is_asked, expires_at, ui)?;
             for place in places {
                 found.of[place] = Some(found.tokens.len());
             }

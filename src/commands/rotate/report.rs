@@ -37,20 +37,19 @@ fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&
 /// What a dry run tells.
 pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> Report {
     let mut files: Vec<(&str, String)> = Vec::new();
-    if let Some(record) = plan.and_then(|plan| plan.record.as_ref()) {
-        files.push((Record::FILE, format!("{}, replace", ui::size(record.len()))));
+    if plan.is_some_and(|plan| plan.record.is_some()) {
+        files.push((Record::FILE, "changed".to_owned()));
     }
     let named = plan.into_iter().flat_map(|plan| kustomizations(found, plan));
     files.extend(named.map(|(path, _)| (path, "names the file of the pull secret".to_owned())));
-    let sizes = sizes(plan);
     for (at, file) in found.files.secrets.iter().enumerate() {
-        let verb = if file.text.is_some() { "replace" } else { "create" };
-        let note = match (plan, sizes.get(at).copied().flatten()) {
-            (_, Some(size)) => format!("{}, {verb}", ui::size(size)),
+        let verb = if file.text.is_some() { "changed" } else { "new" };
+        let note = match (plan, plan.and_then(|plan| plan.secrets[at].text.as_ref())) {
+            (_, Some(_)) => format!("{verb}, encrypted in git"),
             (Some(_), None) if options.remove_registry.is_some() => "has no such entry".to_owned(),
             (Some(_), None) if options.keep_token => "records this expiry already".to_owned(),
             (Some(_), None) => "holds this token already".to_owned(),
-            (None, None) => format!("{verb}, from the deploy token"),
+            (None, None) => format!("{verb}, made of the deploy token"),
         };
         files.push((file.path.as_str(), note));
     }
@@ -124,11 +123,6 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
 /// Whether the project's own token stays.
 fn keeps_own_token(options: &Options) -> bool {
     options.keep_token || options.add_registry.is_some() || options.remove_registry.is_some()
-}
-
-/// The size of each new Secret file in bytes; none where it stays.
-fn sizes(plan: Option<&Plan>) -> Vec<Option<usize>> {
-    plan.into_iter().flat_map(|plan| &plan.secrets).map(Change::size).collect()
 }
 
 fn listed(changes: &[&String]) -> String {
