@@ -20,7 +20,13 @@ impl Repo {
     pub fn add(&self, paths: &[impl AsRef<str>]) -> Advice {
         let is_ignored = paths.iter().any(|path| self.is_ignored(path.as_ref()));
         let words: Vec<_> = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect();
-        Advice::git(format!("add {}{}", if is_ignored { "-f -- " } else { "" }, words.join(" ")))
+        let is_option_like = words.iter().any(|word| word.starts_with('-'));
+        let options = match (is_ignored, is_option_like) {
+            (true, _) => "-f -- ",
+            (false, true) => "-- ",
+            (false, false) => "",
+        };
+        Advice::git(format!("add {options}{}", words.join(" ")))
     }
 
     /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a sentence about "it"; `None`

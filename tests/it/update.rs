@@ -234,7 +234,7 @@ fn what_is_dirty_or_in_the_way_is_not_written_over() {
     let output = update(&sandbox, &["--yes"]).failure(1);
     output
         .says("`Makefile`: it has uncommitted edits")
-        .says("git add -- Makefile && git commit -m 'Edit' -- Makefile");
+        .says("git add Makefile && git commit -m 'Edit' -- Makefile");
     assert_eq!(sandbox.tree(), before);
     sandbox.git(&["checkout", "-q", "."]).success();
     // What has nothing to do with it may be dirty.
