@@ -112,7 +112,7 @@ impl Files {
 }
 
 /// What becomes of one file.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its path below the top of the repository.
     pub path: String,

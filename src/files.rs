@@ -7,7 +7,7 @@ mod entries;
 mod leftovers;
 
 pub use batch::Batch;
-pub use entries::{Entry, entries};
+pub use entries::{Entry, entries, is_absent};
 pub use leftovers::{
     Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };

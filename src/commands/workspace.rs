@@ -2,7 +2,6 @@
 
 mod write;
 
-use super::encrypted;
 use super::sign_in::Checked;
 use super::transaction::mend_index;
 use super::{agree, sweep_repository, take_away};
@@ -41,6 +40,8 @@ pub(super) struct Workspace {
     pub(super) repo: Repo,
     pub(super) files: Files,
     scope: Scope,
+    /// What HEAD was when the files were read.
+    pub(super) head: Option<String>,
     /// Held while anything may be written.
     _lock: Option<fs::File>,
 }
@@ -85,8 +86,8 @@ impl Workspace {
                 .into());
         }
         repo.check_key(git_crypt::FILTER)?;
-        let files = read(&repo, &root, &scope)?;
-        Ok(Self { repo, files, scope, _lock: lock })
+        let (head, files) = (repo.head_id()?, read(&repo, &root, &scope)?);
+        Ok(Self { repo, files, scope, head, _lock: lock })
     }
 
     /// Reads `paths`, too.
@@ -94,6 +95,11 @@ impl Workspace {
         self.scope.paths.extend(paths);
         self.files = read(&self.repo, &self.repo.root(), &self.scope)?;
         Ok(())
+    }
+
+    /// The files as they are by now.
+    pub(super) fn reread(&self) -> Result<Files> {
+        read(&self.repo, &self.repo.root(), &self.scope)
     }
 
     /// Shows the plan, and does it if that is agreed to.
@@ -116,9 +122,7 @@ impl Workspace {
             let diff: Option<&dyn Fn() -> Result<String>> = if options.diff { None } else { Some(&diff) };
             agree(&command, &proposal.title, &shown, diff, ui)?;
         }
-        if !(proposal.plan)(&read(&self.repo, &self.repo.root(), &self.scope)?)?.same(&plan) {
-            return Err(encrypted::changed_meanwhile("files were").into());
-        }
+        self.check_unchanged(proposal, &plan)?;
         let commit = self.write(proposal, &plan, options)?;
         let done = match (&commit, plan.is_done()) {
             (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
@@ -271,9 +275,9 @@ impl Workspace {
         };
         let all: BTreeSet<_> =
             plan.steps.iter().filter(differs).map(|step| PathBuf::from(&step.path)).collect();
-        let holds_nothing_else = |dir: &Path| {
-            let mut entries = files::entries(&self.repo.root().join(dir)).into_iter().flatten();
-            entries.all(|entry| all.contains(&dir.join(entry.name)))
+        let holds_nothing_else = |dir: &Path| match files::entries(&self.repo.root().join(dir)) {
+            Ok(entries) => entries.iter().all(|entry| all.contains(&dir.join(&entry.name))),
+            Err(error) => files::is_absent(&error),
         };
         let short = |path: &PathBuf| match path.parent() {
             Some(dir) if !dir.as_os_str().is_empty() && holds_nothing_else(dir) => dir.to_owned(),
@@ -329,7 +333,11 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
     let mut open: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
     let mut found = vec![PathBuf::from(Record::FILE)];
     while let Some(dir) = open.pop() {
-        let Ok(entries) = files::entries(&root.join(&dir)) else { continue };
+        let dir_found = root.join(&dir);
+        let entries = match files::entries(&dir_found) {
+            Err(error) if files::is_absent(&error) => continue,
+            entries => entries.map_err(|error| files::cannot("read", &dir_found, &error))?,
+        };
         for entry in entries {
             let path = dir.join(&entry.name);
             if entry.is_dir() { open.push(path) } else { found.push(path) }
@@ -345,7 +353,10 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
     for path in found {
         let file = root.join(&path);
         let Some(name) = path.to_str().map(str::to_owned) else { continue };
-        let Ok(metadata) = file.symlink_metadata() else { continue };
+        let metadata = match file.symlink_metadata() {
+            Err(error) if files::is_absent(&error) => continue,
+            metadata => metadata.map_err(|error| files::cannot("look at", &file, &error))?,
+        };
         // What a killed run left behind is swept before anything is written.
         if files::is_leftover(&path) {
             continue;

@@ -35,6 +35,12 @@ impl Entry {
     }
 }
 
+/// Whether nothing is there. Any other error leaves that open.
+#[must_use]
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// The entries of `dir` in the order of the file system.
 pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
     let file = openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;

@@ -11,6 +11,7 @@ pub use remedy::Remedy;
 use super::{failed, work_tree};
 use crate::environment;
 use crate::error::Result;
+use crate::files;
 use crate::git_crypt;
 use git2::{Error, ErrorCode, Repository};
 use line::{Line, Origin, State, States};
@@ -287,7 +288,7 @@ fn bytes(path: &Path, follows: bool) -> std::result::Result<Option<Vec<u8>>, Unr
     let found = if follows { path.metadata() } else { path.symlink_metadata() };
     let found = match found {
         Ok(found) => found,
-        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if files::is_absent(&error) => return Ok(None),
         Err(_) => return Err(Unreadable),
     };
     if found.is_symlink() || found.is_file() && found.len() >= LARGE {
@@ -302,11 +303,6 @@ fn bytes(path: &Path, follows: bool) -> std::result::Result<Option<Vec<u8>>, Unr
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(LARGE).read_to_end(&mut bytes));
     read.map(|_| Some(bytes)).map_err(|_| Unreadable)
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// Whether a state is, or may be short for, a filter of git-crypt's.

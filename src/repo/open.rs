@@ -82,8 +82,7 @@ impl Repo {
         };
         let top = repo.top();
         let top = top.canonicalize().unwrap_or(top);
-        let below = dir.strip_prefix(&top).ok().and_then(Path::to_str).filter(|below| !below.is_empty());
-        repo.prefix = below.map(|below| format!("{below}/")).unwrap_or_default();
+        repo.prefix = below(&top, &dir)?;
         Ok(repo)
     }
 
@@ -101,13 +100,22 @@ impl Repo {
         unsupported::check_files(&git)?;
         match Repository::open(&git) {
             Ok(git) if git.workdir().is_some() => Ok(Some(Self {
-                prefix: prefix(&git, dir),
+                prefix: prefix(&git, dir)?,
                 git,
                 in_memory: Cell::new(false),
                 tried: RefCell::default(),
             })),
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
             Err(error) => Err(unsupported::failure(dir, Some(&git), &error).into()),
+        }
+    }
+
+    /// The id of the commit that HEAD names; `None` if there is none yet.
+    pub fn head_id(&self) -> Result<Option<String>> {
+        match self.git.head().and_then(|head| head.peel_to_commit()) {
+            Ok(commit) => Ok(Some(commit.id().to_string())),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Ok(None),
+            Err(error) => Err(failed("read HEAD", &error).into()),
         }
     }
 
@@ -270,13 +278,21 @@ impl Repo {
 }
 
 /// Where the nearest `.makeinfra.yaml` at or above `dir` lies below the top of the work tree; nothing if there is none.
-fn prefix(git: &Repository, dir: &Path) -> String {
+fn prefix(git: &Repository, dir: &Path) -> Result<String> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (top, dir) = (real(&work_tree(git)), real(dir));
     let inside = dir.ancestors().take_while(|above| above.starts_with(&top));
     let nearest = inside.into_iter().find(|above| above.join(RECORD).is_file());
-    let below = nearest.and_then(|found| found.strip_prefix(&top).ok()?.to_str().map(str::to_owned));
-    below.filter(|below| !below.is_empty()).map(|below| below + "/").unwrap_or_default()
+    nearest.map_or(Ok(String::new()), |found| below(&top, found))
+}
+
+/// The directory `dir` as git calls it below `top`, with its slash; empty if it is the top.
+fn below(top: &Path, dir: &Path) -> Result<String> {
+    let Some(below) = dir.strip_prefix(top).ok().and_then(Path::to_str) else {
+        let failure = Failure::failed(format!("cannot use directory `{}`", dir.display()));
+        return Err(failure.because("its name is not UTF-8").hint("rename it").into());
+    };
+    Ok(if below.is_empty() { String::new() } else { format!("{below}/") })
 }
 
 /// How `command` is given a repository.

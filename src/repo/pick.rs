@@ -58,6 +58,8 @@ impl Repo {
         let label = format!("{:.7} ({message})", new.to_string());
         let mut write = || -> std::result::Result<(), Error> {
             let mut index = self.git.index()?;
+            // git may have added another file by now.
+            index.read(true)?;
             let mut checkout = CheckoutBuilder::new();
             // It refuses to begin in an index with conflicts, which are our own here.
             checkout.safe().refresh(false).update_index(false).disable_pathspec_match(true);

@@ -4,6 +4,7 @@ use super::{Options, Way, typed};
 use crate::advice::{Advice, shell_word};
 use crate::change::{Conflict, Entry, Step, Update};
 use crate::commands::agree;
+use crate::commands::encrypted;
 use crate::commands::evolve::Evolution;
 use crate::commands::transaction::{self, Side};
 use crate::error::{Failure, Result, explain};
@@ -44,6 +45,11 @@ pub(super) fn run(
     if !options.conflicts {
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
         agree(&typed(options).typed(Some(&evolution.workspace.repo.root())), &title, &plan, None, ui)?;
+    }
+    if evolution.workspace.reread()? != evolution.workspace.files
+        || evolution.workspace.repo.head_id()? != evolution.workspace.head
+    {
+        return Err(encrypted::changed_meanwhile("files were").into());
     }
     let staged = evolution.workspace.repo.staged()?;
     if !staged.is_empty() {

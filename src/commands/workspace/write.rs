@@ -5,6 +5,7 @@ use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::change::{Plan, Step};
 use crate::cli::PlanOptions;
+use crate::commands::encrypted;
 use crate::commands::transaction::Transaction;
 use crate::error::{Failure, Result};
 use std::path::Path;
@@ -35,7 +36,19 @@ impl Workspace {
                 None => {}
             }
         }
-        transaction.finish(&proposal.message, || Ok(()))
+        transaction.finish(&proposal.message, || {
+            self.check_unchanged(proposal, plan)?;
+            let now = if options.commit { self.uncommitted(proposal, plan)? } else { Vec::new() };
+            if now == uncommitted { Ok(()) } else { Err(encrypted::changed_meanwhile("HEAD was").into()) }
+        })
+    }
+
+    /// Fails if the files are others by now.
+    pub(super) fn check_unchanged(&self, proposal: &Proposal, plan: &Plan) -> Result<()> {
+        match (proposal.plan)(&self.reread()?)?.same(plan) {
+            true => Ok(()),
+            false => Err(encrypted::changed_meanwhile("files were").into()),
+        }
     }
 
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of

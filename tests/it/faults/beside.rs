@@ -1,9 +1,12 @@
 //! Beside a git that adds and commits without end: nobody's change is lost, and exit 0 means that it is committed.
 
+use super::super::support::{Run, Sandbox, have};
 use super::{Bed, CASES};
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn a_running_git_loses_nothing_and_takes_nothing() {
@@ -41,5 +44,48 @@ fn a_running_git_loses_nothing_and_takes_nothing() {
             assert!(differing.is_empty(), "{what}: {differing:?}");
             bed.sandbox.git(&["fsck", "--strict"]).success();
         }
+    }
+}
+
+#[test]
+fn what_is_edited_while_a_plan_is_written_is_neither_lost_nor_reverted() {
+    if !have("strace") {
+        return;
+    }
+    let file = "kubernetes/base/kustomization.yaml";
+    for is_committed in [false, true] {
+        let sandbox = Sandbox::with_hello();
+        let inner = sandbox
+            .makeinfra(&["add", "worker", "--port", "none", "--commit", "--yes"])
+            .cwd(sandbox.hello(""))
+            .command();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:delay_enter=2000000:when=2"]);
+        command.arg(inner.get_program()).args(inner.get_args()).current_dir(sandbox.hello("")).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = thread::scope(|scope| {
+            let run = scope.spawn(|| Run::of(command).output());
+            // Once its files are beside their places.
+            while !sandbox
+                .git(&["status", "--porcelain", "--ignored"])
+                .success()
+                .stdout
+                .contains(".makeinfra-")
+            {
+                thread::sleep(Duration::from_millis(5));
+                assert!(!run.is_finished());
+            }
+            sandbox.append(file, "# ours\n");
+            if is_committed {
+                sandbox.git(&["commit", "-qm", "Ours", file]).success();
+            }
+            run.join().unwrap()
+        });
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        output.says("changed in the meantime; nothing was written");
+        assert!(fs::read_to_string(sandbox.hello(file)).unwrap().ends_with("# ours\n"));
+        assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
+        let head = sandbox.git(&["show", &format!("HEAD:{file}")]).success().stdout;
+        assert_eq!(head.ends_with("# ours\n"), is_committed);
     }
 }

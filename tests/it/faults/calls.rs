@@ -140,6 +140,23 @@ fn sweep(name: &'static str) {
     eprintln!("{name}: {} faults, and {} pairs of them", tried.0, tried.1);
 }
 
+#[test]
+fn a_directory_that_cannot_be_listed_is_not_empty() {
+    if !have("strace") {
+        return;
+    }
+    let bed = Bed::new(case("env remove"));
+    bed.reset();
+    let (_, calls) = traced(&bed, &[]);
+    let lists = calls.iter().filter(|call| name(call) == "getdents64").count();
+    for number in 1..=lists {
+        bed.reset();
+        let fault = format!("inject=getdents64:error=EIO:when={number}");
+        let (output, _) = traced(&bed, std::slice::from_ref(&fault));
+        bed.judge(&fault, &output);
+    }
+}
+
 /// Pairs of faults: at a call that changes something, and then at one of those by which the command takes that back.
 fn seconds(bed: &Bed, calls: &[String]) -> Vec<Vec<String>> {
     let is_change = |call: &Call| call.is_change;
