@@ -209,6 +209,24 @@ impl Files {
         Ok(images)
     }
 
+    /// The record that HEAD has, `committed`, with what follows from the Secret files as `plan` leaves them; `None` if that
+    /// changes nothing. Edits of somebody's stay out of it.
+    pub fn followed(
+        &self,
+        committed: Record,
+        plan: &Plan,
+        overrides: &RotateOverrides,
+    ) -> Result<Option<String>> {
+        let (before, mut record) = (committed.text.clone(), committed);
+        for (one, change) in self.each().zip(&plan.secrets) {
+            let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
+            if let Some(text) = follow(&record, one.secret.place, overrides, text)? {
+                record = Record::parse(text)?;
+            }
+        }
+        Ok((record.text != before).then_some(record.text))
+    }
+
     /// Whether the record is `committed` and what follows from the Secret files as `plan` leaves them, without
     /// edits of somebody's.
     #[must_use]

@@ -76,11 +76,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     if let Entry::Removed(registry) = &overrides.entry {
         let plan = found.files.remove(registry)?;
-        return finish(options, &found, &plan);
+        return finish(options, &found, &overrides, &plan);
     }
     if let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) {
         let plan = found.files.expire(expires_at, &overrides)?;
-        return finish(options, &found, &plan);
+        return finish(options, &found, &overrides, &plan);
     }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
@@ -113,15 +113,15 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let images = found.files.images(&plan, &overrides, &deployed)?;
         found.checked = sign_in::check(&options.check, &token, &images, &again(options), ui)?;
     }
-    finish(options, &found, &plan)
+    finish(options, &found, &overrides, &plan)
 }
 
 /// Writes `plan`, or tells of it.
-fn finish(options: &Options, found: &Found, plan: &Plan) -> Result<Report> {
+fn finish(options: &Options, found: &Found, overrides: &RotateOverrides, plan: &Plan) -> Result<Report> {
     if options.run.dry_run {
         return Ok(report::dry_run(options, found, Some(plan)));
     }
-    let commit = write(options, found, plan)?;
+    let commit = write(options, found, overrides, plan)?;
     Ok(report::outcome(options, found, plan, commit.as_deref()))
 }
 
@@ -248,7 +248,12 @@ fn token(
 }
 
 /// Writes what is to change and commits it if that is wanted. Gives the commit's id.
-fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>> {
+fn write(
+    options: &Options,
+    found: &Found,
+    overrides: &RotateOverrides,
+    plan: &Plan,
+) -> Result<Option<String>> {
     let commits = options.commit && (plan.writes() || found.uncommitted.contains(&true));
     if !plan.writes() && !commits {
         return Ok(None);
@@ -274,7 +279,13 @@ fn write(options: &Options, found: &Found, plan: &Plan) -> Result<Option<String>
         for (path, bytes) in uncommitted_beside(found, plan)? {
             transaction.stage(&path, &bytes, false)?;
         }
-        if let Some(text) = plan.record.as_ref().or(earlier_record(found, plan)) {
+        let committed = found.repo.head_text(Record::FILE).map(Record::parse).transpose()?;
+        let record = match committed {
+            // What somebody has edited in it stays uncommitted.
+            Some(committed) => found.files.followed(committed, plan, overrides)?,
+            None => plan.record.clone(),
+        };
+        if let Some(text) = record {
             transaction.stage(Record::FILE, text.as_bytes(), false)?;
         }
     }

@@ -159,6 +159,18 @@ fn an_unknown_expiry_is_a_warning_and_is_recorded_by_what_is_printed() {
 }
 
 #[test]
+fn answers_that_are_edited_stay_out_of_the_commit() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.edit(".makeinfra.yaml", "replicas: 2", "replicas: 5");
+    sandbox.rotate("gldt-new", &["--secret-type", "dockerconfigjson", "--commit"]).success();
+    let committed = sandbox.git(&["show", "HEAD:.makeinfra.yaml"]).success().stdout;
+    let here = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+    for (text, replicas) in [(committed, "replicas: 2"), (here, "replicas: 5")] {
+        assert!(text.contains(replicas) && text.contains("secret-type: dockerconfigjson"), "{text}");
+    }
+}
+
+#[test]
 fn the_same_credentials_write_nothing() {
     let sandbox = Sandbox::with_hello();
     let before = fs::metadata(sandbox.hello(SECRET)).unwrap().modified().unwrap();
