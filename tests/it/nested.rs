@@ -158,3 +158,21 @@ fn plaintext_beside_the_folder_is_not_its_business() {
     output.prints("secrets/kubernetes/plain.env: it is plaintext in the index");
     assert!(!output.stdout.contains("hello-infra/secrets"), "{}", output.stdout);
 }
+
+#[test]
+fn a_folder_with_a_name_that_is_not_utf8_is_refused_and_not_taken_for_the_top() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = outer(true);
+    put(&sandbox, "d.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+    let folder = sandbox.work("").join(std::ffi::OsStr::from_bytes(b"sub\xff"));
+    fs::create_dir(&folder).unwrap();
+    let before = files_below(&sandbox.work(""));
+    for args in [&["adopt", "--project", "web", "--yes"][..], &["check"]] {
+        let mut command = sandbox.makeinfra(args).cwd(folder.clone()).command();
+        command.arg(if args[0] == "adopt" { "." } else { "--json" });
+        let output = super::support::Run::of(command).output();
+        assert_ne!(output.code, Some(0), "{args:?}: {}", output.stdout);
+        assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
+    }
+    assert_eq!(files_below(&sandbox.work("")), before);
+}

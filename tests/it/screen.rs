@@ -313,3 +313,16 @@ fn a_token_of_a_new_environment_is_asked_for_with_its_expiry() {
     let secret = fs::read_to_string(sandbox.hello("secrets/kubernetes/staging/gitlab.secret.yaml")).unwrap();
     assert!(secret.contains("2999-06-30"), "{}", screen.text());
 }
+
+#[test]
+fn what_is_committed_while_conflicts_are_shown_stays() {
+    let sandbox = super::update::with_conflict();
+    let mut screen = Screen::run(&sandbox, &["update", "hello-infra"]);
+    screen.shows("? Go on?");
+    sandbox.append("Makefile", "# ours\n");
+    sandbox.git(&["commit", "-qam", "Ours"]).success();
+    screen.types("y");
+    assert!(screen.ends().contains(", 1)"), "{}", screen.text());
+    assert!(screen.text().contains("changed in the meantime"), "{}", screen.text());
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}

@@ -251,7 +251,7 @@ fn what_is_dirty_or_in_the_way_is_not_written_over() {
 }
 
 /// A repository in which the same lines were changed, here and by the templates.
-fn with_conflict() -> Sandbox {
+pub fn with_conflict() -> Sandbox {
     let sandbox = older(&[]);
     sandbox.edit("README.md", "To deploy you need", "You cannot deploy without");
     sandbox.edit(DEPLOYMENT, "revisionHistoryLimit: 9", "revisionHistoryLimit: 3");
