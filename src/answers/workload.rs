@@ -169,9 +169,8 @@ fn number(text: &str) -> Option<u32> {
 /// Hours, minutes and seconds, `1h30m`.
 fn is_duration(text: &str) -> bool {
     let mut parts = text.split_inclusive(['h', 'm', 's']);
-    !text.is_empty()
-        && parts.all(|part| number(&part[..part.len() - 1]).is_some_and(|number| number > 0))
-        && text.ends_with(['h', 'm', 's'])
+    let amount = |part: &str| number(part.strip_suffix(['h', 'm', 's'])?);
+    !text.is_empty() && parts.all(|part| amount(part).is_some_and(|number| number > 0))
 }
 
 /// The time zone of a schedule, as IANA calls it.
@@ -302,6 +301,8 @@ mod tests {
             ("@reboot", "five fields"),
             ("@every 1x", "five fields"),
             ("@every h", "five fields"),
+            ("@every 1h30m\u{85}", "five fields"),
+            ("@every 1ä", "five fields"),
             ("@daily\n", "five fields"),
             ("TZ=UTC 0 3 * * *", "five fields"),
         ] {
