@@ -33,9 +33,10 @@ pub fn is_one(path: &str) -> bool {
     NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
-/// Where the kustomization of `dir` may be, in kustomize's order.
+/// Where the kustomization of `dir` may be, in kustomize's order; `dir` is empty for the top of the repository.
 pub fn places(dir: &str) -> impl Iterator<Item = String> {
-    NAMES.iter().map(move |name| format!("{dir}/{name}"))
+    let slash = if dir.is_empty() { "" } else { "/" };
+    NAMES.iter().map(move |name| format!("{dir}{slash}{name}"))
 }
 
 /// Where the kustomization of `dir` is generated.
