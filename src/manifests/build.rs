@@ -11,7 +11,8 @@ use crate::yaml_path::kind;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeSet;
 
-/// More resources than anybody deploys at once: directories that use each other twice grow like powers.
+/// More resources, and components that change them, than anybody deploys at once: directories that use each other twice grow
+/// like powers.
 const MOST: usize = 20_000;
 
 /// More kustomizations below each other than anybody has.
@@ -122,6 +123,9 @@ impl<'k> Builder<'k> {
         reference: &str,
         resources: Vec<Resource>,
     ) -> Vec<Resource> {
+        if self.is_too_much(file) {
+            return resources;
+        }
         match below(dir, reference) {
             Some(path) if self.above.contains(&path) => {
                 self.fault(file, FaultKind::Build, format!("it uses `{}`, which uses it", shown(&path)));
@@ -138,14 +142,9 @@ impl<'k> Builder<'k> {
     }
 
     fn resource(&mut self, file: &str, dir: &str, reference: &str) -> Vec<Resource> {
-        if self.made > MOST {
-            if !self.is_full {
-                self.is_full = true;
-                self.fault(file, FaultKind::Beyond, format!("it makes more than {MOST} resources"));
-            }
+        if self.is_too_much(file) {
             return Vec::new();
         }
-        self.made += 1;
         let Some(path) = below(dir, reference) else {
             let message = match is_remote(reference) {
                 true => "a resource of it lies on another machine",
@@ -174,6 +173,16 @@ impl<'k> Builder<'k> {
         };
         self.made += found.len();
         found
+    }
+
+    /// Counts one more resource or component. True if there are more than anybody has.
+    fn is_too_much(&mut self, file: &str) -> bool {
+        self.made += 1;
+        if self.made > MOST && !self.is_full {
+            self.is_full = true;
+            self.fault(file, FaultKind::Beyond, format!("it makes more than {MOST} resources"));
+        }
+        self.is_full
     }
 
     /// Whether there is a file `path`, or a kustomization in the directory, that may not have been read.

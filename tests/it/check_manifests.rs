@@ -334,6 +334,13 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
         let text = format!("resources: [../k{}]", level - 1);
         sandbox.write(&format!("work/x/kubernetes/m{}/kustomization.yaml", level - 1), text);
     }
+    // The same with components, which make nothing themselves.
+    sandbox.write("work/x/kubernetes/c/kustomization.yaml", "components: [../c39]");
+    for level in 0..40 {
+        let below = level.max(1) - 1;
+        let text = format!("kind: Component\ncomponents: [../c{below}, ../c{below}]");
+        sandbox.write(&format!("work/x/kubernetes/c{level}/kustomization.yaml"), text);
+    }
     sandbox.write("work/x/kubernetes/a/kustomization.yaml", "resources: [../b]");
     sandbox.write("work/x/kubernetes/b/kustomization.yaml", "resources: [../a]");
     // One below the other, deeper than any stack, and one file many times.
