@@ -122,6 +122,10 @@ fn unknown_command(error: &clap::Error) -> Failure {
     let known = MEANT.iter().find(|(name, _)| *name == typed && is_of_secret(name) == is_secret);
     let suggested = error.get(ContextKind::SuggestedSubcommand).map(names).unwrap_or_default();
     let unknown = || {
+        // clap takes a word for close to another one that begins or ends like it, whatever is between.
+        if !is_plain_name(&typed) {
+            return Failure::usage("unknown command");
+        }
         let whole = format!("{} {typed}", above.trim_start_matches("makeinfra"));
         Failure::usage(format!("unknown command `{}`", whole.trim_start()))
     };
@@ -184,9 +188,11 @@ fn names(value: &ContextValue) -> Vec<String> {
 
 /// Whether `text` has the form of one of our options: then it may be quoted.
 fn is_option(text: &str) -> bool {
-    text.strip_prefix("--").is_some_and(|name| {
-        (1..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
-    })
+    text.strip_prefix("--").is_some_and(is_plain_name)
+}
+
+fn is_plain_name(name: &str) -> bool {
+    (1..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -245,6 +251,9 @@ mod tests {
                 "unknown command `secret get`",
                 "makeinfra secret list shows the keys; no command prints a value",
             ),
+            // From a script with Windows line breaks.
+            ("check\r", "unknown command", "did you mean: makeinfra check"),
+            ("new\\gldt-Marker-", "unknown command", "did you mean: makeinfra new"),
             ("gldt-x", "unknown command", "makeinfra --help"),
             ("env gldt-x", "unknown command", "makeinfra env --help"),
             ("help nw", "unknown command", "makeinfra --help"),
