@@ -47,14 +47,16 @@ impl From<serde_yaml::Error> for Fault {
     }
 }
 
-/// The one document of `text`.
+/// The one document of `text`, which may begin with a byte order mark.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    let text = without_mark(text);
     guard(text)?;
     Ok(serde_yaml::from_str(text)?)
 }
 
-/// All documents of `text`, merge keys (`<<`) applied.
+/// All documents of `text`, which may begin with a byte order mark; merge keys (`<<`) applied.
 pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
+    let text = without_mark(text);
     guard(text)?;
     let mut all = Vec::new();
     for document in Deserializer::from_str(text) {
@@ -69,6 +71,11 @@ pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
 #[must_use]
 pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
     Parser::new_from_str(text)
+}
+
+/// libyaml takes the mark for a column of the first line, so that the second one begins another document.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn guard(text: &str) -> Result<(), Fault> {
@@ -159,6 +166,14 @@ mod tests {
         for text in [flat, script, json] {
             assert!(read::<Value>(&text).is_ok() && read_all(&text).is_ok(), "{}", &text[..30]);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_a_part_of_the_first_line() {
+        let text = "\u{feff}a: ä\nb: 1\n";
+        assert_eq!(read::<Value>(text), read(&text[3..]));
+        assert_eq!(read_all(text).unwrap(), read_all(&text[3..]).unwrap());
+        assert!(read::<Value>(text).is_ok());
     }
 
     #[test]

@@ -54,7 +54,6 @@ pub enum FileFault {
 
 /// Reads the YAML in `text`, which may begin with a byte order mark.
 pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     yaml::read(text).map_err(|fault| match fault {
         yaml::Fault::Twice(_) => FileFault::Twice,
         yaml::Fault::Syntax(place) => FileFault::NotAMapping(place),

@@ -100,7 +100,6 @@ pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
 /// The same, and the first document that is a list.
 fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text (UTF-8)")?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut found, mut list) = (Vec::new(), None);
     for mut value in parsed(text).map_err(|fault| fault.to_string())? {
         if value.is_sequence() {
