@@ -173,7 +173,7 @@ impl Known<'_> {
     fn finding(&self, cause: Cause, subject: impl Into<String>, fill: &Fill, evidence: &[String]) -> Finding {
         let (message, hint) = cause.words();
         let secrets = || self.secrets(&fill.namespace);
-        let known = fill.without(|value| text::holds_token(value, secrets()));
+        let known = self.without_tokens(fill);
         let shown = |text: &str| text::shown(text, secrets());
         let mut evidence: Vec<String> =
             evidence.iter().map(|text| shown(text)).filter(|text| !text.is_empty()).collect();
@@ -189,6 +189,11 @@ impl Known<'_> {
             check: None,
             layer: None,
         }
+    }
+
+    /// `fill` without the values that a token is in.
+    fn without_tokens(&self, fill: &Fill) -> Fill {
+        fill.without(|value| text::holds_token(value, self.secrets(&fill.namespace)))
     }
 
     /// The environment of the repository that deploys to `namespace`.

@@ -128,7 +128,7 @@ impl<'k> Join<'k> {
         let mut finding = self.finding(Cause::NoPullSecretNamed);
         if self.refusal == Refusal::Denied {
             let words = "the pod names no pull secret, and {server} denies `{image}` to whoever has no right to it, or has no such image";
-            finding.message = self.fill.fills(words);
+            finding.message = self.known.without_tokens(self.fill).fills(words);
         }
         if let Some(check) = check {
             finding.hint = then_deploy(&check.hint);
