@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster differential faults tools lint bench examples outputs release-templates
+.PHONY: help test test-cluster differential faults fuzz tools lint bench examples outputs release-templates
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -19,6 +19,15 @@ differential: ## Read 100,000 random attribute files as git does; `make test` re
 
 faults: tools ## Try every fault of tests/it/faults.rs, of which `make test` tries a sample
 	MAKEINFRA_FAULTS=all cargo test --locked --test it -- faults::
+
+# The file below tests/it/fuzz whose targets run (none: all), seconds for each target, and the seed of its inputs.
+FUZZ    =
+SECONDS = 60
+SEED    = $(shell date +%s)
+
+fuzz: ## Try random inputs on every parser, or on those of FUZZ=yaml, for SECONDS=60 each
+	PROPTEST_RNG_SEED=$(SEED) MAKEINFRA_FUZZ_SECONDS=$(SECONDS) cargo test --locked --profile fuzz --test it -- --nocapture \
+		$(if $(FUZZ),fuzz::$(FUZZ),fuzz::)
 
 tools: ## Install the programs that the tests need, where that can be done
 	@tests/tools

@@ -4,9 +4,9 @@
 //! One sign-in for each registry and credentials, refused or not, for however many images. Reads only; changes nothing
 //! anywhere. Nothing of what was sent or received is in a verdict.
 
-mod challenge;
-mod errors;
-mod grant;
+pub mod challenge;
+pub mod errors;
+pub mod grant;
 mod manifest;
 mod proxy;
 mod session;

@@ -4,7 +4,7 @@ use http_auth::parser::ChallengeParser;
 
 /// A way to sign in that container runtimes know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// User name and token with each request.
     Basic,
     /// A token of the service at `realm` (distribution's `docs/spec/auth/token.md`).
@@ -20,7 +20,8 @@ pub(super) enum Challenge {
 
 impl Challenge {
     /// Whether it is that of a GitLab, whose advice then fits (GitLab's `config/gitlab.yml`, `registry`).
-    pub(super) fn is_gitlab(&self) -> bool {
+    #[must_use]
+    pub fn is_gitlab(&self) -> bool {
         let Self::Bearer { realm, service, .. } = self else { return false };
         let path = realm.split(['?', '#']).next().unwrap_or_default();
         service.as_deref() == Some("container_registry") || path.trim_end_matches('/').ends_with("/jwt/auth")
@@ -30,7 +31,8 @@ impl Challenge {
 /// The challenge to answer among those of all header `lines`: Bearer before Basic, as in containerd.
 ///
 /// Where a line is malformed, what stands before the fault counts.
-pub(super) fn find<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<Challenge> {
+#[must_use]
+pub fn find<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<Challenge> {
     let mut basic = None;
     for challenge in lines.into_iter().flat_map(|line| ChallengeParser::new(line).map_while(Result::ok)) {
         if challenge.scheme.eq_ignore_ascii_case("bearer") {

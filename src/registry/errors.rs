@@ -5,14 +5,14 @@ use serde::Deserialize;
 
 /// What a body says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Errors {
+pub struct Errors {
     codes: Vec<String>,
     /// That the credentials were good once.
-    pub(super) says_expired: bool,
+    pub says_expired: bool,
     /// That the credentials are good, and lack a right.
-    pub(super) says_permission: bool,
+    pub says_permission: bool,
     /// That a repository, or the project that it is in, is not there.
-    pub(super) says_no_repository: bool,
+    pub says_no_repository: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -37,18 +37,21 @@ const REFUSALS: [&str; 6] =
 
 impl Errors {
     /// Whether it has `code`.
-    pub(super) fn has(&self, code: &str) -> bool {
+    #[must_use]
+    pub fn has(&self, code: &str) -> bool {
         self.codes.iter().any(|found| found == code)
     }
 
     /// Whether it refuses a login in the words that registries have for that.
-    pub(super) fn is_refusal(&self) -> bool {
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
         REFUSALS.iter().any(|code| self.has(code))
     }
 }
 
 /// Reads the body of an answer; of a web page nothing is read.
-pub(super) fn read(body: &[u8]) -> Errors {
+#[must_use]
+pub fn read(body: &[u8]) -> Errors {
     let text = String::from_utf8_lossy(body).to_lowercase();
     if text.trim_start().starts_with('<') {
         return Errors::default();

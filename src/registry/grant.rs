@@ -10,9 +10,9 @@ use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A token for the registry.
-pub(super) struct Grant {
+pub struct Grant {
     /// The value of the header `Authorization`.
-    pub(super) authorization: Secret,
+    pub authorization: Secret,
     access: Option<Vec<Access>>,
 }
 
@@ -32,7 +32,8 @@ struct Answer {
 
 impl Grant {
     /// Reads the body of an answer; none if there is no token in it that could be sent on.
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn read(body: &[u8]) -> Option<Self> {
         let answer: Answer = serde_json::from_slice(body).ok()?;
         let sendable = |token: &Zeroizing<String>| {
             !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
@@ -42,7 +43,8 @@ impl Grant {
     }
 
     /// Whether `path` may be pulled with it; none if the token does not say.
-    pub(super) fn allows(&self, path: &str) -> Option<bool> {
+    #[must_use]
+    pub fn allows(&self, path: &str) -> Option<bool> {
         let pull = |entry: &Access| {
             entry.name == path && entry.actions.iter().any(|action| matches!(action.as_str(), "pull" | "*"))
         };

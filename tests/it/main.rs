@@ -44,6 +44,7 @@ mod failing_rollouts;
 mod faults;
 mod foreign_keys;
 mod further_secrets;
+mod fuzz;
 mod generated_readme;
 mod generated_size;
 mod hints;

@@ -1,0 +1,150 @@
+//! Random inputs for everything that reads bytes of others. A target has a corpus, the words of its language, and a property
+//! that holds for every input: more than that nothing panics, wherever more is true.
+//!
+//! `make test` tries 10,000 mutations of the corpus for each target, the same ones each time. `make fuzz` goes on until time is
+//! up, and draws others. Whatever fails is made as short as possible and kept in the corpus as `found-…`, which is tried first.
+
+mod answers;
+mod changes;
+mod cluster;
+mod command_line;
+mod input;
+mod logins;
+mod manifests;
+mod registry;
+mod repository;
+mod secrets;
+mod watch;
+mod yaml;
+
+use input::{Input, Mutations};
+use proptest::test_runner::{Config, TestError, TestRunner};
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use watch::Watch;
+
+/// Inputs of each target in `make test`.
+const INPUTS: u32 = 10_000;
+/// A token that seeds hold where nobody may quote it.
+const TOKEN: &str = "gldt-Marker_7Qx9vWk2Zq4T8";
+/// The part of it that nothing else has. An input that has lost it proves nothing.
+const MARKER: &str = "7Qx9vWk2";
+
+/// Puts `property` to the corpus of `target`, to `seeds` and to mutations of both with `words`. It panics where it does not hold.
+fn fuzz(target: &'static str, words: &[&'static str], seeds: Vec<Vec<u8>>, property: impl Fn(&[u8])) {
+    let mut corpus = corpus(target);
+    corpus.extend(seeds);
+    assert!(!corpus.is_empty(), "no corpus: {}", dir(target).display());
+    let watch = Watch::start(target);
+    let tried = Cell::new(0_u64);
+    let once = |bytes: &[u8]| {
+        tried.set(tried.get() + 1);
+        watch.during(bytes, || property(bytes));
+    };
+    for bytes in &corpus {
+        once(bytes);
+    }
+    let begun = Instant::now();
+    let strategy = Mutations::of(corpus, words).strategy();
+    let until = seconds().map(|seconds| Instant::now() + seconds);
+    let config = Config {
+        cases: until.map_or(INPUTS, |_| 1_000),
+        failure_persistence: None,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
+    let mut rng = TestRunner::new(config.clone()).new_rng();
+    loop {
+        let mut runner = TestRunner::new_with_rng(config.clone(), rng);
+        let outcome = runner.run(&strategy, |input: Input| {
+            once(&input.0);
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            fail(target, error);
+        }
+        rng = runner.new_rng();
+        if until.is_none_or(|until| Instant::now() >= until) {
+            break;
+        }
+    }
+    eprintln!("fuzz: {target}: {} inputs in {:.1} s", tried.get(), begun.elapsed().as_secs_f32());
+}
+
+/// Keeps the input that fails, and panics with what it takes to see it fail again.
+fn fail(target: &str, error: TestError<Input>) -> ! {
+    let (why, input) = match error {
+        TestError::Fail(why, input) => (why, input),
+        TestError::Abort(why) => panic!("{target}: {why}"),
+    };
+    // Set by .cargo/config.toml and by `make fuzz`.
+    let seed = std::env::var("PROPTEST_RNG_SEED").unwrap_or_else(|_| "unknown".to_owned());
+    let kept = keep(target, &input.0);
+    panic!("{target}, PROPTEST_RNG_SEED={seed}: {why}\nkept as {}\n{input:?}", kept.display());
+}
+
+/// How long each target goes on, if not for a number of inputs.
+fn seconds() -> Option<Duration> {
+    let seconds = std::env::var("MAKEINFRA_FUZZ_SECONDS").ok()?;
+    Some(Duration::from_secs(seconds.parse().expect("MAKEINFRA_FUZZ_SECONDS is a number of seconds")))
+}
+
+fn dir(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target)
+}
+
+/// The committed inputs, those that were found first.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let dir = dir(target);
+    let mut files = super::support::files_below(&dir);
+    files.sort_by_key(|file| (!file.starts_with("found-"), file.clone()));
+    files.iter().map(|file| fs::read(dir.join(file)).unwrap()).collect()
+}
+
+/// Adds an input that fails to the corpus, for a commit together with what mends it.
+fn keep(target: &str, bytes: &[u8]) -> PathBuf {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    let file = dir(target).join(format!("found-{:08x}", hash >> 32));
+    fs::write(&file, bytes).unwrap();
+    file
+}
+
+/// Further seeds: files of the repository, each path from its top.
+fn files(paths: &[&str]) -> Vec<Vec<u8>> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    paths.iter().map(|path| fs::read(top.join(path)).unwrap()).collect()
+}
+
+/// Fails if `said` quotes the token of the seeds.
+#[track_caller]
+fn quotes_no_token(said: &(impl Debug + ?Sized)) {
+    let said = format!("{said:?}");
+    assert!(!said.contains(MARKER), "it quotes a token: {said}");
+}
+
+/// Whether `shown` has the whole token as a word: what a mutation has put into another word, nobody can tell from a name.
+fn shows_token(shown: &str) -> bool {
+    let is_word = |at: usize| !shown[..at].ends_with(|before: char| before.is_ascii_alphanumeric());
+    shown.match_indices(TOKEN).any(|(at, _)| is_word(at))
+}
+
+/// Fails if `output` is many times as large as `input`.
+#[track_caller]
+fn is_bounded(output: usize, input: usize) {
+    assert!(output <= 64 * input + 4096, "{output} bytes from {input}");
+}
+
+/// A text, or nothing where the bytes are none: what reads text only gets it from `str`.
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// Two or more parts of an input, for what reads several texts: a line `%%` stands between them.
+fn parts(bytes: &[u8]) -> Option<Vec<&str>> {
+    Some(text(bytes)?.split("\n%%\n").collect())
+}
