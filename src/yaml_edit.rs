@@ -20,7 +20,9 @@ pub use lists::{Step, push, push_all, remove_item};
 pub use scalar::scalar;
 pub use three_way::{Merged, three_way};
 
+use crate::yaml;
 use lines::{Edit, apply, block_header, line_end, line_start, newline, next_line};
+use serde::de::IgnoredAny;
 use tree::{Entry, Node, Value};
 use zeroize::Zeroizing;
 
@@ -74,7 +76,17 @@ fn edit(
     }
     let edited = apply(text, document.text, edits);
     let after = Document::parse(&edited).map_err(|_| BEYOND)?;
-    if is_right(&document.root, &after.root) { Ok(edited) } else { Err(BEYOND) }
+    if is_right(&document.root, &after.root) && stays_readable(text, &edited) {
+        Ok(edited)
+    } else {
+        Err(BEYOND)
+    }
+}
+
+/// Whether kubectl's parser reads `edited` if it reads `text`: it minds a tab in the blank line that follows some values.
+fn stays_readable(text: &str, edited: &str) -> bool {
+    let is_read = |text: &str| yaml::read::<IgnoredAny>(text).is_ok();
+    is_read(edited) || !is_read(text)
 }
 
 /// One document whose root is a mapping in block style.

@@ -2,7 +2,7 @@
 
 use super::lines::{Edit, line_end, line_start, newline};
 use super::tree::{self, Entry, Node, Value};
-use super::{BEYOND, Document, Edited, FLOW, Refusal, apply};
+use super::{BEYOND, Document, Edited, FLOW, Refusal, apply, stays_readable};
 use zeroize::Zeroizing;
 
 /// `text` with the items that lists in the root of `new` have over `old`, at the ends of its own lists of that name, and with
@@ -64,7 +64,8 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
     }
     let edited = apply(text, ours.text, edits);
     let after = Document::parse(&edited).map_err(|_| BEYOND)?;
-    if is_right(&ours.root, &after.root, &new.root, &expected) { Ok(edited) } else { Err(BEYOND) }
+    let is_right = is_right(&ours.root, &after.root, &new.root, &expected);
+    if is_right && stays_readable(text, &edited) { Ok(edited) } else { Err(BEYOND) }
 }
 
 /// Whether both documents mean the same, whatever the order of keys and list items in their roots is.

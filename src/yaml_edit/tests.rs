@@ -30,6 +30,13 @@ data:
 ";
 
 #[test]
+fn refuses_an_edit_after_which_kubectl_reads_the_file_no_more() {
+    // Behind a plain value, the tab is a blank; behind quotes it is not.
+    assert_eq!(set("a: one\n \t\n", &["b"], "1").unwrap_err(), BEYOND);
+    assert_eq!(done(set("a: one\n \n", &["b"], "1")), "a: one\nb: \"1\"\n \n");
+}
+
+#[test]
 fn reads_scalars_decoded() {
     let document = Document::parse(SECRET).unwrap();
     assert_eq!(document.scalar(&["metadata", "name"]), Some("gitläb"));

@@ -21,7 +21,7 @@ mod tests;
 
 use super::lines::{Edit, apply, line_end, newline};
 use super::tree::{Node, Value};
-use super::{BEYOND, Document, FLOW, Refusal, Step, scalar};
+use super::{BEYOND, Document, FLOW, Refusal, Step, scalar, stays_readable};
 use identity::{Id, Kind, identities};
 use meaning::{Meant, same};
 use place::{Child, Spot, indented, is_flow, is_inline};
@@ -75,7 +75,11 @@ fn by_meaning<'n>(
     }
     let merged = apply(text, ours.text, edits);
     let after = Document::parse(&merged).map_err(|_| BEYOND)?;
-    if meant.is(&after.root) { Ok(Merged::Clean(merged)) } else { Err(BEYOND) }
+    if meant.is(&after.root) && stays_readable(text, &merged) {
+        Ok(Merged::Clean(merged))
+    } else {
+        Err(BEYOND)
+    }
 }
 
 struct Merge<'n> {
