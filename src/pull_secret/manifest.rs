@@ -359,8 +359,13 @@ fn shown_key(key: &str) -> String {
     RegistryKey::parse(key).map_or("another key".to_owned(), |key| key.to_string())
 }
 
+/// Dates from a file, if they are some: somebody may have put the token in their place.
 fn expiry_change(before: Option<&String>, after: Option<&String>) -> String {
-    let shown = |date: Option<&String>| date.map_or("unknown", String::as_str).to_owned();
+    let shown = |date: Option<&String>| match date {
+        Some(date) if Expiry::parse(date).is_ok() => date.clone(),
+        Some(_) => "no date".to_owned(),
+        None => "unknown".to_owned(),
+    };
     format!("expires: {} -> {}", shown(before), shown(after))
 }
 
