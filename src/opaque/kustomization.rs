@@ -154,9 +154,17 @@ pub(super) fn remove_env(text: &str, name: &str, path: &str) -> Edited {
     remove_from(text, name, "envs", |item| item == path)
 }
 
-/// `text` without the file of `key` in the entry of the Secret `name`.
+/// `text` without the file of `key` in the entry of the Secret `name`, however often it is named there.
 pub(super) fn remove_file(text: &str, name: &str, key: &str) -> Edited {
-    remove_from(text, name, "files", |item| KeyFile::parse(item).key == key)
+    let mut edited = remove_from(text, name, "files", |item| KeyFile::parse(item).key == key)?;
+    let is_named = |text: &str| -> Result<bool, Refusal> {
+        let left = Kustomization::parse(text)?;
+        Ok(left.generator(name).is_some_and(|one| one.files.iter().any(|file| file.key == key)))
+    };
+    while is_named(&edited)? {
+        edited = remove_from(&edited, name, "files", |item| KeyFile::parse(item).key == key)?;
+    }
+    Ok(edited)
 }
 
 fn remove_from(text: &str, name: &str, list: &str, is_it: impl Fn(&str) -> bool) -> Edited {
@@ -234,6 +242,12 @@ mod tests {
         assert_eq!(done(remove_generator(&three, "on")), two);
         assert_eq!(done(remove_generator(&two, "db")), FRESH);
         assert_eq!(done(remove_env(&two, "db", "db.env")), two.replace("    envs:\n      - db.env\n", ""));
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_goes_twice() {
+        let text = "secretGenerator:\n  - name: db\n    files:\n      - a\n      - K=b\n      - K=c\n";
+        assert_eq!(done(remove_file(text, "db", "K")), text.replace("      - K=b\n      - K=c\n", ""));
     }
 
     #[test]
