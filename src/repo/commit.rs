@@ -1,6 +1,6 @@
 //! Commits single files of a repository that exists, and nothing else.
 
-use super::locks::Locks;
+use super::locks::{Head, Locks};
 use super::{Repo, entry, failed, identity, plain_index, store, store_text};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -17,6 +17,8 @@ use std::path::Path;
 pub struct Commit<'r> {
     repo: &'r Repo,
     locks: Locks,
+    /// What HEAD names. The last of it gets the commit.
+    head: Head,
     id: Oid,
     /// Its line in the logs of HEAD and of the branch.
     log: String,
@@ -115,7 +117,7 @@ impl Repo {
     /// Locks what git must not change while `blobs` are committed on top of HEAD, and writes all objects. Nothing names them
     /// yet. Fails if anything else is staged of them.
     pub fn begin_commit(&self, blobs: &[Blob], message: &str) -> Result<Commit<'_>> {
-        let locks = self.lock_for_commit()?;
+        let (locks, named) = self.lock_for_commit()?;
         // Once more: a merge may have begun while an answer was waited for.
         self.check_committable()?;
         self.check_staged(blobs)?;
@@ -146,7 +148,7 @@ impl Repo {
             minutes / 60,
             minutes % 60,
         );
-        Ok(Commit { repo: self, locks, id, log })
+        Ok(Commit { repo: self, locks, head: named, id, log })
     }
 
     /// Adds the index with `blobs` to `batch`.
@@ -237,12 +239,12 @@ impl Commit<'_> {
         let git = &self.repo.git;
         self.repo.add_index(batch, blobs)?;
         batch.publish(interrupts)?;
-        let branch = self.repo.branch();
-        let logs = branch.iter().map(|name| git.commondir().join("logs").join(name));
+        let names = &self.head.names;
+        let logs = names.iter().map(|name| self.repo.reference(&format!("logs/{name}")));
         for log in std::iter::once(git.path().join("logs/HEAD")).chain(logs) {
             self.add_log(batch, &log)?;
         }
-        let place = branch.map_or_else(|| git.path().join("HEAD"), |name| git.commondir().join(name));
+        let place = names.last().map_or_else(|| git.path().join("HEAD"), |name| self.repo.reference(name));
         batch.add_in(git.path(), &place, format!("{}\n", self.id), mode(&place))?;
         batch.publish(interrupts)?;
         // The directory of a branch that was packed until now may be new.
@@ -264,7 +266,7 @@ impl Commit<'_> {
         batch.add_in(self.repo.git.path(), log, text, mode(log))
     }
 
-    /// Fails unless HEAD and the index have what they should have.
+    /// Fails unless HEAD names what it named before, and HEAD and the index have what they should have.
     fn verify(&self, blobs: &[Blob]) -> Result<()> {
         let repo = self.repo;
         let found = || -> std::result::Result<bool, Error> {
@@ -275,9 +277,10 @@ impl Commit<'_> {
             let is_staged = blobs.iter().all(|blob| staged(blob) == blob.id);
             Ok(is_staged && git.head()?.peel_to_commit()?.id() == self.id)
         };
+        let is_head_the_same = repo.head()? == self.head;
         match found() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Failure::failed("cannot commit")
+            Ok(true) if is_head_the_same => Ok(()),
+            Ok(_) => Err(Failure::failed("cannot commit")
                 .because("HEAD or the index is not what was written")
                 .hint(Advice::git("fsck"))
                 .into()),

@@ -5,9 +5,9 @@
 
 use super::Repo;
 use crate::advice::{Advice, shell_word};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, printable};
 use crate::files;
-use git2::ReferenceType;
+use git2::Reference;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,11 +21,25 @@ const OURS: &[u8] = b"makeinfra\n";
 /// How long a git process at work is waited for; most have what they lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
+/// How many references git follows, HEAD included (`SYMREF_MAXDEPTH` in its refs.h).
+const DEPTH: usize = 5;
+/// More than HEAD or another reference in a file has.
+const REFERENCE: usize = 8192;
+/// References that each work tree has for itself (gitrepository-layout).
+const OF_A_TREE: [&str; 3] = ["refs/bisect/", "refs/rewritten/", "refs/worktree/"];
 
 /// A lock file of git's that is held.
 struct Lock {
     path: PathBuf,
     is_held: bool,
+}
+
+/// What HEAD names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The references from the one that HEAD names to the one that has the commit, which may be the same; none if HEAD itself
+    /// has it.
+    pub(super) names: Vec<String>,
 }
 
 /// What git must not change for now.
@@ -86,10 +100,12 @@ impl Repo {
 
     /// Removes what killed runs have left in `.git`. It holds nothing that anybody misses.
     fn sweep(&self) {
-        let branch = self.branch().map(|name| lock_file(&self.git.commondir().join(name)));
+        // What HEAD names cannot be told: its lock files stay.
+        let names = self.head().map_or_else(|_| Vec::new(), |head| head.names);
+        let branches: Vec<_> = names.iter().map(|name| lock_file(&self.reference(name))).collect();
         let is_of_this_tree =
-            |path: &PathBuf| path.parent() == Some(self.git.path()) || Some(path) == branch.as_ref();
-        for path in self.lock_files().into_iter().filter(is_of_this_tree) {
+            |path: &PathBuf| path.parent() == Some(self.git.path()) || branches.contains(path);
+        for path in self.lock_files(&names).into_iter().filter(is_of_this_tree) {
             if files::read(&path, OURS.len()).is_ok_and(|found| found.is_some_and(|found| *found == OURS)) {
                 let _ = fs::remove_file(path);
             }
@@ -104,17 +120,14 @@ impl Repo {
         }
     }
 
-    /// Locks the index, HEAD and what HEAD names, in this order, as git does.
-    pub(super) fn lock_for_commit(&self) -> Result<Locks> {
-        let mut locks = Locks(Vec::new());
-        for name in ["index", "HEAD"] {
-            locks.0.push(self.take(&self.git.path().join(name))?);
-        }
-        // Nobody else changes what HEAD names any more.
-        if let Some(branch) = self.branch() {
-            locks.0.push(self.take(&self.git.commondir().join(branch))?);
-        }
-        Ok(locks)
+    /// Locks the index, HEAD and all that HEAD names, in this order, as git does. Gives what it names while they are locked.
+    pub(super) fn lock_for_commit(&self) -> Result<(Locks, Head)> {
+        let mut locks = Locks(vec![self.take(&self.git.path().join("index"))?]);
+        let head = self.follow_head(|place| {
+            locks.0.push(self.take(place)?);
+            Ok(())
+        })?;
+        Ok((locks, head))
     }
 
     /// The same for git's configuration.
@@ -122,36 +135,56 @@ impl Repo {
         Ok(Locks(vec![self.take(&self.git.commondir().join("config"))?]))
     }
 
-    /// The full name of the branch that HEAD names; `None` if HEAD names a commit.
-    pub(super) fn branch(&self) -> Option<String> {
-        let head = self.git.find_reference("HEAD").ok()?;
-        match (head.kind(), head.symbolic_target()) {
-            (Some(ReferenceType::Symbolic), Ok(Some(target))) => Some(target.to_owned()),
-            _ => None,
+    /// What HEAD names now.
+    pub(super) fn head(&self) -> Result<Head> {
+        self.follow_head(|_| Ok(()))
+    }
+
+    /// The file of the reference `name`, whether it is there or packed.
+    pub(super) fn reference(&self, name: &str) -> PathBuf {
+        let is_of_a_tree = OF_A_TREE.iter().any(|below| name.starts_with(below));
+        if is_of_a_tree { self.git.path() } else { self.git.commondir() }.join(name)
+    }
+
+    /// Follows HEAD. Each file on the way is given to `before`, and then read.
+    fn follow_head(&self, mut before: impl FnMut(&Path) -> Result<()>) -> Result<Head> {
+        let mut names: Vec<String> = Vec::new();
+        let mut place = self.git.path().join("HEAD");
+        loop {
+            before(&place)?;
+            let Some(name) = read_symbolic(&place, names.is_empty())? else { return Ok(Head { names }) };
+            if names.len() + 1 == DEPTH || names.contains(&name) {
+                return Err(Failure::failed("cannot read HEAD")
+                    .because(format!("it names a reference by way of more than {DEPTH} others, or of itself"))
+                    .hint(Advice::git("symbolic-ref HEAD"))
+                    .into());
+            }
+            place = self.reference(&name);
+            names.push(name);
         }
     }
 
     /// Fails if a lock file is there that would be in the way of a commit, and stays.
     pub(super) fn check_unlocked(&self) -> Result<()> {
+        let files = self.lock_files(&self.head()?.names);
         let begin = Instant::now();
         loop {
-            let Some(found) = self.lock_files().into_iter().find(|path| path.symlink_metadata().is_ok())
-            else {
+            let Some(found) = files.iter().find(|path| path.symlink_metadata().is_ok()) else {
                 return Ok(());
             };
             if begin.elapsed() > PATIENCE {
-                return Err(self.locked(&found).into());
+                return Err(self.locked(found).into());
             }
             sleep(PAUSE);
         }
     }
 
-    /// The lock files that git makes, and libgit2, of all that is written here.
-    fn lock_files(&self) -> Vec<PathBuf> {
+    /// The lock files that git makes, and libgit2, of all that is written here, where HEAD names `names`.
+    fn lock_files(&self, names: &[String]) -> Vec<PathBuf> {
         let own = ["index", "HEAD", "CHERRY_PICK_HEAD"].map(|name| self.git.path().join(name));
         let common = ["config", "packed-refs", KEPT].map(|name| self.git.commondir().join(name));
-        let branch = self.branch().map(|name| self.git.commondir().join(name));
-        own.into_iter().chain(common).chain(branch).map(|path| lock_file(&path)).collect()
+        let names = names.iter().map(|name| self.reference(name));
+        own.into_iter().chain(common).chain(names).map(|path| lock_file(&path)).collect()
     }
 
     /// Makes the lock file of `path`. It has its content from its first moment on.
@@ -193,6 +226,56 @@ impl Repo {
             ))
             .hint(Advice::at_top(format!("rm {}", shell_word(shown))))
     }
+}
+
+/// The name that the file of a reference has for another one (git's refs/files-backend.c); `None` if it has an id, or if it is
+/// not HEAD and not there, because it is packed or not made yet.
+fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
+    let cannot = |error: &io::Error| files::cannot("read", place, error);
+    let unreadable =
+        |cause: &str| Failure::failed(format!("cannot read `{}`", place.display())).because(cause);
+    let found = match place.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_head => return Ok(None),
+        found => found.map_err(|error| cannot(&error))?,
+    };
+    if found.is_symlink() {
+        let failure = unreadable("it is a symbolic link, which a commit would replace");
+        let target = fs::read_link(place).map_err(|error| cannot(&error))?;
+        return Err(match target.to_str().filter(|target| is_head && Reference::is_valid_name(target)) {
+            Some(target) => failure
+                .hint(
+                    Advice::git("config core.preferSymlinkRefs false")
+                        .and(Advice::git("symbolic-ref HEAD").arg(target)),
+                )
+                .into(),
+            None => failure.hint(Advice::anywhere("ls -l").path(place)).into(),
+        });
+    }
+    // git leaves the directories of branches that were `NAME/...` until it needs the name.
+    if found.is_dir() && !is_head {
+        return Ok(None);
+    }
+    // What git has replaced in the meantime is there again.
+    let Some(bytes) = files::read(place, REFERENCE)? else {
+        return if is_head { Err(unreadable("it is gone").into()) } else { Ok(None) };
+    };
+    let bytes = bytes.trim_ascii_end();
+    let Some(name) = bytes.strip_prefix(b"ref:") else {
+        let is_id = matches!(bytes.len(), 40 | 64) && bytes.iter().all(u8::is_ascii_hexdigit);
+        return if is_id { Ok(None) } else { Err(unreadable("it has neither a commit nor a name").into()) };
+    };
+    let name = name.trim_ascii_start();
+    let Ok(name) = std::str::from_utf8(name) else {
+        let shown = printable(&String::from_utf8_lossy(name));
+        let cause = format!("it names `{shown}`, which is not UTF-8");
+        return Err(unreadable(&cause).hint(Advice::git("branch -m NAME")).into());
+    };
+    if !Reference::is_valid_name(name) {
+        return Err(unreadable("what it names is not a reference")
+            .hint(Advice::git("symbolic-ref HEAD"))
+            .into());
+    }
+    Ok(Some(name.to_owned()))
 }
 
 /// The lock file of `path`, as git calls it.

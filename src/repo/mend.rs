@@ -24,7 +24,7 @@ impl Repo {
         if self.is_merging() || behind()?.is_empty() {
             return Ok(Vec::new());
         }
-        let locks = self.lock_for_commit()?;
+        let (locks, _) = self.lock_for_commit()?;
         // Once more: nobody changes it any longer.
         let blobs = behind()?;
         let mut batch = Batch::default();

@@ -57,8 +57,9 @@ fn accepts(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Git's commands in hints. [`git_takes_every_command_that_a_hint_names`] runs them.
-const GIT: [&str; 26] = [
+const GIT: [&str; 28] = [
     "add",
+    "branch",
     "check-ignore",
     "checkout",
     "cherry-pick",
@@ -82,6 +83,7 @@ const GIT: [&str; 26] = [
     "rm",
     "sparse-checkout",
     "status",
+    "symbolic-ref",
     "update-index",
     "worktree",
 ];

@@ -47,6 +47,7 @@ mod further_secrets;
 mod fuzz;
 mod generated_readme;
 mod generated_size;
+mod git_state;
 mod hints;
 mod json;
 mod layout;

@@ -1,0 +1,99 @@
+//! Repositories in states that git makes and few people know: what is not understood is refused, and nothing is written.
+
+use super::support::{Run, Sandbox, have};
+use std::fs;
+use std::process::Command;
+
+/// A commit of the generated repository.
+fn commit(sandbox: &Sandbox) -> Run {
+    sandbox.rotate("gldt-Second", &["--no-input", "--commit"])
+}
+
+fn said_by_git(sandbox: &Sandbox, args: &[&str]) -> String {
+    sandbox.git(args).success().stdout.trim().to_owned()
+}
+
+/// `run` under strace with `options`.
+fn traced(options: &[&str], run: Run) -> Run {
+    let inner = run.command();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null"]).args(options);
+    command.arg(inner.get_program()).args(inner.get_args());
+    command.current_dir(inner.get_current_dir().unwrap()).env_clear();
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run::of(command)
+}
+
+#[test]
+fn head_that_cannot_be_read_for_a_moment_is_not_taken_for_a_detached_one() {
+    if !have("strace") {
+        return;
+    }
+    let mut failures = 0;
+    for number in 1..40 {
+        let sandbox = Sandbox::with_hello();
+        let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+        let head = sandbox.hello(".git/HEAD").display().to_string();
+        let inject = format!("inject=openat:error=EMFILE:when={number}");
+        let output = traced(&["-P", &head, "-e", "trace=openat", "-e", &inject], commit(&sandbox)).output();
+        assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), branch, "{number}: {}", output.stderr);
+        let commits = said_by_git(&sandbox, &["rev-list", "--count", &branch]);
+        let expected = if output.code == Some(0) { "2" } else { "1" };
+        assert_eq!(commits, expected, "{number}: {}", output.stderr);
+        failures += usize::from(output.code != Some(0));
+    }
+    assert!(failures > 0);
+}
+
+#[test]
+fn a_branch_whose_name_is_not_utf_8_is_refused() {
+    let sandbox = Sandbox::with_hello();
+    let checkout = r"git checkout -q -b $(printf 'caf\351')";
+    sandbox.run("sh", &["-c", checkout]).cwd(sandbox.hello("")).success();
+    let before = fs::read(sandbox.hello(".git/HEAD")).unwrap();
+    commit(&sandbox).failure(1).says("is not UTF-8").says("hint: git branch -m NAME");
+    assert_eq!(fs::read(sandbox.hello(".git/HEAD")).unwrap(), before);
+    sandbox.git(&["branch", "-m", "cafe"]).success();
+    commit(&sandbox).success();
+    assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), "refs/heads/cafe");
+}
+
+#[test]
+fn head_that_is_a_symbolic_link_is_refused_with_what_makes_a_file_of_it() {
+    let sandbox = Sandbox::with_hello();
+    let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+    let head = sandbox.hello(".git/HEAD");
+    fs::remove_file(&head).unwrap();
+    std::os::unix::fs::symlink(&branch, &head).unwrap();
+    let output = commit(&sandbox).failure(1);
+    output.says("it is a symbolic link");
+    assert!(head.is_symlink());
+    let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
+    commit(&sandbox).success();
+    assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), branch);
+    assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", &branch]), "2");
+}
+
+#[test]
+fn a_commit_on_an_alias_of_a_branch_moves_the_branch() {
+    let sandbox = Sandbox::with_hello();
+    let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+    sandbox.git(&["update-ref", "refs/heads/trunk", "HEAD"]).success();
+    sandbox.git(&["symbolic-ref", &branch, "refs/heads/trunk"]).success();
+    // git locks the alias, too.
+    let lock = sandbox.hello(&format!(".git/{branch}.lock"));
+    fs::write(&lock, "").unwrap();
+    commit(&sandbox).failure(1).says(".lock` exists");
+    fs::remove_file(&lock).unwrap();
+    commit(&sandbox).success();
+    assert_eq!(said_by_git(&sandbox, &["symbolic-ref", &branch]), "refs/heads/trunk");
+    assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "refs/heads/trunk"]), "2");
+    for log in ["HEAD", branch.as_str(), "refs/heads/trunk"] {
+        let newest = said_by_git(&sandbox, &["rev-parse", &format!("{log}@{{0}}")]);
+        assert_eq!(newest, said_by_git(&sandbox, &["rev-parse", "HEAD"]), "{log}");
+    }
+    // One that names itself has no end.
+    sandbox.write("work/hello-infra/.git/refs/heads/trunk", format!("ref: {branch}\n"));
+    commit(&sandbox).failure(1);
+}
