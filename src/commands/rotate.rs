@@ -71,16 +71,13 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
     check(options, &mut found, &overrides, ui)?;
     sweep_repository(&found.root(), options.run.dry_run, ui);
-    if options.commit && !options.run.dry_run {
-        transaction::mend_index(&found.repo, ui)?;
-    }
     if let Entry::Removed(registry) = &overrides.entry {
         let plan = found.files.remove(registry)?;
-        return finish(options, &found, &overrides, &plan);
+        return finish(options, &found, &overrides, &plan, ui);
     }
     if let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) {
         let plan = found.files.expire(expires_at, &overrides)?;
-        return finish(options, &found, &overrides, &plan);
+        return finish(options, &found, &overrides, &plan, ui);
     }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {
@@ -113,13 +110,22 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let images = found.files.images(&plan, &overrides, &deployed)?;
         found.checked = sign_in::check(&options.check, &token, &images, &again(options), ui)?;
     }
-    finish(options, &found, &overrides, &plan)
+    finish(options, &found, &overrides, &plan, ui)
 }
 
 /// Writes `plan`, or tells of it.
-fn finish(options: &Options, found: &Found, overrides: &RotateOverrides, plan: &Plan) -> Result<Report> {
+fn finish(
+    options: &Options,
+    found: &Found,
+    overrides: &RotateOverrides,
+    plan: &Plan,
+    ui: &mut Ui,
+) -> Result<Report> {
     if options.run.dry_run {
         return Ok(report::dry_run(options, found, Some(plan)));
+    }
+    if options.commit {
+        transaction::mend_index(&found.repo, ui)?;
     }
     let commit = write(options, found, overrides, plan)?;
     Ok(report::outcome(options, found, plan, commit.as_deref()))

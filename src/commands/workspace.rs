@@ -122,6 +122,9 @@ impl Workspace {
             let diff: Option<&dyn Fn() -> Result<String>> = if options.diff { None } else { Some(&diff) };
             agree(&command, &proposal.title, &shown, diff, ui)?;
         }
+        if options.commit {
+            mend_index(&self.repo, ui)?;
+        }
         self.check_unchanged(proposal, &plan)?;
         let commit = self.write(proposal, &plan, options)?;
         let done = match (&commit, plan.is_done()) {
@@ -205,7 +208,6 @@ impl Workspace {
         }
         if options.commit && !options.run.dry_run {
             self.repo.check_can_commit()?;
-            mend_index(&self.repo, ui)?;
             if self.repo.wants_signed_commits() {
                 ui.warn("git is configured to sign commits; this commit will not be signed");
             }

@@ -99,7 +99,7 @@ impl Repo {
                 unlock,
                 filters,
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
-                behind: if self.is_merging() { Vec::new() } else { self.behind_paths() },
+                behind: if self.is_merging() { Vec::new() } else { self.behind_paths()? },
                 ignored: Vec::new(),
                 unmerged: self.unmerged()?,
                 index: auditor.plain(&index)?,

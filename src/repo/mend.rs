@@ -3,22 +3,26 @@
 //! The next commit of anybody would bring the old content back, which neither HEAD nor the work tree has.
 
 use super::commit::Blob;
-use super::{Repo, failed};
+use super::open::RECORD;
+use super::{Repo, SECRETS, failed};
 use crate::error::Result;
 use crate::files::{self, Batch};
 use crate::git_crypt;
 use crate::interrupt::Interrupts;
-use git2::{Error, Oid};
+use git2::{Commit, Error, ErrorClass, ErrorCode, FileMode, Index, Oid, Tree};
 use std::path::Path;
 
 /// More than a file that is written here has.
 const LIMIT: usize = 4 << 20;
-/// How many commits back the content of the index is looked for.
-const COMMITS: usize = 20;
+/// What a tree or the index has at a path: the content and the mode; `None` if it has nothing there.
+type Found = Option<(Oid, u32)>;
 
 impl Repo {
-    /// Has the index agree with HEAD at each path where it has what an earlier commit has, and HEAD and the work tree agree on
-    /// something else. Gives these paths.
+    /// Has the index agree with HEAD where it has, of all that the last commit changed, what the commit before has, and the
+    /// work tree has what HEAD has. Gives these paths.
+    ///
+    /// A commit that was stopped leaves all of them behind. One path of several is what somebody has staged on purpose, and so
+    /// is a commit that makeinfra did not make.
     pub fn mend_index(&self, interrupts: &Interrupts) -> Result<Vec<String>> {
         let behind = || self.behind().map_err(|error| failed("compare the index with HEAD", &error));
         if self.is_merging() || behind()?.is_empty() {
@@ -36,29 +40,41 @@ impl Repo {
     }
 
     /// These paths; none where there is no commit to compare with.
-    pub(super) fn behind_paths(&self) -> Vec<String> {
-        self.behind().unwrap_or_default().into_iter().map(|blob| blob.path).collect()
+    pub(super) fn behind_paths(&self) -> std::result::Result<Vec<String>, Error> {
+        Ok(self.behind()?.into_iter().map(|blob| blob.path).collect())
     }
 
     /// What HEAD has at these paths.
     fn behind(&self) -> std::result::Result<Vec<Blob>, Error> {
-        let tree = self.git.head()?.peel_to_tree()?;
+        let head = match self.git.head() {
+            Err(error) if error.code() == ErrorCode::UnbornBranch => return Ok(Vec::new()),
+            head => head?.peel_to_commit()?,
+        };
+        let Some((before, after)) = trees(&head)? else { return Ok(Vec::new()) };
         let mut index = self.git.index()?;
         index.read(true)?;
-        let diff = self.git.diff_tree_to_index(Some(&tree), Some(&index), None)?;
         let mut found = Vec::new();
+        let diff = self.git.diff_tree_to_tree(Some(&before), Some(&after), None)?;
         for delta in diff.deltas() {
             let path = delta.new_file().path().or(delta.old_file().path()).and_then(Path::to_str);
-            let Some(path) = path.filter(|path| path.starts_with(&self.prefix)) else { continue };
-            let staged = index.get_path(Path::new(path), 0).map(|entry| entry.id);
-            let own = self.out_of_git(path.to_owned());
-            if self.is_as_in_head(&own) && self.was_committed(path, staged)? {
-                let id = tree.get_path(Path::new(path)).ok().map(|entry| entry.id());
-                let executable = self.is_executable_in_head(&own);
-                found.push(Blob { path: own, id, executable });
+            // What is not below the top is nothing that is committed here.
+            let Some(own) = path.and_then(|path| path.strip_prefix(&self.prefix)) else {
+                return Ok(Vec::new());
+            };
+            let path = self.in_git(own);
+            let (old, new) = (in_tree(&before, &path)?, in_tree(&after, &path)?);
+            if in_index(&index, &path) != old || !is_file(old) || !is_file(new) || !self.is_as_in_head(own) {
+                return Ok(Vec::new());
             }
+            found.push(Blob {
+                path: own.to_owned(),
+                id: new.map(|(id, _)| id),
+                executable: new.is_some_and(|(_, mode)| mode == u32::from(FileMode::BlobExecutable)),
+            });
         }
-        Ok(found)
+        // Every commit of makeinfra's changes one of these.
+        let is_marked = |blob: &Blob| blob.path == RECORD || blob.path.starts_with(SECRETS);
+        Ok(if found.iter().any(is_marked) { found } else { Vec::new() })
     }
 
     /// Whether the work tree has of `path` what HEAD has.
@@ -73,18 +89,30 @@ impl Repo {
             _ => false,
         }
     }
+}
 
-    /// Whether a commit before HEAD has `id` at `path`, or nothing where that is `None`.
-    fn was_committed(&self, path: &str, id: Option<Oid>) -> std::result::Result<bool, Error> {
-        let mut walk = self.git.revwalk()?;
-        walk.push_head()?;
-        walk.simplify_first_parent()?;
-        for commit in walk.skip(1).take(COMMITS) {
-            let tree = self.git.find_commit(commit?)?.tree()?;
-            if tree.get_path(Path::new(path)).ok().map(|entry| entry.id()) == id {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+/// The trees before and after `commit`; `None` if it is the first one or a merge.
+fn trees<'r>(commit: &Commit<'r>) -> std::result::Result<Option<(Tree<'r>, Tree<'r>)>, Error> {
+    if commit.parent_count() != 1 {
+        return Ok(None);
     }
+    Ok(Some((commit.parent(0)?.tree()?, commit.tree()?)))
+}
+
+fn in_tree(tree: &Tree, path: &str) -> std::result::Result<Found, Error> {
+    match tree.get_path(Path::new(path)) {
+        Ok(entry) => Ok(Some((entry.id(), entry.filemode().cast_unsigned()))),
+        Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn in_index(index: &Index, path: &str) -> Found {
+    index.get_path(Path::new(path), 0).map(|entry| (entry.id, entry.mode))
+}
+
+/// Whether it is nothing, or a file as they are written here.
+fn is_file(found: Found) -> bool {
+    let modes = [FileMode::Blob, FileMode::BlobExecutable].map(u32::from);
+    found.is_none_or(|(_, mode)| modes.contains(&mode))
 }

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub(super) const ATTRIBUTES: usize = 1 << 20;
 
 /// What marks the top of a repository that lies in a larger one. (Its content is `answers`' business.)
-const RECORD: &str = ".makeinfra.yaml";
+pub(super) const RECORD: &str = ".makeinfra.yaml";
 
 /// A repository with a work tree.
 pub struct Repo {

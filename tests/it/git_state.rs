@@ -97,3 +97,43 @@ fn a_commit_on_an_alias_of_a_branch_moves_the_branch() {
     sandbox.write("work/hello-infra/.git/refs/heads/trunk", format!("ref: {branch}\n"));
     commit(&sandbox).failure(1);
 }
+
+#[test]
+fn what_somebody_has_staged_on_purpose_stays_staged() {
+    let stage: [&[&str]; 4] = [
+        &["rm", "-q", "--cached", "-r", "kubernetes/base/worker*"],
+        &["update-index", "--chmod=+x", "README.md"],
+        &["restore", "--staged", "--source=HEAD~1", "README.md"],
+        &["restore", "--staged", "--source=HEAD~1", ".makeinfra.yaml"],
+    ];
+    for args in stage {
+        let sandbox = Sandbox::with_hello();
+        let add = ["add", "worker", "--port", "none", "--image", super::support::IMAGE, "--commit"];
+        sandbox.agreed(&add).success();
+        sandbox.append("README.md", "\nOurs.\n");
+        sandbox.git(&["commit", "-q", "-a", "-m", "Say what is ours"]).success();
+        if args.last() == Some(&".makeinfra.yaml") {
+            sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
+        }
+        sandbox.git(args).success();
+        let staged = said_by_git(&sandbox, &["diff", "--cached"]);
+        assert!(!staged.is_empty(), "{args:?}");
+        let checked = super::check::check(&sandbox, &[]);
+        assert!(checked.ids("ok").contains("index-current"), "{args:?}");
+        let output = commit(&sandbox).output();
+        assert!(!output.stderr.contains("git's index"), "{args:?}: {}", output.stderr);
+        assert_eq!(said_by_git(&sandbox, &["diff", "--cached"]), staged, "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn new_files_of_a_stopped_commit_come_into_the_index_with_the_others() {
+    let sandbox = Sandbox::with_hello();
+    let add = ["add", "worker", "--port", "none", "--image", super::support::IMAGE, "--commit"];
+    sandbox.agreed(&add).success();
+    sandbox.git(&["read-tree", "HEAD^"]).success();
+    let checked = super::check::check(&sandbox, &[]);
+    assert!(checked.problems().contains(&"index-current"), "{:?}", checked.problems());
+    commit(&sandbox).success().says("git's index still had an earlier `.makeinfra.yaml`");
+    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+}

@@ -32,9 +32,6 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     let directories = target.directories(&read, &name, "change")?;
     target.check_git(&directories, options.commit, ui)?;
     sweep_repository(&target.disk.root, options.run.dry_run, ui);
-    if options.commit && !options.run.dry_run {
-        mend_index(&target.repo, ui)?;
-    }
     let asks = matches!(source, Source::Prompt);
     if asks && !options.run.dry_run && !ui.can_ask() {
         let example = Advice::makeinfra("secret set NAME KEY").with("--from-file FILE");
@@ -54,6 +51,9 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     let mut report = target.report(&changes, false);
     let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
+    if options.commit {
+        mend_index(&target.repo, ui)?;
+    }
     let message = format!("Set {} in Secret {name}", key.as_str());
     let commit = match is_change(&changes) || options.commit {
         true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?,

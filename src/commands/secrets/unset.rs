@@ -24,9 +24,6 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let directories = target.directories(&read, &name, "change")?;
     target.check_git(&directories, options.commit, ui)?;
     sweep_repository(&target.disk.root, options.run.dry_run, ui);
-    if options.commit && !options.run.dry_run {
-        mend_index(&target.repo, ui)?;
-    }
     let change = |directory: &Directory| {
         directory.unset(name.as_str(), &key).map_err(|fault| target.failure("change", fault))
     };
@@ -52,6 +49,9 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     if is_change(&changes) && !options.yes && !options.run.no_input {
         let title = format!("Take {} out of Secret {name}", key.as_str());
         agree("makeinfra secret unset", &title, &tree, None, ui)?;
+    }
+    if options.commit {
+        mend_index(&target.repo, ui)?;
     }
     let message = format!("Remove {} from Secret {name}", key.as_str());
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;
