@@ -79,13 +79,14 @@ impl Repo {
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::begin_commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
         self.keep_in_memory()?;
-        Ok(Blob { path: path.to_owned(), id: Some(store(&self.git, path, bytes)?), executable: false })
+        let id = self.whole(|| store(&self.git, path, bytes))?;
+        Ok(Blob { path: path.to_owned(), id: Some(id), executable: false })
     }
 
     /// Stores `bytes` for `path`, which is no secret, with the line ends that git would store.
     pub fn store_text(&self, path: &str, bytes: &[u8], executable: bool) -> Result<Blob> {
         self.keep_in_memory()?;
-        let id = store_text(&self.git, path, &self.in_git(path), bytes)?;
+        let id = self.whole(|| store_text(&self.git, path, &self.in_git(path), bytes))?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
@@ -130,7 +131,11 @@ impl Repo {
             let mut objects = Vec::new();
             self.new_objects(tree, Some(head.tree_id()), &mut objects)?;
             let tree = self.git.find_tree(tree)?;
-            let id = create_commit(&self.git, [&author, &committer], message, &tree, &[&head])?;
+            let create = || create_commit(&self.git, [&author, &committer], message, &tree, &[&head]);
+            let mut id = create()?;
+            if self.discard_broken(id)? {
+                id = create()?;
+            }
             objects.push(id);
             Ok((head.id(), id, objects))
         };
@@ -204,7 +209,7 @@ impl Repo {
                 update.upsert(self.in_git(&blob.path), id, mode);
             }
         }
-        let written = update.create_updated(&self.git, old)?;
+        let written = self.whole_tree(old.id(), || update.create_updated(&self.git, old))?;
         if blobs.iter().all(|blob| blob.id.is_some()) {
             return Ok(written);
         }
@@ -214,7 +219,7 @@ impl Repo {
         for blob in blobs.iter().filter(|blob| blob.id.is_none()) {
             remove(&mut index, &self.in_git(&blob.path))?;
         }
-        index.write_tree_to(&self.git)
+        self.whole_tree(old.id(), || index.write_tree_to(&self.git))
     }
 }
 

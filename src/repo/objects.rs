@@ -4,14 +4,16 @@
 //! object has its name before its bytes are on the disk.
 
 use super::{Repo, failed};
-use crate::error::Result;
+use crate::advice::Advice;
+use crate::error::{Failure, Result};
 use crate::files;
 use flate2::Compression;
+use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use git2::{Error, ObjectType, Odb, Oid, Repository};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,16 @@ use std::path::{Path, PathBuf};
 const FIRST: i32 = 1000;
 /// How git begins the names of unfinished objects, which it removes itself.
 const UNFINISHED: &str = "tmp_obj_";
+
+/// What is at the place of a loose object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loose {
+    Absent,
+    /// The object.
+    Whole,
+    /// Something else, or a part of it.
+    Broken,
+}
 
 impl Repo {
     /// From now on, new objects stay in memory until [`Repo::write_objects`].
@@ -47,6 +59,60 @@ impl Repo {
         }
         let synced = dirs.iter().rev().try_for_each(|dir| files::sync_directory(dir));
         Ok(synced.map_err(|error| files::cannot("write", &objects, &error))?)
+    }
+
+    /// The object that `make` stores, where the disk may have a broken file in its place.
+    pub(super) fn whole(&self, make: impl Fn() -> Result<Oid>) -> Result<Oid> {
+        let id = make()?;
+        let is_broken = self.discard_broken(id).map_err(|error| failed("read an object", &error))?;
+        if is_broken { make() } else { Ok(id) }
+    }
+
+    /// The same for a tree with all that `old` does not have of it.
+    pub(super) fn whole_tree(
+        &self,
+        old: Oid,
+        mut make: impl FnMut() -> std::result::Result<Oid, Error>,
+    ) -> std::result::Result<Oid, Error> {
+        // libgit2 would read a tree that it takes for written before its name is known here. All that a tree names is in HEAD or
+        // was stored a moment ago.
+        git2::opts::strict_object_creation(false);
+        loop {
+            let new = make()?;
+            if !self.discard_broken_trees(new, Some(old))? {
+                return Ok(new);
+            }
+        }
+    }
+
+    fn discard_broken_trees(&self, new: Oid, old: Option<Oid>) -> std::result::Result<bool, Error> {
+        if Some(new) == old {
+            return Ok(false);
+        }
+        if self.discard_broken(new)? {
+            return Ok(true);
+        }
+        let tree = self.git.find_tree(new)?;
+        let old = old.and_then(|old| self.git.find_tree(old).ok());
+        for entry in tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree)) {
+            let before = old.as_ref().and_then(|old| old.get_name_bytes(entry.name_bytes()));
+            if self.discard_broken_trees(entry.id(), before.map(|before| before.id()))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the file of the object `id` if it holds something else. libgit2 never reads it before it takes it for the object,
+    /// and then keeps no other.
+    pub(super) fn discard_broken(&self, id: Oid) -> std::result::Result<bool, Error> {
+        let (dir, rest) = split(id);
+        let file = self.git.commondir().join("objects").join(dir).join(rest);
+        let discarded = match loose(&file, id) {
+            Ok(Loose::Broken) => fs::remove_file(&file).map(|()| true),
+            found => found.map(|_| false),
+        };
+        discarded.map_err(|error| Error::from_str(&format!("{}: {error}", file.display())))
     }
 
     /// The trees and blobs of the tree `new` that `old` does not have, those that others name first.
@@ -79,17 +145,25 @@ fn write_object(file: &Path, id: Oid, known: &Odb, memory: &Odb, dirs: &mut BTre
     let (Some(dir), cannot) = (file.parent(), |error: &io::Error| files::cannot("write", file, error)) else {
         return Ok(());
     };
-    if file.is_file() {
+    match loose(file, id).map_err(|error| files::cannot("read", file, &error))? {
         // Whoever has written it may not have synced it.
-        fs::File::open(file).and_then(|file| file.sync_all()).map_err(|error| cannot(&error))?;
-    } else if known.exists(id) {
-        return Ok(());
-    } else {
-        let object = memory.read(id).map_err(|error| failed("read an object", &error))?;
-        if !dir.is_dir() {
-            fs::create_dir(dir).map_err(|error| cannot(&error))?;
+        Loose::Whole => {
+            fs::File::open(file).and_then(|file| file.sync_all()).map_err(|error| cannot(&error))?;
         }
-        write(dir, file, object.kind(), object.data()).map_err(|error| cannot(&error))?;
+        Loose::Broken => {
+            return Err(Failure::failed(format!("cannot write `{}`", file.display()))
+                .because("it has the name of an object and does not hold it")
+                .hint(Advice::anywhere("rm -f").path(file))
+                .into());
+        }
+        Loose::Absent if known.exists(id) => return Ok(()),
+        Loose::Absent => {
+            let object = memory.read(id).map_err(|error| failed("read an object", &error))?;
+            if !dir.is_dir() {
+                fs::create_dir(dir).map_err(|error| cannot(&error))?;
+            }
+            write(dir, file, object.kind(), object.data()).map_err(|error| cannot(&error))?;
+        }
     }
     dirs.insert(dir.to_owned());
     Ok(())
@@ -106,6 +180,23 @@ fn write(dir: &Path, file: &Path, kind: ObjectType, data: &[u8]) -> io::Result<(
     unfinished.as_file().sync_all()?;
     unfinished.persist(file)?;
     Ok(())
+}
+
+/// What the file of the object `id` holds. Fails if it cannot be read: that says nothing of the object.
+fn loose(file: &Path, id: Oid) -> io::Result<Loose> {
+    let bytes = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loose::Absent),
+        read => read?,
+    };
+    let (mut decoder, mut object) = (ZlibDecoder::new(bytes.as_slice()), Vec::new());
+    let is_read = decoder.read_to_end(&mut object).is_ok() && decoder.total_in() == bytes.len() as u64;
+    let mut parts = object.splitn(2, |byte| *byte == 0);
+    let (header, data) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let kinds = [ObjectType::Blob, ObjectType::Tree, ObjectType::Commit];
+    let kind = kinds.into_iter().find(|kind| header == format!("{} {}", kind.str(), data.len()).as_bytes());
+    let is_whole =
+        is_read && kind.is_some_and(|kind| Oid::hash_object(kind, data).is_ok_and(|found| found == id));
+    Ok(if is_whole { Loose::Whole } else { Loose::Broken })
 }
 
 /// The names of the directory and of the file in it that an object has.

@@ -137,3 +137,35 @@ fn new_files_of_a_stopped_commit_come_into_the_index_with_the_others() {
     commit(&sandbox).success().says("git's index still had an earlier `.makeinfra.yaml`");
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
 }
+
+#[test]
+fn a_broken_file_in_the_place_of_an_object_is_replaced() {
+    let removal = ["remove", "worker", "--commit"];
+    let rotation = ["rotate", "--token-username", "two", "--token-file", "../../token2", "--commit"];
+    for (args, bytes) in [(&rotation[..], 300), (&rotation[..], 0), (&removal[..], 20)] {
+        let sandbox = Sandbox::with_hello();
+        sandbox.write_private("token2", "gldt-Second");
+        let add = ["add", "worker", "--port", "none", "--image", super::support::IMAGE, "--commit"];
+        sandbox.agreed(&add).success();
+        let head = said_by_git(&sandbox, &["rev-parse", "HEAD"]);
+        let run = || match args {
+            ["rotate", ..] => sandbox.here(args),
+            _ => sandbox.agreed(args),
+        };
+        run().success();
+        let objects = said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]);
+        // The same once more: with the dates of the tests, every object has the same name.
+        sandbox.git(&["reset", "-q", "--hard", &head]).success();
+        let ids: Vec<_> = objects.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert!(ids.len() > 2, "{objects}");
+        for id in ids {
+            let file = sandbox.hello(&format!(".git/objects/{}/{}", &id[..2], &id[2..]));
+            let whole = fs::read(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, &whole[..bytes.min(whole.len() - 1)]).unwrap();
+        }
+        run().success();
+        sandbox.git(&["fsck", "--strict"]).success();
+        assert_eq!(said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]), objects);
+    }
+}
