@@ -159,14 +159,25 @@ fn write_object(file: &Path, id: Oid, known: &Odb, memory: &Odb, dirs: &mut BTre
         Loose::Absent if known.exists(id) => return Ok(()),
         Loose::Absent => {
             let object = memory.read(id).map_err(|error| failed("read an object", &error))?;
-            if !dir.is_dir() {
-                fs::create_dir(dir).map_err(|error| cannot(&error))?;
-            }
-            write(dir, file, object.kind(), object.data()).map_err(|error| cannot(&error))?;
+            let write = || make_directory(dir).and_then(|()| write(dir, file, object.kind(), object.data()));
+            let written = match write() {
+                // git removes directories that are empty when it collects garbage.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
+                written => written,
+            };
+            written.map_err(|error| cannot(&error))?;
         }
     }
     dirs.insert(dir.to_owned());
     Ok(())
+}
+
+/// Makes the directory `dir`, unless git has made it by now.
+fn make_directory(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 /// Writes a loose object (git's object-file.c).

@@ -169,3 +169,15 @@ fn a_broken_file_in_the_place_of_an_object_is_replaced() {
         assert_eq!(said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]), objects);
     }
 }
+
+#[test]
+fn a_directory_of_objects_that_git_makes_or_removes_at_the_same_moment_is_no_failure() {
+    if !have("strace") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    // Every other call says that the directory is there. The file in it then finds none, and it is made after all.
+    let inject = ["-e", "trace=mkdir,mkdirat", "-e", "inject=mkdir,mkdirat:error=EEXIST:when=1+2"];
+    traced(&inject, commit(&sandbox)).success();
+    sandbox.git(&["fsck", "--strict"]).success();
+}
