@@ -9,7 +9,7 @@ mod leftovers;
 pub use batch::Batch;
 pub use entries::{Entry, entries, is_absent};
 pub use leftovers::{
-    Leftover, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
+    Leftover, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };
 
 use crate::advice::{Advice, shell_word};

@@ -2,6 +2,7 @@
 
 use super::{Entry, LETTERS, MARK, cannot, entries, sibling};
 use crate::error::{Failure, Result};
+use rustix::io::Errno;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -89,18 +90,31 @@ pub fn remove_empty(dir: &Path) {
     let _ = fs::remove_dir(dir);
 }
 
-/// The lock on `path`, which ends with the file; none if somebody has it, or if `path` is gone once it is
-/// taken. The error is that of a file system without locks.
+/// The lock on `path`, which ends with the file; `None` if somebody has it, or if `path` is gone, maybe once it is taken. Fails
+/// if `path` cannot be opened, and where the file system has no locks: see [`has_no_locks`].
 pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {
-    let Ok(file) = fs::File::open(path) else { return Ok(None) };
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => return Ok(None),
         Err(fs::TryLockError::Error(error)) => return Err(error),
         Ok(()) => {}
     }
     let inode = |found: fs::Metadata| (found.dev(), found.ino());
-    let same = fs::symlink_metadata(path).ok().map(inode) == file.metadata().ok().map(inode);
+    let same = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        found => inode(found?) == inode(file.metadata()?),
+    };
     Ok(same.then_some(file))
+}
+
+/// Whether `error`, of [`lock`], is that of a file system without locks (flock(2), and what NFS and FUSE say).
+#[must_use]
+pub fn has_no_locks(error: &io::Error) -> bool {
+    let none = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|number| none.contains(&number))
 }
 
 #[cfg(test)]

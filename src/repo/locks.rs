@@ -94,7 +94,8 @@ impl Repo {
                 self.sweep();
                 Ok(lock)
             }
-            Err(_) => Ok(None),
+            Err(error) if files::has_no_locks(&error) => Ok(None),
+            Err(error) => Err(files::cannot("lock", self.git.path(), &error).into()),
         }
     }
 

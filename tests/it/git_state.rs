@@ -181,3 +181,30 @@ fn a_directory_of_objects_that_git_makes_or_removes_at_the_same_moment_is_no_fai
     traced(&inject, commit(&sandbox)).success();
     sandbox.git(&["fsck", "--strict"]).success();
 }
+
+#[test]
+fn only_a_lock_that_is_held_is_said_to_be_another_makeinfra() {
+    if !have("strace") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    let git = sandbox.hello(".git/").display().to_string();
+    let before = said_by_git(&sandbox, &["rev-parse", "HEAD"]);
+    let mut is_told = false;
+    for number in 1..12 {
+        let inject = format!("inject=openat:error=EMFILE:when={number}");
+        let run = traced(&["-P", &git, "-e", "trace=openat", "-e", &inject], commit(&sandbox));
+        let output = run.output();
+        assert!(!output.stderr.contains("another makeinfra"), "{number}: {}", output.stderr);
+        is_told |= output.stderr.contains("cannot lock `") && output.stderr.contains("Too many open files");
+        sandbox.git(&["reset", "-q", "--hard", &before]).success();
+    }
+    assert!(is_told);
+    let flock = |error: &str| {
+        let inject = format!("inject=flock:error={error}");
+        traced(&["-e", "trace=flock", "-e", &inject], commit(&sandbox))
+    };
+    flock("EIO").failure(1).says("cannot lock `");
+    flock("EWOULDBLOCK").failure(1).says("another makeinfra");
+    flock("ENOLCK").success();
+}
