@@ -29,7 +29,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let adoption =
         if is_adopted(&workspace.files)? { None } else { Some(change::adopt(&workspace.files, &request)?) };
     if let Some(adoption) = &adoption {
-        warn(&workspace.repo, adoption, ui);
+        warn(&workspace.repo, adoption, ui)?;
         needs_a_yes(options, adoption)?;
         if !dry_run {
             in_the_way(&workspace, &request, &adoption.plan)?;
@@ -143,7 +143,7 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         values.insert(Name::Ci, Some(Ci::None.as_str().to_owned()));
     }
     let earlier =
-        repo.head_text(Record::FILE).or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
+        repo.head_text(Record::FILE)?.or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
     let archive = archive()?;
     let released = archive.versions().into_iter().filter_map(|version| archive.find(&version).ok());
     Ok(AdoptionRequest {
@@ -151,9 +151,9 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         values,
         manifests: below(&options.manifests),
         taken: below(&options.take).into_iter().collect(),
-        tracked: repo.committed_below("").into_iter().collect(),
+        tracked: repo.committed_below("")?.into_iter().collect(),
         is_covered: !repo.covered(&[Environment::default_secret_file()])?.is_empty(),
-        has_script: repo.has_in_head("scripts/deploy.sh"),
+        has_script: repo.has_in_head("scripts/deploy.sh")?,
         earlier: earlier.and_then(|text| Record::parse(text).ok()),
         templates: released.chain([TemplateSet::embedded()]).collect(),
     })
@@ -178,8 +178,11 @@ fn outer_hook(repo: &Repo) -> Option<String> {
 }
 
 /// Says first what everyone with the repository can read.
-fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) {
-    for (path, name) in adoption.secrets.iter().filter(|(path, _)| repo.is_plain_in_head(path)) {
+fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
+    for (path, name) in &adoption.secrets {
+        if !repo.is_plain_in_head(path)? {
+            continue;
+        }
         ui.warn(format!(
             "`{path}` is in git in plaintext, and the history keeps it: put new values into \
              Secret `{name}`, deploy it, and revoke the old ones"
@@ -191,6 +194,7 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) {
              below secrets/ (`makeinfra secret set {name} KEY`), deploy them, and revoke the old ones"
         ));
     }
+    Ok(())
 }
 
 /// Fails if files move and nobody has agreed to that.
@@ -252,7 +256,7 @@ fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
         let export = Advice::at_top(format!("git-crypt export-key {}", shell_word(&key)));
         next.push(export.why("keep the key outside of the repository"));
     }
-    let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path));
+    let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path).unwrap_or(true));
     if !adoption.has_pull_secret || is_plain {
         next.push(Advice::makeinfra("rotate").why("a deploy token"));
     }

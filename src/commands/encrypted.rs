@@ -69,7 +69,7 @@ pub(super) fn check_head_bytes(
     stake: &str,
     ui: &mut Ui,
 ) -> Result<bool> {
-    let head = repo.key(path).map(|key| repo.head_secret(path, &key, text));
+    let head = repo.key(path).and_then(|key| repo.head_secret(path, &key, text));
     let uncommitted =
         text.is_some() && head.as_ref().is_ok_and(|head| *head != HeadSecret::Encrypted { same: true });
     if !commit {

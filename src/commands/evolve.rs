@@ -33,7 +33,7 @@ impl Evolution {
             .text(Record::FILE)?
             .ok_or_else(|| not_generated(&workspace.repo.root(), format!("no `{}`", Record::FILE)))?;
         let record = Record::parse(text.to_owned())?;
-        let committed = workspace.repo.head_text(Record::FILE).and_then(|text| Record::parse(text).ok());
+        let committed = workspace.repo.head_text(Record::FILE)?.and_then(|text| Record::parse(text).ok());
         let templates = templates_of(&record)?;
         Ok(Self { workspace, record, committed, templates })
     }

@@ -285,7 +285,7 @@ fn write(
         for (path, bytes) in uncommitted_beside(found, plan)? {
             transaction.stage(&path, &bytes, false)?;
         }
-        let committed = found.repo.head_text(Record::FILE).map(Record::parse).transpose()?;
+        let committed = found.repo.head_text(Record::FILE)?.map(Record::parse).transpose()?;
         let record = match committed {
             // What somebody has edited in it stays uncommitted.
             Some(committed) => found.files.followed(committed, plan, overrides)?,
@@ -316,13 +316,16 @@ fn uncommitted_beside(found: &Found, plan: &Plan) -> Result<BTreeMap<String, Zer
         let text = change.kustomization.as_ref().unwrap_or(before).expose();
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
         let named = |text: &str| Kustomization::parse(text).map(|found| found.files(dir)).unwrap_or_default();
-        let head = repo.head_plain(path, &repo.key(path)?).unwrap_or_default();
+        let head = repo.head_plain(path, &repo.key(path)?)?.unwrap_or_default();
         if named(std::str::from_utf8(&head).unwrap_or_default()).contains(&file.path) {
             continue;
         }
         beside.insert(path.clone(), Zeroizing::new(text.as_bytes().to_owned()));
-        let missing = named(text).into_iter().filter(|path| *path != file.path && !repo.has_in_head(path));
-        for path in missing.filter(|path| found.root().join(path).is_file()) {
+        let others = named(text).into_iter().filter(|path| *path != file.path);
+        for path in others.filter(|path| found.root().join(path).is_file()) {
+            if repo.has_in_head(&path)? {
+                continue;
+            }
             repo.check_protected(&path)?;
             if let Some(bytes) = encrypted::read_bytes(ROTATE, &path, &found.root().join(&path))? {
                 beside.insert(path, bytes);
@@ -333,10 +336,10 @@ fn uncommitted_beside(found: &Found, plan: &Plan) -> Result<BTreeMap<String, Zer
 }
 
 /// The record, if an earlier rotation that was not committed has changed it, and nobody else has.
-fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Option<&'f String> {
+fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Result<Option<&'f String>> {
     let committed = found.repo.head_text(Record::FILE)?;
-    let record = found.files.record.as_ref()?;
-    found.files.only_followed(&committed, plan).then_some(&record.text)
+    let (Some(committed), Some(record)) = (committed, &found.files.record) else { return Ok(None) };
+    Ok(found.files.only_followed(&committed, plan).then_some(&record.text))
 }
 
 /// Fails if somebody changed the files since they were read, while the token was waited for.

@@ -164,13 +164,16 @@ impl Target {
             let named = Kustomization::parse(std::str::from_utf8(&text).unwrap_or_default()).ok();
             let named: Vec<_> = named.iter().flat_map(|found| found.files(&one.secrets)).collect();
             let gone = own.iter().chain(change.removals.iter().map(|removal| &removal.path));
-            let gone = gone
-                .filter(|path| after(path).is_none() && !named.contains(path) && self.repo.has_in_head(path));
-            all.gone.extend(gone.cloned());
+            for path in gone.filter(|path| after(path).is_none() && !named.contains(path)) {
+                all.gone.extend(self.repo.has_in_head(path)?.then(|| path.clone()));
+            }
             let touched = change.writes.iter().map(|write| &write.path);
             let mine = [directory.path().to_owned(), change.place.clone()];
             // A commit in which the kustomization names a file that is missing could not be built.
-            let missing = named.iter().filter(|path| !self.repo.has_in_head(path));
+            let mut missing = Vec::new();
+            for path in &named {
+                missing.extend((!self.repo.has_in_head(path)?).then_some(path));
+            }
             for path in touched.chain(&mine).chain(missing) {
                 let Some(bytes) = after(path) else { continue };
                 self.repo.check_protected(path)?;
@@ -183,12 +186,18 @@ impl Target {
     }
 
     /// Whether HEAD has `key` of Secret `name` in one of the environments, as far as the key of this clone tells.
-    fn is_in_head(&self, name: &DnsLabel, key: &Key) -> bool {
-        self.environments().any(|one| {
+    fn is_in_head(&self, name: &DnsLabel, key: &Key) -> Result<bool> {
+        for one in self.environments() {
             let [env, file] = own_files(one, name, key);
-            let text = self.repo.key(&env).ok().and_then(|opens| self.repo.head_plain(&env, &opens));
-            self.repo.has_in_head(&file) || text.is_some_and(|text| EnvFile::parse(&text).has(key))
-        })
+            let text = match self.repo.key(&env) {
+                Ok(opens) => self.repo.head_plain(&env, &opens)?,
+                Err(_) => None,
+            };
+            if self.repo.has_in_head(&file)? || text.is_some_and(|text| EnvFile::parse(&text).has(key)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes `changes`, and commits what HEAD does not have if that is wanted. Gives the commit's id.
@@ -256,7 +265,8 @@ impl Target {
 
     /// The failure to do `verb`, for a file that is in the way.
     fn failure(&self, verb: &str, fault: DirectoryFault) -> anyhow::Error {
-        let is_lost = !self.disk.root.join(&fault.path).exists() && self.repo.has_in_head(&fault.path);
+        let is_lost =
+            !self.disk.root.join(&fault.path).exists() && self.repo.has_in_head(&fault.path).unwrap_or(false);
         let hint = match (fault.is_locked, is_lost) {
             (true, _) => Advice::at_top(UNLOCK),
             (false, true) => Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&fault.path)))),

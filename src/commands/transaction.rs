@@ -137,13 +137,15 @@ pub(super) type Side<'s> = Vec<(&'s str, Option<(&'s [u8], bool)>)>;
 pub(super) fn pick(repo: &Repo, [base, wish]: [Side; 2], message: &str) -> Result<()> {
     let interrupts = Interrupts::hold()?;
     let store = |side: Side| -> Result<Vec<Blob>> {
-        let known = side.into_iter().filter(|(path, file)| file.is_some() || repo.has_in_head(path));
-        known
-            .map(|(path, file)| match file {
-                Some((bytes, executable)) => repo.store_text(path, bytes, executable),
-                None => Ok(Repo::removal(path)),
-            })
-            .collect()
+        let mut blobs = Vec::new();
+        for (path, file) in side {
+            match file {
+                Some((bytes, executable)) => blobs.push(repo.store_text(path, bytes, executable)?),
+                None if repo.has_in_head(path)? => blobs.push(Repo::removal(path)),
+                None => {}
+            }
+        }
+        Ok(blobs)
     };
     let (base, wish) = (store(base)?, store(wish)?);
     interrupts.check()?;

@@ -104,7 +104,7 @@ impl Workspace {
 
     /// Shows the plan, and does it if that is agreed to.
     pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<Report> {
-        self.sweep(options.run.dry_run, ui);
+        self.sweep(options.run.dry_run, ui)?;
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
         let shown = self.shown(&plan, options.diff)?;
@@ -144,10 +144,10 @@ impl Workspace {
     }
 
     /// Removes what killed runs have left beside any file that this command may write, or says that it is there.
-    fn sweep(&self, dry_run: bool, ui: &mut Ui) {
+    fn sweep(&self, dry_run: bool, ui: &mut Ui) -> Result<()> {
         let root = self.repo.root();
         sweep_repository(&root, dry_run, ui);
-        let tracked = if self.scope.is_tracked { tracked(&self.repo) } else { Vec::new() };
+        let tracked = if self.scope.is_tracked { tracked(&self.repo)? } else { Vec::new() };
         let files = tracked.iter().chain(&self.scope.paths).map(|path| root.join(path));
         let dirs: BTreeSet<_> = files.filter_map(|file| file.parent().map(Path::to_owned)).collect();
         for dir in dirs {
@@ -157,6 +157,7 @@ impl Workspace {
                 files::remove_empty(&dir);
             }
         }
+        Ok(())
     }
 
     /// Fails if the plan must not be done: it would lose something, or show a secret.
@@ -173,7 +174,7 @@ impl Workspace {
             // Nobody is to commit a secret in plaintext first.
             let becomes_secret = target.is_some_and(|target| target.starts_with(SECRETS));
             // What git does not have yet comes with the change.
-            let is_not_gits = is_moved && !self.repo.has_in_head(&step.path);
+            let is_not_gits = is_moved && !self.repo.has_in_head(&step.path)?;
             let loss = self.repo.loss(&step.path, before)?;
             let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
             match loss {
@@ -273,7 +274,7 @@ impl Workspace {
         // What HEAD has already needs no commit.
         let differs = |step: &&Step| {
             let committed = self.repo.committed(&step.path);
-            committed != step.after || step.mode.is_some()
+            committed.ok().is_none_or(|committed| committed != step.after) || step.mode.is_some()
         };
         let all: BTreeSet<_> =
             plan.steps.iter().filter(differs).map(|step| PathBuf::from(&step.path)).collect();
@@ -345,7 +346,7 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
             if entry.is_dir() { open.push(path) } else { found.push(path) }
         }
     }
-    let tracked = if scope.is_tracked { tracked(repo) } else { Vec::new() };
+    let tracked = if scope.is_tracked { tracked(repo)? } else { Vec::new() };
     found.extend(tracked.iter().chain(&scope.paths).map(PathBuf::from));
     found.sort();
     found.dedup();
@@ -387,22 +388,27 @@ fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
 }
 
 /// The same as HEAD has it.
-fn read_committed(repo: &Repo, scope: &Scope) -> Files {
+fn read_committed(repo: &Repo, scope: &Scope) -> Result<Files> {
     let mut all = Files::default();
-    let below = DIRECTORIES.iter().flat_map(|dir| repo.committed_below(dir));
-    let more = if scope.is_tracked { tracked(repo) } else { Vec::new() };
-    let record = repo.has_in_head(Record::FILE).then(|| Record::FILE.to_owned());
-    for path in below.chain(record).chain(more) {
-        let content = repo.committed(&path).ok_or("it cannot be read in HEAD");
+    let mut paths = Vec::new();
+    for dir in DIRECTORIES {
+        paths.extend(repo.committed_below(dir)?);
+    }
+    paths.extend(repo.has_in_head(Record::FILE)?.then(|| Record::FILE.to_owned()));
+    if scope.is_tracked {
+        paths.extend(tracked(repo)?);
+    }
+    for path in paths {
+        let content = repo.committed(&path)?.ok_or("it cannot be read in HEAD");
         let executable = repo.is_executable_in_head(&path);
         all.insert(path, Found { content, executable, ignored: false });
     }
-    all
+    Ok(all)
 }
 
 /// The files of HEAD that are not below `secrets/`.
-fn tracked(repo: &Repo) -> Vec<String> {
-    let mut paths = repo.committed_below("");
+fn tracked(repo: &Repo) -> Result<Vec<String>> {
+    let mut paths = repo.committed_below("")?;
     paths.retain(|path| !path.starts_with(SECRETS));
-    paths
+    Ok(paths)
 }

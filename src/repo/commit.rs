@@ -7,11 +7,14 @@ use crate::error::{Failure, Result};
 use crate::files::{self, Batch};
 use crate::interrupt::Interrupts;
 use git2::build::TreeUpdateBuilder;
-use git2::{Error, ErrorCode, FileMode, Index, ObjectType, Oid, Repository, Signature, Tree};
+use git2::{Error, ErrorCode, FileMode, Index, IndexEntry, ObjectType, Oid, Repository, Signature, Tree};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// What marks an entry of the index without content (git's index-format, extended flags).
+const INTENT_TO_ADD: u16 = 1 << 13;
 
 /// A commit whose objects are written. While it lives, git changes neither the index nor HEAD.
 pub struct Commit<'r> {
@@ -96,8 +99,11 @@ impl Repo {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         index.read(true).map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         for blob in blobs {
-            let staged = index.get_path(Path::new(&self.in_git(&blob.path)), 0).map(|entry| entry.id);
-            let committed = self.head_blob(&blob.path).ok().map(|found| found.id());
+            let staged = index.get_path(Path::new(&self.in_git(&blob.path)), 0);
+            // What is only meant to be added (`git add -N`) has no content that could be lost.
+            let is_meant = |entry: &IndexEntry| entry.flags_extended & INTENT_TO_ADD != 0;
+            let staged = staged.filter(|entry| !is_meant(entry)).map(|entry| entry.id);
+            let committed = self.head_blob(&blob.path)?.map(|found| found.id());
             if staged != committed && staged != blob.id {
                 let path = &blob.path;
                 return Err(Failure::failed(format!("cannot commit `{path}`"))

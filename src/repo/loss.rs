@@ -4,7 +4,7 @@ use super::{Repo, SECRETS, failed};
 use crate::advice::{Advice, shell_word};
 use crate::error::Result;
 use crate::git_crypt;
-use git2::{ObjectType, Status, TreeWalkMode, TreeWalkResult};
+use git2::{Error, ErrorClass, ErrorCode, ObjectType, Status, TreeWalkMode, TreeWalkResult};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -39,7 +39,7 @@ impl Repo {
         }
         if path.starts_with(SECRETS) {
             // libgit2 runs no filter of git-crypt's: what HEAD holds is compared here.
-            let Ok(blob) = self.head_blob(path) else {
+            let Some(blob) = self.head_blob(path)? else {
                 return Ok(Some(if self.is_tracked(path) { "it was never committed" } else { UNTRACKED }));
             };
             let is_same = if git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
@@ -59,21 +59,20 @@ impl Repo {
             _ if status.contains(Status::INDEX_NEW) => Some("it was never committed"),
             _ if status == Status::CURRENT => None,
             // For git, line ends alone are no edit.
-            _ => self.head_blob(path).map_or(Some(EDITED), |blob| {
+            _ => self.head_blob(path)?.map_or(Some(EDITED), |blob| {
                 (without_returns(blob.content()) != without_returns(bytes)).then_some(EDITED)
             }),
         })
     }
 
     /// The plain content of `path` in HEAD; `None` if there is none, or no key that opens it.
-    #[must_use]
-    pub fn committed(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let blob = self.head_blob(path).ok()?;
-        if git_crypt::is_encrypted(blob.content()) {
-            self.key(path).ok()?.decrypt(blob.content())
+    pub fn committed(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some(blob) = self.head_blob(path)? else { return Ok(None) };
+        Ok(if git_crypt::is_encrypted(blob.content()) {
+            self.key(path).ok().and_then(|key| key.decrypt(blob.content()))
         } else {
             Some(Zeroizing::new(blob.content().to_vec()))
-        }
+        })
     }
 
     fn is_tracked(&self, path: &str) -> bool {
@@ -96,27 +95,35 @@ impl Repo {
     }
 
     /// The files that HEAD has below the directory `dir`, which may be the top.
-    #[must_use]
-    pub fn committed_below(&self, dir: &str) -> Vec<String> {
-        let tree = self.git.head().and_then(|head| head.peel_to_tree());
+    pub fn committed_below(&self, dir: &str) -> Result<Vec<String>> {
+        let Some(tree) = self.head_tree()? else { return Ok(Vec::new()) };
         let path = self.in_git(dir);
-        let below = tree.and_then(|tree| match path.trim_end_matches('/') {
-            "" => Ok(tree),
-            path => tree.get_path(Path::new(path))?.to_object(&self.git)?.peel_to_tree(),
-        });
+        let below = || match path.trim_end_matches('/') {
+            "" => Ok(Some(tree)),
+            path => match tree.get_path(Path::new(path)) {
+                Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+                    Ok(None)
+                }
+                Ok(entry) if entry.kind() != Some(ObjectType::Tree) => Ok(None),
+                found => found?.to_object(&self.git)?.peel_to_tree().map(Some),
+            },
+        };
+        let cannot = |error: Error| failed("read HEAD", &error);
+        let below = below().map_err(cannot)?;
         let dir = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         let mut found = Vec::new();
-        if let Ok(below) = below {
-            // What is no UTF-8 is no file of ours. The walk itself does not fail here.
-            let _ = below.walk(TreeWalkMode::PreOrder, |parent, entry| {
+        if let Some(below) = below {
+            // What is no UTF-8 is no file of ours.
+            let walked = below.walk(TreeWalkMode::PreOrder, |parent, entry| {
                 let is_file = entry.kind() == Some(ObjectType::Blob);
                 if let (true, Ok(name)) = (is_file, entry.name()) {
                     found.push(format!("{dir}{parent}{name}"));
                 }
                 TreeWalkResult::Ok
             });
+            walked.map_err(cannot)?;
         }
-        found
+        Ok(found)
     }
 }
 

@@ -80,12 +80,12 @@ impl Repo {
     /// Whether the work tree has of `path` what HEAD has.
     fn is_as_in_head(&self, path: &str) -> bool {
         match (files::read(&self.root().join(path), LIMIT), self.head_blob(path)) {
-            (Ok(None), Err(error)) => error.code() == git2::ErrorCode::NotFound,
-            (Ok(Some(bytes)), Ok(blob)) if git_crypt::is_encrypted(blob.content()) => {
+            (Ok(None), Ok(None)) => true,
+            (Ok(Some(bytes)), Ok(Some(blob))) if git_crypt::is_encrypted(blob.content()) => {
                 let key = || self.key(path).ok();
                 *bytes == blob.content() || key().and_then(|key| key.decrypt(blob.content())) == Some(bytes)
             }
-            (Ok(Some(bytes)), Ok(blob)) => *bytes == blob.content(),
+            (Ok(Some(bytes)), Ok(Some(blob))) => *bytes == blob.content(),
             _ => false,
         }
     }

@@ -11,7 +11,7 @@ use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
-use git2::{Error, ErrorClass, ErrorCode, Repository, RepositoryState};
+use git2::{Blob, Error, ErrorClass, ErrorCode, ObjectType, Repository, RepositoryState, Tree};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -120,10 +120,9 @@ impl Repo {
     }
 
     /// The text of `path` in HEAD, if it is there and is text.
-    #[must_use]
-    pub fn head_text(&self, path: &str) -> Option<String> {
-        let blob = self.head_blob(path).ok()?;
-        String::from_utf8(blob.content().to_vec()).ok()
+    pub fn head_text(&self, path: &str) -> Result<Option<String>> {
+        let blob = self.head_blob(path)?;
+        Ok(blob.and_then(|blob| String::from_utf8(blob.content().to_vec()).ok()))
     }
 
     /// The path by which git knows `path`.
@@ -136,9 +135,28 @@ impl Repo {
         path.strip_prefix(&self.prefix).map(str::to_owned).unwrap_or(path)
     }
 
-    pub(super) fn head_blob(&self, path: &str) -> std::result::Result<git2::Blob<'_>, Error> {
-        let tree = self.git.head()?.peel_to_tree()?;
-        tree.get_path(Path::new(&self.in_git(path)))?.to_object(&self.git)?.peel_to_blob()
+    /// The tree of HEAD; `None` if there is no commit yet.
+    pub(super) fn head_tree(&self) -> Result<Option<Tree<'_>>> {
+        match self.git.head() {
+            Err(error) if error.code() == ErrorCode::UnbornBranch => Ok(None),
+            head => Ok(Some(
+                head.and_then(|head| head.peel_to_tree()).map_err(|error| failed("read HEAD", &error))?,
+            )),
+        }
+    }
+
+    /// The file that HEAD has at `path`; `None` if it has none. What cannot be read is an error.
+    pub(super) fn head_blob(&self, path: &str) -> Result<Option<Blob<'_>>> {
+        let Some(tree) = self.head_tree()? else { return Ok(None) };
+        let blob = || match tree.get_path(Path::new(&self.in_git(path))) {
+            // A tree has no such name. An object that is not found is something else.
+            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+                Ok(None)
+            }
+            Ok(entry) if entry.kind() != Some(ObjectType::Blob) => Ok(None),
+            found => found?.to_object(&self.git)?.peel_to_blob().map(Some),
+        };
+        Ok(blob().map_err(|error: Error| failed("read HEAD", &error))?)
     }
 
     /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of git's work tree.
@@ -213,43 +231,27 @@ impl Repo {
     }
 
     /// What HEAD holds under `path`, where the work tree holds `text`.
-    #[must_use]
-    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&[u8]>) -> HeadSecret {
-        let blob = self.head_blob(path);
-        match blob {
-            Err(_) => HeadSecret::Absent,
-            Ok(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
-            Ok(blob) => match key.decrypt(blob.content()) {
+    pub fn head_secret(&self, path: &str, key: &Key, text: Option<&[u8]>) -> Result<HeadSecret> {
+        Ok(match self.head_blob(path)? {
+            None => HeadSecret::Absent,
+            Some(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
+            Some(blob) => match key.decrypt(blob.content()) {
                 Some(plain) => {
                     HeadSecret::Encrypted { same: text.is_some_and(|text| text == plain.as_slice()) }
                 }
                 None => HeadSecret::OtherKey,
             },
-        }
+        })
     }
 
     /// The plain bytes of what HEAD holds under `path`, if `key` opens it.
-    #[must_use]
-    pub fn head_plain(&self, path: &str, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
-        key.decrypt(self.head_blob(path).ok()?.content())
+    pub fn head_plain(&self, path: &str, key: &Key) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        Ok(self.head_blob(path)?.and_then(|blob| key.decrypt(blob.content())))
     }
 
     /// Whether HEAD has a file at `path`.
-    #[must_use]
-    pub fn has_in_head(&self, path: &str) -> bool {
-        self.head_blob(path).is_ok()
-    }
-
-    /// The same where it matters that what cannot be read is not taken for absent.
-    pub fn holds(&self, path: &str) -> Result<bool> {
-        match self.head_blob(path) {
-            Ok(_) => Ok(true),
-            // A tree has no such name. An object that is not found is something else.
-            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
-                Ok(false)
-            }
-            Err(error) => Err(failed("read HEAD", &error).into()),
-        }
+    pub fn has_in_head(&self, path: &str) -> Result<bool> {
+        Ok(self.head_blob(path)?.is_some())
     }
 
     /// Whether git is in the middle of something that leaves files as nobody means them.

@@ -1,6 +1,7 @@
 //! What to type so that git-crypt works in a clone.
 
 use super::Repo;
+use crate::error::Result;
 use crate::git_crypt::{self, UNLOCK};
 use git2::{ObjectType, TreeWalkMode, TreeWalkResult};
 
@@ -31,9 +32,8 @@ impl Repo {
     }
 
     /// Whether HEAD has `path` in plaintext.
-    #[must_use]
-    pub fn is_plain_in_head(&self, path: &str) -> bool {
-        self.head_blob(path).is_ok_and(|blob| !git_crypt::is_encrypted(blob.content()))
+    pub fn is_plain_in_head(&self, path: &str) -> Result<bool> {
+        Ok(self.head_blob(path)?.is_some_and(|blob| !git_crypt::is_encrypted(blob.content())))
     }
 
     /// Whether the index has a file below `secrets/` that git-crypt has encrypted.

@@ -1,6 +1,6 @@
 //! Repositories in states that git makes and few people know: what is not understood is refused, and nothing is written.
 
-use super::support::{Run, Sandbox, have};
+use super::support::{Run, SECRET, Sandbox, have};
 use std::fs;
 use std::process::Command;
 
@@ -207,4 +207,26 @@ fn only_a_lock_that_is_held_is_said_to_be_another_makeinfra() {
     flock("EIO").failure(1).says("cannot lock `");
     flock("EWOULDBLOCK").failure(1).says("another makeinfra");
     flock("ENOLCK").success();
+}
+
+#[test]
+fn what_head_has_is_not_taken_for_absent_where_it_cannot_be_read() {
+    let sandbox = Sandbox::with_hello();
+    let id = said_by_git(&sandbox, &["rev-parse", &format!("HEAD:{SECRET}")]);
+    fs::remove_file(sandbox.hello(&format!(".git/objects/{}/{}", &id[..2], &id[2..]))).unwrap();
+    let output = commit(&sandbox).failure(1);
+    assert!(!output.stderr.contains("staged changes"), "{}", output.stderr);
+    output.says("cannot read HEAD");
+}
+
+#[test]
+fn a_file_that_is_only_meant_to_be_added_has_no_staged_changes() {
+    let sandbox = Sandbox::with_hello();
+    let set = |args: &[&str]| {
+        sandbox.here(&[&["secret", "set", "db", "A", "--stdin"], args].concat()).stdin("one").success()
+    };
+    set(&[]);
+    sandbox.git(&["add", "-N", "secrets/kubernetes"]).success();
+    set(&["--commit"]);
+    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
 }

@@ -148,7 +148,8 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
         false => "if the cluster does not have them yet",
     });
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
-        let with_record = plan.record.is_some() || earlier_record(found, plan).is_some();
+        let with_record =
+            plan.record.is_some() || earlier_record(found, plan).is_ok_and(|record| record.is_some());
         let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
         // Without the key what HEAD holds cannot be told.
         let beside = uncommitted_beside(found, plan).map(|beside| beside.into_keys().collect());

@@ -30,7 +30,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
     let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
     // What an earlier run has taken out and not committed; other changes are not this command's.
-    let is_left = options.commit && !uncommitted.is_empty() && target.is_in_head(&name, &key);
+    let is_left = options.commit && !uncommitted.is_empty() && target.is_in_head(&name, &key)?;
     if !is_change(&changes) && !is_left {
         return Err(Failure::failed(format!("Secret {name} has no key {}", key.as_str()))
             .because("neither in its env file nor in a file of its own")

@@ -32,7 +32,7 @@ impl Workspace {
         for step in &uncommitted {
             match &step.after {
                 Some(after) => transaction.stage(&step.path, after, step.executable)?,
-                None if self.repo.holds(&step.path)? => transaction.stage_removal(&step.path),
+                None if self.repo.has_in_head(&step.path)? => transaction.stage_removal(&step.path),
                 None => {}
             }
         }
@@ -54,7 +54,7 @@ impl Workspace {
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
     /// people are neither, unless they are what the change is made from.
     fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
-        let committed = super::read_committed(&self.repo, &self.scope);
+        let committed = super::read_committed(&self.repo, &self.scope)?;
         let from_head = (proposal.plan)(&committed).unwrap_or_default();
         let now = |path: &str| match plan.steps.iter().find(|known| known.path == path) {
             Some(known) => known.after.as_ref(),
@@ -90,7 +90,7 @@ impl Workspace {
             }
         }
         for path in proposal.edited {
-            let (before, after) = (self.repo.committed(path), now(path).cloned());
+            let (before, after) = (self.repo.committed(path)?, now(path).cloned());
             if before != after {
                 all.push(Step { path: (*path).to_owned(), before, after, executable: false, mode: None });
             }
