@@ -79,9 +79,9 @@ impl Workspace {
     pub(super) fn open(repo: Repo, scope: Scope, locks: bool) -> Result<Self> {
         let lock = if locks { repo.lock()? } else { None };
         let root = repo.root();
-        if repo.is_merging() {
+        if let Some(what) = repo.in_progress() {
             return Err(Failure::failed(format!("cannot change `{}`", root.display()))
-                .because("a merge, a rebase or a cherry-pick is in progress")
+                .because(what)
                 .hint(Advice::git("status"))
                 .into());
         }

@@ -65,8 +65,8 @@ impl Repo {
         if identity(&self.git)?.is_none() {
             return not("git does not know who you are", introduce_yourself());
         }
-        if self.is_merging() {
-            return not("a merge, a rebase or a cherry-pick is in progress", Advice::git("status"));
+        if let Some(what) = self.in_progress() {
+            return not(what, Advice::git("status"));
         }
         // A split or sparse index is more than libgit2 can read.
         self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;

@@ -257,8 +257,28 @@ impl Repo {
     /// Whether git is in the middle of something that leaves files as nobody means them.
     #[must_use]
     pub fn is_merging(&self) -> bool {
+        self.in_progress().is_some()
+    }
+
+    /// What git is in the middle of, as a sentence; `None` if it is in the middle of nothing.
+    #[must_use]
+    pub fn in_progress(&self) -> Option<&'static str> {
         let has_conflicts = || self.git.index().is_ok_and(|index| index.has_conflicts());
-        self.git.state() != RepositoryState::Clean || has_conflicts()
+        match self.git.state() {
+            RepositoryState::Clean => has_conflicts().then_some("files have conflicts that nobody has resolved"),
+            RepositoryState::Merge => Some("a merge is in progress"),
+            RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert is in progress"),
+            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
+                Some("a cherry-pick is in progress")
+            }
+            RepositoryState::Bisect => Some("a bisect is in progress"),
+            RepositoryState::Rebase | RepositoryState::RebaseInteractive | RepositoryState::RebaseMerge => {
+                Some("a rebase is in progress")
+            }
+            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => {
+                Some("`git am` is in progress")
+            }
+        }
     }
 
     /// Whether the user wants commits signed, which is not done here.

@@ -230,3 +230,16 @@ fn a_file_that_is_only_meant_to_be_added_has_no_staged_changes() {
     set(&["--commit"]);
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
 }
+
+#[test]
+fn what_is_in_progress_is_called_by_its_name() {
+    let sandbox = Sandbox::with_hello();
+    let output = || commit(&sandbox).failure(1);
+    sandbox.git(&["bisect", "start"]).success();
+    output().says("a bisect is in progress").says("hint: git status");
+    sandbox.agreed(&["env", "add", "staging"]).failure(1).says("a bisect is in progress");
+    sandbox.git(&["bisect", "reset"]).success();
+    commit(&sandbox).success();
+    sandbox.git(&["revert", "--no-commit", "HEAD"]).success();
+    output().says("a revert is in progress");
+}

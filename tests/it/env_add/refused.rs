@@ -58,6 +58,6 @@ fn nothing_changes_in_the_middle_of_a_merge() {
         &["env", "remove", "staging"],
     ] {
         let output = sandbox.agreed(command).failure(1);
-        output.says("a merge, a rebase or a cherry-pick is in progress").says("hint: git status");
+        output.says("a merge is in progress").says("hint: git status");
     }
 }
