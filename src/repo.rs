@@ -11,6 +11,7 @@ mod earlier;
 mod encrypt;
 mod exposed;
 mod history;
+mod identity;
 mod keys;
 mod locks;
 mod loss;
@@ -40,7 +41,8 @@ use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
 use attributes::Attributes;
-use git2::{ErrorCode, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions, Signature};
+use git2::{ErrorCode, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions};
+use identity::identity;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -120,20 +122,6 @@ impl New {
 
 fn wants_signed_commits(git: &Repository) -> bool {
     git.config().and_then(|config| config.get_bool("commit.gpgSign")).unwrap_or(false)
-}
-
-/// The author and the committer, from git's configuration and variables; none if git does not know them.
-fn identity(git: &Repository) -> Result<Option<(Signature<'static>, Signature<'static>)>> {
-    match git.author_from_env().and_then(|author| Ok((author, git.committer_from_env()?))) {
-        Ok(both) => Ok(Some(both)),
-        Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::Invalid) => Ok(None),
-        Err(error)
-            if error.class() == git2::ErrorClass::Config || error.class() == git2::ErrorClass::Invalid =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(failed("read who commits", &error).into()),
-    }
 }
 
 /// Stores `bytes` as the blob of `path`: the one way by which content gets into the repository.

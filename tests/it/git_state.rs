@@ -243,3 +243,30 @@ fn what_is_in_progress_is_called_by_its_name() {
     sandbox.git(&["revert", "--no-commit", "HEAD"]).success();
     output().says("a revert is in progress");
 }
+
+#[test]
+fn a_name_that_git_accepts_is_written_as_git_writes_it() {
+    for (name, date) in [
+        ("Ada <B>", "2026-01-02T03:04:05Z"),
+        ("Ada <B>", "1767323045 +0130"),
+        ("Ada <B>", "Fri, 2 Jan 2026 03:04:05 -0200"),
+        (", Ada\nof <B>; \"", "2026-01-02 03:04:05 +0100"),
+        ("Ada\nof B", "2026-01-02T03:04:05Z"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        let named = |run: Run| {
+            let dated = run.env("GIT_AUTHOR_DATE", date).env("GIT_COMMITTER_DATE", date);
+            dated.env("GIT_AUTHOR_NAME", name).env("GIT_COMMITTER_NAME", name)
+        };
+        let expected = named(sandbox.git(&["var", "GIT_AUTHOR_IDENT"])).success().stdout;
+        named(commit(&sandbox)).success();
+        for format in ["%an <%ae> %ad", "%cn <%ce> %cd"] {
+            let log = ["log", "-1", "--date=raw", &format!("--format={format}")];
+            assert_eq!(said_by_git(&sandbox, &log), expected.trim(), "{name:?}, {date}");
+        }
+        sandbox.git(&["fsck", "--strict"]).success();
+        assert_eq!(said_by_git(&sandbox, &["reflog", "HEAD"]).lines().count(), 2);
+    }
+    let sandbox = Sandbox::with_hello();
+    commit(&sandbox).env("GIT_COMMITTER_NAME", "<>").failure(1).says("git does not know who you are");
+}
