@@ -68,6 +68,7 @@ impl Repo {
         if let Some(what) = self.in_progress() {
             return not(what, Advice::git("status"));
         }
+        self.check_file("index")?;
         // A split or sparse index is more than libgit2 can read.
         self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         match self.git.head() {
@@ -77,6 +78,18 @@ impl Repo {
             Err(error) => Err(failed("read HEAD", &error).into()),
             Ok(_) => Ok(()),
         }
+    }
+
+    /// Fails if `name` of git's directory is a symbolic link, which a new file would replace.
+    pub(super) fn check_file(&self, name: &str) -> Result<()> {
+        let place = if name == "index" { self.git.path() } else { self.git.commondir() }.join(name);
+        if place.is_symlink() {
+            return Err(Failure::failed(format!("cannot write `{}`", place.display()))
+                .because("it is a symbolic link, which the new file would replace")
+                .hint(Advice::anywhere("ls -l").path(&place))
+                .into());
+        }
+        Ok(())
     }
 
     /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::begin_commit`].

@@ -270,3 +270,23 @@ fn a_name_that_git_accepts_is_written_as_git_writes_it() {
     let sandbox = Sandbox::with_hello();
     commit(&sandbox).env("GIT_COMMITTER_NAME", "<>").failure(1).says("git does not know who you are");
 }
+
+#[test]
+fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
+    let link = |sandbox: &Sandbox, name: &str| {
+        let place = sandbox.hello(&format!(".git/{name}"));
+        fs::rename(&place, sandbox.path(name)).unwrap();
+        std::os::unix::fs::symlink(sandbox.path(name), &place).unwrap();
+        place
+    };
+    let sandbox = Sandbox::with_hello();
+    let place = link(&sandbox, "index");
+    commit(&sandbox).failure(1).says("it is a symbolic link").says("hint: ls -l");
+    assert!(place.is_symlink());
+    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+    let sandbox = Sandbox::of_kustomize();
+    let place = link(&sandbox, "config");
+    sandbox.agreed(&["adopt", "--commit"]).failure(1).says("it is a symbolic link");
+    assert!(place.is_symlink());
+    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+}
