@@ -5,12 +5,14 @@
 mod batch;
 mod entries;
 mod leftovers;
+mod reach;
 
 pub use batch::Batch;
 pub use entries::{Entry, entries, is_absent};
 pub use leftovers::{
     Leftover, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };
+pub use reach::reaches;
 
 use crate::advice::{Advice, shell_word};
 use crate::error::{Failure, Result};
@@ -314,6 +316,13 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
 fn no_locks(parent: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("cannot lock a new directory in `{}`", parent.display()))
         .because(error.to_string())
+/// A name like those of the temporary siblings of `path`, as it is written.
+#[must_use]
+pub fn sibling_of(path: &str) -> String {
+    let (dir, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
+    format!("{dir}.{name}{MARK}{}", "x".repeat(LETTERS))
+}
+
         .hint("--output DIR, with a directory on another disk")
 }
 

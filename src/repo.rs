@@ -3,6 +3,7 @@
 //! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every blob
 //! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
 
+mod aside;
 mod attributes;
 mod audit;
 mod auditor;

@@ -1,16 +1,18 @@
-//! The one place that changes a repository that exists: every file beside its place and every object first, then
-//! all files into their places, then a commit of just these. If anything fails before the commit, nothing has changed.
+//! The one place that changes a repository that exists: every file beside its place, or in git's directory if it is a secret,
+//! and every object first, then all files into their places, then a commit of just these. If anything fails before the commit,
+//! nothing has changed.
 
 use crate::answers::Record;
 use crate::error::Result;
-use crate::files::Batch;
+use crate::files::{self, Batch};
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
 use crate::manifests::kustomization;
 use crate::repo::{Blob, Repo, SECRETS};
 use crate::ui::Ui;
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A change on its way.
 pub(super) struct Transaction<'r> {
@@ -18,6 +20,8 @@ pub(super) struct Transaction<'r> {
     /// Held until it is done: a signal is answered before or after, never in between.
     interrupts: Interrupts,
     batch: Batch,
+    /// Directories of the work tree, and whether a rename from git's directory reaches them.
+    reached: BTreeMap<PathBuf, bool>,
     /// What the commit has.
     blobs: Vec<Blob>,
     /// The key with which git-crypt is set up, if it is not yet.
@@ -27,7 +31,8 @@ pub(super) struct Transaction<'r> {
 impl<'r> Transaction<'r> {
     pub(super) fn begin(repo: &'r Repo) -> Result<Self> {
         let interrupts = Interrupts::hold()?;
-        Ok(Self { repo, interrupts, batch: Batch::default(), blobs: Vec::new(), new_key: None })
+        let (batch, reached) = (Batch::default(), BTreeMap::new());
+        Ok(Self { repo, interrupts, batch, reached, blobs: Vec::new(), new_key: None })
     }
 
     /// Sets up git-crypt, too, with `key`.
@@ -63,12 +68,41 @@ impl<'r> Transaction<'r> {
         if kustomization::is_one(path) {
             self.batch.wait();
         }
+        if self.is_private(path) {
+            let dir = self.aside(path)?;
+            return self.batch.add_in(&dir, &file, bytes, mode);
+        }
         self.batch.add(&file, bytes, mode)
     }
 
     /// Deletes the file `path`.
     pub(super) fn delete(&mut self, path: &str) -> Result<()> {
-        self.batch.delete(&self.repo.root().join(path))
+        let dir = self.aside(path)?;
+        self.batch.delete_in(&dir, &self.repo.root().join(path))
+    }
+
+    /// Whether `git add` must not find the content of the file `path` under another name.
+    fn is_private(&self, path: &str) -> bool {
+        path.starts_with(SECRETS) || self.repo.is_ignored(path)
+    }
+
+    /// Where what is temporary of the file `path` lies: in git's directory, if a rename leads from there to its place, else beside
+    /// it.
+    fn aside(&mut self, path: &str) -> Result<PathBuf> {
+        let (own, file) = (self.repo.own_directory(), self.repo.root().join(path));
+        let near = file.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(own).to_owned();
+        let is_reached = match self.reached.get(&near) {
+            Some(known) => *known,
+            None => files::reaches(own, &near, Record::FILE)?,
+        };
+        self.reached.insert(near, is_reached);
+        if is_reached {
+            return Ok(own.to_owned());
+        }
+        if self.is_private(path) {
+            self.repo.check_sibling(path)?;
+        }
+        Ok(file.parent().unwrap_or(own).to_owned())
     }
 
     /// Has the commit take `bytes` for `path`, encrypted if it is below `secrets/`.
@@ -98,7 +132,7 @@ impl<'r> Transaction<'r> {
         message: &str,
         recheck: impl FnOnce() -> Result<()>,
     ) -> Result<Option<String>> {
-        let Self { repo, interrupts, mut batch, blobs, new_key } = self;
+        let Self { repo, interrupts, mut batch, blobs, new_key, .. } = self;
         interrupts.check()?;
         // What takes long or takes room comes before anything is seen to change.
         let commit = if blobs.is_empty() { None } else { Some(repo.begin_commit(&blobs, message)?) };

@@ -53,7 +53,7 @@ impl Batch {
         self.add_in(parent, target, content, mode)
     }
 
-    /// The same with what is temporary in `dir`, which has the file system of `target`.
+    /// The same with what is temporary in `dir`, from where a rename reaches `target`: see [`super::reaches`].
     pub fn add_in(&mut self, dir: &Path, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
         self.prepare(dir, target, || Replacement::prepare_in(dir, target, content, mode))
     }
@@ -83,10 +83,9 @@ impl Batch {
         Ok(())
     }
 
-    /// Deletes the file `target`, and directories that are empty without it.
-    pub fn delete(&mut self, target: &Path) -> Result<()> {
-        let (parent, _) = sibling(target)?;
-        if let Some(old) = kept(parent, target)? {
+    /// Deletes the file `target`, and directories that are empty without it. Until then it has another name in `dir`.
+    pub fn delete_in(&mut self, dir: &Path, target: &Path) -> Result<()> {
+        if let Some(old) = kept(dir, target)? {
             self.change(target, None, Some(old));
         }
         Ok(())
@@ -235,7 +234,7 @@ mod tests {
         let mut batch = Batch::default();
         batch.add(&path("a/new"), "new", 0o644).unwrap();
         batch.add(&path("changed"), "new", 0o644).unwrap();
-        batch.delete(&path("deleted")).unwrap();
+        batch.delete_in(dir.path(), &path("deleted")).unwrap();
         batch.add(&path("late"), "ours", 0o644).unwrap();
         // Somebody else was there first.
         fs::write(path("late"), "theirs").unwrap();
@@ -264,7 +263,7 @@ mod tests {
         // And what succeeds leaves no second name behind.
         let mut batch = Batch::default();
         batch.add(&path("changed"), "new", 0o644).unwrap();
-        batch.delete(&path("late")).unwrap();
+        batch.delete_in(dir.path(), &path("late")).unwrap();
         batch.publish(&Interrupts::hold().unwrap()).unwrap();
         batch.keep();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -14,6 +14,7 @@ mod adopt;
 mod adopt_cases;
 mod adopt_update;
 mod architecture;
+mod aside;
 mod atomic;
 mod bad_input;
 mod bad_tokens;

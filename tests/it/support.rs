@@ -241,6 +241,18 @@ impl Run {
         }
     }
 
+    /// Runs it under strace, with `fault`.
+    pub fn traced(self, fault: &str) -> Output {
+        let inner = self.command;
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", fault]);
+        strace.arg(inner.get_program()).args(inner.get_args());
+        strace.current_dir(inner.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());
+        strace.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        // What the tests record of hints must not fail.
+        Self::of(strace).without_env("MAKEINFRA_TEST_ADVICE").output()
+    }
+
     #[track_caller]
     pub fn success(self) -> Output {
         let output = self.output();
