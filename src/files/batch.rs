@@ -8,7 +8,7 @@ use crate::interrupt::Interrupts;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 use zeroize::Zeroizing;
@@ -194,29 +194,76 @@ fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
     Ok(Some(copy.file.into_temp_path()))
 }
 
+/// A file that could not be taken back.
+struct Lost {
+    target: PathBuf,
+    /// Where its old content is; `None` if it had none.
+    old: Option<PathBuf>,
+}
+
 /// Undoes changes, the last one first. Gives the files that have to stay as they are.
-fn take_back(done: Vec<Done>) -> Vec<PathBuf> {
+fn take_back(done: Vec<Done>) -> Vec<Lost> {
     let mut lost = Vec::new();
     for Done { target, old, .. } in done.into_iter().rev() {
-        let is_back = match old {
-            Some(old) => old.persist(&target).map_err(|error| {
-                // Whoever reads the error finds the old content there.
-                lost.extend(error.path.keep());
-            }),
-            None => fs::remove_file(&target).map_err(|_| lost.push(target)),
+        let Some(old) = old else {
+            if fs::remove_file(&target).is_err() {
+                lost.push(Lost { target, old: None });
+            }
+            continue;
         };
-        // What is not is in the list.
-        let _ = is_back;
+        if let Err(error) = old.persist(&target) {
+            lost.push(Lost { old: stay(error.path, &target), target });
+        }
     }
     lost
 }
 
+/// Gives `old`, the only one to have the old content of `target`, a name that no later run takes for a leftover; `None` if it is
+/// gone.
+fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
+    let (dir, (_, prefix)) = (old.parent()?.to_owned(), sibling(target).ok()?);
+    let name = |path: &Path| match fs::hard_link(&old, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // It could not be renamed a moment ago.
+            fs::rename(&old, path).or_else(|_| copy(&old, path))
+        }
+        linked => linked,
+    };
+    let prefix = format!("{prefix}old-");
+    let named = tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS / 2).make_in(&dir, name);
+    let kept = match named {
+        Ok(named) => named.into_temp_path().keep().ok(),
+        // The next run takes it for a leftover: better than nothing.
+        Err(_) => return old.keep().ok(),
+    };
+    let _ = sync_directory(&dir);
+    kept
+}
+
+/// Copies `from` to the new file `to`, which nobody else can read before it has the mode of the other.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut read = fs::File::open(from)?;
+    let mut written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let copied = io::copy(&mut read, &mut written)
+        .and_then(|_| written.set_permissions(read.metadata()?.permissions()))
+        .and_then(|()| written.sync_all());
+    copied.inspect_err(|_| drop(fs::remove_file(to)))
+}
+
 /// The failure of a change that could not be taken back, either.
-fn half_done(error: &anyhow::Error, lost: &[PathBuf]) -> anyhow::Error {
-    let files = lost.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ");
+fn half_done(error: &anyhow::Error, lost: &[Lost]) -> anyhow::Error {
+    let files = lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");
+    let mut cause = format!("{error:#}; left as they are: {files}");
+    let mut hint = None::<Advice>;
+    for Lost { target, old } in lost {
+        let Some(old) = old else { continue };
+        cause += &format!("; the old content of `{}` is in `{}`", target.display(), old.display());
+        let back = Advice::anywhere("mv").path(old).path(target);
+        hint = Some(hint.map_or_else(|| back.clone(), |hint| hint.and(back.clone())));
+    }
     Failure::failed("some files are written and others are not, and the system lets nothing be taken back")
-        .because(format!("{error:#}; left as they are: {files}"))
-        .hint(Advice::git("status"))
+        .because(cause)
+        .hint(hint.unwrap_or_else(|| Advice::git("status")))
         .into()
 }
 
@@ -281,8 +328,24 @@ mod tests {
         fs::remove_file(inner.join("changed")).unwrap();
         fs::create_dir_all(inner.join("changed/full")).unwrap();
         let lost = take_back(vec![Done { target: inner.join("changed"), old, is_deleted: false }]);
-        assert_eq!(fs::read_to_string(&lost[0]).unwrap(), "old");
+        let old = lost[0].old.as_ref().unwrap();
+        assert_eq!(fs::read_to_string(old).unwrap(), "old");
+        assert!(!crate::files::is_leftover(old), "{}", old.display());
+        // Under that name alone.
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 2);
         let error = format!("{:?}", crate::error::explain(&half_done(&anyhow::anyhow!("why"), &lost)));
-        assert!(error.contains("why") && error.contains(&lost[0].display().to_string()), "{error}");
+        assert!(error.contains("why") && error.contains(&old.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn what_can_be_neither_linked_nor_renamed_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::write(&from, "old").unwrap();
+        fs::set_permissions(&from, fs::Permissions::from_mode(0o640)).unwrap();
+        copy(&from, &to).unwrap();
+        let mode = fs::metadata(&to).unwrap().permissions().mode() & 0o777;
+        assert_eq!((fs::read_to_string(&to).unwrap().as_str(), mode), ("old", 0o640));
+        assert!(copy(&from, &to).is_err(), "it is there");
     }
 }

@@ -102,3 +102,40 @@ fn a_linked_work_tree_has_them_in_its_own_directory() {
     sandbox.rotate("gldt-new", &[]).cwd(&linked).success();
     assert_eq!(temporary(&own), Vec::<String>::new());
 }
+
+#[test]
+fn what_cannot_be_taken_back_stays_until_it_is_brought_back() {
+    if !have("strace") {
+        return;
+    }
+    let mut lost = 0;
+    let set = |sandbox: &Sandbox, key: &str, value: &str, args: &[&str]| {
+        let file = sandbox.write_private("value", value).display().to_string();
+        let base = ["secret", "set", "web", key, "--from-file", &file];
+        sandbox.makeinfra(&[&base[..], args].concat()).cwd(sandbox.hello(""))
+    };
+    for number in 1..=14 {
+        let sandbox = Sandbox::with_hello();
+        set(&sandbox, "A", "old-value", &[]).success();
+        let file = sandbox.hello("secrets/kubernetes/web.env");
+        let fault = format!("inject=?rename,?renameat:error=EIO:when={number}+");
+        let output = set(&sandbox, "A", "new-value", &["--commit"]).traced(&fault);
+        if output.code == Some(0) {
+            break;
+        }
+        let of_file = format!("the old content of `{}` is in `", file.display());
+        let Some(kept) = output.stderr.split_once(&of_file).and_then(|(_, rest)| rest.split('`').next())
+        else {
+            continue;
+        };
+        lost += 1;
+        // Another change does not take it away.
+        set(&sandbox, "B", "other", &[]).output();
+        assert_eq!(fs::read_to_string(kept).unwrap(), "A=old-value\n", "{fault}");
+        assert!(!sandbox.git(&["status", "--porcelain"]).success().stdout.contains("makeinfra-"));
+        let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+        sandbox.run("sh", &["-c", hint]).success();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "A=old-value\n", "{fault}");
+    }
+    assert!(lost > 0, "nothing was lost");
+}

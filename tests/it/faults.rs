@@ -305,7 +305,7 @@ impl Bed {
         let left: Vec<_> = files_below(&left.join("refs"))
             .into_iter()
             .chain(top(&left))
-            .filter(|name| is_temporary(name))
+            .filter(|name| is_temporary(name) && !name.contains(".makeinfra-old-"))
             .collect();
         assert!(left.is_empty(), "{what}, again: {left:?}");
         let sound = self.sandbox.git(&["fsck", "--strict", "--no-dangling"]).output();
