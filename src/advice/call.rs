@@ -26,7 +26,7 @@ const WITHOUT_REPOSITORY: [&str; 6] = ["new", "completions", "man", "help", "--h
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
 /// The programs of others that a hint may have typed beside make and git. `$EDITOR` is the user's choice.
-pub const FOREIGN: [&str; 21] = [
+pub const FOREIGN: [&str; 22] = [
     "$EDITOR",
     "cat",
     "cd",
@@ -48,6 +48,7 @@ pub const FOREIGN: [&str; 21] = [
     "rmdir",
     "sed",
     "tail",
+    "unset",
 ];
 
 /// How a command is told which repository is meant.

@@ -13,7 +13,7 @@ use crate::environment;
 use crate::error::Result;
 use crate::files;
 use crate::git_crypt;
-use git2::{Error, ErrorCode, Repository};
+use git2::{Config, ConfigLevel, Error, ErrorCode, Repository};
 use line::{Line, Origin, State, States};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -43,8 +43,38 @@ pub(super) struct Attributes<'r> {
     low: Vec<Rc<Frame>>,
     /// `.git/info/attributes`, which counts more.
     high: Rc<Frame>,
+    /// What has git take the attributes from a tree instead.
+    source: Option<Source>,
     /// By directory, as they were asked for.
     directories: RefCell<HashMap<String, Directory>>,
+}
+
+/// What names a tree from which a git takes the attributes, and not from the work tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The variable, from git 2.41 on.
+    Variable,
+    /// `attr.tree` in the configuration of this level, from git 2.43 on.
+    Configuration(ConfigLevel),
+}
+
+impl Source {
+    /// The variable.
+    const VARIABLE: &str = "GIT_ATTR_SOURCE";
+    /// The name in the configuration.
+    const NAME: &str = "attr.tree";
+
+    fn of(config: &Config) -> std::result::Result<Option<Self>, Error> {
+        // git takes an empty one for a tree, too.
+        if environment::raw(Self::VARIABLE).is_some() {
+            return Ok(Some(Self::Variable));
+        }
+        match config.get_entry(Self::NAME) {
+            Ok(entry) => Ok(Some(Self::Configuration(entry.level()))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// What one attribute file says.
@@ -81,6 +111,7 @@ impl<'r> Attributes<'r> {
             Ok(bytes) => Frame::read(&bytes.unwrap_or_default(), Origin::Disk, true, folds),
             Err(Unreadable) => Frame { is_unknown: true, ..Frame::default() },
         };
+        let source = Source::of(&config).map_err(|error| unread(&error))?;
         let system = (!environment::is_true("GIT_ATTR_NOSYSTEM")).then(|| PathBuf::from(SYSTEM));
         let built_in = Frame::read(BUILT_IN, Origin::Disk, true, folds);
         let files = [system, home].into_iter().flatten().map(|path| read(&path));
@@ -90,6 +121,7 @@ impl<'r> Attributes<'r> {
             folds,
             low: std::iter::once(built_in).chain(files).map(Rc::new).collect(),
             high: Rc::new(read(&git.commondir().join("info/attributes"))),
+            source,
             directories: RefCell::default(),
         })
     }
@@ -141,6 +173,9 @@ impl<'r> Attributes<'r> {
 
     /// The same if the attribute file of a directory were `other`.
     fn readings_with(&self, path: &str, other: Option<(&str, &Directory)>) -> [Value; 2] {
+        if self.source.is_some() {
+            return [Value::Unknown, Value::Unknown];
+        }
         let slashes = path.match_indices('/').map(|(at, _)| at);
         let dirs: Vec<_> = std::iter::once(0).chain(slashes).collect();
         let directory = |dir: &str| match other {

@@ -201,6 +201,27 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
     assert_eq!(covering(&sandbox).as_deref(), Some("$EDITOR .git/info/attributes"));
 }
 
+#[test]
+fn attributes_that_a_git_takes_from_a_tree_are_unknown() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["config", "attr.tree", "HEAD"]).success();
+    assert_eq!(covering(&sandbox).as_deref(), Some("git config --unset attr.tree"));
+    sandbox
+        .rotate("gldt-Second", &[])
+        .failure(1)
+        .says("would be committed in plaintext")
+        .says("hint: git config --unset attr.tree");
+    sandbox.git(&["config", "--unset", "attr.tree"]).success();
+    sandbox.git(&["config", "--global", "attr.tree", "HEAD"]).success();
+    assert_eq!(covering(&sandbox).as_deref(), Some("git config --global --unset attr.tree"));
+    sandbox.git(&["config", "--global", "--unset", "attr.tree"]).success();
+    for tree in ["HEAD", ""] {
+        let refused = sandbox.rotate("gldt-Second", &[]).env("GIT_ATTR_SOURCE", tree).failure(1);
+        refused.says("hint: unset GIT_ATTR_SOURCE");
+    }
+    sandbox.rotate("gldt-Second", &[]).success();
+}
+
 /// What `check` prints for a file that no attribute covers.
 fn covering(sandbox: &Sandbox) -> Option<String> {
     let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();

@@ -1,7 +1,8 @@
 //! What gives a file to git-crypt that the attributes leave out.
 
-use super::{Attributes, Directory, FILE, Frame, Origin, Value, bytes, is_filter};
+use super::{Attributes, Directory, FILE, Frame, Origin, Source, Value, bytes, is_filter};
 use crate::advice::{Advice, shell_word};
+use git2::ConfigLevel;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -19,6 +20,8 @@ pub enum Remedy {
     },
     /// Only what this file says can be changed: it counts more than the others, or cannot be read.
     Edit(String),
+    /// git is told to take the attributes from a tree: the command that ends that.
+    Unset(Advice),
 }
 
 impl Remedy {
@@ -32,6 +35,24 @@ impl Remedy {
                 if *is_open { Advice::at_top(format!("echo >> {file}")).and(append) } else { append }
             }
             Self::Edit(file) => Advice::edit(file),
+            Self::Unset(command) => command.clone(),
+        }
+    }
+}
+
+impl Source {
+    /// What to type so that git takes the attributes from the work tree.
+    fn unset(self) -> Advice {
+        let name = Self::NAME;
+        match self {
+            Self::Variable => Advice::anywhere(format!("unset {}", Self::VARIABLE)),
+            Self::Configuration(ConfigLevel::Global | ConfigLevel::XDG) => {
+                Advice::git(format!("config --global --unset {name}"))
+            }
+            Self::Configuration(ConfigLevel::System) => {
+                Advice::git(format!("config --system --unset {name}"))
+            }
+            Self::Configuration(_) => Advice::git(format!("config --unset {name}")),
         }
     }
 }
@@ -44,6 +65,9 @@ impl Attributes<'_> {
 
     /// What gives `path` to git-crypt, in a repository below the directory `prefix`, which is empty or ends with a slash.
     pub(in crate::repo) fn remedy(&self, path: &str, prefix: &str) -> Remedy {
+        if let Some(source) = self.source {
+            return Remedy::Unset(source.unset());
+        }
         let below = path.strip_prefix(prefix).unwrap_or(path);
         let slashes = below.match_indices('/').map(|(at, _)| at + 1);
         // The file at the top first: it is the one that people read.
