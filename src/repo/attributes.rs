@@ -241,7 +241,7 @@ enum Value {
     None,
     /// git runs the filter of this name, if it is configured.
     Name(Vec<u8>),
-    /// An attribute file could not be read.
+    /// An attribute file could not be read, or versions of git read it differently.
     Unknown,
 }
 
@@ -257,8 +257,19 @@ impl Stack<'_> {
         if self.frames.iter().any(|(_, frame)| frame.is_unknown) {
             return Value::Unknown;
         }
+        let before = self.filter_by(|_| true);
+        if !self.frames.iter().any(|(_, frame)| frame.lines.iter().any(Line::is_reserved)) {
+            return before;
+        }
+        let since = self.filter_by(|line| !line.is_reserved());
+        if before == since { before } else { Value::Unknown }
+    }
+
+    /// The same as a git has it that reads the lines that `counts` says.
+    fn filter_by(&self, counts: fn(&Line) -> bool) -> Value {
         let mut macros: HashMap<&[u8], &States> = HashMap::new();
-        for line in self.frames.iter().rev().flat_map(|(_, frame)| frame.lines.iter().rev()) {
+        let lines = self.frames.iter().rev().flat_map(|(_, frame)| frame.lines.iter().rev());
+        for line in lines.filter(|line| counts(line)) {
             if let Line::Macro(name, states) = line {
                 macros.entry(name).or_insert(states);
             }
@@ -266,7 +277,7 @@ impl Stack<'_> {
         let mut known = HashMap::new();
         // The last line that matches decides, and in it the last word: so from the end.
         for (base, frame) in self.frames.iter().rev() {
-            for line in frame.lines.iter().rev() {
+            for line in frame.lines.iter().rev().filter(|line| counts(line)) {
                 match line {
                     Line::Files(pattern, states) if pattern.matches(self.path, *base) => {
                         fill(states, &macros, &mut known);

@@ -222,6 +222,32 @@ fn attributes_that_a_git_takes_from_a_tree_are_unknown() {
     sandbox.rotate("gldt-Second", &[]).success();
 }
 
+#[test]
+fn a_line_that_only_older_gits_read_covers_nothing_and_filters() {
+    let covers = "secrets/** filter=git-crypt diff=git-crypt";
+    for (text, is_covered) in [
+        (format!("{covers} builtin_x\n"), false),
+        (format!("{covers}\nsecrets/** -filter builtin_x\n"), false),
+        ("[attr]builtin_x filter=git-crypt\nsecrets/** builtin_x\n".to_owned(), false),
+        ("[attr]vault filter=git-crypt -builtin_x\nsecrets/** vault\n".to_owned(), false),
+        // Whoever reads it and whoever does not come to the same.
+        (format!("{covers}\nsecrets/** -text builtin_x=1\n"), true),
+        (format!("secrets/** -filter builtin_x\n{covers}\n"), true),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        fs::write(sandbox.hello(".gitattributes"), &text).unwrap();
+        let output = sandbox.rotate("gldt-Second", &[]).output();
+        assert_eq!(output.code == Some(0), is_covered, "{text}: {}", output.stderr);
+        assert_eq!(covering(&sandbox).is_none(), is_covered, "{text}");
+    }
+    // Where it takes a filter away, an older git runs none, and a newer one does.
+    let sandbox = Sandbox::with_hello();
+    sandbox.append(".gitattributes", ".makeinfra.yaml filter=other\n.makeinfra.yaml -filter builtin_x\n");
+    sandbox.git(&["commit", "-qam", "Filter the record"]).success();
+    let refused = sandbox.makeinfra(&["env", "add", "staging", "--yes", "--commit"]).cwd(sandbox.hello(""));
+    refused.failure(1).says("filter");
+}
+
 /// What `check` prints for a file that no attribute covers.
 fn covering(sandbox: &Sandbox) -> Option<String> {
     let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();

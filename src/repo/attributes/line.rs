@@ -32,6 +32,18 @@ pub(super) enum Line {
     Macro(Vec<u8>, States),
 }
 
+impl Line {
+    /// Whether git ignores the line from 2.44 on, and reads it before, because of an attribute that it keeps for itself (attr.c,
+    /// `attr_name_reserved`).
+    pub(super) fn is_reserved(&self) -> bool {
+        let is_own = |name: &[u8]| name.starts_with(b"builtin_");
+        match self {
+            Self::Files(_, states) => states.iter().any(|(name, _)| is_own(name)),
+            Self::Macro(name, states) => is_own(name) || states.iter().any(|(name, _)| is_own(name)),
+        }
+    }
+}
+
 /// How the bytes of an attribute file come: git reads a file and a blob differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
