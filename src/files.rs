@@ -247,40 +247,37 @@ pub fn temporary(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).permissions(mode).tempfile_in(dir)
 }
 
-/// A new file for its owner alone, gone again unless kept.
+/// A new file for its owner alone, written beside its place; gone again unless published.
 pub struct NewFile {
-    path: PathBuf,
-    kept: bool,
+    file: NamedTempFile,
+    target: PathBuf,
+    /// Ends with the process: see [`Staging`]. `None` on a file system without locks.
+    _lock: Option<fs::File>,
 }
 
 impl NewFile {
-    /// Writes `bytes` to `path`, which must not exist, with mode 0600.
-    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = file.map_err(|error| {
-            let failure = cannot("write", path, &error);
-            match error.kind() {
-                io::ErrorKind::AlreadyExists => failure.hint("name a file that does not exist"),
-                _ => failure,
-            }
-        })?;
-        let new = Self { path: path.to_owned(), kept: false };
-        file.write_all(bytes).map_err(|error| cannot("write", path, &error))?;
-        Ok(new)
-    }
-
-    /// Lets it stay.
-    pub fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.kept {
-            // Nothing more can be done than to try.
-            let _ = fs::remove_file(&self.path);
+    /// Writes `bytes` for `target`, which must not exist, with mode 0600.
+    pub fn create(target: &Path, bytes: &[u8]) -> Result<Self> {
+        let (parent, prefix) = sibling(target)?;
+        let cannot = |error: &io::Error| cannot("write", target, error);
+        for _ in 0..10 {
+            let file = tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).tempfile_in(parent);
+            let mut file = file.map_err(|error| cannot(&error))?;
+            let lock = match lock(file.path()) {
+                // Another run may take it for a leftover until it is locked.
+                Ok(None) => continue,
+                Ok(lock) => lock,
+                Err(_) => None,
+            };
+            file.write_all(bytes).map_err(|error| cannot(&error))?;
+            return Ok(Self { file, target: target.to_owned(), _lock: lock });
         }
+        Err(cannot(&io::ErrorKind::WouldBlock.into()).into())
+    }
+
+    /// Puts it in its place, in which there is nothing.
+    pub fn publish(self) -> io::Result<()> {
+        self.file.persist_noclobber(&self.target).map(drop).map_err(|failed| failed.error)
     }
 }
 
@@ -316,14 +313,14 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
 fn no_locks(parent: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("cannot lock a new directory in `{}`", parent.display()))
         .because(error.to_string())
+        .hint("--output DIR, with a directory on another disk")
+}
+
 /// A name like those of the temporary siblings of `path`, as it is written.
 #[must_use]
 pub fn sibling_of(path: &str) -> String {
     let (dir, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
     format!("{dir}.{name}{MARK}{}", "x".repeat(LETTERS))
-}
-
-        .hint("--output DIR, with a directory on another disk")
 }
 
 /// The parent of `target`, and how the names of its temporary siblings begin.

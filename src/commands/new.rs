@@ -14,7 +14,7 @@ use crate::cli::New as Options;
 use crate::environment;
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover, NewFile, Staging};
-use crate::git_crypt::Key;
+use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
 use crate::pull_secret;
 use crate::questions::{self, Given};
@@ -23,6 +23,7 @@ use crate::report::Report;
 use crate::templates::File;
 use crate::ui::Ui;
 use nested::Nested;
+use std::io;
 use std::path::{Path, PathBuf};
 use tokens::Tokens;
 
@@ -127,6 +128,9 @@ impl Draft {
         let (target, shown) = target(given)?;
         sweep(&target, Leftover::Directory, options.run.dry_run, ui);
         let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
+        if let Some(file) = &export_key {
+            sweep(file, Leftover::File, options.run.dry_run, ui);
+        }
         let nested = match options.no_git {
             true => Nested::find(&target, options.no_token)?,
             false => None,
@@ -263,6 +267,17 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// The failure to put the key at `file`, once the repository is made.
+fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
+    let made = plan.shown.display();
+    Failure::failed(format!(
+        "`{made}` is made, but its git-crypt key is not exported to `{}`",
+        file.display()
+    ))
+    .because(error.to_string())
+    .hint(Advice::anywhere("cp").path(&plan.target.join(".git").join(git_crypt::KEY_FILE)).arg("KEY_FILE"))
+}
+
 fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
     let interrupts = Interrupts::hold()?;
     let staging = Staging::begin(&plan.target)?;
@@ -285,8 +300,9 @@ fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
     }
     interrupts.check()?;
     staging.publish()?;
-    if let Some(exported) = exported {
-        exported.keep();
+    // A key without its repository opens nothing, and would be in the way of the next run.
+    if let (Some(exported), Some(file)) = (exported, &plan.export_key) {
+        exported.publish().map_err(|error| not_exported(plan, file, &error))?;
     }
     Ok(outcome)
 }

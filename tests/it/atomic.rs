@@ -152,16 +152,41 @@ fn sigkill_leaves_at_most_a_sibling_which_the_next_run_names_and_removes() {
             assert!(complete || mode(sibling) == 0o700, "{}", sibling.display());
         }
         if !left.is_empty() {
-            let _ = fs::remove_file(work.join("key"));
-            let output = new(sandbox, &[]).success();
+            assert!(!work.join("key").exists());
+            let output = new(sandbox, &["--export-key", "key"]).success();
             for sibling in &left {
                 let name = sibling.file_name().unwrap().to_str().unwrap();
                 output.says("removed ").says(name);
             }
-            assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned()]));
+            assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]));
             assert!(is_made(sandbox, &work));
         }
     });
+}
+
+#[test]
+fn what_is_killed_before_the_repository_is_there_leaves_no_key() {
+    if !have("strace") {
+        return;
+    }
+    let mut stopped = 0;
+    for number in 1..=8 {
+        let sandbox = Sandbox::new();
+        let work = sandbox.path("work");
+        let args = ["--export-key", "key"];
+        let output = new(&sandbox, &args).traced(&format!("inject=?rename:signal=SIGKILL:when={number}"));
+        if output.code.is_some() {
+            break;
+        }
+        assert!(!work.join("key").exists(), "{number}");
+        if !is_made(&sandbox, &work) {
+            stopped += u32::from(entries(&work).iter().any(|name| name.starts_with(".key.makeinfra-")));
+            new(&sandbox, &args).success();
+            assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]));
+            assert_eq!(mode(&work.join("key")), 0o600);
+        }
+    }
+    assert!(stopped > 0, "no run was killed while it had a key to export");
 }
 
 #[test]
