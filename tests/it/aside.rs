@@ -61,6 +61,40 @@ fn git_add_takes_no_temporary_file_of_a_killed_rotation() {
 }
 
 #[test]
+fn git_add_takes_no_temporary_file_of_a_killed_adoption() {
+    if !have("strace") || !have("git-crypt") {
+        return;
+    }
+    let mut killed = 0;
+    for call in ["renameat", "renameat2", "unlink"] {
+        for number in (1..40).step_by(3) {
+            let sandbox = Sandbox::of_kustomize();
+            let fault = format!("inject=?{call}:signal=SIGKILL:when={number}");
+            let run = sandbox.makeinfra(&["adopt", "--yes"]).cwd(sandbox.hello(""));
+            if run.traced(&fault).code.is_some() {
+                break;
+            }
+            killed += 1;
+            let files = files_below(&sandbox.hello("")).into_iter();
+            for path in files.filter(|path| path.contains(".makeinfra-")) {
+                let bytes = fs::read(sandbox.hello(&path)).unwrap();
+                assert_no_token(&bytes, &format!("{fault}: {path}"));
+            }
+            sandbox.git(&["add", "-A"]).success();
+            for path in sandbox.git(&["ls-files", "secrets"]).success().stdout.lines() {
+                let blob = sandbox.git(&["cat-file", "blob", &format!(":{path}")]).success();
+                assert_no_token(&blob.bytes, &format!("{fault}: {path}"));
+            }
+            sandbox.git(&["reset", "-q", "--hard"]).success();
+            sandbox.git(&["clean", "-fdq"]).success();
+            sandbox.makeinfra(&["adopt", "--yes"]).cwd(sandbox.hello("")).success();
+            assert_eq!(temporary(&sandbox.hello(".git")), Vec::<String>::new(), "{fault}");
+        }
+    }
+    assert!(killed > 5, "{killed} runs were killed");
+}
+
+#[test]
 fn where_no_rename_leads_out_of_git_the_temporary_file_must_be_covered() {
     let sandbox = covered_by_name();
     let git = sandbox.hello(".git");
