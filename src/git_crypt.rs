@@ -111,7 +111,8 @@ impl Key {
         let mut newest: Option<(u32, Self)> = None;
         while !rest.is_empty() {
             let (version, key) = entry(&mut rest)?;
-            if newest.as_ref().is_none_or(|(newest, _)| version > *newest) {
+            // Of two with one number, git-crypt has the later one.
+            if newest.as_ref().is_none_or(|(newest, _)| version >= *newest) {
                 newest = Some((version, key));
             }
         }
@@ -222,20 +223,43 @@ mod tests {
         assert_eq!((&*read.aes, &*read.hmac), (&*key.aes, &*key.hmac));
     }
 
-    #[test]
-    fn reads_a_key_file_with_a_name_and_takes_its_newest_version() {
-        let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+    /// A key file with the fields `header` and these entries: a version, the byte that both keys consist of, more fields.
+    fn key_file(header: &[(u32, &[u8])], entries: &[(u32, u8, &[(u32, &[u8])])]) -> Vec<u8> {
         let mut file = KEY_MAGIC.to_vec();
         file.extend(FORMAT.to_be_bytes());
-        put(&mut file, 1, b"production");
+        header.iter().for_each(|(id, data)| put(&mut file, *id, data));
         file.extend(field::END.to_be_bytes());
-        for (version, key) in [(1u32, &new), (0, &old)] {
+        for (version, byte, more) in entries {
             put(&mut file, field::VERSION, &version.to_be_bytes());
-            put(&mut file, field::AES, &*key.aes);
-            put(&mut file, field::HMAC, &*key.hmac);
+            put(&mut file, field::AES, &[*byte; AES]);
+            put(&mut file, field::HMAC, &[*byte; HMAC]);
+            more.iter().for_each(|(id, data)| put(&mut file, *id, data));
             file.extend(field::END.to_be_bytes());
         }
-        assert_eq!(*Key::from_file(&file).unwrap().aes, *new.aes);
+        file
+    }
+
+    #[test]
+    fn reads_a_key_file_with_a_name_and_takes_its_newest_version() {
+        // Measured with git-crypt 0.7: of one version twice, it takes the last.
+        for (entries, newest) in [
+            ([(1, 7, &[][..]), (0, 6, &[])], 7),
+            ([(0, 6, &[]), (1, 7, &[])], 7),
+            ([(1, 6, &[]), (1, 7, &[])], 7),
+        ] {
+            let key = Key::from_file(&key_file(&[(1, b"production")], &entries)).unwrap();
+            assert_eq!(*key.aes, [newest; AES]);
+        }
+    }
+
+    #[test]
+    fn refuses_unknown_fields_with_odd_numbers_and_skips_those_with_even_ones() {
+        let file = |header: u32, more: u32| {
+            Key::from_file(&key_file(&[(1, b"name"), (header, b"x")], &[(0, 7, &[(more, b"x")])])).is_ok()
+        };
+        assert!(file(2, 2) && file(8, 8));
+        assert!(!file(3, 2) && !file(7, 2));
+        assert!(!file(2, 7) && !file(2, 9));
     }
 
     #[test]
