@@ -285,4 +285,48 @@ mod tests {
         }
         assert!(key.decrypt(b"kind: Secret").is_none());
     }
+
+    /// Measured with git-crypt 0.7.
+    #[test]
+    fn encrypts_as_git_crypt_does() {
+        let bytes = |count: u8| (0..count).collect::<Vec<_>>();
+        let (mut aes, mut hmac) = ([0; AES], [0; HMAC]);
+        aes.copy_from_slice(&bytes(32));
+        hmac.copy_from_slice(&bytes(64));
+        let key = Key { aes: Zeroizing::new(aes), hmac: Zeroizing::new(hmac) };
+        let file = key.encrypt(b"kind: Secret\nname: gitlab\n");
+        let hex: String = file.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "00474954435259505400a491ef872505ac4c115fe9b8fbebe1bb6e88aab97bba1adf8bd15b6eab0fbb4769294348dcc6"
+        );
+    }
+
+    #[test]
+    fn knows_its_files_by_what_they_begin_with() {
+        let key = Key::generate().unwrap();
+        let (secret, key_file) = (key.encrypt(b"kind: Secret"), key.to_file());
+        let kinds =
+            [&secret[..], &key_file, b"kind: Secret"].map(|file| (is_encrypted(file), is_key_file(file)));
+        assert_eq!(kinds, [(true, false), (false, true), (false, false)]);
+    }
+
+    #[test]
+    fn knows_a_filter_by_its_program() {
+        for command in
+            ["\"git-crypt\" smudge", "git-crypt clean --key-name=x", "'/opt/my tools/git-crypt' clean"]
+        {
+            assert!(is_filter_command(command), "{command}");
+        }
+        for command in ["", "git-lfs smudge", "/opt/git-crypt/run clean", "cat git-crypt", "\"git-crypt"] {
+            assert!(!is_filter_command(command), "{command}");
+        }
+    }
+
+    #[test]
+    fn knows_an_attribute_file_that_gives_files_to_it() {
+        assert!(is_named_in(b"secrets/** filter=git-crypt diff=git-crypt\n"));
+        assert!(is_named_in(b"\xff filter=git-crypt-production\n"));
+        assert!(!is_named_in(b"*.bin filter=lfs diff=git-crypt\n"));
+    }
 }
