@@ -230,4 +230,36 @@ mod tests {
             assert_eq!(matches_name(key, name), expected, "{key} for {name}");
         }
     }
+
+    /// Rows of `TestSplitHostPort` in `net/ip_test.go`, Go 1.26, and two for brackets that it has none for.
+    #[test]
+    fn splits_host_and_port_as_go_does() {
+        for (host_port, host, port) in [
+            ("localhost:80", "localhost", "80"),
+            ("localhost:", "localhost", ""),
+            (":80", "", "80"),
+            ("[::1]:80", "::1", "80"),
+            ("[fe80::1%lo0]:", "fe80::1%lo0", ""),
+        ] {
+            let expected = (host.as_bytes(), port.as_bytes());
+            assert_eq!(split_host_port(host_port.as_bytes()), expected, "{host_port}");
+        }
+        for refused in [
+            "golang.org",
+            "[::1]",
+            "::1",
+            "fe80::1%lo0:80",
+            "[foo:bar]",
+            "[foo:bar]baz",
+            "[foo]bar:baz",
+            "[foo]:[bar]:baz",
+            "[foo]:[bar]baz",
+            "foo[bar]:baz",
+            "foo]bar:baz",
+            "[f[oo]:80",
+            "[foo]:b]ar",
+        ] {
+            assert_eq!(split_host_port(refused.as_bytes()), (refused.as_bytes(), &b""[..]), "{refused}");
+        }
+    }
 }

@@ -192,4 +192,19 @@ mod tests {
             assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} on {name}");
         }
     }
+
+    /// What follows from the code of Go, without a row among its tests.
+    #[test]
+    fn agrees_with_go_on_stars_in_classes_later_starts_and_bytes_that_are_no_text() {
+        for (pattern, name, expected) in [
+            ("a[*]b", "a*b", Ok(true)),
+            ("a[*]b", "axb", Ok(false)),
+            ("bc", "abc", Ok(false)),
+            ("[\u{fffd}]", "\u{fffd}", Ok(true)),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} on {name}");
+        }
+        assert_eq!(matches(b"[\xff]", b"\xff"), Err(BadPattern));
+        assert_eq!(matches(b"?\xff", b"\xfe\xff"), Ok(true));
+    }
 }

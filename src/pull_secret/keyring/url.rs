@@ -40,10 +40,8 @@ impl Url {
 
 /// `strings.Cut`.
 fn cut(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
-    match bytes.iter().position(|byte| *byte == at) {
-        Some(position) => (&bytes[..position], &bytes[position + 1..]),
-        None => (bytes, b""),
-    }
+    let mut parts = bytes.splitn(2, |byte| *byte == at);
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 /// `parseAuthority`: a user name and password may stand before the host, and are checked.
@@ -117,7 +115,7 @@ fn unescape(escaped: &[u8], part: Part) -> Option<Vec<u8>> {
             continue;
         }
         let [high, low] = [hex(escaped.get(at + 1))?, hex(escaped.get(at + 2))?];
-        let value = high << 4 | low;
+        let value = high * 16 + low;
         let refused = match part {
             // Only for bytes beyond ASCII; `%25` begins a zone.
             Part::Host => high < 8 && value != b'%',
@@ -156,7 +154,10 @@ mod tests {
             ("a.b/%20%2f", "a.b", "/ /"),
             ("b\u{fc}cher.b/\u{fc}", "b\u{fc}cher.b", "/\u{fc}"),
             ("b%C3%BCcher.b", "b\u{fc}cher.b", ""),
+            ("b%E2%82%AC.b", "b\u{20ac}.b", ""),
             ("[fe80::1%25e0]:80/c", "[fe80::1%e0]:80", "/c"),
+            ("[fe80::1%25%65%6e%300%20]", "[fe80::1%en00 ]", ""),
+            ("#", "", ""),
             ("", "", ""),
         ] {
             let expected = Url { host: host.into(), path: path.into() };
@@ -179,6 +180,9 @@ mod tests {
             "x[::1]",
             "[::1]x",
             "[::1%25]",
+            "[::%31]",
+            "[fe80::1%25a%2fb]",
+            "u:%@a.b",
             "u p@a.b",
             "a^b",
             "a`b",
