@@ -39,24 +39,21 @@ const NO_KEY: Refusal = "it does not have the key";
 /// Gives the key at `path` a value: in its place, or at the end of its mapping, with all the parents
 /// that are missing. A parent of `{}` or null becomes a mapping.
 pub fn set(text: &str, path: &[&str], value: &str) -> Edited {
-    edit(
-        text,
-        |document| document.setting(path, value),
-        |before, after| {
-            after.at(path).and_then(Node::string).is_some_and(|found| found == value)
-                && before.differs_only_at(after, path)
-        },
-    )
+    edit(text, |document| document.setting(path, value), |before, after| is_set(before, after, path, value))
+}
+
+fn is_set(before: &Node, after: &Node, path: &[&str], value: &str) -> bool {
+    after.at(path).and_then(Node::string) == Some(value) && before.differs_only_at(after, path)
 }
 
 /// Takes the key at `path` away with its value and the lines of both. A parent that has no other key
 /// goes, too; comments on lines of their own above it stay. A key that is not there is no failure.
 pub fn remove(text: &str, path: &[&str]) -> Edited {
-    edit(
-        text,
-        |document| document.removing(path),
-        |before, after| after.at(path).is_none() && before.differs_only_at(after, path),
-    )
+    edit(text, |document| document.removing(path), |before, after| is_removed(before, after, path))
+}
+
+fn is_removed(before: &Node, after: &Node, path: &[&str]) -> bool {
+    after.at(path).is_none() && before.differs_only_at(after, path)
 }
 
 /// Calls the key at `path` `new`, in its place.
@@ -147,7 +144,7 @@ impl<'a> Document<'a> {
 
     /// The value of `entry` is a scalar, and becomes another one.
     fn replacing(&self, entry: &Entry, value: &str) -> Result<Vec<Edit>, Refusal> {
-        let colon = self.colon(entry)?;
+        let behind_colon = self.behind_colon(entry)?;
         let old = &entry.value;
         let written = Zeroizing::new(scalar(value));
         if old.string().is_some_and(|old| old == value) {
@@ -155,17 +152,14 @@ impl<'a> Document<'a> {
         }
         match &old.value {
             Value::Scalar { .. } if old.is_block_scalar() => {
-                let header = block_header(self.text, colon + 1).ok_or(BEYOND)?;
+                let header = block_header(self.text, behind_colon).ok_or(BEYOND)?;
                 // The header's line keeps its comment; the lines of the value go.
-                let content = line_end(self.text, header.end)..old.end;
-                let mut edits = vec![Edit::new(header, written)];
-                if content.start < content.end {
-                    edits.push(Edit::new(content, Zeroizing::default()));
-                }
-                Ok(edits)
+                let content = line_end(self.text, header.end);
+                let content = content..old.end.max(content);
+                Ok(vec![Edit::new(header, written), Edit::new(content, Zeroizing::default())])
             }
             Value::Scalar { .. } if old.start == old.end => {
-                Ok(vec![Edit::new(colon + 1..colon + 1, Zeroizing::new(format!(" {}", *written)))])
+                Ok(vec![Edit::new(behind_colon..behind_colon, Zeroizing::new(format!(" {}", *written)))])
             }
             Value::Scalar { .. } => Ok(vec![Edit::new(old.start..old.end, written)]),
             _ => Err("it has a list or keys where one value is needed"),
@@ -174,18 +168,19 @@ impl<'a> Document<'a> {
 
     /// The value of `entry` is `{}` or null, and becomes a mapping with the key `path`.
     fn filling(&self, entry: &Entry, path: &[&str], value: &str) -> Result<Vec<Edit>, Refusal> {
-        let colon = self.colon(entry)?;
         let lines = self.new_lines(path, value, self.indent(entry)? + self.step());
-        let old = &self.text[colon + 1..entry.value.end];
+        self.putting_below(entry, &lines)
+    }
+
+    /// `lines` below the key of `entry`, whose value goes: `{}`, `[]` or null.
+    fn putting_below(&self, entry: &Entry, lines: &str) -> Result<Vec<Edit>, Refusal> {
+        let old = lines::behind_colon(self.text, entry.key.end).ok_or(BEYOND)?..entry.value.end;
         // On another line it would have comments around it.
-        if old.contains(['\n', '#']) {
+        if self.text[old.clone()].contains(['\n', '#']) {
             return Err(BEYOND);
         }
-        let mut edits = vec![self.insert_after(entry.value.end, &lines)];
-        if !old.is_empty() {
-            edits.insert(0, Edit::new(colon + 1..entry.value.end, Zeroizing::default()));
-        }
-        Ok(edits)
+        let lines = self.insert_after(old.end, lines);
+        Ok(vec![Edit::new(old, Zeroizing::default()), lines])
     }
 
     fn removing(&self, path: &[&str]) -> Result<Vec<Edit>, Refusal> {
@@ -205,10 +200,10 @@ impl<'a> Document<'a> {
         let mut edits = Vec::new();
         for (parent, _) in &way[top..way.len() - 1] {
             self.indent(parent)?;
-            edits.push(self.delete_lines(parent.key.start, self.colon(parent)?));
+            edits.push(self.delete_lines(parent.key.start, self.behind_colon(parent)?));
         }
         self.indent(last)?;
-        self.colon(last)?;
+        self.behind_colon(last)?;
         edits.push(self.delete_lines(last.key.start, last.value.end));
         Ok(edits)
     }
@@ -227,7 +222,7 @@ impl<'a> Document<'a> {
         if tree::find(entries, new)?.is_some() {
             return Err("it has a key of the new name already");
         }
-        self.colon(entry)?;
+        self.behind_colon(entry)?;
         Ok(vec![Edit::new(entry.key.start..entry.key.end, Zeroizing::new(scalar(new)))])
     }
 
@@ -268,10 +263,10 @@ impl<'a> Document<'a> {
         if before.bytes().all(|byte| byte == b' ') { Ok(before.len()) } else { Err(BEYOND) }
     }
 
-    /// Where the colon after the key stands.
-    fn colon(&self, entry: &Entry) -> Result<usize, Refusal> {
+    /// Where the colon after the key ends.
+    fn behind_colon(&self, entry: &Entry) -> Result<usize, Refusal> {
         self.indent(entry)?;
-        lines::colon(self.text, entry.key.end).ok_or(BEYOND)
+        lines::behind_colon(self.text, entry.key.end).ok_or(BEYOND)
     }
 
     /// How far the document indents a mapping in its root; 2 if it has none.

@@ -45,10 +45,12 @@ pub fn graft(text: &str, path: &[&str], from: &str, source: &[&str]) -> Edited {
     edit(
         text,
         |document| document.grafting(path, &from, entry),
-        |before, after| {
-            after.at(path).is_some_and(|node| node.means(&entry.value)) && before.differs_only_at(after, path)
-        },
+        |before, after| is_grafted(before, after, path, &entry.value),
     )
+}
+
+fn is_grafted(before: &Node, after: &Node, path: &[&str], value: &Node) -> bool {
+    after.at(path).is_some_and(|node| node.means(value)) && before.differs_only_at(after, path)
 }
 
 impl Document<'_> {
@@ -80,18 +82,9 @@ impl Document<'_> {
                 Value::Map { entries: inner, flow: false } => entries = inner,
                 // `components: {}`, or nothing behind the colon.
                 _ if found.value.is_null() || found.value.is_empty_map() => {
-                    let colon = self.colon(found)?;
-                    let old = &self.text[colon + 1..found.value.end];
-                    if old.contains(['\n', '#']) {
-                        return Err(BEYOND);
-                    }
                     let indent = self.indent(found)? + self.step();
                     let lines = self.grafted(&path[depth + 1..], indent, from, entry)?;
-                    let mut edits = vec![self.insert_after(found.value.end, &lines)];
-                    if !old.is_empty() {
-                        edits.insert(0, Edit::new(colon + 1..found.value.end, Zeroizing::default()));
-                    }
-                    return Ok(edits);
+                    return self.putting_below(found, &lines);
                 }
                 _ => return Err(FLOW),
             }

@@ -37,8 +37,8 @@ pub(super) fn line_start(text: &str, position: usize) -> usize {
 
 /// The end of the line of `position`, before its line break.
 pub(super) fn line_end(text: &str, position: usize) -> usize {
-    let end = text[position..].find('\n').map_or(text.len(), |at| position + at);
-    if end > position && end < text.len() && text.as_bytes()[end - 1] == b'\r' { end - 1 } else { end }
+    let rest = text[position..].split('\n').next().unwrap_or_default();
+    position + rest.strip_suffix('\r').unwrap_or(rest).len()
 }
 
 /// The start of the line after that of `position`, or the text's end.
@@ -59,11 +59,10 @@ pub(super) fn has_lone_return(text: &str) -> bool {
     text.match_indices('\r').any(|(at, _)| !text[at + 1..].starts_with('\n'))
 }
 
-/// The colon behind a key that ends at `position`, blanks between.
-pub(super) fn colon(text: &str, position: usize) -> Option<usize> {
-    let blanks = text[position..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let at = position + blanks;
-    (text.as_bytes().get(at) == Some(&b':')).then_some(at)
+/// Where the colon of a key that ends at `position` ends, blanks between.
+pub(super) fn behind_colon(text: &str, position: usize) -> Option<usize> {
+    let rest = text[position..].trim_start_matches([' ', '\t']).strip_prefix(':')?;
+    Some(text.len() - rest.len())
 }
 
 /// The header of a block scalar (`|`, `>-`, `|2+`) behind blanks, line breaks and comments.

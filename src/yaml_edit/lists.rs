@@ -23,34 +23,38 @@ pub fn push(text: &str, path: &[Step], item: &str) -> Edited {
 /// The same with several items.
 pub fn push_all(text: &str, path: &[Step], new: &[&str]) -> Edited {
     let added = new.iter().map(|item| tree::parse(item)).collect::<Result<Vec<_>, _>>()?;
-    let is_right = |before: Option<&Node>, after: Option<&Node>| {
-        let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
-        now.len() == old.len() + added.len()
-            && old.iter().chain(&added).zip(now).all(|(wanted, found)| wanted.means(found))
-    };
     edit(
         text,
         |document| if new.is_empty() { Ok(Vec::new()) } else { document.pushing(path, new) },
-        |before, after| is_same_but(before, after, path, &is_right),
+        |before, after| is_same_but(before, after, path, &|old, now| is_grown(old, now, &added)),
     )
+}
+
+/// Whether `after` is the list `before` with the items `added` behind its own.
+fn is_grown(before: Option<&Node>, after: Option<&Node>, added: &[Node]) -> bool {
+    let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
+    now.len() == old.len() + added.len()
+        && old.iter().chain(added).zip(now).all(|(wanted, found)| wanted.means(found))
 }
 
 /// Takes the item at `path`, which ends with its place, out of its list. The key of a list goes with the last item.
 /// Comments on lines of their own above it stay.
 pub fn remove_item(text: &str, path: &[Step]) -> Edited {
     let Some((Step::Item(gone), list)) = path.split_last() else { return Err(NO_KEY) };
-    let is_right = |before: Option<&Node>, after: Option<&Node>| {
-        let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
-        let kept = old.iter().enumerate().filter(|(at, _)| at != gone).map(|(_, item)| item);
-        (after.is_none() || !now.is_empty())
-            && now.len() + 1 == old.len()
-            && kept.zip(now).all(|(wanted, found)| wanted.means(found))
-    };
     edit(
         text,
         |document| document.removing_item(list, *gone),
-        |before, after| is_same_but(before, after, list, &is_right),
+        |before, after| is_same_but(before, after, list, &|old, now| is_shrunk(old, now, *gone)),
     )
+}
+
+/// Whether `after` is the list `before` without its item `gone`: no list at all if that was the last.
+fn is_shrunk(before: Option<&Node>, after: Option<&Node>, gone: usize) -> bool {
+    let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
+    let kept = old.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, item)| item);
+    (after.is_none() || !now.is_empty())
+        && now.len() + 1 == old.len()
+        && kept.zip(now).all(|(wanted, found)| wanted.means(found))
 }
 
 impl Document<'_> {
@@ -99,17 +103,8 @@ impl Document<'_> {
         if !list.is_null() && !matches!(&list.value, Value::List(_)) {
             return Err("it has something else where a list is needed");
         }
-        let colon = super::lines::colon(self.text, entry.key.end).ok_or(BEYOND)?;
         let lines = self.items_lines(new, self.column(entry)? + self.list_step());
-        // On another line it would have comments around it.
-        if self.text[colon + 1..list.end].contains(['\n', '#']) {
-            return Err(BEYOND);
-        }
-        let mut edits = vec![self.insert_after(list.end, &lines)];
-        if colon + 1 < list.end {
-            edits.insert(0, Edit::new(colon + 1..list.end, Zeroizing::default()));
-        }
-        Ok(edits)
+        self.putting_below(entry, &lines)
     }
 
     fn removing_item(&self, list: &[Step], gone: usize) -> Result<Vec<Edit>, Refusal> {

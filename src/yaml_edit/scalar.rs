@@ -26,9 +26,7 @@ pub fn scalar(value: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             _ if is_printable(char) => quoted.push(char),
-            _ if u32::from(char) > 0xffff => {
-                let _ = write!(quoted, "\\U{:08x}", u32::from(char));
-            }
+            // All that YAML cannot print has at most four digits.
             _ => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(char));
             }

@@ -130,8 +130,8 @@ impl Builder<'_> {
         };
         // A value that is not there stands where its key ends; it is to stand behind the colon.
         if parent.is_map && parent.nodes.len() % 2 == 1 && node.is_absent() {
-            let colon = parent.nodes.last().and_then(|key| lines::colon(self.text, key.end));
-            let position = colon.map_or(node.end, |colon| colon + 1);
+            let behind_colon = parent.nodes.last().and_then(|key| lines::behind_colon(self.text, key.end));
+            let position = behind_colon.unwrap_or(node.end);
             (node.start, node.end) = (position, position);
         }
         parent.nodes.push(node);

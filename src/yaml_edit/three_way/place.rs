@@ -1,6 +1,6 @@
 //! Where the keys of a mapping and the items of a list stand, and their lines at another indentation.
 
-use super::super::lines::{colon, line_end, line_start};
+use super::super::lines::{behind_colon, line_end, line_start};
 use super::super::tree::{Node, Value};
 use super::super::{Document, FLOW, Refusal};
 use super::identity::{Id, Kind};
@@ -69,7 +69,7 @@ fn key_place(text: &str, key: &Node, floor: Option<usize>) -> Option<Place> {
     if !alone && !before.bytes().all(|byte| b" -".contains(&byte)) {
         return None;
     }
-    let (after, floor) = (colon(text, key.end)? + 1, floor.unwrap_or(start));
+    let (after, floor) = (behind_colon(text, key.end)?, floor.unwrap_or(start));
     Some(Place { head: key.start, after, column: before.len(), alone, floor })
 }
 
