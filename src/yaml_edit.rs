@@ -272,7 +272,7 @@ impl<'a> Document<'a> {
     /// How far the document indents a mapping in its root; 2 if it has none.
     fn step(&self) -> usize {
         let children = self.root.entries().iter().filter_map(|entry| entry.value.block_entries()?.first());
-        let mut steps = children.filter_map(|child| self.indent(child).ok()).filter(|indent| *indent > 0);
+        let mut steps = children.filter_map(|child| self.indent(child).ok());
         let root = self.root.entries().first().and_then(|first| self.indent(first).ok());
         steps.next().map_or(2, |indent| indent.saturating_sub(root.unwrap_or(0)).max(1))
     }

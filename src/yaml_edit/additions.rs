@@ -86,7 +86,7 @@ pub fn same(one: &str, other: &str) -> bool {
 }
 
 /// Whether `after` is `before` with the `items` at the ends of its lists, and with keys of `new` that it does not have.
-fn is_right(before: &Node, after: &Node, new: &Node, items: &[(&str, &Node)]) -> bool {
+pub(super) fn is_right(before: &Node, after: &Node, new: &Node, items: &[(&str, &Node)]) -> bool {
     let kept = before.entries().iter().zip(after.entries()).all(|(one, two)| {
         let mut more = items.iter().filter(|(key, _)| one.key.scalar() == Some(key)).map(|(_, item)| *item);
         let grown = match (list(&one.value), list(&two.value)) {

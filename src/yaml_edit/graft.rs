@@ -49,7 +49,7 @@ pub fn graft(text: &str, path: &[&str], from: &str, source: &[&str]) -> Edited {
     )
 }
 
-fn is_grafted(before: &Node, after: &Node, path: &[&str], value: &Node) -> bool {
+pub(super) fn is_grafted(before: &Node, after: &Node, path: &[&str], value: &Node) -> bool {
     after.at(path).is_some_and(|node| node.means(value)) && before.differs_only_at(after, path)
 }
 
@@ -155,6 +155,8 @@ replicas:
         let count = [Key("replicas"), Item(0), Key("count")];
         let replaced = replace_literal(KUSTOMIZATION, &count, "3").unwrap();
         assert_eq!(*replaced, KUSTOMIZATION.replace("count: 2", "count: 3"));
+        assert!(replace("a: |-\n  x\n", &[Key("a")], "y").is_err());
+        assert!(replace("a:\n", &[Key("a")], "y").is_err());
         for path in [
             &[Key("resources")][..],
             &[Key("resources"), Item(2)],
@@ -179,9 +181,16 @@ replicas:
             *other,
             "b:\r\n    k: v\r\n    c:\r\n        one:\r\n          # why\r\n          x: 1  # here\r\n          y: z\r\n"
         );
+        let deep = graft("b:\n    k: v\n", &["b", "c", "d", "e"], "e: 1\n", &["e"]).unwrap();
+        assert_eq!(*deep, "b:\n    k: v\n    c:\n        d:\n            e: 1\n");
+        let filled = graft("a:\n  b#: {}\n", &["a", "b#", "c"], "e: 1\n", &["e"]).unwrap();
+        assert_eq!(*filled, "a:\n  b#:\n    c: 1\n");
         let empty = graft("b: {}\n", path, record, &["a", "environments", "one"]).unwrap();
         assert!(empty.starts_with("b:\n  c:\n    one:\n"), "{}", *empty);
         assert!(graft(record, &["a", "environments", "one"], record, &["a", "environments", "one"]).is_err());
         assert!(graft(record, &["x"], record, &["a", "none"]).is_err());
+        for text in ["b: x\n", "b: [x]\n", "b: {c: 1}\n", "b:\n  # here\n  {}\n"] {
+            assert!(graft(text, &["b", "e"], "e: 1\n", &["e"]).is_err(), "{text}");
+        }
     }
 }

@@ -31,7 +31,7 @@ pub fn push_all(text: &str, path: &[Step], new: &[&str]) -> Edited {
 }
 
 /// Whether `after` is the list `before` with the items `added` behind its own.
-fn is_grown(before: Option<&Node>, after: Option<&Node>, added: &[Node]) -> bool {
+pub(super) fn is_grown(before: Option<&Node>, after: Option<&Node>, added: &[Node]) -> bool {
     let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
     now.len() == old.len() + added.len()
         && old.iter().chain(added).zip(now).all(|(wanted, found)| wanted.means(found))
@@ -49,7 +49,7 @@ pub fn remove_item(text: &str, path: &[Step]) -> Edited {
 }
 
 /// Whether `after` is the list `before` without its item `gone`: no list at all if that was the last.
-fn is_shrunk(before: Option<&Node>, after: Option<&Node>, gone: usize) -> bool {
+pub(super) fn is_shrunk(before: Option<&Node>, after: Option<&Node>, gone: usize) -> bool {
     let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
     let kept = old.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, item)| item);
     (after.is_none() || !now.is_empty())

@@ -72,6 +72,9 @@ fn adds_an_item_at_the_end_of_a_list_and_keeps_every_other_byte() {
     // In the style of the document, line breaks included.
     assert_eq!(pushed("a:\r\n- x\r\n", &[Key("b")], "k: v\nl: w"), "a:\r\n- x\r\nb:\r\n- k: v\r\n  l: w\r\n");
     assert_eq!(pushed("a: null", &[Key("a")], "x"), "a:\n  - x");
+    let two = push_all("a:\r\n- x\r\n", &[Key("a")], &["k: v\nl: w", "y"]).unwrap();
+    assert_eq!(*two, "a:\r\n- x\r\n- k: v\r\n  l: w\r\n- y\r\n");
+    assert_eq!(pushed("a:\n  b#: []\n", &[Key("a"), Key("b#")], "x"), "a:\n  b#:\n    - x\n");
     assert_eq!(pushed("\u{feff}a:  # none\n", &[Key("b")], "x"), "\u{feff}a:  # none\nb:\n  - x\n");
 }
 
