@@ -180,6 +180,20 @@ fn renames_a_key_in_its_place() {
 }
 
 #[test]
+fn refuses_what_readers_of_yaml_do_not_agree_on() {
+    for text in ["a: \u{1}\n", "a: \"\u{85}\"\n", "a: \"\u{2029}\"\n", "a: 1\rb: 2\n", "a: 1\n\r"] {
+        let refusal = Document::parse(text).err();
+        assert_eq!(refusal, Some("it has control characters or unusual line breaks in it"), "{text:?}");
+    }
+    for text in
+        ["a: &x 1", "a: !t 1", "a: &x [1]", "a: !!seq [1]", "a: &x\n  b: 1", "a: !t {b: 1}", "a: &x 1\nb: *x"]
+    {
+        assert_eq!(Document::parse(text).err(), Some("it has anchors, aliases or tags"), "{text:?}");
+    }
+    assert!(Document::parse("a: 1\r\nb: \"\t\"\r\n").is_ok());
+}
+
+#[test]
 fn refuses_what_it_cannot_edit_for_sure() {
     for text in [
         "",

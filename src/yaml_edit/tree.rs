@@ -83,7 +83,7 @@ struct Open {
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Refusal> {
         let anchor_or_tag = match &event {
-            Event::Alias(_) => true,
+            // What an alias refers to has an anchor, and comes first.
             Event::Scalar(_, _, anchor, tag) => *anchor > 0 || tag.is_some(),
             Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => {
                 *anchor > 0 || tag.is_some()
