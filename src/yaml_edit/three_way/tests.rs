@@ -1,5 +1,6 @@
 use super::*;
 
+mod edges;
 mod properties;
 mod siblings;
 mod versions;
