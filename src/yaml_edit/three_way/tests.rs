@@ -276,6 +276,8 @@ fn refuses_what_it_would_have_to_guess() {
         ("l: {x: 1, y: 1}\n", "l: {x: 1, y: 1, u: 2}\n", "l: {x: 1}\n"),
         ("files: [a]\n", "files: [a, u]\n", "files: [a, b]\n"),
         ("a: 1\n", "l: {}\na: 1\n", "a: 1\nl: {b: 1}\n"),
+        ("l: {\n  x: 1,\n  y: 2}\n", "l: {\n  x: 1,\n  y: 2, u: 3}\n", "l: {\n  y: 2}\n"),
+        ("? x\n: a: 1\n", "? x\n: a: 1\nu: 1\n", "? x\n: a: 1\n  b: 2\n"),
         ("a: 1\n", "u: 1\n", "b: {\n}\na: 1\nc: {d: {\n  e: 1}}\nu: 2\n"),
     ] {
         assert!(!matches!(three_way(base, ours, theirs), Ok(Merged::Clean(_))), "{ours}");

@@ -1,5 +1,6 @@
 //! What the larger tests leave to chance.
 
+use super::super::meaning::Meant;
 use super::*;
 
 #[test]
@@ -33,4 +34,38 @@ fn items_come_into_a_list_that_ours_has_in_another_order() {
     let list = |names: &[&str]| names.iter().map(|name| format!("  - name: {name}\n")).collect::<String>();
     let env = |names: &[&str]| format!("env:\n{}", list(names));
     assert_eq!(merged(&env(&["a", "b"]), &env(&["b", "a"]), &env(&["a", "b", "c"])), env(&["b", "c", "a"]));
+}
+
+#[test]
+fn what_has_no_identity_makes_its_list_one_value() {
+    for (list, odd) in [
+        ("files", "- |-\n  b"),
+        ("files", "-"),
+        ("files", "- ~"),
+        ("patches", "- path:\n  target: {kind: A, name: x}"),
+        ("patches", "- path: []\n  target: {kind: A, name: x}"),
+        ("env", "- value: x"),
+        ("env", "- name:\n  value: x"),
+    ] {
+        let text = |items: &[&str]| format!("{list}:\n{}\nk: 1\n", items.join("\n"));
+        let [base, ours, theirs] = [&["- a"][..], &["- a", odd], &["- a", "- c"]].map(text);
+        assert_eq!(merged(&base, &ours, &theirs), format!("conflict: {list}"), "{odd}");
+    }
+}
+
+/// No merge is known whose text means anything else than it is to mean, so what judges it is asked directly.
+#[test]
+fn a_merged_text_has_to_mean_what_was_merged() {
+    let node = |text: &str| super::super::super::tree::parse(text).unwrap();
+    let (one, two) = (node("1"), node("2"));
+    let map = || Meant::Map(vec![("a", Meant::As(&one)), ("b", Meant::As(&two))]);
+    assert!(map().is(&node("a: 1\nb: 2")));
+    for text in ["a: 1\nb: 3", "a: 1\nc: 2", "b: 2\na: 1", "a: 1", "a: 1\nb: 2\nc: 3", "[1, 2]", "1"] {
+        assert!(!map().is(&node(text)), "{text}");
+    }
+    let list = || Meant::List(vec![Meant::As(&one), Meant::As(&two)]);
+    assert!(list().is(&node("[1, 2]")));
+    for text in ["[1, 3]", "[2, 1]", "[1]", "[1, 2, 3]", "a: 1\nb: 2"] {
+        assert!(!list().is(&node(text)), "{text}");
+    }
 }

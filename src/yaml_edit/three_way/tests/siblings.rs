@@ -97,6 +97,7 @@ fn keys_and_items_come_and_go() {
         ),
         // Out of `{…}`, and into it.
         ("a: 1\n", "a: 1\nl:\n  x: 1\n", "a: 1\nl: {x: 1, 'y': \"2\"}\n", "a: 1\nl:\n  x: 1\n  'y': \"2\"\n"),
+        ("a: 1\n", "a: 1\nl:\n  x: 1\n", "a: 1\nl: {x: 1, y: }\n", "a: 1\nl:\n  x: 1\n  y:\n"),
         ("l: {x: 1}\n", "l: {x: 1, u: 2}\n", "l:\n  x: 3\n", "l: {x: 3, u: 2}\n"),
         ("l: {x: 1}\n", "l: {x: 1} # mine\n", "l: {y: 1}\n", "l: {y: 1} # mine\n"),
     ] {
