@@ -100,17 +100,14 @@ impl Place {
     /// The lines of comments directly above, at the same indentation.
     pub(super) fn comments_above(&self, text: &str) -> Range<usize> {
         let end = line_start(text, self.head);
-        let mut start = end;
-        while self.alone && start > self.floor {
-            let above = line_start(text, start - 1);
-            let line = &text[above..start];
-            let is_own = line.find(|c| c != ' ') == Some(self.column) && line[self.column..].starts_with('#');
-            if above < self.floor || !is_own {
-                break;
-            }
-            start = above;
-        }
-        start..end
+        let above = text.get(self.floor..end).filter(|_| self.alone).unwrap_or_default();
+        // What follows the floor on its line is no line of its own.
+        let lines: Vec<_> = above.split_inclusive('\n').skip(1).collect();
+        let is_own = |line: &&&str| {
+            line.find(|c| c != ' ') == Some(self.column) && line[self.column..].starts_with('#')
+        };
+        let size: usize = lines.iter().rev().take_while(is_own).map(|line| line.len()).sum();
+        end - size..end
     }
 }
 
