@@ -58,16 +58,10 @@ impl<'r> Transaction<'r> {
         let root = self.repo.root();
         let file = root.join(path);
         let known = mode_of(&file).or_else(|| mode_of(&root.join(model))).unwrap_or(0o644);
-        let mode = match executable {
-            _ if path.starts_with(SECRETS) => 0o600,
-            // Those may run it who may read it.
-            Some(true) => known | (known & 0o444) >> 2,
-            Some(false) => known & !0o111,
-            None => known,
-        };
         if kustomization::is_one(path) {
             self.batch.wait();
         }
+        let mode = mode(path, known, executable);
         if self.is_private(path) {
             let dir = self.aside(path)?;
             return self.batch.add_in(&dir, &file, bytes, mode);
@@ -191,7 +185,50 @@ pub(super) fn forget_pick(repo: &Repo) -> Result<()> {
     repo.forget_pick()
 }
 
+/// The permissions that the file `path` gets over `known`, its own or those of a file like it.
+fn mode(path: &str, known: u32, executable: Option<bool>) -> u32 {
+    match executable {
+        _ if path.starts_with(SECRETS) => 0o600,
+        // Those may run it who may read it.
+        Some(true) => known | (known & 0o444) >> 2,
+        Some(false) => known & !0o111,
+        None => known,
+    }
+}
+
 /// The permissions of a file, if it exists.
 fn mode_of(file: &Path) -> Option<u32> {
     file.metadata().ok().map(|found| found.permissions().mode() & 0o777)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_its_mode_but_for_who_may_run_it() {
+        for (path, known, executable, expected) in [
+            ("Makefile", 0o664, None, 0o664),
+            ("run.sh", 0o750, None, 0o750),
+            ("run.sh", 0o644, Some(true), 0o755),
+            ("run.sh", 0o755, Some(true), 0o755),
+            ("run.sh", 0o640, Some(true), 0o750),
+            ("run.sh", 0o755, Some(false), 0o644),
+            ("run.sh", 0o600, Some(false), 0o600),
+            ("secrets/kubernetes/gitlab.secret.yaml", 0o644, None, 0o600),
+            ("secrets/run.sh", 0o755, Some(true), 0o600),
+        ] {
+            assert_eq!(mode(path, known, executable), expected, "{path} {known:o} {executable:?}");
+        }
+    }
+
+    #[test]
+    fn the_mode_of_a_file_is_its_permissions_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        assert_eq!(mode_of(&file), None);
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o4751)).unwrap();
+        assert_eq!(mode_of(&file), Some(0o751));
+    }
 }
