@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster differential faults fuzz tools lint bench examples outputs release-templates
+.PHONY: help test test-cluster differential faults fuzz tools lint bench examples outputs release-templates mutants
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -28,6 +28,17 @@ SEED    = $(shell date +%s)
 fuzz: ## Try random inputs on every parser, or on those of FUZZ=yaml, for SECONDS=60 each
 	PROPTEST_RNG_SEED=$(SEED) MAKEINFRA_FUZZ_SECONDS=$(SECONDS) cargo test --locked --profile fuzz --test it -- --nocapture \
 		$(if $(FUZZ),fuzz::$(FUZZ),fuzz::)
+
+mutants: tools ## Change the code of encryption, keyring, YAML edits and commits, one operator at a time: a test must fail (hours)
+	@cargo mutants --version > /dev/null 2>&1 || \
+		{ echo "cargo-mutants is not installed: cargo install --locked cargo-mutants" >&2; exit 1; }
+	mkdir -p target/mutants/pure target/mutants/commits
+	cargo mutants --output target/mutants/pure --timeout 300 \
+		$(addprefix --file ,src/git_crypt.rs src/pull_secret/keyring.rs 'src/pull_secret/keyring/**' src/yaml_edit.rs 'src/yaml_edit/**') \
+		-- --locked --lib -- git_crypt:: keyring:: yaml_edit::
+	cargo mutants --output target/mutants/commits --timeout 900 \
+		$(addprefix --file ,src/commands/transaction.rs src/repo/commit.rs src/repo/locks.rs src/repo/objects.rs src/files/batch.rs) \
+		-- --locked --lib --test it -- transaction:: batch:: rotate secret_ add:: atomic:: places:: faults::
 
 tools: ## Install the programs that the tests need, where that can be done
 	@tests/tools

@@ -17,9 +17,9 @@ impl Edit {
 
 /// `whole` with `edits`, in ascending order, whose positions count from the start of `text`, its tail.
 pub(super) fn apply(whole: &str, text: &str, edits: Vec<Edit>) -> Zeroizing<String> {
-    let size = whole.len() + edits.iter().map(|edit| edit.with.len()).sum::<usize>();
+    let more = edits.iter().map(|edit| edit.with.len()).sum::<usize>();
     // Large enough from the start, so that no shorter copy stays behind in memory.
-    let mut edited = Zeroizing::new(String::with_capacity(size));
+    let mut edited = Zeroizing::new(String::with_capacity(whole.len() + more));
     edited.push_str(&whole[..whole.len() - text.len()]);
     let mut at = 0;
     for edit in edits {

@@ -128,9 +128,9 @@ impl Document<'_> {
     /// The lines of items whose dashes stand behind `indent` spaces, without the last line break.
     fn items_lines(&self, items: &[&str], indent: usize) -> Zeroizing<String> {
         let lines = items.iter().map(|item| self.item_lines(item, indent)).collect::<Vec<_>>();
-        let size = lines.iter().map(|lines| lines.len() + 2).sum();
+        let size = lines.iter().map(|lines| lines.len()).sum::<usize>();
         // Large enough from the start, so that no shorter copy stays behind in memory.
-        let mut all = Zeroizing::new(String::with_capacity(size));
+        let mut all = Zeroizing::new(String::with_capacity(size + 2 * lines.len()));
         for (number, lines) in lines.iter().enumerate() {
             if number > 0 {
                 all.push_str(newline(self.text));

@@ -114,8 +114,8 @@ impl Place {
 /// `text` whose lines, but for the first, were indented from `old` on, indented from `new` on.
 pub(super) fn indented(text: &str, old: usize, new: usize, newline: &str) -> Zeroizing<String> {
     // Large enough from the start, so that no shorter copy stays behind in memory.
-    let more = (new + 2) * (text.matches('\n').count() + 1);
-    let mut lines = Zeroizing::new(String::with_capacity(text.len() + more));
+    let breaks = text.matches('\n').count();
+    let mut lines = Zeroizing::new(String::with_capacity(text.len() + (new + 2) * (breaks + 1)));
     // Not `lines`: the blank line at the end of a block scalar may be a part of it.
     for (number, line) in text.split('\n').enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);

@@ -166,8 +166,8 @@ impl<'n> Merge<'n> {
         let lines = new.iter().map(|child| lines_of(self.theirs, child, kind, place.column, newline));
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
         // Large enough from the start, so that no shorter copy stays behind in memory.
-        let size = lines.iter().map(|lines| lines.len() + newline.len()).sum();
-        let mut with = Zeroizing::new(String::with_capacity(size));
+        let size = lines.iter().map(|lines| lines.len()).sum::<usize>();
+        let mut with = Zeroizing::new(String::with_capacity(size + newline.len() * lines.len()));
         for lines in &lines {
             let [before, behind] = if is_open { [newline, ""] } else { ["", newline] };
             for part in [before, lines, behind] {
