@@ -20,6 +20,13 @@ fn comments_of_ours_and_in_another_form_stay() {
 }
 
 #[test]
+fn a_comment_above_a_blank_line_belongs_to_no_key() {
+    let base = "a: 1\n# c\n\nb: 1\nd: 1\n";
+    let merged = merged(base, &format!("{base}u: 1\n"), "a: 1\n# c\n\nd: 1\n");
+    assert_eq!(merged, "a: 1\n# c\n\nd: 1\nu: 1\n");
+}
+
+#[test]
 fn the_end_of_a_file_without_a_line_break_stays() {
     for (base, ours, theirs, expected) in [
         ("a: 1\n", "a: 1\nu: 1", "a: 1\n# t\n", "a: 1\nu: 1"),
@@ -39,16 +46,19 @@ fn items_come_into_a_list_that_ours_has_in_another_order() {
 #[test]
 fn what_has_no_identity_makes_its_list_one_value() {
     for (list, odd) in [
-        ("files", "- |-\n  b"),
-        ("files", "-"),
-        ("files", "- ~"),
-        ("patches", "- path:\n  target: {kind: A, name: x}"),
-        ("patches", "- path: []\n  target: {kind: A, name: x}"),
-        ("env", "- value: x"),
-        ("env", "- name:\n  value: x"),
+        ("files: -", "- |-\n  b"),
+        ("files: -", "-"),
+        ("files: -", "- ~"),
+        ("patches: - path:", "- path:\n  target: {kind: A, name: x}"),
+        ("patches: - path:", "- path: []\n  target: {kind: A, name: x}"),
+        ("patches: - path:", "- target: {kind: A, name: []}"),
+        ("env: - name:", "- value: x"),
+        ("env: - name:", "- name:\n  value: x"),
     ] {
+        let (list, lead) = list.split_once(": ").unwrap();
         let text = |items: &[&str]| format!("{list}:\n{}\nk: 1\n", items.join("\n"));
-        let [base, ours, theirs] = [&["- a"][..], &["- a", odd], &["- a", "- c"]].map(text);
+        let [one, other] = ["a", "c"].map(|name| format!("{lead} {name}"));
+        let [base, ours, theirs] = [&[one.as_str()][..], &[&one, odd], &[&one, &other]].map(text);
         assert_eq!(merged(&base, &ours, &theirs), format!("conflict: {list}"), "{odd}");
     }
 }
