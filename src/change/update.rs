@@ -85,6 +85,8 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
                 wish: Some(new.clone()),
                 why: "it is generated now, and it exists with other content".to_owned(),
             }),
+            // Another command has written it, and HEAD may not have it yet.
+            (None, Some(new), Some((at, _))) => update.write(files, at, new)?,
             (None, Some(new), None) => update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?,
             (Some(old), Some(new), None) => {
                 let path = pair.wish.as_deref().unwrap_or_default();

@@ -265,7 +265,9 @@ impl Repo {
     pub fn in_progress(&self) -> Option<&'static str> {
         let has_conflicts = || self.git.index().is_ok_and(|index| index.has_conflicts());
         match self.git.state() {
-            RepositoryState::Clean => has_conflicts().then_some("files have conflicts that nobody has resolved"),
+            RepositoryState::Clean => {
+                has_conflicts().then_some("files have conflicts that nobody has resolved")
+            }
             RepositoryState::Merge => Some("a merge is in progress"),
             RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert is in progress"),
             RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {

@@ -281,3 +281,44 @@ fn an_answer_that_files_cannot_tell_is_neither_followed_nor_not() {
     assert_eq!((checked.code, checked.said("record-followed").as_str()), (Some(0), ""));
     update(&sandbox, &["--check"]).success();
 }
+
+#[test]
+fn how_an_environment_is_deployed_does_not_follow_the_number_of_the_others() {
+    let manual = "when: manual";
+    let sandbox = Sandbox::with_hello();
+    assert!(sandbox.read(".gitlab/production.yml").contains(manual));
+    sandbox.here(&["env", "add", "staging", "--commit", "--yes"]).success();
+    update(&sandbox, &["--from", "HEAD^", "--yes"]).success();
+    assert!(sandbox.read(".gitlab/production.yml").contains(manual));
+    // And the way back.
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--env", "staging", "--env", "qa"]).success();
+    assert!(!sandbox.read(".gitlab/qa.yml").contains(manual));
+    sandbox.here(&["env", "remove", "staging", "--commit", "--yes"]).success();
+    update(&sandbox, &["--from", "HEAD^", "--yes"]).success();
+    assert!(!sandbox.read(".gitlab/qa.yml").contains(manual));
+}
+
+#[test]
+fn what_another_command_has_not_committed_is_committed_whole() {
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--env", "staging", "--env", "qa"]).success();
+    let typed = |hint: &str| sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
+    let hint = |output: &super::support::Output| {
+        output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned()
+    };
+    // The Secrets of an environment are no part of an update.
+    for (change, hinted) in [("add", "test"), ("remove", "staging")] {
+        sandbox.here(&["env", change, hinted, "--yes"]).success();
+        let refused = update(&sandbox, &["--yes"]).failure(1);
+        let hint = hint(&refused);
+        assert_eq!(hint, format!("makeinfra env {change} {hinted} --commit"));
+        let words: Vec<_> = hint.split(' ').skip(1).chain(["--yes"]).collect();
+        sandbox.here(&words).success();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    }
+    sandbox.here(&["add", "worker", "--port", "none", "--yes"]).success();
+    let json = update(&sandbox, &["--yes", "--json"]).success().json();
+    typed(json["next"][0].as_str().unwrap());
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}

@@ -7,6 +7,9 @@ use crate::templates::{File, Kind, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
+/// Where the pipelines of the environments are.
+const PIPELINES: &str = ".gitlab/";
+
 /// A generated file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -43,6 +46,17 @@ impl Tree {
         self.0.extend(
             wish.iter().filter(|(_, entry)| of_one(entry)).map(|(path, entry)| (path.clone(), entry.clone())),
         );
+        self
+    }
+
+    /// With the pipelines of its environments as `other` has them.
+    #[must_use]
+    pub fn with_pipelines(mut self, other: &Self) -> Self {
+        for (path, entry) in self.0.iter_mut().filter(|(path, _)| path.starts_with(PIPELINES)) {
+            if let Some(other) = other.get(path) {
+                entry.clone_from(other);
+            }
+        }
         self
     }
 

@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 pub(super) struct Way<'w> {
     /// The answers from which the files were rendered.
     recorded: Record,
+    /// Whether HEAD has these.
+    is_head: bool,
     /// The answers that are wanted.
     pub(super) wanted: &'w Record,
     old: TemplateSet,
@@ -70,6 +72,7 @@ impl<'w> Way<'w> {
         Ok(Self {
             old: templates_of(&recorded)?,
             recorded,
+            is_head: options.from.is_none(),
             wanted: &evolution.record,
             new: TemplateSet::embedded(),
             restored: below(&options.restore),
@@ -156,6 +159,11 @@ impl<'w> Way<'w> {
                     let cause = "an environment has Secrets, which are not generated";
                     return refused(&place, cause, Advice::makeinfra(format!("env add {}", one.name)));
                 }
+                // Its Secrets are no part of an update, and would be missing in the commit.
+                None if self.is_head => {
+                    let add = Advice::makeinfra(format!("env add {} --commit", one.name));
+                    return refused(&place, "the environment is not committed yet", add);
+                }
                 Some(secrets) if secrets != one.secrets => {
                     return refused(
                         &format!("{place}.secrets"),
@@ -165,6 +173,15 @@ impl<'w> Way<'w> {
                 }
                 _ => {}
             }
+        }
+        let removed = old.environments.iter().find(|one| has(new, one).is_none() && !is_there(one));
+        if let Some(one) = removed.filter(|_| self.is_head) {
+            let remove = Advice::makeinfra(format!("env remove {} --commit", one.name));
+            return refused(
+                &format!("environments.{}", one.name),
+                "its removal is not committed yet",
+                remove,
+            );
         }
         let gone = old.environments.iter().find(|one| has(new, one).is_none() && is_there(one));
         if let Some(one) = gone {
@@ -196,6 +213,7 @@ impl<'w> Way<'w> {
         let own: BTreeSet<_> = self.wanted.own.difference(&self.taken).cloned().collect();
         let base = Tree::from(self.old.render(&ends.found, &[])?).without(&self.wanted.own);
         let wish = Tree::from(self.new.render(&ends.wish, &[])?).without(&own);
+        let base = base.with_pipelines(&Tree::from(self.old.render(&as_many(&ends), &[])?));
         // Of an environment that a merge has brought in, both sides have everything.
         let base = base.with_environments(&wish, |name| {
             self.recorded.answers.environment(name).is_none()
@@ -293,4 +311,20 @@ fn told(one: &Difference, between: &str) -> String {
     };
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     format!("{}{place}: {} {between} {}", one.name.as_str(), value(&one.recorded), value(&one.found))
+}
+
+/// The answers of the files with as many environments as are wanted: whether pushes deploy to one is decided when it is made,
+/// and does not follow the number of the others.
+fn as_many(Ends { found, wish }: &Ends) -> Answers {
+    let mut answers = found.clone();
+    let environments = &mut answers.environments;
+    let is_lone = wish.environments.rest.is_empty();
+    if is_lone && let Some(left) = found.environment(wish.environments.first.name.as_str()) {
+        environments.first = left.clone();
+        environments.rest.clear();
+    } else if !is_lone && environments.rest.is_empty() {
+        let others = wish.environments.iter().filter(|one| one.name != found.environments.first.name);
+        environments.rest.extend(others.cloned());
+    }
+    answers
 }
