@@ -15,6 +15,7 @@ const WORD: usize = 16;
 pub(super) fn shown<'s>(text: &str, secrets: impl Iterator<Item = &'s Inspected>) -> String {
     let mut text = secrets.fold(text.to_owned(), |text, secret| secret.redact(text));
     text = console::strip_ansi_codes(&text).chars().map(|c| if is_strange(c) { ' ' } else { c }).collect();
+    let text = without_logins(&text);
     let words: Vec<_> = text.split_whitespace().map(masked).collect();
     cut(&words.join(" "))
 }
@@ -23,6 +24,55 @@ pub(super) fn shown<'s>(text: &str, secrets: impl Iterator<Item = &'s Inspected>
 fn is_strange(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// `text` with `***` in place of the user and the password of URLs and addresses, whatever these are made of. A URL in
+/// quotes ends with them: its password may have blanks.
+fn without_logins(text: &str) -> String {
+    let is_quote = |c: char| c == '"' || c == '\'' || c == '`';
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut before = ' ';
+    while !rest.is_empty() {
+        let is_url = rest.split(|c: char| !c.is_ascii_alphanumeric()).next();
+        let is_url = is_url.is_some_and(|scheme| rest[scheme.len()..].starts_with("://"));
+        let ends = |c: char| match is_url && is_quote(before) {
+            true => c == before,
+            false => c.is_whitespace() || is_quote(c),
+        };
+        let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+        shown.push_str(&without_login(word));
+        let mut others = after.chars();
+        if let Some(end) = others.next() {
+            shown.push(end);
+            before = end;
+        }
+        rest = others.as_str();
+    }
+    shown
+}
+
+/// `word` without a user and a password before an `@`. The digest of an image stands behind one, too.
+fn without_login(word: &str) -> String {
+    let (scheme, address) = word.split_once("://").map_or(("", word), |(scheme, address)| (scheme, address));
+    let is_login = |at: &usize| {
+        let behind = &address[at + 1..];
+        !["sha256:", "sha512:"].iter().any(|digest| behind.starts_with(digest))
+    };
+    let Some(at) = address.rmatch_indices('@').map(|(at, _)| at).find(is_login) else {
+        return word.to_owned();
+    };
+    let authority = address.split('/').next().unwrap_or_default();
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_host =
+        !authority.contains('@') && authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    match word.contains("://") {
+        // An `@` of a path is none of a login.
+        true if is_host => word.to_owned(),
+        true => format!("{scheme}://***{}", &address[at..]),
+        false if address[..at].contains(':') => format!("***{}", &address[at..]),
+        false => word.to_owned(),
+    }
 }
 
 /// A word without what could be a token in it: a run of letters as a token or base64 has them, capitals, small ones and
@@ -100,6 +150,30 @@ mod tests {
             "pods \"hello-7fddd5c49d-w6tg9\" is forbidden: violates PodSecurity \"restricted:latest\"",
             "CreateContainerConfigError, node.kubernetes.io/not-ready",
             "https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Fproject%3Apull&service=container_registry",
+        ] {
+            assert_eq!(plain(text), text);
+        }
+    }
+
+    #[test]
+    fn a_login_in_an_address_is_masked_whatever_it_is_made_of() {
+        for (text, expected) in [
+            (
+                "proxyconnect tcp: parse \"http://svc-proxy:hunter2secret@proxy.acme.io:3128%\": invalid URL escape \"%\"",
+                "proxyconnect tcp: parse \"http://***@proxy.acme.io:3128%\": invalid URL escape \"%\"",
+            ),
+            ("parse \"http://svc:two words@proxy:1\": bad", "parse \"http://***@proxy:1\": bad"),
+            ("Get http://svc:p/a@ss@proxy:1/v2/: EOF", "Get http://***@proxy:1/v2/: EOF"),
+            ("https://user@host/v2/", "https://***@host/v2/"),
+            ("invalid proxy address \"svc:word@proxy:3128\"", "invalid proxy address \"***@proxy:3128\""),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+        for text in [
+            "docker://ghcr.io/acme/app@sha256:50aa4698fa62",
+            "localhost:5000/app:1@sha256:50aa4698fa62",
+            "https://h:5000/a@b",
+            "for admin@example.com: denied",
         ] {
             assert_eq!(plain(text), text);
         }
