@@ -7,6 +7,7 @@ use super::chain::{Chain, Speaker};
 use super::layer::Layer::{
     self, Kubelet, Mirror, NameServer, Proxy, Registry, Runtime, Storage, TokenService,
 };
+use super::text::bounded;
 
 /// Who can say it, the cause, and words of a text that tells it: all of one row, in lower case.
 type Sign = (&'static [Layer], Cause, &'static [&'static str]);
@@ -268,6 +269,7 @@ pub(super) struct Told {
 
 /// What `text` tells of a pull of `image`.
 pub(super) fn read(text: &str, image: &str) -> Told {
+    let text = &*bounded(text);
     let tries: Vec<_> = tries(text).map(|text| read_one(text, image)).collect();
     // The kubelet tries every credential that it has: one that gets further than a refusal was good.
     let further = |told: &&Told| told.cause.is_some_and(|cause| !cause.is_refusal());

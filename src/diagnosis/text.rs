@@ -3,21 +3,44 @@
 
 use crate::answers::after_prefixes;
 use crate::pull_secret::Inspected;
+use std::borrow::Cow;
 
 /// The longest text that is shown whole.
 const LONGEST: usize = 480;
 /// How much of the beginning of a longer one is kept; what tells is mostly at its end.
 const BEGINNING: usize = 160;
+/// How many bytes of the beginning and of the end of a text are looked at.
+const LOOKED_AT: usize = 4096;
+/// How far behind the beginning of a token its letters are looked at.
+const TOKEN: usize = 128;
 /// The shortest word that is taken for a token by its letters alone.
 const WORD: usize = 16;
 
 /// `text` as it may be shown, with nothing of `secrets` in it.
 pub(super) fn shown<'s>(text: &str, secrets: impl Iterator<Item = &'s Inspected>) -> String {
     let mut text = secrets.fold(text.to_owned(), |text, secret| secret.redact(text));
-    text = console::strip_ansi_codes(&text).chars().map(|c| if is_strange(c) { ' ' } else { c }).collect();
+    text = console::strip_ansi_codes(&bounded(&text))
+        .chars()
+        .map(|c| if is_strange(c) { ' ' } else { c })
+        .collect();
     let text = without_logins(&text);
     let words: Vec<_> = text.split_whitespace().map(masked).collect();
     cut(&words.join(" "))
+}
+
+/// `text`, or the words at its beginning and its end if it is longer than anybody writes. A word that does not fit is left
+/// out as a whole: a part of it might not look like the secret that it is.
+pub(super) fn bounded(text: &str) -> Cow<'_, str> {
+    if text.len() <= 2 * LOOKED_AT {
+        return Cow::Borrowed(text);
+    }
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=LOOKED_AT).rev().find(is_boundary).unwrap_or_default();
+    let tail = (text.len() - LOOKED_AT..text.len()).find(is_boundary).unwrap_or(text.len());
+    let head = &text[..text[..head].rfind(char::is_whitespace).unwrap_or_default()];
+    let tail = &text[tail..];
+    let tail = &tail[tail.find(char::is_whitespace).unwrap_or(tail.len())..];
+    Cow::Owned(format!("{head} …{tail}"))
 }
 
 /// Characters that move the cursor, or that nobody sees, such as those that turn the direction of writing.
@@ -101,7 +124,8 @@ fn could_be_token(run: &str) -> bool {
 /// Whether something in `text` begins as GitLab's tokens do, and goes on as no name does.
 fn has_prefix(text: &str) -> bool {
     after_prefixes(text).any(|value| {
-        value.len() >= WORD && value.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
+        let telling = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        value.len() >= WORD && value.bytes().take(TOKEN).any(telling)
     })
 }
 
@@ -183,5 +207,18 @@ mod tests {
     fn a_long_text_keeps_its_end() {
         let said = plain(&format!("begin {} end", "x ".repeat(5000)));
         assert!(said.starts_with("begin") && said.ends_with("end") && said.chars().count() < 490, "{said}");
+    }
+
+    #[test]
+    fn of_a_text_that_is_too_long_whole_words_of_both_ends_are_looked_at() {
+        let endless = "gldt-".repeat(20_000);
+        assert_eq!(plain(&format!("begin {endless} end")), "begin … end");
+        assert_eq!(plain(&endless), "…");
+        assert_eq!(bounded("a b"), "a b");
+        let accents = bounded(&"ä ".repeat(LOOKED_AT)).into_owned();
+        assert!(accents.len() <= 2 * LOOKED_AT + 4 && !accents.contains("  "), "{}", accents.len());
+        // What is looked at does not grow with the text, so that the time does not, either.
+        let tokens = "gldt-aaaaaaaaaaaaaaaaaaaaa ".repeat(100_000);
+        assert!(bounded(&tokens).len() <= 2 * LOOKED_AT + 4);
     }
 }
