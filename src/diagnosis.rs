@@ -36,13 +36,15 @@ use crate::checks::{self, Check, Id, Place};
 use crate::error::Outcome;
 use crate::inspection::Inspection;
 use crate::manifests::{Fault, FaultKind};
-use crate::pull_secret::{Inspected, keyring};
+use crate::pull_secret::{Hidden, Inspected, keyring};
 use fill::{Fill, is_plain};
 use jiff::Timestamp;
 use objects::Pod;
 use pull_signs::Told;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::rc::Rc;
 use vendor::Vendor;
 use weight::Weight;
 
@@ -64,7 +66,13 @@ pub struct Known<'k> {
     pub checks: &'k [Check],
     /// The time to which ages are counted.
     pub now: Timestamp,
+    /// Empty at first.
+    pub hidden: HiddenByNamespace,
 }
+
+/// What no text about a namespace may show, found once for each.
+#[derive(Default)]
+pub struct HiddenByNamespace(RefCell<HashMap<String, Rc<Hidden>>>);
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,9 +180,9 @@ impl Known<'_> {
     /// A finding with the words of its cause.
     fn finding(&self, cause: Cause, subject: impl Into<String>, fill: &Fill, evidence: &[String]) -> Finding {
         let (message, hint) = cause.words();
-        let secrets = || self.secrets(&fill.namespace);
+        let hidden = self.hidden(&fill.namespace);
         let known = self.without_tokens(fill);
-        let shown = |text: &str| text::shown(text, secrets());
+        let shown = |text: &str| text::shown(text, &hidden);
         let mut evidence: Vec<String> =
             evidence.iter().map(|text| shown(text)).filter(|text| !text.is_empty()).collect();
         evidence.dedup();
@@ -193,7 +201,7 @@ impl Known<'_> {
 
     /// `fill` without the values that a token is in.
     fn without_tokens(&self, fill: &Fill) -> Fill {
-        fill.without(|value| text::holds_token(value, self.secrets(&fill.namespace)))
+        fill.without(|value| text::holds_token(value, &self.hidden(&fill.namespace)))
     }
 
     /// The environment of the repository that deploys to `namespace`.
@@ -232,11 +240,16 @@ impl Known<'_> {
         vendor::of(&host, told.speaker.is_gitlab || is_recorded() || is_signed_in())
     }
 
-    /// The pull secrets that are known, whose passwords may be in no text about `namespace`: a kubelet has only those of a
-    /// pod's own.
-    fn secrets<'s>(&'s self, namespace: &'s str) -> impl Iterator<Item = &'s Inspected> {
+    /// The passwords of the pull secrets that are known, which may be in no text about `namespace`: a kubelet has only
+    /// those of a pod's own.
+    fn hidden(&self, namespace: &str) -> Rc<Hidden> {
+        let mut known = self.hidden.0.borrow_mut();
+        if let Some(hidden) = known.get(namespace) {
+            return Rc::clone(hidden);
+        }
         let of_files = self.repository.into_iter().flat_map(|repository| &repository.pull_secrets);
-        self.evidence.secrets_of(namespace).chain(of_files.map(|found| &found.secret))
+        let secrets = self.evidence.secrets_of(namespace).chain(of_files.map(|found| &found.secret));
+        Rc::clone(known.entry(namespace.to_owned()).or_insert_with(|| Rc::new(Hidden::of(secrets))))
     }
 }
 
@@ -262,9 +275,9 @@ impl Diagnosis {
         let (message, hint) = cause.words();
         let finding = Finding {
             cause,
-            subject: text::shown(subject, std::iter::empty()),
+            subject: text::shown(subject, &Hidden::default()),
             message: fill.fills(message),
-            evidence: Some(text::shown(said, std::iter::empty()))
+            evidence: Some(text::shown(said, &Hidden::default()))
                 .filter(|said| !said.is_empty())
                 .into_iter()
                 .collect(),

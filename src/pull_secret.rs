@@ -7,6 +7,7 @@ pub mod auth;
 mod docker_config;
 mod expiries;
 pub mod go_json;
+mod hidden;
 mod inspected;
 pub mod keyring;
 mod login;
@@ -15,6 +16,7 @@ mod traces;
 
 pub use docker_config::{DockerConfig, Fault};
 pub use expiries::OtherExpiries;
+pub use hidden::Hidden;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
 pub use manifest::{Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted};

@@ -6,7 +6,7 @@ use crate::answers::Record;
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
 use crate::cluster::Wanted;
-use crate::diagnosis::{Cause, Diagnosis, Finding, Known};
+use crate::diagnosis::{Cause, Diagnosis, Finding, HiddenByNamespace, Known};
 use crate::error::{Failure, Outcome, Result};
 use crate::files;
 use crate::inspection::{Inspection, Scope};
@@ -133,6 +133,7 @@ fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], 
         repository,
         checks,
         now,
+        hidden: HiddenByNamespace::default(),
     }
     .diagnose()
 }

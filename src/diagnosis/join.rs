@@ -12,7 +12,7 @@ use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{Check, Id, Status};
 use crate::inspection::PullSecret;
-use crate::pull_secret::{Aspect, Inspected, SecretDiff};
+use crate::pull_secret::{Aspect, Hidden, Inspected, SecretDiff};
 
 /// A pull that failed.
 pub(super) struct Pull<'p> {
@@ -297,7 +297,7 @@ impl<'k> Join<'k> {
     }
 
     fn shown_image(&self) -> String {
-        super::text::shown(self.pull.image, std::iter::empty())
+        super::text::shown(self.pull.image, &Hidden::default())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::answers::Answer as _;
 use crate::answers::{Expiry, ImageRef};
 use crate::checks::{Check, Id, Place, Status, count};
 use crate::inspection::Inspection;
-use crate::pull_secret::{Inspected, SecretDiff};
+use crate::pull_secret::{Hidden, Inspected, SecretDiff};
 use crate::registry::{Pull, Standing, Verdict};
 use crate::secret::Secret;
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ pub struct Running<'e> {
     accounts: HashMap<&'e str, &'e [Named]>,
     repository: Option<&'e Inspection>,
     place: Place<'e>,
+    hidden: Hidden,
 }
 
 /// An image that some pods run, and what the next pull of it would be.
@@ -92,6 +93,7 @@ impl<'e> Running<'e> {
                 .collect(),
             repository,
             place,
+            hidden: Hidden::of(evidence.secrets.iter()),
         }
     }
 
@@ -201,7 +203,7 @@ impl NextPull<'_> {
         let (status, message, hint) = self.judgement(verdict, now);
         let pods = if self.pods > 1 { format!(" ({})", count(self.pods, "pod")) } else { String::new() };
         let subject = format!("{}{}{pods}", self.subject, self.running.place.title());
-        let shown = |text: &str| text::shown(text, self.running.evidence.secrets.iter());
+        let shown = |text: &str| text::shown(text, &self.running.hidden);
         Check::new(Id::RunningPodsPull, status, shown(&subject), shown(&message))
             .hint(self.running.place.of_it(hint))
     }

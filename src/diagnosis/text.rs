@@ -2,7 +2,7 @@
 //! and not longer than somebody reads. Pure.
 
 use crate::answers::after_prefixes;
-use crate::pull_secret::Inspected;
+use crate::pull_secret::Hidden;
 use std::borrow::Cow;
 
 /// The longest text that is shown whole.
@@ -16,10 +16,10 @@ const TOKEN: usize = 128;
 /// The shortest word that is taken for a token by its letters alone.
 const WORD: usize = 16;
 
-/// `text` as it may be shown, with nothing of `secrets` in it.
-pub(super) fn shown<'s>(text: &str, secrets: impl Iterator<Item = &'s Inspected>) -> String {
-    let mut text = secrets.fold(text.to_owned(), |text, secret| secret.redact(text));
-    text = console::strip_ansi_codes(&bounded(&text))
+/// `text` as it may be shown, with nothing of what is `hidden` in it.
+pub(super) fn shown(text: &str, hidden: &Hidden) -> String {
+    let text = hidden.redact(text);
+    let text: String = console::strip_ansi_codes(&bounded(&text))
         .chars()
         .map(|c| if is_strange(c) { ' ' } else { c })
         .collect();
@@ -130,8 +130,8 @@ fn has_prefix(text: &str) -> bool {
 }
 
 /// Whether `name`, which may have any letters that a name has, is known to hold a token.
-pub(super) fn holds_token<'s>(name: &str, mut secrets: impl Iterator<Item = &'s Inspected>) -> bool {
-    has_prefix(name) || secrets.any(|secret| secret.redact(name.to_owned()) != name)
+pub(super) fn holds_token(name: &str, hidden: &Hidden) -> bool {
+    has_prefix(name) || hidden.is_in(name)
 }
 
 fn cut(text: &str) -> String {
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> String {
-        shown(text, std::iter::empty())
+        shown(text, &Hidden::default())
     }
 
     #[test]

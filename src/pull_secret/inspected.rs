@@ -14,9 +14,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
 use zeroize::{Zeroize, Zeroizing};
 
-/// No password is shorter, and a shorter one could be a part of any word.
-const SHORTEST: usize = 4;
-
 /// A Secret of a file, as far as it is a pull secret or was meant to be one.
 pub struct Inspected {
     /// Its name, if it has one.
@@ -171,20 +168,6 @@ impl Inspected {
         } else {
             SecretDiff::Same
         }
-    }
-
-    /// `text` without any of its passwords.
-    #[must_use]
-    pub fn redact(&self, mut text: String) -> String {
-        for entry in self.config.iter().flat_map(DockerConfig::entries) {
-            let decoded = auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
-            for value in [decoded.as_str(), entry.password.as_str(), entry.auth.as_str()] {
-                if value.len() >= SHORTEST && text.contains(value) {
-                    text = text.replace(value, "***");
-                }
-            }
-        }
-        text
     }
 
     /// The credentials.
@@ -381,12 +364,6 @@ mod tests {
         assert_eq!(one.likeness(&plain), SecretDiff::Same);
         assert_eq!(one.likeness(&other), SecretDiff::OtherData);
         assert_eq!(one.likeness(&inspect("dockerconfigjson", json)), SecretDiff::OtherType);
-    }
-
-    #[test]
-    fn takes_its_passwords_out_of_a_text() {
-        let secret = inspect("dockercfg", r#"{"r.io":{"auth":"dTpNYXJrZXI="}}"#);
-        assert_eq!(secret.redact("a Marker, dTpNYXJrZXI= b".into()), "a ***, *** b");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{files, fuzz, quotes_no_token, shows_token, text};
 use jiff::Timestamp;
 use makeinfra::cluster::{Kubectl, context_of};
-use makeinfra::diagnosis::{Diagnosis, Evidence, Known};
+use makeinfra::diagnosis::{Diagnosis, Evidence, HiddenByNamespace, Known};
 use std::path::Path;
 
 const WORDS: [&str; 60] = [
@@ -80,6 +80,7 @@ fn diagnosis(evidence: &Evidence) -> Diagnosis {
         repository: None,
         checks: &[],
         now,
+        hidden: HiddenByNamespace::default(),
     };
     known.diagnose()
 }

@@ -7,7 +7,9 @@ use makeinfra::answers::{Answer, Expiry, ImageRef, RegistryKey, SecretType, Toke
 use makeinfra::git_crypt::{Key, is_encrypted};
 use makeinfra::manifests::documents;
 use makeinfra::opaque::{self, Directory, DirectoryFault, EnvFile, Listing, Value};
-use makeinfra::pull_secret::{DeployToken, DockerConfig, Inspected, Manifest, Rewrite, Traces, Wanted};
+use makeinfra::pull_secret::{
+    DeployToken, DockerConfig, Hidden, Inspected, Manifest, Rewrite, Traces, Wanted,
+};
 use makeinfra::secret::Secret;
 use makeinfra::work_tree::Content;
 use std::collections::BTreeMap;
@@ -214,7 +216,10 @@ fn what_is_wrong_with_a_secret_is_said_without_a_quote() {
         for secret in &found {
             secret.flaws.iter().for_each(|flaw| quotes_no_token(&flaw.message));
             assert!(secret.holds_as(secret) || !secret.is_readable());
-            let _ = (secret.authorizations("registry.gitlab.com/a"), secret.redact("a".repeat(100)));
+            let _ = (
+                secret.authorizations("registry.gitlab.com/a"),
+                Hidden::of([secret].into_iter()).redact(&"a".repeat(100)),
+            );
         }
         let _ = Traces::of(found.iter()).are_in(bytes);
     });
