@@ -11,6 +11,7 @@ mod current;
 mod event;
 mod evidence;
 mod fill;
+mod in_cluster;
 mod join;
 mod layer;
 mod link;
@@ -158,7 +159,7 @@ impl Known<'_> {
                 check: Some(check.id),
                 layer: None,
             })
-            .chain(join::outdated(self, findings))
+            .chain(in_cluster::outdated(self, findings))
             .collect()
     }
 

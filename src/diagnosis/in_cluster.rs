@@ -1,0 +1,80 @@
+//! The Secrets of the cluster beside those of the repository. Pure.
+
+use super::cause::Cause;
+use super::refusal::Refusal;
+use super::{Fill, Finding, Known};
+use crate::advice::Advice;
+use crate::inspection::PullSecret;
+use crate::pull_secret::{Inspected, SecretDiff};
+
+/// What the Secret of a name is in the cluster.
+pub(super) enum InCluster<'k> {
+    Unknown,
+    Missing,
+    /// It is there, and no pull secret.
+    Other,
+    There(&'k Inspected),
+}
+
+pub(super) fn in_cluster<'k>(known: &Known<'k>, namespace: &str, name: &str) -> InCluster<'k> {
+    match known.evidence.secret(namespace, name) {
+        Some(secret) => InCluster::There(secret),
+        None if known.evidence.has_other_secret(namespace, name) => InCluster::Other,
+        None if known.asked.iter().any(|asked| asked == name) => InCluster::Missing,
+        None => InCluster::Unknown,
+    }
+}
+
+/// The Secret of the repository that is meant to be `secret` in the cluster.
+pub(super) fn file_of<'k>(known: &Known<'k>, secret: &Inspected) -> Option<&'k PullSecret> {
+    let here = |file: &&PullSecret| {
+        let namespace = &file.secret.namespace;
+        file.secret.name == secret.name && (namespace.is_none() || *namespace == secret.namespace)
+    };
+    known.repository?.pull_secrets.iter().find(here)
+}
+
+pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
+    secret.likeness(&file.secret) != SecretDiff::Same
+}
+
+/// Secrets of the repository that the cluster does not have as they are, where no finding says so yet.
+pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
+    if findings
+        .iter()
+        .any(|finding| Refusal::of(finding.cause).is_some() || finding.cause == Cause::SecretOutdated)
+    {
+        return Vec::new();
+    }
+    let files = known.repository.into_iter().flat_map(|repository| {
+        // Of another namespace nobody has asked.
+        let is_asked = |file: &&PullSecret| {
+            let namespace = repository.namespace(file);
+            namespace.is_none() || known.namespace.is_none() || namespace == known.namespace
+        };
+        repository.pull_secrets.iter().filter(is_asked)
+    });
+    let found = files.filter_map(|file| {
+        let name = file.secret.name.as_deref()?;
+        let namespace = known.repository.and_then(|repository| repository.namespace(file));
+        let message = match in_cluster(known, namespace.or(known.namespace).unwrap_or_default(), name) {
+            InCluster::There(secret) if file_of(known, secret).is_some() => match secret
+                .likeness(&file.secret)
+            {
+                SecretDiff::Same => return None,
+                SecretDiff::OtherData => {
+                    "the cluster has other credentials in this Secret than the repository"
+                }
+                SecretDiff::OtherType => "the cluster has this Secret with another type than the repository",
+            },
+            InCluster::Missing => {
+                "the cluster does not have this Secret: the next pull would be without credentials"
+            }
+            InCluster::Other => "the cluster has a Secret of this name that is not a pull secret",
+            InCluster::There(_) | InCluster::Unknown => return None,
+        };
+        let finding = known.finding(Cause::Repository, &file.path, &Fill::default(), &[]);
+        Some(Finding { message: message.to_owned(), hint: Advice::make("gitlab-secret"), ..finding })
+    });
+    found.collect()
+}
