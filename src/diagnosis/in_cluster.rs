@@ -40,10 +40,11 @@ pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
 
 /// Secrets of the repository that the cluster does not have as they are, where no finding says so yet.
 pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
-    if findings
-        .iter()
-        .any(|finding| Refusal::of(finding.cause).is_some() || finding.cause == Cause::SecretOutdated)
-    {
+    let tells = |finding: &Finding| {
+        let is_refused = Refusal::of(finding.cause).is_some_and(|refusal| refusal != Refusal::Hidden);
+        is_refused || finding.cause == Cause::SecretOutdated
+    };
+    if findings.iter().any(tells) {
         return Vec::new();
     }
     let files = known.repository.into_iter().flat_map(|repository| {

@@ -195,8 +195,15 @@ impl<'k> Join<'k> {
         let suspects = there.iter().filter(|_| !one_is_good);
         let flawed = suspects.into_iter().find_map(|secret| Some((*secret, self.flaw(secret)?)));
         let Some((secret, (id, cause, message))) = flawed else {
-            let other =
-                there.iter().find(|secret| self.file(secret).is_some_and(|file| differs(secret, file)))?;
+            // In what shows no refusal, a Secret that has changed explains nothing.
+            if self.refusal == Refusal::Hidden {
+                return None;
+            }
+            let is_other = |secret: &&&Inspected| {
+                let serves = |file: &PullSecret| self.serves(secret) || self.serves(&file.secret);
+                self.file(secret).is_some_and(|file| differs(secret, file) && serves(file))
+            };
+            let other = there.iter().find(is_other)?;
             let mut finding = self.finding(Cause::SecretOutdated);
             finding.message = format!("{}: {}", finding.message, title(other));
             return Some(finding);

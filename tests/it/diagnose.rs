@@ -84,7 +84,7 @@ const CASES: [Row; 15] = [
 ];
 
 /// A repository for the image of the recorded cases, without any fault.
-fn project() -> Sandbox {
+pub fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     let token = sandbox.path("token").display().to_string();
     let args = ["new", "hello", "--image", PROJECT, "--token-username", USER, "--token-file", &token];

@@ -31,6 +31,7 @@ mod cluster;
 mod deploying;
 mod diagnose;
 mod diagnose_cluster;
+mod diagnose_join;
 mod diagnose_layers;
 mod diagnose_over;
 mod differential;

@@ -1,0 +1,78 @@
+//! `makeinfra diagnose` and what it joins: a Secret is a cause only of what it can explain.
+
+use super::diagnose::{evidence, project};
+use super::support::{Sandbox, USER};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+const OWN: &str = "registry.gitlab.com/group/project:1.0.0";
+const OTHER_TOKEN: &str = "gldt-Another_7Qx9vWk2ab";
+
+/// A pod of `image` with these pull secrets, whose pull failed with `text`.
+fn failed(image: &str, named: &[&str], text: &str) -> Value {
+    let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": text}});
+    let status = json!({"name": "hello", "ready": false, "state": waiting});
+    let mut list = evidence(&json!({"phase": "Pending", "containerStatuses": [status]}), &[]);
+    let spec = &mut list["items"][0]["spec"];
+    spec["containers"][0]["image"] = json!(image);
+    spec["imagePullSecrets"] = named.iter().map(|name| json!({"name": name})).collect();
+    list
+}
+
+/// The text of a reference that containerd could not resolve.
+fn unresolved(image: &str, why: &str) -> String {
+    format!(
+        "rpc error: code = Unknown desc = failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {why}"
+    )
+}
+
+/// `list` and the Secret `gitlab` of the cluster with `token` for `registry`.
+fn with_secret(mut list: Value, registry: &str, token: &str) -> Value {
+    let entry =
+        json!({"username": USER, "password": token, "auth": STANDARD.encode(format!("{USER}:{token}"))});
+    let config = STANDARD.encode(json!({registry: entry}).to_string());
+    list["items"].as_array_mut().unwrap().push(json!({
+        "kind": "Secret", "metadata": {"name": "gitlab", "namespace": "hello"},
+        "type": "kubernetes.io/dockercfg", "data": {".dockercfg": config},
+    }));
+    list
+}
+
+/// The causes of `list`, the first of which must have this id.
+#[track_caller]
+fn told(sandbox: &Sandbox, dir: &str, list: &Value, id: &str) -> Vec<Value> {
+    let run = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
+    let found = run.cwd(sandbox.work(dir)).output().json();
+    assert_eq!(found["causes"][0]["id"], id, "{found:#}");
+    found["causes"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_secret_that_changed_explains_only_a_refusal_of_an_image_that_it_serves() {
+    let sandbox = project();
+    let changed = |image: &str, why: &str| {
+        with_secret(failed(image, &["gitlab"], &unresolved(image, why)), "registry.gitlab.com", OTHER_TOKEN)
+    };
+    let denied = "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
+    let status = |host: &str, path: &str, status: &str| {
+        format!("unexpected status from HEAD request to https://{host}/v2/{path}: {status}")
+    };
+    let (redis, bitnami) = ("docker.io/library/redis:7", "docker.io/bitnami/redis:7.2");
+    let limited = status("registry-1.docker.io", "library/redis/manifests/7", "429 Too Many Requests");
+    let strange = status("registry.gitlab.com", "group/project/manifests/1.0.0", "400 Bad Request");
+    for (image, why, id) in [
+        (OWN, format!("{OWN}: not found"), "tag-missing"),
+        (redis, limited, "rate-limited"),
+        (bitnami, format!("{bitnami}: not found"), "tag-missing"),
+        (OWN, strange, "pull-failed"),
+    ] {
+        let causes = told(&sandbox, "hello-infra", &changed(image, &why), id);
+        let also = causes
+            .iter()
+            .skip(1)
+            .any(|cause| cause["message"].as_str().unwrap().contains("other credentials"));
+        assert!(also, "{causes:#?}");
+    }
+    told(&sandbox, "hello-infra", &changed(OWN, denied), "secret-outdated");
+}
