@@ -17,6 +17,28 @@ pub(super) struct Case<'k> {
     pub(super) events: &'k [Event],
 }
 
+/// Pull secrets that the kubelet did not find.
+pub(super) struct Missed {
+    /// Their names; empty if the kubelet did not tell them.
+    names: Vec<String>,
+    /// The event that says so.
+    pub(super) said: String,
+}
+
+impl Missed {
+    /// Those of the kubelet's `Unable to retrieve some image pull secrets (NAME, NAME); …`.
+    fn of(said: String) -> Self {
+        let names = said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(names, _)| names);
+        let names = names.into_iter().flat_map(|names| names.split(',')).map(|name| name.trim().to_owned());
+        Self { names: names.filter(|name| !name.is_empty()).collect(), said }
+    }
+
+    /// Whether `name` is one of them, as far as that is known.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|missed| missed == name)
+    }
+}
+
 impl<'k> Case<'k> {
     /// `pod` with its events.
     pub(super) fn of(known: &'k Known, pod: &'k Pod) -> Self {
@@ -33,6 +55,11 @@ impl<'k> Case<'k> {
     /// The newest event with `reason`.
     pub(super) fn last(&self, reason: &str) -> Vec<String> {
         self.events.iter().find(|event| event.is(reason)).map(Event::words).into_iter().collect()
+    }
+
+    /// The pull secrets that the kubelet missed; `None` if it missed none.
+    pub(super) fn missed(&self) -> Option<Missed> {
+        self.last("FailedToRetrieveImagePullSecret").into_iter().next().map(Missed::of)
     }
 
     pub(super) fn age(&self, since: Option<Timestamp>) -> Option<SignedDuration> {
@@ -66,5 +93,18 @@ impl<'k> Case<'k> {
             image: self.pod.image(container).to_owned(),
             ..Fill::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kubelet_tells_which_secrets_it_missed() {
+        let missed = |text: &str| Missed::of(text.to_owned());
+        let two = missed("Unable to retrieve some image pull secrets (old, gone); attempting to pull");
+        assert_eq!(two.names, ["old", "gone"]);
+        assert!(two.has("gone") && !two.has("gitlab") && missed("Unable to retrieve").has("gitlab"));
     }
 }

@@ -341,6 +341,9 @@ causes! {
         "the pod does not run, and nothing that is known here tells why",
         "{kubectl --namespace {namespace} describe pod {pod}}";
 
+    FurtherSecretMissing = "further-secret-missing",
+        "a pull secret that the pod names is not in namespace `{namespace}`, which need not be why the pull fails",
+        "{make gitlab-secret}, or take its name out of imagePullSecrets: in the workload, then: {make deploy}";
     PullSlow = "pull-slow",
         "`{image}` is being pulled since {age}",
         "wait, or make the image smaller";

@@ -3,7 +3,7 @@
 //! The pod is asked first, then the Secret in the cluster, since the kubelet used that, and the repository's files only
 //! where the Secret in the cluster is not known.
 
-use super::case::Case;
+use super::case::{Case, Missed};
 use super::cause::Cause;
 use super::in_cluster::{InCluster, differs, file_of, in_cluster};
 use super::pull_signs::Told;
@@ -20,8 +20,8 @@ pub(super) struct Pull<'p> {
     /// What its text tells.
     pub(super) told: &'p Told,
     pub(super) image: &'p str,
-    /// Whether the kubelet found a pull secret not to be there.
-    pub(super) is_missing: bool,
+    /// The pull secrets that the kubelet missed; `None` if it missed none.
+    pub(super) missed: Option<&'p Missed>,
 }
 
 /// `finding` of a pull, with what else is known. `fill` is what it knows.
@@ -33,7 +33,7 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, 
     let better = join.of_pod().or_else(|| join.of_cluster()).or_else(|| join.of_files());
     let Finding { cause, subject, evidence, .. } = finding;
     // The event about the Secret is the kubelet's.
-    let layer = finding.layer.or(pull.is_missing.then_some(Layer::Kubelet));
+    let layer = finding.layer.or(pull.missed.map(|_| Layer::Kubelet));
     match better {
         Some(better) => Finding { subject, evidence, layer, ..better },
         // That a token is valid is known only of one that is known.
@@ -90,9 +90,7 @@ impl<'k> Join<'k> {
             return self.of_pod_without_secret();
         }
         let may_be_it = self.refusal.without_credential() || self.refusal == Refusal::Hidden;
-        if !self.pull.is_missing || !may_be_it {
-            return None;
-        }
+        let missed = self.pull.missed.filter(|missed| may_be_it && self.is_explained_by(missed))?;
         let in_files = [
             (Id::PullSecretNamespace, Cause::SecretInAnotherNamespace),
             (Id::PullSecretName, Cause::SecretMissing),
@@ -100,7 +98,8 @@ impl<'k> Join<'k> {
         let of_files =
             in_files.iter().find_map(|(id, cause)| Some(self.of_check(*cause, self.problem(*id)?)));
         of_files.or_else(|| {
-            let cause = if self.is_there_now() { Cause::SecretChangedSince } else { Cause::SecretMissing };
+            let is_there = self.are_there_now(missed);
+            let cause = if is_there { Cause::SecretChangedSince } else { Cause::SecretMissing };
             Some(self.finding(cause))
         })
     }
@@ -164,9 +163,31 @@ impl<'k> Join<'k> {
         in_cluster(self.known, &self.case.pod.metadata.namespace, name)
     }
 
-    fn is_there_now(&self) -> bool {
-        let mut named = self.named().peekable();
+    /// Whether all that the kubelet missed is there by now.
+    fn are_there_now(&self, missed: &Missed) -> bool {
+        let mut named = self.named().filter(|name| missed.has(name)).peekable();
         named.peek().is_some() && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
+    }
+
+    /// Whether no other pull secret that the pod names is for the image, so that it may be one of those that the kubelet
+    /// missed.
+    fn is_explained_by(&self, missed: &Missed) -> bool {
+        let serves = |name: &str| {
+            let mut files = self.files().filter(|file| file.secret.name.as_deref() == Some(name)).peekable();
+            files.peek().is_some().then(|| files.any(|file| self.serves(&file.secret)))
+        };
+        let workload = self.known.workload_of(self.case.pod).filter(|_| self.case.pod.is_ghost());
+        let of_workload = workload.into_iter().flat_map(|workload| &workload.pull_secrets);
+        let mut named = self.named().chain(of_workload.map(String::as_str));
+        // A registry makes whoever it does not know wait, too, and mostly for another reason.
+        if self.pull.told.cause == Some(Cause::RateLimited) {
+            return named.any(|name| missed.has(name) && serves(name) == Some(true));
+        }
+        named.filter(|name| !missed.has(name)).all(|name| match self.in_cluster(name) {
+            InCluster::There(secret) => !self.serves(secret),
+            InCluster::Missing | InCluster::Other => true,
+            InCluster::Unknown => serves(name) == Some(false),
+        })
     }
 
     /// What the Secrets in the cluster tell that the pod names.

@@ -6,6 +6,7 @@ use super::cause::Cause;
 use super::event::Event;
 use super::objects::{ContainerStatus, Pod, Terminated, Waiting, said};
 use super::pull_signs::{self, Told};
+use super::refusal::Refusal;
 use super::signs::Told as Sign;
 use super::{Fill, Finding, Known, Layer, join, signs, vendor};
 use jiff::SignedDuration;
@@ -28,6 +29,7 @@ pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
     let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
     found.extend(case.ephemeral());
     found.dedup();
+    found.extend(case.also_missed(&found));
     found
 }
 
@@ -217,9 +219,10 @@ impl Case<'_> {
 
     /// What a text of a pull of `image` means for this pod.
     fn pulled(&self, told: &Told, words: String, image: &str, subject: String, fill: Fill) -> Finding {
-        let missing = self.last("FailedToRetrieveImagePullSecret");
-        let evidence = [vec![words], missing.clone()].concat();
-        let pull = join::Pull { told, image, is_missing: !missing.is_empty() };
+        let missed = self.missed();
+        let evidence: Vec<_> =
+            [words].into_iter().chain(missed.iter().map(|missed| missed.said.clone())).collect();
+        let pull = join::Pull { told, image, missed: missed.as_ref() };
         let vendor = self.known.vendor(told, image, self.pod);
         let fill = fill.of_pull(told, image).of_vendor(vendor);
         let cause = match told.cause {
@@ -229,6 +232,19 @@ impl Case<'_> {
         };
         let finding = self.known.finding(cause, subject, &fill, &evidence);
         join::joined(self.known, self, Finding { layer: told.layer, ..finding }, &pull, &fill)
+    }
+
+    /// The pull secrets that the kubelet missed, where `found` tells of a pull and not of them.
+    fn also_missed(&self, found: &[Finding]) -> Option<Finding> {
+        let missed = self.missed()?;
+        let causes = || found.iter().map(|finding| finding.cause);
+        let is_told = causes().any(|cause| {
+            let missing = [Cause::SecretMissing, Cause::SecretInAnotherNamespace, Cause::SecretChangedSince];
+            missing.contains(&cause)
+        });
+        let is_refused = causes().any(|cause| Refusal::of(cause).is_some());
+        let sign = (Cause::FurtherSecretMissing, Layer::Kubelet);
+        (is_refused && !is_told).then(|| self.told(sign, "", &[missed.said]))
     }
 
     /// A container that ended, and why.

@@ -25,7 +25,8 @@ impl Cause {
             | Self::RolloutStalled
             | Self::NoPods
             | Self::Unexplained => Weight::Unknown,
-            Self::PullSlow
+            Self::FurtherSecretMissing
+            | Self::PullSlow
             | Self::OnTheWay
             | Self::Repository
             | Self::NotRead

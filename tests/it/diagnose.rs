@@ -286,10 +286,13 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
             evidence(&waiting("ImagePullBackOff", &format!("{back_off}: ErrImagePull: {text}")), &[]),
         ],
         "sandbox" => vec![evidence(&waiting("ContainerCreating", ""), &[("FailedCreatePodSandBox", text)])],
-        "secret" => vec![evidence(
-            &waiting("ImagePullBackOff", &back_off),
-            &[("FailedToRetrieveImagePullSecret", text), ("BackOff", &back_off)],
-        )],
+        "secret" => {
+            let events = [("FailedToRetrieveImagePullSecret", text), ("BackOff", &*back_off)];
+            let mut list = evidence(&waiting("ImagePullBackOff", &back_off), &events);
+            let named = text.split_once('(').and_then(|(_, rest)| rest.split_once(')')).unwrap().0;
+            list["items"][0]["spec"]["imagePullSecrets"] = json!([{"name": named}]);
+            vec![list]
+        }
         "name" => vec![
             evidence(&waiting("InvalidImageName", text), &[]),
             evidence(&waiting("InvalidImageName", ""), &[("InspectFailed", text)]),

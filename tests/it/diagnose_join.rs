@@ -76,3 +76,47 @@ fn a_secret_that_changed_explains_only_a_refusal_of_an_image_that_it_serves() {
     }
     told(&sandbox, "hello-infra", &changed(OWN, denied), "secret-outdated");
 }
+
+#[test]
+fn one_missing_secret_of_several_explains_only_what_no_other_could_have_opened() {
+    let sandbox = project();
+    let missing = |image: &str, why: &str, names: &str| {
+        let mut list = failed(image, &["gitlab", "old"], &unresolved(image, why));
+        let text = format!(
+            "Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed."
+        );
+        list["items"].as_array_mut().unwrap().push(json!({
+            "kind": "Event", "reason": "FailedToRetrieveImagePullSecret", "message": text,
+            "involvedObject": {"kind": "Pod", "name": "hello-7d9d9b64f8-xfkqs", "namespace": "hello"},
+            "lastTimestamp": "2026-11-23T20:11:00Z",
+        }));
+        list
+    };
+    let not_found = format!("{OWN}: not found");
+    let strange = "unexpected status from HEAD request to https://registry.gitlab.com/v2/group/project/manifests/1.0.0: 400 Bad Request";
+    let limited = "unexpected status from HEAD request to https://registry-1.docker.io/v2/library/redis/manifests/7: 429 Too Many Requests";
+    for (image, why, id) in [
+        (OWN, &*not_found, "tag-missing"),
+        (OWN, strange, "pull-failed"),
+        ("docker.io/library/redis:7", limited, "rate-limited"),
+    ] {
+        for list in [
+            missing(image, why, "old"),
+            with_secret(missing(image, why, "old"), "registry.gitlab.com", OTHER_TOKEN),
+        ] {
+            let causes = told(&sandbox, "hello-infra", &list, id);
+            assert!(causes.iter().any(|cause| cause["id"] == "further-secret-missing"), "{causes:#?}");
+        }
+    }
+    let all = |why| missing(OWN, why, "gitlab, old");
+    told(&sandbox, "hello-infra", &all(&not_found), "secret-missing");
+    // The one that is there is for another registry.
+    told(
+        &sandbox,
+        "",
+        &with_secret(missing(OWN, &not_found, "old"), "ghcr.io", OTHER_TOKEN),
+        "secret-missing",
+    );
+    // Nobody knows what is in the one that is there.
+    told(&sandbox, "", &missing(OWN, &not_found, "old"), "tag-missing");
+}
