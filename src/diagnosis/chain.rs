@@ -2,7 +2,7 @@
 //! From its structure follows who speaks, before any of its words mean something. Pure; knows nothing of causes.
 
 use super::layer::Layer;
-use super::link::{Link, same_registry};
+use super::link::{Link, registry_of, same_registry};
 
 /// What containerd puts before an answer of the token service.
 const SIGN_IN: [&str; 5] = [
@@ -72,7 +72,31 @@ pub(super) struct Speaker {
 impl<'t> Chain<'t> {
     pub(super) fn of(text: &'t str) -> Self {
         let text = without_others(text);
-        Self { text: text.to_lowercase(), parts: parts(text), links: Link::all(text), image: image(text) }
+        Self {
+            text: text.to_ascii_lowercase(),
+            parts: parts(text),
+            links: Link::all(text),
+            image: image(text),
+        }
+    }
+
+    /// The text in lower case without what people have named: neither a link nor the image that is pulled, which may be
+    /// called as an error is.
+    pub(super) fn words(&self, image: &str) -> String {
+        let mut words = String::with_capacity(self.text.len());
+        let mut end = 0;
+        for link in &self.links {
+            if let Some(before) = self.text.get(end..link.place.start) {
+                words.push_str(before);
+                end = link.place.end;
+            }
+        }
+        words.push_str(&self.text[end..]);
+        let names = [Some(image), self.image].into_iter().flatten().flat_map(spellings);
+        let mut names: Vec<_> = names.filter(|name| name.len() > 2).collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        names.dedup();
+        names.iter().fold(words, |words, name| words.replace(name, "<>"))
     }
 
     /// Who speaks of a pull of `image`, unless the text itself names another.
@@ -161,6 +185,32 @@ impl<'t> Chain<'t> {
     fn has(&self, words: &[&str]) -> bool {
         words.iter().any(|words| self.text.contains(words))
     }
+}
+
+/// How runtimes and registries write the name of `image`, in lower case. One word alone could be any word.
+fn spellings(image: &str) -> Vec<String> {
+    let image = image.to_ascii_lowercase();
+    let untagged = |name: &str| {
+        let name = name.split('@').next().unwrap_or_default();
+        let tag = name.rfind(':').filter(|at| !name[*at..].contains('/'));
+        tag.map_or(name.to_owned(), |at| name[..at].to_owned())
+    };
+    let name = untagged(&image);
+    let tag = image[name.len()..].split('@').next().unwrap_or_default().trim_start_matches(':');
+    let registry = registry_of(&image);
+    let path = name.strip_prefix(&registry).map_or(name.as_str(), |path| path.trim_start_matches('/'));
+    let familiar = path.strip_prefix("library/").unwrap_or(path).to_owned();
+    let of_tag = [format!("manifest {tag} in"), format!("tag {tag} "), format!("{familiar}:{tag}")];
+    let of_tag = of_tag.into_iter().filter(|_| !tag.is_empty());
+    let compound = [name.clone(), path.to_owned(), familiar].into_iter().filter(|name| name.contains('/'));
+    let host = Some(registry).filter(|registry| registry.contains('.') && image.starts_with(registry));
+    [image.clone()]
+        .into_iter()
+        .filter(|image| *image != name)
+        .chain(of_tag)
+        .chain(compound)
+        .chain(host)
+        .collect()
 }
 
 /// The parts of an error: a colon and a space stand between them.
@@ -252,6 +302,32 @@ mod tests {
         }
         for last in ["EOF", "unauthorized", "denied: Forbidden", "unexpected EOF", "403 Forbidden", ""] {
             assert_eq!(of(last), Some(Layer::Registry), "{last}");
+        }
+    }
+
+    #[test]
+    fn what_an_image_is_called_is_no_word_of_an_error() {
+        let words = |text: &str, image: &str| Chain::of(text).words(image);
+        for (image, text, expected) in [
+            (
+                "registry.acme.io/team/access-denied:1",
+                "failed to resolve reference \"registry.acme.io/team/access-denied:1\": failed to do request: Head \"https://registry.acme.io/v2/team/access-denied/manifests/1\": dial tcp 10.0.0.1:443: i/o timeout",
+                "failed to resolve reference \"<>\": failed to do request: head \"https://\": dial tcp 10.0.0.1:443: i/o timeout",
+            ),
+            (
+                "forbidden/app:unauthorized",
+                "pull access denied for forbidden/app, repository does not exist",
+                "pull access denied for <>, repository does not exist",
+            ),
+            (
+                "forbidden.acme.io/app:not-found",
+                "reading manifest not-found in forbidden.acme.io/app: manifest unknown",
+                "reading <> <>: manifest unknown",
+            ),
+            ("denied", "pull access denied for denied", "pull access denied for denied"),
+            ("", "denied: https://aka.ms/acr/firewall", "denied: https://aka.ms/acr/firewall"),
+        ] {
+            assert_eq!(words(text, image), expected);
         }
     }
 

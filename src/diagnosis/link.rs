@@ -1,6 +1,7 @@
 //! The URLs in an error, and what they are of: a registry's API, a blob, a token service. Pure.
 
 use crate::answers::ImageRef;
+use std::ops::Range;
 
 /// Where Docker Hub answers.
 const DOCKER_HUB: [&str; 4] =
@@ -15,6 +16,8 @@ pub(super) struct Link<'t> {
     pub(super) host: &'t str,
     path: &'t str,
     query: &'t str,
+    /// Where it stands in the text, without its scheme.
+    pub(super) place: Range<usize>,
 }
 
 impl<'t> Link<'t> {
@@ -22,7 +25,7 @@ impl<'t> Link<'t> {
     pub(super) fn all(text: &'t str) -> Vec<Self> {
         let links = text.match_indices("://").filter_map(|(at, separator)| {
             let before = text[..at].strip_suffix("https").or_else(|| text[..at].strip_suffix("http"))?;
-            let link = Self::at(&text[at + separator.len()..])?;
+            let link = Self::at(text, at + separator.len())?;
             // Registries name pages that explain, too.
             let is_asked = link.is_api() || link.is_token_service() || link.is_blob() || is_request(before);
             is_asked.then_some(link)
@@ -30,13 +33,14 @@ impl<'t> Link<'t> {
         links.collect()
     }
 
-    fn at(rest: &'t str) -> Option<Self> {
+    fn at(text: &'t str, start: usize) -> Option<Self> {
+        let rest = &text[start..];
         let end = rest.find(|c: char| c.is_whitespace() || "\"\\'`,)]}”".contains(c)).unwrap_or(rest.len());
         let url = rest[..end].trim_end_matches([':', '.']);
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
         let host = authority.rsplit('@').next().unwrap_or_default();
-        (!host.is_empty()).then_some(Self { host, path, query })
+        (!host.is_empty()).then_some(Self { host, path, query, place: start..start + url.len() })
     }
 
     /// Whether it is a request for a token (docker's "Token Authentication Specification").
@@ -50,6 +54,12 @@ impl<'t> Link<'t> {
     /// Whether GitLab answers tokens there.
     pub(super) fn is_gitlab(&self) -> bool {
         self.path.ends_with("/jwt/auth") || self.query.contains("service=container_registry")
+    }
+
+    /// The digest of the manifest that was asked for; `None` if it is none of a manifest, or of a tag.
+    pub(super) fn manifest_digest(&self) -> Option<&'t str> {
+        let (_, reference) = self.path.rsplit_once("/manifests/")?;
+        reference.contains(':').then_some(reference)
     }
 
     pub(super) fn is_blob(&self) -> bool {

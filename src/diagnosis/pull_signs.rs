@@ -291,7 +291,8 @@ fn read_one(text: &str, image: &str) -> Told {
         Some(layer) => layers.contains(&layer) || is_of_node(layers),
         None => is_of_node(layers) || layers.first() == Some(&Registry),
     };
-    let row = PULL.iter().find(|row| counts(row.0) && fits(row, &chain.text));
+    let words = chain.words(image);
+    let row = PULL.iter().find(|row| counts(row.0) && fits(row, &words));
     let layer = match (row, speaker.layer) {
         (Some((layers, ..)), Some(layer)) if layers.contains(&layer) => Some(layer),
         (Some((layers, ..)), _) => layers.first().copied(),

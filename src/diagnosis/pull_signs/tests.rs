@@ -25,3 +25,17 @@ fn of_several_tries_the_one_that_got_further_counts() {
     assert_eq!(read(text, "r.example.com/a:1").cause, Some(Cause::TagMissing));
     assert_eq!(read("[rpc error: a: denied: x]", "r.example.com/a:1").cause, Some(Cause::PullDenied));
 }
+
+#[test]
+fn an_image_that_is_called_as_an_error_is_none() {
+    for (name, why, cause) in [
+        ("access-denied", "dial tcp 10.0.0.1:443: i/o timeout", Cause::RegistryTimeout),
+        ("forbidden-island", "dial tcp 10.0.0.1:443: connect: connection refused", Cause::RegistryRefuses),
+    ] {
+        let image = format!("registry.acme.io/team/{name}:1");
+        let text = format!(
+            "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": failed to do request: Head \"https://registry.acme.io/v2/team/{name}/manifests/1\": {why}"
+        );
+        assert_eq!(read(&text, &image).cause, Some(cause), "{text}");
+    }
+}
