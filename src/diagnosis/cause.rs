@@ -270,6 +270,9 @@ causes! {
     RuntimeDown = "runtime-down",
         "the container runtime of the node does not answer",
         "{kubectl get nodes}; ask who runs the nodes about their container runtime";
+    PullLocked = "pull-locked",
+        "another pull holds a layer of `{image}` on the node: it goes on, or hangs",
+        "the kubelet tries again; if it goes on, ask who runs the nodes to restart their container runtime";
     PullGivenUp = "pull-given-up",
         "the pull of `{image}` was given up before it was done",
         "the kubelet tries again; if it goes on, make the image smaller, or ask who runs the nodes about network and disk";

@@ -12,14 +12,20 @@ const SIGN_IN: [&str; 5] = [
     "unable to retrieve auth token",
     "requesting bearer token",
 ];
-/// What is done on the node, once the bytes are there.
-const LOCAL: [&str; 6] = [
+/// What is done on the node, once the bytes are there, or before anything is asked for.
+const LOCAL: [&str; 12] = [
     "failed to extract layer",
     "failed to register layer",
+    "adding layer with blob",
+    "processing tar file",
+    "applylayer",
     "apply failure",
+    "unpigz",
     "failed to prepare extraction",
     "dial unix",
     "failed commit on ref",
+    "failed to inspect image",
+    " locked for ",
 ];
 /// The download of a blob.
 const DOWNLOAD: [&str; 7] = [

@@ -28,7 +28,7 @@ const FRONT: &[Layer] = &[Registry, TokenService];
 const REMOTE: &[Layer] = &[Registry, TokenService, Storage, Mirror, Proxy];
 
 /// The first row that fits counts, so that what tells more comes first. Rows of the kubelet and the runtime have words that
-/// nobody else says; those of all others count only where they speak.
+/// nobody else says; those of all others, and rows without words, count only where they speak.
 const PULL: &[Sign] = &[
     (KUBELET, Cause::AuthMalformed, &["illegal base64 data"]),
     (KUBELET, Cause::AuthMalformed, &["unable to parse auth field"]),
@@ -49,7 +49,12 @@ const PULL: &[Sign] = &[
     (RUNTIME, Cause::ImageNotSigned, &["source image rejected"]),
     (RUNTIME, Cause::ImageNotSigned, &["rejected by policy"]),
     (RUNTIME, Cause::RuntimeDown, &["dial unix"]),
+    (RUNTIME, Cause::RuntimeDown, &["error reading from server"]),
+    (RUNTIME, Cause::RuntimeDown, &["transport is closing"]),
+    (RUNTIME, Cause::RuntimeDown, &["failed to inspect image", "deadline exceeded"]),
+    (RUNTIME, Cause::RuntimeDown, &["failed to inspect image", "deadlineexceeded"]),
     (RUNTIME, Cause::RuntimeDown, &["cannot connect to the docker daemon"]),
+    (RUNTIME, Cause::PullLocked, &["ref ", " locked for "]),
     (RUNTIME, Cause::NodeDiskFull, &["no space left on device"]),
     (RUNTIME, Cause::NodeDiskFull, &["disk quota exceeded"]),
     (RUNTIME, Cause::WrongPlatform, &["no match for platform"]),
@@ -154,15 +159,15 @@ const PULL: &[Sign] = &[
     (STORAGE, Cause::DownloadBroken, &["eof"]),
     (STORAGE, Cause::DownloadBroken, &["stream error"]),
     (STORAGE, Cause::DownloadBroken, &["short read"]),
-    (STORAGE, Cause::StorageFails, &[]),
     (RUNTIME, Cause::StoreDamaged, &["content digest", "not found"]),
-    (RUNTIME, Cause::UnpackFailed, &["failed to extract layer"]),
-    (RUNTIME, Cause::UnpackFailed, &["failed to register layer"]),
+    (RUNTIME, Cause::StoreDamaged, &["layer does not exist"]),
+    (RUNTIME, Cause::StoreDamaged, &["layer not known"]),
+    (RUNTIME, Cause::StoreDamaged, &["failed to inspect image"]),
     (RUNTIME, Cause::UnpackFailed, &["failed to unpack"]),
-    (RUNTIME, Cause::UnpackFailed, &["failed to prepare extraction"]),
-    (RUNTIME, Cause::UnpackFailed, &["apply failure"]),
-    (RUNTIME, Cause::UnpackFailed, &["applylayer"]),
-    (RUNTIME, Cause::UnpackFailed, &["unpigz"]),
+    (RUNTIME, Cause::PullGivenUp, &["context canceled"]),
+    (RUNTIME, Cause::PullGivenUp, &["because of no progress"]),
+    (RUNTIME, Cause::UnpackFailed, &[]),
+    (STORAGE, Cause::StorageFails, &[]),
     (FRONT, Cause::AddressRefused, &["client with ip"]),
     (FRONT, Cause::AddressRefused, &["/acr/firewall"]),
     (FRONT, Cause::RegistryPolicy, &["projectpolicyviolation"]),
@@ -252,9 +257,6 @@ const PULL: &[Sign] = &[
     (TOKENS, Cause::TokenServiceBroken, &["failed to fetch"]),
     (RUNTIME, Cause::PullGivenUp, &["deadline exceeded"]),
     (RUNTIME, Cause::PullGivenUp, &["deadlineexceeded"]),
-    (RUNTIME, Cause::PullGivenUp, &["context canceled"]),
-    (RUNTIME, Cause::PullGivenUp, &["because of no progress"]),
-    (RUNTIME, Cause::StoreDamaged, &["failed to inspect image"]),
 ];
 
 /// What a text means.
@@ -287,12 +289,12 @@ pub(super) fn of_kubelet(text: &str) -> Option<Cause> {
 fn read_one(text: &str, image: &str) -> Told {
     let chain = Chain::of(text);
     let speaker = chain.speaker(image);
-    let counts = |layers: &[Layer]| match speaker.layer {
-        Some(layer) => layers.contains(&layer) || is_of_node(layers),
-        None => is_of_node(layers) || layers.first() == Some(&Registry),
+    let counts = |(layers, _, words): &Sign| match speaker.layer {
+        Some(layer) => layers.contains(&layer) || (is_of_node(layers) && !words.is_empty()),
+        None => (is_of_node(layers) && !words.is_empty()) || layers.first() == Some(&Registry),
     };
     let words = chain.words(image);
-    let row = PULL.iter().find(|row| counts(row.0) && fits(row, &words));
+    let row = PULL.iter().find(|row| counts(row) && fits(row, &words));
     let layer = match (row, speaker.layer) {
         (Some((layers, ..)), Some(layer)) if layers.contains(&layer) => Some(layer),
         (Some((layers, ..)), _) => layers.first().copied(),

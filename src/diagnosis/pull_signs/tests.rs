@@ -39,3 +39,51 @@ fn an_image_that_is_called_as_an_error_is_none() {
         assert_eq!(read(&text, &image).cause, Some(cause), "{text}");
     }
 }
+
+#[track_caller]
+fn means(image: &str, text: &str, cause: Cause, layer: Layer) {
+    let told = read(text, image);
+    assert_eq!((told.cause, told.layer), (Some(cause), Some(layer)), "{text}");
+}
+
+#[test]
+fn a_runtime_that_fails_is_no_fault_of_the_registry() {
+    let image = "registry.acme.io/app:1";
+    let copied = "failed to pull and unpack image \"registry.acme.io/app:1\": failed to copy: ";
+    let link = "httpReadSeeker: failed open: failed to do request: Get \"https://registry.acme.io/v2/app/blobs/sha256:aa\": context canceled";
+    let added = "writing blob: adding layer with blob \"sha256:aa\": ";
+    for (text, cause) in [
+        ("rpc error: code = Unavailable desc = error reading from server: EOF", Cause::RuntimeDown),
+        ("rpc error: code = Unavailable desc = transport is closing", Cause::RuntimeDown),
+        (
+            "ImageInspectError: Failed to inspect image \"registry.acme.io/app:1\": rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+            Cause::RuntimeDown,
+        ),
+        (
+            "Failed to inspect image \"registry.acme.io/app:1\": rpc error: code = Unknown desc = Error response from daemon: layer does not exist",
+            Cause::StoreDamaged,
+        ),
+        (
+            &format!(
+                "{added}processing tar file(potentially insufficient UIDs or GIDs available in user namespace): exit status 1"
+            ),
+            Cause::UnpackFailed,
+        ),
+        (
+            &format!("{added}ApplyLayer exit status 1 stdout: stderr: unlinkat /a: invalid"),
+            Cause::UnpackFailed,
+        ),
+        (&format!("{added}layer not known"), Cause::StoreDamaged),
+        (&format!("{copied}unpigz: corrupted"), Cause::UnpackFailed),
+        (
+            &format!(
+                "{copied}failed to open writer: rpc error: code = Unavailable desc = ref layer-sha256:aa locked for 1m20s (since 2026-01-01): unavailable"
+            ),
+            Cause::PullLocked,
+        ),
+        (&format!("{copied}context canceled"), Cause::PullGivenUp),
+        (&format!("{copied}{link}"), Cause::PullGivenUp),
+    ] {
+        means(image, text, cause, Runtime);
+    }
+}
