@@ -125,6 +125,14 @@ impl<'t> Chain<'t> {
         }
     }
 
+    /// Whether a manifest was asked for by a digest that `image` does not name: its tag was found before.
+    pub(super) fn asks_for_part(&self, image: &str) -> bool {
+        let image = self.image.unwrap_or(image);
+        let of_part = self.part("reading manifest ").and_then(|rest| rest.split(' ').next());
+        let digest = self.links.last().and_then(Link::manifest_digest).or(of_part);
+        digest.is_some_and(|digest| digest.contains(':') && !image.contains('@'))
+    }
+
     fn layer(&self, image: &str) -> Option<Layer> {
         if self.part("proxyconnect").or_else(|| self.part("socks connect")).is_some() || self.is_of_tunnel() {
             return Some(Layer::Proxy);

@@ -305,6 +305,9 @@ fn read_one(text: &str, image: &str) -> Told {
         Some(Cause::StorageRefuses) if speaker.is_own => {
             Told { cause: Some(Cause::PullDenied), layer: Some(Registry), speaker }
         }
+        Some(Cause::TagMissing) if chain.asks_for_part(image) => {
+            Told { cause: Some(Cause::LayerMissing), layer, speaker }
+        }
         cause => Told { cause, layer, speaker },
     }
 }

@@ -40,6 +40,27 @@ fn an_image_that_is_called_as_an_error_is_none() {
     }
 }
 
+#[test]
+fn a_manifest_that_a_tag_leads_to_is_a_part_of_the_image() {
+    let tagged = "registry.gitlab.com/group/hello:1";
+    let pinned = "registry.gitlab.com/group/hello@sha256:0123";
+    let text = |image: &str| {
+        format!(
+            "failed to pull and unpack image \"{image}\": failed to copy: httpReadSeeker: failed open: content at https://registry.gitlab.com/v2/group/hello/manifests/sha256:0123 not found: not found"
+        )
+    };
+    means(tagged, &text(tagged), Cause::LayerMissing, Registry);
+    means(pinned, &text(pinned), Cause::TagMissing, Registry);
+    let of_crio = "reading manifest sha256:0123 in registry.gitlab.com/group/hello: manifest unknown";
+    means(tagged, of_crio, Cause::LayerMissing, Registry);
+    means(
+        tagged,
+        "reading manifest 1 in registry.gitlab.com/group/hello: manifest unknown",
+        Cause::TagMissing,
+        Registry,
+    );
+}
+
 #[track_caller]
 fn means(image: &str, text: &str, cause: Cause, layer: Layer) {
     let told = read(text, image);
