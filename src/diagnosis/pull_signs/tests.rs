@@ -108,3 +108,23 @@ fn a_runtime_that_fails_is_no_fault_of_the_registry() {
         means(image, text, cause, Runtime);
     }
 }
+
+#[test]
+fn what_stands_in_between_and_another_kind_of_image_are_known() {
+    let image = "registry.acme.io/app:1";
+    let url = "https://registry.acme.io/v2/app/manifests/1";
+    let status = |status: &str| format!("unexpected status from HEAD request to {url}: {status} ");
+    let gone = "http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR";
+    let head = format!("failed to do request: Head \"{url}\": {gone}");
+    means(image, &head, Cause::ConnectionBroken, Registry);
+    means(image, &format!("failed to copy: {gone}"), Cause::DownloadBroken, Storage);
+    for code in ["520", "522", "530"] {
+        means(image, &status(code), Cause::RegistryBroken, Registry);
+    }
+    let token = "failed to fetch oauth token: unexpected status from GET request to https://auth.acme.io/token?service=a: 521 ";
+    means(image, token, Cause::TokenServiceBroken, TokenService);
+    let windows = "a Windows version 10.0.17763-based image is incompatible with a 10.0.14393 host";
+    means(image, windows, Cause::WrongPlatform, Runtime);
+    let chart = "unsupported mediatype application/vnd.cncf.helm.config.v1+json";
+    means(image, chart, Cause::FormatNotSupported, Runtime);
+}
