@@ -128,3 +128,31 @@ fn what_stands_in_between_and_another_kind_of_image_are_known() {
     let chart = "unsupported mediatype application/vnd.cncf.helm.config.v1+json";
     means(image, chart, Cause::FormatNotSupported, Runtime);
 }
+
+#[test]
+fn a_denial_that_tells_more_is_no_plain_denial() {
+    let head = |host: &str, why: &str| {
+        format!("Error response from daemon: Head \"https://{host}/v2/acme/app/manifests/1\": {why}")
+    };
+    for (host, why, cause) in [
+        (
+            "gcr.io",
+            "denied: Container Registry is deprecated and shutting down, please use",
+            Cause::RegistryPolicy,
+        ),
+        ("gcr.io", "denied: This API method requires billing to be enabled.", Cause::RegistryPolicy),
+        (
+            "ghcr.io",
+            "denied: permission_denied: The token provided does not match expected scopes.",
+            Cause::TokenDenied,
+        ),
+        (
+            "registry-1.docker.io",
+            "unauthorized: please use personal access token to login",
+            Cause::TokenRefused,
+        ),
+    ] {
+        let registry = if host.ends_with("docker.io") { "docker.io" } else { host };
+        means(&format!("{registry}/acme/app:1"), &head(host, why), cause, Registry);
+    }
+}
