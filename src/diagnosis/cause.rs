@@ -301,9 +301,15 @@ causes! {
     MountFailed = "mount-failed",
         "a volume of the pod cannot be mounted",
         "{kubectl --namespace {namespace} describe pod {pod}}";
-    SandboxFailed = "sandbox-failed",
+    PodNetworkFailed = "pod-network-failed",
         "the node cannot make the pod's network",
         "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their network plugin";
+    RuntimeHandlerMissing = "runtime-handler-missing",
+        "the node has no runtime of the kind that the pod's runtimeClassName asks for",
+        "{kubectl get runtimeclasses}; correct runtimeClassName: in the workload, or ask who runs the nodes to set that runtime up";
+    SandboxFailed = "sandbox-failed",
+        "the node cannot make the pod's sandbox",
+        "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their container runtime";
     CommandNotFound = "command-not-found",
         "the command is not in the image",
         "correct command: and args: in the workload, or ENTRYPOINT in the image";

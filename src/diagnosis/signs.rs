@@ -78,8 +78,13 @@ const PREPARE: &[Sign] = &[
     (KUBELET, Cause::ConfigMapMissing, &["configmap", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secret \"", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secrets \"", "not found"]),
+    (RUNTIME, Cause::NodeDiskFull, &["failedcreatepodsandbox", "no space left on device"]),
+    (RUNTIME, Cause::RuntimeHandlerMissing, &["failedcreatepodsandbox", "no runtime for"]),
+    (KUBELET, Cause::PodNetworkFailed, &["networknotready"]),
+    (KUBELET, Cause::PodNetworkFailed, &["failedcreatepodsandbox", "cni"]),
+    (KUBELET, Cause::PodNetworkFailed, &["failedcreatepodsandbox", "network"]),
+    (KUBELET, Cause::PodNetworkFailed, &["failedcreatepodsandbox", "plugin type"]),
     (KUBELET, Cause::SandboxFailed, &["failedcreatepodsandbox"]),
-    (KUBELET, Cause::SandboxFailed, &["networknotready"]),
     (KUBELET, Cause::MountFailed, &["failedmount"]),
     (KUBELET, Cause::MountFailed, &["failedattachvolume"]),
     (KUBELET, Cause::MountFailed, &["failedmapvolume"]),
@@ -113,4 +118,27 @@ fn find(table: &[Sign], text: &str) -> Option<Told> {
     let text = text.to_lowercase();
     let found = table.iter().find(|(.., words)| words.iter().all(|word| text.contains(word)));
     found.map(|(layer, cause, _)| (*cause, *layer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sandbox_fails_for_more_than_the_network() {
+        for (text, cause) in [
+            ("plugin type=\"calico\" failed (add): unauthorized", Cause::PodNetworkFailed),
+            ("failed to set up sandbox container network for pod", Cause::PodNetworkFailed),
+            ("mkdir /var/lib/containerd/x: no space left on device", Cause::NodeDiskFull),
+            (
+                "failed to get sandbox runtime: no runtime for \"gvisor\" is configured",
+                Cause::RuntimeHandlerMissing,
+            ),
+            ("unable to apply cgroup configuration: cannot allocate memory: unknown", Cause::SandboxFailed),
+            ("open /run/systemd/resolve/resolv.conf: no such file or directory", Cause::SandboxFailed),
+        ] {
+            let said = format!("FailedCreatePodSandBox: Failed to create pod sandbox: {text}");
+            assert_eq!(prepare(&said).map(|(cause, _)| cause), Some(cause), "{text}");
+        }
+    }
 }
