@@ -310,6 +310,9 @@ causes! {
     SandboxFailed = "sandbox-failed",
         "the node cannot make the pod's sandbox",
         "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their container runtime";
+    NodeProgramMissing = "node-program-missing",
+        "a program is missing on the node that its container runtime runs",
+        "the text names it; ask who runs the nodes to install it";
     CommandNotFound = "command-not-found",
         "the command is not in the image",
         "correct command: and args: in the workload, or ENTRYPOINT in the image";

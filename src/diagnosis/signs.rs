@@ -24,6 +24,13 @@ const START: &[Sign] = &[
     (KUBELET, Cause::AppSecretMissing, &["secret \"", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secrets \"", "not found"]),
     (RUNTIME, Cause::WrongPlatform, &["exec format error"]),
+    (RUNTIME, Cause::NodeProgramMissing, &["apparmor_parser", "not found"]),
+    (
+        RUNTIME,
+        Cause::NodeProgramMissing,
+        &["unable to retrieve oci runtime error", "executable file", "not found"],
+    ),
+    (RUNTIME, Cause::NodeProgramMissing, &["failed to start shim", "executable file", "not found"]),
     (RUNTIME, Cause::CommandNotFound, &["executable file", "not found"]),
     (RUNTIME, Cause::CommandNotFound, &["stat ", "no such file or directory", "exec: "]),
     (RUNTIME, Cause::CommandNotFound, &["starting container process", "no such file or directory", "exec"]),
@@ -123,6 +130,26 @@ fn find(table: &[Sign], text: &str) -> Option<Told> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_of_the_node_is_none_of_the_image() {
+        for (text, cause) in [
+            (
+                "get apparmor_parser version: exec: \"apparmor_parser\": executable file not found in $PATH",
+                Cause::NodeProgramMissing,
+            ),
+            (
+                "OCI runtime create failed: unable to retrieve OCI runtime error: exec: \"nvidia-container-runtime\": executable file not found in $PATH: unknown",
+                Cause::NodeProgramMissing,
+            ),
+            (
+                "unable to start container process: exec: \"serve\": executable file not found in $PATH: unknown",
+                Cause::CommandNotFound,
+            ),
+        ] {
+            assert_eq!(start(text), Some((cause, RUNTIME)), "{text}");
+        }
+    }
 
     #[test]
     fn a_sandbox_fails_for_more_than_the_network() {
