@@ -121,8 +121,8 @@ causes! {
         "{server} refused the {token}: it is wrong, was revoked or has expired",
         "make a new {credential}, then: {makeinfra rotate --commit} && {make deploy}";
     TokenWithoutScope = "token-without-registry-scope",
-        "GitLab knows the token, and it may not use the registry: it lacks the scope read_registry",
-        "make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
+        "GitLab refuses the sign-in: the token lacks the scope read_registry, or GitLab has banned the node's address for an hour after refused sign-ins",
+        "{makeinfra check --online}; if the token is good, wait an hour; else make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
     TokenDenied = "token-denied",
         "a credential was sent for `{image}`, and {server} denies it: it has no right to pull this image, or has expired",
         "give it that right, or make a new {credential}, then: {makeinfra rotate --commit} && {make deploy}";

@@ -13,6 +13,9 @@ use jiff::SignedDuration;
 
 /// How long a pod may be on its way before that needs a reason.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+/// What is wrong where GitLab itself refuses a token, and not what bans addresses in front of it.
+const ONLY_SCOPE: &str =
+    "GitLab knows the token, and it may not use the registry: it lacks the scope read_registry";
 /// How a container ends that was told to, or killed: 128 and the signal's number.
 const TOLD_TO_END: [i64; 2] = [137, 143];
 
@@ -230,7 +233,11 @@ impl Case<'_> {
             Some(Cause::TokenDenied) if vendor == &vendor::GITLAB => Cause::TokenWithoutScope,
             cause => cause.unwrap_or(Cause::PullFailed),
         };
-        let finding = self.known.finding(cause, subject, &fill, &evidence);
+        let mut finding = self.known.finding(cause, subject, &fill, &evidence);
+        if cause == Cause::TokenWithoutScope && told.is_denied {
+            finding.message = ONLY_SCOPE.into();
+            finding.hint = "make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}".into();
+        }
         join::joined(self.known, self, Finding { layer: told.layer, ..finding }, &pull, &fill)
     }
 

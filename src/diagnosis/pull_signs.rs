@@ -280,6 +280,8 @@ pub(super) struct Told {
     /// Who speaks; `None` if neither structure nor words tell.
     pub(super) layer: Option<Layer>,
     pub(super) speaker: Speaker,
+    /// Whether it quotes a registry's own words of denial, and not a status alone.
+    pub(super) is_denied: bool,
 }
 
 /// What `text` tells of a pull of `image`.
@@ -313,15 +315,16 @@ fn read_one(text: &str, image: &str) -> Told {
         (Some((layers, ..)), _) => layers.first().copied(),
         (None, layer) => layer,
     };
+    let is_denied = ["access forbidden", "denied"].iter().any(|denial| words.contains(denial));
     match row.map(|(_, cause, _)| *cause) {
         // A registry that hands its blobs out itself decides on them as on all else.
         Some(Cause::StorageRefuses) if speaker.is_own => {
-            Told { cause: Some(Cause::PullDenied), layer: Some(Registry), speaker }
+            Told { cause: Some(Cause::PullDenied), layer: Some(Registry), speaker, is_denied }
         }
         Some(Cause::TagMissing) if chain.asks_for_part(image) => {
-            Told { cause: Some(Cause::LayerMissing), layer, speaker }
+            Told { cause: Some(Cause::LayerMissing), layer, speaker, is_denied }
         }
-        cause => Told { cause, layer, speaker },
+        cause => Told { cause, layer, speaker, is_denied },
     }
 }
 

@@ -120,3 +120,21 @@ fn one_missing_secret_of_several_explains_only_what_no_other_could_have_opened()
     // Nobody knows what is in the one that is there.
     told(&sandbox, "", &missing(OWN, &not_found, "old"), "tag-missing");
 }
+
+#[test]
+fn a_bare_403_of_gitlab_s_token_service_may_be_a_ban() {
+    let sandbox = Sandbox::new();
+    let why = "failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Faccess-denied%3Apull&service=container_registry: 403 Forbidden";
+    let said = |image: &str, why: &str| {
+        let list = failed(image, &["gitlab"], &unresolved(image, why));
+        let cause = told(&sandbox, "", &list, "token-without-registry-scope").swap_remove(0);
+        (cause["message"].as_str().unwrap().to_owned(), cause["hint"].as_str().unwrap().to_owned())
+    };
+    for image in [OWN, "registry.gitlab.com/group/access-denied:1"] {
+        let (message, hint) = said(image, why);
+        assert!(message.contains("read_registry") && message.contains("banned"), "{message}");
+        assert!(hint.starts_with("makeinfra check --online") && hint.contains("wait an hour"), "{hint}");
+    }
+    let (message, hint) = said(OWN, &format!("{why}: denied: access forbidden"));
+    assert!(!message.contains("banned") && hint.starts_with("make a deploy token"), "{message} {hint}");
+}
