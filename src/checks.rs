@@ -9,11 +9,13 @@ mod online;
 mod place;
 mod pull_secret;
 mod record;
+mod rotation;
 mod secrets;
 
 pub use id::Id;
 pub use online::{Cleared, Question};
 pub use place::Place;
+pub use rotation::key_for;
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;

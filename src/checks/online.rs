@@ -1,9 +1,10 @@
 //! What registries say of the images: whom to ask with which credentials, and what an answer is worth.
 
 use super::pull_secret::{candidates, closed, quoted, workload_title};
+use super::rotation::rotation;
 use super::{Check, Id, Status};
 use crate::advice::Advice;
-use crate::answers::{Answer, ImageRef, RegistryKey};
+use crate::answers::ImageRef;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
 use crate::manifests::Pull;
@@ -162,23 +163,6 @@ impl<'i> Question<'i> {
             Check::new(Id::ImagesPull, status, subject, &message).hint(hint.clone()).about(self.image)
         };
         self.subjects.iter().map(check).collect()
-    }
-}
-
-/// The command that gives `image` other credentials: those of the entry that serves it, or of one that is yet to come.
-fn rotation(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) -> String {
-    let (name, for_image) = (image.normalized_name(), RegistryKey::for_image(image));
-    let answers = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
-    let own = answers.map(|record| &record.answers.registry);
-    let serving = secrets
-        .iter()
-        .find_map(|secret| keyring::matching_name(secret.secret.keys(), &name).first().copied());
-    match (serving.map(RegistryKey::parse), own) {
-        (Some(Ok(key)), Some(own)) if key == *own => "rotate".to_owned(),
-        (Some(Ok(key)), Some(_)) => format!("rotate --registry {key}"),
-        (None, Some(own)) if !own.is_same(&for_image) => format!("rotate --add-registry {for_image}"),
-        (None, _) => format!("rotate --registry {for_image}"),
-        _ => "rotate".to_owned(),
     }
 }
 

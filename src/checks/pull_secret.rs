@@ -2,6 +2,7 @@
 
 mod present;
 
+use super::rotation::key_for;
 use super::{Check, Id, Known, Place, Status, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
@@ -234,19 +235,7 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
     let message = format!(
         "no registry key matches `{image}`, so the kubelet pulls it without credentials; there is {keys}"
     );
-    let ours = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
-    let rotate = match ours.map(|record| record.answers.image().host() == image.host()) {
-        Some(true) => {
-            Advice::makeinfra("rotate").with(format_args!("--registry {}", RegistryKey::for_image(image)))
-        }
-        Some(false) if inspection.is_rotated(&secrets[0].path) => {
-            Advice::makeinfra("rotate").with(format_args!("--add-registry {}", RegistryKey::for_image(image)))
-        }
-        Some(false) | None => {
-            format!("registry key {} in {}", RegistryKey::for_image(image), secrets[0].path).into()
-        }
-    };
-    let rotate = Place::of_file(inspection, &secrets[0].path).of_it(rotate);
+    let rotate = key_for(inspection, image, secrets);
     of_workload(Id::PullSecretMatchesImages, pull.workload, &message)
         .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))
 }

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::{Fill, Finding, Known, Layer};
 use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
-use crate::checks::{Check, Id, Status};
+use crate::checks::{self, Check, Id, Status};
 use crate::inspection::PullSecret;
 use crate::pull_secret::{Aspect, Hidden, Inspected};
 
@@ -241,14 +241,28 @@ impl<'k> Join<'k> {
         if let (None, Some(check)) = (mended, self.problem(id)) {
             finding.hint = then_deploy(&check.hint);
             finding.check = Some(id);
-        } else if let (Cause::RegistryKeyDoesNotMatch, Ok(image)) =
-            (finding.cause, ImageRef::parse_unpinned(self.pull.image))
+        } else if finding.cause == Cause::RegistryKeyDoesNotMatch
+            && !super::text::holds_token(self.pull.image, &Hidden::default())
+            && let Ok(image) = ImageRef::parse_unpinned(self.pull.image)
         {
-            let rotate = Advice::makeinfra("rotate");
-            let rotate = rotate.with(format_args!("--registry {}", RegistryKey::for_image(&image)));
-            finding.hint = then_deploy(&rotate);
+            finding.hint = then_deploy(&self.key_for(&image, secret));
         }
         Some(finding)
+    }
+
+    /// What to type so that `secret` serves `image`.
+    fn key_for(&self, image: &ImageRef, secret: &Inspected) -> Advice {
+        let first = || self.known.repository.and_then(|repository| repository.pull_secrets.first());
+        match (self.known.repository, self.file(secret).or_else(first)) {
+            (Some(repository), Some(file)) => checks::key_for(repository, image, &[file]),
+            // Nobody knows which registry is the project's own.
+            _ => {
+                let key = RegistryKey::for_image(image);
+                let beside = Advice::makeinfra("rotate").with(format_args!("--add-registry {key}"));
+                let own = Advice::makeinfra("rotate").with(format_args!("--registry {key}"));
+                own.say(", if the project's own image is there, else ").say(beside)
+            }
+        }
     }
 
     /// The first thing that is wrong with a Secret and explains the refusal.

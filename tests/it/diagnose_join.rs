@@ -1,7 +1,7 @@
 //! `makeinfra diagnose` and what it joins: a Secret is a cause only of what it can explain.
 
 use super::diagnose::{evidence, project};
-use super::support::{Sandbox, USER};
+use super::support::{Sandbox, TOKEN, USER};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -137,4 +137,23 @@ fn a_bare_403_of_gitlab_s_token_service_may_be_a_ban() {
     }
     let (message, hint) = said(OWN, &format!("{why}: denied: access forbidden"));
     assert!(!message.contains("banned") && hint.starts_with("make a deploy token"), "{message} {hint}");
+}
+
+#[test]
+fn the_advice_for_a_registry_beside_the_project_s_can_be_typed() {
+    let sandbox = project();
+    let image = "ghcr.io/acme/side:1";
+    let why = "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=repository%3Aacme%2Fside%3Apull&service=ghcr.io: 401 Unauthorized";
+    let list = with_secret(failed(image, &["gitlab"], &unresolved(image, why)), "registry.gitlab.com", TOKEN);
+    let hint = |dir| {
+        let cause = told(&sandbox, dir, &list, "registry-key-does-not-match").swap_remove(0);
+        cause["hint"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(hint("hello-infra"), "makeinfra rotate --add-registry ghcr.io && make deploy");
+    let token = sandbox.path("token").display().to_string();
+    let rotate = ["rotate", "--add-registry", "ghcr.io", "--token-username", USER, "--token-file", &token];
+    sandbox.makeinfra(&rotate).cwd(sandbox.work("hello-infra")).success();
+    let open = hint("");
+    let typed = "makeinfra rotate --registry ghcr.io, if the project's own image is there, else makeinfra rotate --add-registry ghcr.io && make deploy";
+    assert!(open.starts_with(typed), "{open}");
 }
