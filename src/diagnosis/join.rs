@@ -24,17 +24,41 @@ pub(super) struct Pull<'p> {
     pub(super) missed: Option<&'p Missed>,
 }
 
+/// Whether `image` is one of Docker Hub's official images, none of which is private.
+fn is_official(image: &str) -> bool {
+    ImageRef::parse_unpinned(image)
+        .is_ok_and(|image| image.is_docker_hub() && image.path().starts_with("library/"))
+}
+
+/// `finding` of an official image, which Docker Hub denies only if it does not have it.
+fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
+    let Finding { subject, evidence, layer, .. } = finding;
+    let hint = "correct the image's name in the workload, then: {make deploy}".into();
+    let missing = known.finding(Cause::TagMissing, "", fill, &[]);
+    let message =
+        known.without_tokens(fill).fills("Docker Hub has no official image of this name: `{image}`");
+    Finding { subject, message, evidence, hint, layer, ..missing }
+}
+
 /// `finding` of a pull, with what else is known. `fill` is what it knows.
 pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, fill: &Fill) -> Finding {
     let Some(refusal) = Refusal::of(finding.cause) else {
         return told_by_registry(known, case, finding, pull.image);
     };
+    if refusal == Refusal::Denied && is_official(pull.image) {
+        return no_official_image(known, finding, fill);
+    }
     let join = Join { known, case, pull, fill, refusal };
     let better = join.of_pod().or_else(|| join.of_cluster()).or_else(|| join.of_files());
     let Finding { cause, subject, evidence, .. } = finding;
     // The event about the Secret is the kubelet's.
     let layer = finding.layer.or(pull.missed.map(|_| Layer::Kubelet));
     match better {
+        // Registries deny what they do not have, too.
+        Some(mut better) if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == Refusal::Denied => {
+            better.message.push_str(", or there is no such image");
+            Finding { subject, evidence, layer, ..better }
+        }
         Some(better) => Finding { subject, evidence, layer, ..better },
         // That a token is valid is known only of one that is known.
         None if cause == Cause::TokenOfAnotherProject && !join.sent_a_good_one() => {

@@ -157,3 +157,25 @@ fn the_advice_for_a_registry_beside_the_project_s_can_be_typed() {
     let typed = "makeinfra rotate --registry ghcr.io, if the project's own image is there, else makeinfra rotate --add-registry ghcr.io && make deploy";
     assert!(open.starts_with(typed), "{open}");
 }
+
+#[test]
+fn what_docker_hub_denies_may_be_misspelled() {
+    let sandbox = project();
+    let denied = "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
+    let list = |image: &str, named: &[&str]| {
+        with_secret(failed(image, named, &unresolved(image, denied)), "registry.gitlab.com", TOKEN)
+    };
+    for named in [&["gitlab"][..], &[]] {
+        let official = "docker.io/library/ngnix:1.27";
+        let cause = told(&sandbox, "hello-infra", &list(official, named), "tag-missing").swap_remove(0);
+        let (message, hint) = (cause["message"].as_str().unwrap(), cause["hint"].as_str().unwrap());
+        assert!(
+            message.contains("no official image of this name: `docker.io/library/ngnix:1.27`"),
+            "{message}"
+        );
+        assert!(hint.starts_with("correct the image's name") && hint.contains("make deploy"), "{hint}");
+    }
+    let private = list("docker.io/acme/app:1", &["gitlab"]);
+    let cause = told(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
+    assert!(cause["message"].as_str().unwrap().ends_with(", or there is no such image"), "{cause:#}");
+}
