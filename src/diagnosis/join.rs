@@ -65,7 +65,13 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, 
             let denied = Finding { subject, evidence, layer, ..join.finding(Cause::PullDenied) };
             told_by_registry(known, case, denied, pull.image)
         }
-        None => told_by_registry(known, case, Finding { subject, evidence, layer, ..finding }, pull.image),
+        None => {
+            let mut finding = Finding { subject, evidence, layer, ..finding };
+            if cause == Cause::PulledAnonymously && join.is_fine_in_files() {
+                finding.hint = "{make gitlab-secret}, then: {make restart}".into();
+            }
+            told_by_registry(known, case, finding, pull.image)
+        }
     }
 }
 
@@ -177,6 +183,12 @@ impl<'k> Join<'k> {
                 self.files().any(|file| file.secret.name.as_deref() == Some(name) && good(&file.secret))
             }
         })
+    }
+
+    /// Whether the repository has a pull secret for the image, and its checks find nothing wrong.
+    fn is_fine_in_files(&self) -> bool {
+        let is_wrong = |check: &Check| check.status == Status::Problem;
+        self.files().any(|file| self.serves(&file.secret)) && !self.known.checks.iter().any(is_wrong)
     }
 
     fn files(&self) -> impl Iterator<Item = &'k PullSecret> {

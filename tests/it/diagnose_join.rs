@@ -179,3 +179,14 @@ fn what_docker_hub_denies_may_be_misspelled() {
     let cause = told(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
     assert!(cause["message"].as_str().unwrap().ends_with(", or there is no such image"), "{cause:#}");
 }
+
+#[test]
+fn where_the_repository_is_fine_its_secret_is_to_be_applied() {
+    let sandbox = project();
+    let why = "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Fproject%3Apull&service=container_registry: 403 Forbidden";
+    let list = failed(OWN, &["gitlab"], &unresolved(OWN, why));
+    for (dir, start) in [("hello-infra", "make gitlab-secret, then: make restart"), ("", "makeinfra check")] {
+        let cause = told(&sandbox, dir, &list, "pulled-anonymously").swap_remove(0);
+        assert!(cause["hint"].as_str().unwrap().starts_with(start), "{cause:#}");
+    }
+}
