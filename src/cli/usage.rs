@@ -164,10 +164,31 @@ fn command(error: &clap::Error) -> String {
         // What clap would have shown as help has no context.
         _ => error.to_string(),
     };
+    // A value that is missing comes without any usage, too: the option may be of one command only.
+    let argument = error.get(ContextKind::InvalidArg).map(names).unwrap_or_default();
+    let owner = argument.first().filter(|_| !usage.contains("Usage: ")).and_then(|option| owner(option));
+    if let Some(owner) = owner {
+        return owner;
+    }
     let words = usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
     let names = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
     let command = names.collect::<Vec<_>>().join(" ");
     if command.is_empty() { "makeinfra".to_owned() } else { command }
+}
+
+/// The command that has the option `--NAME`, if no other has it.
+fn owner(option: &str) -> Option<String> {
+    fn all(command: &clap::Command, path: &str, option: &str, found: &mut Vec<String>) {
+        if command.get_arguments().any(|argument| argument.get_long() == Some(option)) {
+            found.push(path.to_owned());
+        }
+        for below in command.get_subcommands() {
+            all(below, &format!("{path} {}", below.get_name()), option, found);
+        }
+    }
+    let mut found = Vec::new();
+    all(&Cli::command(), "makeinfra", option.strip_prefix("--")?, &mut found);
+    found.pop().filter(|_| found.is_empty())
 }
 
 /// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.
@@ -261,6 +282,17 @@ mod tests {
             let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
             let report = crate::error::explain(&usage_failure(&error).into());
             assert_eq!(report.message, message, "{typed}");
+            assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
+        }
+    }
+
+    #[test]
+    fn an_option_without_its_value_leads_to_the_help_of_its_command() {
+        for (typed, hint) in
+            [("diagnose --events", "makeinfra diagnose --help"), ("diagnose --namespace", "makeinfra --help")]
+        {
+            let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
+            let report = crate::error::explain(&usage_failure(&error).into());
             assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
         }
     }

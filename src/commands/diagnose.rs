@@ -75,14 +75,15 @@ fn repository(options: &Options) -> Result<Option<Inspection>> {
 /// What `kubectl get -o json` printed into a file, or prints now into standard input.
 fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &Ui) -> Result<Source> {
     let is_stdin = file == Path::new("-");
+    let hint = "{kubectl get pods,events -o json > FILE}, then: {makeinfra diagnose --events FILE}";
     let bytes = match is_stdin {
         true => Some(ui.read_stdin(LIMIT)?),
+        false if file.is_dir() => return Err(Failure::usage("`--events` must be a file").hint(hint).into()),
         false => files::read(file, LIMIT)?,
     };
-    let hint = "{kubectl get pods,events -o json > FILE}, then: {makeinfra diagnose --events FILE}";
     let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
         // What leads nowhere may be a token in the wrong place: it is not quoted.
-        return Err(Failure::usage("`--events` must be a file").hint(hint).into());
+        return Err(Failure::usage("the file of `--events` was not found").hint(hint).into());
     };
     let namespace = match options.env.is_some() && options.namespace.is_none() {
         true => Some(target(options, repository).namespace()?),

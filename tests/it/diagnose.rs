@@ -454,7 +454,10 @@ fn evidence_that_cannot_be_read_is_refused_without_a_word_of_it() {
         output.says("error: cannot read the evidence in").says(why).says("hint: kubectl get pods,events");
     }
     // A token in the place of a file.
-    sandbox.makeinfra(&["diagnose", "--events", TOKEN]).failure(2).says("`--events` must be a file");
+    let absent = sandbox.makeinfra(&["diagnose", "--events", TOKEN]).failure(2);
+    absent.says("error: the file of `--events` was not found").says("hint: kubectl get pods,events");
+    let directory = sandbox.makeinfra(&["diagnose", "--events", "."]).failure(2);
+    directory.says("`--events` must be a file").says("hint: kubectl get pods,events");
     sandbox.makeinfra(&["diagnose", "--namespace", TOKEN]).failure(2).says("`--namespace` must");
     sandbox.makeinfra(&["diagnose"]).failure(1).says("no git repository");
     // Items that are not as the API has them are left out, and that is said.
