@@ -7,6 +7,7 @@
 mod build;
 mod documents;
 mod foreign;
+mod identity;
 mod images;
 mod json_patch;
 pub mod kustomization;

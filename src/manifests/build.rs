@@ -5,7 +5,7 @@
 use super::kustomization::{Generator, Kustomization, Patch, Source, Target, below, is_remote, places};
 use super::kustomize::Kustomize;
 use super::resource::{Generated, Input, Resource};
-use super::{Fault, FaultKind, json_patch, links, patch};
+use super::{Fault, FaultKind, identity, json_patch, links, patch};
 use crate::yaml;
 use crate::yaml_path::kind;
 use serde_yaml::{Mapping, Value};
@@ -94,11 +94,12 @@ impl<'k> Builder<'k> {
                 self.fault(file, FaultKind::Build, format!("it names `{}` twice", shown(reference)));
             }
         }
+        self.refuse(file, || identity::twice(&resources));
         for (kind, generators) in
             [("Secret", &kustomization.secrets), ("ConfigMap", &kustomization.config_maps)]
         {
             for generator in generators {
-                generate(file, dir, kind, generator, &mut resources);
+                self.generate(file, dir, kind, generator, &mut resources);
             }
         }
         for reference in &kustomization.components {
@@ -108,6 +109,9 @@ impl<'k> Builder<'k> {
             self.patch(file, dir, patch, &mut resources);
         }
         transform(kustomization, &mut resources);
+        if kustomization.namespace.is_some() {
+            self.refuse(file, || identity::twice(&resources));
+        }
         for patch in &kustomization.late_patches {
             self.patch(file, dir, patch, &mut resources);
         }
@@ -172,6 +176,7 @@ impl<'k> Builder<'k> {
             }
         };
         self.made += found.len();
+        self.refuse(file, || found.iter().find_map(identity::nameless));
         found
     }
 
@@ -185,9 +190,48 @@ impl<'k> Builder<'k> {
         self.is_full
     }
 
+    /// Notes why kustomize refuses what `file` makes, unless more than is known decides that.
+    fn refuse(&mut self, file: &str, why: impl FnOnce() -> Option<String>) {
+        if self.unsure.is_none()
+            && let Some(why) = why()
+        {
+            self.fault(file, FaultKind::Build, why);
+        }
+    }
+
     /// Whether there is a file `path`, or a kustomization in the directory, that may not have been read.
     fn exists(&self, path: &str) -> bool {
         self.all.documents.exists(path) || places(path).any(|place| self.all.documents.exists(&place))
+    }
+
+    /// Generates a Secret without its values, or a config map, or changes the one that is there.
+    fn generate(
+        &mut self,
+        file: &str,
+        dir: &str,
+        kind: &str,
+        generator: &Generator,
+        resources: &mut Vec<Resource>,
+    ) {
+        let inputs = generator.inputs.iter().map(|(key, source)| {
+            let input = match source {
+                Source::File(path) => below(dir, path).map(Input::File),
+                Source::Inline(text) => Some(Input::Literal(text.clone())),
+            };
+            (key.clone(), input)
+        });
+        let inputs: Vec<_> = inputs.collect();
+        match identity::generated(generator, kind, resources) {
+            Ok(None) => resources.push(new(file, kind, generator, inputs)),
+            Ok(Some(at)) => {
+                if let Some(found) = &mut resources[at].generated {
+                    let given = |key: &String| inputs.iter().any(|(other, _)| other == key);
+                    found.inputs.retain(|(key, _)| !given(key));
+                    found.inputs.extend(inputs);
+                }
+            }
+            Err(why) => self.refuse(file, || Some(why)),
+        }
     }
 
     fn patch(&mut self, file: &str, dir: &str, patch: &Patch, resources: &mut Vec<Resource>) {
@@ -338,27 +382,8 @@ fn scale_and_tag(kustomization: &Kustomization, resources: &mut [Resource]) {
     }
 }
 
-/// Generates a Secret without its values, or a config map, or changes the one that is there.
-fn generate(file: &str, dir: &str, kind: &str, generator: &Generator, resources: &mut Vec<Resource>) {
-    let inputs = generator.inputs.iter().map(|(key, source)| {
-        let input = match source {
-            Source::File(path) => below(dir, path).map(Input::File),
-            Source::Inline(text) => Some(Input::Literal(text.clone())),
-        };
-        (key.clone(), input)
-    });
-    let inputs: Vec<_> = inputs.collect();
-    if generator.changes {
-        let is_it = |resource: &&mut Resource| {
-            self::kind(&resource.value) == Some(kind) && resource.was_called(&generator.name)
-        };
-        if let Some(found) = resources.iter_mut().find(is_it).and_then(|found| found.generated.as_mut()) {
-            let given = |key: &String| inputs.iter().any(|(other, _)| other == key);
-            found.inputs.retain(|(key, _)| !given(key));
-            found.inputs.extend(inputs);
-        }
-        return;
-    }
+/// A Secret without its values, or a config map, that `generator` makes.
+fn new(file: &str, kind: &str, generator: &Generator, inputs: Vec<(String, Option<Input>)>) -> Resource {
     let mut metadata = Mapping::from_iter([("name".into(), generator.name.clone().into())]);
     metadata.extend(generator.namespace.iter().map(|one| ("namespace".into(), one.clone().into())));
     let entries =
@@ -367,7 +392,7 @@ fn generate(file: &str, dir: &str, kind: &str, generator: &Generator, resources:
     let mut resource = Resource::new(file, value);
     resource.generated =
         Some(Generated { kind: generator.kind.clone(), inputs, is_hashed: generator.is_hashed });
-    resources.push(resource);
+    resource
 }
 
 /// A name from a file, if it is one that can be printed.

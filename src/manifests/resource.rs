@@ -5,7 +5,7 @@ use crate::yaml_path::{kind, text};
 use serde_yaml::{Mapping, Value};
 
 /// The namespace of an object that names none, in kustomize's comparisons.
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 
 /// An object, and where it is from.
 #[derive(Clone)]

@@ -187,3 +187,82 @@ fn what_is_not_evaluated_leaves_a_doubt_and_what_fails_is_a_fault() {
         assert!(ours.faults.is_empty() || ours.workloads().all(|one| one.unsure.is_some()), "{row}");
     }
 }
+
+#[test]
+fn the_same_object_twice_in_one_build_is_refused_where_kustomize_refuses_it() {
+    if !have("kubectl") {
+        return;
+    }
+    let object = |kind: &str, name: &str, more: &str| {
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}{more}}}\n---\n")
+    };
+    let sandbox = Sandbox::new();
+    let web = object("Service", "web", "");
+    for (path, text) in [
+        ("base/all.yaml", web.clone()),
+        ("base/kustomization.yaml", "resources: [all.yaml]\n".to_owned()),
+        ("prefixed/kustomization.yaml", "resources: [../base]\nnamePrefix: p-\n".to_owned()),
+        ("moved/kustomization.yaml", "resources: [../base]\nnamespace: n\n".to_owned()),
+        ("component/all.yaml", web.clone()),
+        (
+            "component/kustomization.yaml",
+            "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [all.yaml]\n"
+                .to_owned(),
+        ),
+        ("top/dup.yaml", web.clone()),
+        ("top/both.yaml", web.clone() + &web),
+        ("top/default.yaml", object("Service", "web", ", namespace: default")),
+        ("top/older.yaml", web.replace("v1", "v2")),
+        ("top/secret.yaml", object("Secret", "web", "")),
+        ("top/config.yaml", object("ConfigMap", "c", "")),
+        (
+            "top/two.yaml",
+            object("ConfigMap", "c", ", namespace: a") + &object("ConfigMap", "c", ", namespace: b"),
+        ),
+        (
+            "top/roles.yaml",
+            object("ClusterRole", "c", ", namespace: a") + &object("ClusterRole", "c", ", namespace: b"),
+        ),
+        ("top/nameless.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: web}\n".to_owned()),
+    ] {
+        sandbox.write(
+            &format!("work/k/{path}"),
+            text.replace("v1\nkind: ClusterRole", "rbac.authorization.k8s.io/v1\nkind: ClusterRole"),
+        );
+    }
+    let generator = |name: &str, more: &str| format!("{{name: {name}, {more}literals: [a=b]}}");
+    let made = |all: &[String]| format!("configMapGenerator: [{}]\n", all.join(", "));
+    let merge = generator("c", "behavior: merge, ");
+    for row in [
+        "resources: [../base, dup.yaml]\n".to_owned(),
+        "resources: [../base, dup.yaml]\nnamePrefix: a-\n".to_owned(),
+        "resources: [../prefixed, dup.yaml]\n".to_owned(),
+        "resources: [../moved, dup.yaml]\n".to_owned(),
+        "resources: [../moved, dup.yaml]\nnamespace: z\n".to_owned(),
+        "resources: [both.yaml]\n".to_owned(),
+        "resources: [dup.yaml, ./dup.yaml]\n".to_owned(),
+        "resources: [dup.yaml, default.yaml]\n".to_owned(),
+        "resources: [dup.yaml, older.yaml, secret.yaml]\n".to_owned(),
+        "resources: [../base]\ncomponents: [../component]\n".to_owned(),
+        "resources: [../prefixed]\ncomponents: [../component]\n".to_owned(),
+        "components: [../component, ../component]\n".to_owned(),
+        "resources: [two.yaml]\n".to_owned(),
+        "resources: [two.yaml]\nnamespace: b\n".to_owned(),
+        "resources: [roles.yaml]\n".to_owned(),
+        "resources: [nameless.yaml]\n".to_owned(),
+        "resources: [config.yaml]\n".to_owned() + &made(&[generator("c", "")]),
+        "resources: [config.yaml]\n".to_owned() + &made(std::slice::from_ref(&merge)),
+        "resources: [two.yaml]\n".to_owned() + &made(std::slice::from_ref(&merge)),
+        made(std::slice::from_ref(&merge)),
+        made(&[generator("c", ""), generator("c", "")]),
+        made(&[generator("c", "namespace: x, "), generator("c", "")]),
+        made(&[generator("c", "namespace: x, "), generator("c", "")]) + "namespace: x\n",
+        made(&[generator("c", "")]) + "secretGenerator: [{name: c, literals: [a=b]}]\n",
+    ] {
+        sandbox.write("work/k/top/kustomization.yaml", &row);
+        let builds = sandbox.run("kubectl", &["kustomize", "k/top"]).output().code == Some(0);
+        let ours = read(&sandbox.path("work/k"), "top");
+        let refuses = ours.faults.iter().any(|fault| fault.kind == FaultKind::Build);
+        assert_eq!(refuses, !builds, "{row}\n{:?}", ours.faults);
+    }
+}

@@ -266,6 +266,12 @@ fn what_kustomize_refuses_is_a_problem() {
             "its kind and name",
         ),
         (base, "- service.yaml", "- ../overlays/production", "which uses it"),
+        (
+            base,
+            "- service.yaml",
+            "- service.yaml\n  - ./service.yaml",
+            "Service `hello` twice, of `kubernetes/base/service.yaml`",
+        ),
     ] {
         let sandbox = Sandbox::with_hello();
         edit(&sandbox, file, old, new);

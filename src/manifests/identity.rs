@@ -1,0 +1,83 @@
+//! Which objects kustomize takes for the same one: those of one version, kind, name and namespace.
+//!
+//! Source: kustomize v5, `api/resmap/reswrangler.go` (`Append`, `appendReplaceOrMerge`) and `kyaml/resid/resid.go`.
+
+use super::kustomization::Generator;
+use super::resource::{DEFAULT, Resource};
+use super::{is_cluster_wide, printed};
+use crate::yaml_path::{kind, text};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// What is wrong with `resources` where an object is among them twice, as a sentence about their kustomization.
+pub(super) fn twice(resources: &[Resource]) -> Option<String> {
+    let mut known = HashMap::with_capacity(resources.len());
+    for resource in resources {
+        let version = text(&resource.value, &["apiVersion"]).unwrap_or_default();
+        let kind = kind(&resource.value).unwrap_or_default();
+        let namespace = if is_cluster_wide(kind) { DEFAULT } else { resource.namespace() };
+        match known.entry((version, kind, resource.name(), namespace)) {
+            Entry::Vacant(entry) => {
+                entry.insert(resource);
+            }
+            Entry::Occupied(entry) => {
+                let places = match entry.get().file == resource.file {
+                    true => format!("of `{}`", printed_path(&resource.file)),
+                    false => {
+                        format!(
+                            "of `{}` and of `{}`",
+                            printed_path(&entry.get().file),
+                            printed_path(&resource.file)
+                        )
+                    }
+                };
+                return Some(format!(
+                    "it has {} `{}` twice, {places}: kustomize refuses that",
+                    printed(kind),
+                    printed(resource.name())
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// What is wrong with an object that has no name, as a sentence about the file that names it.
+pub(super) fn nameless(resource: &Resource) -> Option<String> {
+    resource.name().is_empty().then(|| {
+        let kind = printed(kind(&resource.value).unwrap_or_default());
+        format!("{kind} of `{}` has no `metadata.name`: kustomize refuses that", printed_path(&resource.file))
+    })
+}
+
+/// The places among `resources` of those that `generator`, which makes the kind `wanted`, takes for its own; the error is a
+/// sentence about its kustomization.
+pub(super) fn generated(
+    generator: &Generator,
+    wanted: &str,
+    resources: &[Resource],
+) -> Result<Option<usize>, String> {
+    let namespace = generator.namespace.as_deref().filter(|one| !one.is_empty()).unwrap_or(DEFAULT);
+    let is_it = |resource: &Resource| {
+        kind(&resource.value) == Some(wanted)
+            && text(&resource.value, &["apiVersion"]) == Some("v1")
+            && resource.identities().any(|identity| identity == (generator.name.as_str(), namespace))
+    };
+    let found: Vec<_> =
+        resources.iter().enumerate().filter(|(_, one)| is_it(one)).map(|(at, _)| at).collect();
+    let name = format!("{wanted} `{}`", printed(&generator.name));
+    match (&found[..], generator.changes) {
+        ([], false) => Ok(None),
+        ([only], true) => Ok(Some(*only)),
+        ([], true) => Err(format!("its generator changes {name}, and there is none: kustomize refuses that")),
+        (_, false) => Err(format!("it generates {name}, which is there already: kustomize refuses that")),
+        (_, true) => {
+            Err(format!("its generator changes {name}, and there are several: kustomize refuses that"))
+        }
+    }
+}
+
+/// A path, if it can be printed.
+fn printed_path(path: &str) -> &str {
+    if path.contains(char::is_control) { "?" } else { path }
+}
