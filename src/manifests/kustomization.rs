@@ -8,7 +8,7 @@ use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::{Mapping, Value};
 
 /// The names that kustomize looks for, in its order.
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(super) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// The kind of such a file; others have it for what is not one.
 pub(super) const KIND: &str = NAMES[2];

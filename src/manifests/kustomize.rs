@@ -1,8 +1,8 @@
 //! The kustomizations among files: which there are, what each names, and which no other one uses.
 
-use super::Files;
 use super::documents::Documents;
-use super::kustomization::{Kustomization, Source, below, is_one, places};
+use super::kustomization::{Kustomization, NAMES, Source, below, is_one, places};
+use super::{FaultKind, Files};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Kustomize<'d> {
@@ -18,10 +18,17 @@ impl<'d> Kustomize<'d> {
         let mut kustomizations = BTreeMap::new();
         for (path, values) in documents.all() {
             let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-            // The first name that kustomize finds wins; with two it refuses.
             if is_one(path) && !kustomizations.contains_key(dir) {
                 let kustomization = values.first().map(Kustomization::of).unwrap_or_default();
                 kustomizations.insert(dir.to_owned(), (path.to_owned(), kustomization));
+            }
+        }
+        for (dir, (file, kustomization)) in &mut kustomizations {
+            let beside =
+                NAMES.map(|name| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") });
+            if beside.iter().any(|path| path != file && documents.exists(path)) {
+                let why = "its directory has another kustomization file, and kustomize refuses to choose: delete one";
+                kustomization.faults.push((FaultKind::Build, why));
             }
         }
         let mut taken = BTreeSet::new();

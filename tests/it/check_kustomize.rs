@@ -266,3 +266,21 @@ fn the_same_object_twice_in_one_build_is_refused_where_kustomize_refuses_it() {
         assert_eq!(refuses, !builds, "{row}\n{:?}", ours.faults);
     }
 }
+
+#[test]
+fn two_kustomization_files_in_one_directory_are_refused() {
+    if !have("kubectl") {
+        return;
+    }
+    for name in ["kustomization.yml", "Kustomization"] {
+        let sandbox = Sandbox::new();
+        sandbox.write("work/k/base/all.yaml", BASE);
+        for file in ["kustomization.yaml", name] {
+            sandbox.write(&format!("work/k/base/{file}"), "resources: [all.yaml]\n");
+        }
+        sandbox.write("work/k/top/kustomization.yaml", "resources: [../base]\n");
+        assert_ne!(sandbox.run("kubectl", &["kustomize", "k/top"]).output().code, Some(0));
+        let faults = read(&sandbox.path("work/k"), "top").faults;
+        assert!(faults.iter().any(|fault| fault.kind == FaultKind::Build), "{name}: {faults:?}");
+    }
+}
