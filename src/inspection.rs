@@ -3,16 +3,19 @@
 //! judges nothing (see `checks`).
 
 mod generated;
+mod hook;
 mod lookup;
 mod overlays;
 mod secret_files;
 
+pub use hook::{Hook, HookState};
 pub use lookup::Placement;
 pub use overlays::OverlayFiles;
 
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
+use crate::files::is_leftover;
 use crate::git_crypt::{self, Key};
 use crate::manifests::{self, Files, Manifests, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
@@ -28,6 +31,9 @@ const ROUNDS: usize = 100;
 
 /// The directory of the manifests, if none is named.
 const MANIFESTS: &str = "kubernetes";
+
+/// What the targets of the Makefile run.
+pub const SCRIPT: &str = "scripts/deploy.sh";
 
 /// Which repository, and what of it.
 #[derive(Debug, Default)]
@@ -70,6 +76,10 @@ pub struct Inspection {
     pub overlays: BTreeMap<String, OverlayFiles>,
     /// The Makefile: its path and text.
     pub makefile: Option<(String, String)>,
+    /// Whether the script that the Makefile runs is there.
+    pub has_script: bool,
+    /// The commit hook; `None` where there is none of makeinfra's.
+    pub hook: Option<Hook>,
     /// git-crypt keys that lie in the work tree.
     pub key_files: Vec<String>,
     /// What could not be looked into.
@@ -237,10 +247,15 @@ impl Reader {
             let deployed = files.keys().chain(&secrets).chain([&record_file]);
             let is_left_out = |path: &&String| {
                 let is_input = manifests.secret_inputs.contains(*path) && !path.starts_with(SECRETS);
-                !is_input && self.tree.has(path) && repo.is_ignored(path)
+                let is_deployed = !is_input && !is_leftover(Path::new(path));
+                is_deployed && self.tree.has(path) && !repo.is_tracked(path)
             };
-            audit.ignored =
-                deployed.filter(is_left_out).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+            let left_out: BTreeSet<String> = deployed.filter(is_left_out).cloned().collect();
+            (audit.ignored, audit.untracked) = left_out.into_iter().partition(|path| repo.ignores(path));
+            // Elsewhere, what is not tracked may be a draft.
+            if record.is_none() {
+                audit.untracked.clear();
+            }
             let given = audit.covered.iter().filter(|(_, filter)| filter.is_ok()).map(|(path, _)| path);
             secrets.extend(given.filter(|path| self.tree.has(path)).cloned());
             git = Some(audit);
@@ -253,6 +268,8 @@ impl Reader {
             manifests,
             overlays: self.overlay_files(record.as_ref().and_then(|record| record.as_ref().ok())),
             makefile: self.makefile(),
+            has_script: self.tree.has(SCRIPT),
+            hook: self.hook(record.as_ref().and_then(|record| record.as_ref().ok())),
             key_files: self.tree.key_files().to_vec(),
             unread: self.tree.unread().to_vec(),
             root: self.tree.root().to_owned(),

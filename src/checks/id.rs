@@ -49,6 +49,8 @@ ids! {
     SecretsMode = "secrets-mode",
     /// No git-crypt key lies in the work tree.
     KeyInWorkTree = "key-in-work-tree",
+    /// git refuses commits with plaintext secrets.
+    CommitHook = "commit-hook",
     /// The index has nothing that a commit has replaced.
     IndexCurrent = "index-current",
     /// There is a pull secret, and it can be read.
@@ -81,7 +83,7 @@ ids! {
     ManifestsKustomize = "manifests-kustomize",
     /// There is something to deploy.
     WorkloadsFound = "workloads-found",
-    /// git takes what is deployed.
+    /// git tracks what is deployed.
     FilesTracked = "files-tracked",
     /// Every workload names a pull secret.
     WorkloadsNamePullSecret = "workloads-name-pull-secret",

@@ -7,7 +7,7 @@ use super::{
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, State};
+use crate::inspection::{Inspection, SCRIPT, State};
 use crate::manifests::{FaultKind, NoImage, Workload};
 use std::path::Path;
 
@@ -264,6 +264,13 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
         found.push(match ours && !includes {
             true => Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}"))),
             false => Check::warning(id, path, message).hint(Advice::edit(path)),
+        });
+    }
+    if ours && text.contains(SCRIPT) && !inspection.has_script {
+        let check = Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
+        found.push(match inspection.git {
+            Some(_) => check.hint(Advice::makeinfra("update").with(format_args!("--restore {SCRIPT}"))),
+            None => check.hint("copy it from another project: {makeinfra new PROJECT} makes the same one"),
         });
     }
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {

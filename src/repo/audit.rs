@@ -24,6 +24,8 @@ pub struct Audit {
     pub behind: Vec<String>,
     /// Files of the work tree that are to be deployed, and that git ignores and does not track.
     pub ignored: Vec<String>,
+    /// Files of a generated repository that are to be deployed, and that git does not track.
+    pub untracked: Vec<String>,
     /// Files below `secrets/` that a merge left open.
     pub unmerged: Vec<Unmerged>,
     /// The index.
@@ -101,6 +103,7 @@ impl Repo {
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
                 behind: if self.is_merging() { Vec::new() } else { self.behind_paths()? },
                 ignored: Vec::new(),
+                untracked: Vec::new(),
                 unmerged: self.unmerged()?,
                 index: auditor.plain(&index)?,
                 head: head.map(|files| auditor.plain(&files)).transpose()?,

@@ -75,9 +75,24 @@ impl Repo {
         })
     }
 
-    fn is_tracked(&self, path: &str) -> bool {
+    /// Whether the index has `path`.
+    #[must_use]
+    pub fn is_tracked(&self, path: &str) -> bool {
         let path = self.in_git(path);
         self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
+    }
+
+    /// Whether git takes hooks from the directory `dir`; `None` if the repository is a folder of a larger one.
+    #[must_use]
+    pub fn hooks_are_in(&self, dir: &str) -> Option<bool> {
+        let config = self.git.config().and_then(|mut config| config.snapshot());
+        let path = config.and_then(|config| config.get_path("core.hooksPath")).unwrap_or_default();
+        let root = self.root();
+        let is_it = match (path.as_os_str().is_empty(), root.join(path).canonicalize()) {
+            (false, Ok(path)) => root.join(dir).canonicalize().is_ok_and(|dir| dir == path),
+            _ => false,
+        };
+        self.prefix.is_empty().then_some(is_it)
     }
 
     /// Whether git takes modes from the file system, as it does not where that has none.

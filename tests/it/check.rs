@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -128,10 +129,10 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // There are no further environments; without git there is nothing to say of the first six, of merges, of what it
-        // takes and of earlier records, without a commit nothing of HEAD and of records.
+        // There are no further environments; without git there is nothing to say of the first six, of merges, of hooks, of
+        // what it takes and of earlier records, without a commit nothing of HEAD and of records.
         let left_out = match () {
-            () if args.contains(&"--no-git") => 12,
+            () if args.contains(&"--no-git") => 13,
             () if args.contains(&"--no-commit") => 3,
             () => 1,
         };
@@ -212,6 +213,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::KeyInWorkTree => {
             fs::copy(sandbox.hello(".git/git-crypt/keys/default"), sandbox.hello("hello.key")).unwrap();
         }
+        Id::CommitHook => fs::remove_file(sandbox.hello(".githooks/pre-commit")).unwrap(),
         // As a commit leaves it that was stopped after its branch had moved.
         Id::IndexCurrent => {
             sandbox.rotate("gldt-Second", &["--commit"]).success();
@@ -295,7 +297,9 @@ fn each_check_finds_its_fault_and_no_other_one_does() {
         let said = checked.said(id.as_str());
         // Every pull gives a file the mode that others can read: a warning.
         let found = match id {
-            Id::SecretsMode | Id::FilesTracked => (checked.code == Some(0), checked.warnings()),
+            Id::SecretsMode | Id::FilesTracked | Id::CommitHook => {
+                (checked.code == Some(0), checked.warnings())
+            }
             _ => (checked.code == Some(1), checked.problems()),
         };
         assert_eq!(found, (true, vec![id.as_str()]), "{said}");
@@ -322,6 +326,57 @@ fn what_is_printed_for_git_brings_the_file_there() {
     sandbox.run("sh", &["-c", json["next"][0].as_str().unwrap()]).cwd(sandbox.hello("")).success();
     assert_eq!(sandbox.git(&["status", "--porcelain", "--ignored"]).success().stdout, "");
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+}
+
+#[test]
+fn what_a_generated_repository_lacks_is_found_and_the_hint_mends_it() {
+    let hook = ".githooks/pre-commit";
+    type Break = fn(&Sandbox);
+    let rows: [(&str, &str, &str, Break); 5] = [
+        ("makefile-targets", "problem", "scripts/deploy.sh", |sandbox| {
+            fs::remove_file(sandbox.hello("scripts/deploy.sh")).unwrap();
+        }),
+        ("commit-hook", "warning", hook, |sandbox| {
+            fs::remove_file(sandbox.hello(".githooks/pre-commit")).unwrap();
+        }),
+        ("commit-hook", "warning", hook, |sandbox| {
+            let mode = fs::Permissions::from_mode(0o644);
+            fs::set_permissions(sandbox.hello(".githooks/pre-commit"), mode).unwrap();
+        }),
+        ("commit-hook", "note", hook, |sandbox| {
+            sandbox.git(&["config", "--unset", "core.hooksPath"]).success();
+        }),
+        ("files-tracked", "warning", "kubernetes/base/service.yaml", |sandbox| {
+            sandbox.git(&["rm", "-q", "--cached", "kubernetes/base/service.yaml"]).success();
+        }),
+    ];
+    for (id, status, subject, break_it) in rows {
+        let sandbox = Sandbox::with_hello();
+        break_it(&sandbox);
+        let checked = check(&sandbox, &[]);
+        let found = checked.checks.iter().find(|one| one["id"] == id).unwrap();
+        assert_eq!((&found["status"], &found["subject"]), (&status.into(), &subject.into()), "{found}");
+        let hint = found["hint"].as_str().unwrap().replace("update", "update --yes");
+        let bin = Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display();
+        let path = format!("{bin}:{}", sandbox.own_path());
+        sandbox.run("sh", &["-c", &hint]).cwd(sandbox.hello("")).env("PATH", path).success();
+        let checked = check(&sandbox, &["--strict"]);
+        assert_eq!((checked.code, checked.ids("note").len()), (Some(0), 0), "{hint}");
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_is_never_to_be_added() {
+    let sandbox = Sandbox::with_hello();
+    let left = "secrets/kubernetes/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56";
+    sandbox.write_private(&format!("work/hello-infra/{left}"), TOKEN);
+    let checked = check(&sandbox, &[]);
+    assert!(checked.ids("ok").contains("files-tracked"), "{}", checked.said("files-tracked"));
+    assert!(
+        checked.said("secrets-listed").contains(&format!("rm {left}")),
+        "{}",
+        checked.said("secrets-listed")
+    );
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn an_overlay_that_is_not_recorded_is_a_warning() {
     let qa = sandbox.hello("kubernetes/overlays/qa");
     fs::create_dir(&qa).unwrap();
     fs::copy(sandbox.hello(STAGING), qa.join("kustomization.yaml")).unwrap();
+    sandbox.git(&["add", "-A"]).success();
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["environments-agree"]));
     assert!(checked.said("environments-agree").contains("makeinfra env add qa"));
@@ -172,6 +173,7 @@ fn a_secret_that_one_environment_lacks_is_a_problem() {
             assert!(said.contains("which production has and staging lacks"), "{said}");
         }
     }
+    sandbox.git(&["add", "-A"]).success();
     let found = check(&sandbox, &["--strict"]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
     // What is optional may be missing.
@@ -187,6 +189,7 @@ fn replicas_beside_an_autoscaler_are_a_warning() {
     fs::write(sandbox.hello("kubernetes/base/scaler.yaml"), scaler).unwrap();
     let kustomization = "kubernetes/base/kustomization.yaml";
     sandbox.edit(kustomization, "  - deployment.yaml\n", "  - deployment.yaml\n  - scaler.yaml\n");
+    sandbox.git(&["add", "-A"]).success();
     let found = check(&sandbox, &[]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec!["replicas-scaled"]));
     assert!(found.said("replicas-scaled").contains("a HorizontalPodAutoscaler scales it"));
