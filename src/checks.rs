@@ -137,8 +137,8 @@ impl Known {
 pub struct Unfollowed {
     /// Its place below `answers`.
     pub answer: String,
-    /// The commit whose record the files follow.
-    pub revision: String,
+    /// The commit whose record the files follow; `None` if that is HEAD, and the record was edited since.
+    pub revision: Option<String>,
 }
 
 /// All checks of `inspection` at the time `now` that need no registry, [`sort`]ed. A check

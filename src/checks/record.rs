@@ -12,9 +12,17 @@ pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
     found.extend(public(record, known));
     let Some(unfollowed) = &known.unfollowed else { return found };
     let unfollowed = unfollowed.iter().map(|one| {
-        let message = format!("the files do not follow its `answers.{}`", one.answer);
-        Check::warning(Id::RecordFollowed, Record::FILE, message)
-            .hint(Advice::makeinfra("update").with(format_args!("--from {}", one.revision)))
+        let (message, update) = match &one.revision {
+            Some(revision) => (
+                format!("the files do not follow its `answers.{}`", one.answer),
+                Advice::makeinfra("update").with(format_args!("--from {revision}")),
+            ),
+            None => (
+                format!("its `answers.{}` was edited, and the files do not follow yet", one.answer),
+                Advice::makeinfra("update"),
+            ),
+        };
+        Check::warning(Id::RecordFollowed, Record::FILE, message).hint(update)
     });
     found.extend(or_ok(unfollowed.collect(), || {
         Check::ok(Id::RecordFollowed, Record::FILE, "the files follow its answers")

@@ -3,7 +3,9 @@
 mod followed;
 mod running;
 
-pub(super) use followed::unfollowed;
+pub(super) use followed::unfollowed_in_head;
+
+use followed::unfollowed;
 
 use crate::advice::Advice;
 use crate::checks::{self, Check, Cleared, Known, Question, Status, count};

@@ -3,7 +3,7 @@
 mod conflicts;
 mod way;
 
-use super::check::unfollowed;
+use super::check::unfollowed_in_head;
 use super::evolve::Evolution;
 use super::transaction;
 use super::workspace::{Proposal, Scope};
@@ -31,10 +31,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     // An answer that was committed without its files is no difference any more.
     let behind = match options.from {
         Some(_) => Vec::new(),
-        None => unfollowed(&options.repo).unwrap_or_default(),
+        None => unfollowed_in_head(&options.repo),
     };
     for one in &behind {
-        let update = Advice::makeinfra("update").with(format_args!("--from {}", one.revision));
+        let from = one.revision.as_deref().unwrap_or("HEAD");
+        let update = Advice::makeinfra("update").with(format_args!("--from {from}"));
         let update = update.typed(Some(&evolution.workspace.repo.root()));
         ui.warn(format!("the files do not follow `answers.{}`: {update}", one.answer));
     }

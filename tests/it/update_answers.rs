@@ -88,6 +88,24 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
 }
 
 #[test]
+fn check_tells_of_an_answer_that_was_edited_and_not_applied() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
+    let checked = super::check::check(&sandbox, &[]);
+    assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["record-followed"]));
+    let said = checked.said("record-followed");
+    assert!(said.contains("`answers.port` was edited") && said.contains("(makeinfra update)"), "{said}");
+    assert_eq!(update(&sandbox, &["--check"]).output().code, Some(1));
+    // Whether it was committed or not, once the files follow.
+    update(&sandbox, &["--yes"]).success();
+    assert!(super::check::check(&sandbox, &["--strict"]).ids("ok").contains("record-followed"));
+    // And where there is nothing but HEAD to compare with.
+    sandbox.edit(Record::FILE, "port: 9090", "port: 9091");
+    let said = super::check::check(&sandbox, &[]).said("record-followed");
+    assert!(!said.contains("the files follow"), "{said}");
+}
+
+#[test]
 fn check_finds_a_component_that_a_merge_has_left_out() {
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["switch", "-qc", "other"]).success();

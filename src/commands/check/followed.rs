@@ -1,4 +1,4 @@
-//! Whether the files follow the answers in HEAD's record: a commit, or a merge, may have changed these alone.
+//! Whether the files follow the answers in the record: an edit, a commit, or a merge, may have changed these alone.
 
 use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
@@ -7,25 +7,72 @@ use crate::commands::evolve::Evolution;
 use crate::commands::workspace::Scope;
 use std::path::Path;
 
-/// The answers that the files do not follow, each with the commit whose record they do follow. `None` if that
-/// cannot be told: without a commit, while a merge is open, or if other checks name the reason.
-pub(in crate::commands) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
+/// The answers that the files do not follow. `None` if that cannot be told: without a commit, while a merge is open, or if
+/// other checks name the reason.
+pub(super) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
     let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok()?;
-    let record = evolution.committed.as_ref()?;
-    let mut all: Vec<Unfollowed> = Vec::new();
-    let mut is_known = true;
-    for (revision, text) in evolution.workspace.repo.earlier(Record::FILE) {
-        let Ok(earlier) = Record::parse(text) else { continue };
-        let names = added(&earlier, record, &evolution.workspace.files).into_iter();
-        let changed = changed(&evolution, &earlier, record);
-        is_known &= changed.is_some();
+    let committed = evolution.committed.as_ref()?;
+    let edits = [(None, committed)];
+    let mut found = unfollowed_among(&evolution, &evolution.record, edits.into_iter());
+    let earlier = unfollowed_since(&evolution, committed);
+    found.all.extend(
+        earlier
+            .all
+            .into_iter()
+            .filter(|one| found.all.iter().all(|edit| edit.answer != one.answer))
+            .collect::<Vec<_>>(),
+    );
+    (found.is_known && earlier.is_known || !found.all.is_empty()).then_some(found.all)
+}
+
+/// The answers of HEAD's record that the files do not follow, each with the commit whose record they do follow.
+pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
+    let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok();
+    let found = evolution
+        .as_ref()
+        .and_then(|evolution| Some(unfollowed_since(evolution, evolution.committed.as_ref()?)));
+    found.map_or(Vec::new(), |found| found.all)
+}
+
+/// What was found, and whether that is all.
+struct Found {
+    all: Vec<Unfollowed>,
+    is_known: bool,
+}
+
+fn unfollowed_since(evolution: &Evolution, committed: &Record) -> Found {
+    let earlier: Vec<_> = evolution
+        .workspace
+        .repo
+        .earlier(Record::FILE)
+        .into_iter()
+        .filter_map(|(revision, text)| Some((Some(revision), Record::parse(text).ok()?)))
+        .collect();
+    unfollowed_among(
+        evolution,
+        committed,
+        earlier.iter().map(|(revision, record)| (revision.clone(), record)),
+    )
+}
+
+/// The answers of `record` that the files have as one of the records `before` it.
+fn unfollowed_among<'r>(
+    evolution: &Evolution,
+    record: &Record,
+    before: impl Iterator<Item = (Option<String>, &'r Record)>,
+) -> Found {
+    let mut found = Found { all: Vec::new(), is_known: true };
+    for (revision, earlier) in before {
+        let names = added(earlier, record, &evolution.workspace.files).into_iter();
+        let changed = changed(evolution, earlier, record, revision.is_none());
+        found.is_known &= changed.is_some();
         for answer in names.chain(changed.unwrap_or_default()) {
-            if all.iter().all(|one| one.answer != answer) {
-                all.push(Unfollowed { answer, revision: revision.clone() });
+            if found.all.iter().all(|one| one.answer != answer) {
+                found.all.push(Unfollowed { answer, revision: revision.clone() });
             }
         }
     }
-    (is_known || !all.is_empty()).then_some(all)
+    found
 }
 
 /// The components that `earlier` does not have and base does not either.
@@ -40,7 +87,9 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
 
 /// The answers that were changed since `earlier`, whose value the files still have. `None` if one of them cannot be read in the
 /// files: whether there is an Ingress at all, for example, may be somebody's own doing.
-fn changed(evolution: &Evolution, earlier: &Record, record: &Record) -> Option<Vec<String>> {
+///
+/// After an edit of the record (`is_edit`), so are those that the files have in a third way.
+fn changed(evolution: &Evolution, earlier: &Record, record: &Record, is_edit: bool) -> Option<Vec<String>> {
     let here = change::answers_in(&evolution.workspace.files, earlier).differences;
     let is = |one: &Difference, other: &Difference| {
         (one.name, &one.environment, &one.component) == (other.name, &other.environment, &other.component)
@@ -54,6 +103,9 @@ fn changed(evolution: &Evolution, earlier: &Record, record: &Record) -> Option<V
     if !asked.iter().all(is_read) {
         return None;
     }
-    let left = asked.iter().filter(|one| here.iter().all(|other| !is(one, other)));
+    let left = asked.iter().filter(|one| match here.iter().find(|other| is(one, other)) {
+        Some(other) => is_edit && other.found != one.found,
+        None => true,
+    });
     Some(left.map(|one| one.place(main)).collect())
 }
