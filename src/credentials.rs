@@ -83,7 +83,7 @@ impl Source {
         if expires_at.is_some() {
             token = token.expiring(expires_at);
         }
-        warn_if_past(&token, ui);
+        token.expires_at().into_iter().for_each(|date| warn_if_past(date, ui));
         Ok(token)
     }
 
@@ -349,11 +349,11 @@ fn is_dash(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// A warning for a token that ends before it is used.
-fn warn_if_past(token: &DeployToken, ui: &mut Ui) {
-    if let Some(expires_at) = token.expires_at().filter(|date| date.is_past()) {
+/// Warns of a token that ends before it is used.
+pub fn warn_if_past(expires_at: &Expiry, ui: &mut Ui) {
+    if expires_at.is_past() {
         ui.warn(format!(
-            "the deploy token expired on {expires_at}: GitLab will refuse it ({})",
+            "the deploy token expired on {expires_at}: its registry will refuse it ({})",
             Name::ExpiresAt.option()
         ));
     }

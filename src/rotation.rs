@@ -67,11 +67,8 @@ impl Files {
 
     /// Until when the token that is replaced lasts, as far as the Secrets say so.
     #[must_use]
-    pub fn expiry(&self) -> Option<String> {
-        let texts = self.secrets.iter().filter_map(|file| file.text.as_ref());
-        let all =
-            texts.filter_map(|text| Manifest::parse(text.expose()).ok()?.expires_at().map(str::to_owned));
-        all.min()
+    pub fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {
+        self.each().filter_map(|one| one.expiry(overrides)).min()
     }
 
     /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if

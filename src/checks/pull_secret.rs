@@ -9,7 +9,7 @@ use crate::answers::{Answer, DnsLabel, Expiry, RegistryKey};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
 use crate::manifests::{Pull, Workload};
-use crate::pull_secret::{Aspect, Flaw};
+use crate::pull_secret::{Aspect, Flaw, Inspected};
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -282,6 +282,23 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
                     .hint("give it the annotation `makeinfra/expires-at: YYYY-MM-DD`"),
             });
         }
+        if secret.expires_at.is_some() || inspection.record.is_some() {
+            for key in silent(inspection, secret) {
+                let message = format!(
+                    "no expiry of the token of `{key}` is recorded: nothing will warn before it expires"
+                );
+                found.push(match inspection.record {
+                    Some(_) => Check::warning(id, path, message).hint(
+                        of_it(&format!(
+                            "{{makeinfra rotate --registry {key} --keep-token --expires-at YYYY-MM-DD}}"
+                        ))
+                        .aside("or `never`, if it does not expire"),
+                    ),
+                    None => Check::note(id, path, message)
+                        .hint(format!("add {key}=YYYY-MM-DD to its annotation `makeinfra/other-expiries`")),
+                });
+            }
+        }
         let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
         let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
         for (key, text) in own.chain(others) {
@@ -312,6 +329,19 @@ fn expiry(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         }
     }
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
+}
+
+/// The keys of the entries beside the project's own whose token nobody knows the end of.
+fn silent(inspection: &Inspection, secret: &Inspected) -> Vec<RegistryKey> {
+    let Some(config) = secret.config() else { return Vec::new() };
+    let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    let recorded = record.map(|record| record.answers.registry.as_str());
+    let own = config.keys().find(|key| Some(*key) == recorded).or_else(|| config.keys().next());
+    let is_silent = |key: &&str| {
+        let shares = own.is_some_and(|own| config.shares(key, config, own)) && secret.expires_at.is_some();
+        Some(*key) != own && !shares && secret.other_expiries.of(key).is_none()
+    };
+    config.keys().filter(is_silent).filter_map(|key| RegistryKey::parse(key).ok()).collect()
 }
 
 /// How a Secret is called in a sentence.

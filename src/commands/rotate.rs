@@ -10,7 +10,7 @@ use super::{missing, not_generated, secret_answers, sweep_repository, templates_
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
 use crate::cli::Rotate as Options;
-use crate::credentials::Source;
+use crate::credentials::{Source, warn_if_past};
 use crate::error::{Failure, Result};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
@@ -76,6 +76,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         return finish(options, &found, &overrides, &plan, ui);
     }
     if let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) {
+        warn_if_past(expires_at, ui);
         let plan = found.files.expire(expires_at, &overrides)?;
         return finish(options, &found, &overrides, &plan, ui);
     }
@@ -95,14 +96,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     let token = token(options, source, &found, &overrides, ui)?;
     let plan = found.files.rotate(&token, &overrides)?;
-    if plan.rotates()
-        && token.expires_at().is_none()
-        && let Some(known) = found.files.expiry()
-    {
-        ui.warn(format!(
-            "the pull secret said until when its token lasts ({known}), and of the new token this is unknown: \
-             --expires-at DATE, or --expires-at never"
-        ));
+    if plan.rotates() && token.expires_at().is_none() {
+        warn_of_expiry(&found, &overrides, ui);
     }
     if options.check.check {
         let inspection = inspect(options)?;
@@ -111,6 +106,20 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         found.checked = sign_in::check(&options.check, &token, &images, &again(options), ui)?;
     }
     finish(options, &found, &overrides, &plan, ui)
+}
+
+/// Warns if nothing will say when the new token expires, though something should.
+fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
+    let options = "--expires-at DATE, or --expires-at never";
+    match (found.files.expiry(overrides), &overrides.entry) {
+        (Some(known), _) => ui.warn(format!(
+            "the pull secret said until when its token lasts ({known}), and of the new token this is unknown: {options}"
+        )),
+        (None, Entry::Added(registry)) => {
+            ui.warn(format!("when the token of {registry} expires is unknown: {options}"));
+        }
+        (None, _) => {}
+    }
 }
 
 /// Writes `plan`, or tells of it.

@@ -22,7 +22,8 @@ impl OtherExpiries {
     }
 
     /// The date of `key`.
-    pub(super) fn of(&self, key: &str) -> Option<&str> {
+    #[must_use]
+    pub fn of(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == key).map(|(_, date)| date.as_str())
     }
 

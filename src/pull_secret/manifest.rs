@@ -143,6 +143,13 @@ impl<'a> Manifest<'a> {
         self.config.keys().find(is_recorded).or_else(|| self.config.keys().next())
     }
 
+    /// Until when the token of the entry `key` lasts, where the record says that `recorded` is the project's own.
+    #[must_use]
+    pub fn expiry(&self, key: &str, recorded: Option<&RegistryKey>) -> Option<String> {
+        let found = if self.own(recorded) == Some(key) { self.expires_at() } else { self.others.of(key) };
+        found.map(str::to_owned)
+    }
+
     /// The key of the entry that a rotation is about, as it is now; none if that entry is yet to come.
     pub fn rotated_key(&self, rewrite: &Rewrite) -> Result<Option<&str>, Fault> {
         let exact = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());

@@ -197,6 +197,12 @@ impl SecretInRepo<'_> {
         Ok(held.or(recorded))
     }
 
+    /// Until when the token that is replaced lasts, as far as the file says so.
+    pub(super) fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {
+        let manifest = Manifest::parse(self.secret.text.as_ref()?.expose()).ok()?;
+        manifest.expiry(manifest.rotated_key(&self.rewrite(overrides)).ok()??, self.recorded())
+    }
+
     /// The file with `token` in it.
     pub(super) fn rotate(
         &self,

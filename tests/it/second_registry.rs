@@ -211,6 +211,30 @@ fn check_knows_when_each_token_ends() {
 }
 
 #[test]
+fn an_entry_without_an_expiry_is_unknown_and_the_hint_records_one() {
+    for args in [&[][..], &["--env", "staging", "--env", "production"]] {
+        let sandbox = Sandbox::new();
+        sandbox.new_hello(args).success();
+        let output = rotate(&sandbox, SECOND, &["--add-registry", "ghcr.io", "--commit"]).success();
+        output.says("when the token of ghcr.io expires is unknown: --expires-at DATE, or --expires-at never");
+        assert!(!output.stderr.contains("said until when"), "{}", output.stderr);
+        let checked = super::check::check(&sandbox, &[]);
+        assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["pull-secret-expiry"]));
+        let found = checked.checks.iter().find(|check| check["id"] == "pull-secret-expiry").unwrap();
+        let hint = found["hint"].as_str().unwrap().split(';').next().unwrap();
+        assert_eq!(hint, "makeinfra rotate --registry ghcr.io --keep-token --expires-at YYYY-MM-DD");
+        let typed = |date: &str| {
+            let hint = hint.replace("YYYY-MM-DD", date) + " --commit";
+            let words: Vec<_> = hint.split(' ').skip(1).collect();
+            sandbox.makeinfra(&words).cwd(sandbox.hello("")).success()
+        };
+        typed("2020-01-01").says("expired on 2020-01-01");
+        typed("2999-01-01");
+        assert_eq!(super::check::check(&sandbox, &["--strict"]).code, Some(0));
+    }
+}
+
+#[test]
 fn a_flaw_of_an_entry_leads_to_that_entry() {
     let sandbox = Sandbox::with_hello();
     rotate(&sandbox, "glpat-Marker_7Qx9vWk2", &["--add-registry", "ghcr.io", "--commit"]).success();

@@ -12,16 +12,12 @@ use std::path::Path;
 pub(super) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
     let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok()?;
     let committed = evolution.committed.as_ref()?;
-    let edits = [(None, committed)];
-    let mut found = unfollowed_among(&evolution, &evolution.record, edits.into_iter());
-    let earlier = unfollowed_since(&evolution, committed);
-    found.all.extend(
-        earlier
-            .all
-            .into_iter()
-            .filter(|one| found.all.iter().all(|edit| edit.answer != one.answer))
-            .collect::<Vec<_>>(),
-    );
+    let is_edited = evolution.record.text != committed.text;
+    let edits = is_edited.then_some((None, committed)).into_iter();
+    let mut found = unfollowed_among(&evolution, &evolution.record, edits);
+    let mut earlier = unfollowed_since(&evolution, committed);
+    earlier.all.retain(|one| found.all.iter().all(|edit| edit.answer != one.answer));
+    found.all.append(&mut earlier.all);
     (found.is_known && earlier.is_known || !found.all.is_empty()).then_some(found.all)
 }
 
