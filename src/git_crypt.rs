@@ -42,8 +42,13 @@ pub const CONFIG: &str = r#"[filter "git-crypt"]
 /// Whether a filter's command is git-crypt, wherever it lies.
 #[must_use]
 pub fn is_filter_command(command: &str) -> bool {
-    let words = shlex::split(command).unwrap_or_default();
-    words.first().is_some_and(|program| program.rsplit('/').next() == Some("git-crypt"))
+    filter_program(command).is_some_and(|program| program.rsplit('/').next() == Some("git-crypt"))
+}
+
+/// The program of a filter's command.
+#[must_use]
+pub fn filter_program(command: &str) -> Option<String> {
+    shlex::split(command)?.into_iter().next()
 }
 
 /// Whether an attribute file gives anything to git-crypt.

@@ -26,8 +26,9 @@ const WITHOUT_REPOSITORY: [&str; 6] = ["new", "completions", "man", "help", "--h
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
 /// The programs of others that a hint may have typed beside make and git. `$EDITOR` is the user's choice.
-pub const FOREIGN: [&str; 22] = [
+pub const FOREIGN: [&str; 23] = [
     "$EDITOR",
+    "apt-get",
     "cat",
     "cd",
     "chmod",

@@ -66,6 +66,13 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")
                     .hint(Advice::git(format!("config filter.{name}.required true"))),
             ),
+            (true, true) if !filter.installed => Some(
+                Check::warning(id, name, "git-crypt is not installed here: `git add` and `git status` fail")
+                    .hint(
+                        Advice::anywhere("apt-get install git-crypt")
+                            .aside("on macOS: `brew install git-crypt`"),
+                    ),
+            ),
             (true, true) => None,
         }
     });

@@ -7,11 +7,13 @@ use super::history::History;
 use super::trial::{self, Trial};
 use super::unmerged::Unmerged;
 use super::{Repo, failed, plain_index};
+use crate::environment;
 use crate::error::Result;
 use crate::git_crypt::{self, Key, UNLOCK};
 use git2::Oid;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// How the paths that matter are protected, and what git holds of them.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub struct Filter {
     pub name: String,
     /// Whether git would run git-crypt.
     pub configured: bool,
+    /// Whether the program that git would run is on this machine.
+    pub installed: bool,
     /// Whether git fails where it cannot.
     pub required: bool,
     /// The state of its key.
@@ -126,9 +130,8 @@ impl Repo {
         files: &BTreeSet<&(String, Oid)>,
     ) -> Filter {
         let config = self.git.config().and_then(|mut config| config.snapshot());
-        let clean = config.as_ref().ok().and_then(|config| {
-            config.get_str(&format!("filter.{name}.clean")).ok().map(git_crypt::is_filter_command)
-        });
+        let clean =
+            config.as_ref().ok().and_then(|config| config.get_str(&format!("filter.{name}.clean")).ok());
         let required = config
             .as_ref()
             .is_ok_and(|config| config.get_bool(&format!("filter.{name}.required")).unwrap_or(false));
@@ -154,11 +157,26 @@ impl Repo {
         };
         Filter {
             name: name.to_owned(),
-            configured: clean.unwrap_or(false),
+            configured: clean.is_some_and(git_crypt::is_filter_command),
+            installed: clean
+                .and_then(git_crypt::filter_program)
+                .is_some_and(|program| is_installed(&program)),
             required,
             key,
             mode: file.metadata().ok().map(|found| found.permissions().mode() & 0o7777),
             file: file.display().to_string(),
         }
     }
+}
+
+/// Whether a shell would find `program`.
+fn is_installed(program: &str) -> bool {
+    let can_run = |path: &Path| {
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return can_run(Path::new(program));
+    }
+    let path = environment::raw("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| can_run(&dir.join(program)))
 }

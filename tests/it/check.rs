@@ -366,6 +366,24 @@ fn what_a_generated_repository_lacks_is_found_and_the_hint_mends_it() {
 }
 
 #[test]
+fn a_machine_without_git_crypt_is_told_what_git_cannot_do_there() {
+    let sandbox = Sandbox::with_hello();
+    let run = |path: &str| {
+        let args = ["check", "--json", "--no-history"];
+        let json = sandbox.makeinfra(&args).cwd(sandbox.hello("")).env("PATH", path).success().json();
+        json["checks"].as_array().unwrap().iter().find(|one| one["id"] == "secrets-filter").unwrap().clone()
+    };
+    let found = run("/nowhere");
+    assert_eq!(found["status"], "warning", "{found}");
+    assert!(found["message"].as_str().unwrap().starts_with("git-crypt is not installed here"), "{found}");
+    sandbox.write_program("git-crypt", "#!/bin/sh\n");
+    assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok");
+    // One that is configured by its place.
+    sandbox.git(&["config", "filter.git-crypt.clean", "'/nowhere/git-crypt' clean"]).success();
+    assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "warning");
+}
+
+#[test]
 fn what_a_killed_run_left_is_never_to_be_added() {
     let sandbox = Sandbox::with_hello();
     let left = "secrets/kubernetes/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56";
