@@ -1,0 +1,95 @@
+//! Whether somebody will be warned before a token expires.
+
+use super::{Check, Id, Place, count, or_ok};
+use crate::advice::Advice;
+use crate::answers::{Answer, Expiry, RegistryKey};
+use crate::inspection::{Inspection, PullSecret};
+use crate::pull_secret::Inspected;
+use jiff::Timestamp;
+
+/// How many days before its end a token is worth a warning.
+const SOON: i64 = 30;
+
+pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
+    let id = Id::PullSecretExpiry;
+    let mut found = Vec::new();
+    let mut fine = String::new();
+    // One token for all is rotated once.
+    let secrets = &inspection.pull_secrets;
+    let is_shared = secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
+    for PullSecret { path, secret, .. } in secrets {
+        let place = Place::of_file(inspection, path);
+        let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
+        if secret.expires_at.is_none() {
+            let message = "no expiry is recorded: nothing will warn before the token expires";
+            // makeinfra writes no Secret of a repository without a record.
+            found.push(match inspection.record {
+                Some(_) => Check::warning(id, path, message).hint(
+                    of_it("{makeinfra rotate --keep-token --expires-at YYYY-MM-DD}")
+                        .aside("or `never`, if it does not expire"),
+                ),
+                None => Check::note(id, path, message)
+                    .hint("give it the annotation `makeinfra/expires-at: YYYY-MM-DD`"),
+            });
+        }
+        if secret.expires_at.is_some() || inspection.record.is_some() {
+            for key in silent(inspection, secret) {
+                let message = format!(
+                    "no expiry of the token of `{key}` is recorded: nothing will warn before it expires"
+                );
+                found.push(match inspection.record {
+                    Some(_) => Check::warning(id, path, message).hint(
+                        of_it(&format!(
+                            "{{makeinfra rotate --registry {key} --keep-token --expires-at YYYY-MM-DD}}"
+                        ))
+                        .aside("or `never`, if it does not expire"),
+                    ),
+                    None => Check::note(id, path, message)
+                        .hint(format!("add {key}=YYYY-MM-DD to its annotation `makeinfra/other-expiries`")),
+                });
+            }
+        }
+        let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
+        let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
+        for (key, text) in own.chain(others) {
+            let of = key.as_ref().map_or(String::new(), |key| format!(" of `{key}`"));
+            let make = if key.is_none() { "make a new deploy token in GitLab" } else { "make a new token" };
+            let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
+            let Ok(expiry) = Expiry::parse(text) else {
+                let hint = of_it(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}"));
+                let message = format!("its expiry of the token{of} is not a date");
+                found.push(Check::warning(id, path, message).hint(hint));
+                continue;
+            };
+            let days = expiry.days_left(now);
+            fine = match expiry.is_never() {
+                true => format!("the token{of} does not expire"),
+                false => format!("the token{of} lasts until {expiry}"),
+            };
+            let deploy = if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
+            let hint = of_it(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}"));
+            if days < 0 {
+                let message = format!("the token{of} expired on {expiry}");
+                found.push(Check::problem(id, path, message).hint(hint));
+            } else if days <= SOON {
+                let left = count(usize::try_from(days).unwrap_or(0), "day");
+                let message = format!("the token{of} expires on {expiry}, in {left}");
+                found.push(Check::warning(id, path, message).hint(hint));
+            }
+        }
+    }
+    or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
+}
+
+/// The keys of the entries beside the project's own whose token nobody knows the end of.
+fn silent(inspection: &Inspection, secret: &Inspected) -> Vec<RegistryKey> {
+    let Some(config) = secret.config() else { return Vec::new() };
+    let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    let recorded = record.map(|record| record.answers.registry.as_str());
+    let own = config.keys().find(|key| Some(*key) == recorded).or_else(|| config.keys().next());
+    let is_silent = |key: &&str| {
+        let shares = own.is_some_and(|own| config.shares(key, config, own)) && secret.expires_at.is_some();
+        Some(*key) != own && !shares && secret.other_expiries.of(key).is_none()
+    };
+    config.keys().filter(is_silent).filter_map(|key| RegistryKey::parse(key).ok()).collect()
+}

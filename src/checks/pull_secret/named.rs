@@ -1,0 +1,96 @@
+//! Whether the pull secrets that workloads name are there, and where the workloads are.
+
+use super::{Check, Id, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title};
+use crate::advice::Advice;
+use crate::git_crypt::UNLOCK;
+use crate::inspection::{Inspection, PullSecret, State};
+
+/// Whether there is a Secret of each name that a workload names.
+pub(super) fn names(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::PullSecretName;
+    let locked = inspection.secret_files.iter().find(|file| file.state == State::Locked);
+    let mut found = Vec::new();
+    for workload in inspection.manifests.workloads() {
+        for name in &workload.pull_secrets {
+            let own =
+                workload.namespace.as_deref().map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
+            let is_called = |secret: &&PullSecret| secret.names().any(|other| other == name);
+            let elsewhere = !own.iter().any(is_called)
+                && inspection.secrets_in(name, workload.namespace.as_deref()).next().is_none();
+            if let (Some(secret), true) = (own.first(), elsewhere) {
+                let message = format!(
+                    "it names the pull secret {}, but its file has {}",
+                    quoted(name),
+                    secret_title(secret)
+                );
+                let hint = format!("name: {} in {}", quoted(name).trim_matches('`'), secret.path);
+                found.push(of_workload(id, workload, &message).hint(hint));
+                continue;
+            }
+            if inspection.secrets_called(name).next().is_some()
+                || inspection.why_closed(workload, name).is_some()
+            {
+                continue;
+            }
+            let title = workload_title(workload);
+            let wanted = quoted(name);
+            if let Some(file) = locked {
+                let message = format!(
+                    "not checked: the Secret {wanted} that it names may be in `{}`, which is locked",
+                    file.path
+                );
+                found.push(Check::warning(id, title, message).hint(Advice::at_top(UNLOCK)));
+                continue;
+            }
+            let others: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
+            let message = format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
+            let first = &inspection.pull_secrets[0];
+            let hint = match first.secret.name.as_deref().filter(|name| is_name(name)) {
+                Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file).into(),
+                None => Advice::edit(&first.path),
+            };
+            found.push(of_workload(id, workload, &message).hint(hint));
+        }
+    }
+    or_ok(found, || {
+        Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is called as the workloads name it")
+    })
+}
+
+/// Whether it is there where the pods are.
+pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
+    let id = Id::PullSecretNamespace;
+    let mut found = Vec::new();
+    for workload in inspection.manifests.workloads() {
+        let Some(wanted) = workload.namespace.as_deref() else { continue };
+        let own = inspection.own_pull_secrets(wanted);
+        for name in &workload.pull_secrets {
+            let called: Vec<_> = inspection.secrets_called(name).collect();
+            let elsewhere: Vec<_> =
+                called.iter().filter_map(|secret| Some((secret, inspection.namespace(secret)?))).collect();
+            // That of another environment is right where it is.
+            let is_own = |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
+            let first = match Place::of_namespace(inspection, wanted).is_known() {
+                true => elsewhere.iter().find(is_own),
+                false => elsewhere.first(),
+            };
+            let Some((secret, other)) = first.copied() else { continue };
+            // One that names no namespace goes wherever kubectl is told.
+            let is_there = inspection.secrets_in(name, Some(wanted)).next().is_some();
+            if elsewhere.len() < called.len() || is_there || inspection.why_closed(workload, name).is_some() {
+                continue;
+            }
+            let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
+            let message = format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
+            let hint = match inspection.is_deployed(secret) {
+                // The kustomization's namespace wins over that of its file.
+                true => format!("list {} in the kustomization for namespace {wanted}, too", secret.path),
+                false => format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path),
+            };
+            found.push(of_workload(id, workload, &message).hint(hint));
+        }
+    }
+    or_ok(found, || {
+        Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is in the namespace of the workloads")
+    })
+}
