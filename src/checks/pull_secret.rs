@@ -34,7 +34,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
     ] {
         checks.extend(flaws(inspection, id, aspects, fine));
     }
-    checks.extend(named::names(inspection));
+    checks.extend(named::names(inspection, known));
     checks.extend(named::namespaces(inspection));
     checks.extend(matches(inspection, known));
     checks.extend(expiry::checks(inspection, now));
@@ -156,7 +156,18 @@ pub(super) fn closed<'p>(inspection: &Inspection, pull: &Pull<'p>) -> Option<(&'
     }
     pull.pull_secrets
         .iter()
-        .find_map(|name| Some((name.as_str(), inspection.why_closed(pull.workload, name)?)))
+        .find_map(|name| Some((name.as_str(), why_unknown(inspection, pull.workload, name)?)))
+}
+
+/// Why nobody can tell what is in the pull secret `name` of `workload`, as a sentence about it.
+fn why_unknown(inspection: &Inspection, workload: &Workload, name: &str) -> Option<String> {
+    let is_nowhere = || {
+        inspection.record.is_none()
+            && inspection.secrets_called(name).next().is_none()
+            && inspection.manifests.secrets_called(name).next().is_none()
+    };
+    let closed = inspection.why_closed(workload, name);
+    closed.or_else(|| is_nowhere().then(|| "it is in none of these files".to_owned()))
 }
 
 /// The Secrets that the kubelet would look into; where they are not as they are named, which is said

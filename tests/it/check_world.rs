@@ -207,6 +207,20 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
 }
 
 #[test]
+fn a_pull_secret_of_nowhere_is_a_warning_unless_another_one_serves() {
+    let names = |names: &str| deployment().replace("[{name: gitlab}]", &format!("[{names}]"));
+    let both = names("{name: gitlab}, {name: ecr-cred}");
+    finds(&[("a.yaml", &both)], &[], &[], &[]);
+    finds(&[("a.yaml", &names("{name: ecr-cred}, {name: gitlab}"))], &[], &[], &[]);
+    let words = ["`ecr-cred`", "is in none of these files"];
+    let warnings = ["pull-secret-matches-images", "pull-secret-name"];
+    finds(&[("a.yaml", &names("{name: ecr-cred}"))], &[], &warnings, &words);
+    // Nor does another one do where it is not for all images.
+    let more = both.replace("containers: [", "containers: [{name: e, image: 'quay.io/a/b:1'}, ");
+    finds(&[("a.yaml", &more)], &[], &warnings, &words);
+}
+
+#[test]
 fn a_generated_or_a_json_pull_secret_is_one() {
     let json = manifest("dockercfg", KEY);
     let json =

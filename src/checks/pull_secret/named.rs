@@ -1,17 +1,21 @@
 //! Whether the pull secrets that workloads name are there, and where the workloads are.
 
-use super::{Check, Id, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title};
+use super::{Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title};
 use crate::advice::Advice;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
+use crate::manifests::{Pull, Workload};
 
 /// Whether there is a Secret of each name that a workload names.
-pub(super) fn names(inspection: &Inspection) -> Vec<Check> {
+pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::PullSecretName;
     let locked = inspection.secret_files.iter().find(|file| file.state == State::Locked);
     let mut found = Vec::new();
     for workload in inspection.manifests.workloads() {
         for name in &workload.pull_secrets {
+            if is_served_without(inspection, known, workload, name) {
+                continue;
+            }
             let own =
                 workload.namespace.as_deref().map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
             let is_called = |secret: &&PullSecret| secret.names().any(|other| other == name);
@@ -49,12 +53,29 @@ pub(super) fn names(inspection: &Inspection) -> Vec<Check> {
                 Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file).into(),
                 None => Advice::edit(&first.path),
             };
-            found.push(of_workload(id, workload, &message).hint(hint));
+            found.push(match inspection.record {
+                Some(_) => of_workload(id, workload, &message).hint(hint),
+                // It may come from elsewhere.
+                None => Check::warning(id, title, message).hint(hint),
+            });
         }
     }
     or_ok(found, || {
         Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is called as the workloads name it")
     })
+}
+
+/// Whether the Secrets that `workload` names beside `name` serve all of its images: the kubelet passes over one that is
+/// missing.
+fn is_served_without(inspection: &Inspection, known: &Known, workload: &Workload, name: &str) -> bool {
+    let others = workload.pull_secrets.iter().filter(|other| *other != name);
+    let others = others.flat_map(|other| inspection.secrets_in(other, workload.namespace.as_deref()));
+    let others: Vec<_> = others.collect();
+    let serves = |pull: &Pull| {
+        let image = pull.image.normalized_name();
+        others.iter().any(|secret| secret.secret.serves(&image))
+    };
+    !others.is_empty() && workload.pulls().all(|pull| known.is_public(pull.image) || serves(&pull))
 }
 
 /// Whether it is there where the pods are.
