@@ -117,13 +117,14 @@ impl Known {
         known
     }
 
-    /// Whether anybody may pull `image`, as the user says or a registry has shown.
+    /// Whether anybody may pull `image`, as the user says, a registry has shown, or its registry has nothing else.
     fn is_public(&self, image: &ImageRef) -> bool {
         if self.proven.contains(&image.to_string()) || self.recorded.contains(&image.normalized_name()) {
             return true;
         }
         let (written, full) = (image.name(), image.normalized_name());
-        self.public.iter().map(|name| name.trim_end_matches('/')).any(|name| {
+        let given = self.public.iter().map(|name| name.trim_end_matches('/'));
+        given.chain(PUBLIC).any(|name| {
             let begins = |image: &str| {
                 image.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
@@ -131,6 +132,10 @@ impl Known {
         })
     }
 }
+
+/// Registries, and parts of them, where nothing is private.
+const PUBLIC: [&str; 5] =
+    ["docker.io/library", "k8s.gcr.io", "mcr.microsoft.com", "public.ecr.aws", "registry.k8s.io"];
 
 /// An answer that the files do not follow.
 #[derive(Debug, Clone)]
