@@ -9,6 +9,7 @@ mod documents;
 mod foreign;
 mod identity;
 mod images;
+mod injected;
 mod json_patch;
 pub mod kustomization;
 mod kustomize;

@@ -199,6 +199,7 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                     ),
                     false,
                 ),
+                Err(NoImage::Injected) => continue,
                 Err(NoImage::Broken(rule)) => (format!("the image of container {container} {rule}"), true),
             };
             let (file, place) = match inspection.record.is_some() {

@@ -1,5 +1,6 @@
 //! Workloads: what has a pod template, and what its pods pull.
 
+use super::injected::Injected;
 use super::pods::{self, Pod};
 use super::resource::Resource;
 use crate::answers::{Answer, ImageRef, Rule};
@@ -42,6 +43,8 @@ pub struct Image {
     pub reference: Result<ImageRef, NoImage>,
     /// Whether it has a tag or a digest.
     pub pinned: bool,
+    /// Whether a kubelet pulls it at all.
+    pub pulled: bool,
 }
 
 /// Why an image is not known.
@@ -53,6 +56,8 @@ pub enum NoImage {
     Placeholder,
     /// The text breaks a rule.
     Broken(Rule),
+    /// A controller puts it in, in the cluster.
+    Injected,
 }
 
 /// One pull: all that decides whether it works.
@@ -70,7 +75,8 @@ pub struct Pull<'m> {
 impl Workload {
     /// What is pulled for it; images that are no image references are left out.
     pub fn pulls(&self) -> impl Iterator<Item = Pull<'_>> {
-        self.images.iter().filter_map(|image| image.reference.as_ref().ok()).map(|image| Pull {
+        let pulled = self.images.iter().filter(|image| image.pulled);
+        pulled.filter_map(|image| image.reference.as_ref().ok()).map(|image| Pull {
             workload: self,
             image,
             pull_secrets: &self.pull_secrets,
@@ -118,7 +124,7 @@ pub(super) fn workloads(resources: &[Resource], unsure: Option<&str>) -> Vec<Wor
 
 fn workload(resource: &Resource, pod: &Pod, accounts: &Accounts, unsure: Option<&str>) -> Option<Workload> {
     let value = &resource.value;
-    let images = images(pod);
+    let images = images(pod, &Injected::of(value, pod));
     // Without any image it is a part of one, for somebody's own tool.
     if images.is_empty() {
         return None;
@@ -167,12 +173,17 @@ fn required_secrets(pod: &Value) -> BTreeSet<String> {
 }
 
 /// What the containers and the volumes of `pod` pull.
-fn images(pod: &Pod) -> Vec<Image> {
+fn images(pod: &Pod, injected: &Injected) -> Vec<Image> {
     let mut images = Vec::new();
     for list_name in pods::CONTAINERS {
         for (index, container) in list(pod.spec, list_name).enumerate() {
             let field = format!("{}.{list_name}[{index}].image", pod.path);
-            images.extend(container.get("image").and_then(|value| image(field, container, value)));
+            let written = text(container, &["image"]);
+            let is_it = |found: &&mut Image| injected.takes(list_name, index, &found.container, written);
+            if let Some(found) = found.as_mut().filter(is_it) {
+                (found.reference, found.pinned) = (Err(NoImage::Injected), true);
+            }
+            images.extend(found);
         }
     }
     for (index, volume) in list(pod.spec, "volumes").enumerate() {
@@ -199,7 +210,8 @@ fn image(field: String, of: &Value, value: &Value) -> Option<Image> {
         Value::Tagged(_) => (Err(NoImage::NotText("a value with a tag")), true),
     };
     let container = text(of, &["name"]).unwrap_or_default().to_owned();
-    Some(Image { field, container, reference, pinned })
+    let policy = text(of, &["imagePullPolicy"]).or_else(|| text(of, &["image", "pullPolicy"]));
+    Some(Image { field, container, reference, pinned, pulled: policy != Some("Never") })
 }
 
 /// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`, `<image>`, `IMAGE_NAME`.

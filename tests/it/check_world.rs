@@ -82,6 +82,35 @@ fn all_that_a_pod_pulls_is_read() {
 }
 
 #[test]
+fn what_no_kubelet_pulls_needs_no_credentials() {
+    let never = "{name: e, image: 'quay.io/a/b:1', imagePullPolicy: Never}";
+    let template = |metadata: &str| format!("{{template: {{{metadata}spec: POD}}}}");
+    let istio = template("metadata: {annotations: {inject.istio.io/templates: gateway}}, ");
+    let auto = object("apps/v1", "Deployment", &istio).replace("'registry.gitlab.com/a/b:1'", "auto");
+    let trigger = |path: &str| {
+        let all = format!(r#"[{{"from":{{"kind":"ImageStreamTag","name":"b:1"}},"fieldPath":"{path}"}}]"#);
+        let other = deployment().replace("'registry.gitlab.com/a/b:1'", "' '");
+        other.replace(
+            "{name: app,",
+            &format!(
+                "{{name: app, annotations: {{image.openshift.io/triggers: '{}'}},",
+                all.replace('\'', "''")
+            ),
+        )
+    };
+    for text in [
+        deployment().replace("containers: [", &format!("containers: [{never}, ")),
+        auto,
+        trigger("spec.template.spec.containers[0].image"),
+        trigger(r#"spec.template.spec.containers[?(@.name==\"a\")].image"#),
+    ] {
+        finds(&[("a.yaml", &text)], &[], &[], &[]);
+    }
+    // Another container's.
+    finds(&[("a.yaml", &trigger("spec.template.spec.containers[1].image"))], &["images-pinned"], &[], &[]);
+}
+
+#[test]
 fn an_image_that_is_no_text_is_a_problem_that_names_the_field() {
     for (value, what) in [
         ("{repository: a, tag: b}", "a mapping"),
