@@ -200,6 +200,11 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                     false,
                 ),
                 Err(NoImage::Injected) => continue,
+                // Without any image it may be a part of a workload, for somebody's own tool.
+                Err(NoImage::Missing) => (
+                    format!("container {container} has no image"),
+                    workload.images.iter().any(|image| image.reference != Err(NoImage::Missing)),
+                ),
                 Err(NoImage::Broken(rule)) => (format!("the image of container {container} {rule}"), true),
             };
             let (file, place) = match inspection.record.is_some() {

@@ -56,6 +56,8 @@ pub enum NoImage {
     Placeholder,
     /// The text breaks a rule.
     Broken(Rule),
+    /// There is none.
+    Missing,
     /// A controller puts it in, in the cluster.
     Injected,
 }
@@ -125,7 +127,7 @@ pub(super) fn workloads(resources: &[Resource], unsure: Option<&str>) -> Vec<Wor
 fn workload(resource: &Resource, pod: &Pod, accounts: &Accounts, unsure: Option<&str>) -> Option<Workload> {
     let value = &resource.value;
     let images = images(pod, &Injected::of(value, pod));
-    // Without any image it is a part of one, for somebody's own tool.
+    // Without any container it is a part of one, for somebody's own tool.
     if images.is_empty() {
         return None;
     }
@@ -178,27 +180,25 @@ fn images(pod: &Pod, injected: &Injected) -> Vec<Image> {
     for list_name in pods::CONTAINERS {
         for (index, container) in list(pod.spec, list_name).enumerate() {
             let field = format!("{}.{list_name}[{index}].image", pod.path);
-            let written = text(container, &["image"]);
-            let is_it = |found: &&mut Image| injected.takes(list_name, index, &found.container, written);
-            if let Some(found) = found.as_mut().filter(is_it) {
+            let mut found = image(field, container, container.get("image").unwrap_or(&Value::Null));
+            if injected.takes(list_name, index, &found.container, text(container, &["image"])) {
                 (found.reference, found.pinned) = (Err(NoImage::Injected), true);
             }
-            images.extend(found);
+            images.push(found);
         }
     }
     for (index, volume) in list(pod.spec, "volumes").enumerate() {
         let field = format!("{}.volumes[{index}].image.reference", pod.path);
         let reference = at(volume, &["image", "reference"]);
-        images.extend(reference.and_then(|value| image(field, volume, value)));
+        images.extend(reference.map(|value| image(field, volume, value)));
     }
     images
 }
 
-fn image(field: String, of: &Value, value: &Value) -> Option<Image> {
+fn image(field: String, of: &Value, value: &Value) -> Image {
     let (reference, pinned) = match value {
-        // Whoever admits the pod puts one in.
-        Value::Null => return None,
-        Value::String(text) if text.is_empty() => return None,
+        Value::Null => (Err(NoImage::Missing), true),
+        Value::String(text) if text.is_empty() => (Err(NoImage::Missing), true),
         Value::String(text) => match ImageRef::parse_unpinned(text) {
             Err(_) if is_placeholder(text) => (Err(NoImage::Placeholder), true),
             reference => (reference.map_err(NoImage::Broken), ImageRef::parse(text).is_ok()),
@@ -211,7 +211,7 @@ fn image(field: String, of: &Value, value: &Value) -> Option<Image> {
     };
     let container = text(of, &["name"]).unwrap_or_default().to_owned();
     let policy = text(of, &["imagePullPolicy"]).or_else(|| text(of, &["image", "pullPolicy"]));
-    Some(Image { field, container, reference, pinned, pulled: policy != Some("Never") })
+    Image { field, container, reference, pinned, pulled: policy != Some("Never") }
 }
 
 /// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`, `<image>`, `IMAGE_NAME`.

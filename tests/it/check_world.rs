@@ -82,6 +82,22 @@ fn all_that_a_pod_pulls_is_read() {
 }
 
 #[test]
+fn a_container_without_an_image_is_named() {
+    let said = ["Deployment app: container e has no image"];
+    for none in ["{name: e}", "{name: e, image: null}", "{name: e, image: ''}"] {
+        let beside = deployment().replace("containers: [", &format!("containers: [{none}, "));
+        finds(&[("a.yaml", &beside)], &["images-pinned"], &[], &said);
+        // A kustomization may add it.
+        let kustomization = "resources: [a.yaml]\nnamespace: hello\ntransformers: [x.yaml]\n";
+        let files = [("a.yaml", beside.as_str()), ("kustomization.yaml", kustomization)];
+        finds(&files, &[], &["images-pinned", "manifests-kustomize"], &said);
+        // Alone, it may be a part of a workload.
+        let spec = format!("{{template: {{spec: {{containers: [{none}]}}}}}}");
+        finds(&[("a.yaml", &object("apps/v1", "Deployment", &spec))], &[], &["images-pinned"], &said);
+    }
+}
+
+#[test]
 fn what_no_kubelet_pulls_needs_no_credentials() {
     let never = "{name: e, image: 'quay.io/a/b:1', imagePullPolicy: Never}";
     let template = |metadata: &str| format!("{{template: {{{metadata}spec: POD}}}}");
