@@ -231,7 +231,26 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
     if inspection.manifests.workloads().next().is_none() {
         return found;
     }
-    or_ok(found, || Check::ok(id, inspection.dirs.join(", "), "every image has a tag or a digest"))
+    let mut found =
+        or_ok(found, || Check::ok(id, inspection.dirs.join(", "), "every image has a tag or a digest"));
+    found.extend(moving(inspection));
+    found
+}
+
+/// The images whose tag is one that registries move.
+fn moving(inspection: &Inspection) -> Vec<Check> {
+    let mut found = Vec::new();
+    for workload in inspection.manifests.workloads() {
+        let images = workload.images.iter().filter(|image| image.pinned && image.pulled);
+        for image in images.filter_map(|image| image.reference.as_ref().ok()) {
+            if image.as_str().ends_with(":latest") {
+                let message = format!("`{image}` is another image whenever somebody pushes one");
+                found.push(Check::note(Id::ImagesPinned, workload_title(workload), message));
+            }
+        }
+    }
+    found.dedup();
+    found
 }
 
 /// The place of an image, whose keys are those of a file.

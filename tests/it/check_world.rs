@@ -82,6 +82,15 @@ fn all_that_a_pod_pulls_is_read() {
 }
 
 #[test]
+fn the_tag_latest_is_a_note() {
+    let text = deployment().replace("a/b:1", "a/b:latest");
+    let found = checked(&[("a.yaml", &text)], true);
+    assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
+    assert!(found.ids("note").contains("images-pinned"), "{}", found.said("images-pinned"));
+    assert!(found.said("images-pinned").contains("a/b:latest` is another image whenever"));
+}
+
+#[test]
 fn a_container_without_an_image_is_named() {
     let said = ["Deployment app: container e has no image"];
     for none in ["{name: e}", "{name: e, image: null}", "{name: e, image: ''}"] {
