@@ -4,11 +4,13 @@
 
 mod generated;
 mod hook;
+mod layout;
 mod lookup;
 mod overlays;
 mod secret_files;
 
 pub use hook::{Hook, HookState};
+pub use layout::Layout;
 pub use lookup::Placement;
 pub use overlays::OverlayFiles;
 
@@ -76,8 +78,8 @@ pub struct Inspection {
     pub overlays: BTreeMap<String, OverlayFiles>,
     /// The Makefile: its path and text.
     pub makefile: Option<(String, String)>,
-    /// Whether the script that the Makefile runs is there.
-    pub has_script: bool,
+    /// Where its parts are.
+    pub layout: Layout,
     /// The commit hook; `None` where there is none of makeinfra's.
     pub hook: Option<Hook>,
     /// git-crypt keys that lie in the work tree.
@@ -268,7 +270,7 @@ impl Reader {
             manifests,
             overlays: self.overlay_files(record.as_ref().and_then(|record| record.as_ref().ok())),
             makefile: self.makefile(),
-            has_script: self.tree.has(SCRIPT),
+            layout: self.layout(),
             hook: self.hook(record.as_ref().and_then(|record| record.as_ref().ok())),
             key_files: self.tree.key_files().to_vec(),
             unread: self.tree.unread().to_vec(),

@@ -7,7 +7,7 @@ use super::{
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, SCRIPT, State};
+use crate::inspection::{Inspection, Layout, SCRIPT, State};
 use crate::manifests::{FaultKind, NoImage, Workload};
 use std::path::Path;
 
@@ -110,6 +110,15 @@ fn found(inspection: &Inspection) -> Vec<Check> {
         (inspection.manifests.workloads().count(), inspection.manifests.pulls().count());
     let is_unread =
         |kind| matches!(kind, FaultKind::Beyond | FaultKind::Unread | FaultKind::Locked | FaultKind::Parse);
+    let Layout { has_manifests, generated, .. } = &inspection.layout;
+    if !has_manifests && workloads == 0 {
+        let check = Check::problem(id, dirs, "there is no such directory, or nothing in it");
+        let folders = generated.iter().take(3).map(|folder| Advice::at_top("makeinfra check").arg(folder));
+        return vec![check.hint(match inspection.record {
+            None => folders.reduce(|all, folder| all.say(" or ").say(folder)).unwrap_or_else(elsewhere),
+            Some(_) => elsewhere(),
+        })];
+    }
     if workloads == 0 {
         let hint = Advice::makeinfra("check").with("--manifests DIR --secret FILE");
         return vec![match inspection.manifests.faults.iter().any(|fault| is_unread(fault.kind)) {
@@ -119,6 +128,11 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     }
     let message = format!("{} with {}", count(workloads, "workload"), count(images, "image"));
     vec![Check::ok(id, dirs, message)]
+}
+
+/// How manifests elsewhere are checked.
+fn elsewhere() -> Advice {
+    Advice::makeinfra("check").with("--manifests DIR")
 }
 
 fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
@@ -291,7 +305,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
             false => Check::warning(id, path, message).hint(Advice::edit(path)),
         });
     }
-    if ours && text.contains(SCRIPT) && !inspection.has_script {
+    if ours && text.contains(SCRIPT) && !inspection.layout.has_script {
         let check = Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
         found.push(match inspection.git {
             Some(_) => check.hint(Advice::makeinfra("update").with(format_args!("--restore {SCRIPT}"))),

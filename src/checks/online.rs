@@ -23,6 +23,8 @@ pub struct Question<'i> {
     subjects: BTreeSet<String>,
     /// The command that gives it another token, or an entry of its own.
     rotate: String,
+    /// The file of its pull secret, if no rotation writes it.
+    unrotated: Option<&'i str>,
     /// What to sign in with; none where that is locked away, so that nobody can be asked.
     credentials: Option<Vec<Secret>>,
     /// Why the pods may have other credentials, as a sentence about the image; `None` if they do not.
@@ -96,7 +98,17 @@ impl<'i> Question<'i> {
         // What the kubelet cannot read, it does without.
         let credentials = (readable || !locked)
             .then(|| secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect());
-        Self { image, secrets, subjects: BTreeSet::from([subject]), rotate, credentials, doubt: None }
+        let unrotated = secrets.first().map(|secret| secret.path.as_str());
+        let unrotated = unrotated.filter(|path| !inspection.is_rotated(path));
+        Self {
+            image,
+            secrets,
+            subjects: BTreeSet::from([subject]),
+            rotate,
+            unrotated,
+            credentials,
+            doubt: None,
+        }
     }
 
     /// What to ask a registry; none where that makes no sense.
@@ -149,9 +161,10 @@ impl<'i> Question<'i> {
                     Standing::Unknown => Status::Warning,
                     Standing::Absent | Standing::Refused => Status::Problem,
                 };
-                let hint = match verdict {
-                    Verdict::Private => Advice::from(format!("{{makeinfra {}}}", self.rotate).as_str()),
-                    verdict => {
+                let hint = match (verdict, self.unrotated) {
+                    (verdict, Some(path)) if verdict.standing() == Standing::Refused => Advice::edit(path),
+                    (Verdict::Private, _) => Advice::from(format!("{{makeinfra {}}}", self.rotate).as_str()),
+                    (verdict, _) => {
                         let again = format!("{} --check", self.rotate);
                         verdict.hint(self.image, &again).unwrap_or_default()
                     }

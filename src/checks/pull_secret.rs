@@ -56,16 +56,21 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         let place = Place::of_file(inspection, path);
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
+            // A rotation knows the files of a record alone.
+            let or_edit = |hint: &str| match inspection.is_rotated(path) {
+                true => place.of_it(hint),
+                false => Advice::edit(path),
+            };
             found.push(match flaw.aspect {
                 Aspect::TooMuch => {
                     let hint = format!("{rotate}, with a deploy token");
-                    Check::warning(id, path, &flaw.message).hint(place.of_it(hint.as_str()))
+                    Check::warning(id, path, &flaw.message).hint(or_edit(&hint))
                 }
                 Aspect::Type | Aspect::Wrapping => {
                     Check::problem(id, path, &flaw.message).hint(anew(inspection, path))
                 }
                 Aspect::Auth | Aspect::Credentials => {
-                    Check::problem(id, path, &flaw.message).hint(place.of_it(rotate.as_str()))
+                    Check::problem(id, path, &flaw.message).hint(or_edit(&rotate))
                 }
             });
         }

@@ -11,8 +11,7 @@ use crate::pull_secret::keyring;
 pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) -> Advice {
     let path = &secrets[0].path;
     let ours = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
-    let is_own = ours.is_some_and(|record| record.answers.image().host() == image.host());
-    let is_rotated = ours.is_some() && (is_own || inspection.is_rotated(path));
+    let is_rotated = ours.is_some() && inspection.is_rotated(path);
     let advice = match is_rotated {
         true => Advice::from(format!("{{makeinfra {}}}", rotation(inspection, image, secrets)).as_str()),
         false => format!("registry key {} in {path}", RegistryKey::for_image(image)).into(),

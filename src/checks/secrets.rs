@@ -10,7 +10,15 @@ use crate::inspection::{Inspection, State};
 use crate::repo::{Audit, Filter, History, KeyState, Plain, Trial};
 use std::path::Path;
 
-const REVOKE: &str = "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}";
+/// What to do about values that others can read.
+fn revoke(inspection: &Inspection) -> Advice {
+    match inspection.record {
+        Some(_) => {
+            "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}".into()
+        }
+        None => "revoke the exposed values, and put new ones in".into(),
+    }
+}
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -20,12 +28,12 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         checks.extend(keys(inspection, git));
         checks.extend(plain(Id::SecretsIndex, "the index", &git.index, |path| {
             let add = Advice::git(format!("add --renormalize -- {path}"));
-            add.say(", once git-crypt is set up; and ").say(REVOKE)
+            add.say(", once git-crypt is set up; and ").say(revoke(inspection))
         }));
         if let Some(head) = &git.head {
-            checks.extend(plain(Id::SecretsHead, "HEAD", head, |_| REVOKE.into()));
+            checks.extend(plain(Id::SecretsHead, "HEAD", head, |_| revoke(inspection)));
         }
-        checks.extend(git.history.iter().flat_map(history));
+        checks.extend(git.history.iter().flat_map(|history| older(inspection, history)));
     }
     checks.extend(exposed::checks(inspection));
     checks.extend(generated::checks(inspection));
@@ -147,7 +155,7 @@ fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> Advice) -> V
     })
 }
 
-fn history(history: &History) -> Vec<Check> {
+fn older(inspection: &Inspection, history: &History) -> Vec<Check> {
     let id = Id::SecretsHistory;
     let short = |id: &str| id.chars().take(8).collect::<String>();
     let mut found: Vec<_> = history
@@ -163,7 +171,7 @@ fn history(history: &History) -> Vec<Check> {
                 &leak.path,
                 format!("it is plaintext in {where_}: whoever has the repository has it"),
             )
-            .hint(Advice::from(REVOKE).aside("then `--no-history` leaves this check out"))
+            .hint(revoke(inspection).aside("then `--no-history` leaves this check out"))
         })
         .collect();
     if history.shallow || history.incomplete {

@@ -423,3 +423,39 @@ fn ten_times_the_manifests_take_about_ten_times_as_long() {
     let (few, all) = (time(200), time(2_000));
     assert!(all < few * 25, "{few:?} {all:?}");
 }
+
+#[test]
+fn without_a_record_no_hint_is_a_command_that_needs_one() {
+    let bad = manifest("dockercfg", r#"{"registry.gitlab.com":{"auth":"Z2l0bGFiLWNpLXRva2VuOng="}}"#);
+    let expired = manifest("dockercfg", KEY)
+        .replace("  name: gitlab", "  name: gitlab\n  annotations: {makeinfra/expires-at: '2020-01-01'}");
+    for secret in [&bad, &expired] {
+        let sandbox = Sandbox::new();
+        sandbox.write("work/x/kubernetes/a.yaml", deployment());
+        sandbox.write_private("work/x/secret.yaml", secret);
+        let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+        assert_eq!(found.code, Some(1), "{secret}");
+        for check in &found.checks {
+            assert!(!check["hint"].as_str().unwrap().contains("makeinfra rotate"), "{check}");
+        }
+        let edits =
+            |check: &&serde_json::Value| check["hint"].as_str().unwrap().contains("$EDITOR secret.yaml");
+        assert_eq!(found.checks.iter().filter(edits).count(), 1, "{secret}");
+    }
+}
+
+#[test]
+fn where_manifests_are_elsewhere_the_hint_leads_there() {
+    let sandbox = Sandbox::new();
+    sandbox.run("git", &["init", "-q", "x"]).success();
+    sandbox.write("work/x/README.md", "x");
+    let found = check_in(&sandbox, "x", &[]).said("workloads-found");
+    assert!(
+        found.contains("no such directory") && found.contains("(makeinfra check --manifests DIR)"),
+        "{found}"
+    );
+    let new = ["new", "shop", "--no-git", "--no-token", "--image", IMAGE];
+    sandbox.makeinfra(&new).cwd(sandbox.work("x")).success();
+    let found = check_in(&sandbox, "x", &[]).said("workloads-found");
+    assert!(found.contains("(makeinfra check shop-infra)"), "{found}");
+}

@@ -313,3 +313,17 @@ fn a_list_that_cannot_be_edited_is_left_alone_and_so_is_the_secret() {
     output.says(&format!("cannot change `{LIST}`")).says(&format!("$EDITOR {LIST}"));
     assert!(!sandbox.hello(SECRET).exists());
 }
+
+#[test]
+fn the_files_of_git_keep_their_modes() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::with_hello();
+    let branch = sandbox.git(&["symbolic-ref", "HEAD"]).success().stdout.trim().to_owned();
+    let files = ["index", "logs/HEAD", &branch].map(|name| sandbox.hello(".git").join(name));
+    for file in &files {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    sandbox.rotate("gldt-new", &["--commit"]).success();
+    let modes = files.map(|file| fs::metadata(file).unwrap().permissions().mode() & 0o7777);
+    assert_eq!(modes, [0o640; 3]);
+}

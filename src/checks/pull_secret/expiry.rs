@@ -56,7 +56,10 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
             let make = if key.is_none() { "make a new deploy token in GitLab" } else { "make a new token" };
             let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
             let Ok(expiry) = Expiry::parse(text) else {
-                let hint = of_it(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}"));
+                let hint = match inspection.is_rotated(path) {
+                    true => of_it(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}")),
+                    false => Advice::edit(path),
+                };
                 let message = format!("its expiry of the token{of} is not a date");
                 found.push(Check::warning(id, path, message).hint(hint));
                 continue;
@@ -67,7 +70,10 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
                 false => format!("the token{of} lasts until {expiry}"),
             };
             let deploy = if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
-            let hint = of_it(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}"));
+            let hint = match inspection.is_rotated(path) {
+                true => of_it(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}")),
+                false => Advice::from("make a new token, then: ").say(Advice::edit(path)),
+            };
             if days < 0 {
                 let message = format!("the token{of} expired on {expiry}");
                 found.push(Check::problem(id, path, message).hint(hint));

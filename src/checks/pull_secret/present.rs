@@ -66,10 +66,12 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
             let hint = Advice::makeinfra("check").with("--secret FILE");
             vec![Check::warning(id, path, message).hint(hint)]
         }
-        _ => vec![
-            Check::problem(id, path, "this repository has no pull secret")
-                .hint("{makeinfra check --secret FILE}, or {makeinfra rotate}"),
-        ],
+        _ => vec![Check::problem(id, path, "this repository has no pull secret").hint(
+            match inspection.record {
+                Some(_) => "{makeinfra check --secret FILE}, or {makeinfra rotate}",
+                None => "{makeinfra check --secret FILE}, or {makeinfra adopt}, then {makeinfra rotate}",
+            },
+        )],
     }
 }
 

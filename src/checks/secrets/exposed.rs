@@ -1,7 +1,7 @@
 //! Whether git has the token of a pull secret in plaintext in another file.
 
 use super::super::{Check, Id, count, or_ok};
-use super::REVOKE;
+use super::revoke;
 use crate::advice::Advice;
 use crate::inspection::Inspection;
 use crate::repo::ExposedIn;
@@ -26,7 +26,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
                 }
             };
             Check::problem(id, path, format!("it holds the token of a pull secret in plaintext, and {place}"))
-                .hint(Advice::from(REVOKE).aside("the token belongs into the pull secret alone"))
+                .hint(revoke(inspection).aside("the token belongs into the pull secret alone"))
         })
         .collect();
     if exposed.incomplete {
