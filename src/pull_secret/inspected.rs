@@ -8,11 +8,22 @@ use super::manifest::EXPIRES_AT;
 use super::{auth, keyring};
 use crate::answers::{Answer, RegistryKey, SecretType};
 use crate::secret::Secret;
-use crate::yaml_path::{kind, text};
+use crate::yaml_path::{at, kind, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
 use zeroize::{Zeroize, Zeroizing};
+
+/// The annotations by which controllers copy a Secret into other namespaces: emberstack/kubernetes-reflector,
+/// mittwald/kubernetes-replicator, kubeops/config-syncer (once kubed).
+const COPIES: [&str; 6] = [
+    "reflector.v1.k8s.emberstack.com/reflection-allowed",
+    "reflector.v1.k8s.emberstack.com/reflection-auto-enabled",
+    "replicator.v1.mittwald.de/replicate-to",
+    "replicator.v1.mittwald.de/replicate-to-matching",
+    "replicator.v1.mittwald.de/replication-allowed",
+    "kubed.appscode.com/sync",
+];
 
 /// A Secret of a file, as far as it is a pull secret or was meant to be one.
 pub struct Inspected {
@@ -24,6 +35,8 @@ pub struct Inspected {
     pub expires_at: Option<String>,
     /// When the tokens of further registries end.
     pub other_expiries: OtherExpiries,
+    /// Whether its annotations let a controller copy it into other namespaces.
+    pub is_copied: bool,
     /// What is wrong.
     pub flaws: Vec<Flaw>,
     config: Option<DockerConfig>,
@@ -97,6 +110,10 @@ impl Inspected {
             namespace: text(&["metadata", "namespace"]).map(str::to_owned),
             expires_at: text(&["metadata", "annotations", EXPIRES_AT]).map(str::to_owned),
             other_expiries: OtherExpiries::parse(text(&["metadata", "annotations", OTHER_EXPIRIES])),
+            is_copied: COPIES.iter().any(|name| {
+                at(document, &["metadata", "annotations", name])
+                    .is_some_and(|value| value.as_str() != Some("false"))
+            }),
             flaws: Vec::new(),
             config: None,
             kind: declared.to_owned(),

@@ -261,6 +261,30 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
 }
 
 #[test]
+fn a_secret_that_a_controller_copies_may_be_in_the_namespace() {
+    let elsewhere = deployment().replace("namespace: hello", "namespace: other");
+    finds(&[("a.yaml", &elsewhere)], &["pull-secret-namespace"], &[], &[]);
+    for annotation in [
+        "reflector.v1.k8s.emberstack.com/reflection-auto-enabled: 'true'",
+        "replicator.v1.mittwald.de/replicate-to: other",
+        "kubed.appscode.com/sync: ''",
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("work/x/kubernetes/a.yaml", &elsewhere);
+        let copied = format!("  name: gitlab\n  annotations: {{{annotation}}}\n");
+        let secret = manifest("dockercfg", KEY).replace("  name: gitlab\n", &copied);
+        sandbox.write_private("work/x/secret.yaml", secret);
+        let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+        assert_eq!(
+            (found.problems(), found.warnings()),
+            (vec![], vec!["pull-secret-namespace"]),
+            "{annotation}"
+        );
+        assert!(found.said("pull-secret-namespace").contains("a controller may copy it"));
+    }
+}
+
+#[test]
 fn a_pull_secret_of_nowhere_is_a_warning_unless_another_one_serves() {
     let names = |names: &str| deployment().replace("[{name: gitlab}]", &format!("[{names}]"));
     let both = names("{name: gitlab}, {name: ecr-cred}");

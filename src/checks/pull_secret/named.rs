@@ -108,7 +108,13 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
                 true => format!("list {} in the kustomization for namespace {wanted}, too", secret.path),
                 false => format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path),
             };
-            found.push(of_workload(id, workload, &message).hint(hint));
+            found.push(match secret.secret.is_copied {
+                true => {
+                    let message = format!("{message}; a controller may copy it, as its annotations say");
+                    Check::warning(id, workload_title(workload), message).hint(hint)
+                }
+                false => of_workload(id, workload, &message).hint(hint),
+            });
         }
     }
     or_ok(found, || {
