@@ -127,6 +127,8 @@ pub enum State {
     NotYaml,
     /// SOPS has encrypted what is in it.
     Sops,
+    /// What is in it comes later: why, as a sentence about that.
+    Later(&'static str),
 }
 
 /// A pull secret and where it stands.

@@ -27,7 +27,7 @@ pub use foreign::language;
 pub use kustomization::below;
 pub use resource::{Generated, Input};
 pub use scaling::Scaled;
-pub use secret::{DeployedSecret, Origin, is_sops};
+pub use secret::{DeployedSecret, Origin, is_sops, later};
 pub use workload::{Image, NoImage, Pull, Workload};
 
 use crate::work_tree::Content;

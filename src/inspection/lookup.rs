@@ -108,6 +108,7 @@ impl Inspection {
                 Some(format!("a controller makes it of the {kind} in `{}`", secret.file))
             }
             Origin::Sops => Some(format!("SOPS has encrypted it in `{}`", secret.file)),
+            Origin::Later(why) => Some(format!("{why} (`{}`)", secret.file)),
             Origin::Generated(_) => Some(format!("`{}` makes it of what could not be read", secret.file)),
             Origin::Manifest => None,
         })

@@ -2,10 +2,11 @@
 
 use super::{PullSecret, Reader, State, is_manifest};
 use crate::git_crypt;
-use crate::manifests::{documents, is_sops};
+use crate::manifests::{documents, is_sops, later};
 use crate::pull_secret::Inspected;
 use crate::repo::SECRETS;
 use crate::work_tree::Content;
+use serde_yaml::Value;
 
 /// What a value begins with that SOPS has encrypted, in files of any format.
 const SOPS_VALUE: &str = "ENC[AES256_GCM,";
@@ -39,6 +40,9 @@ impl Reader {
             Some(Some(found)) if found.is_empty() && content.text().is_some_and(has_sops) => {
                 (State::Sops, Vec::new())
             }
+            Some(Some(found)) if found.is_empty() && content.text().and_then(why_later).is_some() => {
+                (State::Later(content.text().and_then(why_later).unwrap_or_default()), Vec::new())
+            }
             Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
             None => (state, Vec::new()),
         }
@@ -51,10 +55,16 @@ pub(super) fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullS
     found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
 }
 
-/// The pull secrets in a file, but for those that SOPS has encrypted; none if it is not YAML.
+/// The pull secrets in a file, but for those that SOPS has encrypted or that are filled later; none if it is not YAML.
 fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
     let documents = documents(text.as_bytes()).ok()?;
-    Some(documents.iter().filter(|document| !is_sops(document)).filter_map(Inspected::of).collect())
+    let is_whole = |document: &&Value| !is_sops(document) && later(document).is_none();
+    Some(documents.iter().filter(is_whole).filter_map(Inspected::of).collect())
+}
+
+/// Why what is in a Secret of a file comes later.
+fn why_later(text: &str) -> Option<&'static str> {
+    documents(text.as_bytes()).ok()?.iter().find_map(later)
 }
 
 /// Whether SOPS has encrypted a document of a file.

@@ -2,6 +2,8 @@
 //! the cluster.
 
 use super::resource::{Generated, Resource};
+use super::workload::is_placeholder;
+use crate::answers::SecretType;
 use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::Value;
 
@@ -26,6 +28,8 @@ pub enum Origin {
     Manifest,
     /// It stands in its file, encrypted by SOPS.
     Sops,
+    /// It stands in its file, and what is in it comes later: why, as a sentence about it.
+    Later(&'static str),
     /// A kustomization generates it.
     Generated(Generated),
     /// An object of this kind has a controller make it in the cluster.
@@ -59,6 +63,40 @@ pub fn is_sops(document: &Value) -> bool {
     at(document, &["sops"]).is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some())
 }
 
+/// Annotations by which a controller fills a Secret with what is in another one: mittwald/kubernetes-replicator,
+/// emberstack/kubernetes-reflector.
+const FILLS: [&str; 2] =
+    ["replicator.v1.mittwald.de/replicate-from", "reflector.v1.k8s.emberstack.com/reflects"];
+
+/// Why what is in the pull secret `document` is not what it will be in a cluster, as a sentence about it; `None` if it is.
+#[must_use]
+pub fn later(document: &Value) -> Option<&'static str> {
+    if kind(document) != Some("Secret") {
+        return None;
+    }
+    if FILLS.iter().any(|name| at(document, &["metadata", "annotations", name]).is_some()) {
+        return Some("a controller copies it from another Secret");
+    }
+    let keys = SecretType::ALL.map(SecretType::data_key);
+    let data = |key: &str| text(document, &["data", key]).is_some_and(is_placeholder);
+    let string_data = |key: &str| text(document, &["stringData", key]).is_some_and(has_placeholder);
+    let is_put_in = keys.into_iter().any(|key| data(key) || string_data(key));
+    is_put_in.then_some("it is put in before it is deployed")
+}
+
+/// Whether something is put into the JSON `text`: all of it, or a `${NAME}`, `$(NAME)` or `{{ NAME }}` in it.
+fn has_placeholder(text: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    };
+    let is_closed = |open: &str, close: char| {
+        let mut pieces = text.split(open).skip(1);
+        pieces.any(|piece| piece.split_once(close).is_some_and(|(name, _)| is_name(name)))
+    };
+    let is_json = text.trim_start().starts_with('{') && !text.trim_start().starts_with("{{");
+    text.contains("{{") || is_closed("${", '}') || is_closed("$(", ')') || !is_json && is_placeholder(text)
+}
+
 /// Whether a controller makes a Secret of `object`.
 pub(super) fn is_maker(object: &Value) -> bool {
     let kind = kind(object).unwrap_or_default();
@@ -81,7 +119,7 @@ pub(super) fn deployed(resource: &Resource) -> Vec<DeployedSecret> {
         let origin = match &resource.generated {
             Some(generated) => Origin::Generated(generated.clone()),
             None if is_sops(object) => Origin::Sops,
-            None => Origin::Manifest,
+            None => later(object).map_or(Origin::Manifest, Origin::Later),
         };
         return own.map(|name| secret(name, origin)).into_iter().collect();
     }

@@ -215,7 +215,7 @@ fn image(field: String, of: &Value, value: &Value) -> Image {
 }
 
 /// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`, `<image>`, `IMAGE_NAME`.
-fn is_placeholder(text: &str) -> bool {
+pub(super) fn is_placeholder(text: &str) -> bool {
     let is_name = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     };

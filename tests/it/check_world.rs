@@ -236,6 +236,7 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
     let head = "metadata: {name: gitlab, namespace: hello}\n";
     let sops = "kind: Secret\napiVersion: v1\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: 'ENC[AES256_GCM,data:x]'}\n\
                 sops: {mac: x, version: 3.8.1}\n";
+    let pull = "kind: Secret\napiVersion: v1\ntype: kubernetes.io/dockerconfigjson\n";
     for (text, word) in [
         (format!("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\n{head}spec: {{encryptedData: {{.dockerconfigjson: x}}}}\n"), "SealedSecret"),
         ("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: x, namespace: hello}\nspec: {template: {metadata: {name: gitlab}}}\n".into(), "SealedSecret"),
@@ -243,6 +244,11 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
         (format!("apiVersion: external-secrets.io/v1\nkind: ExternalSecret\n{head}spec: {{}}\n"), "ExternalSecret"),
         ("apiVersion: isindir.github.com/v1alpha3\nkind: SopsSecret\nmetadata: {name: x}\nspec: {secretTemplates: [{name: gitlab}]}\n".into(), "SopsSecret"),
         (format!("{sops}{head}"), "SOPS"),
+        (format!("{pull}{head}data: {{.dockerconfigjson: '${{DOCKER_CONFIG_JSON_B64}}'}}\n"), "it is put in before it is deployed"),
+        (format!("{pull}{head}data: {{.dockerconfigjson: <dockerconfig | base64encode>}}\n"), "it is put in before it is deployed"),
+        (format!("{pull}{head}stringData: {{.dockerconfigjson: '${{DOCKER_CONFIG_JSON}}'}}\n"), "it is put in before it is deployed"),
+        (format!("{pull}{head}stringData: {{.dockerconfigjson: '{{\"auths\":{{\"registry.gitlab.com\":{{\"auth\":\"${{AUTH}}\"}}}}}}'}}\n"), "it is put in before it is deployed"),
+        (format!("{pull}metadata: {{name: gitlab, namespace: hello, annotations: {{replicator.v1.mittwald.de/replicate-from: a/b}}}}\ndata: {{.dockerconfigjson: e30=}}\n"), "a controller copies it"),
     ] {
         let found = checked(&[("a.yaml", &good), ("s.yaml", &text)], false);
         assert_eq!(found.problems(), Vec::<&str>::new(), "{text}");

@@ -89,6 +89,10 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             let message = "SOPS has encrypted it: what is in it was not checked";
             Check::warning(id, &file.path, message)
         }
+        State::Later(why) => {
+            let message = format!("what is in it was not checked: {why}");
+            Check::warning(id, &file.path, message)
+        }
         State::Absent => {
             Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
                 .hint(rotate)
