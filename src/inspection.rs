@@ -17,7 +17,6 @@ pub use overlays::OverlayFiles;
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::error::{Failure, Result};
-use crate::files::is_leftover;
 use crate::git_crypt::{self, Key};
 use crate::manifests::{self, Files, Manifests, kustomization};
 use crate::opaque::{DirectoryFault, Listing};
@@ -249,13 +248,7 @@ impl Reader {
             let present: Vec<_> = secrets.iter().filter(|path| !repo.ignores(path)).cloned().collect();
             let mut audit = repo.audit(&present, &also, scope.history)?;
             let deployed = files.keys().chain(&secrets).chain([&record_file]);
-            let is_left_out = |path: &&String| {
-                let is_input = manifests.secret_inputs.contains(*path) && !path.starts_with(SECRETS);
-                let is_deployed = !is_input && !is_leftover(Path::new(path));
-                is_deployed && self.tree.has(path) && !repo.is_tracked(path)
-            };
-            let left_out: BTreeSet<String> = deployed.filter(is_left_out).cloned().collect();
-            (audit.ignored, audit.untracked) = left_out.into_iter().partition(|path| repo.ignores(path));
+            self.leave_out(repo, &mut audit, &manifests, deployed);
             // Elsewhere, what is not tracked may be a draft.
             if record.is_none() {
                 audit.untracked.clear();

@@ -2,6 +2,11 @@
 
 use super::{Reader, SCRIPT};
 use crate::answers::Record;
+use crate::files::is_leftover;
+use crate::manifests::{Manifests, kustomization};
+use crate::repo::{Audit, Repo, SECRETS};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// What is there, and what is elsewhere.
 pub struct Layout {
@@ -14,6 +19,35 @@ pub struct Layout {
 }
 
 impl Reader {
+    /// Notes those of the files `deployed` that git does not have.
+    pub(super) fn leave_out<'p>(
+        &self,
+        repo: &Repo,
+        audit: &mut Audit,
+        manifests: &Manifests,
+        deployed: impl Iterator<Item = &'p String>,
+    ) {
+        let is_left_out = |path: &&String| {
+            let is_input = manifests.secret_inputs.contains(*path) && !path.starts_with(SECRETS);
+            let is_deployed = !is_input && !is_leftover(Path::new(path));
+            is_deployed && self.tree.has(path) && !repo.is_tracked(path)
+        };
+        let left_out: BTreeSet<&String> = deployed.filter(is_left_out).collect();
+        for path in left_out {
+            let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+            let is_named = || {
+                let is_kustomization = kustomization::is_one(path) && manifests.named.contains(dir);
+                !path.starts_with(SECRETS) || is_kustomization || manifests.named.contains(path)
+            };
+            if repo.ignores(path) {
+                audit.ignored.push(path.clone());
+            } else if is_named() && !matches!(audit.covered.get(path), Some(Err(_))) {
+                // What git would store in plaintext must not be added, and what nothing names is not deployed.
+                audit.untracked.push(path.clone());
+            }
+        }
+    }
+
     pub(super) fn layout(&self) -> Layout {
         let end = format!("/{}", Record::FILE);
         Layout {

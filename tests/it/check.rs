@@ -226,7 +226,9 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             sandbox.write("work/hello-infra/.git/info/exclude", "service.yaml\n");
             sandbox.git(&["rm", "-q", "--cached", "kubernetes/base/service.yaml"]).success();
         }
-        Id::PullSecretPresent => write_secret(sandbox, "apiVersion: v1\nkind: ConfigMap\n"),
+        Id::PullSecretPresent => {
+            write_secret(sandbox, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+        }
         Id::PullSecretType => {
             write_secret(
                 sandbox,
@@ -498,7 +500,9 @@ fn a_public_image_is_recorded() {
     let add = |name: &str, more: &[&str]| {
         let image = format!("quay.io/group/{name}:1");
         let args = [&["add", name, "--image", &image, "--workload", "job", "--no-input"], more].concat();
-        sandbox.makeinfra(&args).cwd(sandbox.hello("")).success()
+        let output = sandbox.makeinfra(&args).cwd(sandbox.hello("")).success();
+        sandbox.git(&["add", "-A"]).success();
+        output
     };
     assert!(!add("open", &["--public"]).stderr.contains("pulled without credentials"));
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));

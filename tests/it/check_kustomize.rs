@@ -202,7 +202,7 @@ fn the_same_object_twice_in_one_build_is_refused_where_kustomize_refuses_it() {
         ("base/all.yaml", web.clone()),
         ("base/kustomization.yaml", "resources: [all.yaml]\n".to_owned()),
         ("prefixed/kustomization.yaml", "resources: [../base]\nnamePrefix: p-\n".to_owned()),
-        ("moved/kustomization.yaml", "resources: [../base]\nnamespace: n\n".to_owned()),
+        ("moved/kustomization.yaml", "resources: [../base]\nnamespace: moved\n".to_owned()),
         ("component/all.yaml", web.clone()),
         (
             "component/kustomization.yaml",

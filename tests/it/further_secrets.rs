@@ -125,6 +125,7 @@ fn kustomize_reads_every_value_back_byte_for_byte() {
             assert!(data(db(&objects)) == values, "round {round}");
         }
     }
+    sandbox.git(&["add", "-A"]).success();
     let checked = check(&sandbox, &["--strict"]);
     assert_eq!((checked.code, checked.problems()), (Some(0), vec![]), "what is written is no trap");
 }
@@ -156,6 +157,7 @@ fn a_value_changes_the_name_by_which_pods_ask_for_its_secret() {
     assert!(names().iter().zip(&first).all(|(now, before)| now != before));
     set_key(&sandbox, "A", "one", &[]);
     assert_eq!(names(), first, "a rollback finds the old value");
+    sandbox.git(&["add", "-A"]).success();
     let checked = check(&sandbox, &["--strict"]);
     assert_eq!(checked.code, Some(0), "{:?}", checked.checks);
 }
@@ -164,7 +166,7 @@ fn a_value_changes_the_name_by_which_pods_ask_for_its_secret() {
 #[track_caller]
 fn said_of(env: impl AsRef<[u8]>) -> (Checked, String) {
     let sandbox = Sandbox::with_hello();
-    set_key(&sandbox, "A", "1", &[]);
+    set_key(&sandbox, "A", "1", &["--commit"]);
     fs::write(sandbox.hello(ENV), env).unwrap();
     let checked = check(&sandbox, &[]);
     let said = checked.said("secrets-generated");
@@ -220,7 +222,7 @@ fn what_kustomize_would_print_of_secrets_is_a_problem() {
 #[test]
 fn a_file_that_no_kustomization_names_is_told() {
     let sandbox = Sandbox::with_hello();
-    set_key(&sandbox, "A", "1", &[]);
+    set_key(&sandbox, "A", "1", &["--commit"]);
     sandbox.write_private("work/hello-infra/secrets/kubernetes/db.d/LOST", "x");
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["secrets-listed"]);
