@@ -20,8 +20,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            let is_json = std::env::args_os().any(|argument| argument == "--json");
-            (Report::failed(&usage_failure(&error).into(), None), is_json)
+            let arguments: Vec<_> = std::env::args_os().collect();
+            let is_json = arguments.iter().any(|argument| argument == "--json");
+            (Report::failed(&usage_failure(&error, &arguments).into(), None), is_json)
         }
     };
     let text = if is_json { report.json() } else { report.text() };

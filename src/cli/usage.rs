@@ -5,6 +5,7 @@ use crate::advice::Advice;
 use crate::error::Failure;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
 
 /// Where a token can come from.
 const TOKEN_OPTIONS: &str = "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
@@ -18,7 +19,7 @@ pub fn is_bare(error: &clap::Error) -> bool {
 
 /// The failure that stands for clap's `error`. Values are left out: any of them may be a token.
 #[must_use]
-pub fn usage_failure(error: &clap::Error) -> Failure {
+pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let argument = error.get(ContextKind::InvalidArg).map(names).unwrap_or_default();
     let first = argument.first().cloned().unwrap_or_default();
     match error.kind() {
@@ -39,9 +40,7 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
             let failure = match (is_option(&first), first.starts_with('-')) {
                 (true, _) => Failure::usage(format!("unknown option `{first}`")),
                 (false, true) => Failure::usage("unknown option (values cannot begin with `-`)"),
-                (false, false) => Failure::usage("unexpected argument").because(
-                    "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value",
-                ),
+                (false, false) => Failure::usage("unexpected argument").because(too_many(error, arguments)),
             };
             match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
                 _ if first.contains("token") && is_option(&first) => failure.hint(TOKEN_OPTIONS),
@@ -89,6 +88,26 @@ pub fn usage_failure(error: &clap::Error) -> Failure {
         ErrorKind::InvalidUtf8 => Failure::usage("an argument is not UTF-8 text").hint(help(error)),
         _ => Failure::usage("invalid arguments").hint(help(error)),
     }
+}
+
+/// Why there is an argument too many among `arguments`.
+fn too_many(error: &clap::Error, arguments: &[OsString]) -> String {
+    // Only commands with this option are typed with it.
+    if arguments.iter().any(|argument| argument == "--from-docker-config") {
+        return "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value"
+            .into();
+    }
+    let command = command(error);
+    let words: Vec<_> = command.split(' ').skip(1).collect();
+    let names: Vec<_> = positionals(&words)
+        .iter()
+        .map(|argument| match argument.get_id().as_str() {
+            "repo" => "one repository".to_owned(),
+            name => format!("one {}", name.to_uppercase()),
+        })
+        .collect();
+    let takes = if names.is_empty() { "no argument".to_owned() } else { names.join(" and ") };
+    format!("`{command}` takes {takes}")
 }
 
 /// The failure of somebody who may have put the value of a Secret among the arguments; `what` quotes none.
@@ -143,13 +162,18 @@ fn unknown_command(error: &clap::Error) -> Failure {
 
 /// The names of the arguments that the command `words` cannot do without.
 fn required(words: &[&str]) -> Vec<String> {
-    let root = Cli::command();
-    let found = words.iter().try_fold(&root, |command, word| command.find_subcommand(word));
-    let positionals = found.into_iter().flat_map(clap::Command::get_positionals);
-    positionals
+    positionals(words)
+        .iter()
         .filter(|argument| argument.is_required_set())
         .map(|argument| argument.get_id().as_str().to_uppercase())
         .collect()
+}
+
+/// The arguments of the command `words` that are no options.
+fn positionals(words: &[&str]) -> Vec<clap::Arg> {
+    let root = Cli::command();
+    let found = words.iter().try_fold(&root, |command, word| command.find_subcommand(word));
+    found.into_iter().flat_map(clap::Command::get_positionals).cloned().collect()
 }
 
 /// What shows the help of the command that was typed, as far as clap has understood it.
@@ -253,10 +277,33 @@ mod tests {
             vec!["secret", "set", MARK],
         ] {
             let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
-            let report = crate::error::explain(&usage_failure(&error).into());
+            let report = crate::error::explain(&usage_failure(&error, &[]).into());
             let text = format!("{report:?}");
             assert!(!text.contains("Marker"), "{arguments:?}: {text}");
             assert!(report.message.len() > 10 && !report.message.contains("``"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_argument_too_many_is_told_what_the_command_takes() {
+        for (typed, cause) in [
+            ("check a b", "`makeinfra check` takes one repository"),
+            ("man x", "`makeinfra man` takes no argument"),
+            ("new hello world", "`makeinfra new` takes one PROJECT"),
+            ("env add a b c", "`makeinfra env add` takes one NAME and one repository"),
+            (
+                "rotate . --from-docker-config x",
+                "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value",
+            ),
+        ] {
+            let arguments: Vec<_> =
+                ["makeinfra"].into_iter().chain(typed.split(' ')).map(OsString::from).collect();
+            let error = Cli::try_parse_from(&arguments).unwrap_err();
+            let report = crate::error::explain(&usage_failure(&error, &arguments).into());
+            assert_eq!(
+                (report.message.as_str(), report.causes),
+                ("unexpected argument", vec![cause.to_owned()])
+            );
         }
     }
 
@@ -280,7 +327,7 @@ mod tests {
             ("help nw", "unknown command", "makeinfra --help"),
         ] {
             let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
-            let report = crate::error::explain(&usage_failure(&error).into());
+            let report = crate::error::explain(&usage_failure(&error, &[]).into());
             assert_eq!(report.message, message, "{typed}");
             assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
         }
@@ -302,7 +349,7 @@ mod tests {
         for more in [&["--value", "x"][..], &["--from-literal=x"], &["--literal", "x"], &[".", "x"]] {
             let arguments = [&["makeinfra", "secret", "set", "a", "b"], more].concat();
             let error = Cli::try_parse_from(arguments).unwrap_err();
-            let report = crate::error::explain(&usage_failure(&error).into());
+            let report = crate::error::explain(&usage_failure(&error, &[]).into());
             assert!(report.hint.unwrap().line(None).contains("--stdin or --from-file"), "{more:?}");
         }
     }
@@ -311,7 +358,7 @@ mod tests {
     fn a_token_on_the_command_line_is_told_where_to_go() {
         for arguments in [vec!["new", "hello", "--token", "x"], vec!["rotate", "--token=x"]] {
             let error = Cli::try_parse_from(["makeinfra"].iter().chain(&arguments)).unwrap_err();
-            let report = crate::error::explain(&usage_failure(&error).into());
+            let report = crate::error::explain(&usage_failure(&error, &[]).into());
             assert!(report.hint.unwrap().line(None).contains("--token-stdin"));
         }
     }

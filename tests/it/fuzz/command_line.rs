@@ -6,6 +6,7 @@ use makeinfra::advice::shell_word;
 use makeinfra::cli::{Cli, is_bare, usage_failure};
 use makeinfra::error::explain;
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::Path;
 
 #[test]
@@ -40,10 +41,11 @@ fn no_usage_error_quotes_a_token() {
     let command = RefCell::new(Cli::command());
     fuzz("arguments", &words, Vec::new(), |bytes| {
         let Some(text) = text(bytes) else { return };
-        let words = text.lines().take(24);
-        match command.borrow_mut().try_get_matches_from_mut(["makeinfra"].into_iter().chain(words)) {
+        let words: Vec<_> =
+            ["makeinfra"].into_iter().chain(text.lines().take(24)).map(OsString::from).collect();
+        match command.borrow_mut().try_get_matches_from_mut(&words) {
             Err(error) if error.use_stderr() && !is_bare(&error) => {
-                let said = explain(&usage_failure(&error).into());
+                let said = explain(&usage_failure(&error, &words).into());
                 quotes_no_token(&said);
                 assert!(said.message.len() > 10 && said.message.len() < 1_000 && said.code == 2);
                 assert!(!said.message.contains(char::is_control), "{}", said.message);
