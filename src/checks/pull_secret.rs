@@ -10,7 +10,7 @@ use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, RegistryKey};
 use crate::inspection::{Inspection, PullSecret};
 use crate::manifests::{Pull, Workload};
-use crate::pull_secret::{Aspect, Flaw};
+use crate::pull_secret::{Aspect, Flaw, keyring};
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -145,9 +145,19 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
     let keys: Vec<_> = keys.collect();
     let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
     let image = pull.image;
-    let message = format!(
-        "no registry key matches `{image}`, so the kubelet pulls it without credentials; there is {keys}"
-    );
+    let lower = secrets.iter().flat_map(|secret| secret.secret.keys()).map(str::to_ascii_lowercase);
+    let mut meant = lower.filter(|key| keyring::matches_name(key, &image.normalized_name()));
+    let meant = meant.find_map(|key| RegistryKey::parse(&key).ok());
+    let message = meant.map(|key| {
+        format!(
+            "the registry key `{key}` is written with capitals, so the kubelet does not find it for `{image}`"
+        )
+    });
+    let message = message.unwrap_or_else(|| {
+        format!(
+            "no registry key matches `{image}`, so the kubelet pulls it without credentials; there is {keys}"
+        )
+    });
     let rotate = key_for(inspection, image, secrets);
     of_workload(Id::PullSecretMatchesImages, pull.workload, &message)
         .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))

@@ -120,7 +120,12 @@ impl Inspected {
             data: by_type.or(by_key).and_then(|kind| payload(kind, &text)),
         };
         match by_type {
-            Some(kind) if has_key(kind) => inspected.look_into(kind, &text),
+            Some(kind) if has_key(kind) => {
+                let is_null =
+                    |field: &&str| at(document, &[field, kind.data_key()]).is_some_and(Value::is_null);
+                let is_null = ["data", "stringData"].iter().any(is_null);
+                inspected.look_into(kind, &text, is_null);
+            }
             Some(kind) => {
                 let key = kind.data_key();
                 inspected
@@ -193,14 +198,16 @@ impl Inspected {
         self.config.as_ref()
     }
 
-    fn look_into<'v>(&mut self, kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>) {
+    fn look_into<'v>(&mut self, kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>, is_null: bool) {
         // The API server lets `stringData` win.
         let config = match (text(&["stringData", kind.data_key()]), text(&["data", kind.data_key()])) {
+            (Some(data), _) | (None, Some(data)) if data.trim().is_empty() => Err("its data is empty"),
             (Some(json), _) => DockerConfig::from_json(kind, json.as_bytes()),
             (None, Some(base64)) if base64.trim().contains([' ', '\t']) => {
                 Err("its data has blanks in the base64, which the API server refuses")
             }
             (None, Some(base64)) => DockerConfig::decode(kind, base64),
+            (None, None) if is_null => Err("its data is empty"),
             (None, None) => Err("its data is not text"),
         };
         match config {
@@ -316,77 +323,4 @@ fn payload<'v>(kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>) -> O
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn inspect(kind: &str, json: &str) -> Inspected {
-        let text = format!(
-            "kind: Secret\nmetadata: {{name: a}}\ntype: kubernetes.io/{kind}\ndata: {{.{kind}: {}}}",
-            STANDARD.encode(json)
-        );
-        Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn names_every_flaw_of_an_entry_and_no_value() {
-        use Aspect::{Auth, Credentials, TooMuch};
-        let auth = |pair: &str| format!(r#"{{"auth":"{}"}}"#, STANDARD.encode(pair));
-        for (entry, aspects) in [
-            (auth("u:Marker"), vec![]),
-            (r#"{"username":"u","password":"Marker"}"#.to_owned(), vec![]),
-            (r#"{"auth":"dTpw","username":"u","password":"Marker"}"#.to_owned(), vec![Auth]),
-            (r#"{"auth":"dTpw "}"#.to_owned(), vec![Auth]),
-            (r#"{"auth":"Marker"}"#.to_owned(), vec![Auth]),
-            (auth("u:Marker\n"), vec![Auth]),
-            (auth("_json_key:{\n \"Marker\": \"a b\"\n}\n"), vec![]),
-            (auth("u:Marker of\nthree words"), vec![]),
-            (auth("u:gldt-Marker of"), vec![Auth]),
-            (auth("oauth2accesstoken:Marker"), vec![Credentials]),
-            (auth("u:glrtr-Marker"), vec![TooMuch]),
-            (auth(" u:Marker"), vec![Auth]),
-            (auth("u:"), vec![Credentials]),
-            ("{}".to_owned(), vec![Credentials]),
-            (r#"{"identitytoken":"Marker"}"#.to_owned(), vec![Credentials]),
-            (r#"{"auth":"PHRva2VuPjpw"}"#.to_owned(), vec![Credentials]),
-            (auth("gitlab-ci-token:Marker"), vec![Credentials]),
-            (auth("u:glcbt-Marker"), vec![Credentials]),
-            (auth("u:glpat-Marker"), vec![TooMuch]),
-        ] {
-            let found = inspect("dockercfg", &format!(r#"{{"r.io":{entry}}}"#));
-            assert_eq!(found.flaws.iter().map(|flaw| flaw.aspect).collect::<Vec<_>>(), aspects, "{entry}");
-            assert!(found.flaws.iter().all(|flaw| !flaw.message.contains("Marker")), "{:?}", found.flaws);
-        }
-    }
-
-    #[test]
-    fn tells_an_empty_entry_of_docker_desktop_from_an_identity_token() {
-        for (json, word) in [
-            (r#"{"auths":{"r.io":{}},"credsStore":"desktop"}"#, "credsStore"),
-            (r#"{"auths":{"r.io":{"identitytoken":"x"}},"credsStore":"desktop"}"#, "identity token"),
-            (r#"{"auths":{"r.io":{}}}"#, "empty"),
-            (r#"{"auths":{}}"#, "no entry"),
-        ] {
-            let flaws = inspect("dockerconfigjson", json).flaws;
-            assert!(flaws.len() == 1 && flaws[0].message.contains(word), "{flaws:?}");
-        }
-    }
-
-    #[test]
-    fn is_like_another_by_type_and_data_and_not_by_how_they_are_written() {
-        let json = r#"{"r.io":{"auth":"dTpNYXJrZXI="}}"#;
-        let (one, other) = (inspect("dockercfg", json), inspect("dockercfg", "{}"));
-        let text =
-            format!("{{kind: Secret, type: kubernetes.io/dockercfg, stringData: {{.dockercfg: '{json}'}}}}");
-        let plain = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
-        assert_eq!(one.likeness(&plain), SecretDiff::Same);
-        assert_eq!(one.likeness(&other), SecretDiff::OtherData);
-        assert_eq!(one.likeness(&inspect("dockerconfigjson", json)), SecretDiff::OtherType);
-    }
-
-    #[test]
-    fn takes_string_data_as_the_api_server_does() {
-        let text = "{kind: Secret, type: kubernetes.io/dockercfg, stringData: {.dockercfg: '{\"r.io\":{\"auth\":\"dTpw\"}}'}}";
-        let found = Inspected::of(&serde_yaml::from_str(text).unwrap()).unwrap();
-        assert!(found.flaws.is_empty() && found.serves("r.io/a"), "{:?}", found.flaws);
-    }
-}
+mod tests;

@@ -291,6 +291,18 @@ fn a_secret_that_a_controller_copies_may_be_in_the_namespace() {
 }
 
 #[test]
+fn a_registry_key_with_capitals_is_named_as_such() {
+    let sandbox = Sandbox::new();
+    sandbox.write("work/x/kubernetes/a.yaml", deployment());
+    let key = KEY.replace("registry.", "Registry.");
+    sandbox.write_private("work/x/secret.yaml", manifest("dockercfg", &key));
+    let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+    assert_eq!(found.problems(), ["pull-secret-matches-images"]);
+    let said = found.said("pull-secret-matches-images");
+    assert!(said.contains("the registry key `registry.gitlab.com` is written with capitals"), "{said}");
+}
+
+#[test]
 fn a_pull_secret_of_nowhere_is_a_warning_unless_another_one_serves() {
     let names = |names: &str| deployment().replace("[{name: gitlab}]", &format!("[{names}]"));
     let both = names("{name: gitlab}, {name: ecr-cred}");
