@@ -7,9 +7,9 @@ mod present;
 use super::rotation::key_for;
 use super::{Check, Id, Known, Place, Status, count, or_ok};
 use crate::advice::{Advice, shell_word};
-use crate::answers::{Answer, DnsLabel, RegistryKey};
+use crate::answers::{Answer, DnsLabel, RegistryKey, SecretType};
 use crate::inspection::{Inspection, PullSecret};
-use crate::manifests::{Pull, Workload};
+use crate::manifests::{Input, Origin, Pull, Workload};
 use crate::pull_secret::{Aspect, Flaw, keyring};
 use jiff::Timestamp;
 use std::path::Path;
@@ -61,6 +61,10 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
                 true => place.of_it(hint),
                 false => Advice::edit(path),
             };
+            if let (Aspect::Type, Some((file, line))) = (flaw.aspect, generated(inspection, path)) {
+                found.push(Check::problem(id, &file, &flaw.message).hint(format!("{line} in {file}")));
+                continue;
+            }
             found.push(match flaw.aspect {
                 Aspect::TooMuch => {
                     let hint = format!("{rotate}, with a deploy token");
@@ -85,6 +89,30 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         found.push(Check::warning(id, &secret.path, "not checked: the kubelet does not get that far"));
     }
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
+}
+
+/// The kustomization that generates a pull secret of the file `path` with a key or a type that does not go with it, and the
+/// line that does; `None` if none does.
+fn generated(inspection: &Inspection, path: &str) -> Option<(String, String)> {
+    let secrets = inspection.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
+    secrets.into_iter().find_map(|secret| {
+        let Origin::Generated(generated) = &secret.origin else { return None };
+        let is_it = |input: &Option<Input>| matches!(input, Some(Input::File(file)) if file == path);
+        let (key, _) = generated.inputs.iter().find(|(_, input)| is_it(input))?;
+        let kind = SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == generated.kind);
+        let line = match kind {
+            Some(kind) => {
+                let dir = secret.file.rsplit_once('/').map_or("", |(dir, _)| dir);
+                let written = Path::new(path).strip_prefix(dir).ok()?.display();
+                format!("files: [{}={written}]", kind.data_key())
+            }
+            None => {
+                let kind = SecretType::ALL.into_iter().find(|kind| kind.data_key() == key)?;
+                format!("type: {}", kind.kubernetes_type())
+            }
+        };
+        Some((secret.file.clone(), line))
+    })
 }
 
 /// The command that gives the entry of `flaw` other credentials.
