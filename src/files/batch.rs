@@ -212,7 +212,10 @@ fn take_back(done: Vec<Done>) -> Vec<Lost> {
             continue;
         };
         if let Err(error) = old.persist(&target) {
-            lost.push(Lost { old: stay(error.path, &target), target });
+            // To where nothing is, a second name leads as well.
+            if fs::hard_link(&error.path, &target).is_err() {
+                lost.push(Lost { old: stay(error.path, &target), target });
+            }
         }
     }
     lost

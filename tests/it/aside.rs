@@ -173,3 +173,27 @@ fn what_cannot_be_taken_back_stays_until_it_is_brought_back() {
     }
     assert!(lost > 0, "nothing was lost");
 }
+
+#[test]
+fn what_was_deleted_comes_back_where_nothing_can_be_renamed() {
+    if !have("strace") {
+        return;
+    }
+    let mut failed = 0;
+    for number in 1..=14 {
+        let sandbox = Sandbox::with_hello();
+        let value = sandbox.write_private("value", "old-value").display().to_string();
+        let hello = sandbox.hello("");
+        let set = ["secret", "set", "web", "A", "--from-file", &value, "--commit"];
+        sandbox.makeinfra(&set).cwd(&hello).success();
+        let unset = ["secret", "unset", "web", "A", "--yes", "--commit"];
+        let fault = format!("inject=?renameat:error=EIO:when={number}+");
+        if sandbox.makeinfra(&unset).cwd(&hello).traced(&fault).code == Some(0) {
+            break;
+        }
+        failed += 1;
+        let found = fs::read_to_string(sandbox.hello("secrets/kubernetes/web.env")).ok();
+        assert_eq!(found.as_deref(), Some("A=old-value\n"), "{fault}");
+    }
+    assert!(failed > 5, "{failed} runs failed");
+}
