@@ -351,4 +351,28 @@ mod tests {
         assert_eq!((fs::read_to_string(&to).unwrap().as_str(), mode), ("old", 0o640));
         assert!(copy(&from, &to).is_err(), "it is there");
     }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_not_taken_for_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(kept(dir.path(), &dir.path().join("file/below")).is_err());
+        assert!(kept(dir.path(), &dir.path().join("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_deleted_takes_its_empty_directories_along_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir_all(path("a/b/c")).unwrap();
+        for name in ["a/b/c/gone", "a/stays"] {
+            fs::write(path(name), "").unwrap();
+        }
+        let mut batch = Batch::default();
+        batch.delete(&path("a/b/c/gone")).unwrap();
+        batch.delete(&path("a/none")).unwrap();
+        batch.publish(&Interrupts::hold().unwrap()).unwrap();
+        batch.keep();
+        assert!(!path("a/b").exists() && path("a/stays").exists());
+    }
 }

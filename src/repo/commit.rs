@@ -229,16 +229,32 @@ impl Repo {
             }
         }
         let written = self.whole_tree(old.id(), || update.create_updated(&self.git, old))?;
-        if blobs.iter().all(|blob| blob.id.is_some()) {
-            return Ok(written);
-        }
-        // An update of the tree would leave an empty one where a directory has no file any more.
-        let mut index = Index::new()?;
-        index.read_tree(&self.git.find_tree(written)?)?;
+        // An update of the tree would leave an empty one where a directory has no file any more, and an index reads each tree that
+        // it has written, which libgit2 does not survive where a file is cut off.
+        let mut tree = written;
         for blob in blobs.iter().filter(|blob| blob.id.is_none()) {
-            remove(&mut index, &self.in_git(&blob.path))?;
+            let left = self.without(&self.git.find_tree(tree)?, &self.in_git(&blob.path))?;
+            tree = left.map_or_else(|| self.whole_builder(&self.git.treebuilder(None)?), Ok)?;
         }
-        self.whole_tree(old.id(), || index.write_tree_to(&self.git))
+        Ok(tree)
+    }
+}
+
+impl Repo {
+    /// `tree` without `path` and directories that are empty without it; `None` if nothing is left.
+    fn without(&self, tree: &Tree, path: &str) -> std::result::Result<Option<Oid>, Error> {
+        let mut builder = self.git.treebuilder(Some(tree))?;
+        let (name, below) = path.split_once('/').map_or((path, None), |(name, below)| (name, Some(below)));
+        let left = match (tree.get_name(name), below) {
+            (None, _) => return Ok(Some(tree.id())),
+            (Some(_), None) => None,
+            (Some(entry), Some(below)) => self.without(&self.git.find_tree(entry.id())?, below)?,
+        };
+        match left {
+            Some(id) => builder.insert(name, id, FileMode::Tree.into()).map(drop)?,
+            None => builder.remove(name)?,
+        }
+        if builder.is_empty() { Ok(None) } else { self.whole_builder(&builder).map(Some) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::files;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use git2::{Error, ObjectType, Odb, Oid, Repository};
+use git2::{Error, ObjectType, Odb, Oid, Repository, TreeBuilder};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -83,6 +83,12 @@ impl Repo {
                 return Ok(new);
             }
         }
+    }
+
+    /// The same for the tree of `builder` alone.
+    pub(super) fn whole_builder(&self, builder: &TreeBuilder) -> std::result::Result<Oid, Error> {
+        let id = builder.write()?;
+        if self.discard_broken(id)? { builder.write() } else { Ok(id) }
     }
 
     fn discard_broken_trees(&self, new: Oid, old: Option<Oid>) -> std::result::Result<bool, Error> {

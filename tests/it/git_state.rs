@@ -209,7 +209,7 @@ fn only_a_lock_that_is_held_is_said_to_be_another_makeinfra() {
         traced(&["-e", "trace=flock", "-e", &inject], commit(&sandbox))
     };
     flock("EIO").failure(1).says("cannot lock `");
-    flock("EWOULDBLOCK").failure(1).says("another makeinfra");
+    flock("EAGAIN").failure(1).says("another makeinfra");
     flock("ENOLCK").success();
 }
 
