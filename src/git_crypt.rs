@@ -228,17 +228,23 @@ mod tests {
         assert_eq!((&*read.aes, &*read.hmac), (&*key.aes, &*key.hmac));
     }
 
+    type Field<'a> = (u32, &'a [u8]);
+
     /// A key file with the fields `header` and these entries: a version, the byte that both keys consist of, more fields.
-    fn key_file(header: &[(u32, &[u8])], entries: &[(u32, u8, &[(u32, &[u8])])]) -> Vec<u8> {
+    fn key_file(header: &[Field], entries: &[(u32, u8, &[Field])]) -> Vec<u8> {
         let mut file = KEY_MAGIC.to_vec();
         file.extend(FORMAT.to_be_bytes());
-        header.iter().for_each(|(id, data)| put(&mut file, *id, data));
+        for (id, data) in header {
+            put(&mut file, *id, data);
+        }
         file.extend(field::END.to_be_bytes());
         for (version, byte, more) in entries {
             put(&mut file, field::VERSION, &version.to_be_bytes());
             put(&mut file, field::AES, &[*byte; AES]);
             put(&mut file, field::HMAC, &[*byte; HMAC]);
-            more.iter().for_each(|(id, data)| put(&mut file, *id, data));
+            for (id, data) in *more {
+                put(&mut file, *id, data);
+            }
             file.extend(field::END.to_be_bytes());
         }
         file

@@ -339,7 +339,7 @@ mod tests {
             [("diagnose --events", "makeinfra diagnose --help"), ("diagnose --namespace", "makeinfra --help")]
         {
             let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
-            let report = crate::error::explain(&usage_failure(&error).into());
+            let report = crate::error::explain(&usage_failure(&error, &[]).into());
             assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
         }
     }

@@ -45,7 +45,9 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, 
     let Some(refusal) = Refusal::of(finding.cause) else {
         return told_by_registry(known, case, finding, pull.image);
     };
-    if refusal == Refusal::Denied && is_official(pull.image) {
+    // A status alone may be of a login that is refused.
+    let says_absent = finding.evidence.iter().any(|text| text.contains("pull access denied"));
+    if refusal == Refusal::Denied && says_absent && is_official(pull.image) {
         return no_official_image(known, finding, fill);
     }
     let join = Join { known, case, pull, fill, refusal };

@@ -369,8 +369,8 @@ mod tests {
             fs::write(path(name), "").unwrap();
         }
         let mut batch = Batch::default();
-        batch.delete(&path("a/b/c/gone")).unwrap();
-        batch.delete(&path("a/none")).unwrap();
+        batch.delete_in(dir.path(), &path("a/b/c/gone")).unwrap();
+        batch.delete_in(dir.path(), &path("a/none")).unwrap();
         batch.publish(&Interrupts::hold().unwrap()).unwrap();
         batch.keep();
         assert!(!path("a/b").exists() && path("a/stays").exists());

@@ -327,3 +327,34 @@ fn the_files_of_git_keep_their_modes() {
     let modes = files.map(|file| fs::metadata(file).unwrap().permissions().mode() & 0o7777);
     assert_eq!(modes, [0o640; 3]);
 }
+
+#[test]
+fn the_logs_have_each_commit_as_git_would_log_it() {
+    let sandbox = Sandbox::with_hello();
+    let branch = sandbox.git(&["symbolic-ref", "HEAD"]).success().stdout.trim().to_owned();
+    let logs = ["HEAD", &branch].map(|name| sandbox.hello(".git/logs").join(name));
+    let rotate = |token: &str| {
+        sandbox.rotate(token, &["--commit"]).success();
+        logs.each_ref().map(|log| fs::read_to_string(log).map_or(0, |text| text.lines().count()))
+    };
+    assert_eq!(rotate("gldt-one"), [2, 2]);
+    // A log that is there goes on; git makes new ones where it is not told otherwise.
+    sandbox.git(&["config", "core.logAllRefUpdates", "false"]).success();
+    assert_eq!(rotate("gldt-two"), [3, 3]);
+    logs.each_ref().map(|log| fs::remove_file(log).unwrap());
+    assert_eq!(rotate("gldt-three"), [0, 0]);
+    sandbox.git(&["config", "--unset", "core.logAllRefUpdates"]).success();
+    assert_eq!(rotate("gldt-four"), [1, 1]);
+    let last = |format: &str, args: &[&str]| {
+        let format = format!("--format={format}");
+        sandbox.git(&[&["log", "-1", &format], args].concat()).success().stdout
+    };
+    for name in ["HEAD", &branch] {
+        assert_eq!(last("%H commit: %s %cn %ce", &[name]), last("%H %gs %gn %ge", &["-g", name]));
+    }
+    // What git itself logs next follows on it.
+    sandbox.git(&["commit", "--quiet", "--allow-empty", "-m", "next"]).success();
+    let lines = fs::read_to_string(&logs[0]).unwrap();
+    let (ours, next) = lines.split_once('\n').unwrap();
+    assert_eq!(ours.split(' ').nth(1), next.split(' ').next());
+}
