@@ -78,7 +78,9 @@ mod tests {
 
     fn hidden(values: &[&str]) -> Hidden {
         let mut hidden = Hidden::default();
-        values.iter().for_each(|value| hidden.add(value));
+        for value in values {
+            hidden.add(value);
+        }
         hidden
     }
 

@@ -227,7 +227,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             sandbox.git(&["rm", "-q", "--cached", "kubernetes/base/service.yaml"]).success();
         }
         Id::PullSecretPresent => {
-            write_secret(sandbox, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+            write_secret(sandbox, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
         }
         Id::PullSecretType => {
             write_secret(
@@ -333,8 +333,8 @@ fn what_is_printed_for_git_brings_the_file_there() {
 
 #[test]
 fn what_a_generated_repository_lacks_is_found_and_the_hint_mends_it() {
-    let hook = ".githooks/pre-commit";
     type Break = fn(&Sandbox);
+    let hook = ".githooks/pre-commit";
     let rows: [(&str, &str, &str, Break); 5] = [
         ("makefile-targets", "problem", "scripts/deploy.sh", |sandbox| {
             fs::remove_file(sandbox.hello("scripts/deploy.sh")).unwrap();
