@@ -17,7 +17,7 @@ mod secrets;
 mod watch;
 mod yaml;
 
-use input::{Input, Mutations};
+use input::{Input, MOST, Mutations};
 use proptest::test_runner::{Config, TestError, TestRunner};
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -48,8 +48,9 @@ fn fuzz(target: &'static str, words: &[&'static str], seeds: Vec<Vec<u8>>, prope
         once(bytes);
     }
     let begun = Instant::now();
-    let strategy = Mutations::of(corpus, words).strategy();
     let until = seconds().map(|seconds| Instant::now() + seconds);
+    let most = until.map_or(MOST / 8, |_| MOST);
+    let strategy = Mutations::of(corpus, words, most).strategy();
     let config = Config {
         cases: until.map_or(INPUTS, |_| 1_000),
         failure_persistence: None,
@@ -106,12 +107,21 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 
 /// Adds an input that fails to the corpus, for a commit together with what mends it.
 fn keep(target: &str, bytes: &[u8]) -> PathBuf {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    let file = dir(target).join(format!("found-{:08x}", hash >> 32));
+    let file = dir(target).join(format!("found-{:08x}", hash(bytes) >> 32));
     fs::write(&file, bytes).unwrap();
     file
+}
+
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Whether `bytes` are among those for which a property is looked at that takes too long for all.
+fn is_sample(bytes: &[u8], rarity: u64) -> bool {
+    (hash(bytes) >> 32).is_multiple_of(rarity)
 }
 
 /// Further seeds: files of the repository, each path from its top.

@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The most bytes of an input, as a rule.
-const USUAL: usize = 2 << 10;
-/// The most bytes of any: work that grows with the square of it would be seen.
-const MOST: usize = 64 << 10;
+const USUAL: usize = 1 << 10;
+/// The most bytes of any, where there is time: work that grows with the square of it would be seen.
+pub const MOST: usize = 64 << 10;
 
 /// Words of no language in particular.
 const WORDS: [&[u8]; 44] = [
@@ -73,29 +73,31 @@ impl fmt::Debug for Input {
 pub struct Mutations {
     seeds: Vec<Vec<u8>>,
     words: Vec<&'static [u8]>,
+    most: usize,
 }
 
 /// A mutation: which one, and two numbers that say where and what.
 type Mutation = (u8, u32, u32);
 
 impl Mutations {
-    pub fn of(seeds: Vec<Vec<u8>>, words: &[&'static str]) -> Self {
+    /// Mutations of `seeds`, a few of which have `most` bytes.
+    pub fn of(seeds: Vec<Vec<u8>>, words: &[&'static str], most: usize) -> Self {
         // A word of the language is drawn about as often as one of the others.
         let times = WORDS.len().checked_div(words.len()).map_or(0, |times| times.max(1));
         let own = words.iter().map(|word| word.as_bytes()).cycle().take(times * words.len());
         let words = own.chain(WORDS).collect();
-        Self { seeds, words }
+        Self { seeds, words, most }
     }
 
     pub fn strategy(self) -> impl Strategy<Value = Input> {
         let all = Arc::new(self);
         let seed = any::<prop::sample::Index>();
-        (seed, vec(any::<Mutation>(), 0..7), 0..2_000_u16).prop_map(move |(seed, mutations, size)| {
+        (seed, vec(any::<Mutation>(), 0..7), 0..5_000_u16).prop_map(move |(seed, mutations, size)| {
             let mut bytes = all.seeds[seed.index(all.seeds.len())].clone();
             for mutation in mutations {
                 all.mutate(&mut bytes, mutation);
             }
-            let limit = if size == 1_999 { grow(&mut bytes) } else { USUAL };
+            let limit = if size == 4_999 { grow(&mut bytes, all.most) } else { USUAL };
             bytes.truncate(limit);
             Input(bytes)
         })
@@ -177,8 +179,8 @@ fn lines(bytes: &mut Vec<u8>, kind: u8, a: u32, b: u32) {
 }
 
 /// Repeats the input until it is as large as one may be; gives the limit.
-fn grow(bytes: &mut Vec<u8>) -> usize {
-    let times = MOST / bytes.len().max(1);
+fn grow(bytes: &mut Vec<u8>, most: usize) -> usize {
+    let times = most / bytes.len().max(1);
     *bytes = bytes.repeat(times.max(1));
-    MOST
+    most
 }

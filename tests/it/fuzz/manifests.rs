@@ -90,7 +90,7 @@ fn files_of(parts: &[&str]) -> Files {
 }
 
 /// A tree of files as one input.
-pub fn seeds() -> Vec<Vec<u8>> {
+fn seeds() -> Vec<Vec<u8>> {
     let example = [
         "examples/hello-infra/kubernetes/overlays/production/kustomization.yaml",
         "examples/hello-infra/kubernetes/base/kustomization.yaml",
