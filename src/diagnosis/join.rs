@@ -30,14 +30,13 @@ fn is_official(image: &str) -> bool {
         .is_ok_and(|image| image.is_docker_hub() && image.path().starts_with("library/"))
 }
 
-/// `finding` of an official image, which Docker Hub denies only if it does not have it.
+/// `finding` of an official image, which Docker Hub denies mostly because it does not have it.
 fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
-    let Finding { subject, evidence, layer, .. } = finding;
     let hint = "correct the image's name in the workload, then: {make deploy}".into();
-    let missing = known.finding(Cause::TagMissing, "", fill, &[]);
-    let message =
-        known.without_tokens(fill).fills("Docker Hub has no official image of this name: `{image}`");
-    Finding { subject, message, evidence, hint, layer, ..missing }
+    let message = known
+        .without_tokens(fill)
+        .fills("Docker Hub denies `{image}`: official images are public, so the name is probably wrong");
+    Finding { cause: Cause::PullDenied, message, hint, ..finding }
 }
 
 /// `finding` of a pull, with what else is known. `fill` is what it knows.

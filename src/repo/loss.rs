@@ -55,7 +55,10 @@ impl Repo {
             .map_err(|error| failed("ask git for a file", &error))?;
         Ok(match status {
             _ if status.contains(Status::IGNORED) => Some("git ignores it"),
-            _ if status.contains(Status::WT_NEW) => Some(UNTRACKED),
+            // What is only staged for removal is in HEAD.
+            _ if status.contains(Status::WT_NEW) && !status.contains(Status::INDEX_DELETED) => {
+                Some(UNTRACKED)
+            }
             _ if status.contains(Status::INDEX_NEW) => Some("it was never committed"),
             _ if status == Status::CURRENT => None,
             // For git, line ends alone are no edit.

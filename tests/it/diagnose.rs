@@ -289,7 +289,10 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
         "secret" => {
             let events = [("FailedToRetrieveImagePullSecret", text), ("BackOff", &*back_off)];
             let mut list = evidence(&waiting("ImagePullBackOff", &back_off), &events);
-            let named = text.split_once('(').and_then(|(_, rest)| rest.split_once(')')).unwrap().0;
+            let list_of = || Some(text.split_once('(')?.1.split_once(')')?.0);
+            // As older kubelets have it.
+            let one = || text.split_once("pull secret ")?.1.split(['/', ' ']).nth(1);
+            let named = list_of().or_else(one).unwrap();
             list["items"][0]["spec"]["imagePullSecrets"] = json!([{"name": named}]);
             vec![list]
         }

@@ -167,12 +167,9 @@ fn what_docker_hub_denies_may_be_misspelled() {
     };
     for named in [&["gitlab"][..], &[]] {
         let official = "docker.io/library/ngnix:1.27";
-        let cause = told(&sandbox, "hello-infra", &list(official, named), "tag-missing").swap_remove(0);
+        let cause = told(&sandbox, "hello-infra", &list(official, named), "pull-denied").swap_remove(0);
         let (message, hint) = (cause["message"].as_str().unwrap(), cause["hint"].as_str().unwrap());
-        assert!(
-            message.contains("no official image of this name: `docker.io/library/ngnix:1.27`"),
-            "{message}"
-        );
+        assert!(message.contains("`docker.io/library/ngnix:1.27`: official images are public"), "{message}");
         assert!(hint.starts_with("correct the image's name") && hint.contains("make deploy"), "{hint}");
     }
     let private = list("docker.io/acme/app:1", &["gitlab"]);
