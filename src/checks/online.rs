@@ -162,10 +162,12 @@ impl<'i> Question<'i> {
                     Standing::Absent | Standing::Refused => Status::Problem,
                 };
                 let hint = match (verdict, self.unrotated) {
-                    (verdict, Some(path)) if verdict.standing() == Standing::Refused => Advice::edit(path),
+                    (verdict, Some(path)) if verdict.standing() == Standing::Refused => {
+                        verdict.hint(self.image, &Advice::edit(path)).unwrap_or_default()
+                    }
                     (Verdict::Private, _) => Advice::from(format!("{{makeinfra {}}}", self.rotate).as_str()),
                     (verdict, _) => {
-                        let again = format!("{} --check", self.rotate);
+                        let again = Advice::makeinfra(format!("{} --check", self.rotate));
                         verdict.hint(self.image, &again).unwrap_or_default()
                     }
                 };

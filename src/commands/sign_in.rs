@@ -1,5 +1,6 @@
 //! What `new --check` and `rotate --check` share: the registry's word on a token, before anything is written.
 
+use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::cli::CheckOptions;
 use crate::error::{Failure, Result};
@@ -61,7 +62,7 @@ pub(super) fn check(
         ui.warn(format!(
             "{}; {}",
             verdict.message(image),
-            verdict.hint(image, again).unwrap_or_default().typed(None)
+            verdict.hint(image, &Advice::makeinfra(again)).unwrap_or_default().typed(None)
         ));
     }
     // The worst decides.
@@ -76,7 +77,7 @@ pub(super) fn check(
         (Standing::Good, 1..) => format!("all {} images can be pulled", images.len()),
         _ => verdict.message(image),
     };
-    let hint = verdict.hint(image, again).unwrap_or_default();
+    let hint = verdict.hint(image, &Advice::makeinfra(again)).unwrap_or_default();
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {

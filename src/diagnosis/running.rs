@@ -238,7 +238,7 @@ impl NextPull<'_> {
             return (Status::Problem, fails("that is not an image reference".to_owned()), hint);
         };
         let said = verdict.message(image);
-        let hint = verdict.hint(image, "rotate --check").unwrap_or_default();
+        let hint = verdict.hint(image, &Advice::makeinfra("rotate --check")).unwrap_or_default();
         match verdict.standing() {
             Standing::Good => (Status::Ok, said, hint),
             Standing::Absent => (Status::Problem, fails(said), hint),

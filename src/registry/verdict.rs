@@ -172,11 +172,11 @@ impl Verdict {
         }
     }
 
-    /// What to type; none where nothing is wrong. `rotate` is the command that tries another token: `rotate --check`.
+    /// What to type; `None` if nothing is wrong. `mend` puts another token in place and tries it.
     #[must_use]
-    pub fn hint(&self, image: &ImageRef, rotate: &str) -> Option<Advice> {
+    pub fn hint(&self, image: &ImageRef, mend: &Advice) -> Option<Advice> {
         let (host, path) = (image.host(), image.path());
-        let again = |first: &str| Advice::from(format!("{first}, then: {{makeinfra {rotate}}}").as_str());
+        let again = |first: &str| Advice::from(format!("{first}, then: ").as_str()).say(mend.clone());
         Some(match self {
             Self::Pulls { .. } => return None,
             Self::NoManifest => "push it, or name one that is there: {make set-image TAG=1.0.0}".into(),

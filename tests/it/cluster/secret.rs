@@ -10,7 +10,7 @@ fn a_rotated_token_reaches_the_cluster_in_the_same_secret() {
     with_every_kubectl(|scene| {
         scene.make(&["deploy"]).success();
         let (uid, old) = (scene.uid(), scene.get("secret/gitlab", r"{.data.\.dockercfg}"));
-        scene.sandbox.rotate("gldt-Second_7Qx9vWk2", &["--commit"]).success();
+        scene.sandbox.rotate_as_given("gldt-Second_7Qx9vWk2", &["--commit"]).success();
         let output = tells_no_token(scene.make(&["diff"]).failure(2));
         assert!(output.stdout.contains("+  .dockercfg: '***"), "{}", output.stdout);
         assert!(needles("gldt-Second_7Qx9vWk2").iter().all(|needle| !output.stdout.contains(needle)));

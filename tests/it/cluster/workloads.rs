@@ -19,11 +19,11 @@ components:
 "#;
 
 /// Options for `new` that make these components, with the files that they need in `dir`.
-fn with(dir: &Path, components: &str) -> [String; 2] {
+fn with(dir: &Path, components: &str) -> [String; 4] {
     std::fs::write(dir.join("worker.env"), "QUEUE=mail\n").unwrap();
     let file = dir.join("answers.yaml");
     std::fs::write(&file, components).unwrap();
-    ["--answers".into(), file.display().to_string()]
+    ["--answers".into(), file.display().to_string(), "--expires-at".into(), "never".into()]
 }
 
 #[test]
