@@ -118,7 +118,7 @@ fn oddities(username: &str, value: &str) -> Vec<&'static str> {
     } else if is_assignment {
         found.push("the token begins with a variable's name and `=`, which are sent with it");
     } else if !CLOUDS.contains(&username) && !value.bytes().all(is_usual) {
-        found.push("the token has letters that are in no token of GitLab's: was more copied than the token?");
+        found.push("the token contains characters that GitLab tokens never contain: was too much copied?");
     }
     found
 }

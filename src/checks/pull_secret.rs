@@ -86,7 +86,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         _ => !secret.secret.is_readable(),
     };
     if let (true, Some(secret)) = (found.is_empty(), inspection.pull_secrets.iter().find(unread)) {
-        found.push(Check::warning(id, &secret.path, "not checked: the kubelet does not get that far"));
+        found.push(Check::warning(id, &secret.path, "not checked, because of the problem above"));
     }
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
 }

@@ -228,7 +228,7 @@ fn key_files(inspection: &Inspection) -> Vec<Check> {
         )
     });
     let unread = inspection.unread.iter().map(|path| {
-        Check::warning(id, path, "it could not be looked into")
+        Check::warning(id, path, "it could not be read")
             .hint(Advice::at_top(format!("ls -ld {}", shell_word(Path::new(path)))))
     });
     or_ok(found.chain(unread).collect(), || Check::ok(id, "work tree", "no git-crypt key lies in it"))

@@ -105,7 +105,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     drop(tokens);
     let outcome = write(options, &plan)?;
     if outcome.unsigned {
-        ui.warn("git is told to sign commits, and this one is not signed: git commit --amend --no-edit -S");
+        let sign = Advice::anywhere("git commit --amend --no-edit -S");
+        let sign = Advice::anywhere("cd").path(&plan.shown).and(sign).typed(None);
+        ui.warn(format!("git is configured to sign commits; this commit is not signed: {sign}"));
     }
     Ok(report::outcome(options, &plan, &outcome))
 }
@@ -141,7 +143,7 @@ impl Draft {
         } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
         {
             ui.warn(format!(
-                "`{}` lies in the git work tree `{}`, which will take it for a part of its own: --output DIR",
+                "`{}` lies in the git work tree `{}`, which will treat it as an embedded repository: --output DIR",
                 shown.display(),
                 root.display()
             ));

@@ -113,10 +113,10 @@ fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
     let options = "--expires-at DATE, or --expires-at never";
     match (found.files.expiry(overrides), &overrides.entry) {
         (Some(known), _) => ui.warn(format!(
-            "the pull secret said until when its token lasts ({known}), and of the new token this is unknown: {options}"
+            "the expiry of the new token is unknown (that of the old one: {known}): {options}"
         )),
         (None, Entry::Added(registry)) => {
-            ui.warn(format!("when the token of {registry} expires is unknown: {options}"));
+            ui.warn(format!("the expiry of the token of {registry} is unknown: {options}"));
         }
         (None, _) => {}
     }

@@ -75,6 +75,6 @@ fn warn_of(file: &Path, bytes: &[u8], ui: &mut Ui) {
         ui.warn(format!("others can read the value in `{}`; chmod 600 {word}", file.display()));
     }
     if bytes.iter().position(|byte| *byte == b'\n') == bytes.len().checked_sub(1) && bytes.len() > 1 {
-        ui.warn("the value is a line with its line break, which is a part of it; --stdin takes it off");
+        ui.warn("the value ends with a line break, which is stored too; --stdin drops it");
     }
 }

@@ -314,7 +314,7 @@ impl SecretInRepo<'_> {
             _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),
             _ => {
                 let anew = Advice::at_top(format!("rm {path}")).and(Advice::makeinfra("rotate"));
-                failure.hint(anew.why("mend it by hand, or have it made anew"))
+                failure.hint(anew.why("fix it by hand, or recreate it"))
             }
         }
     }

@@ -13,7 +13,7 @@ const BEFORE: &str = "  > ";
 /// What a paste is refused for where one line is asked for.
 const ONE_LINE: &str = "must be one line: a paste of several was refused";
 /// What is said of the lines behind the first, where a terminal sends a paste without brackets.
-const CUT: &str = "must be one line: only the first of several came, and was dropped with them";
+const CUT: &str = "must be one line: several were pasted, and all were discarded";
 
 /// The rule that an answer breaks, if it does.
 type Checked = std::result::Result<(), &'static str>;

@@ -216,8 +216,9 @@ fn an_entry_without_an_expiry_is_unknown_and_the_hint_records_one() {
         let sandbox = Sandbox::new();
         sandbox.new_hello(args).success();
         let output = rotate(&sandbox, SECOND, &["--add-registry", "ghcr.io", "--commit"]).success();
-        output.says("when the token of ghcr.io expires is unknown: --expires-at DATE, or --expires-at never");
-        assert!(!output.stderr.contains("said until when"), "{}", output.stderr);
+        output
+            .says("the expiry of the token of ghcr.io is unknown: --expires-at DATE, or --expires-at never");
+        assert!(!output.stderr.contains("that of the old one"), "{}", output.stderr);
         let checked = super::check::check(&sandbox, &[]);
         assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["pull-secret-expiry"]));
         let found = checked.checks.iter().find(|check| check["id"] == "pull-secret-expiry").unwrap();

@@ -275,7 +275,7 @@ fn a_file_is_taken_as_it_is() {
     let file = sandbox.write("value", "one line\n").display().to_string();
     let run = sandbox.makeinfra(&["secret", "set", "db", "A", "--from-file", &file]).cwd(sandbox.hello(""));
     let output = run.success();
-    output.says("others can read the value").says("--stdin takes it off");
+    output.says("others can read the value").says("--stdin drops it");
     assert_eq!(text(&sandbox, "secrets/kubernetes/db.d/A"), "one line\n");
 }
 

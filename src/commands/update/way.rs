@@ -103,7 +103,7 @@ impl<'w> Way<'w> {
         let (wish, disputed) = self.wanted.answers.following(&self.recorded.answers, &found);
         if let Some(answer) = disputed.first() {
             return Err(Failure::failed(format!("`answers.{answer}` is not what the files say"))
-                .because("it was changed in the record, and differently in the files")
+                .because("the record and the files were both changed, to different values")
                 .hint(Advice::edit(Record::FILE))
                 .into());
         }
