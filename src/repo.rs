@@ -21,6 +21,7 @@ mod objects;
 mod open;
 mod pick;
 mod trial;
+mod truncated;
 mod unlock;
 mod unmerged;
 mod unsupported;

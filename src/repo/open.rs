@@ -5,8 +5,7 @@
 
 use super::attributes::Attributes;
 use super::trial::{self, Trial};
-use super::unsupported;
-use super::{failed, wants_signed_commits, work_tree};
+use super::{failed, truncated, unsupported, wants_signed_commits, work_tree};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -99,12 +98,15 @@ impl Repo {
         };
         unsupported::check_files(&git)?;
         match Repository::open(&git) {
-            Ok(git) if git.workdir().is_some() => Ok(Some(Self {
-                prefix: prefix(&git, dir)?,
-                git,
-                in_memory: Cell::new(false),
-                tried: RefCell::default(),
-            })),
+            Ok(git) if git.workdir().is_some() => {
+                truncated::check_objects(git.commondir())?;
+                Ok(Some(Self {
+                    prefix: prefix(&git, dir)?,
+                    git,
+                    in_memory: Cell::new(false),
+                    tried: RefCell::default(),
+                }))
+            }
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
             Err(error) => Err(unsupported::failure(dir, Some(&git), &error).into()),
         }

@@ -294,3 +294,35 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     assert!(place.is_symlink());
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
 }
+
+#[test]
+fn a_loose_object_without_its_end_is_named_and_not_read_for_ever() {
+    let sandbox = Sandbox::with_hello();
+    // zlib cannot make noise shorter.
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let noise: Vec<u8> = noise.take(4000).collect();
+    fs::write(sandbox.hello("noise"), noise).unwrap();
+    sandbox.git(&["add", "noise"]).success();
+    let id = said_by_git(&sandbox, &["rev-parse", ":noise"]);
+    sandbox.git(&["commit", "-q", "-m", "Noise"]).success();
+    let object = sandbox.hello(&format!(".git/objects/{}/{}", &id[..2], &id[2..]));
+    let whole = fs::read(&object).unwrap();
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, &whole[..512]).unwrap();
+    for args in [vec!["check"], vec!["env", "list"], vec!["check", "--deep"]] {
+        let said = sandbox.makeinfra(&args).cwd(sandbox.hello("")).failure(1);
+        said.says(&object.display().to_string()).says("ends too early");
+    }
+    let said = commit(&sandbox).failure(1);
+    said.says("cannot read git's object");
+    let hint = said.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    let command = hint.split("; ").next().unwrap();
+    let fsck = sandbox.run("sh", &["-c", command]).cwd(sandbox.hello("")).output();
+    assert!(fsck.stderr.contains(&id), "{}", fsck.stderr);
+    fs::write(&object, whole).unwrap();
+    commit(&sandbox).success();
+}
