@@ -1,13 +1,16 @@
 //! The repository that a command changes: its files, the plan that is shown first, and the one place that writes it.
 
+mod read;
 mod write;
+
+pub(super) use read::Scope;
+use read::{read, tracked};
 
 use super::sign_in::Checked;
 use super::transaction::mend_index;
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
-use crate::answers::Record;
-use crate::change::{Files, Found, Plan, Step};
+use crate::change::{Files, Plan, Step};
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -18,22 +21,7 @@ use crate::ui::{self, Ui};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-/// More than any manifest that an API server takes.
-const LIMIT: usize = 4 << 20;
-/// What plans are made from, beside the record.
-const DIRECTORIES: [&str; 4] = ["kubernetes/base", "kubernetes/overlays", ".gitlab", "secrets"];
-
-/// Which files a command reads beside those that deploy.
-#[derive(Default)]
-pub(super) struct Scope {
-    /// Whether all are read that HEAD has, but for Secrets.
-    pub(super) is_tracked: bool,
-    /// Others.
-    pub(super) paths: Vec<String>,
-}
 
 /// A repository that is about to change.
 pub(super) struct Workspace {
@@ -328,87 +316,4 @@ fn note(step: &Step, from: Option<&str>) -> String {
         (_, None) => "deleted".to_owned(),
         _ => "changed".to_owned(),
     }
-}
-
-/// Reads what plans are made from.
-fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
-    let mut all = Files::default();
-    let mut open: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
-    let mut found = vec![PathBuf::from(Record::FILE)];
-    while let Some(dir) = open.pop() {
-        let dir_found = root.join(&dir);
-        let entries = match files::entries(&dir_found) {
-            Err(error) if files::is_absent(&error) => continue,
-            entries => entries.map_err(|error| files::cannot("read", &dir_found, &error))?,
-        };
-        for entry in entries {
-            let path = dir.join(&entry.name);
-            if entry.is_dir() { open.push(path) } else { found.push(path) }
-        }
-    }
-    let tracked = if scope.is_tracked { tracked(repo)? } else { Vec::new() };
-    found.extend(tracked.iter().chain(&scope.paths).map(PathBuf::from));
-    found.sort();
-    found.dedup();
-    let names: Vec<_> = found.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect();
-    let filtered = repo.filtered(&names)?;
-    let modes_count = repo.modes_count();
-    for path in found {
-        let file = root.join(&path);
-        let Some(name) = path.to_str().map(str::to_owned) else { continue };
-        let metadata = match file.symlink_metadata() {
-            Err(error) if files::is_absent(&error) => continue,
-            metadata => metadata.map_err(|error| files::cannot("look at", &file, &error))?,
-        };
-        // What a killed run left behind is swept before anything is written.
-        if files::is_leftover(&path) {
-            continue;
-        }
-        let content = match files::not_a_repo_file_because(&name, &file) {
-            // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
-            _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
-                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below `secrets/`",
-            ),
-            Some(why) => Err(why),
-            None => match files::read(&file, LIMIT) {
-                Ok(Some(bytes)) => Ok(bytes),
-                Ok(None) => continue,
-                Err(_) => Err("it cannot be read, or has more than 4 MiB"),
-            },
-        };
-        let executable = if modes_count {
-            metadata.permissions().mode() & 0o100 != 0
-        } else {
-            repo.is_executable_in_head(&name)
-        };
-        let ignored = repo.is_ignored(&name);
-        all.insert(name, Found { content, executable, ignored });
-    }
-    Ok(all)
-}
-
-/// The same as HEAD has it.
-fn read_committed(repo: &Repo, scope: &Scope) -> Result<Files> {
-    let mut all = Files::default();
-    let mut paths = Vec::new();
-    for dir in DIRECTORIES {
-        paths.extend(repo.committed_below(dir)?);
-    }
-    paths.extend(repo.has_in_head(Record::FILE)?.then(|| Record::FILE.to_owned()));
-    if scope.is_tracked {
-        paths.extend(tracked(repo)?);
-    }
-    for path in paths {
-        let content = repo.committed(&path)?.ok_or("it cannot be read in HEAD");
-        let executable = repo.is_executable_in_head(&path);
-        all.insert(path, Found { content, executable, ignored: false });
-    }
-    Ok(all)
-}
-
-/// The files of HEAD that are not below `secrets/`.
-fn tracked(repo: &Repo) -> Result<Vec<String>> {
-    let mut paths = repo.committed_below("")?;
-    paths.retain(|path| !path.starts_with(SECRETS));
-    Ok(paths)
 }

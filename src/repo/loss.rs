@@ -4,7 +4,7 @@ use super::{Repo, SECRETS, failed};
 use crate::advice::{Advice, shell_word};
 use crate::error::Result;
 use crate::git_crypt;
-use git2::{Error, ErrorClass, ErrorCode, ObjectType, Status, TreeWalkMode, TreeWalkResult};
+use git2::{Error, ObjectType, Status, TreeWalkMode, TreeWalkResult};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -105,29 +105,22 @@ impl Repo {
     }
 
     /// Whether HEAD has `path` as a file that may be run.
-    #[must_use]
-    pub fn is_executable_in_head(&self, path: &str) -> bool {
-        let tree = self.git.head().and_then(|head| head.peel_to_tree());
-        let entry = tree.and_then(|tree| tree.get_path(Path::new(&self.in_git(path))));
-        entry.is_ok_and(|entry| entry.filemode() == i32::from(git2::FileMode::BlobExecutable))
+    pub fn is_executable_in_head(&self, path: &str) -> Result<bool> {
+        let entry = self.head_entry(&self.in_git(path))?;
+        Ok(entry.is_some_and(|entry| entry.filemode() == i32::from(git2::FileMode::BlobExecutable)))
     }
 
     /// The files that HEAD has below the directory `dir`, which may be the top.
     pub fn committed_below(&self, dir: &str) -> Result<Vec<String>> {
-        let Some(tree) = self.head_tree()? else { return Ok(Vec::new()) };
         let path = self.in_git(dir);
-        let below = || match path.trim_end_matches('/') {
-            "" => Ok(Some(tree)),
-            path => match tree.get_path(Path::new(path)) {
-                Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
-                    Ok(None)
-                }
-                Ok(entry) if entry.kind() != Some(ObjectType::Tree) => Ok(None),
-                found => found?.to_object(&self.git)?.peel_to_tree().map(Some),
-            },
-        };
         let cannot = |error: Error| failed("read HEAD", &error);
-        let below = below().map_err(cannot)?;
+        let below = match path.trim_end_matches('/') {
+            "" => self.head_tree()?,
+            path => {
+                let entry = self.head_entry(path)?.filter(|entry| entry.kind() == Some(ObjectType::Tree));
+                entry.map(|entry| self.git.find_tree(entry.id())).transpose().map_err(cannot)?
+            }
+        };
         let dir = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         let mut found = Vec::new();
         if let Some(below) = below {

@@ -10,7 +10,7 @@ use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
-use git2::{Blob, Error, ErrorClass, ErrorCode, ObjectType, Repository, RepositoryState, Tree};
+use git2::{Blob, ErrorClass, ErrorCode, ObjectType, Repository, RepositoryState, Tree, TreeEntry};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -147,18 +147,24 @@ impl Repo {
         }
     }
 
-    /// The file that HEAD has at `path`; `None` if it has none. What cannot be read is an error.
-    pub(super) fn head_blob(&self, path: &str) -> Result<Option<Blob<'_>>> {
+    /// What HEAD has at git's `path`; `None` if it has nothing there. What cannot be read is an error.
+    pub(super) fn head_entry(&self, path: &str) -> Result<Option<TreeEntry<'static>>> {
         let Some(tree) = self.head_tree()? else { return Ok(None) };
-        let blob = || match tree.get_path(Path::new(&self.in_git(path))) {
+        match tree.get_path(Path::new(path)) {
             // A tree has no such name. An object that is not found is something else.
             Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
                 Ok(None)
             }
-            Ok(entry) if entry.kind() != Some(ObjectType::Blob) => Ok(None),
-            found => found?.to_object(&self.git)?.peel_to_blob().map(Some),
-        };
-        Ok(blob().map_err(|error: Error| failed("read HEAD", &error))?)
+            found => Ok(Some(found.map_err(|error| failed("read HEAD", &error))?)),
+        }
+    }
+
+    /// The file that HEAD has at `path`; `None` if it has none. What cannot be read is an error.
+    pub(super) fn head_blob(&self, path: &str) -> Result<Option<Blob<'_>>> {
+        let entry =
+            self.head_entry(&self.in_git(path))?.filter(|entry| entry.kind() == Some(ObjectType::Blob));
+        let blob = entry.map(|entry| self.git.find_blob(entry.id())).transpose();
+        Ok(blob.map_err(|error| failed("read HEAD", &error))?)
     }
 
     /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of git's work tree.

@@ -1,5 +1,6 @@
 //! Writes a plan: every file beside its place first, then all of them into their places, then a commit of just these.
 
+use super::read::read_committed;
 use super::{Proposal, Workspace};
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
@@ -54,7 +55,7 @@ impl Workspace {
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
     /// people are neither, unless they are what the change is made from.
     fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
-        let committed = super::read_committed(&self.repo, &self.scope)?;
+        let committed = read_committed(&self.repo, &self.scope)?;
         let from_head = (proposal.plan)(&committed).unwrap_or_default();
         let now = |path: &str| match plan.steps.iter().find(|known| known.path == path) {
             Some(known) => known.after.as_ref(),

@@ -1,0 +1,106 @@
+//! The files of a repository that plans are made from: as they are, and as HEAD has them. Changes nothing.
+
+use crate::answers::Record;
+use crate::change::{Files, Found};
+use crate::error::Result;
+use crate::files;
+use crate::repo::{Repo, SECRETS};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// More than any manifest that an API server takes.
+const LIMIT: usize = 4 << 20;
+/// What plans are made from, beside the record.
+const DIRECTORIES: [&str; 4] = ["kubernetes/base", "kubernetes/overlays", ".gitlab", "secrets"];
+
+/// Which files a command reads beside those that deploy.
+#[derive(Default)]
+pub(in crate::commands) struct Scope {
+    /// Whether all are read that HEAD has, but for Secrets.
+    pub(in crate::commands) is_tracked: bool,
+    /// Others.
+    pub(in crate::commands) paths: Vec<String>,
+}
+
+/// Reads what plans are made from.
+pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
+    let mut all = Files::default();
+    let mut open: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
+    let mut found = vec![PathBuf::from(Record::FILE)];
+    while let Some(dir) = open.pop() {
+        let dir_found = root.join(&dir);
+        let entries = match files::entries(&dir_found) {
+            Err(error) if files::is_absent(&error) => continue,
+            entries => entries.map_err(|error| files::cannot("read", &dir_found, &error))?,
+        };
+        for entry in entries {
+            let path = dir.join(&entry.name);
+            if entry.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    let tracked = if scope.is_tracked { tracked(repo)? } else { Vec::new() };
+    found.extend(tracked.iter().chain(&scope.paths).map(PathBuf::from));
+    found.sort();
+    found.dedup();
+    let names: Vec<_> = found.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect();
+    let filtered = repo.filtered(&names)?;
+    let modes_count = repo.modes_count();
+    for path in found {
+        let file = root.join(&path);
+        let Some(name) = path.to_str().map(str::to_owned) else { continue };
+        let metadata = match file.symlink_metadata() {
+            Err(error) if files::is_absent(&error) => continue,
+            metadata => metadata.map_err(|error| files::cannot("look at", &file, &error))?,
+        };
+        // What a killed run left behind is swept before anything is written.
+        if files::is_leftover(&path) {
+            continue;
+        }
+        let content = match files::not_a_repo_file_because(&name, &file) {
+            // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
+            _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
+                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below `secrets/`",
+            ),
+            Some(why) => Err(why),
+            None => match files::read(&file, LIMIT) {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => continue,
+                Err(_) => Err("it cannot be read, or has more than 4 MiB"),
+            },
+        };
+        let executable = if modes_count {
+            metadata.permissions().mode() & 0o100 != 0
+        } else {
+            repo.is_executable_in_head(&name)?
+        };
+        let ignored = repo.is_ignored(&name);
+        all.insert(name, Found { content, executable, ignored });
+    }
+    Ok(all)
+}
+
+/// The same as HEAD has it.
+pub(super) fn read_committed(repo: &Repo, scope: &Scope) -> Result<Files> {
+    let mut all = Files::default();
+    let mut paths = Vec::new();
+    for dir in DIRECTORIES {
+        paths.extend(repo.committed_below(dir)?);
+    }
+    paths.extend(repo.has_in_head(Record::FILE)?.then(|| Record::FILE.to_owned()));
+    if scope.is_tracked {
+        paths.extend(tracked(repo)?);
+    }
+    for path in paths {
+        let content = repo.committed(&path)?.ok_or("it cannot be read in HEAD");
+        let executable = repo.is_executable_in_head(&path)?;
+        all.insert(path, Found { content, executable, ignored: false });
+    }
+    Ok(all)
+}
+
+/// The files of HEAD that are not below `secrets/`.
+pub(super) fn tracked(repo: &Repo) -> Result<Vec<String>> {
+    let mut paths = repo.committed_below("")?;
+    paths.retain(|path| !path.starts_with(SECRETS));
+    Ok(paths)
+}
