@@ -193,36 +193,44 @@ impl Staging {
 pub struct Replacement {
     file: NamedTempFile,
     target: PathBuf,
+    mode: fs::Permissions,
 }
 
 impl Replacement {
-    /// Writes `text` to a file in `dir`, with `mode`; makes the directories that `target` needs.
+    /// Writes `text` to a file in `dir`, with `mode`, of which the umask counts only for a new one; makes the directories that
+    /// `target` needs.
     fn prepare_in(dir: &Path, target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<Self> {
         let (parent, prefix) = sibling(target)?;
+        let mode = fs::Permissions::from_mode(mode);
         let written = fs::create_dir_all(parent)
             .and_then(|()| {
-                let mode = fs::Permissions::from_mode(mode);
                 tempfile::Builder::new()
                     .prefix(&prefix)
                     .rand_bytes(LETTERS)
-                    .permissions(mode)
+                    .permissions(mode.clone())
                     .tempfile_in(dir)
             })
             .and_then(|mut file| {
                 file.write_all(text.as_ref())?;
+                if target.exists() {
+                    file.as_file().set_permissions(mode.clone())?;
+                }
                 file.as_file().set_modified(written_time())?;
                 // A rename that outlives a power cut must not point to an empty file.
                 file.as_file().sync_all()?;
                 Ok(file)
             });
         let file = written.map_err(|error| cannot("write", target, &error))?;
-        Ok(Self { file, target: target.to_owned() })
+        Ok(Self { file, target: target.to_owned(), mode })
     }
 
     /// The same after `make` has changed it, maybe into another file of its name.
     fn made(self, make: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         make(self.file.path())?;
-        let synced = fs::File::open(self.file.path()).and_then(|file| file.sync_all());
+        let synced = fs::File::open(self.file.path()).and_then(|file| {
+            file.set_permissions(self.mode.clone())?;
+            file.sync_all()
+        });
         synced.map_err(|error| cannot("write", &self.target, &error))?;
         Ok(self)
     }
