@@ -20,6 +20,7 @@ mod mend;
 mod objects;
 mod open;
 mod pick;
+mod sharing;
 mod trial;
 mod truncated;
 mod unlock;

@@ -1,6 +1,7 @@
 //! Commits single files of a repository that exists, and nothing else.
 
 use super::locks::{Head, Locks};
+use super::sharing::Sharing;
 use super::{Repo, entry, failed, identity, plain_index, store, store_text};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -279,17 +280,22 @@ impl Commit<'_> {
         let git = &self.repo.git;
         self.repo.add_index(batch, blobs)?;
         batch.publish(interrupts)?;
-        let names = &self.head.names;
-        let logs = names.iter().map(|name| self.repo.reference(&format!("logs/{name}")));
-        for log in std::iter::once(git.path().join("logs/HEAD")).chain(logs) {
-            self.add_log(batch, &log)?;
+        let (names, sharing) = (&self.head.names, Sharing::of(git));
+        let mut places = vec![git.path().join("logs/HEAD")];
+        places.extend(names.iter().map(|name| self.repo.reference(&format!("logs/{name}"))));
+        for log in &places {
+            self.add_log(batch, log)?;
         }
         let place = names.last().map_or_else(|| git.path().join("HEAD"), |name| self.repo.reference(name));
         batch.add_in(git.path(), &place, format!("{}\n", self.id), mode(&place))?;
         batch.publish(interrupts)?;
+        let below = |dir: &&Path| dir.starts_with(git.commondir());
         // The directory of a branch that was packed until now may be new.
-        let above = place.ancestors().skip(2).take_while(|dir| dir.starts_with(git.commondir()));
-        let synced = above.into_iter().try_for_each(files::sync_directory);
+        let synced = place.ancestors().skip(2).take_while(below).try_for_each(files::sync_directory);
+        for path in places.iter().chain([&place]).flat_map(|place| place.ancestors().take_while(below)) {
+            // Those that others have made have their modes.
+            let _ = sharing.apply(path);
+        }
         Ok(synced.map_err(|error| files::cannot("write", &place, &error))?)
     }
 

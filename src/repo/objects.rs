@@ -3,6 +3,7 @@
 //! libgit2 writes an object at once and syncs nothing, and takes a file that a power cut has left empty for the object. Here no
 //! object has its name before its bytes are on the disk.
 
+use super::sharing::Sharing;
 use super::{Repo, failed};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -48,14 +49,14 @@ impl Repo {
         let cannot = |error: Error| failed("open the object database", &error);
         let fresh = Repository::open(self.git.path()).map_err(cannot)?;
         let (known, memory) = (fresh.odb().map_err(cannot)?, self.git.odb().map_err(cannot)?);
-        let objects = self.git.commondir().join("objects");
+        let (objects, sharing) = (self.git.commondir().join("objects"), Sharing::of(&self.git));
         // A run that was killed may have made any of its directories.
         let mut dirs = BTreeSet::from([objects.clone()]);
         for id in all {
             let (dir, rest) = split(*id);
             let dir = objects.join(dir);
             let file = dir.join(rest);
-            write_object(&file, *id, &known, &memory, &mut dirs)?;
+            write_object(&file, *id, &known, &memory, sharing, &mut dirs)?;
         }
         let synced = dirs.iter().rev().try_for_each(|dir| files::sync_directory(dir));
         Ok(synced.map_err(|error| files::cannot("write", &objects, &error))?)
@@ -147,7 +148,14 @@ impl Repo {
 }
 
 /// Writes the object `id` to `file`, if it is not on the disk. `dirs` gets the directories that have a new name.
-fn write_object(file: &Path, id: Oid, known: &Odb, memory: &Odb, dirs: &mut BTreeSet<PathBuf>) -> Result<()> {
+fn write_object(
+    file: &Path,
+    id: Oid,
+    known: &Odb,
+    memory: &Odb,
+    sharing: Sharing,
+    dirs: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
     let (Some(dir), cannot) = (file.parent(), |error: &io::Error| files::cannot("write", file, error)) else {
         return Ok(());
     };
@@ -165,7 +173,10 @@ fn write_object(file: &Path, id: Oid, known: &Odb, memory: &Odb, dirs: &mut BTre
         Loose::Absent if known.exists(id) => return Ok(()),
         Loose::Absent => {
             let object = memory.read(id).map_err(|error| failed("read an object", &error))?;
-            let write = || make_directory(dir).and_then(|()| write(dir, file, object.kind(), object.data()));
+            let write = || {
+                make_directory(dir, sharing)?;
+                write(dir, file, object.kind(), object.data(), sharing)
+            };
             let written = match write() {
                 // git removes directories that are empty when it collects garbage.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
@@ -179,21 +190,22 @@ fn write_object(file: &Path, id: Oid, known: &Odb, memory: &Odb, dirs: &mut BTre
 }
 
 /// Makes the directory `dir`, unless git has made it by now.
-fn make_directory(dir: &Path) -> io::Result<()> {
+fn make_directory(dir: &Path, sharing: Sharing) -> io::Result<()> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        made => made.and_then(|()| sharing.apply(dir)),
     }
 }
 
 /// Writes a loose object (git's object-file.c).
-fn write(dir: &Path, file: &Path, kind: ObjectType, data: &[u8]) -> io::Result<()> {
+fn write(dir: &Path, file: &Path, kind: ObjectType, data: &[u8], sharing: Sharing) -> io::Result<()> {
     let mode = fs::Permissions::from_mode(0o444);
     let mut unfinished = tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempfile_in(dir)?;
     let mut encoder = ZlibEncoder::new(unfinished.as_file_mut(), Compression::fast());
     write!(encoder, "{} {}\0", kind.str(), data.len())?;
     encoder.write_all(data)?;
     encoder.finish()?;
+    sharing.apply(unfinished.path())?;
     unfinished.as_file().sync_all()?;
     unfinished.persist(file)?;
     Ok(())

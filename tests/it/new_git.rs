@@ -4,6 +4,7 @@ use super::new::{is_clean, path_of, tree};
 use super::support::*;
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 #[test]
@@ -232,4 +233,44 @@ fn text_ends_its_lines_the_same_way_on_every_machine_and_ciphertext_is_left_alon
     }
     let found = attributes(super::support::SECRET);
     assert!(found.contains("text: unset") && found.contains("filter: git-crypt"), "{found}");
+}
+
+/// The modes of all directories and files below `dir` that are not as `expected` has them.
+fn other_modes(dir: &std::path::Path, expected: &dyn Fn(bool, u32) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+        if !expected(path.is_dir(), mode) {
+            found.push(format!("{} {mode:o}", path.display()));
+        }
+        if path.is_dir() {
+            found.extend(other_modes(&path, expected));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_commit_in_a_shared_repository_shuts_nobody_out() {
+    let sandbox = Sandbox::with_hello();
+    let shared = "umask 022; git config core.sharedRepository group && git checkout -q -b team/a && git pack-refs --all \
+        && rm -rf .git/logs/refs && find .git -type d -exec chmod g+rwxs {} + && find .git -type f ! -path '*/objects/*' -exec chmod g+w {} +";
+    sandbox.run("sh", &["-c", shared]).cwd(sandbox.hello("")).success();
+    let (token, program) = (sandbox.path("token").display().to_string(), env!("CARGO_BIN_EXE_makeinfra"));
+    let rotate = "umask 077; exec \"$0\" rotate --no-input --commit --token-username u --token-file \"$1\"";
+    fs::write(&token, "gldt-Second").unwrap();
+    sandbox.run("sh", &["-c", rotate, program, &token]).cwd(sandbox.hello("")).success();
+    let git = |dir: &str| sandbox.hello(&format!(".git/{dir}"));
+    assert!(git("refs/heads/team/a").exists() && git("logs/refs/heads/team/a").exists());
+    let is_shared =
+        |is_dir: bool, mode: u32| if is_dir { mode & 0o2070 == 0o2070 } else { mode & 0o060 == 0o060 };
+    for dir in ["refs", "logs"] {
+        assert_eq!(other_modes(&git(dir), &is_shared), Vec::<String>::new());
+    }
+    let is_open =
+        |is_dir: bool, mode: u32| if is_dir { mode & 0o2070 == 0o2070 } else { mode & 0o040 == 0o040 };
+    assert_eq!(other_modes(&git("objects"), &is_open), Vec::<String>::new());
+    let index = git("index").metadata().unwrap().permissions().mode();
+    assert_eq!(index & 0o060, 0o060, "what is replaced keeps its mode: {index:o}");
 }
