@@ -279,8 +279,9 @@ fn a_name_that_git_accepts_is_written_as_git_writes_it() {
 fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     let link = |sandbox: &Sandbox, name: &str| {
         let place = sandbox.hello(&format!(".git/{name}"));
-        fs::rename(&place, sandbox.path(name)).unwrap();
-        std::os::unix::fs::symlink(sandbox.path(name), &place).unwrap();
+        let away = sandbox.path("away");
+        fs::rename(&place, &away).unwrap();
+        std::os::unix::fs::symlink(&away, &place).unwrap();
         place
     };
     let sandbox = Sandbox::with_hello();
@@ -288,6 +289,16 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     commit(&sandbox).failure(1).says("it is a symbolic link").says("hint: ls -l");
     assert!(place.is_symlink());
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+    // A linked work tree has an index of its own.
+    let sandbox = Sandbox::with_hello();
+    let script =
+        "git -c filter.git-crypt.smudge=cat worktree add -q ../tree -b other && cp -r secrets ../tree";
+    sandbox.run("sh", &["-c", script]).cwd(sandbox.hello("")).success();
+    let place = link(&sandbox, "worktrees/tree/index");
+    let set = ["secret", "set", "database", "PASSWORD", "--stdin", "--commit"];
+    let refused = sandbox.makeinfra(&set).cwd(sandbox.work("tree")).stdin("value").failure(1);
+    refused.says("it is a symbolic link").says(&place.display().to_string());
+    assert!(place.is_symlink());
     let sandbox = Sandbox::of_kustomize();
     let place = link(&sandbox, "config");
     sandbox.agreed(&["adopt", "--commit"]).failure(1).says("it is a symbolic link");
