@@ -122,7 +122,32 @@ pub(super) fn head_and_tail(base: &Document, ours: &Document, theirs: &Document)
         if is != was || will == was || is_open {
             return None;
         }
+        // What stands apart above the last key stays there when that key goes, and is the tail of `theirs`.
+        let stays = |line: &&str| {
+            [(base, &old), (ours, &own)].iter().all(|(document, ranges)| {
+                apart(&document.text[ranges[0].end..ranges[1].start]).contains(line.trim())
+            })
+        };
+        let will: Vec<_> =
+            if part == 1 { will.into_iter().filter(|line| !stays(line)).collect() } else { will };
+        if will.iter().all(|line| line.trim().is_empty()) && was.is_empty() {
+            return None;
+        }
         let with = will.iter().map(|line| format!("{line}{}", newline(ours.text))).collect();
         Some(Edit::new(own[part].clone(), Zeroizing::new(with)))
     })
+}
+
+/// The comments of `text` that an empty line separates from what is below them.
+fn apart(text: &str) -> HashSet<&str> {
+    let mut found = HashSet::new();
+    let mut is_apart = false;
+    for line in text.lines().rev().map(str::trim) {
+        if !line.starts_with('#') {
+            is_apart = line.is_empty();
+        } else if is_apart {
+            found.insert(line);
+        }
+    }
+    found
 }

@@ -79,3 +79,15 @@ fn a_merged_text_has_to_mean_what_was_merged() {
         assert!(!list().is(&node(text)), "{text}");
     }
 }
+
+#[test]
+fn a_comment_that_stands_apart_above_a_removed_key_is_there_once() {
+    let base = "a: 1\n\n# detached\n\nb: 2\n";
+    for (theirs, expected) in [
+        ("a: 1\n\n# detached\n", "a: 9\n\n# detached\n\n"),
+        ("a: 1\n\n# detached\n\n# new\n", "a: 9\n\n# detached\n\n\n\n# new\n"),
+        ("a: 1\n", "a: 9\n\n# detached\n\n"),
+    ] {
+        assert_eq!(merged(base, "a: 9\n\n# detached\n\nb: 2\n", theirs), expected, "{theirs:?}");
+    }
+}
