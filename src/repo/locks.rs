@@ -50,14 +50,15 @@ impl Locks {
     pub fn release(self, what: &str) -> Result<()> {
         for mut lock in self.0 {
             // Once more: what fails is often gone the next time.
-            if remove(&lock.path).is_err() && remove(&lock.path).is_err() {
+            let is_left = remove(&lock.path).is_err() && remove(&lock.path).is_err();
+            lock.is_held = false;
+            if is_left {
                 let path = &lock.path;
                 return Err(Failure::failed(format!("{what}, but a lock file cannot be removed"))
                     .because(format!("`{}`", path.display()))
                     .hint(Advice::anywhere(format!("rm {}", shell_word(path))))
                     .into());
             }
-            lock.is_held = false;
             // One that comes back after a power cut would only stop git.
             let _ = lock.path.parent().map(files::sync_directory);
         }

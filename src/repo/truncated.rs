@@ -22,11 +22,9 @@ pub(super) fn check_objects(git: &Path) -> Result<()> {
     Err(Failure::failed(format!("cannot read git's object `{}`", file.display()))
         .because("the file ends too early, as after a power cut")
         .hint(
-            Advice::anywhere("git -C")
-                .path(&git.components().collect::<PathBuf>())
-                .arg("fsck")
-                .arg("--full")
-                .aside("another clone may have what is damaged"),
+            Advice::anywhere("rm -f")
+                .path(&file)
+                .aside("then `git fsck` shows whether another clone must bring it back"),
         )
         .into())
 }
