@@ -5,16 +5,16 @@ use std::fs;
 use std::process::Command;
 
 /// A commit of the generated repository.
-fn commit(sandbox: &Sandbox) -> Run {
+pub fn commit(sandbox: &Sandbox) -> Run {
     sandbox.rotate("gldt-Second", &["--no-input", "--commit"])
 }
 
-fn said_by_git(sandbox: &Sandbox, args: &[&str]) -> String {
+pub fn said_by_git(sandbox: &Sandbox, args: &[&str]) -> String {
     sandbox.git(args).success().stdout.trim().to_owned()
 }
 
 /// `run` under strace with `options`.
-fn traced(options: &[&str], run: Run) -> Run {
+pub fn traced(options: &[&str], run: Run) -> Run {
     let inner = run.command();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null"]).args(options);
@@ -334,70 +334,4 @@ fn a_loose_object_without_its_end_is_named_and_not_read_for_ever() {
     assert!(sandbox.git(&["fsck"]).output().stdout.contains(&format!("missing blob {id}")));
     fs::write(&object, whole).unwrap();
     commit(&sandbox).success();
-}
-
-/// A rotation that commits, where the calls `calls` on `path` fail as `fault` says.
-fn faulty(sandbox: &Sandbox, path: &str, calls: &str, fault: &str) -> super::support::Output {
-    let path = sandbox.hello(path).display().to_string();
-    let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{fault}"));
-    traced(&["-P", &path, "-e", &trace, "-e", &inject], commit(sandbox)).output()
-}
-
-#[test]
-fn a_lock_file_that_cannot_be_removed_is_tried_once_more_and_then_named() {
-    if !have("strace") {
-        return;
-    }
-    let lock = ".git/index.lock";
-    for (fault, code) in [("error=EIO:when=1", 0), ("error=EIO:when=1..2", 1), ("error=ENOENT:when=1", 0)] {
-        let sandbox = Sandbox::with_hello();
-        let output = faulty(&sandbox, lock, "unlink,unlinkat", fault);
-        assert_eq!(output.code, Some(code), "{fault}: {}", output.stderr);
-        // Either way, what the output says of the commit is so.
-        assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "2", "{fault}");
-        if code == 1 {
-            output.says("the change is committed as").says("but a lock file cannot be removed").says(lock);
-            let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
-            sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
-            sandbox.git(&["commit", "-q", "--allow-empty", "-m", "More"]).success();
-        }
-    }
-}
-
-#[test]
-fn a_file_system_without_locks_is_no_failure_and_a_broken_one_is() {
-    if !have("strace") {
-        return;
-    }
-    for (fault, code) in [("error=ENOLCK", 0), ("error=EIO", 1)] {
-        let sandbox = Sandbox::with_hello();
-        let output = faulty(&sandbox, ".git", "flock", fault);
-        assert_eq!(output.code, Some(code), "{fault}: {}", output.stderr);
-        if code == 1 {
-            output.says("cannot lock");
-        }
-    }
-}
-
-#[test]
-fn aliases_are_followed_as_far_as_git_follows_them() {
-    let sandbox = Sandbox::with_hello();
-    let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
-    sandbox.git(&["update-ref", "refs/heads/end", "HEAD"]).success();
-    // HEAD and its branch are two names; git follows five.
-    let alias = |depth: usize| {
-        let names: Vec<_> = (0..depth).map(|number| format!("refs/heads/alias{number}")).collect();
-        let mut from = branch.clone();
-        for name in names.iter().map(String::as_str).chain(["refs/heads/end"]) {
-            sandbox.write(&format!("work/hello-infra/.git/{from}"), format!("ref: {name}\n"));
-            name.clone_into(&mut from);
-        }
-    };
-    for depth in 0..5 {
-        alias(depth);
-        let is_known_to_git = sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code == Some(0);
-        let output = commit(&sandbox).output();
-        assert_eq!(output.code == Some(0), is_known_to_git, "{depth}: {}", output.stderr);
-        sandbox.git(&["update-ref", "--no-deref", &branch, "refs/heads/end"]).output();
-    }
 }

@@ -49,6 +49,7 @@ mod further_secrets;
 mod fuzz;
 mod generated_readme;
 mod generated_size;
+mod git_calls;
 mod git_state;
 mod hints;
 mod json;
