@@ -234,3 +234,80 @@ fn split(id: Oid) -> (String, String) {
     let rest = dir.split_off(2);
     (dir, rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &[u8] = b"what is stored";
+
+    fn id() -> Oid {
+        Oid::hash_object(ObjectType::Blob, TEXT).unwrap()
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_file_is_an_object_if_it_holds_that_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("object");
+        assert_eq!(loose(&file, id()).unwrap(), Loose::Absent);
+        let object = [b"blob 14\0", TEXT].concat();
+        let whole = zlib(&object);
+        let broken = [
+            Vec::new(),
+            whole[..whole.len() - 1].to_vec(),
+            [&whole[..], b"x"].concat(),
+            object.clone(),
+            zlib(&[b"blob 13\0", TEXT].concat()),
+            zlib(&[b"blog 14\0", TEXT].concat()),
+            zlib(b"blob 14\0What is stored"),
+            zlib(&[b"commit 14\0", TEXT].concat()),
+        ];
+        for bytes in broken {
+            fs::write(&file, &bytes).unwrap();
+            assert_eq!(loose(&file, id()).unwrap(), Loose::Broken, "{bytes:?}");
+        }
+        fs::write(&file, whole).unwrap();
+        assert_eq!(loose(&file, id()).unwrap(), Loose::Whole);
+        assert!(loose(dir.path(), id()).is_err(), "a directory is not read");
+    }
+
+    #[test]
+    fn what_is_written_is_what_git_would_have_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Repository::init(dir.path()).unwrap();
+        let (sub, rest) = split(id());
+        let sub = git.path().join("objects").join(sub);
+        make_directory(&sub, Sharing::Mask).unwrap();
+        make_directory(&sub, Sharing::Mask).unwrap();
+        write(&sub, &sub.join(&rest), ObjectType::Blob, TEXT, Sharing::Mask).unwrap();
+        assert_eq!(git.find_blob(id()).unwrap().content(), TEXT);
+        assert_eq!(loose(&sub.join(&rest), id()).unwrap(), Loose::Whole);
+        assert_eq!(fs::metadata(sub.join(&rest)).unwrap().permissions().mode() & 0o777, 0o444);
+        assert_eq!(fs::read_dir(&sub).unwrap().count(), 1);
+        assert!(make_directory(&sub.join(&rest).join("below"), Sharing::Mask).is_err());
+    }
+
+    #[test]
+    fn an_object_in_a_pack_is_not_written_once_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Repository::init(dir.path()).unwrap();
+        let mut pack = git.packbuilder().unwrap();
+        let packed = git.blob(TEXT).unwrap();
+        pack.insert_object(packed, None).unwrap();
+        pack.write(&git.path().join("objects/pack"), 0).unwrap();
+        let (sub, rest) = split(packed);
+        let file = git.path().join("objects").join(sub).join(rest);
+        fs::remove_file(&file).unwrap();
+        let known = Repository::open(dir.path()).unwrap();
+        let (known, memory) = (known.odb().unwrap(), git.odb().unwrap());
+        let mut dirs = BTreeSet::new();
+        write_object(&file, packed, &known, &memory, Sharing::Mask, &mut dirs).unwrap();
+        assert!(!file.exists() && dirs.is_empty());
+    }
+}
