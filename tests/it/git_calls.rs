@@ -3,6 +3,9 @@
 use super::git_state::{commit, said_by_git, traced};
 use super::support::{Output, Sandbox, have};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// A rotation that commits, where the calls `calls` on `path` fail as `fault` says.
 fn faulty(sandbox: &Sandbox, path: &str, calls: &str, fault: &str) -> Output {
@@ -96,24 +99,49 @@ fn a_head_that_cannot_be_looked_at_is_not_taken_for_a_detached_one() {
         return;
     }
     let mut failures = 0;
-    for number in 1..12 {
+    // Once, and again and again, where only std asks.
+    let faults = (1..12).map(|number| ("statx,?newfstatat,?lstat,?stat", format!("when={number}")));
+    for (calls, when) in faults.chain((1..6).map(|number| ("statx", format!("when={number}+")))) {
         let sandbox = Sandbox::with_hello();
         let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
         for path in [".git/HEAD".to_owned(), format!(".git/{branch}")] {
             let before = said_by_git(&sandbox, &["rev-list", "--count", &branch]);
-            let calls = "statx,?newfstatat,?lstat,?stat";
-            let output = faulty(&sandbox, &path, calls, &format!("error=EIO:when={number}"));
-            assert_eq!(
-                said_by_git(&sandbox, &["symbolic-ref", "HEAD"]),
-                branch,
-                "{number}: {}",
-                output.stderr
-            );
+            let output = faulty(&sandbox, &path, calls, &format!("error=EIO:{when}"));
+            assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), branch, "{when}: {}", output.stderr);
             let commits: u32 = said_by_git(&sandbox, &["rev-list", "--count", &branch]).parse().unwrap();
             let expected = before.parse::<u32>().unwrap() + u32::from(output.code == Some(0));
-            assert_eq!(commits, expected, "{number}, {path}: {}", output.stderr);
+            assert_eq!(commits, expected, "{when}, {path}: {}", output.stderr);
             failures += usize::from(output.code != Some(0));
         }
     }
     assert!(failures > 0);
+}
+
+#[test]
+fn a_lock_of_a_git_at_work_is_waited_for() {
+    let sandbox = Sandbox::with_hello();
+    let lock = sandbox.hello(".git/index.lock");
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                let held = fs::File::create_new(&lock);
+                sleep(Duration::from_millis(30));
+                if held.is_ok() {
+                    fs::remove_file(&lock).unwrap();
+                }
+                sleep(Duration::from_millis(10));
+            }
+        });
+        let outputs: Vec<_> = (0..8)
+            .map(|number| {
+                sandbox.rotate(&format!("gldt-Number{number}"), &["--no-input", "--commit"]).output()
+            })
+            .collect();
+        ends.store(true, Ordering::Relaxed);
+        for output in outputs {
+            assert_eq!(output.code, Some(0), "{}", output.stderr);
+        }
+    });
+    assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "9");
 }
