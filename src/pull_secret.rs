@@ -4,6 +4,7 @@
 //! Token values leave it only inside the finished base64 and the finished manifest. Does no I/O.
 
 pub mod auth;
+mod block;
 mod docker_config;
 mod expiries;
 pub mod go_json;
@@ -14,6 +15,7 @@ mod login;
 mod manifest;
 mod traces;
 
+pub use block::{in_block_style, is_editable};
 pub use docker_config::{DockerConfig, Fault};
 pub use expiries::OtherExpiries;
 pub use hidden::Hidden;

@@ -3,6 +3,7 @@
 //! theirs, and the record lists them. Pure.
 
 mod answers;
+mod apart;
 mod layout;
 mod namespaces;
 mod notes;
@@ -20,6 +21,7 @@ use crate::answers::{Answer, Answers, ImageRef, Name, ProjectName, Record, Refus
 use crate::error::{Failure, Result};
 use crate::templates::{File, TemplateSet};
 use answers::Source;
+use apart::Apart;
 use layout::Layout;
 use namespaces::Namespaces;
 use overlays::Parts;
@@ -66,6 +68,14 @@ pub struct Adoption {
     pub kept: BTreeSet<String>,
 }
 
+impl Adoption {
+    /// Whether a pull secret stays in plaintext where people have it, so that a second one could not be deployed.
+    #[must_use]
+    pub fn has_open_pull_secret(&self) -> bool {
+        self.open_secrets.iter().any(|(_, name)| name == self.answers.secret_name.as_str())
+    }
+}
+
 /// The files that kustomizations name, which an adoption needs to read.
 #[must_use]
 pub fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
@@ -85,15 +95,19 @@ pub fn labelled_project(files: &Files) -> Option<String> {
 
 /// Plans the adoption.
 pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
-    let survey = Survey::of(files, &request.manifests);
-    let layout = Layout::find(&survey, files, &request.tracked)?;
+    let mut apart = Apart::of(files, &request.manifests, &request.tracked)?;
+    let survey = Survey::of(&apart.files, &request.manifests);
+    let layout = Layout::find(&survey, &apart.files, &request.tracked)?;
+    apart.keep(files, |path| layout.is_deployed(path));
+    let survey = Survey::of(&apart.files, &request.manifests);
     if layout.is_flat() {
         let asked = request.values.get(&Name::Namespace).and_then(Option::as_deref);
         Namespaces::of(&survey, |path| layout.is_deployed(path)).check(asked)?;
     }
-    let secret_files = secrets::all(&survey, &layout, files)?;
-    let mut after = moved(files, &layout, &secret_files);
-    let (templates, answers, is_generated) = recognise(files, &after, request, &layout, &secret_files)?;
+    let secret_files = secrets::all(&survey, &layout, &apart.files, &apart.parts)?;
+    let mut after = moved(&apart.files, &layout, &secret_files);
+    let (templates, answers, is_generated) =
+        recognise(&apart.files, &after, request, &layout, &secret_files)?;
     let rendered = templates.render(&answers, &[])?;
 
     let mut adoption = Adoption {
@@ -104,7 +118,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
         kept: BTreeSet::new(),
         answers,
     };
-    let placed = place_secrets(&adoption.answers, files, &layout, &secret_files, &rendered)?;
+    let placed = place_secrets(&adoption.answers, &apart.files, &layout, &secret_files, &rendered)?;
     adoption.has_pull_secret =
         adoption.answers.secret_files().iter().all(|path| placed.files.contains_key(path));
     adoption.plan.notes.extend(placed.notes);
@@ -129,14 +143,16 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
         let executable = false;
         after.insert(path, Found { content: Ok(bytes), executable, ignored: false });
     }
-    verify::verify((files, &survey, &layout), &after, &adoption.answers, &secret_files)?;
+    let before = Survey::of(files, &request.manifests);
+    verify::verify((files, &before, &layout), &after, &adoption.answers, &secret_files)?;
     let text = settle::record_text(&templates, &adoption.answers, request, &own)?;
     put(&mut after, Record::FILE, text.into_bytes(), false);
 
     let mut moves = layout.moves.clone();
     moves.extend(placed.moves);
-    settle::steps(&mut adoption.plan, files, &after, &moves)?;
-    adoption.plan.facts = notes::facts(&adoption.answers, &templates, adoption.has_pull_secret);
+    let shared: BTreeSet<_> = apart.parts.iter().map(|part| part.path.as_str()).collect();
+    settle::steps(&mut adoption.plan, files, &after, &moves, &shared)?;
+    adoption.plan.facts = notes::facts(&adoption, &templates);
     adoption.plan.notes.extend(hazards);
     adoption.plan.notes.extend((!own.is_empty()).then(|| {
         format!(
@@ -172,7 +188,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
 /// Secrets that stay in plaintext, each with its file: among other objects, changed by a kustomization of base, or generated
 /// from files beside it.
 fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(String, String)> {
-    let is_taken = |path: &str| taken.iter().any(|file| file.path == path);
+    let is_taken = |path: &str| taken.iter().any(|file| !file.is_part && file.path == path);
     let files = survey.manifests.iter().filter(|(path, _)| layout.is_deployed(path) && !is_taken(path));
     let is_open =
         |one: &serde_yaml::Value| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none();
@@ -195,7 +211,8 @@ fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(
 
 /// `files` where they belong, those of Secrets left out. What moves takes its place from what is there.
 fn moved(files: &Files, layout: &Layout, secrets: &[SecretFile]) -> Files {
-    let taken: BTreeSet<_> = secrets.iter().map(|file| file.path.as_str()).collect();
+    let taken: BTreeSet<_> =
+        secrets.iter().filter(|file| !file.is_part).map(|file| file.path.as_str()).collect();
     let (moving, staying): (Vec<_>, Vec<_>) = files
         .iter()
         .filter(|(path, _)| !taken.contains(path))

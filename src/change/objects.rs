@@ -18,6 +18,11 @@ pub(super) fn documents(bytes: &[u8]) -> Vec<Value> {
     manifests::documents(bytes).unwrap_or_default()
 }
 
+/// The first document of a text as it is, also if it is a list; null if there is none.
+pub(super) fn first(text: &str) -> Value {
+    yaml::read_all(text).ok().and_then(|all| all.into_iter().find(|one| !one.is_null())).unwrap_or_default()
+}
+
 /// Whether every document of `text` is YAML.
 pub(super) fn is_readable(text: &str) -> bool {
     manifests::documents(text.as_bytes()).is_ok()

@@ -24,10 +24,9 @@ pub(super) struct PullSecretFacts {
 }
 
 impl PullSecretFacts {
-    /// Reads the one Secret of `documents`, whose text is `text`; `None` if it is not a pull secret.
-    pub(super) fn read(documents: &[Value], text: &str) -> Option<Self> {
-        let [only] = documents else { return None };
-        let name = Inspected::of(only)?.name?;
+    /// Reads the Secret `document`, whose text is `text`; `None` if it is not a pull secret.
+    pub(super) fn read(document: &Value, text: &str) -> Option<Self> {
+        let name = Inspected::of(document)?.name?;
         let mut facts = Self { name, kind: None, keys: Vec::new(), emails: Vec::new() };
         // A broken one is kept, and `check` says what is wrong with it.
         if let Ok(manifest) = Manifest::parse(text) {

@@ -29,19 +29,24 @@ pub(super) struct Layout {
 impl Layout {
     /// `tracked` are the files of the last commit: what is not among them may be from a run that was killed.
     pub(super) fn find(survey: &Survey, files: &Files, tracked: &BTreeSet<String>) -> Result<Self> {
-        let is_ours = |dir: &str| {
-            let path = survey.kustomizations.get(dir).map(|one| &one.path);
-            dir == Context::BASE && path.is_some_and(|path| !tracked.contains(path))
-        };
-        let mut layout = match survey.roots()[..] {
-            [] => Self::flat(survey),
-            [only] if is_ours(only) && survey.reached(only).len() == 1 => Self::flat(survey),
-            ref roots => Self::of_kustomizations(survey, roots)?,
-        };
+        let mut layout = Self::of(survey, tracked)?;
         layout.finish_earlier_run(files, tracked);
         layout.moves.retain(|from, to| from != to);
         layout.check(files, tracked)?;
         Ok(layout)
+    }
+
+    /// The same without a look at what is in the files.
+    pub(super) fn of(survey: &Survey, tracked: &BTreeSet<String>) -> Result<Self> {
+        let is_ours = |dir: &str| {
+            let path = survey.kustomizations.get(dir).map(|one| &one.path);
+            dir == Context::BASE && path.is_some_and(|path| !tracked.contains(path))
+        };
+        match survey.roots()[..] {
+            [] => Ok(Self::flat(survey)),
+            [only] if is_ours(only) && survey.reached(only).len() == 1 => Ok(Self::flat(survey)),
+            ref roots => Self::of_kustomizations(survey, roots),
+        }
     }
 
     /// Where what is at a place comes from.
@@ -62,6 +67,42 @@ impl Layout {
     /// Whether what is at `path` now is deployed.
     pub(super) fn is_deployed(&self, path: &str) -> bool {
         !self.left.contains(path)
+    }
+
+    /// Whether the file `path`, which has Secrets, can be named by the overlay alone without another object in the cluster: no
+    /// kustomization on the way changes it, and none is left empty.
+    pub(super) fn can_be_kept_apart(&self, path: &str, survey: &Survey) -> bool {
+        const CHANGES: [&str; 10] = [
+            "namePrefix",
+            "nameSuffix",
+            "labels",
+            "commonLabels",
+            "commonAnnotations",
+            "patches",
+            "patchesStrategicMerge",
+            "patchesJson6902",
+            "replacements",
+            "transformers",
+        ];
+        if self.is_flat() || is_below(path, "secrets") {
+            return true;
+        }
+        let is_overlay = |to: &str| is_below(to, OVERLAYS);
+        let names_it = |dir: &str| {
+            let mut references = survey.kustomizations[dir].references.iter();
+            references.any(|one| one.target == path && one.is_resource())
+        };
+        let leads_to = |dir: &str| survey.reached(dir).iter().any(|dir| names_it(dir));
+        let is_changed =
+            |dir: &str| CHANGES.iter().any(|key| survey.kustomizations[dir].value.get(key).is_some());
+        let has_others = |dir: &str| {
+            let mut resources = survey.kustomizations[dir].references.iter().filter(|one| one.is_resource());
+            resources.any(|one| survey.manifests.get(&one.target).is_none_or(|all| !is_secret(all)))
+        };
+        let mut dirs = self.dirs().filter(|(dir, _)| leads_to(dir)).peekable();
+        dirs.peek().is_some()
+            && dirs
+                .all(|(dir, to)| (is_overlay(to) || !is_changed(dir)) && (!names_it(dir) || has_others(dir)))
     }
 
     /// Fails if two files would become one.

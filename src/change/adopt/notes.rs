@@ -11,11 +11,8 @@ use crate::templates::{File, TemplateSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was decided: a name and a value each.
-pub(super) fn facts(
-    answers: &Answers,
-    templates: &TemplateSet,
-    has_pull_secret: bool,
-) -> Vec<(&'static str, String)> {
+pub(super) fn facts(adoption: &Adoption, templates: &TemplateSet) -> Vec<(&'static str, String)> {
+    let answers = &adoption.answers;
     let main = answers.main();
     let environments = answers.environments.iter();
     let environments = environments.map(|one| format!("{} (namespace {})", one.name, one.namespace));
@@ -26,8 +23,10 @@ pub(super) fn facts(
         ("registry", answers.registry.to_string()),
         (
             "pull secret",
-            if has_pull_secret {
+            if adoption.has_pull_secret {
                 format!("{} ({})", answers.secret_name, answers.secret_type.as_str())
+            } else if adoption.has_open_pull_secret() {
+                format!("{}, in plaintext", answers.secret_name)
             } else {
                 format!("{}, missing", answers.secret_name)
             },

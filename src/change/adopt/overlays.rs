@@ -63,7 +63,7 @@ impl Parts<'_> {
         let mut text = Zeroizing::new(text.to_owned());
         for reference in kustomization.references.iter().rev() {
             let place: Vec<_> = reference.place.iter().map(step).collect();
-            let is_secret = self.secrets.iter().any(|file| file.path == reference.target);
+            let is_secret = self.secrets.iter().any(|file| !file.is_part && file.path == reference.target);
             if is_secret && reference.is_resource() {
                 // From the last to the first, so that the places of the others stay.
                 text = yaml_edit::remove_item(&text, &place).map_err(refused)?;

@@ -1,35 +1,71 @@
 //! The Secrets of a repository: where their files go, and what lists them. Values are copied, never read. Pure.
 
 use super::answers::PullSecretFacts;
+use super::apart::Part;
 use super::layout::{Layout, occupied};
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment};
-use crate::change::objects::text;
-use crate::change::{Bytes, Files, OVERLAYS, not_edited};
+use crate::change::objects;
+use crate::change::{Bytes, Files, not_edited};
 use crate::error::{Failure, Result};
 use crate::git_crypt::{self, UNLOCK};
 use crate::manifests::{self, kustomization};
 use crate::opaque;
+use crate::pull_secret::{self, Inspected};
 use crate::yaml_edit::{self, Document};
-use std::collections::BTreeMap;
+use serde_yaml::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The label by which the Makefile and its script find the pull Secret.
 const COMPONENT: &str = "app.kubernetes.io/component";
 const PULL_SECRET: &str = "pull-secret";
 
-/// A file that holds Secrets and nothing else.
+/// A file that holds Secrets and nothing else, or a Secret that gets one.
 pub(super) struct SecretFile {
+    /// Where it is now.
     pub(super) path: String,
     /// The name of its first Secret.
     pub(super) name: String,
     /// `None` unless it is a pull secret alone in its file.
     pub(super) pull: Option<PullSecretFacts>,
+    /// Whether other objects stay in the file at `path`.
+    pub(super) is_part: bool,
+    text: Bytes,
+    /// A pull secret in a form that can be rotated, if `text` is in none.
+    anew: Option<Bytes>,
 }
 
-/// All that are to be kept below `secrets/`. Fails if one cannot be read.
-pub(super) fn all(survey: &Survey, layout: &Layout, files: &Files) -> Result<Vec<SecretFile>> {
+impl SecretFile {
+    fn of(path: &str, documents: &[Value], text: Bytes, is_part: bool) -> Self {
+        let mut file = Self {
+            path: path.to_owned(),
+            name: objects::text(&documents[0], &["metadata", "name"]).unwrap_or_default().to_owned(),
+            pull: None,
+            is_part,
+            text,
+            anew: None,
+        };
+        let Ok(written) = std::str::from_utf8(&file.text) else { return file };
+        let [only] = documents else { return file };
+        let anew = match Inspected::of(only) {
+            Some(_) if !pull_secret::is_editable(written) => pull_secret::in_block_style(only),
+            _ => None,
+        };
+        file.pull = PullSecretFacts::read(only, anew.as_deref().map_or(written, String::as_str));
+        file.anew = anew.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+        file
+    }
+}
+
+/// All that are to be kept below `secrets/`, `parts` of other files among them. Fails if one cannot be read.
+pub(super) fn all(
+    survey: &Survey,
+    layout: &Layout,
+    files: &Files,
+    parts: &[Part],
+) -> Result<Vec<SecretFile>> {
     let locked = files
         .below("secrets")
         .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes)));
@@ -41,47 +77,15 @@ pub(super) fn all(survey: &Survey, layout: &Layout, files: &Files) -> Result<Vec
     }
     let mut found = Vec::new();
     let secrets = survey.manifests.iter().filter(|(_, all)| is_secret(all));
-    for (path, documents) in secrets.filter(|(path, _)| can_be_kept_apart(path, survey, layout)) {
-        let name = text(&documents[0], &["metadata", "name"]).unwrap_or_default().to_owned();
-        let pull = files.text(path)?.and_then(|text| PullSecretFacts::read(documents, text));
-        found.push(SecretFile { path: path.clone(), name, pull });
+    for (path, documents) in secrets.filter(|(path, _)| layout.can_be_kept_apart(path, survey)) {
+        let text = files.bytes(path)?.cloned().unwrap_or_default();
+        found.push(SecretFile::of(path, documents, text, false));
     }
+    let parts = parts.iter();
+    found.extend(parts.map(|part| {
+        SecretFile::of(&part.path, std::slice::from_ref(&part.document), part.text.clone(), true)
+    }));
     Ok(found)
-}
-
-/// Whether the file `path`, which has Secrets, can be named by the overlay alone without another object in the cluster: no
-/// kustomization on the way changes it, and none is left empty.
-fn can_be_kept_apart(path: &str, survey: &Survey, layout: &Layout) -> bool {
-    const CHANGES: [&str; 10] = [
-        "namePrefix",
-        "nameSuffix",
-        "labels",
-        "commonLabels",
-        "commonAnnotations",
-        "patches",
-        "patchesStrategicMerge",
-        "patchesJson6902",
-        "replacements",
-        "transformers",
-    ];
-    if layout.is_flat() || is_below(path, "secrets") {
-        return true;
-    }
-    let is_overlay = |to: &str| is_below(to, OVERLAYS);
-    let names_it = |dir: &str| {
-        let mut references = survey.kustomizations[dir].references.iter();
-        references.any(|one| one.target == path && one.is_resource())
-    };
-    let leads_to = |dir: &str| survey.reached(dir).iter().any(|dir| names_it(dir));
-    let is_changed =
-        |dir: &str| CHANGES.iter().any(|key| survey.kustomizations[dir].value.get(key).is_some());
-    let has_others = |dir: &str| {
-        let mut resources = survey.kustomizations[dir].references.iter().filter(|one| one.is_resource());
-        resources.any(|one| survey.manifests.get(&one.target).is_none_or(|all| !is_secret(all)))
-    };
-    let mut dirs = layout.dirs().filter(|(dir, _)| leads_to(dir)).peekable();
-    dirs.peek().is_some()
-        && dirs.all(|(dir, to)| (is_overlay(to) || !is_changed(dir)) && (!names_it(dir) || has_others(dir)))
 }
 
 /// The pull secret that is called by one of `names`, else the one that any object names, else the first.
@@ -128,23 +132,30 @@ pub(super) fn place(
             }
             let is_pull = file.pull.as_ref().is_some_and(|pull| pull.name == answers.secret_name.as_str());
             let name = file.path.rsplit('/').next().unwrap_or_default();
+            let own_name = format!("{}/{}.yaml", environment.secrets, file.name);
             let to = if is_pull {
                 environment.secret_file(&answers.secret_name)
+            } else if file.is_part {
+                own_name.clone()
             } else if is_below(&file.path, &environment.secrets) {
                 file.path.clone()
             } else {
                 format!("{}/{name}", environment.secrets)
             };
-            let bytes = files.bytes(&file.path)?.cloned().unwrap_or_default();
-            let bytes = if is_pull { labelled(&bytes, &file.path, &mut placed.notes) } else { bytes };
+            let bytes = if is_pull { labelled(file, &mut placed.notes) } else { file.text.clone() };
             // A run that was killed may have written it there.
             let is_other = |to: &str| placed.files.get(to).is_some_and(|there| *there != bytes);
             // Many files are called `secret.yaml`.
-            let to = if is_other(&to) { format!("{}/{}.yaml", environment.secrets, file.name) } else { to };
+            let to = if is_other(&to) { own_name } else { to };
             if is_other(&to) || to != file.path && differs(files, &to, &bytes)? {
                 return Err(occupied(&file.path, &to).into());
             }
-            if to != file.path {
+            if file.is_part {
+                let (name, path) = (&file.name, &file.path);
+                placed
+                    .notes
+                    .push(format!("Secret `{name}` moves from `{path}` to a file of its own, `{to}`"));
+            } else if to != file.path {
                 placed.moves.insert(file.path.clone(), to.clone());
             }
             if !own.contains(&to) {
@@ -154,6 +165,8 @@ pub(super) fn place(
         }
         list_all(environment, &own, files, lists, &mut placed)?;
     }
+    let mut told = BTreeSet::new();
+    placed.notes.retain(|note| told.insert(note.clone()));
     // What is still in its place for one environment has not gone.
     placed.moves.retain(|from, _| !placed.files.contains_key(from));
     Ok(placed)
@@ -170,18 +183,30 @@ fn differs(files: &Files, path: &str, bytes: &Bytes) -> Result<bool> {
     Ok(files.bytes(path)?.is_some_and(|there| there != bytes))
 }
 
-/// The pull Secret with the label that says what it is, unless it says something else.
-fn labelled(bytes: &Bytes, path: &str, notes: &mut Vec<String>) -> Bytes {
+/// The pull Secret with the label that says what it is.
+fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
+    let path = &file.path;
+    if file.anew.is_some() {
+        notes.push(format!(
+            "the pull Secret of `{path}` is written anew, without its comments: `makeinfra rotate` edits block style"
+        ));
+    }
+    let bytes = file.anew.as_ref().unwrap_or(&file.text);
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.clone() };
     let label = ["metadata", "labels", COMPONENT];
     let said = Document::parse(text).ok().and_then(|document| document.scalar(&label).map(str::to_owned));
-    match (said, yaml_edit::set(text, &label, PULL_SECRET)) {
-        (Some(said), _) if said == PULL_SECRET => bytes.clone(),
-        (None, Ok(mut labelled)) => {
-            notes.push(format!("the pull Secret of `{path}` gets the label `{COMPONENT}: {PULL_SECRET}`"));
+    if said.as_deref() == Some(PULL_SECRET) {
+        return bytes.clone();
+    }
+    match yaml_edit::set(text, &label, PULL_SECRET) {
+        Ok(mut labelled) => {
+            let instead = said.map_or(String::new(), |said| format!(" instead of `{said}`"));
+            notes.push(format!(
+                "the pull Secret of `{path}` gets the label `{COMPONENT}: {PULL_SECRET}`{instead}"
+            ));
             Zeroizing::new(std::mem::take(&mut *labelled).into_bytes())
         }
-        _ => {
+        Err(_) => {
             notes.push(format!(
                 "`make deploy` finds the pull Secret by its label `{COMPONENT}: {PULL_SECRET}`: add it to `{path}`"
             ));

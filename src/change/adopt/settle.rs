@@ -127,12 +127,14 @@ pub(super) fn record_text(
     Ok(text)
 }
 
-/// The way from `files` to `after`: new files, the lists that name them, deletions, and the record.
+/// The way from `files` to `after`: new files, the lists that name them, deletions, and the record. Files that are `shared`
+/// lose a Secret when it has its own.
 pub(super) fn steps(
     plan: &mut Plan,
     files: &Files,
     after: &Files,
     moves: &BTreeMap<String, String>,
+    shared: &BTreeSet<&str>,
 ) -> Result<()> {
     let sources: BTreeMap<&str, &str> = moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect();
     for (path, found) in after.iter() {
@@ -151,14 +153,15 @@ pub(super) fn steps(
     for from in moves.keys().filter(|from| after.get(from).is_none()) {
         plan.remove(files, from)?;
     }
-    plan.steps.sort_by_key(|step| (rank(step), step.path.clone()));
+    plan.steps.sort_by_key(|step| (rank(step, shared), step.path.clone()));
     Ok(())
 }
 
 /// When a step is written: a run that was killed can be repeated.
-fn rank(step: &Step) -> u8 {
+fn rank(step: &Step, shared: &BTreeSet<&str>) -> u8 {
     match &step.after {
         None => 2,
+        Some(_) if step.before.is_some() && shared.contains(step.path.as_str()) => 2,
         Some(_) if step.path == Record::FILE => 3,
         Some(_) if manifests::kustomization::is_one(&step.path) => 1,
         Some(_) => 0,
