@@ -5,6 +5,7 @@ pub mod adopt;
 pub mod check;
 mod component;
 pub mod diagnose;
+mod elsewhere;
 mod encrypted;
 pub mod env;
 mod evolve;

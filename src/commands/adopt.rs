@@ -189,9 +189,13 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
         ));
     }
     for (path, name) in adoption.open_secrets.iter().filter(|(path, _)| !repo.is_ignored(path)) {
+        let anew = match *name == adoption.answers.secret_name.as_str() {
+            true => "makeinfra rotate".to_owned(),
+            false => format!("makeinfra secret set {name} KEY"),
+        };
         ui.warn(format!(
-            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: keep new ones \
-             below secrets/ (`makeinfra secret set {name} KEY`), deploy them, and revoke the old ones"
+            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: take the Secret out there, \
+             make it anew below secrets/ (`{anew}`), deploy it, and revoke the old values"
         ));
     }
     Ok(())
@@ -257,7 +261,7 @@ fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
         next.push(export.why("keep the key outside of the repository"));
     }
     let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path).unwrap_or(true));
-    if !adoption.has_pull_secret || is_plain {
+    if !adoption.has_open_pull_secret() && (!adoption.has_pull_secret || is_plain) {
         next.push(Advice::makeinfra("rotate").why("a deploy token"));
     }
     next.push(Advice::makeinfra("check").why("what else is wrong"));

@@ -2,6 +2,7 @@
 
 mod report;
 
+use super::elsewhere;
 use super::encrypted;
 use super::scope;
 use super::sign_in::{self, Checked};
@@ -238,6 +239,14 @@ fn check(options: &Options, found: &mut Found, overrides: &RotateOverrides, ui: 
     }
     for warning in files.check(overrides)? {
         ui.warn(warning);
+    }
+    if let Some(record) = &files.record {
+        let answers = &record.answers;
+        for file in files.secrets.iter().filter(|file| file.text.is_none()) {
+            let own = answers.environments.iter().skip(file.place).take(1);
+            let is_own = |_: &Environment, path: &str| path == file.path;
+            elsewhere::check(&repo.root(), own, answers.secret_name.as_str(), is_own)?;
+        }
     }
     for file in &files.secrets {
         let (text, stake) = (file.text.as_ref(), "that token; revoke it");

@@ -176,3 +176,57 @@ fn a_pull_secret_in_any_form_can_be_rotated_and_deployed() {
     assert!(sandbox.read(SECRET).contains("\ndata:\n  .dockerconfigjson: "));
     sandbox.rotate("gldt-Another_8Rz0", &["--commit"]).success();
 }
+
+#[test]
+fn no_command_makes_a_secret_twice() {
+    let app = deployment("hello", IMAGE);
+    let patched = "resources:\n- app.yaml\n- secrets.yaml\npatches:\n- path: patch.yaml\n";
+    let patch = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: gitlab\n  annotations: {a: b}\n";
+    let sandbox = with(&[
+        ("k8s/kustomization.yaml", patched),
+        ("k8s/app.yaml", &*app),
+        ("k8s/patch.yaml", patch),
+        ("k8s/secrets.yaml", &format!("{}---\n{}", pull(), opaque("database"))),
+    ]);
+    let before = built(&sandbox, "k8s");
+    let done = sandbox.adopt(&["--yes", "--commit"]).success();
+    done.prints("pull secret  gitlab, in plaintext");
+    done.says("take the Secret out there, make it anew below secrets/ (`makeinfra secret set database KEY`)");
+    done.says("take the Secret out there, make it anew below secrets/ (`makeinfra rotate`)");
+    assert!(!done.stdout.contains("makeinfra rotate"), "{}", done.stdout);
+    assert!(built(&sandbox, PRODUCTION) == before);
+    let file = "kubernetes/base/secrets.yaml";
+    let value = sandbox.write_private("value", "pw").display().to_string();
+    sandbox
+        .here(&["secret", "set", "database", "PASSWORD", "--from-file", &value])
+        .failure(1)
+        .says(&format!("`{file}` has it already, and kustomize accepts it once"))
+        .says(&format!("hint: take it out there first: $EDITOR {file}"));
+    sandbox
+        .rotate("gldt-Another_8Rz0", &[])
+        .failure(1)
+        .says(&format!("`{file}` has it already, and kustomize accepts it once"));
+    let check = sandbox.here(&["check"]).output();
+    assert!(
+        check.stdout.contains(&format!("it is not there: {file} has the pull secret")),
+        "{}",
+        check.stdout
+    );
+    assert!(built(&sandbox, PRODUCTION) == before);
+    // Done as the hints say.
+    sandbox.put(file, "");
+    sandbox.put("kubernetes/base/kustomization.yaml", "resources:\n- app.yaml\n");
+    sandbox.rotate("gldt-Another_8Rz0", &[]).success();
+    sandbox.here(&["secret", "set", "database", "PASSWORD", "--from-file", &value]).success();
+    assert_eq!(built(&sandbox, PRODUCTION).len(), before.len());
+}
+
+#[test]
+fn the_advice_to_name_a_secret_is_about_a_file_that_is_there() {
+    let web = deployment("web", IMAGE);
+    let sandbox = with(&[("k8s/web.yaml", &*web), ("k8s/pull.yaml", &pull())]);
+    sandbox.adopt(&["--yes", "--commit", "--project", "shop"]).success();
+    let value = sandbox.write_private("value", "pw").display().to_string();
+    let set = ["secret", "set", "database", "PASSWORD", "--from-file", &value];
+    sandbox.here(&set).success().prints("add beside `image` in kubernetes/base/web.yaml:");
+}

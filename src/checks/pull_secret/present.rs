@@ -2,8 +2,10 @@
 
 use super::{Check, Id, Known, Place, anew, count, or_ok, quoted, secret_title, word};
 use crate::advice::Advice;
+use crate::answers::Environment;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, SecretFile, State};
+use crate::manifests::{DeployedSecret, Origin};
 use std::collections::BTreeMap;
 
 pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
@@ -93,10 +95,15 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             let message = format!("what is in it was not checked: {why}");
             Check::warning(id, &file.path, message)
         }
-        State::Absent => {
-            Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
-                .hint(rotate)
-        }
+        State::Absent => match elsewhere(inspection, &file.path) {
+            Some(other) => {
+                let message = format!("it is not there: {other} has the pull secret");
+                let first = Advice::edit(other).and(rotate).why("take it out there and make it anew");
+                Check::problem(id, &file.path, message).hint(first)
+            }
+            None => Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
+                .hint(rotate),
+        },
         State::Unread(why) => {
             Check::problem(id, &file.path, why).hint(Advice::at_top(format!("ls -l {}", word(&file.path))))
         }
@@ -105,4 +112,16 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             Check::problem(id, &file.path, "it holds no pull secret").hint(anew(inspection, &file.path))
         }
     }
+}
+
+/// The file among the manifests with the Secret that belongs to `path`: a rotation would make it a second time.
+fn elsewhere<'i>(inspection: &'i Inspection, path: &str) -> Option<&'i str> {
+    let answers = &inspection.record.as_ref()?.as_ref().ok()?.answers;
+    let is_own = |one: &&Environment| one.secret_file(&answers.secret_name) == path;
+    let overlay = answers.environments.iter().find(is_own)?.overlay();
+    let overlay = inspection.manifests.overlays.iter().find(|one| one.path == overlay)?;
+    let is_it = |one: &&DeployedSecret| {
+        one.written == answers.secret_name.as_str() && !matches!(one.origin, Origin::Controller(_))
+    };
+    overlay.secrets.iter().find(is_it).map(|one| one.file.as_str())
 }

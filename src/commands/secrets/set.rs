@@ -2,8 +2,9 @@
 
 use super::{Target, is_change, parse, warn_of_traps};
 use crate::advice::Advice;
-use crate::answers::{DnsLabel, Workload};
+use crate::answers::{DnsLabel, Environment, Workload};
 use crate::cli::SecretSet as Options;
+use crate::commands::elsewhere;
 use crate::commands::transaction::mend_index;
 use crate::commands::{missing, short, sweep_repository};
 use crate::context::Context;
@@ -11,10 +12,12 @@ use crate::credentials::OpaqueSource as Source;
 use crate::error::Result;
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
-use crate::opaque::{Change, Directory, Key, Value};
+use crate::manifests;
+use crate::opaque::{Change, Directory, Effect, Key, Value};
 use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
+use std::path::Path;
 
 /// Runs the command.
 pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
@@ -45,6 +48,12 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
         directory.set(name.as_str(), &key, &value).map_err(|fault| target.failure("change", fault))
     };
     let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
+    for (one, change) in target.environments().zip(&changes) {
+        if matches!(change.effect, Effect::Create) {
+            let is_own = |one: &Environment, path: &str| Path::new(path).starts_with(&one.secrets);
+            elsewhere::check(&target.repo.root(), [one], name.as_str(), is_own)?;
+        }
+    }
     warn_of_traps(changes.iter().flat_map(|change| &change.traps), ui);
     if options.run.dry_run {
         return Ok(dry_run(options, &target, &changes));
@@ -63,10 +72,8 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     if commit.is_none() {
         next.extend(uncommitted.commit_step(&target.repo, &message));
     }
-    let usage = match is_change(&changes) && !is_named(options, &name) {
-        true => usage(&target, &name, &key, &value),
-        false => String::new(),
-    };
+    let unnamed = if is_change(&changes) { unnamed_in(options, &target, &name) } else { None };
+    let usage = unnamed.map_or(String::new(), |file| usage(&target, &name, &key, &value, &file));
     let text = told(&name, &key, &changes, commit.as_deref()) + &usage;
     report.changed = commit.is_some() || is_change(&changes);
     report.own["commit"] = json!(commit);
@@ -86,10 +93,9 @@ fn told(name: &DnsLabel, key: &Key, changes: &[Change], commit: Option<&str>) ->
     format!("{places} already has this value of {key}; {done}.\n")
 }
 
-/// How a container gets the values of a Secret that no manifest names.
-fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value) -> String {
+/// How a container in `file` gets the values of a Secret that no manifest names.
+fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str) -> String {
     let workload = target.record.answers.main().workload;
-    let file = format!("{}/{}.yaml", Context::BASE, workload.as_str());
     // The pod of a CronJob stands deeper.
     let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
     if key.is_variable() && value.is_text() {
@@ -108,13 +114,27 @@ fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value) -> String {
     )
 }
 
-/// Whether a manifest names the Secret.
-fn is_named(options: &Options, name: &DnsLabel) -> bool {
+/// The file of the workload that is likely to use the Secret; `None` if a manifest names the Secret.
+fn unnamed_in(options: &Options, target: &Target, name: &DnsLabel) -> Option<String> {
+    let main = target.record.answers.main();
+    let generated = format!("{}/{}.yaml", Context::BASE, main.workload.as_str());
     let scope = Scope { repo: options.repo.clone(), ..Scope::default() };
-    let named = |inspection: Inspection| {
-        inspection.manifests.overlays.iter().any(|overlay| overlay.named_secrets.contains(name.as_str()))
+    let Ok(inspection) = Inspection::of(&scope, "secret set") else { return Some(generated) };
+    let overlays = || inspection.manifests.overlays.iter();
+    if overlays().any(|overlay| overlay.named_secrets.contains(name.as_str())) {
+        return None;
+    }
+    // In a repository that was adopted, people have named the files.
+    let all = || inspection.manifests.workloads().filter(|one| one.kind == main.workload.kind());
+    let is_main = |one: &&manifests::Workload| one.name == main.name.as_str();
+    let pulls = |one: &&manifests::Workload| {
+        one.images
+            .iter()
+            .filter_map(|image| image.reference.as_ref().ok())
+            .any(|one| one.name() == main.image.name())
     };
-    Inspection::of(&scope, "secret set").is_ok_and(named)
+    let found = all().find(is_main).or_else(|| all().find(pulls)).or_else(|| all().next());
+    Some(found.map_or(generated, |one| one.file.clone()))
 }
 
 fn steps(target: &Target, is_change: bool) -> Vec<Advice> {

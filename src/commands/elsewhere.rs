@@ -1,0 +1,36 @@
+//! Secrets that the manifests have already, in a place where no command would find them: another one of that name could not be
+//! deployed beside them.
+
+use crate::advice::Advice;
+use crate::answers::Environment;
+use crate::error::{Failure, Result};
+use crate::inspection::{Inspection, Scope};
+use crate::manifests::Origin;
+use std::path::Path;
+
+/// Fails if an environment has the Secret `name` in a file that is not `own` by its path.
+pub(super) fn check<'e>(
+    root: &Path,
+    environments: impl IntoIterator<Item = &'e Environment>,
+    name: &str,
+    own: impl Fn(&Environment, &str) -> bool,
+) -> Result<()> {
+    let scope = Scope { repo: root.to_owned(), ..Scope::default() };
+    let inspection = Inspection::of(&scope, "read")?;
+    for environment in environments {
+        let overlay = inspection.manifests.overlays.iter().find(|one| one.path == environment.overlay());
+        let secrets = overlay.iter().flat_map(|one| &one.secrets);
+        let mut others = secrets.filter(|one| {
+            (one.name == name || one.written == name)
+                && !matches!(one.origin, Origin::Controller(_))
+                && !own(environment, &one.file)
+        });
+        if let Some(other) = others.next() {
+            return Err(Failure::failed(format!("cannot create Secret `{name}`"))
+                .because(format!("`{}` has it already, and kustomize accepts it once", other.file))
+                .hint(Advice::edit(&other.file).why("take it out there first"))
+                .into());
+        }
+    }
+    Ok(())
+}
