@@ -8,6 +8,7 @@ use crate::change::{self, Adoption, AdoptionRequest, Files, Plan};
 use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
 use crate::git_crypt::Key;
+use crate::inspection::Hook;
 use crate::manifests::kustomization;
 use crate::questions;
 use crate::repo::{Encryption, Repo, SECRETS};
@@ -42,7 +43,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let mut plan = change::adopt(files, &request)?.plan;
         let encryption = if new_key.is_some() { "set up" } else { "in use" };
         plan.facts.push(("git-crypt", encryption.to_owned()));
-        plan.notes.extend(outer_hook(&workspace.repo));
+        plan.notes.extend(hook_to_extend(&workspace.repo));
         Ok(plan)
     };
     let project = &request.project;
@@ -170,11 +171,30 @@ fn is_folder(repo: &Repo) -> bool {
     real(&repo.root()) != real(&repo.top())
 }
 
-/// What the hook of the larger repository lacks.
-fn outer_hook(repo: &Repo) -> Option<String> {
+/// What the hook of the larger repository lacks, or one that people have here and that `make setup` would turn off.
+fn hook_to_extend(repo: &Repo) -> Option<String> {
     let (root, top) = (repo.root(), repo.top());
-    let folder = root.strip_prefix(&top).ok().filter(|folder| !folder.as_os_str().is_empty())?;
-    Some(format!("the pre-commit hook of `{}` needs this line: {}", top.display(), hook_line(folder)))
+    let folder = root.strip_prefix(&top).unwrap_or(Path::new(""));
+    let hook = match folder.as_os_str().is_empty() {
+        true => format!("`{}`", repo.pre_commit_hook().filter(|hook| !hook.ends_with(Hook::FILE))?.display()),
+        false => format!("the pre-commit hook of `{}`", top.display()),
+    };
+    Some(format!("{hook} needs this line: {}", hook_line(folder)))
+}
+
+/// What has git call the generated hook; `None` if it does, or if people have a hook that has to.
+fn hook_step(repo: &Repo, adoption: &Adoption) -> Option<Advice> {
+    if repo.hooks_are_in(Hook::DIR) != Some(false)
+        || adoption.kept.contains(Hook::FILE)
+        || repo.pre_commit_hook().is_some()
+    {
+        return None;
+    }
+    let step = match adoption.kept.contains("Makefile") {
+        true => Advice::git(format!("config core.hooksPath {}", Hook::DIR)),
+        false => Advice::make("setup"),
+    };
+    Some(step.why("refuse commits with plaintext below secrets/"))
 }
 
 /// Says first what everyone with the repository can read.
@@ -260,6 +280,7 @@ fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
         let export = Advice::at_top(format!("git-crypt export-key {}", shell_word(&key)));
         next.push(export.why("keep the key outside of the repository"));
     }
+    next.extend(hook_step(repo, adoption));
     let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path).unwrap_or(true));
     if !adoption.has_open_pull_secret() && (!adoption.has_pull_secret || is_plain) {
         next.push(Advice::makeinfra("rotate").why("a deploy token"));

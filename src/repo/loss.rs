@@ -5,7 +5,7 @@ use crate::advice::{Advice, shell_word};
 use crate::error::Result;
 use crate::git_crypt;
 use git2::{Error, ObjectType, Status, TreeWalkMode, TreeWalkResult};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 impl Repo {
@@ -83,6 +83,16 @@ impl Repo {
     pub fn is_tracked(&self, path: &str) -> bool {
         let path = self.in_git(path);
         self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
+    }
+
+    /// The hook that git runs before a commit, if there is one.
+    #[must_use]
+    pub fn pre_commit_hook(&self) -> Option<PathBuf> {
+        let config = self.git.config().and_then(|mut config| config.snapshot());
+        let set = config.and_then(|config| config.get_path("core.hooksPath"));
+        let set = set.ok().filter(|dir| !dir.as_os_str().is_empty()).map(|dir| self.top().join(dir));
+        let hook = set.unwrap_or_else(|| self.git.commondir().join("hooks")).join("pre-commit");
+        hook.is_file().then_some(hook)
     }
 
     /// Whether git takes hooks from the directory `dir`; `None` if the repository is a folder of a larger one.

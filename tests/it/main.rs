@@ -12,6 +12,7 @@
 mod add;
 mod adopt;
 mod adopt_cases;
+mod adopt_next;
 mod adopt_secrets;
 mod adopt_update;
 mod architecture;

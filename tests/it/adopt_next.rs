@@ -1,0 +1,89 @@
+//! What `makeinfra adopt` says to type next, typed.
+
+use super::support::{Run, Sandbox, TOKEN};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const HOOK: &str = "refuse commits with plaintext below secrets/";
+
+/// The commands of the list, in its order.
+fn steps(output: &str) -> Vec<String> {
+    let list = output.split_once("\nNext:\n").unwrap().1.lines();
+    list.filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn shell(sandbox: &Sandbox, line: &str) -> Run {
+    let line = match line.strip_prefix("makeinfra ") {
+        Some(rest) => format!("{} {rest}", env!("CARGO_BIN_EXE_makeinfra")),
+        None => line.to_owned(),
+    };
+    sandbox.run("sh", &["-c", &line]).cwd(sandbox.hello(""))
+}
+
+/// Types all that needs no cluster, and gives the programs that were called.
+fn typed(sandbox: &Sandbox, output: &str) -> Vec<String> {
+    let mut done = Vec::new();
+    for step in steps(output) {
+        done.push(step.split(' ').take(2).collect::<Vec<_>>().join(" "));
+        match step.as_str() {
+            "makeinfra rotate" => {
+                sandbox.rotate(TOKEN, &["--commit"]).success();
+            }
+            deploy if deploy.starts_with("make d") => {}
+            _ => {
+                shell(sandbox, &step).success();
+            }
+        }
+    }
+    done
+}
+
+#[test]
+fn the_next_steps_are_complete_and_in_order() {
+    let key = ["git-crypt export-key"];
+    let rest = ["make setup", "makeinfra rotate", "makeinfra check", "make diff", "make deploy"];
+    let cases = [
+        (Sandbox::of_helm as fn() -> Sandbox, [&key[..], &rest].concat()),
+        (Sandbox::of_the_post, vec!["git config", "makeinfra check"]),
+    ];
+    for (prepare, expected) in cases {
+        for commit in [&["--commit"][..], &[]] {
+            let sandbox = prepare();
+            let done = sandbox.adopt(&[&["--yes"], commit].concat()).success();
+            let mut typed = typed(&sandbox, &done.stdout);
+            if commit.is_empty() {
+                assert_eq!(typed.remove(0), "git add");
+            }
+            assert_eq!(typed, expected);
+            assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+            sandbox.here(&["check"]).success();
+            // The hook is called.
+            sandbox.put("secrets/kubernetes/open.yaml", "a: b\n");
+            sandbox.git(&["-c", "filter.git-crypt.clean=cat", "add", "secrets"]).success();
+            sandbox.git(&["commit", "-qm", "Open"]).failure(1).says("plaintext in the index");
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_people_have_is_not_turned_off() {
+    for own in [".git/hooks", ".husky"] {
+        let sandbox = Sandbox::of_the_post();
+        if own == ".husky" {
+            sandbox.git(&["config", "core.hooksPath", own]).success();
+        }
+        let hook = format!("{own}/pre-commit");
+        sandbox.put(&hook, "#!/bin/sh\n");
+        fs::set_permissions(sandbox.hello(&hook), fs::Permissions::from_mode(0o755)).unwrap();
+        let done = sandbox.adopt(&["--yes", "--commit"]).success();
+        assert!(!done.stdout.contains(HOOK), "{}", done.stdout);
+        let line = "sh .githooks/pre-commit || exit 1";
+        done.prints(&format!("/{hook}` needs this line: {line}\n"));
+        sandbox.append(&hook, &format!("{line}\n"));
+        sandbox.append("README.md", "Ours.\n");
+        sandbox.git(&["commit", "-qam", "Edit"]).success();
+    }
+}
