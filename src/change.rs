@@ -18,7 +18,9 @@ mod retired;
 mod shown;
 mod update;
 
-pub use adopt::{Adoption, Request as AdoptionRequest, adopt, labelled_project, named_files};
+pub use adopt::{
+    Adoption, Request as AdoptionRequest, adopt, generated_files, labelled_project, named_files,
+};
 pub use component::NewComponent;
 pub use current::{Current, Difference, answers_in, differences};
 pub use environment::{NewEnvironment, Options, PullSecret};

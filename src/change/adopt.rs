@@ -9,6 +9,7 @@ mod namespaces;
 mod notes;
 mod overlays;
 mod pods;
+mod resume;
 mod secrets;
 mod settle;
 mod survey;
@@ -42,6 +43,8 @@ pub struct Request {
     pub taken: BTreeSet<String>,
     /// The files of the last commit.
     pub tracked: BTreeSet<String>,
+    /// Files of the last commit that are no longer there.
+    pub missing: Files,
     /// Whether attributes give what is below `secrets/` to git-crypt already.
     pub is_covered: bool,
     /// Whether the last commit has the generated script: otherwise, what looks generated is from a run that was killed.
@@ -93,8 +96,21 @@ pub fn labelled_project(files: &Files) -> Option<String> {
     labels.find_map(|one| text(&one, &["pairs", ProjectName::LABEL]).map(str::to_owned))
 }
 
-/// Plans the adoption.
+/// The files that an adoption makes at the top: deeper ones are read anyway.
+#[must_use]
+pub fn generated_files() -> Vec<String> {
+    TemplateSet::embedded().files().filter_map(|(template, _)| resume::generated(template)).collect()
+}
+
+/// Plans the adoption, or the rest of one that was killed.
 pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
+    match resume::resumed(files, request) {
+        Some(adoption) => Ok(adoption),
+        None => planned(files, request),
+    }
+}
+
+fn planned(files: &Files, request: &Request) -> Result<Adoption> {
     let mut apart = Apart::of(files, &request.manifests, &request.tracked)?;
     let survey = Survey::of(&apart.files, &request.manifests);
     let layout = Layout::find(&survey, &apart.files, &request.tracked)?;

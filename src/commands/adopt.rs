@@ -4,7 +4,7 @@ use super::archive;
 use super::workspace::{Proposal, Scope, Workspace};
 use crate::advice::{Advice, hook_line, shell_word};
 use crate::answers::{Answer, Ci, Environment, Name, ProjectName, Record, Values};
-use crate::change::{self, Adoption, AdoptionRequest, Files, Plan};
+use crate::change::{self, Adoption, AdoptionRequest, Files, Found, Plan};
 use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
 use crate::git_crypt::Key;
@@ -16,6 +16,7 @@ use crate::report::Report;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
 use crate::work_tree::WorkTree;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Runs the command.
@@ -107,15 +108,8 @@ fn candidates(repo: &Repo) -> Result<Vec<String>> {
     let is_named_so = |path: &str| ends.iter().any(|end| path.ends_with(end)) || kustomization::is_one(path);
     let found = tree.at("").map(|(path, _)| path).filter(|path| is_named_so(path) && !repo.ignores(path));
     let mut all: Vec<_> = found.map(str::to_owned).collect();
-    all.extend(TemplateSet::embedded().files().filter_map(|(path, _)| generated(path)));
+    all.extend(change::generated_files());
     Ok(all)
-}
-
-/// The path of the file that a template at the top makes; deeper ones are read anyway.
-fn generated(template: &str) -> Option<String> {
-    let name = template.strip_suffix(".tera").unwrap_or(template);
-    let name = name.replace("dot_", ".").replace("executable_", "");
-    (!name.starts_with("kubernetes/") && !name.starts_with(SECRETS)).then_some(name)
 }
 
 fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> {
@@ -145,6 +139,15 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
     }
     let earlier =
         repo.head_text(Record::FILE)?.or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
+    let tracked: BTreeSet<_> = repo.committed_below("")?.into_iter().collect();
+    let mut missing = Files::default();
+    for path in tracked.iter().filter(|path| workspace.files.get(path).is_none()) {
+        let content = repo.committed(path)?.ok_or("it cannot be read in HEAD");
+        missing.insert(
+            path.clone(),
+            Found { content, executable: repo.is_executable_in_head(path)?, ignored: false },
+        );
+    }
     let archive = archive()?;
     let released = archive.versions().into_iter().filter_map(|version| archive.find(&version).ok());
     Ok(AdoptionRequest {
@@ -152,7 +155,8 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         values,
         manifests: below(&options.manifests),
         taken: below(&options.take).into_iter().collect(),
-        tracked: repo.committed_below("")?.into_iter().collect(),
+        tracked,
+        missing,
         is_covered: !repo.covered(&[Environment::default_secret_file()])?.is_empty(),
         has_script: repo.has_in_head("scripts/deploy.sh")?,
         earlier: earlier.and_then(|text| Record::parse(text).ok()),

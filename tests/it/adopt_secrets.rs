@@ -2,6 +2,7 @@
 
 use super::adopt::{self, PRODUCTION};
 use super::by_hand::{deployment, pull_secret};
+use super::env_add::repeated_with;
 use super::support::{SECRET, Sandbox, TOKEN, USER, assert_no_token};
 use std::fs;
 
@@ -229,4 +230,14 @@ fn the_advice_to_name_a_secret_is_about_a_file_that_is_there() {
     let value = sandbox.write_private("value", "pw").display().to_string();
     let set = ["secret", "set", "database", "PASSWORD", "--from-file", &value];
     sandbox.here(&set).success().prints("add beside `image` in kubernetes/base/web.yaml:");
+}
+
+#[test]
+fn a_secret_that_was_taken_out_before_a_kill_is_taken_out() {
+    let both = format!("{}---\n{}", deployment("hello", IMAGE), pull());
+    for dir in ["k8s", "kubernetes/base"] {
+        let (app, list) = (format!("{dir}/app.yaml"), format!("{dir}/kustomization.yaml"));
+        let shared = || with(&[(&app, &both), (&list, KUSTOMIZATION)]);
+        repeated_with(&shared, &["adopt"], &[]);
+    }
 }

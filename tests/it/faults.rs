@@ -11,7 +11,7 @@ mod locks;
 mod pick;
 mod power;
 
-use super::env_add::repeated;
+use super::env_add::{repeated, repeated_with};
 use super::older::Edit;
 use super::secret_set::set_key;
 use super::support::{IMAGE, Output, Run, Sandbox, TOKEN, USER, assert_no_token, files_below, mode};
@@ -415,6 +415,11 @@ pub fn edited() -> Sandbox {
 fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
     repeated(&edited, &["update"]);
     repeated(&Sandbox::of_the_post, &["adopt"]);
+}
+
+#[test]
+fn an_adoption_that_was_killed_can_be_given_again_without_a_commit() {
+    repeated_with(&Sandbox::of_kustomize, &["adopt"], &[]);
 }
 
 #[test]

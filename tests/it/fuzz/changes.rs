@@ -85,6 +85,7 @@ fn a_repository_is_adopted_or_refused_without_a_quote() {
             manifests: Vec::new(),
             taken: BTreeSet::new(),
             tracked: FOREIGN.map(str::to_owned).into(),
+            missing: Files::default(),
             is_covered: false,
             has_script: false,
             earlier: None,
