@@ -266,12 +266,22 @@ impl Bed {
             }
             (Some(_), Found::Between(how)) => {
                 assert!(output.stderr.contains("left as they are"), "{said}: {how}");
+                self.moves_back(output);
             }
         }
         // Where nothing can be deleted any more, `.gitattributes` stays without its key: people delete it themselves.
         let cannot_delete = what.contains("inject=unlink:error") && what.ends_with('+');
         if !(self.case.has_new_key && cannot_delete && output.code != Some(0)) {
             self.finishes(&what, found == Found::Done);
+        }
+    }
+
+    /// Types the `mv` of a hint, if there is one: only people can bring back what is named there.
+    #[track_caller]
+    fn moves_back(&self, output: &Output) {
+        let mut hints = output.stderr.lines().filter_map(|line| line.strip_prefix("hint: "));
+        if let Some(hint) = hints.find(|hint| hint.starts_with("mv ")) {
+            self.sandbox.run("sh", &["-c", hint]).cwd(self.sandbox.hello("")).success();
         }
     }
 

@@ -157,6 +157,31 @@ fn a_directory_that_cannot_be_listed_is_not_empty() {
     }
 }
 
+#[test]
+fn what_cannot_be_taken_back_is_moved_back_as_the_hint_says() {
+    if !have("strace") {
+        return;
+    }
+    let bed = Bed::new(case("adopt"));
+    bed.reset();
+    let (_, calls) = traced(&bed, &[]);
+    let times = calls.iter().filter(|call| name(call) == "utimensat").count();
+    let mut hints = 0;
+    for number in (1..=times).rev().take(4) {
+        bed.reset();
+        let first = format!("inject=utimensat:error=EIO:when={number}");
+        let (_, after) = traced(&bed, std::slice::from_ref(&first));
+        let Some(at) = after.iter().position(|call| call.contains("(INJECTED)")) else { continue };
+        let before = after[..at].iter().filter(|call| name(call) == "renameat").count();
+        let pair = [first, format!("inject=renameat:error=EIO:when={}+", before + 1)];
+        bed.reset();
+        let (output, _) = traced(&bed, &pair);
+        hints += usize::from(output.stderr.contains("hint: mv "));
+        bed.judge(&pair.join(" "), &output);
+    }
+    assert!(hints > 0);
+}
+
 /// Pairs of faults: at a call that changes something, and then at one of those by which the command takes that back.
 fn seconds(bed: &Bed, calls: &[String]) -> Vec<Vec<String>> {
     let is_change = |call: &Call| call.is_change;
