@@ -177,7 +177,7 @@ pub(super) fn pick(repo: &Repo, [base, wish]: [Side; 2], message: &str) -> Resul
     };
     let (base, wish) = (store(base)?, store(wish)?);
     interrupts.check()?;
-    repo.pick(&base, &wish, message)
+    repo.pick(&base, &wish, message, &interrupts)
 }
 
 /// Lets go of what a pick that has ended has left in git.

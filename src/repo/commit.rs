@@ -178,6 +178,24 @@ impl Repo {
 
     /// Adds the index with `blobs` to `batch`.
     pub(super) fn add_index(&self, batch: &mut Batch, blobs: &[Blob]) -> Result<()> {
+        self.add_edited_index(batch, |index| {
+            blobs.iter().try_for_each(|blob| {
+                let path = self.in_git(&blob.path);
+                let staged = match blob.id {
+                    Some(id) => index.add(&entry(&self.git, &path, id, blob.executable)?),
+                    None => remove(index, &path),
+                };
+                Ok(staged.map_err(|error| failed("stage a file", &error))?)
+            })
+        })
+    }
+
+    /// Adds the index as `edit` makes it to `batch`.
+    pub(super) fn add_edited_index(
+        &self,
+        batch: &mut Batch,
+        edit: impl FnOnce(&mut Index) -> Result<()>,
+    ) -> Result<()> {
         let place = self.git.path().join("index");
         let cannot = |error: &std::io::Error| files::cannot("read", &place, error);
         let before = fs::read(&place).map_err(|error| cannot(&error))?;
@@ -190,14 +208,19 @@ impl Repo {
             let modified = found.modified().map_err(|error| cannot(&error))?;
             let opened = fs::OpenOptions::new().write(true).open(copy);
             opened.and_then(|file| file.set_modified(modified)).map_err(|error| cannot(&error))?;
-            self.write_index(copy, count, blobs)
+            self.write_index(copy, count, edit)
         };
         batch.add_made(self.git.path(), &place, &before, found.permissions().mode() & 0o777, make)
     }
 
-    /// Puts `blobs` into the index that the file `place` holds, of `count` entries. libgit2 takes one that it cannot look at for
-    /// one without any.
-    fn write_index(&self, place: &Path, count: Option<u32>, blobs: &[Blob]) -> Result<()> {
+    /// Edits the index that the file `place` holds, of `count` entries. libgit2 takes one that it cannot look at for one without
+    /// any.
+    fn write_index(
+        &self,
+        place: &Path,
+        count: Option<u32>,
+        edit: impl FnOnce(&mut Index) -> Result<()>,
+    ) -> Result<()> {
         // Another view of the repository, which has that index for its own.
         let git =
             Repository::open(self.git.path()).map_err(|error| failed("open the git repository", &error))?;
@@ -209,14 +232,7 @@ impl Repo {
                 .hint(Advice::git("fsck"))
                 .into());
         }
-        for blob in blobs {
-            let path = self.in_git(&blob.path);
-            let staged = match blob.id {
-                Some(id) => index.add(&entry(&self.git, &path, id, blob.executable)?),
-                None => remove(&mut index, &path),
-            };
-            staged.map_err(|error| failed("stage a file", &error))?;
-        }
+        edit(&mut index)?;
         Ok(index.write().map_err(|error| failed("write the index", &error))?)
     }
 

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Keeps the commit that is picked from being collected while the pick is open.
 pub(super) const KEPT: &str = "refs/makeinfra/update";
+/// Names the commit that is picked while the pick is open, for git.
+pub(super) const PICK: &str = "CHERRY_PICK_HEAD";
 /// What a lock file of ours holds.
 const OURS: &[u8] = b"makeinfra\n";
 /// How long a git process at work is waited for; most have what they lock for milliseconds.
@@ -132,6 +134,12 @@ impl Repo {
         Ok((locks, head))
     }
 
+    /// The same for what says that a cherry-pick is open, and for the index.
+    pub(super) fn lock_for_pick(&self) -> Result<Locks> {
+        let all = ["index", PICK].map(|name| self.take(&self.git.path().join(name)));
+        Ok(Locks(all.into_iter().collect::<Result<_>>()?))
+    }
+
     /// The same for git's configuration.
     pub(super) fn lock_config(&self) -> Result<Locks> {
         Ok(Locks(vec![self.take(&self.git.commondir().join("config"))?]))
@@ -183,7 +191,7 @@ impl Repo {
 
     /// The lock files that git makes, and libgit2, of all that is written here, where HEAD names `names`.
     fn lock_files(&self, names: &[String]) -> Vec<PathBuf> {
-        let own = ["index", "HEAD", "CHERRY_PICK_HEAD"].map(|name| self.git.path().join(name));
+        let own = ["index", "HEAD", PICK].map(|name| self.git.path().join(name));
         let common = ["config", "packed-refs", KEPT].map(|name| self.git.commondir().join(name));
         let names = names.iter().map(|name| self.reference(name));
         own.into_iter().chain(common).chain(names).map(|path| lock_file(&path)).collect()

@@ -3,14 +3,17 @@
 //! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
 
 use super::commit::create_commit;
-use super::locks::KEPT;
+use super::locks::{KEPT, PICK};
 use super::{Blob, Repo, entry, failed, identity};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
+use crate::files::{self, Batch};
+use crate::interrupt::Interrupts;
 use git2::build::CheckoutBuilder;
 use git2::{Error, Index, IndexEntry, IndexTime, MergeFileOptions, MergeOptions, Oid, Status};
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -28,64 +31,79 @@ impl Repo {
     /// libgit2's own cherry-pick writes the index last. A run that is killed before leaves files that `git cherry-pick --abort`
     /// takes for edits and keeps. Here the index first has every path that changes as a conflict: git then brings each of them
     /// back, whatever the work tree has.
-    pub fn pick(&self, base: &[Blob], wish: &[Blob], message: &str) -> Result<()> {
+    ///
+    /// All is written under locks of ours, which the next run knows: it could not tell libgit2's from those of a git at work.
+    pub fn pick(&self, base: &[Blob], wish: &[Blob], message: &str, interrupts: &Interrupts) -> Result<()> {
         let start = |error: Error| failed("start the cherry-pick", &error);
+        let locks = self.lock_for_pick()?;
         let (new, mut merged) = self.merged(base, wish, message)?;
         let paths = self.changed(&merged).map_err(start)?;
         self.check_unchanged(&paths)?;
         self.write_objects(&self.picked(new, &merged).map_err(start)?)?;
-        self.git.reference(KEPT, new, true, "makeinfra update").map_err(start)?;
-        let open = || -> std::result::Result<(), Error> {
-            // libgit2 writes it as it does a branch: whole, or not at all.
-            self.git.reference("CHERRY_PICK_HEAD", new, true, "makeinfra update")?;
-            fs::write(self.git.path().join("MERGE_MSG"), format!("{message}\n"))
-                .map_err(|error| Error::from_str(&format!("MERGE_MSG: {error}")))?;
-            let mut index = self.git.index()?;
-            index.read(true)?;
-            for path in &paths {
-                let all = self.stages(path, &merged)?;
-                replace(&mut index, path, &all)?;
-            }
-            index.write()
+        let write = |place: &Path, text: String| {
+            let mut batch = Batch::default();
+            batch.add_in(self.git.path(), place, text, 0o644)?;
+            batch.publish(interrupts)?;
+            batch.keep();
+            Ok::<_, anyhow::Error>(())
+        };
+        write(&self.reference(KEPT), format!("{new}\n"))?;
+        let open = || -> Result<()> {
+            write(&self.git.path().join(PICK), format!("{new}\n"))?;
+            write(&self.git.path().join("MERGE_MSG"), format!("{message}\n"))?;
+            self.edit_index(interrupts, |index| {
+                let both = |path: &String| replace(index, path, &self.stages(path, &merged)?);
+                Ok(paths.iter().try_for_each(both).map_err(start)?)
+            })
         };
         if let Err(error) = open() {
             // So far nothing but this says that a cherry-pick is open.
             return Err(match self.git.cleanup_state() {
-                Ok(()) => start(error).into(),
-                Err(_) => start(error).hint(Advice::git(ABORT)).into(),
+                Ok(()) => error,
+                Err(_) => not_all(&error),
             });
         }
         let label = format!("{:.7} ({message})", new.to_string());
+        let is_open = |path: &&String| !stages(path, &merged).is_empty();
+        let (open, clean): (Vec<_>, Vec<_>) = paths.iter().partition(is_open);
+        let mut checkout = CheckoutBuilder::new();
+        // It refuses to begin in an index with conflicts, which are our own here.
+        checkout.safe().refresh(false).update_index(false).disable_pathspec_match(true);
+        for path in &clean {
+            checkout.path(path.as_str());
+        }
         let mut write = || -> std::result::Result<(), Error> {
-            let mut index = self.git.index()?;
-            // git may have added another file by now.
-            index.read(true)?;
-            let mut checkout = CheckoutBuilder::new();
-            // It refuses to begin in an index with conflicts, which are our own here.
-            checkout.safe().refresh(false).update_index(false).disable_pathspec_match(true);
-            let is_open = |path: &&String| !stages(path, &merged).is_empty();
-            let (open, clean): (Vec<_>, Vec<_>) = paths.iter().partition(is_open);
             if !clean.is_empty() {
-                for path in &clean {
-                    checkout.path(path.as_str());
-                }
                 self.git.checkout_index(Some(&mut merged), Some(&mut checkout))?;
             }
-            for path in open {
-                let sides = stages(path, &merged);
-                self.write_markers(path, &sides, &label)?;
-                replace(&mut index, path, &sides)?;
-            }
-            for path in clean {
-                let found = merged.get_path(Path::new(path), 0);
-                let fresh = found.map(|found| entry(&self.git, path, found.id, found.mode == EXECUTABLE));
-                let fresh = fresh.transpose().map_err(|error| Error::from_str(&error.to_string()))?;
-                replace(&mut index, path, fresh.as_slice())?;
-            }
-            index.write()
+            open.iter().try_for_each(|path| self.write_markers(path, &stages(path, &merged), &label))
         };
-        Ok(write()
-            .map_err(|error| failed("write all files of the update", &error).hint(Advice::git(ABORT)))?)
+        let written = write().map_err(|error| failed("write all files of the update", &error).into());
+        let written = written.and_then(|()| {
+            self.edit_index(interrupts, |index| {
+                let cannot = |error: Error| failed("stage a file", &error);
+                for path in &open {
+                    replace(index, path, &stages(path, &merged)).map_err(cannot)?;
+                }
+                for path in &clean {
+                    let found = merged.get_path(Path::new(path), 0);
+                    let fresh = found.map(|found| entry(&self.git, path, found.id, found.mode == EXECUTABLE));
+                    replace(index, path, fresh.transpose()?.as_slice()).map_err(cannot)?;
+                }
+                Ok(())
+            })
+        });
+        written.map_err(|error: anyhow::Error| not_all(&error))?;
+        locks.release("the cherry-pick is open")
+    }
+
+    /// Writes the index as `edit` makes it, which is locked.
+    fn edit_index(&self, interrupts: &Interrupts, edit: impl FnOnce(&mut Index) -> Result<()>) -> Result<()> {
+        let mut batch = Batch::default();
+        self.add_edited_index(&mut batch, edit)?;
+        batch.publish(interrupts)?;
+        batch.keep();
+        Ok(())
     }
 
     /// Writes the file `path` with what `sides` do not agree on between markers. libgit2 would leave a lock file beside it if
@@ -201,6 +219,13 @@ impl Repo {
         if self.is_merging() {
             return Ok(());
         }
+        // libgit2 would lock it.
+        match fs::remove_file(self.reference(KEPT)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(files::cannot("remove", &self.reference(KEPT), &error).into());
+            }
+            _ => {}
+        }
         match self.git.find_reference(KEPT).and_then(|mut kept| kept.delete()) {
             Err(error) if error.code() != git2::ErrorCode::NotFound => {
                 Err(failed("delete a reference", &error).into())
@@ -222,6 +247,12 @@ impl Repo {
         };
         Ok(run().map_err(|error| failed("compare the index with HEAD", &error))?)
     }
+}
+
+/// The failure of a cherry-pick that is open.
+fn not_all(error: &anyhow::Error) -> anyhow::Error {
+    let failure = Failure::failed("cannot write all of the update").because(format!("{error:#}"));
+    failure.hint(Advice::git(ABORT)).into()
 }
 
 /// An entry that nothing is known of but its content.

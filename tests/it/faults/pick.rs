@@ -3,7 +3,6 @@
 use super::super::support::{Sandbox, files_below, have};
 use super::calls::{begin, numbered, traced};
 use super::{Bed, Case, State, edited, some, words};
-use std::fs;
 use std::path::Path;
 
 const CONFLICTS: Case = Case {
@@ -26,11 +25,14 @@ fn conflicting() -> Sandbox {
 /// Expects that nothing has changed, or that a cherry-pick is open that git takes back.
 #[track_caller]
 fn can_be_taken_back(bed: &Bed, what: &str) {
-    // libgit2's own locks do not end with a process; people remove them, as the error says.
-    for file in files_below(&bed.sandbox.hello(".git")) {
-        if Path::new(&file).extension().is_some_and(|end| end == "lock") {
-            fs::remove_file(bed.sandbox.hello(".git").join(file)).unwrap();
-        }
+    // The next run takes away what a killed one has locked, and nothing else.
+    let locks = || {
+        let files = files_below(&bed.sandbox.hello(".git")).into_iter();
+        files.filter(|file| Path::new(file).extension().is_some_and(|end| end == "lock")).collect::<Vec<_>>()
+    };
+    if !locks().is_empty() {
+        bed.again().failure(1);
+        assert_eq!(locks(), [""; 0], "{what}");
     }
     if bed.sandbox.hello(".git/CHERRY_PICK_HEAD").exists() {
         let abort = bed.sandbox.git(&["cherry-pick", "--abort"]).output();
