@@ -1,5 +1,7 @@
 //! `makeinfra adopt`: a repository that makeinfra did not make, taken over with everything that people have in it.
 
+mod adopted;
+
 use super::archive;
 use super::workspace::{Proposal, Scope, Workspace};
 use crate::advice::{Advice, hook_line, shell_word};
@@ -27,9 +29,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let scope = Scope { is_tracked: true, paths: candidates(&repo)? };
     let mut workspace = Workspace::open(repo, scope, !dry_run)?;
     workspace.include(change::named_files(&workspace.files, &below(&options.manifests)))?;
+    let known = record(&workspace.files)?;
+    if let Some(record) = &known {
+        adopted::check(options, record)?;
+    }
     let request = request(options, &workspace)?;
-    let adoption =
-        if is_adopted(&workspace.files)? { None } else { Some(change::adopt(&workspace.files, &request)?) };
+    let adoption = if known.is_some() { None } else { Some(change::adopt(&workspace.files, &request)?) };
     if let Some(adoption) = &adoption {
         warn(&workspace.repo, adoption, ui)?;
         needs_a_yes(options, adoption)?;
@@ -38,7 +43,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         }
     }
     let plan = |files: &Files| -> Result<Plan> {
-        if is_adopted(files)? {
+        if record(files)?.is_some() {
             return Ok(Plan::default());
         }
         let mut plan = change::adopt(files, &request)?.plan;
@@ -69,10 +74,9 @@ pub fn top(dir: &Path) -> Option<PathBuf> {
     Repo::folder(dir, "adopt").ok().map(|repo| repo.root())
 }
 
-/// Whether makeinfra looks after the repository already.
-fn is_adopted(files: &Files) -> Result<bool> {
-    let Some(text) = files.text(Record::FILE)? else { return Ok(false) };
-    Record::parse(text.to_owned()).map(|_| true)
+/// The record; `None` unless makeinfra looks after the repository already.
+fn record(files: &Files) -> Result<Option<Record>> {
+    files.text(Record::FILE)?.map(|text| Record::parse(text.to_owned())).transpose()
 }
 
 /// The key with which git-crypt is to be set up; `None` if the repository uses it. Fails in a locked clone.

@@ -257,6 +257,7 @@ fn what_is_not_taken_is_told() {
     let sandbox = with(&[
         ("k8s/app.yaml", &deployment("hello", IMAGE)),
         ("k8s/broken.yaml", "a: [\n"),
+        ("k8s/more/broken.yml", "a: [\n"),
         ("k8s/job.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-}\n"),
         ("GNUmakefile", "deploy:\n\tkubectl apply -f k8s\n"),
     ]);
@@ -264,6 +265,9 @@ fn what_is_not_taken_is_told() {
     for path in ["k8s/broken.yaml", "k8s/job.yaml"] {
         done.prints(&format!("`{path}` stays and is not deployed"));
     }
+    done.prints(
+        "`k8s/more/broken.yml` stays and is not deployed: it was not read, because it is not valid YAML",
+    );
     done.prints("nothing names the namespace of production: `hello` is assumed");
     done.prints("`GNUmakefile` names `k8s`, where files move away");
     assert!(!sandbox.hello("Makefile").exists());

@@ -87,3 +87,24 @@ fn a_hook_that_people_have_is_not_turned_off() {
         sandbox.git(&["commit", "-qam", "Edit"]).success();
     }
 }
+
+#[test]
+fn what_an_adopted_repository_does_not_get_from_adopt_is_said() {
+    let sandbox = Sandbox::of_the_post();
+    let first = ["--yes", "--commit", "--namespace", "web", "--project", "shop"];
+    sandbox.adopt(&first).success();
+    // Given again, the command finds all done.
+    sandbox.adopt(&first).success().prints("Nothing to do");
+    for (option, other) in
+        [("--project", "other"), ("--namespace", "other"), ("--image", "a/b:1"), ("--ci", "gitlab")]
+    {
+        sandbox
+            .adopt(&["--yes", option, other])
+            .failure(2)
+            .says(&format!("`{option} {other}` changes nothing: the repository is adopted already"))
+            .says("hint: $EDITOR .makeinfra.yaml && makeinfra update");
+    }
+    sandbox.adopt(&["--yes", "--take", "Makefile"]).failure(2).says("hint: makeinfra update --take Makefile");
+    sandbox.here(&["update", "--take", "Makefile", "--yes", "--commit"]).success();
+    sandbox.adopt(&["--yes", "--take", "Makefile"]).success().prints("Nothing to do");
+}

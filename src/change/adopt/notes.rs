@@ -97,7 +97,7 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
 
 /// What is assumed of the cluster, and what another choice would be.
 fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
-    let Before { files, survey, moves, here, secrets, request, .. } = before;
+    let Before { here, secrets, request, .. } = before;
     let mut notes = Vec::new();
     for environment in answers.environments.iter() {
         let (name, namespace) = (&environment.name, environment.namespace.as_str());
@@ -127,22 +127,43 @@ fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
             answers.secret_name
         )
     }));
-    // Beside what moves, nothing is to be missed.
-    let dirs: BTreeSet<_> =
-        moves.keys().filter_map(|from| from.rsplit_once('/')).map(|(dir, _)| dir).collect();
-    let is_beside = |path: &str| path.rsplit_once('/').is_some_and(|(dir, _)| dirs.contains(dir));
+    notes.extend(unread(before));
+    notes
+}
+
+/// YAML near what is deployed that is no manifest: nothing is to be missed.
+fn unread(before: &Before) -> Vec<String> {
+    let Before { files, survey, layout, moves, .. } = before;
+    let deployed = survey.manifests.keys().filter(|path| layout.is_deployed(path)).map(String::as_str);
+    let dirs: BTreeSet<_> = moves
+        .keys()
+        .map(String::as_str)
+        .chain(deployed)
+        .map(|path| path.rsplit_once('/').map_or("", |(dir, _)| dir))
+        .collect();
+    let is_beside = |path: &str| dirs.contains(path.rsplit_once('/').map_or("", |(dir, _)| dir));
+    let is_below = |path: &str| dirs.iter().any(|dir| !dir.is_empty() && survey::is_below(path, dir));
     let is_known = |path: &str| {
         survey.manifests.contains_key(path)
             || moves.contains_key(path)
             || survey.kustomizations.values().any(|one| one.path == path)
+            || survey.named().contains(path)
+            || path.split('/').any(|part| part.starts_with('.'))
     };
-    let unread = files.iter().filter(|(path, found)| {
-        found.content.is_ok() && objects::is_yaml(path) && is_beside(path) && !is_known(path)
+    let is_read = |path: &str| files.text(path).is_ok_and(|text| text.is_none_or(objects::is_readable));
+    let yaml = files
+        .iter()
+        .filter(|(path, found)| found.content.is_ok() && objects::is_yaml(path) && !is_known(path));
+    let told = yaml.filter_map(|(path, _)| match is_read(path) {
+        false if is_beside(path) || is_below(path) => {
+            Some(format!("`{path}` stays and is not deployed: it was not read, because it is not valid YAML"))
+        }
+        true if is_beside(path) => Some(format!(
+            "`{path}` stays and is not deployed: it is not YAML with a kind and a name in every document"
+        )),
+        _ => None,
     });
-    notes.extend(unread.map(|(path, _)| {
-        format!("`{path}` stays and is not deployed: it is not YAML with a kind and a name in every document")
-    }));
-    notes
+    told.collect()
 }
 
 /// The targets of the generated Makefile that `text` does not have.
