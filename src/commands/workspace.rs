@@ -23,6 +23,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What is said of a plan without a step that is left to do.
+const DONE: &str = "Nothing to do: it is done already.";
+
 /// A repository that is about to change.
 pub(super) struct Workspace {
     pub(super) repo: Repo,
@@ -100,7 +103,8 @@ impl Workspace {
         let checked = Checked::line(proposal.checked.as_ref());
         let mut report = self.report(proposal, &plan, options)?;
         if options.run.dry_run {
-            report.text = format!("{titled}{checked}Nothing was written: this is a dry run.\n");
+            let done = if plan.is_done() { format!("{DONE}\n") } else { String::new() };
+            report.text = format!("{titled}{checked}{done}Nothing was written: this is a dry run.\n");
             return Ok(report);
         }
         let agreed = options.yes || options.run.no_input || plan.is_done();
@@ -119,7 +123,7 @@ impl Workspace {
             (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
             (None, true) => {
                 let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
-                format!("Nothing to do: it is done already.\n{notes}")
+                format!("{DONE}\n{notes}")
             }
             (None, false) => format!("{}: done.\n", proposal.message),
         };

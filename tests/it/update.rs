@@ -81,6 +81,7 @@ fn twice_without_a_commit_is_once_too() {
     update(&sandbox, &["--yes"]).success();
     let tree = sandbox.tree();
     update(&sandbox, &["--yes"]).success().prints("Nothing to do");
+    update(&sandbox, &["--dry-run"]).success().prints("Nothing to do: it is done already.");
     assert_eq!(sandbox.tree(), tree);
     update(&sandbox, &["--yes", "--commit"]).success().prints("committed as");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
