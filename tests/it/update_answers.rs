@@ -4,6 +4,7 @@ use super::older::OLDER;
 use super::support::{Sandbox, TOKEN};
 use super::update::{BASE, DEPLOYMENT, OVERLAY, is_fresh, older, update};
 use makeinfra::answers::Record;
+use std::fs;
 
 #[test]
 fn an_answer_that_is_edited_by_hand_arrives_in_the_files() {
@@ -339,4 +340,32 @@ fn what_another_command_has_not_committed_is_committed_whole() {
     let json = update(&sandbox, &["--yes", "--json"]).success().json();
     typed(json["next"][0].as_str().unwrap());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
+fn what_is_recorded_as_public_stays_so() {
+    let list = "\npublic:\n  # The proxy.\n  - docker.io/library/nginx\n";
+    let is_kept = |sandbox: &Sandbox| {
+        let text = sandbox.read(Record::FILE);
+        assert!(text.contains(list), "{text}");
+        let record = Record::parse(text).unwrap();
+        assert!(record.answers.main().is_public());
+        assert_eq!(record.public.iter().map(String::as_str).collect::<Vec<_>>(), ["docker.io/library/nginx"]);
+        sandbox.here(&["update", "--check"]).success();
+    };
+    let sandbox = older(&["--public"]);
+    sandbox.append(Record::FILE, list);
+    sandbox.commit_all();
+    update(&sandbox, &["--yes", "--commit"]).success();
+    is_kept(&sandbox);
+    sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
+    update(&sandbox, &["--yes", "--commit"]).success();
+    is_kept(&sandbox);
+    // A record that was deleted is that of the history.
+    fs::remove_file(sandbox.hello(Record::FILE)).unwrap();
+    sandbox.commit_all();
+    sandbox.adopt(&["--yes", "--commit"]).success();
+    is_kept(&sandbox);
+    sandbox.adopt(&["--yes", "--commit"]).success().prints("Nothing to do");
+    is_kept(&sandbox);
 }
