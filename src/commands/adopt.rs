@@ -37,6 +37,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let adoption = if known.is_some() { None } else { Some(change::adopt(&workspace.files, &request)?) };
     if let Some(adoption) = &adoption {
         warn(&workspace.repo, adoption, ui)?;
+        needs_a_commit(options, &workspace)?;
         needs_a_yes(options, adoption)?;
         if !dry_run {
             in_the_way(&workspace, &request, &adoption.plan)?;
@@ -227,6 +228,17 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Fails if there is no commit that another one could follow. What is in the index may be a Secret in plaintext: it stays out.
+fn needs_a_commit(options: &Options, workspace: &Workspace) -> Result<()> {
+    if workspace.head.is_some() || !options.plan.commit || options.plan.run.dry_run {
+        return Ok(());
+    }
+    Err(Failure::failed("cannot commit")
+        .because("the repository has no commit yet")
+        .hint(Advice::git("commit --only --allow-empty -m Begin"))
+        .into())
 }
 
 /// Fails if files move and nobody has agreed to that.

@@ -74,7 +74,9 @@ impl Repo {
         self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => {
-                not("the repository has no commit yet", Advice::git("commit -m 'Generate the repository'"))
+                let add = Advice::git("add -A");
+                let commit = Advice::git("commit -m 'Generate the repository'");
+                not("the repository has no commit yet", add.and(commit))
             }
             Err(error) => Err(failed("read HEAD", &error).into()),
             Ok(_) => Ok(()),

@@ -1,6 +1,7 @@
 //! What `makeinfra adopt` says to type next, typed.
 
-use super::support::{Run, Sandbox, TOKEN};
+use super::by_hand::{deployment, pull_secret};
+use super::support::{Run, Sandbox, all_objects, assert_no_token};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -28,14 +29,11 @@ fn typed(sandbox: &Sandbox, output: &str) -> Vec<String> {
     let mut done = Vec::new();
     for step in steps(output) {
         done.push(step.split(' ').take(2).collect::<Vec<_>>().join(" "));
-        match step.as_str() {
-            "makeinfra rotate" => {
-                sandbox.rotate(TOKEN, &["--commit"]).success();
-            }
-            deploy if deploy.starts_with("make d") => {}
-            _ => {
-                shell(sandbox, &step).success();
-            }
+        if step.starts_with("makeinfra rotate") {
+            let token = sandbox.path("token").display().to_string();
+            shell(sandbox, &format!("{step} --token-username u --token-file {token} --commit")).success();
+        } else if !step.contains(" CHANGES=ok") && !step.ends_with(" deploy") {
+            shell(sandbox, &step).success();
         }
     }
     done
@@ -107,4 +105,38 @@ fn what_an_adopted_repository_does_not_get_from_adopt_is_said() {
     sandbox.adopt(&["--yes", "--take", "Makefile"]).failure(2).says("hint: makeinfra update --take Makefile");
     sandbox.here(&["update", "--take", "Makefile", "--yes", "--commit"]).success();
     sandbox.adopt(&["--yes", "--take", "Makefile"]).success().prints("Nothing to do");
+}
+
+#[test]
+fn the_next_steps_of_a_folder_can_be_typed_above_it() {
+    let sandbox = Sandbox::empty();
+    sandbox.put("apps/shop/k8s/app.yaml", &deployment("shop", "registry.gitlab.com/group/shop:1"));
+    sandbox.commit_all();
+    let done = sandbox.adopt(&["apps/shop", "--yes"]).success();
+    let typed = typed(&sandbox, &done.stdout);
+    assert_eq!(typed.len(), 6, "{typed:?}");
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    sandbox.here(&["check", "apps/shop"]).success();
+}
+
+#[test]
+fn a_repository_without_a_commit_gets_one_first() {
+    let sandbox = Sandbox::empty();
+    sandbox.put("k8s/app.yaml", &deployment("hello", "registry.gitlab.com/group/hello:1"));
+    sandbox.put("k8s/pull.yaml", &pull_secret("u", "gitlab", "dockercfg", "registry.gitlab.com"));
+    let refused = sandbox.adopt(&["--yes", "--commit"]).failure(1);
+    refused.says("the repository has no commit yet");
+    let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    shell(&sandbox, &hint).success();
+    let done = sandbox.adopt(&["--yes", "--commit"]).success();
+    typed(&sandbox, &done.stdout);
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "an object");
+    // Without `--commit`, the first commit is in the list.
+    let sandbox = Sandbox::empty();
+    sandbox.put("k8s/app.yaml", &deployment("hello", "registry.gitlab.com/group/hello:1"));
+    let done = sandbox.adopt(&["--yes"]).success();
+    typed(&sandbox, &done.stdout);
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    sandbox.here(&["check"]).success();
 }
