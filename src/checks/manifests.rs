@@ -9,6 +9,7 @@ use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, Layout, SCRIPT, State};
 use crate::manifests::{FaultKind, NoImage, Workload};
+use crate::pull_secret::Inspected;
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
@@ -135,17 +136,29 @@ fn elsewhere() -> Advice {
     Advice::makeinfra("check").with("--manifests DIR")
 }
 
+/// The name of the pull secret that `workload` is to name: one that serves its images, else that of the record.
+fn fitting(inspection: &Inspection, known: &Known, workload: &Workload) -> String {
+    let secrets = || {
+        let all = inspection.pull_secrets.iter();
+        all.filter_map(|one| Some((one.secret.name.as_deref().filter(|name| is_name(name))?, &one.secret)))
+    };
+    let pulls: Vec<_> = workload.pulls().filter(|pull| !known.is_public(pull.image)).collect();
+    let serves = |secret: &Inspected| pulls.iter().all(|pull| secret.serves(&pull.image.normalized_name()));
+    let serving = secrets().find(|(_, secret)| serves(secret)).map(|(name, _)| name.to_owned());
+    let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+    let recorded = || record.map(|record| record.answers.secret_name.to_string());
+    let any = || secrets().next().map(|(name, _)| name.to_owned());
+    serving.or_else(recorded).or_else(any).unwrap_or_else(|| "gitlab".to_owned())
+}
+
 fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::WorkloadsNamePullSecret;
     let needs = |workload: &&Workload| workload.pulls().any(|pull| !known.is_public(pull.image));
     let bare =
         inspection.manifests.workloads().filter(needs).filter(|workload| workload.pull_secrets.is_empty());
-    let name = inspection.pull_secrets.iter().find_map(|secret| secret.secret.name.clone());
-    let name =
-        name.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)));
     let is_patched = inspection.makefile.iter().any(|(_, text)| patches_account(text));
     let found = bare.map(|workload| {
-        let name = name.as_deref().unwrap_or("gitlab");
+        let name = fitting(inspection, known, workload);
         let check = match &workload.unknown_account {
             Some(account) => Check::warning(
                 id,

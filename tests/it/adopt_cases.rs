@@ -446,3 +446,25 @@ fn a_hint_after_a_failure_names_the_folder() {
     let refused = sandbox.adopt(&["apps/hello", "--no-input"]).failure(1);
     refused.says(&format!("hint: makeinfra adopt {} --yes", folder.display()));
 }
+
+#[test]
+fn the_pull_secret_that_serves_an_image_is_the_one_to_name() {
+    let bare = |name: &str, image: &str| {
+        deployment(name, image).replace("      imagePullSecrets:\n        - name: gitlab\n", "")
+    };
+    let sandbox = with(&[
+        ("k8s/hello.yaml", &deployment("hello", IMAGE)),
+        ("k8s/worker.yaml", &bare("worker", "docker.io/team/worker:1")),
+        ("k8s/cron.yaml", &bare("cron", "registry.gitlab.com/group/cron:1")),
+        ("k8s/a.yaml", &pull_secret("ada", "hub", "dockercfg", "https://index.docker.io/v1/")),
+        ("k8s/b.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com")),
+    ]);
+    sandbox.adopt(&["--yes", "--commit"]).success().prints("pull secret  gitlab (dockercfg)");
+    let check = sandbox.here(&["check"]).output();
+    for (name, file) in [("hub", "worker"), ("gitlab", "cron")] {
+        let hint = format!(
+            "imagePullSecrets: [{{name: {name}}}] beside `containers:` in kubernetes/base/{file}.yaml"
+        );
+        assert!(check.stdout.contains(&hint), "{}", check.stdout);
+    }
+}
