@@ -176,6 +176,13 @@ impl Inspection {
         .read(scope)
     }
 
+    /// The registry of the project's own entry, as the record has it.
+    #[must_use]
+    pub fn recorded_registry(&self) -> Option<&str> {
+        let record = self.record.as_ref()?.as_ref().ok()?;
+        Some(record.answers.registry.as_str())
+    }
+
     /// The Secret file that a rotation would write.
     #[must_use]
     pub fn default_secret_file(&self) -> String {

@@ -12,7 +12,7 @@ use super::{Fill, Finding, Known, Layer};
 use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{self, Check, Id, Status};
-use crate::inspection::PullSecret;
+use crate::inspection::{Inspection, PullSecret};
 use crate::pull_secret::{Aspect, Hidden, Inspected};
 
 /// A pull that failed.
@@ -316,7 +316,9 @@ impl<'k> Join<'k> {
                         .then(|| (*id, *cause, format!("no registry key matches `{}`", self.shown_image())));
                 }
                 Id::PullSecretExpiry => {
-                    let expiry = Expiry::parse(secret.expires_at.as_deref()?).ok()?;
+                    let recorded = self.known.repository.and_then(Inspection::recorded_registry);
+                    let image = ImageRef::parse_unpinned(self.pull.image).ok()?.normalized_name();
+                    let expiry = Expiry::parse(secret.expiry_for(&image, recorded)?).ok()?;
                     let is_over = expiry.days_left(self.known.now) < 0;
                     return is_over.then(|| (*id, *cause, format!("the token expired on {expiry}")));
                 }

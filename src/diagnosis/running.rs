@@ -290,7 +290,10 @@ impl NextPull<'_> {
             };
         }
         let found = names.iter().filter_map(in_cluster);
-        let mut expiries = found.filter_map(|secret| Expiry::parse(secret.expires_at.as_deref()?).ok());
+        let recorded = self.running.repository.and_then(Inspection::recorded_registry);
+        let image = image.normalized_name();
+        let mut expiries =
+            found.filter_map(|secret| Expiry::parse(secret.expiry_for(&image, recorded)?).ok());
         let expired = expiries.find(|expiry| expiry.days_left(now) < 0);
         let why = expired.map(|expiry| format!("its token expired on {expiry}"));
         (why, self.is_outdated(names).then(deploy).flatten())

@@ -180,6 +180,18 @@ impl Inspected {
         keys.into_iter().filter_map(|key| config.authorization(key)).collect()
     }
 
+    /// When the token ends that the kubelet would use for the image `name`, as the annotations say, where the record says that
+    /// `recorded` is the project's own registry.
+    #[must_use]
+    pub fn expiry_for(&self, name: &str, recorded: Option<&str>) -> Option<&str> {
+        let first = self.expires_at.as_deref();
+        let Some(config) = &self.config else { return first };
+        let Some(key) = keyring::matching_name(config.keys(), name).into_iter().next() else { return first };
+        let own = config.keys().find(|key| Some(*key) == recorded).or_else(|| config.keys().next());
+        let is_own = own.is_some_and(|own| own == key || config.shares(key, config, own));
+        self.other_expiries.of(key).or_else(|| first.filter(|_| is_own))
+    }
+
     /// Whether `other` has the same type and the same data, however that is written.
     #[must_use]
     pub fn likeness(&self, other: &Self) -> SecretDiff {

@@ -74,11 +74,11 @@ fn options_may_be_for_one_environment() {
     let images = json!([IMAGE]);
     let expected = json!([
         {"name": "staging", "protected": false, "namespace": "staging-hello", "context": "eu",
-         "images": images, "token_expires_at": "2030-01-01"},
+         "images": images, "token_expires_at": "2030-01-01", "other_tokens_expire_at": {}},
         {"name": "production", "protected": true, "namespace": "production-hello", "context": "eu",
-         "images": images, "token_expires_at": "2030-01-01"},
+         "images": images, "token_expires_at": "2030-01-01", "other_tokens_expire_at": {}},
         {"name": "qa", "protected": true, "namespace": "quality", "context": "us",
-         "images": images, "token_expires_at": "2031-01-01"},
+         "images": images, "token_expires_at": "2031-01-01", "other_tokens_expire_at": {}},
     ]);
     assert_eq!(listed["environments"], expected);
     let shown = sandbox.makeinfra(&["env", "list", "hello-infra"]).success().stdout;

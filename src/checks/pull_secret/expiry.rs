@@ -90,8 +90,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
 /// The keys of the entries beside the project's own whose token nobody knows the end of.
 fn silent(inspection: &Inspection, secret: &Inspected) -> Vec<RegistryKey> {
     let Some(config) = secret.config() else { return Vec::new() };
-    let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
-    let recorded = record.map(|record| record.answers.registry.as_str());
+    let recorded = inspection.recorded_registry();
     let own = config.keys().find(|key| Some(*key) == recorded).or_else(|| config.keys().next());
     let is_silent = |key: &&str| {
         let shares = own.is_some_and(|own| config.shares(key, config, own)) && secret.expires_at.is_some();

@@ -1,6 +1,6 @@
 //! `makeinfra env list`.
 
-use crate::answers::{Environment, ImageRef};
+use crate::answers::{Answer, Environment, ImageRef, RegistryKey};
 use crate::cli::EnvList as Options;
 use crate::commands::not_generated;
 use crate::error::{Explanation, Failure, Result, explain};
@@ -15,6 +15,8 @@ struct Row<'r> {
     images: Vec<&'r ImageRef>,
     /// When its token expires; none if nobody knows.
     expires_at: Option<String>,
+    /// When those of further registries expire.
+    other_expiries: Vec<(RegistryKey, String)>,
 }
 
 /// Runs the command.
@@ -47,7 +49,15 @@ pub fn list(options: &Options) -> Result<Report> {
                     images.push(pull.image);
                 }
             }
-            Row { environment, images, expires_at: secret.and_then(|found| found.secret.expires_at.clone()) }
+            let others = secret.into_iter().flat_map(|found| found.secret.other_expiries.iter());
+            let others =
+                others.filter_map(|(key, date)| Some((RegistryKey::parse(key).ok()?, date.to_owned())));
+            Row {
+                environment,
+                images,
+                expires_at: secret.and_then(|found| found.secret.expires_at.clone()),
+                other_expiries: others.collect(),
+            }
         })
         .collect();
     let environments: Vec<_> = rows.iter().map(Row::json).collect();
@@ -62,6 +72,8 @@ pub fn list(options: &Options) -> Result<Report> {
 impl Row<'_> {
     fn json(&self) -> serde_json::Value {
         let environment = self.environment;
+        let others = self.other_expiries.iter().map(|(key, date)| (key.to_string(), json!(date)));
+        let others: serde_json::Map<_, _> = others.collect();
         json!({
             "name": environment.name.as_str(),
             "protected": environment.protect,
@@ -69,6 +81,7 @@ impl Row<'_> {
             "context": environment.context.as_ref().map(ToString::to_string),
             "images": self.images.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "token_expires_at": self.expires_at,
+            "other_tokens_expire_at": others,
         })
     }
 
@@ -76,11 +89,14 @@ impl Row<'_> {
         let environment = self.environment;
         let mark = if environment.protect { " (protected)" } else { "" };
         let images: Vec<_> = self.images.iter().map(ToString::to_string).collect();
+        let own = self.expires_at.clone().unwrap_or_else(|| "unknown".to_owned());
+        let others = self.other_expiries.iter().map(|(key, date)| format!("{key}: {date}"));
+        let expiries: Vec<_> = std::iter::once(own).chain(others).collect();
         [
             format!("{}{mark}", environment.name),
             environment.namespace.to_string(),
             environment.context.as_ref().map_or("current".to_owned(), ToString::to_string),
-            self.expires_at.clone().unwrap_or_else(|| "unknown".to_owned()),
+            expiries.join(", "),
             images.join(", "),
         ]
     }

@@ -84,3 +84,29 @@ fn takes_string_data_as_the_api_server_does() {
     let found = Inspected::of(&serde_yaml::from_str(text).unwrap()).unwrap();
     assert!(found.flaws.is_empty() && found.serves("r.io/a"), "{:?}", found.flaws);
 }
+
+#[test]
+fn each_image_has_the_expiry_of_its_own_entry() {
+    let entry = |token: &str| format!("{{\"auth\":\"{}\"}}", STANDARD.encode(format!("u:{token}")));
+    let config = format!(
+        "{{\"auths\":{{\"ghcr.io\":{},\"registry.gitlab.com\":{},\"quay.io\":{}}}}}",
+        entry("one"),
+        entry("two"),
+        entry("three")
+    );
+    let text = format!(
+        "kind: Secret\ntype: kubernetes.io/dockerconfigjson\nmetadata:\n  annotations: {{makeinfra/expires-at: own, \
+         makeinfra/other-expiries: ghcr.io=other}}\ndata: {{.dockerconfigjson: {}}}\n",
+        STANDARD.encode(config)
+    );
+    let secret = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
+    for (name, expiry) in [
+        ("registry.gitlab.com/group/hello", Some("own")),
+        ("ghcr.io/group/hello", Some("other")),
+        ("quay.io/group/hello", None),
+        // No entry is for it: what is known is the end of the project's own token.
+        ("docker.io/library/nginx", Some("own")),
+    ] {
+        assert_eq!(secret.expiry_for(name, Some("registry.gitlab.com")), expiry, "{name}");
+    }
+}
