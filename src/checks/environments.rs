@@ -1,5 +1,6 @@
 //! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these get in each other's way.
 
+mod entries;
 mod used;
 
 use super::{Check, Id, count, or_ok};
@@ -50,6 +51,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
     // A Makefile of people's own deploys as they like.
     let generated = inspection.makefile.iter().filter(|(path, _)| !is_own(path));
     found.extend(generated.filter_map(|(path, text)| makefile(path, text, answers)));
+    found.extend(entries::lacking(inspection, answers));
     or_ok(found, || {
         let environments = count(answers.environments.iter().count(), "environment");
         Check::ok(id, Record::FILE, format!("{environments}, as in the overlays and the Makefile"))

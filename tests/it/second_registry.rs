@@ -113,6 +113,17 @@ fn every_environment_gets_the_entry_or_the_named_one() {
     assert_eq!(entries(&sandbox, &staging)[1], entries(&sandbox, &production)[1]);
     rotate(&sandbox, SECOND, &["--add-registry", "quay.io", "--env", "staging", "--commit"]).success();
     assert_eq!((entries(&sandbox, &staging).len(), entries(&sandbox, &production).len()), (3, 2));
+    // One that lacks it is named, and the hint works when typed.
+    let check = sandbox.here(&["check"]).output().stdout;
+    assert!(
+        check.contains(&format!("{production}: it has no entry for `quay.io`, which that of staging has")),
+        "{check}"
+    );
+    assert!(!check.contains(&format!("{staging}: it has no entry")), "{check}");
+    let hint = ["--env", "production", "--add-registry", "quay.io"];
+    assert!(check.contains(&format!("hint: makeinfra rotate {}", hint.join(" "))), "{check}");
+    rotate(&sandbox, SECOND, &[&hint[..], &["--commit"]].concat()).success();
+    assert!(!sandbox.here(&["check"]).output().stdout.contains("it has no entry"));
     remove(&sandbox, &["quay.io", "--commit"]).success();
     remove(&sandbox, &["ghcr.io", "--env", "production", "--commit"]).success();
     assert_eq!((entries(&sandbox, &staging).len(), entries(&sandbox, &production)), (2, vec![own()]));
@@ -208,6 +219,13 @@ fn check_knows_when_each_token_ends() {
     let found = checks.iter().find(|check| check["id"] == "pull-secret-expiry").unwrap();
     assert_eq!(found["message"], "the token of `ghcr.io` expired on 2020-01-01");
     assert!(found["hint"].as_str().unwrap().contains(" --registry ghcr.io --commit && make"), "{found}");
+    let listed = sandbox.here(&["env", "list"]).success();
+    listed.prints("ghcr.io: 2020-01-01");
+    let listed = sandbox.here(&["env", "list", "--json"]).success().json();
+    assert_eq!(
+        listed["environments"][0]["other_tokens_expire_at"],
+        serde_json::json!({"ghcr.io": "2020-01-01"})
+    );
 }
 
 #[test]
