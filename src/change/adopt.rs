@@ -306,7 +306,8 @@ fn read(
 ) -> Result<Answers> {
     let survey = deployed(after, before, layout);
     let named = answers::named_pull_secrets(&survey, &request.project);
-    let pull_secret = secrets::pull_secret(secrets, &named, before);
+    let image = answers::main_image(&survey, &request.project);
+    let pull_secret = secrets::pull_secret(secrets, &named, image.as_ref(), before);
     let source = Source {
         files: after,
         survey: &survey,

@@ -460,6 +460,13 @@ fn the_pull_secret_that_serves_an_image_is_the_one_to_name() {
         ("k8s/b.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com")),
     ]);
     sandbox.adopt(&["--yes", "--commit"]).success().prints("pull secret  gitlab (dockercfg)");
+    // Also where no workload names one yet.
+    let unnamed = with(&[
+        ("k8s/hello.yaml", &bare("hello", IMAGE)),
+        ("k8s/a.yaml", &pull_secret("ada", "hub", "dockercfg", "https://index.docker.io/v1/")),
+        ("k8s/b.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com")),
+    ]);
+    unnamed.adopt(&["--dry-run"]).success().prints("pull secret  gitlab (dockercfg)");
     let check = sandbox.here(&["check"]).output();
     for (name, file) in [("hub", "worker"), ("gitlab", "cron")] {
         let hint = format!(

@@ -37,6 +37,11 @@ impl PullSecretFacts {
         Some(facts)
     }
 
+    /// Whether the kubelet would find credentials for `image` in it.
+    pub(super) fn serves(&self, image: &ImageRef) -> bool {
+        self.keys.iter().any(|key| keyring::matches(key, image))
+    }
+
     /// The key by which the kubelet finds credentials for `image`, else the first, with the e-mail address beside it.
     fn entry(&self, image: &ImageRef) -> Option<(&str, Option<&str>)> {
         let keys = self.keys.iter().map(String::as_str);
@@ -273,6 +278,12 @@ pub(super) fn named_pull_secrets(survey: &Survey, project: &ProjectName) -> Vec<
     let pod = main_workload(survey, project).and_then(|main| pod(main.object));
     let named = pod.into_iter().flat_map(|pod| list(pod, "imagePullSecrets"));
     named.filter_map(|one| text(one, &["name"])).map(str::to_owned).collect()
+}
+
+/// The image of the project's own component, as its workload names it.
+pub(super) fn main_image(survey: &Survey, project: &ProjectName) -> Option<ImageRef> {
+    let image = text(main_workload(survey, project)?.container?, &["image"])?;
+    ImageRef::parse_unpinned(image).ok()
 }
 
 /// Whether containers run `image` with several tags, so that a kustomization must not give it one.

@@ -5,7 +5,7 @@ use super::apart::Part;
 use super::layout::{Layout, occupied};
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::Advice;
-use crate::answers::{Answers, Environment};
+use crate::answers::{Answers, Environment, ImageRef};
 use crate::change::objects;
 use crate::change::{Bytes, Files, not_edited};
 use crate::error::{Failure, Result};
@@ -88,10 +88,12 @@ pub(super) fn all(
     Ok(found)
 }
 
-/// The pull secret that is called by one of `names`, else the one that any object names, else the first.
+/// The pull secret that is called by one of `names`, else one that any object names, else one that serves `image`, else the
+/// first.
 pub(super) fn pull_secret<'s>(
     all: &'s [SecretFile],
     names: &[String],
+    image: Option<&ImageRef>,
     survey: &Survey,
 ) -> Option<&'s PullSecretFacts> {
     let pulls = || all.iter().filter_map(|file| file.pull.as_ref());
@@ -100,7 +102,13 @@ pub(super) fn pull_secret<'s>(
         let objects = survey.manifests.values().flatten();
         objects.into_iter().any(|object| manifests::named_secrets(object).contains(&one.name))
     };
-    by_name.or_else(|| pulls().find(is_named)).or_else(|| pulls().next())
+    let serves = |one: &&PullSecretFacts| image.is_some_and(|image| one.serves(image));
+    let serving = || pulls().find(|one| is_named(one) && serves(one));
+    by_name
+        .or_else(serving)
+        .or_else(|| pulls().find(is_named))
+        .or_else(|| pulls().find(serves))
+        .or_else(|| pulls().next())
 }
 
 /// The Secrets as they will be.
