@@ -20,6 +20,7 @@ mod resource;
 mod scaling;
 mod secret;
 mod select;
+mod transform;
 mod workload;
 
 pub use documents::documents;

@@ -2,9 +2,10 @@
 //!
 //! Source: kustomize v5, `api/internal/target`: resources, generators, components, and then the transformers.
 
-use super::kustomization::{Generator, Kustomization, Patch, Source, Target, below, is_remote, places};
+use super::kustomization::{Generator, Patch, Source, Target, below, is_remote, not_checked, places};
 use super::kustomize::Kustomize;
 use super::resource::{Generated, Input, Resource};
+use super::transform::{scale_and_tag, transform};
 use super::{Fault, FaultKind, identity, json_patch, links, patch};
 use crate::yaml;
 use crate::yaml_path::kind;
@@ -83,7 +84,11 @@ impl<'k> Builder<'k> {
         if !kustomization.beyond.is_empty() {
             let fields: Vec<_> =
                 kustomization.beyond.iter().map(|field| format!("`{}`", shown(field))).collect();
-            let message = format!("its {} is more than this check understands", fields.join(", "));
+            let mut message = format!("its {} is more than this check understands", fields.join(", "));
+            let what: Vec<_> = kustomization.beyond.iter().filter_map(|field| not_checked(field)).collect();
+            if !what.is_empty() {
+                message.push_str(&format!(": {} was not checked", what.join(", and ")));
+            }
             self.fault(file, FaultKind::Beyond, message);
         }
         let mut seen = BTreeSet::new();
@@ -161,6 +166,9 @@ impl<'k> Builder<'k> {
             self.fault(file, FaultKind::Build, format!("it uses `{}`, which uses it", shown(&path)));
             return Vec::new();
         }
+        if self.all.documents.of(&path).is_some() {
+            self.refuse_outside(file, dir, "resource", reference);
+        }
         let found: Vec<_> = match self.all.documents.of(&path) {
             Some(values) => values.iter().map(|value| Resource::new(&path, value.clone())).collect(),
             None if self.all.get(&path).is_some() => self.within(&path, Vec::new()),
@@ -199,6 +207,19 @@ impl<'k> Builder<'k> {
         }
     }
 
+    /// Notes that the file `reference`, which is a `role` of the kustomization `file` in `dir`, lies elsewhere.
+    fn refuse_outside(&mut self, file: &str, dir: &str, role: &str, reference: &str) {
+        let inside = format!("{dir}/");
+        let is_outside = |path: &String| !dir.is_empty() && !path.starts_with(&inside);
+        if below(dir, reference).as_ref().is_some_and(is_outside) {
+            let message = format!(
+                "its {role} `{}` lies outside of its directory, and kustomize refuses such a file: move it, or name a directory with a kustomization",
+                shown(reference)
+            );
+            self.fault(file, FaultKind::Build, message);
+        }
+    }
+
     /// Whether there is a file `path`, or a kustomization in the directory, that may not have been read.
     fn exists(&self, path: &str) -> bool {
         self.all.documents.exists(path) || places(path).any(|place| self.all.documents.exists(&place))
@@ -213,6 +234,9 @@ impl<'k> Builder<'k> {
         generator: &Generator,
         resources: &mut Vec<Resource>,
     ) {
+        for name in &generator.files {
+            self.refuse_outside(file, dir, "generator's file", name);
+        }
         let inputs = generator.inputs.iter().map(|(key, source)| {
             let input = match source {
                 Source::File(path) => below(dir, path).map(Input::File),
@@ -235,6 +259,9 @@ impl<'k> Builder<'k> {
     }
 
     fn patch(&mut self, file: &str, dir: &str, patch: &Patch, resources: &mut Vec<Resource>) {
+        if let Source::File(name) = &patch.source {
+            self.refuse_outside(file, dir, "patch", name);
+        }
         let changes = match &patch.source {
             Source::Inline(text) => match yaml::read_all(text) {
                 Ok(changes) => changes,
@@ -281,7 +308,7 @@ impl<'k> Builder<'k> {
                 self.fault(file, FaultKind::Build, "a JSON patch of it has no `target`".into());
             }
             (Target::Unknown, _) => {
-                let message = "its `patches.target` is more than this check understands";
+                let message = "its `patches.target` or `patches.options` is more than this check understands";
                 self.fault(file, FaultKind::Beyond, message.into());
             }
             (target, None) if !changes.is_empty() && changes.iter().all(patch::is_one) => {
@@ -348,37 +375,6 @@ fn keep_identity(resource: &mut Value, kind: Option<Value>, metadata: Option<&Va
             Some(before) => now.insert(field.into(), before.clone()),
             None => now.remove(field),
         };
-    }
-}
-
-fn transform(kustomization: &Kustomization, resources: &mut [Resource]) {
-    for resource in resources {
-        if let Some(namespace) = &kustomization.namespace {
-            resource.set_namespace(namespace);
-        }
-        resource.affix(&kustomization.prefix, &kustomization.suffix);
-        for (field, pairs) in [("labels", &kustomization.labels), ("annotations", &kustomization.annotations)]
-        {
-            if !pairs.is_empty() {
-                resource.add_pairs(field, pairs);
-            }
-        }
-    }
-}
-
-fn scale_and_tag(kustomization: &Kustomization, resources: &mut [Resource]) {
-    const SCALED: [&str; 4] = ["Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"];
-    for resource in resources {
-        for (name, count) in &kustomization.replicas {
-            let is_scaled = kind(&resource.value).is_some_and(|kind| SCALED.contains(&kind));
-            if is_scaled
-                && resource.was_called(name)
-                && let Some(spec) = resource.value.get_mut("spec").and_then(Value::as_mapping_mut)
-            {
-                spec.insert("replicas".into(), count.clone());
-            }
-        }
-        kustomization.images.iter().for_each(|image| image.apply(&mut resource.value));
     }
 }
 

@@ -27,6 +27,19 @@ const HARMLESS: [&str; 10] = [
     "crds",
 ];
 
+/// What is not known where a kustomization has `field`.
+pub(super) fn not_checked(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "replacements" => "what it copies from one object into others",
+        "vars" => "what `$(NAME)` stands for",
+        "helmCharts" | "helmChartInflationGenerator" => "what the charts make",
+        "generators" => "what they make",
+        "transformers" => "what they change",
+        "configurations" => "which further fields have names and images in them",
+        _ => return None,
+    })
+}
+
 /// Whether the file `path` is a kustomization.
 #[must_use]
 pub fn is_one(path: &str) -> bool {

@@ -110,7 +110,8 @@ const ROWS: [&str; 28] = [
      registry.gitlab.com/a/web, newName: ghcr.io/a/web}]\n",
 ];
 
-fn read(root: &Path, dir: &str) -> Manifests {
+/// What is read of the kustomization in `dir`.
+pub fn read(root: &Path, dir: &str) -> Manifests {
     let tree = WorkTree::list(root, |_| false).unwrap();
     let mut files: Files = tree.at(dir).map(|(path, _)| (path.to_owned(), tree.read(path))).collect();
     loop {
@@ -123,9 +124,18 @@ fn read(root: &Path, dir: &str) -> Manifests {
     Manifests::read(&files, &[dir.to_owned()])
 }
 
-/// The pulls, the Secrets and the Secrets that are named.
-fn seen(manifests: &Manifests) -> Vec<String> {
+/// What is read of `text`, which kustomize has built.
+pub fn built(text: Vec<u8>) -> Manifests {
+    let real = Files::from([("all.yaml".to_owned(), Content::Bytes(Zeroizing::new(text)))]);
+    Manifests::read(&real, &[String::new()])
+}
+
+/// The pulls, the service accounts that are not known, the Secrets and the Secrets that are named.
+pub fn seen(manifests: &Manifests) -> Vec<String> {
     let mut lines = pulls(manifests);
+    lines.extend(manifests.workloads().map(|one| {
+        format!("{} {} in {:?}: account {:?}", one.kind, one.name, one.namespace, one.unknown_account)
+    }));
     for overlay in &manifests.overlays {
         lines.extend(overlay.secrets.iter().map(|one| format!("Secret {} in {:?}", one.name, one.namespace)));
         lines.extend(overlay.named_secrets.iter().map(|name| format!("names {name}")));
@@ -145,9 +155,7 @@ fn kustomizations_of_people_are_read_as_kustomize_builds_them() {
     }
     for row in ROWS {
         sandbox.write("work/k/top/kustomization.yaml", row);
-        let built = sandbox.run("kubectl", &["kustomize", "k/top"]).success().bytes;
-        let real = Files::from([("all.yaml".to_owned(), Content::Bytes(Zeroizing::new(built)))]);
-        let real = Manifests::read(&real, &[String::new()]);
+        let real = built(sandbox.run("kubectl", &["kustomize", "k/top"]).success().bytes);
         let ours = read(&sandbox.path("work/k"), "top");
         assert!(ours.faults.is_empty(), "{row}\n{:?}", ours.faults);
         assert_eq!(seen(&ours), seen(&real), "{row}");
@@ -164,6 +172,10 @@ fn what_is_not_evaluated_leaves_a_doubt_and_what_fails_is_a_fault() {
     for (path, text) in FILES {
         sandbox.write(&format!("work/k/{path}"), text);
     }
+    sandbox.write(
+        "work/k/outside.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n",
+    );
     for row in [
         "patches: [{path: patch.json}]",
         "patches: [{path: patch.json, target: {kind: ServiceAccount}}]",
@@ -177,9 +189,16 @@ fn what_is_not_evaluated_leaves_a_doubt_and_what_fails_is_a_fault() {
         "patches:\n- target: {kind: Deployment}\n  patch: |\n    - {op: test, path: /metadata/name, value: x}\n",
         "patches: [{path: patch.json, target: {name: '(web|x)'}}]",
         "helmGlobals: {chartHome: x}",
+        "resources: [../base/all.yaml]",
+        "patchesStrategicMerge: [../outside.yaml]",
+        "patches: [{path: ../outside.yaml}]",
+        "configMapGenerator: [{name: c, files: [../outside.yaml]}]",
+        "configMapGenerator: [{name: c, envs: [../outside.yaml]}]",
+        "secretGenerator: [{name: c, files: [x=../outside.yaml]}]",
         "patches:\n- target: {kind: Deployment, labelSelector: 'app in (web)'}\n  patch: |\n    - {op: remove, path: /spec/replicas}\n",
     ] {
-        sandbox.write("work/k/top/kustomization.yaml", format!("resources: [../base]\n{row}\n"));
+        let base = if row.starts_with("resources") { "" } else { "resources: [../base]\n" };
+        sandbox.write("work/k/top/kustomization.yaml", format!("{base}{row}\n"));
         let builds = sandbox.run("kubectl", &["kustomize", "k/top"]).output().code == Some(0);
         let ours = read(&sandbox.path("work/k"), "top");
         let refuses = ours.faults.iter().any(|fault| fault.kind == FaultKind::Build);
@@ -264,6 +283,26 @@ fn the_same_object_twice_in_one_build_is_refused_where_kustomize_refuses_it() {
         let ours = read(&sandbox.path("work/k"), "top");
         let refuses = ours.faults.iter().any(|fault| fault.kind == FaultKind::Build);
         assert_eq!(refuses, !builds, "{row}\n{:?}", ours.faults);
+    }
+}
+
+#[test]
+fn what_of_a_kustomization_is_not_evaluated_is_named_with_its_file() {
+    for (row, field, what) in [
+        ("replacements: [{path: r.yaml}]\n", "`replacements`", "copies from one object into others"),
+        ("vars: [{name: X, objref: {kind: Secret, name: regcred, apiVersion: v1}}]\n", "`vars`", "`$(NAME)`"),
+        ("helmCharts: [{name: c}]\n", "`helmCharts`", "what the charts make"),
+        ("transformers: [t.yaml]\nhelmGlobals: {chartHome: x}\n", "`transformers`", "what they change"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("work/k/base/all.yaml", BASE);
+        sandbox.write("work/k/base/kustomization.yaml", "resources: [all.yaml]\n");
+        sandbox.write("work/k/top/kustomization.yaml", format!("resources: [../base]\n{row}"));
+        let faults = read(&sandbox.path("work/k"), "top").faults;
+        let told = faults.iter().find(|fault| fault.message.contains(field));
+        let told = told.unwrap_or_else(|| panic!("{row}: {faults:?}"));
+        assert!(told.message.contains(what) && told.kind == FaultKind::Beyond, "{told:?}");
+        assert_eq!(told.path, "top/kustomization.yaml");
     }
 }
 

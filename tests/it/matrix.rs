@@ -5,6 +5,7 @@
 //! that every repository has.
 
 mod checks;
+mod evaluated;
 mod explained;
 mod pairs;
 mod programs;
