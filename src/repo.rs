@@ -28,7 +28,7 @@ mod unmerged;
 mod unsupported;
 
 pub use attributes::Remedy;
-pub use audit::{Audit, Filter, KeyState};
+pub use audit::{Audit, Filter, KeyState, Program};
 pub use auditor::Plain;
 pub use commit::{Blob, introduce_yourself};
 pub use exposed::{Exposed, Place as ExposedIn};

@@ -5,9 +5,9 @@ mod generated;
 
 use super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
-use crate::git_crypt::UNLOCK_ANEW;
+use crate::git_crypt::{FILTER, UNLOCK_ANEW};
 use crate::inspection::{Inspection, State};
-use crate::repo::{Audit, Filter, History, KeyState, Plain, Trial};
+use crate::repo::{Audit, Filter, History, KeyState, Plain, Program, Trial};
 use std::path::Path;
 
 /// What to do about values that others can read.
@@ -47,7 +47,12 @@ fn covered(git: &Audit) -> Vec<Check> {
     let open = git.covered.iter().filter_map(|(path, filter)| Some((path, filter.as_ref().err()?)));
     let message = "git would store it in plaintext: `.gitattributes` does not give it to git-crypt";
     let found = open.map(|(path, remedy)| Check::problem(id, path, message).hint(remedy.hint()));
-    or_ok(found.collect(), || {
+    let closed = git.closed_attributes.iter().map(|(path, remedy)| {
+        let message = "git-crypt encrypts it: git cannot read it where the repository is locked, and stores secrets in plaintext there";
+        let add = Advice::git(format!("add --renormalize -- {}", shell_word(Path::new(path))));
+        Check::problem(id, path, message).hint(remedy.hint().and(add))
+    });
+    or_ok(found.chain(closed).collect(), || {
         let files = count(git.covered.len(), "secret file");
         Check::ok(id, ".gitattributes", format!("gives {files} to git-crypt"))
     })
@@ -74,7 +79,11 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")
                     .hint(Advice::git(format!("config filter.{name}.required true"))),
             ),
-            (true, true) if !filter.installed => Some(
+            (true, true) if filter.program == Program::NotAtItsPlace => Some(
+                Check::warning(id, name, "git-crypt is not where the configuration of this clone has it: `git add` and `git status` fail")
+                    .hint(configure(name)),
+            ),
+            (true, true) if filter.program == Program::NotOnPath => Some(
                 Check::warning(id, name, "git-crypt is not installed here: `git add` and `git status` fail")
                     .hint(
                         Advice::anywhere("apt-get install git-crypt")
@@ -88,6 +97,17 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
         return Vec::new();
     }
     or_ok(found.collect(), || Check::ok(id, "git-crypt", "the filter is configured and required"))
+}
+
+/// What has git look for git-crypt on the path, for the filter `name`.
+fn configure(name: &str) -> Advice {
+    let key = name.strip_prefix(FILTER).and_then(|rest| rest.strip_prefix('-'));
+    let key = key.map(|key| format!(" --key-name={key}")).unwrap_or_default();
+    let set = |action: &str| {
+        let command = format!("\"git-crypt\" {action}{key}");
+        Advice::git(format!("config filter.{name}.{action}")).arg(command.as_str())
+    };
+    set("clean").and(set("smudge"))
 }
 
 /// Whether the clone of `filter` is locked, as every fresh one is, and no secret lies open in it.
@@ -203,8 +223,10 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
             let is_key =
                 inspection.git.iter().flat_map(|git| &git.filters).any(|filter| filter.file == *path);
             let check = if is_key { Check::problem } else { Check::warning };
+            // What is run stays so.
+            let closed = if mode & 0o100 == 0 { "600" } else { "700" };
             check(id, path, message)
-                .hint(Advice::at_top(format!("chmod 600 {}", shell_word(Path::new(path)))))
+                .hint(Advice::at_top(format!("chmod {closed} {}", shell_word(Path::new(path)))))
         });
     let found: Vec<_> = found.collect();
     if all.is_empty() {

@@ -20,6 +20,8 @@ use std::path::Path;
 pub struct Audit {
     /// Secret files, each with the filter by which git-crypt's attribute covers it, or with what would cover it.
     pub covered: BTreeMap<String, std::result::Result<String, Remedy>>,
+    /// Attribute files that git-crypt encrypts, so that git cannot read them in a locked clone, each with what ends that.
+    pub closed_attributes: Vec<(String, Remedy)>,
     /// The filters that the attribute names.
     pub filters: Vec<Filter>,
     /// Files of which the index has what an earlier commit has, and HEAD and the work tree something else.
@@ -48,7 +50,7 @@ pub struct Filter {
     /// Whether git would run git-crypt.
     pub configured: bool,
     /// Whether the program that git would run is on this machine.
-    pub installed: bool,
+    pub program: Program,
     /// Whether git fails where it cannot.
     pub required: bool,
     /// The state of its key.
@@ -57,6 +59,17 @@ pub struct Filter {
     pub mode: Option<u32>,
     /// The key file's path.
     pub file: String,
+}
+
+/// Where the program of a filter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Where git looks for it.
+    There,
+    /// Not on the path, where git looks for it.
+    NotOnPath,
+    /// Not at the place that the configuration names.
+    NotAtItsPlace,
 }
 
 /// Whether a filter's key is of use.
@@ -105,6 +118,7 @@ impl Repo {
                 unlock,
                 filters,
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
+                closed_attributes: auditor.closed_attributes()?,
                 behind: if self.is_merging() { Vec::new() } else { self.behind_paths()? },
                 ignored: Vec::new(),
                 untracked: Vec::new(),
@@ -155,12 +169,15 @@ impl Repo {
                 }
             },
         };
+        let program = clean.and_then(git_crypt::filter_program);
         Filter {
             name: name.to_owned(),
             configured: clean.is_some_and(git_crypt::is_filter_command),
-            installed: clean
-                .and_then(git_crypt::filter_program)
-                .is_some_and(|program| is_installed(&program)),
+            program: match program {
+                Some(program) if is_installed(&program) => Program::There,
+                Some(program) if program.contains('/') => Program::NotAtItsPlace,
+                _ => Program::NotOnPath,
+            },
             required,
             key,
             mode: file.metadata().ok().map(|found| found.permissions().mode() & 0o7777),

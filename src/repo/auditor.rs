@@ -1,7 +1,7 @@
 //! Reads git's objects for an audit: the secret files of the index and of trees, and which of their blobs are plaintext.
 //! Changes nothing, and never shows what a blob holds.
 
-use super::attributes::{self, Attributes};
+use super::attributes::{self, Attributes, Remedy};
 use super::{Repo, SECRETS, failed};
 use crate::error::Result;
 use crate::git_crypt;
@@ -87,6 +87,26 @@ impl<'r> Auditor<'r> {
             self.walk(id, &prefix, &mut HashMap::new(), &mut files);
         }
         Ok(Some(files))
+    }
+
+    /// The attribute files that git-crypt is given, or that it has encrypted, each with what ends that.
+    pub(super) fn closed_attributes(&mut self) -> std::result::Result<Vec<(String, Remedy)>, git2::Error> {
+        let index = self.git.index()?;
+        let is_one =
+            |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(attributes::FILE.as_bytes());
+        let mut closed = Vec::new();
+        for entry in index.iter().filter(|entry| is_one(&entry.path)) {
+            let path = String::from_utf8_lossy(&entry.path).into_owned();
+            let is_encrypted = self.is_plain(entry.id)? == Some(false)
+                && self.odb.read(entry.id).is_ok_and(|blob| !blob.data().is_empty());
+            if path.starts_with(&self.repo.prefix)
+                && (is_encrypted || self.attributes.filter(&path).is_some())
+            {
+                let remedy = self.attributes.release(&path, &self.repo.prefix);
+                closed.push((self.repo.out_of_git(path), remedy));
+            }
+        }
+        Ok(closed)
     }
 
     pub(super) fn plain(&mut self, files: &Files) -> std::result::Result<Plain, git2::Error> {

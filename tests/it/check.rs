@@ -383,7 +383,22 @@ fn a_machine_without_git_crypt_is_told_what_git_cannot_do_there() {
     assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok");
     // One that is configured by its place.
     sandbox.git(&["config", "filter.git-crypt.clean", "'/nowhere/git-crypt' clean"]).success();
-    assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "warning");
+    let found = run(&sandbox.path("bin").display().to_string());
+    assert_eq!(found["status"], "warning");
+    assert!(found["message"].as_str().unwrap().contains("is not where the configuration"), "{found}");
+    let hint = found["hint"].as_str().unwrap();
+    sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
+    assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok", "{hint}");
+}
+
+#[test]
+fn a_secret_program_that_is_closed_to_others_can_still_be_run() {
+    let sandbox = Sandbox::with_hello();
+    let script = "secrets/kubernetes/restore.sh";
+    fs::write(sandbox.hello(script), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(sandbox.hello(script), fs::Permissions::from_mode(0o755)).unwrap();
+    let said = check(&sandbox, &[]).said("secrets-mode");
+    assert!(said.contains(&format!("chmod 700 {script}")), "{said}");
 }
 
 #[test]
@@ -593,5 +608,33 @@ fn usage_errors_quote_no_value() {
     ] {
         let output = sandbox.makeinfra(args).cwd(sandbox.hello("")).failure(2);
         output.says("hint: ");
+    }
+}
+
+#[test]
+fn an_attribute_file_that_git_crypt_encrypts_is_a_problem_that_its_hint_ends() {
+    if !have("git-crypt") {
+        return;
+    }
+    let everything = "* filter=git-crypt diff=git-crypt\n";
+    for (file, text) in [
+        (".gitattributes", everything),
+        (".gitattributes", "* filter=git-crypt diff=git-crypt\nsecrets/** filter=git-crypt diff=git-crypt"),
+        ("secrets/.gitattributes", "** filter=git-crypt diff=git-crypt\n"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        fs::write(sandbox.hello(file), text).unwrap();
+        sandbox.git(&["add", file]).success();
+        let checked = check(&sandbox, &["--no-history"]);
+        let is_it = |check: &&Value| check["id"] == "secrets-covered" && check["status"] == "problem";
+        let found: Vec<_> = checked.checks.iter().filter(is_it).collect();
+        assert_eq!(found.len(), 1, "{file}: {found:?}");
+        assert_eq!(found[0]["subject"], file);
+        let hint = found[0]["hint"].as_str().unwrap();
+        sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
+        let checked = check(&sandbox, &["--no-history"]);
+        assert!(checked.ids("ok").contains(&"secrets-covered"), "{file}");
+        let blob = sandbox.git(&["cat-file", "blob", &format!(":{file}")]).success().stdout;
+        assert!(blob.starts_with(text), "{file}: {blob}");
     }
 }

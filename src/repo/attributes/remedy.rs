@@ -85,8 +85,32 @@ impl Attributes<'_> {
         found.unwrap_or_else(|| Remedy::Edit(self.decisive(path, prefix)))
     }
 
+    /// What takes the attribute file `path` from git-crypt, in a repository below the directory `prefix`.
+    pub(in crate::repo) fn release(&self, path: &str, prefix: &str) -> Remedy {
+        if let Some(source) = self.source {
+            return Remedy::Unset(source.unset());
+        }
+        let dir = path.strip_suffix(FILE).unwrap_or_default().trim_end_matches('/');
+        let line = format!("{FILE} !filter !diff");
+        match self.with_line(path, dir, &line) {
+            Some((is_open, values)) if values.iter().all(|value| *value == Value::None) => {
+                Remedy::Line { file: path.strip_prefix(prefix).unwrap_or(path).to_owned(), line, is_open }
+            }
+            _ => Remedy::Edit(self.decisive(path, prefix)),
+        }
+    }
+
     /// Whether the last line of the attribute file in `dir` is open; `None` if `line` at its end changes nothing.
     fn helps(&self, path: &str, dir: &str, line: &str) -> Option<bool> {
+        let (is_open, readings) = self.with_line(path, dir, line)?;
+        let is_given =
+            |value: &Value| matches!(value, Value::Name(name) if is_filter(&String::from_utf8_lossy(name)));
+        readings.iter().all(is_given).then_some(is_open)
+    }
+
+    /// Whether the last line of the attribute file in `dir` is open, and what git would run for `path` with `line` at its
+    /// end; `None` if there is no such file.
+    fn with_line(&self, path: &str, dir: &str, line: &str) -> Option<(bool, [Value; 2])> {
         let file = self.top.join(dir).join(FILE);
         if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
             return None;
@@ -96,10 +120,7 @@ impl Attributes<'_> {
         text.extend(if is_open { b"\n".as_slice() } else { b"" });
         text.extend(line.as_bytes());
         let frame = Rc::new(Frame::read(&text, Origin::Disk, dir.is_empty(), self.folds));
-        let readings = self.readings_with(path, Some((dir, &Directory::both(frame))));
-        let is_given =
-            |value: &Value| matches!(value, Value::Name(name) if is_filter(&String::from_utf8_lossy(name)));
-        readings.iter().all(is_given).then_some(is_open)
+        Some((is_open, self.readings_with(path, Some((dir, &Directory::both(frame))))))
     }
 
     /// The attribute file that decides, below the directory `prefix` if it is there.
