@@ -22,6 +22,7 @@ mod refusal;
 mod running;
 mod signs;
 mod text;
+mod tries;
 mod vendor;
 mod weight;
 mod workloads;

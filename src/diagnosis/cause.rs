@@ -171,6 +171,9 @@ causes! {
     ProxyWantsLogin = "proxy-wants-login",
         "the node's proxy wants a user name and a password (407) before it lets anything through to `{host}`",
         "ask who runs the nodes: HTTPS_PROXY of the container runtime needs a login that works, or NO_PROXY the registry";
+    ProxyMalformed = "proxy-malformed",
+        "the address that the node has for its proxy cannot be read",
+        "ask who runs the nodes: HTTPS_PROXY of the container runtime is a URL like http://proxy.example.com:3128, without quotes, and special letters of a password are written as in URLs";
     ProxyUnknown = "proxy-unknown",
         "the node cannot look up the name of its own proxy `{host}`",
         "ask who runs the nodes: HTTPS_PROXY of the container runtime names the proxy, and its full name or address works";

@@ -37,6 +37,8 @@ const DOWNLOAD: [&str; 7] = [
     "failed to read expected number of bytes",
     "failed to copy",
 ];
+/// How Go's parts begin of what is between the node and its proxy. The last is of old ones.
+const PROXY: [&str; 4] = ["proxyconnect", "socks connect", "invalid proxy", "error connecting to proxy"];
 /// Words behind which an image reference stands in quotes, or without.
 const NAMES_IMAGE: [&str; 7] = [
     "failed to resolve reference ",
@@ -134,7 +136,7 @@ impl<'t> Chain<'t> {
     }
 
     fn layer(&self, image: &str) -> Option<Layer> {
-        if self.part("proxyconnect").or_else(|| self.part("socks connect")).is_some() || self.is_of_tunnel() {
+        if PROXY.iter().any(|start| self.part(start).is_some()) || self.is_of_tunnel() {
             return Some(Layer::Proxy);
         }
         if self.has(&LOCAL) {

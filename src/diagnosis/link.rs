@@ -87,12 +87,24 @@ pub(super) fn same_registry(image: &str, host: &str) -> bool {
     // What people put in place of a name tells nothing.
     let is_blank = |name: &str| name.contains(['<', '$', '*']);
     registry == host
+        || without_crosses(&registry) == without_crosses(&host)
         || image.split('/').next() == Some(host.as_str())
         || is_blank(image)
         || is_blank(&host)
         || (DOCKER_HUB.contains(&registry.as_str()) && DOCKER_HUB.contains(&host.as_str()))
         || (KUBERNETES.contains(&registry.as_str())
             && (host.ends_with(".pkg.dev") || host.ends_with("gcr.io")))
+}
+
+/// `host` with two crosses in place of more, which people put over letters without counting them.
+fn without_crosses(host: &str) -> String {
+    let mut short = String::with_capacity(host.len());
+    for letter in host.chars() {
+        if letter != 'x' || !short.ends_with("xx") {
+            short.push(letter);
+        }
+    }
+    short
 }
 
 /// The registry host of `image`, which may be no more than something like a reference.
@@ -128,6 +140,8 @@ mod tests {
             ("quay.io/a/b:1", "mirror.example.com", false),
             ("r.example.com:5000/a:1", "r.example.com", false),
             ("<IMAGE>", "<REPO>", true),
+            ("XXXX.dkr.ecr.eu-west-1.amazonaws.com/a:1", "xxx.dkr.ecr.eu-west-1.amazonaws.com", true),
+            ("xx.example.com/a:1", "xxx.example.org", false),
         ] {
             assert_eq!(same_registry(image, host), same, "{image} {host}");
         }

@@ -23,10 +23,10 @@ const TOLD_TO_END: [i64; 2] = [137, 143];
 pub(super) fn gone(known: &Known) -> Vec<Finding> {
     let ghosts = known.evidence.ghosts().into_iter().filter(|pod| known.is_named_as_ours(pod));
     let told = |pod: Pod| Case::of(known, &pod).told_by_events();
-    ghosts.filter_map(told).collect()
+    ghosts.flat_map(told).collect()
 }
 
-/// What is wrong with `pod`; one finding for each container.
+/// What is wrong with `pod`, for each container.
 pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
     let case = Case::of(known, pod);
     let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
@@ -54,27 +54,27 @@ impl Case<'_> {
         }
         let statuses: Vec<_> =
             status.init_container_statuses.iter().chain(&status.container_statuses).collect();
-        let mut found: Vec<_> = statuses.iter().filter_map(|status| self.container(status)).collect();
-        if found.is_empty() && statuses.is_empty() {
-            // The kubelet has not told anything of its containers.
-            found.push(self.prepared().or_else(|| self.told_by_events()).unwrap_or_else(|| self.waits("")));
+        if !statuses.is_empty() {
+            return statuses.iter().flat_map(|status| self.container(status)).collect();
         }
-        found
+        // The kubelet has not told anything of its containers.
+        let found = self.prepared().map_or_else(|| self.told_by_events(), |found| vec![found]);
+        if found.is_empty() { vec![self.waits("")] } else { found }
     }
 
     /// What the events since the last start tell, for a pod of which nothing else is known.
-    fn told_by_events(&self) -> Option<Finding> {
+    fn told_by_events(&self) -> Vec<Finding> {
         let since = self.events.iter().take_while(|event| !event.is("Started"));
         let since: Vec<_> = since.collect();
         if let Some(event) = since.iter().find(|event| is_of_pull(event)) {
-            return Some(self.pull(event.container(), String::new()));
+            return self.pull(event.container(), String::new());
         }
         let find = |is: &dyn Fn(&Event) -> Option<Sign>| {
             let (sign, event) = since.iter().find_map(|event| Some((is(event)?, event)))?;
             Some(self.told(sign, event.container(), &[event.words()]))
         };
         let of_kubelet = |cause| (cause, Layer::Kubelet);
-        find(&|event| {
+        let found = find(&|event| {
             signs::any(&event.words()).or_else(|| pull_signs::of_kubelet(&event.words()).map(of_kubelet))
         })
         .or_else(|| find(&|event| event.is("Unhealthy").then_some(of_kubelet(Cause::ProbeFailing))))
@@ -83,7 +83,8 @@ impl Case<'_> {
                 let is_back_off = event.text().contains("restarting failed container");
                 is_back_off.then_some(of_kubelet(Cause::CrashLoop))
             })
-        })
+        });
+        found.into_iter().collect()
     }
 
     fn lost_its_node(&self) -> bool {
@@ -106,11 +107,15 @@ impl Case<'_> {
     }
 
     /// What is wrong with one container, if anything is.
-    fn container(&self, status: &ContainerStatus) -> Option<Finding> {
-        let name = status.name.as_str();
-        if let Some(waiting) = &status.state.waiting {
-            return self.waiting(status, waiting);
+    fn container(&self, status: &ContainerStatus) -> Vec<Finding> {
+        match &status.state.waiting {
+            Some(waiting) => self.waiting(status, waiting),
+            None => self.running_or_ended(status).into_iter().collect(),
         }
+    }
+
+    fn running_or_ended(&self, status: &ContainerStatus) -> Option<Finding> {
+        let name = status.name.as_str();
         if let Some(ended) = &status.state.terminated {
             let is_init = self.pod.spec.init_containers.iter().any(|container| container.name == name);
             return (ended.exit_code != 0 || !(self.pod.ends() || is_init))
@@ -132,32 +137,33 @@ impl Case<'_> {
         })
     }
 
-    fn waiting(&self, status: &ContainerStatus, waiting: &Waiting) -> Option<Finding> {
+    fn waiting(&self, status: &ContainerStatus, waiting: &Waiting) -> Vec<Finding> {
         let name = status.name.as_str();
         let text = said(waiting.reason.as_deref(), waiting.message.as_deref());
         let reason = waiting.reason.as_deref().unwrap_or_default();
         match reason {
-            "CrashLoopBackOff" => Some(
+            "CrashLoopBackOff" => vec![
                 self.ended(status, status.last_state.terminated.as_ref().unwrap_or(&Terminated::default())),
-            ),
+            ],
             "ContainerCreating" | "PodInitializing" | "" => {
                 let earlier = self.pod.status.init_container_statuses.iter();
                 let blocked = reason == "PodInitializing"
                     && earlier
                         .clone()
                         .any(|status| status.state.terminated.as_ref().is_none_or(|end| end.exit_code != 0));
-                (!blocked).then(|| self.prepared().unwrap_or_else(|| self.waits(name)))
+                let found = (!blocked).then(|| self.prepared().unwrap_or_else(|| self.waits(name)));
+                found.into_iter().collect()
             }
-            _ if is_pull(reason) => Some(self.pull(name, text)),
+            _ if is_pull(reason) => self.pull(name, text),
             // The kubelet puts the error itself where the reason should be, if it knows no other.
             _ => match signs::start(&text) {
-                Some(sign) => Some(self.told(sign, name, &[text])),
-                None if pull_signs::of_kubelet(&text).is_some() => Some(self.pull(name, text)),
+                Some(sign) => vec![self.told(sign, name, &[text])],
+                None if pull_signs::of_kubelet(&text).is_some() => self.pull(name, text),
                 None => {
                     let failed = self.last("Failed");
                     let sign = failed.iter().find_map(|text| signs::start(text));
                     let sign = sign.unwrap_or((Cause::CannotStart, Layer::Runtime));
-                    Some(self.told(sign, name, &[vec![text], failed].concat()))
+                    vec![self.told(sign, name, &[vec![text], failed].concat())]
                 }
             },
         }
@@ -171,11 +177,12 @@ impl Case<'_> {
     /// The ephemeral containers that cannot be started; those that ended have done what somebody wanted of them.
     fn ephemeral(&self) -> Vec<Finding> {
         let statuses = self.pod.status.ephemeral_container_statuses.iter();
-        statuses.filter_map(|status| self.waiting(status, status.state.waiting.as_ref()?)).collect()
+        let waiting = statuses.filter_map(|status| Some((status, status.state.waiting.as_ref()?)));
+        waiting.flat_map(|(status, waiting)| self.waiting(status, waiting)).collect()
     }
 
     /// A pull that failed. The status may be only the back-off after it: then the newest event tells.
-    fn pull(&self, container: &str, text: String) -> Finding {
+    fn pull(&self, container: &str, text: String) -> Vec<Finding> {
         let own = self.pod.image(container);
         let names = |text: &str, image: &str| !image.is_empty() && text.contains(image);
         // A container waits for the images of its volumes as for its own.
@@ -209,25 +216,35 @@ impl Case<'_> {
             Some((name, _)) => format!("{}, volume {name}", self.subject("")),
             None => self.subject(container),
         };
-        let mut finding = self.pulled(&told, words, image, subject, self.fill(container));
-        // make sets the images of containers alone.
-        if finding.cause == Cause::TagMissing && volume.is_some() {
-            finding.hint =
-                "correct the reference of the volume's image in the workload, then: {make deploy}".into();
-        } else if finding.cause == Cause::TagMissing && self.pod.is_ephemeral(container) {
-            finding.hint = "begin the debugging again with an image that exists".into();
+        let mut found = self.pulled(&told, words, image, subject, &self.fill(container));
+        for finding in found.iter_mut().filter(|finding| finding.cause == Cause::TagMissing) {
+            // make sets the images of containers alone.
+            if volume.is_some() {
+                finding.hint =
+                    "correct the reference of the volume's image in the workload, then: {make deploy}".into();
+            } else if self.pod.is_ephemeral(container) {
+                finding.hint = "begin the debugging again with an image that exists".into();
+            }
         }
-        finding
+        found
     }
 
-    /// What a text of a pull of `image` means for this pod.
-    fn pulled(&self, told: &Told, words: String, image: &str, subject: String, fill: Fill) -> Finding {
+    /// What a text of a pull of `image` means for this pod: the cause first, then what the text says besides, and the cause
+    /// does not explain.
+    fn pulled(&self, told: &Told, words: String, image: &str, subject: String, fill: &Fill) -> Vec<Finding> {
         let missed = self.missed();
+        let of_others = pull_signs::beside(&words, image).into_iter().filter_map(|told| {
+            let fill = fill.clone().of_pull(&told, image);
+            let finding =
+                self.known.finding(told.cause?, subject.clone(), &fill, std::slice::from_ref(&words));
+            Some(Finding { layer: told.layer, ..finding })
+        });
+        let of_others: Vec<_> = of_others.collect();
         let evidence: Vec<_> =
             [words].into_iter().chain(missed.iter().map(|missed| missed.said.clone())).collect();
         let pull = join::Pull { told, image, missed: missed.as_ref() };
         let vendor = self.known.vendor(told, image, self.pod);
-        let fill = fill.of_pull(told, image).of_vendor(vendor);
+        let fill = fill.clone().of_pull(told, image).of_vendor(vendor);
         let cause = match told.cause {
             // Who is known there and may not even ask has a token without any scope for the registry.
             Some(Cause::TokenDenied) if vendor == &vendor::GITLAB => Cause::TokenWithoutScope,
@@ -238,7 +255,11 @@ impl Case<'_> {
             finding.message = ONLY_SCOPE.into();
             finding.hint = "make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}".into();
         }
-        join::joined(self.known, self, Finding { layer: told.layer, ..finding }, &pull, &fill)
+        let finding = Finding { layer: told.layer, ..finding };
+        let worded = Some(finding.clone()).filter(|_| cause.says_more_than_a_refusal());
+        let joined = join::joined(self.known, self, finding, &pull, &fill);
+        let worded = worded.filter(|worded| worded.cause != joined.cause);
+        [joined].into_iter().chain(worded).chain(of_others).collect()
     }
 
     /// The pull secrets that the kubelet missed, where `found` tells of a pull and not of them.

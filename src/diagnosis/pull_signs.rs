@@ -8,6 +8,7 @@ use super::layer::Layer::{
     self, Kubelet, Mirror, NameServer, Proxy, Registry, Runtime, Storage, TokenService,
 };
 use super::text::bounded;
+use super::tries::tries;
 
 /// Who can say it, the cause, and words of a text that tells it: all of one row, in lower case.
 type Sign = (&'static [Layer], Cause, &'static [&'static str]);
@@ -85,6 +86,14 @@ const PULL: &[Sign] = &[
     (PROXY, Cause::ProxyWantsLogin, &["authrequir"]),
     (PROXY, Cause::ProxyWantsLogin, &["authenticationrequired"]),
     (PROXY, Cause::ProxyWantsLogin, &["407"]),
+    (PROXY, Cause::ProxyMalformed, &["invalid proxy"]),
+    (PROXY, Cause::ProxyMalformed, &[": parse "]),
+    (PROXY, Cause::ProxyMalformed, &["invalid domain name"]),
+    (PROXY, Cause::ProxyMalformed, &["too many colons in address"]),
+    (PROXY, Cause::ProxyMalformed, &["missing port in address"]),
+    (PROXY, Cause::ProxyMalformed, &["unknown port"]),
+    (PROXY, Cause::ProxyMalformed, &["invalid port"]),
+    (PROXY, Cause::ProxyMalformed, &["unknown scheme"]),
     (PROXY, Cause::ProxyUnknown, &["lookup "]),
     (PROXY, Cause::ProxyWithoutTls, &["first record does not look like a tls handshake"]),
     (PROXY, Cause::ProxyWithoutTls, &["server gave http response to https client"]),
@@ -127,6 +136,7 @@ const PULL: &[Sign] = &[
     (MIRROR, Cause::MirrorUnreachable, &["no route to host"]),
     (MIRROR, Cause::MirrorUnreachable, &["network is unreachable"]),
     (MIRROR, Cause::MirrorUnreachable, &["deadline exceeded"]),
+    (MIRROR, Cause::MirrorUnreachable, &["dial tcp"]),
     (MIRROR, Cause::MirrorFails, &[]),
     (RUNTIME, Cause::ImageDamaged, &["unexpected commit digest"]),
     (RUNTIME, Cause::ImageDamaged, &["filesystem layer verification failed"]),
@@ -157,6 +167,7 @@ const PULL: &[Sign] = &[
     (STORAGE, Cause::StorageUnreachable, &["network is unreachable"]),
     (STORAGE, Cause::StorageUnreachable, &["request canceled"]),
     (STORAGE, Cause::StorageUnreachable, &["deadline exceeded"]),
+    (STORAGE, Cause::StorageUnreachable, &["dial tcp"]),
     (STORAGE, Cause::DownloadBroken, &["goaway"]),
     (STORAGE, Cause::DownloadBroken, &["connection reset"]),
     (STORAGE, Cause::DownloadBroken, &["eof"]),
@@ -250,6 +261,11 @@ const PULL: &[Sign] = &[
     (FRONT, Cause::RegistryTimeout, &["no route to host"]),
     (FRONT, Cause::RegistryTimeout, &["host is down"]),
     (FRONT, Cause::RegistryTimeout, &["network is unreachable"]),
+    // Whatever the system calls it.
+    (FRONT, Cause::RegistryTimeout, &["dial tcp"]),
+    // Of a request, and not of the pull as a whole.
+    (FRONT, Cause::RegistryTimeout, &["://\": context deadline exceeded"]),
+    (FRONT, Cause::RegistryTimeout, &["://: context deadline exceeded"]),
     (FRONT, Cause::TlsFails, &["tls: "]),
     (REGISTRY, Cause::RegistryBroken, &["500 internal server error"]),
     (REGISTRY, Cause::RegistryBroken, &["502"]),
@@ -287,11 +303,30 @@ pub(super) struct Told {
 /// What `text` tells of a pull of `image`.
 pub(super) fn read(text: &str, image: &str) -> Told {
     let text = &*bounded(text);
-    let tries: Vec<_> = tries(text).map(|text| read_one(text, image)).collect();
-    // The kubelet tries every credential that it has: one that gets further than a refusal was good.
-    let further = |told: &&Told| told.cause.is_some_and(|cause| !cause.is_refusal());
-    let best = tries.iter().find(further).or(tries.first());
+    let tries = read_tries(text, image);
+    // The kubelet tries every credential that it has: one that gets further than a refusal was good. Whoever could not be
+    // asked, or failed, has not decided on one.
+    let further =
+        |told: &&Told| told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.is_of_the_way());
+    let refused = |told: &&Told| told.cause.is_some_and(Cause::is_refusal);
+    let best = tries.iter().find(further).or(tries.iter().find(refused)).or(tries.first());
     best.cloned().unwrap_or_else(|| read_one(text, image))
+}
+
+/// What went wrong with further tries, beside the refusal that [`read`] tells: words of others, that it does not explain.
+pub(super) fn beside(text: &str, image: &str) -> Vec<Told> {
+    let text = &*bounded(text);
+    if read(text, image).cause.is_none_or(|cause| !cause.is_refusal()) {
+        return Vec::new();
+    }
+    let mut others = read_tries(text, image);
+    others.retain(|told| told.cause.is_some_and(Cause::is_of_the_way));
+    others.dedup_by_key(|told| told.cause);
+    others
+}
+
+fn read_tries(text: &str, image: &str) -> Vec<Told> {
+    tries(text).into_iter().map(|text| read_one(text, image)).collect()
 }
 
 /// Whether the kubelet says in `text` why it does not even ask a runtime.
@@ -347,13 +382,6 @@ fn has_number(text: &str, number: &str) -> bool {
         let behind = behind.strip_prefix([':', '.', ';', ',']).unwrap_or(behind);
         is_end(before.chars().next_back()) && is_end(behind.chars().next())
     })
-}
-
-/// The tries that the kubelet puts together in brackets, one for each credential.
-fn tries(text: &str) -> impl Iterator<Item = &str> {
-    let start = text.find("[rpc error: ").map_or(text.len(), |at| at + 1);
-    let rest = &text[start..];
-    rest.split(", rpc error: ").filter(|one| !one.is_empty())
 }
 
 #[cfg(test)]

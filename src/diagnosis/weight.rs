@@ -50,4 +50,22 @@ impl Cause {
                 | Self::BearerRefused
         )
     }
+
+    /// Whether whoever decides on a credential was not reached, or failed, so that nothing is known of the credential.
+    pub(super) fn is_of_the_way(self) -> bool {
+        (Self::RateLimited..=Self::NotARegistry).contains(&self)
+            || matches!(
+                self,
+                Self::TokenServiceBroken
+                    | Self::RegistryRefuses
+                    | Self::RegistryTimeout
+                    | Self::ConnectionBroken
+                    | Self::RegistryBroken
+            )
+    }
+
+    /// Whether a text that tells it is not explained by a pull secret alone, though a pull secret may be wrong, too.
+    pub(super) fn says_more_than_a_refusal(self) -> bool {
+        matches!(self, Self::TagMissing | Self::RateLimited | Self::TokenExpired)
+    }
 }

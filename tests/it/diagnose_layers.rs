@@ -71,6 +71,26 @@ fn a_pod_that_names_no_pull_secret_is_a_cause_only_if_nothing_was_sent() {
 }
 
 #[test]
+fn what_a_text_says_is_told_beside_a_cause_that_does_not_explain_it() {
+    let all = |list: &Value| {
+        let found = found_in(&Sandbox::new(), list);
+        let ids =
+            found["causes"].as_array().unwrap().iter().map(|cause| cause["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let not_found = "unexpected status from HEAD request to https://registry.example.com/v2/group/app/manifests/1: 404 Not Found";
+    assert_eq!(all(&failed(IMAGE, not_found, true)), ["secret-missing", "tag-missing"]);
+    assert_eq!(all(&failed(IMAGE, DENIED, true)), ["secret-missing"]);
+    let expired = "failed to resolve reference \"registry.example.com/group/app:1\": denied: Your authorization token has expired. Reauthenticate and try again.";
+    let damaged = with_secret(failed(IMAGE, expired, false), "hello", "registry.example.com", " robot");
+    assert!(all(&damaged).contains(&"token-expired".to_owned()), "{:?}", all(&damaged));
+    let tries = format!(
+        "[rpc error: code = Unknown desc = {REFUSED}, rpc error: code = Unknown desc = received unexpected HTTP status: 500 Internal Server Error]"
+    );
+    assert_eq!(all(&failed(IMAGE, &tries, false)), ["token-refused", "registry-broken"]);
+}
+
+#[test]
 fn a_missing_secret_explains_what_a_stranger_is_told_and_nothing_else() {
     let not_found = "unexpected status from HEAD request to https://registry.example.com/v2/group/app/manifests/1: 404 Not Found";
     told(&failed(IMAGE, DENIED, true), "secret-missing");

@@ -27,6 +27,79 @@ fn of_several_tries_the_one_that_got_further_counts() {
 }
 
 #[test]
+fn a_try_that_nobody_answered_is_no_better_than_one_that_was_refused() {
+    let image = "r.example.com/a:1";
+    let head = "failed to pull and unpack image \"r.example.com/a:1\": failed to resolve reference \"r.example.com/a:1\": ";
+    let refused = format!(
+        "{head}failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized"
+    );
+    let silent = format!(
+        "{head}failed to do request: Head \"https://r.example.com/v2/a/manifests/1\": dial tcp 192.0.2.1:443: i/o timeout"
+    );
+    let broken = "rpc error: code = Unknown desc = Error response from daemon: received unexpected HTTP status: 500 Internal Server Error";
+    for text in [format!("[{refused}, {silent}]"), format!("[{silent}, {refused}]")] {
+        means(image, &text, Cause::TokenRefused, TokenService);
+        let others: Vec<_> = beside(&text, image).into_iter().filter_map(|told| told.cause).collect();
+        assert_eq!(others, [Cause::RegistryTimeout], "{text}");
+    }
+    let text = format!("[{broken}, {refused}, {broken}]");
+    means(image, &text, Cause::TokenRefused, TokenService);
+    assert_eq!(beside(&text, image).len(), 1);
+    // Whoever got an answer had a credential that is good: what became of the others explains nothing.
+    let gone = format!("[{refused}, {head}r.example.com/a:1: not found]");
+    means(image, &gone, Cause::TagMissing, Registry);
+    assert_eq!(beside(&gone, image), []);
+    means(image, &format!("[{silent}, {broken}]"), Cause::RegistryTimeout, Registry);
+}
+
+#[test]
+fn an_address_of_the_node_s_own_that_cannot_be_read_is_no_refusal_of_a_proxy() {
+    let image = "registry.acme.io/app:1";
+    let head = "failed to do request: Head \"https://registry.acme.io/v2/app/manifests/1\": ";
+    for (why, cause) in [
+        (
+            "proxyconnect tcp: parse \"http://***@proxy.acme.io:3128%\": invalid URL escape \"%\"",
+            Cause::ProxyMalformed,
+        ),
+        (
+            "invalid proxy address \"proxy:80:80\": parse \"http://proxy:80:80\": invalid port \":80:80\" after host",
+            Cause::ProxyMalformed,
+        ),
+        (
+            "proxyconnect tcp: dial tcp: address proxy:80:80: too many colons in address",
+            Cause::ProxyMalformed,
+        ),
+        ("proxyconnect tcp: dial tcp: lookup tcp/eighty: unknown port", Cause::ProxyMalformed),
+        ("proxyconnect tcp: EOF", Cause::ProxyRefuses),
+        ("Forbidden", Cause::ProxyRefuses),
+    ] {
+        means(image, &format!("{head}{why}"), cause, Proxy);
+    }
+}
+
+#[test]
+fn a_request_that_nothing_came_back_of_is_told_whatever_the_system_calls_it() {
+    let image = "registry.acme.io/app:1";
+    let manifest = "Head \"https://registry.acme.io/v2/app/manifests/1\": ";
+    let mirror = "Head \"https://mirror.acme.io/v2/app/manifests/1?ns=registry.acme.io\": ";
+    let blob = "failed to copy: httpReadSeeker: failed open: failed to do request: Get \"https://cdn.acme.io/a/b\": ";
+    for why in [
+        "connect: connection timed out",
+        "connect: operation timed out",
+        "connect: cannot assign requested address",
+    ] {
+        let why = format!("dial tcp 192.0.2.1:443: {why}");
+        means(image, &format!("{manifest}{why}"), Cause::RegistryTimeout, Registry);
+        means(image, &format!("{mirror}{why}"), Cause::MirrorUnreachable, Mirror);
+        means(image, &format!("{blob}{why}"), Cause::StorageUnreachable, Storage);
+    }
+    for request in ["Get \"https://registry.acme.io/v2/\": ", "Get https://registry.acme.io/v2/: "] {
+        means(image, &format!("{request}context deadline exceeded"), Cause::RegistryTimeout, Registry);
+    }
+    means(image, "rpc error: code = 4 desc = context deadline exceeded", Cause::PullGivenUp, Runtime);
+}
+
+#[test]
 fn an_image_that_is_called_as_an_error_is_none() {
     for (name, why, cause) in [
         ("access-denied", "dial tcp 10.0.0.1:443: i/o timeout", Cause::RegistryTimeout),
