@@ -142,6 +142,7 @@ const PULL: &[Sign] = &[
     (RUNTIME, Cause::ImageDamaged, &["filesystem layer verification failed"]),
     (RUNTIME, Cause::ImageDamaged, &["digest did not match"]),
     (RUNTIME, Cause::ImageDamaged, &["digest mismatch"]),
+    (RUNTIME, Cause::ImageDamaged, &["wrong diff id"]),
     (RUNTIME, Cause::ImageDamaged, &["does not match expected digest"]),
     (RUNTIME, Cause::ImageDamaged, &["failed size validation"]),
     (DISK, Cause::UnpackFailed, &["operation not permitted"]),

@@ -23,6 +23,13 @@ const START: &[Sign] = &[
     (KUBELET, Cause::ConfigMapMissing, &["configmaps \"", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secret \"", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secrets \"", "not found"]),
+    // What was pulled, as the node has it.
+    (RUNTIME, Cause::StoreDamaged, &["image not known"]),
+    (RUNTIME, Cause::StoreDamaged, &["layer not known"]),
+    (RUNTIME, Cause::StoreDamaged, &["does not resolve to an image id"]),
+    (RUNTIME, Cause::StoreDamaged, &["unpacking image", "content digest", "not found"]),
+    (RUNTIME, Cause::ImageDamaged, &["wrong diff id"]),
+    (RUNTIME, Cause::UnpackFailed, &["unpacking image"]),
     (RUNTIME, Cause::WrongPlatform, &["exec format error"]),
     (RUNTIME, Cause::NodeProgramMissing, &["apparmor_parser", "not found"]),
     (
@@ -145,6 +152,23 @@ mod tests {
             (
                 "unable to start container process: exec: \"serve\": executable file not found in $PATH: unknown",
                 Cause::CommandNotFound,
+            ),
+        ] {
+            assert_eq!(start(text), Some((cause, RUNTIME)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_container_may_not_be_made_because_of_what_the_node_has_of_its_image() {
+        for (text, cause) in [
+            ("reading image \"0a1b\": locating image with ID \"0a1b\": image not known", Cause::StoreDamaged),
+            (
+                "error unpacking image: failed to extract layer sha256:1: failed to get reader from content store: content digest sha256:2: not found",
+                Cause::StoreDamaged,
+            ),
+            (
+                "failed to create containerd container: error unpacking image: mount callback failed: operation not supported",
+                Cause::UnpackFailed,
             ),
         ] {
             assert_eq!(start(text), Some((cause, RUNTIME)), "{text}");
