@@ -182,6 +182,28 @@ impl Manifests {
         self.secrets_at(&self.by_name, name)
     }
 
+    /// The Secret `name` that a kustomization generates, where what is in `namespace` of `overlay` cannot name it so: kustomize
+    /// puts a hash behind the name, and renews what names it in the same build and namespace alone. `None` if there is
+    /// another one of that name.
+    #[must_use]
+    pub fn out_of_reach(
+        &self,
+        overlay: &Overlay,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Option<&DeployedSecret> {
+        let is_hashed =
+            |one: &DeployedSecret| matches!(&one.origin, Origin::Generated(made) if made.is_hashed);
+        let namespace_of = |namespace: Option<&str>| namespace.unwrap_or("default").to_owned();
+        let is_renewed = |one: &DeployedSecret| {
+            one.name == name && namespace_of(one.namespace.as_deref()) == namespace_of(namespace)
+        };
+        if overlay.secrets.iter().any(is_renewed) || !self.secrets_called(name).all(is_hashed) {
+            return None;
+        }
+        self.secrets_called(name).next()
+    }
+
     /// The Secrets that the overlays take from a file.
     pub fn secrets_in(&self, file: &str) -> impl Iterator<Item = &DeployedSecret> {
         self.secrets_at(&self.by_file, file)

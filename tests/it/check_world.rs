@@ -504,3 +504,41 @@ fn where_manifests_are_elsewhere_the_hint_leads_there() {
     let found = check_in(&sandbox, "x", &[]).said("workloads-found");
     assert!(found.contains("(makeinfra check shop-infra)"), "{found}");
 }
+
+#[test]
+fn a_generated_pull_secret_with_a_hash_is_named_by_its_own_build_and_namespace_alone() {
+    let plain = deployment();
+    let nowhere = plain.replace(", namespace: hello", "");
+    let generator = |more: &str| {
+        format!(
+            "secretGenerator:\n- {{name: gitlab, type: kubernetes.io/dockercfg, files: [.dockercfg=key.json]{more}}}\n"
+        )
+    };
+    let with = |app: &str, more: &str| format!("resources: [a.yaml]\n{}{app}", generator(more));
+    let alone = generator("");
+    let unhashed = generator(", options: {disableNameSuffixHash: true}");
+    for (dir, app, kustomization, is_wrong) in [
+        ("k", &plain, &with("namespace: hello\n", ""), false),
+        ("k", &nowhere, &with("", ""), false),
+        // kustomize renews what names it in its own namespace.
+        ("k", &nowhere, &with("", ", namespace: other"), true),
+        ("k", &nowhere, &with("namespace: hello\n", ", namespace: other"), false),
+        // Another directory is another build.
+        ("app", &plain, &alone, true),
+        ("app", &plain, &unhashed, false),
+    ] {
+        let files = [
+            (&*format!("{dir}/a.yaml"), &**app),
+            ("k/kustomization.yaml", &**kustomization),
+            ("k/key.json", KEY),
+        ];
+        let checked = checked(&files, false);
+        let said = checked.said("pull-secret-name");
+        assert_eq!(said.contains("puts a hash"), is_wrong, "{kustomization}: {said}");
+        assert!(checked.problems().iter().all(|id| !id.starts_with("pull-secret-name")), "{said}");
+        assert_eq!(
+            said.contains("disableNameSuffixHash: true} in kubernetes/k/kustomization.yaml"),
+            is_wrong
+        );
+    }
+}

@@ -4,16 +4,23 @@ use super::{Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret
 use crate::advice::Advice;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
-use crate::manifests::{Pull, Workload};
+use crate::manifests::{Overlay, Pull, Workload};
 
 /// Whether there is a Secret of each name that a workload names.
 pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::PullSecretName;
     let locked = inspection.secret_files.iter().find(|file| file.state == State::Locked);
     let mut found = Vec::new();
-    for workload in inspection.manifests.workloads() {
+    let overlays = inspection.manifests.overlays.iter();
+    for (overlay, workload) in
+        overlays.flat_map(|one| one.workloads.iter().map(move |workload| (one, workload)))
+    {
         for name in &workload.pull_secrets {
             if is_served_without(inspection, known, workload, name) {
+                continue;
+            }
+            if let Some(check) = hashed(inspection, overlay, workload, name) {
+                found.push(check);
                 continue;
             }
             let own =
@@ -63,6 +70,30 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
     or_ok(found, || {
         Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is called as the workloads name it")
     })
+}
+
+/// That `workload` of `overlay` names a Secret that has a hash behind its name in the cluster.
+fn hashed(inspection: &Inspection, overlay: &Overlay, workload: &Workload, name: &str) -> Option<Check> {
+    let namespace = workload.namespace.as_deref();
+    let secret = inspection.manifests.out_of_reach(overlay, namespace, name)?;
+    if inspection.secrets_called(name).any(|other| !inspection.is_deployed(other)) {
+        return None;
+    }
+    let message = format!(
+        "it names the pull secret {}, behind whose name `{}` puts a hash: only what the same kustomization builds in the same \
+         namespace can name it so",
+        quoted(name),
+        secret.file
+    );
+    let hint = format!("generatorOptions: {{disableNameSuffixHash: true}} in {}", secret.file);
+    Some(
+        match inspection.record {
+            Some(_) => of_workload(Id::PullSecretName, workload, &message),
+            // It may come from elsewhere.
+            None => Check::warning(Id::PullSecretName, workload_title(workload), message),
+        }
+        .hint(hint),
+    )
 }
 
 /// Whether the Secrets that `workload` names beside `name` serve all of its images: the kubelet passes over one that is
