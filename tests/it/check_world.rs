@@ -542,3 +542,13 @@ fn a_generated_pull_secret_with_a_hash_is_named_by_its_own_build_and_namespace_a
         );
     }
 }
+
+#[test]
+fn a_secret_of_another_name_is_told_as_it_is_called_where_it_is_deployed() {
+    let app = deployment().replace(", namespace: hello", "");
+    let secret = manifest("dockercfg", KEY).replace("namespace: hello", "namespace: other");
+    let kustomization = "resources: [a.yaml, s.yaml]\nnamePrefix: a-\n";
+    let files = [("k/a.yaml", &*app), ("k/s.yaml", &*secret), ("k/kustomization.yaml", kustomization)];
+    let said = checked(&files, false).said("pull-secret-name");
+    assert!(said.contains("names the pull secret `gitlab`, but there is Secret `a-gitlab`"), "{said}");
+}

@@ -53,10 +53,15 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 found.push(Check::warning(id, title, message).hint(Advice::at_top(UNLOCK)));
                 continue;
             }
-            let others: Vec<_> = inspection.pull_secrets.iter().map(secret_title).collect();
+            // As they are called where they are deployed.
+            let called = |secret: &PullSecret| match secret.names().next() {
+                Some(name) => format!("Secret {}", quoted(name)),
+                None => secret_title(secret),
+            };
+            let others: Vec<_> = inspection.pull_secrets.iter().map(called).collect();
             let message = format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
             let first = &inspection.pull_secrets[0];
-            let hint = match first.secret.name.as_deref().filter(|name| is_name(name)) {
+            let hint = match first.names().next().filter(|name| is_name(name)) {
                 Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file).into(),
                 None => Advice::edit(&first.path),
             };
