@@ -171,6 +171,8 @@ const PULL: &[Sign] = &[
     (STORAGE, Cause::StorageUnreachable, &["dial tcp"]),
     (STORAGE, Cause::DownloadBroken, &["goaway"]),
     (STORAGE, Cause::DownloadBroken, &["connection reset"]),
+    (STORAGE, Cause::DownloadBroken, &["connection lost"]),
+    (STORAGE, Cause::DownloadBroken, &["connection timed out"]),
     (STORAGE, Cause::DownloadBroken, &["eof"]),
     (STORAGE, Cause::DownloadBroken, &["stream error"]),
     (STORAGE, Cause::DownloadBroken, &["short read"]),
@@ -264,6 +266,7 @@ const PULL: &[Sign] = &[
     (FRONT, Cause::RegistryTimeout, &["network is unreachable"]),
     // Whatever the system calls it.
     (FRONT, Cause::RegistryTimeout, &["dial tcp"]),
+    (FRONT, Cause::RegistryTimeout, &["connection timed out"]),
     // Of a request, and not of the pull as a whole.
     (FRONT, Cause::RegistryTimeout, &["://\": context deadline exceeded"]),
     (FRONT, Cause::RegistryTimeout, &["://: context deadline exceeded"]),
@@ -281,6 +284,7 @@ const PULL: &[Sign] = &[
     (FRONT, Cause::DownloadBroken, &["unexpected eof"]),
     (FRONT, Cause::ConnectionBroken, &["connection reset by peer"]),
     (FRONT, Cause::ConnectionBroken, &["broken pipe"]),
+    (FRONT, Cause::ConnectionBroken, &["connection lost"]),
     (FRONT, Cause::ConnectionBroken, &["goaway"]),
     (FRONT, Cause::ConnectionBroken, &[": eof"]),
     (TOKENS, Cause::RegistryTimeout, &["deadline exceeded"]),

@@ -93,6 +93,12 @@ fn a_request_that_nothing_came_back_of_is_told_whatever_the_system_calls_it() {
         means(image, &format!("{mirror}{why}"), Cause::MirrorUnreachable, Mirror);
         means(image, &format!("{blob}{why}"), Cause::StorageUnreachable, Storage);
     }
+    let lost = "http2: client connection lost";
+    means(image, &format!("{manifest}{lost}"), Cause::ConnectionBroken, Registry);
+    means(image, &format!("{blob}{lost}"), Cause::DownloadBroken, Storage);
+    let read = "read tcp 192.0.2.1:50000->192.0.2.2:443: read: connection timed out";
+    means(image, &format!("{manifest}{read}"), Cause::RegistryTimeout, Registry);
+    means(image, &format!("failed to copy: {read}"), Cause::DownloadBroken, Storage);
     for request in ["Get \"https://registry.acme.io/v2/\": ", "Get https://registry.acme.io/v2/: "] {
         means(image, &format!("{request}context deadline exceeded"), Cause::RegistryTimeout, Registry);
     }
