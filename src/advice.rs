@@ -121,6 +121,16 @@ impl Advice {
         self
     }
 
+    /// The same with the option `name`, whose value may hold any letters.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        if let Some(command) = self.last() {
+            command.options.extend(Word::split(name));
+            command.options.push(Word::value(value.as_ref()));
+        }
+        self
+    }
+
     /// The command at its end.
     fn last(&mut self) -> Option<&mut Call> {
         match self.parts.last_mut()? {

@@ -103,6 +103,24 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The one environment that the command names for all that it does.
+    #[must_use]
+    pub fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Rotate(options) => match options.env.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+            Self::Secret(Secret::Set(options)) => options.environments.env.as_deref(),
+            Self::Secret(Secret::Unset(options)) => options.environments.env.as_deref(),
+            Self::Check(options) => options.cluster.env.as_deref(),
+            Self::Diagnose(options) => options.env.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl<'c> Common<'c> {
     /// Of a command that reads `repo` and asks nothing.
     fn of_reader(repo: &'c Path, json: bool) -> Self {

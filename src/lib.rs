@@ -54,8 +54,8 @@ pub fn run(cli: &Cli) -> Report {
     let Common { repo, no_input, .. } = cli.command.common();
     let mut ui = Ui::new(no_input);
     let top = if matches!(cli.command, Command::Adopt(_)) { adopt::top } else { commands::top };
-    let report =
-        dispatch(&cli.command, &mut ui).unwrap_or_else(|error| Report::failed(&error, repo.and_then(top)));
+    let failed = |error| Report::failed(&error, repo.and_then(top)).for_env(cli.command.environment());
+    let report = dispatch(&cli.command, &mut ui).unwrap_or_else(failed);
     Report { warnings: ui.into_warnings(), ..report }
 }
 

@@ -62,6 +62,16 @@ impl Report {
         Self { repo, error: Some(explain(error)), ..Self::default() }
     }
 
+    /// The same with what failed hinting at the environment that the command was about.
+    #[must_use]
+    pub fn for_env(mut self, name: Option<&str>) -> Self {
+        let hint = self.error.as_mut().and_then(|error| error.hint.as_mut());
+        if let Some(hint) = hint {
+            *hint = std::mem::take(hint).for_env(name);
+        }
+        self
+    }
+
     /// The exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

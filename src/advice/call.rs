@@ -138,13 +138,16 @@ impl Call {
 
     /// All arguments but the directory, the program first.
     fn all(&self) -> Vec<Word> {
-        let (program, environment) = match self.program {
-            Program::Make => (Some("make"), "ENV="),
-            Program::Git => (Some("git"), ""),
-            Program::Makeinfra => (Some("makeinfra"), "--env "),
-            Program::AtTop | Program::Anywhere => (None, ""),
+        let program = match self.program {
+            Program::Make => Some("make"),
+            Program::Git => Some("git"),
+            Program::Makeinfra => Some("makeinfra"),
+            Program::AtTop | Program::Anywhere => None,
         };
-        let chosen = self.environment.iter().flat_map(|name| Word::split(&format!("{environment}{name}")));
+        let chosen = self.environment.iter().flat_map(|name| match self.program {
+            Program::Make => vec![Word::value(&format!("ENV={name}"))],
+            _ => vec![Word::plain("--env"), Word::value(name)],
+        });
         let first = program.map(Word::plain);
         first.into_iter().chain(self.words.clone()).chain(chosen).chain(self.options.clone()).collect()
     }

@@ -63,9 +63,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     if options.token.from_docker_config == Some(None) && options.repo.is_file() {
         let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
         let file = shell_word(&options.repo);
-        return Err(failure
-            .hint(Advice::makeinfra("rotate").with(format!("--from-docker-config={file}")))
-            .into());
+        return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
     }
     let overrides = overrides(options, ui)?;
     let mut found = find(options, &overrides)?;
@@ -86,7 +84,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         return Ok(report::dry_run(options, &found, None));
     }
     if !lacking.is_empty() && !ui.can_ask() {
-        let hint = Advice::makeinfra(again(options)).with("--token-username NAME --token-file FILE");
+        let hint = again(options).with("--token-username NAME --token-file FILE");
         return Err(missing(&lacking, hint));
     }
     if !lacking.is_empty() {
@@ -142,19 +140,14 @@ fn finish(
 }
 
 /// The command as it is given again with another token.
-fn again(options: &Options) -> String {
-    let mut words = "rotate".to_owned();
-    for (option, value) in
-        [("--add-registry", &options.add_registry), ("--registry", &options.secret.registry)]
-    {
-        if let Some(value) = value {
-            words.push_str(&format!(" {option} {value}"));
-        }
-    }
-    if options.check.check {
-        words.push_str(" --check");
-    }
-    words
+fn again(options: &Options) -> Advice {
+    let environments = options.env.iter().map(|name| ("--env", name));
+    let registries = [("--add-registry", &options.add_registry), ("--registry", &options.secret.registry)];
+    let registries = registries.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
+    let again = environments
+        .chain(registries)
+        .fold(Advice::makeinfra("rotate"), |again, (option, value)| again.option(option, value));
+    if options.check.check { again.with("--check") } else { again }
 }
 
 /// What a commit is called.

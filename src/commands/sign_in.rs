@@ -39,7 +39,7 @@ pub(super) fn check(
     options: &CheckOptions,
     token: &DeployToken,
     images: &[&ImageRef],
-    again: &str,
+    again: &Advice,
     ui: &mut Ui,
 ) -> Result<Option<Checked>> {
     if !options.check {
@@ -62,7 +62,7 @@ pub(super) fn check(
         ui.warn(format!(
             "{}; {}",
             verdict.message(image),
-            verdict.hint(image, &Advice::makeinfra(again)).unwrap_or_default().typed(None)
+            verdict.hint(image, again).unwrap_or_default().typed(None)
         ));
     }
     // The worst decides.
@@ -77,7 +77,7 @@ pub(super) fn check(
         (Standing::Good, 1..) => format!("all {} images can be pulled", images.len()),
         _ => verdict.message(image),
     };
-    let hint = verdict.hint(image, &Advice::makeinfra(again)).unwrap_or_default();
+    let hint = verdict.hint(image, again).unwrap_or_default();
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {

@@ -125,7 +125,7 @@ impl SecretInRepo<'_> {
                 return Err(Failure::usage(
                     "`--add-registry` must be another registry than the project's own",
                 )
-                .hint(Advice::makeinfra("rotate"))
+                .hint(self.anew())
                 .into());
             }
             _ => {}
@@ -155,10 +155,7 @@ impl SecretInRepo<'_> {
             Entry::Named(key) => self.check_match(key),
             Entry::Added(_) => {
                 let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
-                Err(failure
-                    .because("the project's own token comes first")
-                    .hint(Advice::makeinfra("rotate"))
-                    .into())
+                Err(failure.because("the project's own token comes first").hint(self.anew()).into())
             }
             Entry::Own | Entry::Removed(_) => Ok(()),
         }
@@ -239,7 +236,7 @@ impl SecretInRepo<'_> {
     pub(super) fn expiring(&self, expires_at: &Expiry, overrides: &RotateOverrides) -> Result<Change> {
         let Some(text) = &self.secret.text else {
             let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
-            return Err(failure.hint(Advice::makeinfra("rotate")).into());
+            return Err(failure.hint(self.anew()).into());
         };
         let expiring = self.manifest(text)?.expire(expires_at, &self.rewrite(overrides));
         Ok(Change::of(expiring.map_err(|fault| self.refused(fault))?))
@@ -304,16 +301,25 @@ impl SecretInRepo<'_> {
         }
     }
 
+    /// What gives this Secret another token, also where environments have different ones.
+    fn anew(&self) -> Advice {
+        let chosen = self.answers.and_then(|answers| {
+            let environment = answers.environments.iter().nth(self.secret.place)?;
+            answers.choice(environment)
+        });
+        Advice::makeinfra("rotate").for_env(chosen)
+    }
+
     pub(super) fn refused(&self, fault: &str) -> Failure {
         let path = &self.secret.path;
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
-            OWN => failure.hint("{makeinfra rotate}, to give it another token"),
+            OWN => failure.hint(self.anew().say(", to give it another token")),
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
             // Nobody could make it anew without the answers.
             _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),
             _ => {
-                let anew = Advice::at_top(format!("rm {path}")).and(Advice::makeinfra("rotate"));
+                let anew = Advice::at_top("rm").arg(path).and(self.anew());
                 failure.hint(anew.why("fix it by hand, or recreate it"))
             }
         }

@@ -314,7 +314,9 @@ fn is_open(command: &[String]) -> bool {
     let words: Vec<_> = command.iter().map(String::as_str).collect();
     matches!(
         words.as_slice(),
-        ["makeinfra", "add" | "remove" | "completions"] | ["makeinfra", "env", "add" | "remove"]
+        ["makeinfra", "add" | "remove" | "completions"]
+            | ["makeinfra", "env", "add" | "remove"]
+            | ["makeinfra", "secret", "set"]
     ) || words.starts_with(&["makeinfra", "sample"])
         || matches!(
             words.as_slice(),

@@ -113,6 +113,11 @@ fn given<T: Answer>(name: Name, text: Option<&str>) -> Result<Option<T>> {
     text.map(T::parse).transpose().map_err(|rule| questions::failure(Refused::Broken(name, rule)))
 }
 
+/// The command as it is given with another deploy token.
+fn again(name: &str) -> Advice {
+    Advice::makeinfra("env add").arg(name).with("--token-username NAME --token-file FILE")
+}
+
 /// A deploy token that is for the new environment alone.
 struct OwnToken {
     source: Source,
@@ -129,13 +134,8 @@ impl OwnToken {
         let lone = [("--expires-at", expires_at.is_some()), ("--check", options.check.check)];
         match lone.into_iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => {
-                // A name that breaks the rules is refused before.
-                let name = &options.name;
                 Err(Failure::usage(format!("`{option}` is for a deploy token, and none is given"))
-                    .hint(
-                        Advice::makeinfra(format!("env add {name}"))
-                            .with("--token-username NAME --token-file FILE"),
-                    )
+                    .hint(again(&options.name))
                     .into())
             }
             None => Ok(None),
@@ -157,8 +157,7 @@ impl OwnToken {
             return Ok((PullSecret::Awaited, None));
         }
         if !lacking.is_empty() && !ui.can_ask() {
-            let again = Advice::makeinfra(format!("env add {name}"));
-            return Err(missing(&lacking, again.with("--token-username NAME --token-file FILE")));
+            return Err(missing(&lacking, again(name.as_str())));
         }
         let place = answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
         let path = answers.secret_files().swap_remove(place);
@@ -167,7 +166,8 @@ impl OwnToken {
         let file = SecretFile { place, path, text: model, kustomization: None };
         let (registry, asked) = (file.registry(answers)?, options.check.check);
         let token = self.source.read(&registry, Some(answers.image()), asked, self.expires_at, ui)?;
-        let checked = sign_in::check(&options.check, &token, &[answers.image()], "rotate --check", ui)?;
+        let again = again(name.as_str()).with("--check");
+        let checked = sign_in::check(&options.check, &token, &[answers.image()], &again, ui)?;
         let own = file.with_token(answers, &evolution.templates, &token)?.map(PullSecret::Own);
         Ok((own.unwrap_or_default(), checked))
     }

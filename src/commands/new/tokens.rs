@@ -1,6 +1,7 @@
 //! The deploy tokens of a new repository: one for all environments, and those that single ones have of their own.
 
 use super::{Options, Sources};
+use crate::advice::Advice;
 use crate::answers::{Answers, Email, EnvironmentName, Expiry, Name};
 use crate::commands::sign_in::{self, Checked};
 use crate::context::Payload;
@@ -78,8 +79,11 @@ impl Tokens {
         if images.is_empty() {
             return Ok(None);
         }
+        // Nothing is there yet in which a token could be rotated.
+        let project = Advice::makeinfra("new").arg(answers.project.as_str());
+        let again = project.option("--image", answers.image().to_string()).with("--check");
         for token in &self.tokens {
-            checked = sign_in::check(&options.check, token, &images, "rotate --check", ui)?;
+            checked = sign_in::check(&options.check, token, &images, &again, ui)?;
         }
         Ok(checked)
     }

@@ -37,7 +37,9 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     sweep_repository(&target.disk.root, options.run.dry_run, ui);
     let asks = matches!(source, Source::Prompt);
     if asks && !options.run.dry_run && !ui.can_ask() {
-        let example = Advice::makeinfra("secret set NAME KEY").with("--from-file FILE");
+        let set = Advice::makeinfra("secret set").arg(name.as_str()).arg(key.as_str());
+        let all = if options.environments.all_environments { "--all-environments " } else { "" };
+        let example = set.with(format!("{all}--from-file FILE"));
         return Err(missing(&["the value: --stdin or --from-file FILE".to_owned()], example));
     }
     if asks && options.run.dry_run {
