@@ -6,10 +6,12 @@
 mod call;
 #[cfg(debug_assertions)]
 mod recorded;
+mod unlock;
 
 pub use call::FOREIGN;
+pub use unlock::Unlocking;
 
-use call::{Call, Program, Word};
+use call::{Call, EDITOR, Program, Word};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -90,7 +92,19 @@ impl Advice {
     /// An edit of the file `path` of the repository.
     #[must_use]
     pub fn edit(path: &str) -> Self {
-        Self::at_top("$EDITOR").arg(path)
+        Self::edit_all([path])
+    }
+
+    /// An edit of files of the repository.
+    #[must_use]
+    pub fn edit_all(paths: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        paths.into_iter().fold(Self::at_top(EDITOR), Self::arg)
+    }
+
+    /// An edit of the files that a shell finds for `pattern`.
+    #[must_use]
+    pub fn edit_matching(pattern: &str) -> Self {
+        Self::at_top(EDITOR).with(pattern)
     }
 
     fn new(program: Program, words: impl AsRef<str>) -> Self {

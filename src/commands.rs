@@ -28,6 +28,7 @@ use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
 use crate::files::{self, Leftover};
 use crate::repo::Repo;
+use crate::report::Report;
 use crate::templates::{Archive, TemplateSet, Unavailable};
 use crate::ui::Ui;
 use scope::Scoped;
@@ -297,6 +298,28 @@ pub fn top(path: &Path) -> Option<PathBuf> {
         Some(repo) => Some(repo.root()),
         // As `makeinfra new --no-git` leaves it.
         None => Some(dir).filter(|dir| dir.join(Record::FILE).is_file()),
+    }
+}
+
+/// `report`, whose hints unlock a clone as it is by now.
+#[must_use]
+pub fn settled(mut report: Report) -> Report {
+    let Some(root) = report.repo.clone() else { return report };
+    let hint = report.error.as_mut().and_then(|error| error.hint.as_mut());
+    unlock_as_needed(&root, report.next.iter_mut().chain(hint));
+    report
+}
+
+/// Has those of `hints` that unlock a clone say what has to be put aside first in the one at `root`.
+fn unlock_as_needed<'a>(root: &Path, hints: impl Iterator<Item = &'a mut Advice>) {
+    let mut hints = hints.filter(|hint| hint.unlocks()).peekable();
+    if hints.peek().is_none() {
+        return;
+    }
+    let Ok(Some(repo)) = Repo::around(root, "") else { return };
+    let unlocking = repo.unlocking();
+    for hint in hints {
+        *hint = std::mem::take(hint).unlocking(&unlocking);
     }
 }
 

@@ -55,7 +55,7 @@ pub fn run(cli: &Cli) -> Report {
     let mut ui = Ui::new(no_input);
     let top = if matches!(cli.command, Command::Adopt(_)) { adopt::top } else { commands::top };
     let failed = |error| Report::failed(&error, repo.and_then(top)).for_env(cli.command.environment());
-    let report = dispatch(&cli.command, &mut ui).unwrap_or_else(failed);
+    let report = commands::settled(dispatch(&cli.command, &mut ui).unwrap_or_else(failed));
     Report { warnings: ui.into_warnings(), ..report }
 }
 

@@ -25,9 +25,12 @@ const WITHOUT_REPOSITORY: [&str; 6] = ["new", "completions", "man", "help", "--h
 /// What a shell reads between commands, or behind one, instead of an argument.
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
-/// The programs of others that a hint may have typed beside make and git. `$EDITOR` is the user's choice.
+/// The user's editor, as crontab and git have it.
+pub(super) const EDITOR: &str = "${EDITOR:-vi}";
+
+/// The programs of others that a hint may have typed beside make and git.
 pub const FOREIGN: [&str; 23] = [
-    "$EDITOR",
+    EDITOR,
     "apt-get",
     "cat",
     "cd",
@@ -136,6 +139,11 @@ impl Call {
         self.program == Program::Make && joined(&self.words) == target
     }
 
+    /// Adds what `text` says at `place` of its words.
+    pub(super) fn add_words(&mut self, text: &str, place: usize) {
+        self.words.splice(place..place, Word::split(text));
+    }
+
     /// All arguments but the directory, the program first.
     fn all(&self) -> Vec<Word> {
         let program = match self.program {
@@ -214,6 +222,11 @@ impl Word {
         }
         words.push(typed);
         words.into_iter().filter(|typed| !typed.is_empty()).map(Self::of).collect()
+    }
+
+    /// Whether the program gets `text`.
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.text == text
     }
 
     fn of(typed: String) -> Self {

@@ -367,7 +367,7 @@ fn check_namespace(
         .into_iter()
         .find(|free| DnsLabel::parse(free).is_ok() && !environments.iter().any(|one| has(one, free)));
     let hint = match by_hand {
-        true => Advice::at_top(format!("$EDITOR {OVERLAYS}/{name}/*")),
+        true => Advice::edit_matching(&format!("{OVERLAYS}/{name}/*")),
         false => Advice::makeinfra(format!("env add {name}"))
             .with(format_args!("--namespace {}", free.as_deref().unwrap_or("NS"))),
     };

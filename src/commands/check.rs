@@ -7,6 +7,7 @@ pub(super) use followed::unfollowed_in_head;
 
 use followed::unfollowed;
 
+use super::unlock_as_needed;
 use crate::advice::Advice;
 use crate::checks::{self, Check, Cleared, Known, Question, Status, count};
 use crate::cli::{Check as Options, OnlineOptions};
@@ -43,6 +44,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         sure &= running::checks(options, &inspection, &mut checks, ui)?;
     }
     checks::sort(&mut checks);
+    unlock_as_needed(&inspection.root, checks.iter_mut().map(|check| &mut check.hint));
     let bad = |check: &Check| {
         check.status == Status::Problem || (options.view.strict && check.status == Status::Warning)
     };

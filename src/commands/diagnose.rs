@@ -2,6 +2,7 @@
 
 use super::check::{Answered, ask_registries, typed};
 use super::target::{Source, Target};
+use super::unlock_as_needed;
 use crate::answers::Record;
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
@@ -29,7 +30,7 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         Some(inspection) => checks(options, inspection, now, ui)?,
         None => Vec::new(),
     };
-    let (source, diagnosis) = match &options.events {
+    let (source, mut diagnosis) = match &options.events {
         Some(file) => {
             let source = saved(file, options, repository.as_ref(), ui)?;
             let now = source.evidence.newest().unwrap_or(now);
@@ -39,6 +40,9 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
         None => live(options, repository.as_ref(), &checks, now)?,
     };
     let root = repository.map(|repository| repository.root);
+    if let Some(root) = &root {
+        unlock_as_needed(root, diagnosis.findings.iter_mut().map(|finding| &mut finding.hint));
+    }
     Ok(Report {
         text: listed(&source, &diagnosis, root.as_deref()),
         own: in_json(&source, &diagnosis, root.as_deref()),

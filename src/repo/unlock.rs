@@ -1,16 +1,26 @@
 //! What to type so that git-crypt works in a clone.
 
 use super::Repo;
+use crate::advice::Unlocking;
 use crate::error::Result;
+use crate::files;
 use crate::git_crypt::{self, UNLOCK};
-use git2::{ObjectType, TreeWalkMode, TreeWalkResult};
+use git2::{ObjectType, Status, StatusOptions, TreeWalkMode, TreeWalkResult};
+use std::path::Path;
+
+/// More than any secret file has.
+const LIMIT: usize = 64 << 20;
 
 impl Repo {
     /// What to type in a locked clone.
     #[must_use]
     pub fn unlock(&self) -> &'static str {
-        // git-crypt keeps the key there for those whose GPG keys were added.
-        if self.top().join(".git-crypt/keys").is_dir() { "git-crypt unlock" } else { UNLOCK }
+        if self.has_gpg() { "git-crypt unlock" } else { UNLOCK }
+    }
+
+    /// Whether git has the key, for those whose GPG keys were added.
+    fn has_gpg(&self) -> bool {
+        self.top().join(".git-crypt/keys").is_dir()
     }
 
     /// What to type in a clone without a key: in a locked one `git-crypt init` would make a key that nobody else has.
@@ -23,6 +33,39 @@ impl Repo {
     #[must_use]
     pub fn uses_git_crypt(&self) -> bool {
         self.holds_ciphertext() || self.commits_attributes()
+    }
+
+    /// What `git-crypt unlock` needs here.
+    #[must_use]
+    pub fn unlocking(&self) -> Unlocking {
+        let mut unlocking =
+            Unlocking { has_gpg: self.has_gpg(), in_progress: self.in_progress(), ..Unlocking::default() };
+        let mut wanted = StatusOptions::new();
+        wanted.include_untracked(false);
+        let Ok(all) = self.git.statuses(Some(&mut wanted)) else { return unlocking };
+        for entry in all.iter().filter(|entry| !entry.status().is_ignored()) {
+            let Ok(path) = entry.path().map(str::to_owned) else { continue };
+            let Some(blob) = self.secret_blob(&path).filter(|_| entry.status() == Status::WT_MODIFIED) else {
+                unlocking.stashes = true;
+                continue;
+            };
+            let path = self.out_of_git(path);
+            let Ok(Some(bytes)) = files::read(&self.root().join(&path), LIMIT) else { continue };
+            match self.key(&path).ok().and_then(|key| key.decrypt(&blob)) {
+                Some(_) if *bytes == blob => unlocking.in_ciphertext.push(path),
+                Some(plain) => unlocking.stashes |= *plain != *bytes,
+                None if git_crypt::is_encrypted(&bytes) => {}
+                None => unlocking.in_plaintext.push(path),
+            }
+        }
+        unlocking
+    }
+
+    /// What the index has of the file that git knows as `path`, if that is encrypted.
+    fn secret_blob(&self, path: &str) -> Option<Vec<u8>> {
+        let index = self.git.index().ok()?;
+        let blob = self.git.find_blob(index.get_path(Path::new(path), 0)?.id).ok()?;
+        git_crypt::is_encrypted(blob.content()).then(|| blob.content().to_vec())
     }
 
     /// Whether it is a linked work tree.

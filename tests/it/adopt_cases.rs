@@ -362,7 +362,7 @@ fn hints_name_what_is_there() {
         &files,
         &[
             "cannot edit `k8s/overlays/production/kustomization.yaml`",
-            "$EDITOR k8s/overlays/production/kustomization.yaml",
+            "${EDITOR:-vi} k8s/overlays/production/kustomization.yaml",
         ],
     );
     let sandbox = Sandbox::of_kustomize();

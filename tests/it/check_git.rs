@@ -198,7 +198,7 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
     // No line elsewhere counts more than this one.
     let sandbox = Sandbox::with_hello();
     sandbox.write("work/hello-infra/.git/info/attributes", "secrets/** -filter\n");
-    assert_eq!(covering(&sandbox).as_deref(), Some("$EDITOR .git/info/attributes"));
+    assert_eq!(covering(&sandbox).as_deref(), Some("${EDITOR:-vi} .git/info/attributes"));
 }
 
 #[test]

@@ -483,8 +483,9 @@ fn without_a_record_no_hint_is_a_command_that_needs_one() {
         for check in &found.checks {
             assert!(!check["hint"].as_str().unwrap().contains("makeinfra rotate"), "{check}");
         }
-        let edits =
-            |check: &&serde_json::Value| check["hint"].as_str().unwrap().contains("$EDITOR secret.yaml");
+        let edits = |check: &&serde_json::Value| {
+            check["hint"].as_str().unwrap().contains("${EDITOR:-vi} secret.yaml")
+        };
         assert_eq!(found.checks.iter().filter(edits).count(), 1, "{secret}");
     }
 }

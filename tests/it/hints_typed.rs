@@ -1,7 +1,7 @@
 //! Hints, typed as they are printed: they do what they are for.
 
 use super::environments::with_environments;
-use super::support::{Output, Run, Sandbox};
+use super::support::{Output, Run, SECRET, Sandbox, have};
 use std::fs;
 use std::path::Path;
 
@@ -68,4 +68,91 @@ fn hints_are_for_the_environment_of_the_command() {
         let output = sandbox.makeinfra(options).failure(2);
         assert!(hint(&output).contains(shown), "{}", output.stderr);
     }
+}
+
+/// A clone of the repository, locked, and the key that unlocks it.
+fn locked_clone(sandbox: &Sandbox) -> String {
+    let key = sandbox.path("key").display().to_string();
+    sandbox.run("git-crypt", &["export-key", &key]).cwd(sandbox.hello("")).success();
+    let own = sandbox.path("origin");
+    fs::rename(sandbox.hello(""), &own).unwrap();
+    let origin = own.display().to_string();
+    sandbox.run("git", &["clone", "-q", &origin, "hello-infra"]).success();
+    key
+}
+
+/// Gives the clone a key that is not the repository's, as if it had been unlocked with it.
+fn give_another_key(sandbox: &Sandbox) {
+    let keys = sandbox.hello(".git/git-crypt/keys");
+    fs::create_dir_all(&keys).unwrap();
+    let file = keys.join("default").display().to_string();
+    let _ = fs::remove_file(&file);
+    sandbox.run("git-crypt", &["keygen", &file]).success();
+    for (name, value) in [("smudge", "git-crypt smudge"), ("clean", "git-crypt clean"), ("required", "true")]
+    {
+        sandbox.git(&["config", &format!("filter.git-crypt.{name}"), value]).success();
+    }
+}
+
+#[test]
+fn a_clone_with_edits_is_unlocked_as_its_hint_says() {
+    if !have("git-crypt") {
+        return;
+    }
+    for (is_foreign, edits) in [
+        (false, &[][..]),
+        (false, &["README.md"]),
+        (false, &[SECRET]),
+        (false, &[SECRET, "README.md"]),
+        (true, &[]),
+        (true, &["README.md"]),
+        (true, &["README.md", SECRET]),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        let key = locked_clone(&sandbox);
+        if is_foreign {
+            give_another_key(&sandbox);
+        }
+        for file in edits {
+            fs::write(sandbox.hello(file), "edited: here\n").unwrap();
+        }
+        let output = sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(1);
+        let hint = hint(&output).replace("KEY_FILE", &key);
+        sandbox.makeinfra(&["check", "hello-infra"]).output().prints("git-crypt unlock");
+        let command = match hint.split_once("save your edits below secrets/ elsewhere, then: ") {
+            Some((_, command)) => command,
+            None => hint.as_str(),
+        };
+        assert_eq!(command != hint, edits.contains(&SECRET), "{hint}");
+        typed(&sandbox, command).success();
+        let read = |file: &str| fs::read_to_string(sandbox.hello(file)).unwrap();
+        assert!(read(SECRET).contains("dockercfg"), "{is_foreign} {edits:?}");
+        assert_eq!(read("README.md") == "edited: here\n", edits.contains(&"README.md"), "{hint}");
+        assert_eq!(sandbox.git(&["stash", "list"]).success().stdout, "");
+    }
+}
+
+#[test]
+fn a_merge_comes_to_its_end_before_a_clone_is_unlocked() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    locked_clone(&sandbox);
+    let head = sandbox.git(&["rev-parse", "HEAD"]).success().stdout;
+    fs::write(sandbox.hello(".git/MERGE_HEAD"), head).unwrap();
+    let output = sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(1);
+    assert_eq!(hint(&output), "a merge is in progress: finish it first, then: git-crypt unlock KEY_FILE");
+}
+
+#[test]
+fn an_edit_works_without_a_choice_of_an_editor() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.edit(".makeinfra.yaml", "image:", "image: [");
+    sandbox.write_program("vi", "#!/bin/sh\necho \"vi $1\"\n");
+    sandbox.write_program("mine", "#!/bin/sh\necho \"mine $1\"\n");
+    let output = sandbox.makeinfra(&["update", "hello-infra"]).failure(1);
+    let edit = hint(&output);
+    typed(&sandbox, edit).success().prints("vi .makeinfra.yaml");
+    typed(&sandbox, edit).env("EDITOR", "mine").success().prints("mine .makeinfra.yaml");
 }

@@ -172,7 +172,7 @@ fn hints_can_be_typed_where_the_user_is() {
         hints.collect::<Vec<_>>()
     };
     let restore = "checkout HEAD -- Makefile";
-    let edit = "$EDITOR secrets/kubernetes/kustomization.yaml";
+    let edit = "${EDITOR:-vi} secrets/kubernetes/kustomization.yaml";
     assert_eq!(hints("hello-infra", &[]), ["makeinfra rotate", edit, &format!("git {restore}")]);
     let elsewhere = [
         format!("makeinfra rotate {root}"),

@@ -310,7 +310,7 @@ fn a_list_that_cannot_be_edited_is_left_alone_and_so_is_the_secret() {
     sandbox.new_without_token(&[]).success();
     sandbox.edit(LIST, "resources: []", "resources: {}");
     let output = sandbox.rotate(TOKEN, &[]).failure(1);
-    output.says(&format!("cannot change `{LIST}`")).says(&format!("$EDITOR {LIST}"));
+    output.says(&format!("cannot change `{LIST}`")).says(&format!("${{EDITOR:-vi}} {LIST}"));
     assert!(!sandbox.hello(SECRET).exists());
 }
 

@@ -343,7 +343,7 @@ fn a_manifest_is_left_to_those_who_wrote_it() {
     let manifest = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  A: YQ==\n";
     sandbox.write_private("work/hello-infra/secrets/kubernetes/own.yaml", manifest);
     sandbox.edit(KUSTOMIZATION, "resources:\n", "resources:\n  - own.yaml\n");
-    refused(&sandbox, &[], 1, &["`secrets/kubernetes/own.yaml` is a manifest of it", "$EDITOR"]);
+    refused(&sandbox, &[], 1, &["`secrets/kubernetes/own.yaml` is a manifest of it", "${EDITOR:-vi}"]);
 }
 
 #[test]

@@ -209,7 +209,12 @@ fn what_an_update_cannot_change_is_told_with_what_can() {
             "`answers.environments.staging.secrets`",
             "git diff",
         ),
-        ("template: default", "template: mine", "`template` must be `default`", "$EDITOR .makeinfra.yaml"),
+        (
+            "template: default",
+            "template: mine",
+            "`template` must be `default`",
+            "${EDITOR:-vi} .makeinfra.yaml",
+        ),
     ] {
         let sandbox = with_answer(&[], from, to);
         let before = sandbox.tree();

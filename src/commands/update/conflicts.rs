@@ -96,7 +96,7 @@ fn next(update: &Update) -> Vec<Advice> {
     let mut next = Vec::new();
     if !marked.is_empty() {
         let paths = words(&marked);
-        next.push(Advice::at_top(format!("$EDITOR {paths}")).why("between <<<<<<< and >>>>>>>"));
+        next.push(Advice::edit_all(marked.iter().map(|one| &one.path)).why("between <<<<<<< and >>>>>>>"));
         next.push(Advice::git(format!("add -- {paths}")));
     }
     if !gone.is_empty() {

@@ -228,5 +228,5 @@ fn a_hand_made_overlay_takes_nothing_from_another_one() {
         sandbox.put(&format!("kubernetes/overlays/demo/{file}"), &text);
     }
     let output = sandbox.agreed(&["env", "add", "demo"]).failure(2);
-    output.says("is that of the environment `qa`").says("hint: $EDITOR kubernetes/overlays/demo/*");
+    output.says("is that of the environment `qa`").says("hint: ${EDITOR:-vi} kubernetes/overlays/demo/*");
 }
