@@ -192,6 +192,16 @@ impl Inspection {
         }
     }
 
+    /// What brings back the generated file `path`.
+    #[must_use]
+    pub fn bring_back(&self, path: &str) -> Advice {
+        match &self.git {
+            Some(git) if git.lost.contains(path) => Advice::git("checkout HEAD --").arg(path),
+            Some(_) => Advice::makeinfra("update").option("--restore", path),
+            None => "copy it from another project: {makeinfra new PROJECT} makes the same one".into(),
+        }
+    }
+
     /// Whether a rotation writes the file `path`.
     #[must_use]
     pub fn is_rotated(&self, path: &str) -> bool {
@@ -257,8 +267,10 @@ impl Reader {
             let deployed = files.keys().chain(&secrets).chain([&record_file]);
             self.leave_out(repo, &mut audit, &manifests, deployed);
             // Elsewhere, what is not tracked may be a draft.
-            if record.is_none() {
-                audit.untracked.clear();
+            match &record {
+                Some(Ok(record)) => audit.lost = self.lost(repo, &record.answers)?,
+                Some(Err(_)) => {}
+                None => audit.untracked.clear(),
             }
             let given = audit.covered.iter().filter(|(_, filter)| filter.is_ok()).map(|(path, _)| path);
             secrets.extend(given.filter(|path| self.tree.has(path)).cloned());

@@ -57,6 +57,12 @@ impl Environment {
         format!("kubernetes/overlays/{}", self.name)
     }
 
+    /// The file with its jobs in the pipeline.
+    #[must_use]
+    pub fn pipeline_file(&self) -> String {
+        format!(".gitlab/{}.yml", self.name)
+    }
+
     /// Whether the host of a further component's Ingress leaves room for the environment's name before it.
     pub(super) fn has_room_for(&self, component: &Component) -> bool {
         component.ingress.as_ref().is_none_or(|host| self.name.host(host, self.protect).is_ok())

@@ -31,9 +31,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
     for (name, files) in &inspection.overlays {
         match answers.environment(name) {
             Some(environment) => {
-                let mut others = inspection.overlays.iter().filter(|(_, other)| other.has_pipeline);
-                let sibling = others.next().map(|(other, _)| other.as_str());
-                found.extend(Compared { answers, environment, files, sibling }.differences());
+                found.extend(Compared { inspection, answers, environment, files }.differences());
             }
             None => found.push(
                 Check::warning(
@@ -79,18 +77,17 @@ fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
 
 /// An environment as `.makeinfra.yaml` has it, and its directory.
 struct Compared<'i> {
+    inspection: &'i Inspection,
     answers: &'i Answers,
     environment: &'i Environment,
     files: &'i OverlayFiles,
-    /// Another environment, whose jobs the pipeline has.
-    sibling: Option<&'i str>,
 }
 
 impl Compared<'_> {
     fn differences(&self) -> Vec<Check> {
         let name = &self.environment.name;
         let missing = |path: String, what: &str| {
-            let hint = Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&path))));
+            let hint = self.inspection.bring_back(&path);
             Check::problem(Id::EnvironmentsAgree, path, format!("it is missing: {what}")).hint(hint)
         };
         let Some(kustomization) = &self.files.kustomization else {
@@ -115,12 +112,9 @@ impl Compared<'_> {
         if self.answers.ci != Ci::Gitlab || self.files.has_pipeline {
             return None;
         }
-        let (path, name) = (format!(".gitlab/{}.yml", self.environment.name), &self.environment.name);
+        let path = self.environment.pipeline_file();
         let message = "it is missing: the pipeline does not deploy the environment";
-        let hint = match &self.sibling {
-            Some(other) => Advice::at_top(format!("sed 's/{other}/{name}/g' .gitlab/{other}.yml >{path}")),
-            None => Advice::git(format!("checkout HEAD -- {path}")),
-        };
+        let hint = self.inspection.bring_back(&path);
         Some(Check::problem(Id::EnvironmentsAgree, path, message).hint(hint))
     }
 

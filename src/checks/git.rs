@@ -30,17 +30,17 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     checks.extend(or_ok(ignored.chain(untracked).collect(), || {
         Check::ok(Id::FilesTracked, ".gitignore", "ignores nothing that is deployed")
     }));
-    checks.extend(inspection.hook.as_ref().map(hook));
+    checks.extend(inspection.hook.as_ref().map(|found| hook(inspection, found)));
     checks
 }
 
 /// Whether a commit with plaintext is refused.
-fn hook(hook: &Hook) -> Check {
+fn hook(inspection: &Inspection, hook: &Hook) -> Check {
     let id = Id::CommitHook;
     let refused = "commits with plaintext below secrets/ are not refused";
     match (hook.state, hook.is_set) {
         (HookState::Missing, _) => Check::warning(id, Hook::FILE, format!("it is not there: {refused}"))
-            .hint(Advice::makeinfra("update").with(format_args!("--restore {}", Hook::FILE))),
+            .hint(inspection.bring_back(Hook::FILE)),
         (HookState::NotExecutable, _) => {
             Check::warning(id, Hook::FILE, format!("it is not executable, so git does not run it: {refused}"))
                 .hint(Advice::at_top(format!("chmod +x {}", Hook::FILE)))

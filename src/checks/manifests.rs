@@ -293,8 +293,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
         return match ours {
             true => {
                 vec![
-                    Check::problem(id, "Makefile", "it is not there")
-                        .hint(Advice::git("checkout HEAD -- Makefile")),
+                    Check::problem(id, "Makefile", "it is not there").hint(inspection.bring_back("Makefile")),
                 ]
             }
             false => Vec::new(),
@@ -320,10 +319,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     }
     if ours && text.contains(SCRIPT) && !inspection.layout.has_script {
         let check = Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
-        found.push(match inspection.git {
-            Some(_) => check.hint(Advice::makeinfra("update").with(format_args!("--restore {SCRIPT}"))),
-            None => check.hint("copy it from another project: {makeinfra new PROJECT} makes the same one"),
-        });
+        found.push(check.hint(inspection.bring_back(SCRIPT)));
     }
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {
         let message = "`get secret … ||` never updates a Secret that exists: a rotated token does not reach the cluster";

@@ -102,9 +102,14 @@ pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Optio
     Err(changed_meanwhile(&format!("`{path}` was")).into())
 }
 
-/// What commits the files `paths` of the work tree.
+/// What commits the files `paths` of the work tree. In a merge and its like, for which git commits all or nothing, what
+/// has its commit take them.
 pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str) -> Advice {
     let add = repo.add(paths);
+    if let Some(what) = repo.in_progress() {
+        return add.why(format!("git-crypt encrypts it on the way; {what}, whose commit will include it"));
+    }
+    let why = "git-crypt encrypts it on the way";
     let paths = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
-    add.and(Advice::git(format!("commit -m '{message}' -- {paths}")))
+    add.and(Advice::git(format!("commit -m '{message}' -- {paths}"))).why(why)
 }

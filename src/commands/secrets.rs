@@ -315,8 +315,7 @@ impl Uncommitted {
     /// What brings them to git; `None` if HEAD has them.
     fn commit_step(&self, repo: &Repo, message: &str) -> Option<Advice> {
         let paths: Vec<_> = self.files.keys().chain(&self.gone).collect();
-        let step = || commit_step(repo, &paths, message).why("git-crypt encrypts it on the way");
-        (!paths.is_empty()).then(step)
+        (!paths.is_empty()).then(|| commit_step(repo, &paths, message))
     }
 }
 

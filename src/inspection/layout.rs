@@ -1,7 +1,8 @@
 //! Where the parts of a repository are.
 
-use super::{Reader, SCRIPT};
-use crate::answers::Record;
+use super::{Hook, Reader, SCRIPT};
+use crate::answers::{Answers, Environment, Record};
+use crate::error::Result;
 use crate::files::is_leftover;
 use crate::manifests::{Manifests, kustomization};
 use crate::repo::{Audit, Repo, SECRETS};
@@ -46,6 +47,24 @@ impl Reader {
                 audit.untracked.push(path.clone());
             }
         }
+    }
+
+    /// The files without which checks find fault with a generated repository, where HEAD alone has them.
+    pub(super) fn lost(&self, repo: &Repo, answers: &Answers) -> Result<BTreeSet<String>> {
+        let of_environment = |one: &Environment| {
+            let overlay = one.overlay();
+            let files = ["kustomization.yaml", Environment::SETTINGS].map(|file| format!("{overlay}/{file}"));
+            files.into_iter().chain([one.pipeline_file()])
+        };
+        let of_all = ["Makefile", SCRIPT, Hook::FILE].map(str::to_owned);
+        let wanted = answers.environments.iter().flat_map(of_environment).chain(of_all);
+        let mut lost = BTreeSet::new();
+        for path in wanted.filter(|path| !self.tree.has(path)) {
+            if repo.has_in_head(&path)? {
+                lost.insert(path);
+            }
+        }
+        Ok(lost)
     }
 
     pub(super) fn layout(&self) -> Layout {

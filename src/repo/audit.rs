@@ -30,6 +30,8 @@ pub struct Audit {
     pub ignored: Vec<String>,
     /// Files of a generated repository that are to be deployed, and that git does not track.
     pub untracked: Vec<String>,
+    /// Generated files that HEAD has, and the work tree has not.
+    pub lost: BTreeSet<String>,
     /// Files below `secrets/` that a merge left open.
     pub unmerged: Vec<Unmerged>,
     /// The index.
@@ -122,6 +124,7 @@ impl Repo {
                 behind: if self.is_merging() { Vec::new() } else { self.behind_paths()? },
                 ignored: Vec::new(),
                 untracked: Vec::new(),
+                lost: BTreeSet::new(),
                 unmerged: self.unmerged()?,
                 index: auditor.plain(&index)?,
                 head: head.map(|files| auditor.plain(&files)).transpose()?,

@@ -1,6 +1,7 @@
 //! `makeinfra check` compares Makefile, overlays and `.makeinfra.yaml`, and finds two environments with one host.
 
 use super::check::{Checked, check};
+use super::hints_typed::typed;
 use super::support::Sandbox;
 use std::fs;
 
@@ -96,13 +97,21 @@ fn a_file_that_is_missing_is_named() {
         (".gitlab/staging.yml", "the pipeline does not deploy the environment"),
     ] {
         let sandbox = two(&[]);
-        fs::remove_file(sandbox.hello(file)).unwrap();
-        let said = check(&sandbox, &[]).said("environments-agree");
-        assert!(said.contains(&format!("{file}: it is missing: ")) && said.contains(why), "{said}");
-        // The advice works.
-        let hint = said.split_once('(').unwrap().1.trim_end().trim_end_matches(')').to_owned();
-        sandbox.run("sh", &["-ec", &hint]).cwd(sandbox.hello("")).success();
-        assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
+        let whole = fs::read_to_string(sandbox.hello(file)).unwrap();
+        for is_committed in [false, true] {
+            fs::remove_file(sandbox.hello(file)).unwrap();
+            if is_committed {
+                sandbox.git(&["commit", "-qam", "Remove it"]).success();
+            }
+            let said = check(&sandbox, &[]).said("environments-agree");
+            assert!(said.contains(&format!("{file}: it is missing: ")) && said.contains(why), "{said}");
+            // The advice works.
+            let hint = said.split_once('(').unwrap().1.trim_end().trim_end_matches(')').to_owned();
+            typed(&sandbox, &format!("{hint}{}", if is_committed { " --yes" } else { "" })).success();
+            assert_eq!(fs::read_to_string(sandbox.hello(file)).unwrap(), whole);
+            let again = check(&sandbox, &[]);
+            assert!(!again.problems().contains(&"environments-agree"), "{file}");
+        }
     }
     let sandbox = two(&["--ci", "none"]);
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));

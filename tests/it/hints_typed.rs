@@ -156,3 +156,27 @@ fn an_edit_works_without_a_choice_of_an_editor() {
     typed(&sandbox, edit).success().prints("vi .makeinfra.yaml");
     typed(&sandbox, edit).env("EDITOR", "mine").success().prints("mine .makeinfra.yaml");
 }
+
+#[test]
+fn what_is_written_in_a_merge_comes_with_its_commit() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::with_hello();
+    sandbox.git(&["checkout", "-q", "-b", "other"]).success();
+    sandbox.append("README.md", "other\n");
+    sandbox.git(&["commit", "-qam", "Other"]).success();
+    sandbox.git(&["checkout", "-q", "-"]).success();
+    sandbox.git(&["commit", "-q", "--allow-empty", "-m", "Own"]).success();
+    sandbox.git(&["merge", "-q", "--no-commit", "other"]).success();
+    let set = ["secret", "set", "db", "PASSWORD", "hello-infra", "--stdin"];
+    let output = sandbox.makeinfra(&set).stdin("hunter2").success();
+    output
+        .prints("# git-crypt encrypts it on the way; a merge is in progress, whose commit will include it\n");
+    let add = output.stdout.lines().find(|line| line.starts_with("  git ")).unwrap();
+    typed(&sandbox, add).success();
+    sandbox.git(&["commit", "-q", "--no-edit"]).success();
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    let blob = sandbox.git(&["cat-file", "blob", "HEAD:secrets/kubernetes/db.env"]).success().bytes;
+    assert!(blob.starts_with(b"\0GITCRYPT"));
+}

@@ -157,9 +157,7 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
             beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
         paths.extend(beside.iter().map(String::as_str));
         paths.extend(with_record.then_some(Record::FILE));
-        steps.push(
-            commit_step(&found.repo, &paths, &subject(options)).why("git-crypt encrypts it on the way"),
-        );
+        steps.push(commit_step(&found.repo, &paths, &subject(options)));
     }
     steps
 }
