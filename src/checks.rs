@@ -172,6 +172,11 @@ fn or_ok(found: Vec<Check>, ok: impl FnOnce() -> Check) -> Vec<Check> {
     if found.is_empty() { vec![ok()] } else { found }
 }
 
+/// An edit of the file `path`, in which `line` is to be written.
+fn write(line: &str, path: &str) -> Advice {
+    Advice::edit(path).why(format!("write `{line}`"))
+}
+
 /// `1 file`, `2 files`.
 #[must_use]
 pub fn count(number: usize, what: &str) -> String {

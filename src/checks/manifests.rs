@@ -3,6 +3,7 @@
 use super::{
     Check, Id, Known, Place, count, or_ok,
     pull_secret::{is_name, of_workload, quoted, workload_title},
+    write,
 };
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Environment, Record};
@@ -179,7 +180,8 @@ fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 "it names no pull secret: the kubelet pulls without credentials",
             ),
         };
-        check.hint(format!("imagePullSecrets: [{{name: {name}}}] beside `containers:` in {}", workload.file))
+        let pull_secrets = format!("imagePullSecrets: [{{name: {name}}}]");
+        check.hint(write(&pull_secrets, &workload.file).aside("beside `containers:`"))
     });
     let found: Vec<_> = found.collect();
     if inspection.manifests.workloads().next().is_none() {

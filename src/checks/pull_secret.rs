@@ -5,7 +5,7 @@ mod named;
 mod present;
 
 use super::rotation::key_for;
-use super::{Check, Id, Known, Place, Status, count, or_ok};
+use super::{Check, Id, Known, Place, Status, count, or_ok, write};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, RegistryKey, SecretType};
 use crate::inspection::{Inspection, PullSecret};
@@ -62,7 +62,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
                 false => Advice::edit(path),
             };
             if let (Aspect::Type, Some((file, line))) = (flaw.aspect, generated(inspection, path)) {
-                found.push(Check::problem(id, &file, &flaw.message).hint(format!("{line} in {file}")));
+                found.push(Check::problem(id, &file, &flaw.message).hint(write(&line, &file)));
                 continue;
             }
             found.push(match flaw.aspect {

@@ -14,7 +14,7 @@ pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret
     let is_rotated = ours.is_some() && inspection.is_rotated(path);
     let advice = match is_rotated {
         true => Advice::from(format!("{{makeinfra {}}}", rotation(inspection, image, secrets)).as_str()),
-        false => format!("registry key {} in {path}", RegistryKey::for_image(image)).into(),
+        false => Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image))),
     };
     Place::of_file(inspection, path).of_it(advice)
 }

@@ -45,8 +45,10 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
 fn covered(git: &Audit) -> Vec<Check> {
     let id = Id::SecretsCovered;
     let open = git.covered.iter().filter_map(|(path, filter)| Some((path, filter.as_ref().err()?)));
-    let message = "git would store it in plaintext: `.gitattributes` does not give it to git-crypt";
-    let found = open.map(|(path, remedy)| Check::problem(id, path, message).hint(remedy.hint()));
+    let found = open.map(|(path, remedy)| {
+        let message = format!("git would store it in plaintext: {}", remedy.cause());
+        Check::problem(id, path, message).hint(remedy.hint())
+    });
     let closed = git.closed_attributes.iter().map(|(path, remedy)| {
         let message = "git-crypt encrypts it: git cannot read it where the repository is locked, and stores secrets in plaintext there";
         let add = Advice::git(format!("add --renormalize -- {}", shell_word(Path::new(path))));

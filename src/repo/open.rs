@@ -187,11 +187,8 @@ impl Repo {
             Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
         };
         let Some(filter) = self.filter(path)? else {
-            return Err(unprotected(
-                "`.gitattributes` does not give it to git-crypt".into(),
-                Attributes::of(&self.git)?.remedy(&self.in_git(path), &self.prefix).hint(),
-            )
-            .into());
+            let remedy = Attributes::of(&self.git)?.remedy(&self.in_git(path), &self.prefix);
+            return Err(unprotected(remedy.cause(), remedy.hint()).into());
         };
         let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
         let clean = config.get_string(&format!("filter.{filter}.clean")).unwrap_or_default();

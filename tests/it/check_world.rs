@@ -349,7 +349,8 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let found = of("files: [config.json]", config);
     assert!(found.problems().contains(&"pull-secret-type"), "{:?}", found.problems());
     let said = found.said("pull-secret-type");
-    let mend = "(files: [.dockerconfigjson=config.json] in kubernetes/kustomization.yaml)";
+    let mend =
+        "(write `files: [.dockerconfigjson=config.json]`: ${EDITOR:-vi} kubernetes/kustomization.yaml)";
     assert!(said.starts_with("kubernetes/kustomization.yaml: ") && said.contains(mend), "{said}");
     let found = of("files: [.dockerconfigjson=config.json]", &config.replace("gitlab", "other"));
     assert!(found.problems().contains(&"pull-secret-matches-images"), "{:?}", found.problems());

@@ -37,9 +37,20 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
     let problems = said_of(&checked, "problem");
     assert_eq!(checked.problems(), ["pull-secret-name"], "{problems:?}");
     assert!(
-        problems[0].contains("its file has Secret `foo` (name: gitlab in secrets/kubernetes/production/"),
+        problems[0].contains(
+            "its file has Secret `foo` (write `name: gitlab`: ${EDITOR:-vi} secrets/kubernetes/production/"
+        ),
         "{problems:?}"
     );
+    // The name that the record has is right.
+    let sandbox = with_environments(&[]);
+    let deployment = "kubernetes/base/deployment.yaml";
+    sandbox.edit(deployment, "- name: gitlab\n", "- name: gitlap\n");
+    let checked = check(&sandbox);
+    let problems = said_of(&checked, "problem").concat();
+    assert_eq!(checked.problems(), ["pull-secret-name"], "{problems}");
+    let right = format!("(write `imagePullSecrets: [{{name: gitlab}}]`: ${{EDITOR:-vi}} {deployment})");
+    assert!(problems.contains(&right) && !problems.contains("write `name: gitlap`"), "{problems}");
     let sandbox = with_environments(&[]);
     sandbox.edit(PRODUCTION, "metadata:\n", "metadata:\n  namespace: other\n");
     let checked = check(&sandbox);

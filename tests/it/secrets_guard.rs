@@ -381,3 +381,16 @@ fn sha256_repositories_are_checked_too() {
     sandbox.git(&["add", "secrets"]).success();
     sandbox.make(&["check-secrets"]).failure(2).says(SECRET);
 }
+
+#[test]
+fn what_git_reads_below_secrets_may_be_plaintext_and_all_else_may_not() {
+    let clone = Clone::new();
+    let own = "/.gitattributes !filter !diff\n/.gitignore !filter !diff\n";
+    clone.stage("secrets/.gitattributes", own);
+    clone.stage("secrets/.gitignore", "*.orig\n");
+    clone.accepted();
+    clone.commit().success();
+    clone.run(env!("CARGO_BIN_EXE_makeinfra"), &["check", "--no-history"]).success();
+    clone.stage("secrets/x.gitignore", "a: b\n");
+    clone.refused(&["secrets/x.gitignore"]);
+}

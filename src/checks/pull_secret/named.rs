@@ -1,6 +1,8 @@
 //! Whether the pull secrets that workloads name are there, and where the workloads are.
 
-use super::{Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title};
+use super::{
+    Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title, write,
+};
 use crate::advice::Advice;
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
@@ -34,7 +36,13 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
                     quoted(name),
                     secret_title(secret)
                 );
-                let hint = format!("name: {} in {}", quoted(name).trim_matches('`'), secret.path);
+                let recorded = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+                let recorded = recorded.map(|record| record.answers.secret_name.as_str());
+                let is_called_so = secret.secret.name.as_deref().filter(|name| Some(*name) == recorded);
+                let hint = match is_called_so {
+                    Some(right) => write(&format!("imagePullSecrets: [{{name: {right}}}]"), &workload.file),
+                    None => write(&format!("name: {}", quoted(name).trim_matches('`')), &secret.path),
+                };
                 found.push(of_workload(id, workload, &message).hint(hint));
                 continue;
             }
@@ -62,7 +70,7 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
             let message = format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
             let first = &inspection.pull_secrets[0];
             let hint = match first.names().next().filter(|name| is_name(name)) {
-                Some(name) => format!("imagePullSecrets: [{{name: {name}}}] in {}", workload.file).into(),
+                Some(name) => write(&format!("imagePullSecrets: [{{name: {name}}}]"), &workload.file),
                 None => Advice::edit(&first.path),
             };
             found.push(match inspection.record {
@@ -141,8 +149,10 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             let message = format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
             let hint = match inspection.is_deployed(secret) {
                 // The kustomization's namespace wins over that of its file.
-                true => format!("list {} in the kustomization for namespace {wanted}, too", secret.path),
-                false => format!("namespace: {} in {}", wanted.trim_matches('`'), secret.path),
+                true => {
+                    format!("list {} in the kustomization for namespace {wanted}, too", secret.path).into()
+                }
+                false => write(&format!("namespace: {}", wanted.trim_matches('`')), &secret.path),
             };
             found.push(match secret.secret.is_copied {
                 true => {

@@ -25,6 +25,15 @@ pub enum Remedy {
 }
 
 impl Remedy {
+    /// Why git-crypt does not get it.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Line { file, .. } | Self::Edit(file) => format!("`{file}` does not give it to git-crypt"),
+            Self::Unset(_) => "git takes attributes from a tree instead of the files".to_owned(),
+        }
+    }
+
     /// What to type.
     #[must_use]
     pub fn hint(&self) -> Advice {
