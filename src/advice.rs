@@ -175,6 +175,12 @@ impl Advice {
         self.parts.iter().any(|part| matches!(part, Part::Call(call) if call.is_for_a_repository()))
     }
 
+    /// Whether a part of it rotates a token.
+    #[must_use]
+    pub fn rotates(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Call(call) if call.is_rotation()))
+    }
+
     /// The same for one environment of several; `None` if there is only one.
     #[must_use]
     pub fn for_env(mut self, name: Option<impl Display>) -> Self {

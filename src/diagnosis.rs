@@ -123,7 +123,8 @@ impl Known<'_> {
             let hint = place.of_it(std::mem::take(&mut finding.hint));
             finding.hint = match self.repository {
                 None if hint.is_for_a_repository() => hint.say(" (in the repository that deploys it)"),
-                _ => hint,
+                None => hint,
+                Some(repository) => repository.adopted(hint),
             };
         }
         Diagnosis { findings: ranked(findings), pods: pods.len() }

@@ -306,7 +306,9 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
     let said = error.to_string();
     let cause = said.split_once(" at path ").map_or(said.as_str(), |(cause, _)| cause);
     let failure = Failure::failed(format!("cannot {what} `{}`", path.display())).because(cause);
-    let near = path.ancestors().find(|path| path.is_dir()).unwrap_or(path);
+    // To read a file takes its own permission; to write one, that of its directory.
+    let is_seen = what == "read" && path.symlink_metadata().is_ok();
+    let near = if is_seen { path } else { path.ancestors().find(|path| path.is_dir()).unwrap_or(path) };
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             failure.hint(Advice::anywhere("df -h").path(near))
@@ -314,6 +316,7 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             failure.hint(Advice::anywhere("ls -ld").path(near))
         }
+        io::ErrorKind::IsADirectory => failure.hint(Advice::anywhere("ls").path(path)),
         _ => failure,
     }
 }

@@ -278,6 +278,13 @@ pub fn failure(refused: Refused) -> anyhow::Error {
         Refused::Unfit(name, rule) => {
             Failure::usage(format!("`{}` {rule}", name.option())).hint("leave one of them out").into()
         }
+        Refused::Alone(name, other, value) => {
+            let option = other.option();
+            let required = value.map_or_else(|| option.clone(), |value| format!("{option} {value}"));
+            Failure::usage(format!("`{}` requires `{required}`", name.option()))
+                .hint(format!("{option} {}", value.unwrap_or(other.example())))
+                .into()
+        }
     }
 }
 
@@ -374,6 +381,10 @@ fn contradiction((component, values): &(ComponentName, Values)) -> Option<(Strin
         }
         Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
             Some((format!("{} {rule}", place(name)), "leave one of them out".to_owned()))
+        }
+        Refused::Alone(name, other, value) => {
+            let other = format!("{}: {}", other.as_str(), value.unwrap_or(other.example()));
+            Some((format!("{} requires `{other}`", place(name)), other))
         }
     }
 }

@@ -134,6 +134,12 @@ impl Call {
         }
     }
 
+    /// Whether it is a call of `makeinfra rotate`.
+    pub(super) fn is_rotation(&self) -> bool {
+        let first = self.words.first().map(|word| word.text.as_str());
+        self.program == Program::Makeinfra && first == Some("rotate")
+    }
+
     /// Whether it is a call of make's `target`.
     pub(super) fn is_target(&self, target: &str) -> bool {
         self.program == Program::Make && joined(&self.words) == target

@@ -96,7 +96,13 @@ impl Component {
     pub fn contradiction(values: &Values) -> Option<Refused> {
         let said = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
         let names = values.iter().filter(|(_, value)| said(value)).map(|(name, _)| *name);
-        let mut unfit = names.filter_map(|name| Some(Refused::Unfit(name, unfit(name, values)?)));
+        let refused = |name, rule| match name {
+            Name::Schedule | Name::TimeZone if !values.contains_key(&Name::Workload) => {
+                Refused::Alone(name, Name::Workload, Some(Workload::CronJob.as_str()))
+            }
+            _ => Refused::Unfit(name, rule),
+        };
+        let mut unfit = names.filter_map(|name| Some(refused(name, unfit(name, values)?)));
         unfit.next().or_else(|| {
             let is_cronjob =
                 values.get(&Name::Workload) == Some(&Some(Workload::CronJob.as_str().to_owned()));
@@ -147,10 +153,7 @@ impl Component {
     pub(super) fn check(&self, named: Name) -> Result<(), Refused> {
         if self.tls && self.ingress.is_none() {
             let name = if self.tls_issuer.is_some() { Name::TlsIssuer } else { Name::Tls };
-            return Err(Refused::Unfit(
-                name,
-                "is for a component with an Ingress, and there is no `--ingress`",
-            ));
+            return Err(Refused::Alone(name, Name::Ingress, None));
         }
         // Its Jobs are called like it, with eleven characters more (batch/v1, ValidateCronJobCreate).
         if self.workload == Workload::CronJob && self.name.as_str().len() > 52 {

@@ -16,6 +16,23 @@ pub enum Refused {
     Broken(Name, Rule),
     /// A value where another answer leaves no room for one.
     Unfit(Name, Rule),
+    /// A value that another answer is needed for: its name, and what it must be, if only one will do.
+    Alone(Name, Name, Option<&'static str>),
+}
+
+impl Refused {
+    /// The answer that is at fault, and what is said of it, where `title` is how a name is written.
+    #[must_use]
+    pub fn said(&self, title: impl Fn(Name) -> String) -> (Name, String) {
+        match *self {
+            Self::Missing(name) => (name, "is missing".to_owned()),
+            Self::Broken(name, rule) | Self::Unfit(name, rule) => (name, rule.to_owned()),
+            Self::Alone(name, other, None) => (name, format!("requires `{}`", title(other))),
+            Self::Alone(name, other, Some(value)) => {
+                (name, format!("requires `{}` to be `{value}`", title(other)))
+            }
+        }
+    }
 }
 
 /// The value called `name`, if there is one.

@@ -1,8 +1,6 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{
-    Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Refused, Rule, Sheet, Version, named,
-};
+use super::{Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Rule, Sheet, Version, named};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::yaml;
@@ -59,11 +57,9 @@ impl Record {
         let sheet = Self::sheet(&text);
         let answers = sheet.and_then(|sheet| {
             Ok((
-                sheet.answers().map_err(|refused| match refused {
-                    Refused::Missing(name) => format!("`answers.{}` is missing", name.as_str()),
-                    Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
-                        format!("`answers.{}` {rule}", name.as_str())
-                    }
+                sheet.answers().map_err(|refused| {
+                    let (name, rule) = refused.said(|name| format!("answers.{}", name.as_str()));
+                    format!("`answers.{}` {rule}", name.as_str())
                 })?,
                 sheet,
             ))

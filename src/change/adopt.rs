@@ -322,7 +322,8 @@ fn read(
             .because("a repository deploys at least one")
             .hint(Advice::makeinfra("adopt").with("--manifests DIR")),
         Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
-        Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
+        _ => {
+            let (name, rule) = refused.said(Name::option);
             // Of several environments, each has its own.
             let is_pattern = name == Name::Namespace && !layout.environments.is_empty();
             let example = if is_pattern { "'{project}-{env}'" } else { name.example() };

@@ -87,7 +87,7 @@ impl Compared<'_> {
     fn differences(&self) -> Vec<Check> {
         let name = &self.environment.name;
         let missing = |path: String, what: &str| {
-            let hint = self.inspection.bring_back(&path);
+            let hint = self.inspection.bring_back_of(self.environment, &path);
             Check::problem(Id::EnvironmentsAgree, path, format!("it is missing: {what}")).hint(hint)
         };
         let Some(kustomization) = &self.files.kustomization else {
@@ -114,7 +114,7 @@ impl Compared<'_> {
         }
         let path = self.environment.pipeline_file();
         let message = "it is missing: the pipeline does not deploy the environment";
-        let hint = self.inspection.bring_back(&path);
+        let hint = self.inspection.bring_back_of(self.environment, &path);
         Some(Check::problem(Id::EnvironmentsAgree, path, message).hint(hint))
     }
 

@@ -45,7 +45,7 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
                 _ if first.contains("token") && is_option(&first) => failure.hint(TOKEN_OPTIONS),
                 Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
-                None => failure.hint(help(error)),
+                None => failure.hint(help(error, arguments)),
             }
         }
         ErrorKind::ArgumentConflict => {
@@ -70,23 +70,29 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
                 option => Advice::from(format!("{option} {example}")),
             })
         }
-        ErrorKind::TooManyValues => Failure::usage(format!("`{first}` takes no value")).hint(help(error)),
+        ErrorKind::TooManyValues => {
+            Failure::usage(format!("`{first}` takes no value")).hint(help(error, arguments))
+        }
         ErrorKind::InvalidValue
         | ErrorKind::NoEquals
         | ErrorKind::WrongNumberOfValues
-        | ErrorKind::TooFewValues => Failure::usage(format!("`{first}` requires a value")).hint(help(error)),
-        ErrorKind::InvalidSubcommand => unknown_command(error),
+        | ErrorKind::TooFewValues => {
+            Failure::usage(format!("`{first}` requires a value")).hint(help(error, arguments))
+        }
+        ErrorKind::InvalidSubcommand => unknown_command(error, arguments),
         ErrorKind::MissingRequiredArgument if of_secret_set(error) => {
             Failure::usage(format!("`{}` is required", first.trim_matches(['<', '>'])))
                 .hint("{makeinfra secret set NAME KEY}")
         }
         ErrorKind::MissingRequiredArgument => {
             let names = first.trim_matches(['<', '>']).replace('|', "` or `");
-            Failure::usage(format!("`{names}` is required")).hint(help(error))
+            Failure::usage(format!("`{names}` is required")).hint(help(error, arguments))
         }
-        ErrorKind::MissingSubcommand => Failure::usage("no command given").hint(help(error)),
-        ErrorKind::InvalidUtf8 => Failure::usage("an argument is not UTF-8 text").hint(help(error)),
-        _ => Failure::usage("invalid arguments").hint(help(error)),
+        ErrorKind::MissingSubcommand => Failure::usage("no command given").hint(help(error, arguments)),
+        ErrorKind::InvalidUtf8 => {
+            Failure::usage("an argument is not UTF-8 text").hint(help(error, arguments))
+        }
+        _ => Failure::usage("invalid arguments").hint(help(error, arguments)),
     }
 }
 
@@ -97,7 +103,7 @@ fn too_many(error: &clap::Error, arguments: &[OsString]) -> String {
         return "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value"
             .into();
     }
-    let command = command(error);
+    let command = command(error, arguments);
     let words: Vec<_> = command.split(' ').skip(1).collect();
     let names: Vec<_> = positionals(&words)
         .iter()
@@ -132,8 +138,8 @@ const MEANT: [(&str, &str); 9] = [
 ];
 
 /// The failure for a command that does not exist. It is quoted only if it is close to one that does.
-fn unknown_command(error: &clap::Error) -> Failure {
-    let above = command(error);
+fn unknown_command(error: &clap::Error, arguments: &[OsString]) -> Failure {
+    let above = command(error, arguments);
     let typed = error.get(ContextKind::InvalidSubcommand).map(names).and_then(|names| names.first().cloned());
     let typed = typed.unwrap_or_default();
     let is_secret = above == "makeinfra secret";
@@ -156,7 +162,7 @@ fn unknown_command(error: &clap::Error) -> Failure {
                 required(&words).into_iter().fold(Advice::anywhere(&above).arg(suggested), Advice::arg);
             unknown().hint(Advice::from("did you mean: ").say(meant))
         }
-        (None, None) => Failure::usage("unknown command").hint(help(error)),
+        (None, None) => Failure::usage("unknown command").hint(help(error, arguments)),
     }
 }
 
@@ -177,42 +183,32 @@ fn positionals(words: &[&str]) -> Vec<clap::Arg> {
 }
 
 /// What shows the help of the command that was typed, as far as clap has understood it.
-fn help(error: &clap::Error) -> Advice {
-    Advice::anywhere(command(error)).arg("--help")
+fn help(error: &clap::Error, arguments: &[OsString]) -> Advice {
+    Advice::anywhere(command(error, arguments)).arg("--help")
 }
 
 /// The command that was typed, as far as clap has understood it.
-fn command(error: &clap::Error) -> String {
+fn command(error: &clap::Error, arguments: &[OsString]) -> String {
     let usage = match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         // What clap would have shown as help has no context.
         _ => error.to_string(),
     };
-    // A value that is missing comes without any usage, too: the option may be of one command only.
-    let argument = error.get(ContextKind::InvalidArg).map(names).unwrap_or_default();
-    let owner = argument.first().filter(|_| !usage.contains("Usage: ")).and_then(|option| owner(option));
-    if let Some(owner) = owner {
-        return owner;
-    }
     let words = usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
-    let names = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
-    let command = names.collect::<Vec<_>>().join(" ");
-    if command.is_empty() { "makeinfra".to_owned() } else { command }
+    let names: Vec<_> = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect();
+    if names.is_empty() { typed(arguments) } else { names.join(" ") }
 }
 
-/// The command that has the option `--NAME`, if no other has it.
-fn owner(option: &str) -> Option<String> {
-    fn all(command: &clap::Command, path: &str, option: &str, found: &mut Vec<String>) {
-        if command.get_arguments().any(|argument| argument.get_long() == Some(option)) {
-            found.push(path.to_owned());
-        }
-        for below in command.get_subcommands() {
-            all(below, &format!("{path} {}", below.get_name()), option, found);
-        }
+/// The command that `arguments` begin with: a value that is missing comes without any usage.
+fn typed(arguments: &[OsString]) -> String {
+    let root = Cli::command();
+    let (mut command, mut words) = (&root, vec![root.get_name()]);
+    for argument in arguments.iter().skip(1) {
+        let Some(below) = argument.to_str().and_then(|word| command.find_subcommand(word)) else { break };
+        command = below;
+        words.push(below.get_name());
     }
-    let mut found = Vec::new();
-    all(&Cli::command(), "makeinfra", option.strip_prefix("--")?, &mut found);
-    found.pop().filter(|_| found.is_empty())
+    words.join(" ")
 }
 
 /// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.
@@ -335,11 +331,16 @@ mod tests {
 
     #[test]
     fn an_option_without_its_value_leads_to_the_help_of_its_command() {
-        for (typed, hint) in
-            [("diagnose --events", "makeinfra diagnose --help"), ("diagnose --namespace", "makeinfra --help")]
-        {
-            let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
-            let report = crate::error::explain(&usage_failure(&error, &[]).into());
+        for (typed, hint) in [
+            ("diagnose --events", "makeinfra diagnose --help"),
+            ("diagnose --namespace", "makeinfra diagnose --help"),
+            ("rotate . --env", "makeinfra rotate --help"),
+            ("secret set a B --env", "makeinfra secret set --help"),
+        ] {
+            let arguments: Vec<_> =
+                ["makeinfra"].into_iter().chain(typed.split(' ')).map(OsString::from).collect();
+            let error = Cli::try_parse_from(&arguments).unwrap_err();
+            let report = crate::error::explain(&usage_failure(&error, &arguments).into());
             assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
         }
     }

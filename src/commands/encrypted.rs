@@ -1,6 +1,7 @@
 //! What the commands share that change an encrypted file: how it is read, what HEAD holds of it, and what to type next.
 
 use crate::advice::{Advice, shell_word};
+use crate::answers::Record;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, UNLOCK, UNLOCK_ANEW};
@@ -102,14 +103,31 @@ pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Optio
     Err(changed_meanwhile(&format!("`{path}` was")).into())
 }
 
-/// What commits the files `paths` of the work tree. In a merge and its like, for which git commits all or nothing, what
-/// has its commit take them.
+/// What commits the files `paths` of the work tree.
 pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str) -> Advice {
-    let add = repo.add(paths);
-    if let Some(what) = repo.in_progress() {
-        return add.why(format!("git-crypt encrypts it on the way; {what}, whose commit will include it"));
-    }
+    let words = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
+    let commit = commit_added(repo, repo.add(paths), message, &words);
     let why = "git-crypt encrypts it on the way";
-    let paths = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
-    add.and(Advice::git(format!("commit -m '{message}' -- {paths}"))).why(why)
+    match commit.reason() {
+        "" => commit.why(why),
+        more => {
+            let why = format!("{why}; {more}");
+            commit.why(why)
+        }
+    }
+}
+
+/// What commits the files `paths`, which are words for a shell, once `add` has staged them. In a merge and its like git
+/// commits all or nothing, and a first commit without the other files would be of no use.
+pub(super) fn commit_added(repo: &Repo, add: Advice, message: &str, paths: &str) -> Advice {
+    if let Some(what) = repo.in_progress() {
+        return add.why(format!("{what}, whose commit will include it"));
+    }
+    if matches!(repo.head_id(), Ok(None)) {
+        let first = if repo.is_tracked(Record::FILE) { "Generate the repository" } else { message };
+        return add
+            .and(Advice::git(format!("commit -m '{first}'")))
+            .why("the first commit, of all that is staged");
+    }
+    add.and(Advice::git(format!("commit -m '{message}' -- {paths}")))
 }

@@ -6,6 +6,7 @@ mod write;
 pub(super) use read::Scope;
 use read::{read, tracked};
 
+use super::encrypted::commit_added;
 use super::sign_in::Checked;
 use super::transaction::mend_index;
 use super::{agree, sweep_repository, take_away};
@@ -154,6 +155,10 @@ impl Workspace {
 
     /// Fails if the plan must not be done: it would lose something, or show a secret.
     fn check(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+        // What git would not commit at all needs no edit committed first.
+        if options.commit && !options.run.dry_run {
+            self.repo.check_can_commit()?;
+        }
         let mut losses = Vec::new();
         for step in plan.steps.iter().filter(|step| !step.is_done()) {
             if step.is_secret() && step.after.is_some() && !proposal.covers(plan) {
@@ -199,11 +204,8 @@ impl Workspace {
             )
             .into());
         }
-        if options.commit && !options.run.dry_run {
-            self.repo.check_can_commit()?;
-            if self.repo.wants_signed_commits() {
-                ui.warn("git is configured to sign commits; this commit will not be signed");
-            }
+        if options.commit && !options.run.dry_run && self.repo.wants_signed_commits() {
+            ui.warn("git is configured to sign commits; this commit will not be signed");
         }
         Ok(())
     }
@@ -253,10 +255,10 @@ impl Workspace {
         let pathspec = self.pathspec(plan);
         if !is_committed && !pathspec.is_empty() {
             let paths = pathspec.iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
-            let commit = Advice::git(format!("commit -m '{}' -- {paths}", proposal.message));
             let is_ignored = plan.steps.iter().any(|step| self.repo.is_ignored(&step.path));
             let force = if is_ignored { "-f " } else { "" };
-            next.insert(0, Advice::git(format!("add -A {force}-- {paths}")).and(commit));
+            let add = Advice::git(format!("add -A {force}-- {paths}"));
+            next.insert(0, commit_added(&self.repo, add, &proposal.message, &paths));
         }
         next
     }

@@ -204,8 +204,12 @@ impl NextPull<'_> {
         let pods = if self.pods > 1 { format!(" ({})", count(self.pods, "pod")) } else { String::new() };
         let subject = format!("{}{}{pods}", self.subject, self.running.place.title());
         let shown = |text: &str| text::shown(text, &self.running.hidden);
-        Check::new(Id::RunningPodsPull, status, shown(&subject), shown(&message))
-            .hint(self.running.place.of_it(hint))
+        let hint = self.running.place.of_it(hint);
+        let hint = match self.running.repository {
+            Some(repository) => repository.adopted(hint),
+            None => hint,
+        };
+        Check::new(Id::RunningPodsPull, status, shown(&subject), shown(&message)).hint(hint)
     }
 
     fn judgement(&self, verdict: Option<&Verdict>, now: Timestamp) -> (Status, String, Advice) {

@@ -49,8 +49,8 @@ impl Reader {
         }
     }
 
-    /// The files without which checks find fault with a generated repository, where HEAD alone has them.
-    pub(super) fn lost(&self, repo: &Repo, answers: &Answers) -> Result<BTreeSet<String>> {
+    /// Notes what HEAD has of a generated repository: files without which checks find fault with it, and environments.
+    pub(super) fn compare_with_head(&self, repo: &Repo, answers: &Answers, audit: &mut Audit) -> Result<()> {
         let of_environment = |one: &Environment| {
             let overlay = one.overlay();
             let files = ["kustomization.yaml", Environment::SETTINGS].map(|file| format!("{overlay}/{file}"));
@@ -58,13 +58,15 @@ impl Reader {
         };
         let of_all = ["Makefile", SCRIPT, Hook::FILE].map(str::to_owned);
         let wanted = answers.environments.iter().flat_map(of_environment).chain(of_all);
-        let mut lost = BTreeSet::new();
         for path in wanted.filter(|path| !self.tree.has(path)) {
             if repo.has_in_head(&path)? {
-                lost.insert(path);
+                audit.lost.insert(path);
             }
         }
-        Ok(lost)
+        let record = repo.head_text(Record::FILE)?.and_then(|text| Record::parse(text).ok());
+        let environments = record.iter().flat_map(|record| record.answers.environments.iter());
+        audit.environments = environments.map(|one| one.name.to_string()).collect();
+        Ok(())
     }
 
     pub(super) fn layout(&self) -> Layout {

@@ -32,6 +32,8 @@ pub struct Audit {
     pub untracked: Vec<String>,
     /// Generated files that HEAD has, and the work tree has not.
     pub lost: BTreeSet<String>,
+    /// The environments that the record in HEAD has.
+    pub environments: BTreeSet<String>,
     /// Files below `secrets/` that a merge left open.
     pub unmerged: Vec<Unmerged>,
     /// The index.
@@ -125,6 +127,7 @@ impl Repo {
                 ignored: Vec::new(),
                 untracked: Vec::new(),
                 lost: BTreeSet::new(),
+                environments: BTreeSet::new(),
                 unmerged: self.unmerged()?,
                 index: auditor.plain(&index)?,
                 head: head.map(|files| auditor.plain(&files)).transpose()?,

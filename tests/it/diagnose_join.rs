@@ -187,3 +187,29 @@ fn where_the_repository_is_fine_its_secret_is_to_be_applied() {
         assert!(cause["hint"].as_str().unwrap().starts_with(start), "{cause:#}");
     }
 }
+
+#[test]
+fn a_token_is_rotated_where_makeinfra_knows_the_repository_and_adopted_first_elsewhere() {
+    let sandbox = Sandbox::new();
+    sandbox.run("git", &["init", "-q", "own"]).success();
+    let pod = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: hello}\nspec: {template: {spec: {imagePullSecrets: \
+               [{name: gitlab}], containers: [{name: a, image: 'registry.gitlab.com/group/project:1.0.0'}]}}}\n";
+    sandbox.write("work/own/kubernetes/app.yaml", pod);
+    let denied = unresolved(
+        OWN,
+        "failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://gitlab.com/jwt/auth?service=container_registry: 401 Unauthorized",
+    );
+    let list = with_secret(failed(OWN, &["gitlab"], &denied), "registry.gitlab.com", TOKEN);
+    let hint = |dir: &str| {
+        let run = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
+        let found = run.cwd(sandbox.work(dir)).output().json();
+        found["causes"][0]["hint"].as_str().unwrap().to_owned()
+    };
+    let own = hint("own");
+    assert!(own.starts_with("makeinfra adopt, then: ") && own.contains("makeinfra rotate"), "{own}");
+    let outside = hint("");
+    assert!(outside.contains("makeinfra rotate") && !outside.contains("adopt"), "{outside}");
+    // The file that a rotation takes without a record, too.
+    sandbox.write("work/own/secrets/kubernetes/gitlab.secret.yaml", "kind: Secret\n");
+    assert!(!hint("own").contains("adopt"), "{}", hint("own"));
+}

@@ -180,3 +180,45 @@ fn what_is_written_in_a_merge_comes_with_its_commit() {
     let blob = sandbox.git(&["cat-file", "blob", "HEAD:secrets/kubernetes/db.env"]).success().bytes;
     assert!(blob.starts_with(b"\0GITCRYPT"));
 }
+
+#[test]
+fn before_the_first_commit_all_of_it_is_committed_first() {
+    if !have("git-crypt") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--no-commit"]).success();
+    let worker = ["add", "worker", "hello-infra", "--port", "none", "--yes"];
+    let output = sandbox.makeinfra(&[&worker[..], &["--commit"]].concat()).failure(1);
+    output.says("error: cannot commit\n  the repository has no commit yet\n");
+    let first = hint(&output).to_owned();
+    let written = sandbox.makeinfra(&worker).success();
+    written.prints("# the first commit, of all that is staged\n");
+    let commit = written.stdout.lines().find(|line| line.contains("git -C")).unwrap();
+    typed(&sandbox, commit).success();
+    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    let sandbox = Sandbox::new();
+    sandbox.new_hello(&["--no-commit"]).success();
+    typed(&sandbox, &first.replace(&format!("-C {} ", hello(&output)), "")).success();
+    sandbox.makeinfra(&[&worker[..], &["--commit"]].concat()).success();
+    sandbox.makeinfra(&["check", "hello-infra"]).success();
+}
+
+/// The repository that the hint of `output` names behind `-C`.
+fn hello(output: &Output) -> &str {
+    hint(output).split(' ').skip_while(|word| *word != "-C").nth(1).unwrap()
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_shown_itself() {
+    use makeinfra::error::explain;
+    use std::io;
+    let sandbox = Sandbox::new();
+    let token = sandbox.path("token");
+    let cannot = |what: &str| {
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        explain(&makeinfra::files::cannot(what, &token, &refused).into()).hint.unwrap().line(None)
+    };
+    assert_eq!(cannot("read"), format!("ls -ld {}", token.display()));
+    assert_eq!(cannot("write"), format!("ls -ld {}", token.parent().unwrap().display()));
+}

@@ -197,9 +197,9 @@ fn what_does_not_go_together_is_refused() {
     let no_port = ["--port", "none"];
     for (base, args, said) in [
         (&["--workload", "cronjob"][..], &[][..], "required answers are missing"),
-        (&[], &["--schedule", "@daily"], "`--schedule` is for a cronjob, and `--workload` says"),
+        (&[], &["--schedule", "@daily"], "`--schedule` requires `--workload cronjob`"),
         (&["--workload", "job"], &["--schedule", "@daily"], "`--schedule` is for a cronjob"),
-        (&[], &["--time-zone", "Etc/UTC"], "`--time-zone` is for a cronjob"),
+        (&[], &["--time-zone", "Etc/UTC"], "`--time-zone` requires `--workload cronjob`"),
         (&cronjob, &["--port", "80"], "`--port` is for a deployment, and `--workload` says"),
         (&cronjob, &["--replicas", "2"], "`--replicas` is for a deployment"),
         (&["--workload", "job"], &["--ingress", "a.example.com"], "`--ingress` is for a deployment"),
@@ -211,8 +211,8 @@ fn what_does_not_go_together_is_refused() {
             "`--ingress` is for a component with a port, and `--port` says none",
         ),
         (&no_port, &["--health-path", "/up"], "`--health-path` is for a component with a port"),
-        (&[], &["--tls"], "`--tls` is for a component with an Ingress, and there is no `--ingress`"),
-        (&[], &["--tls-issuer", "le"], "`--tls-issuer` is for a component with an Ingress"),
+        (&[], &["--tls"], "`--tls` requires `--ingress`"),
+        (&[], &["--tls-issuer", "le"], "`--tls-issuer` requires `--ingress`"),
         (&cronjob, &["--env", "a", "--replicas", "a=1"], "`--replicas` is for a deployment"),
         (&no_port, &["--env", "a", "--ingress", "a=b.c"], "`--ingress` is for a component with a port"),
         (

@@ -89,7 +89,10 @@ impl<'s> Source<'s> {
                 Ok(answers) => return Ok(answers),
                 Err(refused) => refused,
             };
-            let (Refused::Broken(name, _) | Refused::Unfit(name, _)) = refused else { return Err(refused) };
+            let (Refused::Broken(name, _) | Refused::Unfit(name, _) | Refused::Alone(name, ..)) = refused
+            else {
+                return Err(refused);
+            };
             let is_asked = self.values.contains_key(&name);
             let mut all: Vec<&mut Values> = vec![&mut sheet.values];
             all.extend(sheet.environments.iter_mut().map(|(_, values)| values));

@@ -1,6 +1,7 @@
 //! What people have written is copied, and stays where it is.
 
 use super::super::environments::{built, with_environments};
+use super::super::hints_typed::typed;
 use super::super::support::Sandbox;
 use super::{PRODUCTION, STAGING};
 use std::fs;
@@ -199,7 +200,7 @@ fn a_hand_made_overlay_is_only_recorded() {
     let check = sandbox.here(&["check"]).failure(1).stdout;
     let (_, hint) = check.split_once(".gitlab/qa.yml: it is missing").unwrap();
     let hint = hint.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();
-    sandbox.run("sh", &["-ec", hint]).cwd(sandbox.hello("")).success();
+    typed(&sandbox, &hint.replace("--restore", "--yes --restore")).success();
     let jobs = fs::read_to_string(sandbox.hello(".gitlab/qa.yml")).unwrap();
     assert!(jobs.contains("make deploy ENV=qa ") && !jobs.contains("production"), "{jobs}");
 }
