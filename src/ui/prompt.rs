@@ -37,7 +37,7 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
         lines.extend(question.example.iter().flat_map(|example| dim(&format!("such as {example}"))));
         lines.extend(rule.iter().flat_map(|rule| yellow(rule)));
         lines.extend(dim(&keys(question.has_back, "Enter: go on")));
-        block.draw(&lines, Some((row, BEFORE.len() + column)))?;
+        block.draw(&lines, row, Some((row, BEFORE.len() + column)))?;
         refused = None;
         match terminal.key()? {
             Key::Enter => {
@@ -52,7 +52,7 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
                     line = Line::default();
                 } else {
                     let shown = if answer.is_empty() { "none" } else { answer };
-                    block.leave(&[answered(question.question, shown)])?;
+                    block.leave(answered(question.question, shown))?;
                     return Ok(Reply::Answer(answer.to_owned()));
                 }
             }
@@ -82,7 +82,7 @@ pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<
         lines.push(format!("{BEFORE}{dots}"));
         lines.extend(refused.iter().flat_map(|rule| yellow(rule)));
         lines.extend(dim(&keys(false, "Enter: go on")));
-        block.draw(&lines, Some((row, BEFORE.len() + dots.chars().count())))?;
+        block.draw(&lines, row, Some((row, BEFORE.len() + dots.chars().count())))?;
         let key = terminal.key()?;
         refused = None;
         match key {
@@ -92,7 +92,7 @@ pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<
                 } else if let Err(rule) = check(&secret) {
                     refused = Some(rule);
                 } else {
-                    block.leave(&[answered(question, "••••••••")])?;
+                    block.leave(answered(question, "••••••••"))?;
                     return Ok(secret);
                 }
                 // Nobody can mend what is not seen.
@@ -121,10 +121,11 @@ pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static 
             false => format!(" {word} "),
         });
         let mut lines = wrapped_question(question);
+        let focus = lines.len();
         lines.push(format!("    {}", shown.collect::<Vec<_>>().join("  ")));
         let letters: Vec<_> = words.iter().filter_map(|word| word.chars().next()).map(String::from).collect();
         lines.extend(dim(&format!("{}, or Enter for {} · Ctrl-C: quit", letters.join(", "), words[chosen])));
-        block.draw(&lines, None)?;
+        block.draw(&lines, focus, None)?;
         let decided = match terminal.key()? {
             Key::Enter => Some(words[chosen]),
             Key::Char(letter) => {
@@ -142,7 +143,7 @@ pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static 
             _ => None,
         };
         if let Some(word) = decided {
-            block.leave(&[answered(question, word)])?;
+            block.leave(answered(question, word))?;
             return Ok(word);
         }
     }
@@ -163,6 +164,7 @@ pub(super) fn choose(
         let mut lines = wrapped_question(question);
         let room = block::height().saturating_sub(lines.len() + 2).max(3).min(choices.len());
         let first = chosen.saturating_sub(room / 2).min(choices.len() - room);
+        let focus = lines.len() + chosen - first;
         for (place, (label, meaning)) in choices.iter().enumerate().skip(first).take(room) {
             let label = console::pad_str(label, column, console::Alignment::Left, None);
             let line = format!("{label}  {meaning}");
@@ -174,10 +176,10 @@ pub(super) fn choose(
         }
         let more = if room < choices.len() { "arrows: more · Enter: choose" } else { "Enter: choose" };
         lines.extend(dim(&keys(has_back, more)));
-        block.draw(&lines, None)?;
+        block.draw(&lines, focus, None)?;
         match terminal.key()? {
             Key::Enter => {
-                block.leave(&[answered(question, choices[chosen].0)])?;
+                block.leave(answered(question, choices[chosen].0))?;
                 return Ok(Reply::Answer(chosen));
             }
             Key::Escape if has_back => {

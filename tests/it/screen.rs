@@ -28,12 +28,17 @@ impl Screen {
 
     /// The same, with a shell script around it.
     fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
+        Self::run_sized(sandbox, (24, 80), script, args)
+    }
+
+    /// The same on a terminal of so many lines and columns, which `script` sets.
+    fn run_sized(sandbox: &Sandbox, (rows, columns): (u16, u16), script: &str, args: &[&str]) -> Self {
         let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
         let mut command = sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
         command.stdin(Stdio::inherit());
         let process = PtyProcess::new(command).unwrap();
         let mut output = process.get_file_handle().unwrap();
-        let shown = Arc::new(Mutex::new(Parser::new(24, 80, 0)));
+        let shown = Arc::new(Mutex::new(Parser::new(rows, columns, 0)));
         let screen =
             Self { keyboard: process.get_file_handle().unwrap(), process, shown: Arc::clone(&shown) };
         std::thread::spawn(move || {
@@ -325,4 +330,64 @@ fn what_is_committed_while_conflicts_are_shown_stays() {
     assert!(screen.ends().contains(", 1)"), "{}", screen.text());
     assert!(screen.text().contains("changed in the meantime"), "{}", screen.text());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+}
+
+#[test]
+fn what_ends_a_prompt_is_said_on_a_line_of_its_own() {
+    let inner = "sh -c 'echo $$ >pid; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+    let script = format!("stty sane rows 24 cols 80; stty -a >before; {inner}; stty -a >after; echo ended");
+    let confirmed = ["env", "add", "staging", "hello-infra"];
+    for (args, asked) in [
+        (&["new"][..], "Ctrl-C: quit"),
+        (&["rotate", "hello-infra", "--token-username", USER], "? Deploy token"),
+        (&["secret", "set", "db", "PASSWORD", "hello-infra"], "? Value of PASSWORD"),
+        (&confirmed, "? Go on?"),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        // As typed, and from elsewhere.
+        for end in ["\u{3}", "\u{4}", "INT", "TERM", "HUP", "QUIT"] {
+            let mut screen = Screen::run_in(&sandbox, &script, args);
+            screen.shows(asked).types("ab").shows("Ctrl-C: quit");
+            sleep(Duration::from_millis(100));
+            if end.len() > 1 {
+                let pid = fs::read_to_string(sandbox.work("pid")).unwrap();
+                sandbox.run("kill", &[&format!("-{end}"), pid.trim()]).success();
+            } else {
+                screen.types(end);
+            }
+            screen.shows("ended");
+            let text = screen.text();
+            assert!(text.contains("\nerror: interrupted, nothing was changed\n"), "{end:?}:\n{text}");
+            let modes = |name: &str| fs::read_to_string(sandbox.work(name)).unwrap();
+            assert_eq!(modes("before"), modes("after"), "{args:?}: {end:?}");
+            assert!(!screen.takes_pastes_in_brackets());
+        }
+    }
+}
+
+#[test]
+fn the_wizard_can_be_used_on_a_terminal_of_any_size() {
+    for (rows, columns) in [(5, 15), (2, 40), (3, 20), (24, 6), (1, 1)] {
+        let sandbox = Sandbox::new();
+        let script = format!("stty sane rows {rows} cols {columns}; \"$0\" \"$@\"; echo \"code $?\"");
+        let args = ["new", "--image", IMAGE, "--token-username", USER, "--expires-at", "never"];
+        let mut screen = Screen::run_sized(&sandbox, (rows, columns), &script, &args);
+        // What is typed is on the screen, if there is any room for it.
+        for (at, typed) in ["hello", "", "", TOKEN].into_iter().enumerate() {
+            sleep(Duration::from_millis(500));
+            screen.types(typed);
+            if at == 0 && columns >= 15 {
+                screen.shows("> hello");
+            }
+            screen.types("\r");
+        }
+        sleep(Duration::from_secs(1));
+        // Environments, answers, the plan.
+        screen.types("\r");
+        let begun = Instant::now();
+        while !sandbox.hello(SECRET).exists() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{rows}x{columns}:\n{}", screen.text());
+            sleep(Duration::from_millis(100));
+        }
+    }
 }
