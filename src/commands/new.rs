@@ -38,6 +38,8 @@ struct Plan {
     export_key: Option<PathBuf>,
     /// User names of the deploy tokens; none where there is no token.
     usernames: Vec<String>,
+    /// When their tokens expire.
+    expiries: Vec<String>,
     files: Vec<File>,
     /// What the registry says of the token, if it was asked.
     checked: Option<Checked>,
@@ -83,7 +85,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let plan = loop {
         let checked = tokens.check(options, &draft.answers, ui)?;
         let files = tokens.render(&draft.answers)?;
-        let mut plan = draft.with(files, tokens.usernames(), checked);
+        let mut plan = draft.with(files, &tokens, checked);
         if options.run.dry_run {
             return Ok(report::plan(options, &plan));
         }
@@ -151,9 +153,21 @@ impl Draft {
         Ok(Self { answers, target, shown, export_key, nested })
     }
 
-    fn with(self, files: Vec<File>, usernames: Vec<String>, checked: Option<Checked>) -> Plan {
+    fn with(self, files: Vec<File>, tokens: &Tokens, checked: Option<Checked>) -> Plan {
         let Self { answers, target, shown, export_key, nested } = self;
-        Plan { answers, target, shown, export_key, usernames, files, checked, agreed: false, nested }
+        let (usernames, expiries) = (tokens.usernames(), tokens.expiries());
+        Plan {
+            answers,
+            target,
+            shown,
+            export_key,
+            usernames,
+            expiries,
+            files,
+            checked,
+            agreed: false,
+            nested,
+        }
     }
 }
 

@@ -254,6 +254,7 @@ fn the_wizard_fits_on_the_screen_and_leads_back() {
         "staging      hello-staging in the current context",
         "production   hello-production in the current context",
         &format!("signs in as  {USER} at registry.gitlab.com"),
+        "expires      2999-12-31",
     ] {
         assert!(text.contains(fact), "no `{fact}`:\n{text}");
     }

@@ -59,6 +59,9 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
         ("pull secret", format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type())),
         ("signs in as", secret),
     ]);
+    if !plan.expiries.is_empty() {
+        lines.push(("expires", plan.expiries.join(", ")));
+    }
     lines.extend(
         answers
             .main()

@@ -115,6 +115,22 @@ impl Tokens {
         }
         names
     }
+
+    /// When the tokens expire, each once; with whose it is, if there are several.
+    pub(super) fn expiries(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for token in &self.tokens {
+            let expiry = token.expires_at().map_or("unknown", Expiry::as_str);
+            let said = match self.tokens.len() {
+                1 => expiry.to_owned(),
+                _ => format!("{}: {expiry}", token.username()),
+            };
+            if !all.contains(&said) {
+                all.push(said);
+            }
+        }
+        all
+    }
 }
 
 /// Fails if an environment has an expiry of its own, but no token.
