@@ -115,6 +115,9 @@ fn oddities(username: &str, value: &str) -> Vec<&'static str> {
     if value == username {
         found.push("the token is the same as its user name: was the name pasted twice?");
     }
+    if TokenKind::of(value).is_none() && login::is_repeated(value) {
+        found.push("the token is the same text several times in a row: was it pasted twice?");
+    }
     if is_quoted {
         found.push("the token has quotes around it, which are sent with it");
     } else if is_assignment {

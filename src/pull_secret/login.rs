@@ -31,6 +31,9 @@ pub(super) fn suspicion(value: &str) -> Option<Rule> {
     if TokenKind::of(value.trim()).is_some() && value.contains(char::is_whitespace) {
         return Some("must not have spaces or line breaks in it");
     }
+    if TokenKind::of(value).is_some() && is_repeated(value) {
+        return Some("must be given once: it is the same token several times in a row");
+    }
     if value.trim() != value && !is_json(value) {
         return Some("must not begin or end with spaces or line breaks");
     }
@@ -42,12 +45,26 @@ pub(super) fn is_odd(value: &str) -> bool {
     value.contains(|c: char| c.is_control() && !c.is_whitespace()) || suspicion(value).is_some()
 }
 
+/// Whether `value` is the same text twice or three times in a row, as a paste too many makes it.
+pub(super) fn is_repeated(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    [2, 3].iter().any(|times| {
+        let length = bytes.len() / times;
+        // Shorter ones may be meant.
+        length >= 6
+            && length * times == bytes.len()
+            && bytes.chunks(length).all(|part| part == &bytes[..length])
+    })
+}
+
 /// What an odd `value` has too many of.
 pub(super) fn odd_part(value: &str) -> &'static str {
     if value.contains(['\n', '\r']) {
         "line break"
     } else if value.contains(is_invisible) {
         "invisible character"
+    } else if is_repeated(value) {
+        "copy of itself"
     } else {
         "blank or control character"
     }
@@ -187,6 +204,9 @@ mod tests {
             "a\tb",
             "pass\nword",
             "pä\u{a0}ß",
+            "gldt-abcgldt-abd",
+            "abcdefgh123abcdefgh123",
+            "gldt-aaaaaaaaaaaaaaaaaaa",
         ] {
             assert_eq!((check(good), suspicion(good)), (Ok(()), None), "{good:?}");
         }
@@ -204,6 +224,8 @@ mod tests {
             "gldt-a b",
             " glpat-a",
             "{\"a\":1} x\n",
+            "gldt-abcgldt-abc",
+            "gldt-abcgldt-abcgldt-abc",
         ] {
             assert!(check(odd).is_ok() && suspicion(odd).is_some(), "{odd:?}");
         }

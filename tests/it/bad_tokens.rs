@@ -95,6 +95,7 @@ fn a_token_must_be_one_word() {
         (" gldt-Marker_7Qx9vWk2", "spaces or line breaks"),
         ("gldt-Marker_7Qx9vWk2\ngldt-Marker_7Qx9vWk2\n", "spaces or line breaks"),
         ("gldt-\u{a0}Marker_7Qx9vWk2", "spaces or line breaks"),
+        ("gldt-Marker_7Qx9vWk2gldt-Marker_7Qx9vWk2", "the same token several times"),
         ("gldt-Marker_7Qx9vWk2\0", "control characters"),
         ("\u{1b}[31mgldt-Marker_7Qx9vWk2", "control characters"),
         ("\u{7f}gldt-Marker_7Qx9vWk2", "control characters"),
