@@ -65,6 +65,22 @@ impl Files {
         self.record.as_ref().map(|record| record.answers.image())
     }
 
+    /// Whether the file at `at` of the Secrets has another token of the project's own than `committed`, what HEAD has of it.
+    #[must_use]
+    pub fn differs_from(&self, at: usize, committed: &str) -> bool {
+        let Some(one) = self.each().nth(at) else { return false };
+        let Some(text) = &one.secret.text else { return false };
+        let (Ok(now), Ok(before)) = (one.manifest(text), Manifest::parse(committed)) else { return false };
+        let overrides = RotateOverrides::default();
+        let own = |manifest: &Manifest| {
+            manifest.rotated_key(&one.rewrite(&overrides)).ok().flatten().map(str::to_owned)
+        };
+        match (own(&now), own(&before)) {
+            (Some(now_key), Some(before_key)) => !now.config().shares(&now_key, before.config(), &before_key),
+            _ => false,
+        }
+    }
+
     /// Until when the token that is replaced lasts, as far as the Secrets say so.
     #[must_use]
     pub fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {

@@ -38,6 +38,8 @@ struct Found {
     files: Files,
     /// For each Secret file whether HEAD holds another one; nobody knows where the key is missing.
     uncommitted: Vec<bool>,
+    /// Whether an earlier rotation has written a token that HEAD does not hold.
+    is_rotated: bool,
     /// What the registry says of the new token, if it was asked.
     checked: Option<Checked>,
 }
@@ -151,13 +153,22 @@ fn again(options: &Options) -> Advice {
 }
 
 /// What a commit is called.
-fn subject(options: &Options) -> String {
-    match (&options.add_registry, &options.remove_registry) {
-        (Some(host), _) => format!("Add {host} to the pull secret"),
-        (_, Some(host)) => format!("Remove {host} from the pull secret"),
-        _ if options.keep_token => "Record when the deploy token expires".to_owned(),
-        _ => "Rotate the deploy token".to_owned(),
+fn subject(options: &Options, found: &Found) -> String {
+    let rotate = "Rotate the deploy token";
+    match (&options.add_registry, &options.remove_registry, options.keep_token, found.is_rotated) {
+        (Some(host), _, _, false) => format!("Add {host} to the pull secret"),
+        (Some(host), _, _, true) => format!("{rotate}, and add {host} to the pull secret"),
+        (_, Some(host), _, false) => format!("Remove {host} from the pull secret"),
+        (_, Some(host), _, true) => format!("{rotate}, and remove {host} from the pull secret"),
+        (_, _, true, false) => "Record when the deploy token expires".to_owned(),
+        (_, _, true, true) => format!("{rotate}, and record when it expires"),
+        (_, _, false, _) => rotate.to_owned(),
     }
+}
+
+/// Whether the project's own token stays.
+fn keeps_own_token(options: &Options) -> bool {
+    options.keep_token || options.add_registry.is_some() || options.remove_registry.is_some()
 }
 
 fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
@@ -210,7 +221,7 @@ fn find(options: &Options, overrides: &RotateOverrides) -> Result<Found> {
     };
     let mut files = Files { record, templates, secrets };
     files.choose(&scope::names("--env", &options.env)?, overrides)?;
-    Ok(Found { repo, files, uncommitted: Vec::new(), checked: None })
+    Ok(Found { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None })
 }
 
 /// The kustomization of the directory that the file `path` is in, with its path.
@@ -226,7 +237,7 @@ fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
 
 /// All that can be known to go wrong before a token is asked for.
 fn check(options: &Options, found: &mut Found, overrides: &RotateOverrides, ui: &mut Ui) -> Result<()> {
-    let Found { repo, files, uncommitted, .. } = found;
+    let Found { repo, files, uncommitted, is_rotated, .. } = found;
     for file in &files.secrets {
         repo.check_protected(&file.path)?;
     }
@@ -244,6 +255,15 @@ fn check(options: &Options, found: &mut Found, overrides: &RotateOverrides, ui: 
     for file in &files.secrets {
         let (text, stake) = (file.text.as_ref(), "that token; revoke it");
         uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
+    }
+    for (at, file) in files.secrets.iter().enumerate() {
+        let committed =
+            repo.key(&file.path).ok().map(|key| repo.head_plain(&file.path, &key)).transpose()?.flatten();
+        let committed = committed.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        *is_rotated |= committed.is_some_and(|committed| files.differs_from(at, committed));
+    }
+    if *is_rotated && options.commit && keeps_own_token(options) {
+        ui.warn("the commit includes the token of an earlier rotation, which is not in HEAD yet");
     }
     Ok(())
 }
@@ -306,7 +326,7 @@ fn write(
             transaction.stage(Record::FILE, text.as_bytes(), false)?;
         }
     }
-    transaction.finish(&subject(options), || check_unchanged(found))
+    transaction.finish(&subject(options, found), || check_unchanged(found))
 }
 
 /// The kustomizations that change, each with its new text.

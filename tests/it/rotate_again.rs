@@ -346,3 +346,32 @@ fn the_logs_have_each_commit_as_git_would_log_it() {
     let (ours, next) = lines.split_once('\n').unwrap();
     assert_eq!(ours.split(' ').nth(1), next.split(' ').next());
 }
+
+#[test]
+fn a_commit_with_the_token_of_an_earlier_rotation_says_so() {
+    let keep = ["--keep-token", "--expires-at", "2999-06-30"];
+    for (args, subject) in [
+        (&keep[..], "Rotate the deploy token, and record when it expires"),
+        (
+            &["--remove-registry", "ghcr.io"],
+            "Rotate the deploy token, and remove ghcr.io from the pull secret",
+        ),
+    ] {
+        let sandbox = Sandbox::with_hello();
+        sandbox.rotate("gldt-other", &["--add-registry", "ghcr.io", "--commit"]).success();
+        sandbox.rotate("gldt-second", &["--expires-at", "2999-01-01"]).success();
+        let command = [&["rotate", "hello-infra", "--commit"], args].concat();
+        sandbox
+            .makeinfra(&command)
+            .success()
+            .says("warning: the commit includes the token of an earlier rotation");
+        assert_eq!(sandbox.git(&["log", "-1", "--format=%s"]).success().stdout.trim(), subject);
+        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    }
+    // Where HEAD has the token, the commit is about the rest alone.
+    let sandbox = Sandbox::with_hello();
+    let output = sandbox.makeinfra(&[&["rotate", "hello-infra", "--commit"], &keep[..]].concat()).success();
+    assert!(!output.stderr.contains("earlier rotation"), "{}", output.stderr);
+    let subject = sandbox.git(&["log", "-1", "--format=%s"]).success().stdout;
+    assert_eq!(subject.trim(), "Record when the deploy token expires");
+}

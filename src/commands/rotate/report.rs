@@ -1,6 +1,6 @@
 //! What `makeinfra rotate` reports: the plan, the result, the next commands.
 
-use super::{Found, Options, earlier_record, kustomizations, subject, uncommitted_beside};
+use super::{Found, Options, earlier_record, keeps_own_token, kustomizations, subject, uncommitted_beside};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
 use crate::commands::encrypted::commit_step;
@@ -120,11 +120,6 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
     format!("{}{changes}{checked}", done.concat())
 }
 
-/// Whether the project's own token stays.
-fn keeps_own_token(options: &Options) -> bool {
-    options.keep_token || options.add_registry.is_some() || options.remove_registry.is_some()
-}
-
 fn listed(changes: &[&String]) -> String {
     changes.iter().map(|change| format!("  {change}\n")).collect()
 }
@@ -157,7 +152,7 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
             beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
         paths.extend(beside.iter().map(String::as_str));
         paths.extend(with_record.then_some(Record::FILE));
-        steps.push(commit_step(&found.repo, &paths, &subject(options)));
+        steps.push(commit_step(&found.repo, &paths, &subject(options, found)));
     }
     steps
 }
