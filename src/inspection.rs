@@ -229,7 +229,7 @@ struct Reader {
 impl Reader {
     fn read(self, scope: &Scope) -> Result<Inspection> {
         let record_file = Record::FILE.to_owned();
-        let record = self.tree.read(Record::FILE).text().map(|text| Record::parse(text.to_owned()));
+        let record = self.record();
         let expected = match &record {
             _ if !self.secrets.is_empty() => self.secrets.clone(),
             Some(Ok(record)) => record.answers.secret_files(),
@@ -305,6 +305,22 @@ impl Reader {
             inspection.exposed = Some(repo.exposed(&|bytes| traces.are_in(bytes), scope.deep)?);
         }
         Ok(inspection)
+    }
+
+    /// `.makeinfra.yaml`, or why it is of no use; `None` if there is nothing of that name.
+    fn record(&self) -> Option<Result<Record>> {
+        let content = self.tree.read(Record::FILE);
+        if let Some(text) = content.text() {
+            return Some(Record::parse(text.to_owned()));
+        }
+        let why = match content {
+            Content::Unread(why) => why,
+            Content::Absent if !self.tree.root().join(Record::FILE).is_dir() => return None,
+            Content::Absent => "it is a directory",
+            Content::Locked | Content::Bytes(_) => "it is encrypted",
+        };
+        let failure = Failure::failed(format!("cannot read `{}`", Record::FILE)).because(why);
+        Some(Err(failure.hint(Advice::at_top("ls -ld").arg(Record::FILE)).into()))
     }
 
     /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer to.

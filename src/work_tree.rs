@@ -170,6 +170,9 @@ impl WorkTree {
         let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
         match fs::File::open(&real).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)) {
             Ok(_) => Content::Bytes(bytes),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Content::Unread("it cannot be read: permission denied")
+            }
             Err(_) => Content::Unread("it cannot be read"),
         }
     }

@@ -12,7 +12,7 @@ use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
 use crate::cli::Rotate as Options;
 use crate::credentials::{Source, warn_if_past};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, printable};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::kustomization;
@@ -221,7 +221,22 @@ fn find(options: &Options, overrides: &RotateOverrides) -> Result<Found> {
     };
     let mut files = Files { record, templates, secrets };
     files.choose(&scope::names("--env", &options.env)?, overrides)?;
+    check_name(options, &files)?;
     Ok(Found { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None })
+}
+
+/// Fails if a Secret file is missing because somebody edited its name in the record: another one would be made beside it.
+fn check_name(options: &Options, files: &Files) -> Result<()> {
+    let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
+    let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
+    let inspection = inspect(options)?;
+    let Some(name) = inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref()) else {
+        return Ok(());
+    };
+    Err(Failure::failed(format!("cannot rotate `{path}`"))
+        .because(format!("`secret-name` in `{}` is not the name that files and workloads have", Record::FILE))
+        .hint(Advice::edit(Record::FILE).why(format!("write `secret-name: {}`", printable(name))))
+        .into())
 }
 
 /// The kustomization of the directory that the file `path` is in, with its path.

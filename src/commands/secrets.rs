@@ -286,7 +286,8 @@ impl Disk {
             return Content::Unread(why);
         }
         let Ok(bytes) = files::read(&file, LIMIT) else {
-            return Content::Unread("it cannot be read, or is too large");
+            let is_large = file.metadata().is_ok_and(|found| found.len() > LIMIT as u64);
+            return Content::Unread(if is_large { "it has more than 4 MiB" } else { "it cannot be read" });
         };
         if bytes.as_ref().is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Content::Locked;

@@ -1,10 +1,26 @@
 //! What to type in a repository as it was found. Pure.
 
-use super::Inspection;
+use super::{Inspection, PullSecret};
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 
 impl Inspection {
+    /// The pull secret beside the file `path`, if that is missing since somebody edited the record, and workloads name this one
+    /// and not the recorded.
+    #[must_use]
+    pub fn called_otherwise(&self, path: &str) -> Option<&PullSecret> {
+        let Some(Ok(record)) = &self.record else { return None };
+        let recorded = record.answers.secret_name.as_str();
+        let names: Vec<_> = self.manifests.workloads().flat_map(|workload| &workload.pull_secrets).collect();
+        let dir = |path: &str| path.rsplit_once('/').map(|(dir, _)| dir.to_owned());
+        let is_it = |secret: &&PullSecret| {
+            let name = secret.secret.name.as_ref();
+            dir(&secret.path) == dir(path) && name.is_some_and(|name| names.contains(&name))
+        };
+        let is_named = names.iter().any(|name| *name == recorded);
+        if is_named { None } else { self.pull_secrets.iter().find(is_it) }
+    }
+
     /// `hint`, which may rotate a token: makeinfra has to know the repository first.
     #[must_use]
     pub fn adopted(&self, hint: Advice) -> Advice {

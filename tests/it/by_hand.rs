@@ -103,3 +103,42 @@ impl Sandbox {
         self.here(&[&["adopt"], args].concat())
     }
 }
+
+#[test]
+fn a_record_that_cannot_be_read_is_not_taken_for_absent() {
+    let sandbox = Sandbox::with_hello();
+    let record = sandbox.hello(".makeinfra.yaml");
+    let text = fs::read(&record).unwrap();
+    let all = |why: &str| {
+        sandbox.makeinfra(&["check", "hello-infra"]).failure(1).prints(&format!(".makeinfra.yaml: {why}"));
+        for args in [&["env", "list"][..], &["rotate"], &["add", "worker"], &["secret", "list"]] {
+            let output = sandbox.makeinfra(args).cwd(sandbox.hello("")).failure(1);
+            output.says(".makeinfra.yaml").says(why.trim_start_matches("it is "));
+            assert!(!output.stderr.contains("was not generated"), "{}", output.stderr);
+        }
+    };
+    fs::write(&record, b"answers: \xff\n").unwrap();
+    all("it is not text (UTF-8)");
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    sandbox.makeinfra(&["check", "hello-infra"]).failure(1).prints(".makeinfra.yaml: it is a directory");
+    let output = sandbox.makeinfra(&["env", "list"]).cwd(sandbox.hello("")).failure(1);
+    output.says("cannot read `.makeinfra.yaml`\n  it is a directory\nhint: ls -ld .makeinfra.yaml");
+    fs::remove_dir(&record).unwrap();
+    fs::write(&record, text).unwrap();
+    sandbox.makeinfra(&["check", "hello-infra"]).success();
+}
+
+#[test]
+fn a_name_of_the_pull_secret_that_was_edited_in_the_record_is_told_as_such() {
+    let sandbox = Sandbox::with_hello();
+    sandbox.edit(".makeinfra.yaml", "secret-name: gitlab", "secret-name: other");
+    let hint = "hint: write `secret-name: gitlab`: ${EDITOR:-vi} .makeinfra.yaml";
+    let output = sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).failure(1);
+    output.prints(".makeinfra.yaml: `secret-name` is not `gitlab`").prints(hint);
+    assert!(!output.stdout.contains("makeinfra rotate"), "{}", output.stdout);
+    sandbox.rotate("gldt-new", &[]).failure(1).says("`secret-name` in `.makeinfra.yaml`").says(hint);
+    assert!(!sandbox.hello("secrets/kubernetes/other.secret.yaml").exists());
+    sandbox.edit(".makeinfra.yaml", "secret-name: other", "secret-name: gitlab");
+    sandbox.makeinfra(&["check", "hello-infra"]).success();
+}

@@ -1,8 +1,8 @@
 //! Whether there is a pull secret at all, and whether it could be read.
 
-use super::{Check, Id, Known, Place, anew, count, or_ok, quoted, secret_title, word};
+use super::{Check, Id, Known, Place, anew, count, or_ok, quoted, secret_title, word, write};
 use crate::advice::Advice;
-use crate::answers::Environment;
+use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, SecretFile, State};
 use crate::manifests::{DeployedSecret, Origin};
@@ -94,6 +94,16 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         State::Later(why) => {
             let message = format!("what is in it was not checked: {why}");
             Check::warning(id, &file.path, message)
+        }
+        State::Absent if inspection.called_otherwise(&file.path).is_some() => {
+            let other = inspection.called_otherwise(&file.path);
+            let name = other.and_then(|other| other.secret.name.as_deref()).unwrap_or_default();
+            let message = format!(
+                "`secret-name` is not {}, as files and workloads call the pull secret: no update changes it",
+                quoted(name)
+            );
+            Check::problem(id, Record::FILE, message)
+                .hint(write(&format!("secret-name: {name}"), Record::FILE))
         }
         State::Absent => match elsewhere(inspection, &file.path) {
             Some(other) => {

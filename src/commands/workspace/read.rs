@@ -65,7 +65,8 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
             None => match files::read(&file, LIMIT) {
                 Ok(Some(bytes)) => Ok(bytes),
                 Ok(None) => continue,
-                Err(_) => Err("it cannot be read, or has more than 4 MiB"),
+                Err(_) if metadata.len() > LIMIT as u64 => Err("it has more than 4 MiB"),
+                Err(_) => Err("it cannot be read"),
             },
         };
         let executable = if modes_count {
