@@ -49,7 +49,7 @@ pub enum Command {
     Secret(Secret),
     /// Bring a repository's files to this version of makeinfra, with all edits kept.
     Update(Update),
-    /// Take over a repository that was made by hand, by kustomize or from `helm template`.
+    /// Take over a repository that was made by hand, with kustomize or from `helm template`.
     Adopt(Adopt),
     /// Find problems in a repository before an image pull fails.
     Check(Check),
@@ -152,7 +152,7 @@ pub struct New {
     #[arg(long, value_name = "LEVEL", help_heading = "Pods", value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
-    /// An environment with its own namespace, kustomize overlay and pull secret (repeatable). The options for namespace, context, pods, host and deploy token take ENV=VALUE for a single one.
+    /// An environment with its own namespace, kustomize overlay and pull secret (repeatable). Options for namespace, context, pods, host and deploy token also take ENV=VALUE, for one environment.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub env: Vec<String>,
     /// Ask before `make` changes this environment (repeatable); `production` is protected if --env names it.
@@ -215,7 +215,7 @@ pub struct Rotate {
         "registry", "email", "secret_type", "expires_at", "token", "token_username", "ask",
     ])]
     pub remove_registry: Option<String>,
-    /// Keep the token, and record only when it expires.
+    /// Keep the token and only record when it expires; requires --expires-at.
     #[arg(long, help_heading = "Pull secret", requires = "expires_at", conflicts_with_all = [
         "add_registry", "remove_registry", "email", "secret_type", "token", "token_username", "ask",
     ])]
@@ -237,7 +237,7 @@ pub struct Rotate {
 /// Options of `add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Adds the component's files to kubernetes/base and entries for it to the kustomizations, in which everything else stays as it is."
+    after_help = "Adds the component's files to kubernetes/base and its entries to the kustomizations; everything else in them stays as it is."
 )]
 pub struct Add {
     /// Name of the component.
@@ -245,12 +245,12 @@ pub struct Add {
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
+    /// How the plan is shown and confirmed. Before the component: what follows a heading is below it.
+    #[command(flatten)]
+    pub plan: PlanOptions,
     /// What it is; without an image, it runs the project's own.
     #[command(flatten)]
     pub component: ComponentOptions,
-    /// How the plan is shown and confirmed.
-    #[command(flatten)]
-    pub plan: PlanOptions,
 }
 
 /// Options of `remove`.
@@ -276,14 +276,14 @@ pub enum Env {
     Add(Box<EnvAdd>),
     /// Remove an environment: its overlay, its pipeline file and its secret files.
     Remove(EnvRemove),
-    /// List environments with their images, namespaces and the expiry of their tokens.
+    /// List environments with their images, namespaces and token expiry.
     List(EnvList),
 }
 
 /// Options of `env add`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Copies the overlay, the pipeline file and the pull Secret of another environment, and changes in the copy what belongs to the environment: namespace, hosts, context, protection, label. An overlay that exists already is only recorded. With an option of the deploy token, the environment gets a token of its own instead of the copied one; --token-username alone asks for it."
+    after_help = "Copies the overlay, the pipeline file and the pull secret of another environment, and adapts what differs between environments: namespace, hosts, context, protection, label. An overlay that exists already is only recorded. With any option for the deploy token, the environment gets its own token instead of a copy; --token-username alone asks for it."
 )]
 pub struct EnvAdd {
     /// Name of the new environment.
@@ -306,10 +306,10 @@ pub struct EnvAdd {
     /// Host name of its Ingress [default: NAME.HOST].
     #[arg(long, value_name = "HOST")]
     pub ingress: Option<String>,
-    /// Ask before anything changes in it; `production` is always protected.
+    /// Ask before `make` changes this environment; `production` is always protected.
     #[arg(long)]
     pub protect: bool,
-    /// Copy all Secrets; otherwise only the pull Secret.
+    /// Copy all Secrets, not only the pull secret.
     #[arg(long)]
     pub with_secrets: bool,
     /// How the plan is shown and confirmed.
@@ -391,7 +391,7 @@ pub struct Check {
 /// Options of `diagnose`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 undetermined. Changes nothing. The variable KUBECTL chooses the kubectl command, else the repository's Makefile."
+    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 undetermined. Changes nothing. The kubectl command comes from the variable KUBECTL, else from the repository's Makefile."
 )]
 pub struct Diagnose {
     /// The repository, or any directory in it [default: .].

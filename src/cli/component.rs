@@ -12,7 +12,7 @@ pub struct ComponentOptions {
     /// How it runs: deployment (all the time), cronjob (on a schedule) or job (once per change) [default: deployment].
     #[arg(long, value_name = "KIND", value_parser = ["deployment", "cronjob", "job"], hide_possible_values = true)]
     pub workload: Option<String>,
-    /// Schedule of a cronjob: five fields of cron such as '0 3 * * *', or @hourly, @daily, @weekly.
+    /// Schedule of a cronjob: five fields of cron such as '0 3 * * *', or @hourly, @daily, @weekly; requires --workload cronjob.
     #[arg(long, value_name = "CRON")]
     pub schedule: Option<String>,
     /// Time zone of the schedule, such as Europe/Berlin [default: that of the cluster, usually UTC].
@@ -27,13 +27,13 @@ pub struct ComponentOptions {
     /// Number of pods [default: 2].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Vec<String>,
-    /// Host name of an Ingress; with --env that of protected environments, others get ENV.HOST [default: no Ingress].
+    /// Host name of an Ingress; of several environments, protected ones get HOST and others ENV.HOST [default: no Ingress].
     #[arg(long, value_name = "HOST")]
     pub ingress: Vec<String>,
-    /// Use TLS at the Ingress, with the certificate in the Secret NAME-tls.
+    /// Use TLS for the Ingress, with the certificate in Secret NAME-tls; requires --ingress.
     #[arg(long)]
     pub tls: bool,
-    /// Let this `ClusterIssuer` of cert-manager issue the certificate.
+    /// Have this `ClusterIssuer` of cert-manager issue the certificate; implies --tls.
     #[arg(long, value_name = "NAME")]
     pub tls_issuer: Option<String>,
     /// Path of the HTTP probes, such as /healthz [default: TCP probes].
@@ -42,7 +42,7 @@ pub struct ComponentOptions {
     /// Run the pods as a service account of their own, which names the pull secret.
     #[arg(long)]
     pub service_account: bool,
-    /// The image is public: the pull Secret need not be for it.
+    /// The image is public and needs no pull secret.
     #[arg(long)]
     pub public: bool,
     /// Pass the KEY=VALUE lines in FILE to the container as variables, through a config map. Not for secrets.

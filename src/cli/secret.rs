@@ -29,7 +29,7 @@ pub struct EnvironmentChoice {
 /// Options of `secret set`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Asks for the value without --stdin and --from-file. No argument takes a value: arguments show in `ps` and in the shell's history."
+    after_help = "Asks for the value, unless --stdin or --from-file is given. No argument takes it, because arguments show in `ps` and in the shell's history."
 )]
 pub struct SecretSet {
     /// The Secret's name; its values are in secrets/kubernetes/NAME.env.
@@ -42,10 +42,10 @@ pub struct SecretSet {
     /// Which environments are meant.
     #[command(flatten)]
     pub environments: EnvironmentChoice,
-    /// Read the value from standard input; one line break at its end is removed.
+    /// Read the value from standard input; a line break at its end is removed.
     #[arg(long, group = "value")]
     pub stdin: bool,
-    /// Read the value from a file, every byte of it.
+    /// Read the value from a file, unchanged.
     #[arg(long, value_name = "FILE", group = "value")]
     pub from_file: Option<PathBuf>,
     /// Commit the Secret's files and their kustomization, and nothing else.

@@ -45,13 +45,13 @@ pub struct RunningOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pull secret")]
 pub struct SecretOptions {
-    /// Registry key of the pull secret [default: the image's host; rotate: unchanged].
+    /// Registry key of the pull secret [default: the image's host; with rotate: unchanged].
     #[arg(long, value_name = "KEY")]
     pub registry: Option<String>,
-    /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; rotate: unchanged].
+    /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; with rotate: unchanged].
     #[arg(long, value_name = "TYPE", value_parser = ["dockercfg", "dockerconfigjson"], hide_possible_values = true)]
     pub secret_type: Option<String>,
-    /// E-mail address in the pull secret, which registries ignore [default: none; rotate: unchanged].
+    /// E-mail address in the pull secret; registries ignore it [default: none; with rotate: unchanged].
     #[arg(long, value_name = "ADDR")]
     pub email: Option<String>,
     /// When the token expires (YYYY-MM-DD or RFC 3339); stored in the encrypted Secret.
@@ -122,7 +122,7 @@ pub struct PlanOptions {
     /// Skip the question.
     #[arg(long)]
     pub yes: bool,
-    /// Also show the changes as a diff; of files below secrets/ only paths and keys.
+    /// Also show the changes as a diff; for files below secrets/, only paths and keys.
     #[arg(long)]
     pub diff: bool,
     /// Commit the files that change and nothing else.
@@ -149,10 +149,10 @@ pub struct TokenOptions {
     /// Read the token from the environment variable NAME.
     #[arg(long, value_name = "NAME", group = "token")]
     pub token_env: Vec<String>,
-    /// Read the JSON of GitLab's API or of `glab deploy-token create -F json`; `-` is standard input.
+    /// Read the token from the JSON of GitLab's API or of `glab deploy-token create -F json`; `-` is standard input.
     #[arg(long, value_name = "FILE", group = "token")]
     pub token_json: Vec<PathBuf>,
-    /// Use the login that docker or podman stored [default: in the usual files].
+    /// Use the login that docker or podman has stored [default: in the usual files].
     #[arg(long, value_name = "FILE", group = "token", num_args = 0..=1, require_equals = true)]
     pub from_docker_config: Option<Option<PathBuf>>,
     /// Use `CI_DEPLOY_USER` and `CI_DEPLOY_PASSWORD` of a GitLab CI job.
@@ -189,7 +189,7 @@ pub struct HistoryOptions {
     /// Do not search older commits for plaintext.
     #[arg(long)]
     pub no_history: bool,
-    /// Search every file of every commit for the token of the pull secrets.
+    /// Search every file of every commit for the tokens of the pull secrets.
     #[arg(long, conflicts_with = "no_history")]
     pub deep: bool,
 }

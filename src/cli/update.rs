@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Options of `update`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also brings an answer that was edited in .makeinfra.yaml into the files. Conflicts are left as in `git cherry-pick`: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
+    after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also applies answers that were edited in .makeinfra.yaml. Conflicts are left as in `git cherry-pick`: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
 )]
 pub struct Update {
     /// The repository, or any directory in it.
@@ -19,13 +19,13 @@ pub struct Update {
     /// Write nothing; exit 1 if an update would change more than the version.
     #[arg(long, conflicts_with_all = ["yes", "diff", "commit", "dry_run", "conflicts"])]
     pub check: bool,
-    /// Start the update despite conflicts and leave them for you to resolve.
+    /// Start the update despite conflicts, and leave them for you to resolve.
     #[arg(long)]
     pub conflicts: bool,
     /// The commit whose .makeinfra.yaml the files follow [default: HEAD].
     #[arg(long, value_name = "REV")]
     pub from: Option<String>,
-    /// Replace a file of the list `own` in .makeinfra.yaml by the generated one, and take it off the list (repeatable).
+    /// Replace a file that .makeinfra.yaml lists as `own` with the generated one, and remove it from that list (repeatable).
     #[arg(long, value_name = "PATH")]
     pub take: Vec<String>,
     /// Bring back a generated file that was deleted (repeatable).
@@ -60,7 +60,7 @@ pub struct Adopt {
     /// File or directory with manifests (repeatable) [default: all].
     #[arg(long, value_name = "PATH")]
     pub manifests: Vec<String>,
-    /// Replace this file of yours by the generated one (repeatable).
+    /// Replace this file of yours with the generated one (repeatable).
     #[arg(long, value_name = "PATH")]
     pub take: Vec<String>,
 }
