@@ -21,7 +21,7 @@ mod transaction;
 pub mod update;
 mod workspace;
 
-use crate::advice::{Advice, shell_word};
+use crate::advice::Advice;
 use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
@@ -210,8 +210,8 @@ fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
         match files::remove(&leftover) {
             Ok(()) => ui.warn(format!("removed `{name}`, which a killed run had left behind")),
             Err(_) => ui.warn(format!(
-                "`{name}` was left behind by a killed run and may hold a token: rm -r {}",
-                shell_word(&leftover)
+                "`{name}` was left behind by a killed run and may hold a token: {}",
+                Advice::anywhere("rm -r").path(&leftover).typed(None)
             )),
         }
     }

@@ -8,7 +8,7 @@ mod opaque_value;
 
 pub use opaque_value::OpaqueSource;
 
-use crate::advice::{Advice, shell_word};
+use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, Name, RegistryKey, TokenUsername};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -189,7 +189,8 @@ fn stdin(ui: &Ui) -> Result<Zeroizing<String>> {
 fn token_file(file: &Path, option: &str, ui: &mut Ui) -> Result<Zeroizing<String>> {
     let text = read_file(file, option)?;
     if files::is_readable_by_others(file) {
-        ui.warn(format!("others can read the token in `{}`; chmod 600 {}", file.display(), shell_word(file)));
+        let close = Advice::anywhere("chmod 600").path(file).typed(None);
+        ui.warn(format!("others can read the token in `{}`: {close}", file.display()));
     }
     Ok(text)
 }

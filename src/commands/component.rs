@@ -54,8 +54,9 @@ pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     })?;
     if let [first, rest @ ..] = config.suspects() {
         let names = rest.iter().fold(format!("`{first}`"), |names, name| format!("{names}, `{name}`"));
+        let set = Advice::makeinfra("secret set NAME KEY").typed(None);
         ui.warn(format!(
-            "`{}` goes into git in plaintext; if {names} must stay secret, use makeinfra secret set instead",
+            "`{}` goes into git in plaintext; if {names} must stay secret, use instead: {set}",
             file.display()
         ));
     }

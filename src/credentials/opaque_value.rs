@@ -1,6 +1,6 @@
 //! Where the value of a further Secret comes from. Any bytes are one, but for none at all.
 
-use crate::advice::{Advice, shell_word};
+use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::opaque::{MAX_SIZE, Value};
@@ -71,8 +71,8 @@ fn stdin(ui: &Ui) -> Result<Zeroizing<Vec<u8>>> {
 /// Says what people overlook in a file.
 fn warn_of(file: &Path, bytes: &[u8], ui: &mut Ui) {
     if files::is_readable_by_others(file) {
-        let word = shell_word(file);
-        ui.warn(format!("others can read the value in `{}`; chmod 600 {word}", file.display()));
+        let close = Advice::anywhere("chmod 600").path(file).typed(None);
+        ui.warn(format!("others can read the value in `{}`: {close}", file.display()));
     }
     if bytes.iter().position(|byte| *byte == b'\n') == bytes.len().checked_sub(1) && bytes.len() > 1 {
         ui.warn("the value ends with a line break, which is stored too; --stdin drops it");

@@ -163,7 +163,7 @@ fn a_locked_clone_does_not_know_its_secret_files() {
         .agreed(&["env", "remove", "staging"])
         .failure(1)
         .says("it is locked")
-        .says("hint: git-crypt unlock");
+        .says("hint: git checkout HEAD --");
 }
 
 #[test]

@@ -339,6 +339,43 @@ fn no_hint_holds_a_command_as_text() {
     }
 }
 
+/// Where texts have commands that are no argument lists, each with why.
+const TEXTS: [(&str, &str, &str); 13] = [
+    ("src/answers/workload.rs", "kubectl get clusterissuers", "a rule, which is a text of its own"),
+    (
+        "src/answers/location.rs",
+        "kubectl config rename-context OLD NEW",
+        "a rule, which is a text of its own",
+    ),
+    ("src/repo/pick.rs", "makeinfra update", "what git's log of a reference says"),
+    ("src/repo/unlock.rs", "git-crypt", "given to `at_top` by those who ask what unlocks a clone"),
+    ("src/git_crypt.rs", "git-crypt", "given to `at_top` by those who ask what unlocks a clone"),
+    ("src/commands/new/nested.rs", "git-crypt init", "given to `at_top`"),
+    ("src/advice/unlock.rs", "git stash", "parts of a command, which are run in `hints_typed`"),
+    ("src/cli/usage.rs", "makeinfra secret", "compared with what was typed"),
+    ("src/cli.rs", "makeinfra new hello --image", "the end of the help page, which is tried below"),
+    ("src/commands/man.rs", "makeinfra new", "the manual page"),
+    ("src/commands/new.rs", "makeinfra new", "the title of a conversation"),
+    ("src/commands/rotate.rs", "makeinfra rotate", "the title of a conversation"),
+    ("src/commands/secrets/unset.rs", "makeinfra secret unset", "the title of a conversation"),
+];
+
+#[test]
+fn no_other_text_holds_a_command() {
+    let built = ["makeinfra", "make", "git", "at_top", "anywhere"];
+    for call in calls().iter().filter(|call| !built.contains(&call.callee.as_str())) {
+        let is_excepted =
+            TEXTS.iter().any(|(file, text, _)| call.place.starts_with(file) && call.text.contains(text));
+        let advice = Advice::from(call.text.as_str());
+        for words in advice.words().into_iter().filter(|_| !is_excepted) {
+            assert_eq!(command_among(words), None, "{}: {}", call.place, call.text);
+        }
+    }
+    let help = Cli::command().get_after_help().unwrap().to_string();
+    let typed = help.strip_prefix("Start here: ").unwrap().split(' ').map(str::to_owned);
+    accepts(&typed.collect::<Vec<_>>()).unwrap();
+}
+
 #[test]
 fn every_option_in_a_hint_exists() {
     fn collect(command: &clap::Command, options: &mut BTreeSet<String>) {

@@ -405,7 +405,7 @@ fn refuses_where_it_would_be_committed_in_plain_or_is_locked() {
         set(&sandbox, &["--commit"]).success();
         let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{file}")]).success().bytes;
         fs::write(sandbox.hello(file), blob).unwrap();
-        refused(&sandbox, &[], 1, &["locked", "git-crypt unlock"]);
+        refused(&sandbox, &[], 1, &["locked", "git checkout HEAD --"]);
     }
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(".gitattributes"), "").unwrap();
