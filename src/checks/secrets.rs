@@ -54,7 +54,13 @@ fn covered(git: &Audit) -> Vec<Check> {
         let add = Advice::git(format!("add --renormalize -- {}", shell_word(Path::new(path))));
         Check::problem(id, path, message).hint(remedy.hint().and(add))
     });
-    or_ok(found.chain(closed).collect(), || {
+    let spoiled = git.spoiled.iter().map(|(path, attribute, remedy)| {
+        let message = format!(
+            "attribute `{attribute}` has git change bytes of its ciphertext, which nobody can decrypt then"
+        );
+        Check::problem(id, path, message).hint(remedy.hint())
+    });
+    or_ok(found.chain(closed).chain(spoiled).collect(), || {
         let files = count(git.covered.len(), "secret file");
         Check::ok(id, ".gitattributes", format!("gives {files} to git-crypt"))
     })

@@ -2,6 +2,7 @@
 //! patterns, control characters, macros and links differently, and a secret that only libgit2 takes for encrypted is stored in
 //! plaintext. Changes nothing.
 
+mod conversion;
 mod line;
 mod pattern;
 mod remedy;
@@ -176,6 +177,11 @@ impl<'r> Attributes<'r> {
         if self.source.is_some() {
             return [Value::Unknown, Value::Unknown];
         }
+        self.stacks(path, other).map(|stack| stack.filter())
+    }
+
+    /// The attribute files that count for `path`, now and once deletions are staged, if that of a directory were `other`.
+    fn stacks<'p>(&self, path: &'p str, other: Option<(&str, &Directory)>) -> [Stack<'p>; 2] {
         let slashes = path.match_indices('/').map(|(at, _)| at);
         let dirs: Vec<_> = std::iter::once(0).chain(slashes).collect();
         let directory = |dir: &str| match other {
@@ -185,10 +191,10 @@ impl<'r> Attributes<'r> {
         let frames: Vec<_> = dirs.iter().map(|end| directory(&path[..*end])).collect();
         let base = |end: usize| if end == 0 { 0 } else { end + 1 };
         let stack = |frame: fn(&Directory) -> &Rc<Frame>| {
-            let low = self.low.iter().map(|frame| (0, &**frame));
-            let own = dirs.iter().zip(&frames).map(|(end, found)| (base(*end), &**frame(found)));
-            let frames = low.chain(own).chain([(0, &*self.high)]).collect();
-            Stack { frames, path: path.as_bytes() }.filter()
+            let low = self.low.iter().map(|frame| (0, Rc::clone(frame)));
+            let own = dirs.iter().zip(&frames).map(|(end, found)| (base(*end), Rc::clone(frame(found))));
+            let frames = low.chain(own).chain([(0, Rc::clone(&self.high))]).collect();
+            Stack { frames, path: path.as_bytes() }
         };
         [stack(|directory| &directory.now), stack(|directory| &directory.then)]
     }
@@ -246,9 +252,9 @@ enum Value {
 }
 
 /// The attribute files that count for a path, those that count more last, each with the length of its directory.
-struct Stack<'f> {
-    frames: Vec<(usize, &'f Frame)>,
-    path: &'f [u8],
+struct Stack<'p> {
+    frames: Vec<(usize, Rc<Frame>)>,
+    path: &'p [u8],
 }
 
 impl Stack<'_> {
@@ -267,6 +273,14 @@ impl Stack<'_> {
 
     /// The same as a git has it that reads the lines that `counts` says.
     fn filter_by(&self, counts: fn(&Line) -> bool) -> Value {
+        match self.state(FILTER, counts) {
+            Some(State::Value(name)) => Value::Name(name.clone()),
+            _ => Value::None,
+        }
+    }
+
+    /// What the lines that `counts` says have of the attribute `name`; `None` if none says anything.
+    fn state(&self, name: &[u8], counts: fn(&Line) -> bool) -> Option<&State> {
         let mut macros: HashMap<&[u8], &States> = HashMap::new();
         let lines = self.frames.iter().rev().flat_map(|(_, frame)| frame.lines.iter().rev());
         for line in lines.filter(|line| counts(line)) {
@@ -284,15 +298,12 @@ impl Stack<'_> {
                     }
                     _ => {}
                 }
-                if let Some(state) = known.get(FILTER) {
-                    return match state {
-                        State::Value(name) => Value::Name(name.clone()),
-                        _ => Value::None,
-                    };
+                if let Some(state) = known.get(name) {
+                    return Some(state);
                 }
             }
         }
-        Value::None
+        None
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Audit {
     pub covered: BTreeMap<String, std::result::Result<String, Remedy>>,
     /// Attribute files that git-crypt encrypts, so that git cannot read them in a locked clone, each with what ends that.
     pub closed_attributes: Vec<(String, Remedy)>,
+    /// Secret files whose ciphertext git would change, each with the attribute that makes it so and with what ends that.
+    pub spoiled: Vec<(String, &'static str, Remedy)>,
     /// The filters that the attribute names.
     pub filters: Vec<Filter>,
     /// Files of which the index has what an earlier commit has, and HEAD and the work tree something else.
@@ -103,6 +105,13 @@ impl Repo {
                     covered.insert(path.clone(), auditor.attributes.cover(path, &self.prefix));
                 }
             }
+            let encrypted = covered.iter().filter(|(_, filter)| filter.is_ok());
+            let spoiled = encrypted.filter_map(|(path, _)| {
+                let attribute = auditor.attributes.spoiled(path)?;
+                let remedy = auditor.attributes.unspoil(path, &self.prefix);
+                Some((self.out_of_git(path.clone()), attribute, remedy))
+            });
+            let spoiled = spoiled.collect();
             let default = git_crypt::FILTER.to_owned();
             let mut used: BTreeSet<&String> = covered.values().flatten().collect();
             // Where the attribute is lost, the rest may still be in order.
@@ -122,6 +131,7 @@ impl Repo {
                 unlock,
                 filters,
                 covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
+                spoiled,
                 closed_attributes: auditor.closed_attributes()?,
                 behind: if self.is_merging() { Vec::new() } else { self.behind_paths()? },
                 ignored: Vec::new(),

@@ -180,8 +180,8 @@ impl Repo {
         work_tree(&self.git)
     }
 
-    /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is configured, and the key is that of
-    /// the repository.
+    /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is configured, no other attribute
+    /// changes its ciphertext, and the key is that of the repository.
     pub fn check_protected(&self, path: &str) -> Result<()> {
         let unprotected = |cause: String, hint: Advice| {
             Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
@@ -202,6 +202,13 @@ impl Repo {
         if !config.get_bool(&format!("filter.{filter}.required")).unwrap_or(false) {
             let hint = Advice::git(format!("config filter.{filter}.required true"));
             return Err(unprotected(format!("filter `{filter}` is not required"), hint).into());
+        }
+        let attributes = Attributes::of(&self.git)?;
+        if let Some(attribute) = attributes.spoiled(&self.in_git(path)) {
+            return Err(Failure::failed(format!("git would damage `{path}`"))
+                .because(format!("attribute `{attribute}` has git change bytes of its ciphertext"))
+                .hint(attributes.unspoil(&self.in_git(path), &self.prefix).hint())
+                .into());
         }
         self.check_key(&filter)
     }

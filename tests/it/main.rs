@@ -30,6 +30,7 @@ mod check_online;
 mod check_running;
 mod check_world;
 mod cluster;
+mod conversion;
 mod deploying;
 mod diagnose;
 mod diagnose_cluster;

@@ -77,19 +77,51 @@ impl Attributes<'_> {
         if let Some(source) = self.source {
             return Remedy::Unset(source.unset());
         }
+        // A line for all files in `secrets/` would have the attribute file encrypted as well.
+        self.line(path, prefix, ("filter=git-crypt diff=git-crypt -text", false), |other| {
+            let is_given =
+                |value: &Value| matches!(value, Value::Name(name) if is_filter(&String::from_utf8_lossy(name)));
+            self.readings_with(path, Some(other)).iter().all(is_given)
+        })
+    }
+
+    /// What keeps git from changing the ciphertext of `path`.
+    pub(in crate::repo) fn unspoil(&self, path: &str, prefix: &str) -> Remedy {
+        let is_whole = |other: (&str, &Directory)| self.spoiled_with(path, Some(other)).is_none();
+        match self.line(path, prefix, ("-text", true), is_whole) {
+            Remedy::Edit(_) => self.line(path, prefix, ("-text !working-tree-encoding", true), is_whole),
+            found => found,
+        }
+    }
+
+    /// The line with `attributes` by which the attribute files come to be as `helps` says; below `secrets/` it may be one for all
+    /// files.
+    fn line(
+        &self,
+        path: &str,
+        prefix: &str,
+        (attributes, is_for_all): (&str, bool),
+        helps: impl Fn((&str, &Directory)) -> bool,
+    ) -> Remedy {
         let below = path.strip_prefix(prefix).unwrap_or(path);
         let slashes = below.match_indices('/').map(|(at, _)| at + 1);
         // The file at the top first: it is the one that people read.
         let lines = std::iter::once(0).chain(slashes).map(|end| {
             let (dir, name) = below.split_at(end);
-            let pattern = if name.starts_with("secrets/") { "secrets/**" } else { &format!("/{name}") };
-            (dir.to_owned(), format!("{pattern} filter=git-crypt diff=git-crypt -text"))
+            let pattern = if name.starts_with("secrets/") {
+                "secrets/**"
+            } else if is_for_all && dir.starts_with("secrets/") {
+                "*"
+            } else {
+                &format!("/{name}")
+            };
+            is_plain(pattern).then(|| (dir.to_owned(), format!("{pattern} {attributes}")))
         });
-        let mut lines = lines.filter(|(_, line)| is_plain(line));
-        let found = lines.find_map(|(dir, line)| {
+        let found = lines.flatten().find_map(|(dir, line)| {
             let in_git = format!("{prefix}{dir}");
-            let is_open = self.helps(path, in_git.trim_end_matches('/'), &line)?;
-            Some(Remedy::Line { file: dir + FILE, line, is_open })
+            let in_git = in_git.trim_end_matches('/');
+            let (is_open, with) = self.with_line(in_git, &line)?;
+            helps((in_git, &with)).then_some(Remedy::Line { file: dir + FILE, line, is_open })
         });
         found.unwrap_or_else(|| Remedy::Edit(self.decisive(path, prefix)))
     }
@@ -101,25 +133,20 @@ impl Attributes<'_> {
         }
         let dir = path.strip_suffix(FILE).unwrap_or_default().trim_end_matches('/');
         let line = format!("{FILE} !filter !diff");
-        match self.with_line(path, dir, &line) {
-            Some((is_open, values)) if values.iter().all(|value| *value == Value::None) => {
+        let is_free = |with: &Directory| {
+            self.readings_with(path, Some((dir, with))).iter().all(|value| *value == Value::None)
+        };
+        match self.with_line(dir, &line) {
+            Some((is_open, with)) if is_free(&with) => {
                 Remedy::Line { file: path.strip_prefix(prefix).unwrap_or(path).to_owned(), line, is_open }
             }
             _ => Remedy::Edit(self.decisive(path, prefix)),
         }
     }
 
-    /// Whether the last line of the attribute file in `dir` is open; `None` if `line` at its end changes nothing.
-    fn helps(&self, path: &str, dir: &str, line: &str) -> Option<bool> {
-        let (is_open, readings) = self.with_line(path, dir, line)?;
-        let is_given =
-            |value: &Value| matches!(value, Value::Name(name) if is_filter(&String::from_utf8_lossy(name)));
-        readings.iter().all(is_given).then_some(is_open)
-    }
-
-    /// Whether the last line of the attribute file in `dir` is open, and what git would run for `path` with `line` at its
-    /// end; `None` if there is no such file.
-    fn with_line(&self, path: &str, dir: &str, line: &str) -> Option<(bool, [Value; 2])> {
+    /// Whether the last line of the attribute file in `dir` is open, and the file with `line` at its end; `None` if there is no
+    /// such file.
+    fn with_line(&self, dir: &str, line: &str) -> Option<(bool, Directory)> {
         let file = self.top.join(dir).join(FILE);
         if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
             return None;
@@ -129,7 +156,7 @@ impl Attributes<'_> {
         text.extend(if is_open { b"\n".as_slice() } else { b"" });
         text.extend(line.as_bytes());
         let frame = Rc::new(Frame::read(&text, Origin::Disk, dir.is_empty(), self.folds));
-        Some((is_open, self.readings_with(path, Some((dir, &Directory::both(frame))))))
+        Some((is_open, Directory::both(frame)))
     }
 
     /// The attribute file that decides, below the directory `prefix` if it is there.
@@ -144,7 +171,7 @@ impl Attributes<'_> {
     }
 }
 
-/// Whether the pattern of `line` is read as it stands, by git and by any shell.
-fn is_plain(line: &str) -> bool {
-    line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" =*/._-+@,".contains(&byte))
+/// Whether `pattern` is read as it stands, by git and by any shell.
+fn is_plain(pattern: &str) -> bool {
+    pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=*/._-+@,".contains(&byte))
 }

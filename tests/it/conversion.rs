@@ -1,0 +1,80 @@
+//! Attributes by which git changes ciphertext on its way in: `check` names them, and nothing is written under them.
+
+use super::check::check;
+use super::support::{SECRET, Sandbox, have};
+
+const LINES: [(&str, &str); 6] = [
+    ("* text", "text"),
+    ("*.yaml text=input", "text"),
+    ("* !text eol=lf", "eol"),
+    // The generated file at the top says `eol=lf`.
+    ("* !text", "eol"),
+    ("* !text crlf", "text"),
+    ("* working-tree-encoding=ISO-8859-1", "working-tree-encoding"),
+];
+
+#[test]
+fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
+    for (line, attribute) in LINES {
+        let sandbox = Sandbox::with_hello();
+        sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+        let refused = sandbox.rotate("gldt-Second", &["--no-input"]).failure(1);
+        refused.says(&format!("git would damage `{SECRET}`")).says(&format!("attribute `{attribute}`"));
+        let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+        assert!(hint.starts_with("echo "), "{line}: {hint}");
+        let checked = check(&sandbox, &[]);
+        assert!(checked.problems().contains(&"secrets-covered"), "{line}: {:?}", checked.problems());
+        let said = checked.said("secrets-covered");
+        assert!(said.contains(&format!("attribute `{attribute}` has git change")), "{line}: {said}");
+        sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
+        let checked = check(&sandbox, &[]);
+        assert!(
+            !checked.problems().contains(&"secrets-covered"),
+            "{line}: {}",
+            checked.said("secrets-covered")
+        );
+        sandbox.rotate("gldt-Second", &["--no-input"]).success();
+    }
+}
+
+#[test]
+fn what_git_leaves_to_its_look_at_the_bytes_is_no_problem() {
+    let lines = ["* text=auto", "* text=auto eol=crlf", "* eol=crlf", "* ident"];
+    for line in lines {
+        let sandbox = Sandbox::with_hello();
+        sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+        let checked = check(&sandbox, &[]);
+        assert!(
+            !checked.problems().contains(&"secrets-covered"),
+            "{line}: {}",
+            checked.said("secrets-covered")
+        );
+        sandbox.rotate("gldt-Second", &["--no-input"]).success();
+    }
+}
+
+/// What is said here of git is so: `git add` stores other bytes than git-crypt gives it, or the same ones.
+#[test]
+fn git_changes_ciphertext_by_these_attributes_and_by_no_others() {
+    if !have("git-crypt") {
+        return;
+    }
+    let changed = |line: &str| {
+        let sandbox = Sandbox::with_hello();
+        sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+        // One in nine ciphertexts of this length has a CRLF.
+        let script = "for number in $(seq 60); do
+                seq \"$number\" $((number + 1600)) > text
+                stored=$(git hash-object --path secrets/a.yaml text)
+                made=$(git-crypt clean < text | git hash-object --stdin)
+                [ \"$stored\" = \"$made\" ] || echo \"$number\"
+            done";
+        sandbox.run("sh", &["-c", script]).cwd(sandbox.hello("")).success().stdout.lines().count()
+    };
+    for (line, _) in LINES {
+        assert!(changed(line) > 0, "{line}");
+    }
+    for line in ["* text=auto eol=crlf", "* eol=crlf"] {
+        assert_eq!(changed(line), 0, "{line}");
+    }
+}
