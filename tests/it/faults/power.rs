@@ -396,8 +396,6 @@ fn survives(name: &'static str) {
             format!("{name} {}", args.join(" ").chars().take(300).collect::<String>())
         });
         let what = format!("power cut after call {at}: {call:?}, {cut:?}");
-        let missing = missing_for_kustomize(&root);
-        assert!(missing.is_empty(), "{what}: {missing:?}");
         let left = if *at == last {
             Output { code: Some(0), stdout: output.stdout.clone(), stderr: String::new(), bytes: Vec::new() }
         } else {
@@ -406,28 +404,6 @@ fn survives(name: &'static str) {
         bed.judge(&what, &left);
     }
     eprintln!("{name}: {} power cuts", points.len());
-}
-
-/// What kustomizations below `dir` name that is not there: nobody could deploy until the command was given again.
-fn missing_for_kustomize(dir: &Path) -> Vec<String> {
-    let mut missing = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with(".git") {
-            missing.extend(missing_for_kustomize(&path));
-        } else if path.ends_with("kustomization.yaml") {
-            let text = fs::read_to_string(&path).unwrap();
-            let Ok(read) = serde_yaml::from_str::<serde_yaml::Value>(&text) else {
-                missing.push(format!("all of {}", path.display()));
-                continue;
-            };
-            let lists = ["resources", "components"].into_iter().filter_map(|key| read[key].as_sequence());
-            let named = lists.flatten().filter_map(|name| name.as_str());
-            let gone = named.filter(|name| !dir.join(name).exists());
-            missing.extend(gone.map(|name| format!("{name} of {}", path.display())));
-        }
-    }
-    missing
 }
 
 fn empty(dir: &Path) {
