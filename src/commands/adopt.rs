@@ -219,9 +219,10 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
     }
     for (path, name) in adoption.open_secrets.iter().filter(|(path, _)| !repo.is_ignored(path)) {
         let anew = match *name == adoption.answers.secret_name.as_str() {
-            true => "makeinfra rotate".to_owned(),
-            false => format!("makeinfra secret set {name} KEY"),
+            true => Advice::makeinfra("rotate"),
+            false => Advice::makeinfra("secret set").arg(name).arg("KEY"),
         };
+        let anew = anew.typed(Some(&repo.root()));
         ui.warn(format!(
             "`{path}` has values of Secret `{name}` in plaintext and stays as it is: take the Secret out there, \
              make it anew below secrets/ (`{anew}`), deploy it, and revoke the old values"

@@ -144,7 +144,8 @@ impl<'r> Transaction<'r> {
             }
         };
         if let Some(locks) = locks {
-            locks.release(message)?;
+            let done = id.as_deref().map_or_else(|| "the files are written".to_owned(), Repo::committed_as);
+            locks.release(&done)?;
         }
         Ok(id)
     }

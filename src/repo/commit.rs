@@ -137,6 +137,12 @@ impl Repo {
         Blob { path: path.to_owned(), id: None, executable: false }
     }
 
+    /// What is said of a commit when something fails after it.
+    #[must_use]
+    pub fn committed_as(id: &str) -> String {
+        format!("the change is committed as {id}")
+    }
+
     /// Locks what git must not change while `blobs` are committed on top of HEAD, and writes all objects. Nothing names them
     /// yet. Fails if anything else is staged of them.
     pub fn begin_commit(&self, blobs: &[Blob], message: &str) -> Result<Commit<'_>> {
@@ -290,7 +296,7 @@ impl Commit<'_> {
         }
         batch.keep();
         let id = self.id.to_string();
-        self.locks.release(&format!("the change is committed as {id}"))?;
+        self.locks.release(&Repo::committed_as(&id))?;
         Ok(id)
     }
 

@@ -470,7 +470,7 @@ fn the_pull_secret_that_serves_an_image_is_the_one_to_name() {
     let check = sandbox.here(&["check"]).output();
     for (name, file) in [("hub", "worker"), ("gitlab", "cron")] {
         let hint = format!(
-            "imagePullSecrets: [{{name: {name}}}] beside `containers:` in kubernetes/base/{file}.yaml"
+            "write `imagePullSecrets: [{{name: {name}}}]`: ${{EDITOR:-vi}} kubernetes/base/{file}.yaml; beside `containers:`"
         );
         assert!(check.stdout.contains(&hint), "{}", check.stdout);
     }

@@ -100,7 +100,7 @@ fn what_an_adopted_repository_does_not_get_from_adopt_is_said() {
             .adopt(&["--yes", option, other])
             .failure(2)
             .says(&format!("`{option} {other}` changes nothing: the repository is adopted already"))
-            .says("hint: $EDITOR .makeinfra.yaml && makeinfra update");
+            .says("hint: ${EDITOR:-vi} .makeinfra.yaml && makeinfra update");
     }
     sandbox.adopt(&["--yes", "--take", "Makefile"]).failure(2).says("hint: makeinfra update --take Makefile");
     sandbox.here(&["update", "--take", "Makefile", "--yes", "--commit"]).success();

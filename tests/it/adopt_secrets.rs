@@ -202,7 +202,7 @@ fn no_command_makes_a_secret_twice() {
         .here(&["secret", "set", "database", "PASSWORD", "--from-file", &value])
         .failure(1)
         .says(&format!("`{file}` has it already, and kustomize accepts it once"))
-        .says(&format!("hint: take it out there first: $EDITOR {file}"));
+        .says(&format!("hint: take it out there first: ${{EDITOR:-vi}} {file}"));
     sandbox
         .rotate("gldt-Another_8Rz0", &[])
         .failure(1)

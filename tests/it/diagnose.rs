@@ -62,7 +62,7 @@ const CASES: [Row; 15] = [
         "secret-in-another-namespace",
         "secret-missing",
         "`other`",
-        "namespace: hello in secrets/",
+        "write `namespace: hello`: ${EDITOR:-vi} secrets/",
     ),
     ("secret-missing", "secret-missing", "secret-missing", "not in namespace `hello`", "make gitlab-secret"),
     ("tag-missing", "tag-missing", "tag-missing", "project:9.9.9", "make set-image"),

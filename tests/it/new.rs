@@ -382,7 +382,9 @@ fn help_says_what_every_option_is_for() {
         sandbox.makeinfra(&[command, "--help"]).success();
     }
     let help = sandbox.makeinfra(&["new", "--help"]).success().stdout;
-    for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
+    // What is further in belongs to the text of an option.
+    let is_option = |line: &&str| line.starts_with("      --") || line.starts_with("  -");
+    for line in help.lines().filter(is_option) {
         let text = line.trim().split_once("  ").map_or("", |(_, text)| text.trim());
         assert!(!text.is_empty() || help.contains(&format!("{line}\n          ")), "no help: {line}");
     }
