@@ -263,7 +263,7 @@ fn covering(sandbox: &Sandbox) -> Option<String> {
 fn what_cannot_hold_a_secret_is_no_plaintext() {
     let sandbox = Sandbox::with_hello();
     std::os::unix::fs::symlink("../README.md", sandbox.hello("secrets/link")).unwrap();
-    fs::write(sandbox.hello("secrets/.gitattributes"), "* text\n.gitattributes !filter !diff\n").unwrap();
+    fs::write(sandbox.hello("secrets/.gitattributes"), "* -text\n.gitattributes !filter !diff\n").unwrap();
     fs::write(sandbox.hello("secrets/.gitkeep"), "").unwrap();
     stage_plain(&sandbox, "secrets/.gitkeep", "");
     sandbox.git(&["add", "secrets/link", "secrets/.gitattributes"]).success();
