@@ -98,22 +98,26 @@ impl New {
         }
         // The tree first: the index then names it, and git needs not make it again.
         let tree = index.write_tree().and_then(|tree| index.write().map(|()| tree));
-        Ok(tree.map_err(|error| failed("write the index", &error))?)
+        let tree = tree.map_err(|error| failed("write the index", &error))?;
+        locks::remove_for(&self.git.path().join("index"))?;
+        Ok(tree)
     }
 
     /// Makes the first commit, of `tree`, and gives its id; none where git does not know who commits.
     pub fn commit(&self, tree: Oid, message: &str) -> Result<Option<String>> {
         let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
-        let commit = || -> std::result::Result<Oid, git2::Error> {
+        let commit = || -> std::result::Result<(Oid, String), git2::Error> {
             let tree = self.git.find_tree(tree)?;
             let id = commit::create_commit(&self.git, [&author, &committer], message, &tree, &[])?;
             let head = self.git.find_reference("HEAD")?;
             let branch = head.symbolic_target()?.unwrap_or("HEAD");
             self.git.reference(branch, id, false, &format!("commit (initial): {message}"))?;
             // As libgit2 reads it from the disk.
-            self.git.head()?.peel_to_commit().map(|commit| commit.id())
+            Ok((self.git.head()?.peel_to_commit()?.id(), branch.to_owned()))
         };
-        commit().map(|id| Some(id.to_string())).map_err(|error| failed("commit", &error).into())
+        let (id, branch) = commit().map_err(|error| failed("commit", &error))?;
+        locks::remove_for(&self.git.path().join(branch))?;
+        Ok(Some(id.to_string()))
     }
 
     /// Whether the user wants commits signed, which is not done here.

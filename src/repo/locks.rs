@@ -50,21 +50,26 @@ pub struct Locks(Vec<Lock>);
 impl Locks {
     /// Gives all of them up after `what` was done. Fails if one cannot be removed.
     pub fn release(self, what: &str) -> Result<()> {
+        let mut left = Vec::new();
         for mut lock in self.0 {
-            // Once more: what fails is often gone the next time.
-            let is_left = remove(&lock.path).is_err() && remove(&lock.path).is_err();
             lock.is_held = false;
-            if is_left {
-                let path = &lock.path;
-                return Err(Failure::failed(format!("{what}, but a lock file cannot be removed"))
-                    .because(format!("`{}`", path.display()))
-                    .hint(Advice::anywhere(format!("rm {}", shell_word(path))))
-                    .into());
+            // Once more: what fails is often gone the next time.
+            if remove(&lock.path).is_err() && remove(&lock.path).is_err() {
+                left.push(lock.path.clone());
+                continue;
             }
             // One that comes back after a power cut would only stop git.
             let _ = lock.path.parent().map(files::sync_directory);
         }
-        Ok(())
+        if left.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = left.iter().map(|path| format!("`{}`", path.display())).collect();
+        let words: Vec<_> = left.iter().map(|path| shell_word(path)).collect();
+        Err(Failure::failed(format!("{what}, but lock files cannot be removed"))
+            .because(names.join(", "))
+            .hint(Advice::anywhere(format!("rm {}", words.join(" "))))
+            .into())
     }
 }
 
@@ -75,6 +80,13 @@ impl Drop for Lock {
             let _ = remove(&self.path);
         }
     }
+}
+
+/// Removes the lock file of `path`, which libgit2 has made: it gives the file its name by a link, and takes no notice of a lock
+/// that stays.
+pub(super) fn remove_for(path: &Path) -> Result<()> {
+    let file = lock_file(path);
+    Ok(remove(&file).map_err(|error| files::cannot("remove", &file, &error))?)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -27,7 +27,7 @@ fn a_lock_file_that_cannot_be_removed_is_tried_once_more_and_then_named() {
         // Either way, what the output says of the commit is so.
         assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "2", "{fault}");
         if code == 1 {
-            output.says("the change is committed as").says("but a lock file cannot be removed").says(lock);
+            output.says("the change is committed as").says("but lock files cannot be removed").says(lock);
             let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
             sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
             sandbox.git(&["commit", "-q", "--allow-empty", "-m", "More"]).success();
