@@ -56,7 +56,7 @@ fn covered(git: &Audit) -> Vec<Check> {
     });
     let spoiled = git.spoiled.iter().map(|(path, attribute, remedy)| {
         let message = format!(
-            "attribute `{attribute}` has git change bytes of its ciphertext, which nobody can decrypt then"
+            "attribute `{attribute}` has git change bytes of its ciphertext, which may then not decrypt"
         );
         Check::problem(id, path, message).hint(remedy.hint())
     });
