@@ -56,7 +56,7 @@ fn covered(git: &Audit) -> Vec<Check> {
     });
     let spoiled = git.spoiled.iter().map(|(path, attribute, remedy)| {
         let message = format!(
-            "attribute `{attribute}` has git change bytes of its ciphertext, which may then not decrypt"
+            "attribute `{attribute}` makes git change bytes of the ciphertext, which may then fail to decrypt"
         );
         Check::problem(id, path, message).hint(remedy.hint())
     });

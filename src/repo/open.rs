@@ -206,7 +206,7 @@ impl Repo {
         let attributes = Attributes::of(&self.git)?;
         if let Some(attribute) = attributes.spoiled(&self.in_git(path)) {
             return Err(Failure::failed(format!("git would damage `{path}`"))
-                .because(format!("attribute `{attribute}` has git change bytes of its ciphertext"))
+                .because(format!("attribute `{attribute}` makes git change bytes of the ciphertext"))
                 .hint(attributes.unspoil(&self.in_git(path), &self.prefix).hint())
                 .into());
         }

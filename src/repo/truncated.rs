@@ -22,9 +22,7 @@ pub(super) fn check_objects(git: &Path) -> Result<()> {
     Err(Failure::failed(format!("cannot read git's object `{}`", file.display()))
         .because("the file ends too early, as after a power cut")
         .hint(
-            Advice::anywhere("rm -f")
-                .path(&file)
-                .aside("then `git fsck` shows whether another clone must bring it back"),
+            Advice::anywhere("rm -f").path(&file).aside("then `git fsck` shows whether the object is needed"),
         )
         .into())
 }

@@ -13,11 +13,17 @@ const LINES: [(&str, &str); 6] = [
     ("* working-tree-encoding=ISO-8859-1", "working-tree-encoding"),
 ];
 
+/// A repository whose `secrets/.gitattributes` is `line`.
+fn with_attributes(line: &str) -> Sandbox {
+    let sandbox = Sandbox::with_hello();
+    sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+    sandbox
+}
+
 #[test]
 fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
     for (line, attribute) in LINES {
-        let sandbox = Sandbox::with_hello();
-        sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+        let sandbox = with_attributes(line);
         let refused = sandbox.rotate("gldt-Second", &["--no-input"]).failure(1);
         refused.says(&format!("git would damage `{SECRET}`")).says(&format!("attribute `{attribute}`"));
         let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
@@ -25,7 +31,7 @@ fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
         let checked = check(&sandbox, &[]);
         assert!(checked.problems().contains(&"secrets-covered"), "{line}: {:?}", checked.problems());
         let said = checked.said("secrets-covered");
-        assert!(said.contains(&format!("attribute `{attribute}` has git change")), "{line}: {said}");
+        assert!(said.contains(&format!("attribute `{attribute}` makes git change")), "{line}: {said}");
         sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
         let checked = check(&sandbox, &[]);
         assert!(
@@ -41,8 +47,7 @@ fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
 fn what_git_leaves_to_its_look_at_the_bytes_is_no_problem() {
     let lines = ["* text=auto", "* text=auto eol=crlf", "* eol=crlf", "* ident"];
     for line in lines {
-        let sandbox = Sandbox::with_hello();
-        sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+        let sandbox = with_attributes(line);
         let checked = check(&sandbox, &[]);
         assert!(
             !checked.problems().contains(&"secrets-covered"),
@@ -60,8 +65,7 @@ fn git_changes_ciphertext_by_these_attributes_and_by_no_others() {
         return;
     }
     let changed = |line: &str| {
-        let sandbox = Sandbox::with_hello();
-        sandbox.write("work/hello-infra/secrets/.gitattributes", format!("{line}\n"));
+        let sandbox = with_attributes(line);
         // One in nine ciphertexts of this length has a CRLF.
         let script = "for number in $(seq 60); do
                 seq \"$number\" $((number + 1600)) > text
