@@ -152,20 +152,6 @@ fn again(options: &Options) -> Advice {
     if options.check.check { again.with("--check") } else { again }
 }
 
-/// What a commit is called.
-fn subject(options: &Options, found: &Found) -> String {
-    let rotate = "Rotate the deploy token";
-    match (&options.add_registry, &options.remove_registry, options.keep_token, found.is_rotated) {
-        (Some(host), _, _, false) => format!("Add {host} to the pull secret"),
-        (Some(host), _, _, true) => format!("{rotate}, and add {host} to the pull secret"),
-        (_, Some(host), _, false) => format!("Remove {host} from the pull secret"),
-        (_, Some(host), _, true) => format!("{rotate}, and remove {host} from the pull secret"),
-        (_, _, true, false) => "Record when the deploy token expires".to_owned(),
-        (_, _, true, true) => format!("{rotate}, and record when it expires"),
-        (_, _, false, _) => rotate.to_owned(),
-    }
-}
-
 /// Whether the project's own token stays.
 fn keeps_own_token(options: &Options) -> bool {
     options.keep_token || options.add_registry.is_some() || options.remove_registry.is_some()
@@ -341,7 +327,7 @@ fn write(
             transaction.stage(Record::FILE, text.as_bytes(), false)?;
         }
     }
-    transaction.finish(&subject(options, found), || check_unchanged(found))
+    transaction.finish(&report::subject(options, found), || check_unchanged(found))
 }
 
 /// The kustomizations that change, each with its new text.

@@ -1,6 +1,6 @@
 //! What `makeinfra rotate` reports: the plan, the result, the next commands.
 
-use super::{Found, Options, earlier_record, keeps_own_token, kustomizations, subject, uncommitted_beside};
+use super::{Found, Options, earlier_record, keeps_own_token, kustomizations, uncommitted_beside};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
 use crate::commands::encrypted::commit_step;
@@ -155,4 +155,18 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
         steps.push(commit_step(&found.repo, &paths, &subject(options, found)));
     }
     steps
+}
+
+/// What a commit is called.
+pub(super) fn subject(options: &Options, found: &Found) -> String {
+    let rotate = "Rotate the deploy token";
+    match (&options.add_registry, &options.remove_registry, options.keep_token, found.is_rotated) {
+        (Some(host), _, _, false) => format!("Add {host} to the pull secret"),
+        (Some(host), _, _, true) => format!("{rotate}, and add {host} to the pull secret"),
+        (_, Some(host), _, false) => format!("Remove {host} from the pull secret"),
+        (_, Some(host), _, true) => format!("{rotate}, and remove {host} from the pull secret"),
+        (_, _, true, false) => "Record when the deploy token expires".to_owned(),
+        (_, _, true, true) => format!("{rotate}, and record when it expires"),
+        (_, _, false, _) => rotate.to_owned(),
+    }
 }
