@@ -8,18 +8,15 @@ pub mod challenge;
 pub mod errors;
 pub mod grant;
 mod manifest;
-mod proxy;
 mod session;
-mod transport;
-mod trouble;
 mod verdict;
 
 pub use manifest::Platform;
-pub use trouble::Trouble;
 pub use verdict::{Standing, Verdict};
 
 use crate::answers::ImageRef;
 use crate::error;
+use crate::http::{Authorities, Transport};
 use crate::secret::Secret;
 use manifest::Refused;
 use session::{Endpoint, Session};
@@ -27,7 +24,6 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use transport::Transport;
 
 /// The most bytes of scopes in one URL: GitLab's nginx refuses a request line of more than 8 KiB.
 const SCOPES: usize = 6 << 10;
@@ -85,7 +81,8 @@ struct Part<'p> {
 impl Registries {
     /// Prepares to ask; reads certificates, and sends nothing yet.
     pub fn new(options: Options) -> error::Result<Self> {
-        let transport = Transport::new(options.plain_http, options.ca_file)?;
+        let authorities = options.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
+        let transport = Transport::new(options.plain_http, authorities.as_slice())?;
         Ok(Self { transport, platform: options.platform })
     }
 

@@ -5,9 +5,9 @@
 use super::challenge::{self, Challenge};
 use super::errors;
 use super::session::{ERROR_LIMIT, Endpoint, Session, other};
-use super::transport::{Reply, Request, Transport};
 use super::verdict::Verdict;
 use crate::answers::ImageRef;
+use crate::http::{Method, Reply, Request, Transport};
 use serde::Deserialize;
 use std::fmt;
 
@@ -103,23 +103,29 @@ pub(super) fn ask(
     known: bool,
 ) -> Result<(), Refused> {
     let gitlab = endpoint.is_gitlab();
-    let get = |rest: &str, head: bool, limit: u64| -> Result<Reply, Verdict> {
+    let get = |rest: &str, method: Method, limit: u64| -> Result<Reply, Verdict> {
         let url = endpoint.url(&format!("{}/{rest}", image.path()))?;
         let authorization = session.authorization();
-        Ok(transport.send(&Request { head, accept: ACCEPT, authorization, limit, ..Request::get(url) })?)
+        Ok(transport.send(&Request {
+            method,
+            accept: ACCEPT,
+            limit,
+            ..Request::get(url).authorized(authorization)
+        })?)
     };
     let path = format!("manifests/{}", image.reference());
     let reply = match platform {
-        None => get(&path, true, 0)?,
-        Some(_) => get(&path, false, MANIFEST_LIMIT)?,
+        None => get(&path, Method::Head, 0)?,
+        Some(_) => get(&path, Method::Get, MANIFEST_LIMIT)?,
     };
     Err(match reply.status {
         // A web page for whatever is asked.
         200 if reply.media_type.starts_with("text/html") => Verdict::NoRegistry,
         200 => {
             let Some(wanted) = platform else { return Ok(()) };
-            let found =
-                platforms(&reply.body, |digest| get(&format!("blobs/{digest}"), false, MANIFEST_LIMIT))?;
+            let found = platforms(&reply.body, |digest| {
+                get(&format!("blobs/{digest}"), Method::Get, MANIFEST_LIMIT)
+            })?;
             if found.iter().any(|platform| platform.is(wanted)) {
                 return Ok(());
             }
@@ -127,7 +133,7 @@ pub(super) fn ask(
             Verdict::NoPlatform { wanted: wanted.to_string(), found }
         }
         401 | 403 if reply.moved => Verdict::Moved,
-        401 => match (challenge::find(reply.challenges.iter().map(String::as_str)), session) {
+        401 => match (challenge::find(reply.challenges()), session) {
             (Some(challenge), Session::Open) => return Err(Refused::Challenged(challenge)),
             (Some(Challenge::Bearer { error: Some(error), .. }), _) if error == "invalid_token" => {
                 Verdict::TokenNotTaken
@@ -140,7 +146,7 @@ pub(super) fn ask(
         403 => Verdict::Private,
         // A HEAD has no body to tell more, and docker-registry's GET says MANIFEST_UNKNOWN for both.
         404 => {
-            let tags = get("tags/list?n=1", false, ERROR_LIMIT)?;
+            let tags = get("tags/list?n=1", Method::Get, ERROR_LIMIT)?;
             let error = errors::read(&tags.body);
             let unknown = error.has("NAME_UNKNOWN") || (error.has("NOT_FOUND") && error.says_no_repository);
             if tags.status == 404 && unknown { Verdict::NoRepository } else { Verdict::NoManifest }

@@ -6,9 +6,8 @@
 use super::challenge::{self, Challenge};
 use super::errors;
 use super::grant::Grant;
-use super::transport::{Reply, Request, Transport};
-use super::trouble::Fault;
 use super::verdict::Verdict;
+use crate::http::{Fault, Reply, Request, Transport};
 use crate::secret::Secret;
 use ureq::http::Uri;
 
@@ -75,7 +74,7 @@ impl Endpoint {
         let (base, reply) = match ping("https")? {
             Err(trouble)
                 if transport.may_be_plain(name)
-                    && matches!(trouble.fault, Fault::NoTls | Fault::Refused | Fault::Broken) =>
+                    && matches!(trouble.fault(), Fault::NoTls | Fault::Refused | Fault::Broken) =>
             {
                 ping("http")??
             }
@@ -85,9 +84,7 @@ impl Endpoint {
             // A web page for whatever is asked.
             200 if reply.media_type.starts_with("text/html") => return Err(Verdict::NoRegistry),
             200 => None,
-            401 => Some(
-                challenge::find(reply.challenges.iter().map(String::as_str)).ok_or(Verdict::UnknownSignIn)?,
-            ),
+            401 => Some(challenge::find(reply.challenges()).ok_or(Verdict::UnknownSignIn)?),
             404 => return Err(Verdict::NoRegistry),
             status => return Err(other(status)),
         };
@@ -127,9 +124,8 @@ impl Endpoint {
             (Some(Challenge::Basic), Some(authorization)) => {
                 let url = parse(&self.base)?;
                 let reply = transport.send(&Request {
-                    authorization: Some(authorization),
                     limit: ERROR_LIMIT,
-                    ..Request::get(url)
+                    ..Request::get(url).authorized(Some(authorization))
                 })?;
                 match reply.status {
                     200 => Ok(Session::Basic { authorization, is_taken: true }),
@@ -145,9 +141,8 @@ impl Endpoint {
                 let url = self.realm(transport, realm)?;
                 let reply = transport.send(&Request {
                     query,
-                    authorization: credentials,
                     limit: GRANT_LIMIT,
-                    ..Request::get(url)
+                    ..Request::get(url).authorized(credentials)
                 })?;
                 match reply.status {
                     200 => Grant::read(&reply.body)

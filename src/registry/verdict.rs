@@ -2,9 +2,9 @@
 //!
 //! Says no more than is known: few registries tell a wrong token from a revoked or an expired one.
 
-use super::trouble::Trouble;
 use crate::advice::Advice;
 use crate::answers::ImageRef;
+use crate::http::Trouble;
 
 /// Whether an image can be pulled with the credentials that it was asked for with, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]

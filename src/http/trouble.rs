@@ -1,4 +1,4 @@
-//! What can go wrong between here and a registry, before it has said anything about credentials: name,
+//! What can go wrong between here and a server, before it has said anything about credentials: name,
 //! connection, TLS, proxy. Each has a sentence; none holds anything of what was sent or received.
 
 use rustls::CertificateError as Certificate;
@@ -9,6 +9,8 @@ use ureq::http::Uri;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     host: String,
+    /// What of the URL tells whether the service is there: `/v2/` of a registry.
+    probe: &'static str,
     /// The variable that names the proxy, where there is one.
     proxy: Option<&'static str>,
     pub(super) fault: Fault,
@@ -16,25 +18,44 @@ pub struct Trouble {
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
+    /// The name has no address.
     NoSuchName,
+    /// No name server answers.
     NoNameServer,
+    /// Nothing listens there.
     Refused,
+    /// No way leads there.
     Unreachable,
+    /// No answer in time.
     TimeOut,
+    /// The connection broke off.
     Broken,
+    /// The certificate is from an authority that is not trusted.
     UnknownAuthority,
+    /// The certificate is for another name.
     WrongName,
+    /// The certificate is of another time.
     Expired,
+    /// The certificate has another fault.
     BadCertificate,
+    /// It does not speak TLS.
     NoTls,
+    /// TLS does not come about.
     OtherTls,
+    /// The variable of the proxy holds no URL.
     ProxyUrl,
+    /// The proxy does not connect.
     ProxyRefuses,
+    /// The proxy wants a login.
     ProxyWantsLogin,
+    /// A redirect leads from https to http.
     Downgrade,
+    /// There are too many redirects.
     Redirects,
+    /// URL or answer are too long.
     TooLong,
+    /// It does not speak HTTP.
     NoHttp,
 }
 
@@ -47,7 +68,8 @@ impl Trouble {
         // A URI's host has no characters that a terminal would act upon.
         let host =
             url.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or(""));
-        Self { host: host.to_owned(), proxy, fault }
+        let probe = if url.path().starts_with("/v2/") { "/v2/" } else { "" };
+        Self { host: host.to_owned(), probe, proxy, fault }
     }
 
     /// What `error` means. Its own text is left out: it may quote what was sent.
@@ -68,8 +90,15 @@ impl Trouble {
         Self::through(url, proxy, fault)
     }
 
+    /// What went wrong.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
     /// A sentence.
-    pub(super) fn message(&self) -> String {
+    #[must_use]
+    pub fn message(&self) -> String {
         let host = &self.host;
         let sentence = match self.fault {
             Fault::NoSuchName => match self.proxy {
@@ -121,8 +150,9 @@ impl Trouble {
     }
 
     /// What to type.
-    pub(super) fn hint(&self) -> String {
-        let host = &self.host;
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let Self { host, probe, .. } = self;
         match (self.fault, self.proxy) {
             (Fault::ProxyUrl, variable) => {
                 format!("export {}=http://proxy.example.com:3128", variable.unwrap_or("HTTPS_PROXY"))
@@ -132,14 +162,14 @@ impl Trouble {
             }
             (Fault::UnknownAuthority, _) => "--ca-file FILE, with the certificate of that authority".into(),
             (Fault::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
-            (Fault::Expired, _) => "date, and if that is right, tell who runs the registry".into(),
+            (Fault::Expired, _) => "date, and if that is right, tell who runs it".into(),
             (Fault::NoSuchName | Fault::NoNameServer, None) => {
                 format!("nslookup {}", host.split(':').next().unwrap_or_default())
             }
             (_, Some(variable)) => {
-                format!("curl -v https://{host}/v2/, or NO_PROXY={host} to go without ${variable}")
+                format!("curl -v https://{host}{probe}, or NO_PROXY={host} to go without ${variable}")
             }
-            (_, None) => format!("curl -v https://{host}/v2/"),
+            (_, None) => format!("curl -v https://{host}{probe}"),
         }
     }
 }
