@@ -13,6 +13,7 @@ mod inspected;
 pub mod keyring;
 mod login;
 mod manifest;
+mod provenance;
 mod traces;
 
 pub use block::{in_block_style, is_editable};
@@ -22,6 +23,7 @@ pub use hidden::Hidden;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
 pub use manifest::{Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted};
+pub use provenance::{Issued, Provenance};
 pub use traces::Traces;
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};
@@ -36,6 +38,7 @@ pub struct DeployToken {
     username: TokenUsername,
     value: Secret,
     expires_at: Option<Expiry>,
+    issued: Option<Issued>,
 }
 
 impl DeployToken {
@@ -43,7 +46,7 @@ impl DeployToken {
     /// registry.
     pub fn new(username: TokenUsername, value: Secret) -> std::result::Result<Self, Rule> {
         login::check(value.expose())?;
-        Ok(Self { username, value, expires_at: None })
+        Ok(Self { username, value, expires_at: None, issued: None })
     }
 
     /// The same token with the day on which it ends.
@@ -51,6 +54,19 @@ impl DeployToken {
     pub fn expiring(mut self, expires_at: Option<Expiry>) -> Self {
         self.expires_at = expires_at;
         self
+    }
+
+    /// The same token with what GitLab's API calls it.
+    #[must_use]
+    pub fn issued_as(mut self, issued: Option<Issued>) -> Self {
+        self.issued = issued;
+        self
+    }
+
+    /// What GitLab's API calls it; `None` if it did not come from there.
+    #[must_use]
+    pub fn issued(&self) -> Option<&Issued> {
+        self.issued.as_ref()
     }
 
     /// The user name, which is no secret.

@@ -3,8 +3,8 @@
 
 use super::docker_config::{DockerConfig, Fault};
 use super::expiries::{OTHER_EXPIRIES, OtherExpiries};
-use super::{DeployToken, keyring};
-use crate::answers::{Answer, Email, Expiry, ImageRef, RegistryKey, SecretType, TokenUsername};
+use super::{DeployToken, Provenance, keyring};
+use crate::answers::{Answer, Email, Expiry, ImageRef, RegistryKey, SecretType, Superseded, TokenUsername};
 use crate::secret::Secret;
 use crate::yaml;
 use crate::yaml_edit;
@@ -27,9 +27,24 @@ pub struct Manifest<'a> {
     name: String,
     namespace: Option<String>,
     kind: SecretType,
+    notes: Notes,
+    config: DockerConfig,
+}
+
+/// What its annotations say.
+#[derive(Clone, PartialEq, Eq)]
+struct Notes {
     expires_at: Option<String>,
     others: OtherExpiries,
-    config: DockerConfig,
+    provenance: Provenance,
+}
+
+impl Notes {
+    /// The annotations, with what is to become of each.
+    fn annotations(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
+        let dates = [(EXPIRES_AT, self.expires_at.clone()), (OTHER_EXPIRIES, self.others.text())];
+        dates.into_iter().chain(self.provenance.annotations())
+    }
 }
 
 /// Which entry a rotation is about.
@@ -70,6 +85,7 @@ impl<'a> Manifest<'a> {
     pub fn parse(text: &'a str) -> Result<Self, Fault> {
         let root: Value = yaml::read(text).map_err(|_| "it is not one YAML document")?;
         let text_at = |path: &[&str]| yaml_path::text(&root, path).map(str::to_owned);
+        let annotation = |name: &str| text_at(&["metadata", "annotations", name]);
         if text_at(&["kind"]).as_deref() != Some("Secret")
             || text_at(&["apiVersion"]).as_deref() != Some("v1")
         {
@@ -90,8 +106,11 @@ impl<'a> Manifest<'a> {
             name: text_at(&["metadata", "name"]).ok_or("it has no `metadata.name`")?,
             namespace: text_at(&["metadata", "namespace"]),
             kind,
-            expires_at: text_at(&["metadata", "annotations", EXPIRES_AT]),
-            others: OtherExpiries::parse(text_at(&["metadata", "annotations", OTHER_EXPIRIES]).as_deref()),
+            notes: Notes {
+                expires_at: annotation(EXPIRES_AT),
+                others: OtherExpiries::parse(annotation(OTHER_EXPIRIES).as_deref()),
+                provenance: Provenance::read(annotation),
+            },
             config: DockerConfig::decode(kind, &base64)?,
         })
     }
@@ -111,7 +130,13 @@ impl<'a> Manifest<'a> {
     /// When the token expires, as the file says it.
     #[must_use]
     pub fn expires_at(&self) -> Option<&str> {
-        self.expires_at.as_deref()
+        self.notes.expires_at.as_deref()
+    }
+
+    /// Where the project's own token is from, and which ones it has replaced.
+    #[must_use]
+    pub fn provenance(&self) -> &Provenance {
+        &self.notes.provenance
     }
 
     /// The credentials.
@@ -146,7 +171,8 @@ impl<'a> Manifest<'a> {
     /// Until when the token of the entry `key` lasts, where the record says that `recorded` is the project's own.
     #[must_use]
     pub fn expiry(&self, key: &str, recorded: Option<&RegistryKey>) -> Option<String> {
-        let found = if self.own(recorded) == Some(key) { self.expires_at() } else { self.others.of(key) };
+        let found =
+            if self.own(recorded) == Some(key) { self.expires_at() } else { self.notes.others.of(key) };
         found.map(str::to_owned)
     }
 
@@ -191,10 +217,10 @@ impl<'a> Manifest<'a> {
             self.config.rename(old, &new_key);
         }
         let held = self.config.holds(&new_key, token);
+        let username = old_key.as_deref().and_then(|key| self.config.username(key));
         self.change_credentials(&new_key, token, rewrite.email, &mut changes);
         let date = token.expires_at().map(ToString::to_string);
-        let before =
-            if is_other { self.others.of(&new_key).map(str::to_owned) } else { self.expires_at.clone() };
+        let before = self.dated(&new_key, is_other).map(str::to_owned);
         // The same token has its old expiry; that of another one is not known.
         let after = date.or_else(|| before.clone().filter(|_| held));
         let kind = rewrite.kind.unwrap_or(self.kind);
@@ -215,12 +241,11 @@ impl<'a> Manifest<'a> {
             let verb = if old_key.is_none() { "new registry" } else { "registry" };
             changes.insert(0, format!("{verb}: {}", shown_key(&new_key)));
         }
-        let (mut expires_at, mut others) = (self.expires_at.clone(), self.others.clone());
-        match is_other {
-            true => others.set(&new_key, after),
-            false => expires_at = after,
+        let mut notes = self.with_date(&new_key, is_other, after);
+        if !is_other && !held {
+            notes.provenance = notes.provenance.after(token, username.as_deref());
         }
-        self.rewritten(kind, expires_at.as_deref(), &others, changes).map(Some)
+        self.rewritten(kind, &notes, changes).map(Some)
     }
 
     /// The manifest with `expires_at` as the expiry of the token that it holds; none if it says so already.
@@ -229,18 +254,26 @@ impl<'a> Manifest<'a> {
             return Err("it has no entry for this registry");
         };
         let is_other = self.own(rewrite.recorded) != Some(key.as_str());
-        let (mut date, mut others) = (self.expires_at.clone(), self.others.clone());
-        let before = if is_other { others.of(&key).map(str::to_owned) } else { date.clone() };
+        let before = self.dated(&key, is_other).map(str::to_owned);
         let after = Some(expires_at.to_string());
         if before == after {
             return Ok(None);
         }
         let changes = vec![expiry_change(before.as_ref(), after.as_ref())];
-        match is_other {
-            true => others.set(&key, after),
-            false => date = after,
+        let notes = self.with_date(&key, is_other, after);
+        self.rewritten(self.kind, &notes, changes).map(Some)
+    }
+
+    /// The manifest that remembers none of `deleted` as tokens that are still there; none if it does so already.
+    pub fn forget(self, deleted: &[Superseded]) -> Result<Option<Rewritten>, Fault> {
+        let provenance = self.notes.provenance.without(deleted);
+        if provenance == self.notes.provenance {
+            return Ok(None);
         }
-        self.rewritten(self.kind, date.as_deref(), &others, changes).map(Some)
+        let forgotten = self.notes.provenance.superseded.iter().filter(|token| deleted.contains(token));
+        let changes = forgotten.map(|token| format!("deleted: {token}")).collect();
+        let notes = Notes { provenance, ..self.notes.clone() };
+        self.rewritten(self.kind, &notes, changes).map(Some)
     }
 
     /// The manifest without the entry for `registry`; none if it has no such entry.
@@ -254,11 +287,24 @@ impl<'a> Manifest<'a> {
             return Err(OWN);
         }
         self.config.remove(&key);
-        let mut others = self.others.clone();
-        others.set(&key, None);
+        let notes = self.with_date(&key, true, None);
         let changes = vec![format!("removed registry: {}", shown_key(&key))];
-        let (kind, expires_at) = (self.kind, self.expires_at.clone());
-        self.rewritten(kind, expires_at.as_deref(), &others, changes).map(Some)
+        self.rewritten(self.kind, &notes, changes).map(Some)
+    }
+
+    /// Until when the token of the entry `key` lasts: the project's own, or with `is_other` another one.
+    fn dated(&self, key: &str, is_other: bool) -> Option<&str> {
+        if is_other { self.notes.others.of(key) } else { self.expires_at() }
+    }
+
+    /// What the annotations say with this `date` for the entry `key`.
+    fn with_date(&self, key: &str, is_other: bool, date: Option<String>) -> Notes {
+        let mut notes = self.notes.clone();
+        match is_other {
+            true => notes.others.set(key, date),
+            false => notes.expires_at = date,
+        }
+        notes
     }
 
     /// The key that the rotated entry has now, and the one that it will have.
@@ -306,31 +352,20 @@ impl<'a> Manifest<'a> {
         }
     }
 
-    fn rewritten(
-        &self,
-        kind: SecretType,
-        expires_at: Option<&str>,
-        others: &OtherExpiries,
-        changes: Vec<String>,
-    ) -> Result<Rewritten, Fault> {
+    fn rewritten(&self, kind: SecretType, notes: &Notes, changes: Vec<String>) -> Result<Rewritten, Fault> {
         self.config.check()?;
-        let text = self.edited(kind, expires_at, others.text().as_deref())?;
-        self.verify(&text, kind, expires_at, others)?;
+        let text = self.edited(kind, notes)?;
+        self.verify(&text, kind, notes)?;
         Ok(Rewritten { text, changes })
     }
 
-    fn edited(
-        &self,
-        kind: SecretType,
-        expires_at: Option<&str>,
-        others: Option<&str>,
-    ) -> Result<Secret, Fault> {
+    fn edited(&self, kind: SecretType, notes: &Notes) -> Result<Secret, Fault> {
         let payload = self.config.encode(kind);
         let mut text = Zeroizing::new(self.text.to_owned());
-        for (name, value) in [(EXPIRES_AT, expires_at), (OTHER_EXPIRIES, others)] {
+        for (name, value) in notes.annotations() {
             let annotation = ["metadata", "annotations", name];
             text = match value {
-                Some(value) => yaml_edit::set(&text, &annotation, value)?,
+                Some(value) => yaml_edit::set(&text, &annotation, &value)?,
                 None => yaml_edit::remove(&text, &annotation)?,
             };
         }
@@ -343,19 +378,12 @@ impl<'a> Manifest<'a> {
     }
 
     /// Reads the new text again: nothing but the intended may differ.
-    fn verify(
-        &self,
-        text: &Secret,
-        kind: SecretType,
-        expires_at: Option<&str>,
-        others: &OtherExpiries,
-    ) -> Result<(), Fault> {
+    fn verify(&self, text: &Secret, kind: SecretType, notes: &Notes) -> Result<(), Fault> {
         const BEYOND: Fault = "it is written in a way that makeinfra cannot change safely";
         let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
         let same = read.kind == kind
             && (&read.name, &read.namespace) == (&self.name, &self.namespace)
-            && read.expires_at.as_deref() == expires_at
-            && read.others == *others
+            && read.notes == *notes
             && read.config.encode(kind).expose() == self.config.encode(kind).expose();
         if same { Ok(()) } else { Err(BEYOND) }
     }

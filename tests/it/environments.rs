@@ -163,7 +163,10 @@ fn one_environments_token_can_be_rotated() {
     assert_eq!(output["files"].as_array().unwrap().len(), 2, "{output}");
     let output = sandbox.rotate("gldt-Fourth", &[]).success();
     output.prints("make deploy ENV=staging").prints("make deploy ENV=production");
-    assert!(!secret("staging").contains(USER) && !output.stdout.contains("gldt-"));
+    // Its name is remembered until it is deleted.
+    let superseded = "superseded-tokens: gitlab+deploy-token-1\n";
+    assert!(secret("staging").contains(superseded), "{}", secret("staging"));
+    assert!(!secret("staging").replace(superseded, "").contains(USER) && !output.stdout.contains("gldt-"));
     assert_no_token(secret("staging").as_bytes(), "the rotated file");
     assert_ne!(TOKEN, "gldt-Fourth");
 }

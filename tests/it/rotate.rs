@@ -59,8 +59,9 @@ fn writes_the_new_token_and_changes_no_other_line() {
     let output = sandbox.rotate("gldt-new", &[]).success();
     let after = secret(&sandbox);
     let (gone, come) = changed_lines(&before, &after);
-    assert_eq!((gone.len(), come.len()), (1, 1), "{come:?}");
-    assert!(come[0].starts_with("  .dockercfg: "));
+    assert_eq!((gone.len(), come.len()), (1, 2), "{come:?}");
+    assert_eq!(come[0], format!("    makeinfra/superseded-tokens: {USER}"));
+    assert!(come[1].starts_with("  .dockercfg: "));
     let entry = &docker_config(&after)["registry.gitlab.com"];
     assert_eq!((&entry["username"], &entry["password"]), (&NEW_USER.into(), &"gldt-new".into()));
     assert_eq!(entry["auth"], STANDARD.encode(format!("{NEW_USER}:gldt-new")));
@@ -105,7 +106,7 @@ fn the_expiry_comes_from_the_new_token_or_goes() {
     assert!(output.stdout.contains("expires: 2998-01-01 -> 2999-01-01T00:00:00.000Z"), "{}", output.stdout);
     assert!(secret(&sandbox).contains("2999-01-01T00:00:00.000Z"));
     sandbox.rotate_as_given("gldt-third", &[]).success();
-    assert!(!secret(&sandbox).contains("expires-at") && !secret(&sandbox).contains("annotations"));
+    assert!(!secret(&sandbox).contains("expires-at"));
 }
 
 #[test]
