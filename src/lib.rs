@@ -23,6 +23,7 @@ pub mod environment;
 pub mod error;
 pub mod files;
 pub mod git_crypt;
+pub mod gitlab;
 pub mod http;
 pub mod inspection;
 pub mod interrupt;

@@ -30,7 +30,19 @@ impl Expiry {
     /// Whether the token has expired by now.
     #[must_use]
     pub fn is_past(&self) -> bool {
-        self.instant <= Timestamp::now()
+        self.is_over(Timestamp::now())
+    }
+
+    /// The moment itself.
+    #[must_use]
+    pub fn instant(&self) -> Timestamp {
+        self.instant
+    }
+
+    /// Whether the token has expired at `now`.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.instant <= now
     }
 
     /// Whole days from `now` until the token ends; negative if it has ended.

@@ -1,0 +1,292 @@
+//! GitLab's API for deploy tokens (`lib/api/deploy_tokens.rb`, `doc/api/deploy_tokens.md`): which project or group, which tokens
+//! there are, one more, one less.
+//!
+//! A POST is sent once and never again. A list counts only if it was read to its last page. Nothing of an answer gets out
+//! but names, numbers and dates; the value of a token only as a [`Secret`]. Asks nobody and writes nothing.
+
+mod answer;
+pub mod lifetime;
+mod name;
+mod refusal;
+
+pub use answer::{Minted, Token};
+pub use lifetime::Lifetime;
+pub use name::TokenName;
+pub use refusal::{Need, Refusal};
+
+use crate::answers::{ImageRef, Instance, Owner, TokenRef};
+use crate::error;
+use crate::http::{Authorities, Method, Reply, Request, Transport};
+use crate::secret::Secret;
+use answer::{Found, Project};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use ureq::http::{Uri, header::AUTHORIZATION};
+use zeroize::Zeroizing;
+
+/// More than a page of tokens, or a project, has.
+const LIMIT: u64 = 4 << 20;
+/// Tokens on a page, the most that GitLab gives.
+const PER_PAGE: &str = "100";
+/// More pages than any project has: whoever sends that many counts wrong.
+const PAGES: usize = 1000;
+
+/// What a token belongs to, or will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// By number.
+    pub owner: Owner,
+    /// Its path as it is now.
+    pub path: String,
+}
+
+impl Place {
+    /// What people call it: `project group/hello`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.owner {
+            Owner::Project(_) => format!("project `{}`", self.path),
+            Owner::Group(_) => format!("group `{}`", self.path),
+        }
+    }
+}
+
+/// One GitLab, spoken to by one person.
+pub struct Api {
+    transport: Transport,
+    instance: Instance,
+    /// `Bearer …`: GitLab takes each kind of token so (`doc/api/rest/authentication.md`).
+    credential: Secret,
+}
+
+/// What a POST led to that brought no token.
+#[derive(Debug)]
+pub enum NotMinted {
+    /// There is no token.
+    Refused(Refusal),
+    /// There may be one, and nobody knows its value.
+    Lost(Refusal),
+}
+
+impl Api {
+    /// Prepares to ask `instance` with `credential`; sends nothing yet. `plain_http` allows http for every host.
+    pub fn new(
+        instance: Instance,
+        credential: &Secret,
+        plain_http: bool,
+        authorities: &[Authorities],
+    ) -> error::Result<Self> {
+        let transport = Transport::new(plain_http, authorities)?;
+        let mut header = Zeroizing::new(String::with_capacity(credential.expose().len() + 8));
+        header.push_str("Bearer ");
+        header.push_str(credential.expose());
+        Ok(Self { transport, instance, credential: Secret::new(std::mem::take(&mut header)) })
+    }
+
+    /// The GitLab that is asked.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// The project that `image` belongs to: the longest prefix of its path that is one.
+    pub fn project_of(&self, image: &ImageRef) -> Result<Place, Refusal> {
+        let path = image.path();
+        let mut prefix = path.as_str();
+        // A project is in a group or a user's namespace.
+        while prefix.contains('/') {
+            match self.project(prefix) {
+                Err(Refusal::NotFound { .. }) => {}
+                found => return found,
+            }
+            prefix = prefix.rsplit_once('/').map_or("", |(shorter, _)| shorter);
+        }
+        Err(Refusal::NotFound { what: format!("project of `{}`", image.name()) })
+    }
+
+    /// The project at `path`. Fails if this person may not make tokens there, as far as it tells.
+    fn project(&self, path: &str) -> Result<Place, Refusal> {
+        let what = format!("project `{path}`");
+        let project: Project = self.get(&format!("projects/{}", encoded(path)), &what)?;
+        project.place()
+    }
+
+    /// The group at `path`.
+    pub fn group(&self, path: &str) -> Result<Place, Refusal> {
+        let what = format!("group `{path}`");
+        let group: answer::Group = self.get(&format!("groups/{}", encoded(path)), &what)?;
+        let place = Place { owner: Owner::Group(group.id), path: group.full_path };
+        self.check_group_role(&place)?;
+        Ok(place)
+    }
+
+    /// What has the number of `owner`, whose path may have changed.
+    pub fn place(&self, owner: Owner) -> Result<Place, Refusal> {
+        let what = match owner {
+            Owner::Project(number) => format!("project {number}"),
+            Owner::Group(number) => format!("group {number}"),
+        };
+        match owner {
+            Owner::Project(_) => self.get::<Project>(&owner.api_path(), &what)?.place(),
+            Owner::Group(_) => {
+                let group: answer::Group = self.get(&owner.api_path(), &what)?;
+                let place = Place { owner, path: group.full_path };
+                self.check_group_role(&place)?;
+                Ok(place)
+            }
+        }
+    }
+
+    /// Only an owner makes and deletes the tokens of a group; others may list them.
+    fn check_group_role(&self, place: &Place) -> Result<(), Refusal> {
+        // Who is no member may be an administrator: what nobody tells is left to the request itself.
+        let Ok(user) = self.get::<answer::User>("user", "user") else { return Ok(()) };
+        let path = format!("{}/members/all/{}", place.owner.api_path(), user.id);
+        match self.get::<answer::Member>(&path, "member") {
+            Ok(member) if member.access_level < answer::OWNER => {
+                Err(Refusal::Role { place: place.title(), need: Need::Owner })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if the credential is known to lack the scope for making tokens. Only personal, project and group access tokens
+    /// tell theirs.
+    pub fn check_scope(&self) -> Result<(), Refusal> {
+        match self.get::<answer::Credential>("personal_access_tokens/self", "token") {
+            Ok(credential) if !credential.may_make_tokens() => Err(Refusal::Scope),
+            Err(Refusal::Unauthorized) => Err(Refusal::Unauthorized),
+            _ => Ok(()),
+        }
+    }
+
+    /// All deploy tokens of `place`, and what time it is there.
+    pub fn list(&self, place: &Place) -> Result<(Vec<Token>, Timestamp), Refusal> {
+        let path = format!("{}/deploy_tokens", place.owner.api_path());
+        let (mut tokens, mut page) = (Vec::new(), "1".to_owned());
+        for _ in 0..PAGES {
+            let query = vec![("per_page", PER_PAGE), ("page", page.as_str())];
+            let reply = self.send(&Request { query, ..self.request(&path)? })?;
+            let time = time_of(&reply);
+            if reply.status != 200 {
+                return Err(Refusal::of(&reply, &place.title()));
+            }
+            let found: Vec<Found> = read(&reply)?;
+            tokens.extend(found.into_iter().map(|found| found.token(&self.instance, place.owner)));
+            match reply.header("x-next-page") {
+                Some("") => return Ok((tokens, time)),
+                Some(next) if next.bytes().all(|byte| byte.is_ascii_digit()) && next != page => {
+                    next.clone_into(&mut page);
+                }
+                // Nothing says that this was all.
+                _ => return Err(Refusal::Incomplete),
+            }
+        }
+        Err(Refusal::Incomplete)
+    }
+
+    /// Makes a token that can only pull.
+    pub fn mint(&self, place: &Place, name: &TokenName, lifetime: &Lifetime) -> Result<Minted, NotMinted> {
+        let mut body = json!({"name": name.to_string(), "scopes": ["read_registry"]});
+        if let Some(end) = lifetime.end() {
+            body["expires_at"] = json!(end.to_string());
+        }
+        let (path, body) = (format!("{}/deploy_tokens", place.owner.api_path()), body.to_string());
+        let request = self.request(&path).map_err(NotMinted::Refused)?;
+        let reply = self.send(&Request { method: Method::Post, body: &body, ..request });
+        let reply = reply.map_err(|refusal| match refusal.is_before_sending() {
+            true => NotMinted::Refused(refusal),
+            false => NotMinted::Lost(refusal),
+        })?;
+        match reply.status {
+            201 => read::<Found>(&reply)
+                .and_then(|found| found.minted(&self.instance, place))
+                .map_err(NotMinted::Lost),
+            // Behind a proxy's answer the work may have been done.
+            status if (200..300).contains(&status) || status >= 500 || status == 408 => {
+                Err(NotMinted::Lost(Refusal::of(&reply, &place.title())))
+            }
+            _ => Err(NotMinted::Refused(Refusal::of(&reply, &place.title()))),
+        }
+    }
+
+    /// The token called `token`; `None` if its project is there, and the token is not.
+    pub fn token(&self, token: &TokenRef) -> Result<Option<Token>, Refusal> {
+        let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
+        match self.get::<Found>(&path, "deploy token") {
+            Ok(found) => Ok(Some(found.token(&self.instance, token.owner))),
+            Err(Refusal::NotFound { .. }) => self.place(token.owner).map(|_| None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Deletes `token`. Says whether it was there.
+    pub fn delete(&self, token: &TokenRef) -> Result<bool, Refusal> {
+        let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
+        let reply = self.send(&Request { method: Method::Delete, ..self.request(&path)? })?;
+        match reply.status {
+            204 | 200 | 202 => Ok(true),
+            404 if is_json(&reply) => {
+                // 404 is also the answer for what this person may not see.
+                self.place(token.owner)?;
+                Ok(false)
+            }
+            _ => Err(Refusal::of(&reply, "deploy token")),
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, Refusal> {
+        let reply = self.send(&self.request(path)?)?;
+        match reply.status {
+            200 => read(&reply),
+            _ => Err(Refusal::of(&reply, what)),
+        }
+    }
+
+    fn request(&self, path: &str) -> Result<Request<'_>, Refusal> {
+        let url = format!("{}/api/v4/{path}", self.instance);
+        let url: Uri = url.parse().map_err(|_| Refusal::NoApi)?;
+        let credentials = Some((AUTHORIZATION, &self.credential));
+        Ok(Request { url, credentials, accept: "application/json", limit: LIMIT, ..Request::default() })
+    }
+
+    fn send(&self, request: &Request) -> Result<Reply, Refusal> {
+        if self.instance.is_plain() && !self.transport.may_be_plain(self.instance.host()) {
+            return Err(Refusal::Plain { host: self.instance.authority().to_owned() });
+        }
+        let reply = self.transport.send(request).map_err(Refusal::Trouble)?;
+        if reply.moved {
+            return Err(Refusal::Elsewhere);
+        }
+        Ok(reply)
+    }
+}
+
+/// What is read of `reply`. The parser's own words could quote a token.
+fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Refusal> {
+    serde_json::from_slice(&reply.body).map_err(|_| Refusal::NoApi)
+}
+
+fn is_json(reply: &Reply) -> bool {
+    reply.media_type.contains("json")
+}
+
+/// GitLab's own time, for names that clocks of several machines do not put out of order.
+fn time_of(reply: &Reply) -> Timestamp {
+    let date = reply.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    date.map_or_else(Timestamp::now, |date| date.timestamp())
+}
+
+/// A path as one part of a URL.
+fn encoded(path: &str) -> String {
+    path.bytes().fold(String::with_capacity(path.len() + 8), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte));
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+        text
+    })
+}

@@ -1,0 +1,166 @@
+//! What GitLab answers, as far as it is needed; whatever else an answer has is left alone.
+
+use super::{Need, Place, Refusal};
+use crate::answers::{Answer, Expiry, Instance, Owner, TokenRef, TokenUsername};
+use crate::secret::Secret;
+use jiff::Timestamp;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// The access level of a maintainer (GitLab's `doc/api/access_requests.md`).
+const MAINTAINER: u64 = 40;
+/// That of an owner.
+pub(super) const OWNER: u64 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct Project {
+    id: u64,
+    path_with_namespace: String,
+    permissions: Option<Permissions>,
+}
+
+#[derive(Deserialize)]
+struct Permissions {
+    project_access: Option<Member>,
+    group_access: Option<Member>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Member {
+    pub(super) access_level: u64,
+}
+
+impl Project {
+    /// Where it is. Fails if who asks may not make tokens there, as far as that is told.
+    pub(super) fn place(self) -> Result<Place, Refusal> {
+        let level = self.access_level();
+        let place = Place { owner: Owner::Project(self.id), path: self.path_with_namespace };
+        match level {
+            Some(level) if level < MAINTAINER => {
+                Err(Refusal::Role { place: place.title(), need: Need::Maintainer })
+            }
+            _ => Ok(place),
+        }
+    }
+
+    /// The access level of who asks; `None` if it is not told, as to an administrator or a member of a group that the project is
+    /// shared with.
+    fn access_level(&self) -> Option<u64> {
+        let permissions = self.permissions.as_ref()?;
+        let levels = [&permissions.project_access, &permissions.group_access];
+        levels.into_iter().flatten().map(|member| member.access_level).max()
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Group {
+    pub(super) id: u64,
+    pub(super) full_path: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct User {
+    pub(super) id: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Credential {
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+impl Credential {
+    /// Whether its scopes allow to make deploy tokens, as far as they tell: what fine-grained tokens may do is not among them.
+    pub(super) fn may_make_tokens(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "api" || !KNOWN.contains(&scope.as_str()))
+    }
+}
+
+/// Scopes that do not allow it (GitLab's `lib/gitlab/auth.rb`).
+const KNOWN: [&str; 11] = [
+    "read_user",
+    "read_api",
+    "read_repository",
+    "write_repository",
+    "read_registry",
+    "write_registry",
+    "read_virtual_registry",
+    "write_virtual_registry",
+    "create_runner",
+    "manage_runner",
+    "ai_features",
+];
+
+/// A deploy token as the API tells it.
+#[derive(Deserialize)]
+pub(super) struct Found {
+    id: u64,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    revoked: bool,
+    #[serde(default)]
+    token: Option<Zeroizing<String>>,
+}
+
+impl Found {
+    pub(super) fn token(self, instance: &Instance, owner: Owner) -> Token {
+        Token {
+            at: TokenRef { instance: instance.clone(), owner, id: self.id },
+            name: self.name,
+            username: self.username,
+            expires_at: self.expires_at.and_then(|date| Expiry::parse(&date).ok()),
+            scopes: self.scopes,
+            revoked: self.revoked,
+        }
+    }
+
+    /// The token of the answer to its creation, the only one that holds its value.
+    pub(super) fn minted(mut self, instance: &Instance, place: &Place) -> Result<Minted, Refusal> {
+        let value = self.token.take().map(|mut value| Secret::new(std::mem::take(&mut *value)));
+        let value = value.ok_or(Refusal::NoApi)?;
+        let username = TokenUsername::parse(&self.username).map_err(|_| Refusal::NoApi)?;
+        Ok(Minted { username, value, token: self.token(instance, place.owner) })
+    }
+}
+
+/// A deploy token that there is.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// What the API calls it.
+    pub at: TokenRef,
+    /// The name that people gave it; may hold any letters.
+    pub name: String,
+    /// What it signs in as.
+    pub username: String,
+    /// When it ends; `None` if it never does.
+    pub expires_at: Option<Expiry>,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+impl Token {
+    /// Whether it works at `now`. Computed: GitLab's own `expired` compares dates only.
+    #[must_use]
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        !self.revoked && !self.expires_at.as_ref().is_some_and(|end| end.is_over(now))
+    }
+}
+
+/// A token that was just made, with its value.
+pub struct Minted {
+    /// What it signs in as.
+    pub username: TokenUsername,
+    /// Its value.
+    pub value: Secret,
+    /// All else.
+    pub token: Token,
+}

@@ -1,0 +1,220 @@
+//! What GitLab's refusals mean: one sentence each, and what to type. Their shapes: `{"message": text | {field: [text]}}`,
+//! `{"error": text}`, `{"error": "insufficient_scope", ..}`, plain text with 429, a web page of a proxy. Pure.
+
+use super::is_json;
+use crate::advice::Advice;
+use crate::answers::looks_like_token;
+use crate::error::{Failure, printable};
+use crate::http::{Fault, Reply, Trouble};
+use serde_json::Value;
+
+/// The most letters of GitLab's own words that are passed on.
+const LONGEST: usize = 200;
+
+/// Why GitLab did not do what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was not reached.
+    Trouble(Trouble),
+    /// The credential is wrong, or has ended.
+    Unauthorized,
+    /// The credential lacks the scope.
+    Scope,
+    /// The person lacks the role.
+    Role {
+        /// Where.
+        place: String,
+        /// Which.
+        need: Need,
+    },
+    /// It is not there, or hidden from this person.
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// It was moved, and its old path takes no change.
+    Moved,
+    /// Too many requests.
+    TooMany {
+        /// Seconds to wait, if it tells.
+        wait: Option<u64>,
+    },
+    /// A value was refused; what GitLab says of it.
+    Rejected(String),
+    /// It has a trouble of its own.
+    Server {
+        /// The status code.
+        status: u16,
+    },
+    /// The answer is none of GitLab's API.
+    NoApi,
+    /// A redirect led to another host, which got no credential.
+    Elsewhere,
+    /// The list did not come to its end.
+    Incomplete,
+    /// The credential would go through plain http.
+    Plain {
+        /// The host.
+        host: String,
+    },
+}
+
+/// The role that making tokens needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Of a project.
+    Maintainer,
+    /// Of a group.
+    Owner,
+}
+
+impl Refusal {
+    /// What `reply` means, which is about `what`.
+    pub(super) fn of(reply: &Reply, what: &str) -> Self {
+        let body: Value = if is_json(reply) {
+            serde_json::from_slice(&reply.body).unwrap_or_default()
+        } else {
+            Value::Null
+        };
+        let error = body.get("error").and_then(Value::as_str).unwrap_or_default();
+        match reply.status {
+            429 => {
+                Self::TooMany { wait: reply.header("retry-after").and_then(|text| text.trim().parse().ok()) }
+            }
+            status if status >= 500 => Self::Server { status },
+            // A proxy's page says nothing of GitLab.
+            _ if !body.is_object() => Self::NoApi,
+            401 => Self::Unauthorized,
+            403 if error == "insufficient_scope" || error == "insufficient_granular_scope" => Self::Scope,
+            403 => {
+                let need = if what.starts_with("group") { Need::Owner } else { Need::Maintainer };
+                Self::Role { place: what.to_owned(), need }
+            }
+            404 => Self::NotFound { what: what.to_owned() },
+            301 | 302 | 307 | 308 | 405 => Self::Moved,
+            400 | 409 | 422 => Self::Rejected(words(&body)),
+            _ => Self::NoApi,
+        }
+    }
+
+    /// Whether nothing was sent, so that nothing was done.
+    pub(super) fn is_before_sending(&self) -> bool {
+        match self {
+            Self::Plain { .. } => true,
+            Self::Trouble(trouble) => !matches!(
+                trouble.fault(),
+                Fault::TimeOut | Fault::Broken | Fault::TooLong | Fault::NoHttp | Fault::Redirects
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the same request may well succeed later.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Trouble(_)
+            | Self::TooMany { .. }
+            | Self::Server { .. }
+            | Self::NoApi
+            | Self::Elsewhere
+            | Self::Incomplete => true,
+            Self::Unauthorized
+            | Self::Scope
+            | Self::Role { .. }
+            | Self::NotFound { .. }
+            | Self::Moved
+            | Self::Rejected(_)
+            | Self::Plain { .. } => false,
+        }
+    }
+
+    /// The sentence about the GitLab at `instance`.
+    #[must_use]
+    pub fn message(&self, instance: &str) -> String {
+        match self {
+            Self::Trouble(trouble) => trouble.message(),
+            Self::Unauthorized => {
+                format!("{instance} refuses the API credential: it is wrong, revoked or has expired")
+            }
+            Self::Scope => "the API credential lacks the scope `api`".to_owned(),
+            Self::Role { place, need: Need::Maintainer } => {
+                format!(
+                    "deploy tokens of the {place} are for its maintainers, and this credential's role is less"
+                )
+            }
+            Self::Role { place, need: Need::Owner } => {
+                format!("deploy tokens of the {place} are for its owners, and this credential's role is less")
+            }
+            Self::NotFound { what } => {
+                format!("{instance} has no {what}, or hides it from this credential")
+            }
+            Self::Moved => "the project was moved, and its old path takes no changes".to_owned(),
+            Self::TooMany { wait: Some(wait) } => {
+                format!("{instance} takes no more requests for now: wait {wait} s")
+            }
+            Self::TooMany { wait: None } => format!("{instance} takes no more requests for now"),
+            Self::Rejected(words) if words.is_empty() => format!("{instance} refuses a value"),
+            Self::Rejected(words) => format!("{instance} refuses a value: {words}"),
+            Self::Server { status } => format!("{instance} answers with an error of its own ({status})"),
+            Self::NoApi => format!("what answers at {instance} is not GitLab's API"),
+            Self::Elsewhere => {
+                format!("{instance} sends its callers to another host, which gets no credential")
+            }
+            Self::Incomplete => format!("{instance} did not give the whole list of deploy tokens"),
+            Self::Plain { host } => {
+                format!("`{host}` would be spoken to in plain http, where the credential could be read")
+            }
+        }
+    }
+
+    /// What to type, for the GitLab at `instance`.
+    #[must_use]
+    pub fn hint(&self, instance: &str) -> Advice {
+        match self {
+            Self::Trouble(trouble) => trouble.hint().into(),
+            Self::Unauthorized | Self::Scope => format!(
+                "create an access token with the scope `api`: {instance}/-/user_settings/personal_access_tokens"
+            )
+            .into(),
+            Self::Role { need: Need::Maintainer, .. } => {
+                "use the credential of a maintainer, or ask one for a deploy token: --token-file FILE".into()
+            }
+            Self::Role { need: Need::Owner, .. } => {
+                "use the credential of an owner, or ask one for a deploy token: --token-file FILE".into()
+            }
+            Self::NotFound { .. } => "name the group whose token it shall be: --gitlab-group PATH".into(),
+            Self::Moved => "repeat the command: it looks the project up anew".into(),
+            Self::TooMany { .. } | Self::Server { .. } | Self::Incomplete => "repeat the command later".into(),
+            Self::Rejected(_) => "--expires-in 90d".into(),
+            Self::NoApi | Self::Elsewhere => format!("--gitlab-host https://HOST; now it is {instance}").into(),
+            Self::Plain { .. } => "--plain-http, if no one can listen on the way".into(),
+        }
+    }
+
+    /// The failure to do `what`, whose cause it is.
+    #[must_use]
+    pub fn failure(&self, what: impl Into<String>, instance: &str) -> Failure {
+        let failure = if self.is_unknown() { Failure::unknown(what) } else { Failure::failed(what) };
+        failure.because(self.message(instance)).hint(self.hint(instance))
+    }
+}
+
+/// What GitLab says of a refused value, without anything that could be a token.
+fn words(body: &Value) -> String {
+    let list = |value: &Value| -> String {
+        let items = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        items.collect::<Vec<_>>().join(", ")
+    };
+    let message = body.get("message").or_else(|| body.get("error"));
+    let text = match message {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Object(fields)) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} {}", list(value)));
+            fields.collect::<Vec<_>>().join("; ")
+        }
+        _ => String::new(),
+    };
+    let text: String = printable(&text).chars().take(LONGEST).collect();
+    if looks_like_token(&text) { String::new() } else { text }
+}
