@@ -54,6 +54,7 @@ mod generated_readme;
 mod generated_size;
 mod git_calls;
 mod git_state;
+mod gitlab;
 mod hints;
 mod hints_typed;
 mod json;

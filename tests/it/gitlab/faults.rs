@@ -1,0 +1,87 @@
+//! What the network, a proxy or an overloaded server does to the next requests.
+
+use super::http::Answer;
+use std::time::Duration;
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// This is answered, and nothing is done.
+    Answer(Answer),
+    /// The connection ends before anything is done.
+    DropBefore,
+    /// It is done, and then the connection ends without an answer.
+    DropAfter,
+    /// It is done, and the connection ends in the middle of the answer.
+    CutOff,
+    /// It is done so much later.
+    Delay(Duration),
+    /// It is done, and the answer comes so much later.
+    DelayAfter(Duration),
+    /// The answer's `Link` leads to this origin, `http://HOST:PORT`.
+    LinksTo(String),
+    /// The answer comes without these headers.
+    Without(&'static [&'static str]),
+}
+
+impl Fault {
+    /// A JSON answer of GitLab's own.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::Answer(Answer::json(status, body))
+    }
+
+    /// A proxy's page.
+    pub fn html(status: u16) -> Self {
+        let page = format!("<html><head><title>{status}</title></head><body><h1>nginx</h1></body></html>\n");
+        Self::Answer(Answer::new(status, "text/html", page))
+    }
+
+    /// 429 as the API's own limits give it; a `Retry-After` may be missing.
+    pub fn too_many_requests(retry_after: Option<u32>) -> Self {
+        Self::limited("application/json", r#"{"message":"429 Too Many Requests"}"#, retry_after)
+    }
+
+    /// 429 as `Rack::Attack` gives it, in plain text.
+    pub fn retry_later(retry_after: Option<u32>) -> Self {
+        Self::limited("text/plain", "Retry later\n", retry_after)
+    }
+
+    fn limited(content_type: &str, body: &str, retry_after: Option<u32>) -> Self {
+        let answer = Answer::new(429, content_type, body);
+        Self::Answer(match retry_after {
+            Some(seconds) => answer.with("Retry-After", seconds.to_string()),
+            None => answer,
+        })
+    }
+
+    pub fn redirect(url: &str) -> Self {
+        Self::Answer(Answer::new(302, "text/html", "").with("Location", url))
+    }
+}
+
+/// A fault and the requests that it is for.
+pub struct Planned {
+    method: &'static str,
+    within: String,
+    fault: Fault,
+    /// How many requests are left.
+    left: u32,
+}
+
+impl Planned {
+    pub fn new(method: &'static str, within: &str, fault: Fault, times: u32) -> Self {
+        Self { method, within: within.to_owned(), fault, left: times }
+    }
+}
+
+/// The first of `planned` that is for this request; it counts down.
+pub fn take(planned: &mut Vec<Planned>, method: &str, target: &str) -> Option<Fault> {
+    let fits = |one: &Planned| one.method == method && target.contains(&one.within);
+    let index = planned.iter().position(fits)?;
+    planned[index].left -= 1;
+    let fault = planned[index].fault.clone();
+    if planned[index].left == 0 {
+        planned.remove(index);
+    }
+    Some(fault)
+}

@@ -1,0 +1,61 @@
+//! The live tokens as the token service of the test bed reads them: a JSON file for each.
+
+use super::state::State;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A directory that is kept equal to the tokens that sign in.
+pub struct Mirror {
+    dir: PathBuf,
+    /// How long a fresh token is refused.
+    delay: Duration,
+    /// When each token was seen first.
+    seen: BTreeMap<u64, Instant>,
+    written: BTreeMap<u64, String>,
+}
+
+impl Mirror {
+    /// Tokens that are there already are visible at once.
+    pub fn new(dir: PathBuf, delay: Duration, state: &State) -> Self {
+        let long_ago = Instant::now().checked_sub(delay).unwrap();
+        let seen = state.tokens.iter().map(|token| (token.id, long_ago)).collect();
+        Self { dir, delay, seen, written: BTreeMap::new() }
+    }
+
+    /// Writes what is new and removes what is gone.
+    pub fn sync(&mut self, state: &State) {
+        let now = state.now();
+        let mut wanted = BTreeMap::new();
+        for token in state.tokens.iter().filter(|token| token.is_active(now)) {
+            let seen = *self.seen.entry(token.id).or_insert_with(Instant::now);
+            let place = state.places.iter().find(|place| place.kind == token.kind && place.id == token.place);
+            if seen.elapsed() >= self.delay
+                && let Some(place) = place
+            {
+                let text = json!({
+                    "username": token.username(), "password": token.token,
+                    "projects": [place.path], "scopes": token.scopes,
+                });
+                wanted.insert(token.id, text.to_string());
+            }
+        }
+        for (id, text) in &wanted {
+            if self.written.get(id) != Some(text) {
+                let file = self.file(*id);
+                fs::write(file.with_extension("new"), text).unwrap();
+                fs::rename(file.with_extension("new"), file).unwrap();
+            }
+        }
+        for id in self.written.keys().filter(|id| !wanted.contains_key(id)) {
+            fs::remove_file(self.file(*id)).unwrap();
+        }
+        self.written = wanted;
+    }
+
+    fn file(&self, id: u64) -> PathBuf {
+        self.dir.join(format!("gitlab-{id}.json"))
+    }
+}
