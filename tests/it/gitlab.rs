@@ -11,12 +11,14 @@
 //! ```
 
 mod api;
+mod credentials;
 mod faults;
 mod http;
 mod mirror;
 mod state;
 mod tests;
 mod text;
+mod wanted;
 
 pub use faults::Fault;
 pub use http::Request;

@@ -1,23 +1,13 @@
 //! The REST API as GitLab 19's source has it: `deploy_tokens.rb`, `members.rb`, and the finders of `helpers.rb` in `lib/api`.
 
+use super::credentials::{authenticate, required};
 use super::http::{Answer, Request};
-use super::state::{DeployToken, Kind, Person, Place, Role, Standing, State};
+use super::state::{DeployToken, Kind, Person, Place, Role, State};
 use super::text::{decode, parameters};
-use jiff::Timestamp;
+use super::wanted::{SCOPES, Wanted};
 use serde_json::{Map, Value, json};
 
-/// `app/models/deploy_token.rb`
-const SCOPES: [&str; 7] = [
-    "read_repository",
-    "read_registry",
-    "write_registry",
-    "read_package_registry",
-    "write_package_registry",
-    "read_virtual_registry",
-    "write_virtual_registry",
-];
-
-type Result<T = Answer> = std::result::Result<T, Answer>;
+pub type Result<T = Answer> = std::result::Result<T, Answer>;
 
 /// Does what is asked and answers.
 pub fn answer(state: &mut State, request: &Request) -> Answer {
@@ -188,7 +178,7 @@ impl Call<'_> {
     }
 
     fn create(&self, state: &mut State, kind: Kind) -> Result {
-        let wanted = Wanted::of(self)?;
+        let wanted = Wanted::of(self.request, &self.query)?;
         let role = if kind == Kind::Project { Role::Maintainer } else { Role::Owner };
         let place = self.place_for(state, kind, role)?;
         wanted.check()?;
@@ -228,77 +218,6 @@ impl Call<'_> {
     }
 }
 
-/// What a POST asks for.
-struct Wanted {
-    name: String,
-    username: Option<String>,
-    scopes: Vec<String>,
-    expires_at: Option<Timestamp>,
-}
-
-impl Wanted {
-    /// What Grape refuses is refused before anybody's rights are looked at.
-    fn of(call: &Call) -> Result<Self> {
-        let json =
-            call.request.header("Content-Type").is_some_and(|kind| kind.starts_with("application/json"));
-        let mut fields = call.query.clone();
-        if json && !call.request.body.is_empty() {
-            let body: Value = serde_json::from_str(&call.request.body)
-                .map_err(|_| bad("message body does not match declared format"))?;
-            fields.extend(body.as_object().cloned().unwrap_or_default());
-        } else {
-            fields.extend(parameters(&call.request.body));
-        }
-        let missing: Vec<String> = ["name", "scopes"]
-            .into_iter()
-            .filter(|name| !fields.contains_key(*name))
-            .map(|name| format!("{name} is missing"))
-            .collect();
-        if !missing.is_empty() {
-            return Err(bad(&missing.join(", ")));
-        }
-        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-        let scopes = match &fields["scopes"] {
-            Value::String(list) => list.split(',').map(|scope| scope.trim().to_owned()).collect(),
-            Value::Array(list) => {
-                let texts = list.iter().map(|scope| scope.as_str().map(str::to_owned));
-                texts.collect::<Option<Vec<_>>>().ok_or_else(|| bad("scopes is invalid"))?
-            }
-            _ => return Err(bad("scopes is invalid")),
-        };
-        if !scopes.iter().all(|scope| SCOPES.contains(&scope.as_str())) {
-            return Err(bad("scopes does not have a valid value"));
-        }
-        let expires_at = match text("expires_at").filter(|time| !time.is_empty()) {
-            Some(time) => Some(moment(&time).ok_or_else(|| bad("expires_at is invalid"))?),
-            None => None,
-        };
-        Ok(Self { name: text("name").unwrap_or_default(), username: text("username"), scopes, expires_at })
-    }
-
-    /// What the model refuses (`app/models/deploy_token.rb`).
-    fn check(&self) -> Result<()> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || ".+_-".contains(c);
-        let mut errors = Vec::new();
-        if self.scopes.is_empty() {
-            errors.push("Scopes can't be blank");
-        }
-        if !self.username.as_ref().is_none_or(|name| name.chars().all(fits)) {
-            errors.push("Username can contain only letters, digits, '_', '-', '+', and '.'");
-        }
-        if self.name.len() > 255 {
-            errors.push("Name is too long (maximum is 255 characters)");
-        }
-        if errors.is_empty() { Ok(()) } else { Err(message(400, &errors.join(" and "))) }
-    }
-}
-
-/// A date is its first second in UTC; a fraction of a second is dropped.
-fn moment(text: &str) -> Option<Timestamp> {
-    let time = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse()).ok()?;
-    Timestamp::from_second(time.as_second()).ok()
-}
-
 /// `gldt-` and 20 letters that nobody can guess.
 fn fresh_value() -> String {
     let mut bytes = [0; 10];
@@ -308,46 +227,6 @@ fn fresh_value() -> String {
 
 fn is_of(token: &DeployToken, place: &Place, id: u64) -> bool {
     token.id == id && token.kind == place.kind && token.place == place.id
-}
-
-/// Who sent the request; `None` is somebody without a credential. `scopes` are those of which one is enough.
-fn authenticate<'s>(state: &'s State, request: &Request, scopes: &[&str]) -> Result<Option<&'s Person>> {
-    let bearer = || {
-        let (scheme, token) = request.header("Authorization")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some((token, true))
-    };
-    let private = request.header("PRIVATE-TOKEN").map(|token| (token, false));
-    let Some((credential, as_bearer)) = private.or_else(bearer) else { return Ok(None) };
-    let known = |person: &&Person| person.credential == credential && (as_bearer || !person.oauth);
-    let person = state.people.iter().find(known).ok_or_else(|| message(401, "401 Unauthorized"))?;
-    let refused = |status, error, description: &str, scope: Option<&str>| {
-        let mut body = json!({"error": error, "error_description": description});
-        if let Some(scope) = scope {
-            body["scope"] = scope.into();
-        }
-        Err(Answer::json(status, &body))
-    };
-    match person.standing {
-        Standing::Valid => {}
-        Standing::Expired => {
-            let text = "Token is expired. You can either do re-authorization or token refresh.";
-            return refused(401, "invalid_token", text, None);
-        }
-        Standing::Revoked => {
-            let text = "Token was revoked. You have to re-authorize from the user.";
-            return refused(401, "invalid_token", text, None);
-        }
-    }
-    if !scopes.is_empty() && !person.scopes.iter().any(|scope| scopes.contains(&scope.as_str())) {
-        let text = "The request requires higher privileges than provided by the access token.";
-        return refused(403, "insufficient_scope", text, Some("api read_api"));
-    }
-    Ok(Some(person))
-}
-
-/// The same where nobody is served without a credential.
-fn required<'s>(state: &'s State, request: &Request, scopes: &[&str]) -> Result<&'s Person> {
-    authenticate(state, request, scopes)?.ok_or_else(|| message(401, "401 Unauthorized"))
 }
 
 /// `lib/api/personal_access_tokens/self_information.rb`: any scope is enough.
@@ -403,11 +282,11 @@ fn member(state: &State, place: &Place, user: &str) -> Result {
     ))
 }
 
-fn message(status: u16, text: &str) -> Answer {
+pub fn message(status: u16, text: &str) -> Answer {
     Answer::json(status, &json!({"message": text}))
 }
 
-fn bad(text: &str) -> Answer {
+pub fn bad(text: &str) -> Answer {
     Answer::json(400, &json!({"error": text}))
 }
 
