@@ -11,6 +11,7 @@
 //! ```
 
 mod api;
+mod clients;
 mod credentials;
 mod faults;
 mod http;
