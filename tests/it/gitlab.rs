@@ -25,10 +25,12 @@ pub use faults::Fault;
 pub use http::Request;
 pub use state::{DeployToken, Kind, Role, Standing};
 
+use super::registry_bed::Authority;
 use faults::Planned;
 use http::{Answer, Reply, Server};
 use jiff::{SignedDuration, Timestamp};
 use mirror::Mirror;
+use rustls::ServerConfig;
 use state::{Clock, Person, Place, State};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -45,29 +47,48 @@ struct Shared {
     state: Mutex<State>,
     requests: Mutex<Vec<Request>>,
     planned: Mutex<Vec<Planned>>,
+    /// The token service behind it.
+    sign_in: Mutex<Option<String>>,
     mirror: Mutex<Option<Mirror>>,
 }
 
 impl Gitlab {
     /// An empty instance at the root of a port of 127.0.0.1, whose clock is the real one.
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// The same over TLS, with a certificate for `127.0.0.1` and `names`.
+    pub fn with_tls(authority: &Authority, names: &[&str]) -> Self {
+        Self::with(Some(authority.server_config(&[names, &["127.0.0.1"]].concat()).into()))
+    }
+
+    fn with(tls: Option<Arc<ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new()),
             requests: Mutex::default(),
             planned: Mutex::default(),
+            sign_in: Mutex::default(),
             mirror: Mutex::default(),
         });
-        let server = Server::start({
+        let server = Server::start(tls, {
             let shared = shared.clone();
             move |request| shared.reply(&request)
         });
-        shared.state().origin = format!("http://{}", server.address);
+        shared.state().origin = format!("{scheme}://{}", server.address);
         Self { server, shared }
     }
 
     /// Puts the instance below a path, such as `/root`.
     pub fn below(self, root: &str) -> Self {
         root.clone_into(&mut self.shared.state().root);
+        self
+    }
+
+    /// Names the instance `https://HOST`, where a proxy leads to its port: so it calls itself in `Link` and redirects.
+    pub fn named(self, origin: &str) -> Self {
+        origin.clone_into(&mut self.shared.state().origin);
         self
     }
 
@@ -238,10 +259,18 @@ impl Gitlab {
         self
     }
 
+    /// Has it answer `/jwt/auth` as the token service at this address (`HOST:PORT`, plain http) does. These requests are not
+    /// among [`Gitlab::requests`], but may meet faults.
+    pub fn signs_in_by(&self, address: &str) -> &Self {
+        *self.shared.sign_in.lock().unwrap() = Some(address.to_owned());
+        self
+    }
+
     /// Keeps the tokens that sign in as files in `dir`, as tests/cluster/token-service reads them. A token that is made
     /// from now on is refused there for `delay`.
     pub fn registry_tokens_in(&self, dir: &Path, delay: Duration) -> &Self {
-        let mirror = Mirror::new(dir.to_owned(), delay, &self.shared.state());
+        let prefix = format!("gitlab-{}", self.host().rsplit(':').next().unwrap());
+        let mirror = Mirror::new(dir.to_owned(), prefix, delay, &self.shared.state());
         *self.shared.mirror.lock().unwrap() = Some(mirror);
         self.shared.sync();
         let shared = Arc::downgrade(&self.shared);
@@ -283,7 +312,9 @@ impl Shared {
 
     fn reply(&self, request: &Request) -> Reply {
         let fault = faults::take(&mut self.planned.lock().unwrap(), &request.method, &request.target);
-        self.requests.lock().unwrap().push(request.clone());
+        if !self.is_sign_in(request) {
+            self.requests.lock().unwrap().push(request.clone());
+        }
         match fault {
             None => Reply::Answer(self.answer(request)),
             Some(Fault::Answer(answer)) => Reply::Answer(api::dated(answer, &self.state())),
@@ -318,7 +349,17 @@ impl Shared {
         }
     }
 
+    fn is_sign_in(&self, request: &Request) -> bool {
+        let path = request.target.split('?').next();
+        path.and_then(|path| path.strip_prefix(&self.state().root)) == Some("/jwt/auth")
+    }
+
     fn answer(&self, request: &Request) -> Answer {
+        if self.is_sign_in(request)
+            && let Some(service) = &*self.sign_in.lock().unwrap()
+        {
+            return http::forward(request, service);
+        }
         let answer = api::answer(&mut self.state(), request);
         self.sync();
         answer

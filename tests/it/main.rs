@@ -55,6 +55,7 @@ mod generated_size;
 mod git_calls;
 mod git_state;
 mod gitlab;
+mod gitlab_bed;
 mod hints;
 mod hints_typed;
 mod json;

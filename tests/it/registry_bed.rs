@@ -1,12 +1,14 @@
 //! A real registry and a token service as GitLab has one, each on a port of its own, gone with their guard.
 
 use super::support::{TOKEN, USER, cache, have};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::{env, fs, thread};
 use tempfile::TempDir;
 
@@ -106,6 +108,13 @@ impl Bed {
         fs::rename(file.with_extension("new"), file).unwrap();
     }
 
+    /// Where the token service looks for deploy tokens, with the one of [`Bed::knows`] gone.
+    pub fn tokens_of_others(&self) -> PathBuf {
+        let dir = self.dir.path().join("tokens");
+        let _ = fs::remove_file(dir.join("token.json"));
+        dir
+    }
+
     /// The token service's answers to whoever sent credentials: `SCOPE STATUS` each, as its log has them.
     pub fn sign_ins(&self) -> Vec<String> {
         let log = self.service.log.lock().unwrap();
@@ -134,18 +143,34 @@ impl Authority {
         self.0.pem()
     }
 
+    /// A TLS server of these names.
+    pub fn server_config(&self, names: &[&str]) -> ServerConfig {
+        let (certificate, key) = self.issue(names, false);
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap()
+    }
+
     /// A certificate for `names`, and its key: two files in `dir`.
     fn certify(&self, dir: &Path, names: &[&str], expired: bool) -> (String, String) {
+        let (certificate, key) = self.issue(names, expired);
+        let (cert_file, key_file) = (dir.join("tls.crt"), dir.join("tls.key"));
+        fs::write(&cert_file, certificate.pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        (cert_file.display().to_string(), key_file.display().to_string())
+    }
+
+    fn issue(&self, names: &[&str], expired: bool) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = rcgen::date_time_ymd(2019, 1, 1);
         params.not_after = rcgen::date_time_ymd(if expired { 2020 } else { 2999 }, 1, 1);
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        let (cert_file, key_file) = (dir.join("tls.crt"), dir.join("tls.key"));
-        fs::write(&cert_file, certificate.pem()).unwrap();
-        fs::write(&key_file, key.serialize_pem()).unwrap();
-        (cert_file.display().to_string(), key_file.display().to_string())
+        (params.signed_by(&key, &self.0).unwrap(), key)
     }
 }
 

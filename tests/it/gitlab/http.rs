@@ -1,5 +1,6 @@
 //! HTTP/1.1 as far as the GitLab server of the tests needs it: bodies, keep-alive, and answers that break off.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,7 @@ impl Request {
     }
 
     /// Reads one; `None` at the end of the connection.
-    fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
+    fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut line = || {
             let mut text = String::new();
             stream.read_line(&mut text).ok().filter(|length| *length > 0)?;
@@ -96,7 +97,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(reply: impl Fn(Request) -> Reply + Send + Sync + 'static) -> Self {
+    /// With `tls` it speaks https.
+    pub fn start(
+        tls: Option<Arc<ServerConfig>>,
+        reply: impl Fn(Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stopped, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
@@ -107,10 +112,14 @@ impl Server {
                     break;
                 }
                 streams.lock().unwrap().push(stream.try_clone().unwrap());
-                let reply = reply.clone();
+                let (reply, tls) = (reply.clone(), tls.clone());
                 thread::spawn(move || {
-                    serve(&stream, &*reply);
-                    let _ = stream.shutdown(Shutdown::Both);
+                    let end = stream.try_clone().unwrap();
+                    match tls.map(|tls| ServerConnection::new(tls).unwrap()) {
+                        Some(tls) => serve(StreamOwned::new(tls, stream), &*reply),
+                        None => serve(stream, &*reply),
+                    }
+                    let _ = end.shutdown(Shutdown::Both);
                 });
             }
         });
@@ -131,9 +140,9 @@ impl Drop for Server {
 }
 
 /// Answers one request after the other, until either side has enough.
-fn serve(mut stream: &TcpStream, reply: &impl Fn(Request) -> Reply) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(request) = Request::read(&mut reader) {
+fn serve(stream: impl Read + Write, reply: &impl Fn(Request) -> Reply) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = Request::read(&mut stream) {
         let close = request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let is_head = request.method == "HEAD";
         let (bytes, last) = match reply(request) {
@@ -141,10 +150,23 @@ fn serve(mut stream: &TcpStream, reply: &impl Fn(Request) -> Reply) {
             Reply::CutOff(answer) => (bytes(&answer, is_head, answer.body.len() / 2), true),
             Reply::Drop => return,
         };
-        if stream.write_all(&bytes).is_err() || last {
+        if stream.get_mut().write_all(&bytes).is_err() || last {
             return;
         }
     }
+}
+
+/// What the token service at `address` answers to a GET.
+pub fn forward(request: &Request, address: &str) -> Answer {
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+    let mut call = agent.get(format!("http://{address}/jwt/auth?{query}"));
+    if let Some(login) = request.header("Authorization") {
+        call = call.header("Authorization", login);
+    }
+    let mut response = call.call().unwrap();
+    let kind = response.headers()["Content-Type"].to_str().unwrap().to_owned();
+    Answer::new(response.status().as_u16(), &kind, response.body_mut().read_to_string().unwrap())
 }
 
 /// An answer with the first `sent` bytes of its body.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// A directory that is kept equal to the tokens that sign in.
 pub struct Mirror {
     dir: PathBuf,
+    /// What tells its files from those of another server in the same directory.
+    prefix: String,
     /// How long a fresh token is refused.
     delay: Duration,
     /// When each token was seen first.
@@ -19,10 +21,10 @@ pub struct Mirror {
 
 impl Mirror {
     /// Tokens that are there already are visible at once.
-    pub fn new(dir: PathBuf, delay: Duration, state: &State) -> Self {
+    pub fn new(dir: PathBuf, prefix: String, delay: Duration, state: &State) -> Self {
         let long_ago = Instant::now().checked_sub(delay).unwrap();
         let seen = state.tokens.iter().map(|token| (token.id, long_ago)).collect();
-        Self { dir, delay, seen, written: BTreeMap::new() }
+        Self { dir, prefix, delay, seen, written: BTreeMap::new() }
     }
 
     /// Writes what is new and removes what is gone.
@@ -56,6 +58,14 @@ impl Mirror {
     }
 
     fn file(&self, id: u64) -> PathBuf {
-        self.dir.join(format!("gitlab-{id}.json"))
+        self.dir.join(format!("{}-{id}.json", self.prefix))
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        for id in self.written.keys() {
+            let _ = fs::remove_file(self.file(*id));
+        }
     }
 }

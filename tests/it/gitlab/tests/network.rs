@@ -1,7 +1,9 @@
 //! Faults, connections, what is kept of requests, and the mirror.
 
-use super::super::{DeployToken, Fault};
+use super::super::{DeployToken, Fault, Gitlab, Role};
 use super::{MAINTAINER, TOKENS, gitlab, wanted};
+use crate::registry_bed::Authority;
+use crate::small_server::SmallServer;
 use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -73,8 +75,11 @@ fn the_mirror_has_the_tokens_that_sign_in() {
     let gitlab = gitlab();
     let old = gitlab.add_token(DeployToken::by_hand(7, "by hand", "gldt-by-hand"));
     gitlab.registry_tokens_in(dir.path(), Duration::from_millis(300));
-    let file = |id: u64| fs::read_to_string(dir.path().join(format!("gitlab-{id}.json"))).ok();
-    let read = |id: u64| file(id).map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let prefix = format!("gitlab-{}", gitlab.host().rsplit(':').next().unwrap());
+    let read = |id: u64| {
+        let text = fs::read_to_string(dir.path().join(format!("{prefix}-{id}.json"))).ok()?;
+        Some(serde_json::from_str::<Value>(&text).unwrap())
+    };
     let expected = json!({
         "username": "gitlab+deploy-token-1", "password": "gldt-by-hand",
         "projects": ["group/hello"], "scopes": ["read_registry"],
@@ -90,4 +95,41 @@ fn the_mirror_has_the_tokens_that_sign_in() {
     assert_eq!(read(old), None);
     gitlab.change_token(id, |token| token.expires_at = Some("2020-01-01T00:00:00Z".parse().unwrap()));
     assert_eq!(read(id), None);
+    gitlab.change_token(id, |token| token.expires_at = None);
+    assert!(read(id).is_some());
+    drop(gitlab);
+    assert_eq!(read(id), None, "nothing stays in a directory that others use");
+}
+
+#[test]
+fn the_same_is_spoken_over_tls_and_under_a_name() {
+    let authority = Authority::new();
+    let gitlab = Gitlab::with_tls(&authority, &["gitlab.test"]).named("https://gitlab.test:8443");
+    gitlab.project(7, "group/hello").person(MAINTAINER, &[("group/hello", Role::Maintainer)], &["api"]);
+    let proxy = SmallServer::proxy(
+        {
+            let host = gitlab.host().to_owned();
+            move |_| host.clone()
+        },
+        None,
+    );
+    let call = |certificates: Vec<ureq::tls::Certificate<'static>>| {
+        let tls = ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::new_with_certs(&certificates))
+            .unversioned_rustls_crypto_provider(
+                std::sync::Arc::new(rustls::crypto::ring::default_provider()),
+            );
+        let agent = ureq::Agent::config_builder()
+            .tls_config(tls.build())
+            .proxy(Some(ureq::Proxy::new(&format!("http://{}", proxy.address)).unwrap()))
+            .build()
+            .new_agent();
+        let request = agent.get(format!("{}/api/v4{TOKENS}", gitlab.url()));
+        request.header("PRIVATE-TOKEN", MAINTAINER).call()
+    };
+    assert!(call(Vec::new()).is_err(), "nobody trusts its authority");
+    let own = ureq::tls::Certificate::from_pem(authority.pem().as_bytes()).unwrap().to_owned();
+    let response = call(vec![own]).unwrap();
+    assert!(response.headers()["Link"].to_str().unwrap().starts_with("<https://gitlab.test:8443/api/v4"));
+    assert!(proxy.heads()[0].starts_with("CONNECT gitlab.test:8443 "));
 }
