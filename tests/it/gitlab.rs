@@ -26,7 +26,7 @@ pub use http::Request;
 pub use state::{DeployToken, Kind, Role, Standing};
 
 use super::registry_bed::Authority;
-use faults::Planned;
+use faults::{Gate, Planned};
 use http::{Answer, Reply, Server};
 use jiff::{SignedDuration, Timestamp};
 use mirror::Mirror;
@@ -47,6 +47,7 @@ struct Shared {
     state: Mutex<State>,
     requests: Mutex<Vec<Request>>,
     planned: Mutex<Vec<Planned>>,
+    gate: Gate,
     /// The token service behind it.
     sign_in: Mutex<Option<String>>,
     mirror: Mutex<Option<Mirror>>,
@@ -69,6 +70,7 @@ impl Gitlab {
             state: Mutex::new(State::new()),
             requests: Mutex::default(),
             planned: Mutex::default(),
+            gate: Gate::default(),
             sign_in: Mutex::default(),
             mirror: Mutex::default(),
         });
@@ -253,6 +255,19 @@ impl Gitlab {
         self
     }
 
+    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: now a test kills who sent it, or
+    /// does what somebody else does meanwhile.
+    pub fn wait_for_held(&self) -> &Self {
+        self.shared.gate.wait();
+        self
+    }
+
+    /// Lets the requests go on that are held.
+    pub fn release(&self) -> &Self {
+        self.shared.gate.release();
+        self
+    }
+
     /// Forgets the faults that are left.
     pub fn heal(&self) -> &Self {
         self.shared.planned.lock().unwrap().clear();
@@ -294,6 +309,7 @@ impl Gitlab {
 
 impl Drop for Gitlab {
     fn drop(&mut self) {
+        self.shared.gate.open();
         // Its directory may be gone next.
         *self.shared.mirror.lock().unwrap() = None;
     }
@@ -324,6 +340,15 @@ impl Shared {
                 Reply::Drop
             }
             Some(Fault::CutOff) => Reply::CutOff(self.answer(request)),
+            Some(Fault::HoldBefore) => {
+                self.gate.hold();
+                Reply::Answer(self.answer(request))
+            }
+            Some(Fault::HoldAfter) => {
+                let answer = self.answer(request);
+                self.gate.hold();
+                Reply::Answer(answer)
+            }
             Some(Fault::Delay(time)) => {
                 thread::sleep(time);
                 Reply::Answer(self.answer(request))

@@ -1,6 +1,7 @@
 //! What the network, a proxy or an overloaded server does to the next requests.
 
 use super::http::Answer;
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 /// What happens to a request.
@@ -14,6 +15,10 @@ pub enum Fault {
     DropAfter,
     /// It is done, and the connection ends in the middle of the answer.
     CutOff,
+    /// It waits for [`super::Gitlab::release`] and is done then.
+    HoldBefore,
+    /// It is done, and the answer waits for [`super::Gitlab::release`].
+    HoldAfter,
     /// It is done so much later.
     Delay(Duration),
     /// It is done, and the answer comes so much later.
@@ -84,4 +89,51 @@ pub fn take(planned: &mut Vec<Planned>, method: &str, target: &str) -> Option<Fa
         planned.remove(index);
     }
     Some(fault)
+}
+
+/// Where requests are held until somebody lets them go on.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Held {
+    waiting: u32,
+    /// How many of those may go on.
+    passes: u32,
+    open: bool,
+}
+
+impl Gate {
+    pub fn hold(&self) {
+        let mut held = self.state.lock().unwrap();
+        held.waiting += 1;
+        self.changed.notify_all();
+        held = self.changed.wait_while(held, |held| held.passes == 0 && !held.open).unwrap();
+        held.passes = held.passes.saturating_sub(1);
+        held.waiting -= 1;
+    }
+
+    /// Returns once a request is held.
+    pub fn wait(&self) {
+        let held = self.state.lock().unwrap();
+        let nobody = |held: &mut Held| held.waiting == held.passes;
+        let waited = self.changed.wait_timeout_while(held, Duration::from_secs(60), nobody).unwrap();
+        assert!(!waited.1.timed_out(), "no request came that is held");
+    }
+
+    /// Lets those go on that are held.
+    pub fn release(&self) {
+        let mut held = self.state.lock().unwrap();
+        held.passes = held.waiting;
+        self.changed.notify_all();
+    }
+
+    /// Holds nobody from now on.
+    pub fn open(&self) {
+        self.state.lock().unwrap().open = true;
+        self.changed.notify_all();
+    }
 }

@@ -6,6 +6,7 @@ use crate::registry_bed::Authority;
 use crate::small_server::SmallServer;
 use serde_json::{Value, json};
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -43,6 +44,26 @@ fn faults_meet_the_requests_that_they_are_for() {
         gitlab.next("GET", "", fault).get(TOKENS);
         assert!(start.elapsed() >= time);
     }
+}
+
+#[test]
+fn a_request_is_held_while_something_else_happens() {
+    let gitlab = &gitlab();
+    let id = gitlab.add_token(DeployToken::by_hand(7, "by hand", "gldt-by-hand"));
+    let path = format!("{TOKENS}/{id}");
+    thread::scope(|scope| {
+        gitlab.next("DELETE", "", Fault::HoldBefore).next("DELETE", "", Fault::HoldAfter);
+        let second = scope.spawn(|| gitlab.delete(&path).0);
+        gitlab.wait_for_held();
+        assert!(gitlab.token(id).is_some());
+        gitlab.remove_token(id).release();
+        assert_eq!(second.join().unwrap(), 404, "somebody else was faster");
+        let id = gitlab.add_token(DeployToken::by_hand(7, "another", "gldt-another"));
+        let deleted = scope.spawn(move || gitlab.delete(&format!("{TOKENS}/{id}")).0);
+        assert!(gitlab.wait_for_held().tokens().is_empty(), "it is done, and not yet answered");
+        gitlab.release();
+        assert_eq!(deleted.join().unwrap(), 204);
+    });
 }
 
 #[test]
