@@ -1,16 +1,18 @@
 //! The command line: clap's types, and what clap's own errors say here. Decides nothing else.
 
 mod component;
+mod rotate;
 mod secret;
 mod shared;
 mod update;
 mod usage;
 
 pub use component::ComponentOptions;
+pub use rotate::Rotate;
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{
-    CheckOptions, ConfirmationOptions, HistoryOptions, OnlineOptions, PlanOptions, RegistryOptions,
-    RunOptions, RunningOptions, SecretOptions, TokenOptions, ViewOptions,
+    CheckOptions, ConfirmationOptions, GitlabAccess, GitlabOptions, HistoryOptions, OnlineOptions,
+    PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions, TokenOptions, ViewOptions,
 };
 pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
@@ -189,46 +191,9 @@ pub struct New {
     /// Write no pull secret yet; `makeinfra rotate` creates it later.
     #[arg(long, group = "token", conflicts_with_all = ["token_username", "ask"], help_heading = "Deploy token")]
     pub no_token: bool,
-    /// Whether the registry is asked.
+    /// Whether GitLab makes the token.
     #[command(flatten)]
-    pub check: CheckOptions,
-}
-
-/// Options of `rotate`.
-#[derive(Debug, Args)]
-pub struct Rotate {
-    /// The repository, or any directory in it.
-    #[arg(default_value = ".")]
-    pub repo: PathBuf,
-    /// Change only the pull secret of this environment (repeatable) [default: all, if they share the token].
-    #[arg(long, value_name = "ENV")]
-    pub env: Vec<String>,
-    /// Commit the files that change and nothing else.
-    #[arg(long)]
-    pub commit: bool,
-    /// Add an entry for another registry, such as ghcr.io, in every environment; all other entries stay.
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["registry", "remove_registry"])]
-    #[arg(help_heading = "Pull secret")]
-    pub add_registry: Option<String>,
-    /// Remove the entry of another registry, in every environment; all other entries stay.
-    #[arg(long, value_name = "HOST", help_heading = "Pull secret", conflicts_with_all = [
-        "registry", "email", "secret_type", "expires_at", "token", "token_username", "ask",
-    ])]
-    pub remove_registry: Option<String>,
-    /// Keep the token and only record when it expires; requires --expires-at.
-    #[arg(long, help_heading = "Pull secret", requires = "expires_at", conflicts_with_all = [
-        "add_registry", "remove_registry", "email", "secret_type", "token", "token_username", "ask",
-    ])]
-    pub keep_token: bool,
-    /// How to run.
-    #[command(flatten)]
-    pub run: RunOptions,
-    /// What changes beside the token.
-    #[command(flatten)]
-    pub secret: SecretOptions,
-    /// Where the token comes from.
-    #[command(flatten)]
-    pub token: TokenOptions,
+    pub gitlab: GitlabOptions,
     /// Whether the registry is asked.
     #[command(flatten)]
     pub check: CheckOptions,

@@ -4,6 +4,7 @@ pub mod add;
 pub mod adopt;
 pub mod check;
 mod component;
+mod deploy_tokens;
 pub mod diagnose;
 mod elsewhere;
 mod encrypted;

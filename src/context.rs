@@ -1,14 +1,14 @@
 //! The template contract: every variable that a template may use. Pure, from the answers alone.
 
 use crate::answers::{
-    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, Schedule, TimeZone, Workload,
+    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, Schedule, TimeZone, TokenRef, Workload,
 };
 use serde::Serialize;
 
 /// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
 ///
 /// A template of a component has `component`, too, which is one of `components`; one of an environment has
-/// `environment` and `has_token`; and the pull secret's has `payload` and `expires_at`.
+/// `environment` and `has_token`; and the pull secret's has `payload`, `expires_at`, `token` and `token_owner`.
 #[derive(Serialize)]
 pub struct Context<'a> {
     project: &'a str,
@@ -123,6 +123,18 @@ pub struct Payload<'a> {
     pub base64: &'a str,
     /// The token's expiry.
     pub expires_at: Option<&'a str>,
+    /// What GitLab's API calls the token, if it came from there.
+    pub token: Option<&'a TokenRef>,
+    /// The path of its project or group.
+    pub token_owner: Option<&'a str>,
+}
+
+impl<'a> Payload<'a> {
+    /// That of credentials alone.
+    #[must_use]
+    pub fn bare(base64: &'a str) -> Self {
+        Self { base64, expires_at: None, token: None, token_owner: None }
+    }
 }
 
 impl<'a> Context<'a> {

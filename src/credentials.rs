@@ -4,8 +4,10 @@
 //! Only reads. No error quotes anything of what was read.
 
 mod docker_login;
+mod gitlab;
 mod opaque_value;
 
+pub use gitlab::{Access, ApiCredential};
 pub use opaque_value::OpaqueSource;
 
 use crate::advice::Advice;
@@ -134,7 +136,9 @@ fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<(S
         Value::File(file) => {
             (format!("the token in `{}`", file.display()), token_file(&file, "--token-file", ui)?)
         }
-        Value::Env(variable) => (format!("the token in `${variable}`"), from_variable(&variable)?),
+        Value::Env(variable) => {
+            (format!("the token in `${variable}`"), from_variable(&variable, "--token-env")?)
+        }
         Value::Prompt => ("the token".to_owned(), ui.hidden("Deploy token", check_value)?),
     };
     let value = Secret::new(without_line_break(text));
@@ -195,14 +199,17 @@ fn token_file(file: &Path, option: &str, ui: &mut Ui) -> Result<Zeroizing<String
     Ok(text)
 }
 
-fn from_variable(variable: &str) -> Result<Zeroizing<String>> {
+/// The text of the variable that `option` names.
+fn from_variable(variable: &str, option: &str) -> Result<Zeroizing<String>> {
     match environment::raw(variable) {
         Some(text) => utf8(text.as_encoded_bytes(), &format!("`${variable}`")),
         // What is no variable's name may be the token itself.
-        None => Err(Failure::usage("`--token-env` must be the name of an exported variable, without `$`")
-            .because("there is no variable of the given name")
-            .hint("--token-env GITLAB_DEPLOY_TOKEN")
-            .into()),
+        None => {
+            Err(Failure::usage(format!("`{option}` must be the name of an exported variable, without `$`"))
+                .because("there is no variable of the given name")
+                .hint(format!("{option} GITLAB_DEPLOY_TOKEN"))
+                .into())
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod batch;
 mod entries;
 mod leftovers;
+mod private;
 mod reach;
 
 pub use batch::Batch;
@@ -12,6 +13,7 @@ pub use entries::{Entry, entries, is_absent};
 pub use leftovers::{
     Leftover, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
 };
+pub use private::{forget, keep};
 pub use reach::reaches;
 
 use crate::advice::{Advice, shell_word};

@@ -86,6 +86,12 @@ impl Registries {
         Ok(Self { transport, platform: options.platform })
     }
 
+    /// The URL of the token service that the registry of `image` names; `None` if it names none. Signs in to nothing.
+    pub fn token_service(&self, image: &ImageRef) -> Result<Option<String>, Verdict> {
+        let endpoint = Endpoint::find(&self.transport, address(image))?;
+        Ok(endpoint.token_service().map(str::to_owned))
+    }
+
     /// The verdicts for `pulls`, in their order. Calls `done` whenever one is there, from any thread.
     #[must_use]
     pub fn ask(&self, pulls: &[Pull], done: &(dyn Fn() + Sync)) -> Vec<Verdict> {

@@ -21,6 +21,7 @@ mod objects;
 mod open;
 mod pick;
 mod sharing;
+mod tips;
 mod trial;
 mod truncated;
 mod unlock;
@@ -34,6 +35,7 @@ pub use commit::{Blob, introduce_yourself};
 pub use exposed::{Exposed, Place as ExposedIn};
 pub use history::{History, Leak};
 pub use open::{Encryption, HeadSecret, Repo, directory, go_there, surrounding_work_tree};
+pub use tips::{Committed, Upstream};
 pub use trial::Trial;
 pub use unmerged::Unmerged;
 

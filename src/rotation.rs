@@ -5,13 +5,13 @@ mod secret_file;
 
 use crate::answers::{Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
-use crate::pull_secret::{DeployToken, Manifest, Rewrite, Wanted, keyring};
+use crate::pull_secret::{DeployToken, Issued, Manifest, Rewrite, Wanted, keyring};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::yaml_edit;
 use secret_file::SecretInRepo;
 
-pub use secret_file::{Change, Entry, RotateOverrides, SecretFile};
+pub use secret_file::{Change, Entry, RotateOverrides, SecretFile, payload};
 
 /// The files as they are.
 pub struct Files {
@@ -85,6 +85,15 @@ impl Files {
     #[must_use]
     pub fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {
         self.each().filter_map(|one| one.expiry(overrides)).min()
+    }
+
+    /// Where the token is from that the Secrets hold, as far as the first one that tells says so.
+    #[must_use]
+    pub fn issued(&self) -> Option<Issued> {
+        self.each().find_map(|one| {
+            let manifest = one.manifest(one.secret.text.as_ref()?).ok()?;
+            manifest.provenance().issued.clone()
+        })
     }
 
     /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if

@@ -171,6 +171,8 @@ fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
     let mut context = open.clone();
     context.insert("payload", payload.base64);
     context.insert("expires_at", &payload.expires_at);
+    context.insert("token", &payload.token.map(ToString::to_string));
+    context.insert("token_owner", &payload.token_owner);
     context
 }
 

@@ -133,6 +133,53 @@ pub struct PlanOptions {
     pub run: RunOptions,
 }
 
+/// A deploy token that GitLab makes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "GitLab")]
+pub struct GitlabOptions {
+    /// Have GitLab make a new deploy token, in the project of the image, and try it at the registry.
+    #[arg(long, groups = ["token", "asks"])]
+    pub from_gitlab: bool,
+    /// How long a token from GitLab lasts: 90d, 12w, 48h; --expires-at names a date or time instead.
+    #[arg(long, value_name = "TIME", requires = "from_gitlab", conflicts_with = "expires_at")]
+    #[arg(allow_hyphen_values = true)]
+    pub expires_in: Option<String>,
+    /// Make the token in this group instead of a project.
+    #[arg(long, value_name = "PATH", requires = "from_gitlab")]
+    pub gitlab_group: Option<String>,
+    /// Who asks GitLab.
+    #[command(flatten)]
+    pub access: GitlabAccess,
+}
+
+/// Which GitLab is asked, and with which credential.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "GitLab")]
+pub struct GitlabAccess {
+    /// The GitLab to ask [default: the one of the registry]; `GITLAB_HOST` allows one, too.
+    #[arg(long, value_name = "URL")]
+    pub gitlab_host: Option<String>,
+    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`, else glab's, else a hidden prompt].
+    #[arg(long, value_name = "FILE", conflicts_with = "gitlab_token_env")]
+    pub gitlab_token_file: Option<PathBuf>,
+    /// Read that access token from the environment variable NAME.
+    #[arg(long, value_name = "NAME")]
+    pub gitlab_token_env: Option<String>,
+}
+
+impl GitlabAccess {
+    /// An option that was given, if any.
+    #[must_use]
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.gitlab_host.is_some(), "--gitlab-host"),
+            (self.gitlab_token_file.is_some(), "--gitlab-token-file"),
+            (self.gitlab_token_env.is_some(), "--gitlab-token-env"),
+        ];
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
+    }
+}
+
 /// Where the token comes from: one of these.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Deploy token")]

@@ -1,5 +1,6 @@
 //! `makeinfra new`: plan everything, check everything, then write it all at once.
 
+mod issue;
 mod nested;
 mod report;
 mod tokens;
@@ -22,6 +23,7 @@ use crate::repo::{self, surrounding_work_tree};
 use crate::report::Report;
 use crate::templates::File;
 use crate::ui::Ui;
+use issue::Issue;
 use nested::Nested;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,7 +73,8 @@ struct Draft {
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let mut given = given(options, ui)?;
-    let sources = match options.no_token {
+    let lifetime = issue::lifetime(options, &given, ui)?;
+    let sources = match options.no_token || lifetime.is_some() {
         true => None,
         false => Some(token_sources(&options.token, |name| given.environments().contains(name))?),
     };
@@ -82,21 +85,31 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         ui.warn("`--expires-at` is of the token: give it to `makeinfra rotate`");
     }
     let mut tokens = Tokens::read(options, sources, &given, &draft.answers, ui)?;
-    let plan = loop {
+    let (plan, issue) = loop {
         let checked = tokens.check(options, &draft.answers, ui)?;
-        let files = tokens.render(&draft.answers)?;
+        let issue = lifetime
+            .as_ref()
+            .map(|lifetime| Issue::prepare(options, &draft, lifetime.clone(), ui))
+            .transpose()?;
+        let files = match &issue {
+            Some(_) => Issue::planned(&draft.answers)?.render(&draft.answers)?,
+            None => tokens.render(&draft.answers)?,
+        };
         let mut plan = draft.with(files, &tokens, checked);
+        if let Some(issue) = &issue {
+            issue.describe(&mut plan);
+        }
         if options.run.dry_run {
             return Ok(report::plan(options, &plan));
         }
         if !asked || options.confirmation.yes {
-            break plan;
+            break (plan, issue);
         }
         let title = format!("Plan for {}", plan.answers.project.directory());
         ui.note(&title, &report::decisions(options, &plan))?;
         plan.agreed = ui.decide("Create it?", &["yes", "no"])? == "yes";
         if plan.agreed {
-            break plan;
+            break (plan, issue);
         }
         if !questions::change(&mut given, ui)? {
             return Err(Failure::failed("the plan was declined, nothing was written").into());
@@ -105,7 +118,13 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         tokens.follow(&draft.answers);
     };
     drop(tokens);
-    let outcome = write(options, &plan)?;
+    let (plan, outcome) = match issue {
+        Some(issue) => issue.write(options, plan, ui)?,
+        None => {
+            let outcome = write(options, &plan, || Ok(()))?;
+            (plan, outcome)
+        }
+    };
     if outcome.unsigned {
         let sign = Advice::anywhere("git commit --amend --no-edit -S");
         let sign = Advice::anywhere("cd").path(&plan.shown).and(sign).typed(None);
@@ -294,7 +313,8 @@ fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
     .hint(Advice::anywhere("cp").path(&plan.target.join(".git").join(git_crypt::KEY_FILE)).arg("KEY_FILE"))
 }
 
-fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
+/// Writes all of `plan`. Calls `last` when all but its name is there.
+fn write(options: &Options, plan: &Plan, last: impl FnOnce() -> Result<()>) -> Result<Outcome> {
     let interrupts = Interrupts::hold()?;
     let staging = Staging::begin(&plan.target)?;
     staging.write(&plan.files, &interrupts)?;
@@ -315,6 +335,7 @@ fn write(options: &Options, plan: &Plan) -> Result<Outcome> {
             plan.export_key.as_deref().map(|file| NewFile::create(file, &key.to_file())).transpose()?;
     }
     interrupts.check()?;
+    last()?;
     staging.publish()?;
     // A key without its repository opens nothing, and would be in the way of the next run.
     if let (Some(exported), Some(file)) = (exported, &plan.export_key) {

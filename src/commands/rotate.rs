@@ -1,7 +1,9 @@
 //! `makeinfra rotate`: a new deploy token in the pull secrets, and nothing else changed.
 
+mod issue;
 mod report;
 
+use super::deploy_tokens;
 use super::elsewhere;
 use super::encrypted;
 use super::scope;
@@ -67,7 +69,15 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let file = shell_word(&options.repo);
         return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
     }
+    if let Some(option) = options.gitlab.access.given().filter(|_| !options.gitlab.from_gitlab) {
+        let failure = Failure::usage(format!("`{option}` requires `--from-gitlab`"));
+        return Err(failure.hint(again(options).with("--from-gitlab --expires-in 90d")).into());
+    }
     let overrides = overrides(options, ui)?;
+    let lifetime = match options.gitlab.from_gitlab {
+        true => Some(deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?),
+        false => None,
+    };
     let mut found = find(options, &overrides)?;
     let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
     check(options, &mut found, &overrides, ui)?;
@@ -80,6 +90,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         warn_if_past(expires_at, ui);
         let plan = found.files.expire(expires_at, &overrides)?;
         return finish(options, &found, &overrides, &plan, ui);
+    }
+    if let Some(lifetime) = lifetime {
+        return issue::run(options, &mut found, &overrides, &lifetime, ui);
     }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if options.run.dry_run && !lacking.is_empty() {

@@ -2,12 +2,14 @@
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;
-use crate::cli::CheckOptions;
+use crate::cli::{CheckOptions, RegistryOptions};
 use crate::error::{Failure, Result};
 use crate::pull_secret::DeployToken;
 use crate::registry::{Options, Pull, Registries, Standing, Verdict};
 use crate::ui::Ui;
 use serde_json::{Value, json};
+use std::thread;
+use std::time::Duration;
 
 /// The registry's word on a token.
 pub(super) struct Checked {
@@ -45,18 +47,63 @@ pub(super) fn check(
     if !options.check {
         return Ok(None);
     }
-    let registry = &options.registry;
-    let registries = Registries::new(Options {
-        plain_http: registry.plain_http,
-        ca_file: registry.ca_file.as_deref(),
+    let verdicts = ask(&registries(&options.registry)?, token, images, ui);
+    judge(verdicts, images, again, "the token was refused, nothing was written", ui).map(Some)
+}
+
+/// The same for a token that GitLab has just made, which the registry may not know for some seconds.
+pub(super) fn check_fresh(
+    options: &RegistryOptions,
+    token: &DeployToken,
+    images: &[&ImageRef],
+    again: &Advice,
+    ui: &mut Ui,
+) -> Result<Checked> {
+    let registries = registries(options)?;
+    let mut verdicts = ask(&registries, token, images, ui);
+    for pause in PAUSES.map(Duration::from_secs) {
+        if !verdicts.iter().any(|verdict| verdict.standing() == Standing::Refused) {
+            break;
+        }
+        thread::sleep(pause);
+        verdicts = ask(&registries, token, images, ui);
+    }
+    judge(
+        verdicts,
+        images,
+        again,
+        "the registry refuses the token that GitLab has just made, nothing was written",
+        ui,
+    )
+}
+
+/// Seconds between tries with a new token: five tries in 30 seconds.
+const PAUSES: [u64; 4] = [1, 3, 8, 16];
+
+fn registries(options: &RegistryOptions) -> Result<Registries> {
+    Registries::new(Options {
+        plain_http: options.plain_http,
+        ca_file: options.ca_file.as_deref(),
         platform: None,
-    })?;
+    })
+}
+
+fn ask(registries: &Registries, token: &DeployToken, images: &[&ImageRef], ui: &Ui) -> Vec<Verdict> {
     let authorization = token.authorization();
     let pulls: Vec<_> =
         images.iter().map(|image| Pull { image, credentials: vec![&authorization] }).collect();
     let waiting = ui.wait("asking the registry", pulls.len());
-    let verdicts = registries.ask(&pulls, &|| waiting.step());
-    drop(waiting);
+    registries.ask(&pulls, &|| waiting.step())
+}
+
+/// What follows from the registries' `verdicts` on `images`; `refused` is what is said of a token that they refuse.
+fn judge(
+    verdicts: Vec<Verdict>,
+    images: &[&ImageRef],
+    again: &Advice,
+    refused: &str,
+    ui: &mut Ui,
+) -> Result<Checked> {
     let mut answers: Vec<_> = verdicts.into_iter().zip(images).collect();
     for (verdict, image) in answers.iter().filter(|(verdict, _)| verdict.standing() == Standing::Absent) {
         ui.warn(format!(
@@ -81,10 +128,7 @@ pub(super) fn check(
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {
-            return Err(Failure::failed("the token was refused, nothing was written")
-                .because(message)
-                .hint(hint)
-                .into());
+            return Err(Failure::failed(refused).because(message).hint(hint).into());
         }
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {}", hint.typed(None)));
@@ -100,5 +144,5 @@ pub(super) fn check(
                 .into());
         }
     }
-    Ok(Some(Checked { verdict, message }))
+    Ok(Checked { verdict, message })
 }

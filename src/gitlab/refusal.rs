@@ -32,6 +32,8 @@ pub enum Refusal {
         /// What was asked for.
         what: String,
     },
+    /// There is no such route: a proxy has taken the path apart.
+    NoRoute,
     /// It was moved, and its old path takes no change.
     Moved,
     /// Too many requests.
@@ -90,6 +92,8 @@ impl Refusal {
                 let need = if what.starts_with("group") { Need::Owner } else { Need::Maintainer };
                 Self::Role { place: what.to_owned(), need }
             }
+            // What GitLab says of a route; of a project it says `message`.
+            404 if body.get("message").is_none() => Self::NoRoute,
             404 => Self::NotFound { what: what.to_owned() },
             301 | 302 | 307 | 308 | 405 => Self::Moved,
             400 | 409 | 422 => Self::Rejected(words(&body)),
@@ -117,6 +121,7 @@ impl Refusal {
             | Self::TooMany { .. }
             | Self::Server { .. }
             | Self::NoApi
+            | Self::NoRoute
             | Self::Elsewhere
             | Self::Incomplete => true,
             Self::Unauthorized
@@ -148,6 +153,11 @@ impl Refusal {
             }
             Self::NotFound { what } => {
                 format!("{instance} has no {what}, or hides it from this credential")
+            }
+            Self::NoRoute => {
+                format!(
+                    "{instance} does not know this part of GitLab's API, or a proxy before it decodes `%2F` in paths"
+                )
             }
             Self::Moved => "the project was moved, and its old path takes no changes".to_owned(),
             Self::TooMany { wait: Some(wait) } => {
@@ -187,7 +197,7 @@ impl Refusal {
             Self::Moved => "repeat the command: it looks the project up anew".into(),
             Self::TooMany { .. } | Self::Server { .. } | Self::Incomplete => "repeat the command later".into(),
             Self::Rejected(_) => "--expires-in 90d".into(),
-            Self::NoApi | Self::Elsewhere => format!("--gitlab-host https://HOST; now it is {instance}").into(),
+            Self::NoApi | Self::NoRoute | Self::Elsewhere => format!("--gitlab-host https://HOST; now it is {instance}").into(),
             Self::Plain { .. } => "--plain-http, if no one can listen on the way".into(),
         }
     }

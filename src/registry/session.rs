@@ -102,6 +102,14 @@ impl Endpoint {
         Self { challenge: Some(challenge), base, host, is_open: true }
     }
 
+    /// The URL of its token service, if it has named one.
+    pub(super) fn token_service(&self) -> Option<&str> {
+        match &self.challenge {
+            Some(Challenge::Bearer { realm, .. }) => Some(realm),
+            _ => None,
+        }
+    }
+
     /// Whether it is a GitLab's, as far as it has said so.
     pub(super) fn is_gitlab(&self) -> bool {
         self.challenge.as_ref().is_some_and(Challenge::is_gitlab)

@@ -13,6 +13,12 @@ impl Repo {
         self.git.path()
     }
 
+    /// git's directory that all work trees share.
+    #[must_use]
+    pub fn common_directory(&self) -> &Path {
+        self.git.commondir()
+    }
+
     /// Fails if `git add` would take a temporary file beside `path` in plaintext.
     pub fn check_sibling(&self, path: &str) -> Result<()> {
         let sibling = files::sibling_of(path);

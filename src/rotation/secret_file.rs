@@ -101,6 +101,17 @@ impl SecretFile {
     }
 }
 
+/// What the template of a pull secret gets: `token`, whose docker config `base64` is.
+#[must_use]
+pub fn payload<'p>(base64: &'p str, token: &'p DeployToken) -> Payload<'p> {
+    Payload {
+        base64,
+        expires_at: token.expires_at().map(Expiry::as_str),
+        token: token.issued().map(|issued| &issued.token),
+        token_owner: token.issued().map(|issued| issued.owner.as_str()),
+    }
+}
+
 /// One Secret file, and what is known of it.
 pub(super) struct SecretInRepo<'f> {
     pub(super) answers: Option<&'f Answers>,
@@ -277,7 +288,7 @@ impl SecretInRepo<'_> {
         pull_secret::check_registry(&answers.registry, answers.image())?;
         let email = answers.email.as_ref().map(Email::as_str);
         let base64 = DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type);
-        let payload = Payload { base64: base64.expose(), expires_at: token.expires_at().map(Expiry::as_str) };
+        let payload = payload(base64.expose(), token);
         Ok(templates.render_secret(&answers, self.secret.place, payload)?.text)
     }
 

@@ -145,8 +145,10 @@ fn nothing_below_commands_asks_or_prints() {
     // The conversation asks; a token or another value is asked for where it is read.
     let conversation = ["ui", "questions", "credentials", "commands", "lib", "main"];
     assert_eq!(not_in(&conversation, &["Ui"]), Vec::<String>::new());
-    let results = [".print(", ".decide(", "ui.wait(", "print_error"];
+    let results = [".print(", "ui.wait(", "print_error"];
     assert_eq!(not_in(&["ui", "commands", "main"], &results), Vec::<String>::new());
+    // A credential is only sent where its owner agrees to.
+    assert_eq!(not_in(&["ui", "commands", "credentials"], &[".decide("]), Vec::<String>::new());
 }
 
 #[test]
@@ -193,6 +195,9 @@ fn only_the_transaction_and_new_have_anything_written() {
     ];
     let writers = ["files", "repo", "commands/transaction", "commands/new"];
     assert_eq!(not_in(&writers, &words), Vec::<String>::new());
+    // What is under way in GitLab is in no repository's files.
+    let journal = ["files", "commands/deploy_tokens/journal"];
+    assert_eq!(not_in(&journal, &["files::keep(", "files::forget("]), Vec::<String>::new());
 }
 
 #[test]
@@ -272,7 +277,10 @@ fn a_token_is_exposed_in_few_places() {
         "pull_secret",
         "rotation",
         "change",
+        "commands/deploy_tokens/",
         "commands/new/tokens.rs",
+        "credentials/gitlab.rs",
+        "gitlab.rs",
         "templates.rs",
         "commands/encrypted.rs",
         "commands/rotate.rs",

@@ -48,6 +48,7 @@ mod exposed;
 mod failing_rollouts;
 mod faults;
 mod foreign_keys;
+mod from_gitlab;
 mod further_secrets;
 mod fuzz;
 mod generated_readme;

@@ -49,7 +49,7 @@ fn answers(pairs: &[(Name, &str)]) -> Answers {
 
 /// The rendered files by path, with a pull secret of a fixed payload.
 fn render(answers: &Answers) -> BTreeMap<String, String> {
-    let payload = Payload { base64: "e30=", expires_at: Some("2999-01-01") };
+    let payload = Payload { expires_at: Some("2999-01-01"), ..Payload::bare("e30=") };
     let files = TemplateSet::embedded().render(answers, &[Some(payload)]).unwrap();
     files.into_iter().map(|file| (file.path, file.text.expose().to_owned())).collect()
 }

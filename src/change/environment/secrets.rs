@@ -66,7 +66,7 @@ impl NewEnvironment<'_> {
             }
             return self.copy_others(plan, files, listing, &pull_secret, to, content.is_some());
         }
-        let payload = content.is_some().then_some(Payload { base64: "", expires_at: None });
+        let payload = content.is_some().then_some(Payload::bare(""));
         let mut payloads = vec![None; answers.environments.rest.len()];
         payloads.push(payload);
         let path = manifests::kustomization::generated(&to.secrets);

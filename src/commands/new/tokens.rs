@@ -2,13 +2,13 @@
 
 use super::{Options, Sources};
 use crate::advice::Advice;
-use crate::answers::{Answers, Email, EnvironmentName, Expiry, Name};
+use crate::answers::{Answers, Email, EnvironmentName, Expiry, ImageRef, Name};
 use crate::commands::sign_in::{self, Checked};
-use crate::context::Payload;
 use crate::credentials::Source;
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, DockerConfig, keyring};
 use crate::questions::Given;
+use crate::rotation::payload;
 use crate::templates::{File, TemplateSet};
 use crate::ui::Ui;
 
@@ -56,6 +56,11 @@ impl Tokens {
         Ok(found)
     }
 
+    /// `token` for all environments of `answers`.
+    pub(super) fn all(token: DeployToken, answers: &Answers) -> Self {
+        Self { tokens: vec![token], of: vec![Some(0); answers.environments.iter().count()] }
+    }
+
     /// Follows `answers` that were changed after the tokens were read: all environments share the one that was asked for.
     pub(super) fn follow(&mut self, answers: &Answers) {
         let number = answers.environments.iter().count();
@@ -66,22 +71,12 @@ impl Tokens {
 
     /// Asks the registry about each token, if that is wanted. Gives its word on the last one.
     pub(super) fn check(&self, options: &Options, answers: &Answers, ui: &mut Ui) -> Result<Option<Checked>> {
-        // Those of other registries are pulled without this token.
-        let mut images = Vec::new();
-        for component in answers.components.iter().filter(|component| !component.is_public()) {
-            if !images.contains(&&component.image)
-                && keyring::matches(answers.registry.as_str(), &component.image)
-            {
-                images.push(&component.image);
-            }
-        }
+        let images = images(answers);
         let mut checked = None;
         if images.is_empty() {
             return Ok(None);
         }
-        // Nothing is there yet in which a token could be rotated.
-        let project = Advice::makeinfra("new").arg(answers.project.as_str());
-        let again = project.option("--image", answers.image().to_string()).with("--check");
+        let again = again(answers).with("--check");
         for token in &self.tokens {
             checked = sign_in::check(&options.check, token, &images, &again, ui)?;
         }
@@ -96,10 +91,7 @@ impl Tokens {
             .iter()
             .map(|token| DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type))
             .collect();
-        let payload = |place: usize| Payload {
-            base64: encoded[place].expose(),
-            expires_at: self.tokens[place].expires_at().map(Expiry::as_str),
-        };
+        let payload = |place: usize| payload(encoded[place].expose(), &self.tokens[place]);
         let payloads: Vec<_> = self.of.iter().map(|place| place.map(payload)).collect();
         TemplateSet::embedded().render(answers, &payloads)
     }
@@ -131,6 +123,26 @@ impl Tokens {
         }
         all
     }
+}
+
+/// The images that are pulled with the token of `answers`.
+pub(super) fn images(answers: &Answers) -> Vec<&ImageRef> {
+    let mut images = Vec::new();
+    for component in answers.components.iter().filter(|component| !component.is_public()) {
+        // Those of other registries are pulled without this token.
+        if !images.contains(&&component.image)
+            && keyring::matches(answers.registry.as_str(), &component.image)
+        {
+            images.push(&component.image);
+        }
+    }
+    images
+}
+
+/// The command as it is given again: nothing is there yet in which a token could be rotated.
+pub(super) fn again(answers: &Answers) -> Advice {
+    let project = Advice::makeinfra("new").arg(answers.project.as_str());
+    project.option("--image", answers.image().to_string())
 }
 
 /// Fails if an environment has an expiry of its own, but no token.

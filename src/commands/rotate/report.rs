@@ -3,9 +3,11 @@
 use super::{Found, Options, earlier_record, keeps_own_token, kustomizations, uncommitted_beside};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
+use crate::commands::deploy_tokens::Gitlab;
 use crate::commands::encrypted::commit_step;
 use crate::commands::short;
 use crate::commands::sign_in::Checked;
+use crate::gitlab::Lifetime;
 use crate::report::{FileChange, Report};
 use crate::rotation::{Change, Plan, SecretFile};
 use crate::ui;
@@ -59,6 +61,22 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
     let checked = Checked::line(found.checked.as_ref());
     let text = format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n");
     Report { text, ..facts(options, found, plan, None) }
+}
+
+/// What a dry run tells of a token that GitLab would make.
+pub(super) fn dry_run_of_gitlab(
+    options: &Options,
+    found: &Found,
+    gitlab: &Gitlab,
+    lifetime: &Lifetime,
+) -> Report {
+    let until = lifetime.end().map_or("that never ends".to_owned(), |end| format!("until {end}"));
+    let title = gitlab.place.title();
+    let instance = gitlab.api.instance();
+    let mut report = dry_run(options, found, None);
+    report.text =
+        format!("GitLab at {instance} would make a deploy token for the {title}, {until}.\n{}", report.text);
+    report
 }
 
 /// What was done, and the next commands.

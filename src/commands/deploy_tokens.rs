@@ -1,0 +1,12 @@
+//! What the commands share that have GitLab make and delete deploy tokens: who is asked, what is under way, and what a
+//! failure leaves there.
+
+mod connect;
+mod held;
+mod journal;
+mod mint;
+
+pub(super) use connect::{Gitlab, Wish};
+pub(super) use held::is_held;
+pub(super) use journal::Journal;
+pub(super) use mint::lifetime;

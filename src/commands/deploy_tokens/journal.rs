@@ -1,0 +1,187 @@
+//! What of a token is under way, on the disk before GitLab is asked for it: whatever ends this run, the next one finds the token.
+//! Never holds its value. One file a token, for the owner alone, in `.git/makeinfra`.
+
+use crate::answers::{Answer, Instance, Owner, TokenRef};
+use crate::error::{Failure, Result};
+use crate::files;
+use crate::gitlab::{Place, TokenName};
+use crate::repo::Repo;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// More than an entry has.
+const LIMIT: usize = 64 << 10;
+/// What the names of entries end with.
+const EXTENSION: &str = "json";
+
+/// The entries of one repository.
+pub(in crate::commands) struct Journal {
+    dir: PathBuf,
+}
+
+/// A token that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::commands) struct Entry {
+    /// What it is called in GitLab.
+    pub(in crate::commands) name: String,
+    /// Where.
+    pub(in crate::commands) instance: Instance,
+    pub(in crate::commands) place: Place,
+    /// Its number; `None` if GitLab has not answered.
+    pub(in crate::commands) id: Option<u64>,
+    /// When it was asked for, by GitLab's clock.
+    pub(in crate::commands) since: Timestamp,
+    /// The entry's own file.
+    file: PathBuf,
+}
+
+impl Entry {
+    /// What GitLab's API calls it, if that is known.
+    pub(in crate::commands) fn token(&self) -> Option<TokenRef> {
+        let (instance, owner) = (self.instance.clone(), self.place.owner);
+        self.id.map(|id| TokenRef { instance, owner, id })
+    }
+
+    /// Notes that GitLab has made it, under the number `id`.
+    pub(in crate::commands) fn made(&mut self, id: u64) -> Result<()> {
+        self.id = Some(id);
+        self.keep()
+    }
+
+    /// Has the disk keep it.
+    pub(in crate::commands) fn keep(&self) -> Result<()> {
+        files::keep(&self.file, self.text().as_bytes())
+    }
+
+    /// Forgets it: a Secret holds the token, or it is deleted.
+    pub(in crate::commands) fn end(&self) -> Result<()> {
+        files::forget(&self.file)
+    }
+
+    fn text(&self) -> String {
+        let (kind, number) = match self.place.owner {
+            Owner::Project(number) => ("project", number),
+            Owner::Group(number) => ("group", number),
+        };
+        let entry = json!({
+            "name": self.name,
+            "gitlab": self.instance.as_str(),
+            "kind": kind,
+            "number": number,
+            "path": self.place.path,
+            "id": self.id,
+            "since": self.since.to_string(),
+        });
+        format!("{entry}\n")
+    }
+
+    fn parse(text: &[u8], file: PathBuf) -> Option<Self> {
+        let value: Value = serde_json::from_slice(text).ok()?;
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let number = value.get("number").and_then(Value::as_u64)?;
+        let owner = match text("kind")? {
+            "project" => Owner::Project(number),
+            "group" => Owner::Group(number),
+            _ => return None,
+        };
+        Some(Self {
+            name: text("name")?.to_owned(),
+            instance: Instance::parse(text("gitlab")?).ok()?,
+            place: Place { owner, path: text("path")?.to_owned() },
+            id: value.get("id").and_then(Value::as_u64),
+            since: text("since")?.parse().ok()?,
+            file,
+        })
+    }
+}
+
+impl Journal {
+    /// That of `repo`; all its work trees share it.
+    pub(in crate::commands) fn of(repo: &Repo) -> Self {
+        Self { dir: repo.common_directory().join("makeinfra") }
+    }
+
+    /// That of a repository which is yet to be made at `target`: beside it.
+    pub(in crate::commands) fn beside(target: &Path) -> Result<Self> {
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
+            return Err(
+                Failure::failed(format!("no place for a journal beside `{}`", target.display())).into()
+            );
+        };
+        Ok(Self { dir: parent.join(format!(".{}.tokens", name.to_string_lossy())) })
+    }
+
+    /// Notes that a token called `name` is about to be asked for.
+    pub(in crate::commands) fn begin(
+        &self,
+        name: &TokenName,
+        instance: &Instance,
+        place: &Place,
+    ) -> Result<Entry> {
+        let file = self.dir.join(format!("{}.{EXTENSION}", name.to_string().replace([' ', ':', '/'], "-")));
+        let entry = Entry {
+            name: name.to_string(),
+            instance: instance.clone(),
+            place: place.clone(),
+            id: None,
+            since: name.time,
+            file,
+        };
+        entry.keep()?;
+        Ok(entry)
+    }
+
+    /// All entries. One that cannot be read is a failure: a token may hang on it.
+    pub(in crate::commands) fn entries(&self) -> Result<Vec<Entry>> {
+        let found = match files::entries(&self.dir) {
+            Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+            found => found.map_err(|error| files::cannot("read", &self.dir, &error))?,
+        };
+        let is_entry = |path: &Path| path.extension().is_some_and(|found| found == EXTENSION);
+        let mut entries = Vec::new();
+        for path in found.into_iter().map(|entry| entry.path).filter(|path| is_entry(path)) {
+            let Some(text) = files::read(&path, LIMIT)? else { continue };
+            let entry = Entry::parse(&text, path.clone()).ok_or_else(|| {
+                Failure::failed(format!("cannot read `{}`", path.display()))
+                    .because("it names a deploy token that GitLab may have made, and is damaged")
+                    .hint(crate::advice::Advice::anywhere("cat").path(&path))
+            })?;
+            entries.push(entry);
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn an_entry_is_there_from_before_the_request_until_it_ends() {
+        let parent = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&parent.path().join("hello-infra")).unwrap();
+        assert_eq!(journal.entries().unwrap(), []);
+        let name = TokenName::new("hello-infra", ["a"].into_iter(), Timestamp::now()).unwrap();
+        let place = Place { owner: Owner::Group(7), path: "group/näme".to_owned() };
+        let mut entry = journal.begin(&name, &Instance::gitlab_com(), &place).unwrap();
+        assert_eq!(journal.entries().unwrap(), [entry.clone()]);
+        assert_eq!(entry.token(), None);
+        entry.made(17).unwrap();
+        let found = journal.entries().unwrap();
+        assert_eq!(found, [entry.clone()]);
+        let url = found[0].token().unwrap().to_string();
+        assert_eq!(url, "https://gitlab.com/api/v4/groups/7/deploy_tokens/17");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&entry.file), mode(&journal.dir)), (0o600, 0o700));
+        fs::write(journal.dir.join("x.json"), "{").unwrap();
+        assert!(journal.entries().is_err());
+        fs::remove_file(journal.dir.join("x.json")).unwrap();
+        entry.end().unwrap();
+        entry.end().unwrap();
+        assert!(!journal.dir.exists());
+    }
+}

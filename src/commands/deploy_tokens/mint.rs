@@ -1,0 +1,248 @@
+//! Has GitLab make a token, and takes it back if nothing comes of it. The journal knows of it all the time.
+
+use super::journal::Entry;
+use super::{Gitlab, Journal};
+use crate::answers::{Expiry, TokenRef};
+use crate::cli::GitlabOptions;
+use crate::error::{Failure, Result};
+use crate::gitlab::{Lifetime, NotMinted, Refusal, Token, TokenName};
+use crate::pull_secret::{DeployToken, Issued};
+use crate::ui::{Reply, Text, Ui};
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a request may be under way whose answer was lost, at most.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
+/// How long a token lasts that nobody said more about.
+const USUAL: &str = "90d";
+
+/// A token that was just made, and that no Secret holds yet.
+pub(in crate::commands) struct Fresh {
+    /// What GitLab's API calls it.
+    at: TokenRef,
+    entry: Entry,
+}
+
+impl Fresh {
+    /// Its entry in the journal.
+    pub(in crate::commands) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+/// How long the new token is to last: what was typed, or asked for.
+pub(in crate::commands) fn lifetime(
+    options: &GitlabOptions,
+    expires_at: Option<&Expiry>,
+    ui: &Ui,
+) -> Result<Lifetime> {
+    let now = Timestamp::now();
+    let hint = format!("--expires-in {USUAL}");
+    if let Some(expiry) = expires_at {
+        let until = Lifetime::until(expiry, now);
+        return Ok(until.map_err(|rule| Failure::usage(format!("`--expires-at` {rule}")).hint(hint))?);
+    }
+    if let Some(text) = &options.expires_in {
+        let from_now = Lifetime::from_now(text, now);
+        return Ok(from_now.map_err(|rule| Failure::usage(format!("`--expires-in` {rule}")).hint(hint))?);
+    }
+    if !ui.can_ask() {
+        let failure = Failure::usage("`--from-gitlab` requires `--expires-in` or `--expires-at`");
+        return Err(failure.hint(hint).into());
+    }
+    let question = Text {
+        question: "How long the new token lasts (90d, 12w, 48h)",
+        default: Some(USUAL),
+        ..Text::default()
+    };
+    let check = |text: &str| Lifetime::from_now(text, now).map(drop);
+    match ui.text(&question, check)? {
+        Reply::Answer(text) => {
+            Ok(Lifetime::from_now(&text, now).map_err(|rule| Failure::usage(format!("the time {rule}")))?)
+        }
+        Reply::Back => lifetime(options, expires_at, ui),
+    }
+}
+
+impl Gitlab {
+    /// Has GitLab make a token for the `environments` of `repository`.
+    pub(in crate::commands) fn mint(
+        &self,
+        journal: &Journal,
+        repository: &str,
+        environments: &[String],
+        lifetime: &Lifetime,
+        ui: &mut Ui,
+    ) -> Result<(DeployToken, Fresh)> {
+        match self.try_mint(journal, repository, environments, lifetime, ui)? {
+            Some(fresh) => Ok(fresh),
+            // The one whose value was lost is deleted.
+            None => self.try_mint(journal, repository, environments, lifetime, ui)?.ok_or_else(|| {
+                let lost = Failure::unknown("the answer of GitLab was lost twice; no token is left there");
+                lost.hint("repeat the command later").into()
+            }),
+        }
+    }
+
+    /// The same; `None` if GitLab made one, its answer was lost, and it was deleted again.
+    fn try_mint(
+        &self,
+        journal: &Journal,
+        repository: &str,
+        environments: &[String],
+        lifetime: &Lifetime,
+        ui: &mut Ui,
+    ) -> Result<Option<(DeployToken, Fresh)>> {
+        let cannot = "GitLab made no deploy token; nothing was written";
+        let instance = self.api.instance();
+        let names = environments.iter().map(String::as_str);
+        let name = TokenName::new(repository, names, self.time)
+            .map_err(|error| Failure::failed(cannot).because(error))?;
+        let mut entry = journal.begin(&name, instance, &self.place)?;
+        let waiting = ui.wait("GitLab makes a deploy token", 1);
+        let minted = self.api.mint(&self.place, &name, lifetime);
+        drop(waiting);
+        let minted = match minted {
+            Ok(minted) => minted,
+            Err(NotMinted::Refused(refusal)) => {
+                entry.end()?;
+                return Err(refusal.failure(cannot, instance.as_str()).into());
+            }
+            Err(NotMinted::Lost(refusal)) => {
+                return self.recover(&entry, &refusal, ui).map(|()| None);
+            }
+        };
+        let at = minted.token.at.clone();
+        let token = DeployToken::new(minted.username, minted.value)
+            .map_err(|rule| Failure::failed("the token that GitLab made cannot be used").because(rule));
+        let noted = entry.made(at.id);
+        let token = match (token, noted) {
+            (Ok(token), Ok(())) => token,
+            (token, noted) => {
+                let error = token.err().map(Into::into).or(noted.err());
+                let error = error.unwrap_or_else(|| Failure::failed(cannot).into());
+                self.discard(&entry, &at, ui);
+                return Err(error);
+            }
+        };
+        if lifetime.end().is_some() && minted.token.expires_at.is_none() {
+            ui.warn("GitLab made the token without an expiry, although one was asked for");
+        }
+        let issued = Issued { token: at.clone(), owner: self.place.path.clone() };
+        let token = token.expiring(minted.token.expires_at).issued_as(Some(issued));
+        Ok(Some((token, Fresh { at, entry })))
+    }
+
+    /// Looks for the token of `entry`, whose answer was lost, and deletes it.
+    fn recover(&self, entry: &Entry, refusal: &Refusal, ui: &mut Ui) -> Result<()> {
+        let instance = self.api.instance().as_str();
+        let unknown = || {
+            Failure::unknown("undetermined whether GitLab made a deploy token; nothing was written")
+                .because(refusal.message(instance))
+                .hint("repeat the command: it looks for the token first and deletes it")
+        };
+        let (tokens, _) = self.api.list(&self.place).map_err(|_| unknown())?;
+        let found = tokens.iter().find(|token| token.name == entry.name).ok_or_else(unknown)?;
+        self.api.delete(&found.at).map_err(|_| unknown())?;
+        entry.end()?;
+        ui.warn(format!("GitLab's answer was lost: deleted the deploy token {} again", found.at.id));
+        Ok(())
+    }
+
+    /// Takes back what was made, if it can; else the journal keeps it, and the next run does.
+    fn discard(&self, entry: &Entry, at: &TokenRef, ui: &mut Ui) {
+        match self.api.delete(at) {
+            Ok(_) => {
+                ui.warn(format!("deleted the new deploy token {} in GitLab again", at.id));
+                if let Err(error) = entry.end() {
+                    ui.warn(error.to_string());
+                }
+            }
+            Err(refusal) => {
+                if let Err(error) = entry.keep() {
+                    ui.warn(error.to_string());
+                }
+                ui.warn(format!(
+                "the new deploy token {} is left in GitLab: {}; the next `makeinfra rotate --from-gitlab` deletes it",
+                at.id,
+                refusal.message(self.api.instance().as_str())
+            ));
+            }
+        }
+    }
+
+    /// What came of `fresh`: forgets that it is under way, or takes it back unless `is_held` says that a Secret holds it.
+    pub(in crate::commands) fn settle_fresh<T>(
+        &self,
+        fresh: &Fresh,
+        done: Result<T>,
+        is_held: impl FnOnce(&TokenRef) -> Result<bool>,
+        ui: &mut Ui,
+    ) -> Result<T> {
+        let held = if done.is_ok() { Ok(true) } else { is_held(&fresh.at) };
+        match held {
+            Ok(false) => self.discard(&fresh.entry, &fresh.at, ui),
+            Ok(true) => {
+                if let Err(error) = fresh.entry.end() {
+                    ui.warn(error.to_string());
+                }
+            }
+            Err(error) => ui.warn(format!("the new deploy token {} is left in GitLab: {error}", fresh.at.id)),
+        }
+        done
+    }
+
+    /// Deletes what earlier runs of this clone have left in GitLab, unless `is_held` says that a Secret holds it. With
+    /// `dry_run` only says so.
+    pub(in crate::commands) fn clean_up(
+        &self,
+        journal: &Journal,
+        is_held: impl Fn(&TokenRef) -> Result<bool>,
+        dry_run: bool,
+        ui: &mut Ui,
+    ) -> Result<()> {
+        for entry in journal.entries()? {
+            let here = entry.instance == *self.api.instance();
+            if !here || dry_run {
+                let elsewhere =
+                    if here { String::new() } else { format!(" --gitlab-host {}", entry.instance) };
+                ui.warn(format!(
+                    "an earlier run may have left the deploy token `{}` in GitLab: makeinfra rotate --finish{elsewhere}",
+                    entry.name
+                ));
+                continue;
+            }
+            let cannot = |refusal: Refusal| {
+                let what = format!("cannot delete the deploy token `{}` of an earlier run", entry.name);
+                refusal.failure(what, entry.instance.as_str())
+            };
+            let found = match entry.token() {
+                Some(token) => Some(token),
+                None => self.find(&entry).map_err(cannot)?.map(|token| token.at),
+            };
+            match found {
+                Some(token) if is_held(&token)? => {}
+                Some(token) => {
+                    self.api.delete(&token).map_err(cannot)?;
+                    ui.warn(format!(
+                        "deleted the deploy token {}, which an earlier run had left in GitLab",
+                        token.id
+                    ));
+                }
+                // Its request may still be under way.
+                None if self.time.duration_since(entry.since) < LATE => continue,
+                None => {}
+            }
+            entry.end()?;
+        }
+        Ok(())
+    }
+
+    /// The token that `entry` asked for, if it is there.
+    fn find(&self, entry: &Entry) -> std::result::Result<Option<Token>, Refusal> {
+        let by_name = |tokens: &[Token]| tokens.iter().find(|token| token.name == entry.name).cloned();
+        if entry.place.owner == self.place.owner {
+            return Ok(by_name(&self.tokens));
+        }
+        self.api.list(&entry.place).map(|(tokens, _)| by_name(&tokens))
+    }
+}

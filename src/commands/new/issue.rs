@@ -1,0 +1,85 @@
+//! `makeinfra new --from-gitlab`: GitLab makes the token once the plan is agreed to, and the registry tries it.
+
+use super::tokens::{Tokens, again, images};
+use super::{Draft, Options, Outcome, Plan, write};
+use crate::answers::{Answer, Answers, Expiry, Name, TokenUsername};
+use crate::commands::deploy_tokens::{self, Gitlab, Journal, Wish};
+use crate::commands::sign_in;
+use crate::error::{Failure, Result};
+use crate::gitlab::Lifetime;
+use crate::pull_secret::DeployToken;
+use crate::questions::Given;
+use crate::secret::Secret;
+use crate::ui::Ui;
+
+/// A token that is to be made.
+pub(super) struct Issue {
+    gitlab: Gitlab,
+    journal: Journal,
+    lifetime: Lifetime,
+}
+
+/// How long the token is to last; `None` if GitLab makes none.
+pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Option<Lifetime>> {
+    if let Some(option) = options.gitlab.access.given().filter(|_| !options.gitlab.from_gitlab) {
+        let failure = Failure::usage(format!("`{option}` requires `--from-gitlab`"));
+        return Err(failure.hint("--from-gitlab --expires-in 90d").into());
+    }
+    if !options.gitlab.from_gitlab {
+        return Ok(None);
+    }
+    let expires_at: Option<Expiry> = given.get(Name::ExpiresAt)?;
+    deploy_tokens::lifetime(&options.gitlab, expires_at.as_ref(), ui).map(Some)
+}
+
+impl Issue {
+    /// Looks at all that can be known to go wrong in GitLab, and deletes what a killed run has left there.
+    pub(super) fn prepare(options: &Options, draft: &Draft, lifetime: Lifetime, ui: &mut Ui) -> Result<Self> {
+        let wish = Wish {
+            access: &options.gitlab.access,
+            network: &options.check.registry,
+            group: options.gitlab.gitlab_group.as_deref(),
+            recorded: None,
+            image: Some(draft.answers.image()),
+        };
+        let gitlab = wish.connect(ui)?;
+        let journal = Journal::beside(&draft.target)?;
+        // The target is not there, and what was ready to be is no longer in the journal.
+        gitlab.clean_up(&journal, |_| Ok(false), options.run.dry_run, ui)?;
+        Ok(Self { gitlab, journal, lifetime })
+    }
+
+    /// Something in place of the token, for the plan alone: the files that there will be.
+    pub(super) fn planned(answers: &Answers) -> Result<Tokens> {
+        let username = TokenUsername::parse(TokenUsername::EXAMPLE).map_err(Failure::failed)?;
+        let token = DeployToken::new(username, Secret::new("planned".to_owned())).map_err(Failure::failed)?;
+        Ok(Tokens::all(token, answers))
+    }
+
+    /// Says in `plan` what will be made.
+    pub(super) fn describe(&self, plan: &mut Plan) {
+        plan.usernames = vec![format!("a new deploy token of the {}", self.gitlab.place.title())];
+        plan.expiries = vec![self.lifetime.end().map_or("never".to_owned(), |end| end.to_string())];
+    }
+
+    /// Has the token made and writes `plan` with it.
+    pub(super) fn write(&self, options: &Options, mut plan: Plan, ui: &mut Ui) -> Result<(Plan, Outcome)> {
+        let (gitlab, journal) = (&self.gitlab, &self.journal);
+        let environments: Vec<_> = plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
+        let repository = plan.answers.project.directory();
+        let (token, fresh) = gitlab.mint(journal, &repository, &environments, &self.lifetime, ui)?;
+        let done = (|| {
+            let again = again(&plan.answers).with("--from-gitlab --expires-in 90d");
+            let images = images(&plan.answers);
+            plan.checked = Some(sign_in::check_fresh(&options.check.registry, &token, &images, &again, ui)?);
+            let tokens = Tokens::all(token, &plan.answers);
+            plan.files = tokens.render(&plan.answers)?;
+            (plan.usernames, plan.expiries) = (tokens.usernames(), tokens.expiries());
+            // From here on only a question deletes it: the repository may be there.
+            write(options, &plan, || fresh.entry().end())
+        })();
+        let is_there = plan.target.exists();
+        let outcome = gitlab.settle_fresh(&fresh, done, |_| Ok(is_there), ui)?;
+        Ok((plan, outcome))
+    }
+}

@@ -1,0 +1,84 @@
+//! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
+
+use super::{Found, Options, again, finish, inspect, report};
+use crate::answers::ImageRef;
+use crate::commands::deploy_tokens::{Journal, Wish, is_held};
+use crate::commands::sign_in;
+use crate::error::Result;
+use crate::gitlab::Lifetime;
+use crate::inspection::Inspection;
+use crate::pull_secret::DeployToken;
+use crate::report::Report;
+use crate::rotation::{Plan, RotateOverrides};
+use crate::ui::Ui;
+
+/// Runs it. Everything that can be known to go wrong is looked at before a token is made.
+pub(super) fn run(
+    options: &Options,
+    found: &mut Found,
+    overrides: &RotateOverrides,
+    lifetime: &Lifetime,
+    ui: &mut Ui,
+) -> Result<Report> {
+    let inspection = inspect(options)?;
+    let recorded = found.files.issued();
+    let wish = Wish {
+        access: &options.gitlab.access,
+        network: &options.check.registry,
+        group: options.gitlab.gitlab_group.as_deref(),
+        recorded: recorded.as_ref(),
+        image: found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next()),
+    };
+    let gitlab = wish.connect(ui)?;
+    let journal = Journal::of(&found.repo);
+    gitlab.clean_up(&journal, |token| is_held(&found.repo, token), options.run.dry_run, ui)?;
+    if options.run.dry_run {
+        return Ok(report::dry_run_of_gitlab(options, found, &gitlab, lifetime));
+    }
+    let repository = repository(found);
+    let (token, fresh) = gitlab.mint(&journal, &repository, &environments(found), lifetime, ui)?;
+    let done = write(options, found, overrides, &inspection, &token, ui);
+    gitlab.settle_fresh(&fresh, done, |token| is_held(&found.repo, token), ui)
+}
+
+/// Tries the token, and writes it.
+fn write(
+    options: &Options,
+    found: &mut Found,
+    overrides: &RotateOverrides,
+    inspection: &Inspection,
+    token: &DeployToken,
+    ui: &mut Ui,
+) -> Result<Report> {
+    let plan = found.files.rotate(token, overrides)?;
+    let images = images(found, &plan, overrides, inspection)?;
+    let again = again(options).with("--from-gitlab --expires-in 90d");
+    let checked = sign_in::check_fresh(&options.check.registry, token, &images, &again, ui)?;
+    found.checked = Some(checked);
+    finish(options, found, overrides, &plan, ui)
+}
+
+fn images<'i>(
+    found: &'i Found,
+    plan: &Plan,
+    overrides: &RotateOverrides,
+    inspection: &'i Inspection,
+) -> Result<Vec<&'i ImageRef>> {
+    let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
+    found.files.images(plan, overrides, &deployed)
+}
+
+/// The repository as names of tokens have it.
+fn repository(found: &Found) -> String {
+    let recorded = found.files.record.as_ref().map(|record| record.answers.project.directory());
+    let directory = || found.root().file_name().map(|name| name.to_string_lossy().replace(' ', "-"));
+    recorded.or_else(directory).unwrap_or_default()
+}
+
+/// The environments that get the token.
+fn environments(found: &Found) -> Vec<String> {
+    let known: Vec<_> =
+        found.files.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
+    let places = found.files.secrets.iter().map(|file| file.place);
+    places.filter_map(|place| known.get(place).map(|one| one.name.to_string())).collect()
+}
