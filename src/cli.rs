@@ -8,7 +8,7 @@ mod update;
 mod usage;
 
 pub use component::ComponentOptions;
-pub use rotate::Rotate;
+pub use rotate::{FinishOptions, Rotate};
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use shared::{
     CheckOptions, ConfirmationOptions, GitlabAccess, GitlabOptions, HistoryOptions, OnlineOptions,

@@ -127,6 +127,14 @@ impl Kubectl {
         self.get(&["secret", "--ignore-not-found"].into_iter().chain(names).collect::<Vec<_>>(), namespace)
     }
 
+    /// All Secrets of `namespace`, or of all namespaces.
+    pub fn all_secrets(&self, namespace: Option<&str>) -> std::result::Result<Answer, KubectlFailure> {
+        match namespace {
+            Some(namespace) => self.get(&["secrets"], namespace),
+            None => self.get(&["secrets", "--all-namespaces"], "default"),
+        }
+    }
+
     fn get(&self, what: &[&str], namespace: &str) -> std::result::Result<Answer, KubectlFailure> {
         let namespace = format!("--namespace={namespace}");
         let said = self.run(&[&[namespace.as_str(), "get", "--output=json"], what].concat())?;

@@ -30,6 +30,9 @@ pub struct Rotate {
         "add_registry", "remove_registry", "email", "secret_type", "token", "token_username", "ask",
     ])]
     pub keep_token: bool,
+    /// Finish what was begun.
+    #[command(flatten)]
+    pub finish: FinishOptions,
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,
@@ -45,4 +48,25 @@ pub struct Rotate {
     /// Whether the registry is asked.
     #[command(flatten)]
     pub check: CheckOptions,
+}
+
+/// The end of a rotation.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Finish")]
+pub struct FinishOptions {
+    /// Prove that every environment has the new token, then delete the old ones in GitLab.
+    #[arg(long, group = "asks", conflicts_with_all = [
+        "from_gitlab", "add_registry", "remove_registry", "keep_token", "registry", "email", "secret_type",
+        "expires_at", "token", "token_username", "ask",
+    ])]
+    pub finish: bool,
+    /// Vouch that the cluster of ENV has the new token, where it cannot be asked (repeatable).
+    #[arg(long, value_name = "ENV", requires = "finish")]
+    pub deployed: Vec<String>,
+    /// The kubectl context to ask, for all environments or as ENV=NAME for one [default: that of the environment].
+    #[arg(long, value_name = "NAME", requires = "finish")]
+    pub context: Vec<String>,
+    /// Delete tokens that were made by hand or belong to a group without a question.
+    #[arg(long, requires = "finish")]
+    pub yes: bool,
 }

@@ -1,5 +1,6 @@
 //! `makeinfra rotate`: a new deploy token in the pull secrets, and nothing else changed.
 
+mod finish;
 mod issue;
 mod report;
 
@@ -63,6 +64,9 @@ impl Found {
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
+    if options.finish.finish {
+        return finish::run(options, ui);
+    }
     let source = token_source(&options.token)?;
     if options.token.from_docker_config == Some(None) && options.repo.is_file() {
         let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
@@ -70,7 +74,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
     }
     if let Some(option) = options.gitlab.access.given().filter(|_| !options.gitlab.from_gitlab) {
-        let failure = Failure::usage(format!("`{option}` requires `--from-gitlab`"));
+        let failure = Failure::usage(format!("`{option}` requires `--from-gitlab` or `--finish`"));
         return Err(failure.hint(again(options).with("--from-gitlab --expires-in 90d")).into());
     }
     let overrides = overrides(options, ui)?;
@@ -84,12 +88,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     sweep_repository(&found.root(), options.run.dry_run, ui);
     if let Entry::Removed(registry) = &overrides.entry {
         let plan = found.files.remove(registry)?;
-        return finish(options, &found, &overrides, &plan, ui);
+        return write_or_tell(options, &found, &overrides, &plan, ui);
     }
     if let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) {
         warn_if_past(expires_at, ui);
         let plan = found.files.expire(expires_at, &overrides)?;
-        return finish(options, &found, &overrides, &plan, ui);
+        return write_or_tell(options, &found, &overrides, &plan, ui);
     }
     if let Some(lifetime) = lifetime {
         return issue::run(options, &mut found, &overrides, &lifetime, ui);
@@ -119,7 +123,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let images = found.files.images(&plan, &overrides, &deployed)?;
         found.checked = sign_in::check(&options.check, &token, &images, &again(options), ui)?;
     }
-    finish(options, &found, &overrides, &plan, ui)
+    write_or_tell(options, &found, &overrides, &plan, ui)
 }
 
 /// Warns if nothing will say when the new token expires, though something should.
@@ -137,7 +141,7 @@ fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
 }
 
 /// Writes `plan`, or tells of it.
-fn finish(
+fn write_or_tell(
     options: &Options,
     found: &Found,
     overrides: &RotateOverrides,

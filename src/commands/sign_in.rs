@@ -80,7 +80,8 @@ pub(super) fn check_fresh(
 /// Seconds between tries with a new token: five tries in 30 seconds.
 const PAUSES: [u64; 4] = [1, 3, 8, 16];
 
-fn registries(options: &RegistryOptions) -> Result<Registries> {
+/// Prepares to ask registries.
+pub(super) fn registries(options: &RegistryOptions) -> Result<Registries> {
     Registries::new(Options {
         plain_http: options.plain_http,
         ca_file: options.ca_file.as_deref(),

@@ -82,17 +82,24 @@ impl<'i> Target<'i> {
     }
 
     /// The kubectl that the repository's Makefile would run, where it would.
-    fn kubectl(&self) -> Result<Kubectl> {
+    pub(super) fn kubectl(&self) -> Result<Kubectl> {
         let makefile = self.repository.and_then(|inspection| inspection.makefile.as_ref());
         let root = self.repository.map_or(Path::new("."), |inspection| &inspection.root);
         let beside = makefile.and_then(|(path, _)| Path::new(path).parent());
         let dir = beside.map_or(root.to_owned(), |beside| root.join(beside));
         let text = makefile.map(|(_, text)| text.as_str());
+        let context = self.named_context()?;
+        Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
+    }
+
+    /// The context that was typed, or that the repository names; `None` if that is left to kubectl.
+    pub(super) fn named_context(&self) -> Result<Option<String>> {
+        let makefile = self.repository.and_then(|inspection| inspection.makefile.as_ref());
+        let text = makefile.map(|(_, text)| text.as_str());
         let own = self
             .environment()?
             .and_then(|one| self.repository?.overlays.get(one.name.as_str())?.settings.as_deref());
-        let context = self.context.map(str::to_owned).or_else(|| context_of(own.or(text)?));
-        Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
+        Ok(self.context.map(str::to_owned).or_else(|| context_of(own.or(text)?)))
     }
 
     /// How commands are told the environment that is meant.

@@ -2,7 +2,6 @@
 //! agreed to on a terminal, or stored it for with glab. What a repository records is no permission.
 
 use super::{from_variable, token_file, without_line_break};
-use crate::advice::Advice;
 use crate::answers::{Answer, Instance, TokenKind};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -101,7 +100,8 @@ impl ApiCredential {
 fn host_variable() -> Result<Option<Instance>> {
     let Some(text) = environment::text("GITLAB_HOST") else { return Ok(None) };
     let instance = Instance::parse(&text).map_err(|rule| {
-        Failure::usage(format!("`$GITLAB_HOST` {rule}")).hint(Advice::anywhere("unset GITLAB_HOST"))
+        Failure::usage(format!("`$GITLAB_HOST` {rule}"))
+            .hint(format!("export GITLAB_HOST={}", Instance::EXAMPLE))
     })?;
     Ok(Some(instance))
 }
@@ -125,7 +125,7 @@ fn rule(text: &str) -> Option<&'static str> {
     match TokenKind::of(text) {
         Some(TokenKind::Deploy) => Some("must be an access token, and this is a deploy token"),
         Some(TokenKind::Job) => {
-            Some("must be an access token: the token of a CI job cannot make deploy tokens")
+            Some("must be an access token: the token of a CI job cannot create deploy tokens")
         }
         _ if text.is_empty() => Some("must not be empty"),
         _ if text.len() > 4096 || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {

@@ -285,7 +285,7 @@ impl DockerConfig {
     }
 
     /// User name and token of `key` as the kubelet reads them.
-    fn credentials(&self, key: &str) -> Option<(String, Zeroizing<String>)> {
+    pub(super) fn credentials(&self, key: &str) -> Option<(String, Zeroizing<String>)> {
         credentials(&self.entry(key)?.value)
     }
 }

@@ -8,6 +8,7 @@ use super::manifest::EXPIRES_AT;
 use super::{auth, keyring};
 use crate::answers::{Answer, RegistryKey, SecretType};
 use crate::secret::Secret;
+use crate::yaml;
 use crate::yaml_path::{at, kind, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -142,6 +143,15 @@ impl Inspected {
             }
         }
         Some(inspected)
+    }
+
+    /// The same for the text of a file with one document.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        let mut document = yaml::read(text).ok()?;
+        let found = Self::of(&document);
+        wipe_yaml(&mut document);
+        found
     }
 
     /// Looks at an object as an API server tells it, and clears what it was read into.

@@ -27,6 +27,16 @@ impl Traces {
         traces
     }
 
+    /// Those of the token that the kubelet would sign in with for `key` of `config`.
+    #[must_use]
+    pub fn of_entry(config: &DockerConfig, key: &str) -> Self {
+        let mut traces = Self::default();
+        if let Some((_, password)) = config.credentials(key) {
+            traces.add(password.trim());
+        }
+        traces
+    }
+
     /// Whether there is nothing to look for.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -283,7 +283,7 @@ fn a_token_is_exposed_in_few_places() {
         "gitlab.rs",
         "templates.rs",
         "commands/encrypted.rs",
-        "commands/rotate.rs",
+        "commands/rotate",
         "commands/secrets.rs",
         "files.rs",
         "registry.rs",

@@ -47,6 +47,7 @@ mod examples;
 mod exposed;
 mod failing_rollouts;
 mod faults;
+mod finish;
 mod foreign_keys;
 mod from_gitlab;
 mod further_secrets;

@@ -2,6 +2,7 @@
 
 use super::journal::Entry;
 use super::{Gitlab, Journal};
+use crate::advice::Advice;
 use crate::answers::{Expiry, TokenRef};
 use crate::cli::GitlabOptions;
 use crate::error::{Failure, Result};
@@ -161,11 +162,9 @@ impl Gitlab {
                 if let Err(error) = entry.keep() {
                     ui.warn(error.to_string());
                 }
-                ui.warn(format!(
-                "the new deploy token {} is left in GitLab: {}; the next `makeinfra rotate --from-gitlab` deletes it",
-                at.id,
-                refusal.message(self.api.instance().as_str())
-            ));
+                let next = Advice::makeinfra("rotate").with("--finish").typed(None);
+                let why = refusal.message(self.api.instance().as_str());
+                ui.warn(format!("the new deploy token {} is left in GitLab: {why}; {next}", at.id));
             }
         }
     }
@@ -203,11 +202,15 @@ impl Gitlab {
         for entry in journal.entries()? {
             let here = entry.instance == *self.api.instance();
             if !here || dry_run {
-                let elsewhere =
-                    if here { String::new() } else { format!(" --gitlab-host {}", entry.instance) };
+                let finish = Advice::makeinfra("rotate").with("--finish");
+                let finish = match here {
+                    true => finish,
+                    false => finish.option("--gitlab-host", entry.instance.as_str()),
+                };
                 ui.warn(format!(
-                    "an earlier run may have left the deploy token `{}` in GitLab: makeinfra rotate --finish{elsewhere}",
-                    entry.name
+                    "an earlier run may have left the deploy token `{}` in GitLab: {}",
+                    entry.name,
+                    finish.typed(None)
                 ));
                 continue;
             }

@@ -1,6 +1,6 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
-use super::{Found, Options, again, finish, inspect, report};
+use super::{Found, Options, again, inspect, report, write_or_tell};
 use crate::answers::ImageRef;
 use crate::commands::deploy_tokens::{Journal, Wish, is_held};
 use crate::commands::sign_in;
@@ -55,7 +55,7 @@ fn write(
     let again = again(options).with("--from-gitlab --expires-in 90d");
     let checked = sign_in::check_fresh(&options.check.registry, token, &images, &again, ui)?;
     found.checked = Some(checked);
-    finish(options, found, overrides, &plan, ui)
+    write_or_tell(options, found, overrides, &plan, ui)
 }
 
 fn images<'i>(

@@ -8,8 +8,10 @@ use crate::commands::encrypted::commit_step;
 use crate::commands::short;
 use crate::commands::sign_in::Checked;
 use crate::gitlab::Lifetime;
+use crate::pull_secret::Manifest;
 use crate::report::{FileChange, Report};
 use crate::rotation::{Change, Plan, SecretFile};
+use crate::secret::Secret;
 use crate::ui;
 use serde_json::json;
 
@@ -160,6 +162,12 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
         true => "deploy the new token",
         false => "if the cluster does not have them yet",
     });
+    let finishes = plan.rotates() && is_superseding(found, plan);
+    let finish = finishes.then(|| {
+        Advice::makeinfra("rotate")
+            .with("--finish")
+            .why("once it is deployed and pushed, delete the old token in GitLab")
+    });
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
         let with_record =
             plan.record.is_some() || earlier_record(found, plan).is_ok_and(|record| record.is_some());
@@ -172,7 +180,17 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
         paths.extend(with_record.then_some(Record::FILE));
         steps.push(commit_step(&found.repo, &paths, &subject(options, found)));
     }
+    steps.extend(finish);
     steps
+}
+
+/// Whether the Secrets list tokens that are to be deleted.
+fn is_superseding(found: &Found, plan: &Plan) -> bool {
+    let lists = |text: &Secret| {
+        let manifest = Manifest::parse(text.expose()).ok();
+        manifest.is_some_and(|manifest| !manifest.provenance().superseded.is_empty())
+    };
+    found.texts(plan).any(|(_, text)| lists(text))
 }
 
 /// What a commit is called.

@@ -1,0 +1,184 @@
+//! Second proof: the cluster of the environment has the new token, and none of its other Secrets the old one. Only asks.
+
+use super::super::Options;
+use super::old::Old;
+use super::proof::{Proof, Tenant};
+use crate::advice::Advice;
+use crate::answers::{Answer, ContextName};
+use crate::cluster::{Answer as Told, Kubectl, KubectlError, KubectlFailure};
+use crate::commands::scope::Scoped;
+use crate::commands::target::Target;
+use crate::error::{Failure, Result, printable};
+use crate::inspection::Inspection;
+use crate::pull_secret::{Inspected, SecretDiff};
+use crate::ui::Ui;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const OWN: &str = "cluster";
+const OTHERS: &str = "other-secrets";
+
+/// Asks the cluster of each tenant that is looked at.
+pub(super) fn prove(
+    options: &Options,
+    inspection: &Inspection,
+    tenants: &mut [Tenant],
+    olds: &[Old],
+    ui: &Ui,
+) -> Result<()> {
+    let known: Vec<_> = tenants.iter().map(|tenant| tenant.environment.name.clone()).collect();
+    let contexts = Scoped::read("--context", &options.finish.context, |name| known.contains(name))?;
+    for text in contexts.common.iter().chain(contexts.own.iter().map(|(_, text)| text)) {
+        ContextName::parse(text).map_err(|rule| {
+            Failure::usage(format!("`--context` {rule}")).hint(format!("--context {}", ContextName::EXAMPLE))
+        })?;
+    }
+    for (place, tenant) in tenants.iter_mut().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
+        let name = tenant.environment.name.as_str();
+        if tenant.is_vouched_for {
+            let message = format!("not asked: `--deployed {name}` vouches for the cluster");
+            tenant.proofs.push(Proof::ok(OWN, message));
+            continue;
+        }
+        let typed = contexts.of(&tenant.environment.name).or(contexts.common.as_ref());
+        let target = Target {
+            command: "rotate --finish",
+            env: Some(name),
+            context: typed.map(String::as_str),
+            namespace: None,
+            repository: Some(inspection),
+        };
+        let Some(context) = target.named_context()? else {
+            let given = tenant.choice.map_or("NAME".to_owned(), |choice| format!("{choice}=NAME"));
+            return Err(Failure::failed(format!(
+                "no kubectl context is known for {name}; nothing was deleted"
+            ))
+            .because("the current context may be that of another cluster, and proves nothing")
+            .hint(format!("--context {given}, or --deployed {name} where you know that it is deployed"))
+            .into());
+        };
+        let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
+        let waiting = ui.wait("asking the cluster", 1);
+        let proofs = ask(&target, tenant, &listed, &context)?;
+        drop(waiting);
+        tenant.proofs.extend(proofs);
+    }
+    Ok(())
+}
+
+fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result<Vec<Proof>> {
+    let (kubectl, namespace) = (target.kubectl()?, tenant.environment.namespace.as_str());
+    let place = format!("namespace {namespace} of context {context}");
+    let own = match kubectl.secrets(std::slice::from_ref(&tenant.name), namespace) {
+        Ok(told) => compare(tenant, &told, &place),
+        Err(failure) => unanswered(tenant, failure, &place),
+    };
+    Ok(vec![own, search(&kubectl, tenant, olds, namespace, &place)])
+}
+
+/// Whether the Secret in the cluster is that of the file.
+fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
+    let deploy = || Advice::make("deploy").for_env(tenant.choice);
+    let file = Inspected::of_text(tenant.text.expose());
+    let there = objects(&told.json)
+        .into_iter()
+        .find_map(|object| Inspected::of_json(serde_json::from_str(object.get()).ok()?));
+    let name = &tenant.name;
+    match (file, there) {
+        (Some(file), Some(there)) => match file.likeness(&there) {
+            SecretDiff::Same => Proof::ok(OWN, format!("Secret {name} in {place} holds the new token")),
+            SecretDiff::OtherData | SecretDiff::OtherType => {
+                Proof::no(OWN, format!("Secret {name} in {place} is not that of `{}`", tenant.path), deploy())
+            }
+        },
+        (_, None) => Proof::no(OWN, format!("there is no pull secret {name} in {place}"), deploy()),
+        (None, _) => {
+            let hint = Advice::makeinfra("check");
+            Proof::unknown(OWN, format!("`{}` is no pull secret", tenant.path), hint)
+        }
+    }
+}
+
+/// Why the cluster told nothing.
+fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Proof {
+    let vouch = Advice::makeinfra("rotate").with(format!("--finish --deployed {}", tenant.environment.name));
+    let vouch = vouch.why("where you know that it is deployed");
+    let said = printable(&said);
+    match error {
+        KubectlError::NoContext => {
+            let message = format!("kubectl has no such context: {said}");
+            Proof::no(OWN, message, Advice::at_top("kubectl config get-contexts"))
+        }
+        KubectlError::Forbidden => {
+            Proof::unknown(OWN, format!("you may not read Secret {} in {place}", tenant.name), vouch)
+        }
+        _ => Proof::unknown(OWN, format!("{place} was not reached: {said}"), vouch),
+    }
+}
+
+/// Looks for the old tokens in all Secrets that may be listed.
+fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], namespace: &str, place: &str) -> Proof {
+    let unknown: Vec<_> =
+        olds.iter().filter(|old| old.credentials.is_none()).map(|old| old.what.id().to_string()).collect();
+    let unsearched = match unknown.is_empty() {
+        true => String::new(),
+        false => format!("; no commit here has the value of {}: not searched for", unknown.join(", ")),
+    };
+    let (told, scope, more) = match kubectl.all_secrets(None) {
+        Ok(told) => (told, "of all namespaces".to_owned(), ""),
+        Err(_) => match kubectl.all_secrets(Some(namespace)) {
+            Ok(told) => (told, format!("of {place}"), "; those of other namespaces may not be listed"),
+            // What nobody may list is said, and does not hold anything up.
+            Err(_) => {
+                return Proof::ok(OTHERS, format!("not looked at: you may not list the Secrets of {place}"));
+            }
+        },
+    };
+    let objects = objects(&told.json);
+    let mut holding: Vec<String> = Vec::new();
+    for object in &objects {
+        let meta: Option<Named> = serde_json::from_str(object.get()).ok();
+        let Some(Named { metadata }) = meta else { continue };
+        let is_own = metadata.name == tenant.name && metadata.namespace == namespace;
+        let traced = olds.iter().filter_map(|old| old.credentials.as_ref());
+        if !is_own && traced.into_iter().any(|known| known.traces.are_in(object.get().as_bytes())) {
+            holding.push(format!("{}/{}", metadata.namespace, metadata.name));
+        }
+    }
+    if holding.is_empty() {
+        let others = objects.len().saturating_sub(1);
+        let message = format!("none of {others} other Secrets {scope} holds the old token{more}{unsearched}");
+        return Proof::ok(OTHERS, message);
+    }
+    let names: Vec<_> = holding.iter().map(|name| printable(name)).collect();
+    Proof::no(
+        OTHERS,
+        format!("still hold the old token: {}{more}{unsearched}", names.join(", ")),
+        format!("give them the new token, or remove them; then repeat the command ({place})"),
+    )
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    namespace: String,
+}
+
+#[derive(Deserialize)]
+struct List<'j> {
+    #[serde(borrow)]
+    items: Option<Vec<&'j RawValue>>,
+}
+
+/// The objects of an answer: a list's items, or the one that it is.
+fn objects(json: &[u8]) -> Vec<&RawValue> {
+    let Ok(list) = serde_json::from_slice::<List>(json) else { return Vec::new() };
+    list.items.unwrap_or_else(|| serde_json::from_slice(json).into_iter().collect())
+}

@@ -1,0 +1,83 @@
+//! Third proof: what is committed and shared holds the new token, and no file of any environment the old one. Else the next
+//! pipeline would deploy a token that is dead.
+
+use super::old::Old;
+use super::proof::{Proof, Tenant};
+use crate::advice::Advice;
+use crate::error::Result;
+use crate::repo::{Committed, Repo, Upstream};
+
+const ID: &str = "git";
+
+/// Looks at HEAD and at the branch elsewhere, as far as this clone knows it.
+pub(super) fn prove(repo: &Repo, tenants: &mut [Tenant], olds: &[Old]) -> Result<()> {
+    let head = repo.head_id()?.map(|id| repo.secrets_of(&id)).transpose()?.unwrap_or_default();
+    let upstream = repo.upstream()?;
+    let shared = match &upstream {
+        Upstream::At(id) => Some(repo.secrets_of(id)?),
+        Upstream::NoRemote | Upstream::NotPushed => None,
+    };
+    for (place, tenant) in tenants.iter_mut().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
+        let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
+        let proof = match (holder(&head, &listed), &shared, &upstream) {
+            (Some(Found::Unread(path)), ..) => {
+                Proof::unknown(ID, format!("HEAD's `{path}` cannot be decrypted"), Advice::makeinfra("check"))
+            }
+            (Some(Found::Holds(path, title)), ..) => {
+                Proof::no(ID, format!("HEAD's `{path}` still holds the {title}"), Advice::makeinfra("rotate"))
+            }
+            (None, None, Upstream::NotPushed) => {
+                Proof::no(ID, "the branch has no upstream: a pipeline may deploy the old token", push(repo))
+            }
+            (None, None, _) => {
+                Proof::ok(ID, "HEAD holds no old token; there is no other repository to push to")
+            }
+            (None, Some(files), _) => match holder(files, &listed) {
+                None if !has(files, tenant) => {
+                    let message = "the new token is not pushed: the next pipeline would deploy the old one";
+                    Proof::no(ID, message, push(repo))
+                }
+                None => Proof::ok(ID, "HEAD and its upstream hold the new token, and no old one"),
+                Some(Found::Holds(path, title)) => {
+                    let message =
+                        format!("`{path}` of the upstream branch still holds the {title}: not pushed");
+                    Proof::no(ID, message, push(repo))
+                }
+                Some(Found::Unread(path)) => {
+                    let message = format!("`{path}` of the upstream branch cannot be decrypted");
+                    Proof::unknown(ID, message, Advice::makeinfra("check"))
+                }
+            },
+        };
+        tenant.proofs.push(proof);
+    }
+    Ok(())
+}
+
+/// A file that keeps a token alive.
+enum Found<'f> {
+    Holds(&'f str, String),
+    Unread(&'f str),
+}
+
+/// The first of `files` that holds one of `olds`, or that nobody can read.
+fn holder<'f>(files: &'f [Committed], olds: &[&Old]) -> Option<Found<'f>> {
+    files.iter().find_map(|file| {
+        let Some(plain) = &file.plain else { return Some(Found::Unread(&file.path)) };
+        let held = olds.iter().find(|old| old.is_in(plain))?;
+        Some(Found::Holds(&file.path, held.title()))
+    })
+}
+
+/// Whether `files` have the Secret of `tenant` as it is here.
+fn has(files: &[Committed], tenant: &Tenant) -> bool {
+    let there = files.iter().find(|file| file.path == tenant.path).and_then(|file| file.plain.as_ref());
+    there.is_some_and(|plain| plain.as_slice() == tenant.text.expose().as_bytes())
+}
+
+fn push(repo: &Repo) -> Advice {
+    match repo.upstream() {
+        Ok(Upstream::NotPushed) => Advice::git("push -u origin HEAD"),
+        _ => Advice::git("push"),
+    }
+}

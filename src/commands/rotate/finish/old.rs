@@ -1,0 +1,100 @@
+//! The tokens that were replaced: which environments list them, and their values, which the history of the repository holds.
+
+use super::proof::Tenant;
+use crate::answers::Superseded;
+use crate::error::Result;
+use crate::pull_secret::{Manifest, Traces};
+use crate::repo::Repo;
+use crate::secret::Secret;
+
+/// A token that was replaced.
+pub(super) struct Old {
+    pub(super) what: Superseded,
+    /// The places of the environments whose Secrets list it.
+    pub(super) listed: Vec<usize>,
+    /// How it signs in; `None` if no commit of this clone has it.
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// What an earlier commit has of a token.
+pub(super) struct Credentials {
+    pub(super) username: Option<String>,
+    pub(super) authorization: Secret,
+    pub(super) traces: Traces,
+}
+
+/// All that any environment lists, each once.
+pub(super) fn all(repo: &Repo, tenants: &[Tenant]) -> Result<Vec<Old>> {
+    let mut olds: Vec<Old> = Vec::new();
+    for (place, tenant) in tenants.iter().enumerate() {
+        for what in &tenant.provenance.superseded {
+            match olds.iter_mut().find(|old| old.what == *what) {
+                Some(old) => old.listed.push(place),
+                None => olds.push(Old { what: what.clone(), listed: vec![place], credentials: None }),
+            }
+        }
+    }
+    for old in &mut olds {
+        for place in old.listed.clone() {
+            let found = repo.search_history(&tenants[place].path, |bytes| credentials(bytes, &old.what))?;
+            if found.is_some() {
+                old.credentials = found;
+                break;
+            }
+        }
+    }
+    Ok(olds)
+}
+
+/// How `what` signs in, if `bytes` are those of a Secret that holds it.
+fn credentials(bytes: &[u8], what: &Superseded) -> Option<Credentials> {
+    let manifest = Manifest::parse(std::str::from_utf8(bytes).ok()?).ok()?;
+    let config = manifest.config();
+    // The own entry is not told apart here: an earlier record may have named another one.
+    let key = config.keys().find(|key| is_of(&manifest, config.username(key).as_deref(), what))?;
+    Some(Credentials {
+        username: config.username(key),
+        authorization: config.authorization(key)?,
+        traces: Traces::of_entry(config, key),
+    })
+}
+
+/// Whether an entry of `manifest` that signs in as `username` is `what`.
+fn is_of(manifest: &Manifest, username: Option<&str>, what: &Superseded) -> bool {
+    match what {
+        Superseded::Issued(token) => {
+            let issued = manifest.provenance().issued.as_ref();
+            issued.is_some_and(|issued| issued.token == *token)
+        }
+        Superseded::ByHand(_) => username.and_then(Superseded::of_username).as_ref() == Some(what),
+    }
+}
+
+impl Old {
+    /// Whether `bytes`, the plain content of a file, hold it.
+    pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
+        if self.credentials.as_ref().is_some_and(|known| known.traces.are_in(bytes)) {
+            return true;
+        }
+        let Some(manifest) = std::str::from_utf8(bytes).ok().and_then(|text| Manifest::parse(text).ok())
+        else {
+            return false;
+        };
+        let known = self.credentials.as_ref().and_then(|known| known.username.as_deref());
+        let issued = manifest.provenance().issued.as_ref();
+        let is_issued = matches!((&self.what, issued), (Superseded::Issued(token), Some(issued)) if issued.token == *token);
+        // Two tokens may share a user name, but not a number.
+        let is_named = |username: String| match &self.what {
+            Superseded::ByHand(_) => Superseded::of_username(&username).as_ref() == Some(&self.what),
+            Superseded::Issued(_) => {
+                known == Some(username.as_str()) && Superseded::of_username(&username).is_some()
+            }
+        };
+        is_issued || manifest.config().keys().filter_map(|key| manifest.config().username(key)).any(is_named)
+    }
+
+    /// What people call it.
+    pub(super) fn title(&self) -> String {
+        format!("deploy token {}", self.what.id())
+    }
+}

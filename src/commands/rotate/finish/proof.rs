@@ -1,0 +1,85 @@
+//! What was proved of an environment, step by step.
+
+use crate::advice::Advice;
+use crate::answers::{Environment, EnvironmentName};
+use crate::pull_secret::Provenance;
+use crate::secret::Secret;
+
+/// Whether something holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proved {
+    Yes,
+    /// Nobody could tell.
+    Unknown,
+    No,
+}
+
+impl Proved {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "ok",
+            Self::Unknown => "unknown",
+            Self::No => "problem",
+        }
+    }
+}
+
+/// One step.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// `pulls`, `cluster`, `other-secrets`, `git`.
+    pub(super) id: &'static str,
+    pub(super) proved: Proved,
+    pub(super) message: String,
+    pub(super) hint: Advice,
+}
+
+impl Proof {
+    pub(super) fn ok(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(id, Proved::Yes, message, Advice::default())
+    }
+
+    pub(super) fn no(id: &'static str, message: impl Into<String>, hint: impl Into<Advice>) -> Self {
+        Self::new(id, Proved::No, message, hint)
+    }
+
+    pub(super) fn unknown(id: &'static str, message: impl Into<String>, hint: impl Into<Advice>) -> Self {
+        Self::new(id, Proved::Unknown, message, hint)
+    }
+
+    pub(super) fn new(
+        id: &'static str,
+        proved: Proved,
+        message: impl Into<String>,
+        hint: impl Into<Advice>,
+    ) -> Self {
+        Self { id, proved, message: message.into(), hint: hint.into() }
+    }
+}
+
+/// An environment with a pull Secret.
+pub(super) struct Tenant<'a> {
+    pub(super) environment: &'a Environment,
+    /// Its name where commands need it.
+    pub(super) choice: Option<&'a EnvironmentName>,
+    /// Whether it is among those that are looked at.
+    pub(super) is_chosen: bool,
+    /// Whether its user vouches for its cluster.
+    pub(super) is_vouched_for: bool,
+    /// Its Secret file.
+    pub(super) path: String,
+    /// The plain text of that.
+    pub(super) text: Secret,
+    /// The Secret's name.
+    pub(super) name: String,
+    pub(super) provenance: Provenance,
+    pub(super) proofs: Vec<Proof>,
+}
+
+impl Tenant<'_> {
+    /// Whether all was proved; never of one that was not looked at.
+    pub(super) fn proved(&self) -> Proved {
+        let worst = self.proofs.iter().map(|proof| proof.proved).max();
+        worst.filter(|_| self.is_chosen).unwrap_or(Proved::Unknown)
+    }
+}

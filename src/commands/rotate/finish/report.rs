@@ -1,0 +1,134 @@
+//! What `makeinfra rotate --finish` reports: the verdict on each environment and each old token, also as evidence for an auditor.
+
+use super::super::Options;
+use super::Verdict;
+use super::delete::State;
+use super::proof::{Proof, Proved, Tenant};
+use crate::commands::encrypted::commit_step;
+use crate::commands::short;
+use crate::error::Outcome;
+use crate::repo::Repo;
+use crate::report::{FileChange, Report};
+use crate::ui;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What the commit is called.
+pub(super) const SUBJECT: &str = "Forget the deploy tokens that are deleted";
+
+/// What is told where there is no old token.
+pub(super) fn nothing(repo: &Repo, tenants: &[Tenant]) -> Report {
+    let paths: Vec<_> = tenants.iter().map(|tenant| tenant.path.as_str()).collect();
+    let paths = if paths.is_empty() { "no pull secret".to_owned() } else { paths.join(", ") };
+    Report {
+        text: format!("Nothing to finish: {paths} list no old deploy token.\n"),
+        repo: Some(repo.root()),
+        own: json!({"environments": [], "tokens": [], "commit": null, "dry_run": false}),
+        ..Report::default()
+    }
+}
+
+/// What was found out, and what to type next.
+pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed: &[String]) -> Report {
+    let root = repo.root();
+    let chosen = verdict.tenants.iter().filter(|tenant| tenant.is_chosen);
+    let mut text: String = chosen.clone().map(|tenant| told(tenant, &root)).collect();
+    for (old, fate) in verdict.olds.iter().zip(&verdict.fates) {
+        let refused = fate.refused.as_ref().map_or(String::new(), |(_, said)| format!("; {said}"));
+        let unasked = match (&fate.refused, fate.is_gone()) {
+            (None, true) => "; the registry was not asked: no commit here has its value",
+            _ => "",
+        };
+        text.push_str(&format!("{}: {}{refused}{unasked}\n", old.title(), fate.message));
+    }
+    if options.run.dry_run {
+        text.push_str("Nothing was deleted or written: this is a dry run.\n");
+    } else if let Some(commit) = &verdict.commit {
+        text.push_str(&format!("{SUBJECT}: committed as {}.\n", short(commit)));
+    }
+    let mut next = Vec::new();
+    if verdict.commit.is_none() && !changed.is_empty() {
+        next.push(commit_step(repo, changed, SUBJECT));
+    }
+    let environments: Vec<_> = chosen.map(|tenant| environment(tenant, &root)).collect();
+    let tokens = verdict.olds.iter().zip(&verdict.fates).map(|(old, fate)| {
+        json!({
+            "token": old.what.to_string(),
+            "id": old.what.id(),
+            "state": fate.state(),
+            "message": fate.message,
+            "registry": fate.refused.as_ref().map(|(proved, said)| json!({"status": proved.as_str(), "message": said})),
+        })
+    });
+    Report {
+        text,
+        repo: Some(root.clone()),
+        changed: !changed.is_empty(),
+        files: changed.iter().map(|path| FileChange::new(path, "changed")).collect(),
+        own: json!({
+            "dry_run": options.run.dry_run,
+            "time": Timestamp::now().to_string(),
+            "head": repo.head_id().ok().flatten(),
+            "environments": environments,
+            "tokens": tokens.collect::<Vec<_>>(),
+            "commit": verdict.commit,
+        }),
+        next,
+        outcome: ended(options, verdict),
+        ..Report::default()
+    }
+}
+
+/// How it ended: all is proved and gone, something is wrong, or nobody can tell.
+fn ended(options: &Options, verdict: &Verdict) -> Outcome {
+    let proofs = verdict.tenants.iter().filter(|tenant| tenant.is_chosen).map(Tenant::proved);
+    let refused = verdict.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
+    let kept = verdict.fates.iter().map(|fate| match fate.state {
+        State::Deleted | State::Gone => Proved::Yes,
+        State::Kept if options.run.dry_run => Proved::Yes,
+        State::Kept => Proved::No,
+        State::Unknown => Proved::Unknown,
+    });
+    let worst = proofs.clone().chain(refused).max();
+    match worst {
+        Some(Proved::No) => Outcome::Problems,
+        // A token that is kept for want of a proof is no problem of its own.
+        Some(Proved::Unknown) => Outcome::Unknown,
+        _ => match kept.max() {
+            Some(Proved::No) => Outcome::Problems,
+            Some(Proved::Unknown) => Outcome::Unknown,
+            _ => Outcome::Done,
+        },
+    }
+}
+
+fn told(tenant: &Tenant, root: &Path) -> String {
+    let environment = tenant.environment;
+    let mut text = format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
+    for Proof { proved, message, hint, .. } in &tenant.proofs {
+        let word = match proved {
+            Proved::Yes => ui::green("ok     "),
+            Proved::Unknown => ui::yellow("unknown"),
+            Proved::No => ui::red("problem"),
+        };
+        text.push_str(&format!("  {word}  {message}\n"));
+        if !hint.is_empty() {
+            text.push_str(&format!("           {} {}\n", ui::bold("hint:"), hint.line(Some(root))));
+        }
+    }
+    text
+}
+
+fn environment(tenant: &Tenant, root: &Path) -> Value {
+    let proof = |Proof { id, proved, message, hint }: &Proof| json!({"id": id, "status": proved.as_str(), "message": message, "hint": hint.line(Some(root))});
+    let issued = tenant.provenance.issued.as_ref();
+    json!({
+        "environment": tenant.environment.name.as_str(),
+        "namespace": tenant.environment.namespace.as_str(),
+        "file": tenant.path,
+        "token": issued.map(|issued| issued.token.to_string()),
+        "status": tenant.proved().as_str(),
+        "proofs": tenant.proofs.iter().map(proof).collect::<Vec<_>>(),
+    })
+}

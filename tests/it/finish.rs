@@ -1,0 +1,245 @@
+//! `rotate --finish`: a verdict with proof, and only then the old tokens go.
+
+use super::from_gitlab::World;
+use super::gitlab::{DeployToken, Fault};
+use super::gitlab_bed::OWNER;
+use super::support::{Output, Run, SECRET, TOKEN, USER};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::fs;
+use std::time::Duration;
+
+const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"${0%/*}/calls\"\ncase \"$*\" in\n\
+    *nowhere*) echo 'error: context \"nowhere\" does not exist' >&2; exit 1 ;;\n\
+    *--all-namespaces*) cat \"${0%/*}/all.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
+    *'json secrets'*) cat \"${0%/*}/some.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
+    *secret*) cat \"${0%/*}/own.json\" ;;\nesac\n";
+
+/// A world whose token was rotated twice, and whose cluster is told what it has.
+struct Rotated(World);
+
+impl Rotated {
+    fn new() -> Option<Self> {
+        let world = World::start()?;
+        world.sandbox.write_program("kubectl", KUBECTL);
+        let rotated = Self(world);
+        rotated.0.rotate(&["--commit"]).success();
+        rotated.deploy();
+        Some(rotated)
+    }
+
+    /// The cluster has the Secret of the file, and another one.
+    fn deploy(&self) {
+        let mut own: Value = serde_yaml::from_str(&self.0.secret()).unwrap();
+        own["metadata"]["namespace"] = json!("hello");
+        self.0.sandbox.write("bin/own.json", own.to_string());
+        self.others(&own, "nothing of interest");
+    }
+
+    /// The cluster has `own`, and another Secret that holds `text`.
+    fn others(&self, own: &Value, text: &str) {
+        let auth = json!({"auths": {"registry.gitlab.com": {"auth": STANDARD.encode(format!("x:{text}"))}}});
+        let other = json!({"kind": "Secret", "metadata": {"name": "copy", "namespace": "other"},
+            "data": {".dockerconfigjson": STANDARD.encode(auth.to_string())}});
+        let list = json!({"kind": "List", "items": [own, other]});
+        self.0.sandbox.write("bin/all.json", list.to_string());
+    }
+
+    fn bare(&self, args: &[&str]) -> Run {
+        let run = self.0.sandbox.makeinfra(&[&["rotate", "--finish"], args].concat());
+        run.cwd(self.0.sandbox.work("hello-infra"))
+            .env("GITLAB_HOST", self.0.bed.gitlab.url())
+            .env("GITLAB_TOKEN", super::gitlab_bed::MAINTAINER)
+            .env("PATH", self.0.sandbox.own_path())
+    }
+
+    fn finish(&self, args: &[&str]) -> Run {
+        self.bare(&[&["--context", "test"], args].concat())
+    }
+
+    /// Runs it, and expects that nothing was deleted.
+    #[track_caller]
+    fn keeps(&self, run: Run, code: i32) -> Output {
+        let (before, secret) = (self.0.ids(), self.0.secret());
+        let output = run.output();
+        assert_eq!(output.code, Some(code), "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        assert_eq!((self.0.ids(), self.0.secret()), (before, secret), "{}", output.stdout);
+        assert!(!self.0.bed.gitlab.log().iter().any(|line| line.starts_with("DELETE")));
+        self.0.assert_no_secret(&output);
+        output
+    }
+}
+
+#[test]
+fn the_old_token_goes_once_everything_is_proved() {
+    let Some(rotated) = Rotated::new() else { return };
+    // A second rotation before the first is finished: its token is GitLab's.
+    rotated.0.rotate(&["--commit"]).success();
+    rotated.deploy();
+    let output = rotated.finish(&["--commit", "--yes", "--json"]).success();
+    let report = output.json();
+    assert_eq!(rotated.0.ids(), [3], "{report:#}");
+    let ids: Vec<_> = report["tokens"].as_array().unwrap().iter().map(|token| token["id"].clone()).collect();
+    assert_eq!(ids, [1, 2]);
+    for token in report["tokens"].as_array().unwrap() {
+        assert_eq!(token["state"], "deleted", "{token}");
+        assert_eq!(token["registry"]["status"], "ok", "{token}");
+    }
+    let environment = &report["environments"][0];
+    let proofs: Vec<_> = environment["proofs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|proof| (&proof["id"], &proof["status"]))
+        .collect();
+    let ok = json!("ok");
+    let ids = ["pulls", "cluster", "other-secrets", "git"].map(|id| json!(id));
+    assert_eq!(proofs, ids.iter().map(|id| (id, &ok)).collect::<Vec<_>>(), "{report:#}");
+    assert!(rotated.0.annotation("makeinfra/superseded-tokens").is_null());
+    assert_eq!(rotated.0.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
+    let subject = rotated.0.sandbox.git(&["log", "-1", "--format=%s"]).success().stdout;
+    assert_eq!(subject, "Forget the deploy tokens that are deleted\n");
+    rotated.0.assert_no_secret(&output);
+    // Again: there is nothing left to do, and GitLab is not asked.
+    rotated.0.bed.gitlab.forget_requests();
+    rotated.finish(&["--commit"]).success().prints("Nothing to finish");
+    assert_eq!(rotated.0.bed.gitlab.log(), [""; 0]);
+    // The new token still pulls.
+    rotated.0.sandbox.makeinfra(&["check", "hello-infra", "--online"]).output().prints("0 problems");
+}
+
+#[test]
+fn nothing_is_deleted_before_everything_is_proved() {
+    let Some(rotated) = Rotated::new() else { return };
+    let gitlab = &rotated.0.bed.gitlab;
+    // No context: the current one proves nothing.
+    rotated.keeps(rotated.bare(&["--yes"]), 1).says("no kubectl context is known").says("--context NAME");
+    rotated.keeps(rotated.bare(&["--yes", "--context", "nowhere"]), 1).prints("no such context");
+    // The cluster has the old one.
+    let own = fs::read_to_string(rotated.0.sandbox.path("bin/own.json")).unwrap();
+    let mut old: Value = serde_json::from_str(&own).unwrap();
+    old["data"][".dockercfg"] = json!(STANDARD.encode(json!({"x": {"auth": "eDp5"}}).to_string()));
+    rotated.0.sandbox.write("bin/own.json", old.to_string());
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("is not that of").prints("make deploy");
+    rotated.0.sandbox.write("bin/own.json", "");
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("there is no pull secret gitlab");
+    rotated.0.sandbox.write("bin/own.json", &own);
+    // Another Secret holds it.
+    rotated.others(&serde_json::from_str(&own).unwrap(), TOKEN);
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("still hold the old token: other/copy");
+    rotated.deploy();
+    // The new token does not pull: GitLab has deleted it.
+    let new = gitlab.token(2).unwrap();
+    gitlab.remove_token(2);
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("problem").prints("refuses the sign-in");
+    let again = gitlab.add_token(new);
+    assert_eq!(again, 2);
+    // A commit that is not pushed: the next pipeline would deploy the old token.
+    let git = |args: &[&str]| rotated.0.sandbox.git(args).success();
+    let remote = rotated.0.sandbox.path("remote.git").display().to_string();
+    rotated.0.sandbox.run("git", &["init", "--bare", "-q", &remote]).success();
+    git(&["remote", "add", "origin", &remote]);
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("no upstream").prints("git push -u origin HEAD");
+    git(&["push", "-q", "-u", "origin", "HEAD~1:refs/heads/main"]);
+    git(&["branch", "--set-upstream-to=origin/main"]);
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("not pushed").prints("git push");
+    git(&["push", "-q", "origin", "HEAD:refs/heads/main"]);
+    // Not committed.
+    let secret = rotated.0.secret();
+    fs::write(rotated.0.sandbox.hello(SECRET), secret.clone() + "# mine\n").unwrap();
+    rotated.keeps(rotated.finish(&["--yes"]), 1).says("it is not committed");
+    fs::write(rotated.0.sandbox.hello(SECRET), secret).unwrap();
+    // Nobody agreed to delete one that was made by hand.
+    rotated.keeps(rotated.finish(&[]), 1).prints("nobody agreed to delete `by hand`").prints("--yes");
+    rotated.keeps(rotated.finish(&["--dry-run", "--yes"]), 0).prints("would be deleted");
+    // GitLab cannot tell.
+    gitlab.next("GET", "/deploy_tokens/1", Fault::html(502));
+    rotated.keeps(rotated.finish(&["--yes"]), 3).prints("answers with an error of its own (502)");
+    gitlab.heal();
+    rotated.finish(&["--yes"]).success().prints("deploy token 1: deleted in GitLab; the registry refuses it");
+    assert_eq!(rotated.0.ids(), [2]);
+}
+
+#[test]
+fn what_was_not_looked_at_is_in_the_verdict() {
+    let Some(rotated) = Rotated::new() else { return };
+    fs::remove_file(rotated.0.sandbox.path("bin/all.json")).unwrap();
+    rotated.keeps(rotated.finish(&[]), 1).prints("you may not list the Secrets of namespace hello");
+    rotated.0.sandbox.write("bin/some.json", r#"{"kind": "List", "items": []}"#);
+    rotated.keeps(rotated.finish(&[]), 1).prints("those of other namespaces may not be listed");
+    // A cluster out of reach.
+    let output = rotated.bare(&["--deployed", "production", "--yes"]).success();
+    output.prints("`--deployed production` vouches for the cluster");
+    assert_eq!(rotated.0.ids(), [2]);
+    // A shallow clone does not have the old value.
+    let Some(rotated) = Rotated::new() else { return };
+    let git = |args: &[&str]| rotated.0.sandbox.git(args).success();
+    let head = git(&["rev-parse", "HEAD"]).stdout;
+    fs::write(rotated.0.sandbox.hello(".git/shallow"), head).unwrap();
+    let output = rotated.finish(&["--yes"]).success();
+    output.prints("no commit here has the value of 1").prints("the registry was not asked");
+    assert_eq!(rotated.0.ids(), [2]);
+}
+
+#[test]
+fn a_token_that_is_gone_is_done_and_one_that_nobody_may_see_is_not() {
+    let Some(rotated) = Rotated::new() else { return };
+    let gitlab = &rotated.0.bed.gitlab;
+    rotated.0.rotate(&["--commit"]).success();
+    rotated.deploy();
+    // Somebody has deleted 2 by hand; 1 stays for want of a yes.
+    gitlab.remove_token(2);
+    let output = rotated.finish(&["--commit"]).failure(1);
+    output.prints("deploy token 2: GitLab has it no more; the registry refuses it").prints("nobody agreed");
+    assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
+    // GitLab says that it is gone, and the registry takes it: it stays listed.
+    let not_found = |what: &str| Fault::json(404, &json!({"message": format!("404 {what}")}));
+    gitlab.next("DELETE", "/deploy_tokens/1", not_found("Not found"));
+    rotated.finish(&["--yes"]).failure(1).prints("the registry still takes it");
+    assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
+    // It says so of a project that this person sees no more.
+    for _ in 0..3 {
+        gitlab.next("GET", "/projects/7", Fault::Delay(Duration::ZERO));
+    }
+    gitlab.next("GET", "/projects/7", not_found("Project Not Found"));
+    gitlab.next("DELETE", "/deploy_tokens/1", not_found("Not found"));
+    rotated.finish(&["--yes"]).failure(3).prints("or hides it from this credential");
+    gitlab.next("DELETE", "/deploy_tokens/1", Fault::html(404));
+    rotated.finish(&["--yes"]).failure(3).prints("is not GitLab's API");
+    assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
+    rotated.finish(&["--yes"]).success();
+    assert_eq!(rotated.0.ids(), [3]);
+}
+
+#[test]
+fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
+    let Some(rotated) = Rotated::new() else { return };
+    let gitlab = &rotated.0.bed.gitlab;
+    gitlab.change_token(1, |token| token.name = "gitlab-deploy-token".to_owned());
+    let output = rotated.keeps(rotated.finish(&["--yes"]), 1);
+    output.says("gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs").prints("run it on a terminal");
+    gitlab.change_token(1, |token| token.name = "mine".to_owned());
+    // Names that are this repository's: an old one, and one that another clone may have just made.
+    let now = gitlab.tokens()[1].name.split(' ').nth(3).unwrap().to_owned();
+    let named = |time: &str, nonce: &str| format!("makeinfra hello-infra production {time} {nonce}");
+    let old = gitlab.add_token(DeployToken::by_hand(7, &named("2026-01-02T03:04:05Z", "00000001"), "gldt-o"));
+    let young = gitlab.add_token(DeployToken::by_hand(7, &named(&now, "00000002"), "gldt-y"));
+    let other = named("2026-01-02T03:04:05Z", "00000003").replace("hello-infra", "other-infra");
+    let other = gitlab.add_token(DeployToken::by_hand(7, &other, "gldt-p"));
+    let output = rotated.finish(&["--yes", "--commit"]).success();
+    output
+        .says(&format!("no Secret of this clone holds the deploy token {old}"))
+        .says("run this on a terminal");
+    output.says(&format!("no Secret of this clone holds the deploy token {young}")).says("it is so young");
+    assert_eq!(rotated.0.ids(), [2, old, young, other]);
+    // A group's own.
+    let rotate = |args: &[&str]| rotated.0.rotate(args).env("GITLAB_TOKEN", OWNER).success();
+    rotate(&["--commit", "--gitlab-group", "group"]);
+    rotate(&["--commit"]);
+    rotated.deploy();
+    let output = rotated.finish(&["--commit"]).env("GITLAB_TOKEN", OWNER).failure(1);
+    output.prints("of a group, whose other projects may use it");
+    rotated.finish(&["--commit", "--yes"]).env("GITLAB_TOKEN", OWNER).success();
+    assert!(rotated.0.annotation("makeinfra/superseded-tokens").is_null());
+}
