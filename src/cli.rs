@@ -4,6 +4,7 @@ mod component;
 mod rotate;
 mod secret;
 mod shared;
+mod token;
 mod update;
 mod usage;
 
@@ -14,6 +15,7 @@ pub use shared::{
     CheckOptions, ConfirmationOptions, GitlabAccess, GitlabOptions, HistoryOptions, OnlineOptions,
     PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions, TokenOptions, ViewOptions,
 };
+pub use token::{Token, TokenList};
 pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 
@@ -49,6 +51,9 @@ pub enum Command {
     /// Set or remove values of the application's own Secrets, or list their keys.
     #[command(subcommand)]
     Secret(Secret),
+    /// List the deploy tokens that a repository has to do with.
+    #[command(subcommand)]
+    Token(Token),
     /// Bring a repository's files to this version of makeinfra, with all edits kept.
     Update(Update),
     /// Take over a repository that was made by hand, with kustomize or from `helm template`.
@@ -94,6 +99,10 @@ impl Command {
             Self::Adopt(options) => (Some(&options.dir), &options.plan.run),
             Self::Env(Env::List(options)) => return Common::of_reader(&options.repo, options.json),
             Self::Secret(Secret::List(options)) => return Common::of_reader(&options.repo, options.json),
+            Self::Token(Token::List(options)) => {
+                let no_input = options.no_input;
+                return Common { no_input, ..Common::of_reader(&options.repo, options.json) };
+            }
             Self::Check(options) => return Common::of_reader(&options.repo, options.json),
             Self::Diagnose(options) => {
                 let repo = options.repo.as_deref().unwrap_or(Path::new("."));

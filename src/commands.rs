@@ -18,6 +18,7 @@ mod scope;
 pub mod secrets;
 mod sign_in;
 mod target;
+pub mod tokens;
 mod transaction;
 pub mod update;
 mod workspace;

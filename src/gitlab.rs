@@ -116,9 +116,7 @@ impl Api {
     pub fn group(&self, path: &str) -> Result<Place, Refusal> {
         let what = format!("group `{path}`");
         let group: answer::Group = self.get(&format!("groups/{}", encoded(path)), &what)?;
-        let place = Place { owner: Owner::Group(group.id), path: group.full_path };
-        self.check_group_role(&place)?;
-        Ok(place)
+        Ok(Place { owner: Owner::Group(group.id), path: group.full_path })
     }
 
     /// What has the number of `owner`, whose path may have changed.
@@ -131,15 +129,17 @@ impl Api {
             Owner::Project(_) => self.get::<Project>(&owner.api_path(), &what)?.place(),
             Owner::Group(_) => {
                 let group: answer::Group = self.get(&owner.api_path(), &what)?;
-                let place = Place { owner, path: group.full_path };
-                self.check_group_role(&place)?;
-                Ok(place)
+                Ok(Place { owner, path: group.full_path })
             }
         }
     }
 
-    /// Only an owner makes and deletes the tokens of a group; others may list them.
-    fn check_group_role(&self, place: &Place) -> Result<(), Refusal> {
+    /// Fails if this person is known to lack the role for making and deleting tokens of `place`. That of a project was told
+    /// with it; only an owner makes the tokens of a group, and others may list them.
+    pub fn check_role(&self, place: &Place) -> Result<(), Refusal> {
+        if matches!(place.owner, Owner::Project(_)) {
+            return Ok(());
+        }
         // Who is no member may be an administrator: what nobody tells is left to the request itself.
         let Ok(user) = self.get::<answer::User>("user", "user") else { return Ok(()) };
         let path = format!("{}/members/all/{}", place.owner.api_path(), user.id);

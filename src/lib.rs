@@ -44,8 +44,8 @@ pub mod yaml;
 pub mod yaml_edit;
 pub mod yaml_path;
 
-use cli::{Cli, Command, Common, Env, Secret};
-use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secrets, update};
+use cli::{Cli, Command, Common, Env, Secret, Token};
+use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secrets, tokens, update};
 use error::Result;
 use report::Report;
 use ui::Ui;
@@ -73,6 +73,7 @@ fn dispatch(command: &Command, ui: &mut Ui) -> Result<Report> {
         Command::Secret(Secret::Set(options)) => secrets::set(options, ui),
         Command::Secret(Secret::Unset(options)) => secrets::unset(options, ui),
         Command::Secret(Secret::List(options)) => secrets::list(options, ui),
+        Command::Token(Token::List(options)) => tokens::list(options, ui),
         Command::Update(options) => update::run(options, ui),
         Command::Adopt(options) => adopt::run(options, ui),
         Command::Check(options) => check::run(options, ui),

@@ -191,6 +191,23 @@ impl Drop for Waiting {
     }
 }
 
+/// Columns that are as wide as they must be, for lines of one length.
+#[must_use]
+pub fn columns<const N: usize>(lines: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        lines.iter().map(|line| console::measure_text_width(&line[column])).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..N).map(width).collect();
+    let shown = |line: &[String; N]| {
+        let pad = |(cell, width): (&String, &usize)| {
+            format!("{cell}{}", " ".repeat(width.saturating_sub(console::measure_text_width(cell))))
+        };
+        let cells: Vec<_> = line.iter().zip(&widths).map(pad).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    lines.iter().map(shown).collect()
+}
+
 /// Bold text on standard output, where it is a terminal.
 #[must_use]
 pub fn bold(text: &str) -> String {

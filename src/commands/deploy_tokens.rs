@@ -6,7 +6,7 @@ mod held;
 mod journal;
 mod mint;
 
-pub(super) use connect::{Gitlab, Wish};
+pub(super) use connect::{Gitlab, Network, Wish};
 pub(super) use held::is_held;
 pub(super) use journal::Journal;
 pub(super) use mint::lifetime;

@@ -285,6 +285,7 @@ fn a_token_is_exposed_in_few_places() {
         "commands/encrypted.rs",
         "commands/rotate",
         "commands/secrets.rs",
+        "commands/tokens.rs",
         "files.rs",
         "registry.rs",
         "http.rs",

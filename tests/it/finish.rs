@@ -243,3 +243,41 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     rotated.finish(&["--commit", "--yes"]).env("GITLAB_TOKEN", OWNER).success();
     assert!(rotated.0.annotation("makeinfra/superseded-tokens").is_null());
 }
+
+#[test]
+fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
+    let Some(rotated) = Rotated::new() else { return };
+    let gitlab = &rotated.0.bed.gitlab;
+    rotated.0.rotate_bare(&["--commit", "--expires-in", "30d"]).success();
+    let named = "makeinfra hello-infra production 2026-01-02T03:04:05Z 00000001";
+    let orphan = gitlab.add_token(DeployToken::by_hand(7, named, "gldt-o"));
+    let other = gitlab.add_token(DeployToken::by_hand(7, "ci \u{1b}[31m", "gldt-p"));
+    // Expired this morning, which GitLab's own flag does not tell before midnight.
+    let now = jiff::Timestamp::now();
+    gitlab.change_token(other, |token| token.expires_at = Some(now - jiff::SignedDuration::from_secs(5)));
+    gitlab.person("glpat-reader", &[("group/hello", super::gitlab::Role::Maintainer)], &["read_api"]);
+    let list = |args: &[&str]| {
+        let run = rotated.0.sandbox.makeinfra(&[&["token", "list"], args].concat());
+        let run = run.cwd(rotated.0.sandbox.work("hello-infra"));
+        run.env("GITLAB_HOST", gitlab.url()).env("GITLAB_TOKEN", "glpat-reader")
+    };
+    gitlab.forget_requests();
+    let output = list(&["--json"]).success();
+    let report = output.json();
+    let tokens = report["tokens"].as_array().unwrap();
+    let told: Vec<_> =
+        tokens.iter().map(|token| (token["id"].as_u64().unwrap(), token["use"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [(other, "other"), (3, "used"), (2, "superseded"), (1, "superseded"), (orphan, "orphan")]
+    );
+    assert_eq!((&tokens[0]["active"], &tokens[1]["active"]), (&json!(false), &json!(true)));
+    assert_eq!(tokens[1]["environments"], json!(["production"]));
+    assert!(gitlab.log().iter().all(|line| line.starts_with("GET ")), "{:?}", gitlab.log());
+    rotated.0.assert_no_secret(&output);
+    let text = list(&[]).success();
+    text.prints("(expired)").prints("used by production").prints("superseded in production");
+    text.prints("makeinfra rotate --finish");
+    assert!(!text.stdout.contains('\u{1b}'), "{}", text.stdout);
+    rotated.0.assert_no_secret(&text);
+}

@@ -10,6 +10,7 @@ use crate::pull_secret::Issued;
 use crate::registry::{Options, Registries};
 use crate::ui::Ui;
 use jiff::Timestamp;
+use std::path::Path;
 
 /// A GitLab that answers, with what it has of this project or group.
 pub(in crate::commands) struct Gitlab {
@@ -21,23 +22,38 @@ pub(in crate::commands) struct Gitlab {
     pub(in crate::commands) time: Timestamp,
 }
 
+/// How servers are spoken to.
+#[derive(Clone, Copy)]
+pub(in crate::commands) struct Network<'n> {
+    pub(in crate::commands) plain_http: bool,
+    pub(in crate::commands) ca_file: Option<&'n Path>,
+}
+
+impl<'n> From<&'n RegistryOptions> for Network<'n> {
+    fn from(options: &'n RegistryOptions) -> Self {
+        Self { plain_http: options.plain_http, ca_file: options.ca_file.as_deref() }
+    }
+}
+
 /// What is known of where to ask.
 pub(in crate::commands) struct Wish<'w> {
     /// What the user typed.
     pub(in crate::commands) access: &'w GitlabAccess,
     /// How to speak to it.
-    pub(in crate::commands) network: &'w RegistryOptions,
+    pub(in crate::commands) network: Network<'w>,
     /// The group that was typed.
     pub(in crate::commands) group: Option<&'w str>,
     /// The token that the Secret holds.
     pub(in crate::commands) recorded: Option<&'w Issued>,
     /// The project's image.
     pub(in crate::commands) image: Option<&'w ImageRef>,
+    /// Whether tokens are to be made or deleted.
+    pub(in crate::commands) writes: bool,
 }
 
 impl Wish<'_> {
-    /// Asks GitLab for the project or group and its tokens. Fails if the credential may not make tokens there, as far as that
-    /// can be known.
+    /// Asks GitLab for the project or group and its tokens. Fails if the credential may not do there what is wanted, as far as
+    /// that can be known.
     pub(in crate::commands) fn connect(&self, ui: &mut Ui) -> Result<Gitlab> {
         let api = self.api(ui)?;
         let waiting = ui.wait("asking GitLab", 1);
@@ -71,7 +87,7 @@ impl Wish<'_> {
             (None, None) => self.of_registry()?,
         };
         let credential = access.credential(&wanted, ui)?;
-        let typed = self.network.ca_file.as_deref().map(|file| Authorities { named: "`--ca-file`", file });
+        let typed = self.network.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
         let stored = credential.authorities.as_ref().map(|(named, file)| Authorities { named, file });
         let authorities: Vec<_> = typed.into_iter().chain(stored).collect();
         Api::new(credential.instance, &credential.value, self.network.plain_http, &authorities)
@@ -85,7 +101,7 @@ impl Wish<'_> {
         };
         let registries = Registries::new(Options {
             plain_http: self.network.plain_http,
-            ca_file: self.network.ca_file.as_deref(),
+            ca_file: self.network.ca_file,
             platform: None,
         })?;
         let cannot = || Failure::failed(format!("no GitLab is known for `{}`", image.host()));
@@ -98,7 +114,9 @@ impl Wish<'_> {
     }
 
     fn read(&self, api: &Api) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
-        api.check_scope()?;
+        if self.writes {
+            api.check_scope()?;
+        }
         let recorded = self.recorded.filter(|issued| issued.token.instance == *api.instance());
         let place = match (self.group, recorded, self.image) {
             (Some(path), ..) => api.group(path)?,
@@ -107,6 +125,9 @@ impl Wish<'_> {
             (None, None, Some(image)) => api.project_of(image)?,
             (None, None, None) => return Err(Refusal::NotFound { what: "project".to_owned() }),
         };
+        if self.writes {
+            api.check_role(&place)?;
+        }
         let (tokens, time) = api.list(&place)?;
         Ok((place, tokens, time))
     }

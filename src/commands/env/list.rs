@@ -7,6 +7,7 @@ use crate::error::{Explanation, Failure, Result, explain};
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::Workload;
 use crate::report::Report;
+use crate::ui;
 use serde_json::json;
 
 /// What is listed of an environment.
@@ -106,11 +107,5 @@ impl Row<'_> {
 fn table(rows: &[Row]) -> String {
     let head = ["ENVIRONMENT", "NAMESPACE", "CONTEXT", "TOKEN EXPIRES", "IMAGE"].map(str::to_owned);
     let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..5).map(width).collect();
-    let shown = |line: &[String; 5]| {
-        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    lines.iter().map(shown).collect()
+    ui::columns(&lines)
 }

@@ -37,7 +37,8 @@ impl Issue {
     pub(super) fn prepare(options: &Options, draft: &Draft, lifetime: Lifetime, ui: &mut Ui) -> Result<Self> {
         let wish = Wish {
             access: &options.gitlab.access,
-            network: &options.check.registry,
+            network: (&options.check.registry).into(),
+            writes: true,
             group: options.gitlab.gitlab_group.as_deref(),
             recorded: None,
             image: Some(draft.answers.image()),

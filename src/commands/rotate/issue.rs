@@ -24,7 +24,8 @@ pub(super) fn run(
     let recorded = found.files.issued();
     let wish = Wish {
         access: &options.gitlab.access,
-        network: &options.check.registry,
+        network: (&options.check.registry).into(),
+        writes: true,
         group: options.gitlab.gitlab_group.as_deref(),
         recorded: recorded.as_ref(),
         image: found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next()),

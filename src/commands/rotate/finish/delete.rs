@@ -78,7 +78,8 @@ pub(super) fn all(
     let recorded = tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
     let wish = Wish {
         access: &options.gitlab.access,
-        network: &options.check.registry,
+        network: (&options.check.registry).into(),
+        writes: true,
         group: options.gitlab.gitlab_group.as_deref(),
         recorded,
         image: Some(answers.image()),
