@@ -15,6 +15,7 @@ mod adopt_cases;
 mod adopt_next;
 mod adopt_secrets;
 mod adopt_update;
+mod ansible;
 mod architecture;
 mod aside;
 mod atomic;
