@@ -53,6 +53,7 @@ pub struct Failure {
     message: String,
     cause: Option<String>,
     hint: Option<Box<Advice>>,
+    has_written: bool,
 }
 
 impl Failure {
@@ -78,7 +79,14 @@ impl Failure {
     }
 
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), cause: None, hint: None }
+        Self { kind, message: message.into(), cause: None, hint: None, has_written: false }
+    }
+
+    /// Says that something was written, and stays so.
+    #[must_use]
+    pub fn after_writing(mut self) -> Self {
+        self.has_written = true;
+        self
     }
 
     /// Adds the rule that was broken or what the system said.
@@ -115,6 +123,8 @@ pub struct Explanation {
     pub hint: Option<Advice>,
     /// The exit code.
     pub code: u8,
+    /// Whether something was written, and stays so.
+    pub has_written: bool,
 }
 
 /// What is said of `error`.
@@ -127,6 +137,7 @@ pub fn explain(error: &anyhow::Error) -> Explanation {
         causes,
         hint: failure.and_then(|failure| failure.hint.as_deref().cloned()),
         code: exit_code(error),
+        has_written: failure.is_some_and(|failure| failure.has_written),
     }
 }
 
@@ -165,6 +176,7 @@ mod tests {
                 causes: vec!["bad `--port`".into(), "too large".into()],
                 hint: Some("--port 8080".into()),
                 code: 2,
+                has_written: false,
             }
         );
     }

@@ -14,9 +14,9 @@ pub struct Report {
     pub text: String,
     /// The top of the repository; `None` if there is none or it is unknown.
     pub repo: Option<PathBuf>,
-    /// Whether anything was written.
+    /// Whether anything was written, or an earlier change committed.
     pub changed: bool,
-    /// The files that were written, or would be without `--dry-run`.
+    /// The files that were written or committed, or would be without `--dry-run`: none exactly if nothing changes.
     pub files: Vec<FileChange>,
     /// The warnings of the run.
     pub warnings: Vec<String>,
@@ -59,7 +59,8 @@ impl Report {
     /// The report of a command that failed, which is about the repository at `repo`.
     #[must_use]
     pub fn failed(error: &anyhow::Error, repo: Option<PathBuf>) -> Self {
-        Self { repo, error: Some(explain(error)), ..Self::default() }
+        let error = explain(error);
+        Self { repo, changed: error.has_written, error: Some(error), ..Self::default() }
     }
 
     /// The same with what failed hinting at the environment that the command was about.

@@ -311,6 +311,7 @@ fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
     ))
     .because(error.to_string())
     .hint(Advice::anywhere("cp").path(&plan.target.join(".git").join(git_crypt::KEY_FILE)).arg("KEY_FILE"))
+    .after_writing()
 }
 
 /// Writes all of `plan`. Calls `last` when all but its name is there.

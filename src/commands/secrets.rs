@@ -218,17 +218,23 @@ impl Target {
         transaction.finish(commit.map_or("", |(_, message)| message), || self.disk.check_unchanged())
     }
 
-    /// What programs are told of `changes`, before they are made.
-    fn report(&self, changes: &[Change], dry_run: bool) -> Report {
+    /// What programs are told of `changes` and of what is only committed, before that is done.
+    fn report(&self, changes: &[Change], commit: Option<&Uncommitted>, dry_run: bool) -> Report {
         let written = changes.iter().flat_map(|change| &change.writes).map(|write| {
             let is_new = matches!(self.disk.read(&write.path), Content::Absent);
             FileChange::new(&write.path, if is_new { "new" } else { "changed" })
         });
         let removals = changes.iter().flat_map(|change| &change.removals);
         let deleted = removals.map(|removal| FileChange::new(&removal.path, "deleted"));
+        let mut files: Vec<_> = written.chain(deleted).collect();
+        for one in commit.iter().flat_map(|what| what.changes(&self.repo)) {
+            if !files.iter().any(|known| known.path == one.path) {
+                files.push(one);
+            }
+        }
         Report {
             repo: Some(self.disk.root.clone()),
-            files: written.chain(deleted).collect(),
+            files,
             own: json!({
                 "dry_run": dry_run,
                 "created": changes.iter().any(|change| change.effect == Effect::Create),
@@ -311,6 +317,13 @@ impl Disk {
 impl Uncommitted {
     fn is_empty(&self) -> bool {
         self.files.is_empty() && self.gone.is_empty()
+    }
+
+    /// What becomes of these files in HEAD.
+    fn changes(&self, repo: &Repo) -> impl Iterator<Item = FileChange> {
+        let word = |path: &String| if repo.has_in_head(path).unwrap_or(false) { "changed" } else { "new" };
+        let files = self.files.keys().map(move |path| FileChange::new(path, word(path)));
+        files.chain(self.gone.iter().map(|path| FileChange::new(path, "deleted")))
     }
 
     /// What brings them to git; `None` if HEAD has them.

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// What is said of a change whose files are written and not committed.
+pub(super) const ONLY_THE_COMMIT: &str = "Only the commit is left to do.\n";
+
 /// A change on its way.
 pub(super) struct Transaction<'r> {
     repo: &'r Repo,
@@ -151,12 +154,14 @@ impl<'r> Transaction<'r> {
     }
 }
 
-/// Has the index agree with HEAD where an earlier commit was stopped before it had written it, and says so.
-pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<()> {
-    for path in repo.mend_index(&Interrupts::hold()?)? {
+/// Has the index agree with HEAD where an earlier commit was stopped before it had written it, and says so. Gives whether it was
+/// written.
+pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
+    let mended = repo.mend_index(&Interrupts::hold()?)?;
+    for path in &mended {
         ui.warn(format!("git's index still had an earlier `{path}`; it has that of HEAD now"));
     }
-    Ok(())
+    Ok(!mended.is_empty())
 }
 
 /// The files of one side of a merge: bytes and whether they may be run; `None` if that side has no such file.

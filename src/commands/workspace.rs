@@ -8,7 +8,7 @@ use read::{read, tracked};
 
 use super::encrypted::commit_added;
 use super::sign_in::Checked;
-use super::transaction::mend_index;
+use super::transaction::{ONLY_THE_COMMIT, mend_index};
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
 use crate::change::{Files, Plan, Step};
@@ -102,9 +102,14 @@ impl Workspace {
         let shown = self.shown(&plan, options.diff)?;
         let titled = format!("{}\n\n{shown}\n", proposal.title);
         let checked = Checked::line(proposal.checked.as_ref());
-        let mut report = self.report(proposal, &plan, options)?;
+        let uncommitted = if options.commit { self.uncommitted(proposal, &plan)? } else { Vec::new() };
+        let mut report = self.report(proposal, &plan, &uncommitted, options)?;
         if options.run.dry_run {
-            let done = if plan.is_done() { format!("{DONE}\n") } else { String::new() };
+            let done = match (plan.is_done(), uncommitted.is_empty()) {
+                (true, true) => format!("{DONE}\n"),
+                (true, false) => ONLY_THE_COMMIT.to_owned(),
+                (false, _) => String::new(),
+            };
             report.text = format!("{titled}{checked}{done}Nothing was written: this is a dry run.\n");
             return Ok(report);
         }
@@ -115,11 +120,9 @@ impl Workspace {
             let diff: Option<&dyn Fn() -> Result<String>> = if options.diff { None } else { Some(&diff) };
             agree(&command, &proposal.title, &shown, diff, ui)?;
         }
-        if options.commit {
-            mend_index(&self.repo, ui)?;
-        }
+        let is_mended = options.commit && mend_index(&self.repo, ui)?;
         self.check_unchanged(proposal, &plan)?;
-        let commit = self.write(proposal, &plan, options)?;
+        let commit = self.write(proposal, &plan, &uncommitted, options)?;
         let done = match (&commit, plan.is_done()) {
             (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
             (None, true) => {
@@ -131,7 +134,7 @@ impl Workspace {
         let titled = if agreed && !plan.is_done() { titled } else { String::new() };
         report.text = format!("{titled}{done}{checked}");
         report.next = self.next(proposal, &plan, commit.is_some());
-        report.changed = commit.is_some() || !plan.is_done();
+        report.changed = commit.is_some() || !plan.is_done() || is_mended;
         report.own["commit"] = json!(commit);
         Ok(report)
     }
@@ -283,9 +286,18 @@ impl Workspace {
         all.iter().map(short).collect()
     }
 
-    /// What programs are told of the plan, before it is done.
-    fn report(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions) -> Result<Report> {
-        let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
+    /// What programs are told of the plan and of what is only committed, before it is done.
+    fn report(
+        &self,
+        proposal: &Proposal,
+        plan: &Plan,
+        uncommitted: &[Step],
+        options: &PlanOptions,
+    ) -> Result<Report> {
+        // In the order in which they are written.
+        let mut pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
+        let is_written = |step: &&Step| plan.steps.iter().any(|one| !one.is_done() && one.path == step.path);
+        pending.extend(uncommitted.iter().filter(|step| !is_written(step)));
         let mut own = json!({
             "dry_run": options.run.dry_run,
             "decisions": plan.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
@@ -305,7 +317,6 @@ impl Workspace {
         }
         Ok(Report {
             repo: Some(self.repo.root()),
-            // In the order in which they are written.
             files: pending.iter().map(|step| FileChange::new(&step.path, step.change())).collect(),
             own,
             ..Report::default()

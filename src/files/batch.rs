@@ -267,6 +267,7 @@ fn half_done(error: &anyhow::Error, lost: &[Lost]) -> anyhow::Error {
     Failure::failed("some files are written and others are not, and the system lets nothing be taken back")
         .because(cause)
         .hint(hint.unwrap_or_else(|| Advice::git("status")))
+        .after_writing()
         .into()
 }
 

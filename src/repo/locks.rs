@@ -69,6 +69,7 @@ impl Locks {
         Err(Failure::failed(format!("{what}, but lock files cannot be removed"))
             .because(names.join(", "))
             .hint(Advice::anywhere(format!("rm {}", words.join(" "))))
+            .after_writing()
             .into())
     }
 }

@@ -22,6 +22,7 @@ mod atomic;
 mod bad_input;
 mod bad_tokens;
 mod by_hand;
+mod changed;
 mod check;
 mod check_environments;
 mod check_git;

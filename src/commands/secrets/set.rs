@@ -1,11 +1,11 @@
 //! `makeinfra secret set`: one value of a generated Secret, and nothing else changed.
 
-use super::{Target, is_change, parse, warn_of_traps};
+use super::{Target, Uncommitted, is_change, parse, warn_of_traps};
 use crate::advice::Advice;
 use crate::answers::{DnsLabel, Environment, Workload};
 use crate::cli::SecretSet as Options;
 use crate::commands::elsewhere;
-use crate::commands::transaction::mend_index;
+use crate::commands::transaction::{ONLY_THE_COMMIT, mend_index};
 use crate::commands::{missing, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
@@ -14,8 +14,9 @@ use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests;
 use crate::opaque::{Change, Directory, Effect, Key, Value};
-use crate::report::Report;
+use crate::report::{FileChange, Report};
 use crate::ui::Ui;
+use crate::work_tree::Content;
 use serde_json::json;
 use std::path::Path;
 
@@ -57,14 +58,14 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
         }
     }
     warn_of_traps(changes.iter().flat_map(|change| &change.traps), ui);
-    if options.run.dry_run {
-        return Ok(dry_run(options, &target, &changes));
-    }
-    let mut report = target.report(&changes, false);
     let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
-    if options.commit {
-        mend_index(&target.repo, ui)?;
+    let committed = options.commit.then_some(&uncommitted);
+    let mut report = target.report(&changes, committed, options.run.dry_run);
+    if options.run.dry_run {
+        report.text = foreseen(options, &target, &changes, committed);
+        return Ok(report);
     }
+    let is_mended = options.commit && mend_index(&target.repo, ui)?;
     let message = format!("Set {} in Secret {name}", key.as_str());
     let commit = match is_change(&changes) || options.commit {
         true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?,
@@ -77,7 +78,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     let unnamed = if is_change(&changes) { unnamed_in(options, &target, &name) } else { None };
     let usage = unnamed.map_or(String::new(), |file| usage(&target, &name, &key, &value, &file));
     let text = told(&name, &key, &changes, commit.as_deref()) + &usage;
-    report.changed = commit.is_some() || is_change(&changes);
+    report.changed = commit.is_some() || is_change(&changes) || is_mended;
     report.own["commit"] = json!(commit);
     Ok(Report { text, next, ..report })
 }
@@ -148,22 +149,30 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
     })
 }
 
-fn dry_run(options: &Options, target: &Target, changes: &[Change]) -> Report {
+/// What would be done, in words.
+fn foreseen(options: &Options, target: &Target, changes: &[Change], commit: Option<&Uncommitted>) -> String {
     let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
-    let shown = match is_change(changes) {
-        true => target.tree(changes),
-        false => format!("{} already has this value of {}.\n", places.join(", "), options.key),
+    let shown = if is_change(changes) {
+        target.tree(changes)
+    } else {
+        let is_left = commit.is_some_and(|what| !what.is_empty());
+        let left = if is_left { ONLY_THE_COMMIT } else { "" };
+        format!("{} already has this value of {}.\n{left}", places.join(", "), options.key)
     };
-    let text = format!("{shown}\nNothing was written: this is a dry run.\n");
-    Report { text, ..target.report(changes, true) }
+    format!("{shown}\nNothing was written: this is a dry run.\n")
 }
 
-/// Where the value goes depends on it, and a dry run does not ask for one.
+/// Where the value goes depends on it, and a dry run does not ask for one. It may be another one: it counts as a change.
 fn unasked(target: &Target, name: &DnsLabel, key: &Key) -> Report {
-    let own = target.environments().map(|one| super::own_files(one, name, key));
-    let line = |[env, file]: [String; 2]| {
+    let own: Vec<_> = target.environments().map(|one| super::own_files(one, name, key)).collect();
+    let likely = own.iter().map(|own| {
+        let known = own.iter().find(|path| !matches!(target.disk.read(path), Content::Absent));
+        FileChange::new(known.unwrap_or(&own[0]), if known.is_some() { "changed" } else { "new" })
+    });
+    let line = |[env, file]: &[String; 2]| {
         format!("{env}: {}\n  or, if a line cannot hold the value, {file}\n", key.as_str())
     };
-    let text = format!("{}\nNothing was written: this is a dry run.\n", own.map(line).collect::<String>());
-    Report { text, ..target.report(&[], true) }
+    let text =
+        format!("{}\nNothing was written: this is a dry run.\n", own.iter().map(line).collect::<String>());
+    Report { text, files: likely.collect(), ..target.report(&[], None, true) }
 }

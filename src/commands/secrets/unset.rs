@@ -3,7 +3,7 @@
 use super::{Target, is_change, parse};
 use crate::advice::Advice;
 use crate::cli::SecretUnset as Options;
-use crate::commands::transaction::mend_index;
+use crate::commands::transaction::{ONLY_THE_COMMIT, mend_index};
 use crate::commands::{agree, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::git_crypt;
@@ -40,8 +40,9 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     if let Some(users) = users(options, &target, &changes) {
         ui.warn(format!("{users} still uses Secret {name}: its pods cannot start without it"));
     }
-    let tree = target.tree(&changes);
-    let mut report = target.report(&changes, options.run.dry_run);
+    let tree = if is_change(&changes) { target.tree(&changes) } else { ONLY_THE_COMMIT.to_owned() };
+    let committed = options.commit.then_some(&uncommitted);
+    let mut report = target.report(&changes, committed, options.run.dry_run);
     if options.run.dry_run {
         report.text = format!("{tree}\nNothing was written: this is a dry run.\n");
         return Ok(report);

@@ -12,11 +12,13 @@ use crate::error::{Failure, Result};
 use std::path::Path;
 
 impl Workspace {
-    /// Writes what is not done yet. Gives the id of the commit, if one was wanted and there was something to commit.
+    /// Writes what is not done yet, and commits `uncommitted`. Gives the id of the commit, if one was wanted and there was
+    /// something to commit.
     pub(super) fn write(
         &self,
         proposal: &Proposal,
         plan: &Plan,
+        uncommitted: &[Step],
         options: &PlanOptions,
     ) -> Result<Option<String>> {
         let mut transaction = Transaction::begin(&self.repo)?.with_git_crypt(proposal.new_key);
@@ -29,8 +31,7 @@ impl Workspace {
                 None => transaction.delete(&step.path)?,
             }
         }
-        let uncommitted = if options.commit { self.uncommitted(proposal, plan)? } else { Vec::new() };
-        for step in &uncommitted {
+        for step in uncommitted {
             match &step.after {
                 Some(after) => transaction.stage(&step.path, after, step.executable)?,
                 None if self.repo.has_in_head(&step.path)? => transaction.stage_removal(&step.path),
@@ -54,7 +55,7 @@ impl Workspace {
 
     /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
     /// people are neither, unless they are what the change is made from.
-    fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
+    pub(super) fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
         let committed = read_committed(&self.repo, &self.scope)?;
         let from_head = (proposal.plan)(&committed).unwrap_or_default();
         let now = |path: &str| match plan.steps.iter().find(|known| known.path == path) {
