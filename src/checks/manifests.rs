@@ -14,7 +14,7 @@ use crate::pull_secret::Inspected;
 use std::path::Path;
 
 /// The targets that the generated README, CI and people rely on.
-const TARGETS: [&str; 15] = [
+const TARGETS: [&str; 16] = [
     "help",
     "setup",
     "deploy",
@@ -30,6 +30,7 @@ const TARGETS: [&str; 15] = [
     "prune",
     "set-image",
     "check-secrets",
+    "check-expiry",
 ];
 /// The one target of a repository that somebody made by hand, as in the blog post.
 const BY_HAND: [&str; 1] = ["gitlab-secret"];

@@ -239,6 +239,32 @@ set_image() { # Writes a copy and renames it: the file is the old one or the new
         mv "$copy" "$file" && say "$IMAGE $new" "next: make deploy${env:+ ENV=$env}, and commit $file"
 }
 
+check_expiry() { # Prints when each deploy token ends, and fails if one does within 30 days.
+    locked=$(SECRETS=secrets locked)
+    [ -z "$locked" ] || fail "locked: $locked" "$unlock"
+    soon=$(($(date +%s) + 30 * 86400))
+    soon=$(date -u -d "@$soon" +%Y-%m-%d 2>/dev/null || date -u -r "$soon" +%Y-%m-%d) || exit 1
+    ends=$(grep -rl 'component: pull-secret' secrets | sort | while IFS= read -r file; do
+        awk -v soon="$soon" '
+            { gsub(/[\r"\047]| #.*/, "") }
+            $1 == "makeinfra/expires-at:" { own = $2 }
+            $1 == "makeinfra/other-expiries:" { others = $0; sub(/.*expiries:/, "", others) }
+            END {
+                count = split((own ? own : "unknown") others, dates, " ")
+                for (i = 1; i <= count; i++) {
+                    date = dates[i]
+                    sub(/.*=/, "", date)  # another registry: HOST=DATE
+                    is_later = date ~ /^....-[01][0-9]-[0-3][0-9]/ && substr(date, 1, 10) > soon
+                    lasts = is_later || date ~ /^(never|unknown)$/
+                    print FILENAME ": expires-at " dates[i] (lasts ? "" : ", not after " soon)
+                }
+            }' "$file"
+    done)
+    [ -n "$ends" ] || fail "no pull secret yet" "makeinfra rotate"
+    say "$ends"
+    case $ends in *", not after "*) fail "a token does not last 30 more days" "makeinfra rotate" ;; esac
+}
+
 setup() { # Prepares a clone.
     above=$(git rev-parse --show-prefix) || exit 1
     if [ -n "$above" ]; then

@@ -9,15 +9,16 @@ const SAME: [&str; 6] =
 
 /// Lines of a default repository's files, as `shfmt` lays a script out. A tenth more is no failure: readable beats short.
 const BUDGETS: [(&str, usize); 5] = [
-    // 90 were hoped for; one more keeps MAKECMDGOALS from choosing what is checked.
-    ("Makefile", 91),
+    // 90 were hoped for; one more keeps MAKECMDGOALS from choosing what is checked, and two are `check-expiry`.
+    ("Makefile", 93),
     // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank line between the steps,
-    // comes to this; packed any denser it takes longer to read.
-    ("scripts/deploy.sh", 232),
+    // comes to 232; packed any denser it takes longer to read. The rest reads when tokens end, without a `date` of GNU's.
+    ("scripts/deploy.sh", 256),
     // 30 were hoped for; four more say why and what to type, whatever the attributes say, and fail where git cannot read.
     (".githooks/pre-commit", 34),
     ("README.md", 120),
-    (".gitlab-ci.yml", 90),
+    // 90, and the job of a schedule, which unlocks as the others do.
+    (".gitlab-ci.yml", 96),
 ];
 
 const COLUMNS: usize = 110;

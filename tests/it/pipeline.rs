@@ -18,6 +18,9 @@ const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "clusters": [
 /// A pipeline of the protected default branch.
 const PROTECTED: &[&str] = &["CI_COMMIT_REF_PROTECTED=true"];
 
+/// One that a pipeline schedule starts.
+const SCHEDULE: &[&str] = &["CI_COMMIT_REF_PROTECTED=true", "CI_PIPELINE_SOURCE=schedule"];
+
 const MERGE_REQUEST: &[&str] = &["CI_PIPELINE_SOURCE=merge_request_event"];
 
 /// What GitLab has: a clone of a generated repository, still locked, and variables.
@@ -79,7 +82,13 @@ impl<'s> GitLab<'s> {
     /// Runs one job and expects that it leaves nothing behind and prints no secret.
     #[track_caller]
     pub fn job(&self, name: &str) -> Output {
-        let output = self.run(PROTECTED, &[name]).output();
+        self.job_of(PROTECTED, name)
+    }
+
+    /// The same in another pipeline.
+    #[track_caller]
+    fn job_of(&self, pipeline: &[&str], name: &str) -> Output {
+        let output = self.run(pipeline, &[name]).output();
         let key = fs::read(self.sandbox.hello(".git/git-crypt/keys/default")).unwrap();
         let key = STANDARD.encode(&key[60..84]);
         for text in [&output.stdout, &output.stderr] {
@@ -176,7 +185,8 @@ fn linters_find_nothing_in_the_scripts_of_the_jobs() {
     let sandbox = Sandbox::with_hello();
     let scripts = scripts(&sandbox);
     let names: Vec<_> = scripts.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["default", "check", ".cluster", ".cluster after"]);
+    let jobs = [".unlocked", ".unlocked after", "check-expiry", ".cluster"];
+    assert_eq!(names, [&["default", "check"][..], &jobs].concat());
     for (name, script) in scripts {
         for (linter, args) in [("shellcheck", &["--shell=sh", "-"][..]), ("dash", &["-n"]), ("bash", &["-n"])]
         {
@@ -247,11 +257,43 @@ fn each_kind_of_pipeline_has_its_jobs() {
     let (check, diff) = ("check on_success", "diff-production on_success");
     assert_eq!(gitlab.jobs(PROTECTED), [check, diff, "deploy-production manual"]);
     assert_eq!(gitlab.jobs(&["CI_COMMIT_REF_PROTECTED=false"]), [check, diff]);
+    let scheduled = [check, "check-expiry on_success"];
+    assert_eq!(gitlab.jobs(SCHEDULE), scheduled);
     gitlab.git(&["switch", "-q", "-c", "feature"]);
     assert_eq!(gitlab.jobs(&[]), [check]);
+    assert_eq!(gitlab.jobs(SCHEDULE), scheduled);
     // The variable is protected, so that a merge request does not get it; or it does.
     assert_eq!(gitlab.jobs(MERGE_REQUEST), [check, diff]);
-    assert_eq!(gitlab.without("GIT_CRYPT_KEY").jobs(MERGE_REQUEST), [check]);
+    let gitlab = gitlab.without("GIT_CRYPT_KEY");
+    assert_eq!(gitlab.jobs(MERGE_REQUEST), [check]);
+    assert_eq!(gitlab.jobs(SCHEDULE), [check]);
+}
+
+#[test]
+fn a_schedule_deploys_nothing_where_every_push_deploys() {
+    let sandbox = with_environments(&[]);
+    let Some(gitlab) = GitLab::new(&sandbox, KUBECONFIG) else { return };
+    assert!(gitlab.jobs(PROTECTED).contains(&"deploy-staging on_success".to_owned()));
+    assert_eq!(gitlab.jobs(SCHEDULE), ["check on_success", "check-expiry on_success"]);
+}
+
+#[test]
+fn a_schedule_fails_before_a_token_ends_and_needs_no_cluster() {
+    for (date, code, text) in [
+        ("never", 0, "gitlab.secret.yaml: expires-at never"),
+        ("2020-01-01", 1, "gitlab.secret.yaml: expires-at 2020-01-01, not after "),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.new_hello(&["--expires-at", date]).success();
+        let Some(gitlab) = GitLab::new(&sandbox, KUBECONFIG) else { return };
+        let output = gitlab.without("KUBECONFIG").job_of(SCHEDULE, "check-expiry");
+        assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
+        output.prints(text);
+        if code != 0 {
+            let said = output.stdout + &output.stderr;
+            assert!(said.contains("hint: makeinfra rotate"), "{said}");
+        }
+    }
 }
 
 #[test]

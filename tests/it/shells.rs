@@ -1,6 +1,8 @@
 //! The generated scripts under every POSIX shell and every awk: what they say, how they end, what they ask of
 //! kubectl and what they leave behind is the same, and what it has to be.
 
+mod expiry;
+
 use super::deploying::{JOB_CHANGED, LISTED, TYPE_CHANGED, listed, one_of_several};
 use super::environments::with_environments;
 use super::stand_in::{StandIn, arm, fails, prints};
