@@ -181,3 +181,23 @@ fn a_failure_after_something_was_written_has_changed_something() {
     }
     assert!(failed > 5, "{failed}");
 }
+
+#[test]
+fn an_index_that_is_mended_has_changed() {
+    let set = ["secret", "set", "db", "A", "--from-file", "../../value", "--commit"];
+    let add = ["env", "add", "staging", "--commit"];
+    for args in [&set[..], &["update", "--commit"]] {
+        let sandbox = Sandbox::with_hello();
+        sandbox.write_private("value", "one");
+        let git = |script: &str| sandbox.run("sh", &["-c", script]).cwd(sandbox.hello(".git")).success();
+        git("cp index ../../index");
+        assert_eq!(run(&sandbox, if args == set { &set } else { &add }).json()["changed"], json!(true));
+        git("cp ../../index index");
+        for is_changed in [true, false] {
+            let before = state(&sandbox);
+            let object = run(&sandbox, args).json();
+            assert_eq!(state(&sandbox) != before, is_changed, "{args:?}: {object}");
+            assert_eq!(object["changed"], json!(is_changed), "{args:?}: {object}");
+        }
+    }
+}
