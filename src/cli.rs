@@ -1,16 +1,20 @@
 //! The command line: clap's types, and what clap's own errors say here. Decides nothing else.
 
+mod check;
 mod component;
 mod rotate;
 mod secret;
+mod several;
 mod shared;
 mod token;
 mod update;
 mod usage;
 
+pub use check::{Check, Diagnose};
 pub use component::ComponentOptions;
 pub use rotate::{FinishOptions, Rotate};
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
+pub use several::{JobsOption, Repositories};
 pub use shared::{
     CheckOptions, ConfirmationOptions, GitlabAccess, GitlabOptions, HistoryOptions, OnlineOptions,
     PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions, TokenOptions, ViewOptions,
@@ -88,29 +92,31 @@ impl Command {
     pub fn common(&self) -> Common<'_> {
         let (repo, run) = match self {
             Self::New(options) => (None, &options.run),
-            Self::Rotate(options) => (Some(&options.repo), &options.run),
-            Self::Add(options) => (Some(&options.repo), &options.plan.run),
-            Self::Remove(options) => (Some(&options.repo), &options.plan.run),
-            Self::Env(Env::Add(options)) => (Some(&options.repo), &options.plan.run),
-            Self::Env(Env::Remove(options)) => (Some(&options.repo), &options.plan.run),
-            Self::Secret(Secret::Set(options)) => (Some(&options.repo), &options.run),
-            Self::Secret(Secret::Unset(options)) => (Some(&options.repo), &options.run),
-            Self::Update(options) => (Some(&options.repo), &options.plan.run),
-            Self::Adopt(options) => (Some(&options.dir), &options.plan.run),
+            Self::Rotate(options) => (options.repositories.one(), &options.run),
+            Self::Add(options) => (Some(options.repo.as_path()), &options.plan.run),
+            Self::Remove(options) => (Some(options.repo.as_path()), &options.plan.run),
+            Self::Env(Env::Add(options)) => (Some(options.repo.as_path()), &options.plan.run),
+            Self::Env(Env::Remove(options)) => (Some(options.repo.as_path()), &options.plan.run),
+            Self::Secret(Secret::Set(options)) => (Some(options.repo.as_path()), &options.run),
+            Self::Secret(Secret::Unset(options)) => (Some(options.repo.as_path()), &options.run),
+            Self::Update(options) => (options.repositories.one(), &options.plan.run),
+            Self::Adopt(options) => (Some(options.dir.as_path()), &options.plan.run),
             Self::Env(Env::List(options)) => return Common::of_reader(&options.repo, options.json),
             Self::Secret(Secret::List(options)) => return Common::of_reader(&options.repo, options.json),
             Self::Token(Token::List(options)) => {
                 let no_input = options.no_input;
                 return Common { no_input, ..Common::of_reader(&options.repo, options.json) };
             }
-            Self::Check(options) => return Common::of_reader(&options.repo, options.json),
+            Self::Check(options) => {
+                return Common { repo: options.repositories.one(), json: options.json, no_input: true };
+            }
             Self::Diagnose(options) => {
                 let repo = options.repo.as_deref().unwrap_or(Path::new("."));
                 return Common::of_reader(repo, options.json);
             }
             Self::Completions { .. } | Self::Man => return Common::default(),
         };
-        Common { repo: repo.map(PathBuf::as_path), json: run.json, no_input: run.no_input }
+        Common { repo, json: run.json, no_input: run.no_input }
     }
 }
 
@@ -325,67 +331,4 @@ pub struct EnvList {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Options of `check`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a registry or the cluster did not answer. Changes nothing, and contacts registries only with --online or --running, the cluster only with --running."
-)]
-pub struct Check {
-    /// The repository, or any directory in it.
-    #[arg(default_value = ".")]
-    pub repo: PathBuf,
-    /// Directory of manifests (repeatable) [default: kubernetes].
-    #[arg(long, value_name = "DIR")]
-    pub manifests: Vec<PathBuf>,
-    /// File with a pull secret (repeatable) [default: all below secrets/ and among the manifests].
-    #[arg(long, value_name = "FILE")]
-    pub secret: Vec<PathBuf>,
-    /// Public image, or prefix of public images such as docker.io/library (repeatable).
-    #[arg(long, value_name = "NAME")]
-    pub public: Vec<String>,
-    /// How far back it reads.
-    #[command(flatten)]
-    pub history: HistoryOptions,
-    /// What is listed, and what counts.
-    #[command(flatten)]
-    pub view: ViewOptions,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    pub json: bool,
-    /// Whether a cluster is asked.
-    #[command(flatten)]
-    pub cluster: RunningOptions,
-    /// Whether registries are asked.
-    #[command(flatten)]
-    pub online: OnlineOptions,
-}
-
-/// Options of `diagnose`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 undetermined. Changes nothing. The kubectl command comes from the variable KUBECTL, else from the repository's Makefile."
-)]
-pub struct Diagnose {
-    /// The repository, or any directory in it [default: .].
-    pub repo: Option<PathBuf>,
-    /// The environment [default: the first].
-    #[arg(long, value_name = "ENV")]
-    pub env: Option<String>,
-    /// Read the output of `kubectl get pods,events -o json` instead of asking a cluster; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "context")]
-    pub events: Option<PathBuf>,
-    /// The kubectl context [default: that of the environment, else the current one].
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-    /// The namespace [default: that of the manifests].
-    #[arg(long, value_name = "NS")]
-    pub namespace: Option<String>,
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    pub json: bool,
-    /// Whether registries are asked.
-    #[command(flatten)]
-    pub online: OnlineOptions,
 }

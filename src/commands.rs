@@ -10,6 +10,7 @@ mod elsewhere;
 mod encrypted;
 pub mod env;
 mod evolve;
+pub mod fleet;
 pub mod man;
 pub mod new;
 pub mod remove;
@@ -303,9 +304,15 @@ pub fn top(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// `report`, whose hints unlock a clone as it is by now.
+/// The report of a command that ended as `done`, about the repository at `root` and maybe one environment.
 #[must_use]
-pub fn settled(mut report: Report) -> Report {
+pub fn reported(done: Result<Report>, root: Option<PathBuf>, environment: Option<&str>) -> Report {
+    let failed = |error| Report::failed(&error, root).for_env(environment);
+    settled(done.unwrap_or_else(failed))
+}
+
+/// `report`, whose hints unlock a clone as it is by now.
+fn settled(mut report: Report) -> Report {
     let Some(root) = report.repo.clone() else { return report };
     let hint = report.error.as_mut().and_then(|error| error.hint.as_mut());
     unlock_as_needed(&root, report.next.iter_mut().chain(hint));

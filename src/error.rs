@@ -19,6 +19,8 @@ pub enum Outcome {
     Problems,
     /// It found none, and could not tell about everything: exit 3.
     Unknown,
+    /// It is several runs, of which the worst ended with this exit code.
+    Several(u8),
 }
 
 impl Outcome {
@@ -29,6 +31,7 @@ impl Outcome {
             Self::Done => 0,
             Self::Problems => 1,
             Self::Unknown => 3,
+            Self::Several(code) => code,
         }
     }
 }
@@ -75,7 +78,21 @@ impl Failure {
     /// The process was told to stop.
     #[must_use]
     pub fn interrupted(signal: i32) -> Self {
-        Self::new(Kind::Interrupted(signal), "interrupted, nothing was changed")
+        Self::stopped(signal, "interrupted, nothing was changed")
+    }
+
+    /// The same with what it was told to stop in.
+    pub fn stopped(signal: i32, message: impl Into<String>) -> Self {
+        Self::new(Kind::Interrupted(signal), message)
+    }
+
+    /// The signal that it was told to stop by.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        match self.kind {
+            Kind::Interrupted(signal) => Some(signal),
+            Kind::Usage | Kind::Failed | Kind::Unknown => None,
+        }
     }
 
     fn new(kind: Kind, message: impl Into<String>) -> Self {

@@ -291,6 +291,25 @@ impl NewFile {
     }
 }
 
+/// Writes `bytes` to the file `target`, which may exist. What is no regular file, such as a pipe, gets them as they are.
+pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
+    // Where a link leads, so that it stays one.
+    let real = fs::canonicalize(target).or_else(|_| std::path::absolute(target));
+    let real = real.map_err(|error| cannot("write", target, &error))?;
+    match fs::metadata(&real) {
+        Ok(found) if !found.is_file() => {
+            let written =
+                fs::OpenOptions::new().write(true).open(&real).and_then(|mut file| file.write_all(bytes));
+            Ok(written.map_err(|error| cannot("write", target, &error))?)
+        }
+        found => {
+            let mode = found.map_or(0o600, |found| found.permissions().mode() & 0o777);
+            let (parent, _) = sibling(&real)?;
+            Replacement::prepare_in(parent, &real, bytes, mode)?.publish()
+        }
+    }
+}
+
 /// Has the disk keep the names in the directory `dir`, as far as its file system can be asked to.
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
     match fs::File::open(dir)?.sync_all() {

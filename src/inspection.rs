@@ -144,6 +144,11 @@ pub struct PullSecret {
 impl Inspection {
     /// Reads the repository; `command` is for hints.
     pub fn of(scope: &Scope, command: &str) -> Result<Self> {
+        Ok(Self::with_repo(scope, command)?.0)
+    }
+
+    /// The same, with git's side of it; `None` outside of git.
+    pub fn with_repo(scope: &Scope, command: &str) -> Result<(Self, Option<Repo>)> {
         let start = repo::directory(&scope.repo, command)?;
         let repo = Repo::around(&start, command)?;
         let has_record = start.join(Record::FILE).is_file();
@@ -166,15 +171,15 @@ impl Inspection {
         let root = root.canonicalize().unwrap_or(root);
         let dirs = named(&root, &scope.manifests, "--manifests", Path::is_dir)?;
         let secrets = named(&root, &scope.secrets, "--secret", Path::is_file)?;
-        Reader {
+        let reader = Reader {
             tree: WorkTree::list(&root, |dir| {
                 repo.as_ref().is_some_and(|repo| repo.ignores(&format!("{dir}/")))
             })?,
             dirs: if dirs.is_empty() { vec![MANIFESTS.to_owned()] } else { dirs },
             secrets,
             repo,
-        }
-        .read(scope)
+        };
+        Ok((reader.read(scope)?, reader.repo))
     }
 
     /// The registry of the project's own entry, as the record has it.
@@ -227,7 +232,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(self, scope: &Scope) -> Result<Inspection> {
+    fn read(&self, scope: &Scope) -> Result<Inspection> {
         let record_file = Record::FILE.to_owned();
         let record = self.record();
         let expected = match &record {

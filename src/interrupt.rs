@@ -5,8 +5,14 @@
 use crate::error::{Failure, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
+use signal_hook::low_level::emulate_default_handler;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How soon a [`Watch`] sees a signal.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// While one lives, Ctrl-C, SIGTERM and their like only make [`Interrupts::check`] fail.
 pub struct Interrupts {
@@ -33,7 +39,7 @@ impl Interrupts {
             Some(state) => state,
             None => State::register()?,
         };
-        let mut holders = state.holders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut holders = state.holders();
         if *holders == 0 {
             state.signal.store(0, Ordering::SeqCst);
             state.released.store(false, Ordering::SeqCst);
@@ -52,6 +58,10 @@ impl Interrupts {
 }
 
 impl State {
+    fn holders(&self) -> MutexGuard<'_, usize> {
+        self.holders.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn register() -> Result<&'static Self> {
         let state = Self::default();
         // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full disk.
@@ -68,10 +78,58 @@ impl State {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        let mut holders = self.state.holders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut holders = self.state.holders();
         *holders -= 1;
         if *holders == 0 {
             self.state.released.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// While one lives, a signal that no [`Interrupts`] hold back still ends the process, but something is done before. A signal
+/// that they do hold back is known to all that begin later.
+pub struct Watch {
+    /// Dropped behind the thread.
+    held: Interrupts,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Begins to watch; `end` is what is done before the process ends.
+    pub fn begin(end: impl Fn() + Send + 'static) -> Result<Self> {
+        let held = Interrupts::hold()?;
+        let (state, is_over) = (held.state, Arc::new(AtomicBool::new(false)));
+        let over = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            while !over.load(Ordering::SeqCst) {
+                thread::park_timeout(LOOK);
+                let Ok(signal @ 1..) = i32::try_from(state.signal.load(Ordering::SeqCst)) else { continue };
+                // As long as this is locked, nobody begins to write.
+                let holders = state.holders();
+                if *holders == 1 && signal != SIGXFSZ && !over.load(Ordering::SeqCst) {
+                    end();
+                    let _ = emulate_default_handler(signal);
+                }
+            }
+        });
+        Ok(Self { held, is_over, thread: Some(thread) })
+    }
+
+    /// Leaves it to whoever asks [`Interrupts::check`] to end the process.
+    pub fn stop(&self) {
+        let _holders = self.held.state.holders();
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It has nothing to tell.
+            let _ = thread.join();
         }
     }
 }

@@ -36,6 +36,7 @@ pub mod repo;
 pub mod report;
 pub mod rotation;
 pub mod secret;
+pub mod several;
 pub mod templates;
 pub mod tool;
 pub mod ui;
@@ -45,26 +46,25 @@ pub mod yaml_edit;
 pub mod yaml_path;
 
 use cli::{Cli, Command, Common, Env, Secret, Token};
-use commands::{add, adopt, check, diagnose, env, man, new, remove, rotate, secrets, tokens, update};
-use error::Result;
+use commands::{add, adopt, diagnose, env, fleet, man, new, remove, secrets, tokens};
 use report::Report;
 use ui::Ui;
 
 /// Runs the command of `cli`.
 #[must_use]
 pub fn run(cli: &Cli) -> Report {
-    let Common { repo, no_input, .. } = cli.command.common();
-    let mut ui = Ui::new(no_input);
-    let top = if matches!(cli.command, Command::Adopt(_)) { adopt::top } else { commands::top };
-    let failed = |error| Report::failed(&error, repo.and_then(top)).for_env(cli.command.environment());
-    let report = commands::settled(dispatch(&cli.command, &mut ui).unwrap_or_else(failed));
+    let common = cli.command.common();
+    let mut ui = Ui::new(common.no_input);
+    let report = dispatch(&cli.command, common, &mut ui);
     Report { warnings: ui.into_warnings(), ..report }
 }
 
-fn dispatch(command: &Command, ui: &mut Ui) -> Result<Report> {
-    match command {
+fn dispatch(command: &Command, common: Common, ui: &mut Ui) -> Report {
+    let done = match command {
+        Command::Check(options) => return fleet::run(options, common, ui),
+        Command::Update(options) => return fleet::run(options, common, ui),
+        Command::Rotate(options) => return fleet::run(options.as_ref(), common, ui),
         Command::New(options) => new::run(options, ui),
-        Command::Rotate(options) => rotate::run(options, ui),
         Command::Add(options) => add::run(options, ui),
         Command::Remove(options) => remove::run(options, ui),
         Command::Env(Env::Add(options)) => env::add(options, ui),
@@ -74,11 +74,11 @@ fn dispatch(command: &Command, ui: &mut Ui) -> Result<Report> {
         Command::Secret(Secret::Unset(options)) => secrets::unset(options, ui),
         Command::Secret(Secret::List(options)) => secrets::list(options, ui),
         Command::Token(Token::List(options)) => tokens::list(options, ui),
-        Command::Update(options) => update::run(options, ui),
         Command::Adopt(options) => adopt::run(options, ui),
-        Command::Check(options) => check::run(options, ui),
         Command::Diagnose(options) => diagnose::run(options, ui),
         Command::Completions { shell } => Ok(man::completions(*shell)),
         Command::Man => man::man(),
-    }
+    };
+    let top = if matches!(command, Command::Adopt(_)) { adopt::top } else { commands::top };
+    commands::reported(done, common.repo.and_then(top), command.environment())
 }

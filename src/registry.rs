@@ -27,8 +27,8 @@ use std::thread;
 
 /// The most bytes of scopes in one URL: GitLab's nginx refuses a request line of more than 8 KiB.
 const SCOPES: usize = 6 << 10;
-/// Images that are asked for at the same time.
-const PARALLEL: usize = 8;
+/// Images that are asked for at the same time, unless somebody wants another number.
+pub const PARALLEL: usize = 8;
 
 /// How to ask.
 #[derive(Debug, Default)]
@@ -54,6 +54,7 @@ pub struct Pull<'p> {
 pub struct Registries {
     transport: Transport,
     platform: Option<Platform>,
+    parallel: usize,
 }
 
 /// What is known of one registry, asked for once.
@@ -83,13 +84,19 @@ impl Registries {
     pub fn new(options: Options) -> error::Result<Self> {
         let authorities = options.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
         let transport = Transport::new(options.plain_http, authorities.as_slice())?;
-        Ok(Self { transport, platform: options.platform })
+        Ok(Self { transport, platform: options.platform, parallel: PARALLEL })
     }
 
     /// The URL of the token service that the registry of `image` names; `None` if it names none. Signs in to nothing.
     pub fn token_service(&self, image: &ImageRef) -> Result<Option<String>, Verdict> {
         let endpoint = Endpoint::find(&self.transport, address(image))?;
         Ok(endpoint.token_service().map(str::to_owned))
+    }
+
+    /// The same, and asks for up to `number` images at the same time.
+    #[must_use]
+    pub fn at_once(self, number: usize) -> Self {
+        Self { parallel: number.max(1), ..self }
     }
 
     /// The verdicts for `pulls`, in their order. Calls `done` whenever one is there, from any thread.
@@ -99,7 +106,7 @@ impl Registries {
         let verdicts: Vec<OnceLock<Verdict>> = pulls.iter().map(|_| OnceLock::new()).collect();
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
-            for _ in 0..PARALLEL.min(pulls.len()) {
+            for _ in 0..self.parallel.min(pulls.len()) {
                 scope.spawn(|| {
                     while let Some(at) =
                         Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < pulls.len())

@@ -1,7 +1,7 @@
 //! What a command returns: text for people, and the same facts for programs, with the same keys for every command.
 
 use crate::advice::Advice;
-use crate::error::{Explanation, Outcome, explain};
+use crate::error::{Explanation, Outcome, explain, printable};
 use crate::ui;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,6 +12,14 @@ use std::path::{Path, PathBuf};
 pub struct Report {
     /// For people: everything but what to type next.
     pub text: String,
+    /// The same in a few words, as it is said of one repository among several.
+    pub brief: String,
+    /// What to type for more than these few words.
+    pub more: Advice,
+    /// Whether nothing was written yet, and something is left to be.
+    pub is_pending: bool,
+    /// The repository as it was given, if it is one of several.
+    pub given: Option<String>,
     /// The top of the repository; `None` if there is none or it is unknown.
     pub repo: Option<PathBuf>,
     /// Whether anything was written, or an earlier change committed.
@@ -96,9 +104,36 @@ impl Report {
         text
     }
 
+    /// One line about one repository of several, which is called `name`.
+    #[must_use]
+    pub fn line(&self, name: &str) -> String {
+        let word = match (&self.error, self.outcome) {
+            (Some(_), _) => ui::red("failed "),
+            (None, Outcome::Problems) => ui::red("problem"),
+            (None, Outcome::Done) => ui::green("ok     "),
+            (None, Outcome::Unknown | Outcome::Several(_)) => ui::yellow("unknown"),
+        };
+        let mut parts = vec![self.brief.clone()];
+        if !self.more.is_empty() {
+            parts.push(format!("hint: {}", self.more.line(self.repo.as_deref())));
+        }
+        if let Some(error) = &self.error {
+            parts = std::iter::once(&error.message).chain(&error.causes).cloned().collect();
+            let hint = error.hint.as_ref().map(|hint| format!("hint: {}", hint.line(self.repo.as_deref())));
+            parts.extend(hint);
+        }
+        parts.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
+        let line = format!("{name}: {}", parts.join("; "));
+        format!("{word}  {}\n", printable(&line))
+    }
+
     /// For programs: one line of JSON.
     #[must_use]
     pub fn json(&self) -> String {
+        if matches!(self.outcome, Outcome::Several(_)) {
+            // Each of them has had its own.
+            return String::new();
+        }
         let repo = self.repo.as_deref();
         let typed = |step: &Advice| step.typed(repo);
         let mut object = json!({
@@ -109,6 +144,9 @@ impl Report {
             "warnings": self.warnings,
             "next": self.next.iter().map(typed).collect::<Vec<_>>(),
         });
+        if let Some(given) = &self.given {
+            object["given"] = given.as_str().into();
+        }
         for (key, value) in self.own.as_object().into_iter().flatten() {
             object[key] = value.clone();
         }

@@ -46,6 +46,8 @@ pub enum Reply<T> {
 #[derive(Debug)]
 pub struct Ui {
     can_ask: bool,
+    /// Whether it only collects warnings.
+    is_quiet: bool,
     warnings: Vec<String>,
 }
 
@@ -54,7 +56,13 @@ impl Ui {
     #[must_use]
     pub fn new(no_input: bool) -> Self {
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-        Self { can_ask: terminal && !no_input, warnings: Vec::new() }
+        Self { can_ask: terminal && !no_input, is_quiet: false, warnings: Vec::new() }
+    }
+
+    /// Asks and shows nothing: for one of several that are worked on at the same time.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self { can_ask: false, is_quiet: true, warnings: Vec::new() }
     }
 
     /// Whether questions can be asked.
@@ -117,7 +125,9 @@ impl Ui {
         if self.warnings.contains(&warning) {
             return;
         }
-        say(format_args!("{} {warning}", style("warning:").for_stderr().yellow().bold()));
+        if !self.is_quiet {
+            say(format_args!("{} {warning}", style("warning:").for_stderr().yellow().bold()));
+        }
         self.warnings.push(warning);
     }
 
@@ -130,7 +140,7 @@ impl Ui {
     /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives lives.
     #[must_use]
     pub fn wait(&self, text: &str, all: usize) -> Waiting {
-        let term = Some(Term::stderr()).filter(Term::is_term);
+        let term = Some(Term::stderr()).filter(|term| term.is_term() && !self.is_quiet);
         let waiting = Waiting { term, text: text.to_owned(), all, done: Mutex::new(0) };
         waiting.show(0);
         waiting
@@ -171,6 +181,17 @@ impl Waiting {
         let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *done += 1;
         self.show(*done);
+    }
+
+    /// Prints a line of a result above it. Says whether anybody still reads.
+    pub fn print(&self, line: &str) -> Result<bool> {
+        let done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(term) = &self.term {
+            let _ = term.clear_line();
+        }
+        let is_read = write_out(line)?;
+        self.show(*done);
+        Ok(is_read)
     }
 
     fn show(&self, done: usize) {
@@ -240,14 +261,19 @@ pub fn dim(text: &str) -> String {
 
 /// Prints the result of a command.
 pub fn print(text: &str) -> Result<()> {
+    // Whoever closed the pipe has read enough.
+    write_out(text).map(drop)
+}
+
+/// Writes to standard output. Says whether anybody reads it.
+fn write_out(text: &str) -> Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever closed the pipe has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => {
             Err(Failure::failed("cannot write to standard output").because(error.to_string()).into())
         }
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 

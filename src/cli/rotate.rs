@@ -1,15 +1,14 @@
 //! Options of `rotate`.
 
-use super::{CheckOptions, GitlabOptions, RunOptions, SecretOptions, TokenOptions};
+use super::{CheckOptions, GitlabOptions, JobsOption, Repositories, RunOptions, SecretOptions, TokenOptions};
 use clap::Args;
-use std::path::PathBuf;
 
 /// Options of `rotate`.
 #[derive(Debug, Args)]
 pub struct Rotate {
-    /// The repository, or any directory in it.
-    #[arg(default_value = ".")]
-    pub repo: PathBuf,
+    /// Which repositories.
+    #[command(flatten)]
+    pub repositories: Repositories,
     /// Change only the pull secret of this environment (repeatable) [default: all, if they share the token].
     #[arg(long, value_name = "ENV")]
     pub env: Vec<String>,
@@ -33,6 +32,9 @@ pub struct Rotate {
     /// Finish what was begun.
     #[command(flatten)]
     pub finish: FinishOptions,
+    /// How much is asked at the same time.
+    #[command(flatten)]
+    pub jobs: JobsOption,
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,

@@ -1,6 +1,6 @@
 //! The options of the commands that carry a repository into this version.
 
-use super::PlanOptions;
+use super::{PlanOptions, Repositories};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use std::path::PathBuf;
     after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also applies answers that were edited in .makeinfra.yaml. Conflicts are left as in `git cherry-pick`: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
 )]
 pub struct Update {
-    /// The repository, or any directory in it.
-    #[arg(default_value = ".")]
-    pub repo: PathBuf,
+    /// Which repositories.
+    #[command(flatten)]
+    pub repositories: Repositories,
     /// How the plan is shown and confirmed.
     #[command(flatten)]
     pub plan: PlanOptions,

@@ -257,7 +257,7 @@ mod tests {
             vec!["new", "-gldt-Marker"],
             vec![MARK],
             vec!["completions", MARK],
-            vec!["rotate", "a", MARK],
+            vec!["diagnose", "a", MARK],
             vec!["new", "hello", "--token-stdin=gldt-Marker"],
             vec!["new", "hello", "--token-stdin", "--token-env", MARK],
             vec!["new", "hello", "--no-git=gldt-Marker"],
@@ -283,12 +283,12 @@ mod tests {
     #[test]
     fn an_argument_too_many_is_told_what_the_command_takes() {
         for (typed, cause) in [
-            ("check a b", "`makeinfra check` takes one repository"),
+            ("diagnose a b", "`makeinfra diagnose` takes one repository"),
             ("man x", "`makeinfra man` takes no argument"),
             ("new hello world", "`makeinfra new` takes one PROJECT"),
             ("env add a b c", "`makeinfra env add` takes one NAME and one repository"),
             (
-                "rotate . --from-docker-config x",
+                "new hello --from-docker-config x",
                 "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value",
             ),
         ] {

@@ -6,14 +6,17 @@ mod running;
 pub(super) use followed::unfollowed_in_head;
 
 use followed::unfollowed;
+use running::Clusters;
 
+use super::fleet::{Fleet, Task};
 use super::unlock_as_needed;
 use crate::advice::Advice;
-use crate::checks::{self, Check, Cleared, Known, Question, Status, count};
-use crate::cli::{Check as Options, OnlineOptions};
+use crate::checks::{self, Check, Cleared, Question, Status, Unfollowed, count};
+use crate::cli::{Check as Options, OnlineOptions, Repositories};
+use crate::diagnosis::{NextPull, Running};
 use crate::error::{Failure, Outcome, Result};
 use crate::inspection::{Inspection, Scope};
-use crate::registry::{self, Platform, Pull, Registries, Standing, Verdict};
+use crate::registry::{self, PARALLEL, Platform, Pull, Registries, Standing, Verdict};
 use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
@@ -21,45 +24,166 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Runs the command.
-pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
-    let scope = Scope {
-        repo: options.repo.clone(),
-        manifests: options.manifests.clone(),
-        secrets: options.secret.clone(),
-        history: !options.history.no_history,
-        searches: true,
-        deep: options.history.deep,
-    };
-    let inspection = Inspection::of(&scope, "check")?;
-    let unfollowed = inspection.git.is_some().then(|| unfollowed(&options.repo)).flatten();
-    let answered = match options.online.online {
-        true => ask_registries(&options.online, &inspection, ui)?,
-        false => Answered { sure: true, ..Answered::default() },
-    };
-    let known = Known { public: options.public.clone(), unfollowed, ..Known::default() };
-    let mut sure = answered.sure;
-    let mut checks = answered.checks(&inspection, known, Timestamp::now());
-    if options.cluster.running {
-        sure &= running::checks(options, &inspection, &mut checks, ui)?;
+impl Task for Options {
+    const COMMAND: &'static str = "check";
+
+    fn repositories(&self) -> &Repositories {
+        &self.repositories
     }
-    checks::sort(&mut checks);
-    unlock_as_needed(&inspection.root, checks.iter_mut().map(|check| &mut check.hint));
-    let bad = |check: &Check| {
-        check.status == Status::Problem || (options.view.strict && check.status == Status::Warning)
-    };
-    let outcome = match checks.iter().any(bad) {
-        true => Outcome::Problems,
-        false if sure => Outcome::Done,
-        false => Outcome::Unknown,
-    };
-    Ok(Report {
-        text: listed(&checks, &inspection, options.view.verbose),
-        own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
-        repo: Some(inspection.root),
-        outcome,
-        ..Report::default()
-    })
+
+    fn environment(&self) -> Option<&str> {
+        self.cluster.env.as_deref()
+    }
+
+    fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
+        let looked = Looked::at(self, repo)?;
+        let known = looked.known(self);
+        let next = known.next_pulls();
+        let verdicts = if self.asks() {
+            ask(&registries(&self.online)?.at_once(self.jobs()), known.pulls(&next), ui)
+        } else {
+            Vec::new()
+        };
+        Ok(known.report(self, &next, &mut verdicts.into_iter()))
+    }
+
+    fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+        if !self.asks() {
+            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "checking", ui);
+        }
+        let registries = registries(&self.online)?.at_once(self.jobs());
+        let look = |at: usize| Looked::at(self, &fleet.places[at].path);
+        let looked = fleet.gather(self.jobs(), look, "reading repositories", ui)?;
+        // One question about all images: no registry sees a login twice that it has refused.
+        let known: Vec<_> = looked.iter().map(|one| Some(one.as_ref().ok()?.known(self))).collect();
+        let next: Vec<_> =
+            known.iter().map(|one| one.as_ref().map_or_else(Vec::new, Known::next_pulls)).collect();
+        let both = known.iter().zip(&next);
+        let pulls = both.clone().filter_map(|(known, next)| Some(known.as_ref()?.pulls(next))).flatten();
+        let mut verdicts = ask(&registries, pulls, ui).into_iter();
+        let reports = both.map(|(known, next)| Some(known.as_ref()?.report(self, next, &mut verdicts)));
+        let reports: Vec<_> = reports.collect();
+        drop(next);
+        drop(known);
+        let done = looked
+            .into_iter()
+            .zip(reports)
+            .map(|(looked, report)| looked.map(|_| report.unwrap_or_default()));
+        fleet.tell(done, ui)
+    }
+}
+
+impl Options {
+    /// Whether registries are asked.
+    fn asks(&self) -> bool {
+        self.online.online || self.cluster.running
+    }
+
+    /// How many clusters, and then images, are asked about at the same time.
+    fn jobs(&self) -> usize {
+        self.jobs.or(PARALLEL)
+    }
+}
+
+/// A repository as it is, and what its clusters tell.
+struct Looked {
+    inspection: Inspection,
+    unfollowed: Option<Vec<Unfollowed>>,
+    clusters: Clusters,
+}
+
+/// All that is known of a repository before registries are asked.
+struct Known<'l> {
+    looked: &'l Looked,
+    questions: Vec<Question<'l>>,
+    running: Vec<Running<'l>>,
+}
+
+impl Looked {
+    fn at(options: &Options, repo: &Path) -> Result<Self> {
+        let scope = Scope {
+            repo: repo.to_owned(),
+            manifests: options.manifests.clone(),
+            secrets: options.secret.clone(),
+            history: !options.history.no_history,
+            searches: true,
+            deep: options.history.deep,
+        };
+        let (inspection, git) = Inspection::with_repo(&scope, "check")?;
+        let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+        let unfollowed = git.zip(record).and_then(|(git, record)| unfollowed(repo, git, record));
+        let clusters = match options.cluster.running {
+            true => Clusters::ask(options, &inspection)?,
+            false => Clusters::default(),
+        };
+        Ok(Self { inspection, unfollowed, clusters })
+    }
+
+    fn known<'l>(&'l self, options: &'l Options) -> Known<'l> {
+        let questions = if options.online.online { Question::all(&self.inspection) } else { Vec::new() };
+        Known { looked: self, questions, running: self.clusters.running(options, &self.inspection) }
+    }
+}
+
+impl<'l> Known<'l> {
+    /// The images that run.
+    fn next_pulls(&'l self) -> Vec<NextPull<'l>> {
+        self.running.iter().flat_map(Running::next_pulls).collect()
+    }
+
+    /// What registries are asked.
+    fn pulls<'p>(&'p self, next: &'p [NextPull]) -> impl Iterator<Item = Option<Pull<'p>>> {
+        self.questions.iter().map(Question::pull).chain(next.iter().map(NextPull::pull))
+    }
+
+    /// What is wrong, with what registries said to [`Known::pulls`].
+    fn report(
+        &self,
+        options: &Options,
+        next: &[NextPull],
+        verdicts: &mut dyn Iterator<Item = Option<Verdict>>,
+    ) -> Report {
+        let (inspection, now) = (&self.looked.inspection, Timestamp::now());
+        let answered: Vec<_> = verdicts.take(self.questions.len()).collect();
+        let answered = Answered::of(&self.questions, &answered);
+        let mut sure = answered.sure && self.looked.clusters.unseen.is_empty();
+        let given = checks::Known {
+            public: options.public.clone(),
+            unfollowed: self.looked.unfollowed.clone(),
+            ..checks::Known::default()
+        };
+        let mut checks = answered.checks(inspection, given, now);
+        checks.extend(self.looked.clusters.checks());
+        for (next, verdict) in next.iter().zip(verdicts) {
+            let check = next.judged(verdict.as_ref(), now);
+            sure &= check.status != Status::Warning;
+            sure &= verdict.is_none_or(|verdict| verdict.standing() != Standing::Unknown);
+            checks.push(check);
+        }
+        checks::sort(&mut checks);
+        unlock_as_needed(&inspection.root, checks.iter_mut().map(|check| &mut check.hint));
+        let bad = |check: &Check| {
+            check.status == Status::Problem || (options.view.strict && check.status == Status::Warning)
+        };
+        let outcome = match checks.iter().any(bad) {
+            true => Outcome::Problems,
+            false if sure => Outcome::Done,
+            false => Outcome::Unknown,
+        };
+        let again = Advice::makeinfra("check");
+        let again = if options.online.online { again.with("--online") } else { again };
+        let again = if options.cluster.running { again.with("--running") } else { again };
+        let (text, brief) = listed(&checks, inspection, options.view.verbose);
+        Report {
+            text,
+            brief,
+            more: if outcome == Outcome::Done { Advice::default() } else { again },
+            own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
+            repo: Some(inspection.root.clone()),
+            outcome,
+            ..Report::default()
+        }
+    }
 }
 
 /// What registries say of the images.
@@ -76,9 +200,21 @@ pub(super) struct Answered {
 }
 
 impl Answered {
+    /// What follows from `verdicts`, which answer `questions`.
+    fn of(questions: &[Question], verdicts: &[Option<Verdict>]) -> Self {
+        let mut answered = Self { sure: true, ..Self::default() };
+        for (question, verdict) in questions.iter().zip(verdicts) {
+            answered.sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
+            answered.public.extend(question.public(verdict.as_ref()).map(ToString::to_string));
+            answered.cleared.extend(question.cleared(verdict.as_ref()));
+            answered.checks.extend(question.judged(verdict.as_ref()));
+        }
+        answered
+    }
+
     /// All checks of a repository, with the registries' word.
-    pub(super) fn checks(self, inspection: &Inspection, known: Known, now: Timestamp) -> Vec<Check> {
-        let known = Known { proven: self.public, ..known };
+    pub(super) fn checks(self, inspection: &Inspection, known: checks::Known, now: Timestamp) -> Vec<Check> {
+        let known = checks::Known { proven: self.public, ..known };
         let mut checks = checks::all(inspection, &known, now);
         checks.extend(self.checks);
         self.cleared.iter().for_each(|cleared| cleared.clear(&mut checks));
@@ -90,39 +226,35 @@ impl Answered {
 /// Asks the registries for all images of the repository.
 pub(super) fn ask_registries(options: &OnlineOptions, inspection: &Inspection, ui: &Ui) -> Result<Answered> {
     let questions = Question::all(inspection);
-    let verdicts = ask(options, questions.iter().map(Question::pull), ui)?;
-    let mut answered = Answered { sure: true, ..Answered::default() };
-    for (question, verdict) in questions.iter().zip(&verdicts) {
-        answered.sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
-        answered.public.extend(question.public(verdict.as_ref()).map(ToString::to_string));
-        answered.cleared.extend(question.cleared(verdict.as_ref()));
-        answered.checks.extend(question.judged(verdict.as_ref()));
-    }
-    Ok(answered)
+    let verdicts = ask(&registries(options)?, questions.iter().map(Question::pull), ui);
+    Ok(Answered::of(&questions, &verdicts))
 }
 
-/// What the registries say of `pulls`, in their order; `None` where there is nothing to ask.
-fn ask<'p>(
-    options: &OnlineOptions,
-    pulls: impl Iterator<Item = Option<Pull<'p>>>,
-    ui: &Ui,
-) -> Result<Vec<Option<Verdict>>> {
+fn registries(options: &OnlineOptions) -> Result<Registries> {
     let platform = options.platform.as_deref().map(|text| {
         Platform::parse(text).ok_or_else(|| {
             Failure::usage("`--platform` must be OS/ARCHITECTURE, with a variant if need be")
                 .hint("--platform linux/arm64")
         })
     });
-    let registries = Registries::new(registry::Options {
+    Registries::new(registry::Options {
         plain_http: options.registry.plain_http,
         ca_file: options.registry.ca_file.as_deref(),
         platform: platform.transpose()?,
-    })?;
+    })
+}
+
+/// What the registries say of `pulls`, in their order; `None` where there is nothing to ask.
+fn ask<'p>(
+    registries: &Registries,
+    pulls: impl Iterator<Item = Option<Pull<'p>>>,
+    ui: &Ui,
+) -> Vec<Option<Verdict>> {
     let mut is_asked = Vec::new();
     let pulls: Vec<_> = pulls.inspect(|pull| is_asked.push(pull.is_some())).flatten().collect();
     let waiting = ui.wait("asking registries", pulls.len());
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
-    Ok(is_asked.into_iter().map(|is_asked| is_asked.then(|| verdicts.next()).flatten()).collect())
+    is_asked.into_iter().map(|is_asked| is_asked.then(|| verdicts.next()).flatten()).collect()
 }
 
 fn object(check: &Check, root: &Path) -> serde_json::Value {
@@ -137,7 +269,9 @@ pub(super) fn typed(hint: &Advice, root: Option<&Path>) -> String {
 
 /// One line a check; those that say the same share a hint below. What is worst comes last, where the eye is; what is ok
 /// only with `verbose`.
-fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> String {
+///
+/// With the counts alone behind it.
+fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, String) {
     let mut text = String::new();
     let mut numbers = Vec::new();
     for status in [Status::Ok, Status::Note, Status::Warning, Status::Problem] {
@@ -175,14 +309,14 @@ fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> String {
         notes => format!("{}, ", count(notes, "note")),
     };
     let before = if text.is_empty() { "" } else { "\n" };
-    text.push_str(&format!(
-        "{before}{}, {}, {notes}{} ok{}\n",
+    let counts = format!(
+        "{}, {}, {notes}{} ok",
         count(number(Status::Problem), "problem"),
         count(number(Status::Warning), "warning"),
         number(Status::Ok),
-        if verbose { "" } else { " (--verbose lists them)" }
-    ));
-    text
+    );
+    text.push_str(&format!("{before}{counts}{}\n", if verbose { "" } else { " (--verbose lists them)" }));
+    (text, counts)
 }
 
 /// The checks with `status`, those together that say the same, of one subject or of several, and share a hint.

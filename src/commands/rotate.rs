@@ -3,23 +3,25 @@
 mod finish;
 mod issue;
 mod report;
+mod together;
+mod write;
 
 use super::deploy_tokens;
 use super::elsewhere;
 use super::encrypted;
+use super::fleet::{Fleet, Task};
 use super::scope;
 use super::sign_in::{self, Checked};
-use super::transaction::{self, Transaction};
+use super::transaction;
 use super::{missing, not_generated, secret_answers, sweep_repository, templates_of, token_source};
 use crate::advice::{Advice, shell_word};
-use crate::answers::{Answer, Environment, Name, Record, RegistryKey, Sheet};
-use crate::cli::Rotate as Options;
+use crate::answers::{Answer, Environment, ImageRef, Name, Record, RegistryKey, Sheet};
+use crate::cli::{Repositories, Rotate as Options};
 use crate::credentials::{Source, warn_if_past};
 use crate::error::{Failure, Result, printable};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::kustomization;
-use crate::opaque::Kustomization;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
 use crate::repo::Repo;
@@ -28,9 +30,8 @@ use crate::rotation::{Entry, Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
+use write::write;
 
 /// What its errors say that it cannot do.
 const ROTATE: &str = "rotate";
@@ -62,37 +63,48 @@ impl Found {
     }
 }
 
-/// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
+impl Task for Options {
+    const COMMAND: &'static str = "rotate";
+
+    fn repositories(&self) -> &Repositories {
+        &self.repositories
+    }
+
+    fn environment(&self) -> Option<&str> {
+        match self.env.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    fn reads_stdin(&self) -> bool {
+        token_source(&self.token).is_ok_and(|source| source.reads_stdin())
+    }
+
+    fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
+        run(self, repo, ui)
+    }
+
+    fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+        together::run(self, fleet, ui)
+    }
+}
+
+/// Runs the command for the repository at `repo`.
+fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
+    check_options(options)?;
     if options.finish.finish {
-        return finish::run(options, ui);
+        return finish::run(options, repo, ui);
     }
     let source = token_source(&options.token)?;
-    if options.token.from_docker_config == Some(None) && options.repo.is_file() {
-        let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
-        let file = shell_word(&options.repo);
-        return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
-    }
-    if let Some(option) = options.gitlab.access.given().filter(|_| !options.gitlab.from_gitlab) {
-        let failure = Failure::usage(format!("`{option}` requires `--from-gitlab` or `--finish`"));
-        return Err(failure.hint(again(options).with("--from-gitlab --expires-in 90d")).into());
-    }
     let overrides = overrides(options, ui)?;
     let lifetime = match options.gitlab.from_gitlab {
         true => Some(deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?),
         false => None,
     };
-    let mut found = find(options, &overrides)?;
-    let _lock = if options.run.dry_run { None } else { found.repo.lock()? };
-    check(options, &mut found, &overrides, ui)?;
+    let (mut found, _lock) = open(options, repo, &overrides, ui)?;
     sweep_repository(&found.root(), options.run.dry_run, ui);
-    if let Entry::Removed(registry) = &overrides.entry {
-        let plan = found.files.remove(registry)?;
-        return write_or_tell(options, &found, &overrides, &plan, ui);
-    }
-    if let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) {
-        warn_if_past(expires_at, ui);
-        let plan = found.files.expire(expires_at, &overrides)?;
+    if let Some(plan) = without_token(options, &found, &overrides, ui)? {
         return write_or_tell(options, &found, &overrides, &plan, ui);
     }
     if let Some(lifetime) = lifetime {
@@ -113,17 +125,80 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         ui.note("Pull secret", &format!("{}\nfor {registry}", paths.join("\n")))?;
     }
     let token = token(options, source, &found, &overrides, ui)?;
-    let plan = found.files.rotate(&token, &overrides)?;
-    if plan.rotates() && token.expires_at().is_none() {
-        warn_of_expiry(&found, &overrides, ui);
-    }
+    let plan = planned(&found, &token, &overrides, ui)?;
     if options.check.check {
-        let inspection = inspect(options)?;
-        let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
-        let images = found.files.images(&plan, &overrides, &deployed)?;
+        let inspection = inspect(&found)?;
+        let images = images(&found, &plan, &overrides, &inspection)?;
         found.checked = sign_in::check(&options.check, &token, &images, &again(options), ui)?;
     }
     write_or_tell(options, &found, &overrides, &plan, ui)
+}
+
+/// Fails if options do not go together in a way that clap does not know.
+fn check_options(options: &Options) -> Result<()> {
+    let file = options.repositories.repos.iter().find(|repo| repo.is_file());
+    if let (Some(None), Some(file)) = (&options.token.from_docker_config, file) {
+        let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
+        let file = shell_word(file);
+        return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
+    }
+    let asks_gitlab = options.gitlab.from_gitlab || options.finish.finish;
+    if let Some(option) = options.gitlab.access.given().filter(|_| !asks_gitlab) {
+        let failure = Failure::usage(format!("`{option}` requires `--from-gitlab` or `--finish`"));
+        return Err(failure.hint(again(options).with("--from-gitlab --expires-in 90d")).into());
+    }
+    Ok(())
+}
+
+/// Finds the repository at `repo`, with all that can be known to go wrong whatever the token. Nobody else rotates in it until
+/// what comes with it is dropped.
+fn open(
+    options: &Options,
+    repo: &Path,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<(Found, Option<std::fs::File>)> {
+    let mut found = find(options, repo, overrides)?;
+    let lock = if options.run.dry_run { None } else { found.repo.lock()? };
+    check(options, &mut found, overrides, ui)?;
+    Ok((found, lock))
+}
+
+/// The plan of a change that needs no token; `None` if it needs one.
+fn without_token(
+    options: &Options,
+    found: &Found,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<Option<Plan>> {
+    if let Entry::Removed(registry) = &overrides.entry {
+        return found.files.remove(registry).map(Some);
+    }
+    let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) else {
+        return Ok(None);
+    };
+    warn_if_past(expires_at, ui);
+    found.files.expire(expires_at, overrides).map(Some)
+}
+
+/// The plan for `token`.
+fn planned(found: &Found, token: &DeployToken, overrides: &RotateOverrides, ui: &mut Ui) -> Result<Plan> {
+    let plan = found.files.rotate(token, overrides)?;
+    if plan.rotates() && token.expires_at().is_none() {
+        warn_of_expiry(found, overrides, ui);
+    }
+    Ok(plan)
+}
+
+/// The images that are pulled with the token.
+fn images<'i>(
+    found: &'i Found,
+    plan: &Plan,
+    overrides: &RotateOverrides,
+    inspection: &'i Inspection,
+) -> Result<Vec<&'i ImageRef>> {
+    let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
+    found.files.images(plan, overrides, &deployed)
 }
 
 /// Warns if nothing will say when the new token expires, though something should.
@@ -154,7 +229,7 @@ fn write_or_tell(
     if options.commit {
         transaction::mend_index(&found.repo, ui)?;
     }
-    let commit = write(options, found, overrides, plan)?;
+    let commit = write(options, found, overrides, plan, &report::subject(options, found))?;
     Ok(report::outcome(options, found, plan, commit.as_deref()))
 }
 
@@ -197,8 +272,8 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
 }
 
 /// Finds the repository and reads what it has.
-fn find(options: &Options, overrides: &RotateOverrides) -> Result<Found> {
-    let repo = Repo::find(&options.repo, "rotate")?;
+fn find(options: &Options, repo: &Path, overrides: &RotateOverrides) -> Result<Found> {
+    let repo = Repo::find(repo, "rotate")?;
     repo.check_key(git_crypt::FILTER)?;
     let root = repo.root();
     let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
@@ -224,15 +299,17 @@ fn find(options: &Options, overrides: &RotateOverrides) -> Result<Found> {
     };
     let mut files = Files { record, templates, secrets };
     files.choose(&scope::names("--env", &options.env)?, overrides)?;
-    check_name(options, &files)?;
-    Ok(Found { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None })
+    let found = Found { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None };
+    check_name(&found)?;
+    Ok(found)
 }
 
 /// Fails if a Secret file is missing because somebody edited its name in the record: another one would be made beside it.
-fn check_name(options: &Options, files: &Files) -> Result<()> {
+fn check_name(found: &Found) -> Result<()> {
+    let files = &found.files;
     let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
     let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
-    let inspection = inspect(options)?;
+    let inspection = inspect(found)?;
     let Some(name) = inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref()) else {
         return Ok(());
     };
@@ -287,8 +364,8 @@ fn check(options: &Options, found: &mut Found, overrides: &RotateOverrides, ui: 
 }
 
 /// Reads the manifests, for their images.
-fn inspect(options: &Options) -> Result<Inspection> {
-    Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "rotate")
+fn inspect(found: &Found) -> Result<Inspection> {
+    Inspection::of(&Scope { repo: found.root(), ..Scope::default() }, "rotate")
 }
 
 fn token(
@@ -300,106 +377,4 @@ fn token(
 ) -> Result<DeployToken> {
     let registry = found.files.registry(overrides)?;
     source.read(&registry, found.files.image(), options.check.check, overrides.expires_at.clone(), ui)
-}
-
-/// Writes what is to change and commits it if that is wanted. Gives the commit's id.
-fn write(
-    options: &Options,
-    found: &Found,
-    overrides: &RotateOverrides,
-    plan: &Plan,
-) -> Result<Option<String>> {
-    let commits = options.commit && (plan.writes() || found.uncommitted.contains(&true));
-    if !plan.writes() && !commits {
-        return Ok(None);
-    }
-    let mut transaction = Transaction::begin(&found.repo)?;
-    for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
-        if let Some(text) = &change.text {
-            transaction.write(&file.path, text.expose().as_bytes(), None)?;
-        }
-    }
-    // After the files that they name.
-    for (path, text) in kustomizations(found, plan) {
-        transaction.write(path, text.expose().as_bytes(), None)?;
-    }
-    if let Some(text) = &plan.record {
-        transaction.write(Record::FILE, text.as_bytes(), None)?;
-    }
-    if commits {
-        // Where a file holds the token already, it may still have to be committed.
-        for (path, text) in found.texts(plan) {
-            transaction.stage(path, text.expose().as_bytes(), false)?;
-        }
-        for (path, bytes) in uncommitted_beside(found, plan)? {
-            transaction.stage(&path, &bytes, false)?;
-        }
-        let committed = found.repo.head_text(Record::FILE)?.map(Record::parse).transpose()?;
-        let record = match committed {
-            // What somebody has edited in it stays uncommitted.
-            Some(committed) => found.files.followed(committed, plan, overrides)?,
-            None => plan.record.clone(),
-        };
-        if let Some(text) = record {
-            transaction.stage(Record::FILE, text.as_bytes(), false)?;
-        }
-    }
-    transaction.finish(&report::subject(options, found), || check_unchanged(found))
-}
-
-/// The kustomizations that change, each with its new text.
-fn kustomizations<'t>(found: &'t Found, plan: &'t Plan) -> impl Iterator<Item = (&'t str, &'t Secret)> {
-    let both = found.files.secrets.iter().zip(&plan.secrets);
-    both.filter_map(|(file, change)| {
-        Some((file.kustomization.as_ref()?.0.as_str(), change.kustomization.as_ref()?))
-    })
-}
-
-/// The kustomizations that do not name their Secret file in HEAD, with the files that they name and HEAD does not have: a
-/// commit without them could not be deployed.
-fn uncommitted_beside(found: &Found, plan: &Plan) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>> {
-    let repo = &found.repo;
-    let mut beside = BTreeMap::new();
-    for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
-        let Some((path, before)) = &file.kustomization else { continue };
-        let text = change.kustomization.as_ref().unwrap_or(before).expose();
-        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        let named = |text: &str| Kustomization::parse(text).map(|found| found.files(dir)).unwrap_or_default();
-        let head = repo.head_plain(path, &repo.key(path)?)?.unwrap_or_default();
-        if named(std::str::from_utf8(&head).unwrap_or_default()).contains(&file.path) {
-            continue;
-        }
-        beside.insert(path.clone(), Zeroizing::new(text.as_bytes().to_owned()));
-        let others = named(text).into_iter().filter(|path| *path != file.path);
-        for path in others.filter(|path| found.root().join(path).is_file()) {
-            if repo.has_in_head(&path)? {
-                continue;
-            }
-            repo.check_protected(&path)?;
-            if let Some(bytes) = encrypted::read_bytes(ROTATE, &path, &found.root().join(&path))? {
-                beside.insert(path, bytes);
-            }
-        }
-    }
-    Ok(beside)
-}
-
-/// The record, if an earlier rotation that was not committed has changed it, and nobody else has.
-fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Result<Option<&'f String>> {
-    let committed = found.repo.head_text(Record::FILE)?;
-    let (Some(committed), Some(record)) = (committed, &found.files.record) else { return Ok(None) };
-    Ok(found.files.only_followed(&committed, plan).then_some(&record.text))
-}
-
-/// Fails if somebody changed the files since they were read, while the token was waited for.
-fn check_unchanged(found: &Found) -> Result<()> {
-    let secrets = found.files.secrets.iter();
-    let secrets = secrets.map(|file| (file.path.as_str(), file.text.as_ref().map(Secret::expose)));
-    let kustomizations = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
-    let kustomizations = kustomizations.map(|(path, text)| (path.as_str(), Some(text.expose())));
-    let record = found.files.record.as_ref().map(|record| record.text.as_str());
-    for (path, before) in secrets.chain(kustomizations).chain([(Record::FILE, record)]) {
-        encrypted::check_unchanged(ROTATE, path, &found.root().join(path), before)?;
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use crate::pull_secret::DeployToken;
 use crate::registry::{Options, Pull, Registries, Standing, Verdict};
 use crate::ui::Ui;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -48,7 +49,41 @@ pub(super) fn check(
         return Ok(None);
     }
     let verdicts = ask(&registries(&options.registry)?, token, images, ui);
-    judge(verdicts, images, again, "the token was refused, nothing was written", ui).map(Some)
+    judge(verdicts, images, again, "the token was refused, nothing was written", None, ui).map(Some)
+}
+
+/// What registries say of one token, for the images of several repositories.
+pub(super) struct Asked(Vec<(ImageRef, Verdict)>);
+
+/// Asks registries about `images`, up to `jobs` at the same time.
+pub(super) fn ask_once(
+    options: &CheckOptions,
+    jobs: usize,
+    token: &DeployToken,
+    mut images: Vec<ImageRef>,
+    ui: &Ui,
+) -> Result<Asked> {
+    let registries = registries(&options.registry)?.at_once(jobs);
+    images.sort_by_cached_key(ToString::to_string);
+    images.dedup();
+    let verdicts = ask(&registries, token, &images.iter().collect::<Vec<_>>(), ui);
+    Ok(Asked(images.into_iter().zip(verdicts).collect()))
+}
+
+impl Asked {
+    /// The same as [`check`] for the `images` of the repository at `root`.
+    pub(super) fn judge(
+        &self,
+        images: &[&ImageRef],
+        again: &Advice,
+        root: &Path,
+        ui: &mut Ui,
+    ) -> Result<Checked> {
+        let known = images.iter().filter_map(|image| self.0.iter().find(|(asked, _)| asked == *image));
+        let (images, verdicts): (Vec<_>, Vec<_>) =
+            known.map(|(image, verdict)| (image, verdict.clone())).unzip();
+        judge(verdicts, &images, again, "the token was refused, nothing was written", Some(root), ui)
+    }
 }
 
 /// The same for a token that GitLab has just made, which the registry may not know for some seconds.
@@ -73,6 +108,7 @@ pub(super) fn check_fresh(
         images,
         again,
         "the registry refuses the token that GitLab has just made, nothing was written",
+        None,
         ui,
     )
 }
@@ -97,12 +133,14 @@ fn ask(registries: &Registries, token: &DeployToken, images: &[&ImageRef], ui: &
     registries.ask(&pulls, &|| waiting.step())
 }
 
-/// What follows from the registries' `verdicts` on `images`; `refused` is what is said of a token that they refuse.
+/// What follows from the registries' `verdicts` on `images`; `refused` is what is said of a token that they refuse. Hints
+/// are for the repository at `root`; `None` is the current directory.
 fn judge(
     verdicts: Vec<Verdict>,
     images: &[&ImageRef],
     again: &Advice,
     refused: &str,
+    root: Option<&Path>,
     ui: &mut Ui,
 ) -> Result<Checked> {
     let mut answers: Vec<_> = verdicts.into_iter().zip(images).collect();
@@ -110,7 +148,7 @@ fn judge(
         ui.warn(format!(
             "{}; {}",
             verdict.message(image),
-            verdict.hint(image, again).unwrap_or_default().typed(None)
+            verdict.hint(image, again).unwrap_or_default().typed(root)
         ));
     }
     // The worst decides.
@@ -132,7 +170,7 @@ fn judge(
             return Err(Failure::failed(refused).because(message).hint(hint).into());
         }
         Standing::Unknown if ui.can_ask() => {
-            ui.warn(format!("{message}; {}", hint.typed(None)));
+            ui.warn(format!("{message}; {}", hint.typed(root)));
             if ui.decide("It is undetermined whether the token is valid. Continue?", &["no", "yes"])? == "no"
             {
                 return Err(Failure::unknown("the token was not checked, nothing was written").into());

@@ -5,12 +5,14 @@ mod way;
 
 use super::check::unfollowed_in_head;
 use super::evolve::Evolution;
+use super::fleet::{Fleet, Task};
 use super::transaction;
-use super::workspace::{Proposal, Scope};
+use super::workspace::{Proposal, Scope, Stage};
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::change::{self, Files, Plan, Step, Update};
-use crate::cli::Update as Options;
+use crate::checks::count;
+use crate::cli::{Repositories, Update as Options};
 use crate::error::{Failure, Outcome, Result};
 use crate::report::Report;
 use crate::ui::Ui;
@@ -18,11 +20,38 @@ use serde_json::json;
 use std::path::Path;
 use way::Way;
 
-/// Runs the command.
-pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
+impl Task for Options {
+    const COMMAND: &'static str = "update";
+
+    fn repositories(&self) -> &Repositories {
+        &self.repositories
+    }
+
+    fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
+        run(self, repo, Stage::Whole, ui)
+    }
+
+    fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+        if self.check {
+            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "looking at repositories", ui);
+        }
+        if self.plan.run.dry_run {
+            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "looking at repositories", ui);
+        }
+        let looks = fleet.look(|repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())), ui)?;
+        if !self.plan.yes && !self.plan.run.no_input {
+            fleet.agree(&looks, ui)?;
+        }
+        fleet.carry_out(&looks, |repo, ui| run(self, repo, Stage::Agreed, ui), ui)
+    }
+}
+
+/// Runs the command for the repository at `repo`.
+fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Report> {
     let writes = !options.plan.run.dry_run && !options.check;
     let scope = Scope { is_tracked: true, paths: Vec::new() };
-    let mut evolution = Evolution::open_with(&options.repo, "update", scope, writes)?;
+    let mut evolution = Evolution::open_with(repo, "update", scope, writes)?;
+    evolution.workspace.stage = stage;
     let paths = Way::find(options, &evolution)?.paths()?;
     evolution.workspace.include(paths)?;
     let way = Way::find(options, &evolution)?;
@@ -31,7 +60,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     // An answer that was committed without its files is no difference any more.
     let behind = match options.from {
         Some(_) => Vec::new(),
-        None => unfollowed_in_head(&options.repo),
+        None => unfollowed_in_head(repo),
     };
     for one in &behind {
         let from = one.revision.as_deref().unwrap_or("HEAD");
@@ -55,7 +84,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
             .hint(typed.with("--yes"))
             .into());
     }
-    if writes {
+    if writes && stage != Stage::Look {
         transaction::forget_pick(&evolution.workspace.repo)?;
     }
     if !update.conflicts.is_empty() {
@@ -116,6 +145,14 @@ fn check(evolution: &Evolution, update: &Update, is_behind: bool) -> Report {
         true => "Up to date.\n".to_owned(),
         false => format!("An update would change:\n\n{list}"),
     };
+    report.brief = match (list.is_empty(), is_behind) {
+        (true, false) => "up to date".to_owned(),
+        (true, true) => "the files do not follow the answers".to_owned(),
+        (false, _) => format!("an update would change {}", count(list.lines().count(), "file")),
+    };
+    if is_due {
+        report.more = Advice::makeinfra("update").with("--dry-run");
+    }
     report.own["due"] = is_due.into();
     report.outcome = if is_due { Outcome::Problems } else { Outcome::Done };
     report

@@ -12,6 +12,7 @@ use super::transaction::{ONLY_THE_COMMIT, mend_index};
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
 use crate::change::{Files, Plan, Step};
+use crate::checks::count;
 use crate::cli::PlanOptions;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -34,8 +35,22 @@ pub(super) struct Workspace {
     scope: Scope,
     /// What HEAD was when the files were read.
     pub(super) head: Option<String>,
+    /// How far it goes.
+    pub(super) stage: Stage,
     /// Held while anything may be written.
     _lock: Option<fs::File>,
+}
+
+/// How far a command goes that writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// As far as its options say.
+    #[default]
+    Whole,
+    /// Up to the first byte that would be written: it is one of several repositories, and others come first.
+    Look,
+    /// It is written: it was asked for all of them together.
+    Agreed,
 }
 
 /// A plan, and how it is told.
@@ -79,7 +94,7 @@ impl Workspace {
         }
         repo.check_key(git_crypt::FILTER)?;
         let (head, files) = (repo.head_id()?, read(&repo, &root, &scope)?);
-        Ok(Self { repo, files, scope, head, _lock: lock })
+        Ok(Self { repo, files, scope, head, stage: Stage::default(), _lock: lock })
     }
 
     /// Reads `paths`, too.
@@ -96,7 +111,8 @@ impl Workspace {
 
     /// Shows the plan, and does it if that is agreed to.
     pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<Report> {
-        self.sweep(options.run.dry_run, ui)?;
+        let looks = self.stage == Stage::Look;
+        self.sweep(options.run.dry_run || looks, ui)?;
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
         let shown = self.shown(&plan, options.diff)?;
@@ -111,9 +127,15 @@ impl Workspace {
                 (false, _) => String::new(),
             };
             report.text = format!("{titled}{checked}{done}Nothing was written: this is a dry run.\n");
+            report.is_pending = !plan.is_done();
             return Ok(report);
         }
-        let agreed = options.yes || options.run.no_input || plan.is_done();
+        if looks {
+            report.is_pending =
+                !plan.is_done() || options.commit && !self.uncommitted(proposal, &plan)?.is_empty();
+            return Ok(report);
+        }
+        let agreed = options.yes || options.run.no_input || plan.is_done() || self.stage == Stage::Agreed;
         if !agreed {
             let command = proposal.command.typed(report.repo.as_deref());
             let diff = || self.diffs(&plan);
@@ -131,6 +153,7 @@ impl Workspace {
             }
             (None, false) => format!("{}: done.\n", proposal.message),
         };
+        done.trim_end().trim_end_matches('.').clone_into(&mut report.brief);
         let titled = if agreed && !plan.is_done() { titled } else { String::new() };
         report.text = format!("{titled}{done}{checked}");
         report.next = self.next(proposal, &plan, commit.is_some());
@@ -318,10 +341,20 @@ impl Workspace {
         Ok(Report {
             repo: Some(self.repo.root()),
             files: pending.iter().map(|step| FileChange::new(&step.path, step.change())).collect(),
+            brief: brief(proposal, plan, pending.len()),
             own,
             ..Report::default()
         })
     }
+}
+
+/// The plan in a few words.
+fn brief(proposal: &Proposal, plan: &Plan, pending: usize) -> String {
+    if plan.is_done() {
+        return "nothing to do".to_owned();
+    }
+    let files = format!("{}: {}", proposal.title, count(pending, "file"));
+    std::iter::once(files).chain(plan.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 /// What a tree says of a file.

@@ -92,6 +92,7 @@ mod secret_set;
 mod secret_unset;
 mod secrets_guard;
 mod set_image;
+mod several;
 mod shells;
 mod sign_in;
 mod sign_in_network;

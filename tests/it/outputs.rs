@@ -144,6 +144,19 @@ fn updates() {
 }
 
 #[test]
+fn several_repositories() {
+    let sandbox = super::several::with_three_older();
+    fs::write(sandbox.work("list"), "a\nb\nsub/c\n").unwrap();
+    shows(&sandbox, "several-update-dry-run", &["update", "a", "b", "--dry-run"]);
+    fs::remove_file(sandbox.work("b/kubernetes/base/deployment.yaml")).unwrap();
+    shows(&sandbox, "several-check", &["check", "--repos-from", "list", "--failed-to", "failed"]);
+    shows(&sandbox, "several-update", &["update", "a", "b", "--yes", "--commit"]);
+    let rotate = [&["rotate", "a", "c"][..], &TOKEN_OPTIONS].concat();
+    shows(&sandbox, "several-rotate", &[&rotate[..], &["--email", "ada@example.com"]].concat());
+    shows(&sandbox, "several-no-list", &["check", "--repos-from", "/dev/null"]);
+}
+
+#[test]
 fn adoptions() {
     let sandbox = Sandbox::of_the_post();
     shows(&sandbox, "adopt-post-no-input", &["adopt", "hello-infra", "--no-input"]);

@@ -105,6 +105,12 @@ fn the_other_commands_do_what_the_readme_says() {
                 answered(&line, &["--yes"]);
                 assert!(!exists("secrets/kubernetes/database.env"));
             }
+            "makeinfra check ../*-infra" | "makeinfra update ../*-infra --commit" => {
+                let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
+                let yes = if line.contains("update") { " --yes" } else { "" };
+                let run = sandbox.run("sh", &["-c", &format!("{line}{yes}")]);
+                run.cwd(sandbox.work("hello-infra")).output().prints(" repositories: ");
+            }
             "makeinfra check" => {
                 answered(&line, &["--strict"]);
             }

@@ -392,3 +392,36 @@ fn the_wizard_can_be_used_on_a_terminal_of_any_size() {
         }
     }
 }
+
+#[test]
+fn several_repositories_are_counted_while_they_are_waited_for() {
+    let sandbox = super::several::with_three();
+    sandbox.write_program("kubectl", "#!/bin/sh\nexec sleep 60\n");
+    let script = format!("stty sane rows 24 cols 80; PATH={} exec \"$0\" \"$@\"", sandbox.own_path());
+    let mut screen = Screen::run_in(&sandbox, &script, &["check", "a", "b", "--running"]);
+    screen.shows("reading repositories: 0 of 2");
+    screen.types("\u{3}");
+    assert!(screen.ends().contains("SIGINT"), "{}", screen.text());
+    screen.shows("error: interrupted").shows("2 repositories were not begun or not finished");
+}
+
+#[test]
+fn several_repositories_are_asked_about_once() {
+    let sandbox = super::several::with_three_older();
+    let head = |name: &str| fs::read_to_string(sandbox.work(name).join(".git/refs/heads/master")).unwrap();
+    let old = head("a");
+    let args = ["update", "a", "b", "c", "--commit", "--failed-to", "failed"];
+    let mut screen = Screen::run(&sandbox, &args);
+    screen.shows("3 of 3 repositories will be written").answers("Go on?", "n");
+    assert!(screen.ends().contains("1)"), "{}", screen.text());
+    assert_eq!(fs::read_to_string(sandbox.work("failed")).unwrap(), "a\nb\nc\n");
+    assert_eq!(head("b"), old);
+    let mut screen = Screen::run(&sandbox, &args);
+    screen.answers("Go on?", "y").shows("3 repositories: 3 ok, 3 changed");
+    screen.ends();
+    assert_ne!(head("b"), old);
+    let mut screen = Screen::run(&sandbox, &["rotate", "a", "b", "--token-username", USER]);
+    screen.shows("for registry.gitlab.com").shows("? Deploy token").types(TOKEN).types("\r");
+    screen.answers("When the token expires", "never").shows("2 repositories: 2 ok");
+    screen.ends();
+}

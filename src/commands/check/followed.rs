@@ -4,13 +4,27 @@ use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
 use crate::checks::Unfollowed;
 use crate::commands::evolve::Evolution;
+use crate::commands::templates_of;
 use crate::commands::workspace::Scope;
+use crate::git_crypt;
+use crate::repo::Repo;
 use std::path::Path;
 
 /// The answers that the files do not follow. `None` if that cannot be told: without a commit, while a merge is open, or if
 /// other checks name the reason.
-pub(super) fn unfollowed(repo: &Path) -> Option<Vec<Unfollowed>> {
-    let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok()?;
+///
+/// `record` is that of the files in `repo`, which lies at `path`.
+pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec<Unfollowed>> {
+    let committed = repo.head_text(Record::FILE).ok()??;
+    // The answers are those that the files were made from.
+    if record.text == committed && repo.earlier(Record::FILE).is_empty() {
+        let is_known = repo.in_progress().is_none()
+            && repo.check_key(git_crypt::FILTER).is_ok()
+            && templates_of(record).is_ok();
+        return is_known.then(Vec::new);
+    }
+    drop(repo);
+    let evolution = Evolution::open_with(path, "check", Scope::default(), false).ok()?;
     let committed = evolution.committed.as_ref()?;
     let is_edited = evolution.record.text != committed.text;
     let edits = is_edited.then_some((None, committed)).into_iter();

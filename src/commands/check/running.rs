@@ -1,61 +1,76 @@
 //! `makeinfra check --running`: whether the pods that run could be pulled again, by the cluster's own Secrets.
 
-use super::ask;
 use crate::checks::{Check, Id, Status};
 use crate::cli::Check as Options;
 use crate::cluster::Wanted;
-use crate::commands::target::Target;
-use crate::diagnosis::{Finding, NextPull, Running};
+use crate::commands::target::{Source, Target};
+use crate::diagnosis::{Finding, Running};
 use crate::error::Result;
 use crate::inspection::Inspection;
-use crate::registry::Standing;
-use crate::ui::Ui;
-use jiff::Timestamp;
 
-/// Adds what the clusters and the registries say of what runs. Says whether they told of all of it.
-pub(super) fn checks(
-    options: &Options,
-    inspection: &Inspection,
-    checks: &mut Vec<Check>,
-    ui: &Ui,
-) -> Result<bool> {
-    let now = Timestamp::now();
-    let mut sure = true;
-    let mut told = Vec::new();
-    for target in targets(options, inspection) {
-        match target.ask(Wanted::Running, std::iter::empty())? {
-            (source, None) => told.push((target, source)),
-            (_, Some(silence)) => {
-                sure = false;
-                checks.extend(silence.findings.first().map(|finding| unseen(&target, finding)).transpose()?);
+/// What the clusters of a repository tell.
+#[derive(Default)]
+pub(super) struct Clusters {
+    /// What each target has told; `None` if it told nothing.
+    sources: Vec<Option<Source>>,
+    /// Why some told nothing.
+    pub(super) unseen: Vec<Check>,
+    /// How many pods run where.
+    pods: Vec<Check>,
+}
+
+impl Clusters {
+    /// Asks them what runs.
+    pub(super) fn ask(options: &Options, inspection: &Inspection) -> Result<Self> {
+        let mut clusters = Self::default();
+        for target in targets(options, inspection) {
+            match target.ask(Wanted::Running, std::iter::empty())? {
+                (source, None) => clusters.sources.push(Some(source)),
+                (_, Some(silence)) => {
+                    clusters.sources.push(None);
+                    let finding = silence.findings.first();
+                    clusters.unseen.extend(finding.map(|finding| unseen(&target, finding)).transpose()?);
+                }
             }
         }
+        let told = clusters.sources.iter().flatten().zip(clusters.running(options, inspection));
+        clusters.pods = told.map(|(source, running)| pods(source, &running)).collect();
+        Ok(clusters)
     }
-    let mut running = Vec::new();
-    for (target, source) in &told {
-        let namespace = source.namespace.as_deref().unwrap_or_default();
-        let place = target.place()?;
-        let of = Running::of(&source.evidence, namespace, &source.refused, Some(inspection), place);
-        let context =
-            source.context.as_ref().map_or(String::new(), |context| format!(" of context {context}"));
-        let message = match of.pods() {
-            0 => "no pod runs".to_owned(),
-            1 => "1 pod runs".to_owned(),
-            pods => format!("{pods} pods run"),
-        };
-        let subject = format!("namespace {namespace}{context}");
-        checks.push(Check::new(Id::RunningPodsPull, Status::Note, subject, message));
-        running.push(of);
+
+    /// What runs in each that told of it.
+    pub(super) fn running<'l>(
+        &'l self,
+        options: &'l Options,
+        inspection: &'l Inspection,
+    ) -> Vec<Running<'l>> {
+        let both = targets(options, inspection).into_iter().zip(&self.sources);
+        let told = both.filter_map(|(target, source)| Some((target, source.as_ref()?)));
+        told.map(|(target, source)| {
+            let namespace = source.namespace.as_deref().unwrap_or_default();
+            // It has been found when the cluster was asked.
+            let place = target.place().unwrap_or_default();
+            Running::of(&source.evidence, namespace, &source.refused, Some(inspection), place)
+        })
+        .collect()
     }
-    let next: Vec<_> = running.iter().flat_map(Running::next_pulls).collect();
-    let verdicts = ask(&options.online, next.iter().map(NextPull::pull), ui)?;
-    for (next, verdict) in next.iter().zip(verdicts) {
-        let check = next.judged(verdict.as_ref(), now);
-        sure &= check.status != Status::Warning;
-        sure &= verdict.is_none_or(|verdict| verdict.standing() != Standing::Unknown);
-        checks.push(check);
+
+    /// What there is to say of them.
+    pub(super) fn checks(&self) -> impl Iterator<Item = Check> {
+        self.unseen.iter().chain(&self.pods).cloned()
     }
-    Ok(sure)
+}
+
+/// How many pods run.
+fn pods(source: &Source, running: &Running) -> Check {
+    let namespace = source.namespace.as_deref().unwrap_or_default();
+    let context = source.context.as_ref().map_or(String::new(), |context| format!(" of context {context}"));
+    let message = match running.pods() {
+        0 => "no pod runs".to_owned(),
+        1 => "1 pod runs".to_owned(),
+        pods => format!("{pods} pods run"),
+    };
+    Check::new(Id::RunningPodsPull, Status::Note, format!("namespace {namespace}{context}"), message)
 }
 
 /// Every environment, or the one that was named.

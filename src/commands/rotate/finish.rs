@@ -25,6 +25,7 @@ use crate::ui::Ui;
 use delete::Fate;
 use old::Old;
 use proof::Tenant;
+use std::path::Path;
 
 /// What its errors say that it cannot do.
 const FINISH: &str = "finish the rotation of";
@@ -39,8 +40,8 @@ struct Verdict<'v> {
 }
 
 /// Runs it.
-pub(super) fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
-    let repo = Repo::find(&options.repo, "rotate --finish")?;
+pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
+    let repo = Repo::find(repo, "rotate --finish")?;
     repo.check_key(git_crypt::FILTER)?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
     let record = record(&repo)?;
@@ -61,7 +62,7 @@ pub(super) fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
                 .into());
         }
     }
-    let scope = Scope { repo: options.repo.clone(), ..Scope::default() };
+    let scope = Scope { repo: repo.root(), ..Scope::default() };
     let inspection = Inspection::of(&scope, "rotate --finish")?;
     // Each proof is only worth something if those before it hold.
     pulls::prove(options, &inspection, &mut tenants, ui)?;

@@ -1,7 +1,6 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
-use super::{Found, Options, again, inspect, report, write_or_tell};
-use crate::answers::ImageRef;
+use super::{Found, Options, again, images, inspect, report, write_or_tell};
 use crate::commands::deploy_tokens::{Journal, Wish, is_held};
 use crate::commands::sign_in;
 use crate::error::Result;
@@ -9,7 +8,7 @@ use crate::gitlab::Lifetime;
 use crate::inspection::Inspection;
 use crate::pull_secret::DeployToken;
 use crate::report::Report;
-use crate::rotation::{Plan, RotateOverrides};
+use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
 
 /// Runs it. Everything that can be known to go wrong is looked at before a token is made.
@@ -20,7 +19,7 @@ pub(super) fn run(
     lifetime: &Lifetime,
     ui: &mut Ui,
 ) -> Result<Report> {
-    let inspection = inspect(options)?;
+    let inspection = inspect(found)?;
     let recorded = found.files.issued();
     let wish = Wish {
         access: &options.gitlab.access,
@@ -57,16 +56,6 @@ fn write(
     let checked = sign_in::check_fresh(&options.check.registry, token, &images, &again, ui)?;
     found.checked = Some(checked);
     write_or_tell(options, found, overrides, &plan, ui)
-}
-
-fn images<'i>(
-    found: &'i Found,
-    plan: &Plan,
-    overrides: &RotateOverrides,
-    inspection: &'i Inspection,
-) -> Result<Vec<&'i ImageRef>> {
-    let deployed: Vec<_> = inspection.manifests.pulls().map(|pull| pull.image).collect();
-    found.files.images(plan, overrides, &deployed)
 }
 
 /// The repository as names of tokens have it.

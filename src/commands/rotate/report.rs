@@ -1,6 +1,7 @@
 //! What `makeinfra rotate` reports: the plan, the result, the next commands.
 
-use super::{Found, Options, earlier_record, keeps_own_token, kustomizations, uncommitted_beside};
+use super::write::{earlier_record, kustomizations, uncommitted_beside};
+use super::{Found, Options, keeps_own_token};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
 use crate::commands::deploy_tokens::Gitlab;
@@ -62,7 +63,13 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
     let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
     let checked = Checked::line(found.checked.as_ref());
     let text = format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n");
-    Report { text, ..facts(options, found, plan, None) }
+    let brief = match plan {
+        None => "would get the deploy token".to_owned(),
+        Some(plan) if !plan.writes() => "nothing to do".to_owned(),
+        Some(plan) => plan.changes().into_iter().cloned().collect::<Vec<_>>().join("; "),
+    };
+    let is_pending = plan.is_none_or(Plan::writes);
+    Report { text, brief, is_pending, ..facts(options, found, plan, None) }
 }
 
 /// What a dry run tells of a token that GitLab would make.
@@ -84,7 +91,9 @@ pub(super) fn dry_run_of_gitlab(
 /// What was done, and the next commands.
 pub(super) fn outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Report {
     let next = steps(options, found, plan, commit);
-    Report { text: told(options, found, plan, commit), next, ..facts(options, found, Some(plan), commit) }
+    let text = told(options, found, plan, commit);
+    let brief = text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
+    Report { text, brief, next, ..facts(options, found, Some(plan), commit) }
 }
 
 /// What was done, in words.

@@ -7,6 +7,7 @@ use crate::commands::agree;
 use crate::commands::encrypted;
 use crate::commands::evolve::Evolution;
 use crate::commands::transaction::{self, Side};
+use crate::commands::workspace::Stage;
 use crate::error::{Failure, Result, explain};
 use crate::report::{FileChange, Report};
 use crate::ui::Ui;
@@ -38,6 +39,8 @@ pub(super) fn run(
     let mut report = facts(evolution, update, |_| true);
     report.own["dry_run"] = options.plan.run.dry_run.into();
     report.own["notes"] = json!(update.hazards);
+    report.brief.clone_from(&title);
+    report.is_pending = options.plan.run.dry_run;
     if options.plan.run.dry_run {
         report.text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
         return Ok(report);
@@ -59,6 +62,10 @@ pub(super) fn run(
             .into());
     }
     evolution.workspace.repo.check_can_commit()?;
+    if evolution.workspace.stage == Stage::Look {
+        report.is_pending = true;
+        return Ok(report);
+    }
     transaction::pick(&evolution.workspace.repo, sides(update), &way.title())?;
     report.text = format!("{title}\n\n{shown}");
     report.changed = true;

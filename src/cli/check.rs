@@ -1,0 +1,71 @@
+//! The options of the commands that look for what is wrong.
+
+use super::{HistoryOptions, JobsOption, OnlineOptions, Repositories, RunningOptions, ViewOptions};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a registry or the cluster did not answer. Changes nothing, and contacts registries only with --online or --running, the cluster only with --running."
+)]
+pub struct Check {
+    /// Which repositories.
+    #[command(flatten)]
+    pub repositories: Repositories,
+    /// Directory of manifests (repeatable) [default: kubernetes].
+    #[arg(long, value_name = "DIR")]
+    pub manifests: Vec<PathBuf>,
+    /// File with a pull secret (repeatable) [default: all below secrets/ and among the manifests].
+    #[arg(long, value_name = "FILE")]
+    pub secret: Vec<PathBuf>,
+    /// Public image, or prefix of public images such as docker.io/library (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub public: Vec<String>,
+    /// How far back it reads.
+    #[command(flatten)]
+    pub history: HistoryOptions,
+    /// What is listed, and what counts.
+    #[command(flatten)]
+    pub view: ViewOptions,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// How much is asked at the same time.
+    #[command(flatten)]
+    pub jobs: JobsOption,
+    /// Whether a cluster is asked.
+    #[command(flatten)]
+    pub cluster: RunningOptions,
+    /// Whether registries are asked.
+    #[command(flatten)]
+    pub online: OnlineOptions,
+}
+
+/// Options of `diagnose`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 undetermined. Changes nothing. The kubectl command comes from the variable KUBECTL, else from the repository's Makefile."
+)]
+pub struct Diagnose {
+    /// The repository, or any directory in it [default: .].
+    pub repo: Option<PathBuf>,
+    /// The environment [default: the first].
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Read the output of `kubectl get pods,events -o json` instead of asking a cluster; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "context")]
+    pub events: Option<PathBuf>,
+    /// The kubectl context [default: that of the environment, else the current one].
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The namespace [default: that of the manifests].
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Whether registries are asked.
+    #[command(flatten)]
+    pub online: OnlineOptions,
+}

@@ -1,0 +1,364 @@
+//! Runs a command over several repositories: a line about each, in the order in which they were named, a summary, and the list
+//! of those that have to be given again.
+
+mod places;
+mod progress;
+
+use super::{reported, top};
+use crate::advice::Advice;
+use crate::cli::{Common, Repositories};
+use crate::error::{Failure, Outcome, Result, explain};
+use crate::files;
+use crate::interrupt::{Interrupts, Watch};
+use crate::report::Report;
+use crate::several::{parse, worst};
+use crate::ui::{Ui, Waiting};
+use places::{Place, places};
+use progress::Progress;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+/// More than the paths of ten thousand repositories have.
+const LIST: usize = 16 << 20;
+/// What a shell reports of a program that writes to a pipe that is closed: SIGPIPE.
+const CLOSED: i32 = 13;
+/// How far work may be ahead of what is printed.
+const AHEAD: usize = 256;
+
+/// What is done with repositories.
+pub trait Task: Sync {
+    /// The command, as it is typed.
+    const COMMAND: &'static str;
+
+    /// Which.
+    fn repositories(&self) -> &Repositories;
+
+    /// The environment that the command names for all that it does.
+    fn environment(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it reads standard input, so that no list can come from there.
+    fn reads_stdin(&self) -> bool {
+        false
+    }
+
+    /// What is done with the one at `repo`.
+    fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report>;
+
+    /// What is done with several.
+    fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()>;
+}
+
+/// Several repositories, and what became of each.
+pub struct Fleet<'f> {
+    pub(super) places: &'f [Place],
+    command: &'static str,
+    environment: Option<&'f str>,
+    json: bool,
+    progress: &'f Progress,
+    watch: &'f Watch,
+    /// For each of git's directories: only one command at a time is at work in it.
+    locks: Vec<Mutex<()>>,
+}
+
+/// What a look at a repository that may be written led to.
+pub(super) struct Look<T> {
+    /// What is said of it, if nothing else becomes of it.
+    line: String,
+    /// What is known of one that is left to be written.
+    pub(super) ready: Option<T>,
+}
+
+/// Runs `task`.
+pub fn run<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Report {
+    let options = task.repositories();
+    match (options.one(), &options.failed_to) {
+        (Some(one), None) => {
+            let done = task.one(one, ui);
+            reported(done, top(one), task.environment())
+        }
+        (one, _) => begin(task, common, ui).unwrap_or_else(|error| Report::failed(&error, one.and_then(top))),
+    }
+}
+
+/// Finds the repositories, runs `task` and keeps the record.
+fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
+    let options = task.repositories();
+    if task.reads_stdin() && options.repos_from.as_deref() == Some(Path::new("-")) {
+        return Err(Failure::usage("standard input cannot be the token and the list of repositories")
+            .hint("--token-file FILE")
+            .into());
+    }
+    let paths = listed(options, T::COMMAND, ui)?;
+    let waiting = ui.wait("looking for repositories", paths.len());
+    let places = places(paths, options.repos.len(), &waiting);
+    drop(waiting);
+    let paths = places.iter().map(|place| place.path.clone()).collect();
+    let progress = Arc::new(Progress::begin(T::COMMAND, paths, options.failed_to.clone())?);
+    let watched = Arc::clone(&progress);
+    let watch = Watch::begin(move || watched.interrupted())?;
+    let report = match places.as_slice() {
+        [one] => {
+            let report = reported(task.one(&one.path, ui), top(&one.path), task.environment());
+            progress.set(0, &report);
+            report
+        }
+        places => {
+            let gits = places.iter().filter_map(|place| place.git).max().map_or(0, |last| last + 1);
+            let fleet = Fleet {
+                places,
+                command: T::COMMAND,
+                environment: task.environment(),
+                json: common.json,
+                progress: &progress,
+                watch: &watch,
+                locks: (0..gits).map(|_| Mutex::new(())).collect(),
+            };
+            let ended = task.several(&fleet, ui);
+            fleet.summary(ended)
+        }
+    };
+    watch.stop();
+    progress.write()?;
+    Ok(report)
+}
+
+/// The repositories that `options` name, in their order.
+fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>> {
+    let mut paths = options.repos.clone();
+    let Some(file) = &options.repos_from else {
+        let none = paths.is_empty();
+        paths.extend(none.then(|| PathBuf::from(".")));
+        return Ok(paths);
+    };
+    let list = if file == Path::new("-") { Some(ui.read_stdin(LIST)?) } else { files::read(file, LIST)? };
+    // A name that is none may be a token in the wrong place.
+    let list = list.ok_or_else(|| {
+        Failure::usage("the file of `--repos-from` does not exist")
+            .hint(Advice::anywhere(format!("makeinfra {command}")).with("--repos-from FILE"))
+    })?;
+    let listed = parse(&list);
+    if listed.is_empty() {
+        return Err(Failure::usage("the list of `--repos-from` names no repository")
+            .because("blank lines and lines that begin with `#` are skipped")
+            .into());
+    }
+    paths.extend(listed);
+    Ok(paths)
+}
+
+impl Fleet<'_> {
+    /// As many as can be worked on at the same time where nothing is waited for.
+    fn cores() -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// Runs `work` for each repository that is only read, and tells what comes of it.
+    pub(super) fn read(
+        &self,
+        work: impl Fn(usize, &mut Ui) -> Result<Report> + Sync,
+        text: &str,
+        ui: &Ui,
+    ) -> Result<()> {
+        let waiting = ui.wait(text, self.places.len());
+        let told = |at| {
+            let report = self.report(at, |ui| work(at, ui));
+            self.progress.set(at, &report);
+            self.line(at, &report)
+        };
+        self.in_order(Self::cores(), told, |_, line| Self::print(&line, &waiting))
+    }
+
+    /// Runs `work` for each repository, and gives what comes of it in their order.
+    pub(super) fn gather<T: Send>(
+        &self,
+        jobs: usize,
+        work: impl Fn(usize) -> T + Sync,
+        text: &str,
+        ui: &Ui,
+    ) -> Result<Vec<T>> {
+        let waiting = ui.wait(text, self.places.len());
+        let mut all = Vec::new();
+        self.in_order(jobs, work, |_, one| {
+            waiting.step();
+            all.push(one);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Tells what came of each repository.
+    pub(super) fn tell(&self, done: impl Iterator<Item = Result<Report>>, ui: &Ui) -> Result<()> {
+        let waiting = ui.wait("telling", self.places.len());
+        for (at, done) in done.enumerate() {
+            let report = self.report(at, |_| done);
+            self.progress.set(at, &report);
+            Self::print(&self.line(at, &report), &waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at all repositories, in none of which anything is written: `look` gives what would be done, and what is known of
+    /// one that has [`Report::is_pending`]. All that can be known to go wrong makes it fail.
+    pub(super) fn look<T: Send>(
+        &self,
+        look: impl Fn(&Path, &mut Ui) -> Result<(Report, T)> + Sync,
+        ui: &Ui,
+    ) -> Result<Vec<Look<T>>> {
+        let look = |at: usize| {
+            let _git = self.lock(at);
+            let mut ready = None;
+            let report = self.report(at, |ui| {
+                let (report, known) = look(&self.places[at].path, ui)?;
+                ready = Some(known).filter(|_| report.is_pending);
+                Ok(report)
+            });
+            if ready.is_none() {
+                self.progress.set(at, &report);
+            }
+            Look { line: self.line(at, &report), ready }
+        };
+        self.gather(Self::cores(), look, "looking at repositories", ui)
+    }
+
+    /// Has `write` do what is left after `looks`, and tells what came of each repository.
+    pub(super) fn carry_out<T: Sync>(
+        &self,
+        looks: &[Look<T>],
+        write: impl Fn(&Path, &mut Ui) -> Result<Report> + Sync,
+        ui: &Ui,
+    ) -> Result<()> {
+        // Until all is told, a signal is answered between two repositories.
+        let interrupts = Interrupts::hold()?;
+        self.watch.stop();
+        let waiting = ui.wait("writing", self.places.len());
+        let write = |at: usize| {
+            if looks[at].ready.is_none() {
+                return Ok(looks[at].line.clone());
+            }
+            interrupts.check()?;
+            let _git = self.lock(at);
+            let report = self.report(at, |ui| write(&self.places[at].path, ui));
+            self.progress.set(at, &report);
+            Ok::<_, anyhow::Error>(self.line(at, &report))
+        };
+        // The disk is waited for as well.
+        self.in_order(2 * Self::cores(), write, |_, line| Self::print(&line?, &waiting))
+    }
+
+    /// Asks whether to go on after `looks`.
+    pub(super) fn agree<T>(&self, looks: &[Look<T>], ui: &mut Ui) -> Result<()> {
+        let pending = looks.iter().filter(|look| look.ready.is_some()).count();
+        if pending == 0 {
+            return Ok(());
+        }
+        let table: String = looks.iter().map(|look| look.line.as_str()).collect();
+        let title = format!("{pending} of {} repositories will be written", looks.len());
+        super::agree(&format!("makeinfra {}", self.command), &title, &table, None, ui)
+    }
+
+    /// What `work` does with the repository at `at`.
+    fn report(&self, at: usize, work: impl FnOnce(&mut Ui) -> Result<Report>) -> Report {
+        let place = &self.places[at];
+        let mut ui = Ui::quiet();
+        let done = work(&mut ui);
+        // Only of one that failed the top is not known yet.
+        let root = if done.is_err() { top(&place.path) } else { None };
+        let report = reported(done, root, self.environment);
+        Report { given: Some(place.name.clone()), warnings: ui.into_warnings(), ..report }
+    }
+
+    /// What is said of it.
+    fn line(&self, at: usize, report: &Report) -> String {
+        if self.json { report.json() } else { report.line(&self.places[at].name) }
+    }
+
+    fn print(line: &str, waiting: &Waiting) -> Result<()> {
+        waiting.step();
+        match waiting.print(line)? {
+            true => Ok(()),
+            false => Err(Failure::interrupted(CLOSED).into()),
+        }
+    }
+
+    /// Keeps others of ours out of git's directory of the repository at `at`.
+    fn lock(&self, at: usize) -> Option<std::sync::MutexGuard<'_, ()>> {
+        let git = self.places[at].git?;
+        Some(self.locks.get(git)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs `work` for each repository, up to `jobs` at the same time, and gives what comes of it to `then`, in their order.
+    /// Begins no more once `then` fails.
+    fn in_order<T: Send>(
+        &self,
+        jobs: usize,
+        work: impl Fn(usize) -> T + Sync,
+        mut then: impl FnMut(usize, T) -> Result<()>,
+    ) -> Result<()> {
+        let count = self.places.len();
+        let (next, told, is_over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        let (sender, receiver) = mpsc::channel();
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs.clamp(1, count))
+                .map(|_| {
+                    let sender = sender.clone();
+                    let (next, told, is_over, work) = (&next, &told, &is_over, &work);
+                    scope.spawn(move || {
+                        while !is_over.load(Ordering::Relaxed) {
+                            let at = next.fetch_add(1, Ordering::Relaxed);
+                            if at >= count {
+                                break;
+                            }
+                            while at > told.load(Ordering::Relaxed) + AHEAD
+                                && !is_over.load(Ordering::Relaxed)
+                            {
+                                thread::park_timeout(std::time::Duration::from_millis(5));
+                            }
+                            if is_over.load(Ordering::Relaxed) || sender.send((at, work(at))).is_err() {
+                                break;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            drop(sender);
+            let mut early = BTreeMap::new();
+            let mut turn = 0;
+            let mut ended = Ok(());
+            for (at, done) in &receiver {
+                early.insert(at, done);
+                while let Some(done) = early.remove(&turn).filter(|_| ended.is_ok()) {
+                    ended = then(turn, done);
+                    turn += 1;
+                    told.store(turn, Ordering::Relaxed);
+                }
+                if ended.is_err() {
+                    is_over.store(true, Ordering::Relaxed);
+                }
+            }
+            drop(workers);
+            ended
+        })
+    }
+
+    /// The report of all.
+    fn summary(&self, ended: Result<()>) -> Report {
+        let (tally, codes) = self.progress.tally();
+        let mut report = Report { outcome: Outcome::Several(worst(codes)), ..Report::default() };
+        report.text = format!("\n{}", tally.line());
+        if let Err(error) = ended {
+            let is_closed = error.downcast_ref::<Failure>().and_then(Failure::signal) == Some(CLOSED);
+            // Who closed the pipe after the last one has read enough.
+            if !is_closed || tally.left > 0 {
+                report.error = Some(explain(&self.progress.explained(error)));
+            }
+        }
+        let again = self.progress.again().filter(|_| tally.ok < self.places.len());
+        report.next = again.map(|again| again.why("those that are left")).into_iter().collect();
+        report
+    }
+}
