@@ -1,6 +1,7 @@
 //! A pull Secret in the one form that a rotation edits: one YAML document in block style, with the credentials under `data`.
 
-use super::manifest::{EXPIRES_AT, Manifest};
+use super::expiries::EXPIRES_AT;
+use super::manifest::Manifest;
 use crate::answers::SecretType;
 use crate::yaml_edit;
 use crate::yaml_path::text;

@@ -1,5 +1,8 @@
 //! When the tokens of further registries end: an annotation beside that of the project's own token. Pure.
 
+/// The annotation with the own token's expiry; inside the encrypted file, and on the Secret in the cluster.
+pub(super) const EXPIRES_AT: &str = "makeinfra/expires-at";
+
 /// The annotation, `KEY=DATE` for each registry key that has a date, with blanks between them.
 pub(super) const OTHER_EXPIRIES: &str = "makeinfra/other-expiries";
 

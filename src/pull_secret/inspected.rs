@@ -2,9 +2,8 @@
 //! not just the first fault. Never quotes what is in it.
 
 use super::docker_config::{DockerConfig, Entry, wipe};
-use super::expiries::{OTHER_EXPIRIES, OtherExpiries};
+use super::expiries::{EXPIRES_AT, OTHER_EXPIRIES, OtherExpiries};
 use super::login::{self, JOB_TOKEN, ShortLived};
-use super::manifest::EXPIRES_AT;
 use super::{auth, keyring};
 use crate::answers::{Answer, RegistryKey, SecretType};
 use crate::secret::Secret;

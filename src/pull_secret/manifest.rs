@@ -2,8 +2,8 @@
 //! has to change. Names, labels, comments and the order of everything stay.
 
 use super::docker_config::{DockerConfig, Fault};
-use super::expiries::{OTHER_EXPIRIES, OtherExpiries};
-use super::{DeployToken, Provenance, keyring};
+use super::expiries::{EXPIRES_AT, OTHER_EXPIRIES, OtherExpiries};
+use super::{DeployToken, Provenance, Traces, keyring};
 use crate::answers::{Answer, Email, Expiry, ImageRef, RegistryKey, SecretType, Superseded, TokenUsername};
 use crate::secret::Secret;
 use crate::yaml;
@@ -11,9 +11,6 @@ use crate::yaml_edit;
 use crate::yaml_path;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
-
-/// The annotation with the token's expiry; inside the encrypted file, and on the Secret in the cluster.
-pub(super) const EXPIRES_AT: &str = "makeinfra/expires-at";
 
 /// The one fault that an option can mend.
 pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
@@ -341,7 +338,9 @@ impl<'a> Manifest<'a> {
                 Some(old) => format!("user name: {} -> {new}", shown(&old)),
                 None => format!("user name: {new}"),
             });
-            let kept = self.config.email(key).filter(|email| Email::parse(email).is_ok());
+            let old = Traces::of_entry(&self.config, key);
+            let is_kept = |email: &String| Email::parse(email).is_ok() && !old.are_in(email.as_bytes());
+            let kept = self.config.email(key).filter(is_kept);
             self.config.set(key, token, kept.as_deref());
         }
         if let Some(email) = email
