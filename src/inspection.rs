@@ -264,7 +264,7 @@ impl Reader {
             self.leave_out(repo, &mut audit, &manifests, deployed);
             // Elsewhere, what is not tracked may be a draft.
             match &record {
-                Some(Ok(record)) => self.compare_with_head(repo, &record.answers, &mut audit)?,
+                Some(Ok(record)) => self.compare_with_head(repo, record, &mut audit)?,
                 Some(Err(_)) => {}
                 None => audit.untracked.clear(),
             }

@@ -1,7 +1,7 @@
 //! Where the parts of a repository are.
 
 use super::{Hook, Reader, SCRIPT};
-use crate::answers::{Answers, Environment, Record};
+use crate::answers::{Environment, Record};
 use crate::error::Result;
 use crate::files::is_leftover;
 use crate::manifests::{Manifests, kustomization};
@@ -50,21 +50,25 @@ impl Reader {
     }
 
     /// Notes what HEAD has of a generated repository: files without which checks find fault with it, and environments.
-    pub(super) fn compare_with_head(&self, repo: &Repo, answers: &Answers, audit: &mut Audit) -> Result<()> {
+    pub(super) fn compare_with_head(&self, repo: &Repo, record: &Record, audit: &mut Audit) -> Result<()> {
         let of_environment = |one: &Environment| {
             let overlay = one.overlay();
             let files = ["kustomization.yaml", Environment::SETTINGS].map(|file| format!("{overlay}/{file}"));
             files.into_iter().chain([one.pipeline_file()])
         };
         let of_all = ["Makefile", SCRIPT, Hook::FILE].map(str::to_owned);
-        let wanted = answers.environments.iter().flat_map(of_environment).chain(of_all);
+        let wanted = record.answers.environments.iter().flat_map(of_environment).chain(of_all);
         for path in wanted.filter(|path| !self.tree.has(path)) {
             if repo.has_in_head(&path)? {
                 audit.lost.insert(path);
             }
         }
-        let record = repo.head_text(Record::FILE)?.and_then(|text| Record::parse(text).ok());
-        let environments = record.iter().flat_map(|record| record.answers.environments.iter());
+        let committed = repo.head_text(Record::FILE)?;
+        let other = committed.as_ref().filter(|text| **text != record.text);
+        let other = other.and_then(|text| Record::parse(text.clone()).ok());
+        let is_same = committed.as_ref() == Some(&record.text);
+        let committed = if is_same { Some(record) } else { other.as_ref() };
+        let environments = committed.into_iter().flat_map(|record| record.answers.environments.iter());
         audit.environments = environments.map(|one| one.name.to_string()).collect();
         Ok(())
     }

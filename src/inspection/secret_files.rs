@@ -51,8 +51,14 @@ impl Reader {
 
 /// The pull secrets in a file, if it can be read.
 pub(super) fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullSecret> {
-    let found = content.text().and_then(pull_secrets_in).unwrap_or_default();
+    let text = content.text().filter(|text| names_a_secret(text));
+    let found = text.and_then(pull_secrets_in).unwrap_or_default();
     found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
+}
+
+/// Whether `kind: Secret` may be in a file, however it is written: most manifests need not be read for one.
+fn names_a_secret(text: &str) -> bool {
+    text.contains('\\') || text.matches("Secret").count() > text.matches("imagePullSecret").count()
 }
 
 /// The pull secrets in a file, but for those that SOPS has encrypted or that are filled later; none if it is not YAML.
