@@ -11,9 +11,10 @@ mod reach;
 pub use batch::Batch;
 pub use entries::{Entry, entries, is_absent};
 pub use leftovers::{
-    Leftover, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove, remove_empty,
+    Leftover, Lock, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove,
+    remove_empty,
 };
-pub use private::{forget, keep};
+pub use private::{forget, keep, private_directory};
 pub use reach::reaches;
 
 use crate::advice::{Advice, shell_word};

@@ -90,9 +90,12 @@ pub fn remove_empty(dir: &Path) {
     let _ = fs::remove_dir(dir);
 }
 
+/// What is locked as long as it is open.
+pub type Lock = fs::File;
+
 /// The lock on `path`, which ends with the file; `None` if somebody has it, or if `path` is gone, maybe once it is taken. Fails
 /// if `path` cannot be opened, and where the file system has no locks: see [`has_no_locks`].
-pub fn lock(path: &Path) -> io::Result<Option<fs::File>> {
+pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,

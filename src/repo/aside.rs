@@ -19,6 +19,12 @@ impl Repo {
         self.git.commondir()
     }
 
+    /// Where the repository is in git's work tree, with a slash at its end; empty: at its top.
+    #[must_use]
+    pub fn folder_in_git(&self) -> &str {
+        &self.prefix
+    }
+
     /// Fails if `git add` would take a temporary file beside `path` in plaintext.
     pub fn check_sibling(&self, path: &str) -> Result<()> {
         let sibling = files::sibling_of(path);

@@ -3,10 +3,13 @@
 
 use super::{Repo, SECRETS, failed};
 use crate::error::Result;
+use crate::files;
 use crate::git_crypt;
-use git2::{Commit, ObjectType, Oid, Sort, TreeWalkMode, TreeWalkResult};
+use git2::{
+    Commit, ErrorClass, ErrorCode, Index, ObjectType, Oid, Repository, Sort, TreeWalkMode, TreeWalkResult,
+};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A file below `secrets/` of a commit.
@@ -16,6 +19,20 @@ pub struct Committed {
     /// The plain content; `None` if this clone has no key that opens it, or not the object.
     pub plain: Option<Zeroizing<Vec<u8>>>,
 }
+
+/// A work tree of the same clone.
+struct Linked {
+    /// Its top, which may be gone.
+    top: Option<PathBuf>,
+    /// The commit that is checked out; `None` if that is a branch.
+    head: Option<Oid>,
+    index: PathBuf,
+}
+
+/// What names the stashes.
+const STASH: &str = "refs/stash";
+/// More than a path or an id has.
+const LINE: usize = 64 << 10;
 
 /// A commit that another repository shares, as far as this clone knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,16 +46,80 @@ pub enum Upstream {
 }
 
 impl Repo {
-    /// The files of all tips, each content once. Time is linear in their number.
+    /// The files of all that a reference, a stash, or the HEAD or index of a work tree names, each content once. Time is linear
+    /// in their number. What cannot be read is an error: it is not absent.
     pub fn secrets_of_tips(&self) -> Result<Vec<Committed>> {
-        let references = self.git.references().map_err(|error| failed("read references", &error))?;
-        let named = references.filter_map(std::result::Result::ok);
-        let named = named.filter_map(|reference| reference.peel_to_commit().ok());
-        let head = self.git.head().and_then(|head| head.peel_to_commit()).ok();
-        let mut seen = HashSet::new();
-        let mut found = Vec::new();
-        for commit in named.chain(head) {
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        let heads = self.linked()?.into_iter().filter_map(|linked| linked.head);
+        for id in self.named()?.into_iter().chain(heads) {
+            let object = self.git.find_object(id, None).map_err(|error| failed("read a commit", &error))?;
+            // A tag can name anything.
+            let Ok(commit) = object.peel_to_commit() else { continue };
             self.add_secrets(&commit, &mut seen, &mut found)?;
+        }
+        let indexes = self.linked()?.into_iter().map(|linked| linked.index);
+        for file in [self.git.path().join("index")].into_iter().chain(indexes).filter(|file| file.exists()) {
+            let index = Index::open(&file).map_err(|error| failed("read the index", &error))?;
+            let top = self.in_git(SECRETS);
+            let staged = index.iter().filter(|entry| entry.path.starts_with(top.as_bytes()));
+            for entry in staged.filter(|entry| seen.insert(entry.id)) {
+                let path = self.out_of_git(String::from_utf8_lossy(&entry.path).into_owned());
+                found.push(Committed { plain: self.plain(&path, entry.id), path });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ids that references and stashes name, those that a later stash covers included.
+    fn named(&self) -> Result<Vec<Oid>> {
+        let references = self.git.references().map_err(|error| failed("read references", &error))?;
+        let mut ids = Vec::new();
+        for reference in references {
+            let reference = reference.map_err(|error| failed("read references", &error))?;
+            // One that names another leads to nothing of its own.
+            ids.extend(reference.target());
+        }
+        match self.git.head() {
+            Ok(head) => ids.extend(head.target()),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {}
+            Err(error) => return Err(failed("read HEAD", &error).into()),
+        }
+        let stashes = self.git.reflog(STASH).map_err(|error| failed("read the stashes", &error))?;
+        for id in stashes.iter().map(|entry| entry.id_new()) {
+            let commit = self.git.find_commit(id).map_err(|error| failed("read a stash", &error))?;
+            // Beside the files, what was staged, and what git did not know.
+            ids.extend(commit.parent_ids().skip(1).chain([id]));
+        }
+        Ok(ids)
+    }
+
+    /// The tops of this repository in other work trees of the same clone.
+    pub fn other_roots(&self) -> Result<Vec<PathBuf>> {
+        let linked = self.linked()?.into_iter().filter_map(|linked| linked.top);
+        Ok(linked.map(|top| top.join(&self.prefix)).filter(|root| *root != self.root()).collect())
+    }
+
+    /// The other work trees of the same clone, that which is not linked included.
+    fn linked(&self) -> Result<Vec<Linked>> {
+        let common = self.git.commondir();
+        let listed = common.join("worktrees");
+        let entries = match files::entries(&listed) {
+            Err(error) if files::is_absent(&error) => Vec::new(),
+            entries => entries.map_err(|error| files::cannot("read", &listed, &error))?,
+        };
+        let mut found = Vec::new();
+        for dir in entries.into_iter().map(|entry| entry.path).chain([common.to_owned()]) {
+            let text = |name: &str| -> Result<String> {
+                let bytes = files::read(&dir.join(name), LINE)?.unwrap_or_default();
+                Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+            };
+            let top = match dir == *common {
+                true => Repository::open(common).ok().and_then(|git| git.workdir().map(Path::to_owned)),
+                false => Path::new(&text("gitdir")?).parent().map(Path::to_owned),
+            };
+            // What names a branch is among the references.
+            let head = Oid::from_str(&text("HEAD")?).ok();
+            found.push(Linked { index: dir.join("index"), head, top });
         }
         Ok(found)
     }
@@ -101,11 +182,15 @@ impl Repo {
         found: &mut Vec<Committed>,
     ) -> Result<()> {
         let top = self.in_git(SECRETS.trim_end_matches('/'));
-        let Ok(tree) = commit.tree() else { return Ok(()) };
-        let Ok(entry) = tree.get_path(Path::new(&top)) else { return Ok(()) };
-        let Some(tree) = entry.to_object(&self.git).ok().and_then(|object| object.into_tree().ok()) else {
-            return Ok(());
+        let unread = |error: git2::Error| failed("read a commit", &error);
+        let entry = match commit.tree().map_err(unread)?.get_path(Path::new(&top)) {
+            // A tree has no such name. An object that is not found is something else.
+            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+                return Ok(());
+            }
+            entry => entry.map_err(unread)?,
         };
+        let Ok(tree) = entry.to_object(&self.git).map_err(unread)?.into_tree() else { return Ok(()) };
         if !seen.insert(tree.id()) {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 //! tenth of it.
 
 mod beside;
-mod calls;
+pub mod calls;
 mod disk;
 mod locks;
 mod pick;

@@ -1,5 +1,7 @@
 //! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it, and nothing is left behind.
 
+mod deaths;
+
 use super::gitlab::{Fault, Gitlab, Role};
 use super::gitlab_bed::{GitlabBed, MAINTAINER, OWNER};
 use super::support::{
@@ -60,7 +62,7 @@ impl World {
         self.bed.gitlab.tokens().iter().map(|token| token.id).collect()
     }
 
-    fn journal(&self) -> Vec<String> {
+    pub fn journal(&self) -> Vec<String> {
         let dir = self.sandbox.hello(".git/makeinfra");
         let found = fs::read_dir(dir).into_iter().flatten();
         found.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
@@ -69,7 +71,17 @@ impl World {
     /// Fails if a value of a token, or the credential, is anywhere that it must not be.
     #[track_caller]
     pub fn assert_no_secret(&self, output: &Output) {
-        let objects = all_objects(&self.sandbox, &self.sandbox.work("hello-infra"));
+        self.assert_not_in(output, &all_objects(&self.sandbox, &self.sandbox.work("hello-infra")));
+    }
+
+    /// The same of what was said alone.
+    #[track_caller]
+    pub fn assert_no_secret_said(&self, output: &Output) {
+        self.assert_not_in(output, &[]);
+    }
+
+    #[track_caller]
+    fn assert_not_in(&self, output: &Output, objects: &[u8]) {
         let mut secrets: Vec<String> =
             self.bed.gitlab.tokens().into_iter().map(|token| token.token).collect();
         secrets.extend([MAINTAINER.to_owned(), OWNER.to_owned(), TOKEN.to_owned()]);
@@ -78,7 +90,7 @@ impl World {
                 for (bytes, place) in [
                     (output.stdout.as_bytes(), "stdout"),
                     (output.stderr.as_bytes(), "stderr"),
-                    (&objects, "git"),
+                    (objects, "git"),
                 ] {
                     let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
                     assert!(!found, "{secret} is in {place}");

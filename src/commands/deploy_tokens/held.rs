@@ -1,24 +1,35 @@
 //! Whether anything in a repository still holds a token, so that it must not be deleted.
 
+use crate::advice::Advice;
 use crate::answers::TokenRef;
-use crate::commands::encrypted;
 use crate::error::{Failure, Result};
 use crate::files;
+use crate::git_crypt;
 use crate::pull_secret::Manifest;
 use crate::repo::{Repo, SECRETS};
 use std::path::{Path, PathBuf};
 
-/// Whether a file below `secrets/` holds `token`: in the work tree, or in what HEAD, a branch, a tag or a stash names. Fails if
-/// one of them cannot be read: then nobody can tell.
+/// More than the API server takes for a Secret, base64 included.
+const LIMIT: usize = 2 << 20;
+
+/// Whether a file below `secrets/` holds `token`: in a work tree of this clone or its index, or in what a HEAD, a branch, a tag
+/// or a stash names. Fails if one of them cannot be read: then nobody can tell.
 pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool> {
     let unread = |path: &str| {
         Failure::unknown(format!("undetermined whether `{path}` holds the deploy token {}", token.id))
             .because("this clone cannot decrypt it")
+            .hint(Advice::at_top("git log --all --oneline").arg("--").arg(path))
     };
-    for path in secret_files(&repo.root())? {
-        let bytes = encrypted::read_bytes("rotate", &path, &repo.root().join(&path))?;
-        if bytes.is_some_and(|bytes| holds(&bytes, token)) {
-            return Ok(true);
+    for root in [repo.root()].into_iter().chain(repo.other_roots()?) {
+        for path in secret_files(&root)? {
+            let Some(bytes) = files::read(&root.join(&path), LIMIT)? else { continue };
+            let plain = match git_crypt::is_encrypted(&bytes) {
+                true => repo.key(&path)?.decrypt(&bytes).ok_or_else(|| unread(&path))?,
+                false => bytes,
+            };
+            if holds(&plain, token) {
+                return Ok(true);
+            }
         }
     }
     for file in repo.secrets_of_tips()? {
@@ -30,20 +41,30 @@ pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool
     Ok(false)
 }
 
+/// The same of the files below `root` alone, which are not encrypted.
+pub(in crate::commands) fn is_held_below(root: &Path, token: &TokenRef) -> Result<bool> {
+    for path in secret_files(root)? {
+        let bytes = files::read(&root.join(&path), LIMIT)?;
+        if bytes.is_some_and(|bytes| holds(&bytes, token)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether the text of a file says that it holds `token`.
 fn holds(bytes: &[u8], token: &TokenRef) -> bool {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    let url = token.to_string();
-    if !text.contains(&url) {
+    let (url, text) = (token.to_string(), std::str::from_utf8(bytes));
+    if !bytes.windows(url.len()).any(|window| window == url.as_bytes()) {
         return false;
     }
-    match Manifest::parse(text) {
+    match text.map_err(|_| ()).and_then(|text| Manifest::parse(text).map_err(|_| ())) {
         Ok(manifest) => {
             let issued = manifest.provenance().issued.as_ref();
             issued.is_some_and(|issued| issued.token == *token)
         }
         // It is named in a file that somebody has changed: it may be in use.
-        Err(_) => true,
+        Err(()) => true,
     }
 }
 

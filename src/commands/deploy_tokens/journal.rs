@@ -12,12 +12,29 @@ use std::path::{Path, PathBuf};
 
 /// More than an entry has.
 const LIMIT: usize = 64 << 10;
+/// How often the directory is made anew that another run removes.
+const TRIES: usize = 5;
 /// What the names of entries end with.
 const EXTENSION: &str = "json";
 
 /// The entries of one repository.
 pub(in crate::commands) struct Journal {
     dir: PathBuf,
+    /// Where the repository is in git's work tree: what another one there has under way is not among its entries.
+    folder: String,
+}
+
+/// As long as it lives, no other run takes up the journal.
+pub(in crate::commands) struct Held {
+    dir: PathBuf,
+    /// `None` where the file system has no locks.
+    _lock: Option<files::Lock>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        files::remove_empty(&self.dir);
+    }
 }
 
 /// A token that was asked for.
@@ -32,6 +49,8 @@ pub(in crate::commands) struct Entry {
     pub(in crate::commands) id: Option<u64>,
     /// When it was asked for, by GitLab's clock.
     pub(in crate::commands) since: Timestamp,
+    /// [`Journal::folder`].
+    folder: String,
     /// The entry's own file.
     file: PathBuf,
 }
@@ -72,6 +91,7 @@ impl Entry {
             "path": self.place.path,
             "id": self.id,
             "since": self.since.to_string(),
+            "folder": self.folder,
         });
         format!("{entry}\n")
     }
@@ -91,6 +111,7 @@ impl Entry {
             place: Place { owner, path: text("path")?.to_owned() },
             id: value.get("id").and_then(Value::as_u64),
             since: text("since")?.parse().ok()?,
+            folder: text("folder")?.to_owned(),
             file,
         })
     }
@@ -99,7 +120,7 @@ impl Entry {
 impl Journal {
     /// That of `repo`; all its work trees share it.
     pub(in crate::commands) fn of(repo: &Repo) -> Self {
-        Self { dir: repo.common_directory().join("makeinfra") }
+        Self { dir: repo.common_directory().join("makeinfra"), folder: repo.folder_in_git().to_owned() }
     }
 
     /// That of a repository which is yet to be made at `target`: beside it.
@@ -109,7 +130,29 @@ impl Journal {
                 Failure::failed(format!("no place for a journal beside `{}`", target.display())).into()
             );
         };
-        Ok(Self { dir: parent.join(format!(".{}.tokens", name.to_string_lossy())) })
+        let dir = parent.join(format!(".{}.tokens", name.to_string_lossy()));
+        Ok(Self { dir, folder: String::new() })
+    }
+
+    /// Takes it up, and removes what a killed run has left unfinished there. Fails if another run has it.
+    pub(in crate::commands) fn hold(&self) -> Result<Held> {
+        // Another run may remove the directory at its end, just as it was made.
+        for _ in 0..TRIES {
+            files::private_directory(&self.dir)?;
+            let lock = match files::lock(&self.dir) {
+                Ok(None) => continue,
+                Err(error) if files::has_no_locks(&error) => None,
+                lock => lock.map_err(|error| files::cannot("lock", &self.dir, &error))?,
+            };
+            for file in files::leftovers_in(&self.dir) {
+                files::remove(&file)?;
+            }
+            return Ok(Held { dir: self.dir.clone(), _lock: lock });
+        }
+        Err(Failure::failed("another makeinfra has GitLab make a token for this repository")
+            .because(format!("it holds the lock on `{}`", self.dir.display()))
+            .hint("wait for it and try again")
+            .into())
     }
 
     /// Notes that a token called `name` is about to be asked for.
@@ -126,9 +169,14 @@ impl Journal {
             place: place.clone(),
             id: None,
             since: name.time,
+            folder: self.folder.clone(),
             file,
         };
-        entry.keep()?;
+        if let Err(error) = entry.keep() {
+            // It may be there, and nothing was asked for.
+            let _ = entry.end();
+            return Err(error);
+        }
         Ok(entry)
     }
 
@@ -147,7 +195,9 @@ impl Journal {
                     .because("it names a deploy token that GitLab may have made, and is damaged")
                     .hint(crate::advice::Advice::anywhere("cat").path(&path))
             })?;
-            entries.push(entry);
+            if entry.folder == self.folder {
+                entries.push(entry);
+            }
         }
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
@@ -182,6 +232,10 @@ mod tests {
         fs::remove_file(journal.dir.join("x.json")).unwrap();
         entry.end().unwrap();
         entry.end().unwrap();
+        fs::write(journal.dir.join(".x.json.makeinfra-abcdef012345"), "{").unwrap();
+        let held = journal.hold().unwrap();
+        assert!(journal.hold().is_err());
+        drop(held);
         assert!(!journal.dir.exists());
     }
 }

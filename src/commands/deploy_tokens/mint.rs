@@ -185,7 +185,12 @@ impl Gitlab {
                     ui.warn(error.to_string());
                 }
             }
-            Err(error) => ui.warn(format!("the new deploy token {} is left in GitLab: {error}", fresh.at.id)),
+            Err(error) => {
+                if let Err(error) = fresh.entry.keep() {
+                    ui.warn(error.to_string());
+                }
+                ui.warn(format!("the new deploy token {} is left in GitLab: {error}", fresh.at.id));
+            }
         }
         done
     }
@@ -219,21 +224,36 @@ impl Gitlab {
                 refusal.failure(what, entry.instance.as_str())
             };
             let found = match entry.token() {
-                Some(token) => Some(token),
-                None => self.find(&entry).map_err(cannot)?.map(|token| token.at),
+                Some(token) => Ok(Some(token)),
+                None => self.find(&entry).map(|found| found.map(|token| token.at)),
             };
-            match found {
-                Some(token) if is_held(&token)? => {}
-                Some(token) => {
-                    self.api.delete(&token).map_err(cannot)?;
+            let deleted = match found {
+                Ok(Some(token)) if is_held(&token)? => Ok(None),
+                Ok(Some(token)) => self.api.delete(&token).map(|_| Some(token.id)),
+                // Its request may still be under way.
+                Ok(None) if self.time.duration_since(entry.since) < LATE => continue,
+                Ok(None) => Ok(None),
+                Err(refusal) => Err(refusal),
+            };
+            match deleted {
+                Ok(Some(id)) => {
                     ui.warn(format!(
-                        "deleted the deploy token {}, which an earlier run had left in GitLab",
-                        token.id
+                        "deleted the deploy token {id}, which an earlier run had left in GitLab"
                     ));
                 }
-                // Its request may still be under way.
-                None if self.time.duration_since(entry.since) < LATE => continue,
-                None => {}
+                Ok(None) => {}
+                // Whatever is there, it is of no use for this image, and nobody with this credential can tell more.
+                Err(refusal @ (Refusal::NotFound { .. } | Refusal::Role { .. }))
+                    if entry.place.owner != self.place.owner =>
+                {
+                    ui.warn(format!(
+                        "undetermined whether the deploy token `{}` of an earlier run is still there: {}",
+                        entry.name,
+                        refusal.message(entry.instance.as_str())
+                    ));
+                    continue;
+                }
+                Err(refusal) => return Err(cannot(refusal).into()),
             }
             entry.end()?;
         }

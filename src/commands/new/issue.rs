@@ -2,8 +2,8 @@
 
 use super::tokens::{Tokens, again, images};
 use super::{Draft, Options, Outcome, Plan, write};
-use crate::answers::{Answer, Answers, Expiry, Name, TokenUsername};
-use crate::commands::deploy_tokens::{self, Gitlab, Journal, Wish};
+use crate::answers::{Answer, Answers, Expiry, Name, TokenRef, TokenUsername};
+use crate::commands::deploy_tokens::{self, Gitlab, Held, Journal, Wish, is_held_below};
 use crate::commands::sign_in;
 use crate::error::{Failure, Result};
 use crate::gitlab::Lifetime;
@@ -16,6 +16,7 @@ use crate::ui::Ui;
 pub(super) struct Issue {
     gitlab: Gitlab,
     journal: Journal,
+    _held: Option<Held>,
     lifetime: Lifetime,
 }
 
@@ -45,9 +46,10 @@ impl Issue {
         };
         let gitlab = wish.connect(ui)?;
         let journal = Journal::beside(&draft.target)?;
+        let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
         // The target is not there, and what was ready to be is no longer in the journal.
         gitlab.clean_up(&journal, |_| Ok(false), options.run.dry_run, ui)?;
-        Ok(Self { gitlab, journal, lifetime })
+        Ok(Self { gitlab, journal, _held: held, lifetime })
     }
 
     /// Something in place of the token, for the plan alone: the files that there will be.
@@ -79,8 +81,9 @@ impl Issue {
             // From here on only a question deletes it: the repository may be there.
             write(options, &plan, || fresh.entry().end())
         })();
-        let is_there = plan.target.exists();
-        let outcome = gitlab.settle_fresh(&fresh, done, |_| Ok(is_there), ui)?;
+        // Somebody else may have made another repository of that name.
+        let is_held = |token: &TokenRef| is_held_below(&plan.target, token);
+        let outcome = gitlab.settle_fresh(&fresh, done, is_held, ui)?;
         Ok((plan, outcome))
     }
 }

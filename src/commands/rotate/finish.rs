@@ -48,6 +48,7 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     let mut tenants = tenants(options, &repo, &record.answers)?;
     let olds = old::all(&repo, &tenants)?;
     let journal = Journal::of(&repo);
+    let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
     if olds.is_empty() && journal.entries()?.is_empty() {
         return Ok(report::nothing(&repo, &tenants));
     }

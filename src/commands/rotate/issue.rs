@@ -31,6 +31,7 @@ pub(super) fn run(
     };
     let gitlab = wish.connect(ui)?;
     let journal = Journal::of(&found.repo);
+    let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
     gitlab.clean_up(&journal, |token| is_held(&found.repo, token), options.run.dry_run, ui)?;
     if options.run.dry_run {
         return Ok(report::dry_run_of_gitlab(options, found, &gitlab, lifetime));

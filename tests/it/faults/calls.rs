@@ -4,6 +4,7 @@
 use super::super::support::{Output, Run, have};
 use super::{Bed, case, some};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// The calls that change files, each with the errors that it is given.
@@ -44,10 +45,14 @@ const LOOKS: [(&str, &[&str]); 9] = [
 
 /// Runs the command under strace; gives its output and the calls that it made, without the ids of processes.
 pub fn traced(bed: &Bed, injected: &[String]) -> (Output, Vec<String>) {
-    let log = bed.sandbox.path("trace");
-    let inner = bed.again().command();
+    traced_run(bed.again(), &bed.sandbox.path("trace"), injected)
+}
+
+/// The same with any command, and a `log` that nobody else writes.
+pub fn traced_run(run: Run, log: &Path, injected: &[String]) -> (Output, Vec<String>) {
+    let inner = run.command();
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "--seccomp-bpf", "-o"]).arg(&log);
+    command.args(["-f", "-qq", "--seccomp-bpf", "-o"]).arg(log);
     let names: Vec<_> = CHANGES.iter().chain(&LOOKS).map(|(name, _)| *name).collect();
     command.args(["-e", &format!("trace=?{}", names.join(",?"))]);
     for one in injected {
@@ -57,7 +62,7 @@ pub fn traced(bed: &Bed, injected: &[String]) -> (Output, Vec<String>) {
     command.current_dir(inner.get_current_dir().unwrap()).env_clear();
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = Run::of(command).output();
-    let log = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
+    let log = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
     let calls = log.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim_start().to_owned()));
     (output, calls.filter(|call| call.split_once('(').is_some()).collect())
 }
@@ -94,12 +99,17 @@ pub fn numbered(calls: &[String], first: usize) -> Vec<Call> {
 
 /// Where the loader has done its part.
 pub fn begin(bed: &Bed, calls: &[String]) -> usize {
-    let place = bed.sandbox.path("").display().to_string();
+    begin_at(&bed.sandbox.path(""), calls)
+}
+
+/// The same of a command that works below `place`.
+pub fn begin_at(place: &Path, calls: &[String]) -> usize {
+    let place = place.display().to_string();
     calls.iter().position(|call| call.contains(&place) || call.contains("\".\"")).unwrap()
 }
 
 /// What can happen at each call.
-fn faults(calls: &[Call]) -> Vec<String> {
+pub fn faults(calls: &[Call]) -> Vec<String> {
     let mut all = Vec::new();
     for Call { name, number, errors, is_change } in calls {
         if !is_change {
