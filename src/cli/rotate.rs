@@ -29,15 +29,15 @@ pub struct Rotate {
         "add_registry", "remove_registry", "email", "secret_type", "token", "token_username", "ask",
     ])]
     pub keep_token: bool,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunOptions,
     /// Finish what was begun.
     #[command(flatten)]
     pub finish: FinishOptions,
     /// How much is asked at the same time.
     #[command(flatten)]
     pub jobs: JobsOption,
-    /// How to run.
-    #[command(flatten)]
-    pub run: RunOptions,
     /// What changes beside the token.
     #[command(flatten)]
     pub secret: SecretOptions,

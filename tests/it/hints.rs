@@ -356,7 +356,7 @@ const TEXTS: [(&str, &str, &str); 13] = [
     ("src/cli.rs", "makeinfra new hello --image", "the end of the help page, which is tried below"),
     ("src/commands/man.rs", "makeinfra new", "the manual page"),
     ("src/commands/new.rs", "makeinfra new", "the title of a conversation"),
-    ("src/commands/rotate.rs", "makeinfra rotate", "the title of a conversation"),
+    ("src/commands/rotate", "makeinfra rotate", "the title of a conversation"),
     ("src/commands/secrets/unset.rs", "makeinfra secret unset", "the title of a conversation"),
 ];
 
