@@ -107,7 +107,15 @@ impl Refusal {
             Self::Plain { .. } => true,
             Self::Trouble(trouble) => !matches!(
                 trouble.fault(),
-                Fault::TimeOut | Fault::Broken | Fault::TooLong | Fault::NoHttp | Fault::Redirects
+                Fault::TimeOut
+                    | Fault::Broken
+                    | Fault::TooLong
+                    | Fault::NoHttp
+                    | Fault::Redirects
+                    // These may also end a connection that stood.
+                    | Fault::Unreachable
+                    | Fault::NoTls
+                    | Fault::OtherTls
             ),
             _ => false,
         }

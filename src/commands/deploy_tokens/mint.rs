@@ -180,6 +180,8 @@ impl Gitlab {
         let held = if done.is_ok() { Ok(true) } else { is_held(&fresh.at) };
         match held {
             Ok(false) => self.discard(&fresh.entry, &fresh.at, ui),
+            // The file that holds it may be moved back, as the failure tells: the next run looks again.
+            Ok(true) if done.is_err() => {}
             Ok(true) => {
                 if let Err(error) = fresh.entry.end() {
                     ui.warn(error.to_string());

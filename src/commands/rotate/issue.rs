@@ -2,11 +2,12 @@
 
 use super::{Found, Options, again, images, inspect, report, write_or_tell};
 use crate::commands::deploy_tokens::{Journal, Wish, is_held};
-use crate::commands::sign_in;
+use crate::commands::{sign_in, transaction};
 use crate::error::Result;
 use crate::gitlab::Lifetime;
 use crate::inspection::Inspection;
 use crate::pull_secret::DeployToken;
+use crate::repo::Repo;
 use crate::report::Report;
 use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
@@ -35,6 +36,12 @@ pub(super) fn run(
     gitlab.clean_up(&journal, |token| is_held(&found.repo, token), options.run.dry_run, ui)?;
     if options.run.dry_run {
         return Ok(report::dry_run_of_gitlab(options, found, &gitlab, lifetime));
+    }
+    if options.commit {
+        // Of what is staged, a commit of the new token would drop anything.
+        transaction::mend_index(&found.repo, ui)?;
+        let paths = found.files.secrets.iter().map(|file| Repo::removal(&file.path));
+        found.repo.check_staged(&paths.collect::<Vec<_>>())?;
     }
     let repository = repository(found);
     let (token, fresh) = gitlab.mint(&journal, &repository, &environments(found), lifetime, ui)?;

@@ -191,8 +191,19 @@ impl Bed {
             self.world.assert_no_secret_said(output);
         }
         self.world.account(&what);
+        let moves =
+            output.and_then(|output| output.stderr.lines().find_map(|line| line.strip_prefix("hint: mv ")));
+        if let Some(moves) = moves {
+            self.world.shell(&format!("mv {moves}"));
+        }
         let is_done = self.is_new && self.world.sandbox.hello("").exists();
-        let again = self.run().output();
+        let mut again = self.run().output();
+        if again.stderr.contains("it has staged changes") {
+            let posts = self.world.bed.gitlab.log().iter().filter(|line| line.starts_with("POST")).count();
+            assert!(posts < 2, "{what}: a token is made that cannot be committed");
+            self.world.sandbox.git(&["reset", "-q"]).success();
+            again = self.run().output();
+        }
         let what = format!("{what}\nagain: {}", again.stderr);
         match is_done {
             true => assert!(again.stderr.contains("it exists and is not empty"), "{what}"),
@@ -401,4 +412,14 @@ fn what_is_gone_in_gitlab_is_in_no_way() {
     let group = world.rotate(&["--gitlab-group", "group"]).env("GITLAB_TOKEN", super::OWNER);
     group.success().says("undetermined whether the deploy token").says("no project 7, or hides it");
     assert_eq!(world.journal().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_committed_is_known_before_a_token_is_made() {
+    let Some(bed) = Bed::rotate() else { return };
+    let world = &bed.world;
+    world.shell("echo '# ours' >> $SECRET; git add $SECRET; git checkout -q HEAD -- README.md");
+    world.rotate(&["--commit"]).failure(1).says("it has staged changes, which the commit would drop");
+    assert!(world.bed.gitlab.log().iter().all(|line| line.starts_with("GET")));
+    assert_eq!(world.entries(), [""; 0]);
 }
