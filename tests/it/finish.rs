@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"${0%/*}/calls\"\ncase \"$*\" in\n\
     *nowhere*) echo 'error: context \"nowhere\" does not exist' >&2; exit 1 ;;\n\
-    *--all-namespaces*) cat \"${0%/*}/all.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
+    *--all-namespaces*) cat \"${0%/*}/all.json\" || { cat \"${0%/*}/failure\" >&2 || echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
     *'json secrets'*) cat \"${0%/*}/some.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
     *secret*) cat \"${0%/*}/own.json\" ;;\nesac\n";
 
@@ -168,6 +168,10 @@ fn what_was_not_looked_at_is_in_the_verdict() {
     rotated.keeps(rotated.finish(&[]), 1).prints("you may not list the Secrets of namespace hello");
     rotated.0.sandbox.write("bin/some.json", r#"{"kind": "List", "items": []}"#);
     rotated.keeps(rotated.finish(&[]), 1).prints("those of other namespaces may not be listed");
+    // They may be listed, but were not told.
+    let failure = rotated.0.sandbox.write("bin/failure", "Unable to connect to the server: EOF\n");
+    rotated.keeps(rotated.finish(&["--yes"]), 3).prints("the Secrets of context test were not told");
+    fs::remove_file(failure).unwrap();
     // A cluster out of reach.
     let output = rotated.bare(&["--deployed", "production", "--yes"]).success();
     output.prints("`--deployed production` vouches for the cluster");

@@ -73,7 +73,7 @@ fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result
         Ok(told) => compare(tenant, &told, &place),
         Err(failure) => unanswered(tenant, failure, &place),
     };
-    Ok(vec![own, search(&kubectl, tenant, olds, namespace, &place)])
+    Ok(vec![own, search(&kubectl, tenant, olds, context, &place)])
 }
 
 /// Whether the Secret in the cluster is that of the file.
@@ -99,11 +99,15 @@ fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
     }
 }
 
+/// What to type where a cluster does not tell.
+fn vouch(tenant: &Tenant) -> Advice {
+    let vouch = Advice::makeinfra("rotate").with(format!("--finish --deployed {}", tenant.environment.name));
+    vouch.why("where you know that it is deployed")
+}
+
 /// Why the cluster told nothing.
 fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Proof {
-    let vouch = Advice::makeinfra("rotate").with(format!("--finish --deployed {}", tenant.environment.name));
-    let vouch = vouch.why("where you know that it is deployed");
-    let said = printable(&said);
+    let (vouch, said) = (vouch(tenant), printable(&said));
     match error {
         KubectlError::NoContext => {
             let message = format!("kubectl has no such context: {said}");
@@ -117,22 +121,30 @@ fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Pr
 }
 
 /// Looks for the old tokens in all Secrets that may be listed.
-fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], namespace: &str, place: &str) -> Proof {
+fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, place: &str) -> Proof {
+    let namespace = tenant.environment.namespace.as_str();
     let unknown: Vec<_> =
         olds.iter().filter(|old| old.credentials.is_none()).map(|old| old.what.id().to_string()).collect();
     let unsearched = match unknown.is_empty() {
         true => String::new(),
         false => format!("; no commit here has the value of {}: not searched for", unknown.join(", ")),
     };
+    let unlisted = |(_, said): KubectlFailure| {
+        let message = format!("the Secrets of context {context} were not told: {}", printable(&said));
+        Proof::unknown(OTHERS, message, vouch(tenant))
+    };
     let (told, scope, more) = match kubectl.all_secrets(None) {
         Ok(told) => (told, "of all namespaces".to_owned(), ""),
-        Err(_) => match kubectl.all_secrets(Some(namespace)) {
+        Err((KubectlError::Forbidden, _)) => match kubectl.all_secrets(Some(namespace)) {
             Ok(told) => (told, format!("of {place}"), "; those of other namespaces may not be listed"),
             // What nobody may list is said, and does not hold anything up.
-            Err(_) => {
+            Err((KubectlError::Forbidden, _)) => {
                 return Proof::ok(OTHERS, format!("not looked at: you may not list the Secrets of {place}"));
             }
+            Err(failure) => return unlisted(failure),
         },
+        // They may be listed, and one of them may hold it.
+        Err(failure) => return unlisted(failure),
     };
     let objects = objects(&told.json);
     let mut holding: Vec<String> = Vec::new();
