@@ -9,6 +9,7 @@ mod diagnosis;
 mod failures;
 mod further;
 mod keyring;
+mod life;
 mod matrix;
 mod objects;
 mod pipeline;
@@ -55,6 +56,12 @@ impl Bed {
 
     fn log(&self, program: &str) -> String {
         fs::read_to_string(self.state.join("logs").join(format!("{program}.log"))).unwrap()
+    }
+
+    /// The process that holds its node's namespaces.
+    fn node(&self) -> String {
+        let pid = fs::read_to_string(self.state.join("pid")).unwrap();
+        pid.split(' ').next().unwrap().to_owned()
     }
 
     /// The digest of group/hello:1.0.0.
@@ -170,6 +177,14 @@ impl Scene {
 
     fn make(&self, args: &[&str]) -> Run {
         self.make_as("", args)
+    }
+
+    /// `makeinfra` with this scene's kubectl, in the network of the node: there the registry is at 127.0.0.1.
+    fn makeinfra_on_node(&self, bed: &Bed, args: &[&str]) -> Run {
+        let node = bed.node();
+        let entered = ["--target", &node, "--net", "--", env!("CARGO_BIN_EXE_makeinfra")];
+        let run = self.sandbox.run("nsenter", &[&entered[..], args].concat());
+        run.env("KUBECTL", &self.kubectl).env("KUBECONFIG", &self.kubeconfig)
     }
 
     /// An administrator's kubectl in the namespace.

@@ -13,7 +13,7 @@ const SECOND: &str = "gldt-Second_7Qx9vWk2";
 
 impl Scene {
     /// Expects that the Deployment is available, and gives the one image that its pods run.
-    fn runs(&self) -> String {
+    pub(super) fn runs(&self) -> String {
         let status = || self.kubectl(&["get", "deployment", "hello", "--output=json"]).success().json();
         let all =
             |status: &serde_json::Value| status["status"]["availableReplicas"] == status["spec"]["replicas"];

@@ -3,23 +3,17 @@
 use super::{Bed, Scene, bed, tells_no_token};
 use crate::support::{TOKEN, kubectls};
 use serde_json::Value;
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
 /// By the address at which the node and what runs beside it find the registry.
-const IMAGE: &str = "127.0.0.1:5000/group/hello:1.0.0";
+pub(super) const IMAGE: &str = "127.0.0.1:5000/group/hello:1.0.0";
 
 impl Scene {
     /// What is said of the Deployment, asked from the node's own network, with the exit code.
     fn next_pull(&self, bed: &Bed) -> (Option<i32>, String, String) {
-        let pid = fs::read_to_string(bed.state.join("pid")).unwrap();
-        let node = pid.split(' ').next().unwrap();
-        let makeinfra = env!("CARGO_BIN_EXE_makeinfra");
-        let args = ["--target", node, "--net", "--", makeinfra, "check", "--running", "--json"];
-        let run = self.sandbox.run("nsenter", &args).cwd(self.sandbox.work("hello-infra"));
-        let output =
-            tells_no_token(run.env("KUBECTL", &self.kubectl).env("KUBECONFIG", &self.kubeconfig).output());
+        let run = self.makeinfra_on_node(bed, &["check", "--running", "--json"]);
+        let output = tells_no_token(run.cwd(self.sandbox.work("hello-infra")).output());
         let json = output.json();
         let mut checks = json["checks"].as_array().unwrap().iter();
         // While the older pod is still there, two of them.
@@ -30,7 +24,7 @@ impl Scene {
     }
 
     /// Has a new pod made that pulls whatever is on the node, and gives what its container waits for in the end, or nothing.
-    fn pulls_again(&self, marker: &str) -> String {
+    pub(super) fn pulls_again(&self, marker: &str) -> String {
         let patch = serde_json::json!({"spec": {"template": {
             "metadata": {"annotations": {"test/pull": marker}},
             "spec": {"containers": [{"name": "hello", "imagePullPolicy": "Always"}]},
