@@ -156,10 +156,10 @@ pub struct GitlabOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "GitLab")]
 pub struct GitlabAccess {
-    /// The GitLab to ask [default: the one of the registry]; `GITLAB_HOST` allows one, too.
+    /// The GitLab to ask [default: the one that the pull secret or the registry names].
     #[arg(long, value_name = "URL")]
     pub gitlab_host: Option<String>,
-    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`, else glab's, else a hidden prompt].
+    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`, which is for `GITLAB_HOST` or else gitlab.com; then glab's; then a hidden prompt].
     #[arg(long, value_name = "FILE", conflicts_with = "gitlab_token_env")]
     pub gitlab_token_file: Option<PathBuf>,
     /// Read that access token from the environment variable NAME.

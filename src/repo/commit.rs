@@ -131,6 +131,11 @@ impl Repo {
         Ok(())
     }
 
+    /// The same for a commit whose content of `paths` is not known yet.
+    pub fn check_unstaged<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Result<()> {
+        self.check_staged(&paths.map(Self::removal).collect::<Vec<_>>())
+    }
+
     /// The removal of `path` for [`Repo::begin_commit`].
     #[must_use]
     pub fn removal(path: &str) -> Blob {

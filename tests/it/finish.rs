@@ -16,6 +16,14 @@ const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"${0%/*}/calls\"\ncas
     *'json secrets'*) cat \"${0%/*}/some.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
     *secret*) cat \"${0%/*}/own.json\" ;;\nesac\n";
 
+/// The commands of the README's section on tokens from GitLab, in its order; `make deploy` is elsewhere in it, too.
+pub const README: [&str; 4] = [
+    "export GITLAB_TOKEN=...",
+    "makeinfra rotate --from-gitlab --expires-in 90d --commit",
+    "git push",
+    "makeinfra rotate --finish --commit --context prod",
+];
+
 /// A world whose token was rotated twice, and whose cluster is told what it has.
 struct Rotated(World);
 
@@ -284,4 +292,25 @@ fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
     text.prints("makeinfra rotate --finish");
     assert!(!text.stdout.contains('\u{1b}'), "{}", text.stdout);
     rotated.0.assert_no_secret(&text);
+}
+
+#[test]
+fn the_commands_of_the_readme_replace_a_token() {
+    let Some(world) = World::start() else { return };
+    world.sandbox.write_program("kubectl", KUBECTL);
+    let sandbox = &world.sandbox;
+    let remote = sandbox.path("remote.git").display().to_string();
+    sandbox.run("git", &["init", "--bare", "-q", &remote]).success();
+    sandbox.git(&["remote", "add", "origin", &remote]).success();
+    sandbox.git(&["push", "-q", "-u", "origin", "HEAD"]).success();
+    let rotated = Rotated(world);
+    let [export, rotate, push, finish] = README;
+    assert!(export.starts_with("export GITLAB_TOKEN="));
+    let words = |line: &'static str| line.split(' ').skip(1).collect::<Vec<_>>();
+    rotated.0.rotate_bare(&words(rotate)[2..]).success().prints("makeinfra rotate --finish");
+    rotated.deploy();
+    rotated.0.sandbox.git(&words(push)).success();
+    // The first one was made by hand.
+    rotated.bare(&[&words(finish)[2..], &["--yes"]].concat()).success().prints("deleted in GitLab");
+    assert_eq!(rotated.0.ids(), [2]);
 }

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::gitlab::Lifetime;
 use crate::inspection::Inspection;
 use crate::pull_secret::DeployToken;
-use crate::repo::Repo;
 use crate::report::Report;
 use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
@@ -40,8 +39,7 @@ pub(super) fn run(
     if options.commit {
         // Of what is staged, a commit of the new token would drop anything.
         transaction::mend_index(&found.repo, ui)?;
-        let paths = found.files.secrets.iter().map(|file| Repo::removal(&file.path));
-        found.repo.check_staged(&paths.collect::<Vec<_>>())?;
+        found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
     }
     let repository = repository(found);
     let (token, fresh) = gitlab.mint(&journal, &repository, &environments(found), lifetime, ui)?;
