@@ -17,8 +17,9 @@ fn a_rotated_token_reaches_the_cluster_in_the_same_secret() {
         scene.make(&["deploy"]).success();
         assert_eq!(scene.uid(), uid);
         assert_ne!(scene.get("secret/gitlab", r"{.data.\.dockercfg}"), old);
-        // The new token has no expiry, so that annotation is gone, and so is every trace of the old token.
-        assert_eq!(scene.get("secret/gitlab", "{.metadata.annotations}"), "");
+        // The new token has no expiry, so that annotation is gone, and of the old token there is only the user name.
+        let annotations = scene.get("secret/gitlab", "{.metadata.annotations}");
+        assert_eq!(annotations, r#"{"makeinfra/superseded-tokens":"gitlab+deploy-token-1"}"#);
         assert_no_token(scene.get("secret/gitlab", "{}").as_bytes(), "the cluster's Secret");
         scene.make(&["diff"]).success();
     });
