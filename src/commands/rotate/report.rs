@@ -19,7 +19,10 @@ use serde_json::json;
 /// What programs are told; without a plan, of a rotation whose token is not known.
 fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&str>) -> Report {
     let secrets = found.files.secrets.iter().enumerate();
-    let secrets = secrets.filter(|(at, _)| plan.is_none_or(|plan| plan.secrets[*at].text.is_some()));
+    // What is written already may still have to be committed.
+    let is_left = |at: usize| options.commit && found.uncommitted.get(at) == Some(&true);
+    let is_written = |at: usize| plan.is_none_or(|plan| plan.secrets[at].text.is_some());
+    let secrets = secrets.filter(|(at, _)| is_written(*at) || is_left(*at));
     let secrets = secrets
         .map(|(_, file)| FileChange::new(&file.path, if file.text.is_some() { "changed" } else { "new" }));
     let named = plan.into_iter().flat_map(|plan| kustomizations(found, plan));
