@@ -25,10 +25,10 @@ pub const README: [&str; 4] = [
 ];
 
 /// A world whose token was rotated twice, and whose cluster is told what it has.
-struct Rotated(World);
+pub struct Rotated(pub World);
 
 impl Rotated {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let world = World::start()?;
         world.sandbox.write_program("kubectl", KUBECTL);
         let rotated = Self(world);
@@ -313,4 +313,22 @@ fn the_commands_of_the_readme_replace_a_token() {
     // The first one was made by hand.
     rotated.bare(&[&words(finish)[2..], &["--yes"]].concat()).success().prints("deleted in GitLab");
     assert_eq!(rotated.0.ids(), [2]);
+}
+
+#[test]
+fn what_a_run_has_left_in_gitlab_is_deleted_without_a_proof() {
+    let Some(rotated) = Rotated::new() else { return };
+    rotated.finish(&["--yes", "--commit"]).success();
+    let gitlab = &rotated.0.bed.gitlab;
+    gitlab.next("POST", "/deploy_tokens", Fault::DropBefore);
+    rotated.0.rotate(&[]).failure(3);
+    let dir = rotated.0.sandbox.hello(".git/makeinfra");
+    let mut files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
+    let entry: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let late = gitlab.add_token(DeployToken::by_hand(7, entry["name"].as_str().unwrap(), "gldt-late"));
+    // No old token is left, so no context is needed.
+    rotated.bare(&[]).success().says(&format!("deleted the deploy token {late}"));
+    assert_eq!(rotated.0.ids(), [2]);
+    rotated.bare(&[]).success().prints("Nothing to finish");
 }

@@ -39,6 +39,13 @@ struct Verdict<'v> {
     commit: Option<String>,
 }
 
+impl<'v> Verdict<'v> {
+    /// The environments of which anything was to be proved.
+    fn looked_at(&self) -> impl Iterator<Item = &Tenant<'v>> + Clone {
+        self.tenants.iter().filter(|tenant| tenant.is_chosen && !tenant.proofs.is_empty())
+    }
+}
+
 /// Runs it.
 pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     let repo = Repo::find(repo, "rotate --finish")?;
@@ -52,28 +59,36 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     if olds.is_empty() && journal.entries()?.is_empty() {
         return Ok(report::nothing(&repo, &tenants));
     }
-    for tenant in &tenants {
-        repo.check_protected(&tenant.path)?;
-        let stake = "that token; revoke it";
-        let text = Some(&tenant.text);
-        if encrypted::check_head(&repo, &tenant.path, text, options.commit, stake, ui)? {
-            return Err(Failure::failed(format!("cannot {FINISH} `{}`", tenant.path))
-                .because("it is not committed")
-                .hint(encrypted::commit_step(&repo, &[&tenant.path], "Rotate the deploy token"))
-                .into());
-        }
+    // Without an old token there is only what an earlier run has left in GitLab.
+    if !olds.is_empty() {
+        check_committed(options, &repo, &tenants, ui)?;
+        let scope = Scope { repo: repo.root(), ..Scope::default() };
+        let inspection = Inspection::of(&scope, "rotate --finish")?;
+        // Each proof is only worth something if those before it hold.
+        pulls::prove(options, &inspection, &mut tenants, ui)?;
+        cluster::prove(options, &inspection, &mut tenants, &olds, ui)?;
+        git::prove(&repo, &mut tenants, &olds)?;
     }
-    let scope = Scope { repo: repo.root(), ..Scope::default() };
-    let inspection = Inspection::of(&scope, "rotate --finish")?;
-    // Each proof is only worth something if those before it hold.
-    pulls::prove(options, &inspection, &mut tenants, ui)?;
-    cluster::prove(options, &inspection, &mut tenants, &olds, ui)?;
-    git::prove(&repo, &mut tenants, &olds)?;
     let fates = delete::all(options, &repo, &journal, &record.answers, &tenants, &olds, ui)?;
     let mut verdict = Verdict { tenants, olds, fates, commit: None };
     let forgotten = forget(options, &repo, &verdict, ui)?;
     verdict.commit = forgotten.commit;
     Ok(report::outcome(options, &repo, &verdict, &forgotten.paths))
+}
+
+/// Fails unless HEAD has every Secret as it is here.
+fn check_committed(options: &Options, repo: &Repo, tenants: &[Tenant], ui: &mut Ui) -> Result<()> {
+    for tenant in tenants {
+        repo.check_protected(&tenant.path)?;
+        let (text, stake) = (Some(&tenant.text), "that token; revoke it");
+        if encrypted::check_head(repo, &tenant.path, text, options.commit, stake, ui)? {
+            return Err(Failure::failed(format!("cannot {FINISH} `{}`", tenant.path))
+                .because("it is not committed")
+                .hint(encrypted::commit_step(repo, &[&tenant.path], "Rotate the deploy token"))
+                .into());
+        }
+    }
+    Ok(())
 }
 
 fn record(repo: &Repo) -> Result<Record> {

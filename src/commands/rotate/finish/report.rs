@@ -32,8 +32,13 @@ pub(super) fn nothing(repo: &Repo, tenants: &[Tenant]) -> Report {
 /// What was found out, and what to type next.
 pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed: &[String]) -> Report {
     let root = repo.root();
-    let chosen = verdict.tenants.iter().filter(|tenant| tenant.is_chosen);
+    let chosen = verdict.looked_at();
     let mut text: String = chosen.clone().map(|tenant| told(tenant, &root)).collect();
+    if verdict.olds.is_empty() {
+        text.push_str(
+            "The pull secrets list no old deploy token; what an earlier run left in GitLab was looked for.\n",
+        );
+    }
     for (old, fate) in verdict.olds.iter().zip(&verdict.fates) {
         let refused = fate.refused.as_ref().map_or(String::new(), |(_, said)| format!("; {said}"));
         let unasked = match (&fate.refused, fate.is_gone()) {
@@ -82,7 +87,7 @@ pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed
 
 /// How it ended: all is proved and gone, something is wrong, or nobody can tell.
 fn ended(options: &Options, verdict: &Verdict) -> Outcome {
-    let proofs = verdict.tenants.iter().filter(|tenant| tenant.is_chosen).map(Tenant::proved);
+    let proofs = verdict.looked_at().map(Tenant::proved);
     let refused = verdict.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
     let kept = verdict.fates.iter().map(|fate| match fate.state {
         State::Deleted | State::Gone => Proved::Yes,
