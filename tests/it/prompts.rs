@@ -13,19 +13,19 @@ const BACK: &str = "\u{7f}";
 const DOWN: &str = "\u{1b}[B";
 
 /// A terminal in which a program runs, and all that it showed so far.
-struct Terminal {
+pub struct Terminal {
     session: PtySession,
     shown: String,
 }
 
 impl Terminal {
     /// Runs the program with `args` on a terminal that shows what is typed, as terminals do.
-    fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
+    pub fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
         Self::run_in(sandbox, "stty sane cols 120; exec \"$0\" \"$@\"", args)
     }
 
     /// The same, with a shell script around it.
-    fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
+    pub fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
         let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
         let mut command = sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
         command.stdin(Stdio::inherit());
@@ -35,7 +35,7 @@ impl Terminal {
 
     /// Waits for `text`.
     #[track_caller]
-    fn shows(&mut self, text: &str) -> &mut Self {
+    pub fn shows(&mut self, text: &str) -> &mut Self {
         match self.session.exp_string(text) {
             Ok(before) => self.shown.push_str(&before),
             Err(error) => panic!("no `{text}` on the terminal: {error}"),
@@ -50,7 +50,7 @@ impl Terminal {
         self.shows("What is to change?").types(letters).types(ENTER)
     }
 
-    fn types(&mut self, keys: &str) -> &mut Self {
+    pub fn types(&mut self, keys: &str) -> &mut Self {
         self.session.send(keys).unwrap();
         self.session.flush().unwrap();
         self
@@ -58,13 +58,13 @@ impl Terminal {
 
     /// Waits for a question and answers it.
     #[track_caller]
-    fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
+    pub fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
         self.shows(question).types(answer).types(ENTER)
     }
 
     /// Waits for the end; gives the exit code and all that was shown.
     #[track_caller]
-    fn ends(&mut self) -> (i32, String) {
+    pub fn ends(&mut self) -> (i32, String) {
         self.shown.push_str(&self.session.exp_eof().unwrap());
         let status = format!("{:?}", self.session.process().wait().unwrap());
         // Exited(Pid(1), 0) or Signaled(Pid(1), SIGINT, false), as a shell would report it.

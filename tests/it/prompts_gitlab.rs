@@ -1,0 +1,109 @@
+//! What is asked on a terminal about tokens from GitLab: who asks, where the credential may go, how long, and what is deleted.
+
+use super::finish::Rotated;
+use super::from_gitlab::World;
+use super::gitlab::DeployToken;
+use super::gitlab_bed::MAINTAINER;
+use super::prompts::Terminal;
+use super::support::{SECRET, needles};
+
+/// Runs makeinfra in the repository, with the programs of the test first.
+fn run(world: &World, args: &[&str]) -> Terminal {
+    let path = world.sandbox.own_path();
+    let script = format!("stty sane cols 160; cd hello-infra; export PATH='{path}'; exec \"$0\" \"$@\"");
+    Terminal::run_in(&world.sandbox, &script, args)
+}
+
+#[track_caller]
+fn hides_credential(shown: &str) {
+    for needle in needles(MAINTAINER) {
+        assert!(!shown.contains(&needle), "{needle}: {shown}");
+    }
+}
+
+#[test]
+fn the_access_token_and_the_lifetime_are_asked_for() {
+    let Some(world) = World::start() else { return };
+    let url = world.bed.gitlab.url();
+    let mut terminal = run(&world, &["rotate", "--from-gitlab", "--commit"]);
+    terminal.answers("How long the new token lasts", "");
+    terminal.answers(&format!("Access token for {url} (scope api)"), MAINTAINER);
+    terminal.shows("can be pulled");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    hides_credential(&shown);
+    assert_eq!(world.ids(), [1, 2]);
+}
+
+#[test]
+fn a_credential_that_was_named_for_no_gitlab_goes_where_somebody_agrees() {
+    let Some(world) = World::start() else { return };
+    let file = world.sandbox.path("api").display().to_string();
+    let args = ["rotate", "--from-gitlab", "--expires-in", "9d", "--gitlab-token-file", &file];
+    let mut terminal = run(&world, &args);
+    terminal.answers(&format!("to {}?", world.bed.gitlab.url()), "");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("was not sent to"), "{shown}");
+    assert_eq!(world.bed.gitlab.log(), [""; 0]);
+    let mut terminal = run(&world, &args);
+    terminal.shows("Send the API credential").shows("?").types("y");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    hides_credential(&shown);
+    assert_eq!(world.ids(), [1, 2]);
+}
+
+#[test]
+fn a_new_repository_gets_its_token_once_the_plan_is_agreed_to() {
+    let Some(world) = World::start() else { return };
+    std::fs::remove_dir_all(world.sandbox.work("hello-infra")).unwrap();
+    let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
+    let args =
+        ["new", "--from-gitlab", "--expires-in", "9d", "--gitlab-token-file", &file, "--gitlab-host", &url];
+    for (answer, code) in [("n", 1), ("y", 0)] {
+        let mut terminal = Terminal::run(&world.sandbox, &args);
+        terminal.answers("Project", "hello").answers("Image", &world.image()).answers("Environments", "");
+        terminal.answers("Are these right?", "");
+        terminal.shows("a new deploy token of the project `group/hello`").shows("Create it?");
+        assert_eq!(world.ids(), [1], "before it is agreed to");
+        terminal.types(answer);
+        if answer == "n" {
+            terminal.shows("What is to change?").types("\u{3}");
+            assert_eq!(terminal.ends().0, 130);
+            continue;
+        }
+        let (ended, shown) = terminal.ends();
+        assert_eq!(ended, code, "{shown}");
+        hides_credential(&shown);
+    }
+    assert_eq!(world.ids(), [1, 2]);
+    assert!(world.sandbox.hello(SECRET).is_file());
+}
+
+#[test]
+fn tokens_that_others_may_use_are_asked_about() {
+    let Some(rotated) = Rotated::new() else { return };
+    let world = &rotated.0;
+    let named = "makeinfra hello-infra production 2026-01-02T03:04:05Z 00000001";
+    let orphan = world.bed.gitlab.add_token(DeployToken::by_hand(7, named, "gldt-o"));
+    let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
+    let args =
+        ["rotate", "--finish", "--context", "test", "--gitlab-token-file", &file, "--gitlab-host", &url];
+    let mut terminal = run(world, &args);
+    terminal.shows("Delete deploy token 1 `by hand`, made by hand?").types("n");
+    terminal
+        .shows(&format!("no Secret of this clone holds the deploy token {orphan}"))
+        .shows("Delete it?")
+        .types("n");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1, "{shown}");
+    assert_eq!(world.ids(), [1, 2, orphan]);
+    let mut terminal = run(world, &args);
+    terminal.shows("made by hand?").types("y");
+    terminal.shows("Delete it?").types("y");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    hides_credential(&shown);
+    assert_eq!(world.ids(), [2]);
+}
