@@ -274,7 +274,10 @@ fn a_redirect_on_the_same_host_is_followed_with_the_token() {
         let target = head.split(' ').nth(1).unwrap();
         match target.strip_prefix("/old") {
             Some(rest) => {
-                let _ = write!(stream, "HTTP/1.1 307 x\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n");
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 307 x\r\nLocation: {rest}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
             }
             None => {
                 let mut server = std::net::TcpStream::connect(&service).unwrap();
