@@ -13,6 +13,7 @@ mod inspected;
 pub mod keyring;
 mod login;
 mod manifest;
+mod notes;
 mod provenance;
 mod traces;
 

@@ -2,7 +2,7 @@
 //! has to change. Names, labels, comments and the order of everything stay.
 
 use super::docker_config::{DockerConfig, Fault};
-use super::expiries::{EXPIRES_AT, OTHER_EXPIRIES, OtherExpiries};
+use super::notes::Notes;
 use super::{DeployToken, Provenance, Traces, keyring};
 use crate::answers::{Answer, Email, Expiry, ImageRef, RegistryKey, SecretType, Superseded, TokenUsername};
 use crate::secret::Secret;
@@ -26,22 +26,6 @@ pub struct Manifest<'a> {
     kind: SecretType,
     notes: Notes,
     config: DockerConfig,
-}
-
-/// What its annotations say.
-#[derive(Clone, PartialEq, Eq)]
-struct Notes {
-    expires_at: Option<String>,
-    others: OtherExpiries,
-    provenance: Provenance,
-}
-
-impl Notes {
-    /// The annotations, with what is to become of each.
-    fn annotations(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
-        let dates = [(EXPIRES_AT, self.expires_at.clone()), (OTHER_EXPIRIES, self.others.text())];
-        dates.into_iter().chain(self.provenance.annotations())
-    }
 }
 
 /// Which entry a rotation is about.
@@ -103,11 +87,7 @@ impl<'a> Manifest<'a> {
             name: text_at(&["metadata", "name"]).ok_or("it has no `metadata.name`")?,
             namespace: text_at(&["metadata", "namespace"]),
             kind,
-            notes: Notes {
-                expires_at: annotation(EXPIRES_AT),
-                others: OtherExpiries::parse(annotation(OTHER_EXPIRIES).as_deref()),
-                provenance: Provenance::read(annotation),
-            },
+            notes: Notes::read(annotation),
             config: DockerConfig::decode(kind, &base64)?,
         })
     }
