@@ -109,8 +109,8 @@ impl Repo {
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
-    /// Fails if a commit of `blobs` would drop content that is only staged: what the index has of a path must be what HEAD has,
-    /// or what the commit will have.
+    /// Fails if a commit of `blobs` would drop content that is only staged: what the index has of a path must be what HEAD or the
+    /// work tree has, as a killed commit leaves it, or what the commit will have.
     pub fn check_staged(&self, blobs: &[Blob]) -> Result<()> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         index.read(true).map_err(|error| failed("read the index", &error).hint(plain_index()))?;
@@ -120,7 +120,7 @@ impl Repo {
             let is_meant = |entry: &IndexEntry| entry.flags_extended & INTENT_TO_ADD != 0;
             let staged = staged.filter(|entry| !is_meant(entry)).map(|entry| entry.id);
             let committed = self.head_blob(&blob.path)?.map(|found| found.id());
-            if staged != committed && staged != blob.id {
+            if staged != committed && staged != blob.id && !self.is_in_work_tree(&blob.path, staged) {
                 let path = &blob.path;
                 return Err(Failure::failed(format!("cannot commit `{path}`"))
                     .because("it has staged changes, which the commit would drop")

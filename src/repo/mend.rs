@@ -79,7 +79,13 @@ impl Repo {
 
     /// Whether the work tree has of `path` what HEAD has.
     fn is_as_in_head(&self, path: &str) -> bool {
-        match (files::read(&self.root().join(path), LIMIT), self.head_blob(path)) {
+        self.head_blob(path).is_ok_and(|blob| self.is_in_work_tree(path, blob.map(|blob| blob.id())))
+    }
+
+    /// Whether the work tree has the content of `blob` at `path`; `None`: nothing.
+    pub(super) fn is_in_work_tree(&self, path: &str, blob: Option<Oid>) -> bool {
+        let blob = blob.map(|id| self.git.find_blob(id)).transpose();
+        match (files::read(&self.root().join(path), LIMIT), blob) {
             (Ok(None), Ok(None)) => true,
             (Ok(Some(bytes)), Ok(Some(blob))) if git_crypt::is_encrypted(blob.content()) => {
                 let key = || self.key(path).ok();
