@@ -108,27 +108,24 @@ impl Api {
     /// The project at `path`. Fails if this person may not make tokens there, as far as it tells.
     fn project(&self, path: &str) -> Result<Place, Refusal> {
         let what = format!("project `{path}`");
-        let project: Project = self.get(&format!("projects/{}", encoded(path)), &what)?;
+        let project: Project = self.get(&format!("projects/{}", encoded(path)), &what, Need::Maintainer)?;
         project.place()
     }
 
     /// The group at `path`.
     pub fn group(&self, path: &str) -> Result<Place, Refusal> {
         let what = format!("group `{path}`");
-        let group: answer::Group = self.get(&format!("groups/{}", encoded(path)), &what)?;
+        let group: answer::Group = self.get(&format!("groups/{}", encoded(path)), &what, Need::Owner)?;
         Ok(Place { owner: Owner::Group(group.id), path: group.full_path })
     }
 
     /// What has the number of `owner`, whose path may have changed.
     pub fn place(&self, owner: Owner) -> Result<Place, Refusal> {
-        let what = match owner {
-            Owner::Project(number) => format!("project {number}"),
-            Owner::Group(number) => format!("group {number}"),
-        };
+        let (path, what, need) = (owner.api_path(), numbered(owner), Need::of(owner));
         match owner {
-            Owner::Project(_) => self.get::<Project>(&owner.api_path(), &what)?.place(),
+            Owner::Project(_) => self.get::<Project>(&path, &what, need)?.place(),
             Owner::Group(_) => {
-                let group: answer::Group = self.get(&owner.api_path(), &what)?;
+                let group: answer::Group = self.get(&path, &what, need)?;
                 Ok(Place { owner, path: group.full_path })
             }
         }
@@ -141,9 +138,9 @@ impl Api {
             return Ok(());
         }
         // Who is no member may be an administrator: what nobody tells is left to the request itself.
-        let Ok(user) = self.get::<answer::User>("user", "user") else { return Ok(()) };
+        let Ok(user) = self.get::<answer::User>("user", "user", Need::Owner) else { return Ok(()) };
         let path = format!("{}/members/all/{}", place.owner.api_path(), user.id);
-        match self.get::<answer::Member>(&path, "member") {
+        match self.get::<answer::Member>(&path, "member", Need::Owner) {
             Ok(member) if member.access_level < answer::OWNER => {
                 Err(Refusal::Role { place: place.title(), need: Need::Owner })
             }
@@ -154,7 +151,8 @@ impl Api {
     /// Fails if the credential is known to lack the scope for making tokens. Only personal, project and group access tokens
     /// tell theirs.
     pub fn check_scope(&self) -> Result<(), Refusal> {
-        match self.get::<answer::Credential>("personal_access_tokens/self", "token") {
+        match self.get::<answer::Credential>("personal_access_tokens/self", "access token", Need::Maintainer)
+        {
             Ok(credential) if !credential.may_make_tokens() => Err(Refusal::Scope),
             Err(Refusal::Unauthorized) => Err(Refusal::Unauthorized),
             _ => Ok(()),
@@ -170,7 +168,7 @@ impl Api {
             let reply = self.send(&Request { query, ..self.request(&path)? })?;
             let time = time_of(&reply);
             if reply.status != 200 {
-                return Err(Refusal::of(&reply, &place.title()));
+                return Err(Refusal::of(&reply, &place.title(), Need::of(place.owner)));
             }
             let found: Vec<Found> = read(&reply)?;
             tokens.extend(found.into_iter().map(|found| found.token(&self.instance, place.owner)));
@@ -205,16 +203,16 @@ impl Api {
                 .map_err(NotMinted::Lost),
             // Behind a proxy's answer the work may have been done.
             status if (200..300).contains(&status) || status >= 500 || status == 408 => {
-                Err(NotMinted::Lost(Refusal::of(&reply, &place.title())))
+                Err(NotMinted::Lost(Refusal::of(&reply, &place.title(), Need::of(place.owner))))
             }
-            _ => Err(NotMinted::Refused(Refusal::of(&reply, &place.title()))),
+            _ => Err(NotMinted::Refused(Refusal::of(&reply, &place.title(), Need::of(place.owner)))),
         }
     }
 
     /// The token called `token`; `None` if its project is there, and the token is not.
     pub fn token(&self, token: &TokenRef) -> Result<Option<Token>, Refusal> {
         let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
-        match self.get::<Found>(&path, "deploy token") {
+        match self.get::<Found>(&path, &numbered(token.owner), Need::of(token.owner)) {
             Ok(found) => Ok(Some(found.token(&self.instance, token.owner))),
             Err(Refusal::NotFound { .. }) => self.place(token.owner).map(|_| None),
             Err(refusal) => Err(refusal),
@@ -232,15 +230,15 @@ impl Api {
                 self.place(token.owner)?;
                 Ok(false)
             }
-            _ => Err(Refusal::of(&reply, "deploy token")),
+            _ => Err(Refusal::of(&reply, &numbered(token.owner), Need::of(token.owner))),
         }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, Refusal> {
+    fn get<T: DeserializeOwned>(&self, path: &str, what: &str, need: Need) -> Result<T, Refusal> {
         let reply = self.send(&self.request(path)?)?;
         match reply.status {
             200 => read(&reply),
-            _ => Err(Refusal::of(&reply, what)),
+            _ => Err(Refusal::of(&reply, what, need)),
         }
     }
 
@@ -260,6 +258,14 @@ impl Api {
             return Err(Refusal::Elsewhere);
         }
         Ok(reply)
+    }
+}
+
+/// What people call a project or group whose path is not known.
+fn numbered(owner: Owner) -> String {
+    match owner {
+        Owner::Project(number) => format!("project {number}"),
+        Owner::Group(number) => format!("group {number}"),
     }
 }
 

@@ -68,7 +68,7 @@ pub struct FinishOptions {
     /// The kubectl context to ask, for all environments or as ENV=NAME for one [default: that of the environment].
     #[arg(long, value_name = "NAME", requires = "finish")]
     pub context: Vec<String>,
-    /// Delete tokens that were made by hand or belong to a group without a question.
+    /// Skip the question about tokens that were made by hand or belong to a group.
     #[arg(long, requires = "finish")]
     pub yes: bool,
 }

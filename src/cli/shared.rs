@@ -144,8 +144,8 @@ pub struct GitlabOptions {
     #[arg(long, value_name = "TIME", requires = "from_gitlab", conflicts_with = "expires_at")]
     #[arg(allow_hyphen_values = true)]
     pub expires_in: Option<String>,
-    /// Make the token in this group instead of a project.
-    #[arg(long, value_name = "PATH", requires = "from_gitlab")]
+    /// The token belongs to this group instead of a project.
+    #[arg(long, value_name = "PATH")]
     pub gitlab_group: Option<String>,
     /// Who asks GitLab.
     #[command(flatten)]
@@ -167,10 +167,16 @@ pub struct GitlabAccess {
     pub gitlab_token_env: Option<String>,
 }
 
-impl GitlabAccess {
-    /// An option that was given, if any.
+impl GitlabOptions {
+    /// An option that was given and needs GitLab, if any.
     #[must_use]
     pub fn given(&self) -> Option<&'static str> {
+        self.gitlab_group.is_some().then_some("--gitlab-group").or_else(|| self.access.given())
+    }
+}
+
+impl GitlabAccess {
+    fn given(&self) -> Option<&'static str> {
         let given = [
             (self.gitlab_host.is_some(), "--gitlab-host"),
             (self.gitlab_token_file.is_some(), "--gitlab-token-file"),

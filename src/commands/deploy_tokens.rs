@@ -9,4 +9,4 @@ mod mint;
 pub(super) use connect::{Gitlab, Network, Wish};
 pub(super) use held::{is_held, is_held_below};
 pub(super) use journal::{Held, Journal};
-pub(super) use mint::lifetime;
+pub(super) use mint::{Order, lifetime};

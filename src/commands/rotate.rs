@@ -143,7 +143,7 @@ fn check_options(options: &Options) -> Result<()> {
         return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
     }
     let asks_gitlab = options.gitlab.from_gitlab || options.finish.finish;
-    if let Some(option) = options.gitlab.access.given().filter(|_| !asks_gitlab) {
+    if let Some(option) = options.gitlab.given().filter(|_| !asks_gitlab) {
         let failure = Failure::usage(format!("`{option}` requires `--from-gitlab` or `--finish`"));
         return Err(failure.hint(again(options).with("--from-gitlab --expires-in 90d")).into());
     }

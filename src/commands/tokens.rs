@@ -217,10 +217,10 @@ impl Row {
             (false, false) => " (expired)",
             (false, true) => "",
         };
-        let of = match self.of.environments() {
-            [] => self.of.as_str().to_owned(),
-            names => format!("{} by {}", self.of.as_str(), names.join(", "))
-                .replace("superseded by", "superseded in"),
+        let of = match &self.of {
+            Use::Used(names) => format!("used by {}", names.join(", ")),
+            Use::Superseded(names) => format!("superseded in {}", names.join(", ")),
+            Use::Orphan | Use::Other => self.of.as_str().to_owned(),
         };
         [token.at.id.to_string(), format!("{end}{state}"), of, printable(&token.name)]
     }

@@ -54,16 +54,16 @@ impl Access<'_> {
             (None, None) => None,
         };
         if let Some((place, text)) = found {
-            let value = checked(text, &format!("the API credential {place}"))?;
+            let value = checked(text, &format!("the access token {place}"))?;
             if allowed != *wanted {
-                agree(&format!("the API credential {place}"), wanted, ui)?;
+                agree(&format!("the access token {place}"), wanted, ui)?;
             }
             return Ok(ApiCredential::new(wanted, value));
         }
         if set.unwrap_or_else(Instance::gitlab_com) == *wanted
             && let Some(text) = environment::text("GITLAB_TOKEN")
         {
-            let value = checked(Zeroizing::new(text), "the API credential in `$GITLAB_TOKEN`")?;
+            let value = checked(Zeroizing::new(text), "the access token in `$GITLAB_TOKEN`")?;
             return Ok(ApiCredential::new(wanted, value));
         }
         if let Some(stored) = from_glab(wanted)? {
@@ -76,14 +76,14 @@ impl Access<'_> {
             } else {
                 "neither `$GITLAB_TOKEN` nor glab has one, and makeinfra cannot ask for it"
             };
-            return Err(Failure::usage(format!("no API credential for {wanted}"))
+            return Err(Failure::usage(format!("no access token for {wanted}"))
                 .because(cause)
                 .hint(format!("--gitlab-host {wanted} --gitlab-token-file FILE"))
                 .into());
         }
         let question = format!("Access token for {wanted} (scope api)");
         let text = ui.hidden(&question, |text| rule(text).map_or(Ok(()), Err))?;
-        Ok(ApiCredential::new(wanted, checked(text, "the API credential")?))
+        Ok(ApiCredential::new(wanted, checked(text, "the access token")?))
     }
 }
 
@@ -165,7 +165,7 @@ struct GlabHost {
 fn from_glab(wanted: &Instance) -> Result<Option<ApiCredential>> {
     for file in glab_files() {
         let Some(bytes) = files::read(&file, LIMIT)? else { continue };
-        // What its author wrote otherwise is as good as absent; the parser's words could quote a token.
+        // A file in another form counts as absent; the parser's words could quote a token.
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
         // glab leaves the tag of the empty value that it had before.
         let text = Zeroizing::new(text.replace("!!null ", ""));

@@ -3,7 +3,7 @@
 
 use super::is_json;
 use crate::advice::Advice;
-use crate::answers::looks_like_token;
+use crate::answers::{Owner, looks_like_token};
 use crate::error::{Failure, printable};
 use crate::http::{Fault, Reply, Trouble};
 use serde_json::Value;
@@ -70,9 +70,26 @@ pub enum Need {
     Owner,
 }
 
+impl Need {
+    /// That for the deploy tokens of `owner`.
+    pub(super) fn of(owner: Owner) -> Self {
+        match owner {
+            Owner::Project(_) => Self::Maintainer,
+            Owner::Group(_) => Self::Owner,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Maintainer => "Maintainer",
+            Self::Owner => "Owner",
+        }
+    }
+}
+
 impl Refusal {
-    /// What `reply` means, which is about `what`.
-    pub(super) fn of(reply: &Reply, what: &str) -> Self {
+    /// What `reply` means, which is about `what`; a role that is missing would be `need`.
+    pub(super) fn of(reply: &Reply, what: &str, need: Need) -> Self {
         let body: Value = if is_json(reply) {
             serde_json::from_slice(&reply.body).unwrap_or_default()
         } else {
@@ -88,10 +105,7 @@ impl Refusal {
             _ if !body.is_object() => Self::NoApi,
             401 => Self::Unauthorized,
             403 if error == "insufficient_scope" || error == "insufficient_granular_scope" => Self::Scope,
-            403 => {
-                let need = if what.starts_with("group") { Need::Owner } else { Need::Maintainer };
-                Self::Role { place: what.to_owned(), need }
-            }
+            403 => Self::Role { place: what.to_owned(), need },
             // What GitLab says of a route; of a project it says `message`.
             404 if body.get("message").is_none() => Self::NoRoute,
             404 => Self::NotFound { what: what.to_owned() },
@@ -148,40 +162,34 @@ impl Refusal {
         match self {
             Self::Trouble(trouble) => trouble.message(),
             Self::Unauthorized => {
-                format!("{instance} refuses the API credential: it is wrong, revoked or has expired")
+                format!("{instance} rejects the access token: it is wrong, revoked or expired")
             }
-            Self::Scope => "the API credential lacks the scope `api`".to_owned(),
-            Self::Role { place, need: Need::Maintainer } => {
-                format!(
-                    "deploy tokens of the {place} are for its maintainers, and this credential's role is less"
-                )
-            }
-            Self::Role { place, need: Need::Owner } => {
-                format!("deploy tokens of the {place} are for its owners, and this credential's role is less")
-            }
+            Self::Scope => "the access token lacks the scope `api`".to_owned(),
+            Self::Role { place, need } => format!(
+                "managing deploy tokens of the {place} requires the role {}, which this access token lacks",
+                need.as_str()
+            ),
             Self::NotFound { what } => {
-                format!("{instance} has no {what}, or hides it from this credential")
+                format!("{instance} has no {what}, or this access token cannot see it")
             }
             Self::NoRoute => {
-                format!(
-                    "{instance} does not know this part of GitLab's API, or a proxy before it decodes `%2F` in paths"
-                )
+                format!("{instance} has no such API route, or a proxy in front of it decodes `%2F` in paths")
             }
-            Self::Moved => "the project was moved, and its old path takes no changes".to_owned(),
+            Self::Moved => "the project was moved, and its old path accepts no changes".to_owned(),
             Self::TooMany { wait: Some(wait) } => {
-                format!("{instance} takes no more requests for now: wait {wait} s")
+                format!("{instance} is limiting requests: retry in {wait} s")
             }
-            Self::TooMany { wait: None } => format!("{instance} takes no more requests for now"),
-            Self::Rejected(words) if words.is_empty() => format!("{instance} refuses a value"),
-            Self::Rejected(words) => format!("{instance} refuses a value: {words}"),
-            Self::Server { status } => format!("{instance} answers with an error of its own ({status})"),
-            Self::NoApi => format!("what answers at {instance} is not GitLab's API"),
+            Self::TooMany { wait: None } => format!("{instance} is limiting requests"),
+            Self::Rejected(words) if words.is_empty() => format!("{instance} rejected the request"),
+            Self::Rejected(words) => format!("{instance} rejected the request: {words}"),
+            Self::Server { status } => format!("{instance} failed with status {status}"),
+            Self::NoApi => format!("{instance} did not answer as GitLab's API does"),
             Self::Elsewhere => {
-                format!("{instance} sends its callers to another host, which gets no credential")
+                format!("{instance} redirects to another host, which does not get the access token")
             }
-            Self::Incomplete => format!("{instance} did not give the whole list of deploy tokens"),
+            Self::Incomplete => format!("{instance} did not return the complete list of deploy tokens"),
             Self::Plain { host } => {
-                format!("`{host}` would be spoken to in plain http, where the credential could be read")
+                format!("`{host}` would be contacted over plain http, where the access token can be read")
             }
         }
     }
@@ -195,17 +203,14 @@ impl Refusal {
                 "create an access token with the scope `api`: {instance}/-/user_settings/personal_access_tokens"
             )
             .into(),
-            Self::Role { need: Need::Maintainer, .. } => {
-                "use the credential of a maintainer, or ask one for a deploy token: --token-file FILE".into()
+            Self::Role { .. } => {
+                "use another access token, or a deploy token that somebody else creates: --token-file FILE".into()
             }
-            Self::Role { need: Need::Owner, .. } => {
-                "use the credential of an owner, or ask one for a deploy token: --token-file FILE".into()
-            }
-            Self::NotFound { .. } => "name the group whose token it shall be: --gitlab-group PATH".into(),
+            Self::NotFound { .. } => "--gitlab-group PATH, if a group has the token".into(),
             Self::Moved => "repeat the command: it looks the project up anew".into(),
             Self::TooMany { .. } | Self::Server { .. } | Self::Incomplete => "repeat the command later".into(),
             Self::Rejected(_) => "--expires-in 90d".into(),
-            Self::NoApi | Self::NoRoute | Self::Elsewhere => format!("--gitlab-host https://HOST; now it is {instance}").into(),
+            Self::NoApi | Self::NoRoute | Self::Elsewhere => format!("--gitlab-host https://HOST, if that is another one than {instance}").into(),
             Self::Plain { .. } => "--plain-http, if no one can listen on the way".into(),
         }
     }

@@ -129,7 +129,7 @@ fn nothing_is_deleted_before_everything_is_proved() {
     let mut old: Value = serde_json::from_str(&own).unwrap();
     old["data"][".dockercfg"] = json!(STANDARD.encode(json!({"x": {"auth": "eDp5"}}).to_string()));
     rotated.0.sandbox.write("bin/own.json", old.to_string());
-    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("is not that of").prints("make deploy");
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("differs from").prints("make deploy");
     rotated.0.sandbox.write("bin/own.json", "");
     rotated.keeps(rotated.finish(&["--yes"]), 1).prints("there is no pull secret gitlab");
     rotated.0.sandbox.write("bin/own.json", &own);
@@ -159,11 +159,14 @@ fn nothing_is_deleted_before_everything_is_proved() {
     rotated.keeps(rotated.finish(&["--yes"]), 1).says("it is not committed");
     fs::write(rotated.0.sandbox.hello(SECRET), secret).unwrap();
     // Nobody agreed to delete one that was made by hand.
-    rotated.keeps(rotated.finish(&[]), 1).prints("nobody agreed to delete `by hand`").prints("--yes");
+    rotated
+        .keeps(rotated.finish(&[]), 1)
+        .prints("deleting `by hand`, which was made by hand, requires confirmation")
+        .prints("--yes");
     rotated.keeps(rotated.finish(&["--dry-run", "--yes"]), 0).prints("would be deleted");
     // GitLab cannot tell.
     gitlab.next("GET", "/deploy_tokens/1", Fault::html(502));
-    rotated.keeps(rotated.finish(&["--yes"]), 3).prints("answers with an error of its own (502)");
+    rotated.keeps(rotated.finish(&["--yes"]), 3).prints("failed with status 502");
     gitlab.heal();
     rotated.finish(&["--yes"]).success().prints("deploy token 1: deleted in GitLab; the registry refuses it");
     assert_eq!(rotated.0.ids(), [2]);
@@ -173,16 +176,16 @@ fn nothing_is_deleted_before_everything_is_proved() {
 fn what_was_not_looked_at_is_in_the_verdict() {
     let Some(rotated) = Rotated::new() else { return };
     fs::remove_file(rotated.0.sandbox.path("bin/all.json")).unwrap();
-    rotated.keeps(rotated.finish(&[]), 1).prints("you may not list the Secrets of namespace hello");
+    rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of namespace hello");
     rotated.0.sandbox.write("bin/some.json", r#"{"kind": "List", "items": []}"#);
-    rotated.keeps(rotated.finish(&[]), 1).prints("those of other namespaces may not be listed");
+    rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of other namespaces");
     // They may be listed, but were not told.
     let failure = rotated.0.sandbox.write("bin/failure", "Unable to connect to the server: EOF\n");
     rotated.keeps(rotated.finish(&["--yes"]), 3).prints("the Secrets of context test were not told");
     fs::remove_file(failure).unwrap();
     // A cluster out of reach.
     let output = rotated.bare(&["--deployed", "production", "--yes"]).success();
-    output.prints("`--deployed production` vouches for the cluster");
+    output.prints("`--deployed production` vouches for it");
     assert_eq!(rotated.0.ids(), [2]);
     // A shallow clone does not have the old value.
     let Some(rotated) = Rotated::new() else { return };
@@ -190,7 +193,7 @@ fn what_was_not_looked_at_is_in_the_verdict() {
     let head = git(&["rev-parse", "HEAD"]).stdout;
     fs::write(rotated.0.sandbox.hello(".git/shallow"), head).unwrap();
     let output = rotated.finish(&["--yes"]).success();
-    output.prints("no commit here has the value of 1").prints("the registry was not asked");
+    output.prints("not searched for 1").prints("the registry was not asked");
     assert_eq!(rotated.0.ids(), [2]);
 }
 
@@ -203,12 +206,14 @@ fn a_token_that_is_gone_is_done_and_one_that_nobody_may_see_is_not() {
     // Somebody has deleted 2 by hand; 1 stays for want of a yes.
     gitlab.remove_token(2);
     let output = rotated.finish(&["--commit"]).failure(1);
-    output.prints("deploy token 2: GitLab has it no more; the registry refuses it").prints("nobody agreed");
+    output
+        .prints("deploy token 2: GitLab no longer has it; the registry refuses it")
+        .prints("requires confirmation");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
     // GitLab says that it is gone, and the registry takes it: it stays listed.
     let not_found = |what: &str| Fault::json(404, &json!({"message": format!("404 {what}")}));
     gitlab.next("DELETE", "/deploy_tokens/1", not_found("Not found"));
-    rotated.finish(&["--yes"]).failure(1).prints("the registry still takes it");
+    rotated.finish(&["--yes"]).failure(1).prints("the registry still accepts it");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
     // It says so of a project that this person sees no more.
     for _ in 0..3 {
@@ -216,9 +221,9 @@ fn a_token_that_is_gone_is_done_and_one_that_nobody_may_see_is_not() {
     }
     gitlab.next("GET", "/projects/7", not_found("Project Not Found"));
     gitlab.next("DELETE", "/deploy_tokens/1", not_found("Not found"));
-    rotated.finish(&["--yes"]).failure(3).prints("or hides it from this credential");
+    rotated.finish(&["--yes"]).failure(3).prints("or this access token cannot see it");
     gitlab.next("DELETE", "/deploy_tokens/1", Fault::html(404));
-    rotated.finish(&["--yes"]).failure(3).prints("is not GitLab's API");
+    rotated.finish(&["--yes"]).failure(3).prints("did not answer as GitLab's API does");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
     rotated.finish(&["--yes"]).success();
     assert_eq!(rotated.0.ids(), [3]);
@@ -230,7 +235,7 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     let gitlab = &rotated.0.bed.gitlab;
     gitlab.change_token(1, |token| token.name = "gitlab-deploy-token".to_owned());
     let output = rotated.keeps(rotated.finish(&["--yes"]), 1);
-    output.says("gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs").prints("run it on a terminal");
+    output.says("gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs").prints("on a terminal");
     gitlab.change_token(1, |token| token.name = "mine".to_owned());
     // Names that are this repository's: an old one, and one that another clone may have just made.
     let now = gitlab.tokens()[1].name.split(' ').nth(3).unwrap().to_owned();
@@ -240,10 +245,10 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     let other = named("2026-01-02T03:04:05Z", "00000003").replace("hello-infra", "other-infra");
     let other = gitlab.add_token(DeployToken::by_hand(7, &other, "gldt-p"));
     let output = rotated.finish(&["--yes", "--commit"]).success();
+    output.says(&format!("no Secret of this clone holds the deploy token {old}")).says("on a terminal");
     output
-        .says(&format!("no Secret of this clone holds the deploy token {old}"))
-        .says("run this on a terminal");
-    output.says(&format!("no Secret of this clone holds the deploy token {young}")).says("it is so young");
+        .says(&format!("no Secret of this clone holds the deploy token {young}"))
+        .says("less than an hour old");
     assert_eq!(rotated.0.ids(), [2, old, young, other]);
     // A group's own.
     let rotate = |args: &[&str]| rotated.0.rotate(args).env("GITLAB_TOKEN", OWNER).success();
@@ -251,7 +256,7 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     rotate(&["--commit"]);
     rotated.deploy();
     let output = rotated.finish(&["--commit"]).env("GITLAB_TOKEN", OWNER).failure(1);
-    output.prints("of a group, whose other projects may use it");
+    output.prints("which other projects of its group may use");
     rotated.finish(&["--commit", "--yes"]).env("GITLAB_TOKEN", OWNER).success();
     assert!(rotated.0.annotation("makeinfra/superseded-tokens").is_null());
 }

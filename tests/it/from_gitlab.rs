@@ -194,7 +194,7 @@ fn a_lost_answer_is_looked_for_deleted_and_asked_for_anew() {
         let before = world.ids().len();
         world.bed.gitlab.next("POST", "/deploy_tokens", fault);
         let output = world.rotate(&["--commit"]).success();
-        output.says("GitLab's answer was lost: deleted the deploy token");
+        output.says("GitLab's answer was lost: deleted deploy token");
         assert_eq!(world.ids().len(), before + 1);
         assert_eq!(world.journal(), [""; 0]);
         world.assert_no_secret(&output);
@@ -221,7 +221,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
     let Some(world) = World::start() else { return };
     let url = world.bed.gitlab.url();
     for (credential, roles, scopes, says) in [
-        ("glpat-guest", Role::Guest, &["api"][..], "are for its maintainers"),
+        ("glpat-guest", Role::Guest, &["api"][..], "requires the role Maintainer"),
         ("glpat-reader", Role::Maintainer, &["read_api"], "lacks the scope `api`"),
     ] {
         world.bed.gitlab.person(credential, &[("group/hello", roles)], scopes);
@@ -229,13 +229,13 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
     }
     world.bed.gitlab.person("glpat-stranger", &[], &["api"]);
     world.rotate(&[]).env("GITLAB_TOKEN", "glpat-stranger").failure(1).says("has no project of");
-    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-nobody").failure(1).says("refuses the API credential");
+    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-nobody").failure(1).says("rejects the access token");
     for (fault, code, says) in [
-        (Fault::too_many_requests(Some(7)), 3, "takes no more requests for now: wait 7 s"),
-        (Fault::retry_later(None), 3, "takes no more requests for now"),
-        (Fault::html(502), 3, "answers with an error of its own (502)"),
-        (Fault::html(404), 3, "is not GitLab's API"),
-        (Fault::html(200), 3, "is not GitLab's API"),
+        (Fault::too_many_requests(Some(7)), 3, "is limiting requests: retry in 7 s"),
+        (Fault::retry_later(None), 3, "is limiting requests"),
+        (Fault::html(502), 3, "failed with status 502"),
+        (Fault::html(404), 3, "did not answer as GitLab's API does"),
+        (Fault::html(200), 3, "did not answer as GitLab's API does"),
         (Fault::redirect("http://localhost:1/login"), 3, "cannot"),
     ] {
         world.bed.gitlab.times(u32::MAX, "GET", "/projects/", fault);
@@ -244,7 +244,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
     }
     // A list that does not come to its end.
     world.bed.gitlab.next("GET", "/deploy_tokens", Fault::Without(&["X-Next-Page"]));
-    world.rotate(&[]).failure(3).says("did not give the whole list");
+    world.rotate(&[]).failure(3).says("did not return the complete list");
     for (args, says) in [
         (&["--expires-in", "0d"][..], "must be a number of days"),
         (&["--expires-in", "-5d"], "must be a number of days"),
@@ -264,7 +264,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
         "",
         Fault::json(400, &json!({"message": {"expires_at": ["is too far away"]}})),
     );
-    world.rotate(&[]).failure(1).says("refuses a value: expires_at is too far away");
+    world.rotate(&[]).failure(1).says("rejected the request: expires_at is too far away");
     world.bed.gitlab.next(
         "POST",
         "",
@@ -292,7 +292,7 @@ fn a_credential_goes_only_where_it_may() {
             .cwd(world.sandbox.work("hello-infra"))
     };
     // Only the registry has named that GitLab.
-    bare(&[]).env("GITLAB_TOKEN", MAINTAINER).failure(2).says(&format!("no API credential for {url}"));
+    bare(&[]).env("GITLAB_TOKEN", MAINTAINER).failure(2).says(&format!("no access token for {url}"));
     bare(&["--gitlab-token-file", &file]).failure(2).says(&format!("is not for {url}")).says("--gitlab-host");
     bare(&["--gitlab-token-env", "MINE"]).env("MINE", MAINTAINER).failure(2).says("is not for");
     bare(&["--gitlab-host", &url]).env("GITLAB_TOKEN", MAINTAINER).failure(2).says("`$GITLAB_TOKEN` is for");
@@ -328,7 +328,7 @@ fn a_credential_goes_only_where_it_may() {
 #[test]
 fn a_group_makes_the_token_and_a_moved_project_is_found() {
     let Some(world) = World::start() else { return };
-    world.rotate(&["--gitlab-group", "group"]).failure(1).says("are for its owners");
+    world.rotate(&["--gitlab-group", "group"]).failure(1).says("requires the role Owner");
     world.rotate(&["--gitlab-group", "group"]).env("GITLAB_TOKEN", OWNER).success();
     let url = format!("{}/api/v4/groups/3/deploy_tokens/2", world.bed.gitlab.url());
     assert_eq!(world.annotation("makeinfra/token"), url);

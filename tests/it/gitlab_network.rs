@@ -58,7 +58,7 @@ fn no_redirect_and_no_link_takes_the_credential_elsewhere() {
     let elsewhere = format!("http://{}/api/v4/x", other.address);
     gitlab.next("GET", "/projects/", Fault::redirect(&elsewhere));
     let output = list(&sandbox, &gitlab.url(), &[]).failure(3);
-    output.says("sends its callers to another host, which gets no credential");
+    output.says("redirects to another host, which does not get the access token");
     hides_credential(&output);
     for number in 0..120 {
         let name = format!("token {number}");
@@ -71,14 +71,14 @@ fn no_redirect_and_no_link_takes_the_credential_elsewhere() {
     assert!(!heads.contains("authorization") && !heads.contains("private-token"), "{heads}");
     // A page that is missing is no end of the list.
     gitlab.next("GET", "page=2", Fault::html(502));
-    list(&sandbox, &gitlab.url(), &[]).failure(3).says("answers with an error of its own (502)");
+    list(&sandbox, &gitlab.url(), &[]).failure(3).says("failed with status 502");
 }
 
 #[test]
 fn a_proxy_is_used_and_plain_http_is_refused() {
     let (sandbox, gitlab) = with(Gitlab::start());
     let output = list(&sandbox, "http://gitlab.test", &[]).failure(1);
-    output.says("would be spoken to in plain http").says("--plain-http");
+    output.says("would be contacted over plain http").says("--plain-http");
     let target = gitlab.host().to_owned();
     let proxy = SmallServer::proxy(move |_| target.clone(), None);
     let run = list(&sandbox, "http://gitlab.test", &["--plain-http"]);
@@ -100,6 +100,6 @@ fn other_credentials_and_other_proxies_are_told() {
     list(&sandbox, &gitlab.url(), &[]).success();
     let (sandbox, gitlab) = with(Gitlab::start().behind_a_decoding_proxy());
     let output = list(&sandbox, &gitlab.url(), &[]).failure(3);
-    output.says("a proxy before it decodes `%2F` in paths");
+    output.says("a proxy in front of it decodes `%2F` in paths");
     hides_credential(&output);
 }

@@ -47,7 +47,7 @@ fn a_credential_that_was_named_for_no_gitlab_goes_where_somebody_agrees() {
     assert!(shown.contains("was not sent to"), "{shown}");
     assert_eq!(world.bed.gitlab.log(), [""; 0]);
     let mut terminal = run(&world, &args);
-    terminal.shows("Send the API credential").shows("?").types("y");
+    terminal.shows("Send the access token").shows("?").types("y");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     hides_credential(&shown);
@@ -91,7 +91,7 @@ fn tokens_that_others_may_use_are_asked_about() {
     let args =
         ["rotate", "--finish", "--context", "test", "--gitlab-token-file", &file, "--gitlab-host", &url];
     let mut terminal = run(world, &args);
-    terminal.shows("Delete deploy token 1 `by hand`, made by hand?").types("n");
+    terminal.shows("Delete deploy token 1 `by hand`, which was made by hand?").types("n");
     terminal
         .shows(&format!("no Secret of this clone holds the deploy token {orphan}"))
         .shows("Delete it?")
@@ -100,7 +100,7 @@ fn tokens_that_others_may_use_are_asked_about() {
     assert_eq!(code, 1, "{shown}");
     assert_eq!(world.ids(), [1, 2, orphan]);
     let mut terminal = run(world, &args);
-    terminal.shows("made by hand?").types("y");
+    terminal.shows("which was made by hand?").types("y");
     terminal.shows("Delete it?").types("y");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");

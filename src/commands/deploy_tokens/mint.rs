@@ -16,6 +16,16 @@ const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a token lasts that nobody said more about.
 const USUAL: &str = "90d";
 
+/// What a token is to be for.
+pub(in crate::commands) struct Order<'o> {
+    /// The repository, as names of tokens have it.
+    pub(in crate::commands) repository: String,
+    /// The environments that get it.
+    pub(in crate::commands) environments: Vec<String>,
+    /// How long it lasts.
+    pub(in crate::commands) lifetime: &'o Lifetime,
+}
+
 /// A token that was just made, and that no Secret holds yet.
 pub(in crate::commands) struct Fresh {
     /// What GitLab's API calls it.
@@ -65,42 +75,38 @@ pub(in crate::commands) fn lifetime(
 }
 
 impl Gitlab {
-    /// Has GitLab make a token for the `environments` of `repository`.
+    /// Has GitLab make the token that `order` describes.
     pub(in crate::commands) fn mint(
         &self,
         journal: &Journal,
-        repository: &str,
-        environments: &[String],
-        lifetime: &Lifetime,
+        order: &Order,
         ui: &mut Ui,
     ) -> Result<(DeployToken, Fresh)> {
-        match self.try_mint(journal, repository, environments, lifetime, ui)? {
-            Some(fresh) => Ok(fresh),
-            // The one whose value was lost is deleted.
-            None => self.try_mint(journal, repository, environments, lifetime, ui)?.ok_or_else(|| {
-                let lost = Failure::unknown("the answer of GitLab was lost twice; no token is left there");
-                lost.hint("repeat the command later").into()
-            }),
+        // One whose value was lost is deleted, and another one is made.
+        for _ in 0..2 {
+            if let Some(minted) = self.try_mint(journal, order, ui)? {
+                return Ok(minted);
+            }
         }
+        let lost = Failure::unknown("the answer of GitLab was lost twice; no token is left there");
+        Err(lost.hint("repeat the command later").into())
     }
 
     /// The same; `None` if GitLab made one, its answer was lost, and it was deleted again.
     fn try_mint(
         &self,
         journal: &Journal,
-        repository: &str,
-        environments: &[String],
-        lifetime: &Lifetime,
+        order: &Order,
         ui: &mut Ui,
     ) -> Result<Option<(DeployToken, Fresh)>> {
         let cannot = "GitLab made no deploy token; nothing was written";
         let instance = self.api.instance();
-        let names = environments.iter().map(String::as_str);
-        let name = TokenName::new(repository, names, self.time)
+        let names = order.environments.iter().map(String::as_str);
+        let name = TokenName::new(&order.repository, names, self.time)
             .map_err(|error| Failure::failed(cannot).because(error))?;
         let mut entry = journal.begin(&name, instance, &self.place)?;
         let waiting = ui.wait("GitLab makes a deploy token", 1);
-        let minted = self.api.mint(&self.place, &name, lifetime);
+        let minted = self.api.mint(&self.place, &name, order.lifetime);
         drop(waiting);
         let minted = match minted {
             Ok(minted) => minted,
@@ -125,7 +131,7 @@ impl Gitlab {
                 return Err(error);
             }
         };
-        if lifetime.end().is_some() && minted.token.expires_at.is_none() {
+        if order.lifetime.end().is_some() && minted.token.expires_at.is_none() {
             ui.warn("GitLab made the token without an expiry, although one was asked for");
         }
         let issued = Issued { token: at.clone(), owner: self.place.path.clone() };
@@ -145,7 +151,7 @@ impl Gitlab {
         let found = tokens.iter().find(|token| token.name == entry.name).ok_or_else(unknown)?;
         self.api.delete(&found.at).map_err(|_| unknown())?;
         entry.end()?;
-        ui.warn(format!("GitLab's answer was lost: deleted the deploy token {} again", found.at.id));
+        ui.warn(format!("GitLab's answer was lost: deleted deploy token {}", found.at.id));
         Ok(())
     }
 
@@ -153,7 +159,7 @@ impl Gitlab {
     fn discard(&self, entry: &Entry, at: &TokenRef, ui: &mut Ui) {
         match self.api.delete(at) {
             Ok(_) => {
-                ui.warn(format!("deleted the new deploy token {} in GitLab again", at.id));
+                ui.warn(format!("deleted the new deploy token {} in GitLab", at.id));
                 if let Err(error) = entry.end() {
                     ui.warn(error.to_string());
                 }

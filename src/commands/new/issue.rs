@@ -3,7 +3,7 @@
 use super::tokens::{Tokens, again, images};
 use super::{Draft, Options, Outcome, Plan, write};
 use crate::answers::{Answer, Answers, Expiry, Name, TokenRef, TokenUsername};
-use crate::commands::deploy_tokens::{self, Gitlab, Held, Journal, Wish, is_held_below};
+use crate::commands::deploy_tokens::{self, Gitlab, Held, Journal, Order, Wish, is_held_below};
 use crate::commands::sign_in;
 use crate::error::{Failure, Result};
 use crate::gitlab::Lifetime;
@@ -22,7 +22,7 @@ pub(super) struct Issue {
 
 /// How long the token is to last; `None` if GitLab makes none.
 pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Option<Lifetime>> {
-    if let Some(option) = options.gitlab.access.given().filter(|_| !options.gitlab.from_gitlab) {
+    if let Some(option) = options.gitlab.given().filter(|_| !options.gitlab.from_gitlab) {
         let failure = Failure::usage(format!("`{option}` requires `--from-gitlab`"));
         return Err(failure.hint("--from-gitlab --expires-in 90d").into());
     }
@@ -68,9 +68,10 @@ impl Issue {
     /// Has the token made and writes `plan` with it.
     pub(super) fn write(&self, options: &Options, mut plan: Plan, ui: &mut Ui) -> Result<(Plan, Outcome)> {
         let (gitlab, journal) = (&self.gitlab, &self.journal);
-        let environments: Vec<_> = plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
+        let environments = plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
         let repository = plan.answers.project.directory();
-        let (token, fresh) = gitlab.mint(journal, &repository, &environments, &self.lifetime, ui)?;
+        let order = Order { repository, environments, lifetime: &self.lifetime };
+        let (token, fresh) = gitlab.mint(journal, &order, ui)?;
         let done = (|| {
             let again = again(&plan.answers).with("--from-gitlab --expires-in 90d");
             let images = images(&plan.answers);

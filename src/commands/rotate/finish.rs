@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     let journal = Journal::of(&repo);
     let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
     if olds.is_empty() && journal.entries()?.is_empty() {
-        return Ok(report::nothing(&repo, &tenants));
+        return Ok(report::nothing(&repo));
     }
     // Without an old token there is only what an earlier run has left in GitLab.
     if !olds.is_empty() {

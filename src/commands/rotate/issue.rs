@@ -1,7 +1,7 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
 use super::{Found, Options, again, images, inspect, report, write_or_tell};
-use crate::commands::deploy_tokens::{Journal, Wish, is_held};
+use crate::commands::deploy_tokens::{Journal, Order, Wish, is_held};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
 use crate::gitlab::Lifetime;
@@ -41,8 +41,8 @@ pub(super) fn run(
         transaction::mend_index(&found.repo, ui)?;
         found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
     }
-    let repository = repository(found);
-    let (token, fresh) = gitlab.mint(&journal, &repository, &environments(found), lifetime, ui)?;
+    let order = Order { repository: repository(found), environments: environments(found), lifetime };
+    let (token, fresh) = gitlab.mint(&journal, &order, ui)?;
     let done = write(options, found, overrides, &inspection, &token, ui);
     gitlab.settle_fresh(&fresh, done, |token| is_held(&found.repo, token), ui)
 }

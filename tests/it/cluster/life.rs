@@ -202,7 +202,7 @@ fn a_token_is_replaced_and_deleted_while_pods_pull_all_the_time() {
         life.tells_no_token(life.rotate(&["--from-gitlab", "--expires-in", "90d", "--commit"]).success());
         assert_eq!(life.ids(), [1, 2]);
         // The cluster still has the old one.
-        life.keeps(life.finish(&[]), 1).prints("is not that of").prints("make deploy");
+        life.keeps(life.finish(&[]), 1).prints("differs from").prints("make deploy");
         life.tells_no_token(scene.make(&["deploy"]).success());
         assert_eq!(scene.pulls_again("rotated"), "");
         let done = life.finish(&["--json"]).success();
@@ -263,14 +263,14 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
     life.keeps(life.finish_as(&locked, &[]), 3).prints("you may not read Secret gitlab").prints("--deployed");
     let one = life.account("one", Some(&["--verb=get", "--resource=secrets", "--resource-name=gitlab"]));
     let said = life.keeps(life.finish_as(&one, &["--dry-run"]), 0);
-    said.prints(&format!("not looked at: you may not list the Secrets of namespace {}", scene.namespace));
+    said.prints(&format!("you may not list those of namespace {}", scene.namespace));
     let reader = life.account("reader", Some(&["--verb=get,list", "--resource=secrets"]));
     let said = life.keeps(life.finish_as(&reader, &["--dry-run"]), 0);
-    said.prints("those of other namespaces may not be listed").prints("would be deleted");
+    said.prints("you may not list those of other namespaces").prints("would be deleted");
     life.keeps(life.rotate(&["--finish", "--commit", "--context", "nowhere"]), 1).prints("no such context");
 
     // What the reader sees is enough, and the verdict says what that was.
     let done = life.tells_no_token(life.finish_as(&reader, &[]).success());
-    done.prints("those of other namespaces may not be listed").prints("deploy token 1: deleted in GitLab");
+    done.prints("you may not list those of other namespaces").prints("deploy token 1: deleted in GitLab");
     assert_eq!(life.ids(), [2]);
 }

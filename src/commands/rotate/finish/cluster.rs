@@ -36,8 +36,8 @@ pub(super) fn prove(
     for (place, tenant) in tenants.iter_mut().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let name = tenant.environment.name.as_str();
         if tenant.is_vouched_for {
-            let message = format!("not asked: `--deployed {name}` vouches for the cluster");
-            tenant.proofs.push(Proof::ok(OWN, message));
+            let message = format!("the cluster was not asked: `--deployed {name}` vouches for it");
+            tenant.proofs.push(Proof::unchecked(OWN, message));
             continue;
         }
         let typed = contexts.of(&tenant.environment.name).or(contexts.common.as_ref());
@@ -82,13 +82,14 @@ fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
     let file = Inspected::of_text(tenant.text.expose());
     let there = objects(&told.json)
         .into_iter()
+        .flatten()
         .find_map(|object| Inspected::of_json(serde_json::from_str(object.get()).ok()?));
     let name = &tenant.name;
     match (file, there) {
         (Some(file), Some(there)) => match file.likeness(&there) {
             SecretDiff::Same => Proof::ok(OWN, format!("Secret {name} in {place} holds the new token")),
             SecretDiff::OtherData | SecretDiff::OtherType => {
-                Proof::no(OWN, format!("Secret {name} in {place} is not that of `{}`", tenant.path), deploy())
+                Proof::no(OWN, format!("Secret {name} in {place} differs from `{}`", tenant.path), deploy())
             }
         },
         (_, None) => Proof::no(OWN, format!("there is no pull secret {name} in {place}"), deploy()),
@@ -127,30 +128,33 @@ fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, plac
         olds.iter().filter(|old| old.credentials.is_none()).map(|old| old.what.id().to_string()).collect();
     let unsearched = match unknown.is_empty() {
         true => String::new(),
-        false => format!("; no commit here has the value of {}: not searched for", unknown.join(", ")),
+        false => format!("; not searched for {}: no commit of this clone has the value", unknown.join(", ")),
     };
     let unlisted = |(_, said): KubectlFailure| {
         let message = format!("the Secrets of context {context} were not told: {}", printable(&said));
         Proof::unknown(OTHERS, message, vouch(tenant))
     };
     let (told, scope, more) = match kubectl.all_secrets(None) {
-        Ok(told) => (told, "of all namespaces".to_owned(), ""),
+        Ok(told) => (told, "all namespaces".to_owned(), ""),
         Err((KubectlError::Forbidden, _)) => match kubectl.all_secrets(Some(namespace)) {
-            Ok(told) => (told, format!("of {place}"), "; those of other namespaces may not be listed"),
+            Ok(told) => (told, place.to_owned(), "; you may not list those of other namespaces"),
             // What nobody may list is said, and does not hold anything up.
             Err((KubectlError::Forbidden, _)) => {
-                return Proof::ok(OTHERS, format!("not looked at: you may not list the Secrets of {place}"));
+                let message = format!("other Secrets were not searched: you may not list those of {place}");
+                return Proof::unchecked(OTHERS, message);
             }
             Err(failure) => return unlisted(failure),
         },
         // They may be listed, and one of them may hold it.
         Err(failure) => return unlisted(failure),
     };
-    let objects = objects(&told.json);
+    let Some(objects) = objects(&told.json) else {
+        let message = format!("the Secrets of context {context} were not told as a list");
+        return Proof::unknown(OTHERS, message, vouch(tenant));
+    };
     let mut holding: Vec<String> = Vec::new();
     for object in &objects {
-        let meta: Option<Named> = serde_json::from_str(object.get()).ok();
-        let Some(Named { metadata }) = meta else { continue };
+        let Named { metadata } = serde_json::from_str(object.get()).unwrap_or_default();
         let is_own = metadata.name == tenant.name && metadata.namespace == namespace;
         let traced = olds.iter().filter_map(|old| old.credentials.as_ref());
         if !is_own && traced.into_iter().any(|known| known.traces.are_in(object.get().as_bytes())) {
@@ -159,23 +163,27 @@ fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, plac
     }
     if holding.is_empty() {
         let others = objects.len().saturating_sub(1);
-        let message = format!("none of {others} other Secrets {scope} holds the old token{more}{unsearched}");
-        return Proof::ok(OTHERS, message);
+        let message =
+            format!("no other Secret holds the old token ({others} searched in {scope}){more}{unsearched}");
+        return match more.is_empty() && unsearched.is_empty() {
+            true => Proof::ok(OTHERS, message),
+            false => Proof::unchecked(OTHERS, message),
+        };
     }
     let names: Vec<_> = holding.iter().map(|name| printable(name)).collect();
     Proof::no(
         OTHERS,
         format!("still hold the old token: {}{more}{unsearched}", names.join(", ")),
-        format!("give them the new token, or remove them; then repeat the command ({place})"),
+        "give these Secrets the new token or delete them, then repeat the command",
     )
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Named {
     metadata: Metadata,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Metadata {
     #[serde(default)]
     name: String,
@@ -189,8 +197,8 @@ struct List<'j> {
     items: Option<Vec<&'j RawValue>>,
 }
 
-/// The objects of an answer: a list's items, or the one that it is.
-fn objects(json: &[u8]) -> Vec<&RawValue> {
-    let Ok(list) = serde_json::from_slice::<List>(json) else { return Vec::new() };
-    list.items.unwrap_or_else(|| serde_json::from_slice(json).into_iter().collect())
+/// The objects of an answer: a list's items, or the one that it is; `None` if it is neither.
+fn objects(json: &[u8]) -> Option<Vec<&RawValue>> {
+    let list: List = serde_json::from_slice(json).ok()?;
+    list.items.or_else(|| serde_json::from_slice(json).ok().map(|one| vec![one]))
 }

@@ -103,16 +103,16 @@ pub(super) fn all(
 fn reason(old: &Old, tenants: &[Tenant]) -> Option<String> {
     let holder = tenants.iter().find(|tenant| old.is_in(tenant.text.expose().as_bytes()));
     if let Some(tenant) = holder {
-        return Some(format!("`{}` holds it", tenant.path));
+        return Some(format!("kept: `{}` holds it", tenant.path));
     }
     let unproved: Vec<_> = old
         .listed
         .iter()
         .map(|place| &tenants[*place])
-        .filter(|tenant| tenant.proved() != Proved::Yes)
+        .filter(|tenant| !tenant.is_done())
         .map(|tenant| tenant.environment.name.to_string())
         .collect();
-    (!unproved.is_empty()).then(|| format!("not everything is proved of {}", unproved.join(", ")))
+    (!unproved.is_empty()).then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
 }
 
 /// Deletes `old`, if it is the one that is meant.
@@ -121,7 +121,7 @@ fn delete(options: &Options, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<
     let unknown = |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
     let at = match &old.what {
         Superseded::Issued(token) if token.instance != *instance => {
-            let message = format!("it is of {}: --gitlab-host {}", token.instance, token.instance);
+            let message = format!("kept: another GitLab issued it: --gitlab-host {}", token.instance);
             return Ok(Fate::new(State::Kept, message));
         }
         Superseded::Issued(token) => token.clone(),
@@ -131,17 +131,19 @@ fn delete(options: &Options, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<
         Ok(Some(token)) => token,
         // One that was made by hand may be that of a group, or of another project.
         Ok(None) if matches!(old.what, Superseded::ByHand(_)) => {
-            let message =
-                format!("the {} has no such token: delete it where it was made", gitlab.place.title());
+            let message = format!(
+                "kept: the {} has no such token; name its group with --gitlab-group PATH, or delete it by hand",
+                gitlab.place.title()
+            );
             return Ok(Fate::new(State::Kept, message));
         }
-        Ok(None) => return Ok(Fate::new(State::Gone, "GitLab has it no more")),
+        Ok(None) => return Ok(Fate::new(State::Gone, "GitLab no longer has it")),
         Err(refusal) => return Ok(unknown(&refusal)),
     };
     if let Superseded::ByHand(id) = old.what
         && token.username != format!("gitlab+deploy-token-{id}")
     {
-        return Ok(Fate::new(State::Kept, "its user name is another one in GitLab"));
+        return Ok(Fate::new(State::Kept, "kept: it has another user name in GitLab"));
     }
     if options.run.dry_run {
         return Ok(Fate::new(State::Kept, "would be deleted"));
@@ -151,7 +153,7 @@ fn delete(options: &Options, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<
     }
     Ok(match gitlab.api.delete(&at) {
         Ok(true) => Fate::new(State::Deleted, "deleted in GitLab"),
-        Ok(false) => Fate::new(State::Gone, "GitLab has it no more"),
+        Ok(false) => Fate::new(State::Gone, "GitLab no longer has it"),
         Err(refusal) => unknown(&refusal),
     })
 }
@@ -173,21 +175,21 @@ fn declined(
                  they have none",
                 gitlab.place.title()
             ));
-            "which jobs use"
+            "which CI jobs use"
         }
-        (Superseded::ByHand(_), _) => "made by hand",
-        (_, Owner::Group(_)) => "of a group, whose other projects may use it",
+        (Superseded::ByHand(_), _) => "which was made by hand",
+        (_, Owner::Group(_)) => "which other projects of its group may use",
         _ => return Ok(None),
     };
     if options.finish.yes && !is_of_jobs {
         return Ok(None);
     }
     if !ui.can_ask() {
-        let hint = if is_of_jobs { "run it on a terminal" } else { "--yes" };
-        return Ok(Some(format!("nobody agreed to delete `{name}`, {what}: {hint}")));
+        let how = if is_of_jobs { "on a terminal" } else { "`--yes`" };
+        return Ok(Some(format!("kept: deleting `{name}`, {what}, requires confirmation ({how})")));
     }
     let question = format!("Delete deploy token {} `{name}`, {what}?", token.at.id);
-    Ok((ui.decide(&question, &["no", "yes"])? == "no").then(|| "its deletion was declined".to_owned()))
+    Ok((ui.decide(&question, &["no", "yes"])? == "no").then(|| "kept: the deletion was declined".to_owned()))
 }
 
 /// Names the tokens that only their names tie to this repository, and deletes those that somebody agrees to.
@@ -212,9 +214,11 @@ fn orphans(
         }
         let told = format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
         if gitlab.time.duration_since(name.time) < YOUNG {
-            ui.warn(format!("{told}; it is so young that another clone may be about to write it"));
+            ui.warn(format!(
+                "{told}; it is less than an hour old, and another clone may be about to write it"
+            ));
         } else if options.run.dry_run || !ui.can_ask() {
-            ui.warn(format!("{told}; run this on a terminal to be asked about it"));
+            ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
         } else if ui.decide(&format!("{told}. Delete it?"), &["no", "yes"])? == "yes" {
             match gitlab.api.delete(&token.at) {
                 Ok(_) => ui.warn(format!("deleted the deploy token {}", token.at.id)),
@@ -241,7 +245,7 @@ fn refused(options: &Options, image: &ImageRef, olds: &[Old], fates: &mut [Fate]
             Standing::Good if !verdict.takes_login() => {
                 (Proved::Unknown, "the image is public: its registry does not tell".to_owned())
             }
-            Standing::Good | Standing::Absent => (Proved::No, "the registry still takes it".to_owned()),
+            Standing::Good | Standing::Absent => (Proved::No, "the registry still accepts it".to_owned()),
             Standing::Unknown => (Proved::Unknown, verdict.message(image)),
         });
         if fate.refused.as_ref().is_some_and(|(proved, _)| *proved == Proved::No) {

@@ -9,6 +9,8 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proved {
     Yes,
+    /// It was not looked at, or not all of it, which holds nothing up.
+    Unchecked,
     /// Nobody could tell.
     Unknown,
     No,
@@ -18,6 +20,7 @@ impl Proved {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "ok",
+            Self::Unchecked => "not-checked",
             Self::Unknown => "unknown",
             Self::No => "problem",
         }
@@ -37,6 +40,10 @@ pub(super) struct Proof {
 impl Proof {
     pub(super) fn ok(id: &'static str, message: impl Into<String>) -> Self {
         Self::new(id, Proved::Yes, message, Advice::default())
+    }
+
+    pub(super) fn unchecked(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(id, Proved::Unchecked, message, Advice::default())
     }
 
     pub(super) fn no(id: &'static str, message: impl Into<String>, hint: impl Into<Advice>) -> Self {
@@ -77,7 +84,12 @@ pub(super) struct Tenant<'a> {
 }
 
 impl Tenant<'_> {
-    /// Whether all was proved; never of one that was not looked at.
+    /// Whether anything speaks against the deletion of its old tokens; nobody can tell of one that was not looked at.
+    pub(super) fn is_done(&self) -> bool {
+        self.proved() <= Proved::Unchecked
+    }
+
+    /// The worst of its proofs.
     pub(super) fn proved(&self) -> Proved {
         let worst = self.proofs.iter().map(|proof| proof.proved).max();
         worst.filter(|_| self.is_chosen).unwrap_or(Proved::Unknown)

@@ -18,11 +18,9 @@ use std::path::Path;
 pub(super) const SUBJECT: &str = "Forget the deploy tokens that are deleted";
 
 /// What is told where there is no old token.
-pub(super) fn nothing(repo: &Repo, tenants: &[Tenant]) -> Report {
-    let paths: Vec<_> = tenants.iter().map(|tenant| tenant.path.as_str()).collect();
-    let paths = if paths.is_empty() { "no pull secret".to_owned() } else { paths.join(", ") };
+pub(super) fn nothing(repo: &Repo) -> Report {
     Report {
-        text: format!("Nothing to finish: {paths} list no old deploy token.\n"),
+        text: "Nothing to finish: no pull secret lists an old deploy token.\n".to_owned(),
         repo: Some(repo.root()),
         own: json!({"environments": [], "tokens": [], "commit": null, "dry_run": false}),
         ..Report::default()
@@ -113,13 +111,14 @@ fn told(tenant: &Tenant, root: &Path) -> String {
     let mut text = format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
     for Proof { proved, message, hint, .. } in &tenant.proofs {
         let word = match proved {
-            Proved::Yes => ui::green("ok     "),
-            Proved::Unknown => ui::yellow("unknown"),
-            Proved::No => ui::red("problem"),
+            Proved::Yes => ui::green("ok         "),
+            Proved::Unchecked => ui::yellow("not checked"),
+            Proved::Unknown => ui::yellow("unknown    "),
+            Proved::No => ui::red("problem    "),
         };
         text.push_str(&format!("  {word}  {message}\n"));
         if !hint.is_empty() {
-            text.push_str(&format!("           {} {}\n", ui::bold("hint:"), hint.line(Some(root))));
+            text.push_str(&format!("               {} {}\n", ui::bold("hint:"), hint.line(Some(root))));
         }
     }
     text
