@@ -32,10 +32,7 @@ impl Task for Options {
     }
 
     fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
-        if self.check {
-            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "looking at repositories", ui);
-        }
-        if self.plan.run.dry_run {
+        if self.check || self.plan.run.dry_run {
             return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "looking at repositories", ui);
         }
         let looks = fleet.look(|repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())), ui)?;

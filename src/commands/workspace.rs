@@ -26,7 +26,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is said of a plan without a step that is left to do.
-const DONE: &str = "Nothing to do: it is done already.";
+const DONE: &str = "Nothing to do: it is done already";
 
 /// A repository that is about to change.
 pub(super) struct Workspace {
@@ -119,20 +119,20 @@ impl Workspace {
         let titled = format!("{}\n\n{shown}\n", proposal.title);
         let checked = Checked::line(proposal.checked.as_ref());
         let uncommitted = if options.commit { self.uncommitted(proposal, &plan)? } else { Vec::new() };
+        let is_pending = !plan.is_done() || !uncommitted.is_empty();
         let mut report = self.report(proposal, &plan, &uncommitted, options)?;
         if options.run.dry_run {
             let done = match (plan.is_done(), uncommitted.is_empty()) {
-                (true, true) => format!("{DONE}\n"),
+                (true, true) => format!("{DONE}.\n"),
                 (true, false) => ONLY_THE_COMMIT.to_owned(),
                 (false, _) => String::new(),
             };
             report.text = format!("{titled}{checked}{done}Nothing was written: this is a dry run.\n");
-            report.is_pending = !plan.is_done();
+            report.is_pending = is_pending;
             return Ok(report);
         }
         if looks {
-            report.is_pending =
-                !plan.is_done() || options.commit && !self.uncommitted(proposal, &plan)?.is_empty();
+            report.is_pending = is_pending;
             return Ok(report);
         }
         let agreed = options.yes || options.run.no_input || plan.is_done() || self.stage == Stage::Agreed;
@@ -145,15 +145,16 @@ impl Workspace {
         let is_mended = options.commit && mend_index(&self.repo, ui)?;
         self.check_unchanged(proposal, &plan)?;
         let commit = self.write(proposal, &plan, &uncommitted, options)?;
-        let done = match (&commit, plan.is_done()) {
-            (Some(commit), _) => format!("{}, committed as {}.\n", proposal.message, super::short(commit)),
-            (None, true) => {
-                let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
-                format!("{DONE}\n{notes}")
-            }
-            (None, false) => format!("{}: done.\n", proposal.message),
+        report.brief = match (&commit, plan.is_done()) {
+            (Some(commit), _) => format!("{}, committed as {}", proposal.message, super::short(commit)),
+            (None, true) => DONE.to_owned(),
+            (None, false) => format!("{}: done", proposal.message),
         };
-        done.trim_end().trim_end_matches('.').clone_into(&mut report.brief);
+        let notes: String = match commit.is_none() && plan.is_done() {
+            true => plan.notes.iter().map(|note| format!("- {note}\n")).collect(),
+            false => String::new(),
+        };
+        let done = format!("{}.\n{notes}", report.brief);
         let titled = if agreed && !plan.is_done() { titled } else { String::new() };
         report.text = format!("{titled}{done}{checked}");
         report.next = self.next(proposal, &plan, commit.is_some());
