@@ -8,7 +8,8 @@ use serde::Serialize;
 /// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
 ///
 /// A template of a component has `component`, too, which is one of `components`; one of an environment has
-/// `environment` and `has_token`; and the pull secret's has `payload`, `expires_at`, `token` and `token_owner`.
+/// `environment` and `has_token`; and the pull secret's has `payload`, `expires_at`, `token`, `token_owner` and
+/// `token_repositories`.
 #[derive(Serialize)]
 pub struct Context<'a> {
     project: &'a str,
@@ -127,13 +128,15 @@ pub struct Payload<'a> {
     pub token: Option<&'a TokenRef>,
     /// The path of its project or group.
     pub token_owner: Option<&'a str>,
+    /// The repositories that are given the token together; none if it is for one alone.
+    pub token_repositories: &'a [String],
 }
 
 impl<'a> Payload<'a> {
     /// That of credentials alone.
     #[must_use]
     pub fn bare(base64: &'a str) -> Self {
-        Self { base64, expires_at: None, token: None, token_owner: None }
+        Self { base64, expires_at: None, token: None, token_owner: None, token_repositories: &[] }
     }
 }
 

@@ -24,7 +24,7 @@ pub use hidden::Hidden;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
 pub use manifest::{Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted};
-pub use provenance::{Issued, Provenance};
+pub use provenance::{Issued, Provenance, Replaced};
 pub use traces::Traces;
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};
@@ -40,6 +40,7 @@ pub struct DeployToken {
     value: Secret,
     expires_at: Option<Expiry>,
     issued: Option<Issued>,
+    repositories: Vec<String>,
 }
 
 impl DeployToken {
@@ -47,7 +48,7 @@ impl DeployToken {
     /// registry.
     pub fn new(username: TokenUsername, value: Secret) -> std::result::Result<Self, Rule> {
         login::check(value.expose())?;
-        Ok(Self { username, value, expires_at: None, issued: None })
+        Ok(Self { username, value, expires_at: None, issued: None, repositories: Vec::new() })
     }
 
     /// The same token with the day on which it ends.
@@ -68,6 +69,19 @@ impl DeployToken {
     #[must_use]
     pub fn issued(&self) -> Option<&Issued> {
         self.issued.as_ref()
+    }
+
+    /// The same token, which several repositories are given together; `repositories` are their names.
+    #[must_use]
+    pub fn shared_by(mut self, repositories: Vec<String>) -> Self {
+        self.repositories = repositories;
+        self
+    }
+
+    /// The repositories that are given it together; none if it is for one alone.
+    #[must_use]
+    pub fn repositories(&self) -> &[String] {
+        &self.repositories
     }
 
     /// The user name, which is no secret.

@@ -173,6 +173,7 @@ fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
     context.insert("expires_at", &payload.expires_at);
     context.insert("token", &payload.token.map(ToString::to_string));
     context.insert("token_owner", &payload.token_owner);
+    context.insert("token_repositories", &payload.token_repositories);
     context
 }
 

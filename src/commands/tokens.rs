@@ -108,7 +108,7 @@ fn rows(gitlab: &Gitlab, holdings: &[Holding], repository: &str, ui: &mut Ui) ->
     let mut tokens = gitlab.tokens.clone();
     let named = holdings.iter().flat_map(|holding| {
         let own = holding.provenance.issued.iter().map(|issued| &issued.token);
-        let superseded = holding.provenance.superseded.iter().filter_map(|token| match token {
+        let superseded = holding.provenance.superseded.iter().filter_map(|replaced| match &replaced.token {
             Superseded::Issued(token) => Some(token),
             Superseded::ByHand(_) => None,
         });
@@ -158,7 +158,7 @@ fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
         }
     };
     let is_superseded = |holding: &Holding| {
-        holding.provenance.superseded.iter().any(|known| match known {
+        holding.provenance.superseded.iter().any(|known| match &known.token {
             Superseded::Issued(at) => *at == token.at,
             Superseded::ByHand(id) => *id == token.at.id,
         })

@@ -247,7 +247,8 @@ impl<'a> Manifest<'a> {
         if provenance == self.notes.provenance {
             return Ok(None);
         }
-        let forgotten = self.notes.provenance.superseded.iter().filter(|token| deleted.contains(token));
+        let forgotten = self.notes.provenance.superseded.iter().map(|replaced| &replaced.token);
+        let forgotten = forgotten.filter(|token| deleted.contains(token));
         let changes = forgotten.map(|token| format!("deleted: {token}")).collect();
         let notes = Notes { provenance, ..self.notes.clone() };
         self.rewritten(self.kind, &notes, changes).map(Some)

@@ -2,12 +2,16 @@
 
 use super::DeployToken;
 use crate::answers::{Answer, Superseded, TokenRef};
+use std::fmt;
 
 /// The annotation with the token's URL in GitLab's API.
 pub(super) const TOKEN: &str = "makeinfra/token";
 /// The annotation with the path of the project or group that it belongs to.
 pub(super) const OWNER: &str = "makeinfra/token-owner";
-/// The annotation with the tokens that are not deleted yet, with blanks between them.
+/// The annotation with the repositories that were given the token together, with blanks between them.
+pub(super) const REPOSITORIES: &str = "makeinfra/token-repositories";
+/// The annotation with the tokens that are not deleted yet, with blanks between them. Those of several repositories are behind
+/// a `#`: `https://…/deploy_tokens/17#hello-infra,mailer-infra`.
 pub(super) const SUPERSEDED: &str = "makeinfra/superseded-tokens";
 
 /// A token that GitLab issued through its API.
@@ -19,13 +23,24 @@ pub struct Issued {
     pub owner: String,
 }
 
+/// A token that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which.
+    pub token: Superseded,
+    /// The repositories that were given it together, this one included; none if it was given it alone.
+    pub repositories: Vec<String>,
+}
+
 /// What the annotations say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
     /// The token that the Secret holds; `None` if nobody knows.
     pub issued: Option<Issued>,
+    /// The repositories that were given it together, this one included; none if it was given it alone.
+    pub repositories: Vec<String>,
     /// The tokens that it replaced and that are not deleted, the oldest first.
-    pub superseded: Vec<Superseded>,
+    pub superseded: Vec<Replaced>,
     /// What is no token's name, and is kept.
     unread: Vec<String>,
 }
@@ -35,24 +50,30 @@ impl Provenance {
     pub(super) fn read(annotation: impl Fn(&str) -> Option<String>) -> Self {
         let issued = annotation(TOKEN).and_then(|text| TokenRef::parse(&text).ok());
         let owner = annotation(OWNER).unwrap_or_default();
-        let mut found = Self { issued: issued.map(|token| Issued { token, owner }), ..Self::default() };
+        let repositories = annotation(REPOSITORIES).unwrap_or_default();
+        let mut found = Self {
+            issued: issued.map(|token| Issued { token, owner }),
+            repositories: repositories.split_whitespace().map(str::to_owned).collect(),
+            ..Self::default()
+        };
         for word in annotation(SUPERSEDED).unwrap_or_default().split_whitespace() {
-            match Superseded::parse(word) {
-                Ok(token) => found.supersede(token),
-                Err(_) => found.unread.push(word.to_owned()),
+            match Replaced::parse(word) {
+                Some(replaced) => found.supersede(replaced),
+                None => found.unread.push(word.to_owned()),
             }
         }
         found
     }
 
     /// The annotations; `None` for one that says nothing.
-    pub(super) fn annotations(&self) -> [(&'static str, Option<String>); 3] {
+    pub(super) fn annotations(&self) -> [(&'static str, Option<String>); 4] {
         let issued = self.issued.as_ref();
         let superseded = self.superseded.iter().map(ToString::to_string).chain(self.unread.iter().cloned());
         let superseded: Vec<_> = superseded.collect();
         [
             (TOKEN, issued.map(|issued| issued.token.to_string())),
             (OWNER, issued.map(|issued| issued.owner.clone()).filter(|owner| !owner.is_empty())),
+            (REPOSITORIES, (!self.repositories.is_empty()).then(|| self.repositories.join(" "))),
             (SUPERSEDED, (!superseded.is_empty()).then(|| superseded.join(" "))),
         ]
     }
@@ -63,18 +84,20 @@ impl Provenance {
         let mut next = self.clone();
         let by_name = || username.and_then(Superseded::of_username);
         let replaced = self.issued.clone().map(|issued| Superseded::Issued(issued.token)).or_else(by_name);
-        if let Some(replaced) = replaced {
-            next.supersede(replaced);
+        if let Some(token) = replaced {
+            next.supersede(Replaced { token, repositories: self.repositories.clone() });
         }
         next.issued = token.issued().cloned();
+        next.repositories = token.repositories().to_vec();
         // Somebody may go back to an earlier one. Numbers are of one GitLab: another one's token is kept a little longer.
         let number = next.issued.as_ref().map(|issued| issued.token.id);
         let own = number.or_else(|| Some(Superseded::of_username(token.username().as_str())?.id()));
-        let returned = next.superseded.iter().position(|known| Some(known.id()) == own);
-        if let Some(returned) = returned.map(|at| next.superseded.remove(at))
-            && let (None, Superseded::Issued(token)) = (&next.issued, returned)
-        {
-            next.issued = Some(Issued { token, owner: String::new() });
+        let returned = next.superseded.iter().position(|known| Some(known.token.id()) == own);
+        if let Some(returned) = returned.map(|at| next.superseded.remove(at)) {
+            add(&mut next.repositories, &returned.repositories);
+            if let (None, Superseded::Issued(token)) = (&next.issued, returned.token) {
+                next.issued = Some(Issued { token, owner: String::new() });
+            }
         }
         next
     }
@@ -83,13 +106,39 @@ impl Provenance {
     #[must_use]
     pub(super) fn without(&self, deleted: &[Superseded]) -> Self {
         let mut next = self.clone();
-        next.superseded.retain(|token| !deleted.contains(token));
+        next.superseded.retain(|replaced| !deleted.contains(&replaced.token));
         next
     }
 
-    fn supersede(&mut self, token: Superseded) {
-        if !self.superseded.contains(&token) {
-            self.superseded.push(token);
+    fn supersede(&mut self, replaced: Replaced) {
+        match self.superseded.iter_mut().find(|known| known.token == replaced.token) {
+            Some(known) => add(&mut known.repositories, &replaced.repositories),
+            None => self.superseded.push(replaced),
+        }
+    }
+}
+
+impl Replaced {
+    fn parse(word: &str) -> Option<Self> {
+        let (token, repositories) = word.split_once('#').unwrap_or((word, ""));
+        let repositories = repositories.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
+        Some(Self { token: Superseded::parse(token).ok()?, repositories: repositories.collect() })
+    }
+}
+
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.token.fmt(f)?;
+        if self.repositories.is_empty() { Ok(()) } else { write!(f, "#{}", self.repositories.join(",")) }
+    }
+}
+
+/// Adds what `known` lacks. Two repositories may have one name: the larger number of them counts.
+fn add(known: &mut Vec<String>, others: &[String]) {
+    let count = |all: &[String], name: &String| all.iter().filter(|other| *other == name).count();
+    for name in others {
+        if count(known, name) < count(others, name) {
+            known.push(name.clone());
         }
     }
 }
@@ -110,8 +159,17 @@ mod tests {
         DeployToken::new(username, Secret::new("gldt-x".to_owned())).unwrap().issued_as(issued)
     }
 
+    /// The token, its owner, and those that it replaced.
     fn of(found: &Provenance) -> [Option<String>; 3] {
-        found.annotations().map(|(_, value)| value)
+        let [token, owner, _, superseded] = found.annotations().map(|(_, value)| value);
+        [token, owner, superseded]
+    }
+
+    fn again(found: &Provenance) -> Provenance {
+        let all = found.annotations();
+        Provenance::read(|name| {
+            all.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
+        })
     }
 
     #[test]
@@ -126,11 +184,7 @@ mod tests {
         let second =
             first.after(&token("gitlab+deploy-token-2", Some(SECOND)), Some("gitlab+deploy-token-1"));
         assert_eq!(of(&second)[2], Some(format!("gitlab+deploy-token-9 {FIRST}")));
-        let annotation = |name: &str| {
-            let all = second.annotations();
-            all.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
-        };
-        assert_eq!(Provenance::read(annotation), second);
+        assert_eq!(again(&second), second);
         let deleted = [Superseded::parse(FIRST).unwrap()];
         assert_eq!(of(&second.without(&deleted))[2].as_deref(), Some("gitlab+deploy-token-9"));
     }
@@ -142,6 +196,24 @@ mod tests {
         let back = second.after(&token("gitlab+deploy-token-1", None), Some("b"));
         assert_eq!(back.issued.as_ref().map(|issued| issued.token.to_string()).as_deref(), Some(FIRST));
         assert_eq!(of(&back)[2].as_deref(), Some(SECOND));
+    }
+
+    #[test]
+    fn the_repositories_of_a_token_go_with_it() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let shared = token("a", Some(FIRST)).shared_by(names(&["a-infra", "b-infra", "b-infra"]));
+        let first = Provenance::default().after(&shared, Some("gitlab+deploy-token-9"));
+        assert_eq!(first.annotations()[2].1.as_deref(), Some("a-infra b-infra b-infra"));
+        assert_eq!(of(&first)[2].as_deref(), Some("gitlab+deploy-token-9"));
+        let second = first.after(&token("b", Some(SECOND)), Some("a"));
+        assert_eq!(second.annotations()[2].1, None);
+        assert_eq!(of(&second)[2], Some(format!("gitlab+deploy-token-9 {FIRST}#a-infra,b-infra,b-infra")));
+        assert_eq!(again(&second), second);
+        // It comes back to one of them: the others still have it.
+        let back =
+            second.after(&token("c", Some(FIRST)).shared_by(names(&["b-infra", "c-infra"])), Some("b"));
+        assert_eq!(back.annotations()[2].1.as_deref(), Some("b-infra c-infra a-infra b-infra"));
+        assert_eq!(of(&back)[2], Some(format!("gitlab+deploy-token-9 {SECOND}")));
     }
 
     #[test]

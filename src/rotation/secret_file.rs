@@ -109,6 +109,7 @@ pub fn payload<'p>(base64: &'p str, token: &'p DeployToken) -> Payload<'p> {
         expires_at: token.expires_at().map(Expiry::as_str),
         token: token.issued().map(|issued| &issued.token),
         token_owner: token.issued().map(|issued| issued.owner.as_str()),
+        token_repositories: token.repositories(),
     }
 }
 

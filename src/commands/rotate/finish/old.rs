@@ -3,13 +3,15 @@
 use super::proof::Tenant;
 use crate::answers::Superseded;
 use crate::error::Result;
-use crate::pull_secret::{Manifest, Traces};
+use crate::pull_secret::{Manifest, Replaced, Traces};
 use crate::repo::Repo;
 use crate::secret::Secret;
 
 /// A token that was replaced.
 pub(super) struct Old {
     pub(super) what: Superseded,
+    /// The repositories that were given it together; none if this one was given it alone.
+    pub(super) repositories: Vec<String>,
     /// The places of the environments whose Secrets list it.
     pub(super) listed: Vec<usize>,
     /// How it signs in; `None` if no commit of this clone has it.
@@ -27,10 +29,16 @@ pub(super) struct Credentials {
 pub(super) fn all(repo: &Repo, tenants: &[Tenant]) -> Result<Vec<Old>> {
     let mut olds: Vec<Old> = Vec::new();
     for (place, tenant) in tenants.iter().enumerate() {
-        for what in &tenant.provenance.superseded {
-            match olds.iter_mut().find(|old| old.what == *what) {
-                Some(old) => old.listed.push(place),
-                None => olds.push(Old { what: what.clone(), listed: vec![place], credentials: None }),
+        for Replaced { token, repositories } in tenant.provenance.superseded.iter().cloned() {
+            match olds.iter_mut().find(|old| old.what == token) {
+                Some(old) => {
+                    old.listed.push(place);
+                    let known = std::mem::take(&mut old.repositories);
+                    let more: Vec<_> =
+                        repositories.into_iter().filter(|name| !known.contains(name)).collect();
+                    old.repositories = [known, more].concat();
+                }
+                None => olds.push(Old { what: token, repositories, listed: vec![place], credentials: None }),
             }
         }
     }
