@@ -50,7 +50,7 @@ pub enum Kind {
 }
 
 /// A failure with a hint: ``error: <message>``, the cause, ``hint: <what to type>``.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     kind: Kind,
     message: String,

@@ -1,6 +1,6 @@
 //! `makeinfra token list`: the deploy tokens in GitLab, and what this repository has to do with each. Only reads.
 
-use super::deploy_tokens::{Gitlab, Network, Wish};
+use super::deploy_tokens::{Gitlab, Gitlabs, Meant, Network};
 use super::{encrypted, not_generated};
 use crate::advice::Advice;
 use crate::answers::{Expiry, Record, Superseded};
@@ -52,15 +52,9 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     let record = Record::parse(text.ok_or_else(none)?.expose().to_owned())?;
     let holdings = holdings(&repo, &record)?;
     let recorded = holdings.iter().find_map(|holding| holding.provenance.issued.as_ref());
-    let wish = Wish {
-        access: &options.access,
-        network: Network { plain_http: options.plain_http, ca_file: options.ca_file.as_deref() },
-        group: options.gitlab_group.as_deref(),
-        recorded,
-        image: Some(record.answers.image()),
-        writes: false,
-    };
-    let gitlab = wish.connect(ui)?;
+    let network = Network { plain_http: options.plain_http, ca_file: options.ca_file.as_deref() };
+    let mut gitlabs = Gitlabs::new(&options.access, network, options.gitlab_group.as_deref(), false);
+    let gitlab = gitlabs.connect(Meant { recorded, image: Some(record.answers.image()) }, ui)?;
     let repository = record.answers.project.directory();
     let rows = rows(&gitlab, &holdings, &repository, ui)?;
     let next = match rows.iter().any(|row| matches!(row.of, Use::Superseded(_) | Use::Orphan)) {

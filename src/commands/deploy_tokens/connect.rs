@@ -11,10 +11,11 @@ use crate::registry::{Options, Registries};
 use crate::ui::Ui;
 use jiff::Timestamp;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A GitLab that answers, with what it has of this project or group.
 pub(in crate::commands) struct Gitlab {
-    pub(in crate::commands) api: Api,
+    pub(in crate::commands) api: Arc<Api>,
     pub(in crate::commands) place: Place,
     /// All its tokens.
     pub(in crate::commands) tokens: Vec<Token>,
@@ -35,90 +36,130 @@ impl<'n> From<&'n RegistryOptions> for Network<'n> {
     }
 }
 
-/// What is known of where to ask.
-pub(in crate::commands) struct Wish<'w> {
-    /// What the user typed.
-    pub(in crate::commands) access: &'w GitlabAccess,
-    /// How to speak to it.
-    pub(in crate::commands) network: Network<'w>,
+/// What a run says to any GitLab. Each is given its credential once.
+pub(in crate::commands) struct Gitlabs<'g> {
+    access: &'g GitlabAccess,
+    network: Network<'g>,
     /// The group that was typed.
-    pub(in crate::commands) group: Option<&'w str>,
-    /// The token that the Secret holds.
-    pub(in crate::commands) recorded: Option<&'w Issued>,
-    /// The project's image.
-    pub(in crate::commands) image: Option<&'w ImageRef>,
+    group: Option<&'g str>,
     /// Whether tokens are to be made or deleted.
-    pub(in crate::commands) writes: bool,
+    writes: bool,
+    /// Those that were spoken to, or why not: a credential that was refused is not sent again.
+    known: Vec<(Instance, std::result::Result<Arc<Api>, Failure>)>,
+    /// What registries have named, by their hosts.
+    named: Vec<(String, Instance)>,
 }
 
-impl Wish<'_> {
-    /// Asks GitLab for the project or group and its tokens. Fails if the credential may not do there what is wanted, as far as
-    /// that can be known.
-    pub(in crate::commands) fn connect(&self, ui: &mut Ui) -> Result<Gitlab> {
-        let api = self.api(ui)?;
-        let waiting = ui.wait("asking GitLab", 1);
-        let found = self.read(&api);
-        drop(waiting);
-        match found {
-            Ok((place, tokens, time)) => Ok(Gitlab { api, place, tokens, time }),
-            Err(refusal) => {
-                let instance = api.instance().as_str();
-                Err(refusal.failure("cannot use GitLab's API; nothing was made or written", instance).into())
-            }
-        }
+/// What tells which GitLab is meant, and which project or group of it.
+#[derive(Clone, Copy)]
+pub(in crate::commands) struct Meant<'m> {
+    /// The token that the Secret holds.
+    pub(in crate::commands) recorded: Option<&'m Issued>,
+    /// The project's image.
+    pub(in crate::commands) image: Option<&'m ImageRef>,
+}
+
+impl<'g> Gitlabs<'g> {
+    /// None was spoken to yet. Those that `access` and `network` allow will be about the tokens of `group`, if it is given.
+    pub(in crate::commands) fn new(
+        access: &'g GitlabAccess,
+        network: Network<'g>,
+        group: Option<&'g str>,
+        writes: bool,
+    ) -> Self {
+        Self { access, network, group, writes, known: Vec::new(), named: Vec::new() }
     }
 
-    /// The API, which was sent nothing yet.
-    pub(in crate::commands) fn api(&self, ui: &mut Ui) -> Result<Api> {
-        let host = self.access.gitlab_host.as_deref().map(|text| {
+    /// Asks the GitLab that is meant for the project or group and its tokens. Fails if the credential may not do there what is
+    /// wanted, as far as that can be known.
+    pub(in crate::commands) fn connect(&mut self, meant: Meant, ui: &mut Ui) -> Result<Gitlab> {
+        let api = self.api(meant, ui)?;
+        let _waiting = ui.wait("asking GitLab", 1);
+        self.look(&api, meant)
+    }
+
+    /// The API of the GitLab that is meant, which takes the credential and its scope.
+    pub(in crate::commands) fn api(&mut self, meant: Meant, ui: &mut Ui) -> Result<Arc<Api>> {
+        let typed = self.access.gitlab_host.as_deref().map(|text| {
             Instance::parse(text).map_err(|rule| {
                 Failure::usage(format!("`--gitlab-host` {rule}"))
                     .hint(format!("--gitlab-host {}", Instance::EXAMPLE))
             })
         });
+        let typed = typed.transpose()?;
+        let wanted = match (&typed, meant.recorded) {
+            (Some(typed), _) => typed.clone(),
+            (None, Some(issued)) => issued.token.instance.clone(),
+            (None, None) => self.of_registry(meant.image)?,
+        };
+        if let Some((_, known)) = self.known.iter().find(|(instance, _)| *instance == wanted) {
+            return Ok(known.clone()?);
+        }
+        let opened = self.open(typed, &wanted, ui);
+        let known = match &opened {
+            Ok(api) => Ok(Arc::clone(api)),
+            Err(error) => {
+                let failure = error.downcast_ref::<Failure>();
+                Err(failure.cloned().unwrap_or_else(|| Failure::failed(error.to_string())))
+            }
+        };
+        self.known.push((wanted, known));
+        opened
+    }
+
+    fn open(&self, typed: Option<Instance>, wanted: &Instance, ui: &mut Ui) -> Result<Arc<Api>> {
         let access = Access {
-            host: host.transpose()?,
+            host: typed,
             file: self.access.gitlab_token_file.as_deref(),
             variable: self.access.gitlab_token_env.as_deref(),
         };
-        let wanted = match (&access.host, self.recorded) {
-            (Some(typed), _) => typed.clone(),
-            (None, Some(issued)) => issued.token.instance.clone(),
-            (None, None) => self.of_registry()?,
-        };
-        let credential = access.credential(&wanted, ui)?;
+        let credential = access.credential(wanted, ui)?;
         let typed = self.network.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
         let stored = credential.authorities.as_ref().map(|(named, file)| Authorities { named, file });
         let authorities: Vec<_> = typed.into_iter().chain(stored).collect();
-        Api::new(credential.instance, &credential.value, self.network.plain_http, &authorities)
+        let api = Api::new(credential.instance, &credential.value, self.network.plain_http, &authorities)?;
+        if self.writes {
+            let _waiting = ui.wait("asking GitLab", 1);
+            api.check_scope().map_err(|refusal| unusable(&api, &refusal))?;
+        }
+        Ok(Arc::new(api))
     }
 
-    /// The GitLab whose token service the registry names.
-    fn of_registry(&self) -> Result<Instance> {
+    /// The GitLab whose token service the registry of `image` names.
+    fn of_registry(&mut self, image: Option<&ImageRef>) -> Result<Instance> {
         let hint = format!("--gitlab-host {}", Instance::EXAMPLE);
-        let Some(image) = self.image else {
+        let Some(image) = image else {
             return Err(Failure::usage("no GitLab is known").hint(hint).into());
         };
+        if let Some((_, instance)) = self.named.iter().find(|(host, _)| host == image.host()) {
+            return Ok(instance.clone());
+        }
         let registries = Registries::new(Options {
             plain_http: self.network.plain_http,
             ca_file: self.network.ca_file,
             platform: None,
         })?;
         let cannot = || Failure::failed(format!("no GitLab is known for `{}`", image.host()));
-        match registries.token_service(image) {
-            Ok(realm) => Ok(realm.as_deref().and_then(Instance::of_realm).ok_or_else(|| {
-                cannot().because("it is not the registry of a GitLab, as far as it says").hint(hint)
-            })?),
-            Err(verdict) => Err(cannot().because(verdict.message(image)).hint(hint).into()),
-        }
+        let realm = registries
+            .token_service(image)
+            .map_err(|verdict| cannot().because(verdict.message(image)).hint(hint.clone()))?;
+        let instance = realm.as_deref().and_then(Instance::of_realm).ok_or_else(|| {
+            cannot().because("it is not the registry of a GitLab, as far as it says").hint(hint)
+        })?;
+        self.named.push((image.host().to_owned(), instance.clone()));
+        Ok(instance)
     }
 
-    fn read(&self, api: &Api) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
-        if self.writes {
-            api.check_scope()?;
-        }
-        let recorded = self.recorded.filter(|issued| issued.token.instance == *api.instance());
-        let place = match (self.group, recorded, self.image) {
+    /// The same as [`Self::connect`], of an API that was opened.
+    pub(in crate::commands) fn look(&self, api: &Arc<Api>, meant: Meant) -> Result<Gitlab> {
+        let found = self.read(api, meant);
+        let (place, tokens, time) = found.map_err(|refusal| unusable(api, &refusal))?;
+        Ok(Gitlab { api: Arc::clone(api), place, tokens, time })
+    }
+
+    fn read(&self, api: &Api, meant: Meant) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
+        let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
+        let place = match (self.group, recorded, meant.image) {
             (Some(path), ..) => api.group(path)?,
             // By number: a project that was moved has another path.
             (None, Some(issued), _) => api.place(issued.token.owner)?,
@@ -131,4 +172,8 @@ impl Wish<'_> {
         let (tokens, time) = api.list(&place)?;
         Ok((place, tokens, time))
     }
+}
+
+fn unusable(api: &Api, refusal: &Refusal) -> Failure {
+    refusal.failure("cannot use GitLab's API; nothing was made or written", api.instance().as_str())
 }

@@ -3,7 +3,7 @@
 use super::tokens::{Tokens, again, images};
 use super::{Draft, Options, Outcome, Plan, write};
 use crate::answers::{Answer, Answers, Expiry, Name, TokenRef, TokenUsername};
-use crate::commands::deploy_tokens::{self, Gitlab, Held, Journal, Order, Wish, is_held_below};
+use crate::commands::deploy_tokens::{self, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held_below};
 use crate::commands::sign_in;
 use crate::error::{Failure, Result};
 use crate::gitlab::Lifetime;
@@ -36,15 +36,9 @@ pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Opti
 impl Issue {
     /// Looks at all that can be known to go wrong in GitLab, and deletes what a killed run has left there.
     pub(super) fn prepare(options: &Options, draft: &Draft, lifetime: Lifetime, ui: &mut Ui) -> Result<Self> {
-        let wish = Wish {
-            access: &options.gitlab.access,
-            network: (&options.check.registry).into(),
-            writes: true,
-            group: options.gitlab.gitlab_group.as_deref(),
-            recorded: None,
-            image: Some(draft.answers.image()),
-        };
-        let gitlab = wish.connect(ui)?;
+        let (network, group) = ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
+        let mut gitlabs = Gitlabs::new(&options.gitlab.access, network, group, true);
+        let gitlab = gitlabs.connect(Meant { recorded: None, image: Some(draft.answers.image()) }, ui)?;
         let journal = Journal::beside(&draft.target)?;
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
         // The target is not there, and what was ready to be is no longer in the journal.

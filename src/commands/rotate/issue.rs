@@ -1,7 +1,7 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
 use super::{Found, Options, again, images, inspect, report, write_or_tell};
-use crate::commands::deploy_tokens::{Journal, Order, Wish, is_held};
+use crate::commands::deploy_tokens::{Gitlabs, Journal, Meant, Order, is_held};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
 use crate::gitlab::Lifetime;
@@ -21,15 +21,9 @@ pub(super) fn run(
 ) -> Result<Report> {
     let inspection = inspect(found)?;
     let recorded = found.files.issued();
-    let wish = Wish {
-        access: &options.gitlab.access,
-        network: (&options.check.registry).into(),
-        writes: true,
-        group: options.gitlab.gitlab_group.as_deref(),
-        recorded: recorded.as_ref(),
-        image: found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next()),
-    };
-    let gitlab = wish.connect(ui)?;
+    let image = found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next());
+    let meant = Meant { recorded: recorded.as_ref(), image };
+    let gitlab = gitlabs(options).connect(meant, ui)?;
     let journal = Journal::of(&found.repo);
     let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
     gitlab.clean_up(&journal, |token| is_held(&found.repo, token), options.run.dry_run, ui)?;
@@ -45,6 +39,12 @@ pub(super) fn run(
     let (token, fresh) = gitlab.mint(&journal, &order, ui)?;
     let done = write(options, found, overrides, &inspection, &token, ui);
     gitlab.settle_fresh(&fresh, done, |token| is_held(&found.repo, token), ui)
+}
+
+/// What is said to GitLab.
+pub(super) fn gitlabs(options: &Options) -> Gitlabs<'_> {
+    let (network, group) = ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
+    Gitlabs::new(&options.gitlab.access, network, group, true)
 }
 
 /// Tries the token, and writes it.

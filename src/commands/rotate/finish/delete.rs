@@ -1,10 +1,11 @@
 //! Fourth and fifth step: an old token that nobody needs is deleted in GitLab, and the registry refuses it.
 
 use super::super::Options;
+use super::super::issue::gitlabs;
 use super::old::Old;
 use super::proof::{Proved, Tenant};
 use crate::answers::{Answers, ImageRef, Owner, Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, Journal, Wish, is_held};
+use crate::commands::deploy_tokens::{Gitlab, Journal, Meant, is_held};
 use crate::commands::sign_in;
 use crate::error::{Result, printable};
 use crate::gitlab::{Refusal, Token, TokenName};
@@ -76,15 +77,7 @@ pub(super) fn all(
         return Ok(kept.map(|reason| Fate::new(State::Kept, reason)).collect());
     }
     let recorded = tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
-    let wish = Wish {
-        access: &options.gitlab.access,
-        network: (&options.check.registry).into(),
-        writes: true,
-        group: options.gitlab.gitlab_group.as_deref(),
-        recorded,
-        image: Some(answers.image()),
-    };
-    let gitlab = wish.connect(ui)?;
+    let gitlab = gitlabs(options).connect(Meant { recorded, image: Some(answers.image()) }, ui)?;
     gitlab.clean_up(journal, |token| is_held(repo, token), options.run.dry_run, ui)?;
     let mut fates = Vec::new();
     for (old, reason) in olds.iter().zip(reasons) {
