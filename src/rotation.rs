@@ -96,6 +96,43 @@ impl Files {
         })
     }
 
+    /// The repositories that were given the token together that the Secrets hold; none if this one was given it alone.
+    #[must_use]
+    pub fn sharing(&self) -> Vec<String> {
+        let found = self.each().find_map(|one| {
+            let repositories =
+                one.manifest(one.secret.text.as_ref()?).ok()?.provenance().repositories.clone();
+            Some(repositories).filter(|names| !names.is_empty())
+        });
+        found.unwrap_or_default()
+    }
+
+    /// What the token that is replaced signs in as, if there is one.
+    pub fn username(&self, overrides: &RotateOverrides) -> Result<Option<String>> {
+        let Some((manifest, key)) = self.first(overrides)? else { return Ok(None) };
+        Ok(manifest.config().username(&key))
+    }
+
+    /// Whether the token that is replaced is that of `other`, too.
+    pub fn shares(&self, other: &Self, overrides: &RotateOverrides) -> Result<bool> {
+        let (Some((own, own_key)), Some((theirs, their_key))) =
+            (self.first(overrides)?, other.first(overrides)?)
+        else {
+            return Ok(false);
+        };
+        Ok(own.config().shares(&own_key, theirs.config(), &their_key))
+    }
+
+    /// The first Secret that is there, with the key of the entry that is rotated. Those that are chosen share their token.
+    fn first(&self, overrides: &RotateOverrides) -> Result<Option<(Manifest<'_>, String)>> {
+        let there = self.each().find_map(|one| Some((one.secret.text.as_ref()?, one)));
+        let Some((text, one)) = there else { return Ok(None) };
+        let manifest = one.manifest(text)?;
+        let key = manifest.rotated_key(&one.rewrite(overrides)).map_err(|fault| one.refused(fault))?;
+        let key = key.map(str::to_owned);
+        Ok(key.map(|key| (manifest, key)))
+    }
+
     /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if
     /// that is all of them.
     pub fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {

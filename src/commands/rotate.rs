@@ -126,6 +126,9 @@ fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     }
     let token = token(options, source, &found, &overrides, ui)?;
     let plan = planned(&found, &token, &overrides, ui)?;
+    if plan.rotates() && !keeps_own_token(options) {
+        warn_of_others(&found.files, &[issue::repository(&found)], ui);
+    }
     if options.check.check {
         let inspection = inspect(&found)?;
         let images = images(&found, &plan, &overrides, &inspection)?;
@@ -184,7 +187,8 @@ fn without_token(
 /// The plan for `token`.
 fn planned(found: &Found, token: &DeployToken, overrides: &RotateOverrides, ui: &mut Ui) -> Result<Plan> {
     let plan = found.files.rotate(token, overrides)?;
-    if plan.rotates() && token.expires_at().is_none() {
+    // Of one that GitLab made, the expiry was asked for.
+    if plan.rotates() && token.expires_at().is_none() && token.issued().is_none() {
         warn_of_expiry(found, overrides, ui);
     }
     Ok(plan)
@@ -212,6 +216,17 @@ fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
             ui.warn(format!("the expiry of the token of {registry} is unknown: {options}"));
         }
         (None, _) => {}
+    }
+}
+
+/// Warns of the repositories that keep the token which those called `given` get another one for.
+fn warn_of_others(files: &Files, given: &[String], ui: &mut Ui) {
+    let keeping: Vec<_> = files.sharing().into_iter().filter(|name| !given.contains(name)).collect();
+    if !keeping.is_empty() {
+        ui.warn(format!(
+            "the old token stays in use: {} had it together with this repository; `rotate --finish` will ask for them, too",
+            keeping.join(", ")
+        ));
     }
 }
 

@@ -164,7 +164,7 @@ fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
     if !superseded.is_empty() {
         return Use::Superseded(superseded);
     }
-    let is_named = TokenName::parse(&token.name).is_some_and(|name| name.repository == repository);
+    let is_named = TokenName::parse(&token.name).is_some_and(|name| name.is_of(repository));
     if is_named { Use::Orphan } else { Use::Other }
 }
 

@@ -5,19 +5,19 @@ use std::fmt;
 
 /// What each name begins with.
 const MARK: &str = "makeinfra";
-/// The most letters of environments' names; GitLab takes 255 for all.
-const ENVIRONMENTS: usize = 100;
-/// In place of longer ones.
+/// The most letters of repositories' names, and of environments'; GitLab takes 255 for all.
+const LONGEST: usize = 90;
+/// In place of more.
 const MANY: &str = "several";
 /// Letters that tell two tokens of one second apart.
 const NONCE: usize = 8;
 
-/// `makeinfra REPOSITORY ENVIRONMENTS TIME NONCE`, with blanks between them.
+/// `makeinfra REPOSITORIES ENVIRONMENTS TIME NONCE`, with blanks between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenName {
-    /// The repository, such as `hello-infra`.
-    pub repository: String,
-    /// Its environments, with commas between them.
+    /// The repositories, such as `hello-infra`; of very many, the first alone, and `several`.
+    pub repositories: Vec<String>,
+    /// Their environments, with commas between them.
     pub environments: String,
     /// When it was asked for, by GitLab's clock.
     pub time: Timestamp,
@@ -25,31 +25,37 @@ pub struct TokenName {
 }
 
 impl TokenName {
-    /// A new name, for the `environments` of `repository`. The error is the system's, which gave no random letters.
-    pub fn new<'e>(
-        repository: &str,
-        environments: impl Iterator<Item = &'e str>,
-        time: Timestamp,
-    ) -> Result<Self, String> {
+    /// A new name, for the `environments` of `repositories`. The error is the system's, which gave no random letters.
+    pub fn new(repositories: &[String], environments: &[String], time: Timestamp) -> Result<Self, String> {
         let mut random = [0; NONCE / 2];
         getrandom::fill(&mut random).map_err(|error| error.to_string())?;
         let nonce = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let environments = environments.collect::<Vec<_>>().join(",");
-        let fits = (1..=ENVIRONMENTS).contains(&environments.len());
+        let environments = environments.join(",");
+        let fits = (1..=LONGEST).contains(&environments.len());
         let environments = if fits { environments } else { MANY.to_owned() };
+        let repositories = match repositories {
+            [first, _, ..] if repositories.join(",").len() > LONGEST => vec![first.clone(), MANY.to_owned()],
+            all => all.to_vec(),
+        };
         // To the second, as it is written.
         let time = Timestamp::from_second(time.as_second()).unwrap_or(time);
-        Ok(Self { repository: repository.to_owned(), environments, time, nonce })
+        Ok(Self { repositories, environments, time, nonce })
+    }
+
+    /// Whether it is for `repository`, as far as it tells.
+    #[must_use]
+    pub fn is_of(&self, repository: &str) -> bool {
+        self.repositories.iter().any(|name| name == repository)
     }
 
     /// Reads a name; `None` if it is none of makeinfra's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let words: Vec<_> = text.split(' ').collect();
-        let [MARK, repository, environments, time, nonce] = words.as_slice() else { return None };
+        let [MARK, repositories, environments, time, nonce] = words.as_slice() else { return None };
         let is_nonce = nonce.len() == NONCE && nonce.bytes().all(|byte| byte.is_ascii_hexdigit());
         let found = Self {
-            repository: (*repository).to_owned(),
+            repositories: repositories.split(',').map(str::to_owned).collect(),
             environments: (*environments).to_owned(),
             time: time.parse().ok()?,
             nonce: (*nonce).to_owned(),
@@ -60,8 +66,8 @@ impl TokenName {
 
 impl fmt::Display for TokenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { repository, environments, time, nonce } = self;
-        write!(f, "{MARK} {repository} {environments} {time} {nonce}")
+        let Self { repositories, environments, time, nonce } = self;
+        write!(f, "{MARK} {} {environments} {time} {nonce}", repositories.join(","))
     }
 }
 
@@ -69,17 +75,26 @@ impl fmt::Display for TokenName {
 mod tests {
     use super::*;
 
+    fn names(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
     #[test]
     fn a_name_is_read_as_it_is_written() {
         let time: Timestamp = "2026-11-30T03:15:07.5Z".parse().unwrap();
-        let name = TokenName::new("hello-infra", ["staging", "production"].into_iter(), time).unwrap();
+        let name =
+            TokenName::new(&names(&["hello-infra"]), &names(&["staging", "production"]), time).unwrap();
         let text = name.to_string();
         assert!(text.starts_with("makeinfra hello-infra staging,production 2026-11-30T03:15:07Z "), "{text}");
         assert_eq!(TokenName::parse(&text), Some(name.clone()));
-        assert_ne!(TokenName::new("hello-infra", ["a"].into_iter(), time).unwrap().nonce, name.nonce);
-        let many: Vec<_> = (0..100).map(|number| format!("env-{number}")).collect();
-        let long = TokenName::new("hello-infra", many.iter().map(String::as_str), time).unwrap().to_string();
-        assert!(long.len() < 255 && long.contains(" several "), "{long}");
+        assert_ne!(TokenName::new(&names(&["hello-infra"]), &[], time).unwrap().nonce, name.nonce);
+        let both = TokenName::new(&names(&["a-infra", "b-infra"]), &[], time).unwrap();
+        assert!(both.to_string().starts_with("makeinfra a-infra,b-infra several 2026-"), "{both}");
+        assert!(both.is_of("b-infra") && !both.is_of("b"));
+        assert_eq!(TokenName::parse(&both.to_string()), Some(both));
+        let many: Vec<_> = (0..100).map(|number| format!("name-{number}")).collect();
+        let long = TokenName::new(&many, &many, time).unwrap().to_string();
+        assert!(long.len() < 255 && long.contains(" name-0,several several "), "{long}");
         for other in
             ["", "gitlab-deploy-token", "makeinfra hello", &format!("{text} "), &text.replace('Z', "+00:00")]
         {

@@ -12,6 +12,21 @@ use std::path::{Path, PathBuf};
 /// More than the API server takes for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
+/// The same as [`is_held`] of `repo` and the repositories at `fellows`. Fails if one of them is not there any more.
+pub(in crate::commands) fn is_held_among(repo: &Repo, fellows: &[PathBuf], token: &TokenRef) -> Result<bool> {
+    for root in fellows {
+        let fellow = Repo::find(root, "rotate").map_err(|_| {
+            Failure::unknown(format!("undetermined whether the deploy token {} is in use", token.id))
+                .because(format!("it was also for `{}`, which cannot be read", root.display()))
+                .hint(format!("move the repository back, or delete the token {token} by hand"))
+        })?;
+        if is_held(&fellow, token)? {
+            return Ok(true);
+        }
+    }
+    is_held(repo, token)
+}
+
 /// Whether a file below `secrets/` holds `token`: in a work tree of this clone or its index, or in what a HEAD, a branch, a tag
 /// or a stash names. Fails if one of them cannot be read: then nobody can tell.
 pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool> {

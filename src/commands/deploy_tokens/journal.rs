@@ -8,6 +8,8 @@ use crate::gitlab::{Place, TokenName};
 use crate::repo::Repo;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// More than an entry has.
@@ -49,6 +51,8 @@ pub(in crate::commands) struct Entry {
     pub(in crate::commands) id: Option<u64>,
     /// When it was asked for, by GitLab's clock.
     pub(in crate::commands) since: Timestamp,
+    /// The tops of the other repositories that were to be given it, too.
+    pub(in crate::commands) fellows: Vec<PathBuf>,
     /// [`Journal::folder`].
     folder: String,
     /// The entry's own file.
@@ -91,6 +95,7 @@ impl Entry {
             "path": self.place.path,
             "id": self.id,
             "since": self.since.to_string(),
+            "fellows": self.fellows.iter().map(|root| root.as_os_str().as_bytes()).collect::<Vec<_>>(),
             "folder": self.folder,
         });
         format!("{entry}\n")
@@ -111,10 +116,18 @@ impl Entry {
             place: Place { owner, path: text("path")?.to_owned() },
             id: value.get("id").and_then(Value::as_u64),
             since: text("since")?.parse().ok()?,
+            fellows: value.get("fellows")?.as_array()?.iter().map(path).collect::<Option<_>>()?,
             folder: text("folder")?.to_owned(),
             file,
         })
     }
+}
+
+/// A path as its bytes, which need not be text.
+fn path(bytes: &Value) -> Option<PathBuf> {
+    let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
+    let bytes = bytes.as_array()?.iter().map(byte).collect::<Option<Vec<_>>>()?;
+    Some(PathBuf::from(OsString::from_vec(bytes)))
 }
 
 impl Journal {
@@ -155,12 +168,18 @@ impl Journal {
             .into())
     }
 
-    /// Notes that a token called `name` is about to be asked for.
+    /// Where it is.
+    pub(in crate::commands) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Notes that a token called `name` is about to be asked for, also for the repositories at `fellows`.
     pub(in crate::commands) fn begin(
         &self,
         name: &TokenName,
         instance: &Instance,
         place: &Place,
+        fellows: &[PathBuf],
     ) -> Result<Entry> {
         let file = self.dir.join(format!("{}.{EXTENSION}", name.to_string().replace([' ', ':', '/'], "-")));
         let entry = Entry {
@@ -169,6 +188,7 @@ impl Journal {
             place: place.clone(),
             id: None,
             since: name.time,
+            fellows: fellows.to_vec(),
             folder: self.folder.clone(),
             file,
         };
@@ -215,9 +235,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let journal = Journal::beside(&parent.path().join("hello-infra")).unwrap();
         assert_eq!(journal.entries().unwrap(), []);
-        let name = TokenName::new("hello-infra", ["a"].into_iter(), Timestamp::now()).unwrap();
+        let name = TokenName::new(&["hello-infra".to_owned()], &[], Timestamp::now()).unwrap();
         let place = Place { owner: Owner::Group(7), path: "group/näme".to_owned() };
-        let mut entry = journal.begin(&name, &Instance::gitlab_com(), &place).unwrap();
+        let fellows = [PathBuf::from("/work/a b"), PathBuf::from(OsString::from_vec(b"/work/\xff".to_vec()))];
+        let mut entry = journal.begin(&name, &Instance::gitlab_com(), &place, &fellows).unwrap();
         assert_eq!(journal.entries().unwrap(), [entry.clone()]);
         assert_eq!(entry.token(), None);
         entry.made(17).unwrap();

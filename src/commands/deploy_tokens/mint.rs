@@ -10,6 +10,7 @@ use crate::gitlab::{Lifetime, NotMinted, Refusal, Token, TokenName};
 use crate::pull_secret::{DeployToken, Issued};
 use crate::ui::{Reply, Text, Ui};
 use jiff::{SignedDuration, Timestamp};
+use std::path::PathBuf;
 
 /// How long a request may be under way whose answer was lost, at most.
 const LATE: SignedDuration = SignedDuration::from_hours(1);
@@ -18,10 +19,12 @@ const USUAL: &str = "90d";
 
 /// What a token is to be for.
 pub(in crate::commands) struct Order<'o> {
-    /// The repository, as names of tokens have it.
-    pub(in crate::commands) repository: String,
+    /// The repositories, as names of tokens have them: that of the journal first.
+    pub(in crate::commands) repositories: Vec<String>,
     /// The environments that get it.
     pub(in crate::commands) environments: Vec<String>,
+    /// The tops of the other repositories.
+    pub(in crate::commands) fellows: Vec<PathBuf>,
     /// How long it lasts.
     pub(in crate::commands) lifetime: &'o Lifetime,
 }
@@ -101,10 +104,9 @@ impl Gitlab {
     ) -> Result<Option<(DeployToken, Fresh)>> {
         let cannot = "GitLab made no deploy token; nothing was written";
         let instance = self.api.instance();
-        let names = order.environments.iter().map(String::as_str);
-        let name = TokenName::new(&order.repository, names, self.time)
+        let name = TokenName::new(&order.repositories, &order.environments, self.time)
             .map_err(|error| Failure::failed(cannot).because(error))?;
-        let mut entry = journal.begin(&name, instance, &self.place)?;
+        let mut entry = journal.begin(&name, instance, &self.place, &order.fellows)?;
         let waiting = ui.wait("GitLab makes a deploy token", 1);
         let minted = self.api.mint(&self.place, &name, order.lifetime);
         drop(waiting);
@@ -183,11 +185,23 @@ impl Gitlab {
         is_held: impl FnOnce(&TokenRef) -> Result<bool>,
         ui: &mut Ui,
     ) -> Result<T> {
-        let held = if done.is_ok() { Ok(true) } else { is_held(&fresh.at) };
+        self.settle(fresh, done.is_ok(), is_held, ui);
+        done
+    }
+
+    /// The same where `is_used` says whether a Secret holds it for good.
+    pub(in crate::commands) fn settle(
+        &self,
+        fresh: &Fresh,
+        is_used: bool,
+        is_held: impl FnOnce(&TokenRef) -> Result<bool>,
+        ui: &mut Ui,
+    ) {
+        let held = if is_used { Ok(true) } else { is_held(&fresh.at) };
         match held {
             Ok(false) => self.discard(&fresh.entry, &fresh.at, ui),
             // The file that holds it may be moved back, as the failure tells: the next run looks again.
-            Ok(true) if done.is_err() => {}
+            Ok(true) if !is_used => {}
             Ok(true) => {
                 if let Err(error) = fresh.entry.end() {
                     ui.warn(error.to_string());
@@ -200,15 +214,14 @@ impl Gitlab {
                 ui.warn(format!("the new deploy token {} is left in GitLab: {error}", fresh.at.id));
             }
         }
-        done
     }
 
-    /// Deletes what earlier runs of this clone have left in GitLab, unless `is_held` says that a Secret holds it. With
-    /// `dry_run` only says so.
+    /// Deletes what earlier runs of this clone have left in GitLab, unless `is_held` says that a Secret holds it, in this
+    /// repository or one at the paths that it is given. With `dry_run` only says so.
     pub(in crate::commands) fn clean_up(
         &self,
         journal: &Journal,
-        is_held: impl Fn(&TokenRef) -> Result<bool>,
+        is_held: impl Fn(&TokenRef, &[PathBuf]) -> Result<bool>,
         dry_run: bool,
         ui: &mut Ui,
     ) -> Result<()> {
@@ -232,14 +245,14 @@ impl Gitlab {
                 refusal.failure(what, entry.instance.as_str())
             };
             let found = match entry.token() {
-                Some(token) => Ok(Some(token)),
+                Some(token) => self.api.token(&token).map(|found| found.map(|found| found.at)),
                 None => self.find(&entry).map(|found| found.map(|token| token.at)),
             };
             let deleted = match found {
-                Ok(Some(token)) if is_held(&token)? => Ok(None),
+                Ok(Some(token)) if is_held(&token, &entry.fellows)? => Ok(None),
                 Ok(Some(token)) => self.api.delete(&token).map(|_| Some(token.id)),
                 // Its request may still be under way.
-                Ok(None) if self.time.duration_since(entry.since) < LATE => continue,
+                Ok(None) if entry.id.is_none() && self.time.duration_since(entry.since) < LATE => continue,
                 Ok(None) => Ok(None),
                 Err(refusal) => Err(refusal),
             };

@@ -42,7 +42,7 @@ impl Issue {
         let journal = Journal::beside(&draft.target)?;
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
         // The target is not there, and what was ready to be is no longer in the journal.
-        gitlab.clean_up(&journal, |_| Ok(false), options.run.dry_run, ui)?;
+        gitlab.clean_up(&journal, |_, _| Ok(false), options.run.dry_run, ui)?;
         Ok(Self { gitlab, journal, _held: held, lifetime })
     }
 
@@ -63,8 +63,9 @@ impl Issue {
     pub(super) fn write(&self, options: &Options, mut plan: Plan, ui: &mut Ui) -> Result<(Plan, Outcome)> {
         let (gitlab, journal) = (&self.gitlab, &self.journal);
         let environments = plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
-        let repository = plan.answers.project.directory();
-        let order = Order { repository, environments, lifetime: &self.lifetime };
+        let repositories = vec![plan.answers.project.directory()];
+        let lifetime = &self.lifetime;
+        let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
         let (token, fresh) = gitlab.mint(journal, &order, ui)?;
         let done = (|| {
             let again = again(&plan.answers).with("--from-gitlab --expires-in 90d");

@@ -1,7 +1,7 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
-use super::{Found, Options, again, images, inspect, report, write_or_tell};
-use crate::commands::deploy_tokens::{Gitlabs, Journal, Meant, Order, is_held};
+use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
+use crate::commands::deploy_tokens::{Gitlabs, Journal, Meant, Order, is_held, is_held_among};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
 use crate::gitlab::Lifetime;
@@ -26,7 +26,12 @@ pub(super) fn run(
     let gitlab = gitlabs(options).connect(meant, ui)?;
     let journal = Journal::of(&found.repo);
     let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
-    gitlab.clean_up(&journal, |token| is_held(&found.repo, token), options.run.dry_run, ui)?;
+    gitlab.clean_up(
+        &journal,
+        |token, fellows| is_held_among(&found.repo, fellows, token),
+        options.run.dry_run,
+        ui,
+    )?;
     if options.run.dry_run {
         return Ok(report::dry_run_of_gitlab(options, found, &gitlab, lifetime));
     }
@@ -35,7 +40,8 @@ pub(super) fn run(
         transaction::mend_index(&found.repo, ui)?;
         found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
     }
-    let order = Order { repository: repository(found), environments: environments(found), lifetime };
+    let (repositories, environments) = (vec![repository(found)], environments(found));
+    let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
     let (token, fresh) = gitlab.mint(&journal, &order, ui)?;
     let done = write(options, found, overrides, &inspection, &token, ui);
     gitlab.settle_fresh(&fresh, done, |token| is_held(&found.repo, token), ui)
@@ -59,20 +65,26 @@ fn write(
     let plan = found.files.rotate(token, overrides)?;
     let images = images(found, &plan, overrides, inspection)?;
     let again = again(options).with("--from-gitlab --expires-in 90d");
+    warn_of_others(&found.files, &[repository(found)], ui);
     let checked = sign_in::check_fresh(&options.check.registry, token, &images, &again, ui)?;
     found.checked = Some(checked);
     write_or_tell(options, found, overrides, &plan, ui)
 }
 
 /// The repository as names of tokens have it.
-fn repository(found: &Found) -> String {
+pub(super) fn repository(found: &Found) -> String {
     let recorded = found.files.record.as_ref().map(|record| record.answers.project.directory());
-    let directory = || found.root().file_name().map(|name| name.to_string_lossy().replace(' ', "-"));
+    let directory = || found.root().file_name().map(|name| plain(&name.to_string_lossy()));
     recorded.or_else(directory).unwrap_or_default()
 }
 
+/// A name without what separates names, in those of tokens and in annotations.
+fn plain(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-")
+}
+
 /// The environments that get the token.
-fn environments(found: &Found) -> Vec<String> {
+pub(super) fn environments(found: &Found) -> Vec<String> {
     let known: Vec<_> =
         found.files.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
     let places = found.files.secrets.iter().map(|file| file.place);

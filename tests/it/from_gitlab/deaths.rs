@@ -57,7 +57,7 @@ impl World {
         let token = self.bed.gitlab.token(id).unwrap();
         let entry = json!({
             "name": token.name, "gitlab": self.bed.gitlab.url(), "kind": "project", "number": token.place,
-            "path": "group/hello", "id": id, "since": "2026-01-01T00:00:00Z", "folder": folder,
+            "path": "group/hello", "id": id, "since": "2026-01-01T00:00:00Z", "folder": folder, "fellows": [],
         });
         fs::create_dir_all(self.sandbox.hello(".git/makeinfra")).unwrap();
         fs::write(self.sandbox.hello(".git/makeinfra/killed.json"), entry.to_string()).unwrap();

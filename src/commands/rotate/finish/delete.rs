@@ -5,7 +5,7 @@ use super::super::issue::gitlabs;
 use super::old::Old;
 use super::proof::{Proved, Tenant};
 use crate::answers::{Answers, ImageRef, Owner, Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, Journal, Meant, is_held};
+use crate::commands::deploy_tokens::{Gitlab, Journal, Meant, is_held, is_held_among};
 use crate::commands::sign_in;
 use crate::error::{Result, printable};
 use crate::gitlab::{Refusal, Token, TokenName};
@@ -78,7 +78,12 @@ pub(super) fn all(
     }
     let recorded = tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
     let gitlab = gitlabs(options).connect(Meant { recorded, image: Some(answers.image()) }, ui)?;
-    gitlab.clean_up(journal, |token| is_held(repo, token), options.run.dry_run, ui)?;
+    gitlab.clean_up(
+        journal,
+        |token, fellows| is_held_among(repo, fellows, token),
+        options.run.dry_run,
+        ui,
+    )?;
     let mut fates = Vec::new();
     for (old, reason) in olds.iter().zip(reasons) {
         let fate = match reason {
@@ -196,7 +201,7 @@ fn orphans(
 ) -> Result<()> {
     let repository = answers.project.directory();
     for token in gitlab.tokens.iter().filter(|token| token.is_active(gitlab.time)) {
-        let Some(name) = TokenName::parse(&token.name).filter(|name| name.repository == repository) else {
+        let Some(name) = TokenName::parse(&token.name).filter(|name| name.is_of(&repository)) else {
             continue;
         };
         let is_listed = olds.iter().any(|old| old.what == Superseded::Issued(token.at.clone()));
