@@ -69,8 +69,17 @@ pub struct Fleet<'f> {
 pub(super) struct Look<T> {
     /// What is said of it, if nothing else becomes of it.
     line: String,
-    /// What is known of one that is left to be written.
-    pub(super) ready: Option<T>,
+    /// What is known of it; `None` if it failed the look.
+    pub(super) known: Option<T>,
+    /// Whether it is left to be written.
+    is_pending: bool,
+}
+
+impl<T> Look<T> {
+    /// What is known of it, if it is left to be written.
+    pub(super) fn ready(&self) -> Option<&T> {
+        self.known.as_ref().filter(|_| self.is_pending)
+    }
 }
 
 /// Runs `task`.
@@ -152,8 +161,13 @@ fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>
 }
 
 impl Fleet<'_> {
+    /// As many as are written at the same time: the disk is waited for as well.
+    pub(super) fn writers() -> usize {
+        2 * Self::cores()
+    }
+
     /// As many as can be worked on at the same time where nothing is waited for.
-    fn cores() -> usize {
+    pub(super) fn cores() -> usize {
         thread::available_parallelism().map_or(1, usize::from)
     }
 
@@ -202,34 +216,57 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// Looks at all repositories, in none of which anything is written: `look` gives what would be done, and what is known of
-    /// one that has [`Report::is_pending`]. All that can be known to go wrong makes it fail.
+    /// Looks at all repositories, up to `jobs` at the same time, in none of which anything is written: `look` gives what would
+    /// be done, and what is known of it. All that can be known to go wrong makes it fail.
     pub(super) fn look<T: Send>(
         &self,
+        jobs: usize,
         look: impl Fn(&Path, &mut Ui) -> Result<(Report, T)> + Sync,
         ui: &Ui,
     ) -> Result<Vec<Look<T>>> {
         let look = |at: usize| {
             let _git = self.lock(at);
-            let mut ready = None;
+            let mut known = None;
             let report = self.report(at, |ui| {
-                let (report, known) = look(&self.places[at].path, ui)?;
-                ready = Some(known).filter(|_| report.is_pending);
+                let (report, found) = look(&self.places[at].path, ui)?;
+                known = Some(found);
                 Ok(report)
             });
-            if ready.is_none() {
+            let is_pending = known.is_some() && report.is_pending;
+            if !is_pending {
                 self.progress.set(at, &report);
             }
-            Look { line: self.line(at, &report), ready }
+            Look { line: self.line(at, &report), known, is_pending }
         };
-        self.gather(Self::cores(), look, "looking at repositories", ui)
+        self.gather(jobs, look, "looking at repositories", ui)
     }
 
-    /// Has `write` do what is left after `looks`, and tells what came of each repository.
+    /// Leaves out those at `places`, which failed with `error` after the look. Fails itself if that is to end the run.
+    pub(super) fn refuse<T>(
+        &self,
+        looks: &mut [Look<T>],
+        places: &[usize],
+        error: &anyhow::Error,
+    ) -> Result<()> {
+        let failure = error.downcast_ref::<Failure>().cloned();
+        let failure = failure.unwrap_or_else(|| Failure::failed(error.to_string()));
+        if failure.signal().is_some() {
+            return Err(failure.into());
+        }
+        for at in places {
+            let report = self.report(*at, |_| Err(failure.clone().into()));
+            self.progress.set(*at, &report);
+            looks[*at] = Look { line: self.line(*at, &report), known: None, is_pending: false };
+        }
+        Ok(())
+    }
+
+    /// Has `write` do what is left after `looks`, for up to `jobs` repositories at the same time, and tells what came of each.
     pub(super) fn carry_out<T: Sync>(
         &self,
+        jobs: usize,
         looks: &[Look<T>],
-        write: impl Fn(&Path, &mut Ui) -> Result<Report> + Sync,
+        write: impl Fn(usize, &mut Ui) -> Result<Report> + Sync,
         ui: &Ui,
     ) -> Result<()> {
         // Until all is told, a signal is answered between two repositories.
@@ -237,22 +274,21 @@ impl Fleet<'_> {
         self.watch.stop();
         let waiting = ui.wait("writing", self.places.len());
         let write = |at: usize| {
-            if looks[at].ready.is_none() {
+            if !looks[at].is_pending {
                 return Ok(looks[at].line.clone());
             }
             interrupts.check()?;
             let _git = self.lock(at);
-            let report = self.report(at, |ui| write(&self.places[at].path, ui));
+            let report = self.report(at, |ui| write(at, ui));
             self.progress.set(at, &report);
             Ok::<_, anyhow::Error>(self.line(at, &report))
         };
-        // The disk is waited for as well.
-        self.in_order(2 * Self::cores(), write, |_, line| Self::print(&line?, &waiting))
+        self.in_order(jobs, write, |_, line| Self::print(&line?, &waiting))
     }
 
     /// Asks whether to go on after `looks`.
     pub(super) fn agree<T>(&self, looks: &[Look<T>], ui: &mut Ui) -> Result<()> {
-        let pending = looks.iter().filter(|look| look.ready.is_some()).count();
+        let pending = looks.iter().filter(|look| look.is_pending).count();
         if pending == 0 {
             return Ok(());
         }

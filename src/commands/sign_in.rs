@@ -4,15 +4,17 @@ use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::cli::{CheckOptions, RegistryOptions};
 use crate::error::{Failure, Result};
+use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
 use crate::registry::{Options, Pull, Registries, Standing, Verdict};
 use crate::ui::Ui;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The registry's word on a token.
+#[derive(Clone)]
 pub(super) struct Checked {
     verdict: Verdict,
     message: String,
@@ -100,7 +102,7 @@ pub(super) fn check_fresh(
         if !verdicts.iter().any(|verdict| verdict.standing() == Standing::Refused) {
             break;
         }
-        thread::sleep(pause);
+        pause_for(pause)?;
         verdicts = ask(&registries, token, images, ui);
     }
     judge(
@@ -111,6 +113,17 @@ pub(super) fn check_fresh(
         None,
         ui,
     )
+}
+
+/// Waits, unless a signal comes: then the token is taken back.
+fn pause_for(pause: Duration) -> Result<()> {
+    let interrupts = Interrupts::hold()?;
+    let end = Instant::now() + pause;
+    while Instant::now() < end {
+        interrupts.check()?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    interrupts.check()
 }
 
 /// Seconds between tries with a new token: five tries in 30 seconds.

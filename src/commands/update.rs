@@ -35,11 +35,12 @@ impl Task for Options {
         if self.check || self.plan.run.dry_run {
             return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "looking at repositories", ui);
         }
-        let looks = fleet.look(|repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())), ui)?;
+        let looks = fleet.look(Fleet::cores(), |repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())), ui)?;
         if !self.plan.yes && !self.plan.run.no_input {
             fleet.agree(&looks, ui)?;
         }
-        fleet.carry_out(&looks, |repo, ui| run(self, repo, Stage::Agreed, ui), ui)
+        let agreed = |at: usize, ui: &mut Ui| run(self, &fleet.places[at].path, Stage::Agreed, ui);
+        fleet.carry_out(Fleet::writers(), &looks, agreed, ui)
     }
 }
 

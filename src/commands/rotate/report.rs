@@ -91,6 +91,24 @@ pub(super) fn dry_run_of_gitlab(
     report
 }
 
+/// The same among several repositories, with `others` that get the same token.
+pub(super) fn dry_run_of_share(
+    options: &Options,
+    found: &Found,
+    gitlab: &Gitlab,
+    lifetime: &Lifetime,
+    others: usize,
+) -> Report {
+    let mut report = dry_run_of_gitlab(options, found, gitlab, lifetime);
+    let shared = match others {
+        0 => String::new(),
+        1 => ", with 1 other repository".to_owned(),
+        _ => format!(", with {others} other repositories"),
+    };
+    report.brief = format!("would get a new deploy token of the {}{shared}", gitlab.place.title());
+    report
+}
+
 /// What was done, and the next commands.
 pub(super) fn outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Report {
     let next = steps(options, found, plan, commit);

@@ -1,11 +1,14 @@
 //! `makeinfra rotate` over several repositories: all are looked at, one token is read for all of them, and each gets it.
 
+mod gitlab;
+mod groups;
+
 use super::{
-    Found, Options, again, check_options, images, inspect, open, overrides, planned, report, without_token,
-    write_or_tell,
+    Found, Options, again, check_options, images, inspect, issue, keeps_own_token, open, overrides, planned,
+    report, warn_of_others, without_token, write_or_tell,
 };
 use crate::advice::Advice;
-use crate::answers::{ImageRef, RegistryKey};
+use crate::answers::ImageRef;
 use crate::commands::fleet::{Fleet, Look};
 use crate::commands::sign_in::{self, Asked};
 use crate::commands::{missing, sweep_repository, token_source};
@@ -14,17 +17,11 @@ use crate::error::{Failure, Result};
 use crate::pull_secret::DeployToken;
 use crate::registry::PARALLEL;
 use crate::report::Report;
-use crate::rotation::RotateOverrides;
+use crate::rotation::{Entry, Plan, RotateOverrides};
 use crate::ui::Ui;
+use groups::Ready;
 use std::path::Path;
 use std::thread;
-
-/// What is known of a repository before there is a token for it.
-struct Ready {
-    /// The registry that the token is for; `None` if the change needs no token.
-    registry: Option<RegistryKey>,
-    image: Option<ImageRef>,
-}
 
 /// What all repositories get.
 struct Given<'g> {
@@ -37,22 +34,35 @@ struct Given<'g> {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
-    if options.gitlab.from_gitlab || options.finish.finish {
-        let option = if options.finish.finish { "--finish" } else { "--from-gitlab" };
-        return Err(Failure::usage(format!("`{option}` takes one repository"))
-            .hint(Advice::makeinfra("rotate").with(option))
+    if options.finish.finish {
+        return Err(Failure::usage("`--finish` takes one repository")
+            .hint(Advice::makeinfra("rotate").with("--finish"))
             .into());
     }
     let source = token_source(&options.token)?;
     check_options(options)?;
     let overrides = &overrides(options, ui)?;
-    let looks = fleet.look(|repo, ui| look(options, repo, overrides, ui), ui)?;
+    if options.gitlab.from_gitlab {
+        return gitlab::run(options, overrides, fleet, ui);
+    }
+    let looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, overrides, ui), ui)?;
     let token = token(options, source, overrides, fleet, &looks, ui)?;
     let mut given = Given { overrides, token, asked: None };
     if let Some(token) = given.token.as_ref().filter(|_| options.check.check) {
         given.asked = Some(ask(options, token, overrides, fleet, &looks, ui)?);
     }
-    fleet.carry_out(&looks, |repo, ui| write(options, repo, &given, ui), ui)
+    let given = &given;
+    let written = |at: usize, ui: &mut Ui| {
+        let judged = |found: &mut Found, plan: &Plan, ui: &mut Ui| {
+            if let Some(token) = given.token.as_ref().filter(|_| plan.rotates() && !keeps_own_token(options))
+            {
+                warn_of_others(&found.files, &names_with(token, found), ui);
+            }
+            given.judge(options, found, plan, ui)
+        };
+        write(options, &fleet.places[at].path, overrides, given.token.as_ref(), judged, ui)
+    };
+    fleet.carry_out(Fleet::writers(), &looks, written, ui)
 }
 
 /// Looks at the repository at `repo`, whatever the token.
@@ -62,7 +72,16 @@ fn look(options: &Options, repo: &Path, overrides: &RotateOverrides, ui: &mut Ui
     let mut report = report::dry_run(options, &found, plan.as_ref());
     report.is_pending |= options.commit && found.uncommitted.contains(&true);
     let registry = if plan.is_none() { Some(found.files.registry(overrides)?) } else { None };
-    Ok((report, Ready { registry, image: found.files.image().cloned() }))
+    let ready = Ready {
+        name: issue::repository(&found),
+        root: found.root(),
+        registry,
+        image: found.files.image().cloned(),
+        issued: found.files.issued(),
+        environments: issue::environments(&found),
+        files: options.gitlab.from_gitlab.then_some(found.files),
+    };
+    Ok((report, ready))
 }
 
 /// Reads the one token, if one is needed and can be.
@@ -75,7 +94,7 @@ fn token(
     ui: &mut Ui,
 ) -> Result<Option<DeployToken>> {
     let wanted = fleet.places.iter().zip(looks).filter_map(|(place, look)| {
-        let ready = look.ready.as_ref()?;
+        let ready = look.ready()?;
         Some((place.name.as_str(), ready.registry.as_ref()?, ready))
     });
     let wanted: Vec<_> = wanted.collect();
@@ -99,7 +118,10 @@ fn token(
         ui.note("Pull secrets", &format!("{}\nfor {registry}", names.join("\n")))?;
     }
     let expires_at = overrides.expires_at.clone();
-    source.read(registry, ready.image.as_ref(), options.check.check, expires_at, ui).map(Some)
+    let token = source.read(registry, ready.image.as_ref(), options.check.check, expires_at, ui)?;
+    let is_shared = wanted.len() > 1 && matches!(overrides.entry, Entry::Own);
+    let names = wanted.iter().filter(|_| is_shared).map(|(_, _, ready)| ready.name.clone());
+    Ok(Some(token.shared_by(names.collect())))
 }
 
 /// Asks registries about the images of all repositories together: a login that is refused is not tried again.
@@ -112,7 +134,7 @@ fn ask(
     ui: &mut Ui,
 ) -> Result<Asked> {
     let pulled = |at: usize| -> Result<Vec<ImageRef>> {
-        if looks[at].ready.is_none() {
+        if looks[at].ready().is_none() {
             return Ok(Vec::new());
         }
         let mut ui = Ui::quiet();
@@ -127,30 +149,39 @@ fn ask(
     sign_in::ask_once(&options.check, options.jobs.or(PARALLEL), token, all, ui)
 }
 
-/// Does the rest in the repository at `repo`.
-fn write(options: &Options, repo: &Path, given: &Given, ui: &mut Ui) -> Result<Report> {
-    let (mut found, _lock) = open(options, repo, given.overrides, ui)?;
-    sweep_repository(&found.root(), options.run.dry_run, ui);
-    let plan = match (without_token(options, &found, given.overrides, ui)?, &given.token) {
-        (Some(plan), _) => plan,
-        (None, Some(token)) => planned(&found, token, given.overrides, ui)?,
-        (None, None) => return Ok(report::dry_run(options, &found, None)),
-    };
-    if let Some(asked) = &given.asked {
-        found.checked = Some(checked(options, &found, &plan, given.overrides, asked, ui)?);
-    }
-    write_or_tell(options, &found, given.overrides, &plan, ui)
+/// The repositories that are given `token`, `found` among them.
+fn names_with(token: &DeployToken, found: &Found) -> Vec<String> {
+    let own = std::iter::once(issue::repository(found));
+    own.chain(token.repositories().iter().cloned()).collect()
 }
 
-fn checked(
+/// Does the rest in the repository at `repo`, once `judged` has agreed.
+fn write(
     options: &Options,
-    found: &Found,
-    plan: &crate::rotation::Plan,
+    repo: &Path,
     overrides: &RotateOverrides,
-    asked: &Asked,
+    token: Option<&DeployToken>,
+    judged: impl FnOnce(&mut Found, &Plan, &mut Ui) -> Result<()>,
     ui: &mut Ui,
-) -> Result<sign_in::Checked> {
-    let inspection = inspect(found)?;
-    let images = images(found, plan, overrides, &inspection)?;
-    asked.judge(&images, &again(options), &found.root(), ui)
+) -> Result<Report> {
+    let (mut found, _lock) = open(options, repo, overrides, ui)?;
+    sweep_repository(&found.root(), options.run.dry_run, ui);
+    let plan = match (without_token(options, &found, overrides, ui)?, token) {
+        (Some(plan), _) => plan,
+        (None, Some(token)) => planned(&found, token, overrides, ui)?,
+        (None, None) => return Ok(report::dry_run(options, &found, None)),
+    };
+    judged(&mut found, &plan, ui)?;
+    write_or_tell(options, &found, overrides, &plan, ui)
+}
+
+impl Given<'_> {
+    /// Fails if registries have refused the token for an image of this repository.
+    fn judge(&self, options: &Options, found: &mut Found, plan: &Plan, ui: &mut Ui) -> Result<()> {
+        let Some(asked) = &self.asked else { return Ok(()) };
+        let inspection = inspect(found)?;
+        let images = images(found, plan, self.overrides, &inspection)?;
+        found.checked = Some(asked.judge(&images, &again(options), &found.root(), ui)?);
+        Ok(())
+    }
 }

@@ -1,0 +1,305 @@
+//! `makeinfra rotate --from-gitlab` over several repositories: those that share a token get one new one.
+
+use super::groups::{Ready, groups};
+use super::{look, report, write};
+use crate::answers::{ImageRef, TokenRef};
+use crate::commands::deploy_tokens::{
+    self, Fresh, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among,
+};
+use crate::commands::fleet::{Fleet, Look};
+use crate::commands::rotate::{Found, Options, again, check, find, images, inspect, issue, warn_of_others};
+use crate::commands::sign_in::{self, Checked};
+use crate::commands::transaction;
+use crate::error::{Failure, Result};
+use crate::gitlab::Lifetime;
+use crate::pull_secret::DeployToken;
+use crate::registry::PARALLEL;
+use crate::repo::Repo;
+use crate::report::Report;
+use crate::rotation::{Plan, RotateOverrides};
+use crate::ui::Ui;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// Runs it. Everything that can be known to go wrong is looked at before a token is made.
+pub(super) fn run(options: &Options, overrides: &RotateOverrides, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+    let lifetime = &deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?;
+    let looked = |repo: &Path, ui: &mut Ui| look(options, repo, overrides, ui);
+    let mut looks = fleet.look(Fleet::cores(), looked, ui)?;
+    let mut gitlabs = issue::gitlabs(options);
+    let mut shares = Vec::new();
+    for members in groups(&looks, overrides)? {
+        match Share::prepare(options, fleet, &looks, members.clone(), &mut gitlabs, ui) {
+            Ok(share) => shares.push(share),
+            Err(error) => fleet.refuse(&mut looks, &members, &error)?,
+        }
+    }
+    let run = Run { options, overrides, lifetime, fleet, shares, journals: Mutex::default() };
+    let jobs = options.jobs.or(PARALLEL);
+    let done = fleet.carry_out(jobs, &looks, |at, ui| run.write(at, ui), ui);
+    for share in &run.shares {
+        share.settle(ui);
+    }
+    done
+}
+
+/// Repositories that get one token.
+struct Share {
+    /// Their places; the journal of the first knows of the token.
+    members: Vec<usize>,
+    names: Vec<String>,
+    roots: Vec<PathBuf>,
+    environments: Vec<String>,
+    gitlab: Gitlab,
+    minted: OnceLock<std::result::Result<Minted, Failure>>,
+    state: Mutex<State>,
+}
+
+/// How far the repositories of a share have come.
+struct State {
+    left: usize,
+    /// Whether one of them has the token for good.
+    is_used: bool,
+    is_settled: bool,
+    /// The journal, as long as it knows of the token.
+    held: Option<Arc<Held>>,
+}
+
+/// The token of a share.
+struct Minted {
+    token: DeployToken,
+    fresh: Fresh,
+    checked: Checked,
+}
+
+impl Share {
+    /// Asks GitLab about the repositories at `members`, and deletes what killed runs have left there.
+    fn prepare(
+        options: &Options,
+        fleet: &Fleet,
+        looks: &[Look<Ready>],
+        members: Vec<usize>,
+        gitlabs: &mut Gitlabs,
+        ui: &mut Ui,
+    ) -> Result<Self> {
+        let all: Vec<&Ready> = members.iter().filter_map(|at| looks[*at].ready()).collect();
+        let Some(first) = all.first() else { return Err(Failure::failed("no repository is left").into()) };
+        let meant = Meant { recorded: first.issued.as_ref(), image: first.image.as_ref() };
+        let api = gitlabs.api(meant, ui)?;
+        let waiting = ui.wait("asking GitLab", 1);
+        let gitlab = gitlabs.look(&api, meant)?;
+        if options.gitlab.gitlab_group.is_none() && first.issued.is_none() {
+            check_project(&gitlab, first, &all)?;
+        }
+        drop(waiting);
+        for at in &members {
+            let repo = Repo::find(&fleet.places[*at].path, "rotate")?;
+            let journal = Journal::of(&repo);
+            if journal.entries()?.is_empty() {
+                continue;
+            }
+            let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
+            let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(&repo, fellows, token);
+            gitlab.clean_up(&journal, is_held, options.run.dry_run, ui)?;
+        }
+        let mut environments: Vec<String> = Vec::new();
+        for name in all.iter().flat_map(|ready| &ready.environments) {
+            if !environments.contains(name) {
+                environments.push(name.clone());
+            }
+        }
+        Ok(Self {
+            names: all.iter().map(|ready| ready.name.clone()).collect(),
+            roots: all.iter().map(|ready| ready.root.clone()).collect(),
+            environments,
+            gitlab,
+            minted: OnceLock::new(),
+            state: Mutex::new(State { left: members.len(), is_used: false, is_settled: false, held: None }),
+            members,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of them is done with; `is_used` says whether it has the token for good.
+    fn done(&self, is_used: bool, ui: &mut Ui) {
+        let mut state = self.state();
+        state.left = state.left.saturating_sub(1);
+        state.is_used |= is_used;
+        let is_last = state.left == 0;
+        drop(state);
+        if is_last {
+            self.settle(ui);
+        }
+    }
+
+    /// Forgets that the token is under way, or takes it back if no Secret holds it.
+    fn settle(&self, ui: &mut Ui) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.is_settled, true) {
+            return;
+        }
+        if let Some(Ok(minted)) = self.minted.get() {
+            self.gitlab.settle(&minted.fresh, state.is_used, |token| self.is_held(token), ui);
+        }
+        state.held = None;
+    }
+
+    fn is_held(&self, token: &TokenRef) -> Result<bool> {
+        for root in &self.roots {
+            if is_held(&Repo::find(root, "rotate")?, token)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Fails unless the images of `all` are of the project that was found for `first`: a token of another one would pull nothing.
+fn check_project(gitlab: &Gitlab, first: &Ready, all: &[&Ready]) -> Result<()> {
+    let mut known: Vec<&ImageRef> = first.image.iter().collect();
+    for (image, name) in all.iter().filter_map(|ready| Some((ready.image.as_ref()?, &ready.name))) {
+        if known.iter().any(|known| known.path() == image.path()) {
+            continue;
+        }
+        known.push(image);
+        let place = gitlab.api.project_of(image).map_err(|refusal| {
+            refusal.failure("cannot use GitLab's API; nothing was made", gitlab.api.instance().as_str())
+        })?;
+        if place.owner != gitlab.place.owner {
+            let (one, other) = (gitlab.place.title(), place.title());
+            return Err(Failure::failed(
+                "one deploy token of a project cannot pull from two; nothing was made",
+            )
+            .because(format!("`{}` shares its token with `{name}`: {one} and {other}", first.name))
+            .hint("--gitlab-group PATH, with a group that both belong to")
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// What all repositories of a run need.
+struct Run<'r> {
+    options: &'r Options,
+    overrides: &'r RotateOverrides,
+    lifetime: &'r Lifetime,
+    fleet: &'r Fleet<'r>,
+    shares: Vec<Share>,
+    /// The journals that are taken up: two repositories may have one.
+    journals: Mutex<Vec<(PathBuf, Weak<Held>)>>,
+}
+
+impl Run<'_> {
+    /// Does what is left in the repository at `at`.
+    fn write(&self, at: usize, ui: &mut Ui) -> Result<Report> {
+        let Some(share) = self.shares.iter().find(|share| share.members.contains(&at)) else {
+            return Err(Failure::failed("no token was asked for").into());
+        };
+        if self.options.run.dry_run {
+            let found = self.found(at, ui)?;
+            let others = share.names.len() - 1;
+            return Ok(report::dry_run_of_share(self.options, &found, &share.gitlab, self.lifetime, others));
+        }
+        let done = self.write_with(share, at, ui);
+        share.done(done.is_ok(), ui);
+        done
+    }
+
+    fn write_with(&self, share: &Share, at: usize, ui: &mut Ui) -> Result<Report> {
+        if self.options.commit {
+            // Of what is staged, a commit of the new token would drop anything.
+            let found = self.found(at, ui)?;
+            transaction::mend_index(&found.repo, ui)?;
+            found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
+        }
+        let minted = match share.minted.get_or_init(|| self.mint(share, ui)) {
+            Ok(minted) => minted,
+            Err(failure) => return Err(failure.clone().into()),
+        };
+        let tried = |found: &mut Found, _: &Plan, ui: &mut Ui| {
+            found.checked = Some(minted.checked.clone());
+            warn_of_others(&found.files, &share.names, ui);
+            Ok(())
+        };
+        let path = &self.fleet.places[at].path;
+        write(self.options, path, self.overrides, Some(&minted.token), tried, ui)
+    }
+
+    /// The repository at `at`, without a lock: the one that is about to write may have it.
+    fn found(&self, at: usize, ui: &mut Ui) -> Result<Found> {
+        let mut found = find(self.options, &self.fleet.places[at].path, self.overrides)?;
+        check(self.options, &mut found, self.overrides, ui)?;
+        Ok(found)
+    }
+
+    /// Has GitLab make the token of `share`, and the registry try it. What was made and is of no use is deleted again.
+    fn mint(&self, share: &Share, ui: &mut Ui) -> std::result::Result<Minted, Failure> {
+        self.try_mint(share, ui).map_err(|error| {
+            let failure = error.downcast_ref::<Failure>().cloned();
+            failure.unwrap_or_else(|| Failure::failed(error.to_string()))
+        })
+    }
+
+    fn try_mint(&self, share: &Share, ui: &mut Ui) -> Result<Minted> {
+        let [first, fellows @ ..] = share.roots.as_slice() else {
+            return Err(Failure::failed("no repository is left").into());
+        };
+        let journal = Journal::of(&Repo::find(first, "rotate")?);
+        share.state().held = Some(self.hold(&journal)?);
+        let order = Order {
+            repositories: share.names.clone(),
+            environments: share.environments.clone(),
+            fellows: fellows.to_vec(),
+            lifetime: self.lifetime,
+        };
+        let (token, fresh) = share.gitlab.mint(&journal, &order, ui)?;
+        let names = if fellows.is_empty() { Vec::new() } else { share.names.clone() };
+        let token = token.shared_by(names);
+        match self.tried(share, &token, ui) {
+            Ok(checked) => Ok(Minted { token, fresh, checked }),
+            Err(error) => {
+                share.gitlab.settle(&fresh, false, |_| Ok(false), ui);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes up `journal`, which another share may have taken up already.
+    fn hold(&self, journal: &Journal) -> Result<Arc<Held>> {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        journals.retain(|(_, held)| held.strong_count() > 0);
+        let known = journals.iter().find(|(dir, _)| dir == journal.dir());
+        if let Some(held) = known.and_then(|(_, held)| held.upgrade()) {
+            return Ok(held);
+        }
+        let held = Arc::new(journal.hold()?);
+        journals.push((journal.dir().to_owned(), Arc::downgrade(&held)));
+        Ok(held)
+    }
+
+    /// The registry's word on `token`, for the images of all repositories of `share`.
+    fn tried(&self, share: &Share, token: &DeployToken, ui: &mut Ui) -> Result<Checked> {
+        let mut all: Vec<ImageRef> = Vec::new();
+        for at in &share.members {
+            // What cannot be read any more is told where it is written.
+            let pulled = self.pulled(*at, token).unwrap_or_default();
+            for image in pulled {
+                if !all.contains(&image) {
+                    all.push(image);
+                }
+            }
+        }
+        let again = again(self.options).with("--from-gitlab --expires-in 90d");
+        let all: Vec<&ImageRef> = all.iter().collect();
+        sign_in::check_fresh(&self.options.check.registry, token, &all, &again, ui)
+    }
+
+    fn pulled(&self, at: usize, token: &DeployToken) -> Result<Vec<ImageRef>> {
+        let found = self.found(at, &mut Ui::quiet())?;
+        let plan = found.files.rotate(token, self.overrides)?;
+        Ok(images(&found, &plan, self.overrides, &inspect(&found)?)?.into_iter().cloned().collect())
+    }
+}
