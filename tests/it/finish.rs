@@ -1,5 +1,7 @@
 //! `rotate --finish`: a verdict with proof, and only then the old tokens go.
 
+pub mod together;
+
 use super::from_gitlab::World;
 use super::gitlab::{DeployToken, Fault};
 use super::gitlab_bed::OWNER;

@@ -469,7 +469,7 @@ fn a_signal_ends_a_run_that_waits_and_those_that_are_not_done_are_listed() {
 impl Sandbox {
     /// Replaces the first `from` in a file of the repository `name`.
     #[track_caller]
-    fn edit_in(&self, name: &str, path: &str, from: &str, to: &str) {
+    pub fn edit_in(&self, name: &str, path: &str, from: &str, to: &str) {
         let file = self.work(name).join(path);
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.contains(from), "{from}: {text}");

@@ -1,6 +1,7 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
 use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
+use crate::answers::Record;
 use crate::commands::deploy_tokens::{Gitlabs, Journal, Meant, Order, is_held, is_held_among};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
@@ -10,6 +11,7 @@ use crate::pull_secret::DeployToken;
 use crate::report::Report;
 use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
+use std::path::Path;
 
 /// Runs it. Everything that can be known to go wrong is looked at before a token is made.
 pub(super) fn run(
@@ -73,8 +75,13 @@ fn write(
 
 /// The repository as names of tokens have it.
 pub(super) fn repository(found: &Found) -> String {
-    let recorded = found.files.record.as_ref().map(|record| record.answers.project.directory());
-    let directory = || found.root().file_name().map(|name| plain(&name.to_string_lossy()));
+    name_of(found.files.record.as_ref(), &found.root())
+}
+
+/// The same of the repository at `root`.
+pub(super) fn name_of(record: Option<&Record>, root: &Path) -> String {
+    let recorded = record.map(|record| record.answers.project.directory());
+    let directory = || root.file_name().map(|name| plain(&name.to_string_lossy()));
     recorded.or_else(directory).unwrap_or_default()
 }
 

@@ -4,10 +4,9 @@ mod gitlab;
 mod groups;
 
 use super::{
-    Found, Options, again, check_options, images, inspect, issue, keeps_own_token, open, overrides, planned,
-    report, warn_of_others, without_token, write_or_tell,
+    Found, Options, again, check_options, finish, images, inspect, issue, keeps_own_token, open, overrides,
+    planned, report, warn_of_others, without_token, write_or_tell,
 };
-use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::commands::fleet::{Fleet, Look};
 use crate::commands::sign_in::{self, Asked};
@@ -34,13 +33,11 @@ struct Given<'g> {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+    check_options(options)?;
     if options.finish.finish {
-        return Err(Failure::usage("`--finish` takes one repository")
-            .hint(Advice::makeinfra("rotate").with("--finish"))
-            .into());
+        return finish::several(options, fleet, ui);
     }
     let source = token_source(&options.token)?;
-    check_options(options)?;
     let overrides = &overrides(options, ui)?;
     if options.gitlab.from_gitlab {
         return gitlab::run(options, overrides, fleet, ui);

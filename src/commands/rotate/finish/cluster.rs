@@ -18,14 +18,14 @@ use serde_json::value::RawValue;
 const OWN: &str = "cluster";
 const OTHERS: &str = "other-secrets";
 
-/// Asks the cluster of each tenant that is looked at.
+/// Asks the cluster of each tenant that is looked at. Gives the proofs of each, in their order.
 pub(super) fn prove(
     options: &Options,
     inspection: &Inspection,
-    tenants: &mut [Tenant],
+    tenants: &[Tenant],
     olds: &[Old],
     ui: &Ui,
-) -> Result<()> {
+) -> Result<Vec<Vec<Proof>>> {
     let known: Vec<_> = tenants.iter().map(|tenant| tenant.environment.name.clone()).collect();
     let contexts = Scoped::read("--context", &options.finish.context, |name| known.contains(name))?;
     for text in contexts.common.iter().chain(contexts.own.iter().map(|(_, text)| text)) {
@@ -33,11 +33,12 @@ pub(super) fn prove(
             Failure::usage(format!("`--context` {rule}")).hint(format!("--context {}", ContextName::EXAMPLE))
         })?;
     }
-    for (place, tenant) in tenants.iter_mut().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
+    let mut all: Vec<Vec<Proof>> = tenants.iter().map(|_| Vec::new()).collect();
+    for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let name = tenant.environment.name.as_str();
         if tenant.is_vouched_for {
             let message = format!("the cluster was not asked: `--deployed {name}` vouches for it");
-            tenant.proofs.push(Proof::unchecked(OWN, message));
+            all[place].push(Proof::unchecked(OWN, message));
             continue;
         }
         let typed = contexts.of(&tenant.environment.name).or(contexts.common.as_ref());
@@ -49,7 +50,7 @@ pub(super) fn prove(
             repository: Some(inspection),
         };
         let Some(context) = target.named_context()? else {
-            let given = tenant.choice.map_or("NAME".to_owned(), |choice| format!("{choice}=NAME"));
+            let given = tenant.choice.as_ref().map_or("NAME".to_owned(), |choice| format!("{choice}=NAME"));
             return Err(Failure::failed(format!(
                 "no kubectl context is known for {name}; nothing was deleted"
             ))
@@ -61,9 +62,9 @@ pub(super) fn prove(
         let waiting = ui.wait("asking the cluster", 1);
         let proofs = ask(&target, tenant, &listed, &context)?;
         drop(waiting);
-        tenant.proofs.extend(proofs);
+        all[place] = proofs;
     }
-    Ok(())
+    Ok(all)
 }
 
 fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result<Vec<Proof>> {
@@ -78,7 +79,7 @@ fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result
 
 /// Whether the Secret in the cluster is that of the file.
 fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
-    let deploy = || Advice::make("deploy").for_env(tenant.choice);
+    let deploy = || Advice::make("deploy").for_env(tenant.choice.as_ref());
     let file = Inspected::of_text(tenant.text.expose());
     let there = objects(&told.json)
         .into_iter()

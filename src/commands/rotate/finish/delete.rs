@@ -2,158 +2,181 @@
 
 use super::super::Options;
 use super::super::issue::gitlabs;
+use super::case::Case;
+use super::fate::{Fate, State};
+use super::gone::{proved_gone, refused};
 use super::old::Old;
-use super::proof::{Proved, Tenant};
-use crate::answers::{Answers, ImageRef, Owner, Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, Journal, Meant, is_held, is_held_among};
-use crate::commands::sign_in;
-use crate::error::{Result, printable};
-use crate::gitlab::{Refusal, Token, TokenName};
-use crate::registry::{Pull, Standing};
+use super::orphans::orphans;
+use super::sharing::Sharing;
+use crate::answers::{Owner, Superseded, TokenRef};
+use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Journal, Meant, is_held_among};
+use crate::error::{Failure, Result, printable};
+use crate::gitlab::{Refusal, Token};
 use crate::repo::Repo;
 use crate::ui::Ui;
-use jiff::SignedDuration;
+use std::path::PathBuf;
 
 /// The name by which GitLab gives a token to jobs (`doc/user/project/deploy_tokens`).
 const OF_JOBS: &str = "gitlab-deploy-token";
-/// How young a token is that another clone may be about to write.
-const YOUNG: SignedDuration = SignedDuration::from_hours(1);
-
-/// What became of an old token.
-pub(super) struct Fate {
-    pub(super) state: State,
-    pub(super) message: String,
-    /// What the registry said of it afterwards; `None` if it was not asked.
-    pub(super) refused: Option<(Proved, String)>,
+/// Deletes those old tokens of one repository that every environment has done without, and what this clone has left in
+/// GitLab, whose journal is taken up.
+pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) -> Result<()> {
+    let sharing = Sharing::of(std::slice::from_ref(case), None);
+    let mut deletion = Deletion { options, gitlabs: gitlabs(options), done: Vec::new() };
+    let cases = std::slice::from_ref(case);
+    let (fates, gitlab) = deletion.of(repo, cases, 0, &sharing, ui)?;
+    case.fates = fates;
+    if gitlab.is_some() {
+        refused(options, case.answers.image(), &case.olds, &mut case.fates, ui)?;
+    }
+    Ok(())
 }
 
-/// Where an old token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// It was deleted just now.
-    Deleted,
-    /// It was not there any more.
-    Gone,
-    /// It is there, and why is known.
-    Kept,
-    /// Nobody can tell.
-    Unknown,
-}
-
-impl Fate {
-    fn new(state: State, message: impl Into<String>) -> Self {
-        Self { state, message: message.into(), refused: None }
-    }
-
-    /// Whether GitLab has it no more.
-    pub(super) fn is_gone(&self) -> bool {
-        matches!(self.state, State::Deleted | State::Gone)
-    }
-
-    pub(super) fn state(&self) -> &'static str {
-        match self.state {
-            State::Deleted => "deleted",
-            State::Gone => "gone",
-            State::Kept => "kept",
-            State::Unknown => "unknown",
-        }
-    }
-}
-
-/// Deletes those of `olds` that every environment has done without, and what this clone has left in GitLab.
-pub(super) fn all(
+/// The same of several; `unread` was named beside them, and could not be looked at. Gives for each why it failed.
+pub(super) fn several(
     options: &Options,
-    repo: &Repo,
-    journal: &Journal,
-    answers: &Answers,
-    tenants: &[Tenant],
-    olds: &[Old],
+    cases: &mut [Case],
+    unread: Option<String>,
     ui: &mut Ui,
-) -> Result<Vec<Fate>> {
-    let reasons: Vec<_> = olds.iter().map(|old| reason(old, tenants)).collect();
-    let wanted = reasons.iter().any(Option::is_none) || !journal.entries()?.is_empty();
-    if !wanted {
-        let kept = reasons.into_iter().flatten();
-        return Ok(kept.map(|reason| Fate::new(State::Kept, reason)).collect());
+) -> Result<Vec<Option<Failure>>> {
+    let sharing = Sharing::of(cases, unread);
+    let mut deletion = Deletion { options, gitlabs: gitlabs(options), done: Vec::new() };
+    let mut asked: Vec<String> = Vec::new();
+    let mut failures = Vec::new();
+    for at in 0..cases.len() {
+        match deletion.with_journal(cases, at, &sharing, ui) {
+            Ok((mut fates, gitlab)) => {
+                let case = &cases[at];
+                if let Some(gitlab) = gitlab {
+                    proved_gone(options, &gitlab, case, &mut fates, &mut asked, ui)?;
+                }
+                cases[at].fates = fates;
+                failures.push(None);
+            }
+            Err(error) => {
+                let failure = error.downcast_ref::<Failure>().cloned();
+                let failure = failure.unwrap_or_else(|| Failure::failed(error.to_string()));
+                if failure.signal().is_some() {
+                    return Err(failure.into());
+                }
+                failures.push(Some(failure));
+            }
+        }
     }
-    let recorded = tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
-    let gitlab = gitlabs(options).connect(Meant { recorded, image: Some(answers.image()) }, ui)?;
-    gitlab.clean_up(
-        journal,
-        |token, fellows| is_held_among(repo, fellows, token),
-        options.run.dry_run,
-        ui,
-    )?;
-    let mut fates = Vec::new();
-    for (old, reason) in olds.iter().zip(reasons) {
-        let fate = match reason {
-            Some(reason) => Fate::new(State::Kept, reason),
-            None => delete(options, &gitlab, old, ui)?,
+    Ok(failures)
+}
+
+/// What is deleted in one run.
+struct Deletion<'d> {
+    options: &'d Options,
+    gitlabs: Gitlabs<'d>,
+    /// What became of those that were deleted for an earlier repository.
+    done: Vec<(TokenRef, State)>,
+}
+
+impl Deletion<'_> {
+    /// Takes up the journal of the repository at `at` of `cases`, and deletes what can be.
+    fn with_journal(
+        &mut self,
+        cases: &[Case],
+        at: usize,
+        sharing: &Sharing,
+        ui: &mut Ui,
+    ) -> Result<(Vec<Fate>, Option<Gitlab>)> {
+        if cases[at].is_done() || cases[at].is_unproved {
+            return Ok((Vec::new(), None));
+        }
+        let repo = Repo::find(&cases[at].root, "rotate --finish")?;
+        let _held = if self.options.run.dry_run { None } else { Some(Journal::of(&repo).hold()?) };
+        self.of(&repo, cases, at, sharing, ui)
+    }
+
+    /// What became of the old tokens of the repository at `at` of `cases`, which is `repo`; with the GitLab, if it was asked.
+    fn of(
+        &mut self,
+        repo: &Repo,
+        cases: &[Case],
+        at: usize,
+        sharing: &Sharing,
+        ui: &mut Ui,
+    ) -> Result<(Vec<Fate>, Option<Gitlab>)> {
+        let (options, case) = (self.options, &cases[at]);
+        let mut reasons = Vec::new();
+        for old in &case.olds {
+            let own = old.kept_by(&case.tenants);
+            reasons.push(if own.is_some() { own } else { sharing.reason(cases, at, old)? });
+        }
+        if reasons.iter().all(Option::is_some) && !case.has_entries() {
+            let kept = reasons.into_iter().flatten();
+            return Ok((kept.map(|reason| Fate::new(State::Kept, reason)).collect(), None));
+        }
+        let recorded = case.tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
+        let meant = Meant { recorded, image: Some(case.answers.image()) };
+        let gitlab = self.gitlabs.connect(meant, ui)?;
+        let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(repo, fellows, token);
+        gitlab.clean_up(&Journal::of(repo), is_held, options.run.dry_run, ui)?;
+        let mut fates = Vec::new();
+        for (old, reason) in case.olds.iter().zip(reasons) {
+            let fate = match reason {
+                Some(reason) => Fate::new(State::Kept, reason),
+                None => self.delete(&gitlab, old, ui)?,
+            };
+            fates.push(fate);
+        }
+        orphans(options, &gitlab, cases, at, sharing, ui)?;
+        Ok((fates, Some(gitlab)))
+    }
+
+    /// Deletes `old`, if it is the one that is meant.
+    fn delete(&mut self, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<Fate> {
+        let options = self.options;
+        let instance = gitlab.api.instance();
+        let unknown = |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
+        let at = match &old.what {
+            Superseded::Issued(token) if token.instance != *instance => {
+                let message = format!("kept: another GitLab issued it: --gitlab-host {}", token.instance);
+                return Ok(Fate::new(State::Kept, message));
+            }
+            Superseded::Issued(token) => token.clone(),
+            Superseded::ByHand(id) => {
+                TokenRef { instance: instance.clone(), owner: gitlab.place.owner, id: *id }
+            }
         };
-        fates.push(fate);
-    }
-    orphans(options, repo, &gitlab, answers, olds, ui)?;
-    refused(options, answers.image(), olds, &mut fates, ui)?;
-    Ok(fates)
-}
-
-/// Why `old` must stay; `None` if it need not.
-fn reason(old: &Old, tenants: &[Tenant]) -> Option<String> {
-    let holder = tenants.iter().find(|tenant| old.is_in(tenant.text.expose().as_bytes()));
-    if let Some(tenant) = holder {
-        return Some(format!("kept: `{}` holds it", tenant.path));
-    }
-    let unproved: Vec<_> = old
-        .listed
-        .iter()
-        .map(|place| &tenants[*place])
-        .filter(|tenant| !tenant.is_done())
-        .map(|tenant| tenant.environment.name.to_string())
-        .collect();
-    (!unproved.is_empty()).then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
-}
-
-/// Deletes `old`, if it is the one that is meant.
-fn delete(options: &Options, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<Fate> {
-    let instance = gitlab.api.instance();
-    let unknown = |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
-    let at = match &old.what {
-        Superseded::Issued(token) if token.instance != *instance => {
-            let message = format!("kept: another GitLab issued it: --gitlab-host {}", token.instance);
-            return Ok(Fate::new(State::Kept, message));
+        if let Some((_, state)) = self.done.iter().find(|(done, _)| *done == at) {
+            return Ok(Fate::gone(*state));
         }
-        Superseded::Issued(token) => token.clone(),
-        Superseded::ByHand(id) => TokenRef { instance: instance.clone(), owner: gitlab.place.owner, id: *id },
-    };
-    let token = match gitlab.api.token(&at) {
-        Ok(Some(token)) => token,
-        // One that was made by hand may be that of a group, or of another project.
-        Ok(None) if matches!(old.what, Superseded::ByHand(_)) => {
-            let message = format!(
-                "kept: the {} has no such token; name its group with --gitlab-group PATH, or delete it by hand",
-                gitlab.place.title()
-            );
-            return Ok(Fate::new(State::Kept, message));
+        let token = match gitlab.api.token(&at) {
+            Ok(Some(token)) => token,
+            // One that was made by hand may be that of a group, or of another project.
+            Ok(None) if matches!(old.what, Superseded::ByHand(_)) => {
+                let message = format!(
+                    "kept: the {} has no such token; name its group with --gitlab-group PATH, or delete it by hand",
+                    gitlab.place.title()
+                );
+                return Ok(Fate::new(State::Kept, message));
+            }
+            Ok(None) => return Ok(Fate::gone(State::Gone)),
+            Err(refusal) => return Ok(unknown(&refusal)),
+        };
+        if let Superseded::ByHand(id) = old.what
+            && token.username != format!("gitlab+deploy-token-{id}")
+        {
+            return Ok(Fate::new(State::Kept, "kept: it has another user name in GitLab"));
         }
-        Ok(None) => return Ok(Fate::new(State::Gone, "GitLab no longer has it")),
-        Err(refusal) => return Ok(unknown(&refusal)),
-    };
-    if let Superseded::ByHand(id) = old.what
-        && token.username != format!("gitlab+deploy-token-{id}")
-    {
-        return Ok(Fate::new(State::Kept, "kept: it has another user name in GitLab"));
+        if options.run.dry_run {
+            return Ok(Fate::new(State::Kept, "would be deleted"));
+        }
+        if let Some(why) = declined(options, old, &token, gitlab, ui)? {
+            return Ok(Fate::new(State::Kept, why));
+        }
+        let state = match gitlab.api.delete(&at) {
+            Ok(true) => State::Deleted,
+            Ok(false) => State::Gone,
+            Err(refusal) => return Ok(unknown(&refusal)),
+        };
+        self.done.push((at, state));
+        Ok(Fate::gone(state))
     }
-    if options.run.dry_run {
-        return Ok(Fate::new(State::Kept, "would be deleted"));
-    }
-    if let Some(why) = declined(options, old, &token, gitlab, ui)? {
-        return Ok(Fate::new(State::Kept, why));
-    }
-    Ok(match gitlab.api.delete(&at) {
-        Ok(true) => Fate::new(State::Deleted, "deleted in GitLab"),
-        Ok(false) => Fate::new(State::Gone, "GitLab no longer has it"),
-        Err(refusal) => unknown(&refusal),
-    })
 }
 
 /// Asks about a token that others may use. Says why it stays, if nobody agreed.
@@ -188,68 +211,4 @@ fn declined(
     }
     let question = format!("Delete deploy token {} `{name}`, {what}?", token.at.id);
     Ok((ui.decide(&question, &["no", "yes"])? == "no").then(|| "kept: the deletion was declined".to_owned()))
-}
-
-/// Names the tokens that only their names tie to this repository, and deletes those that somebody agrees to.
-fn orphans(
-    options: &Options,
-    repo: &Repo,
-    gitlab: &Gitlab,
-    answers: &Answers,
-    olds: &[Old],
-    ui: &mut Ui,
-) -> Result<()> {
-    let repository = answers.project.directory();
-    for token in gitlab.tokens.iter().filter(|token| token.is_active(gitlab.time)) {
-        let Some(name) = TokenName::parse(&token.name).filter(|name| name.is_of(&repository)) else {
-            continue;
-        };
-        let is_listed = olds.iter().any(|old| old.what == Superseded::Issued(token.at.clone()));
-        // Deleted just now.
-        let is_there = || gitlab.api.token(&token.at).is_ok_and(|found| found.is_some());
-        if is_listed || is_held(repo, &token.at)? || !is_there() {
-            continue;
-        }
-        let told = format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
-        if gitlab.time.duration_since(name.time) < YOUNG {
-            ui.warn(format!(
-                "{told}; it is less than an hour old, and another clone may be about to write it"
-            ));
-        } else if options.run.dry_run || !ui.can_ask() {
-            ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
-        } else if ui.decide(&format!("{told}. Delete it?"), &["no", "yes"])? == "yes" {
-            match gitlab.api.delete(&token.at) {
-                Ok(_) => ui.warn(format!("deleted the deploy token {}", token.at.id)),
-                Err(refusal) => {
-                    ui.warn(format!("{told}; {}", refusal.message(gitlab.api.instance().as_str())));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Has the registry of `image` say that it takes the deleted tokens no more: one sign-in each.
-fn refused(options: &Options, image: &ImageRef, olds: &[Old], fates: &mut [Fate], ui: &Ui) -> Result<()> {
-    let registries = sign_in::registries(&options.check.registry)?;
-    for (old, fate) in olds.iter().zip(fates) {
-        let (true, Some(known)) = (fate.is_gone(), &old.credentials) else { continue };
-        let waiting = ui.wait("asking the registry", 1);
-        let pull = Pull { image, credentials: vec![&known.authorization] };
-        let verdict = registries.ask(&[pull], &|| waiting.step()).into_iter().next();
-        drop(waiting);
-        fate.refused = verdict.map(|verdict| match verdict.standing() {
-            Standing::Refused => (Proved::Yes, "the registry refuses it".to_owned()),
-            Standing::Good if !verdict.takes_login() => {
-                (Proved::Unknown, "the image is public: its registry does not tell".to_owned())
-            }
-            Standing::Good | Standing::Absent => (Proved::No, "the registry still accepts it".to_owned()),
-            Standing::Unknown => (Proved::Unknown, verdict.message(image)),
-        });
-        if fate.refused.as_ref().is_some_and(|(proved, _)| *proved == Proved::No) {
-            // Whatever GitLab says, it is not gone: it stays listed.
-            fate.state = State::Unknown;
-        }
-    }
-    Ok(())
 }

@@ -9,15 +9,16 @@ use crate::repo::{Committed, Repo, Upstream};
 
 const ID: &str = "git";
 
-/// Looks at HEAD and at the branch elsewhere, as far as this clone knows it.
-pub(super) fn prove(repo: &Repo, tenants: &mut [Tenant], olds: &[Old]) -> Result<()> {
+/// Looks at HEAD and at the branch elsewhere, as far as this clone knows it. Gives the proofs of each tenant, in their order.
+pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec<Vec<Proof>>> {
     let head = repo.head_id()?.map(|id| repo.secrets_of(&id)).transpose()?.unwrap_or_default();
     let upstream = repo.upstream()?;
     let shared = match &upstream {
         Upstream::At(id) => Some(repo.secrets_of(id)?),
         Upstream::NoRemote | Upstream::NotPushed => None,
     };
-    for (place, tenant) in tenants.iter_mut().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
+    let mut all: Vec<Vec<Proof>> = tenants.iter().map(|_| Vec::new()).collect();
+    for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
         let proof = match (holder(&head, &listed), &shared, &upstream) {
             (Some(Found::Unread(path)), ..) => {
@@ -49,9 +50,30 @@ pub(super) fn prove(repo: &Repo, tenants: &mut [Tenant], olds: &[Old]) -> Result
                 }
             },
         };
-        tenant.proofs.push(proof);
+        all[place].push(proof);
     }
-    Ok(())
+    Ok(all)
+}
+
+/// Why `old`, which the Secrets of `repo` do not list, may be in use there all the same; `None` if it is not.
+pub(super) fn still_holds(repo: &Repo, old: &Old) -> Result<Option<String>> {
+    let upstream = match repo.upstream()? {
+        Upstream::At(id) => Some(id),
+        Upstream::NoRemote | Upstream::NotPushed => None,
+    };
+    for (id, place) in
+        repo.head_id()?.map(|id| (id, "HEAD")).into_iter().chain(upstream.map(|id| (id, "the upstream")))
+    {
+        let found = match holder(&repo.secrets_of(&id)?, &[old]) {
+            None => None,
+            Some(Found::Holds(path, _)) => Some(format!("`{path}` in {place} holds it")),
+            Some(Found::Unread(path)) => Some(format!("`{path}` in {place} cannot be decrypted")),
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// A file that keeps a token alive.

@@ -101,6 +101,18 @@ impl Old {
         is_issued || manifest.config().keys().filter_map(|key| manifest.config().username(key)).any(is_named)
     }
 
+    /// Why it must stay as far as `tenants` say, whose environments list it; `None` if it need not.
+    pub(super) fn kept_by(&self, tenants: &[Tenant]) -> Option<String> {
+        let holder = tenants.iter().find(|tenant| self.is_in(tenant.text.expose().as_bytes()));
+        if let Some(tenant) = holder {
+            return Some(format!("kept: `{}` holds it", tenant.path));
+        }
+        let listed = self.listed.iter().map(|place| &tenants[*place]);
+        let unproved = listed.filter(|tenant| !tenant.is_done());
+        let unproved: Vec<_> = unproved.map(|tenant| tenant.environment.name.to_string()).collect();
+        (!unproved.is_empty()).then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
+    }
+
     /// What people call it.
     pub(super) fn title(&self) -> String {
         format!("deploy token {}", self.what.id())

@@ -28,7 +28,7 @@ impl Proved {
 }
 
 /// One step.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Proof {
     /// `pulls`, `cluster`, `other-secrets`, `git`.
     pub(super) id: &'static str,
@@ -65,10 +65,10 @@ impl Proof {
 }
 
 /// An environment with a pull Secret.
-pub(super) struct Tenant<'a> {
-    pub(super) environment: &'a Environment,
+pub(super) struct Tenant {
+    pub(super) environment: Environment,
     /// Its name where commands need it.
-    pub(super) choice: Option<&'a EnvironmentName>,
+    pub(super) choice: Option<EnvironmentName>,
     /// Whether it is among those that are looked at.
     pub(super) is_chosen: bool,
     /// Whether its user vouches for its cluster.
@@ -83,7 +83,7 @@ pub(super) struct Tenant<'a> {
     pub(super) proofs: Vec<Proof>,
 }
 
-impl Tenant<'_> {
+impl Tenant {
     /// Whether anything speaks against the deletion of its old tokens; nobody can tell of one that was not looked at.
     pub(super) fn is_done(&self) -> bool {
         self.proved() <= Proved::Unchecked

@@ -1,9 +1,11 @@
 //! What `makeinfra rotate --finish` reports: the verdict on each environment and each old token, also as evidence for an auditor.
 
 use super::super::Options;
-use super::Verdict;
-use super::delete::State;
+use super::Forgotten;
+use super::case::Case;
+use super::fate::State;
 use super::proof::{Proof, Proved, Tenant};
+use crate::advice::Advice;
 use crate::commands::encrypted::commit_step;
 use crate::commands::short;
 use crate::error::Outcome;
@@ -18,26 +20,28 @@ use std::path::Path;
 pub(super) const SUBJECT: &str = "Forget the deploy tokens that are deleted";
 
 /// What is told where there is no old token.
-pub(super) fn nothing(repo: &Repo) -> Report {
+pub(super) fn nothing(root: &Path) -> Report {
     Report {
         text: "Nothing to finish: no pull secret lists an old deploy token.\n".to_owned(),
-        repo: Some(repo.root()),
+        brief: "nothing to finish".to_owned(),
+        repo: Some(root.to_owned()),
         own: json!({"environments": [], "tokens": [], "commit": null, "dry_run": false}),
         ..Report::default()
     }
 }
 
 /// What was found out, and what to type next.
-pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed: &[String]) -> Report {
+pub(super) fn outcome(options: &Options, repo: &Repo, case: &Case, forgotten: &Forgotten) -> Report {
+    let (changed, commit) = (&forgotten.paths, &forgotten.commit);
     let root = repo.root();
-    let chosen = verdict.looked_at();
+    let chosen = case.looked_at();
     let mut text: String = chosen.clone().map(|tenant| told(tenant, &root)).collect();
-    if verdict.olds.is_empty() {
+    if case.olds.is_empty() {
         text.push_str(
             "The pull secrets list no old deploy token; what an earlier run left in GitLab was looked for.\n",
         );
     }
-    for (old, fate) in verdict.olds.iter().zip(&verdict.fates) {
+    for (old, fate) in case.olds.iter().zip(&case.fates) {
         let refused = fate.refused.as_ref().map_or(String::new(), |(_, said)| format!("; {said}"));
         let unasked = match (&fate.refused, fate.is_gone()) {
             (None, true) => "; the registry was not asked: no commit here has its value",
@@ -47,15 +51,15 @@ pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed
     }
     if options.run.dry_run {
         text.push_str("Nothing was deleted or written: this is a dry run.\n");
-    } else if let Some(commit) = &verdict.commit {
+    } else if let Some(commit) = commit {
         text.push_str(&format!("{SUBJECT}: committed as {}.\n", short(commit)));
     }
     let mut next = Vec::new();
-    if verdict.commit.is_none() && !changed.is_empty() {
+    if commit.is_none() && !changed.is_empty() {
         next.push(commit_step(repo, changed, SUBJECT));
     }
     let environments: Vec<_> = chosen.map(|tenant| environment(tenant, &root)).collect();
-    let tokens = verdict.olds.iter().zip(&verdict.fates).map(|(old, fate)| {
+    let tokens = case.olds.iter().zip(&case.fates).map(|(old, fate)| {
         json!({
             "token": old.what.to_string(),
             "id": old.what.id(),
@@ -64,8 +68,11 @@ pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed
             "registry": fate.refused.as_ref().map(|(proved, said)| json!({"status": proved.as_str(), "message": said})),
         })
     });
+    let (brief, more) = brief(case);
     Report {
         text,
+        brief,
+        more,
         repo: Some(root.clone()),
         changed: !changed.is_empty(),
         files: changed.iter().map(|path| FileChange::new(path, "changed")).collect(),
@@ -75,19 +82,43 @@ pub(super) fn outcome(options: &Options, repo: &Repo, verdict: &Verdict, changed
             "head": repo.head_id().ok().flatten(),
             "environments": environments,
             "tokens": tokens.collect::<Vec<_>>(),
-            "commit": verdict.commit,
+            "commit": commit,
         }),
         next,
-        outcome: ended(options, verdict),
+        outcome: ended(options, case),
         ..Report::default()
     }
 }
 
+/// The same in one line, and what to type about the worst of it.
+fn brief(case: &Case) -> (String, Advice) {
+    let kept = case.olds.iter().zip(&case.fates).filter(|(_, fate)| !fate.is_gone());
+    let kept: Vec<_> = kept.map(|(old, fate)| format!("{}: {}", old.title(), fate.message)).collect();
+    if kept.is_empty() {
+        let ids: Vec<_> = case.olds.iter().map(|old| old.what.id().to_string()).collect();
+        let gone = match ids.as_slice() {
+            [] => "what an earlier run left in GitLab was looked for".to_owned(),
+            [one] => format!("deploy token {one} is deleted"),
+            _ => format!("deploy tokens {} are deleted", ids.join(", ")),
+        };
+        return (gone, Advice::default());
+    }
+    let worst = case.looked_at().flat_map(|tenant| tenant.proofs.iter().map(move |proof| (tenant, proof)));
+    let worst = worst.filter(|(_, proof)| proof.proved > Proved::Unchecked);
+    let (because, more) = match worst.max_by_key(|(_, proof)| proof.proved) {
+        Some((tenant, proof)) => {
+            (format!(" ({}: {})", tenant.environment.name, proof.message), proof.hint.clone())
+        }
+        None => (String::new(), Advice::default()),
+    };
+    (format!("{}{because}", kept.join("; ")), more)
+}
+
 /// How it ended: all is proved and gone, something is wrong, or nobody can tell.
-fn ended(options: &Options, verdict: &Verdict) -> Outcome {
-    let proofs = verdict.looked_at().map(Tenant::proved);
-    let refused = verdict.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
-    let kept = verdict.fates.iter().map(|fate| match fate.state {
+fn ended(options: &Options, case: &Case) -> Outcome {
+    let proofs = case.looked_at().map(Tenant::proved);
+    let refused = case.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
+    let kept = case.fates.iter().map(|fate| match fate.state {
         State::Deleted | State::Gone => Proved::Yes,
         State::Kept if options.run.dry_run => Proved::Yes,
         State::Kept => Proved::No,
@@ -107,7 +138,7 @@ fn ended(options: &Options, verdict: &Verdict) -> Outcome {
 }
 
 fn told(tenant: &Tenant, root: &Path) -> String {
-    let environment = tenant.environment;
+    let environment = &tenant.environment;
     let mut text = format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
     for Proof { proved, message, hint, .. } in &tenant.proofs {
         let word = match proved {

@@ -1,0 +1,154 @@
+//! One repository whose rotation is to be finished: what its files say, and what was found out.
+
+use super::super::{Options, issue, scope};
+use super::fate::Fate;
+use super::images::{self, Question};
+use super::old::{self, Old};
+use super::proof::{Proof, Tenant};
+use super::{FINISH, cluster, git};
+use crate::answers::{Answers, Record};
+use crate::commands::deploy_tokens::Journal;
+use crate::commands::{encrypted, not_generated};
+use crate::error::{Failure, Result};
+use crate::git_crypt;
+use crate::inspection::{Inspection, Scope};
+use crate::pull_secret::Manifest;
+use crate::repo::Repo;
+use crate::ui::Ui;
+use std::path::PathBuf;
+
+/// A repository.
+pub(super) struct Case {
+    /// What names of tokens and annotations call it.
+    pub(super) name: String,
+    pub(super) root: PathBuf,
+    pub(super) answers: Answers,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) olds: Vec<Old>,
+    /// Whether its journal has tokens of earlier runs.
+    has_entries: bool,
+    /// What registries are asked for the first proof.
+    pub(super) questions: Vec<Question>,
+    /// Whether its proofs came to no end.
+    pub(super) is_unproved: bool,
+    /// What became of each old token, in their order.
+    pub(super) fates: Vec<Fate>,
+}
+
+impl Case {
+    /// Reads `repo`. Fails unless all is committed.
+    pub(super) fn read(options: &Options, repo: &Repo, ui: &mut Ui) -> Result<Self> {
+        repo.check_key(git_crypt::FILTER)?;
+        let record = record(repo)?;
+        let tenants = tenants(options, repo, &record.answers)?;
+        let olds = old::all(repo, &tenants)?;
+        let mut questions = Vec::new();
+        // Without an old token there is only what an earlier run has left in GitLab.
+        if !olds.is_empty() {
+            check_committed(options, repo, &tenants, ui)?;
+            questions = images::questions(&inspect(repo)?, &tenants);
+        }
+        Ok(Self {
+            name: issue::name_of(Some(&record), &repo.root()),
+            root: repo.root(),
+            answers: record.answers,
+            tenants,
+            olds,
+            has_entries: !Journal::of(repo).entries()?.is_empty(),
+            questions,
+            is_unproved: false,
+            fates: Vec::new(),
+        })
+    }
+
+    /// Whether there is nothing to finish.
+    pub(super) fn is_done(&self) -> bool {
+        self.olds.is_empty() && !self.has_entries
+    }
+
+    /// Whether GitLab has to be asked, although the old tokens stay.
+    pub(super) fn has_entries(&self) -> bool {
+        self.has_entries
+    }
+
+    /// The second and third proof of each environment.
+    pub(super) fn prove(&self, options: &Options, repo: &Repo, ui: &Ui) -> Result<Vec<Vec<Proof>>> {
+        let asked = cluster::prove(options, &inspect(repo)?, &self.tenants, &self.olds, ui)?;
+        let looked = git::prove(repo, &self.tenants, &self.olds)?;
+        Ok(asked.into_iter().zip(looked).map(|(asked, looked)| [asked, looked].concat()).collect())
+    }
+
+    /// Notes what [`Self::prove`] has found.
+    pub(super) fn add(&mut self, proofs: Vec<Vec<Proof>>) {
+        for (tenant, proofs) in self.tenants.iter_mut().zip(proofs) {
+            tenant.proofs.extend(proofs);
+        }
+    }
+
+    /// The environments of which anything was to be proved.
+    pub(super) fn looked_at(&self) -> impl Iterator<Item = &Tenant> + Clone {
+        self.tenants.iter().filter(|tenant| tenant.is_chosen && !tenant.proofs.is_empty())
+    }
+}
+
+fn inspect(repo: &Repo) -> Result<Inspection> {
+    Inspection::of(&Scope { repo: repo.root(), ..Scope::default() }, "rotate --finish")
+}
+
+/// Fails unless HEAD has every Secret as it is here.
+fn check_committed(options: &Options, repo: &Repo, tenants: &[Tenant], ui: &mut Ui) -> Result<()> {
+    for tenant in tenants {
+        repo.check_protected(&tenant.path)?;
+        let (text, stake) = (Some(&tenant.text), "that token; revoke it");
+        if encrypted::check_head(repo, &tenant.path, text, options.commit, stake, ui)? {
+            return Err(Failure::failed(format!("cannot {FINISH} `{}`", tenant.path))
+                .because("it is not committed")
+                .hint(encrypted::commit_step(repo, &[&tenant.path], "Rotate the deploy token"))
+                .into());
+        }
+    }
+    Ok(())
+}
+
+fn record(repo: &Repo) -> Result<Record> {
+    let root = repo.root();
+    let text = encrypted::read(FINISH, Record::FILE, &root.join(Record::FILE))?;
+    let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
+    Record::parse(text.ok_or_else(none)?.expose().to_owned())
+}
+
+/// The environments that have a pull Secret.
+fn tenants(options: &Options, repo: &Repo, answers: &Answers) -> Result<Vec<Tenant>> {
+    let named = scope::names("--env", &options.env)?;
+    let deployed = scope::names("--deployed", &options.finish.deployed)?;
+    let is_known = |name: &&_| answers.environments.iter().any(|one| one.name == **name);
+    if let Some(name) = named.iter().chain(&deployed).find(|name| !is_known(name)) {
+        let known: Vec<_> = answers.environments.iter().map(|one| one.name.to_string()).collect();
+        return Err(Failure::usage(format!("there is no environment `{name}`"))
+            .because(format!("there are: {}", known.join(", ")))
+            .hint(format!("--env {}", known[0]))
+            .into());
+    }
+    let mut tenants = Vec::new();
+    for environment in answers.environments.iter() {
+        let path = environment.secret_file(&answers.secret_name);
+        let Some(text) = encrypted::read(FINISH, &path, &repo.root().join(&path))? else { continue };
+        let manifest = Manifest::parse(text.expose());
+        let manifest =
+            manifest.map_err(|fault| Failure::failed(format!("cannot {FINISH} `{path}`")).because(fault))?;
+        let provenance = manifest.provenance().clone();
+        let name = manifest.name().to_owned();
+        tenants.push(Tenant {
+            environment: environment.clone(),
+            choice: answers.choice(environment).cloned(),
+            is_chosen: named.is_empty() || named.contains(&environment.name),
+            is_vouched_for: deployed.contains(&environment.name),
+            path,
+            text,
+            name,
+            provenance,
+            proofs: Vec::new(),
+        });
+    }
+    Ok(tenants)
+}

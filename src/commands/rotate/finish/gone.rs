@@ -1,0 +1,79 @@
+//! Fifth proof: what was deleted is of no use any more.
+
+use super::super::Options;
+use super::case::Case;
+use super::fate::{Fate, State};
+use super::old::Old;
+use super::proof::Proved;
+use crate::answers::{ImageRef, Superseded, TokenRef};
+use crate::commands::deploy_tokens::Gitlab;
+use crate::commands::sign_in;
+use crate::error::Result;
+use crate::registry::{Pull, Standing};
+use crate::ui::Ui;
+
+/// Has it proved that the deleted tokens of `case` are of no use any more: the first of each registry by a sign-in, others by
+/// GitLab's word. `asked` are the registries that were asked.
+pub(super) fn proved_gone(
+    options: &Options,
+    gitlab: &Gitlab,
+    case: &Case,
+    fates: &mut [Fate],
+    asked: &mut Vec<String>,
+    ui: &Ui,
+) -> Result<()> {
+    for (old, fate) in case.olds.iter().zip(fates).filter(|(_, fate)| fate.is_gone()) {
+        let host = case.answers.image().host().to_owned();
+        if old.credentials.is_some() && !asked.contains(&host) {
+            asked.push(host);
+            let (old, fate) = (std::slice::from_ref(old), std::slice::from_mut(fate));
+            refused(options, case.answers.image(), old, fate, ui)?;
+            continue;
+        }
+        let owner = gitlab.place.owner;
+        let at = match &old.what {
+            Superseded::Issued(token) => token.clone(),
+            Superseded::ByHand(id) => TokenRef { instance: gitlab.api.instance().clone(), owner, id: *id },
+        };
+        fate.refused = Some(match gitlab.api.token(&at) {
+            Ok(None) => (Proved::Yes, "GitLab's API has it no more".to_owned()),
+            Ok(Some(_)) => (Proved::No, "GitLab's API still has it".to_owned()),
+            Err(refusal) => (Proved::Unknown, refusal.message(gitlab.api.instance().as_str())),
+        });
+        if fate.refused.as_ref().is_some_and(|(proved, _)| *proved == Proved::No) {
+            fate.state = State::Unknown;
+        }
+    }
+    Ok(())
+}
+
+/// Has the registry of `image` say that it takes the deleted tokens no more: one sign-in each.
+pub(super) fn refused(
+    options: &Options,
+    image: &ImageRef,
+    olds: &[Old],
+    fates: &mut [Fate],
+    ui: &Ui,
+) -> Result<()> {
+    let registries = sign_in::registries(&options.check.registry)?;
+    for (old, fate) in olds.iter().zip(fates) {
+        let (true, Some(known)) = (fate.is_gone(), &old.credentials) else { continue };
+        let waiting = ui.wait("asking the registry", 1);
+        let pull = Pull { image, credentials: vec![&known.authorization] };
+        let verdict = registries.ask(&[pull], &|| waiting.step()).into_iter().next();
+        drop(waiting);
+        fate.refused = verdict.map(|verdict| match verdict.standing() {
+            Standing::Refused => (Proved::Yes, "the registry refuses it".to_owned()),
+            Standing::Good if !verdict.takes_login() => {
+                (Proved::Unknown, "the image is public: its registry does not tell".to_owned())
+            }
+            Standing::Good | Standing::Absent => (Proved::No, "the registry still accepts it".to_owned()),
+            Standing::Unknown => (Proved::Unknown, verdict.message(image)),
+        });
+        if fate.refused.as_ref().is_some_and(|(proved, _)| *proved == Proved::No) {
+            // Whatever GitLab says, it is not gone: it stays listed.
+            fate.state = State::Unknown;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Which repositories have to do with an old token: those that list it, hold its user name or number, or were given it. Only reads.
+
+use super::case::Case;
+use super::git;
+use super::old::Old;
+use crate::answers::Superseded;
+use crate::error::Result;
+use crate::pull_secret::Manifest;
+use crate::repo::Repo;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The repositories of one run, by what they are called and by the tokens that their Secrets name.
+pub(super) struct Sharing {
+    by_name: BTreeMap<String, Vec<usize>>,
+    by_token: BTreeMap<String, BTreeSet<usize>>,
+    /// One that was named and could not be looked at.
+    unread: Option<String>,
+}
+
+impl Sharing {
+    /// That of `cases`; `unread` was named beside them, and could not be looked at.
+    pub(super) fn of(cases: &[Case], unread: Option<String>) -> Self {
+        let mut found = Self { by_name: BTreeMap::new(), by_token: BTreeMap::new(), unread };
+        for (at, case) in cases.iter().enumerate() {
+            found.by_name.entry(case.name.clone()).or_default().push(at);
+            let listed = case.olds.iter().map(|old| old.what.to_string());
+            let held = case.tenants.iter().flat_map(|tenant| tokens(tenant.text.expose()));
+            for token in listed.chain(held) {
+                found.by_token.entry(token).or_default().insert(at);
+            }
+        }
+        found
+    }
+
+    /// Why `old`, which the repository at `at` lists, must stay because of the others; `None` if it need not.
+    pub(super) fn reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
+        let missing: Vec<_> = self.missing(&old.repositories).collect();
+        if !missing.is_empty() {
+            let name = missing.join(", ");
+            return Ok(Some(format!("kept: {name} had it, too, and must be named in the same run")));
+        }
+        // Whatever names it may be in there.
+        if let (Superseded::ByHand(_), Some(name)) = (&old.what, &self.unread) {
+            return Ok(Some(format!("kept: `{name}` may hold it, and could not be looked at")));
+        }
+        for other in self.others(at, old) {
+            let case = &cases[other];
+            if case.is_unproved {
+                return Ok(Some(format!("kept: nothing is proved for {}", case.name)));
+            }
+            let listed = case.olds.iter().find(|theirs| theirs.what == old.what);
+            let reason = match listed {
+                Some(theirs) => theirs.kept_by(&case.tenants),
+                None if case.tenants.iter().any(|tenant| old.is_in(tenant.text.expose().as_bytes())) => {
+                    Some("kept: it is in use".to_owned())
+                }
+                None => {
+                    let repo = Repo::find(&case.root, "rotate --finish")?;
+                    git::still_holds(&repo, old)?.map(|why| format!("kept: {why}"))
+                }
+            };
+            if let Some(reason) = reason {
+                return Ok(Some(format!("{reason} ({})", case.name)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names among `repositories` that none was looked at of, or too few.
+    fn missing<'n>(&self, repositories: &'n [String]) -> impl Iterator<Item = &'n str> {
+        let names: BTreeSet<&str> = repositories.iter().map(String::as_str).collect();
+        names.into_iter().filter(|name| {
+            let wanted = repositories.iter().filter(|other| other == name).count();
+            self.by_name.get(*name).map_or(0, Vec::len) < wanted
+        })
+    }
+
+    /// Those beside `at` that may have `old`.
+    fn others(&self, at: usize, old: &Old) -> BTreeSet<usize> {
+        let named = old.repositories.iter().filter_map(|name| self.by_name.get(name)).flatten();
+        let keys = [old.what.to_string(), Superseded::ByHand(old.what.id()).to_string()];
+        let holding = keys.iter().filter_map(|key| self.by_token.get(key)).flatten();
+        named.chain(holding).copied().filter(|other| *other != at).collect()
+    }
+
+    /// Those that are called `name`.
+    pub(super) fn called(&self, name: &str) -> &[usize] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The tokens that a Secret with the plain content `text` signs in with, as annotations or user names have them.
+fn tokens(text: &str) -> Vec<String> {
+    let Ok(manifest) = Manifest::parse(text) else { return Vec::new() };
+    let issued = manifest.provenance().issued.as_ref().map(|issued| issued.token.to_string());
+    let usernames = manifest.config().keys().filter_map(|key| manifest.config().username(key));
+    let numbers = usernames.filter_map(|name| Superseded::of_username(&name)).map(|token| token.to_string());
+    issued.into_iter().chain(numbers).collect()
+}

@@ -1,0 +1,68 @@
+//! `makeinfra rotate --finish` over several repositories: all are proved, and then the old tokens go that none of them needs.
+
+use super::super::Options;
+use super::case::Case;
+use super::{delete, forget, pulls, report};
+use crate::commands::fleet::Fleet;
+use crate::error::{Failure, Result};
+use crate::registry::PARALLEL;
+use crate::repo::Repo;
+use crate::report::Report;
+use crate::ui::Ui;
+use std::path::Path;
+
+/// Runs it.
+pub(in crate::commands::rotate) fn several(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+    let jobs = options.jobs.or(PARALLEL);
+    let mut looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, ui), ui)?;
+    // Also those that have nothing to finish: they may have had a token of another one's.
+    let (places, mut cases): (Vec<usize>, Vec<Case>) =
+        looks.iter_mut().enumerate().filter_map(|(at, look)| Some((at, look.known.take()?))).unzip();
+    pulls::prove(options, jobs, &mut cases, ui)?;
+    let of = |at: usize| places.binary_search(&at).ok().map(|place| &cases[place]);
+    let prove = |at: usize| match of(at).filter(|case| !case.olds.is_empty()) {
+        Some(case) => {
+            let repo = Repo::find(&case.root, "rotate --finish")?;
+            case.prove(options, &repo, &Ui::quiet()).map(Some)
+        }
+        None => Ok(None),
+    };
+    for (at, proofs) in fleet.gather(jobs, prove, "asking clusters", ui)?.into_iter().enumerate() {
+        match (proofs, places.binary_search(&at)) {
+            (Ok(Some(proofs)), Ok(place)) => cases[place].add(proofs),
+            (Err(error), Ok(place)) => {
+                fleet.refuse(&mut looks, &[at], &error)?;
+                cases[place].is_unproved = true;
+            }
+            _ => {}
+        }
+    }
+    let unread = (0..fleet.places.len()).find(|at| places.binary_search(at).is_err());
+    let unread = unread.map(|at| fleet.places[at].name.clone());
+    let failures = delete::several(options, &mut cases, unread, ui)?;
+    let (places, cases, failures) = (&places, &cases, &failures);
+    let write = |at: usize, ui: &mut Ui| -> Result<Report> {
+        let Ok(place) = places.binary_search(&at) else {
+            return Err(Failure::failed("it was not looked at").into());
+        };
+        match &failures[place] {
+            Some(failure) => Err(failure.clone().into()),
+            None => write(options, &cases[place], ui),
+        }
+    };
+    fleet.carry_out(Fleet::writers(), &looks, write, ui)
+}
+
+fn look(options: &Options, repo: &Path, ui: &mut Ui) -> Result<(Report, Case)> {
+    let repo = Repo::find(repo, "rotate --finish")?;
+    let case = Case::read(options, &repo, ui)?;
+    let report = report::nothing(&case.root);
+    Ok((Report { is_pending: !case.is_done(), ..report }, case))
+}
+
+fn write(options: &Options, case: &Case, ui: &mut Ui) -> Result<Report> {
+    let repo = Repo::find(&case.root, "rotate --finish")?;
+    let _lock = if options.run.dry_run { None } else { repo.lock()? };
+    let forgotten = forget(options, &repo, case, ui)?;
+    Ok(report::outcome(options, &repo, case, &forgotten))
+}
