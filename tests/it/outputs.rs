@@ -135,6 +135,7 @@ fn updates() {
     shows(&sandbox, "update-diff", &["update", "hello-infra", "--dry-run", "--diff"]);
     sandbox.edit("README.md", "To deploy you need", "You cannot deploy without");
     sandbox.commit_all();
+    shows(&sandbox, "update-conflict-dry-run", &["update", "hello-infra", "--dry-run"]);
     shows(&sandbox, "update-conflict-refused", &["update", "hello-infra", "--yes"]);
     shows(&sandbox, "update-conflict", &["update", "hello-infra", "--conflicts"]);
     sandbox.git(&["cherry-pick", "--abort"]).success();

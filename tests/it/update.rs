@@ -275,7 +275,8 @@ fn conflicts_are_gits_own() {
             .says("hint: makeinfra update --conflicts");
         assert_eq!(sandbox.tree(), before);
     }
-    update(&sandbox, &["--dry-run"]).success().prints("README.md: both changed the same lines of it");
+    update(&sandbox, &["--dry-run"]).failure(1).prints("README.md: both changed the same lines of it");
+    assert_eq!(sandbox.tree(), before);
     let output = update(&sandbox, &["--conflicts"]).failure(1);
     output.prints("git cherry-pick --continue").says("unresolved conflicts in");
     let status = sandbox.git(&["status"]).success().stdout;

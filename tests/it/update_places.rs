@@ -343,7 +343,7 @@ fn what_is_printed_as_json_can_be_read_by_programs() {
     disagree(&sandbox);
     for args in [&["--dry-run", "--json"][..], &["--conflicts", "--json"]] {
         let output = update(&sandbox, args).output();
-        assert_eq!(output.code, Some(i32::from(args[0] == "--conflicts")), "{}", output.stderr);
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
         let found = output.json();
         assert_eq!(paths(&found["conflicts"]), [DEPLOYMENT]);
         assert_eq!(found["conflicts"][0]["why"], "both changed spec.revisionHistoryLimit");

@@ -8,7 +8,7 @@ use crate::commands::encrypted;
 use crate::commands::evolve::Evolution;
 use crate::commands::transaction::{self, Side};
 use crate::commands::workspace::Stage;
-use crate::error::{Failure, Result, explain};
+use crate::error::{Failure, Outcome, Result, explain};
 use crate::report::{FileChange, Report};
 use crate::ui::Ui;
 use serde_json::json;
@@ -43,6 +43,9 @@ pub(super) fn run(
     report.is_pending = options.plan.run.dry_run;
     if options.plan.run.dry_run {
         report.text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
+        report.more = typed(options).with("--conflicts");
+        // As the update itself would end.
+        report.outcome = Outcome::Problems;
         return Ok(report);
     }
     if !options.conflicts {
