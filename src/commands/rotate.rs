@@ -241,11 +241,11 @@ fn write_or_tell(
     if options.run.dry_run {
         return Ok(report::dry_run(options, found, Some(plan)));
     }
-    if options.commit {
-        transaction::mend_index(&found.repo, ui)?;
-    }
+    let is_mended = options.commit && transaction::mend_index(&found.repo, ui)?;
     let commit = write(options, found, overrides, plan, &report::subject(options, found))?;
-    Ok(report::outcome(options, found, plan, commit.as_deref()))
+    let mut report = report::outcome(options, found, plan, commit.as_deref());
+    report.changed |= is_mended;
+    Ok(report)
 }
 
 /// The command as it is given again with another token.

@@ -215,7 +215,12 @@ impl Bed {
 
     /// The command.
     pub fn again(&self) -> Run {
-        let args: Vec<_> = self.args.iter().map(String::as_str).collect();
+        self.again_with(&[])
+    }
+
+    /// The same with `more` arguments.
+    pub fn again_with(&self, more: &[&str]) -> Run {
+        let args: Vec<_> = self.args.iter().map(String::as_str).chain(more.iter().copied()).collect();
         let run = self.sandbox.makeinfra(&args);
         // What the tests record of hints must not fail.
         let run = run.without_env("MAKEINFRA_TEST_ADVICE");

@@ -58,3 +58,13 @@ fn an_index_that_a_commit_has_left_behind_is_mended_by_the_same_command() {
         assert!(bed.sandbox.git(&["status", "--porcelain"]).success().stdout.contains("MM README.md"));
     }
 }
+
+#[test]
+fn what_is_mended_is_told_as_a_change() {
+    let bed = Bed::new(super::case("rotate"));
+    let changed = || bed.again_with(&["--json"]).success().json()["changed"].clone();
+    assert_eq!(changed(), false);
+    bed.sandbox.git(&["read-tree", "HEAD^"]).success();
+    assert_eq!(changed(), true);
+    assert_eq!(changed(), false);
+}
