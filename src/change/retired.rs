@@ -2,8 +2,9 @@
 
 use super::{Files, Plan, listed, record};
 use crate::advice::Advice;
-use crate::answers::{Environment, Record};
+use crate::answers::{Environment, Record, Superseded};
 use crate::error::{Failure, Result};
+use crate::pull_secret::Manifest;
 
 /// What is removed with an environment.
 pub struct Retired {
@@ -13,6 +14,10 @@ pub struct Retired {
     pub namespace: String,
     /// The context of its cluster; `None` if it is the current one.
     pub context: Option<String>,
+    /// The deploy tokens that no other environment holds or lists as superseded. They stay in GitLab.
+    pub tokens: Vec<Superseded>,
+    /// Whether GitLab made the token of another environment.
+    pub is_issued: bool,
 }
 
 /// Plans the end of the environment `name`.
@@ -36,6 +41,14 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
          these files",
         gone.namespace
     ));
+    let others = all.iter().filter(|one| one.name != gone.name);
+    let others: Vec<_> = others.flat_map(|one| tokens_of(files, record, one).unwrap_or_default()).collect();
+    let mut tokens = tokens_of(files, record, gone).unwrap_or_default();
+    tokens.retain(|token| !others.contains(token));
+    if !tokens.is_empty() {
+        let list = tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        plan.notes.push(format!("GitLab keeps the deploy tokens that only {name} has: {list}"));
+    }
     for path in secret_files(files, record, gone)? {
         plan.remove(files, &path)?;
     }
@@ -71,7 +84,25 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     let text = record::environment_dropped(&record.text, name)?;
     Record::parse(text.clone())?;
     plan.write_text(files, Record::FILE, &text)?;
-    Ok(Retired { plan, namespace: gone.namespace.to_string(), context })
+    let is_issued = others.iter().any(|token| matches!(token, Superseded::Issued(_)));
+    Ok(Retired { plan, namespace: gone.namespace.to_string(), context, tokens, is_issued })
+}
+
+/// The deploy tokens that the Secret of `one` holds or has replaced; `None` if it cannot be read.
+fn tokens_of(files: &Files, record: &Record, one: &Environment) -> Option<Vec<Superseded>> {
+    let answers = &record.answers;
+    let text = files.text(&one.secret_file(&answers.secret_name)).ok()??;
+    let manifest = Manifest::parse(text).ok()?;
+    let provenance = manifest.provenance();
+    let by_hand = || {
+        let username = manifest.config().username(manifest.own(Some(&answers.registry))?)?;
+        Superseded::of_username(&username)
+    };
+    let issued = provenance.issued.as_ref().map(|issued| Superseded::Issued(issued.token.clone()));
+    let held = issued.or_else(by_hand);
+    Some(
+        held.into_iter().chain(provenance.superseded.iter().map(|replaced| replaced.token.clone())).collect(),
+    )
 }
 
 /// The files that the kustomization of its Secrets names and no other one does, and that kustomization, which is last.

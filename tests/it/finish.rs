@@ -32,11 +32,16 @@ pub struct Rotated(pub World);
 impl Rotated {
     pub fn new() -> Option<Self> {
         let world = World::start()?;
+        world.rotate(&["--commit"]).success();
+        Some(Self::of(world))
+    }
+
+    /// With a cluster that has what `world` has.
+    pub fn of(world: World) -> Self {
         world.sandbox.write_program("kubectl", KUBECTL);
         let rotated = Self(world);
-        rotated.0.rotate(&["--commit"]).success();
         rotated.deploy();
-        Some(rotated)
+        rotated
     }
 
     /// The cluster has the Secret of the file, and another one.
@@ -64,7 +69,7 @@ impl Rotated {
             .env("PATH", self.0.sandbox.own_path())
     }
 
-    fn finish(&self, args: &[&str]) -> Run {
+    pub fn finish(&self, args: &[&str]) -> Run {
         self.bare(&[&["--context", "test"], args].concat())
     }
 

@@ -107,3 +107,36 @@ fn tokens_that_others_may_use_are_asked_about() {
     hides_credential(&shown);
     assert_eq!(world.ids(), [2]);
 }
+
+#[test]
+fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
+    let Some(world) = World::start() else { return };
+    world.sandbox.agreed(&["env", "add", "staging", "--commit"]).success();
+    world.rotate(&["--commit", "--env", "staging"]).success();
+    let url = format!("{}/api/v4/projects/7/deploy_tokens/2", world.bed.gitlab.url());
+    // Production has the one that was made by hand.
+    let plan = world.sandbox.agreed(&["env", "remove", "staging", "--dry-run"]).success();
+    plan.prints(&format!("GitLab keeps the deploy tokens that only staging has: {url}\n"));
+    world.sandbox.agreed(&["env", "remove", "staging"]).success().prints("makeinfra token list");
+    world.sandbox.git(&["reset", "-q", "--hard"]).success();
+    world.rotate(&["--commit", "--env", "production"]).success();
+    let plan = world.sandbox.agreed(&["env", "remove", "staging", "--dry-run"]).success();
+    plan.prints(&format!("that only staging has: {url}\n"));
+    let removed = world.sandbox.agreed(&["env", "remove", "staging", "--commit"]).success();
+    removed.prints("makeinfra rotate --finish");
+    // That of production lists the one by hand.
+    world.rotate(&["--commit"]).success();
+    let named = "makeinfra hello-infra staging 2026-01-02T03:04:05Z 00000001";
+    world.bed.gitlab.change_token(2, |token| token.name = named.to_owned());
+    let rotated = Rotated::of(world);
+    rotated.finish(&["--commit", "--yes"]).success().says("no Secret of this clone holds the deploy token 2");
+    let world = &rotated.0;
+    let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
+    let args = ["rotate", "--finish", "--gitlab-token-file", &file, "--gitlab-host", &url];
+    let mut terminal = run(world, &args);
+    terminal.shows("no Secret of this clone holds the deploy token 2").shows("Delete it?").types("y");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    hides_credential(&shown);
+    assert_eq!(world.ids(), [4]);
+}

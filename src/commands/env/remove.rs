@@ -1,7 +1,7 @@
 //! `makeinfra env remove`.
 
 use crate::advice::Advice;
-use crate::answers::{Answer, EnvironmentName};
+use crate::answers::{Answer, EnvironmentName, Superseded};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
 use crate::commands::evolve::Evolution;
@@ -23,6 +23,23 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
         .context
         .iter()
         .fold(Advice::anywhere("kubectl"), |kubectl, context| kubectl.arg("--context").arg(context));
+    let mut next = vec![
+        kubectl
+            .arg("delete")
+            .arg("namespace")
+            .arg(retired.namespace)
+            .why("deletes what is left there, volumes included"),
+    ];
+    if retired.tokens.iter().any(|token| matches!(token, Superseded::Issued(_))) {
+        let had = format!("the deploy tokens that only {name} had");
+        next.push(match retired.is_issued {
+            true => {
+                let finish = Advice::makeinfra("rotate").with("--finish");
+                finish.why(format!("then asks on a terminal whether to delete {had}"))
+            }
+            false => Advice::makeinfra("token list").why(format!("shows {had}: delete them in GitLab")),
+        });
+    }
     let proposal = Proposal {
         title: format!("Remove environment {name}"),
         command: Advice::makeinfra(format!("env remove {name}")),
@@ -30,13 +47,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
         checked: None,
         edited: &[],
         new_key: None,
-        next: vec![
-            kubectl
-                .arg("delete")
-                .arg("namespace")
-                .arg(retired.namespace)
-                .why("deletes what is left there, volumes included"),
-        ],
+        next,
         plan: &plan,
     };
     evolution.workspace.propose(&proposal, &options.plan, ui)

@@ -41,7 +41,9 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     let repo = Repo::find(repo, "rotate --finish")?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
     let mut case = Case::read(options, &repo, ui)?;
-    if case.is_done() {
+    // Whoever can be asked is asked about tokens that no Secret names any more.
+    let asks = ui.can_ask() && case.tenants.iter().any(|tenant| tenant.provenance.issued.is_some());
+    if case.is_done() && !asks {
         return Ok(report::nothing(&repo.root()));
     }
     let _held = if options.run.dry_run { None } else { Some(Journal::of(&repo).hold()?) };

@@ -106,7 +106,7 @@ impl Deletion<'_> {
             let own = old.kept_by(&case.tenants);
             reasons.push(if own.is_some() { own } else { sharing.reason(cases, at, old)? });
         }
-        if reasons.iter().all(Option::is_some) && !case.has_entries() {
+        if !case.olds.is_empty() && reasons.iter().all(Option::is_some) && !case.has_entries() {
             let kept = reasons.into_iter().flatten();
             return Ok((kept.map(|reason| Fate::new(State::Kept, reason)).collect(), None));
         }
