@@ -7,6 +7,6 @@ mod journal;
 mod mint;
 
 pub(super) use connect::{Gitlab, Gitlabs, Meant, Network};
-pub(super) use held::{is_held, is_held_among, is_held_below};
+pub(super) use held::{is_held, is_held_among, is_held_below, is_held_now};
 pub(super) use journal::{Held, Journal};
 pub(super) use mint::{Fresh, Order, lifetime};

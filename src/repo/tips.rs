@@ -70,6 +70,29 @@ impl Repo {
         Ok(found)
     }
 
+    /// Whether `is_it` holds of a file of any commit that leads to what references, stashes and HEADs name, each content once. A
+    /// shallow clone has not all of them.
+    pub fn has_ever_had(&self, is_it: impl Fn(&Committed) -> bool) -> Result<bool> {
+        let unread = |error: git2::Error| failed("read the history", &error);
+        let mut walk = self.git.revwalk().map_err(unread)?;
+        let heads = self.linked()?.into_iter().filter_map(|linked| linked.head);
+        for id in self.named()?.into_iter().chain(heads) {
+            let object = self.git.find_object(id, None).map_err(unread)?;
+            if let Ok(commit) = object.peel_to_commit() {
+                walk.push(commit.id()).map_err(unread)?;
+            }
+        }
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        for id in walk.map_while(std::result::Result::ok) {
+            let commit = self.git.find_commit(id).map_err(unread)?;
+            self.add_secrets(&commit, &mut seen, &mut found)?;
+            if found.drain(..).any(|file| is_it(&file)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The ids that references and stashes name, those that a later stash covers included.
     fn named(&self) -> Result<Vec<Oid>> {
         let references = self.git.references().map_err(|error| failed("read references", &error))?;

@@ -1,6 +1,7 @@
 //! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it, and nothing is left behind.
 
 mod deaths;
+mod leftovers;
 pub mod shared;
 
 use super::gitlab::{Fault, Gitlab, Role};

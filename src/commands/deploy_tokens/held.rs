@@ -1,7 +1,7 @@
 //! Whether anything in a repository still holds a token, so that it must not be deleted.
 
 use crate::advice::Advice;
-use crate::answers::TokenRef;
+use crate::answers::{Superseded, TokenRef};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt;
@@ -27,9 +27,24 @@ pub(in crate::commands) fn is_held_among(repo: &Repo, fellows: &[PathBuf], token
     is_held(repo, token)
 }
 
-/// Whether a file below `secrets/` holds `token`: in a work tree of this clone or its index, or in what a HEAD, a branch, a tag
-/// or a stash names. Fails if one of them cannot be read: then nobody can tell.
+/// Whether `token` may be in use: a file below `secrets/` holds it or lists it as superseded, in a work tree of this clone or its
+/// index, or in what a HEAD, a branch, a tag or a stash names, or one of their commits once held it. Fails if one of these files
+/// cannot be read: then nobody can tell.
 pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool> {
+    // What a later rotation has replaced may be deployed: only the proofs of `--finish` tell.
+    if is_any(repo, token, |plain| holds(plain, token) || lists(plain, token))? {
+        return Ok(true);
+    }
+    // So may what a merge has dropped. What this clone wrote, it can decrypt.
+    repo.has_ever_had(|file| file.plain.as_ref().is_some_and(|plain| holds(plain, token)))
+}
+
+/// Whether one of these files holds `token` now.
+pub(in crate::commands) fn is_held_now(repo: &Repo, token: &TokenRef) -> Result<bool> {
+    is_any(repo, token, |plain| holds(plain, token))
+}
+
+fn is_any(repo: &Repo, token: &TokenRef, is_it: impl Fn(&[u8]) -> bool) -> Result<bool> {
     let unread = |path: &str| {
         Failure::unknown(format!("undetermined whether `{path}` holds the deploy token {}", token.id))
             .because("this clone cannot decrypt it")
@@ -42,14 +57,14 @@ pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool
                 true => repo.key(&path)?.decrypt(&bytes).ok_or_else(|| unread(&path))?,
                 false => bytes,
             };
-            if holds(&plain, token) {
+            if is_it(&plain) {
                 return Ok(true);
             }
         }
     }
     for file in repo.secrets_of_tips()? {
         let plain = file.plain.ok_or_else(|| unread(&file.path))?;
-        if holds(&plain, token) {
+        if is_it(&plain) {
             return Ok(true);
         }
     }
@@ -81,6 +96,15 @@ fn holds(bytes: &[u8], token: &TokenRef) -> bool {
         // It is named in a file that somebody has changed: it may be in use.
         Err(()) => true,
     }
+}
+
+/// Whether the text of a file lists `token` as superseded.
+fn lists(bytes: &[u8], token: &TokenRef) -> bool {
+    let manifest = std::str::from_utf8(bytes).ok().and_then(|text| Manifest::parse(text).ok());
+    let superseded = Superseded::Issued(token.clone());
+    manifest.is_some_and(|manifest| {
+        manifest.provenance().superseded.iter().any(|replaced| replaced.token == superseded)
+    })
 }
 
 /// The files below `secrets/` of the work tree at `root`, without links.

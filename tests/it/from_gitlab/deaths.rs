@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Notes in the journal that a killed run had `token` made.
-    fn note(&self, id: u64, folder: &str) {
+    pub fn note(&self, id: u64, folder: &str) {
         let token = self.bed.gitlab.token(id).unwrap();
         let entry = json!({
             "name": token.name, "gitlab": self.bed.gitlab.url(), "kind": "project", "number": token.place,

@@ -4,7 +4,7 @@ use super::super::Options;
 use super::case::Case;
 use super::sharing::Sharing;
 use crate::answers::{Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, is_held};
+use crate::commands::deploy_tokens::{Gitlab, is_held_now};
 use crate::error::Result;
 use crate::gitlab::TokenName;
 use crate::repo::Repo;
@@ -67,7 +67,7 @@ fn is_held_by_any(
 ) -> Result<bool> {
     let others = name.repositories.iter().flat_map(|name| sharing.called(name)).copied();
     for place in std::iter::once(at).chain(others.filter(|other| *other != at)) {
-        if is_held(&Repo::find(&cases[place].root, "rotate --finish")?, token)? {
+        if is_held_now(&Repo::find(&cases[place].root, "rotate --finish")?, token)? {
             return Ok(true);
         }
     }
