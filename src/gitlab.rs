@@ -16,7 +16,7 @@ pub use refusal::{Need, Refusal};
 
 use crate::answers::{ImageRef, Instance, Owner, TokenRef};
 use crate::error;
-use crate::http::{Authorities, Method, Reply, Request, Transport};
+use crate::http::{Authorities, Fault, Method, Reply, Request, Transport};
 use crate::secret::Secret;
 use answer::{Found, Project};
 use jiff::Timestamp;
@@ -253,7 +253,17 @@ impl Api {
         if self.instance.is_plain() && !self.transport.may_be_plain(self.instance.host()) {
             return Err(Refusal::Plain { host: self.instance.authority().to_owned() });
         }
-        let reply = self.transport.send(request).map_err(Refusal::Trouble)?;
+        let reply = match self.transport.send(request) {
+            // A connection that was kept open may be closed by now, and these do the same twice as once.
+            Err(trouble)
+                if trouble.fault() == Fault::Broken
+                    && matches!(request.method, Method::Get | Method::Delete) =>
+            {
+                self.transport.send(request)
+            }
+            reply => reply,
+        };
+        let reply = reply.map_err(Refusal::Trouble)?;
         if reply.moved {
             return Err(Refusal::Elsewhere);
         }

@@ -1,5 +1,6 @@
 //! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it, and nothing is left behind.
 
+mod broken;
 mod deaths;
 mod leftovers;
 pub mod shared;
