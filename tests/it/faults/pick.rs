@@ -1,7 +1,7 @@
 //! An update with conflicts: whatever stops it, nothing has changed, or a cherry-pick is open that git takes back.
 
 use super::super::support::{Sandbox, files_below, have};
-use super::calls::{begin, numbered, traced};
+use super::calls::{begin, is_killed, numbered, traced};
 use super::{Bed, Case, State, edited, some, words};
 use std::path::Path;
 
@@ -66,6 +66,7 @@ fn a_pick_leaves_nothing_or_what_git_takes_back() {
     for fault in some(faults.collect(), 0) {
         bed.reset();
         let (output, _) = traced(&bed, std::slice::from_ref(&fault));
+        is_killed(&fault, &output);
         assert_ne!(output.code, Some(0), "{fault}");
         let is_open = bed.sandbox.hello(".git/CHERRY_PICK_HEAD").exists();
         let said = output.stderr.contains("git cherry-pick --abort")

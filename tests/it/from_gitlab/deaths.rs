@@ -1,6 +1,6 @@
 //! Whatever ends `--from-gitlab`, and whenever: no token is lost track of, and none is deleted that a Secret holds.
 
-use super::super::faults::calls::{begin_at, faults, numbered, traced_run};
+use super::super::faults::calls::{begin_at, faults, is_killed, numbered, traced_run};
 use super::super::faults::some;
 use super::super::gitlab::Fault;
 use super::super::gitlab_bed::{GitlabBed, MAINTAINER};
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// What is under way, as they have it.
-    fn entries(&self) -> Vec<String> {
+    pub fn entries(&self) -> Vec<String> {
         self.journals().iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect()
     }
 
@@ -65,7 +65,7 @@ impl World {
 
     /// Fails if a live token is lost track of, a Secret holds one that is deleted, or a value is where it must not be.
     #[track_caller]
-    fn account(&self, what: &str) {
+    pub fn account(&self, what: &str) {
         let (live, secrets, entries) = (self.bed.gitlab.tokens(), self.secrets(), self.entries());
         let (held, superseded): (Vec<_>, Vec<_>) = secrets.iter().map(|text| named(text)).unzip();
         let (held, superseded) = (held.concat(), superseded.concat());
@@ -107,7 +107,7 @@ impl World {
 
     /// Fails unless all is done, and nothing is left of what was under way.
     #[track_caller]
-    fn is_settled(&self, what: &str) {
+    pub fn is_settled(&self, what: &str) {
         self.account(what);
         let (held, superseded) = named(&self.secret());
         let live = self.ids();
@@ -130,17 +130,17 @@ fn is_left(file: &Path) -> bool {
 }
 
 /// A command with a GitLab, again and again from the same state.
-struct Bed {
-    world: World,
+pub struct Bed {
+    pub world: World,
     is_new: bool,
 }
 
 impl Bed {
-    fn rotate() -> Option<Self> {
+    pub fn rotate() -> Option<Self> {
         World::start().map(|world| Self::of(world, false))
     }
 
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let world = World { bed: GitlabBed::start()?, sandbox: Sandbox::new() };
         world.sandbox.write_private("api", MAINTAINER);
         Some(Self::of(world, true))
@@ -151,11 +151,11 @@ impl Bed {
         Self { world, is_new }
     }
 
-    fn reset(&self) {
+    pub fn reset(&self) {
         let world = &self.world;
         world
             .sandbox
-            .run("sh", &["-c", "cd .. && rm -rf work && cp -a work-pristine work"])
+            .run("sh", &["-c", "cd ../work && find . -mindepth 1 -delete && cp -a ../work-pristine/. ."])
             .cwd(world.sandbox.path("home"))
             .success();
         world.bed.gitlab.heal().forget_requests();
@@ -166,7 +166,7 @@ impl Bed {
         }
     }
 
-    fn run(&self) -> Run {
+    pub fn run(&self) -> Run {
         let world = &self.world;
         let run = match self.is_new {
             false => world.rotate(&["--commit"]),
@@ -182,7 +182,7 @@ impl Bed {
 
     /// Judges what a run that `what` has ended has left, and has the same command finish.
     #[track_caller]
-    fn judge(&self, what: &str, output: Option<&Output>) {
+    pub fn judge(&self, what: &str, output: Option<&Output>) {
         let said =
             output.map_or(String::new(), |output| format!("exit {:?}, {}", output.code, output.stderr));
         let what = format!("{what}: {said}");
@@ -269,6 +269,7 @@ fn sweep(bed: Option<Bed>) {
     for fault in some(all, 0) {
         bed.reset();
         let (output, _) = traced_run(bed.run(), &log, std::slice::from_ref(&fault));
+        is_killed(&fault, &output);
         bed.judge(&fault, Some(&output));
     }
 }
