@@ -6,7 +6,7 @@
 
 mod beside;
 pub mod calls;
-mod disk;
+pub mod disk;
 mod locks;
 mod pick;
 mod power;

@@ -45,7 +45,7 @@ impl Rotated {
     }
 
     /// The cluster has the Secret of the file, and another one.
-    fn deploy(&self) {
+    pub fn deploy(&self) {
         let mut own: Value = serde_yaml::from_str(&self.0.secret()).unwrap();
         own["metadata"]["namespace"] = json!("hello");
         self.0.sandbox.write("bin/own.json", own.to_string());

@@ -2,8 +2,11 @@
 
 mod broken;
 mod deaths;
+mod disk;
 mod leftovers;
+mod refused;
 pub mod shared;
+mod signals;
 
 use super::gitlab::{Fault, Gitlab, Role};
 use super::gitlab_bed::{GitlabBed, MAINTAINER, OWNER};

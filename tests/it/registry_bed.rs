@@ -117,8 +117,13 @@ impl Bed {
 
     /// The token service's answers to whoever sent credentials: `SCOPE STATUS` each, as its log has them.
     pub fn sign_ins(&self) -> Vec<String> {
+        self.sign_ins_of(USER)
+    }
+
+    /// The same to another user.
+    pub fn sign_ins_of(&self, user: &str) -> Vec<String> {
         let log = self.service.log.lock().unwrap();
-        let user = format!("user={USER:?} scope=");
+        let user = format!("user={user:?} scope=");
         log.lines().filter_map(|line| Some(line.split_once(&user)?.1.to_owned())).collect()
     }
 

@@ -10,7 +10,7 @@ const BLOCK: u64 = 4096;
 const MOST: u64 = 600;
 
 /// What a file system has in use: blocks and inodes.
-fn used(dir: &str) -> (u64, u64) {
+pub fn used(dir: &str) -> (u64, u64) {
     let output = Command::new("stat").args(["-f", "-c", "%b %f %c %d", dir]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let numbers: Vec<u64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
@@ -18,7 +18,7 @@ fn used(dir: &str) -> (u64, u64) {
 }
 
 /// Says whether the disk has what is in use, which the kernel counts a little differently.
-fn remount(dir: &str, options: &str) -> bool {
+pub fn remount(dir: &str, options: &str) -> bool {
     let mount = Command::new("mount").args(["-o", &format!("remount,{options}"), dir]).output().unwrap();
     mount.status.success()
 }
