@@ -6,6 +6,7 @@ mod disk;
 mod leftovers;
 mod refused;
 pub mod shared;
+mod shared_deaths;
 mod signals;
 
 use super::gitlab::{Fault, Gitlab, Role};
