@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster differential faults fuzz tools lint bench examples outputs release-templates mutants
+.PHONY: help test test-cluster differential faults fuzz model tools lint bench examples outputs release-templates mutants
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -28,6 +28,9 @@ SEED    = $(shell date +%s)
 fuzz: ## Try random inputs on every parser, or on those of FUZZ=yaml, for SECONDS=60 each
 	PROPTEST_RNG_SEED=$(SEED) MAKEINFRA_FUZZ_SECONDS=$(SECONDS) cargo test --locked --profile fuzz --test it -- --nocapture \
 		$(if $(FUZZ),fuzz::$(FUZZ),fuzz::)
+
+model: tools ## Play random histories of clones, a GitLab and a cluster, with killed commands, for SECONDS=60
+	PROPTEST_RNG_SEED=$(SEED) MAKEINFRA_MODEL_SECONDS=$(SECONDS) cargo test --locked --test it -- --nocapture model::no_token
 
 mutants: tools ## Change the code of encryption, keyring, YAML edits and commits, one operator at a time: a test must fail (hours)
 	@cargo mutants --version > /dev/null 2>&1 || \

@@ -33,6 +33,7 @@ use mirror::Mirror;
 use rustls::ServerConfig;
 use state::{Clock, Person, Place, State};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::Duration;
@@ -48,6 +49,8 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     planned: Mutex<Vec<Planned>>,
     gate: Gate,
+    /// How many requests are being answered.
+    busy: AtomicUsize,
     /// The token service behind it.
     sign_in: Mutex<Option<String>>,
     mirror: Mutex<Option<Mirror>>,
@@ -71,12 +74,18 @@ impl Gitlab {
             requests: Mutex::default(),
             planned: Mutex::default(),
             gate: Gate::default(),
+            busy: AtomicUsize::new(0),
             sign_in: Mutex::default(),
             mirror: Mutex::default(),
         });
         let server = Server::start(tls, {
             let shared = shared.clone();
-            move |request| shared.reply(&request)
+            move |request| {
+                shared.busy.fetch_add(1, Ordering::SeqCst);
+                let reply = shared.reply(&request);
+                shared.busy.fetch_sub(1, Ordering::SeqCst);
+                reply
+            }
         });
         shared.state().origin = format!("{scheme}://{}", server.address);
         Self { server, shared }
@@ -259,6 +268,19 @@ impl Gitlab {
     /// does what somebody else does meanwhile.
     pub fn wait_for_held(&self) -> &Self {
         self.shared.gate.wait();
+        self
+    }
+
+    /// Whether a request is held now.
+    pub fn holds(&self) -> bool {
+        self.shared.gate.waiting() > 0
+    }
+
+    /// Returns once all requests are answered but those that are held.
+    pub fn wait_for_idle(&self) -> &Self {
+        while self.shared.busy.load(Ordering::SeqCst) > self.shared.gate.waiting() {
+            thread::sleep(Duration::from_millis(1));
+        }
         self
     }
 

@@ -70,6 +70,7 @@ mod make_environments;
 mod makefile;
 mod manifests;
 mod matrix;
+mod model;
 mod nested;
 mod new;
 mod new_git;

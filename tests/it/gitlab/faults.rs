@@ -124,6 +124,12 @@ impl Gate {
         assert!(!waited.1.timed_out(), "no request came that is held");
     }
 
+    /// How many requests are held now.
+    pub fn waiting(&self) -> usize {
+        let held = self.state.lock().unwrap();
+        (held.waiting - held.passes) as usize
+    }
+
     /// Lets those go on that are held.
     pub fn release(&self) {
         let mut held = self.state.lock().unwrap();
