@@ -5,6 +5,7 @@ mod deaths;
 mod disk;
 mod leftovers;
 mod refused;
+mod sentences;
 pub mod shared;
 mod shared_deaths;
 mod signals;

@@ -90,6 +90,7 @@ mod remove;
 mod rotate;
 mod rotate_again;
 mod screen;
+mod screen_several;
 mod second_registry;
 mod secret_set;
 mod secret_unset;

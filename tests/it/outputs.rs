@@ -7,7 +7,7 @@ use super::support::{IMAGE, Run, Sandbox, TOKEN, USER, assert_no_token};
 use std::fs;
 
 /// What a run printed, without what differs from run to run.
-fn printed(sandbox: &Sandbox, args: &[&str], run: Run) -> String {
+pub fn printed(sandbox: &Sandbox, args: &[&str], run: Run) -> String {
     let output = run.output();
     let real = sandbox.path("work").canonicalize().unwrap();
     let plain = |text: &str| {
@@ -31,7 +31,7 @@ fn printed(sandbox: &Sandbox, args: &[&str], run: Run) -> String {
 
 /// Expects `tests/outputs/NAME.txt`.
 #[track_caller]
-fn is(name: &str, text: &str) {
+pub fn is(name: &str, text: &str) {
     let file = repo(&format!("tests/outputs/{name}.txt"));
     if update() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -15,14 +15,14 @@ use vt100::Parser;
 const PASTE: [&str; 2] = ["\u{1b}[200~", "\u{1b}[201~"];
 
 /// A terminal of 24 lines and 80 columns in which the program runs.
-struct Screen {
+pub struct Screen {
     process: PtyProcess,
     keyboard: File,
     shown: Arc<Mutex<Parser>>,
 }
 
 impl Screen {
-    fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
+    pub fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
         Self::run_in(sandbox, "stty sane rows 24 cols 80; exec \"$0\" \"$@\"", args)
     }
 
@@ -51,7 +51,7 @@ impl Screen {
     }
 
     /// The lines as they are now.
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.shown.lock().unwrap().screen().contents()
     }
 
@@ -62,7 +62,7 @@ impl Screen {
     }
 
     #[track_caller]
-    fn waits(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> &mut Self {
+    pub fn waits(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> &mut Self {
         let begun = Instant::now();
         while !is_there(&self.text()) {
             assert!(begun.elapsed() < Duration::from_secs(20), "no `{what}` on the screen:\n{}", self.text());
@@ -81,6 +81,11 @@ impl Screen {
     fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
         let asked = format!("? {question}");
         self.waits(question, |screen| screen.contains(&asked)).types(answer).types("\r")
+    }
+
+    /// Whether the process goes on.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.process.status(), Some(WaitStatus::StillAlive) | None)
     }
 
     /// Waits for the end; gives how the process ended.
