@@ -10,6 +10,7 @@ pub mod disk;
 mod locks;
 mod pick;
 mod power;
+mod several;
 
 use super::env_add::{repeated, repeated_with};
 use super::older::Edit;
