@@ -1,6 +1,7 @@
 //! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it, and nothing is left behind.
 
 mod broken;
+mod clones;
 mod deaths;
 mod disk;
 mod leftovers;
