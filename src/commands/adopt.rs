@@ -162,7 +162,7 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         taken: below(&options.take).into_iter().collect(),
         tracked,
         missing,
-        is_covered: !repo.covered(&[Environment::default_secret_file()])?.is_empty(),
+        is_covered: repo.is_covered(&Environment::default_secret_file())?,
         has_script: repo.has_in_head("scripts/deploy.sh")?,
         earlier: earlier.and_then(|text| Record::parse(text).ok()),
         templates: released.chain([TemplateSet::embedded()]).collect(),

@@ -138,6 +138,13 @@ impl<'r> Attributes<'r> {
         }
     }
 
+    /// Whether an attribute file that counts for `path` cannot be read.
+    pub(super) fn is_unread(&self, path: &str) -> bool {
+        let dirs = path.match_indices('/').map(|(at, _)| &path[..at]).chain([""]);
+        let mut shared = self.low.iter().chain([&self.high]);
+        shared.any(|frame| frame.is_unknown) || dirs.into_iter().any(|dir| self.directory(dir).now.is_unknown)
+    }
+
     /// Whether git runs any filter for `path`, or that cannot be told.
     pub(super) fn has_filter(&self, path: &str) -> bool {
         self.readings(path).iter().any(|filter| *filter != Value::None)

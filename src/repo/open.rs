@@ -242,6 +242,18 @@ impl Repo {
         Ok(paths.iter().filter_map(filter).collect())
     }
 
+    /// Whether attributes give `path` to git-crypt. Fails if one of their files cannot be read.
+    pub fn is_covered(&self, path: &str) -> Result<bool> {
+        let (attributes, in_git) = (Attributes::of(&self.git)?, self.in_git(path));
+        if attributes.is_unread(&in_git) {
+            return Err(Failure::unknown(format!("undetermined whether git encrypts `{path}`"))
+                .because("an attribute file of git cannot be read")
+                .hint(Advice::git(format!("check-attr filter -- {path}")))
+                .into());
+        }
+        Ok(attributes.filter(&in_git).is_some())
+    }
+
     /// What HEAD holds under `path`, where the work tree holds `text`.
     pub fn head_secret(&self, path: &str, key: &Key, text: Option<&[u8]>) -> Result<HeadSecret> {
         Ok(match self.head_blob(path)? {

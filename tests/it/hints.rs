@@ -57,9 +57,10 @@ fn accepts(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Git's commands in hints. [`git_takes_every_command_that_a_hint_names`] runs them.
-const GIT: [&str; 29] = [
+const GIT: [&str; 30] = [
     "add",
     "branch",
+    "check-attr",
     "check-ignore",
     "checkout",
     "cherry-pick",
