@@ -1,67 +1,35 @@
 //! `makeinfra rotate`: a new deploy token in the pull secrets, and nothing else changed.
 
 mod finish;
+mod found;
 mod issue;
 mod report;
 mod together;
 mod write;
 
 use super::deploy_tokens;
-use super::elsewhere;
-use super::encrypted;
 use super::fleet::{Fleet, Task};
 use super::scope;
-use super::sign_in::{self, Checked};
+use super::sign_in;
 use super::transaction;
-use super::{missing, not_generated, secret_answers, sweep_repository, templates_of, token_source};
+use super::{missing, secret_answers, sweep_repository, token_source};
 use crate::advice::{Advice, shell_word};
-use crate::answers::{Answer, Environment, ImageRef, Name, Record, RegistryKey, Sheet};
+use crate::answers::{Answer, ImageRef, Name, RegistryKey, Sheet};
 use crate::cli::{Repositories, Rotate as Options};
 use crate::credentials::{Source, warn_if_past};
-use crate::error::{Failure, Result, printable};
-use crate::git_crypt;
-use crate::inspection::{Inspection, Scope};
-use crate::manifests::kustomization;
+use crate::error::{Failure, Result};
+use crate::inspection::Inspection;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
-use crate::repo::Repo;
 use crate::report::Report;
-use crate::rotation::{Entry, Files, Plan, RotateOverrides, SecretFile};
-use crate::secret::Secret;
-use crate::templates::TemplateSet;
+use crate::rotation::{Entry, Files, Plan, RotateOverrides};
 use crate::ui::Ui;
-use std::path::{Path, PathBuf};
+use found::{Found, inspect, open};
+use std::path::Path;
 use write::write;
 
 /// What its errors say that it cannot do.
 const ROTATE: &str = "rotate";
-
-/// The repository as it is.
-struct Found {
-    repo: Repo,
-    files: Files,
-    /// For each Secret file whether HEAD holds another one; nobody knows where the key is missing.
-    uncommitted: Vec<bool>,
-    /// Whether an earlier rotation has written a token that HEAD does not hold.
-    is_rotated: bool,
-    /// What the registry says of the new token, if it was asked.
-    checked: Option<Checked>,
-}
-
-impl Found {
-    /// The top of the repository.
-    fn root(&self) -> PathBuf {
-        self.repo.root()
-    }
-
-    /// The text that each Secret file has in the end, with its path; those that are not there are left out.
-    fn texts<'t>(&'t self, plan: &'t Plan) -> impl Iterator<Item = (&'t str, &'t Secret)> {
-        let both = self.files.secrets.iter().zip(&plan.secrets);
-        both.filter_map(|(file, change)| {
-            Some((file.path.as_str(), change.text.as_ref().or(file.text.as_ref())?))
-        })
-    }
-}
 
 impl Task for Options {
     const COMMAND: &'static str = "rotate";
@@ -151,20 +119,6 @@ fn check_options(options: &Options) -> Result<()> {
         return Err(failure.hint(again(options).with("--from-gitlab --expires-in 90d")).into());
     }
     Ok(())
-}
-
-/// Finds the repository at `repo`, with all that can be known to go wrong whatever the token. Nobody else rotates in it until
-/// what comes with it is dropped.
-fn open(
-    options: &Options,
-    repo: &Path,
-    overrides: &RotateOverrides,
-    ui: &mut Ui,
-) -> Result<(Found, Option<std::fs::File>)> {
-    let mut found = find(options, repo, overrides)?;
-    let lock = if options.run.dry_run { None } else { found.repo.lock()? };
-    check(options, &mut found, overrides, ui)?;
-    Ok((found, lock))
 }
 
 /// The plan of a change that needs no token; `None` if it needs one.
@@ -284,103 +238,6 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
         kind: given.get(Name::SecretType)?,
         expires_at: given.get(Name::ExpiresAt)?,
     })
-}
-
-/// Finds the repository and reads what it has.
-fn find(options: &Options, repo: &Path, overrides: &RotateOverrides) -> Result<Found> {
-    let repo = Repo::find(repo, "rotate")?;
-    repo.check_key(git_crypt::FILTER)?;
-    let root = repo.root();
-    let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
-    let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;
-    let paths = match &record {
-        Some(record) => record.answers.secret_files(),
-        None => vec![Environment::default_secret_file()],
-    };
-    let mut secrets = Vec::new();
-    for (place, path) in paths.into_iter().enumerate() {
-        let text = encrypted::read(ROTATE, &path, &root.join(&path))?;
-        let kustomization = kustomization(&root, &path)?;
-        secrets.push(SecretFile { place, path, text, kustomization });
-    }
-    if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
-        let secret = Environment::default_secret_file();
-        return Err(not_generated(&root, format!("neither `{}` nor `{secret}` exists", Record::FILE)).into());
-    }
-    // Only a file that is missing is rendered.
-    let templates = match &record {
-        Some(record) if secrets.iter().any(|file| file.text.is_none()) => templates_of(record)?,
-        _ => TemplateSet::embedded(),
-    };
-    let mut files = Files { record, templates, secrets };
-    files.choose(&scope::names("--env", &options.env)?, overrides)?;
-    let found = Found { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None };
-    check_name(&found)?;
-    Ok(found)
-}
-
-/// Fails if a Secret file is missing because somebody edited its name in the record: another one would be made beside it.
-fn check_name(found: &Found) -> Result<()> {
-    let files = &found.files;
-    let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
-    let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
-    let inspection = inspect(found)?;
-    let Some(name) = inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref()) else {
-        return Ok(());
-    };
-    Err(Failure::failed(format!("cannot rotate `{path}`"))
-        .because(format!("`secret-name` in `{}` is not the name that files and workloads have", Record::FILE))
-        .hint(Advice::edit(Record::FILE).why(format!("write `secret-name: {}`", printable(name))))
-        .into())
-}
-
-/// The kustomization of the directory that the file `path` is in, with its path.
-fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
-    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    for path in kustomization::places(dir) {
-        if let Some(text) = encrypted::read(ROTATE, &path, &root.join(&path))? {
-            return Ok(Some((path, text)));
-        }
-    }
-    Ok(None)
-}
-
-/// All that can be known to go wrong before a token is asked for.
-fn check(options: &Options, found: &mut Found, overrides: &RotateOverrides, ui: &mut Ui) -> Result<()> {
-    let Found { repo, files, uncommitted, is_rotated, .. } = found;
-    for file in &files.secrets {
-        repo.check_protected(&file.path)?;
-    }
-    for warning in files.check(overrides)? {
-        ui.warn(warning);
-    }
-    if let Some(record) = &files.record {
-        let answers = &record.answers;
-        for file in files.secrets.iter().filter(|file| file.text.is_none()) {
-            let own = answers.environments.iter().skip(file.place).take(1);
-            let is_own = |_: &Environment, path: &str| path == file.path;
-            elsewhere::check(&repo.root(), own, answers.secret_name.as_str(), is_own)?;
-        }
-    }
-    for file in &files.secrets {
-        let (text, stake) = (file.text.as_ref(), "that token; revoke it");
-        uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
-    }
-    for (at, file) in files.secrets.iter().enumerate() {
-        let committed =
-            repo.key(&file.path).ok().map(|key| repo.head_plain(&file.path, &key)).transpose()?.flatten();
-        let committed = committed.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
-        *is_rotated |= committed.is_some_and(|committed| files.differs_from(at, committed));
-    }
-    if *is_rotated && options.commit && keeps_own_token(options) {
-        ui.warn("the commit includes the token of an earlier rotation, which is not in HEAD yet");
-    }
-    Ok(())
-}
-
-/// Reads the manifests, for their images.
-fn inspect(found: &Found) -> Result<Inspection> {
-    Inspection::of(&Scope { repo: found.root(), ..Scope::default() }, "rotate")
 }
 
 fn token(

@@ -7,7 +7,8 @@ use crate::commands::deploy_tokens::{
     self, Fresh, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among,
 };
 use crate::commands::fleet::{Fleet, Look};
-use crate::commands::rotate::{Found, Options, again, check, find, images, inspect, issue, warn_of_others};
+use crate::commands::rotate::found::{Found, check, find, inspect};
+use crate::commands::rotate::{Options, again, images, issue, warn_of_others};
 use crate::commands::sign_in::{self, Checked};
 use crate::commands::transaction;
 use crate::error::{Failure, Result};

@@ -1,0 +1,185 @@
+//! The repository that is rotated: its Secret files, its record, and all that can be known to go wrong before a token is asked for.
+
+use super::{Options, ROTATE, keeps_own_token};
+use crate::advice::Advice;
+use crate::answers::{Environment, EnvironmentName, Record};
+use crate::commands::elsewhere;
+use crate::commands::encrypted;
+use crate::commands::scope;
+use crate::commands::sign_in::Checked;
+use crate::commands::{not_generated, templates_of};
+use crate::error::{Failure, Result, printable};
+use crate::git_crypt;
+use crate::inspection::{Inspection, Scope};
+use crate::manifests::kustomization;
+use crate::repo::Repo;
+use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
+use crate::secret::Secret;
+use crate::templates::TemplateSet;
+use crate::ui::Ui;
+use std::path::{Path, PathBuf};
+
+/// The repository as it is.
+pub(super) struct Found {
+    pub(super) repo: Repo,
+    pub(super) files: Files,
+    /// For each Secret file whether HEAD holds another one; nobody knows where the key is missing.
+    pub(super) uncommitted: Vec<bool>,
+    /// Whether an earlier rotation has written a token that HEAD does not hold.
+    pub(super) is_rotated: bool,
+    /// What the registry says of the new token, if it was asked.
+    pub(super) checked: Option<Checked>,
+}
+
+impl Found {
+    /// Reads what `repo` has: the Secret files of all environments.
+    pub(super) fn read(repo: Repo) -> Result<Self> {
+        repo.check_key(git_crypt::FILTER)?;
+        let root = repo.root();
+        let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
+        let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;
+        let paths = match &record {
+            Some(record) => record.answers.secret_files(),
+            None => vec![Environment::default_secret_file()],
+        };
+        let mut secrets = Vec::new();
+        for (place, path) in paths.into_iter().enumerate() {
+            let text = encrypted::read(ROTATE, &path, &root.join(&path))?;
+            let kustomization = kustomization(&root, &path)?;
+            secrets.push(SecretFile { place, path, text, kustomization });
+        }
+        if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
+            let secret = Environment::default_secret_file();
+            return Err(
+                not_generated(&root, format!("neither `{}` nor `{secret}` exists", Record::FILE)).into()
+            );
+        }
+        // Only a file that is missing is rendered.
+        let templates = match &record {
+            Some(record) if secrets.iter().any(|file| file.text.is_none()) => templates_of(record)?,
+            _ => TemplateSet::embedded(),
+        };
+        let files = Files { record, templates, secrets };
+        Ok(Self { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None })
+    }
+
+    /// Leaves the Secret files of the environments called `names`; without names those that share their credentials.
+    pub(super) fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {
+        self.files.choose(names, overrides)?;
+        check_name(self)
+    }
+
+    /// Fails if anything is known to go wrong. Nobody else rotates in the repository until what comes of it is dropped.
+    pub(super) fn prepare(
+        &mut self,
+        options: &Options,
+        overrides: &RotateOverrides,
+        ui: &mut Ui,
+    ) -> Result<Option<std::fs::File>> {
+        let lock = if options.run.dry_run { None } else { self.repo.lock()? };
+        check(options, self, overrides, ui)?;
+        Ok(lock)
+    }
+
+    /// The top of the repository.
+    pub(super) fn root(&self) -> PathBuf {
+        self.repo.root()
+    }
+
+    /// The text that each Secret file has in the end, with its path; those that are not there are left out.
+    pub(super) fn texts<'t>(&'t self, plan: &'t Plan) -> impl Iterator<Item = (&'t str, &'t Secret)> {
+        let both = self.files.secrets.iter().zip(&plan.secrets);
+        both.filter_map(|(file, change)| {
+            Some((file.path.as_str(), change.text.as_ref().or(file.text.as_ref())?))
+        })
+    }
+}
+
+/// Finds the repository at `repo`, with all that can be known to go wrong whatever the token. Nobody else rotates in it until
+/// what comes with it is dropped.
+pub(super) fn open(
+    options: &Options,
+    repo: &Path,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<(Found, Option<std::fs::File>)> {
+    let mut found = find(options, repo, overrides)?;
+    let lock = found.prepare(options, overrides, ui)?;
+    Ok((found, lock))
+}
+
+/// Finds the repository at `repo` and reads what it has of the environments that are meant.
+pub(super) fn find(options: &Options, repo: &Path, overrides: &RotateOverrides) -> Result<Found> {
+    let mut found = Found::read(Repo::find(repo, "rotate")?)?;
+    found.choose(&scope::names("--env", &options.env)?, overrides)?;
+    Ok(found)
+}
+
+/// All that can be known to go wrong before a token is asked for.
+pub(super) fn check(
+    options: &Options,
+    found: &mut Found,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<()> {
+    let Found { repo, files, uncommitted, is_rotated, .. } = found;
+    for file in &files.secrets {
+        repo.check_protected(&file.path)?;
+    }
+    for warning in files.check(overrides)? {
+        ui.warn(warning);
+    }
+    if let Some(record) = &files.record {
+        let answers = &record.answers;
+        for file in files.secrets.iter().filter(|file| file.text.is_none()) {
+            let own = answers.environments.iter().skip(file.place).take(1);
+            let is_own = |_: &Environment, path: &str| path == file.path;
+            elsewhere::check(&repo.root(), own, answers.secret_name.as_str(), is_own)?;
+        }
+    }
+    for file in &files.secrets {
+        let (text, stake) = (file.text.as_ref(), "that token; revoke it");
+        uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
+    }
+    for (at, file) in files.secrets.iter().enumerate() {
+        let committed =
+            repo.key(&file.path).ok().map(|key| repo.head_plain(&file.path, &key)).transpose()?.flatten();
+        let committed = committed.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        *is_rotated |= committed.is_some_and(|committed| files.differs_from(at, committed));
+    }
+    if *is_rotated && options.commit && keeps_own_token(options) {
+        ui.warn("the commit includes the token of an earlier rotation, which is not in HEAD yet");
+    }
+    Ok(())
+}
+
+/// Fails if a Secret file is missing because somebody edited its name in the record: another one would be made beside it.
+fn check_name(found: &Found) -> Result<()> {
+    let files = &found.files;
+    let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
+    let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
+    let inspection = inspect(found)?;
+    let Some(name) = inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref()) else {
+        return Ok(());
+    };
+    Err(Failure::failed(format!("cannot rotate `{path}`"))
+        .because(format!("`secret-name` in `{}` is not the name that files and workloads have", Record::FILE))
+        .hint(Advice::edit(Record::FILE).why(format!("write `secret-name: {}`", printable(name))))
+        .into())
+}
+
+/// The kustomization of the directory that the file `path` is in, with its path.
+fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    for path in kustomization::places(dir) {
+        if let Some(text) = encrypted::read(ROTATE, &path, &root.join(&path))? {
+            return Ok(Some((path, text)));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the manifests, for their images.
+pub(super) fn inspect(found: &Found) -> Result<Inspection> {
+    Inspection::of(&Scope { repo: found.root(), ..Scope::default() }, "rotate")
+}
