@@ -1,0 +1,155 @@
+//! Which deploy tokens there are, and what a repository has to do with each: its Secrets hold it, have replaced it, or only its name
+//! says so. Only reads.
+
+use super::Gitlab;
+use crate::advice::Advice;
+use crate::answers::{Expiry, Record, Superseded};
+use crate::commands::encrypted;
+use crate::error::{Failure, Result};
+use crate::gitlab::{Token, TokenName};
+use crate::pull_secret::{Manifest, Provenance};
+use crate::repo::Repo;
+use crate::ui::Ui;
+
+/// What the Secret of one environment says of tokens.
+pub(in crate::commands) struct Holding {
+    pub(in crate::commands) environment: String,
+    pub(in crate::commands) provenance: Provenance,
+    /// What its own token signs in as.
+    pub(in crate::commands) username: Option<String>,
+}
+
+/// What this repository has to do with a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::commands) enum Use {
+    /// These environments sign in with it.
+    Used(Vec<String>),
+    /// These environments did.
+    Superseded(Vec<String>),
+    /// It was made for this repository, and no Secret names it.
+    Orphan,
+    /// It is somebody else's.
+    Other,
+}
+
+/// A token in the list.
+pub(in crate::commands) struct Row {
+    pub(in crate::commands) token: Token,
+    pub(in crate::commands) of: Use,
+    pub(in crate::commands) is_active: bool,
+}
+
+/// What the Secrets of all environments say; `verb` is what an error says that cannot be done.
+pub(in crate::commands) fn holdings(verb: &str, repo: &Repo, record: &Record) -> Result<Vec<Holding>> {
+    let answers = &record.answers;
+    let mut holdings = Vec::new();
+    for environment in answers.environments.iter() {
+        let path = environment.secret_file(&answers.secret_name);
+        let Some(text) = encrypted::read(verb, &path, &repo.root().join(&path))? else { continue };
+        let manifest = Manifest::parse(text.expose())
+            .map_err(|fault| Failure::failed(format!("cannot {verb} `{path}`")).because(fault))?;
+        let key = manifest.own(Some(&answers.registry));
+        holdings.push(Holding {
+            environment: environment.name.to_string(),
+            username: key.and_then(|key| manifest.config().username(key)),
+            provenance: manifest.provenance().clone(),
+        });
+    }
+    Ok(holdings)
+}
+
+/// All tokens of the project or group, and those elsewhere that the repository names; the next to end first.
+pub(in crate::commands) fn rows(
+    gitlab: &Gitlab,
+    holdings: &[Holding],
+    repository: &str,
+    ui: &mut Ui,
+) -> Result<Vec<Row>> {
+    let mut tokens = gitlab.tokens.clone();
+    let named = holdings.iter().flat_map(|holding| {
+        let own = holding.provenance.issued.iter().map(|issued| &issued.token);
+        let superseded = holding.provenance.superseded.iter().filter_map(|replaced| match &replaced.token {
+            Superseded::Issued(token) => Some(token),
+            Superseded::ByHand(_) => None,
+        });
+        own.chain(superseded)
+    });
+    for at in named {
+        if tokens.iter().any(|token| token.at == *at) {
+            continue;
+        }
+        if at.instance != *gitlab.api.instance() {
+            let again = Advice::makeinfra("token list").option("--gitlab-host", at.instance.as_str());
+            ui.warn(format!("the deploy token {} is of another GitLab: {}", at.id, again.typed(None)));
+            continue;
+        }
+        let found = gitlab.api.token(at).map_err(|refusal| {
+            refusal.failure(format!("cannot look at the deploy token {}", at.id), at.instance.as_str())
+        })?;
+        match found {
+            Some(token) => tokens.push(token),
+            None => {
+                ui.warn(format!("GitLab has no deploy token {} any more, which a pull secret names", at.id));
+            }
+        }
+    }
+    let row = |token: Token| Row {
+        of: used(&token, holdings, repository),
+        is_active: token.is_active(gitlab.time),
+        token,
+    };
+    let mut rows: Vec<_> = tokens.into_iter().map(row).collect();
+    let end = |row: &Row| row.token.expires_at.as_ref().map(Expiry::instant);
+    // What never ends comes last.
+    rows.sort_by_key(|row| (end(row).is_none(), end(row), row.token.at.id));
+    Ok(rows)
+}
+
+fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
+    let names = |wanted: &dyn Fn(&Holding) -> bool| -> Vec<String> {
+        holdings.iter().filter(|holding| wanted(holding)).map(|holding| holding.environment.clone()).collect()
+    };
+    let is_own = |holding: &Holding| match &holding.provenance.issued {
+        Some(issued) => issued.token == token.at,
+        // By hand: two may have one user name only if that is no number's.
+        None => {
+            let number = holding.username.as_deref().and_then(Superseded::of_username);
+            number.is_some_and(|number| number.id() == token.at.id)
+        }
+    };
+    let is_superseded = |holding: &Holding| {
+        holding.provenance.superseded.iter().any(|known| match &known.token {
+            Superseded::Issued(at) => *at == token.at,
+            Superseded::ByHand(id) => *id == token.at.id,
+        })
+    };
+    let (own, superseded) = (names(&is_own), names(&is_superseded));
+    if !own.is_empty() {
+        return Use::Used(own);
+    }
+    if !superseded.is_empty() {
+        return Use::Superseded(superseded);
+    }
+    let is_named = TokenName::parse(&token.name).is_some_and(|name| name.is_of(repository));
+    if is_named { Use::Orphan } else { Use::Other }
+}
+
+impl Use {
+    /// Its name for programs.
+    pub(in crate::commands) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Used(_) => "used",
+            Self::Superseded(_) => "superseded",
+            Self::Orphan => "orphan",
+            Self::Other => "other",
+        }
+    }
+
+    /// The environments that it is about.
+    pub(in crate::commands) fn environments(&self) -> &[String] {
+        match self {
+            Self::Used(names) | Self::Superseded(names) => names,
+            Self::Orphan | Self::Other => &[],
+        }
+    }
+}
