@@ -32,6 +32,7 @@ pub mod opaque;
 pub mod pull_secret;
 pub mod questions;
 pub mod registry;
+pub mod remote;
 pub mod repo;
 pub mod report;
 pub mod rotation;
