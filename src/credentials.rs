@@ -7,7 +7,7 @@ mod docker_login;
 mod gitlab;
 mod opaque_value;
 
-pub use gitlab::{Access, ApiCredential};
+pub use gitlab::{Access, ApiCredential, job_authorities};
 pub use opaque_value::OpaqueSource;
 
 use crate::advice::Advice;

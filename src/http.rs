@@ -6,6 +6,7 @@
 mod proxy;
 mod trouble;
 
+pub use proxy::is_loopback;
 pub use trouble::{Fault, Trouble};
 
 use crate::environment;

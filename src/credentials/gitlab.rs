@@ -85,15 +85,41 @@ impl Access<'_> {
         let text = ui.hidden(&question, |text| rule(text).map_or(Ok(()), Err))?;
         Ok(ApiCredential::new(wanted, checked(text, "the access token")?))
     }
+
+    /// The variable that has the access token, and the GitLab that its owner has named for it; `None` if no variable has it. For
+    /// programs that read it themselves.
+    pub fn in_variable(&self) -> Result<Option<(Instance, &str)>> {
+        let set = host_variable()?;
+        let Some(variable) = self.variable else {
+            let has_usual = self.file.is_none() && environment::text("GITLAB_TOKEN").is_some();
+            let usual = (set.unwrap_or_else(Instance::gitlab_com), "GITLAB_TOKEN");
+            return Ok(has_usual.then_some(usual));
+        };
+        checked(
+            from_variable(variable, "--gitlab-token-env")?,
+            &format!("the access token in `${variable}`"),
+        )?;
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !variable.bytes().all(is_word) || variable.starts_with(|first: char| first.is_ascii_digit()) {
+            let failure = Failure::usage("`--gitlab-token-env` must be a name that a shell takes");
+            return Err(failure.hint("--gitlab-token-env GITLAB_TOKEN").into());
+        }
+        Ok(Some((self.host.clone().or(set).unwrap_or_else(Instance::gitlab_com), variable)))
+    }
 }
 
 impl ApiCredential {
     fn new(instance: &Instance, value: Secret) -> Self {
-        // Of a job at a GitLab with an authority of its own.
-        let own = environment::text("GITLAB_CI").and_then(|_| environment::path("CI_SERVER_TLS_CA_FILE"));
-        let authorities = own.filter(|file| file.is_file()).map(|file| ("`$CI_SERVER_TLS_CA_FILE`", file));
+        let authorities = job_authorities().map(|file| ("`$CI_SERVER_TLS_CA_FILE`", file));
         Self { instance: instance.clone(), value, authorities }
     }
+}
+
+/// The authorities of the GitLab that runs this as a job; `None` if it is no job, or one of a GitLab without authorities of its own.
+#[must_use]
+pub fn job_authorities() -> Option<PathBuf> {
+    environment::text("GITLAB_CI")?;
+    environment::path("CI_SERVER_TLS_CA_FILE").filter(|file| file.is_file())
 }
 
 /// The GitLab of `GITLAB_HOST`, a host or a URL as glab takes it.

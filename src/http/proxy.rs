@@ -32,7 +32,8 @@ pub(super) fn is_direct(host: &str, port: u16, read: impl Fn(&str) -> Option<Str
 }
 
 /// Whether `host` is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
 

@@ -175,17 +175,7 @@ impl Repo {
         let (head, id, objects) = make().map_err(|error| failed("commit", &error))?;
         self.write_objects(&objects)?;
         let subject = message.lines().next().unwrap_or_default();
-        let time = committer.when();
-        let (sign, minutes) = (time.sign(), time.offset_minutes().abs());
-        // As git's `refs/files-backend.c` writes it.
-        let log = format!(
-            "{head} {id} {} <{}> {} {sign}{:02}{:02}\tcommit: {subject}\n",
-            committer.name().unwrap_or_default(),
-            committer.email().unwrap_or_default(),
-            time.seconds(),
-            minutes / 60,
-            minutes % 60,
-        );
+        let log = log_line(head, id, &committer, &format!("commit: {subject}"));
         Ok(Commit { repo: self, locks, head: named, id, log })
     }
 
@@ -288,6 +278,13 @@ impl Repo {
     }
 }
 
+impl<'r> Commit<'r> {
+    /// One that is there, which HEAD, in which `log` is a line of its own, is to have.
+    pub(super) fn new(repo: &'r Repo, locks: Locks, head: Head, id: Oid, log: String) -> Self {
+        Self { repo, locks, head, id, log }
+    }
+}
+
 impl Commit<'_> {
     /// Has the index hold `blobs`, whose files are in their places, and then HEAD the commit. What fails is taken back, with all
     /// that `batch` has done before. Gives the commit's id.
@@ -362,6 +359,20 @@ impl Commit<'_> {
             Err(error) => Err(failed("read the commit", &error).into()),
         }
     }
+}
+
+/// A line of the log of HEAD or a branch, as git's `refs/files-backend.c` writes it.
+pub(super) fn log_line(from: Oid, to: Oid, committer: &Signature, what: &str) -> String {
+    let time = committer.when();
+    let (sign, minutes) = (time.sign(), time.offset_minutes().abs());
+    format!(
+        "{from} {to} {} <{}> {} {sign}{:02}{:02}\t{what}\n",
+        committer.name().unwrap_or_default(),
+        committer.email().unwrap_or_default(),
+        time.seconds(),
+        minutes / 60,
+        minutes % 60,
+    )
 }
 
 /// A new commit, of which libgit2's own function says that it is written, also where it is not.

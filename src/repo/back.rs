@@ -1,0 +1,106 @@
+//! HEAD and another commit: what the one has of the other, and the way back to an earlier one, as if the later had never been made.
+
+use super::commit::{Blob, Commit};
+use super::{Repo, failed, identity};
+use crate::error::{Failure, Result};
+use git2::{Error, ErrorCode, FileMode, Oid, Tree, TreeEntry};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+impl Repo {
+    /// Locks what git must not change while HEAD goes back to the commit `to`, which has all that HEAD has but for `paths`. Gives
+    /// what it has of these. Fails if anything else is staged of them.
+    pub fn begin_return(&self, to: &str, paths: &[String]) -> Result<(Commit<'_>, Vec<Blob>)> {
+        let (locks, named) = self.lock_for_commit()?;
+        self.check_committable()?;
+        let read = || -> std::result::Result<_, Error> {
+            let to = self.git.find_commit(Oid::from_str(to)?)?;
+            let tree = to.tree()?;
+            let blob = |path: &String| {
+                let entry = tree.get_path(Path::new(&self.in_git(path))).ok();
+                let executable = u32::try_from(entry.as_ref().map_or(0, TreeEntry::filemode));
+                let executable = executable == Ok(u32::from(FileMode::BlobExecutable));
+                Blob { path: path.clone(), id: entry.map(|entry| entry.id()), executable }
+            };
+            let blobs: Vec<_> = paths.iter().map(blob).collect();
+            let head = self.git.head()?.peel_to_commit()?;
+            let differ = self.differing(&head.tree()?, &tree)?;
+            let is_whole = differ.iter().all(|path| paths.iter().any(|known| self.in_git(known) == *path));
+            Ok((head.id(), to.id(), blobs, is_whole))
+        };
+        let (head, to, blobs, is_whole) = read().map_err(|error| failed("read a commit", &error))?;
+        if !is_whole {
+            return Err(Failure::failed(format!("cannot go back to {to}"))
+                .because("it differs from HEAD in more files than were written")
+                .into());
+        }
+        let id = to.to_string();
+        self.check_staged(&blobs)?;
+        let Some((_, committer)) = identity(&self.git)? else {
+            return Err(Failure::failed(format!("cannot go back to {id}"))
+                .because("git does not know who you are")
+                .into());
+        };
+        let log = super::commit::log_line(head, to, &committer, &format!("reset: moving to {id}"));
+        Ok((Commit::new(self, locks, named, to, log), blobs))
+    }
+
+    /// The paths, as git knows them, of which two trees have different content.
+    fn differing(&self, one: &Tree, other: &Tree) -> std::result::Result<Vec<String>, Error> {
+        let diff = self.git.diff_tree_to_tree(Some(one), Some(other), None)?;
+        let files =
+            diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+        let paths = files.flatten().map(|path| String::from_utf8_lossy(path).into_owned());
+        Ok(paths.collect())
+    }
+
+    /// Whether HEAD is no branch.
+    pub fn is_detached(&self) -> Result<bool> {
+        Ok(self.git.head_detached().map_err(|error| failed("read HEAD", &error))?)
+    }
+
+    /// Whether HEAD has the commit `id`.
+    pub fn has_commit(&self, id: &str) -> Result<bool> {
+        let found = || {
+            let (head, id) = (self.git.head()?.peel_to_commit()?.id(), Oid::from_str(id)?);
+            Ok::<_, Error>(head == id || self.git.graph_descendant_of(head, id)?)
+        };
+        Ok(found().map_err(|error| failed("read the history", &error))?)
+    }
+
+    /// The paths that the commit `id` has changed since HEAD and it had the last commit in common, and those that HEAD has; `None`
+    /// if they have none.
+    pub fn changed_since_common(&self, id: &str) -> Result<Option<(Vec<String>, Vec<String>)>> {
+        let found = || {
+            let (head, id) = (self.git.head()?.peel_to_commit()?.id(), Oid::from_str(id)?);
+            let base = match self.git.merge_base(head, id) {
+                Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+                base => base?,
+            };
+            let tree = |id| self.git.find_commit(id).and_then(|commit| commit.tree());
+            let base = tree(base)?;
+            let since = |id| self.differing(&base, &tree(id)?);
+            Ok(Some((since(id)?, since(head)?)))
+        };
+        let found = found().map_err(|error: Error| failed("read the history", &error))?;
+        let named = |paths: Vec<String>| paths.into_iter().map(|path| self.out_of_git(path)).collect();
+        Ok(found.map(|(theirs, ours)| (named(theirs), named(ours))))
+    }
+
+    /// The plain content of the secret `path` in the commit `id`; `None` if it has none there that is encrypted and that this
+    /// clone opens.
+    pub fn secret_at(&self, id: &str, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let found = || {
+            let tree = self.git.find_commit(Oid::from_str(id)?)?.tree()?;
+            match tree.get_path(Path::new(&self.in_git(path))) {
+                Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+                entry => entry?.to_object(&self.git).map(|object| object.into_blob().ok()),
+            }
+        };
+        let blob = found().map_err(|error: Error| failed("read a commit", &error))?;
+        Ok(match blob {
+            Some(blob) => self.key(path)?.decrypt(blob.content()),
+            None => None,
+        })
+    }
+}
