@@ -3,7 +3,7 @@
 
 mod secret_file;
 
-use crate::answers::{Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey};
+use crate::answers::{Answer, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, Issued, Manifest, Rewrite, Wanted, keyring};
 use crate::secret::Secret;
@@ -166,6 +166,21 @@ impl Files {
             .because(listed.join("; "))
             .hint(format!("--env {}", text(&groups[0], " --env ")))
             .into())
+    }
+
+    /// The environments that have a pull Secret, by the token that they share, each with when that ends; `None` if that is unknown.
+    pub fn lifetimes(&self, overrides: &RotateOverrides) -> Result<Vec<(Vec<usize>, Option<Expiry>)>> {
+        let end = |places: &Vec<usize>| {
+            let own = self.each().filter(|one| places.contains(&one.secret.place));
+            let ends = own.filter_map(|one| Expiry::parse(&one.expiry(overrides)?).ok());
+            ends.min_by_key(Expiry::instant)
+        };
+        Ok(self
+            .groups(overrides)?
+            .into_iter()
+            .map(|places| (end(&places), places))
+            .map(|(end, all)| (all, end))
+            .collect())
     }
 
     /// The places of the environments, by the credentials that they share.

@@ -32,6 +32,9 @@ pub struct Rotate {
     /// How to run.
     #[command(flatten)]
     pub run: RunOptions,
+    /// Whether others decide about it.
+    #[command(flatten)]
+    pub propose: ProposeOptions,
     /// Finish what was begun.
     #[command(flatten)]
     pub finish: FinishOptions,
@@ -71,4 +74,27 @@ pub struct FinishOptions {
     /// Skip the question about tokens that were made by hand or belong to a group.
     #[arg(long, requires = "finish")]
     pub yes: bool,
+}
+
+/// A new token that others decide about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Merge request")]
+pub struct ProposeOptions {
+    /// For a scheduled pipeline: if a token ends soon, commit a new one, push it to the branch makeinfra/rotate-token and open a merge request to BRANCH.
+    #[arg(long, value_name = "BRANCH", requires = "from_gitlab", conflicts_with_all = ["finish", "registry"])]
+    pub propose: Option<String>,
+    /// How soon a token must end for that: 30d, 6w, 48h [default: 30d].
+    #[arg(long, value_name = "TIME", requires = "propose", allow_hyphen_values = true)]
+    pub due_in: Option<String>,
+    /// Where to push, a remote or a URL; with --gitlab-token-env also with that access token [default: origin].
+    #[arg(long, value_name = "URL", requires = "propose")]
+    pub push_to: Option<String>,
+}
+
+impl Rotate {
+    /// Whether what is written is committed.
+    #[must_use]
+    pub fn commits(&self) -> bool {
+        self.commit || self.propose.propose.is_some()
+    }
 }

@@ -7,7 +7,7 @@ mod inventory;
 mod journal;
 mod mint;
 
-pub(super) use connect::{Gitlab, Gitlabs, Meant, Network};
+pub(super) use connect::{Gitlab, Gitlabs, Meant, Network, remote};
 pub(super) use held::{is_held, is_held_among, is_held_below, is_held_now};
 pub(super) use inventory::{Row, Use, holdings, rows};
 pub(super) use journal::{Held, Journal};

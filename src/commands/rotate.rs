@@ -3,6 +3,7 @@
 mod finish;
 mod found;
 mod issue;
+mod propose;
 mod report;
 mod together;
 mod write;
@@ -63,6 +64,9 @@ fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     check_options(options)?;
     if options.finish.finish {
         return finish::run(options, repo, ui);
+    }
+    if let Some(target) = &options.propose.propose {
+        return propose::run(options, target, repo, ui);
     }
     let source = token_source(&options.token)?;
     let overrides = overrides(options, ui)?;
@@ -195,7 +199,7 @@ fn write_or_tell(
     if options.run.dry_run {
         return Ok(report::dry_run(options, found, Some(plan)));
     }
-    let is_mended = options.commit && transaction::mend_index(&found.repo, ui)?;
+    let is_mended = options.commits() && transaction::mend_index(&found.repo, ui)?;
     let commit = write(options, found, overrides, plan, &report::subject(options, found))?;
     let mut report = report::outcome(options, found, plan, commit.as_deref());
     report.changed |= is_mended;

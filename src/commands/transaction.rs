@@ -8,7 +8,7 @@ use crate::files::{self, Batch};
 use crate::git_crypt::Key;
 use crate::interrupt::Interrupts;
 use crate::manifests::kustomization;
-use crate::repo::{Blob, Repo, SECRETS};
+use crate::repo::{Blob, Commit, Repo, SECRETS};
 use crate::ui::Ui;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -129,11 +129,26 @@ impl<'r> Transaction<'r> {
         message: &str,
         recheck: impl FnOnce() -> Result<()>,
     ) -> Result<Option<String>> {
-        let Self { repo, interrupts, mut batch, blobs, new_key, .. } = self;
-        interrupts.check()?;
+        self.interrupts.check()?;
         // What takes long or takes room comes before anything is seen to change.
-        let commit = if blobs.is_empty() { None } else { Some(repo.begin_commit(&blobs, message)?) };
+        let commit = match self.blobs.is_empty() {
+            true => None,
+            false => Some(self.repo.begin_commit(&self.blobs, message)?),
+        };
         recheck()?;
+        self.publish(commit)
+    }
+
+    /// Does it, and has HEAD go back to the commit `to`, which has the files `paths` as they are then.
+    pub(super) fn go_back(mut self, to: &str, paths: &[String]) -> Result<()> {
+        let (commit, blobs) = self.repo.begin_return(to, paths)?;
+        self.blobs = blobs;
+        self.publish(Some(commit)).map(drop)
+    }
+
+    /// Publishes the files, and then HEAD with `commit`. Gives its id.
+    fn publish(self, commit: Option<Commit<'r>>) -> Result<Option<String>> {
+        let Self { repo, interrupts, mut batch, blobs, new_key, .. } = self;
         // The key comes before what is encrypted with it.
         let mut all = Batch::default();
         let locks = new_key.map(|key| repo.install_git_crypt(key, &mut all)).transpose()?;

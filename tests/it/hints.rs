@@ -57,7 +57,7 @@ fn accepts(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Git's commands in hints. [`git_takes_every_command_that_a_hint_names`] runs them.
-const GIT: [&str; 30] = [
+const GIT: [&str; 31] = [
     "add",
     "branch",
     "check-attr",
@@ -75,6 +75,7 @@ const GIT: [&str; 30] = [
     "init",
     "log",
     "ls-files",
+    "ls-remote",
     "mv",
     "push",
     "refs",

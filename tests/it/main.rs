@@ -83,6 +83,7 @@ mod printed;
 mod promises;
 mod prompts;
 mod prompts_gitlab;
+mod propose;
 mod readme;
 mod registry_bed;
 mod releases;

@@ -2,12 +2,13 @@
 
 use crate::answers::{Answer, ImageRef, Instance};
 use crate::cli::{GitlabAccess, RegistryOptions};
-use crate::credentials::Access;
+use crate::credentials::{Access, job_authorities};
 use crate::error::{Failure, Result};
 use crate::gitlab::{Api, Place, Refusal, Token};
-use crate::http::Authorities;
+use crate::http::{Authorities, is_loopback};
 use crate::pull_secret::Issued;
 use crate::registry::{Options, Registries};
+use crate::remote::Remote;
 use crate::ui::Ui;
 use jiff::Timestamp;
 use std::path::Path;
@@ -80,13 +81,7 @@ impl<'g> Gitlabs<'g> {
 
     /// The API of the GitLab that is meant, which takes the credential and its scope.
     pub(in crate::commands) fn api(&mut self, meant: Meant, ui: &mut Ui) -> Result<Arc<Api>> {
-        let typed = self.access.gitlab_host.as_deref().map(|text| {
-            Instance::parse(text).map_err(|rule| {
-                Failure::usage(format!("`--gitlab-host` {rule}"))
-                    .hint(format!("--gitlab-host {}", Instance::EXAMPLE))
-            })
-        });
-        let typed = typed.transpose()?;
+        let typed = typed(self.access)?.host;
         let wanted = match (&typed, meant.recorded) {
             (Some(typed), _) => typed.clone(),
             (None, Some(issued)) => issued.token.instance.clone(),
@@ -95,7 +90,7 @@ impl<'g> Gitlabs<'g> {
         if let Some((_, known)) = self.known.iter().find(|(instance, _)| *instance == wanted) {
             return Ok(known.clone()?);
         }
-        let opened = self.open(typed, &wanted, ui);
+        let opened = self.open(&wanted, ui);
         let known = match &opened {
             Ok(api) => Ok(Arc::clone(api)),
             Err(error) => {
@@ -107,16 +102,11 @@ impl<'g> Gitlabs<'g> {
         opened
     }
 
-    fn open(&self, typed: Option<Instance>, wanted: &Instance, ui: &mut Ui) -> Result<Arc<Api>> {
-        let access = Access {
-            host: typed,
-            file: self.access.gitlab_token_file.as_deref(),
-            variable: self.access.gitlab_token_env.as_deref(),
-        };
-        let credential = access.credential(wanted, ui)?;
-        let typed = self.network.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
+    fn open(&self, wanted: &Instance, ui: &mut Ui) -> Result<Arc<Api>> {
+        let credential = typed(self.access)?.credential(wanted, ui)?;
+        let named = self.network.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
         let stored = credential.authorities.as_ref().map(|(named, file)| Authorities { named, file });
-        let authorities: Vec<_> = typed.into_iter().chain(stored).collect();
+        let authorities: Vec<_> = named.into_iter().chain(stored).collect();
         let api = Api::new(credential.instance, &credential.value, self.network.plain_http, &authorities)?;
         if self.writes {
             let _waiting = ui.wait("asking GitLab", 1);
@@ -176,4 +166,40 @@ impl<'g> Gitlabs<'g> {
 
 fn unusable(api: &Api, refusal: &Refusal) -> Failure {
     refusal.failure("cannot use GitLab's API; nothing was made or written", api.instance().as_str())
+}
+
+/// What the user typed of who asks.
+fn typed(access: &GitlabAccess) -> Result<Access<'_>> {
+    let host = access.gitlab_host.as_deref().map(|text| {
+        Instance::parse(text).map_err(|rule| {
+            Failure::usage(format!("`--gitlab-host` {rule}"))
+                .hint(format!("--gitlab-host {}", Instance::EXAMPLE))
+        })
+    });
+    Ok(Access {
+        host: host.transpose()?,
+        file: access.gitlab_token_file.as_deref(),
+        variable: access.gitlab_token_env.as_deref(),
+    })
+}
+
+/// The repository that the clone at `dir` calls `name`, with the access token for those that GitLab has, if a variable holds it.
+pub(in crate::commands) fn remote(
+    dir: &Path,
+    name: &str,
+    access: &GitlabAccess,
+    network: Network,
+) -> Result<Remote> {
+    let remote = Remote::new(dir, name);
+    let access = typed(access)?;
+    let Some((instance, variable)) = access.in_variable()? else { return Ok(remote) };
+    // It crosses no network in plain.
+    if instance.is_plain() && !network.plain_http && !is_loopback(instance.host()) {
+        return Ok(remote);
+    }
+    let remote = match job_authorities() {
+        Some(file) => remote.trusting(&instance, &file),
+        None => remote,
+    };
+    Ok(remote.signing_in(&instance, variable))
 }

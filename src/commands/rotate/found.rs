@@ -139,7 +139,7 @@ pub(super) fn check(
     }
     for file in &files.secrets {
         let (text, stake) = (file.text.as_ref(), "that token; revoke it");
-        uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commit, stake, ui)?);
+        uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commits(), stake, ui)?);
     }
     for (at, file) in files.secrets.iter().enumerate() {
         let committed =
@@ -147,7 +147,7 @@ pub(super) fn check(
         let committed = committed.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         *is_rotated |= committed.is_some_and(|committed| files.differs_from(at, committed));
     }
-    if *is_rotated && options.commit && keeps_own_token(options) {
+    if *is_rotated && options.commits() && keeps_own_token(options) {
         ui.warn("the commit includes the token of an earlier rotation, which is not in HEAD yet");
     }
     Ok(())

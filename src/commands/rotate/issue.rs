@@ -2,7 +2,7 @@
 
 use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
 use crate::answers::Record;
-use crate::commands::deploy_tokens::{Gitlabs, Journal, Meant, Order, is_held, is_held_among};
+use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
 use crate::gitlab::Lifetime;
@@ -13,6 +13,15 @@ use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
 use std::path::Path;
 
+/// A GitLab that can be asked for a token: everything that can be known to go wrong was looked at.
+pub(super) struct Desk {
+    pub(super) gitlab: Gitlab,
+    inspection: Inspection,
+    journal: Journal,
+    /// `None` in a dry run.
+    _held: Option<Held>,
+}
+
 /// Runs it. Everything that can be known to go wrong is looked at before a token is made.
 pub(super) fn run(
     options: &Options,
@@ -21,32 +30,56 @@ pub(super) fn run(
     lifetime: &Lifetime,
     ui: &mut Ui,
 ) -> Result<Report> {
-    let inspection = inspect(found)?;
-    let recorded = found.files.issued();
-    let image = found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next());
-    let meant = Meant { recorded: recorded.as_ref(), image };
-    let gitlab = gitlabs(options).connect(meant, ui)?;
-    let journal = Journal::of(&found.repo);
-    let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
-    gitlab.clean_up(
-        &journal,
-        |token, fellows| is_held_among(&found.repo, fellows, token),
-        options.run.dry_run,
-        ui,
-    )?;
+    let desk = Desk::open(options, found, ui)?;
     if options.run.dry_run {
-        return Ok(report::dry_run_of_gitlab(options, found, &gitlab, lifetime));
+        return Ok(report::dry_run_of_gitlab(options, found, &desk.gitlab, lifetime));
     }
-    if options.commit {
-        // Of what is staged, a commit of the new token would drop anything.
-        transaction::mend_index(&found.repo, ui)?;
-        found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
+    desk.issue(options, found, overrides, lifetime, |_, report, _| Ok(report), ui)
+}
+
+impl Desk {
+    /// Asks GitLab for what there is, and deletes what an earlier run of this clone has left there.
+    pub(super) fn open(options: &Options, found: &Found, ui: &mut Ui) -> Result<Self> {
+        let inspection = inspect(found)?;
+        let recorded = found.files.issued();
+        let image =
+            found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next());
+        let meant = Meant { recorded: recorded.as_ref(), image };
+        let gitlab = gitlabs(options).connect(meant, ui)?;
+        let journal = Journal::of(&found.repo);
+        let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
+        gitlab.clean_up(
+            &journal,
+            |token, fellows| is_held_among(&found.repo, fellows, token),
+            options.run.dry_run,
+            ui,
+        )?;
+        Ok(Self { gitlab, inspection, journal, _held: held })
     }
-    let (repositories, environments) = (vec![repository(found)], environments(found));
-    let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
-    let (token, fresh) = gitlab.mint(&journal, &order, ui)?;
-    let done = write(options, found, overrides, &inspection, &token, ui);
-    gitlab.settle_fresh(&fresh, done, |token| is_held(&found.repo, token), ui)
+
+    /// Has a token made, tried and written, and then `share` do the rest. What fails takes the token back, unless a Secret of this
+    /// clone holds it then.
+    pub(super) fn issue(
+        &self,
+        options: &Options,
+        found: &mut Found,
+        overrides: &RotateOverrides,
+        lifetime: &Lifetime,
+        share: impl FnOnce(&Found, Report, &mut Ui) -> Result<Report>,
+        ui: &mut Ui,
+    ) -> Result<Report> {
+        if options.commits() {
+            // Of what is staged, a commit of the new token would drop anything.
+            transaction::mend_index(&found.repo, ui)?;
+            found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
+        }
+        let (repositories, environments) = (vec![repository(found)], environments(found));
+        let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
+        let (token, fresh) = self.gitlab.mint(&self.journal, &order, ui)?;
+        let written = write(options, found, overrides, &self.inspection, &token, ui);
+        let done = written.and_then(|report| share(found, report, ui));
+        self.gitlab.settle_fresh(&fresh, done, |token| is_held(&found.repo, token), ui)
+    }
 }
 
 /// What is said to GitLab.

@@ -16,11 +16,14 @@ use crate::secret::Secret;
 use crate::ui;
 use serde_json::json;
 
+/// What the commit of a new token is called.
+pub(super) const SUBJECT: &str = "Rotate the deploy token";
+
 /// What programs are told; without a plan, of a rotation whose token is not known.
 fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&str>) -> Report {
     let secrets = found.files.secrets.iter().enumerate();
     // What is written already may still have to be committed.
-    let is_left = |at: usize| options.commit && found.uncommitted.get(at) == Some(&true);
+    let is_left = |at: usize| options.commits() && found.uncommitted.get(at) == Some(&true);
     let is_written = |at: usize| plan.is_none_or(|plan| plan.secrets[at].text.is_some());
     let secrets = secrets.filter(|(at, _)| is_written(*at) || is_left(*at));
     let secrets = secrets
@@ -225,7 +228,7 @@ fn is_superseding(found: &Found, plan: &Plan) -> bool {
 
 /// What a commit is called.
 pub(super) fn subject(options: &Options, found: &Found) -> String {
-    let rotate = "Rotate the deploy token";
+    let rotate = SUBJECT;
     match (&options.add_registry, &options.remove_registry, options.keep_token, found.is_rotated) {
         (Some(host), _, _, false) => format!("Add {host} to the pull secret"),
         (Some(host), _, _, true) => format!("{rotate}, and add {host} to the pull secret"),

@@ -7,6 +7,7 @@ use super::{
     Found, Options, again, check_options, finish, images, inspect, issue, keeps_own_token, open, overrides,
     planned, report, warn_of_others, without_token, write_or_tell,
 };
+use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::commands::fleet::{Fleet, Look};
 use crate::commands::sign_in::{self, Asked};
@@ -36,6 +37,10 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
     check_options(options)?;
     if options.finish.finish {
         return finish::several(options, fleet, ui);
+    }
+    if let Some(target) = &options.propose.propose {
+        let again = Advice::makeinfra("rotate").with("--from-gitlab").option("--propose", target);
+        return Err(Failure::usage("`--propose` takes one repository").hint(again).into());
     }
     let source = token_source(&options.token)?;
     let overrides = &overrides(options, ui)?;
@@ -67,7 +72,7 @@ fn look(options: &Options, repo: &Path, overrides: &RotateOverrides, ui: &mut Ui
     let (found, _lock) = open(options, repo, overrides, ui)?;
     let plan = without_token(options, &found, overrides, ui)?;
     let mut report = report::dry_run(options, &found, plan.as_ref());
-    report.is_pending |= options.commit && found.uncommitted.contains(&true);
+    report.is_pending |= options.commits() && found.uncommitted.contains(&true);
     let registry = if plan.is_none() { Some(found.files.registry(overrides)?) } else { None };
     let ready = Ready {
         name: issue::repository(&found),

@@ -19,7 +19,7 @@ pub(super) fn write(
     plan: &Plan,
     message: &str,
 ) -> Result<Option<String>> {
-    let commits = options.commit && (plan.writes() || found.uncommitted.contains(&true));
+    let commits = options.commits() && (plan.writes() || found.uncommitted.contains(&true));
     if !plan.writes() && !commits {
         return Ok(None);
     }

@@ -210,7 +210,7 @@ impl Run<'_> {
     }
 
     fn write_with(&self, share: &Share, at: usize, ui: &mut Ui) -> Result<Report> {
-        if self.options.commit {
+        if self.options.commits() {
             // Of what is staged, a commit of the new token would drop anything.
             let found = self.found(at, ui)?;
             transaction::mend_index(&found.repo, ui)?;

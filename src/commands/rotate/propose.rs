@@ -1,0 +1,221 @@
+//! `makeinfra rotate --from-gitlab --propose`: what a scheduled pipeline does. If a token ends soon, the new one is a commit on a
+//! branch of its own with a merge request, for people to merge.
+//!
+//! A pipeline's clone knows nothing of earlier runs. So the branch and GitLab tell what there is: at no time is there more than one
+//! token beside those in use, and what only a name ties to this repository is never deleted here.
+
+mod branch;
+mod report;
+mod share;
+
+use super::found::Found;
+use super::issue::{Desk, gitlabs, repository};
+use super::{Options, overrides};
+use crate::advice::Advice;
+use crate::answers::{EnvironmentName, Expiry, Record};
+use crate::commands::deploy_tokens::{self, Meant, Use, holdings, rows};
+use crate::commands::{not_generated, scope, sweep_repository};
+use crate::error::{Failure, Result};
+use crate::gitlab::Lifetime;
+use crate::pull_secret::Issued;
+use crate::remote::{Complaint, Push, Pushed, Remote};
+use crate::repo::Repo;
+use crate::report::Report;
+use crate::rotation::RotateOverrides;
+use crate::ui::Ui;
+use branch::Branch;
+use jiff::Timestamp;
+use std::path::Path;
+
+/// The branch that a merge request is for.
+const BRANCH: &str = "makeinfra/rotate-token";
+/// How soon a token must end, as in `make check-expiry`.
+const DUE_IN: &str = "30d";
+/// What its errors say that it cannot do.
+const PROPOSE: &str = "propose a rotation of";
+
+/// Where to, and what with.
+struct Proposal<'p> {
+    options: &'p Options,
+    overrides: &'p RotateOverrides,
+    /// The branch that the merge request is to change.
+    target: &'p str,
+    remote: Remote,
+    /// What the remote is called.
+    name: &'p str,
+}
+
+/// The tokens that end first, if that is soon.
+struct Due {
+    environments: Vec<EnvironmentName>,
+    /// `None` if nobody knows when.
+    end: Option<Expiry>,
+}
+
+/// Runs it for the repository at `repo`, with a merge request to the branch `target`.
+pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> Result<Report> {
+    let overrides = &overrides(options, ui)?;
+    let lifetime = deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?;
+    let limit = limit(options)?;
+    let repo = Repo::find(repo, "rotate --from-gitlab --propose")?;
+    let name = options.propose.push_to.as_deref().unwrap_or("origin");
+    let network = (&options.check.registry).into();
+    let remote = deploy_tokens::remote(&repo.top(), name, &options.gitlab.access, network)?;
+    let proposal = Proposal { options, overrides, target, remote, name };
+    proposal.check_checkout(&repo)?;
+    let mut found = Found::read(repo)?;
+    let Some(due) = proposal.due(&found, &limit)? else {
+        return Ok(report::not_due(&proposal, &found, &limit));
+    };
+    sweep_repository(&found.root(), options.run.dry_run, ui);
+    // What the other repository refuses ends this before anything is made.
+    let tip = proposal.remote.branch(BRANCH).map_err(|why| proposal.unreachable("look at", why))?;
+    proposal.rehearse(&found, tip.as_deref())?;
+    let branch = match &tip {
+        Some(id) => {
+            proposal.remote.fetch(BRANCH).map_err(|why| proposal.unreachable("fetch", why))?;
+            branch::judge(&found, id)?
+        }
+        None => Branch::Free,
+    };
+    found.choose(&due.environments, overrides)?;
+    let _lock = found.prepare(options, overrides, ui)?;
+    if let (Branch::Open(issued), Some(id)) = (&branch, &tip) {
+        return proposal.take_up(&found, id, issued, ui);
+    }
+    let desk = Desk::open(options, &found, ui)?;
+    check_left(&desk, &found, ui)?;
+    if options.run.dry_run {
+        return Ok(report::dry_run(&proposal, &found, &due, &desk.gitlab, &lifetime));
+    }
+    let before = found.repo.head_id()?.unwrap_or_default();
+    let share =
+        |found: &Found, report, _: &mut Ui| share::run(&proposal, found, &before, tip.as_deref(), report);
+    desk.issue(options, &mut found, overrides, &lifetime, share, ui)
+}
+
+/// Until when a token must last that is left alone.
+fn limit(options: &Options) -> Result<Timestamp> {
+    let text = options.propose.due_in.as_deref().unwrap_or(DUE_IN);
+    let limit = Lifetime::from_now(text, Timestamp::now());
+    let limit = limit.map_err(|rule| Failure::usage(format!("`--due-in` {rule}")).hint("--due-in 30d"))?;
+    Ok(limit.end().unwrap_or(Timestamp::MAX))
+}
+
+impl Proposal<'_> {
+    /// Fails unless HEAD and files may be moved: as a job of a pipeline has them.
+    fn check_checkout(&self, repo: &Repo) -> Result<()> {
+        let cannot = |cause: String| Failure::failed("cannot propose a rotation from here").because(cause);
+        if !repo.is_detached()? {
+            let hint = Advice::git("checkout --detach").why("a commit must not move a branch of yours");
+            return Err(cannot("HEAD is a branch".to_owned()).hint(hint).into());
+        }
+        match self.remote.is_clean() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(cannot("files of the work tree or the index differ from HEAD".to_owned())
+                .hint(Advice::git("status"))
+                .into()),
+            Err(why) => Err(cannot(why).hint(Advice::git("status")).into()),
+        }
+    }
+
+    /// The environments whose token ends first, if one ends before `limit` or nobody knows when.
+    fn due(&self, found: &Found, limit: &Timestamp) -> Result<Option<Due>> {
+        let root = found.root();
+        let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
+        let record = found.files.record.as_ref().ok_or_else(none)?;
+        let wanted = scope::names("--env", &self.options.env)?;
+        if let Some(unknown) = wanted.iter().find(|name| record.answers.environment(name.as_str()).is_none())
+        {
+            return Err(record.no_environment().because(format!("there is no `{unknown}`")).into());
+        }
+        let is_due = |end: &Option<Expiry>| end.as_ref().is_none_or(|end| end.instant() <= *limit);
+        let named = |places: Vec<usize>| -> Vec<EnvironmentName> {
+            let all = places.iter().filter_map(|place| record.answers.environments.iter().nth(*place));
+            all.map(|one| one.name.clone())
+                .filter(|name| wanted.is_empty() || wanted.contains(name))
+                .collect()
+        };
+        let mut all: Vec<_> =
+            found.files.lifetimes(self.overrides)?.into_iter().filter(|(_, end)| is_due(end)).collect();
+        // One that is known to end is more urgent than one that may not.
+        all.sort_by_key(|(_, end)| (end.is_none(), end.as_ref().map(Expiry::instant)));
+        let all = all.into_iter().map(|(places, end)| Due { environments: named(places), end });
+        Ok(all.into_iter().find(|due| !due.environments.is_empty()))
+    }
+
+    /// Does all of a push of HEAD but the push itself.
+    fn rehearse(&self, found: &Found, tip: Option<&str>) -> Result<()> {
+        let head = found.repo.head_id()?.unwrap_or_default();
+        let options = share::push_options(self.target);
+        let push = Push { id: &head, branch: BRANCH, expected: tip, options: &options };
+        match self.remote.push(&push, true) {
+            Pushed::Done(_) => Ok(()),
+            Pushed::Refused(why) | Pushed::Unknown(why) => Err(self.unreachable("push to", why).into()),
+        }
+    }
+
+    /// The failure to do `verb` to the branch in the other repository.
+    fn unreachable(&self, verb: &str, why: Complaint) -> Failure {
+        let refs = format!("HEAD:refs/heads/{BRANCH}");
+        Failure::failed(format!("cannot {verb} the branch `{BRANCH}` of `{}`; no token was made", self.name))
+            .because(why)
+            .hint(Advice::git("push --dry-run").arg(self.name).arg(refs))
+    }
+
+    /// Goes on with the rotation that is on the branch: its commit is `id`, its token `issued`.
+    fn take_up(&self, found: &Found, id: &str, issued: &Issued, ui: &mut Ui) -> Result<Report> {
+        let api = gitlabs(self.options).api(Meant { recorded: Some(issued), image: None }, ui)?;
+        let token = &issued.token;
+        if *api.instance() != token.instance {
+            let cause = format!("another GitLab issued its deploy token {}: {}", token.id, token.instance);
+            return Err(branch::in_the_way(&cause).into());
+        }
+        let known = api.token(token).map_err(|refusal| {
+            refusal.failure(format!("cannot look at the deploy token {}", token.id), token.instance.as_str())
+        })?;
+        if !known.is_some_and(|known| known.is_active(Timestamp::now())) {
+            let cause = format!("GitLab has deleted its deploy token {}, or the token has ended", token.id);
+            return Err(branch::in_the_way(&cause).into());
+        }
+        let dry_run = self.options.run.dry_run;
+        if !dry_run {
+            self.remote.check_out(id).map_err(|why| {
+                Failure::failed(format!("cannot check out {id} of the branch `{BRANCH}`")).because(why)
+            })?;
+        }
+        Ok(report::taken_up(self, found, id, issued))
+    }
+}
+
+/// Fails if GitLab has a token for this repository beside those that HEAD's Secrets hold.
+fn check_left(desk: &Desk, found: &Found, ui: &mut Ui) -> Result<()> {
+    let Some(record) = &found.files.record else { return Ok(()) };
+    let holdings = holdings(PROPOSE, &found.repo, record)?;
+    for row in rows(&desk.gitlab, &holdings, &repository(found), ui)? {
+        let is_left = row.is_active && matches!(row.of, Use::Superseded(_) | Use::Orphan);
+        // What was deleted just now is in the list, too.
+        let is_there = || desk.gitlab.api.token(&row.token.at).map(|found| found.is_some());
+        let cannot = |refusal: crate::gitlab::Refusal| {
+            refusal.failure("cannot look at a deploy token", desk.gitlab.api.instance().as_str())
+        };
+        if !is_left || !is_there().map_err(cannot)? {
+            continue;
+        }
+        let what = match &row.of {
+            Use::Superseded(names) => format!("{} had it before", names.join(", ")),
+            _ => "an earlier run made it, and no Secret of HEAD holds it".to_owned(),
+        };
+        let instance = desk.gitlab.api.instance().as_str();
+        let finish = Advice::makeinfra("rotate").with("--finish").option("--gitlab-host", instance);
+        return Err(Failure::failed(format!(
+            "no token was made: GitLab still has the deploy token {} `{}`",
+            row.token.at.id,
+            crate::error::printable(&row.token.name)
+        ))
+        .because(format!("{what}; there may be one at most beside those in use"))
+        .hint(finish.why("in a clone, on a terminal, which deletes it"))
+        .into());
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What the branch of the merge request has: a rotation to go on with, nothing that is missed, or work of others.
+
+use super::super::found::Found;
+use super::BRANCH;
+use crate::advice::Advice;
+use crate::answers::{Record, RegistryKey, Superseded};
+use crate::error::{Failure, Result};
+use crate::pull_secret::{Issued, Manifest};
+
+/// What becomes of the branch.
+#[derive(Debug)]
+pub(super) enum Branch {
+    /// A new rotation may take its place: there is none, or HEAD has all that it has.
+    Free,
+    /// It has a new token, which this is, and is not merged yet.
+    Open(Issued),
+}
+
+/// What a Secret file of the branch is beside that of HEAD.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// HEAD's holds its token, or has held it.
+    Known,
+    /// Its token has replaced that of HEAD's.
+    Newer(Issued),
+    /// It is something else.
+    Other,
+}
+
+/// Judges the branch, whose commit `id` is in the clone. Fails if it is work of others.
+pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
+    let repo = &found.repo;
+    if repo.has_commit(id)? {
+        return Ok(Branch::Free);
+    }
+    let Some((theirs, ours)) = repo.changed_since_common(id)? else {
+        return Err(in_the_way("it has no commit in common with HEAD").into());
+    };
+    let registry = found.files.record.as_ref().map(|record| &record.answers.registry);
+    let mut steps = Vec::new();
+    for file in found.files.secrets.iter().filter(|file| theirs.contains(&file.path)) {
+        let path = &file.path;
+        let Some(plain) = repo.secret_at(id, path)? else {
+            return Err(in_the_way(&format!(
+                "its `{path}` is not encrypted with the key of this repository"
+            ))
+            .into());
+        };
+        let (Some(head), Ok(text)) = (&file.text, std::str::from_utf8(&plain)) else {
+            return Err(in_the_way(&format!("its `{path}` is new, or is no text")).into());
+        };
+        let step = if head.expose() == text { Step::Known } else { step(head.expose(), text, registry) };
+        match step {
+            Step::Newer(_) if ours.contains(path) => {
+                return Err(
+                    in_the_way(&format!("`{path}` was changed in HEAD, too, since it was made")).into()
+                );
+            }
+            Step::Other => {
+                return Err(
+                    in_the_way(&format!("its `{path}` has no token that replaced the one in HEAD")).into()
+                );
+            }
+            step => steps.push(step),
+        }
+    }
+    let newer: Vec<_> = steps.iter().filter_map(Step::newer).collect();
+    match newer.first() {
+        Some(issued) if newer.len() == steps.len() => return Ok(Branch::Open((*issued).clone())),
+        Some(_) => return Err(in_the_way("HEAD has a part of it").into()),
+        None => {}
+    }
+    // Merged as another commit; what people have added may not be.
+    let lists = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
+    let is_ours = |path: &String| {
+        path == Record::FILE
+            || found.files.secrets.iter().any(|file| file.path == *path)
+            || lists.clone().any(|(list, _)| list == path)
+    };
+    match theirs.iter().find(|path| !is_ours(path)) {
+        Some(path) => Err(in_the_way(&format!("it changes `{}`, too", crate::error::printable(path))).into()),
+        None if steps.is_empty() => Err(in_the_way("it has no new token").into()),
+        None => Ok(Branch::Free),
+    }
+}
+
+/// The failure of a branch that can be neither gone on with nor replaced.
+pub(super) fn in_the_way(cause: &str) -> Failure {
+    Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made"))
+        .because(cause)
+        .hint(Advice::git(format!("push origin --delete {BRANCH}")).why("merge it, or delete it"))
+}
+
+impl Step {
+    fn newer(&self) -> Option<&Issued> {
+        match self {
+            Self::Newer(issued) => Some(issued),
+            Self::Known | Self::Other => None,
+        }
+    }
+}
+
+/// What the Secret `theirs` is beside `head`.
+fn step(head: &str, theirs: &str, registry: Option<&RegistryKey>) -> Step {
+    let (Ok(head), Ok(theirs)) = (Manifest::parse(head), Manifest::parse(theirs)) else { return Step::Other };
+    let (ours, other) = (head.provenance(), theirs.provenance());
+    let Some(issued) = &other.issued else { return Step::Other };
+    let is_held = ours.issued.as_ref().is_some_and(|own| own.token == issued.token);
+    let was_held = |token: &Superseded| ours.superseded.iter().any(|known| known.token == *token);
+    if is_held || was_held(&Superseded::Issued(issued.token.clone())) {
+        return Step::Known;
+    }
+    let by_name = || head.own(registry).and_then(|key| head.config().username(key));
+    let replaced = match &ours.issued {
+        Some(own) => Some(Superseded::Issued(own.token.clone())),
+        None => by_name().as_deref().and_then(Superseded::of_username),
+    };
+    // A token with a user name of its own has no number by which it could be listed.
+    let is_listed = |token: &Superseded| other.superseded.iter().any(|known| known.token == *token);
+    match replaced.iter().chain(ours.superseded.iter().map(|known| &known.token)).all(is_listed) {
+        true => Step::Newer(issued.clone()),
+        false => Step::Other,
+    }
+}

@@ -1,0 +1,106 @@
+//! What `makeinfra rotate --propose` reports.
+
+use super::super::found::Found;
+use super::super::report;
+use super::{BRANCH, Due, Proposal};
+use crate::advice::Advice;
+use crate::answers::Expiry;
+use crate::commands::deploy_tokens::Gitlab;
+use crate::commands::short;
+use crate::gitlab::Lifetime;
+use crate::pull_secret::Issued;
+use crate::report::Report;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// What was done about a token that ends soon.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// Nothing: none does.
+    NotDue,
+    /// Nothing, since it is a dry run.
+    Rehearsed,
+    /// The branch has a new token.
+    Proposed,
+    /// The branch had one already.
+    TakenUp,
+}
+
+/// `own`, what every rotation tells, with what a proposal does.
+fn with(own: Value, proposal: &Proposal, done: Done) -> Value {
+    let Value::Object(mut all) = own else { return own };
+    let Value::Object(more) = json!({
+        "due": done != Done::NotDue,
+        "proposed": done == Done::Proposed,
+        "taken_up": done == Done::TakenUp,
+        "branch": BRANCH,
+        "target": proposal.target,
+    }) else {
+        return Value::Object(all);
+    };
+    all.extend(more);
+    Value::Object(all)
+}
+
+fn bare(proposal: &Proposal, commit: Option<&str>) -> Value {
+    json!({"dry_run": proposal.options.run.dry_run, "changes": [], "commit": commit, "check": null})
+}
+
+/// No token ends before `limit`.
+pub(super) fn not_due(proposal: &Proposal, found: &Found, limit: &Timestamp) -> Report {
+    let brief = format!("no deploy token ends before {}", limit.strftime("%Y-%m-%d"));
+    Report {
+        text: format!("Nothing to do: {brief}.\n"),
+        brief,
+        repo: Some(found.root()),
+        own: with(bare(proposal, None), proposal, Done::NotDue),
+        ..Report::default()
+    }
+}
+
+/// A new token would be made.
+pub(super) fn dry_run(
+    proposal: &Proposal,
+    found: &Found,
+    due: &Due,
+    gitlab: &Gitlab,
+    lifetime: &Lifetime,
+) -> Report {
+    let report = report::dry_run_of_gitlab(proposal.options, found, gitlab, lifetime);
+    let end = due.end.as_ref().map_or("at an unknown time", Expiry::as_str);
+    let names: Vec<_> = due.environments.iter().map(ToString::to_string).collect();
+    let text = format!("The deploy token of {} ends {end}.\n{}", names.join(", "), report.text);
+    Report { text, own: with(report.own.clone(), proposal, Done::Rehearsed), ..report }
+}
+
+/// The branch has the new token in the commit `id`; the other repository says `remarks`.
+pub(super) fn proposed(proposal: &Proposal, id: &str, remarks: &[String], report: Report) -> Report {
+    let remarks: String = remarks.iter().map(|line| format!("  {line}\n")).collect();
+    let text = format!(
+        "{}Pushed {} to the branch {BRANCH}, with a merge request to {}.\n{remarks}",
+        report.text,
+        short(id),
+        proposal.target
+    );
+    let own = with(report.own.clone(), proposal, Done::Proposed);
+    Report { text, own, next: next(), ..report }
+}
+
+/// The branch had a new token, `issued`, in the commit `id`.
+pub(super) fn taken_up(proposal: &Proposal, found: &Found, id: &str, issued: &Issued) -> Report {
+    let brief = format!("the branch {BRANCH} has the deploy token {} in {}", issued.token.id, short(id));
+    Report {
+        text: format!("Nothing was made: {brief}, and is not merged yet.\n"),
+        brief,
+        repo: Some(found.root()),
+        changed: !proposal.options.run.dry_run,
+        own: with(bare(proposal, Some(id)), proposal, Done::TakenUp),
+        next: next(),
+        ..Report::default()
+    }
+}
+
+fn next() -> Vec<Advice> {
+    let finish = Advice::makeinfra("rotate").with("--finish");
+    vec![finish.why("in a clone, once it is merged and deployed, delete the old token in GitLab")]
+}

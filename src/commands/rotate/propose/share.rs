@@ -1,0 +1,85 @@
+//! Pushes the commit with the new token. If the other repository refuses it, the clone is as it was before.
+
+use super::super::found::Found;
+use super::super::report::SUBJECT;
+use super::{BRANCH, Proposal, report};
+use crate::advice::Advice;
+use crate::answers::Record;
+use crate::commands::transaction::Transaction;
+use crate::error::{Failure, Result};
+use crate::remote::{Push, Pushed};
+use crate::report::Report;
+
+/// What GitLab is asked to make of the push (`doc/topics/git/commit.md`, push options).
+pub(super) fn push_options(target: &str) -> Vec<String> {
+    vec![
+        "merge_request.create".to_owned(),
+        format!("merge_request.target={target}"),
+        format!("merge_request.title={SUBJECT}"),
+        "merge_request.remove_source_branch".to_owned(),
+    ]
+}
+
+/// Pushes HEAD, whose parent is `before`, in place of `tip`.
+pub(super) fn run(
+    proposal: &Proposal,
+    found: &Found,
+    before: &str,
+    tip: Option<&str>,
+    report: Report,
+) -> Result<Report> {
+    let id = found.repo.head_id()?.unwrap_or_default();
+    let options = push_options(proposal.target);
+    let push = Push { id: &id, branch: BRANCH, expected: tip, options: &options };
+    let refused = match proposal.remote.push(&push, false) {
+        Pushed::Done(remarks) => return Ok(report::proposed(proposal, &id, &remarks, report)),
+        Pushed::Refused(why) => why,
+        // The answer may have been lost, and the commit be there.
+        Pushed::Unknown(why) => match proposal.remote.branch(BRANCH) {
+            Ok(there) if there.as_deref() == Some(id.as_str()) => {
+                return Ok(report::proposed(proposal, &id, &[], report));
+            }
+            Ok(_) => why,
+            Err(_) => {
+                return Err(Failure::unknown(format!(
+                    "undetermined whether `{}` has the new token on the branch `{BRANCH}`; the token is kept",
+                    proposal.name
+                ))
+                .because(why)
+                .hint(Advice::git("ls-remote").arg(proposal.name).arg(BRANCH))
+                .after_writing()
+                .into());
+            }
+        },
+    };
+    let failure =
+        Failure::failed(format!("`{}` refused the branch `{BRANCH}`", proposal.name)).because(refused);
+    match go_back(found, before) {
+        Ok(()) => Err(failure.hint("allow the push, and repeat the command").into()),
+        Err(error) => {
+            let reset = Advice::git("reset --hard").arg(before);
+            let failure = failure.hint(reset.why(format!("HEAD still has the commit: {error}")));
+            Err(failure.after_writing().into())
+        }
+    }
+}
+
+/// Has HEAD, index and files as they were at `before`.
+fn go_back(found: &Found, before: &str) -> Result<()> {
+    let secrets =
+        found.files.secrets.iter().filter_map(|file| Some((&file.path, file.text.as_ref()?.expose())));
+    let lists = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
+    let lists = lists.map(|(path, text)| (path, text.expose()));
+    let record = found.files.record.as_ref().map(|record| record.text.as_str());
+    let file = Record::FILE.to_owned();
+    let all: Vec<(&String, &str)> = secrets.chain(lists).chain(record.map(|text| (&file, text))).collect();
+    let mut transaction = Transaction::begin(&found.repo)?;
+    let mut paths: Vec<String> = Vec::new();
+    for (path, text) in all {
+        if !paths.contains(path) {
+            transaction.write(path, text.as_bytes(), None)?;
+            paths.push(path.clone());
+        }
+    }
+    transaction.go_back(before, &paths)
+}
