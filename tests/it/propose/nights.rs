@@ -7,6 +7,7 @@ use super::super::support::{SECRET, needles};
 use super::{BRANCH, Shared};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
 use std::fs;
 use std::process::Stdio;
 
@@ -169,7 +170,7 @@ fn a_branch_with_the_work_of_others_is_left_alone() {
     fs::write(shared.world.sandbox.hello(SECRET), secret).unwrap();
     shared.git_in("hello-infra", &["commit", "-q", "-a", "-m", "edited"]);
     shared.git_in("hello-infra", &["push", "-q"]);
-    refused(&tip, "was changed in HEAD, too, since it was made");
+    refused(&tip, "was changed in HEAD since it was made");
     assert_eq!(shared.ids(), [1, 2]);
 }
 
@@ -272,4 +273,29 @@ fn the_access_token_is_in_no_argument_and_goes_to_its_gitlab_alone() {
     for needle in needles(MAINTAINER) {
         assert!(!arguments.contains(&needle), "{arguments}");
     }
+}
+
+#[test]
+fn of_several_tokens_the_first_to_end_is_replaced_and_no_other_secret_grows_old() {
+    let Some(shared) = Shared::start() else { return };
+    let sandbox = &shared.world.sandbox;
+    let run = |args: &[&str]| sandbox.makeinfra(args).cwd(sandbox.work("hello-infra")).success();
+    let other = sandbox.write_private("other", super::super::support::TOKEN).display().to_string();
+    let days = |count: i64| {
+        (Timestamp::now() + SignedDuration::from_hours(24 * count)).strftime("%Y-%m-%d").to_string()
+    };
+    let own = ["--token-username", "gitlab+deploy-token-9", "--token-file", &other, "--expires-at", &days(3)];
+    run(&[&["env", "add", "staging", "--yes", "--commit"][..], &own].concat());
+    shared.git_in("hello-infra", &["push", "-q"]);
+    let secret = "secrets/kubernetes/staging/gitlab.secret.yaml";
+    shared.night(&[]).success().prints(&format!("Rotated {secret}, committed as "));
+    let tip = shared.branch();
+    // The other one has its turn once this one is merged; named, it is still one merge request at a time.
+    shared.night(&[]).success().prints("has the deploy token 2");
+    shared.night(&["--env", "production"]).success().prints("has the deploy token 2");
+    // A pull Secret that is newer than that of the branch must not be brought back from there.
+    run(&["rotate", "--env", "production", "--keep-token", "--expires-at", &days(9), "--commit"]);
+    shared.git_in("hello-infra", &["push", "-q"]);
+    shared.night(&[]).failure(1).says(&format!("`{SECRET}` was changed in HEAD since it was made"));
+    assert_eq!((shared.ids(), shared.branch()), (vec![1, 2], tip));
 }

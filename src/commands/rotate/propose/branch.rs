@@ -50,22 +50,20 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
             return Err(in_the_way(&format!("its `{path}` is new, or is no text")).into());
         };
         let step = if head.expose() == text { Step::Known } else { step(head.expose(), text, registry) };
-        match step {
-            Step::Newer(_) if ours.contains(path) => {
-                return Err(
-                    in_the_way(&format!("`{path}` was changed in HEAD, too, since it was made")).into()
-                );
-            }
-            Step::Other => {
-                return Err(
-                    in_the_way(&format!("its `{path}` has no token that replaced the one in HEAD")).into()
-                );
-            }
-            step => steps.push(step),
+        if step == Step::Other {
+            let cause = format!("its `{path}` has no token that replaced the one in HEAD");
+            return Err(in_the_way(&cause).into());
         }
+        steps.push(step);
     }
     let newer: Vec<_> = steps.iter().filter_map(Step::newer).collect();
+    // The pipeline brings the Secrets of the branch to clusters: none may be older than that of HEAD.
+    let outdated = found.files.secrets.iter().find(|file| ours.contains(&file.path));
     match newer.first() {
+        Some(_) if outdated.is_some() => {
+            let path = outdated.map_or("", |file| file.path.as_str());
+            return Err(in_the_way(&format!("`{path}` was changed in HEAD since it was made")).into());
+        }
         Some(issued) if newer.len() == steps.len() => return Ok(Branch::Open((*issued).clone())),
         Some(_) => return Err(in_the_way("HEAD has a part of it").into()),
         None => {}
