@@ -77,6 +77,8 @@ pub struct Answers {
     pub email: Option<Email>,
     /// What checks and deploys the repository beside its users.
     pub ci: Ci,
+    /// Whether a schedule of the pipeline replaces deploy tokens that end soon.
+    pub ci_rotate: bool,
 }
 
 impl Answers {

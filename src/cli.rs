@@ -181,10 +181,9 @@ pub struct New {
     /// Directory in which the repository is created [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,
-    /// Pipeline that checks and deploys: gitlab or none [default: gitlab].
-    #[arg(long, value_name = "CI", help_heading = "Repository", value_parser = ["gitlab", "none"])]
-    #[arg(hide_possible_values = true)]
-    pub ci: Option<String>,
+    /// What checks and deploys it.
+    #[command(flatten)]
+    pub pipeline: PipelineOptions,
     /// Write only files, no git repository.
     #[arg(long, conflicts_with = "export_key", help_heading = "Repository")]
     pub no_git: bool,
@@ -212,6 +211,18 @@ pub struct New {
     /// Whether the registry is asked.
     #[command(flatten)]
     pub check: CheckOptions,
+}
+
+/// What checks and deploys a new repository.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Repository")]
+pub struct PipelineOptions {
+    /// Pipeline that checks and deploys: gitlab or none [default: gitlab].
+    #[arg(long, value_name = "CI", value_parser = ["gitlab", "none"], hide_possible_values = true)]
+    pub ci: Option<String>,
+    /// Have a pipeline schedule replace deploy tokens before they end; the README of the repository says what it needs.
+    #[arg(long)]
+    pub ci_rotate: bool,
 }
 
 /// Options of `add`.

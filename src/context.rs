@@ -25,6 +25,8 @@ pub struct Context<'a> {
     registry: &'a str,
     email: Option<&'a str>,
     ci: &'static str,
+    /// Whether a schedule of the pipeline replaces deploy tokens.
+    ci_rotate: bool,
     secret: Secret<'a>,
 }
 
@@ -162,6 +164,7 @@ impl<'a> Context<'a> {
             registry: answers.registry.as_str(),
             email: answers.email.as_ref().map(Email::as_str),
             ci: answers.ci.as_str(),
+            ci_rotate: answers.ci_rotate,
             secret: Secret {
                 name: answers.secret_name.as_str(),
                 option: answers.secret_type.as_str(),

@@ -121,6 +121,8 @@ answers! {
         ExpiresAt = "expires-at", Expiry, Optional, "When the deploy token expires";
         /// What checks and deploys the repository.
         Ci = "ci", Ci, Text, "CI";
+        /// Whether a schedule of the pipeline replaces deploy tokens.
+        CiRotate = "ci-rotate", Switch, Switch, "Deploy tokens replaced by a pipeline schedule";
         /// Parent directory of the repository.
         Output = "output", OutputDirectory, Text, "Parent directory";
     }

@@ -95,6 +95,11 @@ impl Sheet {
                 "must be another name than that of the certificate of an Ingress",
             ));
         }
+        let ci = given(values, Name::Ci)?.unwrap_or(Ci::Gitlab);
+        let ci_rotate = given::<Switch>(values, Name::CiRotate)?.is_some_and(|switch| switch.0);
+        if ci_rotate && ci != Ci::Gitlab {
+            return Err(Refused::Alone(Name::CiRotate, Name::Ci, Some(Ci::Gitlab.as_str())));
+        }
         Ok(Answers {
             registry: given(values, Name::Registry)?
                 .unwrap_or_else(|| RegistryKey::for_image(&components.first.image)),
@@ -102,7 +107,8 @@ impl Sheet {
             secret_name,
             secret_type: given(values, Name::SecretType)?.unwrap_or(SecretType::Dockercfg),
             email: given(values, Name::Email)?,
-            ci: given(values, Name::Ci)?.unwrap_or(Ci::Gitlab),
+            ci,
+            ci_rotate,
             project,
             components,
             environments,

@@ -160,6 +160,12 @@ impl Draft {
         };
         if nested.is_some() {
             // GitLab reads the file at the top of a repository alone.
+            if answers.ci_rotate {
+                return Err(Failure::usage("`--ci-rotate` is for a repository of its own")
+                    .because("GitLab reads the pipeline at the top of a git repository alone")
+                    .hint("leave it out")
+                    .into());
+            }
             answers.ci = Ci::None;
         } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
         {
@@ -204,9 +210,10 @@ fn sheet(options: &Options) -> Result<Sheet> {
         (Name::Output, &options.output),
         (Name::PodSecurity, &options.pod_security),
         (Name::SecretName, &options.secret_name),
-        (Name::Ci, &options.ci),
+        (Name::Ci, &options.pipeline.ci),
     ];
     sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
+    sheet.values.extend(options.pipeline.ci_rotate.then(|| (Name::CiRotate, Some("yes".to_owned()))));
     sheet.values.extend(component::values(&options.component));
     let own = [(Name::Namespace, &options.namespace[..]), (Name::Context, &options.context)];
     for (name, texts) in own.into_iter().chain(component::scoped(&options.component)) {

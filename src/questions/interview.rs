@@ -143,6 +143,7 @@ fn is_asked(name: Name) -> bool {
             | Name::Config
             | Name::ExpiresAt
             | Name::Public
+            | Name::CiRotate
     )
 }
 
@@ -385,7 +386,8 @@ fn default(answers: &Answers, name: Name) -> String {
         | Name::TlsIssuer
         | Name::ServiceAccount
         | Name::Config
-        | Name::Public => none(),
+        | Name::Public
+        | Name::CiRotate => none(),
         Name::Ci => answers.ci.as_str().to_owned(),
         Name::Output => Name::Output.example().to_owned(),
     }

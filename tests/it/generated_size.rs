@@ -74,7 +74,8 @@ fn a_reader_has_few_lines_to_read() {
 fn no_line_is_too_wide_to_read() {
     let served = ["--ingress", "hello.example.com", "--tls-issuer", "letsencrypt", "--service-account"];
     let environments = ["--env", "staging", "--env", "production", "--pod-security", "baseline"];
-    for args in [&[][..], &served, &environments] {
+    let rotating = ["--ci-rotate", "--env", "staging", "--env", "production"];
+    for args in [&[][..], &served, &environments, &rotating] {
         let sandbox = sandbox(args);
         for file in files_below(&sandbox.hello("")) {
             let text = fs::read_to_string(sandbox.hello(&file)).unwrap();

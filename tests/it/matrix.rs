@@ -126,7 +126,7 @@ const TABLE: &[(&str, &[Value])] = &[
         &[("default", &[], &[]), ("dockerconfigjson", &["--secret-type", "dockerconfigjson"], &[])],
     ),
     ("email", &[("none", &[], &[]), ("one", &["--email", "ops+\"k8s\"@example.com"], &[])]),
-    ("ci", &[("default", &[], &[]), ("none", &["--ci", "none"], &[])]),
+    ("ci", &[("default", &[], &[]), ("none", &["--ci", "none"], &[]), ("rotate", &["--ci-rotate"], &[])]),
     (
         "token",
         &[

@@ -1,9 +1,11 @@
 //! `.gitlab-ci.yml`: read by GitLab's own schema, and each job run by gitlab-ci-local with the real git, git-crypt and
 //! make. kubectl is the stand-in here; `cluster/pipeline.rs` has a real cluster.
 
+mod rotation;
+
 use super::environments::with_environments;
 use super::stand_in::{StandIn, arm, differs};
-use super::support::{Output, Run, SECRET, Sandbox, all_objects, assert_no_token, cached, have};
+use super::support::{Output, Run, SECRET, Sandbox, all_objects, assert_no_token, cached, files_below, have};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -95,10 +97,13 @@ impl<'s> GitLab<'s> {
             assert_no_token(text.as_bytes(), "the log");
             assert!(!text.contains(&key), "the key is in the log: {text}");
         }
-        assert!(
-            fs::read(self.path(SECRET)).unwrap().starts_with(b"\0GITCRYPT\0"),
-            "{SECRET} is plain: {output:?}"
-        );
+        let files = files_below(&self.path("secrets"));
+        let secrets: Vec<_> = files.iter().filter(|path| path.ends_with(".secret.yaml")).collect();
+        assert!(!secrets.is_empty());
+        for path in secrets {
+            let text = fs::read(self.path("secrets").join(path)).unwrap();
+            assert!(text.starts_with(b"\0GITCRYPT\0"), "{path} is plain: {output:?}");
+        }
         assert!(!self.path(".git/git-crypt/keys/default").exists(), "the key is left: {output:?}");
         let filter = ["config", "--get", "filter.git-crypt.clean"];
         assert_eq!(

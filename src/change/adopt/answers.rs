@@ -15,6 +15,9 @@ use crate::pull_secret::{Inspected, Manifest, keyring};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 
+/// What is generated where a schedule of the pipeline replaces deploy tokens.
+const ROTATION: &str = ".gitlab/rotate.job.yml";
+
 /// What a pull secret is called and for, none of which is secret.
 pub(super) struct PullSecretFacts {
     pub(super) name: String,
@@ -175,6 +178,11 @@ impl<'s> Source<'s> {
                 && !is_generated;
         let ci = if has_own { Ci::None } else { Ci::Gitlab };
         values.insert(Name::Ci, Some(ci.as_str().to_owned()));
+        let is_none =
+            self.values.get(&Name::Ci).is_some_and(|asked| asked.as_deref() == Some(Ci::None.as_str()));
+        if self.is_kept(ROTATION) && ci == Ci::Gitlab && !is_none {
+            values.insert(Name::CiRotate, Some("yes".to_owned()));
+        }
     }
 
     fn is_kept(&self, path: &str) -> bool {

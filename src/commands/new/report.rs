@@ -73,7 +73,8 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
         let (what, how) = runs(one);
         ("and", format!("{}, {}: {what} {how}", one.name, one.workload.as_str()))
     }));
-    lines.push(("pipeline", answers.ci.as_str().to_owned()));
+    let rotates = if answers.ci_rotate { ", whose schedule replaces deploy tokens" } else { "" };
+    lines.push(("pipeline", format!("{}{rotates}", answers.ci.as_str())));
     let lines: String = lines.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
     format!("{}\n\n{lines}", tree(options, plan).trim_end())
 }
