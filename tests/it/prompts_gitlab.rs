@@ -6,6 +6,7 @@ use super::gitlab::DeployToken;
 use super::gitlab_bed::MAINTAINER;
 use super::prompts::Terminal;
 use super::support::{SECRET, needles};
+use jiff::Timestamp;
 
 /// Runs makeinfra in the repository, with the programs of the test first.
 fn run(world: &World, args: &[&str]) -> Terminal {
@@ -139,4 +140,32 @@ fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
     assert_eq!(code, 0, "{shown}");
     hides_credential(&shown);
     assert_eq!(world.ids(), [4]);
+}
+
+#[test]
+fn what_a_pipeline_has_left_is_asked_about_where_the_secrets_list_nothing() {
+    let Some(world) = World::start() else { return };
+    let left = |time: &str| {
+        let named = format!("makeinfra hello-infra production {time} 00000001");
+        world.bed.gitlab.add_token(DeployToken::by_hand(7, &named, &format!("gldt-{time}")))
+    };
+    let (old, young) =
+        (left("2026-01-02T03:04:05Z"), left(&Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
+    let file = world.sandbox.path("api").display().to_string();
+    let finish = ["rotate", "--finish", "--gitlab-token-file", &file];
+    // As the hint of the pipeline's job says.
+    let url = world.bed.gitlab.url();
+    let mut terminal = run(&world, &[&finish[..], &["--gitlab-host", &url]].concat());
+    terminal
+        .shows(&format!("no Secret of this clone holds the deploy token {old}"))
+        .shows("Delete it?")
+        .types("y");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("it is less than an hour old"), "{shown}");
+    assert_eq!(world.ids(), [1, young]);
+    // Nobody else is asked for a credential where there is nothing to finish.
+    let mut terminal = run(&world, &["rotate", "--finish"]);
+    let (code, shown) = terminal.ends();
+    assert!(code == 0 && shown.contains("Nothing to finish"), "{shown}");
 }

@@ -41,8 +41,10 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     let repo = Repo::find(repo, "rotate --finish")?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
     let mut case = Case::read(options, &repo, ui)?;
-    // Whoever can be asked is asked about tokens that no Secret names any more.
-    let asks = ui.can_ask() && case.tenants.iter().any(|tenant| tenant.provenance.issued.is_some());
+    // Whoever can be asked is asked about tokens that no Secret names any more, or none has named yet: a pipeline has no journal here.
+    let names_gitlab = options.gitlab.given().is_some() || case.answers.ci_rotate;
+    let was_issued = case.tenants.iter().any(|tenant| tenant.provenance.issued.is_some());
+    let asks = ui.can_ask() && (names_gitlab || was_issued);
     if case.is_done() && !asks {
         return Ok(report::nothing(&repo.root()));
     }
