@@ -9,8 +9,8 @@
 //!    these proofs alone. What else goes was left by a run in that same clone that was stopped: then no Secret anywhere holds it or
 //!    lists it, and no environment has it, unless somebody deployed it from a work tree and then threw it away before it was pushed.
 //! 3. Each live token is held by a Secret, listed by one as superseded, or in the journal of a clone. Only people lose one:
-//!    who takes one side of a conflict, throws changes away, or removes an environment. Its name still tells `token list` whose
-//!    it is.
+//!    who takes one side of a conflict, throws changes away, or removes an environment, which names it. So does the run that finds
+//!    one in its journal which a merge has dropped. Its name still tells `token list` whose it is.
 //! 4. What makeinfra writes into a Secret signs in, and the number beside it is that of the token.
 //!
 //! What no clone can know: what others have not pushed, or have pushed since this one fetched. A clone that is behind holds tokens

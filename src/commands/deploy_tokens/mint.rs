@@ -249,7 +249,15 @@ impl Gitlab {
                 None => self.find(&entry).map(|found| found.map(|token| token.at)),
             };
             let deleted = match found {
-                Ok(Some(token)) if is_held(&token, &entry.fellows)? => Ok(None),
+                Ok(Some(token)) if is_held(&token, &entry.fellows)? => {
+                    // A merge may have dropped it, so that nothing else names it any more.
+                    let list = Advice::makeinfra("token list").typed(None);
+                    ui.warn(format!(
+                        "the deploy token {} stays in GitLab: a pull secret has it, or had it, since an earlier run was stopped; {list}",
+                        token.id
+                    ));
+                    Ok(None)
+                }
                 Ok(Some(token)) => self.api.delete(&token).map(|_| Some(token.id)),
                 // Its request may still be under way.
                 Ok(None) if entry.id.is_none() && self.time.duration_since(entry.since) < LATE => continue,

@@ -16,6 +16,7 @@ fn world() -> Option<World> {
 #[track_caller]
 fn keeps(world: &World) {
     let output = world.rotate(&["--commit"]).success();
+    output.says("the deploy token 2 stays in GitLab");
     assert!(world.ids().contains(&2), "{}", output.stderr);
     assert_eq!(world.journal(), [""; 0]);
 }
