@@ -342,7 +342,9 @@ impl<'a> Manifest<'a> {
     fn edited(&self, kind: SecretType, notes: &Notes) -> Result<Secret, Fault> {
         let payload = self.config.encode(kind);
         let mut text = Zeroizing::new(self.text.to_owned());
-        for (name, value) in notes.annotations() {
+        let changed =
+            self.notes.annotations().zip(notes.annotations()).filter(|(before, after)| before != after);
+        for (_, (name, value)) in changed {
             let annotation = ["metadata", "annotations", name];
             text = match value {
                 Some(value) => yaml_edit::set(&text, &annotation, &value)?,
