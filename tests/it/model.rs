@@ -33,7 +33,7 @@ use step::Story;
 use world::World;
 
 /// Histories in `make test`.
-const STORIES: u32 = 14;
+const STORIES: u32 = 10;
 
 fn world() -> Option<World> {
     if !["git", "git-crypt", "strace"].into_iter().all(have) {
