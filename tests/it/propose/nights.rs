@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use std::fs;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// Fails unless every token that was made was deleted before the next one: never more than one beside those in use.
 #[track_caller]
@@ -84,6 +85,36 @@ fn what_a_killed_night_has_left_is_named_and_nothing_is_made_beside_it() {
     gitlab.remove_token(2);
     shared.night(&[]).success();
     assert_eq!(shared.ids(), [1, 3]);
+}
+
+#[test]
+fn what_a_night_has_pushed_that_was_killed_meanwhile_is_taken_up() {
+    let Some(shared) = Shared::start() else { return };
+    let wait = "#!/bin/sh\n: >\"$HOME/../pushing\"\nwhile [ ! -e \"$HOME/../go\" ]; do sleep 0.05; done\n";
+    shared.hook("pre-receive", wait);
+    let mut run = shared.night(&[]).command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let until = |is_so: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until(&|| shared.world.sandbox.path("pushing").exists());
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // The git that it had started goes on alone.
+    shared.world.sandbox.write("go", "");
+    until(&|| !shared.branch().is_empty());
+    // Also in the same clone, whose journal has the token.
+    for clone in ["", "anew"] {
+        if !clone.is_empty() {
+            shared.clone("night");
+        }
+        shared.git_in("night", &["checkout", "-q", "--detach", "origin/main"]);
+        shared.propose(&[]).success().prints("has the deploy token 2");
+        assert_eq!(shared.ids(), [1, 2]);
+    }
 }
 
 #[test]
@@ -234,7 +265,8 @@ fn somebody_who_pushes_first_is_not_overwritten() {
     let output = run.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("stale info") && said.contains("deleted the new deploy token 2"), "{said}");
+    assert!(said.contains("stale info") || said.contains("somebody has pushed to it meanwhile"), "{said}");
+    assert!(said.contains("deleted the new deploy token 2"), "{said}");
     assert_eq!(shared.branch(), shared.git_in("shared.git", &["rev-parse", "main"]).stdout.trim());
     shared.is_untouched("a push between");
 }

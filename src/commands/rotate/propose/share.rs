@@ -39,6 +39,8 @@ pub(super) fn run(
             Ok(there) if there.as_deref() == Some(id.as_str()) => {
                 return Ok(report::proposed(proposal, &id, &[], report));
             }
+            // git may say nothing of a branch that is not what it should be.
+            Ok(there) if there.as_deref() != tip => format!("somebody has pushed to it meanwhile; {why}"),
             Ok(_) => why,
             Err(_) => {
                 return Err(Failure::unknown(format!(
