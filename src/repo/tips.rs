@@ -83,8 +83,8 @@ impl Repo {
             }
         }
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
-        for id in walk.map_while(std::result::Result::ok) {
-            let commit = self.git.find_commit(id).map_err(unread)?;
+        for id in walk {
+            let commit = self.git.find_commit(id.map_err(unread)?).map_err(unread)?;
             self.add_secrets(&commit, &mut seen, &mut found)?;
             if found.drain(..).any(|file| is_it(&file)) {
                 return Ok(true);
