@@ -121,6 +121,13 @@ impl Failure {
     }
 }
 
+impl From<&anyhow::Error> for Failure {
+    /// The failure that `error` is, so that it can be told again.
+    fn from(error: &anyhow::Error) -> Self {
+        error.downcast_ref::<Self>().cloned().unwrap_or_else(|| Self::failed(error.to_string()))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

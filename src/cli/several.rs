@@ -32,7 +32,7 @@ impl Repositories {
 /// How much is done at the same time where a network is waited for.
 #[derive(Debug, Args)]
 pub struct JobsOption {
-    /// Ask about N images, and GitLab or the clusters of N repositories, at the same time [default: 8].
+    /// Ask about N images, and the clusters of N repositories, at the same time [default: 8].
     #[arg(long, value_name = "N", requires = "asks", help_heading = "Several repositories")]
     #[arg(value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,

@@ -248,8 +248,7 @@ impl Fleet<'_> {
         places: &[usize],
         error: &anyhow::Error,
     ) -> Result<()> {
-        let failure = error.downcast_ref::<Failure>().cloned();
-        let failure = failure.unwrap_or_else(|| Failure::failed(error.to_string()));
+        let failure = Failure::from(error);
         if failure.signal().is_some() {
             return Err(failure.into());
         }

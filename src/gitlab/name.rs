@@ -6,7 +6,7 @@ use std::fmt;
 /// What each name begins with.
 const MARK: &str = "makeinfra";
 /// The most letters of repositories' names, and of environments'; GitLab takes 255 for all.
-const LONGEST: usize = 90;
+const LONGEST: usize = 105;
 /// In place of more.
 const MANY: &str = "several";
 /// Letters that tell two tokens of one second apart.

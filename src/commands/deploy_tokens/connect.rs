@@ -11,10 +11,12 @@ use crate::registry::{Options, Registries};
 use crate::remote::Remote;
 use crate::ui::Ui;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 /// A GitLab that answers, with what it has of this project or group.
+#[derive(Clone)]
 pub(in crate::commands) struct Gitlab {
     pub(in crate::commands) api: Arc<Api>,
     pub(in crate::commands) place: Place,
@@ -49,6 +51,8 @@ pub(in crate::commands) struct Gitlabs<'g> {
     known: Vec<(Instance, std::result::Result<Arc<Api>, Failure>)>,
     /// What registries have named, by their hosts.
     named: Vec<(String, Instance)>,
+    /// What was found for what was meant: repositories of one group or project need one list of its tokens.
+    seen: BTreeMap<String, Gitlab>,
 }
 
 /// What tells which GitLab is meant, and which project or group of it.
@@ -68,7 +72,7 @@ impl<'g> Gitlabs<'g> {
         group: Option<&'g str>,
         writes: bool,
     ) -> Self {
-        Self { access, network, group, writes, known: Vec::new(), named: Vec::new() }
+        Self { access, network, group, writes, known: Vec::new(), named: Vec::new(), seen: BTreeMap::new() }
     }
 
     /// Asks the GitLab that is meant for the project or group and its tokens. Fails if the credential may not do there what is
@@ -93,10 +97,7 @@ impl<'g> Gitlabs<'g> {
         let opened = self.open(&wanted, ui);
         let known = match &opened {
             Ok(api) => Ok(Arc::clone(api)),
-            Err(error) => {
-                let failure = error.downcast_ref::<Failure>();
-                Err(failure.cloned().unwrap_or_else(|| Failure::failed(error.to_string())))
-            }
+            Err(error) => Err(Failure::from(error)),
         };
         self.known.push((wanted, known));
         opened
@@ -133,18 +134,30 @@ impl<'g> Gitlabs<'g> {
         let realm = registries
             .token_service(image)
             .map_err(|verdict| cannot().because(verdict.message(image)).hint(hint.clone()))?;
-        let instance = realm.as_deref().and_then(Instance::of_realm).ok_or_else(|| {
-            cannot().because("it is not the registry of a GitLab, as far as it says").hint(hint)
-        })?;
+        let instance = realm
+            .as_deref()
+            .and_then(Instance::of_realm)
+            .ok_or_else(|| cannot().because("its answer names no GitLab").hint(hint))?;
         self.named.push((image.host().to_owned(), instance.clone()));
         Ok(instance)
     }
 
     /// The same as [`Self::connect`], of an API that was opened.
-    pub(in crate::commands) fn look(&self, api: &Arc<Api>, meant: Meant) -> Result<Gitlab> {
+    pub(in crate::commands) fn look(&mut self, api: &Arc<Api>, meant: Meant) -> Result<Gitlab> {
+        let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
+        let recorded = recorded.map(|issued| issued.token.owner.api_path());
+        let image = meant.image.filter(|_| recorded.is_none()).map(ImageRef::path);
+        // A group that was typed is the same for all.
+        let what = if self.group.is_some() { None } else { recorded.or(image) };
+        let key = format!("{} {}", api.instance(), what.unwrap_or_default());
+        if let Some(known) = self.seen.get(&key) {
+            return Ok(known.clone());
+        }
         let found = self.read(api, meant);
         let (place, tokens, time) = found.map_err(|refusal| unusable(api, &refusal))?;
-        Ok(Gitlab { api: Arc::clone(api), place, tokens, time })
+        let found = Gitlab { api: Arc::clone(api), place, tokens, time };
+        self.seen.insert(key, found.clone());
+        Ok(found)
     }
 
     fn read(&self, api: &Api, meant: Meant) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {

@@ -253,7 +253,7 @@ impl Gitlab {
                     // A merge may have dropped it, so that nothing else names it any more.
                     let list = Advice::makeinfra("token list").typed(None);
                     ui.warn(format!(
-                        "the deploy token {} stays in GitLab: a pull secret has it, or had it, since an earlier run was stopped; {list}",
+                        "the deploy token {} stays in GitLab: a run that was stopped had put it into a pull secret; {list}",
                         token.id
                     ));
                     Ok(None)

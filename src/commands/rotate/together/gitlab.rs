@@ -21,6 +21,8 @@ use crate::rotation::{Plan, RotateOverrides};
 use crate::ui::Ui;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
 
 /// Runs it. Everything that can be known to go wrong is looked at before a token is made.
 pub(super) fn run(options: &Options, overrides: &RotateOverrides, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
@@ -238,10 +240,7 @@ impl Run<'_> {
 
     /// Has GitLab make the token of `share`, and the registry try it. What was made and is of no use is deleted again.
     fn mint(&self, share: &Share, ui: &mut Ui) -> std::result::Result<Minted, Failure> {
-        self.try_mint(share, ui).map_err(|error| {
-            let failure = error.downcast_ref::<Failure>().cloned();
-            failure.unwrap_or_else(|| Failure::failed(error.to_string()))
-        })
+        self.try_mint(share, ui).map_err(|error| Failure::from(&error))
     }
 
     fn try_mint(&self, share: &Share, ui: &mut Ui) -> Result<Minted> {
@@ -276,7 +275,16 @@ impl Run<'_> {
         if let Some(held) = known.and_then(|(_, held)| held.upgrade()) {
             return Ok(held);
         }
-        let held = Arc::new(journal.hold()?);
+        let mut held = journal.hold();
+        // That of a share which has just come to its end is let go a moment later.
+        for _ in 0..10 {
+            if held.is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+            held = journal.hold();
+        }
+        let held = Arc::new(held?);
         journals.push((journal.dir().to_owned(), Arc::downgrade(&held)));
         Ok(held)
     }
