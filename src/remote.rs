@@ -48,8 +48,10 @@ pub enum Pushed {
     Done(Vec<String>),
     /// The branch is as it was, and why.
     Refused(String),
-    /// Nobody can tell, and why.
+    /// Nobody can tell, and why: the branch does.
     Unknown(String),
+    /// The same of one that may still be under way.
+    Late(String),
 }
 
 /// What git complained of, fit for a terminal.
@@ -94,6 +96,13 @@ impl Remote {
         Ok(id)
     }
 
+    /// The commits that its branches have.
+    pub fn tips(&self) -> Result<Vec<String>, Complaint> {
+        let said = self.git(&["ls-remote", "--heads", &self.name])?;
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        Ok(text.lines().filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect())
+    }
+
     /// Gets the commits of `branch` into the clone.
     pub fn fetch(&self, branch: &str) -> Result<(), Complaint> {
         self.git(&[
@@ -132,6 +141,8 @@ impl Remote {
                 let why = complaint(&said);
                 if is_refused(&said) { Pushed::Refused(why) } else { Pushed::Unknown(why) }
             }
+            // git is stopped, and what it has started goes on.
+            Err(why) if why == late() => Pushed::Late(why),
             Err(why) => Pushed::Unknown(why),
         }
     }
@@ -166,10 +177,14 @@ impl Remote {
             }
             Ok(said) => Ok(said),
             Err(Trouble::NotStarted(error) | Trouble::Unread(error)) => Err(error.to_string()),
-            Err(Trouble::TooLong) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
+            Err(Trouble::TooLong) => Err(late()),
             Err(Trouble::TooMuch) => Err(format!("its answer has more than {} MiB", LIMIT >> 20)),
         }
     }
+}
+
+fn late() -> Complaint {
+    format!("no answer in {} s", PATIENCE.as_secs())
 }
 
 /// Scheme, host and port.

@@ -245,3 +245,15 @@ fn a_shallow_clone_will_do() {
     shared.propose(&[]).success();
     assert_eq!(shared.branch(), shared.git_in("night", &["rev-parse", "HEAD"]).stdout.trim());
 }
+
+#[test]
+fn a_password_in_the_url_is_refused_and_not_shown() {
+    let Some(shared) = Shared::start() else { return };
+    shared.clone("night");
+    for url in ["https://oauth2:glpat-typed@gitlab.com/group/x.git", "http://glpat-typed@localhost/x.git"] {
+        let args = ["--propose", "main", "--push-to", url];
+        let output = shared.world.rotate(&args).cwd(shared.world.sandbox.work("night")).failure(2);
+        output.says("`--push-to` must not contain a user name or a password");
+        assert!(!output.stderr.contains("glpat-typed"), "{}", output.stderr);
+    }
+}

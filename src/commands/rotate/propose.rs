@@ -59,6 +59,12 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
     let limit = limit(options)?;
     let repo = Repo::find(repo, "rotate --from-gitlab --propose")?;
     let name = options.propose.push_to.as_deref().unwrap_or("origin");
+    let after = |scheme| name.strip_prefix(scheme).and_then(|rest: &str| rest.split('/').next());
+    if after("https://").or_else(|| after("http://")).is_some_and(|host| host.contains('@')) {
+        return Err(Failure::usage("`--push-to` must not contain a user name or a password")
+            .hint("--push-to https://gitlab.com/group/hello-infra.git --gitlab-token-env NAME")
+            .into());
+    }
     let network = (&options.check.registry).into();
     let remote = deploy_tokens::remote(&repo.top(), name, &options.gitlab.access, network)?;
     let proposal = Proposal { options, overrides, target, remote, name };
@@ -151,7 +157,9 @@ impl Proposal<'_> {
         let push = Push { id: &head, branch: BRANCH, expected: tip, options: &options };
         match self.remote.push(&push, true) {
             Pushed::Done(_) => Ok(()),
-            Pushed::Refused(why) | Pushed::Unknown(why) => Err(self.unreachable("push to", why).into()),
+            Pushed::Refused(why) | Pushed::Unknown(why) | Pushed::Late(why) => {
+                Err(self.unreachable("push to", why).into())
+            }
         }
     }
 

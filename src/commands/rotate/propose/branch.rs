@@ -84,9 +84,10 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
 
 /// The failure of a branch that can be neither gone on with nor replaced.
 pub(super) fn in_the_way(cause: &str) -> Failure {
-    Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made"))
-        .because(cause)
-        .hint(Advice::git(format!("push origin --delete {BRANCH}")).why("merge it, or delete it"))
+    Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made")).because(cause).hint(
+        Advice::git(format!("push origin --delete {BRANCH}"))
+            .why("merge it, or delete it, and then its token with `rotate --finish`"),
+    )
 }
 
 impl Step {

@@ -35,23 +35,14 @@ pub(super) fn run(
         Pushed::Done(remarks) => return Ok(report::proposed(proposal, &id, &remarks, report)),
         Pushed::Refused(why) => why,
         // The answer may have been lost, and the commit be there.
-        Pushed::Unknown(why) => match proposal.remote.branch(BRANCH) {
-            Ok(there) if there.as_deref() == Some(id.as_str()) => {
-                return Ok(report::proposed(proposal, &id, &[], report));
-            }
-            // git may say nothing of a branch that is not what it should be.
-            Ok(there) if there.as_deref() != tip => format!("somebody has pushed to it meanwhile; {why}"),
-            Ok(_) => why,
-            Err(_) => {
-                return Err(Failure::unknown(format!(
-                    "undetermined whether `{}` has the new token on the branch `{BRANCH}`; the token is kept",
-                    proposal.name
-                ))
-                .because(why)
-                .hint(Advice::git("ls-remote").arg(proposal.name).arg(BRANCH))
-                .after_writing()
-                .into());
-            }
+        Pushed::Unknown(why) => match arrived(proposal, &id) {
+            Some(true) => return Ok(report::proposed(proposal, &id, &[], report)),
+            Some(false) => why,
+            None => return Err(undetermined(proposal, why).into()),
+        },
+        Pushed::Late(why) => match arrived(proposal, &id) {
+            Some(true) => return Ok(report::proposed(proposal, &id, &[], report)),
+            Some(false) | None => return Err(undetermined(proposal, why).into()),
         },
     };
     let failure =
@@ -64,6 +55,22 @@ pub(super) fn run(
             Err(failure.after_writing().into())
         }
     }
+}
+
+/// Whether the branch has the commit `id`; `None` if nobody can tell.
+fn arrived(proposal: &Proposal, id: &str) -> Option<bool> {
+    proposal.remote.branch(BRANCH).ok().map(|there| there.as_deref() == Some(id))
+}
+
+/// The failure of a push that may arrive, or have arrived, so that the token is kept.
+fn undetermined(proposal: &Proposal, why: String) -> Failure {
+    let name = proposal.name;
+    Failure::unknown(format!(
+        "undetermined whether `{name}` has the new token on the branch `{BRANCH}`; the token is kept"
+    ))
+    .because(why)
+    .hint(Advice::git("ls-remote").arg(name).arg(BRANCH))
+    .after_writing()
 }
 
 /// Has HEAD, index and files as they were at `before`.
