@@ -59,6 +59,18 @@ impl Repo {
         Ok(self.git.head_detached().map_err(|error| failed("read HEAD", &error))?)
     }
 
+    /// What the repository calls others.
+    pub fn remotes(&self) -> Result<Vec<String>> {
+        let found = self.git.remotes().map_err(|error| failed("read the configuration", &error))?;
+        Ok(found.iter().flatten().flatten().map(str::to_owned).collect())
+    }
+
+    /// Whether it has the object `id`.
+    #[must_use]
+    pub fn has_object(&self, id: &str) -> bool {
+        Oid::from_str(id).is_ok_and(|id| self.git.odb().is_ok_and(|objects| objects.exists(id)))
+    }
+
     /// Whether HEAD has the commit `id`.
     pub fn has_commit(&self, id: &str) -> Result<bool> {
         let found = || {

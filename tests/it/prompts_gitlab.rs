@@ -155,7 +155,17 @@ fn what_a_pipeline_has_left_is_asked_about_where_the_secrets_list_nothing() {
     let finish = ["rotate", "--finish", "--gitlab-token-file", &file];
     // As the hint of the pipeline's job says.
     let url = world.bed.gitlab.url();
-    let mut terminal = run(&world, &[&finish[..], &["--gitlab-host", &url]].concat());
+    let finish_there = [&finish[..], &["--gitlab-host", &url]].concat();
+    // A branch elsewhere that this clone does not have may hold it.
+    let script = "git clone -q --bare . ../remote.git; git remote add origin ../remote.git; git clone -q ../remote.git ../other; \
+        cd ../other; git commit -q --allow-empty -m x; git push -q";
+    world.sandbox.run("sh", &["-ec", script]).cwd(world.sandbox.hello("")).success();
+    let mut terminal = run(&world, &finish_there);
+    let (code, shown) = terminal.ends();
+    assert!(code == 0 && shown.contains("has commits that this clone has not"), "{shown}");
+    assert_eq!(world.ids(), [1, old, young]);
+    world.sandbox.git(&["fetch", "-q", "--all"]).success();
+    let mut terminal = run(&world, &finish_there);
     terminal
         .shows(&format!("no Secret of this clone holds the deploy token {old}"))
         .shows("Delete it?")

@@ -54,8 +54,7 @@ pub(super) fn several(
                 failures.push(None);
             }
             Err(error) => {
-                let failure = error.downcast_ref::<Failure>().cloned();
-                let failure = failure.unwrap_or_else(|| Failure::failed(error.to_string()));
+                let failure = Failure::from(&error);
                 if failure.signal().is_some() {
                     return Err(failure.into());
                 }
@@ -123,7 +122,7 @@ impl Deletion<'_> {
             };
             fates.push(fate);
         }
-        orphans(options, &gitlab, cases, at, sharing, ui)?;
+        orphans(options, &gitlab, cases, at, sharing, ui);
         Ok((fates, Some(gitlab)))
     }
 

@@ -3,10 +3,11 @@
 use super::super::Options;
 use super::case::Case;
 use super::sharing::Sharing;
+use crate::advice::Advice;
 use crate::answers::{Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, is_held_now};
+use crate::commands::deploy_tokens::{Gitlab, is_held_now, remote};
 use crate::error::Result;
-use crate::gitlab::TokenName;
+use crate::gitlab::{Token, TokenName};
 use crate::repo::Repo;
 use crate::ui::Ui;
 use jiff::SignedDuration;
@@ -15,6 +16,7 @@ use jiff::SignedDuration;
 const YOUNG: SignedDuration = SignedDuration::from_hours(1);
 
 /// Names the tokens that only their names tie to the repository at `at` of `cases`, and deletes those that somebody agrees to.
+/// What goes wrong is a warning: other tokens may have been deleted before, which is to be told.
 pub(super) fn orphans(
     options: &Options,
     gitlab: &Gitlab,
@@ -22,39 +24,72 @@ pub(super) fn orphans(
     at: usize,
     sharing: &Sharing,
     ui: &mut Ui,
-) -> Result<()> {
-    let case = &cases[at];
+) {
     for token in gitlab.tokens.iter().filter(|token| token.is_active(gitlab.time)) {
-        let Some(name) = TokenName::parse(&token.name).filter(|name| name.is_of(&case.name)) else {
+        let Some(name) = TokenName::parse(&token.name).filter(|name| name.is_of(&cases[at].name)) else {
             continue;
         };
-        let is_listed = case.olds.iter().any(|old| old.what == Superseded::Issued(token.at.clone()));
-        // Deleted just now.
-        let is_there = || gitlab.api.token(&token.at).is_ok_and(|found| found.is_some());
-        if is_listed || is_held_by_any(cases, at, &name, sharing, &token.at)? || !is_there() {
-            continue;
+        if let Err(error) = orphan(options, gitlab, cases, at, sharing, (token, &name), ui) {
+            ui.warn(format!("the deploy token {} stays in GitLab: {error}", token.at.id));
         }
-        let told = format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
-        let unseen: Vec<_> =
-            name.repositories.iter().filter(|name| sharing.called(name).is_empty()).cloned().collect();
-        if !unseen.is_empty() {
-            ui.warn(format!("{told}; it was for {}, too: name them in the same run", unseen.join(", ")));
-        } else if gitlab.time.duration_since(name.time) < YOUNG {
-            ui.warn(format!(
-                "{told}; it is less than an hour old, and another clone may be about to write it"
-            ));
-        } else if options.run.dry_run || !ui.can_ask() {
-            ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
-        } else if ui.decide(&format!("{told}. Delete it?"), &["no", "yes"])? == "yes" {
-            match gitlab.api.delete(&token.at) {
-                Ok(_) => ui.warn(format!("deleted the deploy token {}", token.at.id)),
-                Err(refusal) => {
-                    ui.warn(format!("{told}; {}", refusal.message(gitlab.api.instance().as_str())));
-                }
-            }
+    }
+}
+
+/// The same for `token`, which is called `name`.
+fn orphan(
+    options: &Options,
+    gitlab: &Gitlab,
+    cases: &[Case],
+    at: usize,
+    sharing: &Sharing,
+    (token, name): (&Token, &TokenName),
+    ui: &mut Ui,
+) -> Result<()> {
+    let what = Superseded::Issued(token.at.clone());
+    let is_listed = cases.iter().any(|case| case.olds.iter().any(|old| old.what == what));
+    // Deleted just now.
+    let is_there = || gitlab.api.token(&token.at).is_ok_and(|found| found.is_some());
+    if is_listed || is_held_by_any(cases, at, name, sharing, &token.at)? || !is_there() {
+        return Ok(());
+    }
+    let told = format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
+    let unseen: Vec<_> =
+        name.repositories.iter().filter(|name| sharing.called(name).is_empty()).cloned().collect();
+    if !unseen.is_empty() {
+        let unseen = unseen.join(", ");
+        ui.warn(format!("{told}; it was for {unseen}, too: if none of them holds it, delete it in GitLab"));
+    } else if gitlab.time.duration_since(name.time) < YOUNG {
+        ui.warn(format!("{told}; it is less than an hour old, and another clone may be about to write it"));
+    } else if options.run.dry_run || !ui.can_ask() {
+        ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
+    } else if let Some(why) = behind(options, &cases[at])? {
+        let fetch = Advice::git("fetch --all").typed(Some(&cases[at].root));
+        ui.warn(format!("{told}; {why}, where it may be in use: {fetch}"));
+    } else {
+        ui.warn(format!("{told}, nor any branch elsewhere; a cluster may have it all the same"));
+        if ui.decide("Delete it?", &["no", "yes"])? == "yes" {
+            gitlab.api.delete(&token.at).map_err(|refusal| {
+                let instance = gitlab.api.instance().as_str();
+                refusal.failure(format!("cannot delete it: {}", refusal.message(instance)), instance)
+            })?;
+            ui.warn(format!("deleted the deploy token {}", token.at.id));
         }
     }
     Ok(())
+}
+
+/// What this clone of `case` does not know of the repositories that it pushes to; `None` if it knows all their branches.
+fn behind(options: &Options, case: &Case) -> Result<Option<String>> {
+    let repo = Repo::find(&case.root, "rotate --finish")?;
+    for name in repo.remotes()? {
+        let network = (&options.check.registry).into();
+        match remote(&repo.top(), &name, &options.gitlab.access, network)?.tips() {
+            Ok(tips) if tips.iter().all(|id| repo.has_object(id)) => {}
+            Ok(_) => return Ok(Some(format!("`{name}` has commits that this clone has not"))),
+            Err(why) => return Ok(Some(format!("`{name}` was not reached ({why})"))),
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the clone at `at` of `cases`, or another one that `name` is for, holds `token`.
