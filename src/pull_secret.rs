@@ -24,7 +24,7 @@ pub use hidden::Hidden;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
 pub use manifest::{Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted};
-pub use provenance::{Issued, Provenance, Replaced};
+pub use provenance::{Issued, Provenance, Replaced, add_repositories};
 pub use traces::Traces;
 
 use crate::answers::{Expiry, ImageRef, Name, RegistryKey, Rule, TokenKind, TokenUsername};

@@ -94,7 +94,7 @@ impl Provenance {
         let own = number.or_else(|| Some(Superseded::of_username(token.username().as_str())?.id()));
         let returned = next.superseded.iter().position(|known| Some(known.token.id()) == own);
         if let Some(returned) = returned.map(|at| next.superseded.remove(at)) {
-            add(&mut next.repositories, &returned.repositories);
+            add_repositories(&mut next.repositories, &returned.repositories);
             if let (None, Superseded::Issued(token)) = (&next.issued, returned.token) {
                 next.issued = Some(Issued { token, owner: String::new() });
             }
@@ -112,7 +112,7 @@ impl Provenance {
 
     fn supersede(&mut self, replaced: Replaced) {
         match self.superseded.iter_mut().find(|known| known.token == replaced.token) {
-            Some(known) => add(&mut known.repositories, &replaced.repositories),
+            Some(known) => add_repositories(&mut known.repositories, &replaced.repositories),
             None => self.superseded.push(replaced),
         }
     }
@@ -133,8 +133,8 @@ impl fmt::Display for Replaced {
     }
 }
 
-/// Adds what `known` lacks. Two repositories may have one name: the larger number of them counts.
-fn add(known: &mut Vec<String>, others: &[String]) {
+/// Adds the names that `known` lacks. Two repositories may have one name: the larger number of them counts.
+pub fn add_repositories(known: &mut Vec<String>, others: &[String]) {
     let count = |all: &[String], name: &String| all.iter().filter(|other| *other == name).count();
     for name in others {
         if count(known, name) < count(others, name) {

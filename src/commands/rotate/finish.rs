@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     let was_issued = case.tenants.iter().any(|tenant| tenant.provenance.issued.is_some());
     let asks = ui.can_ask() && (names_gitlab || was_issued);
     if case.is_done() && !asks {
-        return Ok(report::nothing(&repo.root()));
+        return Ok(report::nothing(options, &repo.root()));
     }
     let _held = if options.run.dry_run { None } else { Some(Journal::of(&repo).hold()?) };
     // Each proof is only worth something if those before it hold.

@@ -166,6 +166,20 @@ fn a_repository_that_went_back_to_the_old_token_keeps_it() {
 }
 
 #[test]
+fn a_repository_that_was_given_the_token_is_proved_although_its_clone_is_behind() {
+    let Some(several) = rotated() else { return };
+    let shared = several.held("a-infra");
+    several.rotate(&["a-infra"], &["--commit"]).success();
+    several.deploy(&["a-infra"]);
+    // Its cluster has the token that its files do not have yet.
+    several.git("b-infra", &["reset", "-q", "--hard", "HEAD~1"]);
+    several.git("b-infra", &["reflog", "expire", "--expire=now", "--all"]);
+    let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
+    output.prints(&format!("deploy token {shared}: kept: not everything is proved (b-infra)"));
+    assert!(several.ids().contains(&shared));
+}
+
+#[test]
 fn one_failure_does_not_stop_the_others() {
     let Some(several) = rotated() else { return };
     several.sandbox.run("git-crypt", &["lock"]).cwd(several.sandbox.work("c-infra")).success();

@@ -36,29 +36,40 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// Reads `repo`. Fails unless all is committed.
+    /// Reads `repo`. Fails if an old token is listed and not all is committed.
     pub(super) fn read(options: &Options, repo: &Repo, ui: &mut Ui) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
         let record = record(repo)?;
         let tenants = tenants(options, repo, &record.answers)?;
-        let olds = old::all(repo, &tenants)?;
-        let mut questions = Vec::new();
-        // Without an old token there is only what an earlier run has left in GitLab.
-        if !olds.is_empty() {
-            check_committed(options, repo, &tenants, ui)?;
-            questions = images::questions(&inspect(repo)?, &tenants);
-        }
-        Ok(Self {
+        let olds = old::all(repo, &tenants, &record.answers.registry)?;
+        let mut case = Self {
             name: issue::name_of(Some(&record), &repo.root()),
             root: repo.root(),
             answers: record.answers,
             tenants,
             olds,
             has_entries: !Journal::of(repo).entries()?.is_empty(),
-            questions,
+            questions: Vec::new(),
             is_unproved: false,
             fates: Vec::new(),
-        })
+        };
+        // Without an old token there is only what an earlier run has left in GitLab.
+        if !case.olds.is_empty() {
+            case.prepare(options, repo, ui)?;
+        }
+        Ok(case)
+    }
+
+    /// Has everything looked at before something is proved. Fails unless all is committed.
+    pub(super) fn prepare(&mut self, options: &Options, repo: &Repo, ui: &mut Ui) -> Result<()> {
+        check_committed(options, repo, &self.tenants, ui)?;
+        self.questions = images::questions(&inspect(repo)?, &self.tenants);
+        Ok(())
+    }
+
+    /// Whether all that was to be proved of every environment is.
+    pub(super) fn is_proved(&self) -> bool {
+        !self.is_unproved && self.tenants.iter().all(Tenant::is_done)
     }
 
     /// Whether there is nothing to finish.

@@ -36,7 +36,7 @@ pub(super) fn proved_gone(
             Superseded::ByHand(id) => TokenRef { instance: gitlab.api.instance().clone(), owner, id: *id },
         };
         fate.refused = Some(match gitlab.api.token(&at) {
-            Ok(None) => (Proved::Yes, "GitLab's API has it no more".to_owned()),
+            Ok(None) => (Proved::Yes, "GitLab's API no longer has it".to_owned()),
             Ok(Some(_)) => (Proved::No, "GitLab's API still has it".to_owned()),
             Err(refusal) => (Proved::Unknown, refusal.message(gitlab.api.instance().as_str())),
         });

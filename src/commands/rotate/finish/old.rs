@@ -1,9 +1,9 @@
 //! The tokens that were replaced: which environments list them, and their values, which the history of the repository holds.
 
 use super::proof::Tenant;
-use crate::answers::Superseded;
+use crate::answers::{RegistryKey, Superseded};
 use crate::error::Result;
-use crate::pull_secret::{Manifest, Replaced, Traces};
+use crate::pull_secret::{self, Manifest, Replaced, Traces};
 use crate::repo::Repo;
 use crate::secret::Secret;
 
@@ -25,18 +25,15 @@ pub(super) struct Credentials {
     pub(super) traces: Traces,
 }
 
-/// All that any environment lists, each once.
-pub(super) fn all(repo: &Repo, tenants: &[Tenant]) -> Result<Vec<Old>> {
+/// All that any environment lists, each once. `registry` is that of the project.
+pub(super) fn all(repo: &Repo, tenants: &[Tenant], registry: &RegistryKey) -> Result<Vec<Old>> {
     let mut olds: Vec<Old> = Vec::new();
     for (place, tenant) in tenants.iter().enumerate() {
         for Replaced { token, repositories } in tenant.provenance.superseded.iter().cloned() {
             match olds.iter_mut().find(|old| old.what == token) {
                 Some(old) => {
                     old.listed.push(place);
-                    let known = std::mem::take(&mut old.repositories);
-                    let more: Vec<_> =
-                        repositories.into_iter().filter(|name| !known.contains(name)).collect();
-                    old.repositories = [known, more].concat();
+                    pull_secret::add_repositories(&mut old.repositories, &repositories);
                 }
                 None => olds.push(Old { what: token, repositories, listed: vec![place], credentials: None }),
             }
@@ -44,7 +41,8 @@ pub(super) fn all(repo: &Repo, tenants: &[Tenant]) -> Result<Vec<Old>> {
     }
     for old in &mut olds {
         for place in old.listed.clone() {
-            let found = repo.search_history(&tenants[place].path, |bytes| credentials(bytes, &old.what))?;
+            let found =
+                repo.search_history(&tenants[place].path, |bytes| credentials(bytes, &old.what, registry))?;
             if found.is_some() {
                 old.credentials = found;
                 break;
@@ -55,27 +53,32 @@ pub(super) fn all(repo: &Repo, tenants: &[Tenant]) -> Result<Vec<Old>> {
 }
 
 /// How `what` signs in, if `bytes` are those of a Secret that holds it.
-fn credentials(bytes: &[u8], what: &Superseded) -> Option<Credentials> {
+fn credentials(bytes: &[u8], what: &Superseded, registry: &RegistryKey) -> Option<Credentials> {
     let manifest = Manifest::parse(std::str::from_utf8(bytes).ok()?).ok()?;
     let config = manifest.config();
-    // The own entry is not told apart here: an earlier record may have named another one.
-    let key = config.keys().find(|key| is_of(&manifest, config.username(key).as_deref(), what))?;
+    let key = match what {
+        Superseded::Issued(token) => {
+            let issued = manifest.provenance().issued.as_ref()?;
+            let is_own = |key: &&str| registry.as_str() == *key;
+            // Of several, only the recorded one is known to be the own: another one is another registry's password.
+            let own = config
+                .keys()
+                .find(is_own)
+                .or_else(|| config.keys().next().filter(|_| config.keys().count() == 1));
+            own.filter(|_| issued.token == *token)?
+        }
+        Superseded::ByHand(_) => {
+            let is_it = |key: &&str| {
+                config.username(key).as_deref().and_then(Superseded::of_username).as_ref() == Some(what)
+            };
+            config.keys().find(is_it)?
+        }
+    };
     Some(Credentials {
         username: config.username(key),
         authorization: config.authorization(key)?,
         traces: Traces::of_entry(config, key),
     })
-}
-
-/// Whether an entry of `manifest` that signs in as `username` is `what`.
-fn is_of(manifest: &Manifest, username: Option<&str>, what: &Superseded) -> bool {
-    match what {
-        Superseded::Issued(token) => {
-            let issued = manifest.provenance().issued.as_ref();
-            issued.is_some_and(|issued| issued.token == *token)
-        }
-        Superseded::ByHand(_) => username.and_then(Superseded::of_username).as_ref() == Some(what),
-    }
 }
 
 impl Old {
@@ -116,5 +119,42 @@ impl Old {
     /// What people call it.
     pub(super) fn title(&self) -> String {
         format!("deploy token {}", self.what.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Answer, TokenRef};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    /// A pull secret with these entries, whose token GitLab has issued.
+    fn secret(entries: &[(&str, &str)]) -> String {
+        let auths: Vec<_> = entries
+            .iter()
+            .map(|(key, login)| format!(r#""{key}": {{"auth": "{}"}}"#, STANDARD.encode(login)))
+            .collect();
+        let payload = STANDARD.encode(format!("{{{}}}", auths.join(", ")));
+        format!(
+            "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/dockercfg\nmetadata:\n  name: gitlab\n  annotations:\n    \
+            makeinfra/token: {}\ndata:\n  .dockercfg: {payload}\n",
+            TokenRef::EXAMPLE
+        )
+    }
+
+    #[test]
+    fn the_value_is_that_of_the_projects_own_entry() {
+        let registry = RegistryKey::parse("registry.gitlab.com").unwrap();
+        let what = Superseded::parse(TokenRef::EXAMPLE).unwrap();
+        let username = |entries: &[(&str, &str)]| {
+            credentials(secret(entries).as_bytes(), &what, &registry).and_then(|found| found.username)
+        };
+        let (hub, own) = (("https://index.docker.io/v1/", "ada:hub"), ("registry.gitlab.com", "u:gldt-x"));
+        assert_eq!(username(&[hub, own]).as_deref(), Some("u"));
+        // An earlier record may have had another key.
+        assert_eq!(username(&[("registry.example.com", "u:gldt-x")]).as_deref(), Some("u"));
+        // Nobody knows which of them it is.
+        assert_eq!(username(&[hub, ("ghcr.io", "u:x")]), None);
     }
 }

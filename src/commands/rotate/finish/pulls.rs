@@ -37,7 +37,9 @@ pub(super) fn prove(options: &Options, jobs: usize, cases: &mut [Case], ui: &Ui)
             tenant.proofs.push(Proof::new(ID, proved, verdict.message(image), hint));
         }
         let unproved = |tenant: &&mut Tenant| tenant.is_chosen && tenant.proofs.is_empty();
-        for tenant in tenants.iter_mut().filter(unproved).filter(|_| !olds.is_empty()) {
+        for tenant in
+            tenants.iter_mut().filter(unproved).filter(|_| !olds.is_empty() || !questions.is_empty())
+        {
             let hint = Advice::makeinfra("check");
             tenant.proofs.push(Proof::unknown(ID, "no image is known that the pull secret is for", hint));
         }

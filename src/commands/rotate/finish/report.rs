@@ -20,12 +20,18 @@ use std::path::Path;
 pub(super) const SUBJECT: &str = "Forget the deploy tokens that are deleted";
 
 /// What is told where there is no old token.
-pub(super) fn nothing(root: &Path) -> Report {
+pub(super) fn nothing(options: &Options, root: &Path) -> Report {
     Report {
         text: "Nothing to finish: no pull secret lists an old deploy token.\n".to_owned(),
         brief: "nothing to finish".to_owned(),
         repo: Some(root.to_owned()),
-        own: json!({"environments": [], "tokens": [], "commit": null, "dry_run": false}),
+        own: json!({
+            "dry_run": options.run.dry_run,
+            "time": Timestamp::now().to_string(),
+            "environments": [],
+            "tokens": [],
+            "commit": null,
+        }),
         ..Report::default()
     }
 }

@@ -7,6 +7,7 @@ use crate::answers::Superseded;
 use crate::error::Result;
 use crate::pull_secret::Manifest;
 use crate::repo::Repo;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The repositories of one run, by what they are called and by the tokens that their Secrets name.
@@ -15,12 +16,15 @@ pub(super) struct Sharing {
     by_token: BTreeMap<String, BTreeSet<usize>>,
     /// One that was named and could not be looked at.
     unread: Option<String>,
+    /// Why tokens stay that repositories beside the one which lists them may have.
+    kept: RefCell<BTreeMap<String, Option<String>>>,
 }
 
 impl Sharing {
     /// That of `cases`; `unread` was named beside them, and could not be looked at.
     pub(super) fn of(cases: &[Case], unread: Option<String>) -> Self {
-        let mut found = Self { by_name: BTreeMap::new(), by_token: BTreeMap::new(), unread };
+        let mut found =
+            Self { by_name: BTreeMap::new(), by_token: BTreeMap::new(), unread, kept: RefCell::default() };
         for (at, case) in cases.iter().enumerate() {
             found.by_name.entry(case.name.clone()).or_default().push(at);
             let listed = case.olds.iter().map(|old| old.what.to_string());
@@ -43,6 +47,18 @@ impl Sharing {
         if let (Superseded::ByHand(_), Some(name)) = (&old.what, &self.unread) {
             return Ok(Some(format!("kept: `{name}` may hold it, and could not be looked at")));
         }
+        // Whatever keeps it for one of them keeps it for all: it is found once.
+        let known = self.kept.borrow().get(&old.what.to_string()).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let reason = self.others_reason(cases, at, old)?;
+        self.kept.borrow_mut().insert(old.what.to_string(), reason.clone());
+        Ok(reason)
+    }
+
+    /// The same as far as those tell that may have `old` beside the one at `at`, for which nothing speaks against it.
+    fn others_reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
         for other in self.others(at, old) {
             let case = &cases[other];
             if case.is_unproved {
@@ -54,6 +70,8 @@ impl Sharing {
                 None if case.tenants.iter().any(|tenant| old.is_in(tenant.text.expose().as_bytes())) => {
                     Some("kept: it is in use".to_owned())
                 }
+                // It may have had it, and its cluster may have it still.
+                None if !case.is_proved() => Some("kept: not everything is proved".to_owned()),
                 None => {
                     let repo = Repo::find(&case.root, "rotate --finish")?;
                     git::still_holds(&repo, old)?.map(|why| format!("kept: {why}"))
@@ -68,11 +86,12 @@ impl Sharing {
 
     /// The names among `repositories` that none was looked at of, or too few.
     fn missing<'n>(&self, repositories: &'n [String]) -> impl Iterator<Item = &'n str> {
-        let names: BTreeSet<&str> = repositories.iter().map(String::as_str).collect();
-        names.into_iter().filter(|name| {
-            let wanted = repositories.iter().filter(|other| other == name).count();
-            self.by_name.get(*name).map_or(0, Vec::len) < wanted
-        })
+        let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in repositories {
+            *wanted.entry(name).or_default() += 1;
+        }
+        let lacks = |(name, wanted): &(&str, usize)| self.called(name).len() < *wanted;
+        wanted.into_iter().filter(lacks).map(|(name, _)| name)
     }
 
     /// Those beside `at` that may have `old`.

@@ -9,6 +9,7 @@ use crate::registry::PARALLEL;
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::ui::Ui;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Runs it.
@@ -18,9 +19,25 @@ pub(in crate::commands::rotate) fn several(options: &Options, fleet: &Fleet, ui:
     // Also those that have nothing to finish: they may have had a token of another one's.
     let (places, mut cases): (Vec<usize>, Vec<Case>) =
         looks.iter_mut().enumerate().filter_map(|(at, look)| Some((at, look.known.take()?))).unzip();
+    // One that was given a token which another one lists has to be proved, too.
+    let named: BTreeSet<String> =
+        cases.iter().flat_map(|case| &case.olds).flat_map(|old| old.repositories.iter().cloned()).collect();
+    for (place, case) in cases.iter_mut().enumerate() {
+        if !case.olds.is_empty() || !named.contains(&case.name) {
+            continue;
+        }
+        let prepared = Repo::find(&case.root, "rotate --finish")
+            .and_then(|repo| case.prepare(options, &repo, &mut Ui::quiet()));
+        if let Err(error) = prepared {
+            fleet.refuse(&mut looks, &[places[place]], &error)?;
+            case.is_unproved = true;
+        }
+    }
     pulls::prove(options, jobs, &mut cases, ui)?;
+    let is_to_prove =
+        |case: &Case| !case.is_unproved && (!case.olds.is_empty() || named.contains(&case.name));
     let of = |at: usize| places.binary_search(&at).ok().map(|place| &cases[place]);
-    let prove = |at: usize| match of(at).filter(|case| !case.olds.is_empty()) {
+    let prove = |at: usize| match of(at).filter(|case| is_to_prove(case)) {
         Some(case) => {
             let repo = Repo::find(&case.root, "rotate --finish")?;
             case.prove(options, &repo, &Ui::quiet()).map(Some)
@@ -56,7 +73,7 @@ pub(in crate::commands::rotate) fn several(options: &Options, fleet: &Fleet, ui:
 fn look(options: &Options, repo: &Path, ui: &mut Ui) -> Result<(Report, Case)> {
     let repo = Repo::find(repo, "rotate --finish")?;
     let case = Case::read(options, &repo, ui)?;
-    let report = report::nothing(&case.root);
+    let report = report::nothing(options, &case.root);
     Ok((Report { is_pending: !case.is_done(), ..report }, case))
 }
 
