@@ -102,8 +102,13 @@ impl Sandbox {
 
     /// A program on a PATH of its own, before the real ones: `env("PATH", sandbox.path_with(...))`.
     pub fn write_program(&self, name: &str, script: &str) -> PathBuf {
-        let path = self.write(&format!("bin/{name}"), script);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let (draft, path) = (self.write(&format!("bin/.{name}"), script), self.path(&format!("bin/{name}")));
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a program that this one has open for writing, or a child that another test has just begun,
+        // cannot be run (ETXTBSY).
+        let copied = Command::new("cp").args(["-p", "--remove-destination"]).args([&draft, &path]).status();
+        assert!(copied.unwrap().success());
+        fs::remove_file(draft).unwrap();
         path
     }
 
