@@ -11,4 +11,4 @@ pub(super) use connect::{Gitlab, Gitlabs, Meant, Network, remote};
 pub(super) use held::{is_held, is_held_among, is_held_below, is_held_now};
 pub(super) use inventory::{Row, Use, holdings, rows};
 pub(super) use journal::{Held, Journal};
-pub(super) use mint::{Fresh, Order, lifetime};
+pub(super) use mint::{Fresh, LATE, Order, lifetime};

@@ -1,5 +1,6 @@
 //! What the commands share that change an encrypted file: how it is read, what HEAD holds of it, and what to type next.
 
+use super::not_generated;
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
 use crate::error::{Failure, Result};
@@ -36,6 +37,13 @@ pub(super) fn read_bytes(verb: &str, path: &str, file: &Path) -> Result<Option<Z
         }
         bytes => Ok(bytes),
     }
+}
+
+/// The record of the repository at `root`.
+pub(super) fn record(verb: &str, root: &Path) -> Result<Record> {
+    let text = read(verb, Record::FILE, &root.join(Record::FILE))?;
+    let none = || not_generated(root, format!("`{}` does not exist", Record::FILE));
+    Record::parse(text.ok_or_else(none)?.expose().to_owned())
 }
 
 /// The failure to do `verb` to `path`, without a hint yet.

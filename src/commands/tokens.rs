@@ -1,9 +1,9 @@
 //! `makeinfra token list`: the deploy tokens in GitLab, and what this repository has to do with each. Only reads.
 
 use super::deploy_tokens::{Gitlabs, Meant, Network, Row, Use, holdings, rows};
-use super::{encrypted, not_generated};
+use super::encrypted;
 use crate::advice::Advice;
-use crate::answers::{Expiry, Record};
+use crate::answers::Expiry;
 use crate::cli::TokenList as Options;
 use crate::error::{Result, printable};
 use crate::git_crypt;
@@ -18,9 +18,7 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     let repo = Repo::find(&options.repo, "token list")?;
     repo.check_key(git_crypt::FILTER)?;
     let root = repo.root();
-    let text = encrypted::read(LIST, Record::FILE, &root.join(Record::FILE))?;
-    let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
-    let record = Record::parse(text.ok_or_else(none)?.expose().to_owned())?;
+    let record = encrypted::record(LIST, &root)?;
     let holdings = holdings(LIST, &repo, &record)?;
     let recorded = holdings.iter().find_map(|holding| holding.provenance.issued.as_ref());
     let network = Network { plain_http: options.plain_http, ca_file: options.ca_file.as_deref() };

@@ -100,8 +100,15 @@ fn tokens_that_others_may_use_are_asked_about() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert_eq!(world.ids(), [1, 2, orphan]);
+    // Whoever ends the second question is told of what was deleted before it, and the Secret lists that no longer.
     let mut terminal = run(world, &args);
     terminal.shows("which was made by hand?").types("y");
+    terminal.shows("Delete it?").types("\u{3}");
+    let (_, shown) = terminal.ends();
+    assert!(shown.contains("deploy token 1: deleted in GitLab"), "{shown}");
+    assert_eq!(world.ids(), [2, orphan]);
+    assert!(world.annotation("makeinfra/superseded-tokens").is_null());
+    let mut terminal = run(world, &args);
     terminal.shows("Delete it?").types("y");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");

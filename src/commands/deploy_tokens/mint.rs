@@ -12,8 +12,8 @@ use crate::ui::{Reply, Text, Ui};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 
-/// How long a request may be under way whose answer was lost, at most.
-const LATE: SignedDuration = SignedDuration::from_hours(1);
+/// How long a request may be under way whose answer was lost, and a token may be in nobody's files yet, at most.
+pub(in crate::commands) const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a token lasts that nobody said more about.
 const USUAL: &str = "90d";
 

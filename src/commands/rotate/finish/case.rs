@@ -6,9 +6,9 @@ use super::images::{self, Question};
 use super::old::{self, Old};
 use super::proof::{Proof, Tenant};
 use super::{FINISH, cluster, git};
-use crate::answers::{Answers, Record};
+use crate::answers::Answers;
 use crate::commands::deploy_tokens::Journal;
-use crate::commands::{encrypted, not_generated};
+use crate::commands::encrypted;
 use crate::error::{Failure, Result};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
@@ -39,7 +39,7 @@ impl Case {
     /// Reads `repo`. Fails if an old token is listed and not all is committed.
     pub(super) fn read(options: &Options, repo: &Repo, ui: &mut Ui) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
-        let record = record(repo)?;
+        let record = encrypted::record(FINISH, &repo.root())?;
         let tenants = tenants(options, repo, &record.answers)?;
         let olds = old::all(repo, &tenants, &record.answers.registry)?;
         let mut case = Self {
@@ -119,13 +119,6 @@ fn check_committed(options: &Options, repo: &Repo, tenants: &[Tenant], ui: &mut 
         }
     }
     Ok(())
-}
-
-fn record(repo: &Repo) -> Result<Record> {
-    let root = repo.root();
-    let text = encrypted::read(FINISH, Record::FILE, &root.join(Record::FILE))?;
-    let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
-    Record::parse(text.ok_or_else(none)?.expose().to_owned())
 }
 
 /// The environments that have a pull Secret.

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 /// The name by which GitLab gives a token to jobs (`doc/user/project/deploy_tokens`).
 const OF_JOBS: &str = "gitlab-deploy-token";
+
 /// Deletes those old tokens of one repository that every environment has done without, and what this clone has left in
 /// GitLab, whose journal is taken up.
 pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) -> Result<()> {
@@ -115,14 +116,23 @@ impl Deletion<'_> {
         let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(repo, fellows, token);
         gitlab.clean_up(&Journal::of(repo), is_held, options.run.dry_run, ui)?;
         let mut fates = Vec::new();
+        // Whatever ends it, what was deleted before is told, and taken out of the lists.
+        let mut ended: Option<String> = None;
         for (old, reason) in case.olds.iter().zip(reasons) {
-            let fate = match reason {
-                Some(reason) => Fate::new(State::Kept, reason),
-                None => self.delete(&gitlab, old, ui)?,
+            let kept = reason.or_else(|| ended.clone());
+            let fate = match kept {
+                Some(kept) => Fate::new(State::Kept, kept),
+                None => self.delete(&gitlab, old, ui).unwrap_or_else(|error| {
+                    let kept = format!("kept: {error}");
+                    ended = Some(kept.clone());
+                    Fate::new(State::Kept, kept)
+                }),
             };
             fates.push(fate);
         }
-        orphans(options, &gitlab, cases, at, sharing, ui);
+        if ended.is_none() {
+            orphans(options, &gitlab, cases, at, sharing, ui);
+        }
         Ok((fates, Some(gitlab)))
     }
 
@@ -131,16 +141,11 @@ impl Deletion<'_> {
         let options = self.options;
         let instance = gitlab.api.instance();
         let unknown = |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
-        let at = match &old.what {
-            Superseded::Issued(token) if token.instance != *instance => {
-                let message = format!("kept: another GitLab issued it: --gitlab-host {}", token.instance);
-                return Ok(Fate::new(State::Kept, message));
-            }
-            Superseded::Issued(token) => token.clone(),
-            Superseded::ByHand(id) => {
-                TokenRef { instance: instance.clone(), owner: gitlab.place.owner, id: *id }
-            }
-        };
+        let at = old.at(gitlab);
+        if at.instance != *instance {
+            let message = format!("kept: another GitLab issued it: --gitlab-host {}", at.instance);
+            return Ok(Fate::new(State::Kept, message));
+        }
         if let Some((_, state)) = self.done.iter().find(|(done, _)| *done == at) {
             return Ok(Fate::gone(*state));
         }

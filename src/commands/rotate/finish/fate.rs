@@ -28,13 +28,21 @@ impl Fate {
         Self { state, message: message.into(), refused: None }
     }
 
-    /// That of one which GitLab has no more.
+    /// That of one which GitLab no longer has.
     pub(super) fn gone(state: State) -> Self {
         let message = if state == State::Deleted { "deleted in GitLab" } else { "GitLab no longer has it" };
         Self::new(state, message)
     }
 
-    /// Whether GitLab has it no more.
+    /// Notes what was said of it after it was deleted. What is still taken is not gone, whatever GitLab said: it stays listed.
+    pub(super) fn judge(&mut self, (proved, said): (Proved, String)) {
+        if proved == Proved::No {
+            self.state = State::Unknown;
+        }
+        self.refused = Some((proved, said));
+    }
+
+    /// Whether GitLab no longer has it.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, State::Deleted | State::Gone)
     }

@@ -2,10 +2,10 @@
 
 use super::super::Options;
 use super::case::Case;
-use super::fate::{Fate, State};
+use super::fate::Fate;
 use super::old::Old;
 use super::proof::Proved;
-use crate::answers::{ImageRef, Superseded, TokenRef};
+use crate::answers::ImageRef;
 use crate::commands::deploy_tokens::Gitlab;
 use crate::commands::sign_in;
 use crate::error::Result;
@@ -30,24 +30,16 @@ pub(super) fn proved_gone(
             refused(options, case.answers.image(), old, fate, ui)?;
             continue;
         }
-        let owner = gitlab.place.owner;
-        let at = match &old.what {
-            Superseded::Issued(token) => token.clone(),
-            Superseded::ByHand(id) => TokenRef { instance: gitlab.api.instance().clone(), owner, id: *id },
-        };
-        fate.refused = Some(match gitlab.api.token(&at) {
+        fate.judge(match gitlab.api.token(&old.at(gitlab)) {
             Ok(None) => (Proved::Yes, "GitLab's API no longer has it".to_owned()),
             Ok(Some(_)) => (Proved::No, "GitLab's API still has it".to_owned()),
             Err(refusal) => (Proved::Unknown, refusal.message(gitlab.api.instance().as_str())),
         });
-        if fate.refused.as_ref().is_some_and(|(proved, _)| *proved == Proved::No) {
-            fate.state = State::Unknown;
-        }
     }
     Ok(())
 }
 
-/// Has the registry of `image` say that it takes the deleted tokens no more: one sign-in each.
+/// Has the registry of `image` say that it no longer takes the deleted tokens: one sign-in each.
 pub(super) fn refused(
     options: &Options,
     image: &ImageRef,
@@ -62,7 +54,8 @@ pub(super) fn refused(
         let pull = Pull { image, credentials: vec![&known.authorization] };
         let verdict = registries.ask(&[pull], &|| waiting.step()).into_iter().next();
         drop(waiting);
-        fate.refused = verdict.map(|verdict| match verdict.standing() {
+        let Some(verdict) = verdict else { continue };
+        fate.judge(match verdict.standing() {
             Standing::Refused => (Proved::Yes, "the registry refuses it".to_owned()),
             Standing::Good if !verdict.takes_login() => {
                 (Proved::Unknown, "the image is public: its registry does not tell".to_owned())
@@ -70,10 +63,6 @@ pub(super) fn refused(
             Standing::Good | Standing::Absent => (Proved::No, "the registry still accepts it".to_owned()),
             Standing::Unknown => (Proved::Unknown, verdict.message(image)),
         });
-        if fate.refused.as_ref().is_some_and(|(proved, _)| *proved == Proved::No) {
-            // Whatever GitLab says, it is not gone: it stays listed.
-            fate.state = State::Unknown;
-        }
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The tokens that were replaced: which environments list them, and their values, which the history of the repository holds.
 
 use super::proof::Tenant;
-use crate::answers::{RegistryKey, Superseded};
+use crate::answers::{RegistryKey, Superseded, TokenRef};
+use crate::commands::deploy_tokens::Gitlab;
 use crate::error::Result;
 use crate::pull_secret::{self, Manifest, Replaced, Traces};
 use crate::repo::Repo;
@@ -59,12 +60,9 @@ fn credentials(bytes: &[u8], what: &Superseded, registry: &RegistryKey) -> Optio
     let key = match what {
         Superseded::Issued(token) => {
             let issued = manifest.provenance().issued.as_ref()?;
-            let is_own = |key: &&str| registry.as_str() == *key;
             // Of several, only the recorded one is known to be the own: another one is another registry's password.
-            let own = config
-                .keys()
-                .find(is_own)
-                .or_else(|| config.keys().next().filter(|_| config.keys().count() == 1));
+            let only = || config.keys().next().filter(|_| config.keys().count() == 1);
+            let own = manifest.entry(registry).or_else(only);
             own.filter(|_| issued.token == *token)?
         }
         Superseded::ByHand(_) => {
@@ -116,6 +114,16 @@ impl Old {
         (!unproved.is_empty()).then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
     }
 
+    /// What the API of `gitlab` calls it.
+    pub(super) fn at(&self, gitlab: &Gitlab) -> TokenRef {
+        match &self.what {
+            Superseded::Issued(token) => token.clone(),
+            Superseded::ByHand(id) => {
+                TokenRef { instance: gitlab.api.instance().clone(), owner: gitlab.place.owner, id: *id }
+            }
+        }
+    }
+
     /// What people call it.
     pub(super) fn title(&self) -> String {
         format!("deploy token {}", self.what.id())
@@ -125,7 +133,7 @@ impl Old {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answers::{Answer, TokenRef};
+    use crate::answers::Answer;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 

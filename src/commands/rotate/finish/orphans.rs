@@ -5,15 +5,11 @@ use super::case::Case;
 use super::sharing::Sharing;
 use crate::advice::Advice;
 use crate::answers::{Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, is_held_now, remote};
-use crate::error::Result;
+use crate::commands::deploy_tokens::{Gitlab, LATE, is_held_now, remote};
+use crate::error::{Failure, Result};
 use crate::gitlab::{Token, TokenName};
 use crate::repo::Repo;
 use crate::ui::Ui;
-use jiff::SignedDuration;
-
-/// How young a token is that another clone may be about to write.
-const YOUNG: SignedDuration = SignedDuration::from_hours(1);
 
 /// Names the tokens that only their names tie to the repository at `at` of `cases`, and deletes those that somebody agrees to.
 /// What goes wrong is a warning: other tokens may have been deleted before, which is to be told.
@@ -31,6 +27,10 @@ pub(super) fn orphans(
         };
         if let Err(error) = orphan(options, gitlab, cases, at, sharing, (token, &name), ui) {
             ui.warn(format!("the deploy token {} stays in GitLab: {error}", token.at.id));
+            // Whoever ends a question is asked no other one.
+            if Failure::from(&error).signal().is_some() {
+                return;
+            }
         }
     }
 }
@@ -58,7 +58,7 @@ fn orphan(
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
         ui.warn(format!("{told}; it was for {unseen}, too: if none of them holds it, delete it in GitLab"));
-    } else if gitlab.time.duration_since(name.time) < YOUNG {
+    } else if gitlab.time.duration_since(name.time) < LATE {
         ui.warn(format!("{told}; it is less than an hour old, and another clone may be about to write it"));
     } else if options.run.dry_run || !ui.can_ask() {
         ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));

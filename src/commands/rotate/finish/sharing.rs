@@ -10,14 +10,17 @@ use crate::repo::Repo;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A token, the repositories that were given it, and whether its value is known.
+type Asked = (String, Vec<String>, bool);
+
 /// The repositories of one run, by what they are called and by the tokens that their Secrets name.
 pub(super) struct Sharing {
     by_name: BTreeMap<String, Vec<usize>>,
     by_token: BTreeMap<String, BTreeSet<usize>>,
     /// One that was named and could not be looked at.
     unread: Option<String>,
-    /// Why tokens stay that repositories beside the one which lists them may have.
-    kept: RefCell<BTreeMap<String, Option<String>>>,
+    /// Why tokens stay that repositories beside the one which lists them may have; by all that this depends on.
+    kept: RefCell<BTreeMap<Asked, Option<String>>>,
 }
 
 impl Sharing {
@@ -48,12 +51,13 @@ impl Sharing {
             return Ok(Some(format!("kept: `{name}` may hold it, and could not be looked at")));
         }
         // Whatever keeps it for one of them keeps it for all: it is found once.
-        let known = self.kept.borrow().get(&old.what.to_string()).cloned();
+        let key = (old.what.to_string(), old.repositories.clone(), old.credentials.is_some());
+        let known = self.kept.borrow().get(&key).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let reason = self.others_reason(cases, at, old)?;
-        self.kept.borrow_mut().insert(old.what.to_string(), reason.clone());
+        self.kept.borrow_mut().insert(key, reason.clone());
         Ok(reason)
     }
 
