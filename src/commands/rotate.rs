@@ -99,7 +99,7 @@ fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     let token = token(options, source, &found, &overrides, ui)?;
     let plan = planned(&found, &token, &overrides, ui)?;
     if plan.rotates() && !keeps_own_token(options) {
-        warn_of_others(&found.files, &[issue::repository(&found)], ui);
+        warn_of_others(&found.files, &[found.name()], ui);
     }
     if options.check.check {
         let inspection = inspect(&found)?;

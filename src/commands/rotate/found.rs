@@ -81,6 +81,11 @@ impl Found {
         Ok(lock)
     }
 
+    /// What names of tokens and annotations call the repository.
+    pub(super) fn name(&self) -> String {
+        name_of(self.files.record.as_ref(), &self.root())
+    }
+
     /// The top of the repository.
     pub(super) fn root(&self) -> PathBuf {
         self.repo.root()
@@ -93,6 +98,18 @@ impl Found {
             Some((file.path.as_str(), change.text.as_ref().or(file.text.as_ref())?))
         })
     }
+}
+
+/// The same of the repository at `root`.
+pub(super) fn name_of(record: Option<&Record>, root: &Path) -> String {
+    let recorded = record.map(|record| record.answers.project.directory());
+    let directory = || root.file_name().map(|name| plain(&name.to_string_lossy()));
+    recorded.or_else(directory).unwrap_or_default()
+}
+
+/// A name without what separates names, in those of tokens and in annotations.
+fn plain(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-")
 }
 
 /// Finds the repository at `repo`, with all that can be known to go wrong whatever the token. Nobody else rotates in it until

@@ -1,7 +1,6 @@
 //! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
 
 use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
-use crate::answers::Record;
 use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
@@ -11,7 +10,6 @@ use crate::pull_secret::DeployToken;
 use crate::report::Report;
 use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
-use std::path::Path;
 
 /// A GitLab that can be asked for a token: everything that can be known to go wrong was looked at.
 pub(super) struct Desk {
@@ -73,7 +71,7 @@ impl Desk {
             transaction::mend_index(&found.repo, ui)?;
             found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
         }
-        let (repositories, environments) = (vec![repository(found)], environments(found));
+        let (repositories, environments) = (vec![found.name()], environments(found));
         let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
         let (token, fresh) = self.gitlab.mint(&self.journal, &order, ui)?;
         let written = write(options, found, overrides, &self.inspection, &token, ui);
@@ -100,27 +98,10 @@ fn write(
     let plan = found.files.rotate(token, overrides)?;
     let images = images(found, &plan, overrides, inspection)?;
     let again = again(options).with("--from-gitlab --expires-in 90d");
-    warn_of_others(&found.files, &[repository(found)], ui);
+    warn_of_others(&found.files, &[found.name()], ui);
     let checked = sign_in::check_fresh(&options.check.registry, token, &images, &again, ui)?;
     found.checked = Some(checked);
     write_or_tell(options, found, overrides, &plan, ui)
-}
-
-/// The repository as names of tokens have it.
-pub(super) fn repository(found: &Found) -> String {
-    name_of(found.files.record.as_ref(), &found.root())
-}
-
-/// The same of the repository at `root`.
-pub(super) fn name_of(record: Option<&Record>, root: &Path) -> String {
-    let recorded = record.map(|record| record.answers.project.directory());
-    let directory = || root.file_name().map(|name| plain(&name.to_string_lossy()));
-    recorded.or_else(directory).unwrap_or_default()
-}
-
-/// A name without what separates names, in those of tokens and in annotations.
-fn plain(name: &str) -> String {
-    name.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-")
 }
 
 /// The environments that get the token.

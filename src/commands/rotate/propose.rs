@@ -9,7 +9,7 @@ mod report;
 mod share;
 
 use super::found::Found;
-use super::issue::{Desk, gitlabs, repository};
+use super::issue::{Desk, gitlabs};
 use super::{Options, overrides};
 use crate::advice::Advice;
 use crate::answers::{EnvironmentName, Expiry, Record};
@@ -200,7 +200,7 @@ impl Proposal<'_> {
 fn check_left(desk: &Desk, found: &Found, ui: &mut Ui) -> Result<()> {
     let Some(record) = &found.files.record else { return Ok(()) };
     let holdings = holdings(PROPOSE, &found.repo, record)?;
-    for row in rows(&desk.gitlab, &holdings, &repository(found), ui)? {
+    for row in rows(&desk.gitlab, &holdings, &found.name(), ui)? {
         let is_left = row.is_active && matches!(row.of, Use::Superseded(_) | Use::Orphan);
         // What was deleted just now is in the list, too.
         let is_there = || desk.gitlab.api.token(&row.token.at).map(|found| found.is_some());

@@ -12,7 +12,6 @@ use crate::gitlab::Lifetime;
 use crate::pull_secret::Manifest;
 use crate::report::{FileChange, Report};
 use crate::rotation::{Change, Plan, SecretFile};
-use crate::secret::Secret;
 use crate::ui;
 use serde_json::json;
 
@@ -195,11 +194,14 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
         true => "deploy the new token",
         false => "if the cluster does not have them yet",
     });
-    let finishes = plan.rotates() && is_superseding(found, plan);
-    let finish = finishes.then(|| {
+    let finish = superseding(found, plan).filter(|_| plan.rotates()).map(|others| {
+        let together = match others.is_empty() {
+            true => String::new(),
+            false => format!(", in one run with {}", others.join(", ")),
+        };
         Advice::makeinfra("rotate")
             .with("--finish")
-            .why("once it is deployed and pushed, delete the old token in GitLab")
+            .why(format!("once it is deployed and pushed, delete the old token in GitLab{together}"))
     });
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
         let with_record =
@@ -217,13 +219,22 @@ fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) ->
     steps
 }
 
-/// Whether the Secrets list tokens that are to be deleted.
-fn is_superseding(found: &Found, plan: &Plan) -> bool {
-    let lists = |text: &Secret| {
-        let manifest = Manifest::parse(text.expose()).ok();
-        manifest.is_some_and(|manifest| !manifest.provenance().superseded.is_empty())
-    };
-    found.texts(plan).any(|(_, text)| lists(text))
+/// The other repositories that had the tokens which the Secrets list as superseded; `None` if they list none.
+fn superseding(found: &Found, plan: &Plan) -> Option<Vec<String>> {
+    let own = found.name();
+    let mut others: Option<Vec<String>> = None;
+    for (_, text) in found.texts(plan) {
+        let Ok(manifest) = Manifest::parse(text.expose()) else { continue };
+        for replaced in &manifest.provenance().superseded {
+            let others = others.get_or_insert_default();
+            for name in replaced.repositories.iter().filter(|name| **name != own) {
+                if !others.contains(name) {
+                    others.push(name.clone());
+                }
+            }
+        }
+    }
+    others
 }
 
 /// What a commit is called.

@@ -75,7 +75,7 @@ fn look(options: &Options, repo: &Path, overrides: &RotateOverrides, ui: &mut Ui
     report.is_pending |= options.commits() && found.uncommitted.contains(&true);
     let registry = if plan.is_none() { Some(found.files.registry(overrides)?) } else { None };
     let ready = Ready {
-        name: issue::repository(&found),
+        name: found.name(),
         root: found.root(),
         registry,
         image: found.files.image().cloned(),
@@ -153,7 +153,7 @@ fn ask(
 
 /// The repositories that are given `token`, `found` among them.
 fn names_with(token: &DeployToken, found: &Found) -> Vec<String> {
-    let own = std::iter::once(issue::repository(found));
+    let own = std::iter::once(found.name());
     own.chain(token.repositories().iter().cloned()).collect()
 }
 

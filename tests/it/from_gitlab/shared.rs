@@ -124,7 +124,7 @@ fn repositories_that_share_a_token_get_one_new_one() {
     assert_eq!(several.annotation("a-infra", "makeinfra/token-repositories"), "b-infra a-infra");
     // One that is rotated alone leaves the other its token, and says so.
     let output = several.rotate(&["a-infra"], &[]).success();
-    output.says("b-infra had it together with this repository");
+    output.says("b-infra had it together with this repository").prints("in one run with b-infra\n");
     assert_ne!(several.held("a-infra"), several.held("b-infra"));
     several.run(&["check", "--online", "b-infra"]).success();
 }

@@ -1,6 +1,6 @@
 //! One repository whose rotation is to be finished: what its files say, and what was found out.
 
-use super::super::{Options, issue, scope};
+use super::super::{Options, found, scope};
 use super::fate::Fate;
 use super::images::{self, Question};
 use super::old::{self, Old};
@@ -43,7 +43,7 @@ impl Case {
         let tenants = tenants(options, repo, &record.answers)?;
         let olds = old::all(repo, &tenants, &record.answers.registry)?;
         let mut case = Self {
-            name: issue::name_of(Some(&record), &repo.root()),
+            name: found::name_of(Some(&record), &repo.root()),
             root: repo.root(),
             answers: record.answers,
             tenants,
