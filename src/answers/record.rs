@@ -4,6 +4,7 @@ use super::{Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Rule
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::yaml;
+use serde_yaml::Value;
 use std::collections::BTreeSet;
 
 /// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
@@ -30,7 +31,6 @@ impl Record {
     /// The one template.
     const TEMPLATE: &str = "default";
 
-    /// What to type if it cannot be understood.
     /// The list of the files that an update leaves alone.
     pub const OWN: &str = "own";
 
@@ -51,11 +51,14 @@ impl Record {
 
     /// Reads `text`, the content of the file. Errors name the place, never a value.
     pub fn parse(text: String) -> Result<Self> {
-        let version = version(&text)?;
-        let own = own(&text)?;
-        let public = public(&text)?;
-        template(&text)?;
-        let sheet = Self::sheet(&text);
+        let file = named::from_yaml(&text);
+        // What is wrong with the file as a whole is said where its answers are read.
+        let found = |key: &str| file.as_ref().ok()?.get(key);
+        let version = found("version").map(version).transpose()?;
+        let own = found(Self::OWN).map(own).transpose()?.unwrap_or_default();
+        let public = found(Self::PUBLIC).map(public).transpose()?.unwrap_or_default();
+        found("template").map_or(Ok(()), template)?;
+        let sheet = Self::sheet(file);
         let answers = sheet.and_then(|sheet| {
             Ok((
                 sheet.answers().map_err(|refused| {
@@ -83,8 +86,8 @@ impl Record {
             .hint(format!("--env {}", self.answers.environments.first.name))
     }
 
-    fn sheet(text: &str) -> std::result::Result<Sheet, String> {
-        let mut sheet = Self::read(text).map_err(said)?;
+    fn sheet(file: std::result::Result<Value, FileFault>) -> std::result::Result<Sheet, String> {
+        let mut sheet = file.and_then(Self::read).map_err(said)?;
         // The record has the name itself; reading a name takes one `-infra` off.
         if let Some(Some(project)) = sheet.values.get_mut(&Name::Project) {
             project.push_str("-infra");
@@ -94,19 +97,14 @@ impl Record {
         Ok(sheet)
     }
 
-    fn read(text: &str) -> std::result::Result<Sheet, FileFault> {
-        let file = named::from_yaml(text)?;
-        let answers = file.get("answers").ok_or(FileFault::NotAMapping(None))?;
-        Sheet::from_yaml(answers.clone(), &[&Self::NAMES[..], &Component::NAMES].concat())
+    fn read(mut file: Value) -> std::result::Result<Sheet, FileFault> {
+        let answers = file.get_mut("answers").ok_or(FileFault::NotAMapping(None))?;
+        Sheet::from_yaml(std::mem::take(answers), &[&Self::NAMES[..], &Component::NAMES].concat())
     }
 }
 
-/// The version in the file. Fails if this makeinfra cannot know what the rest of the file means.
-fn version(text: &str) -> Result<Option<Version>> {
-    // What is wrong with the file as a whole is said where its answers are read.
-    let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get("version").cloned()) else {
-        return Ok(None);
-    };
+/// The version that the file says. Fails if this makeinfra cannot know what the rest of the file means.
+fn version(value: &Value) -> Result<Version> {
     let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
     let version = value
         .as_str()
@@ -126,41 +124,36 @@ fn version(text: &str) -> Result<Option<Version>> {
         .hint("{makeinfra new PROJECT}, in another directory; then copy what you have added")
         .into());
     }
-    Ok(Some(version))
+    Ok(version)
 }
 
 /// Fails if the files were rendered from templates that this version does not have.
-fn template(text: &str) -> Result<()> {
-    let file = named::from_yaml(text).ok();
-    match file.as_ref().and_then(|file| file.get("template")) {
-        None => Ok(()),
-        Some(value) if value.as_str() == Some(Record::TEMPLATE) => Ok(()),
-        Some(_) => Err(Failure::failed(format!("cannot use `{}`", Record::FILE))
-            .because(format!("`template` must be `{}`: there is no other one", Record::TEMPLATE))
-            .hint(Advice::edit(Record::FILE))
-            .into()),
+fn template(value: &Value) -> Result<()> {
+    if value.as_str() == Some(Record::TEMPLATE) {
+        return Ok(());
     }
+    Err(Failure::failed(format!("cannot use `{}`", Record::FILE))
+        .because(format!("`template` must be `{}`: there is no other one", Record::TEMPLATE))
+        .hint(Advice::edit(Record::FILE))
+        .into())
 }
 
 /// The paths of the list `own`.
-fn own(text: &str) -> Result<BTreeSet<String>> {
+fn own(value: &Value) -> Result<BTreeSet<String>> {
     let is_below =
         |path: &str| !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    list(text, Record::OWN, "must be a list of paths below the top of the repository", is_below)
+    list(value, Record::OWN, "must be a list of paths below the top of the repository", is_below)
 }
 
 /// The names of the list `public`.
-fn public(text: &str) -> Result<BTreeSet<String>> {
+fn public(value: &Value) -> Result<BTreeSet<String>> {
     let is_name = |name: &str| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == name);
-    list(text, Record::PUBLIC, "must be a list of image names, without tags", is_name)
+    list(value, Record::PUBLIC, "must be a list of image names, without tags", is_name)
 }
 
-/// The texts of the list `key`, which are all `right`.
-fn list(text: &str, key: &str, rule: Rule, right: impl Fn(&str) -> bool) -> Result<BTreeSet<String>> {
-    let Some(value) = named::from_yaml(text).ok().and_then(|file| file.get(key).cloned()) else {
-        return Ok(BTreeSet::new());
-    };
-    let item = |item: &serde_yaml::Value| item.as_str().filter(|text| right(text)).map(str::to_owned);
+/// The texts of the list `value`, called `key`, which are all `right`.
+fn list(value: &Value, key: &str, rule: Rule, right: impl Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+    let item = |item: &Value| item.as_str().filter(|text| right(text)).map(str::to_owned);
     let items = value.as_sequence().and_then(|items| items.iter().map(item).collect::<Option<_>>());
     Ok(items.ok_or_else(|| {
         Failure::failed(format!("cannot understand `{}`", Record::FILE))
