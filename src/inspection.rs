@@ -27,6 +27,7 @@ use crate::work_tree::{Content, WorkTree};
 use secret_files::pull_secrets_of;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// How far kustomizations outside of the manifests' directories are followed.
 const ROUNDS: usize = 100;
@@ -377,7 +378,7 @@ impl Reader {
         }
     }
 
-    fn key(&self, path: &str) -> Option<Key> {
+    fn key(&self, path: &str) -> Option<Rc<Key>> {
         self.repo.as_ref()?.key(path).ok()
     }
 

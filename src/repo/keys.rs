@@ -10,6 +10,7 @@ use crate::git_crypt::{self, Key, UNLOCK_ANEW};
 use git2::{ErrorCode, ObjectType, Oid, TreeWalkMode, TreeWalkResult};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 impl Repo {
     /// Fails if the key of `filter` does not open what HEAD holds encrypted by it. A key that is missing encrypts nothing.
@@ -105,17 +106,23 @@ impl Repo {
     }
 
     /// The git-crypt key for `path`.
-    pub fn key(&self, path: &str) -> Result<Key> {
+    pub fn key(&self, path: &str) -> Result<Rc<Key>> {
         let file = self.key_file(&self.filter(path)?.unwrap_or_default());
+        if let Some(key) = self.keys.borrow().get(&file) {
+            return Ok(Rc::clone(key));
+        }
         let bytes = read(&file)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
                 .because(format!("there is no `{}`", file.display()))
                 .hint(Advice::at_top(self.unlock_or_init()))
         })?;
-        Ok(Key::from_file(&bytes).map_err(|_| {
+        let key = Key::from_file(&bytes).map_err(|_| {
             Failure::failed(format!("`{}` is not a git-crypt key", file.display()))
                 .hint(Advice::at_top(self.unlock_or_init()))
-        })?)
+        })?;
+        let key = Rc::new(key);
+        self.keys.borrow_mut().insert(file, Rc::clone(&key));
+        Ok(key)
     }
 
     /// Where the key of a git-crypt filter lies, or would lie.

@@ -14,6 +14,7 @@ use git2::{Blob, ErrorClass, ErrorCode, ObjectType, Repository, RepositoryState,
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use zeroize::Zeroizing;
 
 /// More than an attribute file has.
@@ -31,6 +32,8 @@ pub struct Repo {
     pub(super) in_memory: Cell<bool>,
     /// What the keys of filters open, as far as it was asked.
     pub(super) tried: RefCell<BTreeMap<String, Vec<(PathBuf, Trial)>>>,
+    /// The keys that were read, by their files.
+    pub(super) keys: RefCell<BTreeMap<PathBuf, Rc<Key>>>,
 }
 
 /// What HEAD holds of a secret file.
@@ -100,16 +103,17 @@ impl Repo {
         match Repository::open(&git) {
             Ok(git) if git.workdir().is_some() => {
                 truncated::check_objects(git.commondir())?;
-                Ok(Some(Self {
-                    prefix: prefix(&git, dir)?,
-                    git,
-                    in_memory: Cell::new(false),
-                    tried: RefCell::default(),
-                }))
+                let prefix = prefix(&git, dir)?;
+                Ok(Some(Self::new(git, prefix)))
             }
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
             Err(error) => Err(unsupported::failure(dir, Some(&git), &error).into()),
         }
+    }
+
+    fn new(git: Repository, prefix: String) -> Self {
+        let (in_memory, tried, keys) = (Cell::new(false), RefCell::default(), RefCell::default());
+        Self { git, prefix, in_memory, tried, keys }
     }
 
     /// The id of the commit that HEAD names; `None` if there is none yet.

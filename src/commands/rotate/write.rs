@@ -78,7 +78,8 @@ pub(super) fn uncommitted_beside(found: &Found, plan: &Plan) -> Result<BTreeMap<
         let text = change.kustomization.as_ref().unwrap_or(before).expose();
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
         let named = |text: &str| Kustomization::parse(text).map(|found| found.files(dir)).unwrap_or_default();
-        let head = repo.head_plain(path, &repo.key(path)?)?.unwrap_or_default();
+        let key = repo.key(path)?;
+        let head = repo.head_plain(path, &key)?.unwrap_or_default();
         if named(std::str::from_utf8(&head).unwrap_or_default()).contains(&file.path) {
             continue;
         }
