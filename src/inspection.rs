@@ -308,7 +308,8 @@ impl Reader {
         }
         let traces = Traces::of(inspection.pull_secrets.iter().map(|found| &found.secret));
         if let Some(repo) = self.repo.as_ref().filter(|_| scope.searches && !traces.is_empty()) {
-            inspection.exposed = Some(repo.exposed(&|bytes| traces.are_in(bytes), scope.deep)?);
+            let finder = traces.finder();
+            inspection.exposed = Some(repo.exposed(&|bytes| finder.finds(bytes), scope.deep)?);
         }
         Ok(inspection)
     }

@@ -43,7 +43,7 @@ impl Reader {
             Some(Some(found)) if found.is_empty() && content.text().and_then(why_later).is_some() => {
                 (State::Later(content.text().and_then(why_later).unwrap_or_default()), Vec::new())
             }
-            Some(Some(_)) => (state, pull_secrets_of((&path.to_owned(), &content))),
+            Some(Some(found)) => (state, at(path, found)),
             None => (state, Vec::new()),
         }
     }
@@ -52,7 +52,11 @@ impl Reader {
 /// The pull secrets in a file, if it can be read.
 pub(super) fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullSecret> {
     let text = content.text().filter(|text| names_a_secret(text));
-    let found = text.and_then(pull_secrets_in).unwrap_or_default();
+    at(path, text.and_then(pull_secrets_in).unwrap_or_default())
+}
+
+/// The pull secrets `found` in the file `path`.
+fn at(path: &str, found: Vec<Inspected>) -> Vec<PullSecret> {
     found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
 }
 

@@ -46,19 +46,13 @@ impl Traces {
     /// Whether `bytes` show one, however its base64 is broken into lines. Time and memory are linear in `bytes`.
     #[must_use]
     pub fn are_in(&self, bytes: &[u8]) -> bool {
-        if self.found_in(bytes) {
-            return true;
-        }
-        if !bytes.contains(&b'\n') {
-            return false;
-        }
-        let mut joined = Zeroizing::new(Vec::with_capacity(bytes.len()));
-        joined.extend(bytes.iter().filter(|byte| !byte.is_ascii_whitespace()));
-        self.found_in(&joined)
+        self.finder().finds(bytes)
     }
 
-    fn found_in(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|trace| memmem::find(bytes, trace.as_bytes()).is_some())
+    /// What searches many texts for them.
+    #[must_use]
+    pub fn finder(&self) -> Finder<'_> {
+        Finder(self.0.iter().map(|trace| memmem::Finder::new(trace.as_bytes())).collect())
     }
 
     fn add(&mut self, token: &str) {
@@ -69,6 +63,31 @@ impl Traces {
         let twice: Vec<_> = once.iter().flat_map(|text| base64(text)).collect();
         self.0.push(Zeroizing::new(token.to_owned()));
         self.0.extend(once.into_iter().chain(twice));
+    }
+}
+
+/// A search for [`Traces`].
+pub struct Finder<'t>(Vec<memmem::Finder<'t>>);
+
+impl Finder<'_> {
+    /// What [`Traces::are_in`] says.
+    #[must_use]
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        if self.is_in(bytes) {
+            return true;
+        }
+        if !bytes.contains(&b'\n') {
+            return false;
+        }
+        let mut joined = Zeroizing::new(Vec::with_capacity(bytes.len()));
+        for run in bytes.split(u8::is_ascii_whitespace) {
+            joined.extend_from_slice(run);
+        }
+        self.is_in(&joined)
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|finder| finder.find(bytes).is_some())
     }
 }
 
