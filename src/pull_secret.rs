@@ -6,6 +6,7 @@
 pub mod auth;
 mod block;
 mod docker_config;
+mod edit;
 mod expiries;
 pub mod go_json;
 mod hidden;
@@ -19,11 +20,12 @@ mod traces;
 
 pub use block::{in_block_style, is_editable};
 pub use docker_config::{DockerConfig, Fault};
+pub use edit::{Edit, Rewritten};
 pub use expiries::OtherExpiries;
 pub use hidden::Hidden;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
-pub use manifest::{Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted};
+pub use manifest::{Manifest, OWN, Rewrite, SEVERAL, Wanted};
 pub use provenance::{Issued, Provenance, Replaced, add_repositories};
 pub use traces::Traces;
 

@@ -69,13 +69,12 @@ impl Files {
     #[must_use]
     pub fn differs_from(&self, at: usize, committed: &str) -> bool {
         let Some(one) = self.each().nth(at) else { return false };
-        let Some(text) = &one.secret.text else { return false };
-        let (Ok(now), Ok(before)) = (one.manifest(text), Manifest::parse(committed)) else { return false };
+        let (Ok(Some(now)), Ok(before)) = (one.manifest(), Manifest::parse(committed)) else { return false };
         let overrides = RotateOverrides::default();
         let own = |manifest: &Manifest| {
             manifest.rotated_key(&one.rewrite(&overrides)).ok().flatten().map(str::to_owned)
         };
-        match (own(&now), own(&before)) {
+        match (own(now), own(&before)) {
             (Some(now_key), Some(before_key)) => !now.config().shares(&now_key, before.config(), &before_key),
             _ => false,
         }
@@ -91,7 +90,7 @@ impl Files {
     #[must_use]
     pub fn issued(&self) -> Option<Issued> {
         self.each().find_map(|one| {
-            let manifest = one.manifest(one.secret.text.as_ref()?).ok()?;
+            let manifest = one.manifest().ok()??;
             manifest.provenance().issued.clone()
         })
     }
@@ -100,8 +99,7 @@ impl Files {
     #[must_use]
     pub fn sharing(&self) -> Vec<String> {
         let found = self.each().find_map(|one| {
-            let repositories =
-                one.manifest(one.secret.text.as_ref()?).ok()?.provenance().repositories.clone();
+            let repositories = one.manifest().ok()??.provenance().repositories.clone();
             Some(repositories).filter(|names| !names.is_empty())
         });
         found.unwrap_or_default()
@@ -110,7 +108,7 @@ impl Files {
     /// What the token that is replaced signs in as, if there is one.
     pub fn username(&self, overrides: &RotateOverrides) -> Result<Option<String>> {
         let Some((manifest, key)) = self.first(overrides)? else { return Ok(None) };
-        Ok(manifest.config().username(&key))
+        Ok(manifest.config().username(key))
     }
 
     /// Whether the token that is replaced is that of `other`, too.
@@ -120,17 +118,17 @@ impl Files {
         else {
             return Ok(false);
         };
-        Ok(own.config().shares(&own_key, theirs.config(), &their_key))
+        Ok(own.config().shares(own_key, theirs.config(), their_key))
     }
 
     /// The first Secret that is there, with the key of the entry that is rotated. Those that are chosen share their token.
-    fn first(&self, overrides: &RotateOverrides) -> Result<Option<(Manifest<'_>, String)>> {
-        let there = self.each().find_map(|one| Some((one.secret.text.as_ref()?, one)));
-        let Some((text, one)) = there else { return Ok(None) };
-        let manifest = one.manifest(text)?;
-        let key = manifest.rotated_key(&one.rewrite(overrides)).map_err(|fault| one.refused(fault))?;
-        let key = key.map(str::to_owned);
-        Ok(key.map(|key| (manifest, key)))
+    fn first(&self, overrides: &RotateOverrides) -> Result<Option<(&Manifest, &str)>> {
+        for one in self.each() {
+            let Some(manifest) = one.manifest()? else { continue };
+            let key = manifest.rotated_key(&one.rewrite(overrides)).map_err(|fault| one.refused(fault))?;
+            return Ok(key.map(|key| (manifest, key)));
+        }
+        Ok(None)
     }
 
     /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if
@@ -185,18 +183,16 @@ impl Files {
 
     /// The places of the environments, by the credentials that they share.
     fn groups(&self, overrides: &RotateOverrides) -> Result<Vec<Vec<usize>>> {
-        let mut groups: Vec<(Manifest, String, Vec<usize>)> = Vec::new();
+        let mut groups: Vec<(&Manifest, &str, Vec<usize>)> = Vec::new();
         for one in self.each() {
-            let Some(text) = &one.secret.text else { continue };
-            let manifest = one.manifest(text)?;
+            let Some(manifest) = one.manifest()? else { continue };
             let key = manifest
                 .rotated_key(&one.rewrite(overrides))
                 .map_err(|fault| one.refused(fault))?
-                .unwrap_or_default()
-                .to_owned();
+                .unwrap_or_default();
             let same = groups
                 .iter_mut()
-                .find(|(known, known_key, _)| known.config().shares(known_key, manifest.config(), &key));
+                .find(|(known, known_key, _)| known.config().shares(known_key, manifest.config(), key));
             match same {
                 Some((_, _, places)) => places.push(one.secret.place),
                 None => groups.push((manifest, key, vec![one.secret.place])),
@@ -266,7 +262,8 @@ impl Files {
         let mut is_own = false;
         for (one, change) in self.each().zip(&plan.secrets) {
             let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
-            let (manifest, key) = (one.manifest(text)?, self.registry(overrides)?);
+            let manifest = Manifest::parse(text.expose()).map_err(|fault| one.refused(fault))?;
+            let key = self.registry(overrides)?;
             let key = manifest.entry(&key).unwrap_or(key.as_str());
             let first =
                 |image: &&ImageRef| keyring::matching(manifest.config().keys(), image).first() == Some(&key);

@@ -6,10 +6,11 @@ use crate::context::Payload;
 use crate::error::{Failure, Result};
 use crate::opaque::{self, Kustomization};
 use crate::pull_secret::{
-    self, DeployToken, DockerConfig, Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted, keyring,
+    self, DeployToken, DockerConfig, Edit, Fault, Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted, keyring,
 };
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
+use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 /// A file with a pull secret, that of one environment.
@@ -22,6 +23,8 @@ pub struct SecretFile {
     pub text: Option<Secret>,
     /// The kustomization of its directory: path and text; `None` if there is none.
     pub kustomization: Option<(String, Secret)>,
+    /// What the text says, once that was asked for.
+    manifest: OnceLock<std::result::Result<Manifest, Fault>>,
 }
 
 /// What the user wants changed beside the token.
@@ -81,6 +84,24 @@ impl Change {
 }
 
 impl SecretFile {
+    /// The one with this `text`, of the environment at `place`.
+    #[must_use]
+    pub fn new(
+        place: usize,
+        path: String,
+        text: Option<Secret>,
+        kustomization: Option<(String, Secret)>,
+    ) -> Self {
+        Self { place, path, text, kustomization, manifest: OnceLock::new() }
+    }
+
+    /// What it says; `None` if there is no such file yet.
+    pub(super) fn manifest(&self) -> std::result::Result<Option<&Manifest>, Fault> {
+        let Some(text) = &self.text else { return Ok(None) };
+        let manifest = self.manifest.get_or_init(|| Manifest::parse(text.expose()));
+        manifest.as_ref().map(Some).map_err(|fault| *fault)
+    }
+
     /// The registry that a token for it is for, where `answers` are those of the repository.
     pub fn registry(&self, answers: &Answers) -> Result<RegistryKey> {
         let held =
@@ -119,15 +140,16 @@ pub(super) struct SecretInRepo<'f> {
     pub(super) secret: &'f SecretFile,
 }
 
-impl SecretInRepo<'_> {
+impl<'f> SecretInRepo<'f> {
     /// Fails if a rotation would, whatever the token. Else what deserves a warning.
     pub(super) fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        let Some(text) = &self.secret.text else { return self.check_missing(overrides).map(|()| warnings) };
-        let manifest = self.manifest(text)?;
+        let (Some(text), Some(manifest)) = (&self.secret.text, self.manifest()?) else {
+            return self.check_missing(overrides).map(|()| warnings);
+        };
         match &overrides.entry {
             Entry::Removed(key) => {
-                let removed = self.manifest(text)?.remove(key, self.recorded());
+                let removed = self.edit(text)?.remove(key, self.recorded());
                 return removed.map(|_| warnings).map_err(|fault| self.refused(fault).into());
             }
             Entry::Named(key) if manifest.entry(key).is_none() => self.check_match(key)?,
@@ -195,9 +217,8 @@ impl SecretInRepo<'_> {
             return Ok(Some(registry.clone()));
         }
         let recorded = self.answers.map(|answers| answers.registry.clone());
-        let held = match &self.secret.text {
-            Some(text) => self
-                .manifest(text)?
+        let held = match self.manifest()? {
+            Some(manifest) => manifest
                 .rotated_key(&self.rewrite(overrides))
                 .map_err(|fault| self.refused(fault))?
                 .and_then(|key| RegistryKey::parse(key).ok()),
@@ -208,7 +229,7 @@ impl SecretInRepo<'_> {
 
     /// Until when the token that is replaced lasts, as far as the file says so.
     pub(super) fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {
-        let manifest = Manifest::parse(self.secret.text.as_ref()?.expose()).ok()?;
+        let manifest = self.secret.manifest().ok()??;
         manifest.expiry(manifest.rotated_key(&self.rewrite(overrides)).ok()??, self.recorded())
     }
 
@@ -228,7 +249,7 @@ impl SecretInRepo<'_> {
                 kustomization,
             });
         };
-        let rotated = self.manifest(text)?.rotate(token, &self.rewrite(overrides));
+        let rotated = self.edit(text)?.rotate(token, &self.rewrite(overrides));
         Ok(match rotated.map_err(|fault| self.refused(fault))? {
             Some(rewritten) => {
                 Change { text: Some(rewritten.text), changes: rewritten.changes, kustomization }
@@ -240,7 +261,7 @@ impl SecretInRepo<'_> {
     /// The file without the entry for `registry`.
     pub(super) fn without(&self, registry: &RegistryKey) -> Result<Change> {
         let Some(text) = &self.secret.text else { return Ok(Change::of(None)) };
-        let removed = self.manifest(text)?.remove(registry, self.recorded());
+        let removed = self.edit(text)?.remove(registry, self.recorded());
         Ok(Change::of(removed.map_err(|fault| self.refused(fault))?))
     }
 
@@ -250,7 +271,7 @@ impl SecretInRepo<'_> {
             let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
             return Err(failure.hint(self.anew()).into());
         };
-        let expiring = self.manifest(text)?.expire(expires_at, &self.rewrite(overrides));
+        let expiring = self.edit(text)?.expire(expires_at, &self.rewrite(overrides));
         Ok(Change::of(expiring.map_err(|fault| self.refused(fault))?))
     }
 
@@ -293,8 +314,13 @@ impl SecretInRepo<'_> {
         Ok(templates.render_secret(&answers, self.secret.place, payload)?.text)
     }
 
-    pub(super) fn manifest<'a>(&self, text: &'a Secret) -> Result<Manifest<'a>> {
-        Ok(Manifest::parse(text.expose()).map_err(|fault| self.refused(fault))?)
+    /// What the file says; `None` if there is none yet.
+    pub(super) fn manifest(&self) -> Result<Option<&'f Manifest>> {
+        Ok(self.secret.manifest().map_err(|fault| self.refused(fault))?)
+    }
+
+    fn edit<'a>(&self, text: &'a Secret) -> Result<Edit<'a>> {
+        Ok(Edit::of(text.expose()).map_err(|fault| self.refused(fault))?)
     }
 
     pub(super) fn rewrite<'a>(&self, overrides: &'a RotateOverrides) -> Rewrite<'a>

@@ -163,7 +163,7 @@ impl OwnToken {
         let path = answers.secret_files().swap_remove(place);
         let model = evolution.workspace.files.text(&like.secret_file(&answers.secret_name))?;
         let model = model.map(|text| Secret::new(text.to_owned()));
-        let file = SecretFile { place, path, text: model, kustomization: None };
+        let file = SecretFile::new(place, path, model, None);
         let (registry, asked) = (file.registry(answers)?, options.check.check);
         let token = self.source.read(&registry, Some(answers.image()), asked, self.expires_at, ui)?;
         let again = again(name.as_str()).with("--check");

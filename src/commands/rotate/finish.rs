@@ -24,7 +24,7 @@ use crate::commands::deploy_tokens::Journal;
 use crate::commands::encrypted;
 use crate::commands::transaction::{self, Transaction};
 use crate::error::{Failure, Result};
-use crate::pull_secret::Manifest;
+use crate::pull_secret::Edit;
 use crate::registry::PARALLEL;
 use crate::repo::Repo;
 use crate::report::Report;
@@ -78,7 +78,7 @@ fn forget(options: &Options, repo: &Repo, case: &Case, ui: &mut Ui) -> Result<Fo
     let mut changed: Vec<(&str, Secret)> = Vec::new();
     for tenant in &case.tenants {
         let cannot = |fault| Failure::failed(format!("cannot {FINISH} `{}`", tenant.path)).because(fault);
-        let manifest = Manifest::parse(tenant.text.expose()).map_err(cannot)?;
+        let manifest = Edit::of(tenant.text.expose()).map_err(cannot)?;
         if let Some(rewritten) = manifest.forget(&gone).map_err(cannot)? {
             changed.push((&tenant.path, rewritten.text));
         }

@@ -46,7 +46,7 @@ impl Found {
         for (place, path) in paths.into_iter().enumerate() {
             let text = encrypted::read(ROTATE, &path, &root.join(&path))?;
             let kustomization = kustomization(&root, &path)?;
-            secrets.push(SecretFile { place, path, text, kustomization });
+            secrets.push(SecretFile::new(place, path, text, kustomization));
         }
         if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
             let secret = Environment::default_secret_file();

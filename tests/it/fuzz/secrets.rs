@@ -8,7 +8,7 @@ use makeinfra::git_crypt::{Key, is_encrypted};
 use makeinfra::manifests::documents;
 use makeinfra::opaque::{self, Directory, DirectoryFault, EnvFile, Listing, Value};
 use makeinfra::pull_secret::{
-    DeployToken, DockerConfig, Hidden, Inspected, Manifest, Rewrite, Traces, Wanted,
+    DeployToken, DockerConfig, Edit, Hidden, Inspected, Manifest, Rewrite, Traces, Wanted,
 };
 use makeinfra::secret::Secret;
 use makeinfra::work_tree::Content;
@@ -171,7 +171,7 @@ fn a_secret_that_is_rotated_holds_the_new_token_and_not_the_old_one() {
         let old = Traces::of(secrets.iter());
         let rewrite = Rewrite { recorded: Some(&registry), wanted, ..Rewrite::default() };
         let had = manifest.config().keys().count();
-        match manifest.rotate(&token(), &rewrite) {
+        match Edit::of(text).unwrap().rotate(&token(), &rewrite) {
             Ok(Some(rewritten)) => {
                 quotes_no_token(&rewritten.changes);
                 let text = rewritten.text.expose();
@@ -185,8 +185,8 @@ fn a_secret_that_is_rotated_holds_the_new_token_and_not_the_old_one() {
             Ok(None) => {}
             Err(fault) => quotes_no_token(fault),
         }
-        if let Ok(manifest) = Manifest::parse(text)
-            && let Ok(Some(rewritten)) = manifest.remove(&registry, None)
+        if let Ok(edit) = Edit::of(text)
+            && let Ok(Some(rewritten)) = edit.remove(&registry, None)
         {
             let after = Manifest::parse(rewritten.text.expose()).unwrap();
             assert!(after.entry(&registry).is_none());

@@ -1,0 +1,253 @@
+//! The Secret manifest as a file that people edit: changes only what a rotation has to change. Names, labels, comments and the
+//! order of everything stay.
+
+use super::docker_config::Fault;
+use super::manifest::{Manifest, OWN, Rewrite, Wanted};
+use super::notes::Notes;
+use super::{DeployToken, Traces};
+use crate::answers::{Answer, Email, Expiry, RegistryKey, SecretType, Superseded, TokenUsername};
+use crate::secret::Secret;
+use crate::yaml_edit;
+use zeroize::Zeroizing;
+
+/// A manifest after a rotation.
+pub struct Rewritten {
+    /// The whole file.
+    pub text: Secret,
+    /// What is different now, a line each; user names, dates and types, never a value.
+    pub changes: Vec<String>,
+}
+
+/// A manifest on its way to another one.
+pub struct Edit<'a> {
+    /// The plain content of the file.
+    text: &'a str,
+    manifest: Manifest,
+}
+
+impl<'a> Edit<'a> {
+    /// Begins with `text`, the plain content of the file.
+    pub fn of(text: &'a str) -> Result<Self, Fault> {
+        Ok(Self { text, manifest: Manifest::parse(text)? })
+    }
+
+    /// The manifest with the credentials of `token`; none if it holds just these already.
+    ///
+    /// Fails where the text cannot be changed without touching more than it should.
+    pub fn rotate(mut self, token: &DeployToken, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
+        let mut changes = Vec::new();
+        let (old_key, new_key) = self.keys_for(rewrite)?;
+        let own = self.manifest.own(rewrite.recorded);
+        let is_other = own.is_some() && own != old_key.as_deref();
+        if let Some(old) = &old_key
+            && *old != new_key
+        {
+            changes.push(format!("registry: {} -> {new_key}", shown_key(old)));
+            self.manifest.config.rename(old, &new_key);
+        }
+        let held = self.manifest.config.holds(&new_key, token);
+        let username = old_key.as_deref().and_then(|key| self.manifest.config.username(key));
+        self.change_credentials(&new_key, token, rewrite.email, &mut changes);
+        let date = token.expires_at().map(ToString::to_string);
+        let before = self.dated(&new_key, is_other).map(str::to_owned);
+        // The same token has its old expiry; that of another one is not known.
+        let after = date.or_else(|| before.clone().filter(|_| held));
+        let kind = rewrite.kind.unwrap_or(self.manifest.kind);
+        if kind != self.manifest.kind {
+            changes.push(format!(
+                "type: {} -> {}",
+                self.manifest.kind.kubernetes_type(),
+                kind.kubernetes_type()
+            ));
+            if kind == SecretType::Dockercfg && self.manifest.config.has_more() {
+                changes
+                    .push("left out: what stood beside `auths`, for which a dockercfg has no place".into());
+            }
+        }
+        if after != before {
+            changes.push(expiry_change(before.as_ref(), after.as_ref()));
+        }
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        if is_other {
+            let verb = if old_key.is_none() { "new registry" } else { "registry" };
+            changes.insert(0, format!("{verb}: {}", shown_key(&new_key)));
+        }
+        let mut notes = self.with_date(&new_key, is_other, after);
+        if !is_other && !held {
+            notes.provenance = notes.provenance.after(token, username.as_deref());
+        }
+        self.rewritten(kind, &notes, changes).map(Some)
+    }
+
+    /// The manifest with `expires_at` as the expiry of the token that it holds; none if it says so already.
+    pub fn expire(self, expires_at: &Expiry, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
+        let Some(key) = self.manifest.rotated_key(rewrite)?.map(str::to_owned) else {
+            return Err("it has no entry for this registry");
+        };
+        let is_other = self.manifest.own(rewrite.recorded) != Some(key.as_str());
+        let before = self.dated(&key, is_other).map(str::to_owned);
+        let after = Some(expires_at.to_string());
+        if before == after {
+            return Ok(None);
+        }
+        let changes = vec![expiry_change(before.as_ref(), after.as_ref())];
+        let notes = self.with_date(&key, is_other, after);
+        self.rewritten(self.manifest.kind, &notes, changes).map(Some)
+    }
+
+    /// The manifest that remembers none of `deleted` as tokens that are still there; none if it does so already.
+    pub fn forget(self, deleted: &[Superseded]) -> Result<Option<Rewritten>, Fault> {
+        let provenance = self.manifest.notes.provenance.without(deleted);
+        if provenance == self.manifest.notes.provenance {
+            return Ok(None);
+        }
+        let forgotten = self.manifest.notes.provenance.superseded.iter().map(|replaced| &replaced.token);
+        let forgotten = forgotten.filter(|token| deleted.contains(token));
+        let changes = forgotten.map(|token| format!("deleted: {token}")).collect();
+        let notes = Notes { provenance, ..self.manifest.notes.clone() };
+        self.rewritten(self.manifest.kind, &notes, changes).map(Some)
+    }
+
+    /// The manifest without the entry for `registry`; none if it has no such entry.
+    pub fn remove(
+        mut self,
+        registry: &RegistryKey,
+        recorded: Option<&RegistryKey>,
+    ) -> Result<Option<Rewritten>, Fault> {
+        let Some(key) = self.manifest.entry(registry).map(str::to_owned) else { return Ok(None) };
+        if self.manifest.own(recorded) == Some(key.as_str()) {
+            return Err(OWN);
+        }
+        self.manifest.config.remove(&key);
+        let notes = self.with_date(&key, true, None);
+        let changes = vec![format!("removed registry: {}", shown_key(&key))];
+        self.rewritten(self.manifest.kind, &notes, changes).map(Some)
+    }
+
+    /// Until when the token of the entry `key` lasts: the project's own, or with `is_other` another one.
+    fn dated(&self, key: &str, is_other: bool) -> Option<&str> {
+        if is_other { self.manifest.notes.others.of(key) } else { self.manifest.expires_at() }
+    }
+
+    /// What the annotations say with this `date` for the entry `key`.
+    fn with_date(&self, key: &str, is_other: bool, date: Option<String>) -> Notes {
+        let mut notes = self.manifest.notes.clone();
+        match is_other {
+            true => notes.others.set(key, date),
+            false => notes.expires_at = date,
+        }
+        notes
+    }
+
+    /// The key that the rotated entry has now, and the one that it will have.
+    fn keys_for(&self, rewrite: &Rewrite) -> Result<(Option<String>, String), Fault> {
+        let old = self.manifest.rotated_key(rewrite)?.map(str::to_owned);
+        let recorded = rewrite.recorded;
+        let new = match (rewrite.wanted, &old) {
+            (Wanted::Own | Wanted::Added(_), Some(old)) => old.clone(),
+            // Written otherwise, it is still that entry; only the project's own gets another key.
+            (Wanted::Named(key), Some(old))
+                if self.manifest.entry(key) == Some(old.as_str())
+                    && self.manifest.own(recorded) != Some(old.as_str()) =>
+            {
+                old.clone()
+            }
+            (Wanted::Named(key) | Wanted::Added(key), _) => key.to_string(),
+            (Wanted::Own, None) => recorded.ok_or("it has no registry yet, and none was named")?.to_string(),
+        };
+        Ok((old, new))
+    }
+
+    fn change_credentials(
+        &mut self,
+        key: &str,
+        token: &DeployToken,
+        email: Option<&Email>,
+        changes: &mut Vec<String>,
+    ) {
+        if !self.manifest.config.holds(key, token) {
+            let new = token.username();
+            changes.push(match self.manifest.config.username(key) {
+                Some(old) if old == new.as_str() => {
+                    format!("user name: {new}, as before, with another token")
+                }
+                Some(old) => format!("user name: {} -> {new}", shown(&old)),
+                None => format!("user name: {new}"),
+            });
+            let old = Traces::of_entry(&self.manifest.config, key);
+            let is_kept = |email: &String| Email::parse(email).is_ok() && !old.are_in(email.as_bytes());
+            let kept = self.manifest.config.email(key).filter(is_kept);
+            self.manifest.config.set(key, token, kept.as_deref());
+        }
+        if let Some(email) = email
+            && self.manifest.config.email(key).as_deref() != Some(email.as_str())
+        {
+            changes.push(format!("e-mail: {email}"));
+            self.manifest.config.set_email(key, email);
+        }
+    }
+
+    fn rewritten(&self, kind: SecretType, notes: &Notes, changes: Vec<String>) -> Result<Rewritten, Fault> {
+        self.manifest.config.check()?;
+        let text = self.edited(kind, notes)?;
+        self.verify(&text, kind, notes)?;
+        Ok(Rewritten { text, changes })
+    }
+
+    fn edited(&self, kind: SecretType, notes: &Notes) -> Result<Secret, Fault> {
+        let payload = self.manifest.config.encode(kind);
+        let mut text = Zeroizing::new(self.text.to_owned());
+        let changed = self
+            .manifest
+            .notes
+            .annotations()
+            .zip(notes.annotations())
+            .filter(|(before, after)| before != after);
+        for (_, (name, value)) in changed {
+            let annotation = ["metadata", "annotations", name];
+            text = match value {
+                Some(value) => yaml_edit::set(&text, &annotation, &value)?,
+                None => yaml_edit::remove(&text, &annotation)?,
+            };
+        }
+        if kind != self.manifest.kind {
+            text = yaml_edit::set(&text, &["type"], kind.kubernetes_type())?;
+            text = yaml_edit::rename_key(&text, &["data", self.manifest.kind.data_key()], kind.data_key())?;
+        }
+        text = yaml_edit::set(&text, &["data", kind.data_key()], payload.expose())?;
+        Ok(Secret::new(std::mem::take(&mut text)))
+    }
+
+    /// Reads the new text again: nothing but the intended may differ.
+    fn verify(&self, text: &Secret, kind: SecretType, notes: &Notes) -> Result<(), Fault> {
+        const BEYOND: Fault = "it is written in a way that makeinfra cannot change safely";
+        let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
+        let same = read.kind == kind
+            && (&read.name, &read.namespace) == (&self.manifest.name, &self.manifest.namespace)
+            && read.notes == *notes
+            && read.config.encode(kind).expose() == self.manifest.config.encode(kind).expose();
+        if same { Ok(()) } else { Err(BEYOND) }
+    }
+}
+
+/// A registry key from a file. One with a user and a password in it is none of ours, and is not shown.
+fn shown_key(key: &str) -> String {
+    RegistryKey::parse(key).map_or("another key".to_owned(), |key| key.to_string())
+}
+
+/// Dates from a file, if they are some: somebody may have put the token in their place.
+fn expiry_change(before: Option<&String>, after: Option<&String>) -> String {
+    let shown = |date: Option<&String>| match date {
+        Some(date) if Expiry::parse(date).is_ok() => date.clone(),
+        Some(_) => "no date".to_owned(),
+        None => "unknown".to_owned(),
+    };
+    format!("expires: {} -> {}", shown(before), shown(after))
+}
+
+/// A user name from a file, if it is one: somebody may have taken the token for it.
+fn shown(old: &str) -> &str {
+    if TokenUsername::parse(old).is_ok() { old } else { "no user name" }
+}
