@@ -48,6 +48,8 @@ pub struct Ui {
     can_ask: bool,
     /// Whether it only collects warnings.
     is_quiet: bool,
+    /// Whether anybody is told what to type next.
+    tells_next: bool,
     warnings: Vec<String>,
 }
 
@@ -56,13 +58,25 @@ impl Ui {
     #[must_use]
     pub fn new(no_input: bool) -> Self {
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-        Self { can_ask: terminal && !no_input, is_quiet: false, warnings: Vec::new() }
+        Self { can_ask: terminal && !no_input, is_quiet: false, tells_next: true, warnings: Vec::new() }
     }
 
     /// Asks and shows nothing: for one of several that are worked on at the same time.
     #[must_use]
     pub fn quiet() -> Self {
-        Self { can_ask: false, is_quiet: true, warnings: Vec::new() }
+        Self { can_ask: false, is_quiet: true, tells_next: true, warnings: Vec::new() }
+    }
+
+    /// The same where nobody is told what to type next: it need not be found out.
+    #[must_use]
+    pub fn brief() -> Self {
+        Self { tells_next: false, ..Self::quiet() }
+    }
+
+    /// Whether anybody is told what to type next.
+    #[must_use]
+    pub fn tells_next(&self) -> bool {
+        self.tells_next
     }
 
     /// Whether questions can be asked.
@@ -135,6 +149,12 @@ impl Ui {
     #[must_use]
     pub fn into_warnings(self) -> Vec<String> {
         self.warnings
+    }
+
+    /// The warnings so far.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives lives.

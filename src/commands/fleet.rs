@@ -299,7 +299,7 @@ impl Fleet<'_> {
     /// What `work` does with the repository at `at`.
     fn report(&self, at: usize, work: impl FnOnce(&mut Ui) -> Result<Report>) -> Report {
         let place = &self.places[at];
-        let mut ui = Ui::quiet();
+        let mut ui = if self.json { Ui::quiet() } else { Ui::brief() };
         let done = work(&mut ui);
         // Only of one that failed the top is not known yet.
         let root = if done.is_err() { top(&place.path) } else { None };

@@ -203,6 +203,9 @@ fn write_or_tell(
     let commit = write(options, found, overrides, plan, &report::subject(options, found))?;
     let mut report = report::outcome(options, found, plan, commit.as_deref());
     report.changed |= is_mended;
+    if ui.tells_next() {
+        report.next = report::steps(options, found, plan, commit.as_deref());
+    }
     Ok(report)
 }
 

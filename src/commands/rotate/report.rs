@@ -111,12 +111,11 @@ pub(super) fn dry_run_of_share(
     report
 }
 
-/// What was done, and the next commands.
+/// What was done.
 pub(super) fn outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Report {
-    let next = steps(options, found, plan, commit);
     let text = told(options, found, plan, commit);
     let brief = text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
-    Report { text, brief, next, ..facts(options, found, Some(plan), commit) }
+    Report { text, brief, ..facts(options, found, Some(plan), commit) }
 }
 
 /// What was done, in words.
@@ -177,7 +176,7 @@ fn listed(changes: &[&String]) -> String {
 }
 
 /// The next commands: deploy to each environment that has a new token, commit.
-fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
+pub(super) fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
     let answers = found.files.record.iter().map(|record| &record.answers);
     let environments = answers.flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)));
     let deployed = environments
