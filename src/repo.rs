@@ -35,7 +35,7 @@ pub use auditor::Plain;
 pub use commit::{Blob, Commit, introduce_yourself};
 pub use exposed::{Exposed, Place as ExposedIn};
 pub use history::{History, Leak};
-pub use open::{Encryption, HeadSecret, Repo, directory, go_there, surrounding_work_tree};
+pub use open::{Encryption, HeadSecret, Place, Repo, directory, go_there, surrounding_work_tree};
 pub use tips::{Committed, Upstream};
 pub use trial::Trial;
 pub use unmerged::Unmerged;

@@ -37,6 +37,13 @@ pub struct Repo {
     pub(super) keys: RefCell<BTreeMap<PathBuf, Rc<Key>>>,
 }
 
+/// Where a repository was found.
+pub struct Place {
+    /// git's directory of the work tree.
+    git: PathBuf,
+    prefix: String,
+}
+
 /// What HEAD holds of a secret file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadSecret {
@@ -111,6 +118,19 @@ impl Repo {
             Ok(_) => Err(none_at(dir, "it has no work tree", command).into()),
             Err(error) => Err(unsupported::failure(dir, Some(&git), &error).into()),
         }
+    }
+
+    /// Where it is, for [`Repo::again`].
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { git: self.git.path().to_owned(), prefix: self.prefix.clone() }
+    }
+
+    /// The repository that was found at `place` a moment ago. What was found out then is not looked at again.
+    pub fn again(place: &Place) -> Result<Self> {
+        let git = Repository::open(&place.git)
+            .map_err(|error| unsupported::failure(&place.git, Some(&place.git), &error))?;
+        Ok(Self::new(git, place.prefix.clone()))
     }
 
     fn new(git: Repository, prefix: String) -> Self {

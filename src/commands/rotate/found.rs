@@ -12,11 +12,12 @@ use crate::error::{Failure, Result, printable};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::kustomization;
-use crate::repo::Repo;
+use crate::repo::{Place, Repo};
 use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::ui::Ui;
+use sha1::{Digest, Sha1};
 use std::path::{Path, PathBuf};
 
 /// The repository as it is.
@@ -31,10 +32,24 @@ pub(super) struct Found {
     pub(super) checked: Option<Checked>,
 }
 
+/// What was found to be in order, in few bytes.
+pub(super) struct Judged {
+    place: Place,
+    /// A digest of all that it depends on and that changes from day to day: the files, and HEAD.
+    seen: [u8; 20],
+    uncommitted: Vec<bool>,
+    is_rotated: bool,
+    warnings: Vec<String>,
+}
+
 impl Found {
-    /// Reads what `repo` has: the Secret files of all environments.
+    /// Reads what `repo` has: the Secret files of all environments. Fails if its key is another one's.
     pub(super) fn read(repo: Repo) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
+        Self::read_files(repo)
+    }
+
+    fn read_files(repo: Repo) -> Result<Self> {
         let root = repo.root();
         let record = encrypted::read(ROTATE, Record::FILE, &root.join(Record::FILE))?;
         let record = record.map(|text| Record::parse(text.expose().to_owned())).transpose()?;
@@ -81,6 +96,34 @@ impl Found {
         Ok(lock)
     }
 
+    /// What was found to be in order, with `warnings`, by which [`open_again`] knows it again.
+    pub(super) fn judged(&self, warnings: &[String]) -> Result<Judged> {
+        Ok(Judged {
+            place: self.repo.place(),
+            seen: self.seen()?,
+            uncommitted: self.uncommitted.clone(),
+            is_rotated: self.is_rotated,
+            warnings: warnings.to_vec(),
+        })
+    }
+
+    fn seen(&self) -> Result<[u8; 20]> {
+        let mut digest = Sha1::new();
+        let mut part = |bytes: Option<&[u8]>| {
+            // No two lists of parts are the same bytes.
+            digest.update(bytes.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
+            digest.update(bytes.unwrap_or_default());
+        };
+        part(self.repo.head_id()?.as_deref().map(str::as_bytes));
+        part(self.files.record.as_ref().map(|record| record.text.as_bytes()));
+        for file in &self.files.secrets {
+            part(Some(file.path.as_bytes()));
+            part(file.text.as_ref().map(|text| text.expose().as_bytes()));
+            part(file.kustomization.as_ref().map(|(_, text)| text.expose().as_bytes()));
+        }
+        Ok(digest.finalize().into())
+    }
+
     /// What names of tokens and annotations call the repository.
     pub(super) fn name(&self) -> String {
         name_of(self.files.record.as_ref(), &self.root())
@@ -122,6 +165,29 @@ pub(super) fn open(
 ) -> Result<(Found, Option<std::fs::File>)> {
     let mut found = find(options, repo, overrides)?;
     let lock = found.prepare(options, overrides, ui)?;
+    Ok((found, lock))
+}
+
+/// The same a second time. Unless it is another than `judged` by now, what was found to be in order then is so still.
+pub(super) fn open_again(
+    options: &Options,
+    repo: &Path,
+    overrides: &RotateOverrides,
+    judged: &Judged,
+    ui: &mut Ui,
+) -> Result<(Found, Option<std::fs::File>)> {
+    let mut found = Found::read_files(Repo::again(&judged.place)?)?;
+    found.choose(&scope::names("--env", &options.env)?, overrides)?;
+    let lock = if options.run.dry_run { None } else { found.repo.lock()? };
+    if judged.seen != found.seen()? {
+        drop((found, lock));
+        return open(options, repo, overrides, ui);
+    }
+    found.uncommitted.clone_from(&judged.uncommitted);
+    found.is_rotated = judged.is_rotated;
+    for warning in &judged.warnings {
+        ui.warn(warning);
+    }
     Ok((found, lock))
 }
 

@@ -3,6 +3,7 @@
 mod gitlab;
 mod groups;
 
+use super::found::open_again;
 use super::{
     Found, Options, again, check_options, finish, images, inspect, issue, keeps_own_token, open, overrides,
     planned, report, warn_of_others, without_token, write_or_tell,
@@ -47,11 +48,11 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
     if options.gitlab.from_gitlab {
         return gitlab::run(options, overrides, fleet, ui);
     }
-    let looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, overrides, ui), ui)?;
-    let token = token(options, source, overrides, fleet, &looks, ui)?;
+    let looks = &fleet.look(Fleet::cores(), |repo, ui| look(options, repo, overrides, ui), ui)?;
+    let token = token(options, source, overrides, fleet, looks, ui)?;
     let mut given = Given { overrides, token, asked: None };
     if let Some(token) = given.token.as_ref().filter(|_| options.check.check) {
-        given.asked = Some(ask(options, token, overrides, fleet, &looks, ui)?);
+        given.asked = Some(ask(options, token, overrides, fleet, looks, ui)?);
     }
     let given = &given;
     let written = |at: usize, ui: &mut Ui| {
@@ -62,9 +63,10 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
             }
             given.judge(options, found, plan, ui)
         };
-        write(options, &fleet.places[at].path, overrides, given.token.as_ref(), judged, ui)
+        let ready = looks[at].ready();
+        write(options, &fleet.places[at].path, ready, overrides, given.token.as_ref(), judged, ui)
     };
-    fleet.carry_out(Fleet::writers(), &looks, written, ui)
+    fleet.carry_out(Fleet::writers(), looks, written, ui)
 }
 
 /// Looks at the repository at `repo`, whatever the token.
@@ -79,6 +81,7 @@ fn look(options: &Options, repo: &Path, overrides: &RotateOverrides, ui: &mut Ui
         root: found.root(),
         registry,
         image: found.files.image().cloned(),
+        judged: found.judged(ui.warnings())?,
         issued: found.files.issued(),
         environments: issue::environments(&found),
         files: options.gitlab.from_gitlab.then_some(found.files),
@@ -161,12 +164,17 @@ fn names_with(token: &DeployToken, found: &Found) -> Vec<String> {
 fn write(
     options: &Options,
     repo: &Path,
+    ready: Option<&Ready>,
     overrides: &RotateOverrides,
     token: Option<&DeployToken>,
     judged: impl FnOnce(&mut Found, &Plan, &mut Ui) -> Result<()>,
     ui: &mut Ui,
 ) -> Result<Report> {
-    let (mut found, _lock) = open(options, repo, overrides, ui)?;
+    let (mut found, _lock) = match ready {
+        // A commit takes more than the look has seen.
+        Some(ready) if !options.commits() => open_again(options, repo, overrides, &ready.judged, ui)?,
+        _ => open(options, repo, overrides, ui)?,
+    };
     sweep_repository(&found.root(), options.run.dry_run, ui);
     let plan = match (without_token(options, &found, overrides, ui)?, token) {
         (Some(plan), _) => plan,

@@ -228,7 +228,7 @@ impl Run<'_> {
             Ok(())
         };
         let path = &self.fleet.places[at].path;
-        write(self.options, path, self.overrides, Some(&minted.token), tried, ui)
+        write(self.options, path, None, self.overrides, Some(&minted.token), tried, ui)
     }
 
     /// The repository at `at`, without a lock: the one that is about to write may have it.

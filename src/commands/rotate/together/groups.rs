@@ -2,6 +2,7 @@
 
 use crate::answers::{ImageRef, RegistryKey};
 use crate::commands::fleet::Look;
+use crate::commands::rotate::found::Judged;
 use crate::error::Result;
 use crate::pull_secret::Issued;
 use crate::rotation::{Files, RotateOverrides};
@@ -16,6 +17,8 @@ pub(super) struct Ready {
     /// The registry that the token is for; `None` if the change needs no token.
     pub(super) registry: Option<RegistryKey>,
     pub(super) image: Option<ImageRef>,
+    /// What was found to be in order.
+    pub(super) judged: Judged,
     /// The token that it has, if GitLab made it.
     pub(super) issued: Option<Issued>,
     pub(super) environments: Vec<String>,
