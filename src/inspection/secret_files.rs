@@ -1,6 +1,7 @@
 //! How the files with secrets are, and which pull secrets are in them.
 
-use super::{PullSecret, Reader, State, is_manifest};
+use super::paths::is_manifest;
+use super::{PullSecret, Reader, State};
 use crate::git_crypt;
 use crate::manifests::{documents, is_sops, later};
 use crate::pull_secret::Inspected;

@@ -148,6 +148,9 @@ impl Model {
         if result < 0 {
             return false;
         }
+        if name == "open" {
+            return self.play("openat", &[&["AT_FDCWD".to_owned()][..], args].concat(), result);
+        }
         let arg = |at: usize| args.get(at).map(String::as_str).unwrap_or_default();
         let fd = arg(0).parse().unwrap_or(-1);
         match name {
