@@ -1,5 +1,6 @@
 //! The conversation on a real terminal.
 
+use super::several::with_three;
 use super::support::*;
 use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
@@ -423,4 +424,34 @@ fn a_no_to_an_adoption_leaves_the_files_and_git_as_they_were() {
     assert_eq!(sandbox.tree(), before);
     assert_eq!(fs::read(sandbox.hello(".git/config")).unwrap(), config);
     assert!(!sandbox.hello(".git/git-crypt").exists());
+}
+
+#[test]
+fn what_changes_in_one_of_several_while_a_token_is_asked_for_is_looked_at_again() {
+    let sandbox = with_three();
+    let secret = |name: &str| fs::read(sandbox.work(name).join(SECRET)).unwrap();
+    let before = secret("a");
+    let args = ["rotate", "a", "b", "c", "--token-username", USER, "--expires-at", "never"];
+    let mut terminal = Terminal::run(&sandbox, &args);
+    terminal.shows("Deploy token");
+    // Here git would not encrypt any more, and there somebody was faster.
+    let git = |name: &str, args: &[&str]| {
+        sandbox.run("git", args).cwd(sandbox.work(name)).success();
+    };
+    fs::write(sandbox.work("a/.gitattributes"), "").unwrap();
+    git("a", &["commit", "--no-verify", "-qm", "No attributes", ".gitattributes"]);
+    let token = sandbox.write_private("token2", "gldt-Faster").display().to_string();
+    let faster =
+        ["rotate", "b", "--token-username", "other", "--token-file", &token, "--expires-at", "never"];
+    sandbox.makeinfra(&faster).success();
+    let (code, shown) = terminal.types("gldt-Second\\r").ends();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("failed   a: ") && shown.contains("would be committed in plaintext"), "{shown}");
+    assert!(shown.contains("3 repositories: 2 ok, 2 changed, 1 failed"), "{shown}");
+    assert_eq!(secret("a"), before);
+    let entry = |name: &str| {
+        let text = String::from_utf8(secret(name)).unwrap();
+        text.lines().find(|line| line.starts_with("  .docker")).unwrap().to_owned()
+    };
+    assert_eq!(entry("b"), entry("c"));
 }
