@@ -33,7 +33,7 @@ pub use update::{Conflict, Deleted, Entry, Tree, Update, is_version_alone, updat
 use crate::advice::Advice;
 use crate::answers::{Answers, Component, Record};
 use crate::context::Context;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::UNLOCK;
 use crate::manifests;
 use crate::opaque::{ListedKey, Listing};
@@ -291,7 +291,9 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
         Ok(listing) => Ok(Some(listing)),
         Err(fault) => {
             let hint = if fault.is_locked { Advice::at_top(UNLOCK) } else { Advice::makeinfra("check") };
-            Err(Failure::failed(format!("cannot read `{}`", fault.path)).because(fault.why).hint(hint).into())
+            let kind = if fault.is_locked { Kind::Locked } else { Kind::Failed };
+            let failure = Failure::failed(format!("cannot read `{}`", fault.path)).kind(kind);
+            Err(failure.because(fault.why).hint(hint).into())
         }
     }
 }

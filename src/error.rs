@@ -19,6 +19,8 @@ pub enum Outcome {
     Problems,
     /// It found none, and could not tell about everything: exit 3.
     Unknown,
+    /// It would have left conflicts: exit 12.
+    Conflicts,
     /// It is several runs, of which the worst ended with this exit code.
     Several(u8),
 }
@@ -30,7 +32,8 @@ impl Outcome {
         match self {
             Self::Done => 0,
             Self::Problems => 1,
-            Self::Unknown => 3,
+            Self::Unknown => Kind::Unknown.exit_code(),
+            Self::Conflicts => Kind::Conflict.exit_code(),
             Self::Several(code) => code,
         }
     }
@@ -45,8 +48,33 @@ pub enum Kind {
     Failed,
     /// What was asked cannot be known now: exit 3.
     Unknown,
+    /// The clone is not unlocked: exit 10.
+    Locked,
+    /// The git-crypt key of the clone is not the one that the repository is encrypted with: exit 11.
+    WrongKey,
+    /// Edits and the change are in conflict: exit 12.
+    Conflict,
+    /// A registry or GitLab refused a token: exit 13.
+    RefusedToken,
     /// Stopped by the signal with this number: exit 128 + number, as shells report it.
     Interrupted(i32),
+}
+
+impl Kind {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Unknown => 3,
+            Self::Locked => 10,
+            Self::WrongKey => 11,
+            Self::Conflict => 12,
+            Self::RefusedToken => 13,
+            Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+        }
+    }
 }
 
 /// A failure with a hint: ``error: <message>``, the cause, ``hint: <what to type>``.
@@ -91,12 +119,19 @@ impl Failure {
     pub fn signal(&self) -> Option<i32> {
         match self.kind {
             Kind::Interrupted(signal) => Some(signal),
-            Kind::Usage | Kind::Failed | Kind::Unknown => None,
+            _ => None,
         }
     }
 
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), cause: None, hint: None, has_written: false }
+    }
+
+    /// Says what kind it is, where a pipeline can do something about just that.
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Says that something was written, and stays so.
@@ -165,15 +200,10 @@ pub fn explain(error: &anyhow::Error) -> Explanation {
     }
 }
 
-/// The exit code for `error`: 2 for usage, 3 for what cannot be known, 128 + n for signal n, 1 for the rest.
+/// The exit code for `error`.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<Failure>().map(|failure| failure.kind) {
-        Some(Kind::Usage) => 2,
-        Some(Kind::Unknown) => 3,
-        Some(Kind::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1),
-        Some(Kind::Failed) | None => 1,
-    }
+    error.downcast_ref::<Failure>().map_or(Kind::Failed, |failure| failure.kind).exit_code()
 }
 
 /// What another library says, which may quote a file, fit for a terminal.

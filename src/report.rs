@@ -109,7 +109,7 @@ impl Report {
     pub fn line(&self, name: &str) -> String {
         let word = match (&self.error, self.outcome) {
             (Some(_), _) => ui::red("failed "),
-            (None, Outcome::Problems) => ui::red("problem"),
+            (None, Outcome::Problems | Outcome::Conflicts) => ui::red("problem"),
             (None, Outcome::Done) => ui::green("ok     "),
             (None, Outcome::Unknown | Outcome::Several(_)) => ui::yellow("unknown"),
         };

@@ -1,5 +1,6 @@
 //! Several repositories in one run: the list that names them, what became of each, and the exit code. Pure.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -42,17 +43,22 @@ pub fn written<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<u8> {
     list
 }
 
-/// The exit code of a run whose parts ended with `codes`: the worst of 1, others that tell of a failure, 2, 3 and 0.
+/// The exit code of a run whose parts ended with `codes`: the worst of failures, 2, 3 and 0. Of failures that are not alike it
+/// is 1.
 #[must_use]
 pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
-    let rank = |code: &u8| match code {
-        0 => (0, 0),
-        3 => (1, 0),
-        2 => (2, 0),
-        1 => (4, 0),
-        other => (3, *other),
+    let rank = |code: u8| match code {
+        0 => 0,
+        3 => 1,
+        2 => 2,
+        _ => 3,
     };
-    codes.into_iter().max_by_key(rank).unwrap_or(0)
+    codes.into_iter().fold(0, |worst, code| match rank(code).cmp(&rank(worst)) {
+        Ordering::Greater => code,
+        Ordering::Less => worst,
+        Ordering::Equal if code == worst => code,
+        Ordering::Equal => 1,
+    })
 }
 
 /// How many repositories ended how.

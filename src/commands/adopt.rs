@@ -8,7 +8,7 @@ use crate::advice::{Advice, hook_line, shell_word};
 use crate::answers::{Answer, Ci, Environment, Name, ProjectName, Record, Values};
 use crate::change::{self, Adoption, AdoptionRequest, Files, Found, Plan};
 use crate::cli::Adopt as Options;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::Key;
 use crate::inspection::Hook;
 use crate::manifests::kustomization;
@@ -88,6 +88,7 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
     }
     if is_used == Encryption::Locked || repo.uses_git_crypt() {
         return Err(Failure::failed(format!("cannot adopt `{}`", repo.root().display()))
+            .kind(Kind::Locked)
             .because("it uses git-crypt, and this clone is not unlocked")
             .hint(Advice::at_top(repo.unlock()))
             .into());

@@ -165,7 +165,7 @@ fn in_json(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> serde
     let verdict = match diagnosis.outcome() {
         Outcome::Done => "fine",
         Outcome::Problems => "cause",
-        Outcome::Unknown | Outcome::Several(_) => "unknown",
+        _ => "unknown",
     };
     json!({
         "verdict": verdict,

@@ -3,7 +3,7 @@
 use super::not_generated;
 use crate::advice::{Advice, shell_word};
 use crate::answers::Record;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::files;
 use crate::git_crypt::{self, UNLOCK, UNLOCK_ANEW};
 use crate::repo::{HeadSecret, Repo};
@@ -32,6 +32,7 @@ pub(super) fn read_bytes(verb: &str, path: &str, file: &Path) -> Result<Option<Z
     match files::read(file, LIMIT)? {
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {
             Err(refused(verb, path, "it is locked: encrypted, and this clone is not unlocked")
+                .kind(Kind::Locked)
                 .hint(Advice::at_top(UNLOCK))
                 .into())
         }
@@ -95,6 +96,7 @@ pub(super) fn check_head_bytes(
         }
         HeadSecret::OtherKey => {
             return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
+                .kind(Kind::WrongKey)
                 .because("the git-crypt key of this clone does not open what HEAD holds")
                 .hint(Advice::at_top(UNLOCK_ANEW))
                 .into());

@@ -15,7 +15,7 @@ use super::transaction::Transaction;
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, Environment, Record};
 use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::files;
 use crate::git_crypt::{self, UNLOCK};
 use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
@@ -278,7 +278,9 @@ impl Target {
             (false, true) => Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&fault.path)))),
             (false, false) => Advice::edit(&fault.path),
         };
-        Failure::failed(format!("cannot {verb} `{}`", fault.path)).because(fault.why).hint(hint).into()
+        let kind = if fault.is_locked { Kind::Locked } else { Kind::Failed };
+        let failure = Failure::failed(format!("cannot {verb} `{}`", fault.path)).kind(kind);
+        failure.because(fault.why).hint(hint).into()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::cli::{CheckOptions, RegistryOptions};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
 use crate::registry::{Options, Pull, Registries, Standing, Verdict};
@@ -180,7 +180,7 @@ fn judge(
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {
-            return Err(Failure::failed(refused).because(message).hint(hint).into());
+            return Err(Failure::failed(refused).kind(Kind::RefusedToken).because(message).hint(hint).into());
         }
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {}", hint.typed(root)));

@@ -4,7 +4,7 @@
 use super::is_json;
 use crate::advice::Advice;
 use crate::answers::{Owner, looks_like_token};
-use crate::error::{Failure, printable};
+use crate::error::{Failure, Kind, printable};
 use crate::http::{Fault, Reply, Trouble};
 use serde_json::Value;
 
@@ -218,7 +218,12 @@ impl Refusal {
     /// The failure to do `what`, whose cause it is.
     #[must_use]
     pub fn failure(&self, what: impl Into<String>, instance: &str) -> Failure {
-        let failure = if self.is_unknown() { Failure::unknown(what) } else { Failure::failed(what) };
+        let kind = match self {
+            Self::Unauthorized | Self::Scope | Self::Role { .. } => Kind::RefusedToken,
+            _ if self.is_unknown() => Kind::Unknown,
+            _ => Kind::Failed,
+        };
+        let failure = Failure::failed(what).kind(kind);
         failure.because(self.message(instance)).hint(self.hint(instance))
     }
 }

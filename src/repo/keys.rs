@@ -5,7 +5,7 @@ use super::attributes::{self, Attributes};
 use super::trial::{Trial, read};
 use super::{Repo, SECRETS, failed};
 use crate::advice::Advice;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::{self, Key, UNLOCK_ANEW};
 use git2::{ErrorCode, ObjectType, Oid, TreeWalkMode, TreeWalkResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,7 @@ impl Repo {
         let Some((file, trial)) = trials.iter().find(|(_, trial)| trial.is_foreign()) else { return Ok(()) };
         let path = self.out_of_git(trial.closed[0].clone());
         Err(Failure::failed("the git-crypt key of this clone is not this repository's; nothing was written")
+            .kind(Kind::WrongKey)
             .because(format!("`{}` does not open `{path}`, as HEAD has it", file.display()))
             .hint(Advice::at_top(UNLOCK_ANEW))
             .into())
@@ -113,11 +114,13 @@ impl Repo {
         }
         let bytes = read(&file)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
+                .kind(Kind::Locked)
                 .because(format!("there is no `{}`", file.display()))
                 .hint(Advice::at_top(self.unlock_or_init()))
         })?;
         let key = Key::from_file(&bytes).map_err(|_| {
             Failure::failed(format!("`{}` is not a git-crypt key", file.display()))
+                .kind(Kind::WrongKey)
                 .hint(Advice::at_top(self.unlock_or_init()))
         })?;
         let key = Rc::new(key);

@@ -7,7 +7,7 @@ use super::attributes::Attributes;
 use super::trial::{self, Trial};
 use super::{failed, truncated, unsupported, wants_signed_commits, work_tree};
 use crate::advice::Advice;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{Blob, ErrorClass, ErrorCode, ObjectType, Repository, RepositoryState, Tree, TreeEntry};
@@ -223,6 +223,7 @@ impl Repo {
                 format!("filter `{filter}` is not configured in this clone"),
                 Advice::at_top(self.unlock_or_init()),
             )
+            .kind(Kind::Locked)
             .into());
         }
         if !config.get_bool(&format!("filter.{filter}.required")).unwrap_or(false) {

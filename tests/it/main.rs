@@ -46,6 +46,7 @@ mod env_remove;
 mod env_token;
 mod environments;
 mod examples;
+mod exit_codes;
 mod exposed;
 mod failing_rollouts;
 mod faults;

@@ -8,7 +8,7 @@ use crate::advice::Advice;
 use crate::answers::{Answers, Environment, ImageRef};
 use crate::change::objects;
 use crate::change::{Bytes, Files, not_edited};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::{self, UNLOCK};
 use crate::manifests::{self, kustomization};
 use crate::opaque;
@@ -71,6 +71,7 @@ pub(super) fn all(
         .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes)));
     if let Some((path, _)) = locked {
         return Err(Failure::failed(format!("cannot read `{path}`"))
+            .kind(Kind::Locked)
             .because("it is locked: encrypted, and this clone is not unlocked")
             .hint(Advice::at_top(UNLOCK))
             .into());

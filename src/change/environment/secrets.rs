@@ -5,7 +5,7 @@ use super::{NewEnvironment, PullSecret, bytes, objects};
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment};
 use crate::context::{Context, Payload};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::{self, UNLOCK};
 use crate::manifests;
 use crate::opaque::{self, Listing};
@@ -35,6 +35,7 @@ impl NewEnvironment<'_> {
         let copied = files.bytes(&pull_secret)?;
         if copied.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Err(Failure::failed(format!("cannot copy `{pull_secret}`"))
+                .kind(Kind::Locked)
                 .because("it is locked: encrypted, and this clone is not unlocked")
                 .hint(Advice::at_top(UNLOCK))
                 .into());

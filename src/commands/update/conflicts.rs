@@ -8,7 +8,7 @@ use crate::commands::encrypted;
 use crate::commands::evolve::Evolution;
 use crate::commands::transaction::{self, Side};
 use crate::commands::workspace::Stage;
-use crate::error::{Failure, Outcome, Result, explain};
+use crate::error::{Failure, Kind, Outcome, Result, explain};
 use crate::report::{FileChange, Report};
 use crate::ui::Ui;
 use serde_json::json;
@@ -18,6 +18,7 @@ use std::path::Path;
 pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
     let causes: Vec<_> = update.conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.why)).collect();
     Failure::failed(format!("conflicts in {}; nothing was written", files(update)))
+        .kind(Kind::Conflict)
         .because(causes.join("; "))
         .hint(typed.with("--conflicts"))
 }
@@ -45,7 +46,7 @@ pub(super) fn run(
         report.text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
         report.more = typed(options).with("--conflicts");
         // As the update itself would end.
-        report.outcome = Outcome::Problems;
+        report.outcome = Outcome::Conflicts;
         return Ok(report);
     }
     if !options.conflicts {
@@ -73,7 +74,7 @@ pub(super) fn run(
     report.text = format!("{title}\n\n{shown}");
     report.changed = true;
     report.next = next(update);
-    let open = Failure::failed(format!("unresolved conflicts in {}", files(update)));
+    let open = Failure::failed(format!("unresolved conflicts in {}", files(update))).kind(Kind::Conflict);
     report.error = Some(explain(&open.hint(Advice::git("status")).into()));
     Ok(report)
 }
