@@ -10,7 +10,7 @@ mod token;
 mod update;
 mod usage;
 
-pub use check::{Check, Diagnose};
+pub use check::{Check, Diagnose, Format};
 pub use component::ComponentOptions;
 pub use rotate::{FinishOptions, Rotate};
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};

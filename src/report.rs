@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Report {
     /// For people: everything but what to type next.
     pub text: String,
+    /// For a program that wants a format of its own: what is printed instead.
+    pub document: Option<String>,
     /// The same in a few words, as it is said of one repository among several.
     pub brief: String,
     /// What to type for more than these few words.
@@ -91,6 +93,9 @@ impl Report {
     /// shell.
     #[must_use]
     pub fn text(&self) -> String {
+        if let Some(document) = &self.document {
+            return document.clone();
+        }
         let mut text = self.text.clone();
         if !self.next.is_empty() {
             text.push_str("\nNext:\n\n");

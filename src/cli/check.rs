@@ -1,7 +1,7 @@
 //! The options of the commands that look for what is wrong.
 
 use super::{HistoryOptions, JobsOption, OnlineOptions, Repositories, RunningOptions, ViewOptions};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Options of `check`.
@@ -31,6 +31,9 @@ pub struct Check {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Print the findings as GitLab's code quality report or as JUnit's XML.
+    #[arg(long, value_enum, conflicts_with_all = ["json", "verbose", "failed_to"])]
+    pub format: Option<Format>,
     /// How much is asked at the same time.
     #[command(flatten)]
     pub jobs: JobsOption,
@@ -40,6 +43,15 @@ pub struct Check {
     /// Whether registries are asked.
     #[command(flatten)]
     pub online: OnlineOptions,
+}
+
+/// A format that other programs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// GitLab's code quality report, whose findings a merge request shows.
+    Gitlab,
+    /// JUnit's XML, a test a check.
+    Junit,
 }
 
 /// Options of `diagnose`.

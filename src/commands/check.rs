@@ -1,6 +1,7 @@
 //! `makeinfra check`: what is wrong with a repository, before a pull fails.
 
 mod followed;
+mod formats;
 mod running;
 
 pub(super) use followed::unfollowed_in_head;
@@ -36,20 +37,16 @@ impl Task for Options {
     }
 
     fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
-        let looked = Looked::at(self, repo)?;
-        let known = looked.known(self);
-        let next = known.next_pulls();
-        let verdicts = if self.asks() {
-            ask(&registries(&self.online)?.at_once(self.jobs()), known.pulls(&next), ui)
-        } else {
-            Vec::new()
-        };
-        Ok(known.report(self, &next, &mut verdicts.into_iter()))
+        self.look(repo, ui)
     }
 
     fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+        if self.format.is_some() {
+            let failure = Failure::usage("`--format` takes one repository");
+            return Err(failure.hint(Advice::anywhere("makeinfra check REPO --format gitlab")).into());
+        }
         if !self.asks() {
-            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "checking", ui);
+            return fleet.read(|at, ui| self.look(&fleet.places[at].path, ui), "checking", ui);
         }
         let registries = registries(&self.online)?.at_once(self.jobs());
         let look = |at: usize| Looked::at(self, &fleet.places[at].path);
@@ -68,12 +65,25 @@ impl Task for Options {
         let done = looked
             .into_iter()
             .zip(reports)
-            .map(|(looked, report)| looked.map(|_| report.unwrap_or_default()));
+            .map(|(looked, report)| looked.and_then(|_| report.unwrap_or_else(|| Ok(Report::default()))));
         fleet.tell(done, ui)
     }
 }
 
 impl Options {
+    /// Looks at the repository at `repo`.
+    fn look(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
+        let looked = Looked::at(self, repo)?;
+        let known = looked.known(self);
+        let next = known.next_pulls();
+        let verdicts = if self.asks() {
+            ask(&registries(&self.online)?.at_once(self.jobs()), known.pulls(&next), ui)
+        } else {
+            Vec::new()
+        };
+        known.report(self, &next, &mut verdicts.into_iter())
+    }
+
     /// Whether registries are asked.
     fn asks(&self) -> bool {
         self.online.online || self.cluster.running
@@ -142,7 +152,7 @@ impl<'l> Known<'l> {
         options: &Options,
         next: &[NextPull],
         verdicts: &mut dyn Iterator<Item = Option<Verdict>>,
-    ) -> Report {
+    ) -> Result<Report> {
         let (inspection, now) = (&self.looked.inspection, Timestamp::now());
         let answered: Vec<_> = verdicts.take(self.questions.len()).collect();
         let answered = Answered::of(&self.questions, &answered);
@@ -174,15 +184,17 @@ impl<'l> Known<'l> {
         let again = if options.online.online { again.with("--online") } else { again };
         let again = if options.cluster.running { again.with("--running") } else { again };
         let (text, brief) = listed(&checks, inspection, options.view.verbose);
-        Report {
+        let document = |format| formats::document(format, &checks, &inspection.root, bad);
+        Ok(Report {
             text,
+            document: options.format.map(document).transpose()?,
             brief,
             more: if outcome == Outcome::Done { Advice::default() } else { again },
             own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
             repo: Some(inspection.root.clone()),
             outcome,
             ..Report::default()
-        }
+        })
     }
 }
 

@@ -25,6 +25,7 @@ mod by_hand;
 mod changed;
 mod check;
 mod check_environments;
+mod check_formats;
 mod check_git;
 mod check_kustomize;
 mod check_manifests;
