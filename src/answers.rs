@@ -77,6 +77,8 @@ pub struct Answers {
     pub email: Option<Email>,
     /// What checks and deploys the repository beside its users.
     pub ci: Ci,
+    /// The image of the pipeline's jobs, which has makeinfra and all that it needs; `None`: they install their tools.
+    pub ci_image: Option<ImageRef>,
     /// Whether a schedule of the pipeline replaces deploy tokens that end soon.
     pub ci_rotate: bool,
 }

@@ -220,6 +220,9 @@ pub struct PipelineOptions {
     /// Pipeline that checks and deploys: gitlab or none [default: gitlab].
     #[arg(long, value_name = "CI", value_parser = ["gitlab", "none"], hide_possible_values = true)]
     pub ci: Option<String>,
+    /// Image of the pipeline's jobs, with makeinfra, git, git-crypt, kubectl and make; merge requests then show findings.
+    #[arg(long, value_name = "IMAGE")]
+    pub ci_image: Option<String>,
     /// Have a pipeline schedule replace deploy tokens before they end; the README of the repository says what it needs.
     #[arg(long)]
     pub ci_rotate: bool,

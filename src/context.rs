@@ -1,7 +1,8 @@
 //! The template contract: every variable that a template may use. Pure, from the answers alone.
 
 use crate::answers::{
-    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, Schedule, TimeZone, TokenRef, Workload,
+    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, ImageRef, Schedule, TimeZone, TokenRef,
+    Workload,
 };
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     registry: &'a str,
     email: Option<&'a str>,
     ci: &'static str,
+    /// The image of the pipeline's jobs.
+    ci_image: Option<&'a str>,
     /// Whether a schedule of the pipeline replaces deploy tokens.
     ci_rotate: bool,
     secret: Secret<'a>,
@@ -164,6 +167,7 @@ impl<'a> Context<'a> {
             registry: answers.registry.as_str(),
             email: answers.email.as_ref().map(Email::as_str),
             ci: answers.ci.as_str(),
+            ci_image: answers.ci_image.as_ref().map(ImageRef::as_str),
             ci_rotate: answers.ci_rotate,
             secret: Secret {
                 name: answers.secret_name.as_str(),

@@ -121,6 +121,8 @@ answers! {
         ExpiresAt = "expires-at", Expiry, Optional, "When the deploy token expires";
         /// What checks and deploys the repository.
         Ci = "ci", Ci, Text, "CI";
+        /// The image of the pipeline's jobs, which has makeinfra.
+        CiImage = "ci-image", ImageRef, Text, "Image of the pipeline's jobs";
         /// Whether a schedule of the pipeline replaces deploy tokens.
         CiRotate = "ci-rotate", Switch, Switch, "Deploy tokens replaced by a pipeline schedule";
         /// Parent directory of the repository.

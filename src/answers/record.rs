@@ -38,7 +38,7 @@ impl Record {
     pub const PUBLIC: &str = "public";
 
     /// The answers that the file records beside those of the project's own component.
-    const NAMES: [Name; 8] = [
+    const NAMES: [Name; 9] = [
         Name::Project,
         Name::Registry,
         Name::PodSecurity,
@@ -46,6 +46,7 @@ impl Record {
         Name::SecretType,
         Name::Email,
         Name::Ci,
+        Name::CiImage,
         Name::CiRotate,
     ];
 

@@ -97,8 +97,11 @@ impl Sheet {
         }
         let ci = given(values, Name::Ci)?.unwrap_or(Ci::Gitlab);
         let ci_rotate = given::<Switch>(values, Name::CiRotate)?.is_some_and(|switch| switch.0);
-        if ci_rotate && ci != Ci::Gitlab {
-            return Err(Refused::Alone(Name::CiRotate, Name::Ci, Some(Ci::Gitlab.as_str())));
+        let ci_image = given(values, Name::CiImage)?;
+        for (name, is_given) in [(Name::CiImage, ci_image.is_some()), (Name::CiRotate, ci_rotate)] {
+            if is_given && ci != Ci::Gitlab {
+                return Err(Refused::Alone(name, Name::Ci, Some(Ci::Gitlab.as_str())));
+            }
         }
         Ok(Answers {
             registry: given(values, Name::Registry)?
@@ -108,6 +111,7 @@ impl Sheet {
             secret_type: given(values, Name::SecretType)?.unwrap_or(SecretType::Dockercfg),
             email: given(values, Name::Email)?,
             ci,
+            ci_image,
             ci_rotate,
             project,
             components,

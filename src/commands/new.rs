@@ -160,8 +160,9 @@ impl Draft {
         };
         if nested.is_some() {
             // GitLab reads the file at the top of a repository alone.
-            if answers.ci_rotate {
-                return Err(Failure::usage("`--ci-rotate` is for a repository of its own")
+            let given = [("--ci-image", answers.ci_image.is_some()), ("--ci-rotate", answers.ci_rotate)];
+            if let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) {
+                return Err(Failure::usage(format!("`{option}` is for a repository of its own"))
                     .because("GitLab reads the pipeline at the top of a git repository alone")
                     .hint("leave it out")
                     .into());
@@ -211,6 +212,7 @@ fn sheet(options: &Options) -> Result<Sheet> {
         (Name::PodSecurity, &options.pod_security),
         (Name::SecretName, &options.secret_name),
         (Name::Ci, &options.pipeline.ci),
+        (Name::CiImage, &options.pipeline.ci_image),
     ];
     sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
     sheet.values.extend(options.pipeline.ci_rotate.then(|| (Name::CiRotate, Some("yes".to_owned()))));

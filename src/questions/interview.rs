@@ -143,6 +143,7 @@ fn is_asked(name: Name) -> bool {
             | Name::Config
             | Name::ExpiresAt
             | Name::Public
+            | Name::CiImage
             | Name::CiRotate
     )
 }
@@ -387,6 +388,7 @@ fn default(answers: &Answers, name: Name) -> String {
         | Name::ServiceAccount
         | Name::Config
         | Name::Public
+        | Name::CiImage
         | Name::CiRotate => none(),
         Name::Ci => answers.ci.as_str().to_owned(),
         Name::Output => Name::Output.example().to_owned(),

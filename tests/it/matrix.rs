@@ -126,7 +126,15 @@ const TABLE: &[(&str, &[Value])] = &[
         &[("default", &[], &[]), ("dockerconfigjson", &["--secret-type", "dockerconfigjson"], &[])],
     ),
     ("email", &[("none", &[], &[]), ("one", &["--email", "ops+\"k8s\"@example.com"], &[])]),
-    ("ci", &[("default", &[], &[]), ("none", &["--ci", "none"], &[]), ("rotate", &["--ci-rotate"], &[])]),
+    (
+        "ci",
+        &[
+            ("default", &[], &[]),
+            ("none", &["--ci", "none"], &[]),
+            ("rotate", &["--ci-rotate"], &[]),
+            ("image", &["--ci-image", "registry.gitlab.com/group/ci:1", "--ci-rotate"], &[]),
+        ],
+    ),
     (
         "token",
         &[
