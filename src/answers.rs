@@ -18,6 +18,7 @@ mod named;
 mod names;
 mod record;
 mod registry;
+pub mod schema;
 mod settings;
 mod sheet;
 mod token_ref;
@@ -51,6 +52,8 @@ pub type Rule = &'static str;
 pub trait Answer: Sized {
     /// A value that is accepted, for hints.
     const EXAMPLE: &'static str;
+    /// All values, if they are few.
+    const CHOICES: &'static [&'static str] = &[];
 
     /// The value in `text`, or the rule that it breaks.
     fn parse(text: &str) -> Result<Self, Rule>;

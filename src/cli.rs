@@ -23,7 +23,7 @@ pub use token::{Token, TokenList};
 pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +73,23 @@ pub enum Command {
     },
     /// Print the manual page.
     Man,
+    /// Print a JSON schema, for an editor or a program that reads the output of `--json`.
+    Schema {
+        /// What of.
+        #[arg(value_enum)]
+        of: Schema,
+    },
+}
+
+/// What there are schemas of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// `.makeinfra.yaml`.
+    Record,
+    /// The file of `new --answers`.
+    Answers,
+    /// What `--json` prints.
+    Output,
 }
 
 /// What the options of all commands have in common.
@@ -114,7 +131,7 @@ impl Command {
                 let repo = options.repo.as_deref().unwrap_or(Path::new("."));
                 return Common::of_reader(repo, options.json);
             }
-            Self::Completions { .. } | Self::Man => return Common::default(),
+            Self::Completions { .. } | Self::Man | Self::Schema { .. } => return Common::default(),
         };
         Common { repo, json: run.json, no_input: run.no_input }
     }

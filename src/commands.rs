@@ -15,6 +15,7 @@ pub mod man;
 pub mod new;
 pub mod remove;
 pub mod rotate;
+pub mod schema;
 mod scope;
 pub mod secrets;
 mod sign_in;

@@ -47,7 +47,7 @@ pub mod yaml_edit;
 pub mod yaml_path;
 
 use cli::{Cli, Command, Common, Env, Secret, Token};
-use commands::{add, adopt, diagnose, env, fleet, man, new, remove, secrets, tokens};
+use commands::{add, adopt, diagnose, env, fleet, man, new, remove, schema, secrets, tokens};
 use report::Report;
 use ui::Ui;
 
@@ -79,6 +79,7 @@ fn dispatch(command: &Command, common: Common, ui: &mut Ui) -> Report {
         Command::Diagnose(options) => diagnose::run(options, ui),
         Command::Completions { shell } => Ok(man::completions(*shell)),
         Command::Man => man::man(),
+        Command::Schema { of } => Ok(schema::run(*of)),
     };
     let top = if matches!(command, Command::Adopt(_)) { adopt::top } else { commands::top };
     commands::reported(done, common.repo.and_then(top), command.environment())

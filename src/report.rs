@@ -1,5 +1,7 @@
 //! What a command returns: text for people, and the same facts for programs, with the same keys for every command.
 
+pub mod schema;
+
 use crate::advice::Advice;
 use crate::error::{Explanation, Outcome, explain, printable};
 use crate::ui;

@@ -21,7 +21,7 @@ const TARGETS: [&str; 12] = [
 /// Commands of makeinfra that need `--env` then.
 const COMMANDS: [&str; 4] = ["rotate", "diagnose", "secret set", "secret unset"];
 /// Commands of makeinfra that are about no repository.
-const WITHOUT_REPOSITORY: [&str; 6] = ["new", "completions", "man", "help", "--help", "--version"];
+const WITHOUT_REPOSITORY: [&str; 7] = ["new", "completions", "man", "schema", "help", "--help", "--version"];
 /// What a shell reads between commands, or behind one, instead of an argument.
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 

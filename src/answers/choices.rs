@@ -24,6 +24,7 @@ impl PodSecurity {
 
 impl Answer for PodSecurity {
     const EXAMPLE: &'static str = "restricted";
+    const CHOICES: &'static [&'static str] = &["restricted", "baseline"];
 
     fn parse(text: &str) -> Result<Self, Rule> {
         match text {
@@ -77,6 +78,7 @@ impl SecretType {
 
 impl Answer for SecretType {
     const EXAMPLE: &'static str = "dockercfg";
+    const CHOICES: &'static [&'static str] = &["dockercfg", "dockerconfigjson"];
 
     fn parse(text: &str) -> Result<Self, Rule> {
         Self::ALL
@@ -108,6 +110,7 @@ impl Ci {
 
 impl Answer for Ci {
     const EXAMPLE: &'static str = "none";
+    const CHOICES: &'static [&'static str] = &["gitlab", "none"];
 
     fn parse(text: &str) -> Result<Self, Rule> {
         match text {

@@ -39,6 +39,15 @@ macro_rules! answers {
                 }
             }
 
+            /// All values that are accepted, if they are few.
+            #[must_use]
+            pub fn choices(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$name => <$type>::CHOICES,)*
+                    $(Self::$part => <$part_type>::CHOICES,)*
+                }
+            }
+
             /// The rule that `text` breaks as this answer, if it breaks one.
             pub fn check(self, text: &str) -> Result<(), Rule> {
                 match self {

@@ -155,6 +155,10 @@ mod tests {
     fn every_example_is_accepted() {
         for name in Name::ALL {
             assert_eq!(name.check(name.example()), Ok(()), "{name:?}");
+            for choice in name.choices() {
+                assert_eq!(name.check(choice), Ok(()), "{name:?} {choice}");
+            }
+            assert!(name.choices().is_empty() || name.choices().contains(&name.example()));
         }
     }
 }

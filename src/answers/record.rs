@@ -29,7 +29,7 @@ impl Record {
     pub const FILE: &str = ".makeinfra.yaml";
 
     /// The one template.
-    const TEMPLATE: &str = "default";
+    pub(super) const TEMPLATE: &str = "default";
 
     /// The list of the files that an update leaves alone.
     pub const OWN: &str = "own";
@@ -38,7 +38,7 @@ impl Record {
     pub const PUBLIC: &str = "public";
 
     /// The answers that the file records beside those of the project's own component.
-    const NAMES: [Name; 9] = [
+    pub(super) const NAMES: [Name; 9] = [
         Name::Project,
         Name::Registry,
         Name::PodSecurity,

@@ -60,6 +60,7 @@ impl Workload {
 
 impl Answer for Workload {
     const EXAMPLE: &'static str = "cronjob";
+    const CHOICES: &'static [&'static str] = &["deployment", "cronjob", "job"];
 
     fn parse(text: &str) -> Result<Self, Rule> {
         Self::ALL

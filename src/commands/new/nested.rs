@@ -1,7 +1,7 @@
 //! `makeinfra new --no-git` inside of a git repository: the files become a folder of it.
 
 use crate::advice::{Advice, hook_line};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::git_crypt;
 use crate::repo::{Encryption, Repo};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,9 @@ impl Nested {
         let folder = folder.strip_prefix(&top).map(Path::to_owned).unwrap_or(folder);
         let nested = Self { top, folder, encryption: repo.encryption()?, unlock: repo.unlock() };
         match nested.encryption {
-            Encryption::Locked if !no_token => Err(nested.refused("this clone is not unlocked").into()),
+            Encryption::Locked if !no_token => {
+                Err(nested.refused("this clone is not unlocked").kind(Kind::Locked).into())
+            }
             Encryption::Absent if !no_token => Err(nested.refused("it does not use git-crypt").into()),
             _ => {
                 repo.check_key(git_crypt::FILTER)?;

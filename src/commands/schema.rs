@@ -1,0 +1,16 @@
+//! `makeinfra schema`: JSON schemas for editors and for programs that read what makeinfra writes.
+
+use crate::answers::schema;
+use crate::cli::Schema;
+use crate::report::{self, Report};
+
+/// The schema of what `options` name.
+#[must_use]
+pub fn run(options: Schema) -> Report {
+    let schema = match options {
+        Schema::Record => schema::record(),
+        Schema::Answers => schema::answers_file(),
+        Schema::Output => report::schema::output(),
+    };
+    Report { text: schema::text(&schema), ..Report::default() }
+}

@@ -1,0 +1,120 @@
+//! The JSON schema (draft 7) of what `--json` prints: one object, or with several repositories one a line. Keys are only added
+//! within a minor version, never taken away or given another meaning.
+
+use serde_json::{Map, Value, json};
+
+/// The schema.
+#[must_use]
+pub fn output() -> Value {
+    let mut properties = Map::new();
+    for (key, what, schema) in keys() {
+        let mut schema = schema;
+        schema["description"] = what.into();
+        properties.insert(key.to_owned(), schema);
+    }
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "What a command of makeinfra prints with --json",
+        "type": "object",
+        "required": ["repo", "changed", "files", "warnings", "next"],
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// Each key with what it means and its schema: those of all commands first.
+fn keys() -> Vec<(&'static str, &'static str, Value)> {
+    let text = || json!({"type": "string"});
+    let text_or_null = || json!({"type": ["string", "null"]});
+    let flag = || json!({"type": "boolean"});
+    let texts = || json!({"type": "array", "items": {"type": "string"}});
+    let objects =
+        |required: &[&str]| json!({"type": "array", "items": {"type": "object", "required": required}});
+    vec![
+        ("repo", "The top of the repository, if it is known", text_or_null()),
+        ("changed", "Whether anything was written", flag()),
+        (
+            "files",
+            "Files that were written, or would be",
+            json!({
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["path", "change"],
+                    "properties": {
+                        "path": {"type": "string"},
+                        "change": {"enum": ["new", "changed", "deleted"]},
+                        "bytes": {"type": "integer"},
+                    },
+                    "additionalProperties": false,
+                },
+            }),
+        ),
+        ("warnings", "The warnings", texts()),
+        ("next", "Commands to type next", texts()),
+        ("given", "The repository as it was named, of several", text()),
+        (
+            "error",
+            "Why the command failed, if it did",
+            json!({
+                "type": "object",
+                "required": ["message", "cause", "hint", "code"],
+                "properties": {
+                    "message": {"type": "string"},
+                    "cause": {"type": ["string", "null"]},
+                    "hint": {"type": ["string", "null"]},
+                    "code": {"description": "The exit code", "type": "integer"},
+                },
+                "additionalProperties": false,
+            }),
+        ),
+        ("dry_run", "Whether nothing was to be written", flag()),
+        ("commit", "The id of the commit", text_or_null()),
+        ("project", "new: the project", text()),
+        ("hook", "new: whether git uses the hook", json!({})),
+        ("exported_key", "new: where the key was stored", text_or_null()),
+        ("check", "What the registry said of the deploy token", json!({"type": ["object", "null"]})),
+        ("changes", "rotate: what is different in the pull Secrets", texts()),
+        ("proposed", "rotate --propose: whether there is a branch", json!({})),
+        ("taken_up", "rotate --propose: whether the branch was there before", json!({})),
+        ("branch", "rotate --propose: the branch", text_or_null()),
+        ("target", "rotate --propose: the branch that it is for", text_or_null()),
+        ("due", "Whether there is something to do", json!({})),
+        ("decisions", "What the plan decides", objects(&["name", "value"])),
+        ("notes", "What else there is to know of the plan", texts()),
+        ("diff", "What changes, as a diff", text()),
+        ("moves", "adopt: files that get another path", objects(&["from", "to"])),
+        ("created", "secret: whether the Secret is new", json!({})),
+        ("conflicts", "update: files with conflicts", objects(&["path", "why"])),
+        ("environments", "The environments", objects(&[])),
+        ("time", "When it was found out, RFC 3339", text_or_null()),
+        ("head", "rotate --finish: the commit that was proved", text_or_null()),
+        ("tokens", "The deploy tokens", objects(&[])),
+        ("gitlab", "token list: the GitLab", json!({})),
+        ("owner", "token list: the project or group", json!({})),
+        (
+            "checks",
+            "check: the findings",
+            json!({
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["id", "status", "subject", "message", "hint"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "status": {"enum": ["ok", "note", "warning", "problem"]},
+                        "subject": {"type": "string"},
+                        "message": {"type": "string"},
+                        "hint": {"type": "string"},
+                    },
+                    "additionalProperties": false,
+                },
+            }),
+        ),
+        ("verdict", "diagnose: the result", json!({"enum": ["fine", "cause", "unknown"]})),
+        ("context", "diagnose: the kubectl context", text_or_null()),
+        ("namespace", "diagnose: the namespace", text_or_null()),
+        ("pods", "diagnose: how many pods there are", json!({})),
+        ("causes", "diagnose: what was found, the most likely first", objects(&["id", "message", "hint"])),
+    ]
+}
