@@ -588,14 +588,6 @@ fn the_measured_keyring_decides() {
 }
 
 #[test]
-fn the_readme_names_every_check() {
-    let readme = fs::read_to_string(repo("README.md")).unwrap();
-    for id in Id::ALL {
-        assert!(readme.contains(&format!("`{}`", id.as_str())), "{}", id.as_str());
-    }
-}
-
-#[test]
 fn usage_errors_quote_no_value() {
     let sandbox = Sandbox::with_hello();
     for args in [

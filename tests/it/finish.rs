@@ -18,12 +18,13 @@ const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"${0%/*}/calls\"\ncas
     *'json secrets'*) cat \"${0%/*}/some.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
     *secret*) cat \"${0%/*}/own.json\" ;;\nesac\n";
 
-/// The commands of the README's section on tokens from GitLab, in its order; `make deploy` is elsewhere in it, too.
-pub const README: [&str; 4] = [
+/// The commands of docs/tokens.md about tokens from GitLab, in its order; `make deploy` is in other pages, too.
+pub const DOCS: [&str; 5] = [
     "export GITLAB_TOKEN=...",
     "makeinfra rotate --from-gitlab --expires-in 90d --commit",
     "git push",
     "makeinfra rotate --finish --commit --context prod",
+    "makeinfra token list",
 ];
 
 /// A world whose token was rotated twice, and whose cluster is told what it has.
@@ -307,7 +308,7 @@ fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
 }
 
 #[test]
-fn the_commands_of_the_readme_replace_a_token() {
+fn the_commands_of_the_docs_replace_a_token() {
     let Some(world) = World::start() else { return };
     world.sandbox.write_program("kubectl", KUBECTL);
     let sandbox = &world.sandbox;
@@ -316,7 +317,7 @@ fn the_commands_of_the_readme_replace_a_token() {
     sandbox.git(&["remote", "add", "origin", &remote]).success();
     sandbox.git(&["push", "-q", "-u", "origin", "HEAD"]).success();
     let rotated = Rotated(world);
-    let [export, rotate, push, finish] = README;
+    let [export, rotate, push, finish, list] = DOCS;
     assert!(export.starts_with("export GITLAB_TOKEN="));
     let words = |line: &'static str| line.split(' ').skip(1).collect::<Vec<_>>();
     rotated.0.rotate_bare(&words(rotate)[2..]).success().prints("makeinfra rotate --finish");
@@ -325,6 +326,9 @@ fn the_commands_of_the_readme_replace_a_token() {
     // The first one was made by hand.
     rotated.bare(&[&words(finish)[2..], &["--yes"]].concat()).success().prints("deleted in GitLab");
     assert_eq!(rotated.0.ids(), [2]);
+    let list = rotated.0.sandbox.makeinfra(&words(list)).cwd(rotated.0.sandbox.work("hello-infra"));
+    let list = list.env("GITLAB_HOST", rotated.0.bed.gitlab.url());
+    list.env("GITLAB_TOKEN", super::gitlab_bed::MAINTAINER).success().prints("used by production");
 }
 
 #[test]

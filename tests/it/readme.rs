@@ -1,21 +1,10 @@
-//! Every command of the README runs, and what it says of the program is true.
+//! Every command of the README and of the pages in `docs/` runs, and what they say of the program is true.
 
+use super::docs::{commands, page, pages};
 use super::examples::repo;
-use super::finish;
 use super::support::{SECRET, Sandbox, TOKEN, USER, have};
+use super::{finish, walkthrough};
 use std::fs;
-
-fn readme() -> String {
-    fs::read_to_string(repo("README.md")).unwrap()
-}
-
-/// The lines of the README's shell blocks, without comments.
-fn commands() -> Vec<String> {
-    let text = readme();
-    let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let lines = blocks.flat_map(str::lines).map(|line| line.split("  #").next().unwrap().trim().to_owned());
-    lines.filter(|line| !line.is_empty()).collect()
-}
 
 /// The sandbox with what the first command needs of a clone, as `work/clone`.
 fn clone() -> Sandbox {
@@ -30,7 +19,7 @@ fn clone() -> Sandbox {
 #[test]
 fn the_first_command_makes_a_repository() {
     let sandbox = clone();
-    let first = commands().remove(0);
+    let first = commands(&page("README.md")).remove(0);
     // The program itself is built already; all else is the line as it stands.
     let line = first.replace("cargo run --release --", env!("CARGO_BIN_EXE_makeinfra"));
     assert_ne!(line, first);
@@ -40,124 +29,156 @@ fn the_first_command_makes_a_repository() {
     sandbox.git(&["fsck", "--strict"]).success();
 }
 
+/// Whether a command of a page is run by a test that has a GitLab.
+fn runs_elsewhere(path: &str, line: &str) -> bool {
+    match path {
+        "docs/tokens.md" => finish::DOCS.contains(&line),
+        "docs/many-repositories.md" => finish::together::DOCS.contains(&line),
+        walkthrough::PAGE => true,
+        _ => false,
+    }
+}
+
 #[test]
-fn the_other_commands_do_what_the_readme_says() {
-    let sandbox = Sandbox::with_hello();
+fn the_other_commands_do_what_the_pages_say() {
+    let mut count = 0;
+    for (path, text) in pages() {
+        let sandbox = Sandbox::with_hello();
+        let is_first = |line: &str| line.starts_with("cargo run ");
+        let mut lines = commands(&text);
+        lines.retain(|line| !is_first(line) && !runs_elsewhere(&path, line));
+        for line in lines {
+            assert!(does(&sandbox, &line), "a command of {path} without a test: {line}");
+            count += 1;
+        }
+        assert_eq!(
+            sandbox.git(&["status", "--porcelain"]).success().stdout,
+            "",
+            "{path}: all of them committed"
+        );
+    }
+    assert!(count > 35, "{count}");
+}
+
+/// Runs `line` in the repository, with what is asked for on a terminal; `false` if it is not known here.
+fn does(sandbox: &Sandbox, line: &str) -> bool {
     let token = sandbox.path("token").display().to_string();
     let given = ["--token-username", USER, "--token-file", &token];
-    // What is asked on a terminal.
-    let answered = |line: &str, answers: &[&str]| {
-        let words = shlex::split(line).unwrap();
-        let words: Vec<_> = words.iter().skip(1).map(String::as_str).chain(answers.iter().copied()).collect();
-        sandbox.makeinfra(&words).cwd(sandbox.work("hello-infra")).success()
-    };
-    let exists = |path: &str| sandbox.work("hello-infra").join(path).exists();
-    for line in commands().into_iter().skip(1) {
-        match line.as_str() {
-            "make test" => {
-                let plan = sandbox.run("make", &["-n", "test"]).cwd(repo("")).success().stdout;
-                assert!(plan.contains("tests/tools") && plan.contains("cargo test"), "{plan}");
-            }
-            "makeinfra rotate --commit" => {
-                answered(&line, &[&given[..], &["--email", "a@b.c"]].concat());
-            }
-            "makeinfra rotate --add-registry ghcr.io --token-username NAME --commit"
-            | "makeinfra rotate --registry ghcr.io --token-username NAME --commit" => {
-                answered(&line, &["--token-file", &token]);
-            }
-            "makeinfra rotate --remove-registry ghcr.io --commit" => {
-                answered(&line, &["--no-input"]);
-            }
-            "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --env staging --env production"
-            | "makeinfra new mailer --image registry.gitlab.com/group/mailer:1.0.0 --workload cronjob --schedule '0 3 * * *'" =>
-            {
-                answered(&line, &[&given[..], &["--output", ".."]].concat());
-            }
-            "makeinfra env add staging --like production --commit" => {
-                answered(&line, &["--yes"]);
-                assert!(exists("kubernetes/overlays/staging") && exists(".gitlab/staging.yml"));
-            }
-            "makeinfra env remove staging --commit" => {
-                answered(&line, &["--yes"]);
-                assert!(!exists("kubernetes/overlays/staging") && !exists("secrets/kubernetes/staging"));
-            }
-            "makeinfra add worker --port none --arg work --commit" => {
-                answered(&line, &["--yes"]);
-                assert!(exists("kubernetes/base/worker-deployment.yaml"));
-            }
-            "makeinfra remove worker --commit" => {
-                answered(&line, &["--yes"]);
-                assert!(!exists("kubernetes/base/worker-deployment.yaml"));
-            }
-            "makeinfra update --dry-run --diff" | "makeinfra adopt --dry-run --diff" => {
-                answered(&line, &[]).prints("dry run");
-            }
-            "makeinfra update --commit" | "makeinfra adopt --commit" => {
-                answered(&line, &["--yes"]).prints("Nothing to do");
-            }
-            "makeinfra secret set database PASSWORD --commit" => {
-                answered(&line, &["--from-file", &token]);
-                assert!(exists("secrets/kubernetes/database.env"));
-            }
-            "makeinfra secret list" => {
-                answered(&line, &[]).prints("PASSWORD");
-            }
-            "makeinfra secret unset database PASSWORD --commit" => {
-                answered(&line, &["--yes"]);
-                assert!(!exists("secrets/kubernetes/database.env"));
-            }
-            "makeinfra check ../*-infra" | "makeinfra update ../*-infra --commit" => {
-                let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
-                let yes = if line.contains("update") { " --yes" } else { "" };
-                let run = sandbox.run("sh", &["-c", &format!("{line}{yes}")]);
-                run.cwd(sandbox.work("hello-infra")).output().prints(" repositories: ");
-            }
-            // In the repository of a test that has a GitLab.
-            line if finish::README.contains(&line) || finish::together::README.contains(&line) => {}
-            "makeinfra check" => {
-                answered(&line, &["--strict"]);
-            }
-            "makeinfra diagnose" | "makeinfra check --running" => {
-                // There is no cluster here.
-                let words: Vec<_> = line.split(' ').skip(1).collect();
-                let run = sandbox.makeinfra(&words).cwd(sandbox.work("hello-infra"));
-                run.env("KUBECONFIG", "/nowhere").failure(3);
-            }
-            "make set-image ENV=production FROM=staging" => {
-                let words: Vec<_> = line.split(' ').skip(1).collect();
-                let shop = sandbox.work("shop-infra");
-                sandbox.run("make", &["set-image", "ENV=staging", "TAG=1.1.0"]).cwd(&shop).success();
-                sandbox.run("make", &words).cwd(&shop).success();
-                let overlay = shop.join("kubernetes/overlays/production/kustomization.yaml");
-                assert!(fs::read_to_string(overlay).unwrap().contains("newTag: \"1.1.0\""));
-            }
-            "make deploy" | "make deploy ENV=staging" | "make deploy ENV=production" => {
-                let words: Vec<_> = line.split(' ').skip(1).collect();
-                let repository = if words.len() > 1 { "shop-infra" } else { "hello-infra" };
-                let make = |words: &[&str]| sandbox.run("make", words).cwd(sandbox.work(repository));
-                let overlay = format!(
-                    "--kustomize=kubernetes/overlays/{}",
-                    match words.get(1) {
-                        Some(environment) => environment.strip_prefix("ENV=").unwrap(),
-                        None => "production",
-                    }
-                );
-                assert!(make(&[&["-n"], &words[..]].concat()).success().stdout.contains(&overlay));
-                // There is no cluster here, and nobody to ask.
-                if have("kubectl") {
-                    make(&words).env("KUBECONFIG", "/nowhere").failure(2);
-                }
-            }
-            other => panic!("a README command without a test: {other}"),
+    let hello = sandbox.work("hello-infra");
+    let words: Vec<_> = shlex::split(line).unwrap();
+    let words: Vec<_> = words.iter().skip(1).map(String::as_str).collect();
+    let answered =
+        |answers: &[&str]| sandbox.makeinfra(&[&words[..], answers].concat()).cwd(&hello).success();
+    let exists = |path: &str| hello.join(path).exists();
+    match line {
+        "make test" | "make lint" => {
+            let plan = sandbox.run("make", &["-n", words[0]]).cwd(repo("")).success().stdout;
+            let commands = if words[0] == "test" { "tests/tools cargo test" } else { "clippy fmt" };
+            assert!(commands.split(' ').all(|command| plan.contains(command)), "{plan}");
         }
+        // As in the first command of the README; the tests have built the program.
+        "cargo build --release" => {}
+        "makeinfra rotate --commit" => {
+            answered(&[&given[..], &["--email", "a@b.c"]].concat());
+        }
+        "makeinfra rotate --add-registry ghcr.io --token-username NAME --commit"
+        | "makeinfra rotate --registry ghcr.io --token-username NAME --commit" => {
+            answered(&["--token-file", &token]);
+        }
+        "makeinfra rotate --remove-registry ghcr.io --commit" => {
+            answered(&["--no-input"]);
+        }
+        "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0"
+        | "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --env staging --env production"
+        | "makeinfra new mailer --image registry.gitlab.com/group/mailer:1.0.0 --workload cronjob --schedule '0 3 * * *'" =>
+        {
+            answered(&[&given[..], &["--output", ".."]].concat());
+        }
+        "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0 --ci-rotate" => {
+            answered(&[&given[..], &["--output", ".."]].concat());
+            assert!(sandbox.work("shop-infra/.gitlab/rotate.job.yml").is_file());
+        }
+        "makeinfra env add staging --like production --commit" => {
+            answered(&["--yes"]);
+            assert!(exists("kubernetes/overlays/staging") && exists(".gitlab/staging.yml"));
+        }
+        "makeinfra env list" => {
+            answered(&[]).prints("staging ").prints("TOKEN EXPIRES");
+        }
+        "makeinfra env remove staging --commit" => {
+            answered(&["--yes"]);
+            assert!(!exists("kubernetes/overlays/staging") && !exists("secrets/kubernetes/staging"));
+        }
+        "makeinfra add worker --port none --arg work --commit" => {
+            answered(&["--yes"]);
+            assert!(exists("kubernetes/base/worker-deployment.yaml"));
+        }
+        "makeinfra remove worker --commit" => {
+            answered(&["--yes"]);
+            assert!(!exists("kubernetes/base/worker-deployment.yaml"));
+        }
+        "makeinfra update --dry-run --diff" | "makeinfra adopt --dry-run --diff" => {
+            answered(&[]).prints("dry run");
+        }
+        "makeinfra update --commit" | "makeinfra adopt --commit" => {
+            answered(&["--yes"]).prints("Nothing to do");
+        }
+        "makeinfra secret set database PASSWORD --commit" => {
+            answered(&["--from-file", &token]);
+            assert!(exists("secrets/kubernetes/database.env"));
+        }
+        "makeinfra secret list" => {
+            answered(&[]).prints("PASSWORD");
+        }
+        "makeinfra secret unset database PASSWORD --commit" => {
+            answered(&["--yes"]);
+            assert!(!exists("secrets/kubernetes/database.env"));
+        }
+        "makeinfra check ../*-infra" | "makeinfra update ../*-infra --commit" => {
+            // Another one beside it.
+            let other = sandbox.work("other-infra");
+            if !other.exists() {
+                sandbox.run("cp", &["-r", "hello-infra", "other-infra"]).success();
+            }
+            let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
+            let yes = if line.contains("update") { " --yes" } else { "" };
+            let run = sandbox.run("sh", &["-c", &format!("{line}{yes}")]);
+            run.cwd(&hello).success().prints("2 repositories: 2 ok");
+        }
+        "makeinfra check" => {
+            answered(&["--strict"]);
+        }
+        "makeinfra diagnose" | "makeinfra check --running" => {
+            // There is no cluster here.
+            sandbox.makeinfra(&words).cwd(&hello).env("KUBECONFIG", "/nowhere").failure(3);
+        }
+        "make set-image ENV=production FROM=staging" => {
+            let shop = sandbox.work("shop-infra");
+            sandbox.run("make", &["set-image", "ENV=staging", "TAG=1.1.0"]).cwd(&shop).success();
+            sandbox.run("make", &words).cwd(&shop).success();
+            let overlay = shop.join("kubernetes/overlays/production/kustomization.yaml");
+            assert!(fs::read_to_string(overlay).unwrap().contains("newTag: \"1.1.0\""));
+        }
+        "make deploy" | "make deploy ENV=staging" | "make deploy ENV=production" => {
+            let repository = if words.len() > 1 { "shop-infra" } else { "hello-infra" };
+            let make = |words: &[&str]| sandbox.run("make", words).cwd(sandbox.work(repository));
+            let environment = words.get(1).map_or("production", |word| word.strip_prefix("ENV=").unwrap());
+            let overlay = format!("--kustomize=kubernetes/overlays/{environment}");
+            assert!(make(&[&["-n"], &words[..]].concat()).success().stdout.contains(&overlay));
+            // There is no cluster here, and nobody to ask.
+            if have("kubectl") {
+                make(&words).env("KUBECONFIG", "/nowhere").failure(2);
+            }
+        }
+        _ => return false,
     }
-    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "all of them committed");
+    true
 }
 
 #[test]
 fn the_numbered_steps_work() {
     let sandbox = Sandbox::new();
-    let text = readme();
+    let text = page("README.md");
     let token = sandbox.path("token").display().to_string();
     let new = "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0";
     assert!(text.contains(&format!("`{new}`")));
@@ -170,7 +191,7 @@ fn the_numbered_steps_work() {
 
 #[test]
 fn every_option_and_every_target_is_named() {
-    let text = readme();
+    let text: String = pages().into_iter().map(|(_, text)| text).collect();
     let sandbox = Sandbox::with_hello();
     for (command, prefixes) in [
         ("new", &["--token", "--from"][..]),
@@ -190,7 +211,7 @@ fn every_option_and_every_target_is_named() {
         }
     }
     let targets =
-        readme().split("lists its targets: ").nth(1).unwrap().split(". ").next().unwrap().to_owned();
+        page("README.md").split("lists its targets: ").nth(1).unwrap().split('.').next().unwrap().to_owned();
     let mut named: Vec<_> = targets.split('`').skip(1).step_by(2).collect();
     let makefile = fs::read_to_string(sandbox.hello("Makefile")).unwrap();
     let rules = makefile.lines().filter(|line| !line.starts_with('\t'));
@@ -202,9 +223,9 @@ fn every_option_and_every_target_is_named() {
 }
 
 #[test]
-fn the_config_file_in_the_readme_is_accepted() {
+fn the_config_file_in_the_docs_is_accepted() {
     let sandbox = Sandbox::new();
-    let text = readme();
+    let text = page("docs/answers.md");
     let yaml = text.split("```yaml\n").find(|block| block.starts_with("registry:")).unwrap();
     let yaml = yaml.split("```").next().unwrap();
     sandbox.write("home/.config/makeinfra/config.yaml", yaml);
@@ -215,9 +236,9 @@ fn the_config_file_in_the_readme_is_accepted() {
 }
 
 #[test]
-fn the_components_in_the_readme_are_accepted() {
+fn the_components_in_the_docs_are_accepted() {
     let sandbox = Sandbox::new();
-    let text = readme();
+    let text = page("docs/workloads.md");
     let yaml = text.split("```yaml\n").find(|block| block.starts_with("project: shop")).unwrap();
     let file = sandbox.write("answers.yaml", yaml.split("```").next().unwrap()).display().to_string();
     sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]).success();
@@ -233,6 +254,6 @@ fn the_table_of_commands_is_the_programs() {
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     for line in commands.lines() {
         let command = line.split_whitespace().next().unwrap();
-        assert!(readme().contains(&format!("| `makeinfra {command}")), "{command}");
+        assert!(page("README.md").contains(&format!("| `makeinfra {command}")), "{command}");
     }
 }

@@ -15,8 +15,8 @@ const KUBECTL: &str = "#!/bin/sh\ncontext=\nfor word; do case $word in --context
 
 const ALL: [&str; 3] = ["a-infra", "b-infra", "c-infra"];
 
-/// The commands of the README's section on several repositories that are about tokens.
-pub const README: [&str; 2] = [
+/// The commands of docs/many-repositories.md that are about tokens.
+pub const DOCS: [&str; 2] = [
     "makeinfra rotate ../*-infra --from-gitlab --expires-in 90d --commit",
     "makeinfra rotate ../*-infra --finish --commit",
 ];
@@ -123,7 +123,7 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
 }
 
 #[test]
-fn the_commands_of_the_readme_rotate_all_and_finish() {
+fn the_commands_of_the_docs_rotate_all_and_finish() {
     let Some(several) = rotated() else { return };
     let typed = |line: &str| {
         let line = line.replace("makeinfra", env!("CARGO_BIN_EXE_makeinfra"));
@@ -131,10 +131,10 @@ fn the_commands_of_the_readme_rotate_all_and_finish() {
         let run = run.env("GITLAB_HOST", several.bed.gitlab.url()).env("GITLAB_TOKEN", MAINTAINER);
         run.cwd(several.sandbox.work("a-infra")).success()
     };
-    typed(README[0]).prints("3 repositories: 3 ok, 3 changed");
+    typed(DOCS[0]).prints("3 repositories: 3 ok, 3 changed");
     several.deploy(&ALL);
     // Of those that were made by hand it asks.
-    typed(&format!("{} --yes", README[1])).prints("3 repositories: 3 ok, 3 changed");
+    typed(&format!("{} --yes", DOCS[1])).prints("3 repositories: 3 ok, 3 changed");
     assert_eq!(several.ids().len(), 2);
     several.is_settled();
 }
