@@ -3,6 +3,7 @@
 pub mod add;
 pub mod adopt;
 pub mod check;
+pub mod complete;
 mod component;
 mod deploy_tokens;
 pub mod diagnose;

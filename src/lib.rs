@@ -47,9 +47,17 @@ pub mod yaml_edit;
 pub mod yaml_path;
 
 use cli::{Cli, Command, Common, Env, Secret, Token};
-use commands::{add, adopt, diagnose, env, fleet, man, new, remove, schema, secrets, tokens};
+use commands::{add, adopt, complete, diagnose, env, fleet, man, new, remove, schema, secrets, tokens};
 use report::Report;
 use ui::Ui;
+
+/// Answers a shell that completes a command line. Gives whether one has asked.
+pub fn completes(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    dir: Option<&std::path::Path>,
+) -> clap::error::Result<bool> {
+    complete::answered(arguments, dir)
+}
 
 /// Runs the command of `cli`.
 #[must_use]
@@ -77,7 +85,7 @@ fn dispatch(command: &Command, common: Common, ui: &mut Ui) -> Report {
         Command::Token(Token::List(options)) => tokens::list(options, ui),
         Command::Adopt(options) => adopt::run(options, ui),
         Command::Diagnose(options) => diagnose::run(options, ui),
-        Command::Completions { shell } => Ok(man::completions(*shell)),
+        Command::Completions { shell } => man::completions(*shell),
         Command::Man => man::man(),
         Command::Schema { of } => Ok(schema::run(*of)),
     };

@@ -12,6 +12,14 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    match makeinfra::completes(std::env::args_os(), std::env::current_dir().ok().as_deref()) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::FAILURE;
+        }
+    }
     let (mut report, is_json) = match Cli::try_parse() {
         Ok(cli) => (makeinfra::run(&cli), cli.command.common().json),
         Err(asked) if !asked.use_stderr() => {

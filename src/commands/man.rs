@@ -1,10 +1,12 @@
 //! `makeinfra completions` and `makeinfra man`: both come from the command line's own definitions.
 
+use super::complete::VARIABLE;
 use crate::cli::Cli;
 use crate::error::{Failure, Result};
 use crate::report::Report;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 use clap_mangen::Man;
 use std::io::{self, Write};
 
@@ -36,12 +38,18 @@ makeinfra check shop\-infra \-\-online
 .BR make (1)
 "#;
 
-/// The completions for `shell`.
-#[must_use]
-pub fn completions(shell: Shell) -> Report {
+/// The completions for `shell`: a script that asks the program, which knows the names of a repository, too.
+pub fn completions(shell: Shell) -> Result<Report> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "makeinfra", &mut script);
-    Report { text: String::from_utf8_lossy(&script).into_owned(), ..Report::default() }
+    let (program, shells) = ("makeinfra", Shells::builtins());
+    if let Some(asking) = shells.completer(&shell.to_string()) {
+        asking
+            .write_registration(VARIABLE, program, program, program, &mut script)
+            .map_err(|error| Failure::failed("cannot make the completions").because(error.to_string()))?;
+    } else {
+        clap_complete::generate(shell, &mut Cli::command(), program, &mut script);
+    }
+    Ok(Report { text: String::from_utf8_lossy(&script).into_owned(), ..Report::default() })
 }
 
 /// One manual page with all commands, in roff.

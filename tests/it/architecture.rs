@@ -33,7 +33,7 @@ fn source() -> Imports {
                     .chars()
                     .take_while(|c| c.is_ascii_lowercase() || *c == '_')
                     .collect();
-                if !name.is_empty() && name != module && name != "run" {
+                if !name.is_empty() && name != module && !["run", "completes"].contains(&name.as_str()) {
                     found.insert(name);
                 }
             }
