@@ -114,7 +114,7 @@ impl Repo {
         }
         let bytes = read(&file)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
-                .kind(Kind::Locked)
+                .kind(self.without_key())
                 .because(format!("there is no `{}`", file.display()))
                 .hint(Advice::at_top(self.unlock_or_init()))
         })?;

@@ -7,7 +7,7 @@ use super::attributes::Attributes;
 use super::trial::{self, Trial};
 use super::{failed, truncated, unsupported, wants_signed_commits, work_tree};
 use crate::advice::Advice;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Result};
 use crate::files;
 use crate::git_crypt::{self, Key};
 use git2::{Blob, ErrorClass, ErrorCode, ObjectType, Repository, RepositoryState, Tree, TreeEntry};
@@ -209,6 +209,12 @@ impl Repo {
     /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is configured, no other attribute
     /// changes its ciphertext, and the key is that of the repository.
     pub fn check_protected(&self, path: &str) -> Result<()> {
+        let filter = self.check_filter(path)?;
+        self.check_key(&filter)
+    }
+
+    /// The same but for the key. Gives the filter.
+    pub fn check_filter(&self, path: &str) -> Result<String> {
         let unprotected = |cause: String, hint: Advice| {
             Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
         };
@@ -223,7 +229,7 @@ impl Repo {
                 format!("filter `{filter}` is not configured in this clone"),
                 Advice::at_top(self.unlock_or_init()),
             )
-            .kind(Kind::Locked)
+            .kind(self.without_key())
             .into());
         }
         if !config.get_bool(&format!("filter.{filter}.required")).unwrap_or(false) {
@@ -237,7 +243,7 @@ impl Repo {
                 .hint(attributes.unspoil(&self.in_git(path), &self.prefix).hint())
                 .into());
         }
-        self.check_key(&filter)
+        Ok(filter)
     }
 
     /// Whether `git add` would encrypt what an attribute gives to git-crypt's default key.

@@ -2,7 +2,7 @@
 
 use super::Repo;
 use crate::advice::Unlocking;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::files;
 use crate::git_crypt::{self, UNLOCK};
 use git2::{ObjectType, Status, StatusOptions, TreeWalkMode, TreeWalkResult};
@@ -27,6 +27,11 @@ impl Repo {
     #[must_use]
     pub fn unlock_or_init(&self) -> &'static str {
         if self.uses_git_crypt() { self.unlock() } else { "git-crypt init" }
+    }
+
+    /// What kind of failure the lack of a key is: only what git-crypt has encrypted is locked.
+    pub(super) fn without_key(&self) -> Kind {
+        if self.uses_git_crypt() { Kind::Locked } else { Kind::Failed }
     }
 
     /// Whether git has anything that git-crypt has encrypted or is to encrypt.

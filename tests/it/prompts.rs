@@ -444,7 +444,7 @@ fn what_changes_in_one_of_several_while_a_token_is_asked_for_is_looked_at_again(
     let faster =
         ["rotate", "b", "--token-username", "other", "--token-file", &token, "--expires-at", "never"];
     sandbox.makeinfra(&faster).success();
-    let (code, shown) = terminal.types("gldt-Second\\r").ends();
+    let (code, shown) = terminal.types("gldt-Second\r").ends();
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("failed   a: ") && shown.contains("would be committed in plaintext"), "{shown}");
     assert!(shown.contains("3 repositories: 2 ok, 2 changed, 1 failed"), "{shown}");

@@ -179,7 +179,8 @@ pub(super) fn open_again(
     let mut found = Found::read_files(Repo::again(&judged.place)?)?;
     found.choose(&scope::names("--env", &options.env)?, overrides)?;
     let lock = if options.run.dry_run { None } else { found.repo.lock()? };
-    if judged.seen != found.seen()? {
+    // Whether a file that is missing is to be made, more decides than what was seen.
+    if found.files.secrets.iter().any(|file| file.text.is_none()) || judged.seen != found.seen()? {
         drop((found, lock));
         return open(options, repo, overrides, ui);
     }

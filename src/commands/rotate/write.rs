@@ -105,8 +105,10 @@ pub(super) fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Result<Option
     Ok(found.files.only_followed(&committed, plan).then_some(&record.text))
 }
 
-/// Fails if somebody changed the files since they were read, while the token was waited for.
+/// Fails if somebody changed the files since they were read, while the token was waited for, or git would not encrypt them any
+/// more.
 fn check_unchanged(found: &Found) -> Result<()> {
+    found.files.secrets.iter().try_for_each(|file| found.repo.check_filter(&file.path).map(drop))?;
     let secrets = found.files.secrets.iter();
     let secrets = secrets.map(|file| (file.path.as_str(), file.text.as_ref().map(Secret::expose)));
     let kustomizations = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
