@@ -40,11 +40,15 @@ impl Task for Options {
         self.look(repo, ui)
     }
 
-    fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
-        if self.format.is_some() {
-            let failure = Failure::usage("`--format` takes one repository");
-            return Err(failure.hint(Advice::anywhere("makeinfra check REPO --format gitlab")).into());
+    fn check_several(&self) -> Result<()> {
+        if self.format.is_none() {
+            return Ok(());
         }
+        let failure = Failure::usage("`--format` takes one repository");
+        Err(failure.hint(Advice::anywhere("makeinfra check REPO --format gitlab")).into())
+    }
+
+    fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
         if !self.asks() {
             return fleet.read(|at, ui| self.look(&fleet.places[at].path, ui), "checking", ui);
         }
@@ -98,6 +102,8 @@ impl Options {
 /// A repository as it is, and what its clusters tell.
 struct Looked {
     inspection: Inspection,
+    /// Where the repository is in git's work tree, with a slash at its end; empty: at its top.
+    folder: String,
     unfollowed: Option<Vec<Unfollowed>>,
     clusters: Clusters,
 }
@@ -121,12 +127,13 @@ impl Looked {
         };
         let (inspection, git) = Inspection::with_repo(&scope, "check")?;
         let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
+        let folder = git.as_ref().map(|git| git.folder_in_git().to_owned()).unwrap_or_default();
         let unfollowed = git.zip(record).and_then(|(git, record)| unfollowed(repo, git, record));
         let clusters = match options.cluster.running {
             true => Clusters::ask(options, &inspection)?,
             false => Clusters::default(),
         };
-        Ok(Self { inspection, unfollowed, clusters })
+        Ok(Self { inspection, folder, unfollowed, clusters })
     }
 
     fn known<'l>(&'l self, options: &'l Options) -> Known<'l> {
@@ -184,7 +191,8 @@ impl<'l> Known<'l> {
         let again = if options.online.online { again.with("--online") } else { again };
         let again = if options.cluster.running { again.with("--running") } else { again };
         let (text, brief) = listed(&checks, inspection, options.view.verbose);
-        let document = |format| formats::document(format, &checks, &inspection.root, bad);
+        let place = formats::Place { root: &inspection.root, folder: &self.looked.folder };
+        let document = |format| formats::document(format, &checks, &place, bad);
         Ok(Report {
             text,
             document: options.format.map(document).transpose()?,

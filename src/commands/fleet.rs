@@ -46,6 +46,11 @@ pub trait Task: Sync {
         false
     }
 
+    /// Fails if its options are for one repository alone.
+    fn check_several(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What is done with the one at `repo`.
     fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report>;
 
@@ -106,6 +111,9 @@ fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
     let waiting = ui.wait("looking for repositories", paths.len());
     let places = places(paths, options.repos.len(), &waiting);
     drop(waiting);
+    if places.len() > 1 {
+        task.check_several()?;
+    }
     let paths = places.iter().map(|place| place.path.clone()).collect();
     let progress = Arc::new(Progress::begin(T::COMMAND, paths, options.failed_to.clone())?);
     let watched = Arc::clone(&progress);

@@ -2,15 +2,23 @@
 
 use super::support::*;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// Names that YAML, XML and a shell read in their own way.
-const ODD: &str = "secrets/kubernetes/a<b>&\"c' ]]>.env";
+const ODD: &str = "secrets/kubernetes/a<b>&\"c' ]]>\u{ffff}.env";
+
+/// Containers of a workload whose images have no tag.
+const TWO: &str = "      initContainers:\n        - {name: one, image: registry.gitlab.com/a/b}\n        \
+                   - {name: two, image: registry.gitlab.com/a/c}\n      containers:\n";
 
 fn with_faults() -> Sandbox {
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(ODD), "A=1\n").unwrap();
+    fs::set_permissions(sandbox.hello(".githooks/pre-commit"), fs::Permissions::from_mode(0o644)).unwrap();
+    // Two of one name.
+    sandbox.edit("kubernetes/base/deployment.yaml", "      containers:\n", TWO);
     sandbox.edit("kubernetes/base/deployment.yaml", "name: gitlab", "name: other");
     sandbox
 }
@@ -61,7 +69,9 @@ fn gitlab_gets_each_finding_with_a_file_that_exists() {
         let of = found.iter().filter(|finding| finding["check_name"] == id);
         of.map(|finding| finding["location"]["path"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
     };
-    assert!(at("pull-secret-name").contains("secrets/kubernetes/gitlab.secret.yaml"), "{found:?}");
+    assert!(at("pull-secret-name").contains("kubernetes/base/deployment.yaml"), "{found:?}");
+    assert!(at("secrets-listed").contains(ODD), "{found:?}");
+    assert!(at("commit-hook").contains(".githooks/pre-commit"), "{found:?}");
     // Each by itself, and the same in the next run.
     let prints = |found: &[Value]| found.iter().map(|one| one["fingerprint"].to_string()).collect::<Vec<_>>();
     let all = prints(&found);
@@ -92,6 +102,7 @@ fn junit_has_a_test_a_check_and_a_failure_a_problem() {
             assert_eq!(counts["tests"], checks.len().to_string());
             assert_eq!(counts["failures"], failures.to_string());
         }
+        let mut seen = BTreeMap::new();
         let expected: Vec<_> = checks
             .iter()
             .map(|check| {
@@ -100,10 +111,16 @@ fn junit_has_a_test_a_check_and_a_failure_a_problem() {
                     "ok" => json!([]),
                     _ => json!(["system-out"]),
                 };
-                json!([check["id"], check["subject"], child])
+                let number =
+                    seen.entry((check["id"].clone().to_string(), check["subject"].to_string())).or_insert(0);
+                *number += 1;
+                let subject = check["subject"].as_str().unwrap().replace('\u{ffff}', "?");
+                let name = if *number > 1 { format!("{subject} ({number})") } else { subject };
+                json!([check["id"], name, child])
             })
             .collect();
         assert_eq!(cases, Value::Array(expected));
+        assert!(text.contains(" (2)\""), "{text}");
         assert!(text.contains("a&lt;b&gt;&amp;"), "{text}");
     }
 }
@@ -121,4 +138,18 @@ fn a_document_is_of_one_repository_and_of_nothing_that_failed() {
     sandbox.makeinfra(&["check", "hello-infra", "--format", "sarif"]).failure(2);
     let output = sandbox.makeinfra(&["check", "..", "--format", "junit"]).failure(1);
     assert_eq!(output.stdout, "");
+}
+
+#[test]
+fn paths_start_at_the_top_of_git() {
+    let sandbox = Sandbox::new();
+    sandbox.run("git", &["init", "-q", "mono"]).success();
+    sandbox.new_without_token(&["--no-git", "--output", "mono"]).success();
+    let output = sandbox.makeinfra(&["check", "mono/hello-infra", "--format", "gitlab"]).output();
+    let found = findings(&output.stdout);
+    assert!(!found.is_empty());
+    for finding in found {
+        let path = finding["location"]["path"].as_str().unwrap();
+        assert!(path.starts_with("hello-infra/") && sandbox.work("mono").join(path).is_file(), "{path}");
+    }
 }

@@ -342,7 +342,7 @@ fn no_hint_holds_a_command_as_text() {
 }
 
 /// Where texts have commands that are no argument lists, each with why.
-const TEXTS: [(&str, &str, &str); 13] = [
+const TEXTS: [(&str, &str, &str); 14] = [
     ("src/answers/workload.rs", "kubectl get clusterissuers", "a rule, which is a text of its own"),
     (
         "src/answers/location.rs",
@@ -357,6 +357,7 @@ const TEXTS: [(&str, &str, &str); 13] = [
     ("src/cli/usage.rs", "makeinfra secret", "compared with what was typed"),
     ("src/cli.rs", "makeinfra new hello --image", "the end of the help page, which is tried below"),
     ("src/commands/man.rs", "makeinfra new", "the manual page"),
+    ("src/commands/check/formats.rs", "makeinfra check", "the name of a test suite"),
     ("src/commands/new.rs", "makeinfra new", "the title of a conversation"),
     ("src/commands/rotate", "makeinfra rotate", "the title of a conversation"),
     ("src/commands/secrets/unset.rs", "makeinfra secret unset", "the title of a conversation"),

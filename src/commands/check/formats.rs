@@ -4,6 +4,7 @@
 //! Jenkins read it.
 
 use super::typed;
+use crate::answers::Record;
 use crate::checks::{Check, Status};
 use crate::cli::Format;
 use crate::error::Result;
@@ -12,24 +13,32 @@ use quick_xml::events::BytesText;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
 
-/// `checks` of the repository at `root` in `format`. `is_bad` says which of them count as problems.
+/// What the findings are about.
+pub(super) struct Place<'p> {
+    /// The top of the repository.
+    pub(super) root: &'p Path,
+    /// Where that is in git's work tree, with a slash at its end: paths start there.
+    pub(super) folder: &'p str,
+}
+
+/// `checks` in `format`. `is_bad` says which of them count as problems.
 pub(super) fn document(
     format: Format,
     checks: &[Check],
-    root: &Path,
+    place: &Place,
     is_bad: impl Fn(&Check) -> bool,
 ) -> Result<String> {
     match format {
-        Format::Gitlab => Ok(code_quality(checks, root)),
-        Format::Junit => Ok(junit(checks, root, is_bad)?),
+        Format::Gitlab => Ok(code_quality(checks, place)),
+        Format::Junit => Ok(junit(checks, place, is_bad)?),
     }
 }
 
 /// An array of findings; what is ok is none.
-fn code_quality(checks: &[Check], root: &Path) -> String {
-    let mut seen = BTreeMap::new();
+fn code_quality(checks: &[Check], place: &Place) -> String {
+    let mut seen = Numbers::default();
     let found = checks.iter().filter_map(|check| {
         let severity = match check.status {
             Status::Problem => "critical",
@@ -37,44 +46,50 @@ fn code_quality(checks: &[Check], root: &Path) -> String {
             Status::Note => "info",
             Status::Ok => return None,
         };
-        // Stable from day to day: a message may count days.
-        let subject = (check.id, check.subject.as_str());
-        let number = *seen.entry(subject).and_modify(|number| *number += 1).or_insert(0);
+        // The same from day to day: a message may count days.
+        let message: String = check.message.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let known = format!("{}\0{}\0{message}", check.id.as_str(), check.subject);
+        let number = seen.next(&known);
         Some(json!({
-            "description": said(check, root),
+            "description": said(check, place),
             "check_name": check.id,
-            "fingerprint": fingerprint(check, number),
+            "fingerprint": hex(&format!("{known}\0{number}")),
             "severity": severity,
-            "location": {"path": path(check, root), "lines": {"begin": 1}},
+            "location": {"path": path(check, place), "lines": {"begin": 1}},
         }))
     });
     format!("{:#}\n", Value::Array(found.collect()))
 }
 
-/// A test suite with a test a check.
+/// A test suite with a test a check. Of tests with one name GitLab shows the first alone, so each has its own.
 fn junit(
     checks: &[Check],
-    root: &Path,
+    place: &Place,
     is_bad: impl Fn(&Check) -> bool,
 ) -> std::result::Result<String, std::io::Error> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let failures = checks.iter().filter(|check| is_bad(check)).count().to_string();
     let counts = [("tests", checks.len().to_string()), ("failures", failures), ("errors", "0".to_owned())];
     let counts = || counts.iter().map(|(name, number)| (*name, number.as_str()));
+    let mut seen = Numbers::default();
     writer.create_element("testsuites").with_attributes(counts()).write_inner_content(|writer| {
         let suite = writer.create_element("testsuite").with_attribute(("name", "makeinfra check"));
         suite.with_attributes(counts()).write_inner_content(|writer| {
             for check in checks {
-                let (path, said) = (path(check, root), said(check, root));
+                let number = seen.next(&format!("{}\0{}", check.id.as_str(), check.subject));
+                let suffix = if number > 1 { format!(" ({number})") } else { String::new() };
+                let name = allowed(&format!("{}{suffix}", check.subject));
+                let (path, said) = (allowed(&path(check, place)), allowed(&said(check, place)));
                 let case = writer.create_element("testcase").with_attributes([
                     ("classname", check.id.as_str()),
-                    ("name", check.subject.as_str()),
+                    ("name", name.as_str()),
                     ("file", path.as_str()),
                 ]);
                 if is_bad(check) {
                     case.write_inner_content(|writer| {
+                        let message = allowed(&check.message);
                         let failure = writer.create_element("failure");
-                        let failure = failure.with_attribute(("message", check.message.as_str()));
+                        let failure = failure.with_attribute(("message", message.as_str()));
                         failure.write_text_content(BytesText::new(&said)).map(drop)
                     })?;
                 } else if check.status == Status::Ok {
@@ -96,24 +111,46 @@ fn junit(
     Ok(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"))
 }
 
-/// What people are told.
-fn said(check: &Check, root: &Path) -> String {
-    let said = format!("{}: {}", check.subject, check.message);
-    match check.hint.is_empty() {
-        true => said,
-        false => format!("{said}; hint: {}", typed(&check.hint, Some(root))),
+/// How often each text was seen.
+#[derive(Default)]
+struct Numbers(BTreeMap<String, usize>);
+
+impl Numbers {
+    /// How often `text` was seen with this time.
+    fn next(&mut self, text: &str) -> usize {
+        let number = self.0.entry(text.to_owned()).or_default();
+        *number += 1;
+        *number
     }
 }
 
-/// The file that it is about: the first that its subject names, else the record.
-fn path(check: &Check, root: &Path) -> String {
-    let words = check.subject.split(|c: char| c.is_whitespace() || "`(),:".contains(c));
-    let is_file =
-        |word: &&str| !word.is_empty() && !word.starts_with(['/', '.']) && root.join(word).is_file();
-    words.into_iter().find(is_file).unwrap_or(crate::answers::Record::FILE).to_owned()
+/// What people are told.
+fn said(check: &Check, place: &Place) -> String {
+    let said = format!("{}: {}", check.subject, check.message);
+    match check.hint.is_empty() {
+        true => said,
+        false => format!("{said}; hint: {}", typed(&check.hint, Some(place.root))),
+    }
 }
 
-fn fingerprint(check: &Check, number: usize) -> String {
-    let digest = Sha1::digest(format!("{}\0{}\0{number}", check.id.as_str(), check.subject));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The file that it is about: the subject, or the first that the subject or the hint names; else the record.
+fn path(check: &Check, place: &Place) -> String {
+    let hint = typed(&check.hint, Some(place.root));
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| c.is_whitespace() || "`(),:'\"".contains(c)).map(str::to_owned).collect()
+    };
+    let named = [vec![check.subject.clone()], words(&check.subject), words(&hint)].concat();
+    let is_below = |word: &str| Path::new(word).components().all(|part| matches!(part, Component::Normal(_)));
+    let is_file = |word: &String| !word.is_empty() && is_below(word) && place.root.join(word).is_file();
+    let found = named.into_iter().find(is_file).unwrap_or_else(|| Record::FILE.to_owned());
+    format!("{}{found}", place.folder)
+}
+
+fn hex(text: &str) -> String {
+    Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `text` without the two characters that are no controls and that XML 1.0 does not have.
+fn allowed(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "?")
 }
