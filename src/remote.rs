@@ -57,6 +57,14 @@ pub enum Pushed {
 /// What git complained of, fit for a terminal.
 pub type Complaint = String;
 
+/// Whether git complains that a credential was refused (its `http.c` and `remote-curl.c`).
+#[must_use]
+pub fn is_denied(complaint: &str) -> bool {
+    ["Authentication failed for", "returned error: 401", "returned error: 403"]
+        .iter()
+        .any(|words| complaint.contains(words))
+}
+
 impl Remote {
     /// What the clone whose work tree is at `dir` calls `name`, or what is at that URL.
     #[must_use]

@@ -180,7 +180,8 @@ fn judge(
     match verdict.standing() {
         Standing::Good | Standing::Absent => {}
         Standing::Refused => {
-            return Err(Failure::failed(refused).kind(Kind::RefusedToken).because(message).hint(hint).into());
+            let kind = if verdict.refuses_login() { Kind::RefusedToken } else { Kind::Failed };
+            return Err(Failure::failed(refused).kind(kind).because(message).hint(hint).into());
         }
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {}", hint.typed(root)));

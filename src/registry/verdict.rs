@@ -107,6 +107,13 @@ impl Verdict {
         }
     }
 
+    /// Whether it is the credentials that are refused: others would do.
+    #[must_use]
+    pub fn refuses_login(&self) -> bool {
+        self.standing() == Standing::Refused
+            && !matches!(self, Self::NoRegistry | Self::Disabled | Self::UnsafeRealm)
+    }
+
     /// Whether it shows that the registry has taken the login: of one that asks nobody for a login it shows nothing.
     #[must_use]
     pub fn takes_login(&self) -> bool {

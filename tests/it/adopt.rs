@@ -260,7 +260,7 @@ fn what_cannot_be_adopted_is_refused_with_nothing_written() {
     // A locked clone.
     let sandbox = Sandbox::of_the_post();
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.hello("")).success();
-    refused(&sandbox, &[], 1, &["this clone is not unlocked", "hint: git-crypt unlock"]);
+    refused(&sandbox, &[], 10, &["this clone is not unlocked", "hint: git-crypt unlock"]);
     // No workload.
     let sandbox = Sandbox::empty();
     sandbox.put("README.md", "# Nothing\n");

@@ -56,7 +56,7 @@ fn where_git_crypt_was_never_set_up_it_is_and_where_it_was_nobody_is_told_to_mak
     sandbox.git(&["config", "--remove-section", "filter.git-crypt"]).success();
     for (dir, hint) in [(".", "git-crypt unlock KEY_FILE"), (".git-crypt/keys", "git-crypt unlock")] {
         fs::create_dir_all(sandbox.hello(dir)).unwrap();
-        sandbox.agreed(&["env", "add", "qa"]).failure(1).says(&format!("hint: {hint}\n"));
+        sandbox.agreed(&["env", "add", "qa"]).failure(10).says(&format!("hint: {hint}\n"));
         assert!(check_in(&sandbox, "hello-infra", &[]).said("secrets-filter").contains(&format!("({hint})")));
     }
 }

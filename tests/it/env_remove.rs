@@ -161,7 +161,7 @@ fn a_locked_clone_does_not_know_its_secret_files() {
     fs::write(sandbox.hello(path), blob).unwrap();
     sandbox
         .agreed(&["env", "remove", "staging"])
-        .failure(1)
+        .failure(10)
         .says("it is locked")
         .says("hint: git checkout HEAD --");
 }

@@ -120,7 +120,7 @@ fn a_registry_that_refuses_it_is_heeded() {
     let sandbox = Sandbox::new();
     super::sign_in::new(&sandbox, &bed.image("group/hello:1.0.0"), &[]).success();
     let before = files_below(&sandbox.hello(""));
-    add(&sandbox, &["--check", "--yes"]).failure(1).says("the token was refused, nothing was written");
+    add(&sandbox, &["--check", "--yes"]).failure(13).says("the token was refused, nothing was written");
     assert_eq!(files_below(&sandbox.hello("")), before);
     bed.knows(OWN, "group", "read_registry");
     add(&sandbox, &["--check", "--yes"]).success().prints("Checked: ");

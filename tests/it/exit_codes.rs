@@ -21,7 +21,7 @@ fn a_locked_clone_is_10() {
         ["rotate", "clone", "--token-username", USER, "--token-file", &token, "--expires-at", "never"];
     fails(&sandbox, 10, &rotate);
     let value = sandbox.write_private("value", "x").display().to_string();
-    fails(&sandbox, 10, &["secret", "set", "app", "KEY", "clone", "--value-file", &value, "--yes"]);
+    fails(&sandbox, 10, &["secret", "set", "app", "KEY", "clone", "--from-file", &value, "--no-input"]);
     fails(&sandbox, 10, &["env", "add", "staging", "clone", "--yes"]);
     fails(&sandbox, 10, &["rotate", "clone", "clone/.", "--repos-from", &list(&sandbox), "--no-input"]);
 }

@@ -37,7 +37,7 @@ fn a_second_git_crypt_init_is_refused_by_every_command_that_writes() {
     let status = || sandbox.run("git", &["status", "--porcelain"]).cwd(&clone).success().stdout;
     let before = status();
     for command in commands {
-        let output = sandbox.makeinfra(command).cwd(&clone).stdin("pw").failure(1);
+        let output = sandbox.makeinfra(command).cwd(&clone).stdin("pw").failure(11);
         output.says(REFUSED).says("does not open `secrets/kubernetes/gitlab.secret.yaml`");
         output.says("hint: git-crypt lock --force && git-crypt unlock KEY_FILE\n");
         assert_eq!(status(), before, "{command:?}");
@@ -63,7 +63,7 @@ fn a_folder_is_not_made_in_a_repository_whose_key_is_another() {
         return;
     }
     let sandbox = second_init();
-    let output = sandbox.new_hello(&["--no-git", "--output", "clone"]).failure(1);
+    let output = sandbox.new_hello(&["--no-git", "--output", "clone"]).failure(11);
     output.says(REFUSED);
     assert!(!sandbox.work("clone/hello-infra").exists());
 }
@@ -79,7 +79,7 @@ fn a_file_that_somebody_else_encrypted_is_named_and_stops_nobody() {
     fs::write(clone.join("secrets/kubernetes/other.env"), "A=b\n").unwrap();
     sandbox.run("git", &["add", "secrets/kubernetes/other.env"]).cwd(&clone).success();
     sandbox.run("git", &["commit", "-q", "-m", "x"]).cwd(&clone).success();
-    sandbox.makeinfra(&["env", "add", "staging", "--yes"]).cwd(&clone).failure(1).says(REFUSED);
+    sandbox.makeinfra(&["env", "add", "staging", "--yes"]).cwd(&clone).failure(11).says(REFUSED);
     // The owner of the key fetches that.
     sandbox.git(&["fetch", "-q", "../clone"]).success();
     sandbox.git(&["-c", "filter.git-crypt.smudge=cat", "merge", "-q", "FETCH_HEAD"]).success();
@@ -117,12 +117,12 @@ fn a_key_is_found_where_either_git_crypt_keeps_it_for_a_linked_work_tree() {
     set("two").success();
     // In neither.
     fs::rename(&linked, sandbox.path("away")).unwrap();
-    set("three").failure(1).says("git-crypt unlock KEY_FILE");
+    set("three").failure(10).says("git-crypt unlock KEY_FILE");
     // Another one in one of the two, whichever git-crypt would take.
     fs::rename(sandbox.path("away"), &main).unwrap();
     let other = Sandbox::with_hello();
     fs::create_dir_all(linked.join("keys")).unwrap();
     fs::copy(other.hello(".git/git-crypt/keys/default"), linked.join("keys/default")).unwrap();
-    set("four").failure(1).says(REFUSED);
+    set("four").failure(11).says(REFUSED);
     sandbox.rotate("gldt-second", &["--commit"]).success();
 }

@@ -337,7 +337,7 @@ fn a_credential_goes_only_where_it_may() {
 #[test]
 fn a_group_makes_the_token_and_a_moved_project_is_found() {
     let Some(world) = World::start() else { return };
-    world.rotate(&["--gitlab-group", "group"]).failure(1).says("requires the role Owner");
+    world.rotate(&["--gitlab-group", "group"]).failure(13).says("requires the role Owner");
     world.rotate(&["--gitlab-group", "group"]).env("GITLAB_TOKEN", OWNER).success();
     let url = format!("{}/api/v4/groups/3/deploy_tokens/2", world.bed.gitlab.url());
     assert_eq!(world.annotation("makeinfra/token"), url);

@@ -255,11 +255,11 @@ fn conflicts_keep_an_update_from_one_repository_alone() {
     let sandbox = with_three_older();
     sandbox.edit_in("b", "README.md", "To deploy you need", "You cannot deploy without");
     sandbox.run("git", &["commit", "-qam", "Mine"]).cwd(sandbox.work("b")).success();
-    let output = sandbox.makeinfra(&["update", "a", "b", "c", "--commit", "--yes"]).failure(1);
+    let output = sandbox.makeinfra(&["update", "a", "b", "c", "--commit", "--yes"]).failure(12);
     assert_eq!(begins(&output), ["ok a", "failed b", "ok c"]);
     let b = sandbox.work("b").canonicalize().unwrap();
     output.prints(&format!("hint: makeinfra update {} --conflicts", b.display()));
-    let output = sandbox.makeinfra(&["update", "a", "b", "--conflicts", "--yes"]).failure(1);
+    let output = sandbox.makeinfra(&["update", "a", "b", "--conflicts", "--yes"]).failure(12);
     output.prints("unresolved conflicts in 1 file");
     assert!(sandbox.work("b/.git/CHERRY_PICK_HEAD").is_file());
 }
@@ -280,12 +280,12 @@ fn one_token_gets_into_all_that_can_take_it() {
     let sandbox = with_three();
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("b")).success();
     let old = secret(&sandbox, "a");
-    let output = rotate(&sandbox, "gldt-new", &["a", "b", "c", "--dry-run"]).failure(1);
+    let output = rotate(&sandbox, "gldt-new", &["a", "b", "c", "--dry-run"]).failure(10);
     assert_eq!(begins(&output), ["ok a", "failed b", "ok c"]);
     output.prints("3 repositories: 2 ok, 2 would change, 1 failed\n");
     assert_eq!(secret(&sandbox, "a"), old);
     let output =
-        rotate(&sandbox, "gldt-new", &["a", "b", "c", "--commit", "--failed-to", "failed"]).failure(1);
+        rotate(&sandbox, "gldt-new", &["a", "b", "c", "--commit", "--failed-to", "failed"]).failure(10);
     assert_eq!(begins(&output), ["ok a", "failed b", "ok c"]);
     output.prints("it is locked: encrypted").prints("3 repositories: 2 ok, 2 changed, 1 failed\n");
     let b = sandbox.work("b").canonicalize().unwrap();
@@ -326,7 +326,7 @@ fn one_token_is_not_for_different_registries() {
     assert_eq!(list(&sandbox, "failed"), ["a", "b", "c"]);
     // A locked one does not count.
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("b")).success();
-    rotate(&sandbox, "gldt-new", &args).failure(1);
+    rotate(&sandbox, "gldt-new", &args).failure(10);
     assert_eq!(list(&sandbox, "failed"), ["b"]);
 }
 
@@ -377,7 +377,7 @@ fn a_login_that_is_refused_is_tried_once_for_all() {
     assert_eq!(bed.sign_ins().len(), before + 1, "{:?}", bed.sign_ins());
     let old = secret(&sandbox, "a");
     let output =
-        rotate(&sandbox, "gldt-bad", &["a", "b", "c", "--check", "--failed-to", "failed"]).failure(1);
+        rotate(&sandbox, "gldt-bad", &["a", "b", "c", "--check", "--failed-to", "failed"]).failure(13);
     assert_eq!(begins(&output), ["failed a", "failed b", "failed c"]);
     output.prints("the token was refused, nothing was written");
     assert_eq!(bed.sign_ins().len(), before + 2, "{:?}", bed.sign_ins());

@@ -59,13 +59,13 @@ fn a_token_that_is_refused_is_not_used() {
     fails(
         new(&sandbox, &image, &[]),
         &sandbox,
-        1,
+        13,
         "the token is wrong, or the token was revoked or has expired",
     );
     bed.knows(TOKEN, "group", "read_repository");
-    fails(new(&sandbox, &image, &[]), &sandbox, 1, "no scope `read_registry`");
+    fails(new(&sandbox, &image, &[]), &sandbox, 13, "no scope `read_registry`");
     bed.knows(TOKEN, "grou", "read_registry");
-    fails(new(&sandbox, &image, &[]), &sandbox, 1, "may not pull `group/hello`: it is of another project");
+    fails(new(&sandbox, &image, &[]), &sandbox, 13, "may not pull `group/hello`: it is of another project");
     // One sign-in each, and never a second one after a refusal.
     let statuses = || bed.sign_ins().iter().map(|line| line[line.len() - 3..].to_owned()).collect::<Vec<_>>();
     // The service writes its log after it has answered.
@@ -82,7 +82,7 @@ fn a_dry_run_asks_too_and_writes_nothing() {
     let output = new(&sandbox, &image, &["--dry-run"]).success();
     assert!(output.stdout.contains("can be pulled.\nNothing was written"), "{}", output.stdout);
     bed.knows("gldt-another", "group", "read_registry");
-    fails(new(&sandbox, &image, &["--dry-run"]), &sandbox, 1, "refuses the sign-in");
+    fails(new(&sandbox, &image, &["--dry-run"]), &sandbox, 13, "refuses the sign-in");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_registry_with_a_sign_in_of_its_own_is_understood() {
     succeeds(new(&sandbox, &bed.image("group/hello:1.0.0"), &["--json"]), "pulls");
     let sandbox = Sandbox::new();
     sandbox.write_private("token", "gldt-another");
-    fails(new(&sandbox, &bed.image("group/hello:1.0.0"), &[]), &sandbox, 1, "refuses the sign-in");
+    fails(new(&sandbox, &bed.image("group/hello:1.0.0"), &[]), &sandbox, 13, "refuses the sign-in");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_ban_is_no_word_on_the_token() {
         let sandbox = Sandbox::new();
         let image = bed.image("group/hello:1.0.0");
         bed.knows("gldt-another", "group", "read_registry");
-        fails(new(&sandbox, &image, &[]), &sandbox, 1, "refuses the sign-in");
+        fails(new(&sandbox, &image, &[]), &sandbox, 13, "refuses the sign-in");
         bed.knows(TOKEN, "group", "read_registry");
         fails(new(&sandbox, &image, &["--no-input"]), &sandbox, 3, reason).says("undetermined");
     }
@@ -165,8 +165,8 @@ fn a_rotation_writes_only_a_token_that_is_good() {
     };
     // Made anew under its name, in GitLab: the old one is refused, the new one is not known here yet.
     sandbox.write_private("token", "gldt-Second_7Qx9vWk2");
-    rotate(&["--commit"]).failure(1).says("refuses the sign-in").says("nothing was written");
-    rotate(&["--dry-run"]).failure(1).says("refuses the sign-in");
+    rotate(&["--commit"]).failure(13).says("refuses the sign-in").says("nothing was written");
+    rotate(&["--dry-run"]).failure(13).says("refuses the sign-in");
     assert_eq!(fs::read(sandbox.hello(SECRET)).unwrap(), before);
     assert_eq!(fs::read(sandbox.hello(".makeinfra.yaml")).unwrap(), record);
     assert_eq!(sandbox.git(&["rev-list", "--count", "HEAD"]).success().stdout, "1\n");
@@ -211,7 +211,7 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
         "work/hello-infra/kubernetes/base/deployment.yaml",
         deployment.replace("      containers:\n", &second),
     );
-    rotate(TOKEN).failure(1).says("may not pull `second/hello`");
+    rotate(TOKEN).failure(13).says("may not pull `second/hello`");
     // Nothing is deployed, and nothing is recorded.
     fs::remove_dir_all(sandbox.hello("kubernetes")).unwrap();
     rotate(TOKEN).failure(1).says("no image is known").says("hint: leave `--check` out");

@@ -254,7 +254,7 @@ fn a_login_in_a_redirect_is_sent_to_nobody() {
         });
         let registry = challenge(&format!("http://{}/jwt/auth", own.address));
         let image = format!("{}/group/hello:1.0.0", registry.address);
-        fails(new(&sandbox, &image, &[]), &sandbox, 1, "refuses the sign-in");
+        fails(new(&sandbox, &image, &[]), &sandbox, 13, "refuses the sign-in");
         let heads = own.heads();
         let sent = STANDARD.encode(format!("{USER}:{TOKEN}"));
         assert!(heads.len() == 2 && heads.iter().all(|head| head.contains(&sent)), "{heads:?}");
@@ -292,7 +292,7 @@ fn a_redirect_on_the_same_host_is_followed_with_the_token() {
     let sandbox = Sandbox::new();
     let image = format!("{}/group/hello:1.0.0", registry.address);
     // This registry refuses whatever it gets; the sign-in before it went well.
-    fails(new(&sandbox, &image, &[]), &sandbox, 1, "may not pull");
+    fails(new(&sandbox, &image, &[]), &sandbox, 13, "may not pull");
     assert_eq!(bed.sign_ins(), [r#"["repository:group/hello:pull"] 200"#]);
 }
 

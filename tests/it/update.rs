@@ -241,7 +241,7 @@ fn what_is_dirty_or_in_the_way_is_not_written_over() {
     // What has nothing to do with it may be dirty.
     sandbox.append("kubernetes/overlays/production/environment.mk", "# mine\n");
     sandbox.put(".gitignore", "# mine\n");
-    let output = update(&sandbox, &["--yes"]).failure(1);
+    let output = update(&sandbox, &["--yes"]).failure(12);
     output.says(".gitignore");
     fs::remove_file(sandbox.hello(".gitignore")).unwrap();
     update(&sandbox, &["--yes", "--commit"]).success();
@@ -268,16 +268,16 @@ fn conflicts_are_gits_own() {
     let sandbox = with_conflict();
     let (before, head) = (sandbox.tree(), sandbox.git(&["rev-parse", "HEAD"]).success().stdout);
     for args in [&["--yes"][..], &["--no-input"]] {
-        let output = update(&sandbox, args).failure(1);
+        let output = update(&sandbox, args).failure(12);
         output
             .says("conflicts in 2 files; nothing was written")
             .says("both changed spec.revisionHistoryLimit")
             .says("hint: makeinfra update --conflicts");
         assert_eq!(sandbox.tree(), before);
     }
-    update(&sandbox, &["--dry-run"]).failure(1).prints("README.md: both changed the same lines of it");
+    update(&sandbox, &["--dry-run"]).failure(12).prints("README.md: both changed the same lines of it");
     assert_eq!(sandbox.tree(), before);
-    let output = update(&sandbox, &["--conflicts"]).failure(1);
+    let output = update(&sandbox, &["--conflicts"]).failure(12);
     output.prints("git cherry-pick --continue").says("unresolved conflicts in");
     let status = sandbox.git(&["status"]).success().stdout;
     assert!(status.contains("cherry-pick") && status.contains("both modified:   README.md"), "{status}");
@@ -292,7 +292,7 @@ fn conflicts_are_gits_own() {
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
     // And on.
-    update(&sandbox, &["--conflicts"]).failure(1);
+    update(&sandbox, &["--conflicts"]).failure(12);
     for (path, ours) in [("README.md", "You cannot deploy without"), (DEPLOYMENT, "revisionHistoryLimit: 3")]
     {
         let text = sandbox.read(path);
@@ -335,7 +335,7 @@ fn a_conflict_is_refused_before_it_could_lose_anything() {
     sandbox.git(&["checkout", "-q", "Makefile"]).success();
     // An untracked file is in nobody's way.
     assert_eq!(sandbox.tree(), before);
-    update(&sandbox, &["--conflicts"]).failure(1).says("unresolved conflicts in");
+    update(&sandbox, &["--conflicts"]).failure(12).says("unresolved conflicts in");
     sandbox.git(&["cherry-pick", "--abort"]).success();
     assert_eq!(sandbox.tree(), before);
     // An answer that was edited and not committed would be lost.
@@ -355,8 +355,8 @@ fn lists_without_keys_are_never_blended() {
     let sandbox = Sandbox::older(&edits, &args);
     sandbox.edit(DEPLOYMENT, "--verbose", "--quiet");
     sandbox.commit_all();
-    update(&sandbox, &["--yes"]).failure(1).says(".args");
-    update(&sandbox, &["--conflicts"]).failure(1);
+    update(&sandbox, &["--yes"]).failure(12).says(".args");
+    update(&sandbox, &["--conflicts"]).failure(12);
     assert!(sandbox.read(DEPLOYMENT).contains("<<<<<<<"));
 }
 

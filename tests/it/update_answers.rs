@@ -255,11 +255,11 @@ fn a_conflict_in_a_file_that_moves_leaves_both() {
     let record = record.replace("  registry:", "  workload: cronjob\n  schedule: \"0 3 * * *\"\n  registry:");
     sandbox.put(Record::FILE, &record);
     sandbox.commit_all();
-    let output = update(&sandbox, &["--from", "HEAD^", "--yes"]).failure(1);
+    let output = update(&sandbox, &["--from", "HEAD^", "--yes"]).failure(12);
     output
         .says("it is generated as `kubernetes/base/cronjob.yaml` now")
         .says("hint: makeinfra update --from 'HEAD^' --conflicts");
-    let output = update(&sandbox, &["--from", "HEAD^", "--conflicts"]).failure(1);
+    let output = update(&sandbox, &["--from", "HEAD^", "--conflicts"]).failure(12);
     output.prints("git rm -- kubernetes/base/deployment.yaml");
     assert!(sandbox.hello("kubernetes/base/cronjob.yaml").exists());
     sandbox.git(&["rm", "-q", DEPLOYMENT]).success();

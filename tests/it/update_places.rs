@@ -83,7 +83,7 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     sandbox.write("work/other/new", "untracked\n");
     let (before, head) = (times(&sandbox.work("other")), git(&sandbox, &["rev-parse", "HEAD"]));
     let tree = sandbox.tree();
-    let output = update(&sandbox, &["--conflicts"]).failure(1);
+    let output = update(&sandbox, &["--conflicts"]).failure(12);
     output.prints(DEPLOYMENT);
     assert!(!output.stdout.contains("hello-infra/kubernetes"), "{}", output.stdout);
     let open = git(&sandbox, &["status", "--porcelain"]);
@@ -99,7 +99,7 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     assert!(sandbox.tree() == tree && git(&sandbox, &["rev-parse", "HEAD"]) == head);
     assert_eq!(git(&sandbox, &["status", "--porcelain"]), " M other/notes\n?? other/new\n");
     // And on.
-    update(&sandbox, &["--conflicts"]).failure(1);
+    update(&sandbox, &["--conflicts"]).failure(12);
     decide(&sandbox);
     let changed = git(&sandbox, &["diff", "--name-only", "HEAD^", "HEAD"]);
     assert_eq!(changed, "hello-infra/.makeinfra.yaml\nhello-infra/README.md\n");
@@ -141,7 +141,7 @@ fn modes_arrive_where_the_file_system_has_none() {
     // The same in a cherry-pick.
     let sandbox = without_modes();
     disagree(&sandbox);
-    update(&sandbox, &["--conflicts"]).failure(1);
+    update(&sandbox, &["--conflicts"]).failure(12);
     assert!(git(&sandbox, &["ls-files", "-s", ".githooks/pre-commit"]).starts_with("100755 "));
     decide(&sandbox);
     assert_eq!(modes(&sandbox, &paths), ["100755", "100644", "100755"]);
@@ -196,8 +196,8 @@ fn a_file_that_both_added_is_a_conflict_if_it_differs() {
     sandbox.put(".gitignore", "mine\n");
     sandbox.commit_all();
     let tree = sandbox.tree();
-    update(&sandbox, &["--yes"]).failure(1).says("`.gitignore`: it is generated now");
-    update(&sandbox, &["--conflicts"]).failure(1);
+    update(&sandbox, &["--yes"]).failure(12).says("`.gitignore`: it is generated now");
+    update(&sandbox, &["--conflicts"]).failure(12);
     assert!(git(&sandbox, &["status", "--porcelain"]).contains("AA .gitignore\n"));
     let text = sandbox.read(".gitignore");
     assert!(text.starts_with("<<<<<<< HEAD\nmine\n=======\n") && text.contains(&fresh), "{text}");
@@ -274,7 +274,7 @@ fn no_signer_is_needed() {
     sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
     sandbox.edit(DEPLOYMENT, "revisionHistoryLimit: 9", "revisionHistoryLimit: 3");
     sandbox.git(&["commit", "-q", "--no-gpg-sign", "-am", "Edit"]).success();
-    update(&sandbox, &["--conflicts"]).failure(1).says("unresolved conflicts in");
+    update(&sandbox, &["--conflicts"]).failure(12).says("unresolved conflicts in");
     sandbox.git(&["cherry-pick", "--abort"]).success();
 }
 
@@ -301,7 +301,7 @@ fn without_an_identity_nothing_is_written() {
 fn an_open_update_survives_a_collection_of_garbage() {
     let sandbox = Sandbox::older(&CHANGES, &[]);
     disagree(&sandbox);
-    update(&sandbox, &["--conflicts"]).failure(1);
+    update(&sandbox, &["--conflicts"]).failure(12);
     let picked = sandbox.read(".git/CHERRY_PICK_HEAD");
     sandbox.git(&["gc", "-q", "--prune=now"]).success();
     assert_eq!(git(&sandbox, &["rev-parse", KEPT]), picked);
@@ -343,7 +343,7 @@ fn what_is_printed_as_json_can_be_read_by_programs() {
     disagree(&sandbox);
     for args in [&["--dry-run", "--json"][..], &["--conflicts", "--json"]] {
         let output = update(&sandbox, args).output();
-        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        assert_eq!(output.code, Some(12), "{}", output.stderr);
         let found = output.json();
         assert_eq!(paths(&found["conflicts"]), [DEPLOYMENT]);
         assert_eq!(found["conflicts"][0]["why"], "both changed spec.revisionHistoryLimit");

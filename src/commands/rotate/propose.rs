@@ -15,10 +15,10 @@ use crate::advice::Advice;
 use crate::answers::{EnvironmentName, Expiry, Record};
 use crate::commands::deploy_tokens::{self, Meant, Use, holdings, rows};
 use crate::commands::{not_generated, scope, sweep_repository};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::gitlab::Lifetime;
 use crate::pull_secret::Issued;
-use crate::remote::{Complaint, Push, Pushed, Remote};
+use crate::remote::{Complaint, Push, Pushed, Remote, is_denied};
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::rotation::RotateOverrides;
@@ -166,7 +166,9 @@ impl Proposal<'_> {
     /// The failure to do `verb` to the branch in the other repository.
     fn unreachable(&self, verb: &str, why: Complaint) -> Failure {
         let refs = format!("HEAD:refs/heads/{BRANCH}");
+        let kind = if is_denied(&why) { Kind::RefusedToken } else { Kind::Failed };
         Failure::failed(format!("cannot {verb} the branch `{BRANCH}` of `{}`; no token was made", self.name))
+            .kind(kind)
             .because(why)
             .hint(Advice::git("push --dry-run").arg(self.name).arg(refs))
     }

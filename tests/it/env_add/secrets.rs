@@ -62,7 +62,7 @@ fn a_locked_clone_cannot_copy_the_token() {
         fs::write(sandbox.hello(&path), blob).unwrap();
     }
     let before = sandbox.tree();
-    let output = sandbox.agreed(&["env", "add", "staging"]).failure(1);
+    let output = sandbox.agreed(&["env", "add", "staging"]).failure(10);
     output.says("it is locked");
     assert_eq!(sandbox.tree(), before);
     // The key is there: git decrypts what it checks out.

@@ -54,7 +54,7 @@ fn a_pick_leaves_nothing_or_what_git_takes_back() {
         return;
     }
     let bed = Bed::from(&CONFLICTS, |run| {
-        run.failure(1);
+        run.failure(12);
     });
     bed.reset();
     let (_, calls) = traced(&bed, &[]);

@@ -288,7 +288,7 @@ fn the_access_token_is_in_no_argument_and_goes_to_its_gitlab_alone() {
     };
     let basic = STANDARD.encode(format!("oauth2:{MAINTAINER}"));
     // The GitLab that was typed asks for a password and gets it; another host does not.
-    let output = run(&url(&own)).failure(1);
+    let output = run(&url(&own)).failure(13);
     output.says("cannot look at the branch").says("Authentication failed");
     assert!(own.heads().iter().any(|head| head.contains(&basic)), "{:?}", own.heads());
     shared.assert_no_secret(&output);
