@@ -24,7 +24,7 @@ const LIMIT: usize = 1 << 20;
 const INGRESS_DOMAIN: &str = "ingress-domain";
 
 /// Defaults that the config file may hold.
-const CONFIG_NAMES: [Name; 10] = [
+const CONFIG_NAMES: [Name; 11] = [
     Name::Registry,
     Name::Port,
     Name::Replicas,
@@ -34,6 +34,7 @@ const CONFIG_NAMES: [Name; 10] = [
     Name::SecretType,
     Name::Email,
     Name::Ci,
+    Name::CiImage,
     Name::Output,
 ];
 
@@ -152,7 +153,8 @@ impl Given {
     }
 
     /// Whether somebody said so, the config file apart.
-    fn is_said(&self, name: Name) -> bool {
+    #[must_use]
+    pub fn is_said(&self, name: Name) -> bool {
         self.text(name).is_some() && !self.config.values.contains_key(&name)
     }
 

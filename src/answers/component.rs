@@ -1,7 +1,7 @@
 //! What runs in the cluster.
 
 use super::{
-    Arguments, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port, Refused,
+    Arguments, Ci, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port, Refused,
     Replicas, Rule, Schedule, Switch, TimeZone, Values, Workload, given,
 };
 
@@ -186,6 +186,9 @@ pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
         }
         Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath if !has_port => {
             Some("is for a component with a port, and `--port` says none")
+        }
+        Name::CiImage if given(values, Name::Ci) == Ok(Some(Ci::None)) => {
+            Some("is for a pipeline, and `--ci` says none")
         }
         _ => None,
     }

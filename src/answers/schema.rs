@@ -11,6 +11,12 @@ const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 /// The schema of `.makeinfra.yaml`.
 #[must_use]
 pub fn record() -> Value {
+    let mut recorded = answers(&[&Record::NAMES[..], &Component::NAMES].concat(), &["project", "image"]);
+    // Which file it was is no longer known.
+    let config = json!({"description": Name::Config.question(), "enum": [true, "yes"]});
+    let further = &mut recorded["properties"][Sheet::SECTIONS[1]]["additionalProperties"]["properties"];
+    further[Name::Config.as_str()] = config.clone();
+    recorded["properties"][Name::Config.as_str()] = config;
     let lists = |what: &str| json!({"description": what, "type": "array", "items": {"type": "string"}});
     json!({
         "$schema": DRAFT,
@@ -25,7 +31,7 @@ pub fn record() -> Value {
             },
             Record::OWN: lists("Generated files that `makeinfra update` leaves alone"),
             Record::PUBLIC: lists("Images that anybody may pull, without tags"),
-            "answers": answers(&[&Record::NAMES[..], &Component::NAMES].concat(), &["project", "image"]),
+            "answers": recorded,
         },
     })
 }
@@ -74,10 +80,9 @@ fn answer(name: Name) -> Value {
         Name::Args => {
             schema["type"] = "array".into();
             schema["items"] = json!({"type": "string"});
+            schema["minItems"] = 1.into();
         }
         Name::Port | Name::Replicas => schema["type"] = types(&["integer", "string"]).into(),
-        // In the record it is no path any more.
-        Name::Config => schema["type"] = types(&["string", "boolean"]).into(),
         _ if name.is_switch() => schema["enum"] = json!([true, false, "yes", "no", "true", "false"]),
         _ if !name.choices().is_empty() => schema["enum"] = name.choices().into(),
         _ => schema["type"] = types(&["string"]).into(),

@@ -160,14 +160,14 @@ impl Draft {
         };
         if nested.is_some() {
             // GitLab reads the file at the top of a repository alone.
-            let given = [("--ci-image", answers.ci_image.is_some()), ("--ci-rotate", answers.ci_rotate)];
-            if let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) {
+            let said = [("--ci-image", given.is_said(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
+            if let Some((option, _)) = said.iter().find(|(_, is_said)| *is_said) {
                 return Err(Failure::usage(format!("`{option}` is for a repository of its own"))
                     .because("GitLab reads the pipeline at the top of a git repository alone")
                     .hint("leave it out")
                     .into());
             }
-            answers.ci = Ci::None;
+            (answers.ci, answers.ci_image) = (Ci::None, None);
         } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
         {
             ui.warn(format!(

@@ -288,7 +288,13 @@ pub struct Output {
 impl Output {
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        let object: serde_json::Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout));
+        // Other programs print JSON, too.
+        if object.get("changed").is_some() && object.get("warnings").is_some() {
+            super::schema::is_as_published(&object);
+        }
+        object
     }
 
     /// Expects a text in what went to standard output.
