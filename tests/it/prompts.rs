@@ -439,7 +439,6 @@ fn what_changes_in_one_of_several_while_a_token_is_asked_for_is_looked_at_again(
         sandbox.run("git", args).cwd(sandbox.work(name)).success();
     };
     fs::write(sandbox.work("a/.gitattributes"), "").unwrap();
-    git("a", &["commit", "--no-verify", "-qm", "No attributes", ".gitattributes"]);
     let token = sandbox.write_private("token2", "gldt-Faster").display().to_string();
     let faster =
         ["rotate", "b", "--token-username", "other", "--token-file", &token, "--expires-at", "never"];
