@@ -24,7 +24,6 @@ pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 
 /// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your private
@@ -72,13 +71,29 @@ pub enum Command {
         shell: Shell,
     },
     /// Print the manual page.
-    Man,
+    Man {
+        /// Write a page for each command into this directory instead, for packages.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// Print a JSON schema, for an editor or a program that reads the output of `--json`.
     Schema {
         /// What of.
         #[arg(value_enum)]
         of: Schema,
     },
+}
+
+/// The shells that have completions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[expect(missing_docs, reason = "names of shells")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Nushell,
+    Powershell,
+    Zsh,
 }
 
 /// What there are schemas of.
@@ -131,7 +146,7 @@ impl Command {
                 let repo = options.repo.as_deref().unwrap_or(Path::new("."));
                 return Common::of_reader(repo, options.json);
             }
-            Self::Completions { .. } | Self::Man | Self::Schema { .. } => return Common::default(),
+            Self::Completions { .. } | Self::Man { .. } | Self::Schema { .. } => return Common::default(),
         };
         Common { repo, json: run.json, no_input: run.no_input }
     }

@@ -86,7 +86,7 @@ fn dispatch(command: &Command, common: Common, ui: &mut Ui) -> Report {
         Command::Adopt(options) => adopt::run(options, ui),
         Command::Diagnose(options) => diagnose::run(options, ui),
         Command::Completions { shell } => man::completions(*shell),
-        Command::Man => man::man(),
+        Command::Man { output } => output.as_deref().map_or_else(man::man, man::pages),
         Command::Schema { of } => Ok(schema::run(*of)),
     };
     let top = if matches!(command, Command::Adopt(_)) { adopt::top } else { commands::top };

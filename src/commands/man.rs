@@ -1,14 +1,17 @@
 //! `makeinfra completions` and `makeinfra man`: both come from the command line's own definitions.
 
 use super::complete::VARIABLE;
-use crate::cli::Cli;
+use crate::cli::{Cli, Shell};
 use crate::error::{Failure, Result};
+use crate::files;
 use crate::report::Report;
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
-use clap_complete::env::Shells;
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
+use clap_complete::generate;
+use clap_complete_nushell::Nushell;
 use clap_mangen::Man;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// What the definitions do not say, in roff.
 const TAIL: &str = r#".SH "EXIT STATUS"
@@ -41,23 +44,73 @@ makeinfra check shop\-infra \-\-online
 /// The completions for `shell`: a script that asks the program, which knows the names of a repository, too.
 pub fn completions(shell: Shell) -> Result<Report> {
     let mut script = Vec::new();
-    let (program, shells) = ("makeinfra", Shells::builtins());
-    if let Some(asking) = shells.completer(&shell.to_string()) {
-        asking
-            .write_registration(VARIABLE, program, program, program, &mut script)
-            .map_err(|error| Failure::failed("cannot make the completions").because(error.to_string()))?;
-    } else {
-        clap_complete::generate(shell, &mut Cli::command(), program, &mut script);
-    }
-    Ok(Report { text: String::from_utf8_lossy(&script).into_owned(), ..Report::default() })
+    let program = "makeinfra";
+    let asking: &dyn EnvCompleter = match shell {
+        Shell::Bash => &Bash,
+        Shell::Elvish => &Elvish,
+        Shell::Fish => &Fish,
+        Shell::Powershell => &Powershell,
+        Shell::Zsh => &Zsh,
+        // It cannot ask yet.
+        Shell::Nushell => {
+            generate(Nushell, &mut Cli::command(), program, &mut script);
+            return Ok(printed(&script));
+        }
+    };
+    asking
+        .write_registration(VARIABLE, program, program, program, &mut script)
+        .map_err(|error| cannot(&error))?;
+    Ok(printed(&script))
 }
 
 /// One manual page with all commands, in roff.
 pub fn man() -> Result<Report> {
+    Ok(printed(&whole_page()?))
+}
+
+/// Writes the same page and one for each command into `dir`, under the names that `man` looks for.
+pub fn pages(dir: &Path) -> Result<Report> {
+    let dir = files::directory(dir)?;
+    files::write(&dir.join("makeinfra.1"), &whole_page()?)?;
+    let mut command = Cli::command();
+    command.build();
+    let mut number = 1;
+    for described in described(&command) {
+        let name = full_name(described).replace(' ', "-");
+        let mut page = Vec::new();
+        render_one(described, &name, &mut page).map_err(|error| cannot(&error))?;
+        files::write(&dir.join(format!("makeinfra-{name}.1")), &page)?;
+        number += 1;
+    }
+    Ok(Report { text: format!("Wrote {number} manual pages\n"), ..Report::default() })
+}
+
+fn whole_page() -> Result<Vec<u8>> {
     let mut page = Vec::new();
-    let rendered = render(&mut page);
-    rendered.map_err(|error| Failure::failed("cannot make the manual page").because(error.to_string()))?;
-    Ok(Report { text: String::from_utf8_lossy(&page).into_owned(), ..Report::default() })
+    render(&mut page).map_err(|error| cannot(&error))?;
+    Ok(page)
+}
+
+fn printed(text: &[u8]) -> Report {
+    Report { text: String::from_utf8_lossy(text).into_owned(), ..Report::default() }
+}
+
+fn cannot(error: &io::Error) -> anyhow::Error {
+    Failure::failed("cannot make the page or script").because(error.to_string()).into()
+}
+
+/// The page of one command: what its help says.
+fn render_one(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
+    let title = format!("makeinfra-{name}");
+    let man =
+        Man::new(command.clone()).title(&title).source(concat!("makeinfra ", env!("CARGO_PKG_VERSION")));
+    man.render_title(page)?;
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    writeln!(page, ".SH NAME\n{} \\- {about}", title.replace('-', "\\-"))?;
+    writeln!(page, ".SH SYNOPSIS\n.B makeinfra {}", usage(command))?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    page.write_all(b".SH \"SEE ALSO\"\n.BR makeinfra (1)\n")
 }
 
 fn render(page: &mut Vec<u8>) -> io::Result<()> {
@@ -67,12 +120,7 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_title(page)?;
     man.render_name_section(page)?;
     page.write_all(b".SH SYNOPSIS\n")?;
-    let described = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
-    // `secret set` is a command, `secret` alone is none.
-    let below = |command: &Command| command.get_subcommands().any(|command| described(&command));
-    let (groups, mut commands): (Vec<_>, Vec<_>) =
-        command.get_subcommands().filter(described).partition(|command| below(command));
-    commands.extend(groups.iter().flat_map(|group| group.get_subcommands().filter(described)));
+    let commands = described(&command);
     for subcommand in &commands {
         writeln!(page, ".B makeinfra {}\n.br", usage(subcommand))?;
     }
@@ -88,6 +136,16 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
         page.write_all(options.replace(".SH OPTIONS\n", "").replace(".SH ", ".SS ").as_bytes())?;
     }
     page.write_all(TAIL.as_bytes())
+}
+
+/// The commands that have a page: `secret set` is a command, `secret` alone is none.
+fn described(command: &Command) -> Vec<&Command> {
+    let is_described = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
+    let below = |command: &Command| command.get_subcommands().any(|command| is_described(&command));
+    let (groups, mut commands): (Vec<_>, Vec<_>) =
+        command.get_subcommands().filter(is_described).partition(|command| below(command));
+    commands.extend(groups.iter().flat_map(|group| group.get_subcommands().filter(is_described)));
+    commands
 }
 
 /// A command's name, with that of the one that it is below.

@@ -341,7 +341,7 @@ fn an_empty_directory_is_used_and_anything_else_is_left_alone() {
 #[test]
 fn every_shell_has_completions() {
     let sandbox = Sandbox::new();
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+    for shell in ["bash", "elvish", "fish", "nushell", "powershell", "zsh"] {
         let script = sandbox.makeinfra(&["completions", shell]).success();
         assert!(script.stdout.contains("MAKEINFRA_COMPLETE"), "{shell}");
         assert_eq!(script.stderr, "");
@@ -372,6 +372,34 @@ fn the_manual_page_is_a_manual_page() {
     assert_eq!(output.stderr, "");
     for text in ["--export-key", "--from-docker-config"] {
         assert!(output.stdout.contains(text), "{}", output.stdout);
+    }
+}
+
+#[test]
+fn each_command_can_have_a_manual_page_of_its_own() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.makeinfra(&["man", "--output", "pages"]).failure(1);
+    output.says("hint: mkdir -p pages");
+    fs::create_dir(sandbox.work("pages")).unwrap();
+    sandbox.makeinfra(&["man", "--output", "pages"]).success();
+    let pages = sandbox.work("pages");
+    let mut names: Vec<_> = fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    let has = |name: &str| names.iter().any(|found| found == name);
+    assert!(has("makeinfra.1") && has("makeinfra-new.1") && has("makeinfra-env-add.1"), "{names:?}");
+    assert!(!has("makeinfra-env.1") && !has("makeinfra-help.1"), "{names:?}");
+    assert_eq!(
+        fs::read_to_string(pages.join("makeinfra.1")).unwrap(),
+        sandbox.makeinfra(&["man"]).success().stdout
+    );
+    let page = fs::read_to_string(pages.join("makeinfra-env-add.1")).unwrap();
+    assert!(page.contains(".TH makeinfra-env-add 1") && page.contains("makeinfra env add"), "{page}");
+    if have("groff") {
+        for name in &names {
+            let file = pages.join(name).display().to_string();
+            let output = sandbox.run("groff", &["-man", "-ww", "-Tutf8", "-P-cbu", &file]).success();
+            assert_eq!(output.stderr, "", "{name:?}");
+        }
     }
 }
 

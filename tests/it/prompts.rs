@@ -435,9 +435,6 @@ fn what_changes_in_one_of_several_while_a_token_is_asked_for_is_looked_at_again(
     let mut terminal = Terminal::run(&sandbox, &args);
     terminal.shows("Deploy token");
     // Here git would not encrypt any more, and there somebody was faster.
-    let git = |name: &str, args: &[&str]| {
-        sandbox.run("git", args).cwd(sandbox.work(name)).success();
-    };
     fs::write(sandbox.work("a/.gitattributes"), "").unwrap();
     let token = sandbox.write_private("token2", "gldt-Faster").display().to_string();
     let faster =
