@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster differential faults fuzz model tools lint bench examples outputs release-templates mutants
+.PHONY: help test test-cluster differential faults fuzz model tools lint bench examples outputs release-templates dist release test-dist mutants
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
@@ -51,7 +51,8 @@ lint: ## Check formatting, lints, documentation and dependencies
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cargo deny check licenses bans sources
-	shellcheck -x -P SCRIPTDIR tests/tools tests/bench tests/quality/build releases/add $(addprefix tests/cluster/,build debian down images node reset run up)
+	shellcheck -x -P SCRIPTDIR tests/tools tests/bench tests/quality/build tests/dist releases/add \
+		$(addprefix packaging/,dist release tools zig) $(addprefix tests/cluster/,build debian down images node reset run up)
 
 bench: tools ## Measure against the commands that makeinfra replaces
 	@tests/bench
@@ -61,6 +62,15 @@ examples: ## Generate examples/ anew, picture included
 
 outputs: ## Write tests/outputs anew: all that users see as a whole
 	MAKEINFRA_UPDATE=1 cargo test --locked --test it -- outputs::
+
+dist: ## Build archives and packages for Linux into dist/; packaging/README.md lists them
+	packaging/dist
+
+release: ## Check that this commit can be released, build it twice, try it; KEY=FILE signs, TRY=1 lists what is missing
+	@packaging/release
+
+test-dist: ## Try what `make dist` has built, on Debian 12 and 13 (as root)
+	tests/dist
 
 release-templates: ## Add the templates of this version to the archive; done once, at its release
 	releases/add
