@@ -45,7 +45,7 @@ impl Task for Options {
             return Ok(());
         }
         let failure = Failure::usage("`--format` takes one repository");
-        Err(failure.hint(Advice::anywhere("makeinfra check REPO --format gitlab")).into())
+        Err(failure.hint(Advice::anywhere("makeinfra check PROJECT-infra --format gitlab")).into())
     }
 
     fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {

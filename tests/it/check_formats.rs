@@ -130,7 +130,9 @@ fn a_document_is_of_one_repository_and_of_nothing_that_failed() {
     let sandbox = Sandbox::with_hello();
     let several = ["check", "hello-infra", ".", "--format", "gitlab"];
     let output = sandbox.makeinfra(&several).failure(2);
-    output.says("`--format` takes one repository").says("hint: makeinfra check REPO --format gitlab");
+    output
+        .says("`--format` takes one repository")
+        .says("hint: makeinfra check PROJECT-infra --format gitlab");
     assert_eq!(output.stdout, "");
     for also in ["--json", "--verbose"] {
         sandbox.makeinfra(&["check", "hello-infra", "--format", "junit", also]).failure(2);

@@ -186,7 +186,7 @@ fn a_token_that_the_registry_refuses_is_deleted_again() {
     let Some(bed) = GitlabBed::with(Gitlab::start(), Duration::from_secs(600)) else { return };
     let world = World::with(bed);
     let before = world.secret();
-    let output = world.rotate(&["--commit"]).failure(1);
+    let output = world.rotate(&["--commit"]).failure(13);
     output
         .says("the registry refuses the token that GitLab has just made")
         .says("deleted the new deploy token 2");
@@ -234,11 +234,11 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
         ("glpat-reader", Role::Maintainer, &["read_api"], "lacks the scope `api`"),
     ] {
         world.bed.gitlab.person(credential, &[("group/hello", roles)], scopes);
-        world.rotate(&[]).env("GITLAB_TOKEN", credential).failure(1).says(says);
+        world.rotate(&[]).env("GITLAB_TOKEN", credential).failure(13).says(says);
     }
     world.bed.gitlab.person("glpat-stranger", &[], &["api"]);
     world.rotate(&[]).env("GITLAB_TOKEN", "glpat-stranger").failure(1).says("has no project of");
-    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-nobody").failure(1).says("rejects the access token");
+    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-nobody").failure(13).says("rejects the access token");
     for (fault, code, says) in [
         (Fault::too_many_requests(Some(7)), 3, "is limiting requests: retry in 7 s"),
         (Fault::retry_later(None), 3, "is limiting requests"),

@@ -250,7 +250,7 @@ fn a_locked_kustomization_is_neither_a_problem_nor_in_order() {
         assert!(checked.said(id).contains("it is locked") && checked.said(id).contains("git-crypt unlock"));
     }
     let run = sandbox.makeinfra(&["secret", "list", "locked"]);
-    run.failure(1).says("it is locked").says("/locked && git-crypt unlock KEY_FILE\n");
+    run.failure(10).says("it is locked").says("/locked && git-crypt unlock KEY_FILE\n");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_folder_of_a_locked_clone_gets_no_token() {
     sandbox.run("git", &["add", ".gitattributes"]).success();
     sandbox.run("git", &["commit", "-q", "-m", "attributes"]).success();
     sandbox.run("git-crypt", &["lock"]).success();
-    let output = sandbox.new_hello(&["--no-git"]).failure(1);
+    let output = sandbox.new_hello(&["--no-git"]).failure(10);
     // `git-crypt init` would make a key that nobody else has.
     output.says("this clone is not unlocked").says("git-crypt unlock");
     assert!(!output.stderr.contains("git-crypt init"), "{}", output.stderr);

@@ -343,7 +343,9 @@ fn every_shell_has_completions() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "elvish", "fish", "nushell", "powershell", "zsh"] {
         let script = sandbox.makeinfra(&["completions", shell]).success();
-        assert!(script.stdout.contains("MAKEINFRA_COMPLETE"), "{shell}");
+        // It cannot ask the program.
+        let sign = if shell == "nushell" { "token-file" } else { "MAKEINFRA_COMPLETE" };
+        assert!(script.stdout.contains(sign), "{shell}");
         assert_eq!(script.stderr, "");
         // Those that are here read it.
         if matches!(shell, "bash" | "fish" | "zsh") && is_there(shell) {

@@ -338,12 +338,17 @@ fn the_commit_holds_what_git_crypt_would_have_stored() {
 /// What is refused, with what words, and that nothing changed.
 #[track_caller]
 fn refused(sandbox: &Sandbox, args: &[&str], words: &[&str]) -> Output {
+    refused_as(1, sandbox, args, words)
+}
+
+#[track_caller]
+fn refused_as(code: i32, sandbox: &Sandbox, args: &[&str], words: &[&str]) -> Output {
     let hash = |sandbox: &Sandbox| -> Vec<(String, Vec<u8>)> {
         let top = sandbox.hello("");
         files_below(&top).into_iter().map(|file| (file.clone(), fs::read(top.join(&file)).unwrap())).collect()
     };
     let before = hash(sandbox);
-    let output = sandbox.rotate(TOKEN, args).failure(1);
+    let output = sandbox.rotate(TOKEN, args).failure(code);
     for word in words {
         output.says(word);
     }
@@ -361,14 +366,14 @@ fn refuses_a_locked_file() {
     sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
     fs::rename(sandbox.work("clone"), sandbox.work("hello-infra")).unwrap();
-    refused(&sandbox, &[], &["locked", "git-crypt unlock"]);
+    refused_as(10, &sandbox, &[], &["locked", "git-crypt unlock"]);
 }
 
 #[test]
 fn refuses_a_repository_that_would_commit_the_secret_in_plain() {
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["config", "--unset", "filter.git-crypt.clean"]).success();
-    refused(&sandbox, &[], &["would be committed in plaintext", "is not configured"]);
+    refused_as(10, &sandbox, &[], &["would be committed in plaintext", "is not configured"]);
 
     let sandbox = Sandbox::with_hello();
     sandbox.git(&["config", "filter.git-crypt.required", "false"]).success();
@@ -438,11 +443,11 @@ fn refuses_to_commit_where_that_cannot_be() {
     refused(&sandbox, &["--commit"], &["no commit yet"]);
     let sandbox = Sandbox::with_hello();
     fs::remove_file(sandbox.hello(".git/git-crypt/keys/default")).unwrap();
-    refused(&sandbox, &["--commit"], &["no git-crypt key", "git-crypt unlock"]);
+    refused_as(10, &sandbox, &["--commit"], &["no git-crypt key", "git-crypt unlock"]);
     let other = Sandbox::with_hello();
     fs::copy(other.hello(".git/git-crypt/keys/default"), sandbox.hello(".git/git-crypt/keys/default"))
         .unwrap();
-    refused(&sandbox, &["--commit"], &["is not this repository's", "git-crypt unlock"]);
+    refused_as(11, &sandbox, &["--commit"], &["is not this repository's", "git-crypt unlock"]);
 }
 
 #[test]

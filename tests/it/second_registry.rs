@@ -200,7 +200,7 @@ fn the_hint_for_an_image_of_another_registry_works_when_typed() {
     };
     // Only a token that the registry takes is written.
     typed(&pull["hint"], "gldt-another", &["--check"])
-        .failure(1)
+        .failure(13)
         .says(&format!("rotate --add-registry {host} --check"));
     typed(&pull["hint"], TOKEN, &["--check"]).success();
     assert_eq!(online().0["status"], "ok");

@@ -136,7 +136,7 @@ fn what_fails_the_look_gets_no_token() {
     let before = several.head("c-infra");
     let failed = several.sandbox.work("failed").display().to_string();
     let args = ["--commit", "--failed-to", &failed];
-    let output = several.rotate(&["a-infra", "c-infra", "b-infra"], &args).failure(1);
+    let output = several.rotate(&["a-infra", "c-infra", "b-infra"], &args).failure(10);
     output.prints("failed   c-infra: ").prints("3 repositories: 2 ok, 2 changed, 1 failed");
     assert_eq!((several.posts(), several.head("c-infra")), (1, before));
     assert_eq!(fs::read_to_string(&failed).unwrap(), "c-infra\n");
@@ -155,7 +155,7 @@ fn what_fails_the_look_gets_no_token() {
 fn an_access_token_that_is_refused_is_sent_once() {
     let Some(several) = Several::start() else { return };
     let output = several.rotate(&["a-infra", "b-infra", "c-infra"], &[]).env("GITLAB_TOKEN", "glpat-nobody");
-    let output = output.failure(1);
+    let output = output.failure(13);
     output.prints("rejects the access token").prints("3 repositories: 3 failed");
     assert_eq!(several.bed.gitlab.log().len(), 1, "{:?}", several.bed.gitlab.log());
     // None for this GitLab: nothing is sent.
