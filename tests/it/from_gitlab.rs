@@ -279,7 +279,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
         "",
         Fault::json(403, &json!({"error": "insufficient_scope", "scope": "api"})),
     );
-    world.rotate(&[]).failure(1).says("lacks the scope `api`");
+    world.rotate(&[]).failure(13).says("lacks the scope `api`");
     assert_eq!((world.ids(), world.journal()), (vec![1], Vec::new()));
     assert!(world.annotation("makeinfra/token").is_null());
     world
