@@ -37,7 +37,15 @@ impl Task for Options {
     }
 
     fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
-        self.look(repo, ui)
+        let looked = Looked::at(self, repo)?;
+        let known = looked.known(self);
+        let next = known.next_pulls();
+        let verdicts = if self.asks() {
+            ask(&registries(&self.online)?.at_once(self.jobs()), known.pulls(&next), ui)
+        } else {
+            Vec::new()
+        };
+        Ok(known.report(self, &next, &mut verdicts.into_iter()))
     }
 
     fn check_several(&self) -> Result<()> {
@@ -50,7 +58,7 @@ impl Task for Options {
 
     fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
         if !self.asks() {
-            return fleet.read(|at, ui| self.look(&fleet.places[at].path, ui), "checking", ui);
+            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "checking", ui);
         }
         let registries = registries(&self.online)?.at_once(self.jobs());
         let look = |at: usize| Looked::at(self, &fleet.places[at].path);
@@ -69,25 +77,12 @@ impl Task for Options {
         let done = looked
             .into_iter()
             .zip(reports)
-            .map(|(looked, report)| looked.and_then(|_| report.unwrap_or_else(|| Ok(Report::default()))));
+            .map(|(looked, report)| looked.map(|_| report.unwrap_or_default()));
         fleet.tell(done, ui)
     }
 }
 
 impl Options {
-    /// Looks at the repository at `repo`.
-    fn look(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
-        let looked = Looked::at(self, repo)?;
-        let known = looked.known(self);
-        let next = known.next_pulls();
-        let verdicts = if self.asks() {
-            ask(&registries(&self.online)?.at_once(self.jobs()), known.pulls(&next), ui)
-        } else {
-            Vec::new()
-        };
-        known.report(self, &next, &mut verdicts.into_iter())
-    }
-
     /// Whether registries are asked.
     fn asks(&self) -> bool {
         self.online.online || self.cluster.running
@@ -159,7 +154,7 @@ impl<'l> Known<'l> {
         options: &Options,
         next: &[NextPull],
         verdicts: &mut dyn Iterator<Item = Option<Verdict>>,
-    ) -> Result<Report> {
+    ) -> Report {
         let (inspection, now) = (&self.looked.inspection, Timestamp::now());
         let answered: Vec<_> = verdicts.take(self.questions.len()).collect();
         let answered = Answered::of(&self.questions, &answered);
@@ -193,16 +188,16 @@ impl<'l> Known<'l> {
         let (text, brief) = listed(&checks, inspection, options.view.verbose);
         let place = formats::Place { root: &inspection.root, folder: &self.looked.folder };
         let document = |format| formats::document(format, &checks, &place, bad);
-        Ok(Report {
+        Report {
             text,
-            document: options.format.map(document).transpose()?,
+            document: options.format.map(document),
             brief,
             more: if outcome == Outcome::Done { Advice::default() } else { again },
             own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
             repo: Some(inspection.root.clone()),
             outcome,
             ..Report::default()
-        })
+        }
     }
 }
 

@@ -1,11 +1,8 @@
 //! What a shell completes: commands and options from the command line's own definitions, and the names that the repository
 //! around the current directory has. Changes nothing, contacts nobody, and shows no value of a Secret.
 
-use super::{env, secrets};
-use crate::answers::Record;
+use super::{encrypted, env, secrets, top};
 use crate::cli::{Cli, EnvList, SecretList};
-use crate::commands::encrypted;
-use crate::commands::top;
 use crate::ui::Ui;
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::CompleteEnv;
@@ -72,7 +69,7 @@ fn environments() -> Vec<String> {
 
 /// Those that can be removed: all but the project's own.
 fn components() -> Vec<String> {
-    let record: Option<Record> = top(&here()).and_then(|top| encrypted::record("complete", &top).ok());
+    let record = top(&here()).and_then(|top| encrypted::record("complete", &top).ok());
     let rest = record.map(|record| record.answers.components.rest).unwrap_or_default();
     rest.iter().map(|component| component.name.to_string()).collect()
 }
