@@ -43,7 +43,7 @@ fn can_be_taken_back(bed: &Bed, what: &str) {
     for file in ["MERGE_MSG", "CHERRY_PICK_HEAD"] {
         assert!(!bed.sandbox.hello(&format!(".git/{file}")).exists(), "{what}: {file}");
     }
-    bed.again().failure(1).says("unresolved conflicts in");
+    bed.again().failure(12).says("unresolved conflicts in");
     let found = State::of(&bed.sandbox);
     assert!(found == bed.done, "{what}: {}", found.differs(&bed.done));
 }
