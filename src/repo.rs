@@ -14,6 +14,7 @@ mod encrypt;
 mod exposed;
 mod history;
 mod identity;
+mod index_entry;
 mod keys;
 mod locks;
 mod loss;
@@ -47,10 +48,11 @@ use crate::git_crypt::{self, Key};
 use crate::interrupt::Interrupts;
 use crate::templates::{File, Kind};
 use attributes::Attributes;
-use git2::{ErrorCode, IndexEntry, IndexTime, Oid, Repository, RepositoryInitOptions};
+use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 use identity::identity;
+use index_entry::entry;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What makes libgit2 read an index that was split or is sparse.
@@ -159,30 +161,6 @@ fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Resul
         writer.commit()
     });
     Ok(stored.map_err(|error| failed("store a file", &error))?)
-}
-
-/// The index entry of a file in the work tree, with its stat data: git then takes it for unchanged
-/// without running a filter.
-fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<IndexEntry> {
-    let file = work_tree(git).join(path);
-    let stat = fs::symlink_metadata(&file)
-        .map_err(|error| Failure::failed(format!("cannot look at `{path}`")).because(error.to_string()))?;
-    // git itself cuts these numbers to 32 bits.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as in git's read-cache.c")]
-    Ok(IndexEntry {
-        ctime: IndexTime::new(stat.ctime() as i32, stat.ctime_nsec() as u32),
-        mtime: IndexTime::new(stat.mtime() as i32, stat.mtime_nsec() as u32),
-        dev: stat.dev() as u32,
-        ino: stat.ino() as u32,
-        mode: if executable { 0o100_755 } else { 0o100_644 },
-        uid: stat.uid(),
-        gid: stat.gid(),
-        file_size: stat.size() as u32,
-        id,
-        flags: 0,
-        flags_extended: 0,
-        path: path.as_bytes().to_vec(),
-    })
 }
 
 /// Opens the object database while it has no directory for packs. libgit2 would look for new packs there

@@ -2,7 +2,7 @@
 
 use super::locks::{Head, Locks};
 use super::sharing::Sharing;
-use super::{Repo, entry, failed, identity, plain_index, store, store_text};
+use super::{Repo, failed, identity, plain_index, store, store_text};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files::{self, Batch};
@@ -183,12 +183,11 @@ impl Repo {
     pub(super) fn add_index(&self, batch: &mut Batch, blobs: &[Blob]) -> Result<()> {
         self.add_edited_index(batch, |index| {
             blobs.iter().try_for_each(|blob| {
-                let path = self.in_git(&blob.path);
-                let staged = match blob.id {
-                    Some(id) => index.add(&entry(&self.git, &path, id, blob.executable)?),
-                    None => remove(index, &path),
+                let removed = match blob.id {
+                    Some(id) => return self.add_to(index, blob, id),
+                    None => remove(index, &self.in_git(&blob.path)),
                 };
-                Ok(staged.map_err(|error| failed("stage a file", &error))?)
+                Ok(removed.map_err(|error| failed("stage a file", &error))?)
             })
         })
     }

@@ -3,14 +3,15 @@
 //! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
 
 use super::commit::create_commit;
+use super::index_entry::{EXECUTABLE, bare, entry};
 use super::locks::{KEPT, PICK};
-use super::{Blob, Repo, entry, failed, identity};
+use super::{Blob, Repo, failed, identity};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files::{self, Batch};
 use crate::interrupt::Interrupts;
 use git2::build::CheckoutBuilder;
-use git2::{Error, Index, IndexEntry, IndexTime, MergeFileOptions, MergeOptions, Oid, Status};
+use git2::{Error, Index, IndexEntry, MergeFileOptions, MergeOptions, Oid, Status};
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
@@ -19,8 +20,6 @@ use std::path::Path;
 
 /// What takes an open cherry-pick back.
 const ABORT: &str = "cherry-pick --abort";
-/// The mode of a file that may be run.
-const EXECUTABLE: u32 = 0o100_755;
 /// Where an entry of the index has its stage (git's index-format).
 const STAGE: u16 = 12;
 
@@ -253,25 +252,6 @@ impl Repo {
 fn not_all(error: &anyhow::Error) -> anyhow::Error {
     let failure = Failure::failed("cannot write all of the update").because(format!("{error:#}"));
     failure.hint(Advice::git(ABORT)).into()
-}
-
-/// An entry that nothing is known of but its content.
-fn bare(path: &str, id: Oid, mode: u32) -> IndexEntry {
-    let never = IndexTime::new(0, 0);
-    IndexEntry {
-        ctime: never,
-        mtime: never,
-        dev: 0,
-        ino: 0,
-        mode,
-        uid: 0,
-        gid: 0,
-        file_size: 0,
-        id,
-        flags: 0,
-        flags_extended: 0,
-        path: path.as_bytes().to_vec(),
-    }
 }
 
 /// `entry` as one side of a conflict.

@@ -4,6 +4,7 @@ use super::rotate::{docker_config, manifest, record, secret, write_secret};
 use super::support::{IMAGE, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token};
 use std::fs;
 use std::process::{Child, Stdio};
+use std::time::{Duration, SystemTime};
 
 /// What lists the pull secret.
 const LIST: &str = "secrets/kubernetes/kustomization.yaml";
@@ -147,11 +148,17 @@ fn a_merge_that_began_while_the_token_was_waited_for_is_not_disturbed() {
 
 #[test]
 fn an_edit_of_the_record_is_not_committed_along() {
-    let sandbox = Sandbox::with_hello();
-    sandbox.rotate(TOKEN, &["--secret-type", "dockerconfigjson"]).success();
-    fs::write(sandbox.hello(".makeinfra.yaml"), format!("{}# mine\n", record(&sandbox))).unwrap();
-    sandbox.rotate(TOKEN, &["--commit"]).success();
-    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " M .makeinfra.yaml\n");
+    // One of a moment ago, and one that is older than the index: git goes by the stat data of that.
+    for age in [0, 60] {
+        let sandbox = Sandbox::with_hello();
+        sandbox.rotate(TOKEN, &["--secret-type", "dockerconfigjson"]).success();
+        let path = sandbox.hello(".makeinfra.yaml");
+        fs::write(&path, format!("{}# mine\n", record(&sandbox))).unwrap();
+        let edited = fs::File::options().write(true).open(&path).unwrap();
+        edited.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        sandbox.rotate(TOKEN, &["--commit"]).success();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " M .makeinfra.yaml\n");
+    }
 }
 
 #[test]
