@@ -1,7 +1,8 @@
-//! What to type, as data: written for the top of a repository, and rendered last, for where the user is.
+//! What to type, as data: written for the top of a repository, and rendered last, for where the
+//! user is.
 //!
-//! A command is a list of arguments, in which a word such as `FILE` stands for what only the user knows: see
-//! [`PLACEHOLDERS`].
+//! A command is a list of arguments, in which a word such as `FILE` stands for what only the user
+//! knows: see [`PLACEHOLDERS`].
 
 mod call;
 #[cfg(debug_assertions)]
@@ -262,7 +263,8 @@ impl Advice {
         [self.why.as_str()].into_iter().chain(words).chain([self.aside.as_str()]).collect()
     }
 
-    /// The commands as the user types them for the repository at `root`; `None` is the current directory.
+    /// The commands as the user types them for the repository at `root`; `None` is the current
+    /// directory.
     #[must_use]
     pub fn typed(&self, root: Option<&Path>) -> String {
         #[cfg(debug_assertions)]
@@ -300,7 +302,8 @@ impl From<&str> for Advice {
         let mut pieces = text.split('{');
         let mut parts = vec![words(pieces.next().unwrap_or_default())];
         for piece in pieces {
-            let call = piece.split_once('}').and_then(|(call, behind)| Some((Call::parse(call)?, behind)));
+            let call =
+                piece.split_once('}').and_then(|(call, behind)| Some((Call::parse(call)?, behind)));
             match call {
                 Some((call, behind)) => parts.extend([Part::Call(call), words(behind)]),
                 None => parts.push(Part::Words(format!("{{{piece}"))),

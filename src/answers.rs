@@ -80,7 +80,8 @@ pub struct Answers {
     pub email: Option<Email>,
     /// What checks and deploys the repository beside its users.
     pub ci: Ci,
-    /// The image of the pipeline's jobs, which has makeinfra and all that it needs; `None`: they install their tools.
+    /// The image of the pipeline's jobs, which has makeinfra and all that it needs; `None`: they
+    /// install their tools.
     pub ci_image: Option<ImageRef>,
     /// Whether a schedule of the pipeline replaces deploy tokens that end soon.
     pub ci_rotate: bool,
@@ -128,7 +129,8 @@ impl Answers {
         (!self.environments.rest.is_empty()).then_some(&environment.name)
     }
 
-    /// What `make` is told to choose `environment`: nothing if it is the only one, else ` ENV=NAME`.
+    /// What `make` is told to choose `environment`: nothing if it is the only one, else
+    /// ` ENV=NAME`.
     #[must_use]
     pub fn make_argument(&self, environment: &Environment) -> String {
         self.choice(environment).map_or_else(String::new, |name| format!(" ENV={name}"))
@@ -211,7 +213,9 @@ mod tests {
     fn numbers_are_digits_in_range() {
         assert_eq!(Port::parse("8080"), Ok(Port(8080)));
         assert_eq!(Port::parse("65535"), Ok(Port(65535)));
-        for bad in ["0", "70000", "-1", "+80", "", "http", "80 ", "8e3", "0x50", "99999999999999999999"] {
+        for bad in
+            ["0", "70000", "-1", "+80", "", "http", "80 ", "8e3", "0x50", "99999999999999999999"]
+        {
             assert!(Port::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Replicas::parse("0"), Ok(Replicas(0)));

@@ -1,8 +1,10 @@
-//! What a command makes of the files of a repository: a list of file changes, planned from their texts. Pure.
+//! What a command makes of the files of a repository: a list of file changes, planned from their
+//! texts. Pure.
 //!
-//! A plan edits values in their places and copies what people have written; it never renders over an edited file.
-//! Its steps stand in the order in which they are written, so that a run that was killed can be repeated: new files,
-//! then the lists that name them, then deletions, and `.makeinfra.yaml` last.
+//! A plan edits values in their places and copies what people have written; it never renders over
+//! an edited file. Its steps stand in the order in which they are written, so that a run that was
+//! killed can be repeated: new files, then the lists that name them, then deletions, and
+//! `.makeinfra.yaml` last.
 
 mod adopt;
 mod component;
@@ -190,7 +192,10 @@ impl Plan {
     /// The change of one file as a unified diff, unless that shows a secret.
     pub fn diff(&self, step: &Step) -> Result<String> {
         if self.hidden.contains(&step.path) {
-            return Ok(format!("--- a/{0}\n+++ b/{0}\n(it holds a Secret, not shown)\n", step.path));
+            return Ok(format!(
+                "--- a/{0}\n+++ b/{0}\n(it holds a Secret, not shown)\n",
+                step.path
+            ));
         }
         diff(step)
     }
@@ -201,10 +206,12 @@ impl Plan {
         self.moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect()
     }
 
-    /// The steps that have something to see: not what is done, and not what a file leaves that moves, which may be a secret.
+    /// The steps that have something to see: not what is done, and not what a file leaves that
+    /// moves, which may be a secret.
     pub fn visible<'p>(&'p self, files: &'p Files) -> impl Iterator<Item = &'p Step> {
         let sources = self.sources();
-        let holds = |from: &str, step: &Step| files.bytes(from).ok().flatten() == step.after.as_ref();
+        let holds =
+            |from: &str, step: &Step| files.bytes(from).ok().flatten() == step.after.as_ref();
         self.steps.iter().filter(move |step| {
             let leaves = step.after.is_none() && self.moves.contains_key(&step.path);
             !step.is_done()
@@ -225,7 +232,13 @@ impl Plan {
     /// Gives the file at `path` the content `after`.
     fn write(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
         let before = files.bytes(path)?.cloned();
-        self.steps.push(Step { path: path.to_owned(), before, after: Some(after), executable, mode: None });
+        self.steps.push(Step {
+            path: path.to_owned(),
+            before,
+            after: Some(after),
+            executable,
+            mode: None,
+        });
         Ok(())
     }
 
@@ -248,7 +261,13 @@ impl Plan {
     fn remove(&mut self, files: &Files, path: &str) -> Result<()> {
         let before = files.bytes(path)?.cloned();
         let executable = files.get(path).is_some_and(|found| found.executable);
-        self.steps.push(Step { path: path.to_owned(), before, after: None, executable, mode: None });
+        self.steps.push(Step {
+            path: path.to_owned(),
+            before,
+            after: None,
+            executable,
+            mode: None,
+        });
         Ok(())
     }
 }
@@ -275,7 +294,8 @@ fn resources(files: &Files, dir: &str) -> Result<Vec<String>> {
     Ok(manifests::kustomization::resources(&root, dir).collect())
 }
 
-/// What the kustomization of the Secrets in `dir` names; `None` if there is none. Fails if it is locked.
+/// What the kustomization of the Secrets in `dir` names; `None` if there is none. Fails if it is
+/// locked.
 fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     if kustomization(files, dir).is_none() {
         return Ok(None);
@@ -290,7 +310,8 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     match Listing::of(dir, &read) {
         Ok(listing) => Ok(Some(listing)),
         Err(fault) => {
-            let hint = if fault.is_locked { Advice::at_top(UNLOCK) } else { Advice::makeinfra("check") };
+            let hint =
+                if fault.is_locked { Advice::at_top(UNLOCK) } else { Advice::makeinfra("check") };
             let kind = if fault.is_locked { Kind::Locked } else { Kind::Failed };
             let failure = Failure::failed(format!("cannot read `{}`", fault.path)).kind(kind);
             Err(failure.because(fault.why).hint(hint).into())
@@ -303,7 +324,9 @@ fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String
     let manifests = listing.manifests.iter().filter(|one| one.path != pull_secret);
     let manifests = manifests.map(|one| (one.name.clone(), one.keys.clone()));
     let keys = |keys: &[ListedKey]| keys.iter().map(|key| key.name.clone()).collect();
-    manifests.chain(listing.secrets.iter().map(|secret| (secret.name.clone(), keys(&secret.keys)))).collect()
+    manifests
+        .chain(listing.secrets.iter().map(|secret| (secret.name.clone(), keys(&secret.keys))))
+        .collect()
 }
 
 /// Whether a kustomization of base lists a file with the workload of `component`.

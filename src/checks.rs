@@ -1,5 +1,5 @@
-//! Judges a repository that was read before: each check says ok, warning or problem, why, and what to
-//! type. Pure; never quotes a value of a secret.
+//! Judges a repository that was read before: each check says ok, warning or problem, why, and what
+//! to type. Pure; never quotes a value of a secret.
 
 mod environments;
 mod git;
@@ -73,7 +73,12 @@ impl Check {
     }
 
     /// A check of `id` about `subject`, which may hold names from files and clusters.
-    pub fn new(id: Id, status: Status, subject: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(
+        id: Id,
+        status: Status,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         let (subject, message) = (printable(&subject.into()), printable(&message.into()));
         Self { id, status, subject, message, hint: Advice::default(), image: None }
     }
@@ -117,16 +122,21 @@ impl Known {
         known
     }
 
-    /// Whether anybody may pull `image`, as the user says, a registry has shown, or its registry has nothing else.
+    /// Whether anybody may pull `image`, as the user says, a registry has shown, or its registry
+    /// has nothing else.
     fn is_public(&self, image: &ImageRef) -> bool {
-        if self.proven.contains(&image.to_string()) || self.recorded.contains(&image.normalized_name()) {
+        if self.proven.contains(&image.to_string())
+            || self.recorded.contains(&image.normalized_name())
+        {
             return true;
         }
         let (written, full) = (image.name(), image.normalized_name());
         let given = self.public.iter().map(|name| name.trim_end_matches('/'));
         given.chain(PUBLIC).any(|name| {
             let begins = |image: &str| {
-                image.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                image
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
             !name.is_empty() && (begins(written) || begins(&full))
         })
@@ -142,7 +152,8 @@ const PUBLIC: [&str; 5] =
 pub struct Unfollowed {
     /// Its place below `answers`.
     pub answer: String,
-    /// The commit whose record the files follow; `None` if that is HEAD, and the record was edited since.
+    /// The commit whose record the files follow; `None` if that is HEAD, and the record was edited
+    /// since.
     pub revision: Option<String>,
 }
 

@@ -17,7 +17,8 @@ pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use several::{JobsOption, Repositories};
 pub use shared::{
     CheckOptions, ConfirmationOptions, GitlabAccess, GitlabOptions, HistoryOptions, OnlineOptions,
-    PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions, TokenOptions, ViewOptions,
+    PlanOptions, RegistryOptions, RunOptions, RunningOptions, SecretOptions, TokenOptions,
+    ViewOptions,
 };
 pub use token::{Token, TokenList};
 pub use update::{Adopt, Update};
@@ -26,11 +27,13 @@ pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your private
-/// GitLab registry, encrypted from the first commit.
+/// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your
+/// private GitLab registry, encrypted from the first commit.
 #[derive(Debug, Parser)]
 #[command(name = "makeinfra", version, max_term_width = 100)]
-#[command(after_help = "Start here: makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0")]
+#[command(
+    after_help = "Start here: makeinfra new hello --image registry.gitlab.com/group/hello:1.0.0"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -134,19 +137,27 @@ impl Command {
             Self::Update(options) => (options.repositories.one(), &options.plan.run),
             Self::Adopt(options) => (Some(options.dir.as_path()), &options.plan.run),
             Self::Env(Env::List(options)) => return Common::of_reader(&options.repo, options.json),
-            Self::Secret(Secret::List(options)) => return Common::of_reader(&options.repo, options.json),
+            Self::Secret(Secret::List(options)) => {
+                return Common::of_reader(&options.repo, options.json);
+            }
             Self::Token(Token::List(options)) => {
                 let no_input = options.no_input;
                 return Common { no_input, ..Common::of_reader(&options.repo, options.json) };
             }
             Self::Check(options) => {
-                return Common { repo: options.repositories.one(), json: options.json, no_input: true };
+                return Common {
+                    repo: options.repositories.one(),
+                    json: options.json,
+                    no_input: true,
+                };
             }
             Self::Diagnose(options) => {
                 let repo = options.repo.as_deref().unwrap_or(Path::new("."));
                 return Common::of_reader(repo, options.json);
             }
-            Self::Completions { .. } | Self::Man { .. } | Self::Schema { .. } => return Common::default(),
+            Self::Completions { .. } | Self::Man { .. } | Self::Schema { .. } => {
+                return Common::default();
+            }
         };
         Common { repo, json: run.json, no_input: run.no_input }
     }
@@ -180,9 +191,11 @@ impl<'c> Common<'c> {
 /// Options of `new`.
 #[derive(Debug, Args)]
 pub struct New {
-    /// Name of the project; the repository is called PROJECT-infra (a name that already ends in -infra is shortened).
+    /// Name of the project; the repository is called PROJECT-infra (a name that already ends in
+    /// -infra is shortened).
     pub project: Option<String>,
-    /// Read answers from a YAML file, whose keys are the names of these options; `-` is standard input.
+    /// Read answers from a YAML file, whose keys are the names of these options; `-` is standard
+    /// input.
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
     /// How to run.
@@ -197,14 +210,18 @@ pub struct New {
     /// Namespace [default: PROJECT; with --env {project}-{env}].
     #[arg(long, value_name = "NS", help_heading = "Pods")]
     pub namespace: Vec<String>,
-    /// Pod Security Standard: restricted, or baseline for images that must run as root [default: restricted].
+    /// Pod Security Standard: restricted, or baseline for images that must run as root [default:
+    /// restricted].
     #[arg(long, value_name = "LEVEL", help_heading = "Pods", value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
-    /// An environment with its own namespace, kustomize overlay and pull secret (repeatable). Options for namespace, context, pods, host and deploy token also take ENV=VALUE, for one environment.
+    /// An environment with its own namespace, kustomize overlay and pull secret (repeatable).
+    /// Options for namespace, context, pods, host and deploy token also take ENV=VALUE, for one
+    /// environment.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub env: Vec<String>,
-    /// Ask before `make` changes this environment (repeatable); `production` is protected if --env names it.
+    /// Ask before `make` changes this environment (repeatable); `production` is protected if --env
+    /// names it.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub protect: Vec<String>,
     /// The kubectl context for `make` [default: the current one].
@@ -252,26 +269,28 @@ pub struct PipelineOptions {
     /// Pipeline that checks and deploys: gitlab or none [default: gitlab].
     #[arg(long, value_name = "CI", value_parser = ["gitlab", "none"], hide_possible_values = true)]
     pub ci: Option<String>,
-    /// Image of the pipeline's jobs, with makeinfra, git, git-crypt, kubectl and make; merge requests then show findings.
+    /// Image of the pipeline's jobs, with makeinfra, git, git-crypt, kubectl and make; merge
+    /// requests then show findings.
     #[arg(long, value_name = "IMAGE")]
     pub ci_image: Option<String>,
-    /// Have a pipeline schedule replace deploy tokens before they end; the README of the repository says what it needs.
+    /// Have a pipeline schedule replace deploy tokens before they end; the README of the repository
+    /// says what it needs.
     #[arg(long)]
     pub ci_rotate: bool,
 }
 
 /// Options of `add`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Adds the component's files to kubernetes/base and its entries to the kustomizations; everything else in them stays as it is."
-)]
+#[command(after_help = "Adds the component's files to kubernetes/base and its entries to the \
+                  kustomizations; everything else in them stays as it is.")]
 pub struct Add {
     /// Name of the component.
     pub name: String,
     /// The repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// How the plan is shown and confirmed. Before the component: what follows a heading is below it.
+    /// How the plan is shown and confirmed. Before the component: what follows a heading is below
+    /// it.
     #[command(flatten)]
     pub plan: PlanOptions,
     /// What it is; without an image, it runs the project's own.
@@ -282,7 +301,9 @@ pub struct Add {
 /// Options of `remove`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Removes the files that `makeinfra add` wrote and every entry for the component in a kustomization, including entries written by hand; the plan lists them. Refuses to delete a file that git could not restore."
+    after_help = "Removes the files that `makeinfra add` wrote and every entry for the component \
+                  in a kustomization, including entries written by hand; the plan lists them. \
+                  Refuses to delete a file that git could not restore."
 )]
 pub struct Remove {
     /// Name of the component.
@@ -308,9 +329,11 @@ pub enum Env {
 
 /// Options of `env add`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Copies the overlay, the pipeline file and the pull secret of another environment, and adapts what differs between environments: namespace, hosts, context, protection, label. An overlay that exists already is only recorded. With any option for the deploy token, the environment gets its own token instead of a copy; --token-username alone asks for it."
-)]
+#[command(after_help = "Copies the overlay, the pipeline file and the pull secret of another \
+                  environment, and adapts what differs between environments: namespace, hosts, \
+                  context, protection, label. An overlay that exists already is only recorded. \
+                  With any option for the deploy token, the environment gets its own token instead \
+                  of a copy; --token-username alone asks for it.")]
 pub struct EnvAdd {
     /// Name of the new environment.
     pub name: String,
@@ -355,7 +378,8 @@ pub struct EnvAdd {
 /// Options of `env remove`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing in the cluster is deleted: run `make undeploy ENV=NAME` first. Refuses to delete a file that git could not restore."
+    after_help = "Nothing in the cluster is deleted: run `make undeploy ENV=NAME` first. Refuses \
+                  to delete a file that git could not restore."
 )]
 pub struct EnvRemove {
     /// Name of the environment.

@@ -1,9 +1,10 @@
-//! Asks a cluster through kubectl, as the repository's own Makefile would. Reads only; what it was told and what it
-//! means for pods is `diagnosis`' business.
+//! Asks a cluster through kubectl, as the repository's own Makefile would. Reads only; what it was
+//! told and what it means for pods is `diagnosis`' business.
 //!
-//! `KUBECTL` may be a program with options and quotes around them, and variables before it, as the Makefile's shell takes it.
-//! It is split here without a shell, so that a repository that is only looked at runs no more than the program that it names;
-//! what only a shell or make could understand is refused.
+//! `KUBECTL` may be a program with options and quotes around them, and variables before it, as the
+//! Makefile's shell takes it. It is split here without a shell, so that a repository that is only
+//! looked at runs no more than the program that it names; what only a shell or make could
+//! understand is refused.
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -28,7 +29,8 @@ const RUNNING_KINDS: &str = "pods,serviceaccounts,replicasets,statefulsets,daemo
 /// What of a namespace is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// What tells why pods do not run, with Jobs and `CronJob`s, which not everybody may read, if there are any.
+    /// What tells why pods do not run, with Jobs and `CronJob`s, which not everybody may read, if
+    /// there are any.
     Trouble {
         /// Whether Jobs and `CronJob`s are wanted.
         batch: bool,
@@ -83,14 +85,19 @@ impl Kubectl {
     ) -> Result<Self> {
         let written = makefile.and_then(|makefile| assigned(makefile, "KUBECTL"));
         let (command, trusted) = match (variable, written) {
-            (_, Some((value, Operator::Always))) | (None, Some((value, Operator::IfUnset))) => (value, false),
+            (_, Some((value, Operator::Always))) | (None, Some((value, Operator::IfUnset))) => {
+                (value, false)
+            }
             (variable, _) => (variable.unwrap_or_default(), true),
         };
         let command = if command.is_empty() { "kubectl" } else { command };
         let words = words(command)?;
         if !trusted && !is_harmless(&words) {
             return Err(Failure::failed("did not run the `KUBECTL` of the Makefile")
-                .because("it is more than kubectl with a context, a cluster, a user or a namespace, and may run anything")
+                .because(
+                    "it is more than kubectl with a context, a cluster, a user or a \
+                          namespace, and may run anything",
+                )
                 .hint(Advice::at_top("KUBECTL=kubectl makeinfra diagnose"))
                 .into());
         }
@@ -106,13 +113,19 @@ impl Kubectl {
     /// The context that is asked; none if kubectl does not tell.
     #[must_use]
     pub fn context(&self) -> Option<String> {
-        let said = self.run(&["config", "view", "--minify", "--output=jsonpath={.current-context}"]).ok()?;
+        let said = self
+            .run(&["config", "view", "--minify", "--output=jsonpath={.current-context}"])
+            .ok()?;
         let name = String::from_utf8_lossy(&said.stdout).trim().to_owned();
         Some(name).filter(|name| said.success && !name.is_empty())
     }
 
     /// What the namespace has of what is wanted.
-    pub fn state(&self, namespace: &str, wanted: Wanted) -> std::result::Result<Answer, KubectlFailure> {
+    pub fn state(
+        &self,
+        namespace: &str,
+        wanted: Wanted,
+    ) -> std::result::Result<Answer, KubectlFailure> {
         let kinds = match wanted {
             Wanted::Trouble { batch: true } => &format!("{KINDS},{BATCH_KINDS}"),
             Wanted::Trouble { batch: false } => KINDS,
@@ -122,13 +135,23 @@ impl Kubectl {
     }
 
     /// The Secrets of these names, as far as they are there.
-    pub fn secrets(&self, names: &[String], namespace: &str) -> std::result::Result<Answer, KubectlFailure> {
+    pub fn secrets(
+        &self,
+        names: &[String],
+        namespace: &str,
+    ) -> std::result::Result<Answer, KubectlFailure> {
         let names = names.iter().map(String::as_str);
-        self.get(&["secret", "--ignore-not-found"].into_iter().chain(names).collect::<Vec<_>>(), namespace)
+        self.get(
+            &["secret", "--ignore-not-found"].into_iter().chain(names).collect::<Vec<_>>(),
+            namespace,
+        )
     }
 
     /// All Secrets of `namespace`, or of all namespaces.
-    pub fn all_secrets(&self, namespace: Option<&str>) -> std::result::Result<Answer, KubectlFailure> {
+    pub fn all_secrets(
+        &self,
+        namespace: Option<&str>,
+    ) -> std::result::Result<Answer, KubectlFailure> {
         match namespace {
             Some(namespace) => self.get(&["secrets"], namespace),
             None => self.get(&["secrets", "--all-namespaces"], "default"),
@@ -158,8 +181,11 @@ impl Kubectl {
             variables.then(|| "env".to_owned()).into_iter().chain(self.words.clone()).collect();
         let context = self.context.as_ref().map(|context| format!("--context={context}"));
         let options = context.into_iter().chain([REQUEST.to_owned()]);
-        let given =
-            words[1..].iter().cloned().chain(options).chain(arguments.iter().map(|word| (*word).to_owned()));
+        let given = words[1..]
+            .iter()
+            .cloned()
+            .chain(options)
+            .chain(arguments.iter().map(|word| (*word).to_owned()));
         let arguments: Vec<_> = given.collect();
         let tool = Tool {
             program: &words[0],
@@ -203,7 +229,12 @@ pub fn context_of(makefile: &str) -> Option<String> {
 /// The last value that a Makefile gives to the variable `name`.
 fn assigned<'m>(makefile: &'m str, name: &str) -> Option<(&'m str, Operator)> {
     let value = |line: &'_ str| -> Option<(usize, Operator)> {
-        let rest = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(name)?.trim_start();
+        let rest = line
+            .strip_prefix("export ")
+            .unwrap_or(line)
+            .trim_start()
+            .strip_prefix(name)?
+            .trim_start();
         let operators = [
             ("?=", Operator::IfUnset),
             (":::=", Operator::Always),
@@ -211,17 +242,22 @@ fn assigned<'m>(makefile: &'m str, name: &str) -> Option<(&'m str, Operator)> {
             (":=", Operator::Always),
             ("=", Operator::Always),
         ];
-        let (value, operator) =
-            operators.iter().find_map(|(sign, operator)| Some((rest.strip_prefix(sign)?, *operator)))?;
+        let (value, operator) = operators
+            .iter()
+            .find_map(|(sign, operator)| Some((rest.strip_prefix(sign)?, *operator)))?;
         Some((line.len() - value.len(), operator))
     };
-    let mut found =
-        makefile.lines().filter_map(|line| value(line).map(|(at, operator)| (&line[at..], operator)));
-    found.next_back().map(|(value, operator)| (value.split(" #").next().unwrap_or(value).trim(), operator))
+    let mut found = makefile
+        .lines()
+        .filter_map(|line| value(line).map(|(at, operator)| (&line[at..], operator)));
+    found
+        .next_back()
+        .map(|(value, operator)| (value.split(" #").next().unwrap_or(value).trim(), operator))
 }
 
-/// Whether a stranger's Makefile may have it run: a client of Kubernetes, found on PATH, with options that choose
-/// among what the user's own kubeconfig has. Another kubeconfig could name any program to sign in with.
+/// Whether a stranger's Makefile may have it run: a client of Kubernetes, found on PATH, with
+/// options that choose among what the user's own kubeconfig has. Another kubeconfig could name any
+/// program to sign in with.
 fn is_harmless(words: &[String]) -> bool {
     let mut left = words.iter().map(String::as_str);
     match left.next() {
@@ -229,8 +265,16 @@ fn is_harmless(words: &[String]) -> bool {
         Some("k3s" | "microk8s" | "minikube") if left.next() == Some("kubectl") => {}
         _ => return false,
     }
-    let options =
-        ["--as", "--as-group", "--context", "--cluster", "--user", "--namespace", "-n", "--request-timeout"];
+    let options = [
+        "--as",
+        "--as-group",
+        "--context",
+        "--cluster",
+        "--user",
+        "--namespace",
+        "-n",
+        "--request-timeout",
+    ];
     while let Some(word) = left.next() {
         let named = word.split_once('=').map_or(word, |(name, _)| name);
         if word == "--" {
@@ -247,7 +291,10 @@ fn words(command: &str) -> Result<Vec<String>> {
     let needs_a_shell = |c: char| "$`;|&<>()*?\n\\".contains(c);
     let words = shlex::split(command).unwrap_or_default();
     let is_program = words.iter().any(|word| !word.contains('='));
-    if !is_program || command.contains(needs_a_shell) || words.iter().any(|word| word.starts_with('~')) {
+    if !is_program
+        || command.contains(needs_a_shell)
+        || words.iter().any(|word| word.starts_with('~'))
+    {
         return Err(Failure::failed("cannot read `KUBECTL`, the kubectl of this repository")
             .because("it is not a program with options, which is all that makeinfra runs")
             .hint(Advice::at_top("KUBECTL=\"kubectl --context NAME\" makeinfra diagnose"))
@@ -260,7 +307,9 @@ fn words(command: &str) -> Result<Vec<String>> {
 fn complaint(stderr: &str) -> String {
     let is_log = |line: &&str| {
         let (level, rest) = line.split_at_checked(1).unwrap_or_default();
-        "EIWF".contains(level) && rest.len() > 4 && rest.as_bytes()[..4].iter().all(u8::is_ascii_digit)
+        "EIWF".contains(level)
+            && rest.len() > 4
+            && rest.as_bytes()[..4].iter().all(u8::is_ascii_digit)
     };
     let said: Vec<_> =
         stderr.lines().filter(|line| !line.trim().is_empty() && !is_log(line)).take(3).collect();
@@ -270,16 +319,28 @@ fn complaint(stderr: &str) -> String {
     }
 }
 
-/// What kubectl means by what it prints, as far as its words are known: the first row that has any of them.
+/// What kubectl means by what it prints, as far as its words are known: the first row that has any
+/// of them.
 const WORDS: [(KubectlError, &[&str]); 4] = [
     (KubectlError::Forbidden, &["(Forbidden)"]),
     (
         KubectlError::Login,
-        &["(Unauthorized)", "must be logged in", "provide credentials", "getting credentials", "exec plugin"],
+        &[
+            "(Unauthorized)",
+            "must be logged in",
+            "provide credentials",
+            "getting credentials",
+            "exec plugin",
+        ],
     ),
     (
         KubectlError::NoContext,
-        &["context was not found", "does not exist", "no context exists", "cluster has no server defined"],
+        &[
+            "context was not found",
+            "does not exist",
+            "no context exists",
+            "cluster has no server defined",
+        ],
     ),
     (
         KubectlError::Unreachable,
@@ -305,10 +366,12 @@ fn kubectl_error(stderr: &str) -> KubectlError {
     said.map_or(KubectlError::Failed, |(error, _)| *error)
 }
 
-/// The kinds that are forbidden: `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.
+/// The kinds that are forbidden:
+/// `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.
 fn refused(stderr: &str) -> Vec<String> {
     let lines = stderr.lines().filter(|line| line.contains("(Forbidden)"));
-    let kinds = lines.filter_map(|line| line.split("cannot list resource \"").nth(1)?.split('"').next());
+    let kinds =
+        lines.filter_map(|line| line.split("cannot list resource \"").nth(1)?.split('"').next());
     kinds
         .filter(|kind| [KINDS, BATCH_KINDS, RUNNING_KINDS].iter().any(|all| all.contains(kind)))
         .map(str::to_owned)
@@ -320,7 +383,9 @@ mod tests {
     use super::*;
 
     fn kubectl(variable: Option<&str>, makefile: &str) -> Option<Vec<String>> {
-        Kubectl::new(variable, Some(makefile), Path::new("/"), None).ok().map(|kubectl| kubectl.words)
+        Kubectl::new(variable, Some(makefile), Path::new("/"), None)
+            .ok()
+            .map(|kubectl| kubectl.words)
     }
 
     #[test]
@@ -328,7 +393,11 @@ mod tests {
         for (variable, makefile, command) in [
             (None, "", "kubectl"),
             (None, "KUBECTL         ?= kubectl\n", "kubectl"),
-            (None, "KUBECTL ?= kubectl --context a # ours\nall:\n\t$(KUBECTL) get\n", "kubectl|--context|a"),
+            (
+                None,
+                "KUBECTL ?= kubectl --context a # ours\nall:\n\t$(KUBECTL) get\n",
+                "kubectl|--context|a",
+            ),
             (Some("k --context 'a b'"), "KUBECTL ?= kubectl", "k|--context|a b"),
             (Some("k"), "export KUBECTL := oc", "oc"),
             (None, "KUBECTL =", "kubectl"),
@@ -349,9 +418,16 @@ mod tests {
 
     #[test]
     fn what_needs_a_shell_or_make_is_refused() {
-        for command in
-            ["$(HOME)/kubectl", "kubectl | tee x", "kubectl; rm x", "`x`", "~/kubectl", "A=b", "'", "a\\ b"]
-        {
+        for command in [
+            "$(HOME)/kubectl",
+            "kubectl | tee x",
+            "kubectl; rm x",
+            "`x`",
+            "~/kubectl",
+            "A=b",
+            "'",
+            "a\\ b",
+        ] {
             assert_eq!(kubectl(Some(command), ""), None, "{command}");
         }
     }
@@ -361,11 +437,13 @@ mod tests {
         // Seen with kubectl 1.36, some with older ones.
         for (said, silence_) in [
             (
-                "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
+                "The connection to the server 127.0.0.1:1 was refused - did you specify the right \
+                 host or port?",
                 KubectlError::Unreachable,
             ),
             (
-                "Unable to connect to the server: dial tcp: lookup nosuch.invalid on 10.0.0.53:53: no such host",
+                "Unable to connect to the server: dial tcp: lookup nosuch.invalid on 10.0.0.53:53: \
+                 no such host",
                 KubectlError::Unreachable,
             ),
             (
@@ -376,7 +454,8 @@ mod tests {
             ("error: auth info \"none\" does not exist", KubectlError::NoContext),
             ("error: You must be logged in to the server (Unauthorized)", KubectlError::Login),
             (
-                "Error from server (Forbidden): pods is forbidden: User \"a\" cannot list resource \"pods\" in API group \"\"",
+                "Error from server (Forbidden): pods is forbidden: User \"a\" cannot list resource \
+                 \"pods\" in API group \"\"",
                 KubectlError::Forbidden,
             ),
             ("error: unknown flag: --frobnicate", KubectlError::Failed),

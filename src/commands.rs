@@ -27,7 +27,9 @@ pub mod update;
 mod workspace;
 
 use crate::advice::Advice;
-use crate::answers::{Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version};
+use crate::answers::{
+    Answer, Answers, EnvironmentName, Name, Record, Sheet, TokenUsername, Version,
+};
 use crate::cli::{SecretOptions, TokenOptions};
 use crate::credentials::{Source, Value};
 use crate::error::{Failure, Result};
@@ -39,9 +41,12 @@ use crate::ui::Ui;
 use scope::Scoped;
 use std::path::{Path, PathBuf};
 
-/// The token sources that the options name, for all environments and for single ones, as far as `is_one` knows
-/// them; a hidden prompt where they name none.
-fn token_sources(options: &TokenOptions, is_one: impl Fn(&EnvironmentName) -> bool) -> Result<Sources> {
+/// The token sources that the options name, for all environments and for single ones, as far as
+/// `is_one` knows them; a hidden prompt where they name none.
+fn token_sources(
+    options: &TokenOptions,
+    is_one: impl Fn(&EnvironmentName) -> bool,
+) -> Result<Sources> {
     let usernames = Scoped::read("--token-username", &options.token_username, &is_one)?;
     let files = Scoped::read("--token-file", &options.token_file, &is_one)?;
     let variables = Scoped::read("--token-env", &options.token_env, &is_one)?;
@@ -130,8 +135,9 @@ impl Sources {
         if self.own.is_empty() {
             return String::new();
         }
-        let own =
-            |name: &EnvironmentName| self.own.iter().find(|(own, _)| own == name).map(|(_, source)| source);
+        let own = |name: &EnvironmentName| {
+            self.own.iter().find(|(own, _)| own == name).map(|(_, source)| source)
+        };
         let has = |name: &&EnvironmentName| std::ptr::eq(own(name).unwrap_or(&self.common), source);
         names.iter().filter(has).map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
@@ -153,14 +159,17 @@ fn secret_answers(
         (Name::SecretType, &options.secret_type),
         (Name::Email, &options.email),
     ];
-    sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
+    sheet
+        .values
+        .extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
     Scoped::read("--expires-at", &options.expires_at, is_one)?.answer(Name::ExpiresAt, sheet);
     Ok(())
 }
 
 /// Shows the plan of `command` and asks whether to go on.
 ///
-/// `diff` is what changes in the files, for those who want to see it first; `None` if the plan shows it.
+/// `diff` is what changes in the files, for those who want to see it first; `None` if the plan
+/// shows it.
 fn agree(
     command: &str,
     title: &str,
@@ -169,7 +178,8 @@ fn agree(
     ui: &mut Ui,
 ) -> Result<()> {
     if !ui.can_ask() {
-        let cannot = "cannot ask for confirmation: not a terminal (`--yes` confirms, `--dry-run` previews)";
+        let cannot =
+            "cannot ask for confirmation: not a terminal (`--yes` confirms, `--dry-run` previews)";
         return Err(Failure::usage(cannot).into());
     }
     ui.intro(command)?;
@@ -227,17 +237,20 @@ fn warn_of_images(answers: &Answers, ui: &mut Ui) {
     for image in answers.components.iter().map(|component| &component.image) {
         if image.tag() == Some("latest") && image.digest().is_none() {
             ui.warn(format!(
-                "`{image}` is another image after each push, and a rollback would not bring the old one back: give it \
-                 a tag of its own"
+                "`{image}` is another image after each push, and a rollback would not bring the \
+                 old one back: give it a tag of its own"
             ));
         }
         if image.host() == "gitlab.com" {
-            ui.warn(format!("`{image}`: gitlab.com serves no images; its registry is registry.gitlab.com"));
+            ui.warn(format!(
+                "`{image}`: gitlab.com serves no images; its registry is registry.gitlab.com"
+            ));
         }
     }
 }
 
-/// Warns of hosts that several Ingresses of one cluster would have: which one is reached is up to chance.
+/// Warns of hosts that several Ingresses of one cluster would have: which one is reached is up to
+/// chance.
 fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     for (host, who) in answers.shared_hosts() {
         ui.warn(format!("the host `{host}` is that of several Ingresses of one cluster: {who}"));
@@ -252,11 +265,14 @@ fn not_generated(root: &Path, cause: impl Into<String>) -> Failure {
 
 /// The templates that the files of a repository were rendered from.
 fn templates_of(record: &Record) -> Result<TemplateSet> {
-    let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
+    let cannot =
+        |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
     let Some(version) = &record.version else {
-        return Err(cannot("it has no `version`: the templates of its files are unknown".to_owned())
-            .hint(format!("version: \"{}\"", Version::own()))
-            .into());
+        return Err(cannot(
+            "it has no `version`: the templates of its files are unknown".to_owned(),
+        )
+        .hint(format!("version: \"{}\"", Version::own()))
+        .into());
     };
     archive()?.find(version).map_err(|why| {
         let own = Version::own();
@@ -264,8 +280,12 @@ fn templates_of(record: &Record) -> Result<TemplateSet> {
             Unavailable::Newer => {
                 cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
             }
-            Unavailable::Unknown => cannot(format!("makeinfra {own} has no templates of version {version}")),
-            Unavailable::Incomplete => cannot(format!("the templates of version {version} are incomplete")),
+            Unavailable::Unknown => {
+                cannot(format!("makeinfra {own} has no templates of version {version}"))
+            }
+            Unavailable::Incomplete => {
+                cannot(format!("the templates of version {version} are incomplete"))
+            }
         }
         .hint(Advice::git(format!("log -p -- {}", Record::FILE)))
         .into()
@@ -285,8 +305,8 @@ fn archive() -> Result<Archive> {
     let Some(dir) = crate::environment::releases() else { return Ok(embedded) };
     let mut released = Vec::new();
     for below in ["versions", "files"] {
-        let entries =
-            files::entries(&dir.join(below)).map_err(|error| files::cannot("read", &dir, &error))?;
+        let entries = files::entries(&dir.join(below))
+            .map_err(|error| files::cannot("read", &dir, &error))?;
         for entry in entries {
             let text = std::fs::read_to_string(&entry.path).unwrap_or_default();
             released.push((format!("{below}/{}", entry.name.to_string_lossy()), text));
@@ -306,7 +326,8 @@ pub fn top(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The report of a command that ended as `done`, about the repository at `root` and maybe one environment.
+/// The report of a command that ended as `done`, about the repository at `root` and maybe one
+/// environment.
 #[must_use]
 pub fn reported(done: Result<Report>, root: Option<PathBuf>, environment: Option<&str>) -> Report {
     let failed = |error| Report::failed(&error, root).for_env(environment);
@@ -321,7 +342,8 @@ fn settled(mut report: Report) -> Report {
     report
 }
 
-/// Has those of `hints` that unlock a clone say what has to be put aside first in the one at `root`.
+/// Has those of `hints` that unlock a clone say what has to be put aside first in the one at
+/// `root`.
 fn unlock_as_needed<'a>(root: &Path, hints: impl Iterator<Item = &'a mut Advice>) {
     let mut hints = hints.filter(|hint| hint.unlocks()).peekable();
     if hints.peek().is_none() {

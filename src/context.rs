@@ -1,16 +1,16 @@
 //! The template contract: every variable that a template may use. Pure, from the answers alone.
 
 use crate::answers::{
-    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, ImageRef, Schedule, TimeZone, TokenRef,
-    Workload,
+    self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, ImageRef, Schedule, TimeZone,
+    TokenRef, Workload,
 };
 use serde::Serialize;
 
 /// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
 ///
-/// A template of a component has `component`, too, which is one of `components`; one of an environment has
-/// `environment` and `has_token`; and the pull secret's has `payload`, `expires_at`, `token`, `token_owner` and
-/// `token_repositories`.
+/// A template of a component has `component`, too, which is one of `components`; one of an
+/// environment has `environment` and `has_token`; and the pull secret's has `payload`,
+/// `expires_at`, `token`, `token_owner` and `token_repositories`.
 #[derive(Serialize)]
 pub struct Context<'a> {
     project: &'a str,
@@ -19,7 +19,8 @@ pub struct Context<'a> {
     main: Component<'a>,
     components: Vec<Component<'a>>,
     images: Vec<Image<'a>>,
-    /// What at least one component is or has: `deployment`, `cronjob`, `job`, `config`, `account`, `tls`.
+    /// What at least one component is or has: `deployment`, `cronjob`, `job`, `config`, `account`,
+    /// `tls`.
     parts: Vec<&'static str>,
     environments: Vec<Environment<'a>>,
     pod_security: &'static str,
@@ -152,8 +153,11 @@ impl<'a> Context<'a> {
     /// The variables for `answers` in the templates of `version`.
     #[must_use]
     pub fn new(answers: &'a Answers, version: &'a str) -> Self {
-        let components: Vec<_> =
-            answers.components.iter().map(|one| component(one, one.name == answers.main().name)).collect();
+        let components: Vec<_> = answers
+            .components
+            .iter()
+            .map(|one| component(one, one.name == answers.main().name))
+            .collect();
         Self {
             project: answers.project.as_str(),
             directory: answers.project.directory(),
@@ -162,7 +166,11 @@ impl<'a> Context<'a> {
             parts: parts(answers),
             images: distinct(answers.components.iter().map(|component| image(&component.image))),
             components,
-            environments: answers.environments.iter().map(|one| environment(one, answers)).collect(),
+            environments: answers
+                .environments
+                .iter()
+                .map(|one| environment(one, answers))
+                .collect(),
             pod_security: answers.pod_security.as_str(),
             registry: answers.registry.as_str(),
             email: answers.email.as_ref().map(Email::as_str),
@@ -274,7 +282,11 @@ fn component(component: &answers::Component, main: bool) -> Component<'_> {
         public: component.is_public(),
         config_file: component.config.then(|| answers::Component::config_file(&prefix)),
         settings: component.settings.as_ref().map(Config::text),
-        manifests: manifests.into_iter().flatten().map(|name| format!("{prefix}{name}.yaml")).collect(),
+        manifests: manifests
+            .into_iter()
+            .flatten()
+            .map(|name| format!("{prefix}{name}.yaml"))
+            .collect(),
         prefix,
     }
 }
@@ -293,7 +305,12 @@ fn runs(workload: Workload) -> Runs {
 }
 
 fn image(image: &answers::ImageRef) -> Image<'_> {
-    Image { reference: image.as_str(), name: image.name(), tag: image.tag(), digest: image.digest() }
+    Image {
+        reference: image.as_str(),
+        name: image.name(),
+        tag: image.tag(),
+        digest: image.digest(),
+    }
 }
 
 fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) -> Environment<'a> {
@@ -324,7 +341,10 @@ fn environment<'a>(environment: &'a answers::Environment, answers: &'a Answers) 
     }
 }
 
-fn deployed<'a>(component: &'a answers::Component, deployed: &'a answers::Deployed) -> Deployed<'a> {
+fn deployed<'a>(
+    component: &'a answers::Component,
+    deployed: &'a answers::Deployed,
+) -> Deployed<'a> {
     Deployed {
         name: component.name.as_str(),
         runs: runs(component.workload),

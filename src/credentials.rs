@@ -55,7 +55,8 @@ impl Source {
     /// Whether it reads standard input.
     #[must_use]
     pub fn reads_stdin(&self) -> bool {
-        matches!(self, Self::Pair(_, Value::Stdin)) || matches!(self, Self::Json(file) if is_dash(file))
+        matches!(self, Self::Pair(_, Value::Stdin))
+            || matches!(self, Self::Json(file) if is_dash(file))
     }
 
     /// What it lacks, as options: what it would have to ask for.
@@ -64,13 +65,16 @@ impl Source {
         let Self::Pair(username, value) = self else { return Vec::new() };
         let mut missing = Vec::new();
         missing.extend(username.is_none().then_some("--token-username"));
-        missing
-            .extend(matches!(value, Value::Prompt).then_some("--token-file (or --token-stdin, --token-env)"));
+        missing.extend(
+            matches!(value, Value::Prompt)
+                .then_some("--token-file (or --token-stdin, --token-env)"),
+        );
         missing
     }
 
-    /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good, whatever it looks like. It expires
-    /// at `expires_at`; if that is not given, whoever is asked for the token is asked for its expiry.
+    /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good,
+    /// whatever it looks like. It expires at `expires_at`; if that is not given, whoever is asked
+    /// for the token is asked for its expiry.
     pub fn read(
         self,
         registry: &RegistryKey,
@@ -81,7 +85,8 @@ impl Source {
     ) -> Result<DeployToken> {
         let is_typed = matches!(self, Self::Pair(_, Value::Prompt));
         let mut token = self.read_value(registry, image, is_asked, ui)?;
-        let expires_at = if is_typed && expires_at.is_none() { ask_expiry(ui)? } else { expires_at };
+        let expires_at =
+            if is_typed && expires_at.is_none() { ask_expiry(ui)? } else { expires_at };
         if expires_at.is_some() {
             token = token.expiring(expires_at);
         }
@@ -125,7 +130,11 @@ impl Source {
 }
 
 /// The token, and how it is called in an error.
-fn pair(username: Option<TokenUsername>, value: Value, ui: &mut Ui) -> Result<(String, DeployToken)> {
+fn pair(
+    username: Option<TokenUsername>,
+    value: Value,
+    ui: &mut Ui,
+) -> Result<(String, DeployToken)> {
     let asked = matches!(value, Value::Prompt);
     let username = match username {
         Some(username) => username,
@@ -165,7 +174,8 @@ fn ask_username(ui: &Ui) -> Result<TokenUsername> {
         ..Text::default()
     };
     let Reply::Answer(text) = ui.text(&question, check)? else { return ask_username(ui) };
-    TokenUsername::parse(&text).map_err(|rule| Failure::usage(format!("the token's user name {rule}")).into())
+    TokenUsername::parse(&text)
+        .map_err(|rule| Failure::usage(format!("the token's user name {rule}")).into())
 }
 
 /// Asks when the token that was just given expires; `None` if the user does not know.
@@ -204,12 +214,12 @@ fn from_variable(variable: &str, option: &str) -> Result<Zeroizing<String>> {
     match environment::raw(variable) {
         Some(text) => utf8(text.as_encoded_bytes(), &format!("`${variable}`")),
         // What is no variable's name may be the token itself.
-        None => {
-            Err(Failure::usage(format!("`{option}` must be the name of an exported variable, without `$`"))
-                .because("there is no variable of the given name")
-                .hint(format!("{option} GITLAB_DEPLOY_TOKEN"))
-                .into())
-        }
+        None => Err(Failure::usage(format!(
+            "`{option}` must be the name of an exported variable, without `$`"
+        ))
+        .because("there is no variable of the given name")
+        .hint(format!("{option} GITLAB_DEPLOY_TOKEN"))
+        .into()),
     }
 }
 
@@ -227,7 +237,8 @@ struct GitlabToken {
 }
 
 fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
-    let name = if is_dash(file) { "standard input".to_owned() } else { format!("`{}`", file.display()) };
+    let name =
+        if is_dash(file) { "standard input".to_owned() } else { format!("`{}`", file.display()) };
     let text = if is_dash(file) { stdin(ui)? } else { token_file(file, "--token-json", ui)? };
     let bad = |cause: &str| {
         Failure::usage(format!("{name} holds no new deploy token"))
@@ -240,17 +251,21 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
     if answer.revoked || answer.expired {
         return Err(bad("GitLab says that the token is revoked or expired").into());
     }
-    let value =
-        answer.token.ok_or_else(|| bad("`token` is missing: GitLab tells it only when it is created"))?;
-    let username =
-        TokenUsername::parse(&answer.username).map_err(|rule| bad(&format!("`username` {rule}")))?;
+    let value = answer
+        .token
+        .ok_or_else(|| bad("`token` is missing: GitLab tells it only when it is created"))?;
+    let username = TokenUsername::parse(&answer.username)
+        .map_err(|rule| bad(&format!("`username` {rule}")))?;
     let expires_at = answer
         .expires_at
         .map(|date| Expiry::parse(&date))
         .transpose()
         .map_err(|rule| bad(&format!("`expires_at` {rule}")))?;
     if answer.scopes.is_some_and(|scopes| !scopes.iter().any(|scope| scope == "read_registry")) {
-        ui.warn("the deploy token has no scope `read_registry`: the registry will refuse to show images");
+        ui.warn(
+            "the deploy token has no scope `read_registry`: the registry will refuse to show \
+                 images",
+        );
     }
     let token = DeployToken::new(username, Secret::new(without_line_break(value)));
     Ok(token.map_err(|rule| bad(&format!("`token` {rule}")))?.expiring(expires_at))
@@ -258,14 +273,18 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
 
 fn ci() -> Result<DeployToken> {
     let (user, password) = ("CI_DEPLOY_USER", "CI_DEPLOY_PASSWORD");
-    let job = ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"].iter().any(|name| environment::text(name).is_some());
-    let (Some(username), Some(value)) = (environment::text(user), environment::text(password)) else {
+    let job = ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"]
+        .iter()
+        .any(|name| environment::text(name).is_some());
+    let (Some(username), Some(value)) = (environment::text(user), environment::text(password))
+    else {
         let failure = Failure::failed(format!("`${user}` and `${password}` are not set"));
         let cause = if job {
-            "the job has a job token (`$CI_REGISTRY_PASSWORD`, `$CI_JOB_TOKEN`), which dies with the job: \
-             a pull secret made of it would work for minutes"
+            "the job has a job token (`$CI_REGISTRY_PASSWORD`, `$CI_JOB_TOKEN`), which dies with \
+             the job: a pull secret made of it would work for minutes"
         } else {
-            "GitLab sets them in the jobs of a project with a deploy token named `gitlab-deploy-token`"
+            "GitLab sets them in the jobs of a project with a deploy token named \
+             `gitlab-deploy-token`"
         };
         return Err(failure
             .because(cause)
@@ -319,7 +338,8 @@ fn is_file_name(file: &Path) -> bool {
     !is_token && (text.len() <= 16 || text.contains(['/', '.']))
 }
 
-/// The text in `bytes`, which may also be UTF-16 or begin with a byte order mark, as Windows writes files.
+/// The text in `bytes`, which may also be UTF-16 or begin with a byte order mark, as Windows writes
+/// files.
 fn utf8(bytes: &[u8], name: &str) -> Result<Zeroizing<String>> {
     let plain = |bytes| std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned()));
     let text = match bytes {

@@ -1,8 +1,8 @@
 //! Why what a repository deploys does not run: evidence of the cluster in, ranked causes out.
 //!
-//! Pure: works on what was read before, joins it with the offline checks and the Secret in the cluster, and says what to
-//! type. Nothing of a Secret and no control character is in what it says; a text that it does not know means nothing
-//! to it, and then it says so.
+//! Pure: works on what was read before, joins it with the offline checks and the Secret in the
+//! cluster, and says what to type. Nothing of a Secret and no control character is in what it says;
+//! a text that it does not know means nothing to it, and then it says so.
 
 mod case;
 mod cause;
@@ -111,7 +111,8 @@ impl Known<'_> {
         let pods: Vec<_> =
             self.evidence.pods.iter().filter(|pod| !pod.is_ending() && self.is_ours(pod)).collect();
         let current = current::pods(self, &pods);
-        let mut findings: Vec<Finding> = current.iter().flat_map(|pod| pods::findings(self, pod)).collect();
+        let mut findings: Vec<Finding> =
+            current.iter().flat_map(|pod| pods::findings(self, pod)).collect();
         findings.extend(workloads::findings(self, &pods));
         if findings.iter().all(|finding| finding.cause.weight() == Weight::Note) {
             findings.extend(workloads::stalled(self, &pods));
@@ -122,7 +123,9 @@ impl Known<'_> {
         for finding in &mut findings {
             let hint = place.of_it(std::mem::take(&mut finding.hint));
             finding.hint = match self.repository {
-                None if hint.is_for_a_repository() => hint.say(" (in the repository that deploys it)"),
+                None if hint.is_for_a_repository() => {
+                    hint.say(" (in the repository that deploys it)")
+                }
                 None => hint,
                 Some(repository) => repository.adopted(hint),
             };
@@ -135,8 +138,8 @@ impl Known<'_> {
         here && (self.takes_all() || self.workload_of(pod).is_some())
     }
 
-    /// Whether nobody knows which pods are of the repository: there is none, or its names are made by what of kustomize
-    /// is not understood.
+    /// Whether nobody knows which pods are of the repository: there is none, or its names are made
+    /// by what of kustomize is not understood.
     fn takes_all(&self) -> bool {
         self.repository.is_none_or(|repository| {
             let beyond = |fault: &Fault| fault.kind == FaultKind::Beyond;
@@ -166,12 +169,16 @@ impl Known<'_> {
     }
 
     fn not_read(&self) -> Option<Finding> {
-        let fill = Fill { namespace: self.namespace.unwrap_or("NAMESPACE").to_owned(), ..Fill::default() };
+        let fill =
+            Fill { namespace: self.namespace.unwrap_or("NAMESPACE").to_owned(), ..Fill::default() };
         let not_understood = self.evidence.not_understood;
         let message = match (self.refused, not_understood) {
             ([], 0) => return None,
             ([], _) => {
-                format!("{} of the evidence could not be understood", checks::count(not_understood, "item"))
+                format!(
+                    "{} of the evidence could not be understood",
+                    checks::count(not_understood, "item")
+                )
             }
             (kinds, _) => format!("this user may not read {}", kinds.join(", ")),
         };
@@ -181,7 +188,13 @@ impl Known<'_> {
     }
 
     /// A finding with the words of its cause.
-    fn finding(&self, cause: Cause, subject: impl Into<String>, fill: &Fill, evidence: &[String]) -> Finding {
+    fn finding(
+        &self,
+        cause: Cause,
+        subject: impl Into<String>,
+        fill: &Fill,
+        evidence: &[String],
+    ) -> Finding {
         let (message, hint) = cause.words();
         let hidden = self.hidden(&fill.namespace);
         let known = self.without_tokens(fill);
@@ -209,12 +222,14 @@ impl Known<'_> {
 
     /// The environment of the repository that deploys to `namespace`.
     fn place(&self, namespace: &str) -> Place<'_> {
-        self.repository.map_or(Place::default(), |repository| Place::of_namespace(repository, namespace))
+        self.repository
+            .map_or(Place::default(), |repository| Place::of_namespace(repository, namespace))
     }
 
     /// `hint`, which may set the tag of `image`, where that is none of the project's own component.
     fn with_image(&self, hint: Advice, image: &str) -> Advice {
-        let record = self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
+        let record =
+            self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
         match (record, ImageRef::parse_unpinned(image)) {
             (Some(record), Ok(image)) if image.name() != record.answers.image().name() => {
                 hint.with_variable("set-image", &format!("IMAGE={}", image.name()))
@@ -226,32 +241,36 @@ impl Known<'_> {
     /// Whose registry a pull of `image` for `pod` asked, as far as that shows.
     fn vendor(&self, told: &Told, image: &str, pod: &Pod) -> &'static Vendor {
         let host = link::registry_of(image);
-        let record = self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
+        let record =
+            self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
         let is_recorded = || record.is_some_and(|record| record.answers.registry.host() == host);
         let name = ImageRef::parse_unpinned(image).map(|image| image.normalized_name());
         let signs_in_as = |secret: &Inspected| {
             let (Some(config), Ok(name)) = (secret.config(), &name) else { return false };
             let mut keys = keyring::matching_name(config.keys(), name).into_iter();
-            keys.any(|key| config.username(key).is_some_and(|user| user.starts_with("gitlab+deploy-token")))
+            keys.any(|key| {
+                config.username(key).is_some_and(|user| user.starts_with("gitlab+deploy-token"))
+            })
         };
         let is_signed_in = || {
             let named = pod.spec.image_pull_secrets.iter();
-            let mut secrets =
-                named.filter_map(|named| self.evidence.secret(&pod.metadata.namespace, &named.name));
+            let mut secrets = named
+                .filter_map(|named| self.evidence.secret(&pod.metadata.namespace, &named.name));
             secrets.any(signs_in_as)
         };
         vendor::of(&host, told.speaker.is_gitlab || is_recorded() || is_signed_in())
     }
 
-    /// The passwords of the pull secrets that are known, which may be in no text about `namespace`: a kubelet has only
-    /// those of a pod's own.
+    /// The passwords of the pull secrets that are known, which may be in no text about `namespace`:
+    /// a kubelet has only those of a pod's own.
     fn hidden(&self, namespace: &str) -> Rc<Hidden> {
         let mut known = self.hidden.0.borrow_mut();
         if let Some(hidden) = known.get(namespace) {
             return Rc::clone(hidden);
         }
         let of_files = self.repository.into_iter().flat_map(|repository| &repository.pull_secrets);
-        let secrets = self.evidence.secrets_of(namespace).chain(of_files.map(|found| &found.secret));
+        let secrets =
+            self.evidence.secrets_of(namespace).chain(of_files.map(|found| &found.secret));
         Rc::clone(known.entry(namespace.to_owned()).or_insert_with(|| Rc::new(Hidden::of(secrets))))
     }
 }
@@ -269,7 +288,13 @@ impl Diagnosis {
 
     /// One cause alone, for what stands in the way of any evidence.
     #[must_use]
-    pub fn of(cause: Cause, namespace: Option<&str>, subject: &str, said: &str, place: Place) -> Self {
+    pub fn of(
+        cause: Cause,
+        namespace: Option<&str>,
+        subject: &str,
+        said: &str,
+        place: Place,
+    ) -> Self {
         let fill = Fill {
             namespace: namespace.unwrap_or_default().to_owned(),
             workload: "makeinfra".to_owned(),

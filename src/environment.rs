@@ -20,7 +20,8 @@ pub fn path(name: &str) -> Option<PathBuf> {
 #[must_use]
 pub fn is_true(name: &str) -> bool {
     let value = text(name).unwrap_or_default().to_ascii_lowercase();
-    matches!(value.as_str(), "true" | "yes" | "on") || value.parse::<i64>().is_ok_and(|number| number != 0)
+    matches!(value.as_str(), "true" | "yes" | "on")
+        || value.parse::<i64>().is_ok_and(|number| number != 0)
 }
 
 /// The value of `name` in whatever encoding; `None` only if it is unset.

@@ -50,7 +50,8 @@ pub enum Kind {
     Unknown,
     /// The clone is not unlocked: exit 10.
     Locked,
-    /// The git-crypt key of the clone is not the one that the repository is encrypted with: exit 11.
+    /// The git-crypt key of the clone is not the one that the repository is encrypted with: exit
+    /// 11.
     WrongKey,
     /// Edits and the change are in conflict: exit 12.
     Conflict,
@@ -219,9 +220,10 @@ mod tests {
 
     #[test]
     fn keeps_kind_and_hint_under_an_outer_context() {
-        let error = Err::<(), _>(Failure::usage("bad `--port`").because("too large").hint("--port 8080"))
-            .context("cannot read `answers.yaml`")
-            .unwrap_err();
+        let error =
+            Err::<(), _>(Failure::usage("bad `--port`").because("too large").hint("--port 8080"))
+                .context("cannot read `answers.yaml`")
+                .unwrap_err();
         assert_eq!(exit_code(&error), 2);
         assert_eq!(
             explain(&error),

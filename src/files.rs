@@ -1,4 +1,5 @@
-//! Writes to the user's disk, all or nothing: everything goes to a sibling that is renamed at the end.
+//! Writes to the user's disk, all or nothing: everything goes to a sibling that is renamed at the
+//! end.
 //!
 //! Never overwrites a file that it was not told to replace, and never follows a link to one.
 
@@ -11,8 +12,8 @@ mod reach;
 pub use batch::Batch;
 pub use entries::{Entry, entries, is_absent};
 pub use leftovers::{
-    Leftover, Lock, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock, remove,
-    remove_empty,
+    Leftover, Lock, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock,
+    remove, remove_empty,
 };
 pub use private::{forget, keep, private_directory};
 pub use reach::reaches;
@@ -29,7 +30,8 @@ use std::time::{Duration, SystemTime};
 use tempfile::{NamedTempFile, TempDir};
 use zeroize::Zeroizing;
 
-/// What is between a name and the random letters of its temporary sibling; `.gitignore` knows it, too.
+/// What is between a name and the random letters of its temporary sibling; `.gitignore` knows it,
+/// too.
 const MARK: &str = ".makeinfra-";
 /// How many random letters there are.
 const LETTERS: usize = 12;
@@ -46,10 +48,12 @@ pub fn check_target(target: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(cannot("look at", target, &error).into()),
         Ok(found) if !found.is_dir() => taken("it exists and is not a directory"),
-        Ok(_) => match entries(target).map_err(|error| cannot("read", target, &error))?.is_empty() {
-            false => taken("it exists and is not empty"),
-            true => Ok(()),
-        },
+        Ok(_) => {
+            match entries(target).map_err(|error| cannot("read", target, &error))?.is_empty() {
+                false => taken("it exists and is not empty"),
+                true => Ok(()),
+            }
+        }
     }
 }
 
@@ -76,26 +80,32 @@ pub fn existing_directory(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok().filter(|real| real.is_dir())
 }
 
-/// The text of the user's file `path`; none if there is no such file. Fails if it has more than `limit` bytes.
+/// The text of the user's file `path`; none if there is no such file. Fails if it has more than
+/// `limit` bytes.
 pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     use io::Read;
     let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
-    let read = fs::File::open(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
+    let read =
+        fs::File::open(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
     match read.map_err(|error| (error.kind(), error)) {
-        Ok(length) if length > limit => Err(Failure::failed(format!("`{}` is too large", path.display()))
-            .because(format!("it has more than {limit} bytes"))
-            .hint(Advice::anywhere("ls -l").path(path))
-            .into()),
+        Ok(length) if length > limit => {
+            Err(Failure::failed(format!("`{}` is too large", path.display()))
+                .because(format!("it has more than {limit} bytes"))
+                .hint(Advice::anywhere("ls -l").path(path))
+                .into())
+        }
         Ok(_) => Ok(Some(bytes)),
         // A name that is too long for a file is none, and may be a token in the wrong place.
-        Err((io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename, _)) => {
-            Ok(None)
-        }
+        Err((
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename,
+            _,
+        )) => Ok(None),
         Err((_, error)) => Err(cannot("read", path, &error).into()),
     }
 }
 
-/// Why `file`, which is `path` below the top of a repository, is none of its own; none if it is, or is not there.
+/// Why `file`, which is `path` below the top of a repository, is none of its own; none if it is, or
+/// is not there.
 #[must_use]
 pub fn not_a_repo_file_because(path: &str, file: &Path) -> Option<&'static str> {
     if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
@@ -117,7 +127,8 @@ pub fn is_readable_by_others(path: &Path) -> bool {
 pub struct Staging {
     building: TempDir,
     target: PathBuf,
-    /// A lock that ends with the process, so that the next run can tell a leftover from a run at work.
+    /// A lock that ends with the process, so that the next run can tell a leftover from a run at
+    /// work.
     lock: fs::File,
 }
 
@@ -132,8 +143,10 @@ impl Staging {
                 .permissions(fs::Permissions::from_mode(0o700))
                 .tempdir_in(parent)
                 .map_err(|error| cannot("write to directory", parent, &error))?;
-            // Until it is locked, another run may take it for a leftover and remove it: once more, then.
-            let Some(lock) = lock(building.path()).map_err(|error| no_locks(parent, &error))? else {
+            // Until it is locked, another run may take it for a leftover and remove it: once more,
+            // then.
+            let Some(lock) = lock(building.path()).map_err(|error| no_locks(parent, &error))?
+            else {
                 continue;
             };
             return Ok(Self { building, target: target.to_owned(), lock });
@@ -163,7 +176,9 @@ impl Staging {
             // Sorted files of one directory follow each other: it is made once.
             let made = if parent == last { Ok(()) } else { fs::create_dir_all(parent) };
             let result = made
-                .and_then(|()| fs::OpenOptions::new().write(true).create_new(true).mode(bits).open(&path))
+                .and_then(|()| {
+                    fs::OpenOptions::new().write(true).create_new(true).mode(bits).open(&path)
+                })
                 .and_then(|mut out| {
                     out.write_all(file.text.expose().as_bytes())?;
                     out.set_modified(written)
@@ -200,8 +215,8 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Writes `text` to a file in `dir`, with `mode`, of which the umask counts only for a new one; makes the directories that
-    /// `target` needs.
+    /// Writes `text` to a file in `dir`, with `mode`, of which the umask counts only for a new one;
+    /// makes the directories that `target` needs.
     fn prepare_in(dir: &Path, target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<Self> {
         let (parent, prefix) = sibling(target)?;
         let mode = fs::Permissions::from_mode(mode);
@@ -272,7 +287,8 @@ impl NewFile {
         let (parent, prefix) = sibling(target)?;
         let cannot = |error: &io::Error| cannot("write", target, error);
         for _ in 0..10 {
-            let file = tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).tempfile_in(parent);
+            let file =
+                tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).tempfile_in(parent);
             let mut file = file.map_err(|error| cannot(&error))?;
             let lock = match lock(file.path()) {
                 // Another run may take it for a leftover until it is locked.
@@ -292,15 +308,18 @@ impl NewFile {
     }
 }
 
-/// Writes `bytes` to the file `target`, which may exist. What is no regular file, such as a pipe, gets them as they are.
+/// Writes `bytes` to the file `target`, which may exist. What is no regular file, such as a pipe,
+/// gets them as they are.
 pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     // Where a link leads, so that it stays one.
     let real = fs::canonicalize(target).or_else(|_| std::path::absolute(target));
     let real = real.map_err(|error| cannot("write", target, &error))?;
     match fs::metadata(&real) {
         Ok(found) if !found.is_file() => {
-            let written =
-                fs::OpenOptions::new().write(true).open(&real).and_then(|mut file| file.write_all(bytes));
+            let written = fs::OpenOptions::new()
+                .write(true)
+                .open(&real)
+                .and_then(|mut file| file.write_all(bytes));
             Ok(written.map_err(|error| cannot("write", target, &error))?)
         }
         found => {
@@ -314,7 +333,9 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
 /// Has the disk keep the names in the directory `dir`, as far as its file system can be asked to.
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
     match fs::File::open(dir)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+        {
             Ok(())
         }
         synced => synced,
@@ -330,7 +351,8 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::failed(format!("cannot {what} `{}`", path.display())).because(cause);
     // To read a file takes its own permission; to write one, that of its directory.
     let is_seen = what == "read" && path.symlink_metadata().is_ok();
-    let near = if is_seen { path } else { path.ancestors().find(|path| path.is_dir()).unwrap_or(path) };
+    let near =
+        if is_seen { path } else { path.ancestors().find(|path| path.is_dir()).unwrap_or(path) };
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             failure.hint(Advice::anywhere("df -h").path(near))
@@ -364,8 +386,8 @@ fn sibling(target: &Path) -> Result<(&Path, String)> {
     }
 }
 
-/// When a file is said to be written: two seconds ago, because git reads files again that are as young
-/// as its index, through a filter that this machine may not have.
+/// When a file is said to be written: two seconds ago, because git reads files again that are as
+/// young as its index, through a filter that this machine may not have.
 fn written_time() -> SystemTime {
     SystemTime::now() - Duration::from_secs(2)
 }

@@ -146,7 +146,8 @@ impl Key {
     }
 
     fn nonce(&self, plain: &[u8]) -> [u8; NONCE] {
-        let mut mac = Hmac::<Sha1>::new_from_slice(&*self.hmac).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha1>::new_from_slice(&*self.hmac).expect("HMAC takes keys of any length");
         mac.update(plain);
         let digest = mac.finalize().into_bytes();
         let mut nonce = [0; NONCE];
@@ -230,7 +231,8 @@ mod tests {
 
     type Field<'a> = (u32, &'a [u8]);
 
-    /// A key file with the fields `header` and these entries: a version, the byte that both keys consist of, more fields.
+    /// A key file with the fields `header` and these entries: a version, the byte that both keys
+    /// consist of, more fields.
     fn key_file(header: &[Field], entries: &[(u32, u8, &[Field])]) -> Vec<u8> {
         let mut file = KEY_MAGIC.to_vec();
         file.extend(FORMAT.to_be_bytes());
@@ -266,7 +268,8 @@ mod tests {
     #[test]
     fn refuses_unknown_fields_with_odd_numbers_and_skips_those_with_even_ones() {
         let file = |header: u32, more: u32| {
-            Key::from_file(&key_file(&[(1, b"name"), (header, b"x")], &[(0, 7, &[(more, b"x")])])).is_ok()
+            Key::from_file(&key_file(&[(1, b"name"), (header, b"x")], &[(0, 7, &[(more, b"x")])]))
+                .is_ok()
         };
         assert!(file(2, 2) && file(8, 8));
         assert!(!file(3, 2) && !file(7, 2));
@@ -317,19 +320,23 @@ mod tests {
     fn knows_its_files_by_what_they_begin_with() {
         let key = Key::generate().unwrap();
         let (secret, key_file) = (key.encrypt(b"kind: Secret"), key.to_file());
-        let kinds =
-            [&secret[..], &key_file, b"kind: Secret"].map(|file| (is_encrypted(file), is_key_file(file)));
+        let kinds = [&secret[..], &key_file, b"kind: Secret"]
+            .map(|file| (is_encrypted(file), is_key_file(file)));
         assert_eq!(kinds, [(true, false), (false, true), (false, false)]);
     }
 
     #[test]
     fn knows_a_filter_by_its_program() {
-        for command in
-            ["\"git-crypt\" smudge", "git-crypt clean --key-name=x", "'/opt/my tools/git-crypt' clean"]
-        {
+        for command in [
+            "\"git-crypt\" smudge",
+            "git-crypt clean --key-name=x",
+            "'/opt/my tools/git-crypt' clean",
+        ] {
             assert!(is_filter_command(command), "{command}");
         }
-        for command in ["", "git-lfs smudge", "/opt/git-crypt/run clean", "cat git-crypt", "\"git-crypt"] {
+        for command in
+            ["", "git-lfs smudge", "/opt/git-crypt/run clean", "cat git-crypt", "\"git-crypt"]
+        {
             assert!(!is_filter_command(command), "{command}");
         }
     }

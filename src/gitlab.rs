@@ -1,8 +1,9 @@
-//! GitLab's API for deploy tokens (`lib/api/deploy_tokens.rb`, `doc/api/deploy_tokens.md`): which project or group, which tokens
-//! there are, one more, one less.
+//! GitLab's API for deploy tokens (`lib/api/deploy_tokens.rb`, `doc/api/deploy_tokens.md`): which
+//! project or group, which tokens there are, one more, one less.
 //!
-//! A POST is sent once and never again. A list counts only if it was read to its last page. Nothing of an answer gets out
-//! but names, numbers and dates; the value of a token only as a [`Secret`]. Asks nobody and writes nothing.
+//! A POST is sent once and never again. A list counts only if it was read to its last page. Nothing
+//! of an answer gets out but names, numbers and dates; the value of a token only as a [`Secret`].
+//! Asks nobody and writes nothing.
 
 mod answer;
 pub mod lifetime;
@@ -70,7 +71,8 @@ pub enum NotMinted {
 }
 
 impl Api {
-    /// Prepares to ask `instance` with `credential`; sends nothing yet. `plain_http` allows http for every host.
+    /// Prepares to ask `instance` with `credential`; sends nothing yet. `plain_http` allows http
+    /// for every host.
     pub fn new(
         instance: Instance,
         credential: &Secret,
@@ -108,14 +110,16 @@ impl Api {
     /// The project at `path`. Fails if this person may not make tokens there, as far as it tells.
     fn project(&self, path: &str) -> Result<Place, Refusal> {
         let what = format!("project `{path}`");
-        let project: Project = self.get(&format!("projects/{}", encoded(path)), &what, Need::Maintainer)?;
+        let project: Project =
+            self.get(&format!("projects/{}", encoded(path)), &what, Need::Maintainer)?;
         project.place()
     }
 
     /// The group at `path`.
     pub fn group(&self, path: &str) -> Result<Place, Refusal> {
         let what = format!("group `{path}`");
-        let group: answer::Group = self.get(&format!("groups/{}", encoded(path)), &what, Need::Owner)?;
+        let group: answer::Group =
+            self.get(&format!("groups/{}", encoded(path)), &what, Need::Owner)?;
         Ok(Place { owner: Owner::Group(group.id), path: group.full_path })
     }
 
@@ -131,13 +135,15 @@ impl Api {
         }
     }
 
-    /// Fails if this person is known to lack the role for making and deleting tokens of `place`. That of a project was told
-    /// with it; only an owner makes the tokens of a group, and others may list them.
+    /// Fails if this person is known to lack the role for making and deleting tokens of `place`.
+    /// That of a project was told with it; only an owner makes the tokens of a group, and others
+    /// may list them.
     pub fn check_role(&self, place: &Place) -> Result<(), Refusal> {
         if matches!(place.owner, Owner::Project(_)) {
             return Ok(());
         }
-        // Who is no member may be an administrator: what nobody tells is left to the request itself.
+        // Who is no member may be an administrator: what nobody tells is left to the request
+        // itself.
         let Ok(user) = self.get::<answer::User>("user", "user", Need::Owner) else { return Ok(()) };
         let path = format!("{}/members/all/{}", place.owner.api_path(), user.id);
         match self.get::<answer::Member>(&path, "member", Need::Owner) {
@@ -148,11 +154,14 @@ impl Api {
         }
     }
 
-    /// Fails if the credential is known to lack the scope for making tokens. Only personal, project and group access tokens
-    /// tell theirs.
+    /// Fails if the credential is known to lack the scope for making tokens. Only personal, project
+    /// and group access tokens tell theirs.
     pub fn check_scope(&self) -> Result<(), Refusal> {
-        match self.get::<answer::Credential>("personal_access_tokens/self", "access token", Need::Maintainer)
-        {
+        match self.get::<answer::Credential>(
+            "personal_access_tokens/self",
+            "access token",
+            Need::Maintainer,
+        ) {
             Ok(credential) if !credential.may_make_tokens() => Err(Refusal::Scope),
             Err(Refusal::Unauthorized) => Err(Refusal::Unauthorized),
             _ => Ok(()),
@@ -185,7 +194,12 @@ impl Api {
     }
 
     /// Makes a token that can only pull.
-    pub fn mint(&self, place: &Place, name: &TokenName, lifetime: &Lifetime) -> Result<Minted, NotMinted> {
+    pub fn mint(
+        &self,
+        place: &Place,
+        name: &TokenName,
+        lifetime: &Lifetime,
+    ) -> Result<Minted, NotMinted> {
         let mut body = json!({"name": name.to_string(), "scopes": ["read_registry"]});
         if let Some(end) = lifetime.end() {
             body["expires_at"] = json!(end.to_string());
@@ -205,7 +219,9 @@ impl Api {
             status if (200..300).contains(&status) || status >= 500 || status == 408 => {
                 Err(NotMinted::Lost(Refusal::of(&reply, &place.title(), Need::of(place.owner))))
             }
-            _ => Err(NotMinted::Refused(Refusal::of(&reply, &place.title(), Need::of(place.owner)))),
+            _ => {
+                Err(NotMinted::Refused(Refusal::of(&reply, &place.title(), Need::of(place.owner))))
+            }
         }
     }
 
@@ -246,7 +262,13 @@ impl Api {
         let url = format!("{}/api/v4/{path}", self.instance);
         let url: Uri = url.parse().map_err(|_| Refusal::NoApi)?;
         let credentials = Some((AUTHORIZATION, &self.credential));
-        Ok(Request { url, credentials, accept: "application/json", limit: LIMIT, ..Request::default() })
+        Ok(Request {
+            url,
+            credentials,
+            accept: "application/json",
+            limit: LIMIT,
+            ..Request::default()
+        })
     }
 
     fn send(&self, request: &Request) -> Result<Reply, Refusal> {
@@ -254,7 +276,8 @@ impl Api {
             return Err(Refusal::Plain { host: self.instance.authority().to_owned() });
         }
         let reply = match self.transport.send(request) {
-            // A connection that was kept open may be closed by now, and these do the same twice as once.
+            // A connection that was kept open may be closed by now, and these do the same twice as
+            // once.
             Err(trouble)
                 if trouble.fault() == Fault::Broken
                     && matches!(request.method, Method::Get | Method::Delete) =>

@@ -1,7 +1,8 @@
 //! One request and its answer: TLS, proxies, time-outs, limits, redirects.
 //!
-//! Sends credentials to the host that they are meant for and to no other, wherever a redirect leads, and
-//! keeps nothing of an answer that is longer than expected. Knows nothing of registries or of GitLab.
+//! Sends credentials to the host that they are meant for and to no other, wherever a redirect
+//! leads, and keeps nothing of an answer that is longer than expected. Knows nothing of registries
+//! or of GitLab.
 
 mod proxy;
 mod trouble;
@@ -17,7 +18,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    WWW_AUTHENTICATE,
 };
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -138,7 +140,8 @@ struct Proxied {
 }
 
 impl Transport {
-    /// Reads the certificates of the machine and of `authorities`. `plain_http` allows http for every host.
+    /// Reads the certificates of the machine and of `authorities`. `plain_http` allows http for
+    /// every host.
     pub fn new(plain_http: bool, authorities: &[Authorities]) -> error::Result<Self> {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::Specific(Arc::new(roots(authorities)?)))
@@ -171,7 +174,8 @@ impl Transport {
         self.plain_http || proxy::is_loopback(host)
     }
 
-    /// Sends `request` and follows redirects, with credentials only as long as they stay where they began.
+    /// Sends `request` and follows redirects, with credentials only as long as they stay where they
+    /// began.
     pub fn send(&self, request: &Request) -> Result<Reply, Trouble> {
         let start = Instant::now();
         let mut url = request.url.clone();
@@ -212,8 +216,8 @@ impl Transport {
             return Err(Trouble::new(url, Fault::TooLong));
         }
         let credentials = request.credentials.as_ref().filter(|_| home).map(|(name, secret)| {
-            let mut value =
-                HeaderValue::from_str(secret.expose()).expect("base64 and tokens have visible characters");
+            let mut value = HeaderValue::from_str(secret.expose())
+                .expect("base64 and tokens have visible characters");
             value.set_sensitive(true);
             (name.clone(), value)
         });
@@ -243,27 +247,42 @@ impl Transport {
         let https = url.scheme_str() == Some("https");
         let port = url.port_u16().unwrap_or(if https { 443 } else { 80 });
         match &self.proxied[usize::from(!https)] {
-            Some(proxied) if !proxy::is_direct(url.host().unwrap_or_default(), port, environment::text) => {
+            Some(proxied)
+                if !proxy::is_direct(url.host().unwrap_or_default(), port, environment::text) =>
+            {
                 let variable = Some(proxied.variable);
                 let agent = proxied.agent.as_ref();
-                Ok((agent.ok_or_else(|| Trouble::through(url, variable, Fault::ProxyUrl))?, variable))
+                Ok((
+                    agent.ok_or_else(|| Trouble::through(url, variable, Fault::ProxyUrl))?,
+                    variable,
+                ))
             }
             _ => Ok((&self.direct, None)),
         }
     }
 }
 
-fn with_header<B>(builder: RequestBuilder<B>, (name, value): (HeaderName, HeaderValue)) -> RequestBuilder<B> {
+fn with_header<B>(
+    builder: RequestBuilder<B>,
+    (name, value): (HeaderName, HeaderValue),
+) -> RequestBuilder<B> {
     builder.header(name, value)
 }
 
 /// What of `response` is needed.
-fn reply(request: &Request, url: &Uri, moved: bool, mut response: Response<Body>) -> Result<Reply, Trouble> {
+fn reply(
+    request: &Request,
+    url: &Uri,
+    moved: bool,
+    mut response: Response<Body>,
+) -> Result<Reply, Trouble> {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.to_ascii_lowercase();
-    // A body that is not wanted is read, too, if it is short: the connection can then be used again.
+    // A body that is not wanted is read, too, if it is short: the connection can then be used
+    // again.
     let limit = request.limit.max(UNWANTED);
     let body = match response.body_mut().with_config().limit(limit).read_to_vec() {
         Err(error) if request.limit > 0 => return Err(Trouble::of(&error, url, None)),
@@ -279,14 +298,16 @@ fn next_url(from: &Uri, response: &Response<Body>) -> Option<Uri> {
     }
     let location: Uri = response.headers().get(LOCATION)?.to_str().ok()?.parse().ok()?;
     if location.authority().is_some() {
-        return without_user(location).filter(|url| matches!(url.scheme_str(), Some("https" | "http")));
+        return without_user(location)
+            .filter(|url| matches!(url.scheme_str(), Some("https" | "http")));
     }
     let mut parts = from.clone().into_parts();
     parts.path_and_query = location.into_parts().path_and_query;
     Uri::from_parts(parts).ok()
 }
 
-/// `url` without user name and password, which would be sent: what a redirect names is no login of this user's.
+/// `url` without user name and password, which would be sent: what a redirect names is no login of
+/// this user's.
 fn without_user(url: Uri) -> Option<Uri> {
     let mut parts = url.into_parts();
     if let Some(authority) = &parts.authority
@@ -307,14 +328,16 @@ fn origin(url: &Uri) -> (Option<&str>, Option<&str>, Option<u16>) {
 fn roots(further: &[Authorities]) -> error::Result<Vec<Certificate<'static>>> {
     // What cannot be read of the machine's is missed when a certificate needs it.
     let native = rustls_native_certs::load_native_certs().certs;
-    let mut roots: Vec<_> = native.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+    let mut roots: Vec<_> =
+        native.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
     for Authorities { named, file } in further {
         let bad = |cause: &str| {
             Failure::usage(format!("{named} must be a file of certificates in PEM"))
                 .because(cause)
                 .hint("openssl s_client -showcerts -connect HOST:443")
         };
-        let pem = files::read(file, CA_LIMIT)?.ok_or_else(|| bad("there is no file of the given name"))?;
+        let pem = files::read(file, CA_LIMIT)?
+            .ok_or_else(|| bad("there is no file of the given name"))?;
         let before = roots.len();
         roots.extend(parse_pem(&pem).filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

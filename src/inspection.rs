@@ -1,6 +1,6 @@
-//! Reads a repository for those who judge it: its files, what git holds of them, its pull secrets and
-//! what its manifests deploy. Opens locked files in memory where the key is at hand. Writes nothing,
-//! judges nothing (see `checks`).
+//! Reads a repository for those who judge it: its files, what git holds of them, its pull secrets
+//! and what its manifests deploy. Opens locked files in memory where the key is at hand. Writes
+//! nothing, judges nothing (see `checks`).
 
 mod generated;
 mod hints;
@@ -155,15 +155,18 @@ impl Inspection {
         let start = repo::directory(&scope.repo, command)?;
         let repo = Repo::around(&start, command)?;
         let has_record = start.join(Record::FILE).is_file();
-        if repo.is_none() && !has_record && (scope.manifests.is_empty() || scope.secrets.is_empty()) {
+        if repo.is_none() && !has_record && (scope.manifests.is_empty() || scope.secrets.is_empty())
+        {
             return Err(Failure::failed(format!("no git repository at `{}`", start.display()))
                 .because("neither there nor in any directory above")
                 .hint(match command {
                     "check" => Advice::from(
-                        "{cd PROJECT-infra}, or name what to look at: {makeinfra check --manifests DIR --secret FILE}",
+                        "{cd PROJECT-infra}, or name what to look at: {makeinfra check --manifests \
+                         DIR --secret FILE}",
                     ),
                     "diagnose" => Advice::from(
-                        "{cd PROJECT-infra}, or name what to look at: {makeinfra diagnose --namespace NAME}",
+                        "{cd PROJECT-infra}, or name what to look at: {makeinfra diagnose \
+                         --namespace NAME}",
                     ),
                     _ => repo::go_there(command),
                 })
@@ -196,7 +199,9 @@ impl Inspection {
     #[must_use]
     pub fn default_secret_file(&self) -> String {
         match &self.record {
-            Some(Ok(record)) => record.answers.environments.first.secret_file(&record.answers.secret_name),
+            Some(Ok(record)) => {
+                record.answers.environments.first.secret_file(&record.answers.secret_name)
+            }
             _ => Environment::default_secret_file(),
         }
     }
@@ -237,16 +242,22 @@ impl Reader {
             .iter()
             .map(|secret| secret.path.clone())
             .chain(generated.keys().cloned())
-            .chain(manifests.secret_inputs.iter().filter(|path| self.is_secret_input(path)).cloned())
+            .chain(
+                manifests.secret_inputs.iter().filter(|path| self.is_secret_input(path)).cloned(),
+            )
             .collect();
         secrets.extend(expected.iter().cloned());
         let also: Vec<String> = secrets.iter().cloned().collect();
         secrets.extend(
-            self.tree.at(SECRETS).filter(|(_, mode)| is_file(*mode)).map(|(path, _)| path.to_owned()),
+            self.tree
+                .at(SECRETS)
+                .filter(|(_, mode)| is_file(*mode))
+                .map(|(path, _)| path.to_owned()),
         );
         let mut git = None;
         if let Some(repo) = &self.repo {
-            let present: Vec<_> = secrets.iter().filter(|path| !repo.ignores(path)).cloned().collect();
+            let present: Vec<_> =
+                secrets.iter().filter(|path| !repo.ignores(path)).cloned().collect();
             let mut audit = repo.audit(&present, &also, scope.history)?;
             let deployed = files.keys().chain(&secrets).chain([&record_file]);
             self.leave_out(repo, &mut audit, &manifests, deployed);
@@ -256,7 +267,8 @@ impl Reader {
                 Some(Err(_)) => {}
                 None => audit.untracked.clear(),
             }
-            let given = audit.covered.iter().filter(|(_, filter)| filter.is_ok()).map(|(path, _)| path);
+            let given =
+                audit.covered.iter().filter(|(_, filter)| filter.is_ok()).map(|(path, _)| path);
             secrets.extend(given.filter(|path| self.tree.has(path)).cloned());
             git = Some(audit);
         }
@@ -285,7 +297,12 @@ impl Reader {
                 inspection.pull_secrets.extend(found);
                 inspection.pull_secrets.extend(generated.remove(&path).into_iter().flatten());
             }
-            inspection.secret_files.push(SecretFile { mode: self.tree.mode(&path), path, state, expected });
+            inspection.secret_files.push(SecretFile {
+                mode: self.tree.mode(&path),
+                path,
+                state,
+                expected,
+            });
         }
         for (at, secret) in inspection.pull_secrets.iter_mut().enumerate() {
             secret.place(&inspection.manifests);
@@ -317,7 +334,8 @@ impl Reader {
         Some(Err(failure.hint(Advice::at_top("ls -ld").arg(Record::FILE)).into()))
     }
 
-    /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer to.
+    /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer
+    /// to.
     fn manifest_files(&self) -> Files {
         let is_manifest = |path: &str| is_manifest(path) || kustomization::is_one(path);
         let mut files = Files::new();

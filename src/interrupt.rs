@@ -1,4 +1,5 @@
-//! Holds signals back while something is half written, or a terminal is quiet, so that it can be put right.
+//! Holds signals back while something is half written, or a terminal is quiet, so that it can be
+//! put right.
 //!
 //! Outside of such a stretch a signal ends the process at once, as usual.
 
@@ -64,13 +65,16 @@ impl State {
 
     fn register() -> Result<&'static Self> {
         let state = Self::default();
-        // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full disk.
+        // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full
+        // disk.
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ] {
             let number = usize::try_from(signal).unwrap_or_default();
             // The order counts: actions run in the order of their registration.
             flag::register_conditional_default(signal, Arc::clone(&state.released))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&state.signal), number))
-                .map_err(|error| Failure::failed("cannot hold signals back").because(error.to_string()))?;
+                .map_err(|error| {
+                    Failure::failed("cannot hold signals back").because(error.to_string())
+                })?;
         }
         Ok(STATE.get_or_init(|| state))
     }
@@ -86,8 +90,8 @@ impl Drop for Interrupts {
     }
 }
 
-/// While one lives, a signal that no [`Interrupts`] hold back still ends the process, but something is done before. A signal
-/// that they do hold back is known to all that begin later.
+/// While one lives, a signal that no [`Interrupts`] hold back still ends the process, but something
+/// is done before. A signal that they do hold back is known to all that begin later.
 pub struct Watch {
     /// Dropped behind the thread.
     held: Interrupts,
@@ -104,7 +108,9 @@ impl Watch {
         let thread = thread::spawn(move || {
             while !over.load(Ordering::SeqCst) {
                 thread::park_timeout(LOOK);
-                let Ok(signal @ 1..) = i32::try_from(state.signal.load(Ordering::SeqCst)) else { continue };
+                let Ok(signal @ 1..) = i32::try_from(state.signal.load(Ordering::SeqCst)) else {
+                    continue;
+                };
                 // As long as this is locked, nobody begins to write.
                 let holders = state.holders();
                 if *holders == 1 && signal != SIGXFSZ && !over.load(Ordering::SeqCst) {
@@ -146,7 +152,7 @@ mod tests {
         signal_hook::low_level::raise(SIGTERM).unwrap();
         let error = held.check().unwrap_err();
         assert_eq!(crate::error::exit_code(&error), 143);
-        // Released while a test harness still runs, so the flag is all that is tested here; the real
-        // process is killed for real in tests/.
+        // Released while a test harness still runs, so the flag is all that is tested here; the
+        // real process is killed for real in tests/.
     }
 }

@@ -1,4 +1,5 @@
-//! makeinfra generates `<project>-infra` repositories for Kubernetes and looks after their pull secrets.
+//! makeinfra generates `<project>-infra` repositories for Kubernetes and looks after their pull
+//! secrets.
 //!
 //! Data flows one way, and secret material has its own short path:
 //!
@@ -47,7 +48,9 @@ pub mod yaml_edit;
 pub mod yaml_path;
 
 use cli::{Cli, Command, Common, Env, Secret, Token};
-use commands::{add, adopt, complete, diagnose, env, fleet, man, new, remove, schema, secrets, tokens};
+use commands::{
+    add, adopt, complete, diagnose, env, fleet, man, new, remove, schema, secrets, tokens,
+};
 use report::Report;
 use ui::Ui;
 

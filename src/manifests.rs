@@ -1,5 +1,5 @@
-//! What the manifests of a repository deploy: workloads with their images, pull secrets and namespaces,
-//! after as much of kustomize as matters to them.
+//! What the manifests of a repository deploy: workloads with their images, pull secrets and
+//! namespaces, after as much of kustomize as matters to them.
 //!
 //! Pure: works on files that were read before, and says which others it needs. It is no second
 //! kustomize: what it does not understand is a [`Fault`] and not a guess.
@@ -40,7 +40,8 @@ use resource::Resource;
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Files by their path below the top of the repository, those that were looked for and not found among them.
+/// Files by their path below the top of the repository, those that were looked for and not found
+/// among them.
 pub type Files = BTreeMap<String, Content>;
 
 /// What is deployed together.
@@ -127,7 +128,8 @@ impl Builds {
 }
 
 impl Manifests {
-    /// Reads what lies in the directories `dirs`, of which `files` holds every file, and what these need.
+    /// Reads what lies in the directories `dirs`, of which `files` holds every file, and what these
+    /// need.
     #[must_use]
     pub fn read(files: &Files, dirs: &[String]) -> Self {
         let documents = Documents::parse(files);
@@ -167,7 +169,15 @@ impl Manifests {
                 by_file.entry(secret.file.clone()).or_default().push((overlay, at));
             }
         }
-        Self { overlays, faults, named, secret_inputs, files: documents.all().count(), by_name, by_file }
+        Self {
+            overlays,
+            faults,
+            named,
+            secret_inputs,
+            files: documents.all().count(),
+            by_name,
+            by_file,
+        }
     }
 
     /// The paths that the kustomizations among `files` refer to and that `files` does not have.
@@ -182,9 +192,9 @@ impl Manifests {
         self.secrets_at(&self.by_name, name)
     }
 
-    /// The Secret `name` that a kustomization generates, where what is in `namespace` of `overlay` cannot name it so: kustomize
-    /// puts a hash behind the name, and renews what names it in the same build and namespace alone. `None` if there is
-    /// another one of that name.
+    /// The Secret `name` that a kustomization generates, where what is in `namespace` of `overlay`
+    /// cannot name it so: kustomize puts a hash behind the name, and renews what names it in the
+    /// same build and namespace alone. `None` if there is another one of that name.
     #[must_use]
     pub fn out_of_reach(
         &self,
@@ -209,7 +219,11 @@ impl Manifests {
         self.secrets_at(&self.by_file, file)
     }
 
-    fn secrets_at<'m>(&'m self, places: &'m Places, key: &str) -> impl Iterator<Item = &'m DeployedSecret> {
+    fn secrets_at<'m>(
+        &'m self,
+        places: &'m Places,
+        key: &str,
+    ) -> impl Iterator<Item = &'m DeployedSecret> {
         let places = places.get(key).into_iter().flatten();
         places.map(|(overlay, at)| &self.overlays[*overlay].secrets[*at])
     }
@@ -243,9 +257,14 @@ fn printed(text: &str) -> &str {
 
 fn overlay(path: String, resources: &[Resource], unsure: Option<String>) -> Overlay {
     let of_kind = |wanted: &'static str| {
-        resources.iter().map(|resource| &resource.value).filter(move |value| kind(value) == Some(wanted))
+        resources
+            .iter()
+            .map(|resource| &resource.value)
+            .filter(move |value| kind(value) == Some(wanted))
     };
-    let rules = of_kind("Ingress").filter_map(|value| value.get("spec")).flat_map(|spec| list(spec, "rules"));
+    let rules = of_kind("Ingress")
+        .filter_map(|value| value.get("spec"))
+        .flat_map(|spec| list(spec, "rules"));
     let hosts = rules.filter_map(|rule| text(rule, &["host"])).filter(|host| !host.is_empty());
     let mut named_secrets = BTreeSet::new();
     for value in resources.iter().map(|resource| &resource.value) {
@@ -264,7 +283,8 @@ fn overlay(path: String, resources: &[Resource], unsure: Option<String>) -> Over
     }
 }
 
-/// Whether objects of `kind` are in no namespace (Kubernetes' list of such kinds, those that people deploy).
+/// Whether objects of `kind` are in no namespace (Kubernetes' list of such kinds, those that people
+/// deploy).
 #[must_use]
 pub fn is_cluster_wide(kind: &str) -> bool {
     const KINDS: [&str; 8] = [
@@ -315,5 +335,6 @@ fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
 
 /// Whether `path` is `dir` or below it.
 fn is_in(path: &str, dir: &str) -> bool {
-    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    dir.is_empty()
+        || path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,6 +1,6 @@
-//! Secrets other than the pull secret, which kustomize generates from the files of a directory: what a key and a value
-//! are, what such files hold, and what a change of one key makes of them. People edit these files, too. Pure. No fault
-//! quotes what is in them.
+//! Secrets other than the pull secret, which kustomize generates from the files of a directory:
+//! what a key and a value are, what such files hold, and what a change of one key makes of them.
+//! People edit these files, too. Pure. No fault quotes what is in them.
 
 mod change;
 mod env_file;
@@ -16,7 +16,8 @@ use crate::pull_secret::begins_like_a_token;
 use crate::yaml_edit::Refusal;
 use zeroize::Zeroizing;
 
-/// How many bytes the values of one Secret may have together (kubernetes `pkg/apis/core`, `MaxSecretSize`).
+/// How many bytes the values of one Secret may have together (kubernetes `pkg/apis/core`,
+/// `MaxSecretSize`).
 pub const MAX_SIZE: usize = 1 << 20;
 /// What the API server says no to, as a rule.
 const TOO_LARGE: Refusal =
@@ -33,7 +34,9 @@ impl Key {
             return Err("must be the name of a value; this begins like a token");
         }
         if !(1..=253).contains(&text.len()) || !text.bytes().all(allowed) {
-            return Err("must have letters, digits, `-`, `_` and `.` only, and at most 253 of them");
+            return Err(
+                "must have letters, digits, `-`, `_` and `.` only, and at most 253 of them",
+            );
         }
         if text == "." || text.starts_with("..") {
             return Err("must not be `.` and not begin with `..`");

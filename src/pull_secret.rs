@@ -46,8 +46,8 @@ pub struct DeployToken {
 }
 
 impl DeployToken {
-    /// Puts a user name and the token's value together. The error is the rule that the value breaks, whatever the
-    /// registry.
+    /// Puts a user name and the token's value together. The error is the rule that the value
+    /// breaks, whatever the registry.
     pub fn new(username: TokenUsername, value: Secret) -> std::result::Result<Self, Rule> {
         login::check(value.expose())?;
         Ok(Self { username, value, expires_at: None, issued: None, repositories: Vec::new() })
@@ -73,7 +73,8 @@ impl DeployToken {
         self.issued.as_ref()
     }
 
-    /// The same token, which several repositories are given together; `repositories` are their names.
+    /// The same token, which several repositories are given together; `repositories` are their
+    /// names.
     #[must_use]
     pub fn shared_by(mut self, repositories: Vec<String>) -> Self {
         self.repositories = repositories;
@@ -110,13 +111,15 @@ impl DeployToken {
         ShortLived::of(self.username.as_str(), self.value.expose(), registry.host())
     }
 
-    /// Why it is no deploy token, as a continuation of "the token" and as far as its beginning tells.
+    /// Why it is no deploy token, as a continuation of "the token" and as far as its beginning
+    /// tells.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         login::unfit(self.value.expose())
     }
 
-    /// What makes it unlikely that this is what GitLab shows as a token. It may be one all the same.
+    /// What makes it unlikely that this is what GitLab shows as a token. It may be one all the
+    /// same.
     #[must_use]
     pub fn oddities(&self) -> Vec<&'static str> {
         oddities(self.username.as_str(), self.value.expose())
@@ -144,7 +147,8 @@ fn oddities(username: &str, value: &str) -> Vec<&'static str> {
     let is_quoted = value.len() > 1
         && ["'", "\"", "`"].iter().any(|quote| value.starts_with(quote) && value.ends_with(quote));
     let name = value.split_once('=').map_or("", |(name, _)| name);
-    let is_assignment = name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let is_assignment =
+        name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     if value == username {
         found.push("the token is the same as its user name: was the name pasted twice?");
     }
@@ -156,7 +160,9 @@ fn oddities(username: &str, value: &str) -> Vec<&'static str> {
     } else if is_assignment {
         found.push("the token begins with a variable's name and `=`, which are sent with it");
     } else if !CLOUDS.contains(&username) && !value.bytes().all(is_usual) {
-        found.push("the token contains characters that GitLab tokens never contain: was too much copied?");
+        found.push(
+            "the token contains characters that GitLab tokens never contain: was too much copied?",
+        );
     }
     found
 }

@@ -7,8 +7,8 @@ pub use interview::{ask, change};
 
 use crate::advice::Advice;
 use crate::answers::{
-    self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused, RegistryKey,
-    Rule, Sheet, Values, Workload,
+    self, Answer, Answers, Component, ComponentName, EnvironmentName, FileFault, Name, Refused,
+    RegistryKey, Rule, Sheet, Values, Workload,
 };
 use crate::error::{Failure, Result};
 use crate::files;
@@ -38,7 +38,8 @@ const CONFIG_NAMES: [Name; 11] = [
     Name::Output,
 ];
 
-/// The answers that are there: each is checked where it comes from, so that an error can name the place.
+/// The answers that are there: each is checked where it comes from, so that an error can name the
+/// place.
 #[derive(Debug, Default, Clone)]
 pub struct Given {
     sheet: Sheet,
@@ -92,19 +93,25 @@ impl Given {
         let known = sheet.environments.len();
         sheet.add(options);
         if let Some((name, _)) = sheet.environments.get(known) {
-            let all: Vec<_> = sheet.environments[..known].iter().map(|(name, _)| name.to_string()).collect();
-            return Err(Failure::usage(format!("an option is for `{name}`, which is not an environment"))
-                .because(match all.is_empty() {
-                    true => "without `--env`, the one environment takes no options of its own".to_owned(),
-                    false => format!("there are: {}", all.join(", ")),
-                })
-                .hint(format!("--env {name}"))
-                .into());
+            let all: Vec<_> =
+                sheet.environments[..known].iter().map(|(name, _)| name.to_string()).collect();
+            return Err(Failure::usage(format!(
+                "an option is for `{name}`, which is not an environment"
+            ))
+            .because(match all.is_empty() {
+                true => {
+                    "without `--env`, the one environment takes no options of its own".to_owned()
+                }
+                false => format!("there are: {}", all.join(", ")),
+            })
+            .hint(format!("--env {name}"))
+            .into());
         }
         sheet.add(from_file);
         let mut given = Self { sheet, config };
         for (name, value) in &given.config.values {
-            // A registry is a default only for images that it serves, and a port only for what has one.
+            // A registry is a default only for images that it serves, and a port only for what has
+            // one.
             if *name != Name::Registry && answers::unfit(*name, &given.sheet.values).is_none() {
                 given.sheet.values.entry(*name).or_insert_with(|| value.clone());
             }
@@ -179,8 +186,10 @@ impl Given {
     pub fn config_files(&self) -> Vec<(usize, PathBuf)> {
         let components = self.sheet.components.iter().map(|(_, values)| values);
         let all = std::iter::once(&self.sheet.values).chain(components).enumerate();
-        all.filter_map(|(place, values)| Some((place, PathBuf::from(values.get(&Name::Config)?.as_deref()?))))
-            .collect()
+        all.filter_map(|(place, values)| {
+            Some((place, PathBuf::from(values.get(&Name::Config)?.as_deref()?)))
+        })
+        .collect()
     }
 
     /// The value for `name`, checked; none where there is none.
@@ -220,8 +229,8 @@ impl Given {
     }
 
     fn needed(&self) -> impl Iterator<Item = Name> {
-        let schedule =
-            (self.text(Name::Workload) == Some(Workload::CronJob.as_str())).then_some(Name::Schedule);
+        let schedule = (self.text(Name::Workload) == Some(Workload::CronJob.as_str()))
+            .then_some(Name::Schedule);
         [Name::Project, Name::Image].into_iter().chain(schedule).filter(|name| !self.has(*name))
     }
 
@@ -277,12 +286,13 @@ pub fn failure(refused: Refused) -> anyhow::Error {
     match refused {
         Refused::Missing(name) => option_failure(name, "is missing"),
         Refused::Broken(name, rule) => option_failure(name, rule),
-        Refused::Unfit(name, rule) => {
-            Failure::usage(format!("`{}` {rule}", name.option())).hint("leave one of them out").into()
-        }
+        Refused::Unfit(name, rule) => Failure::usage(format!("`{}` {rule}", name.option()))
+            .hint("leave one of them out")
+            .into(),
         Refused::Alone(name, other, value) => {
             let option = other.option();
-            let required = value.map_or_else(|| option.clone(), |value| format!("{option} {value}"));
+            let required =
+                value.map_or_else(|| option.clone(), |value| format!("{option} {value}"));
             Failure::usage(format!("`{}` requires `{required}`", name.option()))
                 .hint(format!("{option} {}", value.unwrap_or(other.example())))
                 .into()
@@ -335,7 +345,9 @@ impl Config {
         let domain = value.as_mapping_mut().and_then(|mapping| mapping.remove(INGRESS_DOMAIN));
         let ingress_domain = match domain {
             None => None,
-            Some(serde_yaml::Value::String(domain)) if Name::Ingress.check(&domain).is_ok() => Some(domain),
+            Some(serde_yaml::Value::String(domain)) if Name::Ingress.check(&domain).is_ok() => {
+                Some(domain)
+            }
             Some(_) => {
                 return Err(Failure::usage(format!(
                     "`{INGRESS_DOMAIN}` in `{}` must be a DNS name",
@@ -378,9 +390,10 @@ fn read_sheet(file: &Path, value: serde_yaml::Value, allowed: &[Name]) -> Result
 fn contradiction((component, values): &(ComponentName, Values)) -> Option<(String, String)> {
     let place = |name: Name| format!("`components.{component}.{}`", name.as_str());
     match Component::contradiction(values)? {
-        Refused::Missing(name) => {
-            Some((format!("{} is missing", place(name)), format!("{}: {}", name.as_str(), quoted(name))))
-        }
+        Refused::Missing(name) => Some((
+            format!("{} is missing", place(name)),
+            format!("{}: {}", name.as_str(), quoted(name)),
+        )),
         Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
             Some((format!("{} {rule}", place(name)), "leave one of them out".to_owned()))
         }
@@ -394,5 +407,9 @@ fn contradiction((component, values): &(ComponentName, Values)) -> Option<(Strin
 /// The example for `name`, as a shell and YAML take it.
 fn quoted(name: Name) -> String {
     let example = name.example();
-    if name != Name::Args && example.contains(' ') { format!("'{example}'") } else { example.to_owned() }
+    if name != Name::Args && example.contains(' ') {
+        format!("'{example}'")
+    } else {
+        example.to_owned()
+    }
 }

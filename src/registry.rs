@@ -1,8 +1,8 @@
-//! Whether images can be pulled: signs in to their registries as containerd does, with the credentials that the
-//! kubelet would use, and asks for the manifests.
+//! Whether images can be pulled: signs in to their registries as containerd does, with the
+//! credentials that the kubelet would use, and asks for the manifests.
 //!
-//! One sign-in for each registry and credentials, refused or not, for however many images. Reads only; changes nothing
-//! anywhere. Nothing of what was sent or received is in a verdict.
+//! One sign-in for each registry and credentials, refused or not, for however many images. Reads
+//! only; changes nothing anywhere. Nothing of what was sent or received is in a verdict.
 
 pub mod challenge;
 pub mod errors;
@@ -41,8 +41,8 @@ pub struct Options<'o> {
     pub platform: Option<Platform>,
 }
 
-/// An image, and what the kubelet would sign in with: values of the header `Authorization`, in its order. None of
-/// them: it would pull as nobody.
+/// An image, and what the kubelet would sign in with: values of the header `Authorization`, in its
+/// order. None of them: it would pull as nobody.
 pub struct Pull<'p> {
     /// The image.
     pub image: &'p ImageRef,
@@ -87,7 +87,8 @@ impl Registries {
         Ok(Self { transport, platform: options.platform, parallel: PARALLEL })
     }
 
-    /// The URL of the token service that the registry of `image` names; `None` if it names none. Signs in to nothing.
+    /// The URL of the token service that the registry of `image` names; `None` if it names none.
+    /// Signs in to nothing.
     pub fn token_service(&self, image: &ImageRef) -> Result<Option<String>, Verdict> {
         let endpoint = Endpoint::find(&self.transport, address(image))?;
         Ok(endpoint.token_service().map(str::to_owned))
@@ -99,7 +100,8 @@ impl Registries {
         Self { parallel: number.max(1), ..self }
     }
 
-    /// The verdicts for `pulls`, in their order. Calls `done` whenever one is there, from any thread.
+    /// The verdicts for `pulls`, in their order. Calls `done` whenever one is there, from any
+    /// thread.
     #[must_use]
     pub fn ask(&self, pulls: &[Pull], done: &(dyn Fn() + Sync)) -> Vec<Verdict> {
         let registries = registries(pulls);
@@ -129,7 +131,8 @@ impl Registries {
         let attempts = attempts(pull);
         let mut best: Option<Verdict> = None;
         for credentials in attempts {
-            let verdict = self.attempt(registry, pull.image, credentials).unwrap_or_else(|verdict| verdict);
+            let verdict =
+                self.attempt(registry, pull.image, credentials).unwrap_or_else(|verdict| verdict);
             if best.as_ref().is_none_or(|best| verdict.standing() < best.standing()) {
                 best = Some(verdict);
             }
@@ -146,7 +149,8 @@ impl Registries {
         image: &ImageRef,
         credentials: Option<&'p Secret>,
     ) -> Result<Verdict, Verdict> {
-        let endpoint = registry.endpoint.get_or_init(|| Endpoint::find(&self.transport, registry.host));
+        let endpoint =
+            registry.endpoint.get_or_init(|| Endpoint::find(&self.transport, registry.host));
         let endpoint = endpoint.as_ref().map_err(Clone::clone)?;
         let (known, gitlab, path) = (credentials.is_some(), endpoint.is_gitlab(), image.path());
         let find = |credentials: Option<&'p Secret>| {
@@ -155,19 +159,31 @@ impl Registries {
             let part = sign_in.parts.iter().find(|part| part.paths.contains(&path))?;
             Some((sign_in, part))
         };
-        let session = |(sign_in, part): (&'r SignIn<'p>, &'r Part<'p>)| -> Result<&'r Session<'p>, Verdict> {
-            let begin = |part: &Part| endpoint.sign_in(&self.transport, sign_in.credentials, &part.paths);
-            // Who was refused once does not try again for other paths.
-            for part in [&sign_in.parts[0], part] {
-                part.session.get_or_init(|| begin(part)).as_ref().map_err(Clone::clone)?;
-            }
-            part.session.get().map_or(Err(Verdict::Private), |session| session.as_ref().map_err(Clone::clone))
-        };
+        let session =
+            |(sign_in, part): (&'r SignIn<'p>, &'r Part<'p>)| -> Result<&'r Session<'p>, Verdict> {
+                let begin = |part: &Part| {
+                    endpoint.sign_in(&self.transport, sign_in.credentials, &part.paths)
+                };
+                // Who was refused once does not try again for other paths.
+                for part in [&sign_in.parts[0], part] {
+                    part.session.get_or_init(|| begin(part)).as_ref().map_err(Clone::clone)?;
+                }
+                part.session
+                    .get()
+                    .map_or(Err(Verdict::Private), |session| session.as_ref().map_err(Clone::clone))
+            };
         let sign_in = find(credentials).ok_or(Verdict::Private)?;
         let forbidden = if known { Verdict::OtherProject { gitlab } } else { Verdict::Private };
         let ask = |endpoint: &Endpoint, session: &Session<'p>| match session.allows(&path) {
             Some(false) => Err(Refused::For(forbidden.clone())),
-            _ => manifest::ask(&self.transport, endpoint, session, image, self.platform.as_ref(), known),
+            _ => manifest::ask(
+                &self.transport,
+                endpoint,
+                session,
+                image,
+                self.platform.as_ref(),
+                known,
+            ),
         };
         let signed_in = session(sign_in)?;
         match ask(endpoint, signed_in) {
@@ -187,12 +203,13 @@ impl Registries {
                 };
             }
         }
-        // Whoever pulls as nobody has just shown it; else nobody's own sign-in says so, if anything does.
+        // Whoever pulls as nobody has just shown it; else nobody's own sign-in says so, if anything
+        // does.
         let public = !known
             || matches!(signed_in, Session::Open)
-            || find(None)
-                .map(session)
-                .is_some_and(|nobody| nobody.is_ok_and(|nobody| nobody.allows(&path) == Some(true)));
+            || find(None).map(session).is_some_and(|nobody| {
+                nobody.is_ok_and(|nobody| nobody.allows(&path) == Some(true))
+            });
         Ok(Verdict::Pulls { public })
     }
 }
@@ -211,15 +228,18 @@ fn registries<'p>(pulls: &[Pull<'p>]) -> Vec<Registry<'p>> {
     let mut registries: Vec<Registry> = Vec::new();
     for pull in pulls {
         let host = address(pull.image);
-        let at = registries.iter().position(|registry| registry.host == host).unwrap_or_else(|| {
-            registries.push(Registry { host, endpoint: OnceLock::new(), sign_ins: Vec::new() });
-            registries.len() - 1
-        });
+        let at =
+            registries.iter().position(|registry| registry.host == host).unwrap_or_else(|| {
+                registries.push(Registry { host, endpoint: OnceLock::new(), sign_ins: Vec::new() });
+                registries.len() - 1
+            });
         // Nobody is asked for, too: whether an image is public.
         for credentials in attempts(pull).into_iter().chain([None]) {
             let sign_ins = &mut registries[at].sign_ins;
-            let at =
-                sign_ins.iter().position(|known| same(known.credentials, credentials)).unwrap_or_else(|| {
+            let at = sign_ins
+                .iter()
+                .position(|known| same(known.credentials, credentials))
+                .unwrap_or_else(|| {
                     sign_ins.push(SignIn { credentials, parts: vec![Part::default()] });
                     sign_ins.len() - 1
                 });
@@ -236,10 +256,9 @@ impl SignIn<'_> {
         }
         // `&scope=repository%3A…%3Apull`, with what is not plain in three letters.
         let length = |path: &String| 32 + path.len() + 2 * path.matches('/').count();
-        let is_full = self
-            .parts
-            .last()
-            .is_some_and(|part| part.paths.iter().map(length).sum::<usize>() + length(&path) > SCOPES);
+        let is_full = self.parts.last().is_some_and(|part| {
+            part.paths.iter().map(length).sum::<usize>() + length(&path) > SCOPES
+        });
         if is_full {
             self.parts.push(Part::default());
         }

@@ -1,5 +1,6 @@
-//! Branches of another repository, through the git program: libgit2 is built without a network. git never asks, and finds an access
-//! token by the name of its variable alone. What it complains of is shown without passwords in URLs.
+//! Branches of another repository, through the git program: libgit2 is built without a network. git
+//! never asks, and finds an access token by the name of its variable alone. What it complains of is
+//! shown without passwords in URLs.
 
 use crate::answers::Instance;
 use crate::error::printable;
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 /// How long git may take for one request, with the hooks of the other repository.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a push is rehearsed: the other side may hang up before git does, and git then dies without a word (its `send-pack.c`
-/// sends two flush packets where the first ends it; 5 of 300 times, measured).
+/// How often a push is rehearsed: the other side may hang up before git does, and git then dies
+/// without a word (its `send-pack.c` sends two flush packets where the first ends it; 5 of 300
+/// times, measured).
 const REHEARSALS: usize = 5;
 /// More than it prints of one branch, or of a work tree that counts as clean.
 const LIMIT: usize = 1 << 20;
@@ -72,12 +74,14 @@ impl Remote {
         Self { dir: dir.to_owned(), name: name.to_owned(), config: Vec::new() }
     }
 
-    /// The same signing in to `instance` with the access token in `variable`, which is the name of a shell variable. Helpers of the
-    /// user, which could keep it, are left out. (GitLab's `doc/user/profile/personal_access_tokens.md`: any user name will do.)
+    /// The same signing in to `instance` with the access token in `variable`, which is the name of
+    /// a shell variable. Helpers of the user, which could keep it, are left out. (GitLab's
+    /// `doc/user/profile/personal_access_tokens.md`: any user name will do.)
     #[must_use]
     pub fn signing_in(self, instance: &Instance, variable: &str) -> Self {
         let answer = format!(
-            "!f() {{ test \"$1\" = get && printf 'username=oauth2\\npassword=%s\\n' \"${variable}\"; }}; f"
+            "!f() {{ test \"$1\" = get && printf 'username=oauth2\\npassword=%s\\n\
+             ' \"${variable}\"; }}; f"
         );
         let origin = origin(instance);
         self.with("credential.helper", "")
@@ -131,15 +135,23 @@ impl Remote {
         let lease = format!("--force-with-lease={branch}:{}", push.expected.unwrap_or_default());
         let what = format!("{}:{branch}", push.id);
         let options = push.options.iter().flat_map(|option| ["--push-option", option]);
-        let begin =
-            ["push", "--porcelain", "--no-follow-tags", "--no-signed", "--recurse-submodules=no", &lease];
+        let begin = [
+            "push",
+            "--porcelain",
+            "--no-follow-tags",
+            "--no-signed",
+            "--recurse-submodules=no",
+            &lease,
+        ];
         let rehearsal = dry_run.then_some("--dry-run");
         let words: Vec<_> =
             begin.into_iter().chain(rehearsal).chain(options).chain([&*self.name, &what]).collect();
         let mut said = self.run(&words);
         for _ in 1..REHEARSALS {
             match &said {
-                Ok(one) if dry_run && !one.success && one.stderr.trim().is_empty() => said = self.run(&words),
+                Ok(one) if dry_run && !one.success && one.stderr.trim().is_empty() => {
+                    said = self.run(&words)
+                }
                 _ => break,
             }
         }
@@ -177,8 +189,13 @@ impl Remote {
         let begin = ["GIT_TERMINAL_PROMPT=0", "LC_ALL=C", "git"].map(str::to_owned);
         let words = words.iter().map(|word| (*word).to_owned());
         let arguments: Vec<_> = begin.into_iter().chain(self.config.clone()).chain(words).collect();
-        let tool =
-            Tool { program: "env", arguments: &arguments, dir: &self.dir, limit: LIMIT, patience: PATIENCE };
+        let tool = Tool {
+            program: "env",
+            arguments: &arguments,
+            dir: &self.dir,
+            limit: LIMIT,
+            patience: PATIENCE,
+        };
         match tool.run() {
             Ok(said) if !said.success && said.stderr.starts_with("env: ") => {
                 Err("git is not installed".to_owned())
@@ -205,15 +222,16 @@ fn reference(branch: &str) -> String {
     format!("refs/heads/{branch}")
 }
 
-/// Whether the other repository or git itself has refused the branch for certain (git-push, "OUTPUT"). `[remote failure]` is an answer
-/// that was lost.
+/// Whether the other repository or git itself has refused the branch for certain (git-push,
+/// "OUTPUT"). `[remote failure]` is an answer that was lost.
 fn is_refused(said: &Said) -> bool {
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    let states =
-        text.lines().filter_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1).map(str::to_owned));
-    states
-        .into_iter()
-        .any(|state| ["[rejected]", "[remote rejected]"].iter().any(|known| state.starts_with(known)))
+    let states = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1).map(str::to_owned));
+    states.into_iter().any(|state| {
+        ["[rejected]", "[remote rejected]"].iter().any(|known| state.starts_with(known))
+    })
 }
 
 /// What git says of a failure, and what the other repository does.
@@ -226,7 +244,8 @@ fn complaint(said: &Said) -> Complaint {
     };
     let stdout = String::from_utf8_lossy(&said.stdout).into_owned();
     let states = stdout.lines().filter_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1));
-    let lines: Vec<_> = states.chain(said.stderr.lines().filter(is_told)).take(LINES).map(shown).collect();
+    let lines: Vec<_> =
+        states.chain(said.stderr.lines().filter(is_told)).take(LINES).map(shown).collect();
     if lines.is_empty() { "git failed without a word".to_owned() } else { lines.join("; ") }
 }
 
@@ -255,7 +274,11 @@ mod tests {
     use zeroize::Zeroizing;
 
     fn said(stdout: &str, stderr: &str) -> Said {
-        Said { success: false, stdout: Zeroizing::new(stdout.as_bytes().to_vec()), stderr: stderr.to_owned() }
+        Said {
+            success: false,
+            stdout: Zeroizing::new(stdout.as_bytes().to_vec()),
+            stderr: stderr.to_owned(),
+        }
     }
 
     #[test]
@@ -268,18 +291,27 @@ mod tests {
             let stdout = format!("To https://h/x.git\n!\tabc:refs/heads/b\t{state}\n");
             assert_eq!(is_refused(&said(&stdout, "")), refused, "{state}");
         }
-        assert!(!is_refused(&said("", "fatal: unable to access 'https://h/': Could not resolve host: h")));
+        assert!(!is_refused(&said(
+            "",
+            "fatal: unable to access 'https://h/': Could not resolve host: h"
+        )));
     }
 
     #[test]
     fn complaints_have_no_password() {
-        let text = "remote: \nremote: no\n\nfatal: unable to access 'https://gitlab-ci-token:glcbt-x@h/y.git/': 403\nhint: x\n";
+        let text = "remote: \nremote: no\n\n\
+                    fatal: unable to access 'https://gitlab-ci-token:glcbt-x@h/y.git/': 403\n\
+                    hint: x\n";
         let expected = "remote: no; fatal: unable to access 'https://***@h/y.git/': 403";
         assert_eq!(complaint(&said("", text)), expected);
-        assert_eq!(complaint(&said("!\ta:b\t[rejected] (stale info)\n", "")), "[rejected] (stale info)");
+        assert_eq!(
+            complaint(&said("!\ta:b\t[rejected] (stale info)\n", "")),
+            "[rejected] (stale info)"
+        );
         assert_eq!(complaint(&said("", "")), "git failed without a word");
         let remarks = remarks(
-            "remote: \nremote: View merge request:\u{1b}[K\nremote:   https://h/x/-/merge_requests/1\n",
+            "remote: \nremote: View merge request:\u{1b}[K\n\
+             remote:   https://h/x/-/merge_requests/1\n",
         );
         assert_eq!(remarks, ["View merge request:?[K", "https://h/x/-/merge_requests/1"]);
     }
@@ -291,7 +323,8 @@ mod tests {
         assert_eq!(remote.config[1], "credential.helper=");
         assert_eq!(
             remote.config[5],
-            "credential.https://gitlab.example.com:8443.helper=!f() { test \"$1\" = get && printf 'username=oauth2\\npassword=%s\\n' \"$ROTATE_TOKEN\"; }; f"
+            "credential.https://gitlab.example.com:8443.helper=!f() { test \"$1\" = get && printf \
+             'username=oauth2\\npassword=%s\\n' \"$ROTATE_TOKEN\"; }; f"
         );
     }
 }

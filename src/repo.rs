@@ -1,7 +1,7 @@
 //! Git, in process: makes a repository, stages files with their ciphertext, commits.
 //!
-//! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every blob
-//! is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
+//! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every
+//! blob is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
 
 mod aside;
 mod attributes;
@@ -73,7 +73,8 @@ impl New {
     /// generated tree.
     pub fn create(dir: &Path, key: &Key) -> Result<Self> {
         keep_heap();
-        // Every object that a new one names was written a moment ago: no need to read them all again.
+        // Every object that a new one names was written a moment ago: no need to read them all
+        // again.
         git2::opts::strict_object_creation(false);
         let mut options = RepositoryInitOptions::new();
         options.no_reinit(true).external_template(false);
@@ -86,8 +87,8 @@ impl New {
         Ok(Self { git })
     }
 
-    /// Stages `files`, which lie in the work tree already; those that are secret as ciphertext. Gives
-    /// the tree of all of them.
+    /// Stages `files`, which lie in the work tree already; those that are secret as ciphertext.
+    /// Gives the tree of all of them.
     pub fn stage(&self, files: &[File], key: &Key, interrupts: &Interrupts) -> Result<Oid> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         for file in files {
@@ -108,7 +109,8 @@ impl New {
         Ok(tree)
     }
 
-    /// Makes the first commit, of `tree`, and gives its id; none where git does not know who commits.
+    /// Makes the first commit, of `tree`, and gives its id; none where git does not know who
+    /// commits.
     pub fn commit(&self, tree: Oid, message: &str) -> Result<Option<String>> {
         let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
         let commit = || -> std::result::Result<(Oid, String), git2::Error> {
@@ -146,8 +148,8 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
 }
 
-/// Stores `bytes` as the blob of `path`, which git calls `in_git` and which no filter changes: git's own conversion of line
-/// ends runs.
+/// Stores `bytes` as the blob of `path`, which git calls `in_git` and which no filter changes:
+/// git's own conversion of line ends runs.
 fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Result<Oid> {
     if path.starts_with(SECRETS) || Attributes::of(git)?.has_filter(in_git) {
         return Err(Failure::failed(format!("refused to store `{path}` without its filter"))
@@ -163,17 +165,23 @@ fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Resul
     Ok(stored.map_err(|error| failed("store a file", &error))?)
 }
 
-/// Opens the object database while it has no directory for packs. libgit2 would look for new packs there
-/// before it writes any object, and nobody else can put one into a repository that is just being made.
+/// Opens the object database while it has no directory for packs. libgit2 would look for new packs
+/// there before it writes any object, and nobody else can put one into a repository that is just
+/// being made.
 fn open_without_packs(git: &Repository) -> Result<()> {
     let packs = git.path().join("objects/pack");
     fs::remove_dir(&packs)
-        .and_then(|()| git.odb().map(drop).map_err(|error| std::io::Error::other(error.message().to_owned())))
+        .and_then(|()| {
+            git.odb().map(drop).map_err(|error| std::io::Error::other(error.message().to_owned()))
+        })
         .and_then(|()| fs::create_dir(&packs))
-        .map_err(|error| Failure::failed("cannot open the object database").because(error.to_string()).into())
+        .map_err(|error| {
+            Failure::failed("cannot open the object database").because(error.to_string()).into()
+        })
 }
 
-/// libgit2 looks whether there can be links, and leaves the one that it has made if it cannot remove it.
+/// libgit2 looks whether there can be links, and leaves the one that it has made if it cannot
+/// remove it.
 fn remove_probes(dir: &Path) -> Result<()> {
     let cannot = |error: &std::io::Error| files::cannot("write to directory", dir, error);
     for entry in files::entries(dir).map_err(|error| cannot(&error))? {
@@ -184,15 +192,16 @@ fn remove_probes(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// libgit2 takes and returns a quarter of a megabyte for each object. The C library gives that back to
-/// the system every time, and getting it again costs more than all else that is done here. Once a large
-/// block was freed, glibc keeps as much (mallopt(3), `M_TRIM_THRESHOLD`); nothing of it is ever touched.
+/// libgit2 takes and returns a quarter of a megabyte for each object. The C library gives that back
+/// to the system every time, and getting it again costs more than all else that is done here. Once
+/// a large block was freed, glibc keeps as much (mallopt(3), `M_TRIM_THRESHOLD`); nothing of it is
+/// ever touched.
 fn keep_heap() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(8 << 20)));
 }
 
-/// Adds to the configuration of a new repository: the hooks of the generated tree, and git-crypt. In
-/// one write, where libgit2 would write the whole file anew for each of the five lines.
+/// Adds to the configuration of a new repository: the hooks of the generated tree, and git-crypt.
+/// In one write, where libgit2 would write the whole file anew for each of the five lines.
 fn configure(config: &Path) -> Result<()> {
     let added = fs::read_to_string(config).and_then(|text| {
         let (core, hooks) = ("[core]\n", "[core]\n\thooksPath = .githooks\n");
@@ -202,7 +211,9 @@ fn configure(config: &Path) -> Result<()> {
         };
         fs::write(config, text + git_crypt::CONFIG)
     });
-    Ok(added.map_err(|error| Failure::failed("cannot write `.git/config`").because(error.to_string()))?)
+    Ok(added.map_err(|error| {
+        Failure::failed("cannot write `.git/config`").because(error.to_string())
+    })?)
 }
 
 fn write_key(path: &Path, key: &Key) -> Result<()> {
@@ -212,8 +223,9 @@ fn write_key(path: &Path, key: &Key) -> Result<()> {
         .map_or(Ok(()), |parent| fs::DirBuilder::new().recursive(true).mode(0o700).create(parent))
         .and_then(|()| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))
         .and_then(|mut file| file.write_all(&key.to_file()));
-    Ok(written
-        .map_err(|error| Failure::failed("cannot write the git-crypt key").because(error.to_string()))?)
+    Ok(written.map_err(|error| {
+        Failure::failed("cannot write the git-crypt key").because(error.to_string())
+    })?)
 }
 
 fn work_tree(git: &Repository) -> PathBuf {
@@ -222,7 +234,8 @@ fn work_tree(git: &Repository) -> PathBuf {
 
 /// The failure of libgit2 to do `what`.
 fn failed(what: &str, error: &git2::Error) -> Failure {
-    let failure = Failure::failed(format!("cannot {what}")).because(crate::error::printable(error.message()));
+    let failure =
+        Failure::failed(format!("cannot {what}")).because(crate::error::printable(error.message()));
     match error.code() {
         ErrorCode::Locked => {
             failure.hint("wait for the other git process; if none runs, remove the lock file")
@@ -241,7 +254,9 @@ mod tests {
         let key = Key::generate().unwrap();
         let repo = New::create(dir.path(), &key).unwrap();
         assert!(store(&repo.git, "secrets/kubernetes/a.yaml", b"kind: Secret").is_err());
-        assert!(store(&repo.git, "secrets/kubernetes/a.yaml", &key.encrypt(b"kind: Secret")).is_ok());
+        assert!(
+            store(&repo.git, "secrets/kubernetes/a.yaml", &key.encrypt(b"kind: Secret")).is_ok()
+        );
         assert!(store(&repo.git, "Makefile", b"all:").is_ok());
     }
 }

@@ -1,4 +1,5 @@
-//! What a command returns: text for people, and the same facts for programs, with the same keys for every command.
+//! What a command returns: text for people, and the same facts for programs, with the same keys for
+//! every command.
 
 pub mod schema;
 
@@ -28,7 +29,8 @@ pub struct Report {
     pub repo: Option<PathBuf>,
     /// Whether anything was written, or an earlier change committed.
     pub changed: bool,
-    /// The files that were written or committed, or would be without `--dry-run`: none exactly if nothing changes.
+    /// The files that were written or committed, or would be without `--dry-run`: none exactly if
+    /// nothing changes.
     pub files: Vec<FileChange>,
     /// The warnings of the run.
     pub warnings: Vec<String>,
@@ -91,8 +93,8 @@ impl Report {
         self.error.as_ref().map_or(self.outcome.exit_code(), |error| error.code)
     }
 
-    /// For people: the text, then the commands to type next, each below what it is for, as a block that can be pasted into a
-    /// shell.
+    /// For people: the text, then the commands to type next, each below what it is for, as a block
+    /// that can be pasted into a shell.
     #[must_use]
     pub fn text(&self) -> String {
         if let Some(document) = &self.document {
@@ -126,7 +128,10 @@ impl Report {
         }
         if let Some(error) = &self.error {
             parts = std::iter::once(&error.message).chain(&error.causes).cloned().collect();
-            let hint = error.hint.as_ref().map(|hint| format!("hint: {}", hint.line(self.repo.as_deref())));
+            let hint = error
+                .hint
+                .as_ref()
+                .map(|hint| format!("hint: {}", hint.line(self.repo.as_deref())));
             parts.extend(hint);
         }
         parts.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));

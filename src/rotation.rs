@@ -1,5 +1,5 @@
-//! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml` that
-//! follows it. Pure: reads and writes nothing.
+//! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml`
+//! that follows it. Pure: reads and writes nothing.
 
 mod secret_file;
 
@@ -65,17 +65,22 @@ impl Files {
         self.record.as_ref().map(|record| record.answers.image())
     }
 
-    /// Whether the file at `at` of the Secrets has another token of the project's own than `committed`, what HEAD has of it.
+    /// Whether the file at `at` of the Secrets has another token of the project's own than
+    /// `committed`, what HEAD has of it.
     #[must_use]
     pub fn differs_from(&self, at: usize, committed: &str) -> bool {
         let Some(one) = self.each().nth(at) else { return false };
-        let (Ok(Some(now)), Ok(before)) = (one.manifest(), Manifest::parse(committed)) else { return false };
+        let (Ok(Some(now)), Ok(before)) = (one.manifest(), Manifest::parse(committed)) else {
+            return false;
+        };
         let overrides = RotateOverrides::default();
         let own = |manifest: &Manifest| {
             manifest.rotated_key(&one.rewrite(&overrides)).ok().flatten().map(str::to_owned)
         };
         match (own(now), own(&before)) {
-            (Some(now_key), Some(before_key)) => !now.config().shares(&now_key, before.config(), &before_key),
+            (Some(now_key), Some(before_key)) => {
+                !now.config().shares(&now_key, before.config(), &before_key)
+            }
             _ => false,
         }
     }
@@ -95,7 +100,8 @@ impl Files {
         })
     }
 
-    /// The repositories that were given the token together that the Secrets hold; none if this one was given it alone.
+    /// The repositories that were given the token together that the Secrets hold; none if this one
+    /// was given it alone.
     #[must_use]
     pub fn sharing(&self) -> Vec<String> {
         let found = self.each().find_map(|one| {
@@ -121,18 +127,21 @@ impl Files {
         Ok(own.config().shares(own_key, theirs.config(), their_key))
     }
 
-    /// The first Secret that is there, with the key of the entry that is rotated. Those that are chosen share their token.
+    /// The first Secret that is there, with the key of the entry that is rotated. Those that are
+    /// chosen share their token.
     fn first(&self, overrides: &RotateOverrides) -> Result<Option<(&Manifest, &str)>> {
         for one in self.each() {
             let Some(manifest) = one.manifest()? else { continue };
-            let key = manifest.rotated_key(&one.rewrite(overrides)).map_err(|fault| one.refused(fault))?;
+            let key = manifest
+                .rotated_key(&one.rewrite(overrides))
+                .map_err(|fault| one.refused(fault))?;
             return Ok(key.map(|key| (manifest, key)));
         }
         Ok(None)
     }
 
-    /// Leaves the Secrets of the environments called `names`; without names those that share their credentials, if
-    /// that is all of them.
+    /// Leaves the Secrets of the environments called `names`; without names those that share their
+    /// credentials, if that is all of them.
     pub fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {
         let known: Vec<_> =
             self.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
@@ -140,8 +149,9 @@ impl Files {
         let wanted: Vec<_> =
             names.iter().map(|name| known.iter().position(|one| one.name == *name)).collect();
         if wanted.contains(&None) {
-            let unknown =
-                || Failure::usage("`--env` is for a repository with environments").hint("leave it out");
+            let unknown = || {
+                Failure::usage("`--env` is for a repository with environments").hint("leave it out")
+            };
             return Err(self.record.as_ref().map_or_else(unknown, Record::no_environment).into());
         }
         if !wanted.is_empty() {
@@ -149,7 +159,8 @@ impl Files {
             return Ok(());
         }
         // An entry that comes or goes does so everywhere.
-        if self.secrets.len() < 2 || matches!(overrides.entry, Entry::Added(_) | Entry::Removed(_)) {
+        if self.secrets.len() < 2 || matches!(overrides.entry, Entry::Added(_) | Entry::Removed(_))
+        {
             return Ok(());
         }
         let groups = self.groups(overrides)?;
@@ -160,14 +171,20 @@ impl Files {
             group.iter().map(|place| titles[*place].clone()).collect::<Vec<_>>().join(between)
         };
         let listed: Vec<_> = groups.iter().map(|group| text(group, ", ")).collect();
-        Err(Failure::usage("the environments have different deploy tokens: which is the new one for?")
-            .because(listed.join("; "))
-            .hint(format!("--env {}", text(&groups[0], " --env ")))
-            .into())
+        Err(Failure::usage(
+            "the environments have different deploy tokens: which is the new one for?",
+        )
+        .because(listed.join("; "))
+        .hint(format!("--env {}", text(&groups[0], " --env ")))
+        .into())
     }
 
-    /// The environments that have a pull Secret, by the token that they share, each with when that ends; `None` if that is unknown.
-    pub fn lifetimes(&self, overrides: &RotateOverrides) -> Result<Vec<(Vec<usize>, Option<Expiry>)>> {
+    /// The environments that have a pull Secret, by the token that they share, each with when that
+    /// ends; `None` if that is unknown.
+    pub fn lifetimes(
+        &self,
+        overrides: &RotateOverrides,
+    ) -> Result<Vec<(Vec<usize>, Option<Expiry>)>> {
         let end = |places: &Vec<usize>| {
             let own = self.each().filter(|one| places.contains(&one.secret.place));
             let ends = own.filter_map(|one| Expiry::parse(&one.expiry(overrides)?).ok());
@@ -190,9 +207,9 @@ impl Files {
                 .rotated_key(&one.rewrite(overrides))
                 .map_err(|fault| one.refused(fault))?
                 .unwrap_or_default();
-            let same = groups
-                .iter_mut()
-                .find(|(known, known_key, _)| known.config().shares(known_key, manifest.config(), key));
+            let same = groups.iter_mut().find(|(known, known_key, _)| {
+                known.config().shares(known_key, manifest.config(), key)
+            });
             match same {
                 Some((_, _, places)) => places.push(one.secret.place),
                 None => groups.push((manifest, key, vec![one.secret.place])),
@@ -227,8 +244,11 @@ impl Files {
         for one in self.each() {
             let change = one.rotate(token, overrides, &self.templates)?;
             let record = followed.as_ref().or(self.record.as_ref());
-            if let (Some(record), Some(text)) = (record, change.text.as_ref().or(one.secret.text.as_ref())) {
-                // A kill between two files may have left the record behind, so also where nothing changed.
+            if let (Some(record), Some(text)) =
+                (record, change.text.as_ref().or(one.secret.text.as_ref()))
+            {
+                // A kill between two files may have left the record behind, so also where nothing
+                // changed.
                 if let Some(text) = follow(record, one.secret.place, overrides, text)? {
                     followed = Some(Record::parse(text)?);
                 }
@@ -246,12 +266,13 @@ impl Files {
 
     /// The files with `expires_at` as the expiry of the tokens that they hold.
     pub fn expire(&self, expires_at: &Expiry, overrides: &RotateOverrides) -> Result<Plan> {
-        let secrets = self.each().map(|one| one.expiring(expires_at, overrides)).collect::<Result<_>>()?;
+        let secrets =
+            self.each().map(|one| one.expiring(expires_at, overrides)).collect::<Result<_>>()?;
         Ok(Plan { secrets, record: None })
     }
 
-    /// The images of `deployed` that the kubelet would pull with the rotated entry first, each once; where there is
-    /// none, the recorded one.
+    /// The images of `deployed` that the kubelet would pull with the rotated entry first, each
+    /// once; where there is none, the recorded one.
     pub fn images<'i>(
         &'i self,
         plan: &Plan,
@@ -265,9 +286,11 @@ impl Files {
             let manifest = Manifest::parse(text.expose()).map_err(|fault| one.refused(fault))?;
             let key = self.registry(overrides)?;
             let key = manifest.entry(&key).unwrap_or(key.as_str());
-            let first =
-                |image: &&ImageRef| keyring::matching(manifest.config().keys(), image).first() == Some(&key);
-            is_own |= manifest.own(self.record.as_ref().map(|record| &record.answers.registry)) == Some(key);
+            let first = |image: &&ImageRef| {
+                keyring::matching(manifest.config().keys(), image).first() == Some(&key)
+            };
+            is_own |= manifest.own(self.record.as_ref().map(|record| &record.answers.registry))
+                == Some(key);
             for image in deployed.iter().copied().filter(first) {
                 if !images.contains(&image) {
                     images.push(image);
@@ -280,8 +303,8 @@ impl Files {
         Ok(images)
     }
 
-    /// The record that HEAD has, `committed`, with what follows from the Secret files as `plan` leaves them; `None` if that
-    /// changes nothing. Edits of somebody's stay out of it.
+    /// The record that HEAD has, `committed`, with what follows from the Secret files as `plan`
+    /// leaves them; `None` if that changes nothing. Edits of somebody's stay out of it.
     pub fn followed(
         &self,
         committed: Record,
@@ -298,8 +321,8 @@ impl Files {
         Ok((record.text != before).then_some(record.text))
     }
 
-    /// Whether the record is `committed` and what follows from the Secret files as `plan` leaves them, without
-    /// edits of somebody's.
+    /// Whether the record is `committed` and what follows from the Secret files as `plan` leaves
+    /// them, without edits of somebody's.
     #[must_use]
     pub fn only_followed(&self, committed: &str, plan: &Plan) -> bool {
         let Some(record) = &self.record else { return false };
@@ -324,8 +347,8 @@ impl Files {
     }
 }
 
-/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so already. What all
-/// environments share follows the first.
+/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so
+/// already. What all environments share follows the first.
 fn follow(
     record: &Record,
     place: usize,
@@ -335,7 +358,8 @@ fn follow(
     if place != 0 {
         return Ok(None);
     }
-    let cannot = |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
+    let cannot =
+        |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
     let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
     let answers = &record.answers;
     let is_held = manifest.config().keys().any(|key| key == answers.registry.as_str());
@@ -347,10 +371,13 @@ fn follow(
         }
         _ => None,
     };
-    let rewrite = Rewrite { wanted: Wanted::Own, recorded: Some(&answers.registry), ..Rewrite::default() };
+    let rewrite =
+        Rewrite { wanted: Wanted::Own, recorded: Some(&answers.registry), ..Rewrite::default() };
     let key = match own {
         Some(key) => key,
-        None => manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str()),
+        None => {
+            manifest.rotated_key(&rewrite).map_err(cannot)?.unwrap_or(answers.registry.as_str())
+        }
     };
     let email = manifest.config().email(key);
     let mut text = record.text.clone();
@@ -360,7 +387,9 @@ fn follow(
         (Name::Email, answers.email.as_ref().map_or("", Email::as_str), email.as_deref()),
     ] {
         if let Some(held) = held.filter(|held| *held != recorded && name.check(held).is_ok()) {
-            text = yaml_edit::set(&text, &["answers", name.as_str()], held).map_err(cannot)?.to_string();
+            text = yaml_edit::set(&text, &["answers", name.as_str()], held)
+                .map_err(cannot)?
+                .to_string();
         }
     }
     Ok((text != record.text).then_some(text))

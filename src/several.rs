@@ -1,13 +1,14 @@
-//! Several repositories in one run: the list that names them, what became of each, and the exit code. Pure.
+//! Several repositories in one run: the list that names them, what became of each, and the exit
+//! code. Pure.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The repositories that a list names: a path a line, as it is. Blank lines and those that begin with `#` are skipped, as is
-/// a CR before a line break. A list with a NUL has one behind each path, as `find -print0` writes it, and nothing is skipped
-/// in it but empty paths.
+/// The repositories that a list names: a path a line, as it is. Blank lines and those that begin
+/// with `#` are skipped, as is a CR before a line break. A list with a NUL has one behind each
+/// path, as `find -print0` writes it, and nothing is skipped in it but empty paths.
 #[must_use]
 pub fn parse(list: &[u8]) -> Vec<PathBuf> {
     let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
@@ -16,7 +17,8 @@ pub fn parse(list: &[u8]) -> Vec<PathBuf> {
     }
     // As editors on Windows begin a file.
     let list = list.strip_prefix(b"\xef\xbb\xbf").unwrap_or(list);
-    let lines = list.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines =
+        list.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.filter(|line| !is_skipped(line)).map(path).collect()
 }
 
@@ -24,7 +26,8 @@ fn is_skipped(line: &[u8]) -> bool {
     line.trim_ascii().first().is_none_or(|byte| *byte == b'#')
 }
 
-/// The list that [`parse`] reads as `paths`, which are directories. It has NULs only if a path has a line break.
+/// The list that [`parse`] reads as `paths`, which are directories. It has NULs only if a path has
+/// a line break.
 #[must_use]
 pub fn written<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<u8> {
     let paths: Vec<_> = paths.map(|path| path.as_os_str().as_bytes()).collect();
@@ -43,8 +46,8 @@ pub fn written<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<u8> {
     list
 }
 
-/// The exit code of a run whose parts ended with `codes`: the worst of failures, 2, 3 and 0. Of failures that are not alike it
-/// is 1.
+/// The exit code of a run whose parts ended with `codes`: the worst of failures, 2, 3 and 0. Of
+/// failures that are not alike it is 1.
 #[must_use]
 pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
     let rank = |code: u8| match code {
@@ -126,7 +129,8 @@ mod tests {
 
     #[test]
     fn what_is_odd_is_written_so_that_it_is_read_again() {
-        let list = |paths: &[&str]| String::from_utf8(written(paths.iter().map(Path::new))).unwrap();
+        let list =
+            |paths: &[&str]| String::from_utf8(written(paths.iter().map(Path::new))).unwrap();
         assert_eq!(list(&["a", "../b c"]), "a\n../b c\n");
         assert_eq!(list(&["#a", " ", "b\r"]), "./#a\n./ \nb\r/\n");
         assert_eq!(list(&["a\nb", "#c"]), "a\nb\0#c\0");
@@ -147,9 +151,14 @@ mod tests {
 
     #[test]
     fn the_worst_code_is_that_of_the_run() {
-        for (codes, worst_code) in
-            [(&[][..], 0), (&[0, 3], 3), (&[3, 2, 0], 2), (&[2, 1, 3], 1), (&[2, 10], 10), (&[10, 1], 1)]
-        {
+        for (codes, worst_code) in [
+            (&[][..], 0),
+            (&[0, 3], 3),
+            (&[3, 2, 0], 2),
+            (&[2, 1, 3], 1),
+            (&[2, 10], 10),
+            (&[10, 1], 1),
+        ] {
             assert_eq!(worst(codes.iter().copied()), worst_code, "{codes:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! Template trees and their rendering to a sorted list of files. Pure: no I/O.
 //!
-//! A tree mirrors the output; `source` says what the names mean. A template that renders to nothing makes no file.
+//! A tree mirrors the output; `source` says what the names mean. A template that renders to nothing
+//! makes no file.
 
 mod archive;
 mod source;
@@ -40,7 +41,8 @@ pub struct File {
     pub origin: Origin,
 }
 
-/// What a file was rendered from, and for: it stays the same where a version gives the file another path.
+/// What a file was rendered from, and for: it stays the same where a version gives the file another
+/// path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     /// The template's path in the tree.
@@ -111,9 +113,11 @@ impl TemplateSet {
 
     /// Renders the pull secret of the environment at `place` alone.
     pub fn render_secret(&self, answers: &Answers, place: usize, payload: Payload) -> Result<File> {
-        let sources: Vec<_> = self.sources.iter().filter(|source| source.is_pull_secret()).collect();
-        let missing =
-            || Failure::failed(format!("version {} has no template for the pull secret", self.version));
+        let sources: Vec<_> =
+            self.sources.iter().filter(|source| source.is_pull_secret()).collect();
+        let missing = || {
+            Failure::failed(format!("version {} has no template for the pull secret", self.version))
+        };
         let payloads: Vec<_> = (0..=place).map(|at| (at == place).then_some(payload)).collect();
         Ok(self.render_some(&sources, answers, &payloads)?.pop().ok_or_else(missing)?)
     }
@@ -129,8 +133,11 @@ impl TemplateSet {
         let mut open = variables(&context)?;
         let mut files = Vec::with_capacity(sources.len());
         for source in sources {
-            let components =
-                if source.is_per_component() { context.components() } else { &context.components()[..1] };
+            let components = if source.is_per_component() {
+                context.components()
+            } else {
+                &context.components()[..1]
+            };
             let environments = if source.is_per_environment() {
                 context.environments()
             } else {
@@ -179,9 +186,9 @@ fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
 
 /// The texts of an embedded directory, by their paths.
 fn texts(dir: &'static Dir) -> Vec<(String, String)> {
-    let here = dir
-        .files()
-        .filter_map(|file| Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned())));
+    let here = dir.files().filter_map(|file| {
+        Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned()))
+    });
     here.chain(dir.dirs().flat_map(texts)).collect()
 }
 
@@ -203,10 +210,12 @@ fn tera(sources: &[&Source]) -> Result<Tera> {
 }
 
 fn variables(context: &Context) -> Result<tera::Context> {
-    Ok(tera::Context::from_serialize(context).map_err(|_| ours("the context of all templates", ""))?)
+    Ok(tera::Context::from_serialize(context)
+        .map_err(|_| ours("the context of all templates", ""))?)
 }
 
 /// A fault of a template is one of makeinfra, not of its user.
 fn ours(template: &str, cause: &str) -> Failure {
-    Failure::failed(format!("cannot render `{template}`, which is a fault in makeinfra")).because(cause)
+    Failure::failed(format!("cannot render `{template}`, which is a fault in makeinfra"))
+        .because(cause)
 }

@@ -1,5 +1,5 @@
-//! Runs programs: the one place that does. Nothing secret is ever in an argument, no variable is set, standard input is
-//! empty. Decides nothing about what a program says.
+//! Runs programs: the one place that does. Nothing secret is ever in an argument, no variable is
+//! set, standard input is empty. Decides nothing about what a program says.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -70,9 +70,14 @@ impl Tool<'_> {
         Ok(Said { success, stdout, stderr })
     }
 
-    /// A path of its own kind begins where it runs, as for a shell there, and not where this program runs.
+    /// A path of its own kind begins where it runs, as for a shell there, and not where this
+    /// program runs.
     fn path(&self) -> PathBuf {
-        if self.program.contains('/') { self.dir.join(self.program) } else { PathBuf::from(self.program) }
+        if self.program.contains('/') {
+            self.dir.join(self.program)
+        } else {
+            PathBuf::from(self.program)
+        }
     }
 }
 
@@ -103,13 +108,14 @@ impl Drop for Running {
 
 type Bytes = io::Result<Zeroizing<Vec<u8>>>;
 
-/// Reads all of `stream`, or one byte more than `limit`. A thread of its own, since both streams must be emptied, and
-/// a program's own children may hold them open for longer than anybody waits.
+/// Reads all of `stream`, or one byte more than `limit`. A thread of its own, since both streams
+/// must be emptied, and a program's own children may hold them open for longer than anybody waits.
 fn read(stream: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Zeroizing::new(Vec::with_capacity(64 << 10));
-        let read = stream.map_or(Ok(0), |stream| stream.take(limit as u64 + 1).read_to_end(&mut bytes));
+        let read =
+            stream.map_or(Ok(0), |stream| stream.take(limit as u64 + 1).read_to_end(&mut bytes));
         // Whoever has stopped waiting does not want it.
         let _ = sender.send(read.map(|_| bytes));
     });
@@ -128,7 +134,14 @@ mod tests {
     fn sh(script: &str, limit: usize) -> Result<Said, Trouble> {
         let arguments = ["-c".to_owned(), script.to_owned()];
         let dir = Path::new("/");
-        Tool { program: "sh", arguments: &arguments, dir, limit, patience: Duration::from_millis(600) }.run()
+        Tool {
+            program: "sh",
+            arguments: &arguments,
+            dir,
+            limit,
+            patience: Duration::from_millis(600),
+        }
+        .run()
     }
 
     #[test]

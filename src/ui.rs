@@ -1,7 +1,7 @@
 //! The only module that prints, prompts or reads standard input.
 //!
-//! Results go to standard output; prompts, warnings and errors to standard error. It decides nothing:
-//! what to ask, and what an answer must look like, comes from the caller.
+//! Results go to standard output; prompts, warnings and errors to standard error. It decides
+//! nothing: what to ask, and what an answer must look like, comes from the caller.
 
 mod block;
 mod keys;
@@ -54,11 +54,17 @@ pub struct Ui {
 }
 
 impl Ui {
-    /// Asks only if both standard input and standard error are terminals, and never with `no_input`.
+    /// Asks only if both standard input and standard error are terminals, and never with
+    /// `no_input`.
     #[must_use]
     pub fn new(no_input: bool) -> Self {
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-        Self { can_ask: terminal && !no_input, is_quiet: false, tells_next: true, warnings: Vec::new() }
+        Self {
+            can_ask: terminal && !no_input,
+            is_quiet: false,
+            tells_next: true,
+            warnings: Vec::new(),
+        }
     }
 
     /// Asks and shows nothing: for one of several that are worked on at the same time.
@@ -97,7 +103,8 @@ impl Ui {
         terminal::write(&format!("{}\n{body}\n", style(title).for_stderr().bold()))
     }
 
-    /// Asks for a line of text, which `check` judges while it is typed: its error is a rule that begins with "must".
+    /// Asks for a line of text, which `check` judges while it is typed: its error is a rule that
+    /// begins with "must".
     pub fn text(
         &self,
         question: &Text,
@@ -106,7 +113,8 @@ impl Ui {
         prompt::text(question, &check)
     }
 
-    /// Asks for one of `choices`, each with what it means; gives its place. The one at `chosen` is offered.
+    /// Asks for one of `choices`, each with what it means; gives its place. The one at `chosen` is
+    /// offered.
     pub fn choose(
         &self,
         question: &str,
@@ -117,8 +125,8 @@ impl Ui {
         prompt::choose(question, choices, chosen, has_back)
     }
 
-    /// Asks for a secret, of which only dots are shown. One that is refused is asked for anew: nobody
-    /// can mend what is not seen.
+    /// Asks for a secret, of which only dots are shown. One that is refused is asked for anew:
+    /// nobody can mend what is not seen.
     pub fn hidden(
         &self,
         question: &str,
@@ -127,13 +135,14 @@ impl Ui {
         prompt::hidden(question, &check)
     }
 
-    /// Asks for one of `words`, each of which begins with another letter. Enter means the first. What was typed or pasted before
-    /// the question is shown is no answer to it.
+    /// Asks for one of `words`, each of which begins with another letter. Enter means the first.
+    /// What was typed or pasted before the question is shown is no answer to it.
     pub fn decide(&self, question: &str, words: &[&'static str]) -> Result<&'static str> {
         prompt::decide(question, words)
     }
 
-    /// Says that something deserves a look, at once but only once, and keeps it for [`Ui::into_warnings`].
+    /// Says that something deserves a look, at once but only once, and keeps it for
+    /// [`Ui::into_warnings`].
     pub fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
         if self.warnings.contains(&warning) {
@@ -157,7 +166,8 @@ impl Ui {
         &self.warnings
     }
 
-    /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives lives.
+    /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives
+    /// lives.
     #[must_use]
     pub fn wait(&self, text: &str, all: usize) -> Waiting {
         let term = Some(Term::stderr()).filter(|term| term.is_term() && !self.is_quiet);
@@ -170,7 +180,9 @@ impl Ui {
     pub fn read_stdin(&self, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         let read = io::stdin().lock().take(limit as u64 + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Failure::failed("cannot read standard input").because(error.to_string()))?;
+        read.map_err(|error| {
+            Failure::failed("cannot read standard input").because(error.to_string())
+        })?;
         if bytes.len() > limit {
             return Err(Failure::failed("standard input is too large")
                 .because(format!("it has more than {limit} bytes"))
@@ -216,10 +228,13 @@ impl Waiting {
 
     fn show(&self, done: usize) {
         if let Some(term) = &self.term {
-            let count = if self.all > 1 { format!(": {done} of {}", self.all) } else { String::new() };
+            let count =
+                if self.all > 1 { format!(": {done} of {}", self.all) } else { String::new() };
             // Where that fails there is nobody to tell.
             let _ = term.clear_line();
-            let _ = term.write_str(&style(format!("{}{count} …", self.text)).for_stderr().dim().to_string());
+            let _ = term.write_str(
+                &style(format!("{}{count} …", self.text)).for_stderr().dim().to_string(),
+            );
         }
     }
 }
@@ -290,9 +305,9 @@ fn write_out(text: &str) -> Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => {
-            Err(Failure::failed("cannot write to standard output").because(error.to_string()).into())
-        }
+        Err(error) => Err(Failure::failed("cannot write to standard output")
+            .because(error.to_string())
+            .into()),
         Ok(()) => Ok(true),
     }
 }

@@ -1,5 +1,5 @@
-//! The files of a repository as they lie on the disk: which there are, their modes, and the content of
-//! those that are asked for. Writes nothing, and never follows a link out of the repository.
+//! The files of a repository as they lie on the disk: which there are, their modes, and the content
+//! of those that are asked for. Writes nothing, and never follows a link out of the repository.
 
 use crate::error::Result;
 use crate::files::{self, cannot};
@@ -48,11 +48,15 @@ impl Content {
 }
 
 impl WorkTree {
-    /// Lists everything below `root` but `.git`, other repositories and the directories that `skipped`
-    /// names, and finds the git-crypt keys among it.
+    /// Lists everything below `root` but `.git`, other repositories and the directories that
+    /// `skipped` names, and finds the git-crypt keys among it.
     pub fn list(root: &Path, skipped: impl Fn(&str) -> bool) -> Result<Self> {
-        let mut tree =
-            Self { root: root.to_owned(), files: BTreeMap::new(), key_files: Vec::new(), unread: Vec::new() };
+        let mut tree = Self {
+            root: root.to_owned(),
+            files: BTreeMap::new(),
+            key_files: Vec::new(),
+            unread: Vec::new(),
+        };
         let mut open = vec![String::new()];
         while let Some(dir) = open.pop() {
             match tree.list_one(&dir) {
@@ -102,7 +106,11 @@ impl WorkTree {
 
     /// The files at or below `path`, sorted, with their modes as stat(2) has them.
     pub fn at(&self, path: &str) -> impl Iterator<Item = (&str, u32)> {
-        let below = if path.is_empty() { String::new() } else { format!("{}/", path.trim_end_matches('/')) };
+        let below = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", path.trim_end_matches('/'))
+        };
         let path = path.to_owned();
         self.files
             .iter()
@@ -135,7 +143,8 @@ impl WorkTree {
         &self.unread
     }
 
-    /// Reads the text or the ciphertext at `path`, which need not be among the files that were listed.
+    /// Reads the text or the ciphertext at `path`, which need not be among the files that were
+    /// listed.
     #[must_use]
     pub fn read(&self, path: &str) -> Content {
         match self.read_bytes(path) {

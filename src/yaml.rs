@@ -1,7 +1,8 @@
-//! YAML texts into values: the one place that calls the parsers, behind a guard against deep nesting.
+//! YAML texts into values: the one place that calls the parsers, behind a guard against deep
+//! nesting.
 //!
-//! libyaml needs time that grows with the square of the nesting of `[` and `{`, and only then says that it is too
-//! much. Faults never quote the text, which may hold a token. Pure.
+//! libyaml needs time that grows with the square of the nesting of `[` and `{`, and only then says
+//! that it is too much. Faults never quote the text, which may hold a token. Pure.
 
 use saphyr_parser::{Event, Parser, StrInput};
 use serde::de::DeserializeOwned;
@@ -32,7 +33,9 @@ impl fmt::Display for Fault {
                 write!(f, "it is not YAML from line {line}, column {column} on")
             }
             Self::Syntax(None) => f.write_str("it is not YAML"),
-            Self::Twice(Some((line, _))) => write!(f, "a mapping has a key twice, near line {line}"),
+            Self::Twice(Some((line, _))) => {
+                write!(f, "a mapping has a key twice, near line {line}")
+            }
             Self::Twice(None) => f.write_str("a mapping has a key twice"),
             Self::Depth => f.write_str("it is nested too deeply"),
         }
@@ -43,7 +46,11 @@ impl From<serde_yaml::Error> for Fault {
     fn from(error: serde_yaml::Error) -> Self {
         let place = error.location().map(|place| (place.line(), place.column()));
         // The parser has no other way to tell.
-        if error.to_string().contains("duplicate entry") { Self::Twice(place) } else { Self::Syntax(place) }
+        if error.to_string().contains("duplicate entry") {
+            Self::Twice(place)
+        } else {
+            Self::Syntax(place)
+        }
     }
 }
 
@@ -67,13 +74,15 @@ pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
     Ok(all)
 }
 
-/// The events of `text`. Their parser takes no more than 255 brackets within each other, and is quick about it.
+/// The events of `text`. Their parser takes no more than 255 brackets within each other, and is
+/// quick about it.
 #[must_use]
 pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
     Parser::new_from_str(text)
 }
 
-/// libyaml takes the mark for a column of the first line, so that the second one begins another document.
+/// libyaml takes the mark for a column of the first line, so that the second one begins another
+/// document.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
@@ -90,7 +99,10 @@ fn guard(text: &str) -> Result<(), Fault> {
             Ok(_) => {}
             // The two parsers differ here: the other one may read on.
             Err(error) => {
-                let rest = text.char_indices().nth(error.marker().index()).map_or("", |(at, _)| &text[at..]);
+                let rest = text
+                    .char_indices()
+                    .nth(error.marker().index())
+                    .map_or("", |(at, _)| &text[at..]);
                 let many = brackets(rest) > FEW || depth > DEEPEST;
                 return if many { Err(Fault::Depth) } else { Ok(()) };
             }
@@ -139,7 +151,12 @@ mod tests {
         ];
         parts.into_iter().flat_map(|part| {
             let text = part.repeat(160_000 / part.len());
-            [format!("a: {text}\n"), text.clone(), format!("'\n{text}"), format!("---\na: 1\n---\n{text}")]
+            [
+                format!("a: {text}\n"),
+                text.clone(),
+                format!("'\n{text}"),
+                format!("---\na: 1\n---\n{text}"),
+            ]
         })
     }
 
@@ -153,7 +170,9 @@ mod tests {
             // Quotes may close, and a block is a text: then nothing is deep.
             assert!(read.is_err() || text.contains(['"', '\'', '|']), "{start:?}");
         }
-        for text in ["[".repeat(160_000), "{a: ".repeat(40_000), format!("a: {}", "[\n".repeat(80_000))] {
+        for text in
+            ["[".repeat(160_000), "{a: ".repeat(40_000), format!("a: {}", "[\n".repeat(80_000))]
+        {
             assert_eq!(read::<Value>(&text), Err(Fault::Depth), "{:?}", &text[..20]);
         }
     }
@@ -162,7 +181,8 @@ mod tests {
     fn what_only_looks_deep_is_read() {
         let flat = "- {a: \"]\", b: [it's, 'x]'], c: {d: '{'}}\n".repeat(2000);
         let script = format!("a: |\n{}", "  if [ x = '[' ]; then { echo \"[[\"; }\n".repeat(2000));
-        let json = format!("[{}]", "{\"a\": [{\"b\": {}}]},\n".repeat(2000).trim_end_matches(",\n"));
+        let json =
+            format!("[{}]", "{\"a\": [{\"b\": {}}]},\n".repeat(2000).trim_end_matches(",\n"));
         for text in [flat, script, json] {
             assert!(read::<Value>(&text).is_ok() && read_all(&text).is_ok(), "{}", &text[..30]);
         }

@@ -1,8 +1,10 @@
-//! Edits a YAML document in place: every comment, blank line, quote and key elsewhere keeps its bytes.
+//! Edits a YAML document in place: every comment, blank line, quote and key elsewhere keeps its
+//! bytes.
 //!
-//! Owns how a value is written ([`scalar`]) and which lines an edit touches. Knows nothing of what the
-//! document is about, does no I/O, and refuses where it is not sure: each edit is read again, and
-//! nothing but the named path may differ. A [`Refusal`] never quotes the document, which may hold a token.
+//! Owns how a value is written ([`scalar`]) and which lines an edit touches. Knows nothing of what
+//! the document is about, does no I/O, and refuses where it is not sure: each edit is read again,
+//! and nothing but the named path may differ. A [`Refusal`] never quotes the document, which may
+//! hold a token.
 
 mod additions;
 mod graft;
@@ -36,18 +38,23 @@ const BEYOND: Refusal = "it is written in a way that cannot be edited safely";
 const FLOW: Refusal = "it has `{…}` or `[…]` where keys on lines of their own are needed";
 const NO_KEY: Refusal = "it does not have the key";
 
-/// Gives the key at `path` a value: in its place, or at the end of its mapping, with all the parents
-/// that are missing. A parent of `{}` or null becomes a mapping.
+/// Gives the key at `path` a value: in its place, or at the end of its mapping, with all the
+/// parents that are missing. A parent of `{}` or null becomes a mapping.
 pub fn set(text: &str, path: &[&str], value: &str) -> Edited {
-    edit(text, |document| document.setting(path, value), |before, after| is_set(before, after, path, value))
+    edit(
+        text,
+        |document| document.setting(path, value),
+        |before, after| is_set(before, after, path, value),
+    )
 }
 
 fn is_set(before: &Node, after: &Node, path: &[&str], value: &str) -> bool {
     after.at(path).and_then(Node::string) == Some(value) && before.differs_only_at(after, path)
 }
 
-/// Takes the key at `path` away with its value and the lines of both. A parent that has no other key
-/// goes, too; comments on lines of their own above it stay. A key that is not there is no failure.
+/// Takes the key at `path` away with its value and the lines of both. A parent that has no other
+/// key goes, too; comments on lines of their own above it stay. A key that is not there is no
+/// failure.
 pub fn remove(text: &str, path: &[&str]) -> Edited {
     edit(text, |document| document.removing(path), |before, after| is_removed(before, after, path))
 }
@@ -58,7 +65,11 @@ fn is_removed(before: &Node, after: &Node, path: &[&str]) -> bool {
 
 /// Calls the key at `path` `new`, in its place.
 pub fn rename_key(text: &str, path: &[&str], new: &str) -> Edited {
-    edit(text, |document| document.renaming(path, new), |before, after| before.is_renamed(after, path, new))
+    edit(
+        text,
+        |document| document.renaming(path, new),
+        |before, after| before.is_renamed(after, path, new),
+    )
 }
 
 fn edit(
@@ -80,7 +91,8 @@ fn edit(
     }
 }
 
-/// Whether kubectl's parser reads `edited` if it reads `text`: it minds a tab in the blank line that follows some values.
+/// Whether kubectl's parser reads `edited` if it reads `text`: it minds a tab in the blank line
+/// that follows some values.
 fn stays_readable(text: &str, edited: &str) -> bool {
     let is_read = |text: &str| yaml::read::<IgnoredAny>(text).is_ok();
     is_read(edited) || !is_read(text)
@@ -94,8 +106,8 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads `text`. Anchors, aliases, tags and merge keys are refused: an edit could change what they
-    /// mean elsewhere.
+    /// Reads `text`. Anchors, aliases, tags and merge keys are refused: an edit could change what
+    /// they mean elsewhere.
     pub fn parse(text: &'a str) -> Result<Self, Refusal> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let root = tree::parse(text)?;
@@ -105,8 +117,8 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The decoded value of the scalar at `path`; none for null, for what is no scalar, and if a key of
-    /// the path stands twice.
+    /// The decoded value of the scalar at `path`; none for null, for what is no scalar, and if a
+    /// key of the path stands twice.
     #[must_use]
     pub fn scalar(&self, path: &[&str]) -> Option<&str> {
         let node = self.root.at(path)?;
@@ -158,9 +170,10 @@ impl<'a> Document<'a> {
                 let content = content..old.end.max(content);
                 Ok(vec![Edit::new(header, written), Edit::new(content, Zeroizing::default())])
             }
-            Value::Scalar { .. } if old.start == old.end => {
-                Ok(vec![Edit::new(behind_colon..behind_colon, Zeroizing::new(format!(" {}", *written)))])
-            }
+            Value::Scalar { .. } if old.start == old.end => Ok(vec![Edit::new(
+                behind_colon..behind_colon,
+                Zeroizing::new(format!(" {}", *written)),
+            )]),
             Value::Scalar { .. } => Ok(vec![Edit::new(old.start..old.end, written)]),
             _ => Err("it has a list or keys where one value is needed"),
         }
@@ -271,7 +284,8 @@ impl<'a> Document<'a> {
 
     /// How far the document indents a mapping in its root; 2 if it has none.
     fn step(&self) -> usize {
-        let children = self.root.entries().iter().filter_map(|entry| entry.value.block_entries()?.first());
+        let children =
+            self.root.entries().iter().filter_map(|entry| entry.value.block_entries()?.first());
         let mut steps = children.filter_map(|child| self.indent(child).ok());
         let root = self.root.entries().first().and_then(|first| self.indent(first).ok());
         steps.next().map_or(2, |indent| indent.saturating_sub(root.unwrap_or(0)).max(1))

@@ -34,7 +34,8 @@ mod tests {
 
     #[test]
     fn steps_are_keys_and_places_in_lists() {
-        let value: Value = serde_yaml::from_str("kind: A\nspec: {rules: [{host: a}, {host: b}]}\n").unwrap();
+        let value: Value =
+            serde_yaml::from_str("kind: A\nspec: {rules: [{host: a}, {host: b}]}\n").unwrap();
         assert_eq!(text(&value, &["spec", "rules", "1", "host"]), Some("b"));
         assert_eq!(text(&value, &["spec", "rules", "2", "host"]), None);
         assert_eq!(text(&value, &["spec", "rules", "host"]), None);

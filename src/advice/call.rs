@@ -1,4 +1,5 @@
-//! One command as a list of arguments: how a text is read as one, and how it is typed for a repository elsewhere.
+//! One command as a list of arguments: how a text is read as one, and how it is typed for a
+//! repository elsewhere.
 
 use super::shell_word;
 use std::path::Path;
@@ -21,7 +22,8 @@ const TARGETS: [&str; 12] = [
 /// Commands of makeinfra that need `--env` then.
 const COMMANDS: [&str; 4] = ["rotate", "diagnose", "secret set", "secret unset"];
 /// Commands of makeinfra that are about no repository.
-const WITHOUT_REPOSITORY: [&str; 7] = ["new", "completions", "man", "schema", "help", "--help", "--version"];
+const WITHOUT_REPOSITORY: [&str; 7] =
+    ["new", "completions", "man", "schema", "help", "--help", "--version"];
 /// What a shell reads between commands, or behind one, instead of an argument.
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
@@ -163,10 +165,16 @@ impl Call {
             _ => vec![Word::plain("--env"), Word::value(name)],
         });
         let first = program.map(Word::plain);
-        first.into_iter().chain(self.words.clone()).chain(chosen).chain(self.options.clone()).collect()
+        first
+            .into_iter()
+            .chain(self.words.clone())
+            .chain(chosen)
+            .chain(self.options.clone())
+            .collect()
     }
 
-    /// The argument lists that it is, the program first: several where a shell's operators stand between them.
+    /// The argument lists that it is, the program first: several where a shell's operators stand
+    /// between them.
     pub(super) fn argument_lists(&self) -> Vec<Vec<String>> {
         let all = self.all();
         let commands = all.split(|word| ["&&", "||", "|"].contains(&word.typed.as_str()));
@@ -187,7 +195,8 @@ impl Call {
         commands.map(arguments).collect()
     }
 
-    /// As it is typed for the repository in `dir`, a word for a shell; `None` is the current directory.
+    /// As it is typed for the repository in `dir`, a word for a shell; `None` is the current
+    /// directory.
     pub(super) fn typed(&self, dir: Option<&str>) -> String {
         let dir = Word::split(dir.unwrap_or_default());
         let flag = Word::split(if dir.is_empty() { "" } else { "-C" });
@@ -246,7 +255,11 @@ impl Word {
 
     /// An argument with exactly this value.
     pub(super) fn value(text: &str) -> Self {
-        let typed = if OPERATORS.contains(&text) { format!("'{text}'") } else { shell_word(Path::new(text)) };
+        let typed = if OPERATORS.contains(&text) {
+            format!("'{text}'")
+        } else {
+            shell_word(Path::new(text))
+        };
         Self { text: text.to_owned(), typed }
     }
 }

@@ -26,7 +26,11 @@ fn every_program_is_told_its_repository_in_its_own_way() {
             r"cd '/srv/it'\''s' && rm a && makeinfra rotate",
         ),
         ("--env qa".into(), "--env qa", "--env qa"),
-        (Advice::makeinfra("new").arg("it's"), r"makeinfra new 'it'\''s'", r"makeinfra new 'it'\''s'"),
+        (
+            Advice::makeinfra("new").arg("it's"),
+            r"makeinfra new 'it'\''s'",
+            r"makeinfra new 'it'\''s'",
+        ),
     ] {
         assert_eq!(advice.typed(None), here);
         assert_eq!(advice.typed(Some(root)), elsewhere);
@@ -42,7 +46,8 @@ fn commands_among_words_stand_in_braces() {
         (
             "make a token, then: {makeinfra rotate --commit} && {make deploy}",
             "make a token, then: makeinfra rotate --env qa --commit && make deploy ENV=qa",
-            "make a token, then: makeinfra rotate /srv/qa --env qa --commit && make -C /srv/qa deploy ENV=qa",
+            "make a token, then: makeinfra rotate /srv/qa --env qa --commit && make -C /srv/qa \
+             deploy ENV=qa",
         ),
         (
             "{make set-image TAG=1}",
@@ -56,7 +61,10 @@ fn commands_among_words_stand_in_braces() {
         ),
     ] {
         let advice = Advice::from(words).for_env(Some("qa")).with_variable("set-image", "IMAGE=a");
-        assert_eq!((advice.typed(None), advice.typed(Some(root))), (here.to_owned(), elsewhere.to_owned()));
+        assert_eq!(
+            (advice.typed(None), advice.typed(Some(root))),
+            (here.to_owned(), elsewhere.to_owned())
+        );
     }
 }
 
@@ -65,10 +73,22 @@ fn a_command_is_a_list_of_arguments() {
     for (advice, lists) in [
         (
             Advice::makeinfra("secret set a KEY").for_env(Some("qa")).with("--from-file 'a b'"),
-            vec![vec!["makeinfra", "secret", "set", "a", "KEY", "--env", "qa", "--from-file", "a b"]],
+            vec![vec![
+                "makeinfra",
+                "secret",
+                "set",
+                "a",
+                "KEY",
+                "--env",
+                "qa",
+                "--from-file",
+                "a b",
+            ]],
         ),
         (
-            Advice::at_top("echo 'a && b' >> c && K=\"kubectl -n x\" kubectl get pods | grep image: >d"),
+            Advice::at_top(
+                "echo 'a && b' >> c && K=\"kubectl -n x\" kubectl get pods | grep image: >d",
+            ),
             vec![vec!["echo", "a && b"], vec!["kubectl", "get", "pods"], vec!["grep", "image:"]],
         ),
         (

@@ -22,7 +22,9 @@ impl Advice {
     /// Whether it has a clone unlocked.
     #[must_use]
     pub fn unlocks(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Call(call) if call.unlock_place().is_some()))
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Call(call) if call.unlock_place().is_some()))
     }
 
     /// The same where a clone is unlocked as `unlocking` needs it.
@@ -32,7 +34,8 @@ impl Advice {
             return self;
         }
         if !unlocking.in_ciphertext.is_empty() && !self.commands().any(|call| call.locks()) {
-            let restore = unlocking.in_ciphertext.iter().fold(Self::git("checkout HEAD --"), Self::arg);
+            let restore =
+                unlocking.in_ciphertext.iter().fold(Self::git("checkout HEAD --"), Self::arg);
             return Self { parts: restore.parts, ..self };
         }
         self.commands().for_each(|call| call.unlocking(unlocking));
@@ -42,9 +45,11 @@ impl Advice {
         }
         if !unlocking.in_plaintext.is_empty() {
             first = first.say("save your edits below secrets/ elsewhere, then: ");
-            // To lock it takes them away as well, and git could check out nothing with a key that is not the repository's.
+            // To lock it takes them away as well, and git could check out nothing with a key that
+            // is not the repository's.
             if !self.commands().any(|call| call.locks()) {
-                let restore = unlocking.in_plaintext.iter().fold(Self::git("checkout HEAD --"), Self::arg);
+                let restore =
+                    unlocking.in_plaintext.iter().fold(Self::git("checkout HEAD --"), Self::arg);
                 first = first.say(restore).say(" && ");
             }
         }

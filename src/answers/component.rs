@@ -1,8 +1,8 @@
 //! What runs in the cluster.
 
 use super::{
-    Arguments, Ci, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port, Refused,
-    Replicas, Rule, Schedule, Switch, TimeZone, Values, Workload, given,
+    Arguments, Ci, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port,
+    Refused, Replicas, Rule, Schedule, Switch, TimeZone, Values, Workload, given,
 };
 
 /// Pods of a Deployment, if nobody says how many.
@@ -79,7 +79,8 @@ impl Component {
         self.access == Access::Public
     }
 
-    /// The file of its settings, below the directory of the manifests, for one whose files' names begin with `prefix`.
+    /// The file of its settings, below the directory of the manifests, for one whose files' names
+    /// begin with `prefix`.
     #[must_use]
     pub fn config_file(prefix: &str) -> String {
         format!("{prefix}config.env")
@@ -106,7 +107,8 @@ impl Component {
         unfit.next().or_else(|| {
             let is_cronjob =
                 values.get(&Name::Workload) == Some(&Some(Workload::CronJob.as_str().to_owned()));
-            (is_cronjob && !values.contains_key(&Name::Schedule)).then_some(Refused::Missing(Name::Schedule))
+            (is_cronjob && !values.contains_key(&Name::Schedule))
+                .then_some(Refused::Missing(Name::Schedule))
         })
     }
 
@@ -124,10 +126,14 @@ impl Component {
             None if workload == Workload::Deployment => Some(8080),
             _ => given::<Port>(values, Name::Port)?.map(|port| port.0),
         };
-        let is_on = |name| Ok::<_, Refused>(given::<Switch>(values, name)?.is_some_and(|switch| switch.0));
+        let is_on =
+            |name| Ok::<_, Refused>(given::<Switch>(values, name)?.is_some_and(|switch| switch.0));
         let tls_issuer = given(values, Name::TlsIssuer)?;
         if tls_issuer.is_some() && values.contains_key(&Name::Tls) && !is_on(Name::Tls)? {
-            return Err(Refused::Unfit(Name::TlsIssuer, "is for an Ingress with TLS, and `--tls` says no"));
+            return Err(Refused::Unfit(
+                Name::TlsIssuer,
+                "is for an Ingress with TLS, and `--tls` says no",
+            ));
         }
         Ok(Self {
             name,
@@ -137,7 +143,8 @@ impl Component {
             time_zone: given(values, Name::TimeZone)?,
             args: given(values, Name::Args)?.unwrap_or_default(),
             port,
-            replicas: given::<Replicas>(values, Name::Replicas)?.map_or(REPLICAS, |replicas| replicas.0),
+            replicas: given::<Replicas>(values, Name::Replicas)?
+                .map_or(REPLICAS, |replicas| replicas.0),
             ingress: given(values, Name::Ingress)?,
             tls: tls_issuer.is_some() || is_on(Name::Tls)?,
             tls_issuer,
@@ -149,27 +156,34 @@ impl Component {
         })
     }
 
-    /// Checks what depends on more than its own values. `named` is the answer that gave it its name.
+    /// Checks what depends on more than its own values. `named` is the answer that gave it its
+    /// name.
     pub(super) fn check(&self, named: Name) -> Result<(), Refused> {
         if self.tls && self.ingress.is_none() {
             let name = if self.tls_issuer.is_some() { Name::TlsIssuer } else { Name::Tls };
             return Err(Refused::Alone(name, Name::Ingress, None));
         }
-        // Its Jobs are called like it, with eleven characters more (batch/v1, ValidateCronJobCreate).
+        // Its Jobs are called like it, with eleven characters more (batch/v1,
+        // ValidateCronJobCreate).
         if self.workload == Workload::CronJob && self.name.as_str().len() > 52 {
-            return Err(Refused::Broken(named, "must have at most 52 characters where it is a cronjob"));
+            return Err(Refused::Broken(
+                named,
+                "must have at most 52 characters where it is a cronjob",
+            ));
         }
         if self.service_account && self.name.as_str() == "default" {
             return Err(Refused::Unfit(
                 Name::ServiceAccount,
-                "is for another name than `default`, which the service account of everybody else has",
+                "is for another name than `default`, which the service account of everybody else \
+                 has",
             ));
         }
         Ok(())
     }
 }
 
-/// Why there is no answer called `name` about a component that the others in `values` describe; none if there is one.
+/// Why there is no answer called `name` about a component that the others in `values` describe;
+/// none if there is one.
 #[must_use]
 pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
     let workload = given::<Workload>(values, Name::Workload).ok().flatten().unwrap_or_default();
@@ -179,7 +193,12 @@ pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
         Name::Schedule | Name::TimeZone if workload != Workload::CronJob => {
             Some("is for a cronjob, and `--workload` says something else")
         }
-        Name::Port | Name::Replicas | Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath
+        Name::Port
+        | Name::Replicas
+        | Name::Ingress
+        | Name::Tls
+        | Name::TlsIssuer
+        | Name::HealthPath
             if !runs_always =>
         {
             Some("is for a deployment, and `--workload` says something else")

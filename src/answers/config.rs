@@ -1,14 +1,17 @@
-//! The settings of a component that are no secret: a file of `KEY=VALUE` lines, as kustomize reads it for a config map.
+//! The settings of a component that are no secret: a file of `KEY=VALUE` lines, as kustomize reads
+//! it for a config map.
 
 use super::{Answer, Rule, looks_like_token};
 use std::collections::BTreeSet;
 
 /// The longest line that kustomize reads (Go's bufio.Scanner).
 const LONGEST: usize = 64 * 1024;
-/// As much as a config map holds (Kubernetes API reference, `ConfigMap`), less what its keys and quotes cost.
+/// As much as a config map holds (Kubernetes API reference, `ConfigMap`), less what its keys and
+/// quotes cost.
 const LARGEST: usize = 900 * 1024;
 
-/// Where the settings are read from. `.makeinfra.yaml` says `yes` in its place: there they are the user's own file.
+/// Where the settings are read from. `.makeinfra.yaml` says `yes` in its place: there they are the
+/// user's own file.
 pub(super) struct ConfigFile;
 
 impl Answer for ConfigFile {
@@ -40,8 +43,9 @@ pub struct ConfigFault {
 }
 
 impl Config {
-    /// Reads `bytes` by the rules of kustomize (api/kv, `keyValuesFromLine`), and stricter in that a line needs a `=`: a
-    /// key alone would take its value from the environment of whoever deploys.
+    /// Reads `bytes` by the rules of kustomize (api/kv, `keyValuesFromLine`), and stricter in that
+    /// a line needs a `=`: a key alone would take its value from the environment of whoever
+    /// deploys.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigFault> {
         let fault = |line, rule| ConfigFault { line, rule, is_token: false };
         let whole = |rule| fault(None, rule);
@@ -59,7 +63,8 @@ impl Config {
                 return Err(ConfigFault {
                     is_token: true,
                     ..fault(
-                        "it holds what looks like a token of GitLab's, and the file is in git in plaintext",
+                        "it holds what looks like a token of GitLab's, and the file is in git in \
+                         plaintext",
                     )
                 });
             }
@@ -73,12 +78,13 @@ impl Config {
             if line.contains('\0') {
                 return Err(fault("it has a NUL character"));
             }
-            let (key, _) =
-                line.split_once('=').ok_or(fault("it has no `=`: KEY=VALUE, or `#` before a comment"))?;
+            let (key, _) = line
+                .split_once('=')
+                .ok_or(fault("it has no `=`: KEY=VALUE, or `#` before a comment"))?;
             if !is_variable(key) {
                 return Err(fault(
-                    "before the `=` stands no name of a variable: letters, digits, `_`, `-` and `.`, no digit first, no \
-                     blank before the `=`",
+                    "before the `=` stands no name of a variable: letters, digits, `_`, `-` and \
+                     `.`, no digit first, no blank before the `=`",
                 ));
             }
             if !keys.insert(key) {
@@ -108,7 +114,8 @@ impl Config {
     }
 }
 
-/// Whether `key` is what Kubernetes takes for the name of a variable (apimachinery, `IsEnvVarName`).
+/// Whether `key` is what Kubernetes takes for the name of a variable (apimachinery,
+/// `IsEnvVarName`).
 fn is_variable(key: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !key.is_empty()
@@ -138,7 +145,8 @@ mod tests {
     #[test]
     fn reads_what_kustomize_reads() {
         let config =
-            Config::parse(b"\xef\xbb\xbfA=1\n\n  # comment\n _b.c-D=x=y # no comment\r\nE=").unwrap();
+            Config::parse(b"\xef\xbb\xbfA=1\n\n  # comment\n _b.c-D=x=y # no comment\r\nE=")
+                .unwrap();
         assert_eq!(config.text(), "A=1\n\n  # comment\n _b.c-D=x=y # no comment\r\nE=\n");
         assert!(config.suspects().is_empty());
     }

@@ -4,8 +4,8 @@ use super::{Answer, Rule};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::fmt;
 
-/// A token's expiry: `YYYY-MM-DD` (from midnight UTC, as GitLab counts), RFC 3339, or `never`. Kept as it
-/// was written.
+/// A token's expiry: `YYYY-MM-DD` (from midnight UTC, as GitLab counts), RFC 3339, or `never`. Kept
+/// as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
     text: String,
@@ -62,12 +62,13 @@ impl Answer for Expiry {
     const EXAMPLE: &'static str = "2027-12-31";
 
     fn parse(text: &str) -> Result<Self, Rule> {
-        const RULE: Rule =
-            "must be a date, `YYYY-MM-DD`, a time as in RFC 3339, `2027-12-31T12:00:00Z`, or `never`";
+        const RULE: Rule = "must be a date, `YYYY-MM-DD`, a time as in RFC 3339, \
+                            `2027-12-31T12:00:00Z`, or `never`";
         if text == Self::NEVER {
             return Ok(Self { text: text.to_owned(), instant: Timestamp::MAX });
         }
-        // The crate reads more than RFC 3339 (zone names in brackets, week dates): only its letters pass.
+        // The crate reads more than RFC 3339 (zone names in brackets, week dates): only its letters
+        // pass.
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-+:.TZtz".contains(&byte));
         let instant = match text.len() {
             10 => text
@@ -103,9 +104,11 @@ mod tests {
     #[test]
     fn counts_whole_days() {
         let expiry = Expiry::parse("2027-01-31").unwrap();
-        for (now, days) in
-            [("2027-01-01T00:00:00Z", 30), ("2027-01-30T12:00:00Z", 0), ("2027-01-31T00:00:01Z", -1)]
-        {
+        for (now, days) in [
+            ("2027-01-01T00:00:00Z", 30),
+            ("2027-01-30T12:00:00Z", 0),
+            ("2027-01-31T00:00:01Z", -1),
+        ] {
             assert_eq!(expiry.days_left(now.parse().unwrap()), days, "{now}");
         }
     }

@@ -3,8 +3,8 @@
 use super::component::REPLICAS;
 use super::location::{DEFAULT_SECRETS, SecretsDir};
 use super::{
-    Answer, Component, ContextName, DnsLabel, EnvironmentName, Host, ImageRef, Name, ProjectName, Refused,
-    Replicas, Switch, Values, given,
+    Answer, Component, ContextName, DnsLabel, EnvironmentName, Host, ImageRef, Name, ProjectName,
+    Refused, Replicas, Switch, Values, given,
 };
 
 /// A namespace that the project is deployed to, and what is different there.
@@ -30,8 +30,14 @@ pub struct Environment {
 
 impl Environment {
     /// What an environment's section of a file may say.
-    pub const NAMES: [Name; 6] =
-        [Name::Namespace, Name::Context, Name::Protect, Name::Replicas, Name::Ingress, Name::Secrets];
+    pub const NAMES: [Name; 6] = [
+        Name::Namespace,
+        Name::Context,
+        Name::Protect,
+        Name::Replicas,
+        Name::Ingress,
+        Name::Secrets,
+    ];
 
     /// The file in its overlay that the Makefile reads.
     pub const SETTINGS: &str = "environment.mk";
@@ -63,7 +69,8 @@ impl Environment {
         format!(".gitlab/{}.yml", self.name)
     }
 
-    /// Whether the host of a further component's Ingress leaves room for the environment's name before it.
+    /// Whether the host of a further component's Ingress leaves room for the environment's name
+    /// before it.
     pub(super) fn has_room_for(&self, component: &Component) -> bool {
         component.ingress.as_ref().is_none_or(|host| self.name.host(host, self.protect).is_ok())
     }
@@ -93,7 +100,8 @@ impl Environment {
         })
     }
 
-    /// The environment called `name`. What `values` do not say is made of what `common` says of all of them.
+    /// The environment called `name`. What `values` do not say is made of what `common` says of all
+    /// of them.
     pub(super) fn named(
         name: EnvironmentName,
         values: &Values,
@@ -148,7 +156,8 @@ pub(super) struct Common {
     pub ingress: Option<Host>,
 }
 
-/// A component as an environment has it: by rule, until people change it in the manifests. So it is no answer.
+/// A component as an environment has it: by rule, until people change it in the manifests. So it is
+/// no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployed {
     /// Its image, with the tag or digest of the environment.

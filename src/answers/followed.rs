@@ -1,4 +1,5 @@
-//! Wanted answers among those that the files have: an answer that nobody asked to change is as the files say.
+//! Wanted answers among those that the files have: an answer that nobody asked to change is as the
+//! files say.
 
 use super::{Answer, Answers, Component, Deployed, Environment, ImageRef, Name};
 
@@ -11,26 +12,36 @@ struct Followed<'c> {
 }
 
 impl Answers {
-    /// `self`, the wanted answers, with what `found` has for each answer that is `recorded` so; and the answers that all three
-    /// say differently, by their places in the record.
+    /// `self`, the wanted answers, with what `found` has for each answer that is `recorded` so; and
+    /// the answers that all three say differently, by their places in the record.
     #[must_use]
     pub fn following(&self, recorded: &Self, found: &Self) -> (Self, Vec<String>) {
         let mut disputed = Vec::new();
         let mut all = Followed { disputed: &mut disputed, section: String::new() };
         let mut answers = self.clone();
-        all.one(Name::PodSecurity, &recorded.pod_security, &found.pod_security, &mut answers.pod_security);
+        all.one(
+            Name::PodSecurity,
+            &recorded.pod_security,
+            &found.pod_security,
+            &mut answers.pod_security,
+        );
         let main = recorded.main().name.clone();
         for wanted in answers.components.iter_mut() {
-            let known = |all: &Self| all.components.iter().find(|one| one.name == wanted.name).cloned();
+            let known =
+                |all: &Self| all.components.iter().find(|one| one.name == wanted.name).cloned();
             if let (Some(recorded), Some(found)) = (known(recorded), known(found)) {
-                all.section =
-                    if wanted.name == main { String::new() } else { format!("components.{}.", wanted.name) };
+                all.section = if wanted.name == main {
+                    String::new()
+                } else {
+                    format!("components.{}.", wanted.name)
+                };
                 all.component(&recorded, &found, wanted);
             }
         }
         let names: Vec<_> = answers.components.iter().map(|one| one.name.clone()).collect();
         for wanted in answers.environments.iter_mut() {
-            let known = |all: &Self| all.environments.iter().find(|one| one.name == wanted.name).cloned();
+            let known =
+                |all: &Self| all.environments.iter().find(|one| one.name == wanted.name).cloned();
             let (Some(before), Some(here)) = (known(recorded), known(found)) else { continue };
             all.section = format!("environments.{}.", wanted.name);
             all.environment(&before, &here, wanted);
@@ -68,13 +79,23 @@ impl Followed<'_> {
         self.one(Name::Ingress, &recorded.ingress, &found.ingress, &mut wanted.ingress);
         self.one(Name::Tls, &recorded.tls, &found.tls, &mut wanted.tls);
         self.one(Name::TlsIssuer, &recorded.tls_issuer, &found.tls_issuer, &mut wanted.tls_issuer);
-        self.one(Name::HealthPath, &recorded.health_path, &found.health_path, &mut wanted.health_path);
+        self.one(
+            Name::HealthPath,
+            &recorded.health_path,
+            &found.health_path,
+            &mut wanted.health_path,
+        );
         let account = (recorded.service_account, found.service_account);
         self.one(Name::ServiceAccount, &account.0, &account.1, &mut wanted.service_account);
         self.one(Name::Config, &recorded.config, &found.config, &mut wanted.config);
     }
 
-    fn environment(&mut self, recorded: &Environment, found: &Environment, wanted: &mut Environment) {
+    fn environment(
+        &mut self,
+        recorded: &Environment,
+        found: &Environment,
+        wanted: &mut Environment,
+    ) {
         self.one(Name::Namespace, &recorded.namespace, &found.namespace, &mut wanted.namespace);
         self.one(Name::Context, &recorded.context, &found.context, &mut wanted.context);
         self.one(Name::Protect, &recorded.protect, &found.protect, &mut wanted.protect);
@@ -84,7 +105,8 @@ impl Followed<'_> {
     }
 }
 
-/// An image's name and its tag or digest are two answers: a name that is asked for keeps the tag that the files have.
+/// An image's name and its tag or digest are two answers: a name that is asked for keeps the tag
+/// that the files have.
 fn image(recorded: &ImageRef, found: &ImageRef, wanted: &ImageRef) -> (ImageRef, bool) {
     let version = |image: &ImageRef| image.as_str()[image.name().len()..].to_owned();
     let name = if wanted.name() == recorded.name() { found.name() } else { wanted.name() };
@@ -96,7 +118,8 @@ fn image(recorded: &ImageRef, found: &ImageRef, wanted: &ImageRef) -> (ImageRef,
 }
 
 impl Followed<'_> {
-    /// What an environment has of a component follows from answers, but for what people have changed in its overlay.
+    /// What an environment has of a component follows from answers, but for what people have
+    /// changed in its overlay.
     fn deployed(&mut self, recorded: &Deployed, found: &Deployed, wanted: &mut Deployed) {
         let (image, is_disputed) = image(&recorded.image, &found.image, &wanted.image);
         if is_disputed {

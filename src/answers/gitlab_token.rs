@@ -1,5 +1,5 @@
-//! How GitLab's tokens begin (its documentation, "Token prefixes"): the only table of them. A hint and never a proof, since
-//! an instance may prepend its own prefix and old tokens have none.
+//! How GitLab's tokens begin (its documentation, "Token prefixes"): the only table of them. A hint
+//! and never a proof, since an instance may prepend its own prefix and old tokens have none.
 
 /// What a token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl TokenKind {
 /// What follows each prefix of a token in `text`; a prefix in the middle of a word is none.
 pub fn after_prefixes(text: &str) -> impl Iterator<Item = &str> {
     PREFIXES.iter().flat_map(move |(prefix, _)| {
-        let begins = |at: &usize| !text[..*at].ends_with(|before: char| before.is_ascii_alphanumeric());
+        let begins =
+            |at: &usize| !text[..*at].ends_with(|before: char| before.is_ascii_alphanumeric());
         let places = text.match_indices(prefix).map(|(at, _)| at).filter(begins);
         places.map(|at| &text[at + prefix.len()..])
     })
@@ -52,7 +53,10 @@ pub fn after_prefixes(text: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn looks_like_token(text: &str) -> bool {
     let goes_on = |rest: &str| {
-        rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte)).count() >= 8
+        rest.bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+            .count()
+            >= 8
     };
     after_prefixes(text).any(goes_on)
 }
@@ -67,7 +71,10 @@ mod tests {
             let token = format!("{prefix}Marker_7Qx9vWk2");
             assert_eq!(TokenKind::of(&token), Some(kind), "{prefix}");
             assert!(looks_like_token(&format!("https://u:{token}@host")), "{prefix}");
-            assert!(!looks_like_token(&format!("x{token}")) && !looks_like_token(prefix), "{prefix}");
+            assert!(
+                !looks_like_token(&format!("x{token}")) && !looks_like_token(prefix),
+                "{prefix}"
+            );
         }
         assert_eq!(TokenKind::of("hunter2"), None);
     }

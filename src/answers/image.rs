@@ -82,8 +82,8 @@ impl ImageRef {
 }
 
 impl ImageRef {
-    /// Reads a reference that may have neither a tag nor a digest, as a runtime does: it is then the tag
-    /// `latest` that is pulled.
+    /// Reads a reference that may have neither a tag nor a digest, as a runtime does: it is then
+    /// the tag `latest` that is pulled.
     pub fn parse_unpinned(text: &str) -> Result<Self, Rule> {
         Self::parse(text).or_else(|rule| Self::parse(&format!("{text}:latest")).map_err(|_| rule))
     }
@@ -107,7 +107,9 @@ impl Answer for ImageRef {
             None => (text, None),
         };
         if digest.is_some_and(|digest| !is_digest(digest)) {
-            return Err("must have a digest of the form `sha256:` and 64 lower-case hexadecimal digits");
+            return Err(
+                "must have a digest of the form `sha256:` and 64 lower-case hexadecimal digits",
+            );
         }
         // A colon after the last slash begins a tag; before it, a port.
         let path_start = named.rfind('/').map_or(0, |slash| slash + 1);
@@ -127,13 +129,17 @@ impl Answer for ImageRef {
             _ => 0,
         };
         if !is_host(&name[..host_end]) {
-            return Err("must name a registry host[:port] of lower-case letters, digits, `-` and dots");
+            return Err(
+                "must name a registry host[:port] of lower-case letters, digits, `-` and dots",
+            );
         }
         // With a host, its slash is not part of the path; without one, no slash may come first.
         let path = if host_end == 0 { name } else { &name[(host_end + 1).min(name.len())..] };
         if name.len() > 255 || !path.split('/').all(is_path_component) {
-            return Err("must have a path of lower-case letters and digits, with `.`, `_`, `__` or `-` \
-                        between them, its parts joined by `/`");
+            return Err(
+                "must have a path of lower-case letters and digits, with `.`, `_`, `__` or `-` \
+                        between them, its parts joined by `/`",
+            );
         }
         Ok(Self { text: text.to_owned(), host_end, name_end: name.len() })
     }
@@ -141,7 +147,9 @@ impl Answer for ImageRef {
 
 /// Whether the first part of a name is a host and not a Docker Hub user.
 fn is_host_like(first: &str) -> bool {
-    first.contains(['.', ':']) || first == "localhost" || first.contains(|c: char| c.is_ascii_uppercase())
+    first.contains(['.', ':'])
+        || first == "localhost"
+        || first.contains(|c: char| c.is_ascii_uppercase())
 }
 
 /// Whether `host` is empty or `HOST[:PORT]`. The kubelet compares hosts case-sensitively and
@@ -171,7 +179,8 @@ fn is_tag(tag: &str) -> bool {
 
 fn is_digest(digest: &str) -> bool {
     digest.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        hex.len() == 64
+            && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     })
 }
 
@@ -184,7 +193,8 @@ mod tests {
     #[test]
     fn takes_a_reference_apart() {
         let image =
-            ImageRef::parse(&format!("registry.example.com:5050/group/sub/app:1.0@sha256:{HEX}")).unwrap();
+            ImageRef::parse(&format!("registry.example.com:5050/group/sub/app:1.0@sha256:{HEX}"))
+                .unwrap();
         assert_eq!(image.host(), "registry.example.com:5050");
         assert_eq!(image.name(), "registry.example.com:5050/group/sub/app");
         assert_eq!(image.path(), "group/sub/app");
@@ -240,9 +250,12 @@ mod tests {
             assert!(ImageRef::parse(bad).is_err(), "{bad:?}");
         }
         assert!(ImageRef::parse(&format!("app@sha256:{}", HEX.to_uppercase())).is_err());
-        for good in
-            ["a__b:1", "a--b:1", "registry.gitlab.com/g/a.b_c-d:v1_2.3-x", &format!("app@sha256:{HEX}")]
-        {
+        for good in [
+            "a__b:1",
+            "a--b:1",
+            "registry.gitlab.com/g/a.b_c-d:v1_2.3-x",
+            &format!("app@sha256:{HEX}"),
+        ] {
             assert!(ImageRef::parse(good).is_ok(), "{good}");
         }
     }

@@ -3,8 +3,9 @@
 use super::{Answer, Rule, names::is_dns_label};
 use std::fmt;
 
-/// A GitLab by the URL of its start page, without the slash at its end. Two that are written differently and mean the same are
-/// equal: the host is in lower case, and the scheme's own port is left out.
+/// A GitLab by the URL of its start page, without the slash at its end. Two that are written
+/// differently and mean the same are equal: the host is in lower case, and the scheme's own port is
+/// left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     url: String,
@@ -44,7 +45,8 @@ impl Instance {
         self.url.starts_with("http://")
     }
 
-    /// The GitLab whose token service is at `realm`, as a registry's challenge names it (GitLab's `config/routes.rb`: `jwt/auth`).
+    /// The GitLab whose token service is at `realm`, as a registry's challenge names it (GitLab's
+    /// `config/routes.rb`: `jwt/auth`).
     #[must_use]
     pub fn of_realm(realm: &str) -> Option<Self> {
         let path = realm.split(['?', '#']).next()?;
@@ -74,8 +76,10 @@ impl Answer for Instance {
             rest.split_once('/').map_or((rest, ""), |(authority, root)| (authority, root));
         let (host, port) = match authority.split_once(':') {
             Some((host, digits)) => {
-                let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-                let port = digits.parse::<u16>().ok().filter(|port| is_number && *port > 0).ok_or(RULE)?;
+                let is_number =
+                    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+                let port =
+                    digits.parse::<u16>().ok().filter(|port| is_number && *port > 0).ok_or(RULE)?;
                 (host, Some(port).filter(|port| *port != default))
             }
             None => (authority, None),

@@ -1,4 +1,5 @@
-//! What names the place where a project runs: the environment, the kubectl context, the directory of its Secrets.
+//! What names the place where a project runs: the environment, the kubectl context, the directory
+//! of its Secrets.
 
 use super::names::is_dns_label;
 use super::{Answer, Host, Rule};
@@ -14,8 +15,8 @@ const PRODUCTION: &str = "production";
 pub(super) const NO_ROOM: Rule =
     "must have room for the names of environments before it, or be given for each, ENV=HOST";
 
-/// The name of an environment: a DNS label that begins with a letter, at most 32 characters, so that namespaces
-/// have room for it.
+/// The name of an environment: a DNS label that begins with a letter, at most 32 characters, so
+/// that namespaces have room for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentName(String);
 
@@ -60,10 +61,8 @@ impl Answer for EnvironmentName {
         if begins_with_letter && is_dns_label(text) && text.len() <= 32 {
             Ok(Self(text.to_owned()))
         } else {
-            Err(
-                "must begin with a lower-case letter, go on with lower-case letters, digits and `-`, end with a \
-                 letter or digit, and have at most 32 characters",
-            )
+            Err("must begin with a lower-case letter, go on with lower-case letters, digits and \
+                 `-`, end with a letter or digit, and have at most 32 characters")
         }
     }
 }
@@ -95,8 +94,8 @@ impl Answer for ContextName {
         if (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a kubectl context of letters, digits and `-_.:/@+`, the first no `-`, at most 253 \
-                 (kubectl config rename-context OLD NEW)")
+            Err("must be a kubectl context of letters, digits and `-_.:/@+`, the first no `-`, at \
+                 most 253 (kubectl config rename-context OLD NEW)")
         }
     }
 }
@@ -116,7 +115,8 @@ impl Answer for SecretsDir {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let below = text.strip_prefix(DEFAULT_SECRETS).and_then(|rest| rest.strip_prefix('/'));
-        if text == DEFAULT_SECRETS || below.is_some_and(|name| EnvironmentName::parse(name).is_ok()) {
+        if text == DEFAULT_SECRETS || below.is_some_and(|name| EnvironmentName::parse(name).is_ok())
+        {
             Ok(Self(text.to_owned()))
         } else {
             Err("must be `secrets/kubernetes` or a directory in it")
@@ -133,9 +133,20 @@ mod tests {
         for good in ["staging", "production", "qa-2", "a"] {
             assert!(EnvironmentName::parse(good).is_ok(), "{good}");
         }
-        for bad in
-            ["", "2qa", "Staging", "a b", "-a", "a-", "a_b", "a/b", "..", &"a".repeat(33), "a\n", "{env}"]
-        {
+        for bad in [
+            "",
+            "2qa",
+            "Staging",
+            "a b",
+            "-a",
+            "a-",
+            "a_b",
+            "a/b",
+            "..",
+            &"a".repeat(33),
+            "a\n",
+            "{env}",
+        ] {
             assert!(EnvironmentName::parse(bad).is_err(), "{bad:?}");
         }
         for good in [
@@ -150,7 +161,13 @@ mod tests {
         for bad in ["", "-a", "a b", "$(x)", "a'b", "a#b", "a\n", "a;b", "%"] {
             assert!(ContextName::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["secrets", "secrets/kubernetesx", "secrets/kubernetes/", "secrets/kubernetes/../x", "x"] {
+        for bad in [
+            "secrets",
+            "secrets/kubernetesx",
+            "secrets/kubernetes/",
+            "secrets/kubernetes/../x",
+            "x",
+        ] {
             assert!(SecretsDir::parse(bad).is_err(), "{bad:?}");
         }
         assert!(SecretsDir::parse("secrets/kubernetes").is_ok());

@@ -1,13 +1,15 @@
 //! The answers in one table: how each is called in files, what it must be, and how it is asked for.
 
 use super::{
-    Answer, Arguments, Ci, ClusterIssuer, ComponentName, ContextName, DnsLabel, Email, EnvironmentName,
-    Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName, RegistryKey, Replicas, Rule,
-    Schedule, SecretType, Switch, TimeZone, Workload, config::ConfigFile, location::SecretsDir,
+    Answer, Arguments, Ci, ClusterIssuer, ComponentName, ContextName, DnsLabel, Email,
+    EnvironmentName, Expiry, HealthPath, Host, ImageRef, PodSecurity, Port, ProjectName,
+    RegistryKey, Replicas, Rule, Schedule, SecretType, Switch, TimeZone, Workload,
+    config::ConfigFile, location::SecretsDir,
 };
 
-/// Declares the answers of a whole repository, in the order in which they are asked, and those of its parts alone: the name in
-/// files, the type that has rule and example, whether none is an answer or the answer is yes or no, and the question.
+/// Declares the answers of a whole repository, in the order in which they are asked, and those of
+/// its parts alone: the name in files, the type that has rule and example, whether none is an
+/// answer or the answer is yes or no, and the question.
 macro_rules! answers {
     (
         repository { $($(#[$doc:meta])* $name:ident = $key:literal, $type:ty, $kind:ident, $question:literal;)* }
@@ -111,7 +113,8 @@ answers! {
         /// What of cert-manager's makes the certificate.
         TlsIssuer = "tls-issuer", ClusterIssuer, Text, "ClusterIssuer of the certificate";
         /// Path of the HTTP probes.
-        HealthPath = "health-path", HealthPath, Optional, "Path of the HTTP probes (none: TCP probes)";
+        HealthPath = "health-path", HealthPath, Optional, "Path of the HTTP probes (none: TCP \
+                                                           probes)";
         /// Whether the pods have a service account of their own.
         ServiceAccount = "service-account", Switch, Switch, "Service account";
         /// The file with the settings that become a config map.
@@ -180,7 +183,8 @@ impl Name {
     }
 }
 
-/// A namespace, or a pattern for those of all environments, which is checked once more when they are put into it.
+/// A namespace, or a pattern for those of all environments, which is checked once more when they
+/// are put into it.
 struct NamespacePattern;
 
 impl Answer for NamespacePattern {

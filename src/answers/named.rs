@@ -16,7 +16,8 @@ pub enum Refused {
     Broken(Name, Rule),
     /// A value where another answer leaves no room for one.
     Unfit(Name, Rule),
-    /// A value that another answer is needed for: its name, and what it must be, if only one will do.
+    /// A value that another answer is needed for: its name, and what it must be, if only one will
+    /// do.
     Alone(Name, Name, Option<&'static str>),
 }
 
@@ -99,7 +100,8 @@ pub fn from_mapping(value: serde_yaml::Value, allowed: &[Name]) -> Result<Values
     Ok(values)
 }
 
-/// A scalar as text. Numbers are taken only where a number is meant: `1e3` as a name would become 1000.
+/// A scalar as text. Numbers are taken only where a number is meant: `1e3` as a name would become
+/// 1000.
 fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule> {
     use serde_yaml::Value;
     let number = matches!(name, Name::Port | Name::Replicas);
@@ -110,7 +112,10 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
         // Which file it was is no longer of interest.
         Value::Bool(true) if name == Name::Config => Ok(Some("yes".into())),
         Value::Sequence(items) if name == Name::Args => {
-            let texts = items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+            let texts = items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>();
             texts
                 .map(|texts| Some(Arguments::text(&texts)))
                 .ok_or("must be a list of texts: put numbers in quotes")

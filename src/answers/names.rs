@@ -52,8 +52,8 @@ impl Answer for ProjectName {
         if begins_with_letter && is_dns_label(name) {
             Ok(Self(name.to_owned()))
         } else {
-            Err("must begin with a lower-case letter, go on with lower-case letters, digits and `-`, \
-                 end with a letter or digit, and have at most 63 characters (RFC 1035)")
+            Err("must begin with a lower-case letter, go on with lower-case letters, digits and \
+                 `-`, end with a letter or digit, and have at most 63 characters (RFC 1035)")
         }
     }
 }
@@ -70,8 +70,8 @@ impl Answer for ComponentName {
         if text.starts_with(|first: char| first.is_ascii_lowercase()) && is_dns_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must begin with a lower-case letter, go on with lower-case letters, digits and `-`, \
-                 end with a letter or digit, and have at most 63 characters (RFC 1035)")
+            Err("must begin with a lower-case letter, go on with lower-case letters, digits and \
+                 `-`, end with a letter or digit, and have at most 63 characters (RFC 1035)")
         }
     }
 }
@@ -94,8 +94,8 @@ impl Answer for DnsLabel {
         if is_dns_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a DNS label: lower-case letters, digits and `-`, a letter or digit at both ends, \
-                 at most 63 characters (RFC 1123)")
+            Err("must be a DNS label: lower-case letters, digits and `-`, a letter or digit at \
+                 both ends, at most 63 characters (RFC 1123)")
         }
     }
 }
@@ -125,13 +125,17 @@ impl Answer for Host {
     fn parse(text: &str) -> Result<Self, Rule> {
         let name = text.strip_prefix("*.").unwrap_or(text);
         // A last label of digits would make it an IP address, which an Ingress refuses.
-        let numeric =
-            name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        let numeric = name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
         if text.len() <= 253 && !numeric && name.split('.').all(is_dns_label) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a DNS name: lower-case labels of letters, digits and `-`, joined by dots, \
-                 no scheme, port or path, no IP address")
+            Err(
+                "must be a DNS name: lower-case labels of letters, digits and `-`, joined by dots, \
+                 no scheme, port or path, no IP address",
+            )
         }
     }
 }
@@ -145,7 +149,8 @@ impl Answer for HealthPath {
     const EXAMPLE: &'static str = "/healthz";
 
     fn parse(text: &str) -> Result<Self, Rule> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!&'()*+,;=:@/?%".contains(&byte);
+        let allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!&'()*+,;=:@/?%".contains(&byte);
         if text.starts_with('/') && text.len() <= 1024 && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
@@ -164,8 +169,9 @@ impl Answer for Email {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let parts = text.split_once('@');
-        let both =
-            parts.is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
+        let both = parts.is_some_and(|(user, host)| {
+            !user.is_empty() && !host.is_empty() && !host.contains('@')
+        });
         if both && text.len() <= 254 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {

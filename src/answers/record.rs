@@ -1,6 +1,8 @@
 //! `.makeinfra.yaml`: what a generated repository was made from.
 
-use super::{Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Rule, Sheet, Version, named};
+use super::{
+    Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Rule, Sheet, Version, named,
+};
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::yaml;
@@ -18,7 +20,8 @@ pub struct Record {
     pub version: Option<Version>,
     /// Paths of generated files that are people's own: an update leaves them alone.
     pub own: BTreeSet<String>,
-    /// Names of images, or what they begin with, that anybody may pull, beside those of public components.
+    /// Names of images, or what they begin with, that anybody may pull, beside those of public
+    /// components.
     pub public: BTreeSet<String>,
     /// The whole file.
     pub text: String,
@@ -104,9 +107,11 @@ impl Record {
     }
 }
 
-/// The version that the file says. Fails if this makeinfra cannot know what the rest of the file means.
+/// The version that the file says. Fails if this makeinfra cannot know what the rest of the file
+/// means.
 fn version(value: &Value) -> Result<Version> {
-    let cannot = |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
+    let cannot =
+        |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
     let version = value
         .as_str()
         .ok_or("must be a version in quotes")
@@ -141,19 +146,26 @@ fn template(value: &Value) -> Result<()> {
 
 /// The paths of the list `own`.
 fn own(value: &Value) -> Result<BTreeSet<String>> {
-    let is_below =
-        |path: &str| !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let is_below = |path: &str| {
+        !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    };
     list(value, Record::OWN, "must be a list of paths below the top of the repository", is_below)
 }
 
 /// The names of the list `public`.
 fn public(value: &Value) -> Result<BTreeSet<String>> {
-    let is_name = |name: &str| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == name);
+    let is_name =
+        |name: &str| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == name);
     list(value, Record::PUBLIC, "must be a list of image names, without tags", is_name)
 }
 
 /// The texts of the list `value`, called `key`, which are all `right`.
-fn list(value: &Value, key: &str, rule: Rule, right: impl Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+fn list(
+    value: &Value,
+    key: &str,
+    rule: Rule,
+    right: impl Fn(&str) -> bool,
+) -> Result<BTreeSet<String>> {
     let item = |item: &Value| item.as_str().filter(|text| right(text)).map(str::to_owned);
     let items = value.as_sequence().and_then(|items| items.iter().map(item).collect::<Option<_>>());
     Ok(items.ok_or_else(|| {
@@ -178,11 +190,16 @@ fn said(fault: FileFault) -> String {
                 likeness(one).total_cmp(&likeness(other))
             });
             let nearest = nearest.map_or("", |nearest| nearest.as_str());
-            format!("`answers.{name}` is not an answer that this version knows; the nearest is `{nearest}`")
+            format!(
+                "`answers.{name}` is not an answer that this version knows; the nearest is \
+                 `{nearest}`"
+            )
         }
         FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
         FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
-        FileFault::Section(rule) | FileFault::EntryName(rule) => format!("a section of `answers` {rule}"),
+        FileFault::Section(rule) | FileFault::EntryName(rule) => {
+            format!("a section of `answers` {rule}")
+        }
         FileFault::Twice => "it has a name twice".into(),
         FileFault::In(section, entry, fault) => {
             let place = entry.map_or(section.to_owned(), |entry| format!("{section}.{entry}"));

@@ -9,8 +9,8 @@ use std::fmt;
 pub struct RegistryKey(String);
 
 impl RegistryKey {
-    /// The key that `docker login` would write for `image`: its `host[:port]`, or for Docker Hub the
-    /// address that docker has always used.
+    /// The key that `docker login` would write for `image`: its `host[:port]`, or for Docker Hub
+    /// the address that docker has always used.
     #[must_use]
     pub fn for_image(image: &ImageRef) -> Self {
         if image.is_docker_hub() {
@@ -26,8 +26,8 @@ impl RegistryKey {
         &self.0
     }
 
-    /// Whether both are for the whole of one registry, written differently: with or without a scheme, or Docker Hub by
-    /// another of its names.
+    /// Whether both are for the whole of one registry, written differently: with or without a
+    /// scheme, or Docker Hub by another of its names.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (self.whole(), other.whole()) {
@@ -77,14 +77,17 @@ impl Answer for RegistryKey {
             None => (authority, None),
         };
         if host.contains(|c: char| c.is_ascii_uppercase()) {
-            return Err("must have its host in lower case: the kubelet compares it letter by letter");
+            return Err(
+                "must have its host in lower case: the kubelet compares it letter by letter",
+            );
         }
         let label = |label: &str| is_dns_label(&label.replace('*', "x"));
         if !host.split('.').all(label) {
             return Err("must be a registry's host[:port], with a path if need be, without spaces");
         }
-        let digits =
-            |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0);
+        let digits = |port: &str| {
+            port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0)
+        };
         if port.is_some_and(|port| !digits(port)) {
             return Err("must have a port from 1 to 65535 after the colon");
         }
@@ -148,7 +151,10 @@ mod tests {
         let same = |one: &str, other: &str| {
             RegistryKey::parse(one).unwrap().is_same(&RegistryKey::parse(other).unwrap())
         };
-        assert!(same("ghcr.io", "https://ghcr.io/v2/") && same("docker.io", "https://index.docker.io/v1/"));
+        assert!(
+            same("ghcr.io", "https://ghcr.io/v2/")
+                && same("docker.io", "https://index.docker.io/v1/")
+        );
         assert!(
             !same("ghcr.io", "ghcr.io/me")
                 && !same("ghcr.io", "ghcr.io:443")

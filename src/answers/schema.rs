@@ -1,7 +1,8 @@
-//! JSON schemas (draft 7) of the files that hold answers, for editors: `.makeinfra.yaml` and the file of `--answers`. Made from
-//! the one table of answers.
+//! JSON schemas (draft 7) of the files that hold answers, for editors: `.makeinfra.yaml` and the
+//! file of `--answers`. Made from the one table of answers.
 //!
-//! They say what form a value has. Rules between answers, and most rules within a text, are left to makeinfra.
+//! They say what form a value has. Rules between answers, and most rules within a text, are left to
+//! makeinfra.
 
 use super::{Component, Environment, Name, Record, Sheet};
 use serde_json::{Map, Value, json};
@@ -11,13 +12,16 @@ const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 /// The schema of `.makeinfra.yaml`.
 #[must_use]
 pub fn record() -> Value {
-    let mut recorded = answers(&[&Record::NAMES[..], &Component::NAMES].concat(), &["project", "image"]);
+    let mut recorded =
+        answers(&[&Record::NAMES[..], &Component::NAMES].concat(), &["project", "image"]);
     // Which file it was is no longer known.
     let config = json!({"description": Name::Config.question(), "enum": [true, "yes"]});
-    let further = &mut recorded["properties"][Sheet::SECTIONS[1]]["additionalProperties"]["properties"];
+    let further =
+        &mut recorded["properties"][Sheet::SECTIONS[1]]["additionalProperties"]["properties"];
     further[Name::Config.as_str()] = config.clone();
     recorded["properties"][Name::Config.as_str()] = config;
-    let lists = |what: &str| json!({"description": what, "type": "array", "items": {"type": "string"}});
+    let lists =
+        |what: &str| json!({"description": what, "type": "array", "items": {"type": "string"}});
     json!({
         "$schema": DRAFT,
         "title": "What makeinfra made a repository from",
@@ -26,7 +30,8 @@ pub fn record() -> Value {
         "properties": {
             "template": {"const": Record::TEMPLATE},
             "version": {
-                "description": "The version of makeinfra whose templates the files are of; `makeinfra update` raises it",
+                "description": "The version of makeinfra whose templates the files are of; \
+                                `makeinfra update` raises it",
                 "type": "string",
             },
             Record::OWN: lists("Generated files that `makeinfra update` leaves alone"),
@@ -49,7 +54,9 @@ pub fn answers_file() -> Value {
 fn answers(names: &[Name], required: &[&str]) -> Value {
     let [environments, components] = Sheet::SECTIONS;
     let mut properties = answers_of(names);
-    for (section, names) in [(environments, &Environment::NAMES[..]), (components, &Component::NAMES)] {
+    for (section, names) in
+        [(environments, &Environment::NAMES[..]), (components, &Component::NAMES)]
+    {
         let entry = json!({
             "type": ["object", "null"],
             "properties": answers_of(names),
@@ -83,7 +90,9 @@ fn answer(name: Name) -> Value {
             schema["minItems"] = 1.into();
         }
         Name::Port | Name::Replicas => schema["type"] = types(&["integer", "string"]).into(),
-        _ if name.is_switch() => schema["enum"] = json!([true, false, "yes", "no", "true", "false"]),
+        _ if name.is_switch() => {
+            schema["enum"] = json!([true, false, "yes", "no", "true", "false"])
+        }
         _ if !name.choices().is_empty() => schema["enum"] = name.choices().into(),
         _ => schema["type"] = types(&["string"]).into(),
     }
@@ -99,7 +108,8 @@ pub fn text(schema: &Value) -> String {
 }
 
 fn write(value: &Value, depth: usize, is_properties: bool, text: &mut String) {
-    let Some(fields) = value.as_object().filter(|fields| is_properties && !fields.is_empty() || nests(value))
+    let Some(fields) =
+        value.as_object().filter(|fields| is_properties && !fields.is_empty() || nests(value))
     else {
         text.push_str(&value.to_string());
         return;
@@ -116,5 +126,7 @@ fn write(value: &Value, depth: usize, is_properties: bool, text: &mut String) {
 
 /// Whether `value` has properties of its own anywhere.
 fn nests(value: &Value) -> bool {
-    value.as_object().is_some_and(|fields| fields.contains_key("properties") || fields.values().any(nests))
+    value
+        .as_object()
+        .is_some_and(|fields| fields.contains_key("properties") || fields.values().any(nests))
 }

@@ -1,5 +1,5 @@
-//! `environment.mk`, the file in an overlay that the Makefile includes: lines `NAME := value`, where a value is the rest of its
-//! line. Pure.
+//! `environment.mk`, the file in an overlay that the Makefile includes: lines `NAME := value`,
+//! where a value is the rest of its line. Pure.
 
 use std::ops::Range;
 
@@ -28,7 +28,8 @@ impl Setting {
         }
     }
 
-    /// Its value in `text`, the last one as in make; `None` if it is not set, or to what only make could tell.
+    /// Its value in `text`, the last one as in make; `None` if it is not set, or to what only make
+    /// could tell.
     #[must_use]
     pub fn of(self, text: &str) -> Option<&str> {
         self.range(text).map(|at| text[at].trim()).filter(|value| !value.contains('$'))
@@ -70,8 +71,8 @@ impl Setting {
 mod tests {
     use super::*;
 
-    const TEXT: &str =
-        "# plain\nNAMESPACE := hello\nCONTEXT   :=\nPROTECTED := yes\nSECRETS   := secrets/kubernetes\n";
+    const TEXT: &str = "# plain\nNAMESPACE := hello\nCONTEXT   :=\nPROTECTED := yes\n\
+                        SECRETS   := secrets/kubernetes\n";
 
     #[test]
     fn values_are_the_rest_of_their_lines() {

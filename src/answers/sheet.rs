@@ -1,5 +1,5 @@
-//! Everything that was answered, as text: of the repository, and of each environment and component that has
-//! answers of its own.
+//! Everything that was answered, as text: of the repository, and of each environment and component
+//! that has answers of its own.
 
 use super::environment::Common;
 use super::location::NO_ROOM;
@@ -16,7 +16,8 @@ use std::fmt::Display;
 pub struct Sheet {
     /// Of the repository, its own component included.
     pub values: Values,
-    /// Of each environment, in the order in which they were named; empty: there is `production` alone.
+    /// Of each environment, in the order in which they were named; empty: there is `production`
+    /// alone.
     pub environments: Vec<(EnvironmentName, Values)>,
     /// Of each further component.
     pub components: Vec<(ComponentName, Values)>,
@@ -32,8 +33,9 @@ impl Sheet {
     ///
     /// Faults never quote a value: a token may have landed in the file.
     pub fn from_yaml(mut value: serde_yaml::Value, allowed: &[Name]) -> Result<Self, FileFault> {
-        let [environments, components] = Self::SECTIONS
-            .map(|name| value.as_mapping_mut().and_then(|mapping| mapping.remove(name)).unwrap_or_default());
+        let [environments, components] = Self::SECTIONS.map(|name| {
+            value.as_mapping_mut().and_then(|mapping| mapping.remove(name)).unwrap_or_default()
+        });
         Ok(Self {
             values: from_mapping(value, allowed)?,
             environments: section(Self::SECTIONS[0], environments, &Environment::NAMES)?,
@@ -44,7 +46,10 @@ impl Sheet {
     /// All answers, whatever they are about.
     pub fn all(&self) -> impl Iterator<Item = (&Name, &Option<String>)> {
         let environments = self.environments.iter().flat_map(|(_, values)| values);
-        self.values.iter().chain(environments).chain(self.components.iter().flat_map(|(_, values)| values))
+        self.values
+            .iter()
+            .chain(environments)
+            .chain(self.components.iter().flat_map(|(_, values)| values))
     }
 
     /// Adds the answers in `other` to which there is none here.
@@ -63,10 +68,11 @@ impl Sheet {
 
     /// The environment called `name`, made if it is not there.
     pub fn environment(&mut self, name: &EnvironmentName) -> &mut Values {
-        let at = self.environments.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.environments.push((name.clone(), Values::new()));
-            self.environments.len() - 1
-        });
+        let at =
+            self.environments.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                self.environments.push((name.clone(), Values::new()));
+                self.environments.len() - 1
+            });
         &mut self.environments[at].1
     }
 
@@ -156,10 +162,14 @@ impl Sheet {
             if all.iter().any(|other| other.name == one.name) {
                 return Err(Refused::Broken(Name::Environment, "must name each environment once"));
             }
-            if all.iter().any(|other| other.namespace == one.namespace && other.context == one.context) {
+            if all
+                .iter()
+                .any(|other| other.namespace == one.namespace && other.context == one.context)
+            {
                 return Err(Refused::Broken(
                     Name::Namespace,
-                    "must differ between the environments of one cluster: a pattern with `{env}`, or ENV=NAMESPACE",
+                    "must differ between the environments of one cluster: a pattern with `{env}`, \
+                     or ENV=NAMESPACE",
                 ));
             }
             all.push(one);
@@ -188,7 +198,10 @@ impl Sheet {
             let image = given(values, Name::Image)?.unwrap_or_else(|| main.image.clone());
             let one = Component::from_values(name.clone(), image, values)?;
             if one.name == main.name || all.iter().any(|other| other.name == one.name) {
-                return Err(Refused::Broken(Name::Component, "must be another name for each component"));
+                return Err(Refused::Broken(
+                    Name::Component,
+                    "must be another name for each component",
+                ));
             }
             if all
                 .iter()
@@ -197,7 +210,8 @@ impl Sheet {
             {
                 return Err(Refused::Broken(
                     Name::Image,
-                    "must have the tag that other components have of the same image: it is in one place for all of them",
+                    "must have the tag that other components have of the same image: it is in one \
+                     place for all of them",
                 ));
             }
             all.push(one);
@@ -220,7 +234,8 @@ fn section<N: Answer + Display>(
 ) -> Result<Vec<(N, Values)>, FileFault> {
     use serde_yaml::Value;
     const RULE: Rule = "must be a mapping from names to mappings of answers";
-    let fault = |entry: Option<&N>, fault| FileFault::In(section, entry.map(N::to_string), Box::new(fault));
+    let fault =
+        |entry: Option<&N>, fault| FileFault::In(section, entry.map(N::to_string), Box::new(fault));
     let mapping = match value {
         Value::Mapping(mapping) => mapping,
         Value::Null => return Ok(Vec::new()),
@@ -268,7 +283,10 @@ mod tests {
     fn names_what_is_missing_or_broken() {
         assert_eq!(answers("{}"), Err(Refused::Missing(Name::Project)));
         assert_eq!(answers("project: shop"), Err(Refused::Missing(Name::Image)));
-        assert!(matches!(answers(&format!("{SHOP}port: 70000")), Err(Refused::Broken(Name::Port, _))));
+        assert!(matches!(
+            answers(&format!("{SHOP}port: 70000")),
+            Err(Refused::Broken(Name::Port, _))
+        ));
         let pattern = format!("{SHOP}namespace: '{{project}}-{{env}}'");
         assert!(matches!(answers(&pattern), Err(Refused::Broken(Name::Namespace, _))));
     }
@@ -310,23 +328,27 @@ mod tests {
         let both = format!("{SHOP}namespace: shop\nenvironments: {{staging: ~, production: ~}}\n");
         assert!(matches!(answers(&both), Err(Refused::Broken(Name::Namespace, _))));
         let apart = format!(
-            "{SHOP}namespace: shop\nenvironments: {{staging: {{context: a}}, production: {{context: b}}}}\n"
+            "{SHOP}namespace: shop\n\
+             environments: {{staging: {{context: a}}, production: {{context: b}}}}\n"
         );
         assert!(answers(&apart).is_ok());
-        let none =
-            format!("{SHOP}namespace: '{{env}}'\ningress: '*.example.com'\nenvironments: {{staging: ~}}\n");
+        let none = format!(
+            "{SHOP}namespace: '{{env}}'\ningress: '*.example.com'\nenvironments: {{staging: ~}}\n"
+        );
         assert!(matches!(answers(&none), Err(Refused::Broken(Name::Ingress, _))));
     }
 
     #[test]
     fn components_bear_names_of_their_own() {
-        let two = answers(&format!("{SHOP}components: {{worker: {{image: 'a/b:2'}}, api: ~}}\n")).unwrap();
+        let two = answers(&format!("{SHOP}components: {{worker: {{image: 'a/b:2'}}, api: ~}}\n"))
+            .unwrap();
         let names: Vec<_> =
             two.components.iter().map(|one| (one.name.as_str(), one.image.as_str())).collect();
         let image = "registry.gitlab.com/me/shop:1.0.0";
         assert_eq!(names, [("shop", image), ("worker", "a/b:2"), ("api", image)]);
         assert!(answers(&format!("{SHOP}components: {{shop: ~}}\n")).is_err());
-        let tags = format!("{SHOP}components: {{worker: {{image: 'registry.gitlab.com/me/shop:2'}}}}\n");
+        let tags =
+            format!("{SHOP}components: {{worker: {{image: 'registry.gitlab.com/me/shop:2'}}}}\n");
         assert!(matches!(answers(&tags), Err(Refused::Broken(Name::Image, _))));
     }
 

@@ -76,7 +76,8 @@ pub enum Superseded {
     ByHand(u64),
 }
 
-/// How GitLab calls the user of a deploy token that nobody gave a name (`app/models/deploy_token.rb`).
+/// How GitLab calls the user of a deploy token that nobody gave a name
+/// (`app/models/deploy_token.rb`).
 const DEFAULT_USER: &str = "gitlab+deploy-token-";
 
 impl Superseded {

@@ -1,4 +1,5 @@
-//! Versions of makeinfra, in the order of Semantic Versioning 2.0.0 as far as ours go: `1.2.3` and `1.2.3-rc.4`.
+//! Versions of makeinfra, in the order of Semantic Versioning 2.0.0 as far as ours go: `1.2.3` and
+//! `1.2.3-rc.4`.
 
 use super::Rule;
 use std::fmt;
@@ -22,7 +23,9 @@ impl Version {
     pub fn parse(text: &str) -> Result<Self, Rule> {
         const RULE: Rule = "must be a version, such as 0.2.0";
         let (numbers, release) = match text.split_once("-rc.") {
-            Some((numbers, candidate)) => (numbers, Stage::Candidate(number(candidate).ok_or(RULE)?)),
+            Some((numbers, candidate)) => {
+                (numbers, Stage::Candidate(number(candidate).ok_or(RULE)?))
+            }
             None => (text, Stage::Release),
         };
         let numbers: Option<Vec<u64>> = numbers.split('.').map(number).collect();
@@ -66,7 +69,8 @@ impl fmt::Display for Version {
 
 /// A number without a sign or a zero in front.
 fn number(text: &str) -> Option<u64> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let is_plain =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
 }
 

@@ -70,8 +70,9 @@ impl Answer for Workload {
     }
 }
 
-/// When a cron job runs, as the parser of Kubernetes reads it (github.com/robfig/cron/v3, `ParseStandard`): five fields, or
-/// a name after `@`. What that parser takes and nobody means, such as `*-5`, is refused.
+/// When a cron job runs, as the parser of Kubernetes reads it (github.com/robfig/cron/v3,
+/// `ParseStandard`): five fields, or a name after `@`. What that parser takes and nobody means,
+/// such as `*-5`, is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule(String);
 
@@ -96,8 +97,9 @@ const FIELDS: [Field; 5] = [
     ),
 ];
 
-const FIVE_FIELDS: Rule = "must be a schedule of cron: five fields (minute, hour, day, month, day of the week), or @hourly, \
-                           @daily, @weekly, @monthly, @yearly, `@every 6h`";
+const FIVE_FIELDS: Rule = "must be a schedule of cron: five fields (minute, hour, day, month, day \
+                           of the week), or @hourly, @daily, @weekly, @monthly, @yearly, `@every \
+                           6h`";
 
 impl Schedule {
     /// The schedule, with one blank between its fields.
@@ -122,7 +124,13 @@ impl Answer for Schedule {
             [name]
                 if matches!(
                     *name,
-                    "@yearly" | "@annually" | "@monthly" | "@weekly" | "@daily" | "@midnight" | "@hourly"
+                    "@yearly"
+                        | "@annually"
+                        | "@monthly"
+                        | "@weekly"
+                        | "@daily"
+                        | "@midnight"
+                        | "@hourly"
                 ) => {}
             ["@every", time] if is_duration(time) => {}
             [_, _, _, _, _] => {
@@ -225,13 +233,19 @@ impl Answer for Arguments {
     const EXAMPLE: &'static str = r#"["work", "--queue=mail"]"#;
 
     fn parse(text: &str) -> Result<Self, Rule> {
-        let list: Vec<String> = serde_json::from_str(text).map_err(|_| "must be a list of texts")?;
+        let list: Vec<String> =
+            serde_json::from_str(text).map_err(|_| "must be a list of texts")?;
         if list.iter().any(|argument| super::looks_like_token(argument)) {
-            return Err("must not hold a token: arguments stand in git and in every list of processes");
+            return Err(
+                "must not hold a token: arguments stand in git and in every list of processes",
+            );
         }
-        let fine = |argument: &String| argument.len() <= 4096 && !argument.contains(char::is_control);
+        let fine =
+            |argument: &String| argument.len() <= 4096 && !argument.contains(char::is_control);
         if list.is_empty() || list.len() > 100 || !list.iter().all(fine) {
-            return Err("must be arguments of one line each, at most 100, each of at most 4096 bytes");
+            return Err(
+                "must be arguments of one line each, at most 100, each of at most 4096 bytes",
+            );
         }
         Ok(Self(list))
     }
@@ -256,9 +270,8 @@ impl Answer for ClusterIssuer {
         if text.len() <= 253 && text.split('.').all(super::names::is_dns_label) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(
-                "must be the name of a ClusterIssuer: lower-case letters, digits, `-` and `.` (kubectl get clusterissuers)",
-            )
+            Err("must be the name of a ClusterIssuer: lower-case letters, digits, `-` and `.` \
+                 (kubectl get clusterissuers)")
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A repository that makeinfra did not make becomes one that it can look after: answers are read from the manifests, these
-//! move to where kustomize finds them, with their bytes, and what is missing is generated. Files that people have stay
-//! theirs, and the record lists them. Pure.
+//! A repository that makeinfra did not make becomes one that it can look after: answers are read
+//! from the manifests, these move to where kustomize finds them, with their bytes, and what is
+//! missing is generated. Files that people have stay theirs, and the record lists them. Pure.
 
 mod answers;
 mod apart;
@@ -47,7 +47,8 @@ pub struct Request {
     pub missing: Files,
     /// Whether attributes give what is below `secrets/` to git-crypt already.
     pub is_covered: bool,
-    /// Whether the last commit has the generated script: otherwise, what looks generated is from a run that was killed.
+    /// Whether the last commit has the generated script: otherwise, what looks generated is from a
+    /// run that was killed.
     pub has_script: bool,
     /// The last record that the repository had, if it had one.
     pub earlier: Option<Record>,
@@ -72,7 +73,8 @@ pub struct Adoption {
 }
 
 impl Adoption {
-    /// Whether a pull secret stays in plaintext where people have it, so that a second one could not be deployed.
+    /// Whether a pull secret stays in plaintext where people have it, so that a second one could
+    /// not be deployed.
     #[must_use]
     pub fn has_open_pull_secret(&self) -> bool {
         self.open_secrets.iter().any(|(_, name)| name == self.answers.secret_name.as_str())
@@ -88,7 +90,8 @@ pub fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
 /// The project whose objects the overlays label, if they do.
 #[must_use]
 pub fn labelled_project(files: &Files) -> Option<String> {
-    let overlays = files.below(super::OVERLAYS).filter_map(|(path, _)| files.text(path).ok().flatten());
+    let overlays =
+        files.below(super::OVERLAYS).filter_map(|(path, _)| files.text(path).ok().flatten());
     let mut labels = overlays.flat_map(|text| {
         let kustomization = objects::kustomization(Some(text));
         objects::list(&kustomization, "labels").cloned().collect::<Vec<_>>()
@@ -99,7 +102,10 @@ pub fn labelled_project(files: &Files) -> Option<String> {
 /// The files that an adoption makes at the top: deeper ones are read anyway.
 #[must_use]
 pub fn generated_files() -> Vec<String> {
-    TemplateSet::embedded().files().filter_map(|(template, _)| resume::generated(template)).collect()
+    TemplateSet::embedded()
+        .files()
+        .filter_map(|(template, _)| resume::generated(template))
+        .collect()
 }
 
 /// Plans the adoption, or the rest of one that was killed.
@@ -201,14 +207,17 @@ fn planned(files: &Files, request: &Request) -> Result<Adoption> {
     Ok(adoption)
 }
 
-/// Secrets that stay in plaintext, each with its file: among other objects, changed by a kustomization of base, or generated
-/// from files beside it.
+/// Secrets that stay in plaintext, each with its file: among other objects, changed by a
+/// kustomization of base, or generated from files beside it.
 fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(String, String)> {
     let is_taken = |path: &str| taken.iter().any(|file| !file.is_part && file.path == path);
-    let files = survey.manifests.iter().filter(|(path, _)| layout.is_deployed(path) && !is_taken(path));
-    let is_open =
-        |one: &serde_yaml::Value| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none();
-    let name = |one: &serde_yaml::Value, path: &[&str]| text(one, path).unwrap_or_default().to_owned();
+    let files =
+        survey.manifests.iter().filter(|(path, _)| layout.is_deployed(path) && !is_taken(path));
+    let is_open = |one: &serde_yaml::Value| {
+        text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none()
+    };
+    let name =
+        |one: &serde_yaml::Value, path: &[&str]| text(one, path).unwrap_or_default().to_owned();
     let mut found: Vec<_> = files
         .flat_map(|(path, all)| all.iter().map(move |one| (path, one)))
         .filter(|(_, one)| is_open(one))
@@ -219,13 +228,16 @@ fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(
         for generator in objects::list(&one.value, "secretGenerator") {
             let inputs = one.generated_from(generator);
             let literals = generator.get("literals").map(|_| one.path.clone());
-            found.extend(inputs.into_iter().chain(literals).map(|path| (path, name(generator, &["name"]))));
+            found.extend(
+                inputs.into_iter().chain(literals).map(|path| (path, name(generator, &["name"]))),
+            );
         }
     }
     found
 }
 
-/// `files` where they belong, those of Secrets left out. What moves takes its place from what is there.
+/// `files` where they belong, those of Secrets left out. What moves takes its place from what is
+/// there.
 fn moved(files: &Files, layout: &Layout, secrets: &[SecretFile]) -> Files {
     let taken: BTreeSet<_> =
         secrets.iter().filter(|file| !file.is_part).map(|file| file.path.as_str()).collect();
@@ -245,8 +257,8 @@ fn put(files: &mut Files, path: &str, bytes: Vec<u8>, executable: bool) {
     files.insert(path.to_owned(), Found { content, executable, ignored: false });
 }
 
-/// The templates that the repository has its files from, this version's if it has none from any; the answers; and whether
-/// makeinfra made it.
+/// The templates that the repository has its files from, this version's if it has none from any;
+/// the answers; and whether makeinfra made it.
 fn recognise(
     files: &Files,
     after: &Files,
@@ -266,7 +278,8 @@ fn recognise(
     for templates in &request.templates {
         let rendered = templates.render(&answers, &[])?;
         // What says nothing of its origin is left out: many repositories have the same few lines.
-        let is_telling = |file: &&File| ["Makefile", "scripts/deploy.sh"].contains(&file.path.as_str());
+        let is_telling =
+            |file: &&File| ["Makefile", "scripts/deploy.sh"].contains(&file.path.as_str());
         let same = |file: &&File| {
             after
                 .bytes(&file.path)
@@ -275,7 +288,9 @@ fn recognise(
                 .is_some_and(|there| ***there == *file.text.expose().as_bytes())
         };
         let count = rendered.iter().filter(same).count();
-        if request.has_script && count >= best.0 && rendered.iter().filter(is_telling).any(|file| same(&file))
+        if request.has_script
+            && count >= best.0
+            && rendered.iter().filter(is_telling).any(|file| same(&file))
         {
             best = (count, Some(templates));
         }
@@ -287,7 +302,8 @@ fn recognise(
     })
 }
 
-/// What is deployed among the files in their new places: neither examples nor what is outside of the limits.
+/// What is deployed among the files in their new places: neither examples nor what is outside of
+/// the limits.
 fn deployed(after: &Files, before: &Survey, layout: &Layout) -> Survey {
     let mut survey = Survey::of(after, &["kubernetes".to_owned()]);
     let sources = layout.sources();
@@ -327,7 +343,8 @@ fn read(
             // Of several environments, each has its own.
             let is_pattern = name == Name::Namespace && !layout.environments.is_empty();
             let example = if is_pattern { "'{project}-{env}'" } else { name.example() };
-            Failure::usage(format!("`{}` {rule}", name.option())).hint(format!("{} {example}", name.option()))
+            Failure::usage(format!("`{}` {rule}", name.option()))
+                .hint(format!("{} {example}", name.option()))
         }
     })?;
     // Values in generated places are read as an update reads them.

@@ -33,20 +33,31 @@ impl<'r> NewComponent<'r> {
         mut values: Values,
     ) -> Result<Self> {
         let known = &made_from.record.answers;
-        let given = values.get(&Name::Image).cloned().flatten().and_then(|text| ImageRef::parse(&text).ok());
+        let given = values
+            .get(&Name::Image)
+            .cloned()
+            .flatten()
+            .and_then(|text| ImageRef::parse(&text).ok());
         let image = match given {
             Some(image) => image,
             None => main_image(files, made_from.record).ok_or_else(|| {
-                Failure::usage(format!("the manifests do not give the image of `{}`", known.main().name))
-                    .hint(Advice::makeinfra(format!("add {name}")).with("--image REGISTRY/PATH:TAG"))
+                Failure::usage(format!(
+                    "the manifests do not give the image of `{}`",
+                    known.main().name
+                ))
+                .hint(Advice::makeinfra(format!("add {name}")).with("--image REGISTRY/PATH:TAG"))
             })?,
         };
         if let Some(file) = other_tag(files, made_from.record, &image) {
             return Err(Failure::failed(format!("`{}` runs with another tag", image.name()))
                 .because(format!(
-                    "`{file}` sets it, and a kustomization has one tag for all containers of an image"
+                    "`{file}` sets it, and a kustomization has one tag for all containers of an \
+                     image"
                 ))
-                .hint(Advice::makeinfra(format!("add {name}")).why("with that tag, or without --image"))
+                .hint(Advice::makeinfra(format!("add {name}")).why(
+                    "with that tag, or without \
+                                                                    --image",
+                ))
                 .into());
         }
         // The record has one reference for all components of an image.
@@ -61,15 +72,21 @@ impl<'r> NewComponent<'r> {
     /// The plan. `answers` are those of the sheet.
     pub fn plan(&self, files: &Files, answers: &Answers) -> Result<Plan> {
         let mut plan = Plan::default();
-        let new = answers.components.iter().find(|one| one.name == *self.name).unwrap_or(answers.main());
+        let new =
+            answers.components.iter().find(|one| one.name == *self.name).unwrap_or(answers.main());
         self.state(&mut plan, new);
         let (before, after) = (
             rendered(self.made_from.templates, &self.made_from.record.answers)?,
             rendered(self.made_from.templates, answers)?,
         );
-        let is_new = |path: &str| path.starts_with(Context::BASE) && text_of(&before, path).is_none();
+        let is_new =
+            |path: &str| path.starts_with(Context::BASE) && text_of(&before, path).is_none();
         let own: Vec<_> = after.iter().filter(|file| is_new(&file.path)).collect();
-        self.check_room(files, new, &own.iter().map(|file| file.path.as_str()).collect::<Vec<_>>())?;
+        self.check_room(
+            files,
+            new,
+            &own.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(),
+        )?;
         for file in &own {
             let bytes = Zeroizing::new(file.text.expose().as_bytes().to_vec());
             plan.create(files, &file.path, bytes, false)?;
@@ -89,7 +106,8 @@ impl<'r> NewComponent<'r> {
         let fresh = kustomization::generated(Context::BASE);
         edit(&mut plan, files, &path, [text_of(&before, &fresh), text_of(&after, &fresh)])?;
         let rendered = text_of(&after, Record::FILE).unwrap_or_default();
-        let text = record::with_component(&self.made_from.record.text, rendered, self.name.as_str())?;
+        let text =
+            record::with_component(&self.made_from.record.text, rendered, self.name.as_str())?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -104,8 +122,8 @@ impl<'r> NewComponent<'r> {
         plan.facts.extend(new.ingress.as_ref().map(|host| ("host", host.to_string())));
     }
 
-    /// The files as they are generated without the component and with it, for the overlay whose kustomization is `path`:
-    /// the image is among them if nobody has given it a tag there.
+    /// The files as they are generated without the component and with it, for the overlay whose
+    /// kustomization is `path`: the image is among them if nobody has given it a tag there.
     fn overlays(&self, files: &Files, answers: &Answers, path: &str) -> Result<[Vec<File>; 2]> {
         let has_tag = [Some(path.to_owned()), super::kustomization(files, Context::BASE)]
             .iter()
@@ -115,7 +133,9 @@ impl<'r> NewComponent<'r> {
         let mut after = answers.clone();
         for (answers, is_after) in [(&mut before, false), (&mut after, true)] {
             for environment in answers.environments.iter_mut() {
-                for (component, deployed) in answers.components.iter().zip(&mut environment.deployed) {
+                for (component, deployed) in
+                    answers.components.iter().zip(&mut environment.deployed)
+                {
                     if deployed.image.name() == self.image.name() {
                         deployed.has_tag = is_after && component.name == *self.name && !has_tag;
                         deployed.image = self.image.clone();
@@ -123,10 +143,14 @@ impl<'r> NewComponent<'r> {
                 }
             }
         }
-        Ok([rendered(self.made_from.templates, &before)?, rendered(self.made_from.templates, &after)?])
+        Ok([
+            rendered(self.made_from.templates, &before)?,
+            rendered(self.made_from.templates, &after)?,
+        ])
     }
 
-    /// Fails if a manifest that is deployed has an object that the component brings. `own` are the component's files.
+    /// Fails if a manifest that is deployed has an object that the component brings. `own` are the
+    /// component's files.
     fn check_room(&self, files: &Files, new: &Component, own: &[&str]) -> Result<()> {
         let kinds = objects::kinds(new);
         let name = self.name.as_str();
@@ -152,13 +176,17 @@ impl<'r> NewComponent<'r> {
     }
 }
 
-/// Brings what the second generated text has over the first into the lists of the kustomization at `path`.
+/// Brings what the second generated text has over the first into the lists of the kustomization at
+/// `path`.
 fn edit(plan: &mut Plan, files: &Files, path: &str, fresh: [Option<&str>; 2]) -> Result<()> {
-    let (Some(ours), [Some(before), Some(after)]) = (files.text(path)?, fresh) else { return Ok(()) };
+    let (Some(ours), [Some(before), Some(after)]) = (files.text(path)?, fresh) else {
+        return Ok(());
+    };
     if before == after {
         return plan.write_text(files, path, ours);
     }
-    let added = yaml_edit::add(ours, before, after).map_err(|refusal| super::not_edited(path, refusal))?;
+    let added =
+        yaml_edit::add(ours, before, after).map_err(|refusal| super::not_edited(path, refusal))?;
     plan.write_text(files, path, &merge::lists(before, ours, after, &added)?)
 }
 
@@ -166,7 +194,9 @@ fn edit(plan: &mut Plan, files: &Files, path: &str, fresh: [Option<&str>; 2]) ->
 pub(super) fn dirs(files: &Files) -> Vec<String> {
     let mut dirs = vec![Context::BASE.to_owned()];
     for (path, _) in files.below(OVERLAYS) {
-        let name = path[OVERLAYS.len() + 1..].split_once('/').map(|(name, _)| format!("{OVERLAYS}/{name}"));
+        let name = path[OVERLAYS.len() + 1..]
+            .split_once('/')
+            .map(|(name, _)| format!("{OVERLAYS}/{name}"));
         dirs.extend(name.filter(|name| !dirs.contains(name)));
     }
     dirs
@@ -183,7 +213,9 @@ fn main_image(files: &Files, record: &Record) -> Option<ImageRef> {
     let all = objects::below(files, Context::BASE);
     let workload = all
         .iter()
-        .find(|(_, document)| objects::is_object(document, main.workload.kind(), main.name.as_str()))
+        .find(|(_, document)| {
+            objects::is_object(document, main.workload.kind(), main.name.as_str())
+        })
         .map(|(_, document)| document);
     let container = workload.and_then(|workload| objects::own_container(workload, main));
     let written = container.and_then(|container| text(container, &["image"]));
@@ -204,11 +236,13 @@ fn main_image(files: &Files, record: &Record) -> Option<ImageRef> {
 
 /// The kustomization that gives `image` another tag or digest, if none gives it this one.
 fn other_tag(files: &Files, record: &Record, image: &ImageRef) -> Option<String> {
-    let version = |image: &ImageRef| (image.tag().map(str::to_owned), image.digest().map(str::to_owned));
+    let version =
+        |image: &ImageRef| (image.tag().map(str::to_owned), image.digest().map(str::to_owned));
     let is_same = |one: &ImageRef| {
         version(one) == version(image) || one.digest().is_some() && one.digest() == image.digest()
     };
-    let paths: Vec<_> = dirs(files).iter().filter_map(|dir| super::kustomization(files, dir)).collect();
+    let paths: Vec<_> =
+        dirs(files).iter().filter_map(|dir| super::kustomization(files, dir)).collect();
     let found: Vec<_> = paths
         .iter()
         .flat_map(|path| tags(files, path, image.name()).into_iter().map(move |tag| (path, tag)))

@@ -1,4 +1,5 @@
-//! The files of an overlay as another environment has them: values change in their places, all else is copied. Pure.
+//! The files of an overlay as another environment has them: values change in their places, all else
+//! is copied. Pure.
 
 use super::hosts::Hosts;
 use super::objects::{self, list, text};
@@ -34,11 +35,13 @@ impl Copy<'_> {
             document.scalar(&["kind"]) == Some("Namespace")
                 && document.scalar(&["metadata", "name"]) == Some(old)
         });
-        let named = is_namespace.then(|| yaml_edit::set(&text, &["metadata", "name"], new).ok()).flatten();
+        let named =
+            is_namespace.then(|| yaml_edit::set(&text, &["metadata", "name"], new).ok()).flatten();
         Zeroizing::new(named.map_or(text.as_bytes().to_vec(), |text| text.as_bytes().to_vec()))
     }
 
-    /// The kustomization `text`, whose file is `path` and whose overlay lies in `dir`. Says what it lacks.
+    /// The kustomization `text`, whose file is `path` and whose overlay lies in `dir`. Says what it
+    /// lacks.
     pub(super) fn kustomization(
         &self,
         path: &str,
@@ -47,7 +50,8 @@ impl Copy<'_> {
         notes: &mut Vec<String>,
     ) -> Result<String> {
         let refused = |refusal| not_edited(path, refusal);
-        let mut edited = yaml_edit::set(text, &["namespace"], self.to.namespace.as_str()).map_err(refused)?;
+        let mut edited =
+            yaml_edit::set(text, &["namespace"], self.to.namespace.as_str()).map_err(refused)?;
         let mut labels = Vec::new();
         let mut resources = Vec::new();
         {
@@ -60,7 +64,8 @@ impl Copy<'_> {
             }
             for at in 0..document.count(&[Key("resources")]) {
                 let item = [Key("resources"), Item(at)];
-                let named = document.scalar_at(&item).and_then(|named| manifests::below(dir, named));
+                let named =
+                    document.scalar_at(&item).and_then(|named| manifests::below(dir, named));
                 if named.as_ref() == Some(&self.from.secrets) {
                     resources.push(item);
                 }
@@ -68,7 +73,8 @@ impl Copy<'_> {
         }
         if labels.is_empty() {
             notes.push(format!(
-                "`{path}` sets no label `{LABEL}`: `make prune` and `make undeploy` delete nothing there"
+                "`{path}` sets no label `{LABEL}`: `make prune` and `make undeploy` delete nothing \
+                 there"
             ));
         }
         for label in labels {
@@ -100,7 +106,8 @@ pub(super) fn settings(text: &str, environment: &Environment) -> String {
     })
 }
 
-/// The hosts in the overlay whose kustomization is `kustomization` and whose other documents are `documents`.
+/// The hosts in the overlay whose kustomization is `kustomization` and whose other documents are
+/// `documents`.
 pub(super) fn hosts_in(
     kustomization: &serde_yaml::Value,
     documents: &[(&str, serde_yaml::Value)],

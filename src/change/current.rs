@@ -1,9 +1,10 @@
-//! The answers as the files have them: what people have changed by hand or with `make set-image` takes the place of what
-//! is recorded. Pure.
+//! The answers as the files have them: what people have changed by hand or with `make set-image`
+//! takes the place of what is recorded. Pure.
 //!
-//! A value counts only if it is read without doubt: every place that is generated from it says the same, in a form that
-//! its type accepts. Otherwise the recorded one stays. What a component consists of (a port, an Ingress, a service
-//! account, settings) is always as recorded: an object of its name may be somebody's own.
+//! A value counts only if it is read without doubt: every place that is generated from it says the
+//! same, in a form that its type accepts. Otherwise the recorded one stays. What a component
+//! consists of (a port, an Ingress, a service account, settings) is always as recorded: an object
+//! of its name may be somebody's own.
 
 mod base;
 mod difference;
@@ -31,7 +32,8 @@ pub struct Current {
     pub differences: Vec<Difference>,
 }
 
-/// The answers of `record` as `files` have them. A record that is generated from them can be read again.
+/// The answers of `record` as `files` have them. A record that is generated from them can be read
+/// again.
 #[must_use]
 pub fn answers_in(files: &Files, record: &Record) -> Current {
     let recorded = &record.answers;
@@ -59,7 +61,8 @@ pub fn answers_in(files: &Files, record: &Record) -> Current {
     Current { differences: difference::between(recorded, &answers), answers }
 }
 
-/// Where two sets of answers with the same components and environments differ; nothing is said of what only one has.
+/// Where two sets of answers with the same components and environments differ; nothing is said of
+/// what only one has.
 #[must_use]
 pub fn differences(recorded: &Answers, other: &Answers) -> Vec<Difference> {
     difference::between(recorded, other)
@@ -107,10 +110,14 @@ fn has_room(environment: &Environment, host: &Host) -> bool {
 fn keep_apart(answers: &mut Answers, recorded: &Answers) {
     let all: Vec<_> = answers.environments.iter().collect();
     let clash = |(place, one): (usize, &&Environment)| {
-        all[..place].iter().any(|other| other.namespace == one.namespace && other.context == one.context)
+        all[..place]
+            .iter()
+            .any(|other| other.namespace == one.namespace && other.context == one.context)
     };
     if all.iter().enumerate().any(clash) {
-        for (environment, known) in answers.environments.iter_mut().zip(recorded.environments.iter()) {
+        for (environment, known) in
+            answers.environments.iter_mut().zip(recorded.environments.iter())
+        {
             environment.namespace = known.namespace.clone();
             environment.context.clone_from(&known.context);
         }
@@ -120,7 +127,8 @@ fn keep_apart(answers: &mut Answers, recorded: &Answers) {
 /// What base says of the components.
 fn read_components(answers: &mut Answers, recorded: &Answers, base: &Base) {
     for (place, component) in answers.components.iter_mut().enumerate() {
-        let has_room = |host: &Host| place == 0 || answers.environments.iter().all(|one| has_room(one, host));
+        let has_room =
+            |host: &Host| place == 0 || answers.environments.iter().all(|one| has_room(one, host));
         let prefix = if place == 0 { String::new() } else { format!("{}-", component.name) };
         base.read_component(component, &prefix, &has_room);
         if component.tls_secret().as_deref() == Some(recorded.secret_name.as_str()) {
@@ -134,7 +142,8 @@ fn read_components(answers: &mut Answers, recorded: &Answers, base: &Base) {
     for (component, known) in answers.components.iter_mut().zip(&all) {
         let is_new = component.image != *known;
         let kept = all.iter().filter(|one| is_new && one.name() == component.image.name());
-        let same = images.iter().chain(kept).find(|one| one.name() == component.image.name()).cloned();
+        let same =
+            images.iter().chain(kept).find(|one| one.name() == component.image.name()).cloned();
         set(&mut component.image, same);
         images.push(component.image.clone());
     }

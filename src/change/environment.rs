@@ -1,5 +1,5 @@
-//! A new environment: a copy of another one's overlay, pipeline file and pull Secret, or a hand-made overlay that is
-//! recorded. Pure.
+//! A new environment: a copy of another one's overlay, pipeline file and pull Secret, or a
+//! hand-made overlay that is recorded. Pure.
 
 use super::copy::{self, Copy};
 use super::current::Overlay;
@@ -7,8 +7,8 @@ use super::objects::{self, HOST};
 use super::{Bytes, Files, MadeFrom, OVERLAYS, Plan, merge, record, rendered, text_of};
 use crate::advice::Advice;
 use crate::answers::{
-    Answer, Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record, Setting,
-    Sheet, Values,
+    Answer, Answers, Ci, ContextName, DnsLabel, Environment, EnvironmentName, Host, Name, Record,
+    Setting, Sheet, Values,
 };
 use crate::error::{Failure, Result};
 use crate::yaml_edit;
@@ -71,7 +71,8 @@ pub struct NewEnvironment<'r> {
 }
 
 impl<'r> NewEnvironment<'r> {
-    /// Decides what the environment `name` is: a copy, or an overlay that is there and that no earlier run has begun.
+    /// Decides what the environment `name` is: a copy, or an overlay that is there and that no
+    /// earlier run has begun.
     pub fn decide(
         files: &Files,
         made_from: MadeFrom<'r>,
@@ -106,7 +107,8 @@ impl<'r> NewEnvironment<'r> {
             None => namespace_like(made_from.record, like, name),
         };
         let context = options.context.as_ref().or(like.context.as_ref()).map(ToString::to_string);
-        let ingresses = ingresses(files, made_from.record, like, name, protect, context.as_deref(), options)?;
+        let ingresses =
+            ingresses(files, made_from.record, like, name, protect, context.as_deref(), options)?;
         let mut changed = vec![
             (Name::Namespace, namespace),
             (Name::Protect, protect.to_string()),
@@ -194,7 +196,9 @@ impl<'r> NewEnvironment<'r> {
         ingresses: Vec<Option<Ingress>>,
         by_hand: bool,
     ) -> Result<Self> {
-        let new = |of: Name| changed.iter().find(|(name, _)| *name == of).map(|(_, value)| value.as_str());
+        let new = |of: Name| {
+            changed.iter().find(|(name, _)| *name == of).map(|(_, value)| value.as_str())
+        };
         check_namespace(made_from.record, name, new(Name::Namespace), new(Name::Context), by_hand)?;
         let mut sheet = made_from.record.sheet.clone();
         if sheet.environments.is_empty() {
@@ -204,7 +208,8 @@ impl<'r> NewEnvironment<'r> {
             own.insert(Name::Secrets, Some(like.secrets.clone()));
         }
         // What a hand-made overlay does not say is not that of another one either.
-        let mut values = if by_hand { Values::default() } else { sheet.environment(&like.name).clone() };
+        let mut values =
+            if by_hand { Values::default() } else { sheet.environment(&like.name).clone() };
         values.extend(changed.iter().map(|(name, value)| (*name, Some(value.clone()))));
         *sheet.environment(name) = values;
         Ok(Self { made_from, options, name, like, sheet, changed, ingresses, by_hand })
@@ -229,7 +234,8 @@ impl<'r> NewEnvironment<'r> {
         self.state(&mut plan, files, to);
         let pipeline = format!(".gitlab/{}.yml", self.name);
         if self.by_hand && answers.ci == Ci::Gitlab && files.get(&pipeline).is_none() {
-            plan.notes.push(format!("no job of the pipeline deploys it: `{pipeline}` does not exist"));
+            plan.notes
+                .push(format!("no job of the pipeline deploys it: `{pipeline}` does not exist"));
         }
         if !self.by_hand {
             self.copy_secrets(&mut plan, files, answers, to)?;
@@ -237,7 +243,8 @@ impl<'r> NewEnvironment<'r> {
             self.copy_pipeline(&mut plan, files, answers)?;
         }
         let copied = !self.by_hand;
-        let text = record::with_environment(self.made_from.record, self.like, to, &self.changed, copied)?;
+        let text =
+            record::with_environment(self.made_from.record, self.like, to, &self.changed, copied)?;
         Record::parse(text.clone())?;
         plan.write_text(files, Record::FILE, &text)?;
         Ok(plan)
@@ -253,16 +260,20 @@ impl<'r> NewEnvironment<'r> {
         plan.facts.push(("namespace", to.namespace.to_string()));
         plan.facts.push((
             "context",
-            to.context.as_ref().map_or("the current one of kubectl".to_owned(), ToString::to_string),
+            to.context
+                .as_ref()
+                .map_or("the current one of kubectl".to_owned(), ToString::to_string),
         ));
-        plan.facts.push(("protected", if to.protect { "yes: make asks first" } else { "no" }.to_owned()));
+        plan.facts
+            .push(("protected", if to.protect { "yes: make asks first" } else { "no" }.to_owned()));
         if let Some(replicas) = self.options.replicas {
             plan.facts.push(("pods", replicas.to_string()));
         }
         let names = self.made_from.record.answers.components.iter().map(|one| one.name.as_str());
         for (place, (name, ingress)) in names.zip(&self.ingresses).enumerate() {
             let of = if place > 0 { format!(" ({name})") } else { String::new() };
-            plan.facts.extend(ingress.as_ref().map(|ingress| ("host", format!("{}{of}", ingress.new))));
+            plan.facts
+                .extend(ingress.as_ref().map(|ingress| ("host", format!("{}{of}", ingress.new))));
         }
         if self.by_hand {
             plan.facts.extend(to.ingress.as_ref().map(|host| ("host", host.to_string())));
@@ -316,7 +327,8 @@ impl<'r> NewEnvironment<'r> {
     }
 }
 
-/// The environment to copy: the one that is named, or the only one, or the first that is not protected.
+/// The environment to copy: the one that is named, or the only one, or the first that is not
+/// protected.
 fn like<'r>(record: &'r Record, name: Option<&EnvironmentName>) -> Result<&'r Environment> {
     let all = &record.answers.environments;
     if let Some(name) = name {
@@ -356,25 +368,30 @@ fn check_namespace(
 ) -> Result<()> {
     let Answers { environments, project, .. } = &record.answers;
     let has = |one: &Environment, namespace: &str| {
-        one.namespace.as_str() == namespace && one.context.as_ref().map(ContextName::as_str) == context
+        one.namespace.as_str() == namespace
+            && one.context.as_ref().map(ContextName::as_str) == context
     };
-    let Some((namespace, other)) = namespace
-        .and_then(|namespace| Some((namespace, environments.iter().find(|one| has(one, namespace))?)))
-    else {
+    let Some((namespace, other)) = namespace.and_then(|namespace| {
+        Some((namespace, environments.iter().find(|one| has(one, namespace))?))
+    }) else {
         return Ok(());
     };
-    let free = [format!("{project}-{name}"), format!("{project}-{name}-2")]
-        .into_iter()
-        .find(|free| DnsLabel::parse(free).is_ok() && !environments.iter().any(|one| has(one, free)));
+    let free =
+        [format!("{project}-{name}"), format!("{project}-{name}-2")].into_iter().find(|free| {
+            DnsLabel::parse(free).is_ok() && !environments.iter().any(|one| has(one, free))
+        });
     let hint = match by_hand {
         true => Advice::edit_matching(&format!("{OVERLAYS}/{name}/*")),
         false => Advice::makeinfra(format!("env add {name}"))
             .with(format_args!("--namespace {}", free.as_deref().unwrap_or("NS"))),
     };
-    Err(Failure::usage(format!("the namespace `{namespace}` is that of the environment `{}`", other.name))
-        .because("the environments of one cluster must have different namespaces")
-        .hint(hint)
-        .into())
+    Err(Failure::usage(format!(
+        "the namespace `{namespace}` is that of the environment `{}`",
+        other.name
+    ))
+    .because("the environments of one cluster must have different namespaces")
+    .hint(hint)
+    .into())
 }
 
 /// The bytes of a text.

@@ -55,9 +55,14 @@ fn is_whole(text: &str, at: usize, length: usize) -> bool {
     begins && !goes_on
 }
 
-/// The host that an environment has by rule: `base` if it is protected, else one below it, which it is as well where `base`
-/// is among `taken`. `None` if there is no room for it.
-pub(super) fn by_rule(name: &EnvironmentName, protect: bool, base: &str, taken: &[String]) -> Option<String> {
+/// The host that an environment has by rule: `base` if it is protected, else one below it, which it
+/// is as well where `base` is among `taken`. `None` if there is no room for it.
+pub(super) fn by_rule(
+    name: &EnvironmentName,
+    protect: bool,
+    base: &str,
+    taken: &[String],
+) -> Option<String> {
     if (protect || name.is_production()) && !taken.iter().any(|host| host == base) {
         return Some(base.to_owned());
     }
@@ -85,9 +90,12 @@ mod tests {
         ] {
             assert_eq!(hosts.replaced(old), new);
         }
-        for same in
-            ["x.hello.example.com", "hello.example.com.au", "a@hello.example.com", "hello.example.community"]
-        {
+        for same in [
+            "x.hello.example.com",
+            "hello.example.com.au",
+            "a@hello.example.com",
+            "hello.example.community",
+        ] {
             assert_eq!(hosts.replaced(same), same);
         }
     }

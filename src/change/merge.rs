@@ -14,15 +14,19 @@ pub(super) fn lines(ancestor: &str, ours: &str, theirs: &str) -> Result<Option<S
         input.content(text.as_bytes());
         input
     });
-    let merged =
-        merge_file(&ancestor, &ours, &theirs, Some(MergeFileOptions::new().favor(FileFavor::Normal)))
-            .map_err(|error| Failure::failed("cannot merge files").because(error.message()))?;
+    let merged = merge_file(
+        &ancestor,
+        &ours,
+        &theirs,
+        Some(MergeFileOptions::new().favor(FileFavor::Normal)),
+    )
+    .map_err(|error| Failure::failed("cannot merge files").because(error.message()))?;
     let text = String::from_utf8_lossy(merged.content()).into_owned();
     Ok(merged.is_automergeable().then_some(text))
 }
 
-/// `ours` in which every line that differs between `old` and `new`, texts with the same number of lines, is as in `new`;
-/// `None` if it does not have all of them.
+/// `ours` in which every line that differs between `old` and `new`, texts with the same number of
+/// lines, is as in `new`; `None` if it does not have all of them.
 pub(super) fn renamed(old: &str, ours: &str, new: &str) -> Option<String> {
     let pairs: Vec<_> = old.lines().zip(new.lines()).filter(|(old, new)| old != new).collect();
     if old.lines().count() != new.lines().count() {
@@ -37,8 +41,9 @@ pub(super) fn renamed(old: &str, ours: &str, new: &str) -> Option<String> {
     pairs.iter().all(|(old, _)| has(old)).then(|| ours.split_inclusive('\n').map(renamed).collect())
 }
 
-/// The kustomization `edited`, which is `ours` with what `theirs` has over `ancestor`, in the better layout: where the
-/// lines merge to the same, comments have followed, too. Lines that merge may still mean something else.
+/// The kustomization `edited`, which is `ours` with what `theirs` has over `ancestor`, in the
+/// better layout: where the lines merge to the same, comments have followed, too. Lines that merge
+/// may still mean something else.
 pub(super) fn lists(ancestor: &str, ours: &str, theirs: &str, edited: &str) -> Result<String> {
     let merged = lines(ancestor, ours, theirs)?.filter(|merged| yaml_edit::same(merged, edited));
     Ok(merged.unwrap_or_else(|| edited.to_owned()))
@@ -57,12 +62,14 @@ pub(super) enum Merged {
     },
 }
 
-/// `ours` with the change from `base` to `theirs`: by lines, and for YAML by fields as well, since lines that merge may mean
-/// what nobody wrote.
+/// `ours` with the change from `base` to `theirs`: by lines, and for YAML by fields as well, since
+/// lines that merge may mean what nobody wrote.
 pub(super) fn three_way(path: &str, base: &str, ours: &str, theirs: &str) -> Result<Merged> {
     let by_lines = lines(base, ours, theirs)?;
-    let same_lines =
-        || Merged::Conflict { why: "both changed the same lines of it".to_owned(), is_of_lines: true };
+    let same_lines = || Merged::Conflict {
+        why: "both changed the same lines of it".to_owned(),
+        is_of_lines: true,
+    };
     if !is_yaml(path) {
         return Ok(by_lines.map_or_else(same_lines, Merged::Clean));
     }

@@ -20,7 +20,10 @@ pub(super) fn documents(bytes: &[u8]) -> Vec<Value> {
 
 /// The first document of a text as it is, also if it is a list; null if there is none.
 pub(super) fn first(text: &str) -> Value {
-    yaml::read_all(text).ok().and_then(|all| all.into_iter().find(|one| !one.is_null())).unwrap_or_default()
+    yaml::read_all(text)
+        .ok()
+        .and_then(|all| all.into_iter().find(|one| !one.is_null()))
+        .unwrap_or_default()
 }
 
 /// Whether every document of `text` is YAML.
@@ -115,9 +118,12 @@ pub(super) fn patched_hosts(kustomization: &Value, name: &str, path: &[&str]) ->
     let mut hosts = Vec::new();
     let pointer = format!("/{}", path.join("/"));
     let is_it = |patch: &&Value| {
-        text(patch, &["target", "kind"]) == Some("Ingress") && text(patch, &["target", "name"]) == Some(name)
+        text(patch, &["target", "kind"]) == Some("Ingress")
+            && text(patch, &["target", "name"]) == Some(name)
     };
-    for patch in list(kustomization, "patches").filter_map(|patch| Some((patch, text(patch, &["patch"])?))) {
+    for patch in
+        list(kustomization, "patches").filter_map(|patch| Some((patch, text(patch, &["patch"])?)))
+    {
         if is_it(&patch.0)
             && let Ok(steps) = yaml::read::<Vec<Value>>(patch.1)
         {

@@ -12,7 +12,8 @@ const ANSWERS: &str = "answers";
 const ENVIRONMENTS: &str = Sheet::SECTIONS[0];
 const COMPONENTS: &str = Sheet::SECTIONS[1];
 
-/// `record` with the environment `to` and the answers `changed`; if `copied`, the rest is what it says of `from`.
+/// `record` with the environment `to` and the answers `changed`; if `copied`, the rest is what it
+/// says of `from`.
 pub(super) fn with_environment(
     record: &Record,
     from: &Environment,
@@ -21,8 +22,9 @@ pub(super) fn with_environment(
     copied: bool,
 ) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);
-    let section =
-        |environment: &Environment| [ANSWERS, ENVIRONMENTS, environment.name.as_str()].map(str::to_owned);
+    let section = |environment: &Environment| {
+        [ANSWERS, ENVIRONMENTS, environment.name.as_str()].map(str::to_owned)
+    };
     let mut text = record.text.clone();
     let is_there = {
         let document = Document::parse(&text).map_err(refused)?;
@@ -101,13 +103,19 @@ pub(super) fn with_own(text: &str, paths: &BTreeSet<String>) -> Result<String> {
     };
     let mut text = text.to_owned();
     if !has_list && !paths.is_empty() {
-        let items: String = paths.iter().map(|path| format!("  - {}\n", yaml_edit::scalar(path))).collect();
+        let items: String =
+            paths.iter().map(|path| format!("  - {}\n", yaml_edit::scalar(path))).collect();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        text.push_str(&format!("{end}# Files of your own, which `makeinfra update` leaves alone until `--take PATH`.\n{}:\n{items}", Record::OWN));
+        text.push_str(&format!(
+            "{end}# Files of your own, which `makeinfra update` leaves alone \
+                                until `--take PATH`.\n{}:\n{items}",
+            Record::OWN
+        ));
         return Ok(text);
     }
     for path in paths.iter().filter(|path| !known.contains(path)) {
-        text = yaml_edit::push(&text, &list, &yaml_edit::scalar(path)).map_err(refused)?.to_string();
+        text =
+            yaml_edit::push(&text, &list, &yaml_edit::scalar(path)).map_err(refused)?.to_string();
     }
     Ok(text)
 }
@@ -124,7 +132,9 @@ pub(super) fn taken(text: &str, paths: &BTreeSet<String>) -> Result<String> {
             (0..document.count(&list)).find(item)
         };
         if let Some(at) = place {
-            text = yaml_edit::remove_item(&text, &[list[0], Step::Item(at)]).map_err(refused)?.to_string();
+            text = yaml_edit::remove_item(&text, &[list[0], Step::Item(at)])
+                .map_err(refused)?
+                .to_string();
         }
     }
     Ok(text)

@@ -1,4 +1,5 @@
-//! A component that goes: its files, and every entry of a kustomization for it, those of people included. Pure.
+//! A component that goes: its files, and every entry of a kustomization for it, those of people
+//! included. Pure.
 
 use super::component::dirs;
 use super::objects::{self, list, text};
@@ -38,15 +39,22 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
     let MadeFrom { record, templates } = made_from;
     let known = &record.answers;
     if known.main().name.as_str() == name {
-        return Err(Failure::failed(format!("cannot remove `{name}`, the project's own component"))
-            .hint("delete the repository to end the project")
-            .into());
+        return Err(Failure::failed(format!(
+            "cannot remove `{name}`, the project's own component"
+        ))
+        .hint("delete the repository to end the project")
+        .into());
     }
     let place = known.components.iter().position(|one| one.name.as_str() == name);
     let found = place.and_then(|place| Some((place, known.components.iter().nth(place)?)));
     let Some((place, component)) = found else {
-        let names =
-            known.components.rest.iter().map(|one| one.name.to_string()).collect::<Vec<_>>().join(", ");
+        let names = known
+            .components
+            .rest
+            .iter()
+            .map(|one| one.name.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         let names = if names.is_empty() {
             "there are no components beside the project's own".into()
         } else {
@@ -72,11 +80,18 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
     let mut plan = Plan::default();
     let (before, after) = (rendered(templates, known)?, rendered(templates, &after.answers)?);
     let mut deleted = gone.generated.clone();
-    // Overlays first: what they say of an object that base does not have any more is an error for kustomize.
+    // Overlays first: what they say of an object that base does not have any more is an error for
+    // kustomize.
     for dir in dirs(files).iter().rev() {
         let Some(path) = super::kustomization(files, dir) else { continue };
         let fresh = kustomization::generated(dir);
-        gone.edit(&mut plan, dir, &path, [text_of(&before, &fresh), text_of(&after, &fresh)], &mut deleted)?;
+        gone.edit(
+            &mut plan,
+            dir,
+            &path,
+            [text_of(&before, &fresh), text_of(&after, &fresh)],
+            &mut deleted,
+        )?;
     }
     deleted.extend(gone.own_files());
     for path in &deleted {
@@ -112,8 +127,9 @@ impl Gone<'_> {
         images.iter().any(|image| image == name)
     }
 
-    /// Takes the entries for the component out of the kustomization at `path`. `fresh` is that as it is generated with the
-    /// component and without; to `deleted` go files that are of no use without their entry.
+    /// Takes the entries for the component out of the kustomization at `path`. `fresh` is that as
+    /// it is generated with the component and without; to `deleted` go files that are of no use
+    /// without their entry.
     fn edit(
         &self,
         plan: &mut Plan,
@@ -124,7 +140,8 @@ impl Gone<'_> {
     ) -> Result<()> {
         let Some(ours) = self.files.text(path)? else { return Ok(()) };
         let refused = |refusal| not_edited(path, refusal);
-        let (found, generated) = (objects::kustomization(Some(ours)), objects::kustomization(fresh[0]));
+        let (found, generated) =
+            (objects::kustomization(Some(ours)), objects::kustomization(fresh[0]));
         let mut edited = ours.to_owned();
         let mut own = Vec::new();
         for key in LISTS {
@@ -142,21 +159,24 @@ impl Gone<'_> {
             return Ok(());
         }
         let left = Document::parse(&edited).map_err(refused)?;
-        let is_needed =
-            ["configMapGenerator", "secretGenerator"].iter().any(|key| left.keys(&[]).contains(key));
+        let is_needed = ["configMapGenerator", "secretGenerator"]
+            .iter()
+            .any(|key| left.keys(&[]).contains(key));
         let options = found.get("generatorOptions");
         if found.get("configMapGenerator").is_some()
             && !is_needed
             && options == generated.get("generatorOptions")
         {
-            edited = yaml_edit::remove(&edited, &["generatorOptions"]).map_err(refused)?.to_string();
+            edited =
+                yaml_edit::remove(&edited, &["generatorOptions"]).map_err(refused)?.to_string();
         }
         if let [Some(before), Some(after)] = fresh {
             edited = merge::lists(before, ours, after, &edited)?;
         }
         own.reverse();
         if !own.is_empty() {
-            plan.notes.push(format!("`{path}` also loses what was written by hand: {}", own.join(", ")));
+            plan.notes
+                .push(format!("`{path}` also loses what was written by hand: {}", own.join(", ")));
         }
         plan.write_text(self.files, path, &edited)
     }
@@ -171,8 +191,9 @@ impl Gone<'_> {
     ) -> Option<String> {
         let named = text(entry, &["name"]) == Some(self.name());
         match key {
-            "images" => (self.with_image && text(entry, &["name"]) == Some(self.component.image.name()))
-                .then(|| "an image".to_owned()),
+            "images" => (self.with_image
+                && text(entry, &["name"]) == Some(self.component.image.name()))
+            .then(|| "an image".to_owned()),
             "replicas" if named => Some(format!("replicas of `{}`", self.name())),
             "configMapGenerator" if named => Some(format!("config map `{}`", self.name())),
             "resources" => {
@@ -181,7 +202,8 @@ impl Gone<'_> {
                 is_it.then(|| format!("resource `{path}`"))
             }
             "patches" | "patchesJson6902" | "patchesStrategicMerge" => {
-                let file = text(entry, &["path"]).or(entry.as_str().filter(|text| !text.contains('\n')));
+                let file =
+                    text(entry, &["path"]).or(entry.as_str().filter(|text| !text.contains('\n')));
                 let file = file.and_then(|file| manifests::below(dir, file));
                 let inline = text(entry, &["patch"]).or(entry.as_str()).unwrap_or_default();
                 let inline = objects::documents(inline.as_bytes());
@@ -207,7 +229,9 @@ impl Gone<'_> {
 
     /// Whether everything in the file at `path` is of the component.
     fn is_own_file(&self, path: &str) -> bool {
-        let Some(Ok(bytes)) = self.files.get(path).map(|found| &found.content) else { return false };
+        let Some(Ok(bytes)) = self.files.get(path).map(|found| &found.content) else {
+            return false;
+        };
         let found = objects::documents(bytes);
         !found.is_empty() && found.iter().all(|one| self.owns(one))
     }
@@ -225,14 +249,16 @@ impl Gone<'_> {
             .collect()
     }
 
-    /// Whether `document` is an object of the component, a patch of one, or an object that is there for it alone.
+    /// Whether `document` is an object of the component, a patch of one, or an object that is there
+    /// for it alone.
     fn owns(&self, document: &Value) -> bool {
         let name = Some(self.name());
         let kinds = objects::kinds(self.component);
         let kind = text(document, &["kind"]).unwrap_or_default();
         let is_object = kinds.contains(&kind) && text(document, &["metadata", "name"]) == name;
         let scales = text(document, &["spec", "scaleTargetRef", "name"]) == name
-            && text(document, &["spec", "scaleTargetRef", "kind"]).is_some_and(|kind| kinds.contains(&kind));
+            && text(document, &["spec", "scaleTargetRef", "kind"])
+                .is_some_and(|kind| kinds.contains(&kind));
         let selects = [
             &["spec", "selector", "matchLabels"][..],
             &["spec", "podSelector", "matchLabels"],
@@ -252,9 +278,14 @@ impl Gone<'_> {
             let Some(text) = text_after(self.files, plan, &path) else { continue };
             for (number, line) in text.lines().enumerate() {
                 let code = line.split_once(" #").map_or(line, |(code, _)| code);
-                let mut words = code.split(|c: char| !c.is_ascii_alphanumeric() && !"-_./:@".contains(c));
+                let mut words =
+                    code.split(|c: char| !c.is_ascii_alphanumeric() && !"-_./:@".contains(c));
                 if !code.trim_start().starts_with('#') && words.any(|word| word == self.name()) {
-                    notes.push(format!("line {} of `{path}` still names `{}`", number + 1, self.name()));
+                    notes.push(format!(
+                        "line {} of `{path}` still names `{}`",
+                        number + 1,
+                        self.name()
+                    ));
                 }
             }
         }
@@ -277,8 +308,9 @@ fn named_by(files: &Files, plan: &Plan, path: &str) -> Option<String> {
         let found = objects::kustomization(text_after(files, plan, &list));
         let mut words = Vec::new();
         scalars(&found, &mut words);
-        let names =
-            words.iter().filter_map(|word| manifests::below(&dir, word.rsplit('=').next().unwrap_or(word)));
+        let names = words
+            .iter()
+            .filter_map(|word| manifests::below(&dir, word.rsplit('=').next().unwrap_or(word)));
         names.into_iter().any(|named| named == path).then_some(list)
     })
 }

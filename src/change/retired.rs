@@ -1,4 +1,5 @@
-//! An environment that goes: its overlay, its pipeline file, and the secret files that its kustomization names. Pure.
+//! An environment that goes: its overlay, its pipeline file, and the secret files that its
+//! kustomization names. Pure.
 
 use super::{Files, Plan, listed, record};
 use crate::advice::Advice;
@@ -14,7 +15,8 @@ pub struct Retired {
     pub namespace: String,
     /// The context of its cluster; `None` if it is the current one.
     pub context: Option<String>,
-    /// The deploy tokens that no other environment holds or lists as superseded. They stay in GitLab.
+    /// The deploy tokens that no other environment holds or lists as superseded. They stay in
+    /// GitLab.
     pub tokens: Vec<Superseded>,
     /// Whether GitLab made the token of another environment.
     pub is_issued: bool,
@@ -37,12 +39,13 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     }
     let mut plan = Plan::default();
     plan.notes.push(format!(
-        "the cluster keeps what runs in the namespace `{}`: delete it with `make undeploy ENV={name}` first, which needs \
-         these files",
+        "the cluster keeps what runs in the namespace `{}`: delete it with `make undeploy \
+         ENV={name}` first, which needs these files",
         gone.namespace
     ));
     let others = all.iter().filter(|one| one.name != gone.name);
-    let others: Vec<_> = others.flat_map(|one| tokens_of(files, record, one).unwrap_or_default()).collect();
+    let others: Vec<_> =
+        others.flat_map(|one| tokens_of(files, record, one).unwrap_or_default()).collect();
     let mut tokens = tokens_of(files, record, gone).unwrap_or_default();
     tokens.retain(|token| !others.contains(token));
     if !tokens.is_empty() {
@@ -70,7 +73,9 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
         let is_gone = plan.steps.iter().any(|step| step.path == path);
         let is_of_another = all
             .iter()
-            .filter(|one| one.name != gone.name && one.secrets.starts_with(&format!("{}/", gone.secrets)))
+            .filter(|one| {
+                one.name != gone.name && one.secrets.starts_with(&format!("{}/", gone.secrets))
+            })
             .any(|one| path.starts_with(&format!("{}/", one.secrets)));
         if !is_gone && !is_of_another {
             plan.notes.push(format!(
@@ -80,7 +85,10 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     }
     plan.facts.push(("namespace", gone.namespace.to_string()));
     let context = gone.context.as_ref().map(ToString::to_string);
-    plan.facts.push(("context", context.clone().unwrap_or_else(|| "the current one of kubectl".to_owned())));
+    plan.facts.push((
+        "context",
+        context.clone().unwrap_or_else(|| "the current one of kubectl".to_owned()),
+    ));
     let text = record::environment_dropped(&record.text, name)?;
     Record::parse(text.clone())?;
     plan.write_text(files, Record::FILE, &text)?;
@@ -101,11 +109,14 @@ fn tokens_of(files: &Files, record: &Record, one: &Environment) -> Option<Vec<Su
     let issued = provenance.issued.as_ref().map(|issued| Superseded::Issued(issued.token.clone()));
     let held = issued.or_else(by_hand);
     Some(
-        held.into_iter().chain(provenance.superseded.iter().map(|replaced| replaced.token.clone())).collect(),
+        held.into_iter()
+            .chain(provenance.superseded.iter().map(|replaced| replaced.token.clone()))
+            .collect(),
     )
 }
 
-/// The files that the kustomization of its Secrets names and no other one does, and that kustomization, which is last.
+/// The files that the kustomization of its Secrets names and no other one does, and that
+/// kustomization, which is last.
 fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Vec<String>> {
     let Some(listing) = listed(files, &gone.secrets)? else { return Ok(Vec::new()) };
     let mut kept = Vec::new();

@@ -1,4 +1,5 @@
-//! What is shown of a change: a diff, and of a file below `secrets/` the names of its keys alone. Pure.
+//! What is shown of a change: a diff, and of a file below `secrets/` the names of its keys alone.
+//! Pure.
 
 use super::Step;
 use crate::error::{Failure, Result};
@@ -16,19 +17,23 @@ pub fn diff(step: &Step) -> Result<String> {
     let head = format!("--- {}\n+++ {}\n", name("a", old), name("b", new));
     if step.is_secret() {
         let keys = keys(step);
-        let keys = if keys.is_empty() { String::new() } else { format!("; keys: {}", keys.join(", ")) };
+        let keys =
+            if keys.is_empty() { String::new() } else { format!("; keys: {}", keys.join(", ")) };
         return Ok(format!("{head}(encrypted in git, not shown{keys})\n"));
     }
-    let failed = |error: git2::Error| Failure::failed("cannot compare files").because(error.message());
-    let bytes =
-        |content: &Option<super::Bytes>| content.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default();
+    let failed =
+        |error: git2::Error| Failure::failed("cannot compare files").because(error.message());
+    let bytes = |content: &Option<super::Bytes>| {
+        content.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default()
+    };
     let path = Some(Path::new(&step.path));
     let (before, after) = (bytes(&step.before), bytes(&step.after));
     let mut shown = Patch::from_buffers(&before, path, &after, path, None).map_err(failed)?;
     let text = shown.to_buf().map_err(failed)?;
     let text = String::from_utf8_lossy(&text);
     // From the first hunk on: git's header has modes and ids that say nothing here.
-    let hunks = text.find("\n@@ ").map_or_else(|| "(binary)\n".to_owned(), |at| text[at + 1..].to_owned());
+    let hunks =
+        text.find("\n@@ ").map_or_else(|| "(binary)\n".to_owned(), |at| text[at + 1..].to_owned());
     Ok(format!("{head}{hunks}"))
 }
 
@@ -39,7 +44,9 @@ pub fn keys(step: &Step) -> Vec<String> {
     if Path::new(&step.path).extension().is_some_and(|end| end == "env") {
         return EnvFile::parse(bytes).keys().map(str::to_owned).collect();
     }
-    let Some(document) = std::str::from_utf8(bytes).ok().and_then(|text| Document::parse(text).ok()) else {
+    let Some(document) =
+        std::str::from_utf8(bytes).ok().and_then(|text| Document::parse(text).ok())
+    else {
         return Vec::new();
     };
     let keys = |field| document.keys(&[field]).into_iter().map(str::to_owned);

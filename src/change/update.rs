@@ -1,7 +1,9 @@
-//! A repository carried from one rendering to another: what changes between `base` and `wish` is brought into the files as
-//! people have them. Everything below `secrets/` is left out: it is never rendered again and never merged. Pure.
+//! A repository carried from one rendering to another: what changes between `base` and `wish` is
+//! brought into the files as people have them. Everything below `secrets/` is left out: it is never
+//! rendered again and never merged. Pure.
 //!
-//! Paths are paired by where they come from, never by likeness: a file that looks similar is somebody's own.
+//! Paths are paired by where they come from, never by likeness: a file that looks similar is
+//! somebody's own.
 
 mod entry;
 mod hazards;
@@ -45,7 +47,8 @@ pub struct Deleted {
 pub struct Conflict {
     /// Where it is here; where it would be if it is not here.
     pub path: String,
-    /// What was generated before; `None` if nothing was, or nothing that the rest can be compared with.
+    /// What was generated before; `None` if nothing was, or nothing that the rest can be compared
+    /// with.
     pub base: Option<Entry>,
     /// What is generated now; `None` if nothing is any more.
     pub wish: Option<Entry>,
@@ -54,7 +57,12 @@ pub struct Conflict {
 }
 
 /// Plans the way from `base` to `wish`. Deleted files come back if `restored` names them.
-pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<String>) -> Result<Update> {
+pub fn update(
+    base: &Tree,
+    wish: &Tree,
+    files: &Files,
+    restored: &BTreeSet<String>,
+) -> Result<Update> {
     let moves = Moves::find(base, wish, files);
     let mut update = Update { moved: moves.by_people(), ..Update::default() };
     for pair in &moves.pairs {
@@ -72,22 +80,28 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
             (Some(old), Some(new), Some((at, ours))) => {
                 update.both(files, at, pair.target(at), &Sides { old, ours, new })?;
             }
-            (Some(old), None, Some((at, ours))) if ours.is(old) => update.delete(files, at, ours)?,
+            (Some(old), None, Some((at, ours))) if ours.is(old) => {
+                update.delete(files, at, ours)?
+            }
             (Some(old), None, Some((at, _))) => update.conflicts.push(Conflict {
                 path: at.clone(),
                 base: Some(old.clone()),
                 wish: None,
                 why: "it is no longer generated, and it was edited here".to_owned(),
             }),
-            (None, Some(new), Some((at, ours))) if !ours.is(new) => update.conflicts.push(Conflict {
-                path: at.clone(),
-                base: None,
-                wish: Some(new.clone()),
-                why: "it is generated now, and it exists with other content".to_owned(),
-            }),
+            (None, Some(new), Some((at, ours))) if !ours.is(new) => {
+                update.conflicts.push(Conflict {
+                    path: at.clone(),
+                    base: None,
+                    wish: Some(new.clone()),
+                    why: "it is generated now, and it exists with other content".to_owned(),
+                })
+            }
             // Another command has written it, and HEAD may not have it yet.
             (None, Some(new), Some((at, _))) => update.write(files, at, new)?,
-            (None, Some(new), None) => update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?,
+            (None, Some(new), None) => {
+                update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?
+            }
             (Some(old), Some(new), None) => {
                 let path = pair.wish.as_deref().unwrap_or_default();
                 if restored.contains(path) {
@@ -106,7 +120,8 @@ pub fn update(base: &Tree, wish: &Tree, files: &Files, restored: &BTreeSet<Strin
     Ok(update)
 }
 
-/// When a step is written: a run that was killed leaves nothing that names what is not there, and a record that is behind.
+/// When a step is written: a run that was killed leaves nothing that names what is not there, and a
+/// record that is behind.
 fn rank(step: &Step) -> u8 {
     match &step.after {
         None => 2,
@@ -116,9 +131,16 @@ fn rank(step: &Step) -> u8 {
 }
 
 impl Update {
-    /// Has the record follow: it says what is wanted already, so only what templates write differently is merged into it, `old`
-    /// and `new` being how the two versions write the same answers; and `taken` leaves the list of people's own files.
-    pub fn record(&mut self, files: &Files, old: &str, new: &str, taken: &BTreeSet<String>) -> Result<()> {
+    /// Has the record follow: it says what is wanted already, so only what templates write
+    /// differently is merged into it, `old` and `new` being how the two versions write the same
+    /// answers; and `taken` leaves the list of people's own files.
+    pub fn record(
+        &mut self,
+        files: &Files,
+        old: &str,
+        new: &str,
+        taken: &BTreeSet<String>,
+    ) -> Result<()> {
         let ours = files.text(Record::FILE)?.unwrap_or_default();
         let text = match merge::three_way(Record::FILE, old, ours, new)? {
             merge::Merged::Clean(text) => text,
@@ -145,7 +167,8 @@ impl Update {
         if old == new && at == target {
             return Ok(());
         }
-        let executable = if old.executable == new.executable { ours.executable } else { new.executable };
+        let executable =
+            if old.executable == new.executable { ours.executable } else { new.executable };
         let bytes = match ours.merged(at, old, new)? {
             Merge::Clean(bytes) => bytes,
             Merge::Conflict(..) if at != target => {
@@ -169,7 +192,8 @@ impl Update {
             }
         };
         if at != target {
-            // A run that was killed may have written it there, and not have deleted the other one yet.
+            // A run that was killed may have written it there, and not have deleted the other one
+            // yet.
             let is_there = Side::read(files, target)?.is_some_and(|there| there.holds(&bytes));
             if files.get(target).is_some() && !is_there {
                 self.conflicts.push(Conflict {
@@ -194,14 +218,25 @@ impl Update {
         let before = files.bytes(path)?.cloned();
         let is_executable = files.get(path).is_some_and(|found| found.executable);
         let mode = (before.is_some() && is_executable != executable).then_some(executable);
-        self.plan.steps.push(Step { path: path.to_owned(), before, after: Some(after), executable, mode });
+        self.plan.steps.push(Step {
+            path: path.to_owned(),
+            before,
+            after: Some(after),
+            executable,
+            mode,
+        });
         Ok(())
     }
 
     fn delete(&mut self, files: &Files, path: &str, ours: &Side) -> Result<()> {
         let before = files.bytes(path)?.cloned();
-        let step =
-            Step { path: path.to_owned(), before, after: None, executable: ours.executable, mode: None };
+        let step = Step {
+            path: path.to_owned(),
+            before,
+            after: None,
+            executable: ours.executable,
+            mode: None,
+        };
         self.plan.steps.push(step);
         Ok(())
     }

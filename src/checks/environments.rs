@@ -1,4 +1,5 @@
-//! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these get in each other's way.
+//! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these
+//! get in each other's way.
 
 mod entries;
 mod used;
@@ -20,8 +21,12 @@ const WILDCARD: &str = "kubernetes/overlays/*/environment.mk";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let Some(Ok(record)) = &inspection.record else { return Vec::new() };
-    [agree(inspection, record), used::checks(inspection, &record.answers), hosts(inspection, &record.answers)]
-        .concat()
+    [
+        agree(inspection, record),
+        used::checks(inspection, &record.answers),
+        hosts(inspection, &record.answers),
+    ]
+    .concat()
 }
 
 fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
@@ -122,8 +127,8 @@ impl Compared<'_> {
         let here = Setting::Namespace.of(settings);
         let deployed = text(kustomization, &["namespace"]);
         if here.is_none() || here != deployed {
-            let message =
-                "its NAMESPACE is not the `namespace` of kustomization.yaml: `make deploy` refuses that";
+            let message = "its NAMESPACE is not the `namespace` of kustomization.yaml: `make \
+                           deploy` refuses that";
             return vec![self.edit(Environment::SETTINGS, message)];
         }
         if here == Some(self.environment.namespace.as_str()) {
@@ -137,8 +142,11 @@ impl Compared<'_> {
             return vec![self.edit(Environment::SETTINGS, "its SECRETS names no directory")];
         };
         let wanted = format!("../../../{dir}");
-        if !kustomization::resources(kustomization, &self.environment.overlay()).any(|path| path == dir) {
-            let message = format!("its `resources` lack `{wanted}`: the cluster gets no pull secret");
+        if !kustomization::resources(kustomization, &self.environment.overlay())
+            .any(|path| path == dir)
+        {
+            let message =
+                format!("its `resources` lack `{wanted}`: the cluster gets no pull secret");
             return vec![self.edit("kustomization.yaml", &message)];
         }
         if dir == self.environment.secrets {
@@ -164,8 +172,9 @@ impl Compared<'_> {
             (ENVIRONMENT, self.environment.name.as_str()),
         ];
         let (name, value) = wanted.into_iter().find(|(name, value)| label(name) != Some(value))?;
-        let message =
-            format!("its `labels` lack `{name}: {value}`: `make prune` cannot know what is its own");
+        let message = format!(
+            "its `labels` lack `{name}: {value}`: `make prune` cannot know what is its own"
+        );
         Some(self.edit("kustomization.yaml", &message))
     }
 
@@ -184,7 +193,8 @@ impl Compared<'_> {
     fn record(&self, message: &str) -> Check {
         let (name, settings) = (&self.environment.name, self.path(Environment::SETTINGS));
         let message = format!("it records `{name}` {message}, unlike `{settings}`");
-        Check::problem(Id::EnvironmentsAgree, Record::FILE, message).hint(Advice::edit(Record::FILE))
+        Check::problem(Id::EnvironmentsAgree, Record::FILE, message)
+            .hint(Advice::edit(Record::FILE))
     }
 }
 
@@ -205,7 +215,8 @@ fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     }
     let shared = by_host.iter().filter(|(_, all)| all.len() > 1).map(|(host, all)| {
         let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
-        let message = format!("its host `{host}` is also that of {}", names[..names.len() - 1].join(", "));
+        let message =
+            format!("its host `{host}` is also that of {}", names[..names.len() - 1].join(", "));
         let last = all[all.len() - 1];
         let subject = format!("{}/kustomization.yaml", last.overlay());
         let hint = Advice::edit(&subject);

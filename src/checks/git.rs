@@ -13,14 +13,20 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
             .hint(Advice::git(format!("add -f -- {}", word(path))))
     });
     // All at once: a part of them alone is what somebody has staged.
-    let together = |paths: &[String]| paths.iter().map(|path| word(path)).collect::<Vec<_>>().join(" ");
+    let together =
+        |paths: &[String]| paths.iter().map(|path| word(path)).collect::<Vec<_>>().join(" ");
     let (behind, untracked) = (together(&git.behind), together(&git.untracked));
     let untracked = git.untracked.iter().map(|path| {
-        Check::warning(Id::FilesTracked, path, "git does not track it: no clone and no pipeline has it")
-            .hint(Advice::git(format!("add -- {untracked}")))
+        Check::warning(
+            Id::FilesTracked,
+            path,
+            "git does not track it: no clone and no pipeline has it",
+        )
+        .hint(Advice::git(format!("add -- {untracked}")))
     });
     let behind = git.behind.iter().map(|path| {
-        let message = "git's index has an earlier version than HEAD: the next commit would bring it back";
+        let message =
+            "git's index has an earlier version than HEAD: the next commit would bring it back";
         Check::problem(Id::IndexCurrent, path, message)
             .hint(Advice::git(format!("restore --staged -- {behind}")))
     });
@@ -39,17 +45,23 @@ fn hook(inspection: &Inspection, hook: &Hook) -> Check {
     let id = Id::CommitHook;
     let refused = "commits with plaintext below secrets/ are not refused";
     match (hook.state, hook.is_set) {
-        (HookState::Missing, _) => Check::warning(id, Hook::FILE, format!("it is not there: {refused}"))
-            .hint(inspection.bring_back(Hook::FILE)),
-        (HookState::NotExecutable, _) => {
-            Check::warning(id, Hook::FILE, format!("it is not executable, so git does not run it: {refused}"))
-                .hint(Advice::at_top(format!("chmod +x {}", Hook::FILE)))
+        (HookState::Missing, _) => {
+            Check::warning(id, Hook::FILE, format!("it is not there: {refused}"))
+                .hint(inspection.bring_back(Hook::FILE))
         }
+        (HookState::NotExecutable, _) => Check::warning(
+            id,
+            Hook::FILE,
+            format!("it is not executable, so git does not run it: {refused}"),
+        )
+        .hint(Advice::at_top(format!("chmod +x {}", Hook::FILE))),
         // A pipeline clones and commits nothing.
         (HookState::Ready, Some(false)) => {
             let message = format!("this clone does not use it (`core.hooksPath`): {refused}");
             Check::note(id, Hook::FILE, message).hint(Advice::make("setup"))
         }
-        (HookState::Ready, _) => Check::ok(id, Hook::FILE, "refuses commits with plaintext below secrets/"),
+        (HookState::Ready, _) => {
+            Check::ok(id, Hook::FILE, "refuses commits with plaintext below secrets/")
+        }
     }
 }

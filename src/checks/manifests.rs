@@ -56,8 +56,10 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
         let hint = explanation.hint.unwrap_or_default();
         found.push(Check::problem(id, Record::FILE, explanation.causes.join(", ")).hint(hint));
     }
-    let not_yaml =
-        inspection.secret_files.iter().filter(|file| file.state == State::NotYaml && !file.expected);
+    let not_yaml = inspection
+        .secret_files
+        .iter()
+        .filter(|file| file.state == State::NotYaml && !file.expected);
     found.extend(not_yaml.map(|secret| file(id, &secret.path, "it is not YAML")));
     or_ok(found, || {
         let files = count(inspection.manifests.files, "file");
@@ -101,7 +103,8 @@ fn unread_hint(path: &str) -> Advice {
         Some(dir) => {
             let dir = if dir.is_empty() { "." } else { dir.trim_end_matches('/') };
             let word = shell_word(Path::new(dir));
-            Advice::at_top(format!("helm template {word} | grep image:")).why("look at the images yourself")
+            Advice::at_top(format!("helm template {word} | grep image:"))
+                .why("look at the images yourself")
         }
         None => Advice::default(),
     }
@@ -111,14 +114,18 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     let (id, dirs) = (Id::WorkloadsFound, inspection.dirs.join(", "));
     let (workloads, images) =
         (inspection.manifests.workloads().count(), inspection.manifests.pulls().count());
-    let is_unread =
-        |kind| matches!(kind, FaultKind::Beyond | FaultKind::Unread | FaultKind::Locked | FaultKind::Parse);
+    let is_unread = |kind| {
+        matches!(kind, FaultKind::Beyond | FaultKind::Unread | FaultKind::Locked | FaultKind::Parse)
+    };
     let Layout { has_manifests, generated, .. } = &inspection.layout;
     if !has_manifests && workloads == 0 {
         let check = Check::problem(id, dirs, "there is no such directory, or nothing in it");
-        let folders = generated.iter().take(3).map(|folder| Advice::at_top("makeinfra check").arg(folder));
+        let folders =
+            generated.iter().take(3).map(|folder| Advice::at_top("makeinfra check").arg(folder));
         return vec![check.hint(match inspection.record {
-            None => folders.reduce(|all, folder| all.say(" or ").say(folder)).unwrap_or_else(elsewhere),
+            None => {
+                folders.reduce(|all, folder| all.say(" or ").say(folder)).unwrap_or_else(elsewhere)
+            }
             Some(_) => elsewhere(),
         })];
     }
@@ -138,14 +145,18 @@ fn elsewhere() -> Advice {
     Advice::makeinfra("check").with("--manifests DIR")
 }
 
-/// The name of the pull secret that `workload` is to name: one that serves its images, else that of the record.
+/// The name of the pull secret that `workload` is to name: one that serves its images, else that of
+/// the record.
 fn fitting(inspection: &Inspection, known: &Known, workload: &Workload) -> String {
     let secrets = || {
         let all = inspection.pull_secrets.iter();
-        all.filter_map(|one| Some((one.secret.name.as_deref().filter(|name| is_name(name))?, &one.secret)))
+        all.filter_map(|one| {
+            Some((one.secret.name.as_deref().filter(|name| is_name(name))?, &one.secret))
+        })
     };
     let pulls: Vec<_> = workload.pulls().filter(|pull| !known.is_public(pull.image)).collect();
-    let serves = |secret: &Inspected| pulls.iter().all(|pull| secret.serves(&pull.image.normalized_name()));
+    let serves =
+        |secret: &Inspected| pulls.iter().all(|pull| secret.serves(&pull.image.normalized_name()));
     let serving = secrets().find(|(_, secret)| serves(secret)).map(|(name, _)| name.to_owned());
     let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let recorded = || record.map(|record| record.answers.secret_name.to_string());
@@ -156,8 +167,11 @@ fn fitting(inspection: &Inspection, known: &Known, workload: &Workload) -> Strin
 fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::WorkloadsNamePullSecret;
     let needs = |workload: &&Workload| workload.pulls().any(|pull| !known.is_public(pull.image));
-    let bare =
-        inspection.manifests.workloads().filter(needs).filter(|workload| workload.pull_secrets.is_empty());
+    let bare = inspection
+        .manifests
+        .workloads()
+        .filter(needs)
+        .filter(|workload| workload.pull_secrets.is_empty());
     let is_patched = inspection.makefile.iter().any(|(_, text)| patches_account(text));
     let found = bare.map(|workload| {
         let name = fitting(inspection, known, workload);
@@ -166,14 +180,16 @@ fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 id,
                 workload_title(workload),
                 format!(
-                    "it names no pull secret, and its service account {} is not in the manifests: that may name one",
+                    "it names no pull secret, and its service account {} is not in the manifests: \
+                     that may name one",
                     quoted(account)
                 ),
             ),
             None if is_patched => Check::warning(
                 id,
                 workload_title(workload),
-                "it names no pull secret; the Makefile patches a service account, which may name one",
+                "it names no pull secret; the Makefile patches a service account, which may name \
+                 one",
             ),
             None => of_workload(
                 id,
@@ -198,7 +214,8 @@ fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
-/// Whether `makefile` gives a service account pull secrets: `kubectl patch serviceaccount default -p …`.
+/// Whether `makefile` gives a service account pull secrets:
+/// `kubectl patch serviceaccount default -p …`.
 fn patches_account(makefile: &str) -> bool {
     let words = ["patch serviceaccount", "patch sa ", "patch serviceaccounts"];
     makefile.lines().any(|line| words.iter().any(|word| line.contains(word)))
@@ -208,23 +225,33 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ImagesPinned;
     let mut found = Vec::new();
     let overlays = inspection.manifests.overlays.iter();
-    for (overlay, workload) in
-        overlays.flat_map(|overlay| overlay.workloads.iter().map(move |workload| (overlay, workload)))
+    for (overlay, workload) in overlays
+        .flat_map(|overlay| overlay.workloads.iter().map(move |workload| (overlay, workload)))
     {
-        for image in workload.images.iter().filter(|image| !image.pinned || image.reference.is_err()) {
-            let container = Some(&image.container).filter(|name| is_name(name)).map_or("?", |name| name);
+        for image in
+            workload.images.iter().filter(|image| !image.pinned || image.reference.is_err())
+        {
+            let container =
+                Some(&image.container).filter(|name| is_name(name)).map_or("?", |name| name);
             let (message, is_known) = match &image.reference {
                 Ok(image) => (
-                    format!("`{}` has neither a tag nor a digest, so what runs is unknown", image.name()),
+                    format!(
+                        "`{}` has neither a tag nor a digest, so what runs is unknown",
+                        image.name()
+                    ),
                     true,
                 ),
                 Err(NoImage::NotText(what)) => (
-                    format!("`{}` is {what} and not the text of an image reference", field(&image.field)),
+                    format!(
+                        "`{}` is {what} and not the text of an image reference",
+                        field(&image.field)
+                    ),
                     true,
                 ),
                 Err(NoImage::Placeholder) => (
                     format!(
-                        "not checked: the image of container {container} is put in before it is deployed (`{}`)",
+                        "not checked: the image of container {container} is put in before it is \
+                         deployed (`{}`)",
                         field(&image.field)
                     ),
                     false,
@@ -235,12 +262,17 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                     format!("container {container} has no image"),
                     workload.images.iter().any(|image| image.reference != Err(NoImage::Missing)),
                 ),
-                Err(NoImage::Broken(rule)) => (format!("the image of container {container} {rule}"), true),
+                Err(NoImage::Broken(rule)) => {
+                    (format!("the image of container {container} {rule}"), true)
+                }
             };
             let (file, place) = match inspection.record.is_some() {
                 true => (
                     format!("{}/kustomization.yaml", overlay.path),
-                    Place::of_namespace(inspection, workload.namespace.as_deref().unwrap_or_default()),
+                    Place::of_namespace(
+                        inspection,
+                        workload.namespace.as_deref().unwrap_or_default(),
+                    ),
                 ),
                 false => (workload.file.clone(), Place::default()),
             };
@@ -261,8 +293,9 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
     if inspection.manifests.workloads().next().is_none() {
         return found;
     }
-    let mut found =
-        or_ok(found, || Check::ok(id, inspection.dirs.join(", "), "every image has a tag or a digest"));
+    let mut found = or_ok(found, || {
+        Check::ok(id, inspection.dirs.join(", "), "every image has a tag or a digest")
+    });
     found.extend(moving(inspection));
     found
 }
@@ -285,7 +318,8 @@ fn moving(inspection: &Inspection) -> Vec<Check> {
 
 /// The place of an image, whose keys are those of a file.
 fn field(path: &str) -> &str {
-    let is_fine = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/".contains(&byte));
+    let is_fine =
+        path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/".contains(&byte));
     if is_fine && path.len() <= 120 { path } else { "image" }
 }
 
@@ -296,7 +330,8 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
         return match ours {
             true => {
                 vec![
-                    Check::problem(id, "Makefile", "it is not there").hint(inspection.bring_back("Makefile")),
+                    Check::problem(id, "Makefile", "it is not there")
+                        .hint(inspection.bring_back("Makefile")),
                 ]
             }
             false => Vec::new(),
@@ -316,19 +351,24 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     if !missing.is_empty() {
         let message = format!("it has no target `{}`", missing.join("`, `"));
         found.push(match ours && !includes {
-            true => Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}"))),
+            true => {
+                Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}")))
+            }
             false => Check::warning(id, path, message).hint(Advice::edit(path)),
         });
     }
     if ours && text.contains(SCRIPT) && !inspection.layout.has_script {
-        let check = Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
+        let check =
+            Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
         found.push(check.hint(inspection.bring_back(SCRIPT)));
     }
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {
-        let message = "`get secret … ||` never updates a Secret that exists: a rotated token does not reach the cluster";
+        let message = "`get secret … ||` never updates a Secret that exists: a rotated token does \
+                       not reach the cluster";
         found.push(
-            Check::warning(id, path, message)
-                .hint("{kubectl apply --server-side --force-conflicts -f FILE}, without asking first"),
+            Check::warning(id, path, message).hint(
+                "{kubectl apply --server-side --force-conflicts -f FILE}, without asking first",
+            ),
         );
     }
     or_ok(found, || Check::ok(id, path, format!("has {}", count(wanted.len(), "target"))))
@@ -337,7 +377,11 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
 /// The targets of a rule's first line.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let names = match line.split_once(':') {
-        Some((names, rest)) if !line.starts_with(['\t', '#', ' ']) && !rest.starts_with([':', '=']) => names,
+        Some((names, rest))
+            if !line.starts_with(['\t', '#', ' ']) && !rest.starts_with([':', '=']) =>
+        {
+            names
+        }
         _ => "",
     };
     names.split_whitespace()

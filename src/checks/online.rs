@@ -1,4 +1,5 @@
-//! What registries say of the images: whom to ask with which credentials, and what an answer is worth.
+//! What registries say of the images: whom to ask with which credentials, and what an answer is
+//! worth.
 
 use super::pull_secret::{candidates, closed, quoted, workload_title};
 use super::rotation::rotation;
@@ -27,7 +28,8 @@ pub struct Question<'i> {
     unrotated: Option<&'i str>,
     /// What to sign in with; none where that is locked away, so that nobody can be asked.
     credentials: Option<Vec<Secret>>,
-    /// Why the pods may have other credentials, as a sentence about the image; `None` if they do not.
+    /// Why the pods may have other credentials, as a sentence about the image; `None` if they do
+    /// not.
     doubt: Option<String>,
 }
 
@@ -50,7 +52,11 @@ impl Cleared {
                 || !self.messages.contains(&check.message)
         });
         if checks.len() < before && !checks.iter().any(|check| check.id == Id::PullSecretAuth) {
-            checks.push(Check::ok(Id::PullSecretAuth, &self.path, "is odd, and the registry takes it"));
+            checks.push(Check::ok(
+                Id::PullSecretAuth,
+                &self.path,
+                "is odd, and the registry takes it",
+            ));
         }
     }
 }
@@ -60,7 +66,8 @@ impl<'i> Question<'i> {
     #[must_use]
     pub fn all(inspection: &'i Inspection) -> Vec<Self> {
         let mut questions: Vec<Self> = Vec::new();
-        let mut known: HashMap<(String, Vec<*const PullSecret>, Option<String>), usize> = HashMap::new();
+        let mut known: HashMap<(String, Vec<*const PullSecret>, Option<String>), usize> =
+            HashMap::new();
         let locked = inspection.secret_files.iter().any(|file| file.state == State::Locked);
         for pull in inspection.manifests.pulls() {
             let subject = workload_title(pull.workload);
@@ -77,8 +84,10 @@ impl<'i> Question<'i> {
                 Entry::Vacant(at) => {
                     at.insert(questions.len());
                     let locked = locked && doubt.is_none();
-                    questions
-                        .push(Self { doubt, ..Self::of(inspection, pull.image, secrets, subject, locked) });
+                    questions.push(Self {
+                        doubt,
+                        ..Self::of(inspection, pull.image, secrets, subject, locked)
+                    });
                 }
             }
         }
@@ -96,8 +105,9 @@ impl<'i> Question<'i> {
         let rotate = rotation(inspection, image, &secrets);
         let readable = secrets.iter().any(|secret| secret.secret.is_readable());
         // What the kubelet cannot read, it does without.
-        let credentials = (readable || !locked)
-            .then(|| secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect());
+        let credentials = (readable || !locked).then(|| {
+            secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect()
+        });
         let unrotated = secrets.first().map(|secret| secret.path.as_str());
         let unrotated = unrotated.filter(|path| !inspection.is_rotated(path));
         Self {
@@ -130,7 +140,10 @@ impl<'i> Question<'i> {
         };
         // Of several entries nobody knows which one was taken.
         let [key] = keyring::matching_name(secret.keys(), &name)[..] else { return None };
-        let flaws = secret.flaws.iter().filter(|flaw| flaw.is_suspicion && flaw.key.as_deref() == Some(key));
+        let flaws = secret
+            .flaws
+            .iter()
+            .filter(|flaw| flaw.is_suspicion && flaw.key.as_deref() == Some(key));
         let messages = flaws.map(|flaw| flaw.message.clone()).collect();
         Some(Cleared { path: path.clone(), messages })
     }
@@ -165,7 +178,9 @@ impl<'i> Question<'i> {
                     (verdict, Some(path)) if verdict.standing() == Standing::Refused => {
                         verdict.hint(self.image, &Advice::edit(path)).unwrap_or_default()
                     }
-                    (Verdict::Private, _) => Advice::from(format!("{{makeinfra {}}}", self.rotate).as_str()),
+                    (Verdict::Private, _) => {
+                        Advice::from(format!("{{makeinfra {}}}", self.rotate).as_str())
+                    }
                     (verdict, _) => {
                         let again = Advice::makeinfra(format!("{} --check", self.rotate));
                         verdict.hint(self.image, &again).unwrap_or_default()
@@ -175,7 +190,9 @@ impl<'i> Question<'i> {
             }
         };
         let check = |subject: &String| {
-            Check::new(Id::ImagesPull, status, subject, &message).hint(hint.clone()).about(self.image)
+            Check::new(Id::ImagesPull, status, subject, &message)
+                .hint(hint.clone())
+                .about(self.image)
         };
         self.subjects.iter().map(check).collect()
     }
@@ -184,7 +201,10 @@ impl<'i> Question<'i> {
 /// Why the pods may sign in with more than was read, as a sentence.
 fn doubt(inspection: &Inspection, pull: &Pull) -> Option<String> {
     if let Some((name, why)) = closed(inspection, pull) {
-        return Some(format!("what is in the pull secret {} is not known, since {why}", quoted(name)));
+        return Some(format!(
+            "what is in the pull secret {} is not known, since {why}",
+            quoted(name)
+        ));
     }
     if let Some(account) = &pull.workload.unknown_account {
         return Some(format!("its service account {} may name a pull secret", quoted(account)));

@@ -12,7 +12,8 @@ impl<'a> Place<'a> {
     /// The environment that deploys to `namespace`, if just one does.
     #[must_use]
     pub fn of_namespace(inspection: &'a Inspection, namespace: &str) -> Self {
-        let mut found = environments(inspection).filter(|(_, one)| one.namespace.as_str() == namespace);
+        let mut found =
+            environments(inspection).filter(|(_, one)| one.namespace.as_str() == namespace);
         match (found.next(), found.next()) {
             (Some((answers, only)), None) => Self::of(answers, only),
             _ => Self::default(),
@@ -56,5 +57,7 @@ impl<'a> Place<'a> {
 fn environments(inspection: &Inspection) -> impl Iterator<Item = (&Answers, &Environment)> {
     let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let answers = record.map(|record| &record.answers);
-    answers.into_iter().flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)))
+    answers
+        .into_iter()
+        .flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)))
 }

@@ -22,7 +22,9 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
         }
         // Nothing to judge is not the same as nothing wrong.
         let why = "not checked: no pull secret could be read";
-        let ids = Id::ALL.iter().filter(|id| **id > Id::PullSecretPresent && **id <= Id::PullSecretExpiry);
+        let ids = Id::ALL
+            .iter()
+            .filter(|id| **id > Id::PullSecretPresent && **id <= Id::PullSecretExpiry);
         checks.extend(ids.map(|id| Check::warning(*id, "pull secret", why)));
         return checks;
     }
@@ -30,7 +32,11 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
         (Id::PullSecretType, &[Aspect::Type][..], "type and data key agree"),
         (Id::PullSecretWrapping, &[Aspect::Wrapping], "its entries are wrapped as its type wants"),
         (Id::PullSecretAuth, &[Aspect::Auth], "`auth` is what user name and token say"),
-        (Id::PullSecretCredentials, &[Aspect::Credentials, Aspect::TooMuch], "has credentials that last"),
+        (
+            Id::PullSecretCredentials,
+            &[Aspect::Credentials, Aspect::TooMuch],
+            "has credentials that last",
+        ),
     ] {
         checks.extend(flaws(inspection, id, aspects, fine));
     }
@@ -91,15 +97,17 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
 }
 
-/// The kustomization that generates a pull secret of the file `path` with a key or a type that does not go with it, and the
-/// line that does; `None` if none does.
+/// The kustomization that generates a pull secret of the file `path` with a key or a type that does
+/// not go with it, and the line that does; `None` if none does.
 fn generated(inspection: &Inspection, path: &str) -> Option<(String, String)> {
     let secrets = inspection.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
     secrets.into_iter().find_map(|secret| {
         let Origin::Generated(generated) = &secret.origin else { return None };
-        let is_it = |input: &Option<Input>| matches!(input, Some(Input::File(file)) if file == path);
+        let is_it =
+            |input: &Option<Input>| matches!(input, Some(Input::File(file)) if file == path);
         let (key, _) = generated.inputs.iter().find(|(_, input)| is_it(input))?;
-        let kind = SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == generated.kind);
+        let kind =
+            SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == generated.kind);
         let line = match kind {
             Some(kind) => {
                 let dir = secret.file.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -133,14 +141,18 @@ fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let mut images = 0;
     for pull in inspection.manifests.pulls().filter(|pull| !known.is_public(pull.image)) {
         if let Some((name, why)) = closed(inspection, &pull) {
-            let message =
-                format!("not checked: what is in the pull secret {} is not known, since {why}", quoted(name));
+            let message = format!(
+                "not checked: what is in the pull secret {} is not known, since {why}",
+                quoted(name)
+            );
             found.push(Check::warning(id, workload_title(pull.workload), message));
             continue;
         }
         if let Some(account) = &pull.workload.unknown_account {
-            let message =
-                format!("not checked: its service account {} may name a pull secret", quoted(account));
+            let message = format!(
+                "not checked: its service account {} may name a pull secret",
+                quoted(account)
+            );
             found.push(Check::warning(id, workload_title(pull.workload), message));
             continue;
         }
@@ -158,14 +170,17 @@ fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     }
     found.dedup();
     or_ok(found, || {
-        let message = format!("has credentials for {}, by the kubelet's own rule", count(images, "image"));
+        let message =
+            format!("has credentials for {}, by the kubelet's own rule", count(images, "image"));
         Check::ok(id, secret_title(&inspection.pull_secrets[0]), message)
     })
 }
 
 fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> Check {
     let keys =
-        secrets.iter().flat_map(|secret| secret.secret.keys()).map(|key| match RegistryKey::parse(key) {
+        secrets.iter().flat_map(|secret| secret.secret.keys()).map(|key| match RegistryKey::parse(
+            key,
+        ) {
             Ok(key) => format!("`{key}`"),
             // A key with a user and a password in it is none of ours, and is not shown.
             Err(_) => "one that no registry has".to_owned(),
@@ -178,12 +193,14 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
     let meant = meant.find_map(|key| RegistryKey::parse(&key).ok());
     let message = meant.map(|key| {
         format!(
-            "the registry key `{key}` is written with capitals, so the kubelet does not find it for `{image}`"
+            "the registry key `{key}` is written with capitals, so the kubelet does not find it \
+             for `{image}`"
         )
     });
     let message = message.unwrap_or_else(|| {
         format!(
-            "no registry key matches `{image}`, so the kubelet pulls it without credentials; there is {keys}"
+            "no registry key matches `{image}`, so the kubelet pulls it without credentials; there \
+             is {keys}"
         )
     });
     let rotate = key_for(inspection, image, secrets);
@@ -191,7 +208,8 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
         .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))
 }
 
-/// A pull secret of `pull` that nobody can look into, and why, where none of the others has an entry for the image.
+/// A pull secret of `pull` that nobody can look into, and why, where none of the others has an
+/// entry for the image.
 pub(super) fn closed<'p>(inspection: &Inspection, pull: &Pull<'p>) -> Option<(&'p str, String)> {
     let image = pull.image.normalized_name();
     if inspection.secrets_for(pull).iter().any(|secret| secret.secret.serves(&image)) {
@@ -213,10 +231,11 @@ fn why_unknown(inspection: &Inspection, workload: &Workload, name: &str) -> Opti
     closed.or_else(|| is_nowhere().then(|| "it is in none of these files".to_owned()))
 }
 
-/// The Secrets that the kubelet would look into; where they are not as they are named, which is said
-/// elsewhere, those that were meant.
+/// The Secrets that the kubelet would look into; where they are not as they are named, which is
+/// said elsewhere, those that were meant.
 pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i PullSecret> {
-    let anywhere = || pull.pull_secrets.iter().flat_map(|name| inspection.secrets_called(name)).collect();
+    let anywhere =
+        || pull.pull_secrets.iter().flat_map(|name| inspection.secrets_called(name)).collect();
     let sets: [&dyn Fn() -> Vec<&'i PullSecret>; 3] =
         [&|| inspection.secrets_for(pull), &anywhere, &|| inspection.pull_secrets.iter().collect()];
     sets.iter().map(|set| set()).find(|set| !set.is_empty()).unwrap_or_default()
@@ -229,7 +248,8 @@ fn secret_title(secret: &PullSecret) -> String {
 
 pub(super) fn workload_title(workload: &Workload) -> String {
     let name = if is_name(&workload.name) { &workload.name } else { "without a proper name" };
-    let is_kind = workload.kind.len() <= 63 && workload.kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_kind =
+        workload.kind.len() <= 63 && workload.kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
     format!("{} {name}", if is_kind { &workload.kind } else { "object" })
 }
 

@@ -34,18 +34,24 @@ fn version(record: &Record) -> Check {
     let (id, own) = (Id::TemplatesCurrent, Version::own());
     match &record.version {
         Some(version) if *version < own => {
-            let message = format!("the files are of the templates of {version}; this is makeinfra {own}");
+            let message =
+                format!("the files are of the templates of {version}; this is makeinfra {own}");
             Check::note(id, Record::FILE, message).hint(Advice::makeinfra("update"))
         }
-        Some(version) => Check::ok(id, Record::FILE, format!("the files are of the templates of {version}")),
-        None => Check::warning(id, Record::FILE, "it has no `version`: nothing can be updated or added")
-            .hint(Advice::git("log -p -- .makeinfra.yaml")),
+        Some(version) => {
+            Check::ok(id, Record::FILE, format!("the files are of the templates of {version}"))
+        }
+        None => {
+            Check::warning(id, Record::FILE, "it has no `version`: nothing can be updated or added")
+                .hint(Advice::git("log -p -- .makeinfra.yaml"))
+        }
     }
 }
 
 /// The line that records the images that count as public for one call.
 fn public(record: &Record, known: &Known) -> Option<Check> {
-    let is_name = |name: &&String| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == **name);
+    let is_name =
+        |name: &&String| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == **name);
     let named: BTreeSet<_> = known.public.iter().filter(is_name).collect();
     if named.iter().all(|name| record.public.contains(*name)) {
         return None;

@@ -6,26 +6,36 @@ use crate::answers::{Answer, ImageRef, RegistryKey};
 use crate::inspection::{Inspection, PullSecret};
 use crate::pull_secret::keyring;
 
-/// What to type so that one of `secrets`, of which none serves `image`, does; there is at least one.
+/// What to type so that one of `secrets`, of which none serves `image`, does; there is at least
+/// one.
 #[must_use]
 pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) -> Advice {
     let path = &secrets[0].path;
     let ours = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let is_rotated = ours.is_some() && inspection.is_rotated(path);
     let advice = match is_rotated {
-        true => Advice::from(format!("{{makeinfra {}}}", rotation(inspection, image, secrets)).as_str()),
-        false => Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image))),
+        true => {
+            Advice::from(format!("{{makeinfra {}}}", rotation(inspection, image, secrets)).as_str())
+        }
+        false => {
+            Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image)))
+        }
     };
     Place::of_file(inspection, path).of_it(advice)
 }
 
-/// The command that gives `image` other credentials: those of the entry of `secrets` that serves it, or of one that is yet
-/// to come, the project's own or one beside it.
-pub(super) fn rotation(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) -> String {
+/// The command that gives `image` other credentials: those of the entry of `secrets` that serves
+/// it, or of one that is yet to come, the project's own or one beside it.
+pub(super) fn rotation(
+    inspection: &Inspection,
+    image: &ImageRef,
+    secrets: &[&PullSecret],
+) -> String {
     let (name, for_image) = (image.normalized_name(), RegistryKey::for_image(image));
     let answers = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let own = answers.map(|record| &record.answers.registry);
-    let is_own_host = || answers.is_some_and(|record| record.answers.image().host() == image.host());
+    let is_own_host =
+        || answers.is_some_and(|record| record.answers.image().host() == image.host());
     let serving = secrets
         .iter()
         .find_map(|secret| keyring::matching_name(secret.secret.keys(), &name).first().copied());

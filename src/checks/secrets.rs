@@ -1,4 +1,5 @@
-//! Whether secrets are encrypted wherever git holds them, and closed to others where they are plain.
+//! Whether secrets are encrypted wherever git holds them, and closed to others where they are
+//! plain.
 
 mod exposed;
 mod generated;
@@ -14,7 +15,8 @@ use std::path::Path;
 fn revoke(inspection: &Inspection) -> Advice {
     match inspection.record {
         Some(_) => {
-            "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}".into()
+            "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}"
+                .into()
         }
         None => "revoke the exposed values, and put new ones in".into(),
     }
@@ -50,13 +52,15 @@ fn covered(git: &Audit) -> Vec<Check> {
         Check::problem(id, path, message).hint(remedy.hint())
     });
     let closed = git.closed_attributes.iter().map(|(path, remedy)| {
-        let message = "git-crypt encrypts it: git cannot read it where the repository is locked, and stores secrets in plaintext there";
+        let message = "git-crypt encrypts it: git cannot read it where the repository is locked, \
+                       and stores secrets in plaintext there";
         let add = Advice::git(format!("add --renormalize -- {}", shell_word(Path::new(path))));
         Check::problem(id, path, message).hint(remedy.hint().and(add))
     });
     let spoiled = git.spoiled.iter().map(|(path, attribute, remedy)| {
         let message = format!(
-            "attribute `{attribute}` makes git change bytes of the ciphertext, which may then fail to decrypt"
+            "attribute `{attribute}` makes git change bytes of the ciphertext, which may then fail \
+             to decrypt"
         );
         Check::problem(id, path, message).hint(remedy.hint())
     });
@@ -84,19 +88,34 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 .hint(Advice::at_top(git.unlock)),
             ),
             (true, false) => Some(
-                Check::problem(id, name, "the filter is not required: where it fails, git stores plaintext")
-                    .hint(Advice::git(format!("config filter.{name}.required true"))),
+                Check::problem(
+                    id,
+                    name,
+                    "the filter is not required: where it fails, git stores \
+                                          plaintext",
+                )
+                .hint(Advice::git(format!("config filter.{name}.required true"))),
             ),
             (true, true) if filter.program == Program::NotAtItsPlace => Some(
-                Check::warning(id, name, "git-crypt is not where the configuration of this clone has it: `git add` and `git status` fail")
-                    .hint(configure(name)),
+                Check::warning(
+                    id,
+                    name,
+                    "git-crypt is not where the configuration of this clone \
+                                          has it: `git add` and `git status` fail",
+                )
+                .hint(configure(name)),
             ),
             (true, true) if filter.program == Program::NotOnPath => Some(
-                Check::warning(id, name, "git-crypt is not installed here: `git add` and `git status` fail")
-                    .hint(
-                        Advice::anywhere("apt-get install git-crypt")
-                            .aside("on macOS: `brew install git-crypt`"),
-                    ),
+                Check::warning(
+                    id,
+                    name,
+                    "git-crypt is not installed here: `git add` and `git \
+                                          status` fail",
+                )
+                .hint(
+                    Advice::anywhere("apt-get install git-crypt")
+                        .aside("on macOS: `brew install git-crypt`"),
+                ),
             ),
             (true, true) => None,
         }
@@ -120,7 +139,8 @@ fn configure(name: &str) -> Advice {
 
 /// Whether the clone of `filter` is locked, as every fresh one is, and no secret lies open in it.
 fn is_locked(inspection: &Inspection, filter: &Filter) -> bool {
-    let is_gits = |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
+    let is_gits =
+        |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
     let files = || inspection.secret_files.iter().filter(|file| !is_gits(&file.path));
     let states = || files().map(|file| &file.state);
     matches!(filter.key, KeyState::Missing)
@@ -139,18 +159,25 @@ fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 vec![Check::warning(id, &filter.name, message).hint(Advice::at_top(git.unlock))]
             }
             KeyState::Missing => {
-                vec![problem(&filter.name, "this clone has no key").hint(Advice::at_top(git.unlock))]
+                vec![
+                    problem(&filter.name, "this clone has no key").hint(Advice::at_top(git.unlock)),
+                ]
             }
             KeyState::Broken => vec![
-                problem(&filter.name, "its key file is not a git-crypt key").hint(Advice::at_top(git.unlock)),
+                problem(&filter.name, "its key file is not a git-crypt key")
+                    .hint(Advice::at_top(git.unlock)),
             ],
-            KeyState::Tried(trial) => trial.closed.iter().map(|path| foreign(trial, path)).collect(),
+            KeyState::Tried(trial) => {
+                trial.closed.iter().map(|path| foreign(trial, path)).collect()
+            }
         }
     });
     if git.filters.is_empty() {
         return Vec::new();
     }
-    or_ok(found.collect(), || Check::ok(id, "git-crypt", "the key is here and opens what git holds"))
+    or_ok(found.collect(), || {
+        Check::ok(id, "git-crypt", "the key is here and opens what git holds")
+    })
 }
 
 /// A file that the key of this clone does not open.
@@ -163,7 +190,8 @@ fn foreign(trial: &Trial, path: &str) -> Check {
         )
         .hint(Advice::at_top(UNLOCK_ANEW));
     }
-    let message = "it was encrypted with another key, and nobody who has this repository's can read it";
+    let message =
+        "it was encrypted with another key, and nobody who has this repository's can read it";
     let log = Advice::git(format!("log --oneline -- {}", shell_word(Path::new(path))));
     Check::problem(Id::SecretsKey, path, message).hint(log.aside("take it from the commit before"))
 }
@@ -208,7 +236,11 @@ fn older(inspection: &Inspection, history: &History) -> Vec<Check> {
         found.push(Check::warning(id, "history", message).hint(hint));
     }
     or_ok(found, || {
-        Check::ok(id, "history", format!("{}, no other plaintext", count(history.commits, "commit")))
+        Check::ok(
+            id,
+            "history",
+            format!("{}, no other plaintext", count(history.commits, "commit")),
+        )
     })
 }
 
@@ -228,8 +260,11 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
         .map(|(path, mode)| {
             let message = format!("others on this machine can read it (mode {mode:04o})");
             // Git gives a file that mode at each pull. A key it never touches.
-            let is_key =
-                inspection.git.iter().flat_map(|git| &git.filters).any(|filter| filter.file == *path);
+            let is_key = inspection
+                .git
+                .iter()
+                .flat_map(|git| &git.filters)
+                .any(|filter| filter.file == *path);
             let check = if is_key { Check::problem } else { Check::warning };
             // What is run stays so.
             let closed = if mode & 0o100 == 0 { "600" } else { "700" };
@@ -249,17 +284,20 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
 fn key_files(inspection: &Inspection) -> Vec<Check> {
     let id = Id::KeyInWorkTree;
     let found = inspection.key_files.iter().map(|path| {
-        Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository").hint(
-            Advice::at_top("mv")
-                .arg(path.as_str())
-                .arg("KEY_FILE")
-                .why("where your team keeps passwords")
-                .aside("if it was ever committed, make a new key and revoke the token"),
-        )
+        Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository")
+            .hint(
+                Advice::at_top("mv")
+                    .arg(path.as_str())
+                    .arg("KEY_FILE")
+                    .why("where your team keeps passwords")
+                    .aside("if it was ever committed, make a new key and revoke the token"),
+            )
     });
     let unread = inspection.unread.iter().map(|path| {
         Check::warning(id, path, "it could not be read")
             .hint(Advice::at_top(format!("ls -ld {}", shell_word(Path::new(path)))))
     });
-    or_ok(found.chain(unread).collect(), || Check::ok(id, "work tree", "no git-crypt key lies in it"))
+    or_ok(found.chain(unread).collect(), || {
+        Check::ok(id, "work tree", "no git-crypt key lies in it")
+    })
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 /// Options of `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a registry or the cluster did not answer. Changes nothing, and contacts registries only with --online or --running, the cluster only with --running."
+    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a \
+                  registry or the cluster did not answer. Changes nothing, and contacts registries \
+                  only with --online or --running, the cluster only with --running."
 )]
 pub struct Check {
     /// Which repositories.
@@ -56,16 +58,17 @@ pub enum Format {
 
 /// Options of `diagnose`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 undetermined. Changes nothing. The kubectl command comes from the variable KUBECTL, else from the repository's Makefile."
-)]
+#[command(after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 \
+                  undetermined. Changes nothing. The kubectl command comes from the variable \
+                  KUBECTL, else from the repository's Makefile.")]
 pub struct Diagnose {
     /// The repository, or any directory in it [default: .].
     pub repo: Option<PathBuf>,
     /// The environment [default: the first].
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
-    /// Read the output of `kubectl get pods,events -o json` instead of asking a cluster; `-` is standard input.
+    /// Read the output of `kubectl get pods,events -o json` instead of asking a cluster; `-` is
+    /// standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "context")]
     pub events: Option<PathBuf>,
     /// The kubectl context [default: that of the environment, else the current one].

@@ -9,13 +9,16 @@ pub struct ComponentOptions {
     /// The image, with a tag or a digest.
     #[arg(long, value_name = "REF")]
     pub image: Option<String>,
-    /// How it runs: deployment (all the time), cronjob (on a schedule) or job (once per change) [default: deployment].
+    /// How it runs: deployment (all the time), cronjob (on a schedule) or job (once per change)
+    /// [default: deployment].
     #[arg(long, value_name = "KIND", value_parser = ["deployment", "cronjob", "job"], hide_possible_values = true)]
     pub workload: Option<String>,
-    /// Schedule of a cronjob: five fields of cron such as '0 3 * * *', or @hourly, @daily, @weekly; requires --workload cronjob.
+    /// Schedule of a cronjob: five fields of cron such as '0 3 * * *', or @hourly, @daily, @weekly;
+    /// requires --workload cronjob.
     #[arg(long, value_name = "CRON")]
     pub schedule: Option<String>,
-    /// Time zone of the schedule, such as Europe/Berlin [default: that of the cluster, usually UTC].
+    /// Time zone of the schedule, such as Europe/Berlin [default: that of the cluster, usually
+    /// UTC].
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
     /// An argument for the container (repeatable, in this order) [default: those of the image].
@@ -27,7 +30,8 @@ pub struct ComponentOptions {
     /// Number of pods [default: 2].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Vec<String>,
-    /// Host name of an Ingress; of several environments, protected ones get HOST and others ENV.HOST [default: no Ingress].
+    /// Host name of an Ingress; of several environments, protected ones get HOST and others
+    /// ENV.HOST [default: no Ingress].
     #[arg(long, value_name = "HOST")]
     pub ingress: Vec<String>,
     /// Use TLS for the Ingress, with the certificate in Secret NAME-tls; requires --ingress.
@@ -45,7 +49,8 @@ pub struct ComponentOptions {
     /// The image is public and needs no pull secret.
     #[arg(long)]
     pub public: bool,
-    /// Pass the KEY=VALUE lines in FILE to the container as variables, through a config map. Not for secrets.
+    /// Pass the KEY=VALUE lines in FILE to the container as variables, through a config map. Not
+    /// for secrets.
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
 }

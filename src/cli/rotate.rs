@@ -1,6 +1,8 @@
 //! Options of `rotate`.
 
-use super::{CheckOptions, GitlabOptions, JobsOption, Repositories, RunOptions, SecretOptions, TokenOptions};
+use super::{
+    CheckOptions, GitlabOptions, JobsOption, Repositories, RunOptions, SecretOptions, TokenOptions,
+};
 use clap::Args;
 
 /// Options of `rotate`.
@@ -9,13 +11,15 @@ pub struct Rotate {
     /// Which repositories.
     #[command(flatten)]
     pub repositories: Repositories,
-    /// Change only the pull secret of this environment (repeatable) [default: all, if they share the token].
+    /// Change only the pull secret of this environment (repeatable) [default: all, if they share
+    /// the token].
     #[arg(long, value_name = "ENV")]
     pub env: Vec<String>,
     /// Commit the files that change and nothing else.
     #[arg(long)]
     pub commit: bool,
-    /// Add an entry for another registry, such as ghcr.io, in every environment; all other entries stay.
+    /// Add an entry for another registry, such as ghcr.io, in every environment; all other entries
+    /// stay.
     #[arg(long, value_name = "HOST", conflicts_with_all = ["registry", "remove_registry", "from_gitlab"])]
     #[arg(help_heading = "Pull secret")]
     pub add_registry: Option<String>,
@@ -68,7 +72,8 @@ pub struct FinishOptions {
     /// Vouch that the cluster of ENV has the new token, where it cannot be asked (repeatable).
     #[arg(long, value_name = "ENV", requires = "finish")]
     pub deployed: Vec<String>,
-    /// The kubectl context to ask, for all environments or as ENV=NAME for one [default: that of the environment].
+    /// The kubectl context to ask, for all environments or as ENV=NAME for one [default: that of
+    /// the environment].
     #[arg(long, value_name = "NAME", requires = "finish")]
     pub context: Vec<String>,
     /// Skip the question about tokens that were made by hand or belong to a group.
@@ -80,13 +85,15 @@ pub struct FinishOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Merge request")]
 pub struct ProposeOptions {
-    /// For a scheduled pipeline: if a token ends soon, commit a new one, push it to the branch makeinfra/rotate-token and open a merge request to BRANCH.
+    /// For a scheduled pipeline: if a token ends soon, commit a new one, push it to the branch
+    /// makeinfra/rotate-token and open a merge request to BRANCH.
     #[arg(long, value_name = "BRANCH", requires = "from_gitlab", conflicts_with_all = ["finish", "registry"])]
     pub propose: Option<String>,
     /// How soon a token must end for that: 30d, 6w, 48h [default: 30d].
     #[arg(long, value_name = "TIME", requires = "propose", allow_hyphen_values = true)]
     pub due_in: Option<String>,
-    /// Where to push, a remote or a URL; with --gitlab-token-env also with that access token [default: origin].
+    /// Where to push, a remote or a URL; with --gitlab-token-env also with that access token
+    /// [default: origin].
     #[arg(long, value_name = "URL", requires = "propose")]
     pub push_to: Option<String>,
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// The commands below `secret`.
 #[derive(Debug, Subcommand)]
 pub enum Secret {
-    /// Set one value of an application Secret, encrypted in git; `make deploy` brings it to the cluster.
+    /// Set one value of an application Secret, encrypted in git; `make deploy` brings it to the
+    /// cluster.
     Set(SecretSet),
     /// Remove one key from an application Secret; removing the last key removes the Secret.
     Unset(SecretUnset),
@@ -29,7 +30,8 @@ pub struct EnvironmentChoice {
 /// Options of `secret set`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Asks for the value, unless --stdin or --from-file is given. No argument takes it, because arguments show in `ps` and in the shell's history."
+    after_help = "Asks for the value, unless --stdin or --from-file is given. No argument takes \
+                  it, because arguments show in `ps` and in the shell's history."
 )]
 pub struct SecretSet {
     /// The Secret's name; its values are in secrets/kubernetes/NAME.env.
@@ -58,7 +60,9 @@ pub struct SecretSet {
 
 /// Options of `secret unset`.
 #[derive(Debug, Args)]
-#[command(after_help = "Shows the plan and asks for confirmation; --yes and --no-input skip the question.")]
+#[command(
+    after_help = "Shows the plan and asks for confirmation; --yes and --no-input skip the question."
+)]
 pub struct SecretUnset {
     /// The Secret's name.
     pub name: String,

@@ -10,7 +10,8 @@ pub struct OnlineOptions {
     /// Also sign in to the registries and request the images, as the kubelet would.
     #[arg(long, id = "ask", group = "asks")]
     pub online: bool,
-    /// With --online or --running, check that the images are built for this platform, such as linux/arm64.
+    /// With --online or --running, check that the images are built for this platform, such as
+    /// linux/arm64.
     #[arg(long, value_name = "OS/ARCH", requires = "asks")]
     pub platform: Option<String>,
     /// How registries are spoken to.
@@ -27,13 +28,15 @@ fn asks() -> ArgGroup {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct RunningOptions {
-    /// Also ask the cluster which images run, and the registries whether the next pull of each would work.
+    /// Also ask the cluster which images run, and the registries whether the next pull of each
+    /// would work.
     #[arg(long, group = "asks")]
     pub running: bool,
     /// With --running, only this environment [default: all].
     #[arg(long, value_name = "ENV", requires = "running")]
     pub env: Option<String>,
-    /// With --running, the kubectl context [default: that of the environment, else the current one].
+    /// With --running, the kubectl context [default: that of the environment, else the current
+    /// one].
     #[arg(long, value_name = "NAME", requires = "running")]
     pub context: Option<String>,
     /// With --running, the namespace [default: that of the environment].
@@ -48,10 +51,12 @@ pub struct SecretOptions {
     /// Registry key of the pull secret [default: the image's host; with rotate: unchanged].
     #[arg(long, value_name = "KEY")]
     pub registry: Option<String>,
-    /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; with rotate: unchanged].
+    /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; with rotate:
+    /// unchanged].
     #[arg(long, value_name = "TYPE", value_parser = ["dockercfg", "dockerconfigjson"], hide_possible_values = true)]
     pub secret_type: Option<String>,
-    /// E-mail address in the pull secret; registries ignore it [default: none; with rotate: unchanged].
+    /// E-mail address in the pull secret; registries ignore it [default: none; with rotate:
+    /// unchanged].
     #[arg(long, value_name = "ADDR")]
     pub email: Option<String>,
     /// When the token expires (YYYY-MM-DD or RFC 3339); stored in the encrypted Secret.
@@ -137,10 +142,12 @@ pub struct PlanOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "GitLab")]
 pub struct GitlabOptions {
-    /// Have GitLab make a new deploy token, in the project of the image, and try it at the registry.
+    /// Have GitLab make a new deploy token, in the project of the image, and try it at the
+    /// registry.
     #[arg(long, groups = ["token", "asks"])]
     pub from_gitlab: bool,
-    /// How long a token from GitLab lasts: 90d, 12w, 48h; --expires-at names a date or time instead.
+    /// How long a token from GitLab lasts: 90d, 12w, 48h; --expires-at names a date or time
+    /// instead.
     #[arg(long, value_name = "TIME", requires = "from_gitlab", conflicts_with = "expires_at")]
     #[arg(allow_hyphen_values = true)]
     pub expires_in: Option<String>,
@@ -159,7 +166,8 @@ pub struct GitlabAccess {
     /// The GitLab to ask [default: the one that the pull secret or the registry names].
     #[arg(long, value_name = "URL")]
     pub gitlab_host: Option<String>,
-    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`, which is for `GITLAB_HOST` or else gitlab.com; then glab's; then a hidden prompt].
+    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`,
+    /// which is for `GITLAB_HOST` or else gitlab.com; then glab's; then a hidden prompt].
     #[arg(long, value_name = "FILE", conflicts_with = "gitlab_token_env")]
     pub gitlab_token_file: Option<PathBuf>,
     /// Read that access token from the environment variable NAME.
@@ -202,7 +210,8 @@ pub struct TokenOptions {
     /// Read the token from the environment variable NAME.
     #[arg(long, value_name = "NAME", group = "token")]
     pub token_env: Vec<String>,
-    /// Read the token from the JSON of GitLab's API or of `glab deploy-token create -F json`; `-` is standard input.
+    /// Read the token from the JSON of GitLab's API or of `glab deploy-token create -F json`; `-`
+    /// is standard input.
     #[arg(long, value_name = "FILE", group = "token")]
     pub token_json: Vec<PathBuf>,
     /// Use the login that docker or podman has stored [default: in the usual files].

@@ -14,7 +14,8 @@ pub enum Token {
 /// Options of `token list`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Lists the tokens of the image's project, or of the group that made the token in use, the next to expire first. Reads only: `makeinfra rotate --finish` deletes."
+    after_help = "Lists the tokens of the image's project, or of the group that made the token in \
+                  use, the next to expire first. Reads only: `makeinfra rotate --finish` deletes."
 )]
 pub struct TokenList {
     /// The repository, or any directory in it.

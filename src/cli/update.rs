@@ -7,7 +7,10 @@ use std::path::PathBuf;
 /// Options of `update`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Merges what the templates changed into the files as they are; nothing below secrets/ changes. Also applies answers that were edited in .makeinfra.yaml. Conflicts are left as in `git cherry-pick`: resolve them and run `git cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
+    after_help = "Merges what the templates changed into the files as they are; nothing below \
+                  secrets/ changes. Also applies answers that were edited in .makeinfra.yaml. \
+                  Conflicts are left as in `git cherry-pick`: resolve them and run `git \
+                  cherry-pick --continue`, or take everything back with `git cherry-pick --abort`."
 )]
 pub struct Update {
     /// Which repositories.
@@ -25,7 +28,8 @@ pub struct Update {
     /// The commit whose .makeinfra.yaml the files follow [default: HEAD].
     #[arg(long, value_name = "REV")]
     pub from: Option<String>,
-    /// Replace a file that .makeinfra.yaml lists as `own` with the generated one, and remove it from that list (repeatable).
+    /// Replace a file that .makeinfra.yaml lists as `own` with the generated one, and remove it
+    /// from that list (repeatable).
     #[arg(long, value_name = "PATH")]
     pub take: Vec<String>,
     /// Bring back a generated file that was deleted (repeatable).
@@ -36,7 +40,12 @@ pub struct Update {
 /// Options of `adopt`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads the answers from the manifests and shows them. Manifests move, unchanged, to kubernetes/base and kubernetes/overlays, Secrets to secrets/kubernetes. Missing files are generated. A file of your own that makeinfra would generate differently stays as it is and is listed as `own` in .makeinfra.yaml, so that `makeinfra update` leaves it alone. Sets up git-crypt if the repository does not use it."
+    after_help = "Reads the answers from the manifests and shows them. Manifests move, unchanged, \
+                  to kubernetes/base and kubernetes/overlays, Secrets to secrets/kubernetes. \
+                  Missing files are generated. A file of your own that makeinfra would generate \
+                  differently stays as it is and is listed as `own` in .makeinfra.yaml, so that \
+                  `makeinfra update` leaves it alone. Sets up git-crypt if the repository does not \
+                  use it."
 )]
 pub struct Adopt {
     /// The directory to adopt: the top of a git repository or a folder in it.
@@ -54,7 +63,8 @@ pub struct Adopt {
     /// Namespace [default: that of the manifests, else the project's name].
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
-    /// Pipeline: gitlab or none [default: none in a folder or beside a pipeline of your own, else gitlab].
+    /// Pipeline: gitlab or none [default: none in a folder or beside a pipeline of your own, else
+    /// gitlab].
     #[arg(long, value_name = "NAME")]
     pub ci: Option<String>,
     /// File or directory with manifests (repeatable) [default: all].

@@ -8,8 +8,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
 /// Where a token can come from.
-const TOKEN_OPTIONS: &str = "use --token-stdin, --token-file FILE, --token-env NAME, --token-json FILE, \
-                             --from-docker-config or --from-ci; or none of them for a prompt";
+const TOKEN_OPTIONS: &str = "use --token-stdin, --token-file FILE, --token-env NAME, --token-json \
+                             FILE, --from-docker-config or --from-ci; or none of them for a prompt";
 
 /// Whether nothing but a group of commands was typed, which shows the help, as with git and cargo.
 #[must_use]
@@ -40,9 +40,15 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             let failure = match (is_option(&first), first.starts_with('-')) {
                 (true, _) => Failure::usage(format!("unknown option `{first}`")),
                 (false, true) => Failure::usage("unknown option (values cannot begin with `-`)"),
-                (false, false) => Failure::usage("unexpected argument").because(too_many(error, arguments)),
+                (false, false) => {
+                    Failure::usage("unexpected argument").because(too_many(error, arguments))
+                }
             };
-            match error.get(ContextKind::SuggestedArg).map(names).and_then(|names| names.first().cloned()) {
+            match error
+                .get(ContextKind::SuggestedArg)
+                .map(names)
+                .and_then(|names| names.first().cloned())
+            {
                 _ if first.contains("token") && is_option(&first) => failure.hint(TOKEN_OPTIONS),
                 Some(suggested) => failure.hint(format!("did you mean `{suggested}`?")),
                 None => failure.hint(help(error, arguments)),
@@ -65,10 +71,12 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             let valid = error.get(ContextKind::ValidValue).map(names).unwrap_or_default();
             let name = first.trim_matches(['<', '>']);
             let example = valid.first().cloned().unwrap_or_default();
-            Failure::usage(format!("`{name}` must be one of: {}", valid.join(", "))).hint(match name {
-                "SHELL" => Advice::makeinfra("completions").arg(example),
-                option => Advice::from(format!("{option} {example}")),
-            })
+            Failure::usage(format!("`{name}` must be one of: {}", valid.join(", "))).hint(
+                match name {
+                    "SHELL" => Advice::makeinfra("completions").arg(example),
+                    option => Advice::from(format!("{option} {example}")),
+                },
+            )
         }
         ErrorKind::TooManyValues => {
             Failure::usage(format!("`{first}` takes no value")).hint(help(error, arguments))
@@ -88,7 +96,9 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             let names = first.trim_matches(['<', '>']).replace('|', "` or `");
             Failure::usage(format!("`{names}` is required")).hint(help(error, arguments))
         }
-        ErrorKind::MissingSubcommand => Failure::usage("no command given").hint(help(error, arguments)),
+        ErrorKind::MissingSubcommand => {
+            Failure::usage("no command given").hint(help(error, arguments))
+        }
         ErrorKind::InvalidUtf8 => {
             Failure::usage("an argument is not UTF-8 text").hint(help(error, arguments))
         }
@@ -100,7 +110,8 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
 fn too_many(error: &clap::Error, arguments: &[OsString]) -> String {
     // Only commands with this option are typed with it.
     if arguments.iter().any(|argument| argument == "--from-docker-config") {
-        return "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value"
+        return "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a \
+                token's value"
             .into();
     }
     let command = command(error, arguments);
@@ -116,11 +127,15 @@ fn too_many(error: &clap::Error, arguments: &[OsString]) -> String {
     format!("`{command}` takes {takes}")
 }
 
-/// The failure of somebody who may have put the value of a Secret among the arguments; `what` quotes none.
+/// The failure of somebody who may have put the value of a Secret among the arguments; `what`
+/// quotes none.
 #[must_use]
 pub fn no_argument_for_a_value(what: &str) -> Failure {
     Failure::usage(what)
-        .because("no argument takes the value of a Secret: it would show in `ps` and in the shell's history")
+        .because(
+            "no argument takes the value of a Secret: it would show in `ps` and in the \
+                  shell's history",
+        )
         .hint("use --stdin or --from-file FILE, or neither for a prompt")
 }
 
@@ -137,17 +152,22 @@ const MEANT: [(&str, &str); 9] = [
     ("show", "{makeinfra secret list} shows the keys; no command prints a value"),
 ];
 
-/// The failure for a command that does not exist. It is quoted only if it is close to one that does.
+/// The failure for a command that does not exist. It is quoted only if it is close to one that
+/// does.
 fn unknown_command(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let above = command(error, arguments);
-    let typed = error.get(ContextKind::InvalidSubcommand).map(names).and_then(|names| names.first().cloned());
+    let typed = error
+        .get(ContextKind::InvalidSubcommand)
+        .map(names)
+        .and_then(|names| names.first().cloned());
     let typed = typed.unwrap_or_default();
     let is_secret = above == "makeinfra secret";
     let is_of_secret = |name: &str| ["get", "show"].contains(&name);
     let known = MEANT.iter().find(|(name, _)| *name == typed && is_of_secret(name) == is_secret);
     let suggested = error.get(ContextKind::SuggestedSubcommand).map(names).unwrap_or_default();
     let unknown = || {
-        // clap takes a word for close to another one that begins or ends like it, whatever is between.
+        // clap takes a word for close to another one that begins or ends like it, whatever is
+        // between.
         if !is_plain_name(&typed) {
             return Failure::usage("unknown command");
         }
@@ -158,8 +178,9 @@ fn unknown_command(error: &clap::Error, arguments: &[OsString]) -> Failure {
         (Some((_, meant)), _) => unknown().hint(*meant),
         (None, Some(suggested)) => {
             let words: Vec<&str> = above.split(' ').skip(1).chain([suggested.as_str()]).collect();
-            let meant =
-                required(&words).into_iter().fold(Advice::anywhere(&above).arg(suggested), Advice::arg);
+            let meant = required(&words)
+                .into_iter()
+                .fold(Advice::anywhere(&above).arg(suggested), Advice::arg);
             unknown().hint(Advice::from("did you mean: ").say(meant))
         }
         (None, None) => Failure::usage("unknown command").hint(help(error, arguments)),
@@ -194,8 +215,10 @@ fn command(error: &clap::Error, arguments: &[OsString]) -> String {
         // What clap would have shown as help has no context.
         _ => error.to_string(),
     };
-    let words = usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
-    let names: Vec<_> = words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect();
+    let words =
+        usage.split_once("Usage: ").map(|(_, usage)| usage).unwrap_or_default().split_whitespace();
+    let names: Vec<_> =
+        words.take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect();
     if names.is_empty() { typed(arguments) } else { names.join(" ") }
 }
 
@@ -204,14 +227,17 @@ fn typed(arguments: &[OsString]) -> String {
     let root = Cli::command();
     let (mut command, mut words) = (&root, vec![root.get_name()]);
     for argument in arguments.iter().skip(1) {
-        let Some(below) = argument.to_str().and_then(|word| command.find_subcommand(word)) else { break };
+        let Some(below) = argument.to_str().and_then(|word| command.find_subcommand(word)) else {
+            break;
+        };
         command = below;
         words.push(below.get_name());
     }
     words.join(" ")
 }
 
-/// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the arguments.
+/// Whether the error is one of `makeinfra secret set`, whose user may have put a value among the
+/// arguments.
 fn of_secret_set(error: &clap::Error) -> bool {
     matches!(error.get(ContextKind::Usage), Some(ContextValue::StyledStr(usage))
         if usage.to_string().contains("makeinfra secret set"))
@@ -233,7 +259,8 @@ fn is_option(text: &str) -> bool {
 }
 
 fn is_plain_name(name: &str) -> bool {
-    (1..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    (1..=24).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -289,7 +316,8 @@ mod tests {
             ("env add a b c", "`makeinfra env add` takes one NAME and one repository"),
             (
                 "new hello --from-docker-config x",
-                "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a token's value",
+                "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a \
+                 token's value",
             ),
         ] {
             let arguments: Vec<_> =
@@ -322,7 +350,8 @@ mod tests {
             ("env gldt-x", "unknown command", "makeinfra env --help"),
             ("help nw", "unknown command", "makeinfra --help"),
         ] {
-            let error = Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
+            let error =
+                Cli::try_parse_from(["makeinfra"].into_iter().chain(typed.split(' '))).unwrap_err();
             let report = crate::error::explain(&usage_failure(&error, &[]).into());
             assert_eq!(report.message, message, "{typed}");
             assert_eq!(report.hint.unwrap().line(None), hint, "{typed}");
@@ -347,7 +376,8 @@ mod tests {
 
     #[test]
     fn a_value_on_the_command_line_is_told_where_to_go() {
-        for more in [&["--value", "x"][..], &["--from-literal=x"], &["--literal", "x"], &[".", "x"]] {
+        for more in [&["--value", "x"][..], &["--from-literal=x"], &["--literal", "x"], &[".", "x"]]
+        {
             let arguments = [&["makeinfra", "secret", "set", "a", "b"], more].concat();
             let error = Cli::try_parse_from(arguments).unwrap_err();
             let report = crate::error::explain(&usage_failure(&error, &[]).into());

@@ -18,7 +18,8 @@ use std::path::Path;
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = ComponentName::parse(&options.name).map_err(|rule| {
-        Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("add worker").with("--port none"))
+        Failure::usage(format!("`NAME` {rule}"))
+            .hint(Advice::makeinfra("add worker").with("--port none"))
     })?;
     let values = values(options)?;
     let evolution = Evolution::open(&options.repo, "add worker", &options.plan)?;
@@ -33,13 +34,15 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let stripped;
     let record = match is_recorded {
         true => {
-            stripped = Record::parse(change::component_dropped(&evolution.record.text, name.as_str())?)?;
+            stripped =
+                Record::parse(change::component_dropped(&evolution.record.text, name.as_str())?)?;
             &stripped
         }
         false => &evolution.record,
     };
     let made_from = MadeFrom { record, templates: &evolution.templates };
-    let settings = options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
+    let settings =
+        options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
     let settings = settings.transpose()?;
     let new = NewComponent::decide(&evolution.workspace.files, made_from, &name, values.clone())?;
     let mut answers = new.sheet.answers().map_err(questions::failure)?;
@@ -78,7 +81,8 @@ fn warn(answers: &Answers, ui: &mut Ui) {
     let new = answers.components.iter().last().unwrap_or(answers.main());
     if !new.is_public() && !keyring::matches(answers.registry.as_str(), &new.image) {
         ui.warn(format!(
-            "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for it is added by hand",
+            "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for \
+             it is added by hand",
             answers.registry,
             new.image.name()
         ));
@@ -96,7 +100,8 @@ fn values(options: &Options) -> Result<Values> {
             values.insert(name, name.typed(text));
         }
     }
-    let broken = values.iter().find_map(|(name, text)| Some((*name, name.check(text.as_deref()?).err()?)));
+    let broken =
+        values.iter().find_map(|(name, text)| Some((*name, name.check(text.as_deref()?).err()?)));
     match broken {
         Some((name, rule)) => Err(questions::failure(Refused::Broken(name, rule))),
         None => Ok(values),

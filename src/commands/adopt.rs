@@ -1,4 +1,5 @@
-//! `makeinfra adopt`: a repository that makeinfra did not make, taken over with everything that people have in it.
+//! `makeinfra adopt`: a repository that makeinfra did not make, taken over with everything that
+//! people have in it.
 
 mod adopted;
 
@@ -34,7 +35,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         adopted::check(options, record)?;
     }
     let request = request(options, &workspace)?;
-    let adoption = if known.is_some() { None } else { Some(change::adopt(&workspace.files, &request)?) };
+    let adoption =
+        if known.is_some() { None } else { Some(change::adopt(&workspace.files, &request)?) };
     if let Some(adoption) = &adoption {
         warn(&workspace.repo, adoption, ui)?;
         needs_a_commit(options, &workspace)?;
@@ -80,7 +82,8 @@ fn record(files: &Files) -> Result<Option<Record>> {
     files.text(Record::FILE)?.map(|text| Record::parse(text.to_owned())).transpose()
 }
 
-/// The key with which git-crypt is to be set up; `None` if the repository uses it. Fails in a locked clone.
+/// The key with which git-crypt is to be set up; `None` if the repository uses it. Fails in a
+/// locked clone.
 fn new_key(repo: &Repo) -> Result<Option<Key>> {
     let is_used = repo.encryption()?;
     if is_used == Encryption::Ready {
@@ -102,17 +105,20 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
     if let Some(key) = repo.default_key()? {
         return Ok(Some(key));
     }
-    let key =
-        Key::generate().map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
+    let key = Key::generate()
+        .map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
     Ok(Some(key))
 }
 
-/// Files that may be manifests or Secrets, whether git has them or not, and those that are generated.
+/// Files that may be manifests or Secrets, whether git has them or not, and those that are
+/// generated.
 fn candidates(repo: &Repo) -> Result<Vec<String>> {
     let tree = WorkTree::list(&repo.root(), |dir| repo.ignores(&format!("{dir}/")))?;
     let ends = [".yaml", ".yml", ".json", "Makefile", ".sh"];
-    let is_named_so = |path: &str| ends.iter().any(|end| path.ends_with(end)) || kustomization::is_one(path);
-    let found = tree.at("").map(|(path, _)| path).filter(|path| is_named_so(path) && !repo.ignores(path));
+    let is_named_so =
+        |path: &str| ends.iter().any(|end| path.ends_with(end)) || kustomization::is_one(path);
+    let found =
+        tree.at("").map(|(path, _)| path).filter(|path| is_named_so(path) && !repo.ignores(path));
     let mut all: Vec<_> = found.map(str::to_owned).collect();
     all.extend(change::generated_files());
     Ok(all)
@@ -126,25 +132,30 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
     let project = options.project.as_deref().or(labelled.as_deref()).unwrap_or(name);
     let project = ProjectName::parse(project).map_err(|rule| match options.project {
         Some(_) => Failure::usage(format!("`--project` {rule}")),
-        None => Failure::usage("`--project` is required").because(format!("the directory's name {rule}")),
+        None => Failure::usage("`--project` is required")
+            .because(format!("the directory's name {rule}")),
     });
     let project = project.map_err(|failure| {
         failure.hint(Advice::makeinfra("adopt").with(format!("--project {}", ProjectName::EXAMPLE)))
     })?;
     let mut values = Values::new();
-    for (name, text) in
-        [(Name::Image, &options.image), (Name::Namespace, &options.namespace), (Name::Ci, &options.ci)]
-    {
+    for (name, text) in [
+        (Name::Image, &options.image),
+        (Name::Namespace, &options.namespace),
+        (Name::Ci, &options.ci),
+    ] {
         let Some(text) = text else { continue };
-        name.check(text).map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
+        name.check(text)
+            .map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
         values.insert(name, Some(text.clone()));
     }
     // GitLab reads the file at the top of a repository alone.
     if options.ci.is_none() && is_folder(repo) {
         values.insert(Name::Ci, Some(Ci::None.as_str().to_owned()));
     }
-    let earlier =
-        repo.head_text(Record::FILE)?.or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
+    let earlier = repo
+        .head_text(Record::FILE)?
+        .or_else(|| repo.earlier(Record::FILE).pop().map(|(_, text)| text));
     let tracked: BTreeSet<_> = repo.committed_below("")?.into_iter().collect();
     let mut missing = Files::default();
     for path in tracked.iter().filter(|path| workspace.files.get(path).is_none()) {
@@ -172,7 +183,10 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
 
 /// Paths as they are called below the top.
 fn below(paths: &[String]) -> Vec<String> {
-    paths.iter().map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned()).collect()
+    paths
+        .iter()
+        .map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned())
+        .collect()
 }
 
 /// Whether it is a folder of a larger repository.
@@ -181,12 +195,16 @@ fn is_folder(repo: &Repo) -> bool {
     real(&repo.root()) != real(&repo.top())
 }
 
-/// What the hook of the larger repository lacks, or one that people have here and that `make setup` would turn off.
+/// What the hook of the larger repository lacks, or one that people have here and that `make setup`
+/// would turn off.
 fn hook_to_extend(repo: &Repo) -> Option<String> {
     let (root, top) = (repo.root(), repo.top());
     let folder = root.strip_prefix(&top).unwrap_or(Path::new(""));
     let hook = match folder.as_os_str().is_empty() {
-        true => format!("`{}`", repo.pre_commit_hook().filter(|hook| !hook.ends_with(Hook::FILE))?.display()),
+        true => format!(
+            "`{}`",
+            repo.pre_commit_hook().filter(|hook| !hook.ends_with(Hook::FILE))?.display()
+        ),
         false => format!("the pre-commit hook of `{}`", top.display()),
     };
     Some(format!("{hook} needs this line: {}", hook_line(folder)))
@@ -225,14 +243,16 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
         };
         let anew = anew.typed(Some(&repo.root()));
         ui.warn(format!(
-            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: take the Secret out there, \
-             make it anew below secrets/ (`{anew}`), deploy it, and revoke the old values"
+            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: take the \
+             Secret out there, make it anew below secrets/ (`{anew}`), deploy it, and revoke the \
+             old values"
         ));
     }
     Ok(())
 }
 
-/// Fails if there is no commit that another one could follow. What is in the index may be a Secret in plaintext: it stays out.
+/// Fails if there is no commit that another one could follow. What is in the index may be a Secret
+/// in plaintext: it stays out.
 fn needs_a_commit(options: &Options, workspace: &Workspace) -> Result<()> {
     if workspace.head.is_some() || !options.plan.commit || options.plan.run.dry_run {
         return Ok(());
@@ -249,24 +269,28 @@ fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
     if adoption.plan.moves.is_empty() || options.plan.yes || run.dry_run || !run.no_input {
         return Ok(());
     }
-    let moves: Vec<_> = adoption.plan.moves.iter().map(|(from, to)| format!("`{from}` to `{to}`")).collect();
+    let moves: Vec<_> =
+        adoption.plan.moves.iter().map(|(from, to)| format!("`{from}` to `{to}`")).collect();
     Err(Failure::failed("files would move; nothing was written")
         .because(moves.join(", "))
         .hint(Advice::makeinfra("adopt").with("--yes"))
         .into())
 }
 
-/// Fails if git would not see what is written, or would see what it is not to, or could not bring back what is replaced.
+/// Fails if git would not see what is written, or would see what it is not to, or could not bring
+/// back what is replaced.
 fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> Result<()> {
     let repo = &workspace.repo;
-    let open = plan
-        .moves
-        .iter()
-        .find(|(from, to)| repo.is_ignored(from) && !repo.is_ignored(to) && !to.starts_with(SECRETS));
+    let open = plan.moves.iter().find(|(from, to)| {
+        repo.is_ignored(from) && !repo.is_ignored(to) && !to.starts_with(SECRETS)
+    });
     if let Some((from, to)) = open {
         return Err(Failure::failed(format!("git ignores `{from}`, and would not ignore `{to}`"))
             .because("it would be committed where it moves")
-            .hint(Advice::at_top(format!("echo {} >> .gitignore", shell_word(Path::new(&format!("/{to}"))))))
+            .hint(Advice::at_top(format!(
+                "echo {} >> .gitignore",
+                shell_word(Path::new(&format!("/{to}")))
+            )))
             .into());
     }
     for step in plan.steps.iter().filter(|step| request.taken.contains(&step.path)) {
@@ -274,17 +298,21 @@ fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> 
         if let Some(why) = repo.loss(&step.path, before)? {
             let word = shell_word(Path::new(&step.path));
             let add = Advice::git(format!("add -- {word}"));
-            return Err(Failure::failed(format!("`{}` would be replaced; nothing was written", step.path))
-                .because(why)
-                .hint(add.and(Advice::git(format!("commit -m 'Edit' -- {word}"))))
-                .into());
+            return Err(Failure::failed(format!(
+                "`{}` would be replaced; nothing was written",
+                step.path
+            ))
+            .because(why)
+            .hint(add.and(Advice::git(format!("commit -m 'Edit' -- {word}"))))
+            .into());
         }
     }
     // What was ignored moves to where it is ignored, too.
     let sources = plan.sources();
     let came = |to: &str| sources.get(to).is_some_and(|from| repo.is_ignored(from));
     let new = plan.steps.iter().filter(|step| step.after.is_some() && step.before.is_none());
-    let ignored: Vec<_> = new.filter(|step| repo.is_ignored(&step.path) && !came(&step.path)).collect();
+    let ignored: Vec<_> =
+        new.filter(|step| repo.is_ignored(&step.path) && !came(&step.path)).collect();
     let Some(first) = ignored.first() else { return Ok(()) };
     let paths: Vec<_> = ignored.iter().map(|step| format!("`{}`", step.path)).collect();
     Err(Failure::failed("git ignores files that would be written; nothing was written")
@@ -303,7 +331,8 @@ fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
         next.push(export.why("keep the key outside of the repository"));
     }
     next.extend(hook_step(repo, adoption));
-    let is_plain = adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path).unwrap_or(true));
+    let is_plain =
+        adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path).unwrap_or(true));
     if !adoption.has_open_pull_secret() && (!adoption.has_pull_secret || is_plain) {
         next.push(Advice::makeinfra("rotate").why("a deploy token"));
     }

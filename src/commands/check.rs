@@ -68,9 +68,11 @@ impl Task for Options {
         let next: Vec<_> =
             known.iter().map(|one| one.as_ref().map_or_else(Vec::new, Known::next_pulls)).collect();
         let both = known.iter().zip(&next);
-        let pulls = both.clone().filter_map(|(known, next)| Some(known.as_ref()?.pulls(next))).flatten();
+        let pulls =
+            both.clone().filter_map(|(known, next)| Some(known.as_ref()?.pulls(next))).flatten();
         let mut verdicts = ask(&registries, pulls, ui).into_iter();
-        let reports = both.map(|(known, next)| Some(known.as_ref()?.report(self, next, &mut verdicts)));
+        let reports =
+            both.map(|(known, next)| Some(known.as_ref()?.report(self, next, &mut verdicts)));
         let reports: Vec<_> = reports.collect();
         drop(next);
         drop(known);
@@ -132,7 +134,8 @@ impl Looked {
     }
 
     fn known<'l>(&'l self, options: &'l Options) -> Known<'l> {
-        let questions = if options.online.online { Question::all(&self.inspection) } else { Vec::new() };
+        let questions =
+            if options.online.online { Question::all(&self.inspection) } else { Vec::new() };
         Known { looked: self, questions, running: self.clusters.running(options, &self.inspection) }
     }
 }
@@ -175,7 +178,8 @@ impl<'l> Known<'l> {
         checks::sort(&mut checks);
         unlock_as_needed(&inspection.root, checks.iter_mut().map(|check| &mut check.hint));
         let bad = |check: &Check| {
-            check.status == Status::Problem || (options.view.strict && check.status == Status::Warning)
+            check.status == Status::Problem
+                || (options.view.strict && check.status == Status::Warning)
         };
         let outcome = match checks.iter().any(bad) {
             true => Outcome::Problems,
@@ -219,7 +223,8 @@ impl Answered {
     fn of(questions: &[Question], verdicts: &[Option<Verdict>]) -> Self {
         let mut answered = Self { sure: true, ..Self::default() };
         for (question, verdict) in questions.iter().zip(verdicts) {
-            answered.sure &= verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
+            answered.sure &=
+                verdict.as_ref().is_some_and(|verdict| verdict.standing() != Standing::Unknown);
             answered.public.extend(question.public(verdict.as_ref()).map(ToString::to_string));
             answered.cleared.extend(question.cleared(verdict.as_ref()));
             answered.checks.extend(question.judged(verdict.as_ref()));
@@ -228,7 +233,12 @@ impl Answered {
     }
 
     /// All checks of a repository, with the registries' word.
-    pub(super) fn checks(self, inspection: &Inspection, known: checks::Known, now: Timestamp) -> Vec<Check> {
+    pub(super) fn checks(
+        self,
+        inspection: &Inspection,
+        known: checks::Known,
+        now: Timestamp,
+    ) -> Vec<Check> {
         let known = checks::Known { proven: self.public, ..known };
         let mut checks = checks::all(inspection, &known, now);
         checks.extend(self.checks);
@@ -239,7 +249,11 @@ impl Answered {
 }
 
 /// Asks the registries for all images of the repository.
-pub(super) fn ask_registries(options: &OnlineOptions, inspection: &Inspection, ui: &Ui) -> Result<Answered> {
+pub(super) fn ask_registries(
+    options: &OnlineOptions,
+    inspection: &Inspection,
+    ui: &Ui,
+) -> Result<Answered> {
     let questions = Question::all(inspection);
     let verdicts = ask(&registries(options)?, questions.iter().map(Question::pull), ui);
     Ok(Answered::of(&questions, &verdicts))
@@ -282,8 +296,8 @@ pub(super) fn typed(hint: &Advice, root: Option<&Path>) -> String {
     checks::printable(&hint.line(root))
 }
 
-/// One line a check; those that say the same share a hint below. What is worst comes last, where the eye is; what is ok
-/// only with `verbose`.
+/// One line a check; those that say the same share a hint below. What is worst comes last, where
+/// the eye is; what is ok only with `verbose`.
 ///
 /// With the counts alone behind it.
 fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, String) {
@@ -304,7 +318,10 @@ fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, 
                 ids.dedup();
                 let ids = ui::dim(&format!("[{}]", ids.join(", ")));
                 if status != Status::Ok || verbose {
-                    text.push_str(&format!("{word}  {}: {} {ids}\n", line[0].subject, line[0].message));
+                    text.push_str(&format!(
+                        "{word}  {}: {} {ids}\n",
+                        line[0].subject, line[0].message
+                    ));
                 }
             }
             if !same[0].hint.is_empty() {
@@ -317,8 +334,9 @@ fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, 
     if inspection.git.is_none() {
         text.push_str("\nThis is not a git repository: what git would store was not checked.\n");
     }
-    let number =
-        |wanted| numbers.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, number)| *number);
+    let number = |wanted| {
+        numbers.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, number)| *number)
+    };
     let notes = match number(Status::Note) {
         0 => String::new(),
         notes => format!("{}, ", count(notes, "note")),
@@ -330,11 +348,15 @@ fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, 
         count(number(Status::Warning), "warning"),
         number(Status::Ok),
     );
-    text.push_str(&format!("{before}{counts}{}\n", if verbose { "" } else { " (--verbose lists them)" }));
+    text.push_str(&format!(
+        "{before}{counts}{}\n",
+        if verbose { "" } else { " (--verbose lists them)" }
+    ));
     (text, counts)
 }
 
-/// The checks with `status`, those together that say the same, of one subject or of several, and share a hint.
+/// The checks with `status`, those together that say the same, of one subject or of several, and
+/// share a hint.
 fn alike(checks: &[Check], status: Status) -> Vec<Vec<&Check>> {
     let mut groups: Vec<Vec<&Check>> = Vec::new();
     for check in checks.iter().filter(|check| check.status == status) {

@@ -1,5 +1,6 @@
-//! What a shell completes: commands and options from the command line's own definitions, and the names that the repository
-//! around the current directory has. Changes nothing, contacts nobody, and shows no value of a Secret.
+//! What a shell completes: commands and options from the command line's own definitions, and the
+//! names that the repository around the current directory has. Changes nothing, contacts nobody,
+//! and shows no value of a Secret.
 
 use super::{encrypted, env, secrets, top};
 use crate::cli::{Cli, EnvList, SecretList};

@@ -1,4 +1,5 @@
-//! What the commands share that make a component: its options as answers, and the file with its settings.
+//! What the commands share that make a component: its options as answers, and the file with its
+//! settings.
 
 use crate::advice::Advice;
 use crate::answers::{Arguments, Config, Name, Values};
@@ -45,7 +46,10 @@ pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     let config = Config::parse(&bytes).map_err(|fault| {
         let place = fault.line.map_or_else(String::new, |line| format!("line {line}: "));
         let hint = match fault.is_token {
-            true => "take that line out, and once the repository is there: {makeinfra secret set NAME KEY}",
+            true => {
+                "take that line out, and once the repository is there: {makeinfra secret set \
+                     NAME KEY}"
+            }
             false => "lines such as LOG_LEVEL=info, and comments that begin with `#`",
         };
         Failure::usage(format!("cannot use `{}` for `--config`", file.display()))
@@ -53,7 +57,8 @@ pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
             .hint(hint)
     })?;
     if let [first, rest @ ..] = config.suspects() {
-        let names = rest.iter().fold(format!("`{first}`"), |names, name| format!("{names}, `{name}`"));
+        let names =
+            rest.iter().fold(format!("`{first}`"), |names, name| format!("{names}, `{name}`"));
         let set = Advice::makeinfra("secret set NAME KEY").typed(None);
         ui.warn(format!(
             "`{}` goes into git in plaintext; if {names} must stay secret, use instead: {set}",

@@ -1,5 +1,5 @@
-//! What the commands share that have GitLab make and delete deploy tokens: who is asked, what is under way, and what a
-//! failure leaves there.
+//! What the commands share that have GitLab make and delete deploy tokens: who is asked, what is
+//! under way, and what a failure leaves there.
 
 mod connect;
 mod held;

@@ -53,7 +53,12 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
 }
 
 /// What is wrong with the repository, with the registries' word where it is wanted.
-fn checks(options: &Options, inspection: &Inspection, now: Timestamp, ui: &Ui) -> Result<Vec<Check>> {
+fn checks(
+    options: &Options,
+    inspection: &Inspection,
+    now: Timestamp,
+    ui: &Ui,
+) -> Result<Vec<Check>> {
     // What no registry tells is a check as well.
     let answered = match options.online.online {
         true => ask_registries(&options.online, inspection, ui)?,
@@ -65,7 +70,8 @@ fn checks(options: &Options, inspection: &Inspection, now: Timestamp, ui: &Ui) -
 /// The repository, which nobody needs who names what to look at.
 fn repository(options: &Options) -> Result<Option<Inspection>> {
     let here = PathBuf::from(".");
-    let is_enough = options.env.is_none() && (options.events.is_some() || options.namespace.is_some());
+    let is_enough =
+        options.env.is_none() && (options.events.is_some() || options.namespace.is_some());
     if options.repo.is_none() && is_enough {
         let start = repo::directory(&here, "diagnose")?;
         if Repo::around(&start, "diagnose")?.is_none() && !start.join(Record::FILE).is_file() {
@@ -77,12 +83,19 @@ fn repository(options: &Options) -> Result<Option<Inspection>> {
 }
 
 /// What `kubectl get -o json` printed into a file, or prints now into standard input.
-fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &Ui) -> Result<Source> {
+fn saved(
+    file: &Path,
+    options: &Options,
+    repository: Option<&Inspection>,
+    ui: &Ui,
+) -> Result<Source> {
     let is_stdin = file == Path::new("-");
     let hint = "{kubectl get pods,events -o json > FILE}, then: {makeinfra diagnose --events FILE}";
     let bytes = match is_stdin {
         true => Some(ui.read_stdin(LIMIT)?),
-        false if file.is_dir() => return Err(Failure::usage("`--events` must be a file").hint(hint).into()),
+        false if file.is_dir() => {
+            return Err(Failure::usage("`--events` must be a file").hint(hint).into());
+        }
         false => files::read(file, LIMIT)?,
     };
     let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
@@ -95,7 +108,8 @@ fn saved(file: &Path, options: &Options, repository: Option<&Inspection>, ui: &U
     };
     let mut source = Source { namespace, ..Source::default() };
     source.evidence.read(&bytes).map_err(|why| {
-        let name = if is_stdin { "standard input".to_owned() } else { format!("`{}`", file.display()) };
+        let name =
+            if is_stdin { "standard input".to_owned() } else { format!("`{}`", file.display()) };
         Failure::failed(format!("cannot read the evidence in {name}")).because(why).hint(hint)
     })?;
     Ok(source)
@@ -128,7 +142,12 @@ fn has_batch(repository: Option<&Inspection>) -> bool {
         || workloads.iter().any(|workload| ["Job", "CronJob"].contains(&workload.kind.as_str()))
 }
 
-fn diagnose(source: &Source, repository: Option<&Inspection>, checks: &[Check], now: Timestamp) -> Diagnosis {
+fn diagnose(
+    source: &Source,
+    repository: Option<&Inspection>,
+    checks: &[Check],
+    now: Timestamp,
+) -> Diagnosis {
     Known {
         evidence: &source.evidence,
         namespace: source.namespace.as_deref(),
@@ -192,14 +211,17 @@ fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String
                 _ => ui::yellow("cannot tell"),
             };
             text.push_str(&format!("{word}: {}\n", line(first)));
-            text.push_str(&first.evidence.iter().map(|said| format!("  said: {said}\n")).collect::<String>());
+            text.push_str(
+                &first.evidence.iter().map(|said| format!("  said: {said}\n")).collect::<String>(),
+            );
             text.push_str(&format!("  {} {}\n", ui::bold("hint:"), typed(&first.hint, root)));
             rest = others;
         }
         _ => {
             let pods = checks::count(diagnosis.pods, "pod");
-            let is_young =
-                rest.iter().any(|finding| matches!(finding.cause, Cause::OnTheWay | Cause::PullSlow));
+            let is_young = rest
+                .iter()
+                .any(|finding| matches!(finding.cause, Cause::OnTheWay | Cause::PullSlow));
             let all = match diagnosis.pods {
                 0 => "nothing is wrong",
                 _ if is_young => "nothing is wrong so far",
@@ -220,5 +242,10 @@ fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String
 }
 
 fn line(finding: &Finding) -> String {
-    format!("{}: {} {}", finding.subject, finding.message, ui::dim(&format!("[{}]", finding.cause.id())))
+    format!(
+        "{}: {} {}",
+        finding.subject,
+        finding.message,
+        ui::dim(&format!("[{}]", finding.cause.id()))
+    )
 }

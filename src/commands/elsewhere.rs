@@ -1,5 +1,5 @@
-//! Secrets that the manifests have already, in a place where no command would find them: another one of that name could not be
-//! deployed beside them.
+//! Secrets that the manifests have already, in a place where no command would find them: another
+//! one of that name could not be deployed beside them.
 
 use crate::advice::Advice;
 use crate::answers::Environment;
@@ -18,7 +18,8 @@ pub(super) fn check<'e>(
     let scope = Scope { repo: root.to_owned(), ..Scope::default() };
     let inspection = Inspection::of(&scope, "read")?;
     for environment in environments {
-        let overlay = inspection.manifests.overlays.iter().find(|one| one.path == environment.overlay());
+        let overlay =
+            inspection.manifests.overlays.iter().find(|one| one.path == environment.overlay());
         let secrets = overlay.iter().flat_map(|one| &one.secrets);
         let mut others = secrets.filter(|one| {
             (one.name == name || one.written == name)

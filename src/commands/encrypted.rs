@@ -1,4 +1,5 @@
-//! What the commands share that change an encrypted file: how it is read, what HEAD holds of it, and what to type next.
+//! What the commands share that change an encrypted file: how it is read, what HEAD holds of it,
+//! and what to type next.
 
 use super::not_generated;
 use crate::advice::{Advice, shell_word};
@@ -25,7 +26,11 @@ pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>
 }
 
 /// The plain bytes of a file of the repository; `None` if there is no such file.
-pub(super) fn read_bytes(verb: &str, path: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+pub(super) fn read_bytes(
+    verb: &str,
+    path: &str,
+    file: &Path,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
     if let Some(why) = files::not_a_repo_file_because(path, file) {
         return Err(refused(verb, path, why).hint(Advice::at_top(format!("ls -l {path}"))).into());
     }
@@ -54,11 +59,13 @@ fn refused(verb: &str, path: &str, cause: &str) -> Failure {
 
 /// The failure for a file that somebody changed while an answer was waited for.
 pub(super) fn changed_meanwhile(what: &str) -> Failure {
-    Failure::failed(format!("{what} changed in the meantime; nothing was written")).hint("repeat the command")
+    Failure::failed(format!("{what} changed in the meantime; nothing was written"))
+        .hint("repeat the command")
 }
 
-/// Whether HEAD holds another Secret than `text`; false where nobody can know, for want of a key. With `commit`, fails
-/// unless it could be committed. `stake` is what somebody has who has a plain one, and what to do about it.
+/// Whether HEAD holds another Secret than `text`; false where nobody can know, for want of a key.
+/// With `commit`, fails unless it could be committed. `stake` is what somebody has who has a plain
+/// one, and what to do about it.
 pub(super) fn check_head(
     repo: &Repo,
     path: &str,
@@ -80,8 +87,8 @@ pub(super) fn check_head_bytes(
     ui: &mut Ui,
 ) -> Result<bool> {
     let head = repo.key(path).and_then(|key| repo.head_secret(path, &key, text));
-    let uncommitted =
-        text.is_some() && head.as_ref().is_ok_and(|head| *head != HeadSecret::Encrypted { same: true });
+    let uncommitted = text.is_some()
+        && head.as_ref().is_ok_and(|head| *head != HeadSecret::Encrypted { same: true });
     if !commit {
         return Ok(uncommitted);
     }
@@ -92,7 +99,9 @@ pub(super) fn check_head_bytes(
     match head? {
         HeadSecret::Absent | HeadSecret::Encrypted { .. } => {}
         HeadSecret::Plain => {
-            ui.warn(format!("HEAD holds `{path}` in plaintext: everyone with the repository has {stake}"));
+            ui.warn(format!(
+                "HEAD holds `{path}` in plaintext: everyone with the repository has {stake}"
+            ));
         }
         HeadSecret::OtherKey => {
             return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
@@ -105,8 +114,14 @@ pub(super) fn check_head_bytes(
     Ok(uncommitted)
 }
 
-/// Fails if somebody changed the file since it was read as `before`, while an answer was waited for.
-pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Option<&str>) -> Result<()> {
+/// Fails if somebody changed the file since it was read as `before`, while an answer was waited
+/// for.
+pub(super) fn check_unchanged(
+    verb: &str,
+    path: &str,
+    file: &Path,
+    before: Option<&str>,
+) -> Result<()> {
     if read(verb, path, file)?.as_ref().map(Secret::expose) == before {
         return Ok(());
     }
@@ -115,7 +130,8 @@ pub(super) fn check_unchanged(verb: &str, path: &str, file: &Path, before: Optio
 
 /// What commits the files `paths` of the work tree.
 pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str) -> Advice {
-    let words = paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
+    let words =
+        paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
     let commit = commit_added(repo, repo.add(paths), message, &words);
     let why = "git-crypt encrypts it on the way";
     match commit.reason() {
@@ -127,8 +143,9 @@ pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str)
     }
 }
 
-/// What commits the files `paths`, which are words for a shell, once `add` has staged them. In a merge and its like git
-/// commits all or nothing, and a first commit without the other files would be of no use.
+/// What commits the files `paths`, which are words for a shell, once `add` has staged them. In a
+/// merge and its like git commits all or nothing, and a first commit without the other files would
+/// be of no use.
 pub(super) fn commit_added(repo: &Repo, add: Advice, message: &str, paths: &str) -> Advice {
     if let Some(what) = repo.in_progress() {
         return add.why(format!("{what}, whose commit will include it"));

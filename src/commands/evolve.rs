@@ -1,4 +1,5 @@
-//! What a command knows of a repository that it changes: the record, and the templates that the files were rendered from.
+//! What a command knows of a repository that it changes: the record, and the templates that the
+//! files were rendered from.
 
 use super::workspace::{Scope, Workspace};
 use super::{not_generated, templates_of};
@@ -28,18 +29,18 @@ impl Evolution {
     /// The same for a command that reads `scope`; `locks` if it may write.
     pub(super) fn open_with(repo: &Path, command: &str, scope: Scope, locks: bool) -> Result<Self> {
         let workspace = Workspace::open(Repo::find(repo, command)?, scope, locks)?;
-        let text = workspace
-            .files
-            .text(Record::FILE)?
-            .ok_or_else(|| not_generated(&workspace.repo.root(), format!("no `{}`", Record::FILE)))?;
+        let text = workspace.files.text(Record::FILE)?.ok_or_else(|| {
+            not_generated(&workspace.repo.root(), format!("no `{}`", Record::FILE))
+        })?;
         let record = Record::parse(text.to_owned())?;
-        let committed = workspace.repo.head_text(Record::FILE)?.and_then(|text| Record::parse(text).ok());
+        let committed =
+            workspace.repo.head_text(Record::FILE)?.and_then(|text| Record::parse(text).ok());
         let templates = templates_of(&record)?;
         Ok(Self { workspace, record, committed, templates })
     }
 
-    /// The record by which something is removed: that of HEAD, if `has` says that it is in that alone, as after a removal that
-    /// was not committed.
+    /// The record by which something is removed: that of HEAD, if `has` says that it is in that
+    /// alone, as after a removal that was not committed.
     pub(super) fn record_with(&self, has: impl Fn(&Record) -> bool) -> Result<Record> {
         let committed = self.committed.as_ref().filter(|record| !has(&self.record) && has(record));
         let mut record = Record::parse(committed.unwrap_or(&self.record).text.clone())?;

@@ -1,5 +1,5 @@
-//! Runs a command over several repositories: a line about each, in the order in which they were named, a summary, and the list
-//! of those that have to be given again.
+//! Runs a command over several repositories: a line about each, in the order in which they were
+//! named, a summary, and the list of those that have to be given again.
 
 mod places;
 mod progress;
@@ -95,7 +95,8 @@ pub fn run<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Report {
             let done = task.one(one, ui);
             reported(done, top(one), task.environment())
         }
-        (one, _) => begin(task, common, ui).unwrap_or_else(|error| Report::failed(&error, one.and_then(top))),
+        (one, _) => begin(task, common, ui)
+            .unwrap_or_else(|error| Report::failed(&error, one.and_then(top))),
     }
 }
 
@@ -103,9 +104,11 @@ pub fn run<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Report {
 fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
     let options = task.repositories();
     if task.reads_stdin() && options.repos_from.as_deref() == Some(Path::new("-")) {
-        return Err(Failure::usage("standard input cannot be the token and the list of repositories")
-            .hint("--token-file FILE")
-            .into());
+        return Err(Failure::usage(
+            "standard input cannot be the token and the list of repositories",
+        )
+        .hint("--token-file FILE")
+        .into());
     }
     let paths = listed(options, T::COMMAND, ui)?;
     let waiting = ui.wait("looking for repositories", paths.len());
@@ -152,7 +155,8 @@ fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>
         paths.extend(none.then(|| PathBuf::from(".")));
         return Ok(paths);
     };
-    let list = if file == Path::new("-") { Some(ui.read_stdin(LIST)?) } else { files::read(file, LIST)? };
+    let list =
+        if file == Path::new("-") { Some(ui.read_stdin(LIST)?) } else { files::read(file, LIST)? };
     // A name that is none may be a token in the wrong place.
     let list = list.ok_or_else(|| {
         Failure::usage("the file of `--repos-from` does not exist")
@@ -224,8 +228,9 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// Looks at all repositories, up to `jobs` at the same time, in none of which anything is written: `look` gives what would
-    /// be done, and what is known of it. All that can be known to go wrong makes it fail.
+    /// Looks at all repositories, up to `jobs` at the same time, in none of which anything is
+    /// written: `look` gives what would be done, and what is known of it. All that can be known to
+    /// go wrong makes it fail.
     pub(super) fn look<T: Send>(
         &self,
         jobs: usize,
@@ -249,7 +254,8 @@ impl Fleet<'_> {
         self.gather(jobs, look, "looking at repositories", ui)
     }
 
-    /// Leaves out those at `places`, which failed with `error` after the look. Fails itself if that is to end the run.
+    /// Leaves out those at `places`, which failed with `error` after the look. Fails itself if that
+    /// is to end the run.
     pub(super) fn refuse<T>(
         &self,
         looks: &mut [Look<T>],
@@ -268,7 +274,8 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// Has `write` do what is left after `looks`, for up to `jobs` repositories at the same time, and tells what came of each.
+    /// Has `write` do what is left after `looks`, for up to `jobs` repositories at the same time,
+    /// and tells what came of each.
     pub(super) fn carry_out<T: Sync>(
         &self,
         jobs: usize,
@@ -334,8 +341,8 @@ impl Fleet<'_> {
         Some(self.locks.get(git)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs `work` for each repository, up to `jobs` at the same time, and gives what comes of it to `then`, in their order.
-    /// Begins no more once `then` fails.
+    /// Runs `work` for each repository, up to `jobs` at the same time, and gives what comes of it
+    /// to `then`, in their order. Begins no more once `then` fails.
     fn in_order<T: Send>(
         &self,
         jobs: usize,
@@ -343,7 +350,8 @@ impl Fleet<'_> {
         mut then: impl FnMut(usize, T) -> Result<()>,
     ) -> Result<()> {
         let count = self.places.len();
-        let (next, told, is_over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        let (next, told, is_over) =
+            (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs.clamp(1, count))
@@ -361,7 +369,9 @@ impl Fleet<'_> {
                             {
                                 thread::park_timeout(std::time::Duration::from_millis(5));
                             }
-                            if is_over.load(Ordering::Relaxed) || sender.send((at, work(at))).is_err() {
+                            if is_over.load(Ordering::Relaxed)
+                                || sender.send((at, work(at))).is_err()
+                            {
                                 break;
                             }
                         }
@@ -394,7 +404,8 @@ impl Fleet<'_> {
         let mut report = Report { outcome: Outcome::Several(worst(codes)), ..Report::default() };
         report.text = format!("\n{}", tally.line());
         if let Err(error) = ended {
-            let is_closed = error.downcast_ref::<Failure>().and_then(Failure::signal) == Some(CLOSED);
+            let is_closed =
+                error.downcast_ref::<Failure>().and_then(Failure::signal) == Some(CLOSED);
             // Who closed the pipe after the last one has read enough.
             if !is_closed || tally.left > 0 {
                 report.error = Some(explain(&self.progress.explained(error)));

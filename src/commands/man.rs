@@ -41,7 +41,8 @@ makeinfra check shop\-infra \-\-online
 .BR make (1)
 "#;
 
-/// The completions for `shell`: a script that asks the program, which knows the names of a repository, too.
+/// The completions for `shell`: a script that asks the program, which knows the names of a
+/// repository, too.
 pub fn completions(shell: Shell) -> Result<Report> {
     let mut script = Vec::new();
     let program = "makeinfra";
@@ -102,8 +103,9 @@ fn cannot(error: &io::Error) -> anyhow::Error {
 /// The page of one command: what its help says.
 fn render_one(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
     let title = format!("makeinfra-{name}");
-    let man =
-        Man::new(command.clone()).title(&title).source(concat!("makeinfra ", env!("CARGO_PKG_VERSION")));
+    let man = Man::new(command.clone())
+        .title(&title)
+        .source(concat!("makeinfra ", env!("CARGO_PKG_VERSION")));
     man.render_title(page)?;
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     writeln!(page, ".SH NAME\n{} \\- {about}", title.replace('-', "\\-"))?;

@@ -8,7 +8,9 @@ mod tokens;
 use super::component;
 use super::scope::{self, Scoped};
 use super::sign_in::Checked;
-use super::{Sources, missing, secret_answers, sweep, token_sources, warn_of_images, warn_of_shared_hosts};
+use super::{
+    Sources, missing, secret_answers, sweep, token_sources, warn_of_images, warn_of_shared_hosts,
+};
 use crate::advice::Advice;
 use crate::answers::{Answers, Ci, Name, ProjectName, Sheet};
 use crate::cli::New as Options;
@@ -150,7 +152,8 @@ impl Draft {
         warn_of_images(&answers, ui);
         let (target, shown) = target(given)?;
         sweep(&target, Leftover::Directory, options.run.dry_run, ui);
-        let export_key = options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
+        let export_key =
+            options.export_key.as_deref().map(|file| export_path(file, &target)).transpose()?;
         if let Some(file) = &export_key {
             sweep(file, Leftover::File, options.run.dry_run, ui);
         }
@@ -160,7 +163,8 @@ impl Draft {
         };
         if nested.is_some() {
             // GitLab reads the file at the top of a repository alone.
-            let said = [("--ci-image", given.is_said(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
+            let said =
+                [("--ci-image", given.is_said(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
             if let Some((option, _)) = said.iter().find(|(_, is_said)| *is_said) {
                 return Err(Failure::usage(format!("`{option}` is for a repository of its own"))
                     .because("GitLab reads the pipeline at the top of a git repository alone")
@@ -168,10 +172,12 @@ impl Draft {
                     .into());
             }
             (answers.ci, answers.ci_image) = (Ci::None, None);
-        } else if let Some(root) = target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
+        } else if let Some(root) =
+            target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
         {
             ui.warn(format!(
-                "`{}` lies in the git work tree `{}`, which will treat it as an embedded repository: --output DIR",
+                "`{}` lies in the git work tree `{}`, which will treat it as an embedded \
+                 repository: --output DIR",
                 shown.display(),
                 root.display()
             ));
@@ -214,8 +220,12 @@ fn sheet(options: &Options) -> Result<Sheet> {
         (Name::Ci, &options.pipeline.ci),
         (Name::CiImage, &options.pipeline.ci_image),
     ];
-    sheet.values.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
-    sheet.values.extend(options.pipeline.ci_rotate.then(|| (Name::CiRotate, Some("yes".to_owned()))));
+    sheet
+        .values
+        .extend(texts.into_iter().filter_map(|(name, text)| Some((name, Some(text.clone()?)))));
+    sheet
+        .values
+        .extend(options.pipeline.ci_rotate.then(|| (Name::CiRotate, Some("yes".to_owned()))));
     sheet.values.extend(component::values(&options.component));
     let own = [(Name::Namespace, &options.namespace[..]), (Name::Context, &options.context)];
     for (name, texts) in own.into_iter().chain(component::scoped(&options.component)) {
@@ -231,7 +241,8 @@ fn sheet(options: &Options) -> Result<Sheet> {
 
 /// Fails if standard input is to be two things.
 fn check_stdin(options: &Options, sources: Option<&Sources>) -> Result<()> {
-    let tokens = sources.map_or(0, |sources| sources.all().filter(|source| source.reads_stdin()).count());
+    let tokens =
+        sources.map_or(0, |sources| sources.all().filter(|source| source.reads_stdin()).count());
     let from_stdin = options.answers.as_deref() == Some(Path::new("-"));
     if tokens + usize::from(from_stdin) < 2 {
         return Ok(());
@@ -243,14 +254,20 @@ fn check_stdin(options: &Options, sources: Option<&Sources>) -> Result<()> {
 }
 
 /// Asks for what is missing, or names it all in one failure. Says whether anything was asked.
-fn complete(options: &Options, given: &mut Given, sources: Option<&Sources>, ui: &Ui) -> Result<bool> {
+fn complete(
+    options: &Options,
+    given: &mut Given,
+    sources: Option<&Sources>,
+    ui: &Ui,
+) -> Result<bool> {
     let mut lacking = given.missing();
     if let Some(sources) = sources.filter(|_| !options.run.dry_run) {
         let environments = given.environments();
         for source in sources.needed(&environments) {
             let of = sources.whose(source, &environments);
             for option in source.missing() {
-                let option = if of.is_empty() { option.to_owned() } else { format!("{option} for {of}") };
+                let option =
+                    if of.is_empty() { option.to_owned() } else { format!("{option} for {of}") };
                 if !lacking.contains(&option) {
                     lacking.push(option);
                 }
@@ -263,7 +280,8 @@ fn complete(options: &Options, given: &mut Given, sources: Option<&Sources>, ui:
     if !ui.can_ask() {
         return Err(missing(
             &lacking,
-            Advice::makeinfra("new PROJECT").with("--image REF --token-username NAME --token-file FILE"),
+            Advice::makeinfra("new PROJECT")
+                .with("--image REF --token-username NAME --token-file FILE"),
         ));
     }
     ui.intro("makeinfra new")?;
@@ -296,10 +314,12 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
             .hint("--export-key ~/PROJECT-infra.git-crypt-key")
     };
     let name = file.file_name().ok_or_else(|| refused("it names no file"))?;
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The repository's own directories are not there yet.
     let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let there = whole.ancestors().skip(1).find_map(|above| Some((above, files::directory(above).ok()?)));
+    let there =
+        whole.ancestors().skip(1).find_map(|above| Some((above, files::directory(above).ok()?)));
     let real = there.and_then(|(above, real)| Some(real.join(whole.strip_prefix(above).ok()?)));
     if real.is_some_and(|real| real.starts_with(target)) {
         return Err(refused("the key must not lie in the repository that it opens").into());
@@ -319,7 +339,11 @@ fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
         file.display()
     ))
     .because(error.to_string())
-    .hint(Advice::anywhere("cp").path(&plan.target.join(".git").join(git_crypt::KEY_FILE)).arg("KEY_FILE"))
+    .hint(
+        Advice::anywhere("cp")
+            .path(&plan.target.join(".git").join(git_crypt::KEY_FILE))
+            .arg("KEY_FILE"),
+    )
     .after_writing()
 }
 
@@ -331,8 +355,8 @@ fn write(options: &Options, plan: &Plan, last: impl FnOnce() -> Result<()>) -> R
     let mut outcome = Outcome::default();
     let mut exported = None;
     if !options.no_git {
-        let key =
-            Key::generate().map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
+        let key = Key::generate()
+            .map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
         let repo = repo::New::create(staging.path(), &key)?;
         let tree = repo.stage(&plan.files, &key, &interrupts)?;
         if !options.no_commit {
@@ -341,8 +365,11 @@ fn write(options: &Options, plan: &Plan, last: impl FnOnce() -> Result<()>) -> R
             outcome.nobody = outcome.commit.is_none();
             outcome.unsigned = outcome.commit.is_some() && repo.wants_signed_commits();
         }
-        exported =
-            plan.export_key.as_deref().map(|file| NewFile::create(file, &key.to_file())).transpose()?;
+        exported = plan
+            .export_key
+            .as_deref()
+            .map(|file| NewFile::create(file, &key.to_file()))
+            .transpose()?;
     }
     interrupts.check()?;
     last()?;

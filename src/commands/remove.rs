@@ -12,8 +12,9 @@ use crate::ui::Ui;
 
 /// Runs the command.
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
-    let name = ComponentName::parse(&options.name)
-        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("remove worker")))?;
+    let name = ComponentName::parse(&options.name).map_err(|rule| {
+        Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("remove worker"))
+    })?;
     let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;
     let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
     let record = &evolution.record_with(has)?;

@@ -115,7 +115,9 @@ fn check_options(options: &Options) -> Result<()> {
     if let (Some(None), Some(file)) = (&options.token.from_docker_config, file) {
         let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
         let file = shell_word(file);
-        return Err(failure.hint(again(options).with(format!("--from-docker-config={file}"))).into());
+        return Err(failure
+            .hint(again(options).with(format!("--from-docker-config={file}")))
+            .into());
     }
     let asks_gitlab = options.gitlab.from_gitlab || options.finish.finish;
     if let Some(option) = options.gitlab.given().filter(|_| !asks_gitlab) {
@@ -143,7 +145,12 @@ fn without_token(
 }
 
 /// The plan for `token`.
-fn planned(found: &Found, token: &DeployToken, overrides: &RotateOverrides, ui: &mut Ui) -> Result<Plan> {
+fn planned(
+    found: &Found,
+    token: &DeployToken,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<Plan> {
     let plan = found.files.rotate(token, overrides)?;
     // Of one that GitLab made, the expiry was asked for.
     if plan.rotates() && token.expires_at().is_none() && token.issued().is_none() {
@@ -179,10 +186,12 @@ fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
 
 /// Warns of the repositories that keep the token which those called `given` get another one for.
 fn warn_of_others(files: &Files, given: &[String], ui: &mut Ui) {
-    let keeping: Vec<_> = files.sharing().into_iter().filter(|name| !given.contains(name)).collect();
+    let keeping: Vec<_> =
+        files.sharing().into_iter().filter(|name| !given.contains(name)).collect();
     if !keeping.is_empty() {
         ui.warn(format!(
-            "the old token stays in use: {} had it together with this repository; `rotate --finish` will ask for them, too",
+            "the old token stays in use: {} had it together with this repository; `rotate \
+             --finish` will ask for them, too",
             keeping.join(", ")
         ));
     }
@@ -212,8 +221,10 @@ fn write_or_tell(
 /// The command as it is given again with another token.
 fn again(options: &Options) -> Advice {
     let environments = options.env.iter().map(|name| ("--env", name));
-    let registries = [("--add-registry", &options.add_registry), ("--registry", &options.secret.registry)];
-    let registries = registries.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
+    let registries =
+        [("--add-registry", &options.add_registry), ("--registry", &options.secret.registry)];
+    let registries =
+        registries.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
     let again = environments
         .chain(registries)
         .fold(Advice::makeinfra("rotate"), |again, (option, value)| again.option(option, value));
@@ -230,10 +241,12 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
     secret_answers(&options.secret, &mut sheet, |_| false)?;
     let given = Given::collect(sheet, &[], None, None, ui)?;
     let key = |option: &str, text: &str| {
-        RegistryKey::parse(text)
-            .map_err(|rule| Failure::usage(format!("`{option}` {rule}")).hint(format!("{option} ghcr.io")))
+        RegistryKey::parse(text).map_err(|rule| {
+            Failure::usage(format!("`{option}` {rule}")).hint(format!("{option} ghcr.io"))
+        })
     };
-    let entry = match (&options.add_registry, &options.remove_registry, given.get(Name::Registry)?) {
+    let entry = match (&options.add_registry, &options.remove_registry, given.get(Name::Registry)?)
+    {
         (Some(host), ..) => Entry::Added(key("--add-registry", host)?),
         (_, Some(host), _) => Entry::Removed(key("--remove-registry", host)?),
         (.., Some(registry)) => Entry::Named(registry),
@@ -255,5 +268,11 @@ fn token(
     ui: &mut Ui,
 ) -> Result<DeployToken> {
     let registry = found.files.registry(overrides)?;
-    source.read(&registry, found.files.image(), options.check.check, overrides.expires_at.clone(), ui)
+    source.read(
+        &registry,
+        found.files.image(),
+        options.check.check,
+        overrides.expires_at.clone(),
+        ui,
+    )
 }

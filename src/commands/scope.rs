@@ -14,12 +14,18 @@ pub(super) struct Scoped<T> {
 }
 
 impl<T: AsRef<OsStr> + From<String> + Clone> Scoped<T> {
-    /// Reads what was given for `option`. What stands before a `=` is an environment if `is_one` says so.
-    pub(super) fn read(option: &str, given: &[T], is_one: impl Fn(&EnvironmentName) -> bool) -> Result<Self> {
+    /// Reads what was given for `option`. What stands before a `=` is an environment if `is_one`
+    /// says so.
+    pub(super) fn read(
+        option: &str,
+        given: &[T],
+        is_one: impl Fn(&EnvironmentName) -> bool,
+    ) -> Result<Self> {
         let mut scoped = Self { common: None, own: Vec::new() };
         for text in given {
             let split = text.as_ref().to_str().and_then(|text| text.split_once('='));
-            let own = split.and_then(|(name, value)| Some((EnvironmentName::parse(name).ok()?, value)));
+            let own =
+                split.and_then(|(name, value)| Some((EnvironmentName::parse(name).ok()?, value)));
             let twice = match own.filter(|(name, _)| is_one(name)) {
                 Some((name, _)) if scoped.of(&name).is_some() => true,
                 Some((name, value)) => {
@@ -83,14 +89,18 @@ mod tests {
     fn read(texts: &[&str]) -> Option<Read> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         let scoped = Scoped::read("--x", &texts, |name| name.as_str() != "file").ok()?;
-        let own = scoped.own.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let own =
+            scoped.own.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         Some((scoped.common, own))
     }
 
     #[test]
     fn what_stands_before_an_equals_sign_may_be_an_environment() {
         let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(read(&["a", "staging=b=c"]), Some((Some("a".into()), vec![own("staging", "b=c")])));
+        assert_eq!(
+            read(&["a", "staging=b=c"]),
+            Some((Some("a".into()), vec![own("staging", "b=c")]))
+        );
         assert_eq!(read(&["./a=b"]), Some((Some("./a=b".into()), vec![])));
         assert_eq!(read(&["file=b"]), Some((Some("file=b".into()), vec![])));
         assert_eq!(read(&["a", "b"]), None);

@@ -1,5 +1,6 @@
-//! The commands below `makeinfra secret`, one file each. Here is what they share: which environments are meant, how the
-//! files below `secrets/` are read, and how a change of them is written and committed.
+//! The commands below `makeinfra secret`, one file each. Here is what they share: which
+//! environments are meant, how the files below `secrets/` are read, and how a change of them is
+//! written and committed.
 
 mod list;
 mod set;
@@ -91,7 +92,8 @@ impl Target {
         Ok(())
     }
 
-    /// The directories of the Secrets, each of an environment that is meant; `verb` is what is done to `name`.
+    /// The directories of the Secrets, each of an environment that is meant; `verb` is what is done
+    /// to `name`.
     fn directories<'t>(
         &'t self,
         read: &'t dyn Fn(&str) -> Content,
@@ -100,8 +102,8 @@ impl Target {
     ) -> Result<Vec<Directory<'t>>> {
         let project = self.record.answers.project.as_str();
         let open = |one: &'t Environment| {
-            let directory =
-                Directory::open(&one.secrets, project, read).map_err(|fault| self.failure(verb, fault))?;
+            let directory = Directory::open(&one.secrets, project, read)
+                .map_err(|fault| self.failure(verb, fault))?;
             let manifests = directory.manifests().map_err(|fault| self.failure(verb, fault))?;
             if let Some(found) = manifests.iter().find(|found| found.name == name.as_str()) {
                 return Err(Failure::failed(format!("cannot {verb} Secret `{name}`"))
@@ -121,7 +123,8 @@ impl Target {
         self.environments().map(open).collect()
     }
 
-    /// Fails if git would store a file of the Secret `name` in plaintext, or if nothing could be committed.
+    /// Fails if git would store a file of the Secret `name` in plaintext, or if nothing could be
+    /// committed.
     fn check_git(&self, directories: &[Directory], commit: bool, ui: &mut Ui) -> Result<()> {
         for directory in directories {
             self.repo.check_protected(directory.path())?;
@@ -132,13 +135,15 @@ impl Target {
                 ui.warn("git is configured to sign commits; this commit will not be signed");
             }
             // Without the key it would be found out too late.
-            directories.iter().try_for_each(|directory| self.repo.key(directory.path()).map(drop))?;
+            directories
+                .iter()
+                .try_for_each(|directory| self.repo.key(directory.path()).map(drop))?;
         }
         Ok(())
     }
 
-    /// What HEAD does not have of the directories once `changes` are made, of which each is of an environment. With
-    /// `commit`, fails if it cannot be committed.
+    /// What HEAD does not have of the directories once `changes` are made, of which each is of an
+    /// environment. With `commit`, fails if it cannot be committed.
     fn uncommitted(
         &self,
         name: &DnsLabel,
@@ -185,7 +190,8 @@ impl Target {
         Ok(all)
     }
 
-    /// Whether HEAD has `key` of Secret `name` in one of the environments, as far as the key of this clone tells.
+    /// Whether HEAD has `key` of Secret `name` in one of the environments, as far as the key of
+    /// this clone tells.
     fn is_in_head(&self, name: &DnsLabel, key: &Key) -> Result<bool> {
         for one in self.environments() {
             let [env, file] = own_files(one, name, key);
@@ -193,15 +199,22 @@ impl Target {
                 Ok(opens) => self.repo.head_plain(&env, &opens)?,
                 Err(_) => None,
             };
-            if self.repo.has_in_head(&file)? || text.is_some_and(|text| EnvFile::parse(&text).has(key)) {
+            if self.repo.has_in_head(&file)?
+                || text.is_some_and(|text| EnvFile::parse(&text).has(key))
+            {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Writes `changes`, and commits what HEAD does not have if that is wanted. Gives the commit's id.
-    fn apply(&self, changes: &[Change], commit: Option<(&Uncommitted, &str)>) -> Result<Option<String>> {
+    /// Writes `changes`, and commits what HEAD does not have if that is wanted. Gives the commit's
+    /// id.
+    fn apply(
+        &self,
+        changes: &[Change],
+        commit: Option<(&Uncommitted, &str)>,
+    ) -> Result<Option<String>> {
         let mut transaction = Transaction::begin(&self.repo)?;
         for write in changes.iter().flat_map(|change| &change.writes) {
             transaction.write(&write.path, &write.bytes, None)?;
@@ -215,7 +228,8 @@ impl Target {
         for path in commit.iter().flat_map(|(what, _)| &what.gone) {
             transaction.stage_removal(path);
         }
-        transaction.finish(commit.map_or("", |(_, message)| message), || self.disk.check_unchanged())
+        transaction
+            .finish(commit.map_or("", |(_, message)| message), || self.disk.check_unchanged())
     }
 
     /// What programs are told of `changes` and of what is only committed, before that is done.
@@ -244,11 +258,14 @@ impl Target {
         }
     }
 
-    /// The files of `changes` as a tree, with what becomes of each; no size, from which a value's length would follow.
+    /// The files of `changes` as a tree, with what becomes of each; no size, from which a value's
+    /// length would follow.
     fn tree(&self, changes: &[Change]) -> String {
         let mut files: Vec<(&str, String)> = Vec::new();
         for change in changes {
-            files.extend(change.writes.iter().map(|write| (write.path.as_str(), write.note.clone())));
+            files.extend(
+                change.writes.iter().map(|write| (write.path.as_str(), write.note.clone())),
+            );
             files.extend(
                 change
                     .removals
@@ -271,11 +288,13 @@ impl Target {
 
     /// The failure to do `verb`, for a file that is in the way.
     fn failure(&self, verb: &str, fault: DirectoryFault) -> anyhow::Error {
-        let is_lost =
-            !self.disk.root.join(&fault.path).exists() && self.repo.has_in_head(&fault.path).unwrap_or(false);
+        let is_lost = !self.disk.root.join(&fault.path).exists()
+            && self.repo.has_in_head(&fault.path).unwrap_or(false);
         let hint = match (fault.is_locked, is_lost) {
             (true, _) => Advice::at_top(UNLOCK),
-            (false, true) => Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&fault.path)))),
+            (false, true) => {
+                Advice::git(format!("checkout HEAD -- {}", shell_word(Path::new(&fault.path))))
+            }
             (false, false) => Advice::edit(&fault.path),
         };
         let kind = if fault.is_locked { Kind::Locked } else { Kind::Failed };
@@ -295,7 +314,11 @@ impl Disk {
         }
         let Ok(bytes) = files::read(&file, LIMIT) else {
             let is_large = file.metadata().is_ok_and(|found| found.len() > LIMIT as u64);
-            return Content::Unread(if is_large { "it has more than 4 MiB" } else { "it cannot be read" });
+            return Content::Unread(if is_large {
+                "it has more than 4 MiB"
+            } else {
+                "it cannot be read"
+            });
         };
         if bytes.as_ref().is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Content::Locked;
@@ -323,7 +346,8 @@ impl Uncommitted {
 
     /// What becomes of these files in HEAD.
     fn changes(&self, repo: &Repo) -> impl Iterator<Item = FileChange> {
-        let word = |path: &String| if repo.has_in_head(path).unwrap_or(false) { "changed" } else { "new" };
+        let word =
+            |path: &String| if repo.has_in_head(path).unwrap_or(false) { "changed" } else { "new" };
         let files = self.files.keys().map(move |path| FileChange::new(path, word(path)));
         files.chain(self.gone.iter().map(|path| FileChange::new(path, "deleted")))
     }
@@ -365,10 +389,12 @@ fn places(choice: &EnvironmentChoice, record: &Record) -> Result<Vec<usize>> {
         }
         None => {
             let names: Vec<_> = environments.iter().map(|one| one.name.as_str()).collect();
-            Err(Failure::usage("`--env` or `--all-environments` is required: there are several environments")
-                .because(names.join(", "))
-                .hint(format!("--env {}", environments.first.name))
-                .into())
+            Err(Failure::usage(
+                "`--env` or `--all-environments` is required: there are several environments",
+            )
+            .because(names.join(", "))
+            .hint(format!("--env {}", environments.first.name))
+            .into())
         }
     }
 }

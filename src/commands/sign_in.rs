@@ -1,4 +1,5 @@
-//! What `new --check` and `rotate --check` share: the registry's word on a token, before anything is written.
+//! What `new --check` and `rotate --check` share: the registry's word on a token, before anything
+//! is written.
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;
@@ -34,12 +35,16 @@ impl Checked {
 
     /// The same for programs; null where nobody was asked.
     pub(super) fn json(checked: Option<&Self>) -> Value {
-        checked.map_or(Value::Null, |checked| json!({"id": checked.verdict.id(), "message": checked.message}))
+        checked.map_or(
+            Value::Null,
+            |checked| json!({"id": checked.verdict.id(), "message": checked.message}),
+        )
     }
 }
 
-/// Asks registries whether `images` can be pulled with `token`. Fails if it is refused for one of them; where nobody
-/// can tell, asks the user or fails. `again` is the command that tries another token.
+/// Asks registries whether `images` can be pulled with `token`. Fails if it is refused for one of
+/// them; where nobody can tell, asks the user or fails. `again` is the command that tries another
+/// token.
 pub(super) fn check(
     options: &CheckOptions,
     token: &DeployToken,
@@ -81,14 +86,23 @@ impl Asked {
         root: &Path,
         ui: &mut Ui,
     ) -> Result<Checked> {
-        let known = images.iter().filter_map(|image| self.0.iter().find(|(asked, _)| asked == *image));
+        let known =
+            images.iter().filter_map(|image| self.0.iter().find(|(asked, _)| asked == *image));
         let (images, verdicts): (Vec<_>, Vec<_>) =
             known.map(|(image, verdict)| (image, verdict.clone())).unzip();
-        judge(verdicts, &images, again, "the token was refused, nothing was written", Some(root), ui)
+        judge(
+            verdicts,
+            &images,
+            again,
+            "the token was refused, nothing was written",
+            Some(root),
+            ui,
+        )
     }
 }
 
-/// The same for a token that GitLab has just made, which the registry may not know for some seconds.
+/// The same for a token that GitLab has just made, which the registry may not know for some
+/// seconds.
 pub(super) fn check_fresh(
     options: &RegistryOptions,
     token: &DeployToken,
@@ -138,7 +152,12 @@ pub(super) fn registries(options: &RegistryOptions) -> Result<Registries> {
     })
 }
 
-fn ask(registries: &Registries, token: &DeployToken, images: &[&ImageRef], ui: &Ui) -> Vec<Verdict> {
+fn ask(
+    registries: &Registries,
+    token: &DeployToken,
+    images: &[&ImageRef],
+    ui: &Ui,
+) -> Vec<Verdict> {
     let authorization = token.authorization();
     let pulls: Vec<_> =
         images.iter().map(|image| Pull { image, credentials: vec![&authorization] }).collect();
@@ -146,8 +165,8 @@ fn ask(registries: &Registries, token: &DeployToken, images: &[&ImageRef], ui: &
     registries.ask(&pulls, &|| waiting.step())
 }
 
-/// What follows from the registries' `verdicts` on `images`; `refused` is what is said of a token that they refuse. Hints
-/// are for the repository at `root`; `None` is the current directory.
+/// What follows from the registries' `verdicts` on `images`; `refused` is what is said of a token
+/// that they refuse. Hints are for the repository at `root`; `None` is the current directory.
 fn judge(
     verdicts: Vec<Verdict>,
     images: &[&ImageRef],
@@ -157,7 +176,9 @@ fn judge(
     ui: &mut Ui,
 ) -> Result<Checked> {
     let mut answers: Vec<_> = verdicts.into_iter().zip(images).collect();
-    for (verdict, image) in answers.iter().filter(|(verdict, _)| verdict.standing() == Standing::Absent) {
+    for (verdict, image) in
+        answers.iter().filter(|(verdict, _)| verdict.standing() == Standing::Absent)
+    {
         ui.warn(format!(
             "{}; {}",
             verdict.message(image),
@@ -185,16 +206,23 @@ fn judge(
         }
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {}", hint.typed(root)));
-            if ui.decide("It is undetermined whether the token is valid. Continue?", &["no", "yes"])? == "no"
+            if ui.decide(
+                "It is undetermined whether the token is valid. Continue?",
+                &["no", "yes"],
+            )? == "no"
             {
-                return Err(Failure::unknown("the token was not checked, nothing was written").into());
+                return Err(
+                    Failure::unknown("the token was not checked, nothing was written").into()
+                );
             }
         }
         Standing::Unknown => {
-            return Err(Failure::unknown("undetermined whether the token is valid; nothing was written")
-                .because(message)
-                .hint(hint)
-                .into());
+            return Err(Failure::unknown(
+                "undetermined whether the token is valid; nothing was written",
+            )
+            .because(message)
+            .hint(hint)
+            .into());
         }
     }
     Ok(Checked { verdict, message })

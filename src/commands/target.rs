@@ -1,5 +1,5 @@
-//! Which cluster and namespace a command asks: the environment that is meant, and the kubectl that the repository's Makefile
-//! would run for it.
+//! Which cluster and namespace a command asks: the environment that is meant, and the kubectl that
+//! the repository's Makefile would run for it.
 
 use crate::advice::Advice;
 use crate::answers::{Answer as _, DnsLabel, Environment};
@@ -41,19 +41,21 @@ pub(super) struct Source {
 }
 
 impl<'i> Target<'i> {
-    /// What the cluster tells of the namespace, with all pull secrets that anything there or `more` names; or why there is
-    /// nothing to tell.
+    /// What the cluster tells of the namespace, with all pull secrets that anything there or `more`
+    /// names; or why there is nothing to tell.
     pub(super) fn ask<'n>(
         &self,
         wanted: Wanted,
         more: impl Iterator<Item = &'n str>,
     ) -> Result<(Source, Option<Diagnosis>)> {
         let (namespace, kubectl, place) = (self.namespace()?, self.kubectl()?, self.place()?);
-        let mut source = Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
+        let mut source =
+            Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
         let answer = match kubectl.state(&namespace, wanted) {
             Ok(answer) => answer,
             Err((error, said)) => {
-                let subject = if error == KubectlError::NoKubectl { kubectl.program() } else { "kubectl" };
+                let subject =
+                    if error == KubectlError::NoKubectl { kubectl.program() } else { "kubectl" };
                 let silence = Diagnosis::of(cause(error), Some(&namespace), subject, &said, place);
                 return Ok((source, Some(silence)));
             }
@@ -61,14 +63,17 @@ impl<'i> Target<'i> {
         source.context = kubectl.context();
         source.refused = answer.refused;
         if let Err(why) = source.evidence.read(&answer.json) {
-            let silence = Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why, place);
+            let silence =
+                Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why, place);
             return Ok((source, Some(silence)));
         }
         // Only what can be a name may become an argument.
-        let is_name =
-            |name: &String| name.len() <= 253 && name.split('.').all(|part| DnsLabel::parse(part).is_ok());
+        let is_name = |name: &String| {
+            name.len() <= 253 && name.split('.').all(|part| DnsLabel::parse(part).is_ok())
+        };
         let in_cluster = source.evidence.pull_secrets().map(str::to_owned);
-        let names: BTreeSet<_> = in_cluster.chain(more.map(str::to_owned)).filter(is_name).collect();
+        let names: BTreeSet<_> =
+            in_cluster.chain(more.map(str::to_owned)).filter(is_name).collect();
         let names: Vec<_> = names.into_iter().collect();
         if !names.is_empty() {
             match kubectl.secrets(&names, &namespace) {
@@ -104,16 +109,22 @@ impl<'i> Target<'i> {
 
     /// How commands are told the environment that is meant.
     pub(super) fn place(&self) -> Result<Place<'i>> {
-        let record = self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
+        let record =
+            self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
         let chosen = self.environment()?;
-        Ok(record.zip(chosen).map_or(Place::default(), |(record, one)| Place::of(&record.answers, one)))
+        Ok(record
+            .zip(chosen)
+            .map_or(Place::default(), |(record, one)| Place::of(&record.answers, one)))
     }
 
     /// The environment that is meant; `None` if the repository has no record of any.
     fn environment(&self) -> Result<Option<&'i Environment>> {
-        let record = self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
+        let record =
+            self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
         let answers = record.map(|record| &record.answers);
-        let Some(name) = self.env else { return Ok(answers.map(|answers| &answers.environments.first)) };
+        let Some(name) = self.env else {
+            return Ok(answers.map(|answers| &answers.environments.first));
+        };
         let found = answers.and_then(|answers| answers.environment(name));
         match (found, record) {
             (Some(found), _) => Ok(Some(found)),
@@ -129,27 +140,31 @@ impl<'i> Target<'i> {
         if let Some(namespace) = self.namespace {
             return match DnsLabel::parse(namespace) {
                 Ok(namespace) => Ok(namespace.to_string()),
-                Err(rule) => {
-                    Err(Failure::usage(format!("`--namespace` {rule}")).hint("--namespace hello").into())
-                }
+                Err(rule) => Err(Failure::usage(format!("`--namespace` {rule}"))
+                    .hint("--namespace hello")
+                    .into()),
             };
         }
         let again = |option: &str| Advice::makeinfra(self.command).with(option);
         let Some(repository) = self.repository else {
-            return Err(Failure::usage("no namespace is known").hint(again("--namespace NAME")).into());
+            return Err(Failure::usage("no namespace is known")
+                .hint(again("--namespace NAME"))
+                .into());
         };
         if let Some(one) = self.environment()? {
             return Ok(one.namespace.to_string());
         }
-        let workloads = repository.manifests.workloads().filter_map(|workload| workload.namespace.as_deref());
-        let known: BTreeSet<_> = workloads.filter(|namespace| DnsLabel::parse(namespace).is_ok()).collect();
+        let workloads =
+            repository.manifests.workloads().filter_map(|workload| workload.namespace.as_deref());
+        let known: BTreeSet<_> =
+            workloads.filter(|namespace| DnsLabel::parse(namespace).is_ok()).collect();
         let names: Vec<_> = known.iter().copied().collect();
         match (names.as_slice(), &repository.record) {
             ([one], _) => Ok((*one).to_owned()),
             ([], Some(Ok(record))) => Ok(record.answers.environments.first.namespace.to_string()),
-            ([], _) => {
-                Err(Failure::failed("the manifests name no namespace").hint(again("--namespace NAME")).into())
-            }
+            ([], _) => Err(Failure::failed("the manifests name no namespace")
+                .hint(again("--namespace NAME"))
+                .into()),
             (several, _) => Err(Failure::failed("the manifests are for several namespaces")
                 .because(several.join(", "))
                 .hint(again(&format!("--namespace {}", several[0])))

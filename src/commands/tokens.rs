@@ -1,4 +1,5 @@
-//! `makeinfra token list`: the deploy tokens in GitLab, and what this repository has to do with each. Only reads.
+//! `makeinfra token list`: the deploy tokens in GitLab, and what this repository has to do with
+//! each. Only reads.
 
 use super::deploy_tokens::{Gitlabs, Meant, Network, Row, Use, holdings, rows};
 use super::encrypted;
@@ -22,17 +23,24 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     let holdings = holdings(LIST, &repo, &record)?;
     let recorded = holdings.iter().find_map(|holding| holding.provenance.issued.as_ref());
     let network = Network { plain_http: options.plain_http, ca_file: options.ca_file.as_deref() };
-    let mut gitlabs = Gitlabs::new(&options.access, network, options.gitlab_group.as_deref(), false);
+    let mut gitlabs =
+        Gitlabs::new(&options.access, network, options.gitlab_group.as_deref(), false);
     let gitlab = gitlabs.connect(Meant { recorded, image: Some(record.answers.image()) }, ui)?;
     let repository = record.answers.project.directory();
     let rows = rows(&gitlab, &holdings, &repository, ui)?;
     let next = match rows.iter().any(|row| matches!(row.of, Use::Superseded(_) | Use::Orphan)) {
-        true => vec![Advice::makeinfra("rotate").with("--finish").why("delete what is no longer used")],
+        true => {
+            vec![Advice::makeinfra("rotate").with("--finish").why("delete what is no longer used")]
+        }
         false => Vec::new(),
     };
     let title = gitlab.place.title();
     Ok(Report {
-        text: format!("Deploy tokens of the {title} at {}:\n\n{}", gitlab.api.instance(), table(&rows)),
+        text: format!(
+            "Deploy tokens of the {title} at {}:\n\n{}",
+            gitlab.api.instance(),
+            table(&rows)
+        ),
         own: json!({
             "gitlab": gitlab.api.instance().as_str(),
             "owner": gitlab.place.path,

@@ -1,6 +1,6 @@
-//! The one place that changes a repository that exists: every file beside its place, or in git's directory if it is a secret,
-//! and every object first, then all files into their places, then a commit of just these. If anything fails before the commit,
-//! nothing has changed.
+//! The one place that changes a repository that exists: every file beside its place, or in git's
+//! directory if it is a secret, and every object first, then all files into their places, then a
+//! commit of just these. If anything fails before the commit, nothing has changed.
 
 use crate::answers::Record;
 use crate::error::Result;
@@ -44,9 +44,14 @@ impl<'r> Transaction<'r> {
         self
     }
 
-    /// Writes `bytes` to the file `path`, which keeps its mode but for `executable`. A new one is as open as those that were
-    /// made with the repository, and a secret is closed to others.
-    pub(super) fn write(&mut self, path: &str, bytes: &[u8], executable: Option<bool>) -> Result<()> {
+    /// Writes `bytes` to the file `path`, which keeps its mode but for `executable`. A new one is
+    /// as open as those that were made with the repository, and a secret is closed to others.
+    pub(super) fn write(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        executable: Option<bool>,
+    ) -> Result<()> {
         self.write_like(path, Record::FILE, bytes, executable)
     }
 
@@ -83,8 +88,8 @@ impl<'r> Transaction<'r> {
         path.starts_with(SECRETS) || self.repo.is_ignored(path)
     }
 
-    /// Where what is temporary of the file `path` lies: in git's directory, if a rename leads from there to its place, else beside
-    /// it.
+    /// Where what is temporary of the file `path` lies: in git's directory, if a rename leads from
+    /// there to its place, else beside it.
     fn aside(&mut self, path: &str) -> Result<PathBuf> {
         let (own, file) = (self.repo.own_directory(), self.repo.root().join(path));
         let near = file.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(own).to_owned();
@@ -122,8 +127,9 @@ impl<'r> Transaction<'r> {
         self.blobs.push(Repo::removal(path));
     }
 
-    /// Does it, and commits what was staged with `message`. `recheck` fails if something was changed in the meantime, and is
-    /// asked last. Gives the commit's id, if there was anything to commit.
+    /// Does it, and commits what was staged with `message`. `recheck` fails if something was
+    /// changed in the meantime, and is asked last. Gives the commit's id, if there was anything to
+    /// commit.
     pub(super) fn finish(
         self,
         message: &str,
@@ -139,7 +145,8 @@ impl<'r> Transaction<'r> {
         self.publish(commit)
     }
 
-    /// Does it, and has HEAD go back to the commit `to`, which has the files `paths` as they are then.
+    /// Does it, and has HEAD go back to the commit `to`, which has the files `paths` as they are
+    /// then.
     pub(super) fn go_back(mut self, to: &str, paths: &[String]) -> Result<()> {
         let (commit, blobs) = self.repo.begin_return(to, paths)?;
         self.blobs = blobs;
@@ -162,15 +169,17 @@ impl<'r> Transaction<'r> {
             }
         };
         if let Some(locks) = locks {
-            let done = id.as_deref().map_or_else(|| "the files are written".to_owned(), Repo::committed_as);
+            let done = id
+                .as_deref()
+                .map_or_else(|| "the files are written".to_owned(), Repo::committed_as);
             locks.release(&done)?;
         }
         Ok(id)
     }
 }
 
-/// Has the index agree with HEAD where an earlier commit was stopped before it had written it, and says so. Gives whether it was
-/// written.
+/// Has the index agree with HEAD where an earlier commit was stopped before it had written it, and
+/// says so. Gives whether it was written.
 pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
     let mended = repo.mend_index(&Interrupts::hold()?)?;
     for path in &mended {
@@ -179,7 +188,8 @@ pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
     Ok(!mended.is_empty())
 }
 
-/// The files of one side of a merge: bytes and whether they may be run; `None` if that side has no such file.
+/// The files of one side of a merge: bytes and whether they may be run; `None` if that side has no
+/// such file.
 pub(super) type Side<'s> = Vec<(&'s str, Option<(&'s [u8], bool)>)>;
 
 /// Leaves the change from `base` to `wish` to the user, as a cherry-pick with conflicts.

@@ -1,4 +1,5 @@
-//! `makeinfra update`: the files of a repository as this version generates them, with all that people have changed.
+//! `makeinfra update`: the files of a repository as this version generates them, with all that
+//! people have changed.
 
 mod conflicts;
 mod way;
@@ -33,9 +34,17 @@ impl Task for Options {
 
     fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
         if self.check || self.plan.run.dry_run {
-            return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "looking at repositories", ui);
+            return fleet.read(
+                |at, ui| self.one(&fleet.places[at].path, ui),
+                "looking at repositories",
+                ui,
+            );
         }
-        let looks = fleet.look(Fleet::cores(), |repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())), ui)?;
+        let looks = fleet.look(
+            Fleet::cores(),
+            |repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())),
+            ui,
+        )?;
         if !self.plan.yes && !self.plan.run.no_input {
             fleet.agree(&looks, ui)?;
         }
@@ -71,16 +80,19 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
     }
     let typed = typed(options);
     let run = &options.plan.run;
-    let is_asked = options.conflicts || run.dry_run || !(options.plan.yes || run.no_input) && ui.can_ask();
+    let is_asked =
+        options.conflicts || run.dry_run || !(options.plan.yes || run.no_input) && ui.can_ask();
     if !update.conflicts.is_empty() && !is_asked {
         return Err(conflicts::refused(&update, typed).into());
     }
     in_the_way(&evolution, &update, options)?;
     if !update.hazards.is_empty() && run.no_input && !options.plan.yes && !run.dry_run {
-        return Err(Failure::failed("the update needs attention in the cluster; nothing was written")
-            .because(update.hazards.join("; "))
-            .hint(typed.with("--yes"))
-            .into());
+        return Err(Failure::failed(
+            "the update needs attention in the cluster; nothing was written",
+        )
+        .because(update.hazards.join("; "))
+        .hint(typed.with("--yes"))
+        .into());
     }
     if writes && stage != Stage::Look {
         transaction::forget_pick(&evolution.workspace.repo)?;
@@ -169,7 +181,11 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
             // With conflicts, git writes all of them.
             Some(before) if !is_answers && (has_conflicts || !step.is_done()) => {
                 found.extend(
-                    evolution.workspace.repo.loss(&step.path, before)?.map(|why| (step.path.as_str(), why)),
+                    evolution
+                        .workspace
+                        .repo
+                        .loss(&step.path, before)?
+                        .map(|why| (step.path.as_str(), why)),
                 );
             }
             None if evolution.workspace.repo.is_ignored(&step.path) => {
@@ -200,7 +216,11 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
             .and(Advice::makeinfra("update").with("--from HEAD^"))
     } else {
         let paths_of: Vec<_> = found.iter().map(|(path, _)| path).collect();
-        evolution.workspace.repo.add(&paths_of).and(Advice::git(format!("commit -m 'Edit' -- {paths}")))
+        evolution
+            .workspace
+            .repo
+            .add(&paths_of)
+            .and(Advice::git(format!("commit -m 'Edit' -- {paths}")))
     };
     let causes: Vec<_> = found.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
     Err(Failure::failed("these files would be written over; nothing was written")

@@ -1,4 +1,5 @@
-//! The repository that a command changes: its files, the plan that is shown first, and the one place that writes it.
+//! The repository that a command changes: its files, the plan that is shown first, and the one
+//! place that writes it.
 
 mod read;
 mod write;
@@ -47,7 +48,8 @@ pub(super) enum Stage {
     /// As far as its options say.
     #[default]
     Whole,
-    /// Up to the first byte that would be written: it is one of several repositories, and others come first.
+    /// Up to the first byte that would be written: it is one of several repositories, and others
+    /// come first.
     Look,
     /// It is written: it was asked for all of them together.
     Agreed,
@@ -110,7 +112,12 @@ impl Workspace {
     }
 
     /// Shows the plan, and does it if that is agreed to.
-    pub(super) fn propose(&self, proposal: &Proposal, options: &PlanOptions, ui: &mut Ui) -> Result<Report> {
+    pub(super) fn propose(
+        &self,
+        proposal: &Proposal,
+        options: &PlanOptions,
+        ui: &mut Ui,
+    ) -> Result<Report> {
         let looks = self.stage == Stage::Look;
         self.sweep(options.run.dry_run || looks, ui)?;
         let plan = (proposal.plan)(&self.files)?;
@@ -118,7 +125,8 @@ impl Workspace {
         let shown = self.shown(&plan, options.diff)?;
         let titled = format!("{}\n\n{shown}\n", proposal.title);
         let checked = Checked::line(proposal.checked.as_ref());
-        let uncommitted = if options.commit { self.uncommitted(proposal, &plan)? } else { Vec::new() };
+        let uncommitted =
+            if options.commit { self.uncommitted(proposal, &plan)? } else { Vec::new() };
         let is_pending = !plan.is_done() || !uncommitted.is_empty();
         let mut report = self.report(proposal, &plan, &uncommitted, options)?;
         if options.run.dry_run {
@@ -127,7 +135,8 @@ impl Workspace {
                 (true, false) => ONLY_THE_COMMIT.to_owned(),
                 (false, _) => String::new(),
             };
-            report.text = format!("{titled}{checked}{done}Nothing was written: this is a dry run.\n");
+            report.text =
+                format!("{titled}{checked}{done}Nothing was written: this is a dry run.\n");
             report.is_pending = is_pending;
             return Ok(report);
         }
@@ -135,18 +144,22 @@ impl Workspace {
             report.is_pending = is_pending;
             return Ok(report);
         }
-        let agreed = options.yes || options.run.no_input || plan.is_done() || self.stage == Stage::Agreed;
+        let agreed =
+            options.yes || options.run.no_input || plan.is_done() || self.stage == Stage::Agreed;
         if !agreed {
             let command = proposal.command.typed(report.repo.as_deref());
             let diff = || self.diffs(&plan);
-            let diff: Option<&dyn Fn() -> Result<String>> = if options.diff { None } else { Some(&diff) };
+            let diff: Option<&dyn Fn() -> Result<String>> =
+                if options.diff { None } else { Some(&diff) };
             agree(&command, &proposal.title, &shown, diff, ui)?;
         }
         let is_mended = options.commit && mend_index(&self.repo, ui)?;
         self.check_unchanged(proposal, &plan)?;
         let commit = self.write(proposal, &plan, &uncommitted, options)?;
         report.brief = match (&commit, plan.is_done()) {
-            (Some(commit), _) => format!("{}, committed as {}", proposal.message, super::short(commit)),
+            (Some(commit), _) => {
+                format!("{}, committed as {}", proposal.message, super::short(commit))
+            }
             (None, true) => DONE.to_owned(),
             (None, false) => format!("{}: done", proposal.message),
         };
@@ -163,13 +176,15 @@ impl Workspace {
         Ok(report)
     }
 
-    /// Removes what killed runs have left beside any file that this command may write, or says that it is there.
+    /// Removes what killed runs have left beside any file that this command may write, or says that
+    /// it is there.
     fn sweep(&self, dry_run: bool, ui: &mut Ui) -> Result<()> {
         let root = self.repo.root();
         sweep_repository(&root, dry_run, ui);
         let tracked = if self.scope.is_tracked { tracked(&self.repo)? } else { Vec::new() };
         let files = tracked.iter().chain(&self.scope.paths).map(|path| root.join(path));
-        let dirs: BTreeSet<_> = files.filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        let dirs: BTreeSet<_> =
+            files.filter_map(|file| file.parent().map(Path::to_owned)).collect();
         for dir in dirs {
             take_away(files::leftovers_in(&dir), dry_run, ui);
             // What they lay beside may be gone. Only an empty directory goes.
@@ -181,7 +196,13 @@ impl Workspace {
     }
 
     /// Fails if the plan must not be done: it would lose something, or show a secret.
-    fn check(&self, proposal: &Proposal, plan: &Plan, options: &PlanOptions, ui: &mut Ui) -> Result<()> {
+    fn check(
+        &self,
+        proposal: &Proposal,
+        plan: &Plan,
+        options: &PlanOptions,
+        ui: &mut Ui,
+    ) -> Result<()> {
         // What git would not commit at all needs no edit committed first.
         if options.commit && !options.run.dry_run {
             self.repo.check_can_commit()?;
@@ -200,7 +221,8 @@ impl Workspace {
             // What git does not have yet comes with the change.
             let is_not_gits = is_moved && !self.repo.has_in_head(&step.path)?;
             let loss = self.repo.loss(&step.path, before)?;
-            let (is_deleted, committed) = (step.after.is_none(), options.commit && !options.run.dry_run);
+            let (is_deleted, committed) =
+                (step.after.is_none(), options.commit && !options.run.dry_run);
             match loss {
                 Some(why) if is_deleted && !is_moved => losses.push((step.path.as_str(), why)),
                 Some(_)
@@ -211,7 +233,10 @@ impl Workspace {
                 {
                     let path = shell_word(Path::new(&step.path));
                     return Err(Failure::failed(format!("cannot commit `{}`", step.path))
-                        .because("it has uncommitted edits, which the commit would include; commit them, then repeat the command")
+                        .because(
+                            "it has uncommitted edits, which the commit would include; commit \
+                                  them, then repeat the command",
+                        )
                         .hint(Advice::git(format!("commit -- {path}")))
                         .into());
                 }
@@ -219,8 +244,10 @@ impl Workspace {
             }
         }
         if !losses.is_empty() {
-            let causes: Vec<_> = losses.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
-            let paths: Vec<_> = losses.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
+            let causes: Vec<_> =
+                losses.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
+            let paths: Vec<_> =
+                losses.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
             return Err(Failure::failed(
                 "cannot delete files that git could not bring back; nothing was written",
             )
@@ -239,13 +266,15 @@ impl Workspace {
 
     /// What was decided, the files that change, and what else there is to know.
     fn shown(&self, plan: &Plan, diff: bool) -> Result<String> {
-        let facts: String = plan.facts.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
+        let facts: String =
+            plan.facts.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
         let pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
         let sources = plan.sources();
         let moved = |step: &Step| sources.get(step.path.as_str()).copied();
         let is_gone = |step: &Step| step.after.is_none() && plan.moves.contains_key(&step.path);
         let told = pending.iter().filter(|step| !is_gone(step));
-        let mut files: Vec<_> = told.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
+        let mut files: Vec<_> =
+            told.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
         files.sort();
         let root = self.repo.root();
         let tree = match files.is_empty() {
@@ -290,7 +319,8 @@ impl Workspace {
         next
     }
 
-    /// The files of `plan` and no others, in short: a directory that holds nothing else stands for its files.
+    /// The files of `plan` and no others, in short: a directory that holds nothing else stands for
+    /// its files.
     fn pathspec(&self, plan: &Plan) -> BTreeSet<PathBuf> {
         // What HEAD has already needs no commit.
         let differs = |step: &&Step| {
@@ -320,7 +350,8 @@ impl Workspace {
     ) -> Result<Report> {
         // In the order in which they are written.
         let mut pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
-        let is_written = |step: &&Step| plan.steps.iter().any(|one| !one.is_done() && one.path == step.path);
+        let is_written =
+            |step: &&Step| plan.steps.iter().any(|one| !one.is_done() && one.path == step.path);
         pending.extend(uncommitted.iter().filter(|step| !is_written(step)));
         let mut own = json!({
             "dry_run": options.run.dry_run,
@@ -336,7 +367,8 @@ impl Workspace {
             own["moves"] = moves.collect();
         }
         if options.diff {
-            let diff: Result<Vec<_>> = plan.visible(&self.files).map(|step| plan.diff(step)).collect();
+            let diff: Result<Vec<_>> =
+                plan.visible(&self.files).map(|step| plan.diff(step)).collect();
             own["diff"] = json!(diff?.join("\n"));
         }
         Ok(Report {

@@ -10,7 +10,9 @@ use crate::error::{Failure, Result};
 use crate::pull_secret::DeployToken;
 use crate::pull_secret::go_json::{self, Member, Text};
 use crate::secret::Secret;
-use docker_credential::{CredentialRetrievalError as Fault, DockerCredential, get_credential_from_reader};
+use docker_credential::{
+    CredentialRetrievalError as Fault, DockerCredential, get_credential_from_reader,
+};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -51,8 +53,8 @@ fn usual_files() -> Vec<PathBuf> {
     .collect()
 }
 
-/// Names under which a login for `registry` may be stored, the likeliest first. Podman stores logins
-/// for a path, too.
+/// Names under which a login for `registry` may be stored, the likeliest first. Podman stores
+/// logins for a path, too.
 fn servers(registry: &RegistryKey, image: Option<&ImageRef>) -> Vec<String> {
     let host = registry.host();
     let mut servers = Vec::new();
@@ -65,7 +67,9 @@ fn servers(registry: &RegistryKey, image: Option<&ImageRef>) -> Vec<String> {
     }
     servers.push(registry.as_str().to_owned());
     if matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io") {
-        servers.extend(["https://index.docker.io/v1/", "index.docker.io", "docker.io"].map(str::to_owned));
+        servers.extend(
+            ["https://index.docker.io/v1/", "index.docker.io", "docker.io"].map(str::to_owned),
+        );
     }
     servers.extend(["", "https://", "http://"].map(|scheme| format!("{scheme}{host}")));
     servers.extend(["v1", "v2"].map(|version| format!("https://{host}/{version}/")));
@@ -108,20 +112,31 @@ impl<'a> Config<'a> {
                 BOM => Advice::anywhere("tail -c +4"),
                 _ => Advice::anywhere("iconv -f UTF-16 -t UTF-8"),
             };
-            return Err(Failure::failed(format!("`{}` is not a docker configuration", file.display()))
-                .because(format!("{encoding}, which docker does not read"))
-                .hint(recode.path(file).with("> FILE").say(", then: --from-docker-config=FILE"))
-                .into());
+            return Err(Failure::failed(format!(
+                "`{}` is not a docker configuration",
+                file.display()
+            ))
+            .because(format!("{encoding}, which docker does not read"))
+            .hint(recode.path(file).with("> FILE").say(", then: --from-docker-config=FILE"))
+            .into());
         }
         // The parser's own words could quote a credential.
         let document = go_json::document(&bytes);
-        let members = go_json::members(&document).ok_or_else(|| not_ours("it holds no JSON object"))?;
-        let mut config =
-            Self { file, text: Zeroizing::default(), stored: Vec::new(), store: None, helpers: Vec::new() };
+        let members =
+            go_json::members(&document).ok_or_else(|| not_ours("it holds no JSON object"))?;
+        let mut config = Self {
+            file,
+            text: Zeroizing::default(),
+            stored: Vec::new(),
+            store: None,
+            helpers: Vec::new(),
+        };
         let mut auths: Vec<Member> = Vec::new();
         let is_entry = |member: &Member| {
             let fields = go_json::members(&member.value);
-            fields.is_some_and(|fields| fields.iter().any(|field| go_json::is_field(&field.name, "auth")))
+            fields.is_some_and(|fields| {
+                fields.iter().any(|field| go_json::is_field(&field.name, "auth"))
+            })
         };
         // As in `~/.dockercfg`.
         if !members.is_empty() && members.iter().all(is_entry) {
@@ -134,9 +149,9 @@ impl<'a> Config<'a> {
                     config.store = word(&value);
                 } else if go_json::is_field(&name, "credhelpers") {
                     let helpers = go_json::members(&value).unwrap_or_default().into_iter();
-                    config
-                        .helpers
-                        .extend(helpers.filter_map(|helper| Some((helper.name, word(&helper.value)?))));
+                    config.helpers.extend(
+                        helpers.filter_map(|helper| Some((helper.name, word(&helper.value)?))),
+                    );
                 }
             }
         }
@@ -148,7 +163,9 @@ impl<'a> Config<'a> {
     fn find(&self, servers: &[String]) -> Result<Option<DeployToken>> {
         // A helper knows hosts only: it is not asked about every path above an image.
         let is_path = |server: &str| !server.contains("://") && server.contains('/');
-        for server in servers.iter().filter(|server| !is_path(server) || self.stored.contains(server)) {
+        for server in
+            servers.iter().filter(|server| !is_path(server) || self.stored.contains(server))
+        {
             let found = get_credential_from_reader(self.text.as_bytes(), server);
             let failure = match found {
                 Ok(DockerCredential::UsernamePassword(username, value)) => {
@@ -157,15 +174,18 @@ impl<'a> Config<'a> {
                 Ok(DockerCredential::IdentityToken(token)) => {
                     drop(Secret::new(token));
                     return Err(self.refused(
-                        "the login is an identity token, which the kubelet ignores: it would pull anonymously",
-                        "sign in with the deploy token: {docker login -u USERNAME --password-stdin}",
+                        "the login is an identity token, which the kubelet ignores: it would pull \
+                         anonymously",
+                        "sign in with the deploy token: {docker login -u USERNAME \
+                         --password-stdin}",
                     ));
                 }
                 Err(Fault::NoCredentialConfigured) => continue,
                 // A helper that knows nothing of the server says so in its own way and fails.
                 Err(Fault::HelperFailure { stdout, stderr, .. }) => {
                     let (stdout, stderr) = (Zeroizing::new(stdout), Zeroizing::new(stderr));
-                    if [&stdout, &stderr].iter().any(|text| text.contains("credentials not found")) {
+                    if [&stdout, &stderr].iter().any(|text| text.contains("credentials not found"))
+                    {
                         continue;
                     }
                     format!("the credential helper `{}` failed", self.helper(server))
@@ -174,7 +194,10 @@ impl<'a> Config<'a> {
                     format!("the credential helper `{}` cannot be run", self.helper(server))
                 }
                 Err(Fault::MalformedHelperResponse) => {
-                    format!("the credential helper `{}` gave no answer that can be read", self.helper(server))
+                    format!(
+                        "the credential helper `{}` gave no answer that can be read",
+                        self.helper(server)
+                    )
                 }
                 Err(Fault::CredentialDecodingError) => {
                     "an `auth` in it is not base64 of USERNAME:PASSWORD".to_owned()
@@ -208,7 +231,8 @@ impl<'a> Config<'a> {
         let again = "{docker login -u USERNAME --password-stdin}";
         let username = TokenUsername::parse(username)
             .map_err(|rule| self.refused(&format!("its user name {rule}"), again))?;
-        DeployToken::new(username, value).map_err(|rule| self.refused(&format!("its password {rule}"), again))
+        DeployToken::new(username, value)
+            .map_err(|rule| self.refused(&format!("its password {rule}"), again))
     }
 
     fn refused(&self, cause: &str, hint: impl Into<Advice>) -> anyhow::Error {
@@ -239,8 +263,8 @@ fn word(value: &str) -> Option<String> {
     }
 }
 
-/// A docker configuration of `auths` and the helpers of `config`. Docker reads it as Go does: names in any case, the last of
-/// those that are repeated, `null` as nothing.
+/// A docker configuration of `auths` and the helpers of `config`. Docker reads it as Go does: names
+/// in any case, the last of those that are repeated, `null` as nothing.
 fn plain_config(auths: &[Member], config: &Config) -> Zeroizing<String> {
     let quoted = |text: &str| Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"));
     let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
@@ -272,7 +296,8 @@ fn plain_config(auths: &[Member], config: &Config) -> Zeroizing<String> {
     text
 }
 
-/// An entry with the fields that matter, as far as they say anything; `None` if it is not of docker's form.
+/// An entry with the fields that matter, as far as they say anything; `None` if it is not of
+/// docker's form.
 fn plain_entry(value: &str) -> Option<Zeroizing<String>> {
     let fields = if value == "null" { Vec::new() } else { go_json::members(value)? };
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));

@@ -1,5 +1,6 @@
-//! The credential for GitLab's API, and to which GitLab it may go: only to one that this person typed, set in `GITLAB_HOST`,
-//! agreed to on a terminal, or stored it for with glab. What a repository records is no permission.
+//! The credential for GitLab's API, and to which GitLab it may go: only to one that this person
+//! typed, set in `GITLAB_HOST`, agreed to on a terminal, or stored it for with glab. What a
+//! repository records is no permission.
 
 use super::{from_variable, token_file, without_line_break};
 use crate::answers::{Answer, Instance, TokenKind};
@@ -39,14 +40,17 @@ pub struct ApiCredential {
 }
 
 impl Access<'_> {
-    /// The credential for `wanted`, from the first of: option, `GITLAB_TOKEN`, glab, a hidden prompt.
+    /// The credential for `wanted`, from the first of: option, `GITLAB_TOKEN`, glab, a hidden
+    /// prompt.
     pub fn credential(&self, wanted: &Instance, ui: &mut Ui) -> Result<ApiCredential> {
         let set = host_variable()?;
-        let allowed = self.host.clone().or_else(|| set.clone()).unwrap_or_else(Instance::gitlab_com);
+        let allowed =
+            self.host.clone().or_else(|| set.clone()).unwrap_or_else(Instance::gitlab_com);
         let found = match (self.file, self.variable) {
-            (Some(file), _) => {
-                Some((format!("in `{}`", file.display()), token_file(file, "--gitlab-token-file", ui)?))
-            }
+            (Some(file), _) => Some((
+                format!("in `{}`", file.display()),
+                token_file(file, "--gitlab-token-file", ui)?,
+            )),
             (None, Some(variable)) => {
                 let text = from_variable(variable, "--gitlab-token-env")?;
                 Some((format!("in `${variable}`"), text))
@@ -86,8 +90,8 @@ impl Access<'_> {
         Ok(ApiCredential::new(wanted, checked(text, "the access token")?))
     }
 
-    /// The variable that has the access token, and the GitLab that its owner has named for it; `None` if no variable has it. For
-    /// programs that read it themselves.
+    /// The variable that has the access token, and the GitLab that its owner has named for it;
+    /// `None` if no variable has it. For programs that read it themselves.
     pub fn in_variable(&self) -> Result<Option<(Instance, &str)>> {
         let set = host_variable()?;
         let Some(variable) = self.variable else {
@@ -100,7 +104,9 @@ impl Access<'_> {
             &format!("the access token in `${variable}`"),
         )?;
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if !variable.bytes().all(is_word) || variable.starts_with(|first: char| first.is_ascii_digit()) {
+        if !variable.bytes().all(is_word)
+            || variable.starts_with(|first: char| first.is_ascii_digit())
+        {
             let failure = Failure::usage("`--gitlab-token-env` must be a name that a shell takes");
             return Err(failure.hint("--gitlab-token-env GITLAB_TOKEN").into());
         }
@@ -115,7 +121,8 @@ impl ApiCredential {
     }
 }
 
-/// The authorities of the GitLab that runs this as a job; `None` if it is no job, or one of a GitLab without authorities of its own.
+/// The authorities of the GitLab that runs this as a job; `None` if it is no job, or one of a
+/// GitLab without authorities of its own.
 #[must_use]
 pub fn job_authorities() -> Option<PathBuf> {
     environment::text("GITLAB_CI")?;
@@ -141,7 +148,9 @@ fn agree(what: &str, wanted: &Instance, ui: &Ui) -> Result<()> {
         return Err(Failure::failed(format!("{what} was not sent to {wanted}")).into());
     }
     Err(Failure::usage(format!("{what} is not for {wanted}"))
-        .because("only the repository or its registry names that GitLab, and they may be a stranger's")
+        .because(
+            "only the repository or its registry names that GitLab, and they may be a stranger's",
+        )
         .hint(format!("--gitlab-host {wanted}"))
         .into())
 }
@@ -205,7 +214,8 @@ fn from_glab(wanted: &Instance) -> Result<Option<ApiCredential>> {
             }
             let value = checked(text, &format!("the token for {name} in `{}`", file.display()))?;
             let own = ApiCredential::new(&instance, value);
-            let authorities = host.ca_cert.map(|file| ("glab's `ca_cert`", file)).or(own.authorities);
+            let authorities =
+                host.ca_cert.map(|file| ("glab's `ca_cert`", file)).or(own.authorities);
             return Ok(Some(ApiCredential { authorities, ..own }));
         }
     }
@@ -217,8 +227,9 @@ impl GlabHost {
     fn instances(&self, name: &str) -> Option<(Instance, Instance)> {
         let scheme = self.api_protocol.as_deref().unwrap_or("https");
         let below = self.subfolder.as_deref().unwrap_or_default().trim_matches('/');
-        let at =
-            |host: &str| Instance::parse(&format!("{scheme}://{}/{below}", host.trim_end_matches('/'))).ok();
+        let at = |host: &str| {
+            Instance::parse(&format!("{scheme}://{}/{below}", host.trim_end_matches('/'))).ok()
+        };
         let known = at(name)?;
         let api = self.api_host.as_deref().map_or(Some(known.clone()), at)?;
         Some((known, api))

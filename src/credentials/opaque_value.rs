@@ -45,7 +45,9 @@ impl OpaqueSource {
         let is_blank = |byte: &u8| byte.is_ascii_whitespace();
         let is_file = matches!(self, Self::File(_));
         if !is_file && (bytes.first().is_some_and(is_blank) || bytes.last().is_some_and(is_blank)) {
-            ui.warn(format!("{name} begins or ends with a blank or a line break, which is a part of it"));
+            ui.warn(format!(
+                "{name} begins or ends with a blank or a line break, which is a part of it"
+            ));
         }
         Value::new(bytes).map_err(|rule| {
             Failure::usage(format!("{name} {rule}"))
@@ -63,7 +65,8 @@ fn stdin(ui: &Ui) -> Result<Zeroizing<Vec<u8>>> {
     }
     let mut bytes = ui.read_stdin(LIMIT)?;
     // A CR alone may be a part of a key.
-    let length = bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map_or(bytes.len(), <[u8]>::len);
+    let length =
+        bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map_or(bytes.len(), <[u8]>::len);
     bytes.truncate(length);
     Ok(bytes)
 }
@@ -74,7 +77,8 @@ fn warn_of(file: &Path, bytes: &[u8], ui: &mut Ui) {
         let close = Advice::anywhere("chmod 600").path(file).typed(None);
         ui.warn(format!("others can read the value in `{}`: {close}", file.display()));
     }
-    if bytes.iter().position(|byte| *byte == b'\n') == bytes.len().checked_sub(1) && bytes.len() > 1 {
+    if bytes.iter().position(|byte| *byte == b'\n') == bytes.len().checked_sub(1) && bytes.len() > 1
+    {
         ui.warn("the value ends with a line break, which is stored too; --stdin drops it");
     }
 }

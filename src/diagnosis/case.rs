@@ -28,8 +28,10 @@ pub(super) struct Missed {
 impl Missed {
     /// Those of the kubelet's `Unable to retrieve some image pull secrets (NAME, NAME); …`.
     fn of(said: String) -> Self {
-        let names = said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(names, _)| names);
-        let names = names.into_iter().flat_map(|names| names.split(',')).map(|name| name.trim().to_owned());
+        let names =
+            said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(names, _)| names);
+        let names =
+            names.into_iter().flat_map(|names| names.split(',')).map(|name| name.trim().to_owned());
         Self { names: names.filter(|name| !name.is_empty()).collect(), said }
     }
 
@@ -48,7 +50,8 @@ impl<'k> Case<'k> {
 
     /// What a probe said last.
     pub(super) fn probe(&self, container: &str) -> Option<String> {
-        let mut events = self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));
+        let mut events =
+            self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));
         events.find(|event| event.concerns(container)).map(Event::words)
     }
 
@@ -103,8 +106,11 @@ mod tests {
     #[test]
     fn the_kubelet_tells_which_secrets_it_missed() {
         let missed = |text: &str| Missed::of(text.to_owned());
-        let two = missed("Unable to retrieve some image pull secrets (old, gone); attempting to pull");
+        let two =
+            missed("Unable to retrieve some image pull secrets (old, gone); attempting to pull");
         assert_eq!(two.names, ["old", "gone"]);
-        assert!(two.has("gone") && !two.has("gitlab") && missed("Unable to retrieve").has("gitlab"));
+        assert!(
+            two.has("gone") && !two.has("gitlab") && missed("Unable to retrieve").has("gitlab")
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Why pods do not run: the names of the causes, which are part of the interface (scripts read them in `--json`),
-//! with a sentence and what to type for each. Knows nothing of how a cause is found.
+//! Why pods do not run: the names of the causes, which are part of the interface (scripts read them
+//! in `--json`), with a sentence and what to type for each. Knows nothing of how a cause is found.
 //!
 //! `{…}` in them stands for what a finding knows: see [`super::Fill`].
 
@@ -23,7 +23,8 @@ causes! {
         "sign in to the cluster again: {kubectl auth whoami}";
     NotAllowed = "not-allowed",
         "this user may not read the pods of namespace `{namespace}`",
-        "{kubectl --namespace {namespace} create rolebinding {workload} --clusterrole=view --user=USER}";
+        "{kubectl --namespace {namespace} create rolebinding {workload} --clusterrole=view \
+         --user=USER}";
     KubectlFailed = "kubectl-failed",
         "kubectl failed",
         "{kubectl --namespace {namespace} get pods}";
@@ -35,14 +36,16 @@ causes! {
         "{make deploy}";
     ScaledToZero = "scaled-to-zero",
         "{workload} is scaled to 0 pods",
-        "{kubectl --namespace {namespace} scale deployment/{workload} --replicas=1}, or replicas: in its manifest and {make deploy}";
+        "{kubectl --namespace {namespace} scale deployment/{workload} --replicas=1}, or replicas: \
+         in its manifest and {make deploy}";
     Suspended = "suspended",
         "{workload} is suspended and starts nothing",
         "{kubectl --namespace {namespace} edit cronjob {workload}}, and there: suspend: false";
 
     QuotaExceeded = "quota-exceeded",
         "the quota of namespace `{namespace}` is used up",
-        "{kubectl --namespace {namespace} describe quota}; then lower replicas or resources.requests, or ask for a larger quota";
+        "{kubectl --namespace {namespace} describe quota}; then lower replicas or \
+         resources.requests, or ask for a larger quota";
     QuotaNeedsLimits = "quota-needs-limits",
         "the quota of namespace `{namespace}` wants requests or limits that the pods do not name",
         "add the resources that the text names to the containers, then: {make deploy}";
@@ -50,11 +53,14 @@ causes! {
         "the requests or limits of the pods are outside of what namespace `{namespace}` allows",
         "{kubectl --namespace {namespace} describe limitrange}";
     PodSecurity = "pod-security",
-        "namespace `{namespace}` refuses the pods: they ask for more than its pod security level allows",
-        "set what the text names in securityContext; or: {kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=baseline --overwrite}";
+        "namespace `{namespace}` refuses the pods: they ask for more than its pod security level \
+         allows",
+        "set what the text names in securityContext; or: {kubectl label namespace {namespace} \
+         pod-security.kubernetes.io/enforce=baseline --overwrite}";
     ServiceAccountMissing = "service-account-missing",
         "the pods' service account does not exist in namespace `{namespace}`",
-        "{kubectl --namespace {namespace} create serviceaccount NAME}, or correct serviceAccountName";
+        "{kubectl --namespace {namespace} create serviceaccount NAME}, or correct \
+         serviceAccountName";
     AdmissionRefused = "admission-refused",
         "the cluster refuses to create the pods",
         "the text says who refused; {kubectl --namespace {namespace} get events}";
@@ -67,7 +73,8 @@ causes! {
         "lower resources.requests or replicas; {kubectl describe nodes | grep -A8 Allocated}";
     NodesTainted = "nodes-tainted",
         "every node has a taint that the pod does not tolerate",
-        "{kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints}; then tolerations: in the pod";
+        "{kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints}; then \
+         tolerations: in the pod";
     VolumeNotBound = "volume-not-bound",
         "a volume of the pod is not there or cannot be used on any node",
         "{kubectl --namespace {namespace} get persistentvolumeclaims}";
@@ -115,28 +122,36 @@ causes! {
         "the {token} has expired",
         "make a new {credential}, then: {makeinfra rotate --commit} && {make deploy}";
     SecretChangedSince = "secret-changed-since",
-        "the kubelet had no credential at its last try, and the pull secret in the cluster has one now",
+        "the kubelet had no credential at its last try, and the pull secret in the cluster has one \
+         now",
         "{make restart}, or wait: the kubelet tries again within five minutes";
     TokenRefused = "token-refused",
         "{server} refused the {token}: it is wrong, was revoked or has expired",
         "make a new {credential}, then: {makeinfra rotate --commit} && {make deploy}";
     TokenWithoutScope = "token-without-registry-scope",
-        "GitLab refuses the sign-in: the token lacks the scope read_registry, or GitLab has banned the node's address for an hour after refused sign-ins",
-        "{makeinfra check --online}; if the token is good, wait an hour; else make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
+        "GitLab refuses the sign-in: the token lacks the scope read_registry, or GitLab has banned \
+         the node's address for an hour after refused sign-ins",
+        "{makeinfra check --online}; if the token is good, wait an hour; else make a deploy token \
+         with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}";
     TokenDenied = "token-denied",
-        "a credential was sent for `{image}`, and {server} denies it: it has no right to pull this image, or has expired",
-        "give it that right, or make a new {credential}, then: {makeinfra rotate --commit} && {make deploy}";
+        "a credential was sent for `{image}`, and {server} denies it: it has no right to pull this \
+         image, or has expired",
+        "give it that right, or make a new {credential}, then: {makeinfra rotate --commit} && \
+         {make deploy}";
     TokenOfAnotherProject = "token-of-another-project",
         "the token is valid, but not for `{image}`: {elsewhere}, or the image's path is wrong",
         "make a {credential} for this image, then: {makeinfra rotate --commit} && {make deploy}";
     PulledAnonymously = "pulled-anonymously",
-        "the kubelet found no credential for `{image}` and pulled without one: name, namespace, wrapping or registry key of the pull secret are wrong",
+        "the kubelet found no credential for `{image}` and pulled without one: name, namespace, \
+         wrapping or registry key of the pull secret are wrong",
         "{makeinfra check}";
     BearerRefused = "bearer-token-refused",
         "{server} does not accept the pass that its own token service issued for `{image}`",
-        "the pass ends with a pull that is too long, and the kubelet tries again; else ask who runs the registry about its clock and its token service";
+        "the pass ends with a pull that is too long, and the kubelet tries again; else ask who \
+         runs the registry about its clock and its token service";
     PullDenied = "pull-denied",
-        "{server} denies the pull of `{image}`: no credential for it was sent, or one that may not pull it, or there is no such image",
+        "{server} denies the pull of `{image}`: no credential for it was sent, or one that may not \
+         pull it, or there is no such image",
         "{makeinfra check --online}";
     AddressRefused = "address-refused",
         "{server} refuses the address from which the node asks, whatever the credential",
@@ -149,7 +164,8 @@ causes! {
         "{make set-image TAG=1.2.3} with a tag that exists, then: {make deploy}";
     InvalidImageName = "invalid-image-name",
         "`{image}` is not an image reference",
-        "correct it in kubernetes/overlays/ENV/kustomization.yaml or the workload, then: {make deploy}";
+        "correct it in kubernetes/overlays/ENV/kustomization.yaml or the workload, then: {make \
+         deploy}";
     ImageNameTooShort = "image-name-too-short",
         "`{image}` names no registry, and the node does not guess one",
         "write it in full, docker.io/… for Docker Hub, then: {make deploy}";
@@ -158,10 +174,12 @@ causes! {
         "imagePullPolicy: IfNotPresent in the container, then: {make deploy}";
     WrongPlatform = "wrong-platform",
         "`{image}` is not built for the node's processor or system",
-        "{docker buildx build --platform linux/amd64,linux/arm64 --push .}; {kubectl get nodes -L kubernetes.io/arch,kubernetes.io/os}";
+        "{docker buildx build --platform linux/amd64,linux/arm64 --push .}; {kubectl get nodes -L \
+         kubernetes.io/arch,kubernetes.io/os}";
     FormatNotSupported = "format-not-supported",
         "the node's container runtime cannot read the format of `{image}`",
-        "build and push the image again with a current tool; {kubectl get nodes -o wide} names the runtimes";
+        "build and push the image again with a current tool; {kubectl get nodes -o wide} names the \
+         runtimes";
     RateLimited = "rate-limited",
         "{server} had too many requests from the nodes and makes them wait",
         "wait; Docker Hub: sign in with a pull secret of its own, or mirror the image";
@@ -169,41 +187,55 @@ causes! {
         "the kubelet itself holds the pull of `{image}` back: too many images at once",
         "wait; ask who runs the nodes about registryPullQPS and registryBurst of the kubelet";
     ProxyWantsLogin = "proxy-wants-login",
-        "the node's proxy wants a user name and a password (407) before it lets anything through to `{host}`",
-        "ask who runs the nodes: HTTPS_PROXY of the container runtime needs a login that works, or NO_PROXY the registry";
+        "the node's proxy wants a user name and a password (407) before it lets anything through \
+         to `{host}`",
+        "ask who runs the nodes: HTTPS_PROXY of the container runtime needs a login that works, or \
+         NO_PROXY the registry";
     ProxyMalformed = "proxy-malformed",
         "the address that the node has for its proxy cannot be read",
-        "ask who runs the nodes: HTTPS_PROXY of the container runtime is a URL like http://proxy.example.com:3128, without quotes, and special letters of a password are written as in URLs";
+        "ask who runs the nodes: HTTPS_PROXY of the container runtime is a URL like \
+         http://proxy.example.com:3128, without quotes, and special letters of a password are \
+         written as in URLs";
     ProxyUnknown = "proxy-unknown",
         "the node cannot look up the name of its own proxy `{host}`",
-        "ask who runs the nodes: HTTPS_PROXY of the container runtime names the proxy, and its full name or address works";
+        "ask who runs the nodes: HTTPS_PROXY of the container runtime names the proxy, and its \
+         full name or address works";
     ProxyWithoutTls = "proxy-without-tls",
         "the node's proxy speaks plain http, and the node wants https of it",
-        "ask who runs the nodes: HTTPS_PROXY of the container runtime must begin with http:// for such a proxy";
+        "ask who runs the nodes: HTTPS_PROXY of the container runtime must begin with http:// for \
+         such a proxy";
     ProxyUnreachable = "proxy-unreachable",
         "the node does not reach its proxy, through which it should ask `{host}`",
-        "ask who runs the nodes: HTTPS_PROXY of the container runtime names a proxy that is off or elsewhere, or NO_PROXY lacks the registry";
+        "ask who runs the nodes: HTTPS_PROXY of the container runtime names a proxy that is off or \
+         elsewhere, or NO_PROXY lacks the registry";
     ProxyRefuses = "proxy-refuses",
         "the node's proxy does not open the way to `{host}`",
-        "ask who runs the proxy to allow this host, or who runs the nodes to add it to NO_PROXY of the container runtime";
+        "ask who runs the proxy to allow this host, or who runs the nodes to add it to NO_PROXY of \
+         the container runtime";
     HostUnknown = "host-unknown",
         "the node's name server (DNS) knows no host `{host}`",
-        "look at the host's spelling; else ask who runs the nodes about their name server {resolver}";
+        "look at the host's spelling; else ask who runs the nodes about their name server \
+         {resolver}";
     NameServerFails = "name-server-fails",
-        "the node cannot look up `{host}`: its name server (DNS) {resolver} does not answer, or fails",
-        "ask who runs the nodes about /etc/resolv.conf and the name server {resolver}; the kubelet goes on trying";
+        "the node cannot look up `{host}`: its name server (DNS) {resolver} does not answer, or \
+         fails",
+        "ask who runs the nodes about /etc/resolv.conf and the name server {resolver}; the kubelet \
+         goes on trying";
     CertificateExpired = "certificate-expired",
         "the certificate of {server} has expired or is not valid yet, by the node's clock",
         "ask who runs {server} to renew the certificate; if it is good, the node's clock is wrong";
     CertificateOfAnotherName = "certificate-of-another-name",
         "the certificate of {server} is made for another name",
-        "use the name that the text tells, or ask who runs {server} for a certificate with the name `{host}`; a gateway in between may also answer in its place";
+        "use the name that the text tells, or ask who runs {server} for a certificate with the \
+         name `{host}`; a gateway in between may also answer in its place";
     CertificateWithoutAddress = "certificate-without-address",
         "the certificate of {server} does not name the IP address by which it is asked",
-        "use the host's name in the image, or ask who runs it for a certificate with the address (an IP SAN)";
+        "use the host's name in the image, or ask who runs it for a certificate with the address \
+         (an IP SAN)";
     CertificateUntrusted = "certificate-untrusted",
         "the node does not trust the authority that signed the certificate of {server}",
-        "give the container runtime of every node that authority: /etc/containerd/certs.d, /etc/docker/certs.d, or the node's own list";
+        "give the container runtime of every node that authority: /etc/containerd/certs.d, \
+         /etc/docker/certs.d, or the node's own list";
     CertificateRefused = "certificate-refused",
         "the node does not accept the certificate of {server}",
         "the text says why; ask who runs {server}";
@@ -217,44 +249,55 @@ causes! {
         "the node and {server} cannot agree on TLS",
         "the text says why; ask who runs {server}, and the nodes' proxy";
     NotARegistry = "not-a-registry",
-        "a web page came where {server} should have answered: a gateway, a firewall or a login page speaks in its place",
+        "a web page came where {server} should have answered: a gateway, a firewall or a login \
+         page speaks in its place",
         "look at host and path of the image; else ask who runs what stands in front of {server}";
     MirrorRefuses = "mirror-refuses",
-        "{server}, which the node asks in place of the registry, refuses `{image}`; a pull secret is not for mirrors",
-        "ask who runs the nodes: credentials of a mirror belong into the container runtime's configuration (hosts.toml, registries.yaml)";
+        "{server}, which the node asks in place of the registry, refuses `{image}`; a pull secret \
+         is not for mirrors",
+        "ask who runs the nodes: credentials of a mirror belong into the container runtime's \
+         configuration (hosts.toml, registries.yaml)";
     MirrorUnreachable = "mirror-unreachable",
         "the node does not reach {server}, which it asks in place of the registry of `{image}`",
-        "ask who runs the nodes about the mirrors in the container runtime's configuration (hosts.toml, registries.yaml)";
+        "ask who runs the nodes about the mirrors in the container runtime's configuration \
+         (hosts.toml, registries.yaml)";
     MirrorFails = "mirror-fails",
         "{server}, which the node asks in place of the registry, does not deliver `{image}`",
-        "ask who runs the nodes about the mirrors in the container runtime's configuration (hosts.toml, registries.yaml)";
+        "ask who runs the nodes about the mirrors in the container runtime's configuration \
+         (hosts.toml, registries.yaml)";
     TokenServiceBroken = "token-service-fails",
         "{server}, to which the registry of `{image}` sends for a sign-in, fails",
         "ask who runs the registry; the kubelet goes on trying";
     StorageRefuses = "storage-refuses",
-        "{server} refuses the download of a layer of `{image}`, though the registry sent the node there",
-        "ask who runs the registry about its storage: a signed link that expires too early, a wrong clock, or a firewall in between";
+        "{server} refuses the download of a layer of `{image}`, though the registry sent the node \
+         there",
+        "ask who runs the registry about its storage: a signed link that expires too early, a \
+         wrong clock, or a firewall in between";
     LayerMissing = "layer-missing",
         "{server} lacks a part of `{image}`, though the tag is there",
         "push the image again; else ask who runs the registry";
     StorageUnreachable = "storage-unreachable",
         "the node does not reach {server}, from where the layers of `{image}` come",
-        "ask who runs the nodes to let them through to `{host}`, too: the registry alone is not enough";
+        "ask who runs the nodes to let them through to `{host}`, too: the registry alone is not \
+         enough";
     DownloadBroken = "download-broken",
         "the download of `{image}` from {server} broke off",
-        "the kubelet tries again; if it goes on, ask who runs the nodes about proxy, MTU and time limits in between";
+        "the kubelet tries again; if it goes on, ask who runs the nodes about proxy, MTU and time \
+         limits in between";
     StorageFails = "storage-fails",
         "{server} does not deliver a layer of `{image}`",
         "ask who runs the registry about its storage; the kubelet goes on trying";
     RegistryRefuses = "registry-refuses",
         "nothing listens where the node looks for {server}",
-        "look at host and port of the image; else ask who runs the registry, or the nodes' firewall";
+        "look at host and port of the image; else ask who runs the registry, or the nodes' \
+         firewall";
     RegistryTimeout = "registry-timeout",
         "the node does not reach {server}, or not in time",
         "ask who runs the nodes about firewall and proxy; the kubelet goes on trying";
     ConnectionBroken = "connection-broken",
         "{server} ended the connection without an answer",
-        "ask who runs the nodes about firewall and proxy, or who runs the registry; the kubelet goes on trying";
+        "ask who runs the nodes about firewall and proxy, or who runs the registry; the kubelet \
+         goes on trying";
     RegistryBroken = "registry-broken",
         "{server} fails",
         "ask who runs the registry; the kubelet goes on trying";
@@ -262,11 +305,14 @@ causes! {
         "the node's disk is full",
         "{kubectl describe node NAME}; the kubelet frees unused images by itself";
     ImageDamaged = "image-damaged",
-        "what came for `{image}` is not what its digest says: it was damaged on the way or on the node",
-        "push the image again; else ask who runs the nodes to remove it from the node and to look at proxy and mirror";
+        "what came for `{image}` is not what its digest says: it was damaged on the way or on the \
+         node",
+        "push the image again; else ask who runs the nodes to remove it from the node and to look \
+         at proxy and mirror";
     UnpackFailed = "unpack-failed",
         "the node's container runtime cannot unpack or store `{image}`",
-        "the text says why; ask who runs the nodes about the runtime's disk, file system and rights";
+        "the text says why; ask who runs the nodes about the runtime's disk, file system and \
+         rights";
     StoreDamaged = "image-store-damaged",
         "the node's container runtime cannot read what it has of `{image}`",
         "ask who runs the nodes to remove the image there (crictl rmi), so that it is pulled again";
@@ -275,10 +321,12 @@ causes! {
         "{kubectl get nodes}; ask who runs the nodes about their container runtime";
     PullLocked = "pull-locked",
         "another pull holds a layer of `{image}` on the node: it goes on, or hangs",
-        "the kubelet tries again; if it goes on, ask who runs the nodes to restart their container runtime";
+        "the kubelet tries again; if it goes on, ask who runs the nodes to restart their container \
+         runtime";
     PullGivenUp = "pull-given-up",
         "the pull of `{image}` was given up before it was done",
-        "the kubelet tries again; if it goes on, make the image smaller, or ask who runs the nodes about network and disk";
+        "the kubelet tries again; if it goes on, make the image smaller, or ask who runs the nodes \
+         about network and disk";
     ImageNotSigned = "image-not-signed",
         "the node's policy refuses the signature of `{image}`",
         "sign the image, or ask who runs the nodes about their policy.json";
@@ -288,7 +336,8 @@ causes! {
 
     RunsAsRoot = "runs-as-root",
         "`{image}` runs as root, which the pod's security context refuses",
-        "give the image a numeric USER; or runAsUser: 1000 beside runAsNonRoot; or begin with: {makeinfra new --pod-security baseline}";
+        "give the image a numeric USER; or runAsUser: 1000 beside runAsNonRoot; or begin with: \
+         {makeinfra new --pod-security baseline}";
     UserNotNumeric = "user-not-numeric",
         "the USER of `{image}` is a name, and the kubelet cannot tell whether that is root",
         "its number as runAsUser: beside runAsNonRoot in the workload, then: {make deploy}";
@@ -297,22 +346,27 @@ causes! {
         "add it to kubernetes/ and its kustomization.yaml, then: {make deploy}";
     AppSecretMissing = "secret-for-pod-missing",
         "a Secret that the pod needs is not in namespace `{namespace}`",
-        "{makeinfra secret list}; then: {makeinfra secret set NAME KEY}, or correct the name in the workload, and {make deploy}";
+        "{makeinfra secret list}; then: {makeinfra secret set NAME KEY}, or correct the name in \
+         the workload, and {make deploy}";
     KeyMissing = "key-missing",
         "a config map or Secret lacks a key that the pod needs",
-        "{makeinfra secret set NAME KEY}, or correct the key in the workload or the config map; then: {make deploy}";
+        "{makeinfra secret set NAME KEY}, or correct the key in the workload or the config map; \
+         then: {make deploy}";
     MountFailed = "mount-failed",
         "a volume of the pod cannot be mounted",
         "{kubectl --namespace {namespace} describe pod {pod}}";
     PodNetworkFailed = "pod-network-failed",
         "the node cannot make the pod's network",
-        "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their network plugin";
+        "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their \
+         network plugin";
     RuntimeHandlerMissing = "runtime-handler-missing",
         "the node has no runtime of the kind that the pod's runtimeClassName asks for",
-        "{kubectl get runtimeclasses}; correct runtimeClassName: in the workload, or ask who runs the nodes to set that runtime up";
+        "{kubectl get runtimeclasses}; correct runtimeClassName: in the workload, or ask who runs \
+         the nodes to set that runtime up";
     SandboxFailed = "sandbox-failed",
         "the node cannot make the pod's sandbox",
-        "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their container runtime";
+        "{kubectl --namespace {namespace} describe pod {pod}}; ask who runs the nodes about their \
+         container runtime";
     NodeProgramMissing = "node-program-missing",
         "a program is missing on the node that its container runtime runs",
         "the text names it; ask who runs the nodes to install it";
@@ -330,10 +384,13 @@ causes! {
         "raise resources.limits.memory in the workload, then: {make deploy}";
     ProbeFailing = "probe-failing",
         "a probe of container `{container}` fails",
-        "compare port and path of the probe with where the application listens; {kubectl --namespace {namespace} logs {pod}}";
+        "compare port and path of the probe with where the application listens; {kubectl \
+         --namespace {namespace} logs {pod}}";
     CrashLoop = "crash-loop",
         "container `{container}` starts and ends again, with exit code {code}",
-        "{kubectl --namespace {namespace} logs {pod} --container {container} --previous}; there \"Read-only file system\": it writes outside of /tmp, \"exec format error\": it is built for another processor";
+        "{kubectl --namespace {namespace} logs {pod} --container {container} --previous}; there \
+         \"Read-only file system\": it writes outside of /tmp, \"exec format error\": it is built \
+         for another processor";
     ContainerFailed = "container-failed",
         "container `{container}` ended with exit code {code}",
         "{kubectl --namespace {namespace} logs {pod} --container {container}}";
@@ -341,7 +398,8 @@ causes! {
         "the Job failed, and no pod is left that tells why",
         "{kubectl --namespace {namespace} describe job {workload}}";
     EndsAtOnce = "ends-at-once",
-        "container `{container}` does its work and ends, which a workload that should stay up must not",
+        "container `{container}` does its work and ends, which a workload that should stay up must \
+         not",
         "a command: that stays in the foreground; or a Job in place of the workload";
     Evicted = "evicted",
         "the node threw the pod out",
@@ -351,14 +409,17 @@ causes! {
         "{kubectl --namespace {namespace} describe pods}";
     NoPods = "no-pods",
         "the evidence has no pods that could be of this repository",
-        "{kubectl --namespace {namespace} get pods,events -o json > FILE}, then: {makeinfra diagnose --events FILE}";
+        "{kubectl --namespace {namespace} get pods,events -o json > FILE}, then: {makeinfra \
+         diagnose --events FILE}";
     Unexplained = "unexplained",
         "the pod does not run, and nothing that is known here tells why",
         "{kubectl --namespace {namespace} describe pod {pod}}";
 
     FurtherSecretMissing = "further-secret-missing",
-        "a pull secret that the pod names is not in namespace `{namespace}`, which need not be why the pull fails",
-        "{make gitlab-secret}, or take its name out of imagePullSecrets: in the workload, then: {make deploy}";
+        "a pull secret that the pod names is not in namespace `{namespace}`, which need not be why \
+         the pull fails",
+        "{make gitlab-secret}, or take its name out of imagePullSecrets: in the workload, then: \
+         {make deploy}";
     PullSlow = "pull-slow",
         "`{image}` is being pulled since {age}",
         "wait, or make the image smaller";

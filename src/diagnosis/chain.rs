@@ -1,5 +1,6 @@
-//! The nested error of a pull, taken apart as Go programs put it together: `WRAP: WRAP: Get "URL": dial tcp ADDRESS: CAUSE`.
-//! From its structure follows who speaks, before any of its words mean something. Pure; knows nothing of causes.
+//! The nested error of a pull, taken apart as Go programs put it together:
+//! `WRAP: WRAP: Get "URL": dial tcp ADDRESS: CAUSE`. From its structure follows who speaks, before
+//! any of its words mean something. Pure; knows nothing of causes.
 
 use super::layer::Layer;
 use super::link::{Link, registry_of, same_registry};
@@ -38,7 +39,8 @@ const DOWNLOAD: [&str; 7] = [
     "failed to copy",
 ];
 /// How Go's parts begin of what is between the node and its proxy. The last is of old ones.
-const PROXY: [&str; 4] = ["proxyconnect", "socks connect", "invalid proxy", "error connecting to proxy"];
+const PROXY: [&str; 4] =
+    ["proxyconnect", "socks connect", "invalid proxy", "error connecting to proxy"];
 /// Words behind which an image reference stands in quotes, or without.
 const NAMES_IMAGE: [&str; 7] = [
     "failed to resolve reference ",
@@ -88,8 +90,8 @@ impl<'t> Chain<'t> {
         }
     }
 
-    /// The text in lower case without what people have named: neither a link nor the image that is pulled, which may be
-    /// called as an error is.
+    /// The text in lower case without what people have named: neither a link nor the image that is
+    /// pulled, which may be called as an error is.
     pub(super) fn words(&self, image: &str) -> String {
         let mut words = String::with_capacity(self.text.len());
         let mut end = 0;
@@ -127,7 +129,8 @@ impl<'t> Chain<'t> {
         }
     }
 
-    /// Whether a manifest was asked for by a digest that `image` does not name: its tag was found before.
+    /// Whether a manifest was asked for by a digest that `image` does not name: its tag was found
+    /// before.
     pub(super) fn asks_for_part(&self, image: &str) -> bool {
         let image = self.image.unwrap_or(image);
         let of_part = self.part("reading manifest ").and_then(|rest| rest.split(' ').next());
@@ -177,7 +180,8 @@ impl<'t> Chain<'t> {
         }
     }
 
-    /// Whether a proxy refused to open the way to an https server: Go then ends with the text of its status alone.
+    /// Whether a proxy refused to open the way to an https server: Go then ends with the text of
+    /// its status alone.
     fn is_of_tunnel(&self) -> bool {
         let Some((last, before)) = self.parts.split_last() else { return false };
         let is_request = match before {
@@ -203,7 +207,8 @@ impl<'t> Chain<'t> {
     }
 }
 
-/// How runtimes and registries write the name of `image`, in lower case. One word alone could be any word.
+/// How runtimes and registries write the name of `image`, in lower case. One word alone could be
+/// any word.
 fn spellings(image: &str) -> Vec<String> {
     let image = image.to_ascii_lowercase();
     let untagged = |name: &str| {
@@ -214,12 +219,15 @@ fn spellings(image: &str) -> Vec<String> {
     let name = untagged(&image);
     let tag = image[name.len()..].split('@').next().unwrap_or_default().trim_start_matches(':');
     let registry = registry_of(&image);
-    let path = name.strip_prefix(&registry).map_or(name.as_str(), |path| path.trim_start_matches('/'));
+    let path =
+        name.strip_prefix(&registry).map_or(name.as_str(), |path| path.trim_start_matches('/'));
     let familiar = path.strip_prefix("library/").unwrap_or(path).to_owned();
     let of_tag = [format!("manifest {tag} in"), format!("tag {tag} "), format!("{familiar}:{tag}")];
     let of_tag = of_tag.into_iter().filter(|_| !tag.is_empty());
-    let compound = [name.clone(), path.to_owned(), familiar].into_iter().filter(|name| name.contains('/'));
-    let host = Some(registry).filter(|registry| registry.contains('.') && image.starts_with(registry));
+    let compound =
+        [name.clone(), path.to_owned(), familiar].into_iter().filter(|name| name.contains('/'));
+    let host =
+        Some(registry).filter(|registry| registry.contains('.') && image.starts_with(registry));
     [image.clone()]
         .into_iter()
         .filter(|image| *image != name)
@@ -240,7 +248,8 @@ fn parts(text: &str) -> Vec<&str> {
         }
     }
     parts.push(&text[start..]);
-    let trimmed = parts.iter().map(|part| part.trim_matches(|c: char| c.is_whitespace() || c == '"'));
+    let trimmed =
+        parts.iter().map(|part| part.trim_matches(|c: char| c.is_whitespace() || c == '"'));
     trimmed.filter(|part| !part.is_empty()).collect()
 }
 
@@ -252,8 +261,8 @@ fn lookup(words: &str) -> (&str, Option<&str>) {
     (host, server)
 }
 
-/// What a runtime says of its other tries does not speak: CRI-O's mirrors, which the registry itself comes after, and its try
-/// to read the image as an artifact.
+/// What a runtime says of its other tries does not speak: CRI-O's mirrors, which the registry
+/// itself comes after, and its try to read the image as an artifact.
 fn without_others(text: &str) -> &str {
     let text = text.split_once("; artifact err:").map_or(text, |(text, _)| text);
     match text.split_once("(Mirrors also failed: [") {
@@ -269,7 +278,8 @@ fn image(text: &str) -> Option<&str> {
     let names = NAMES_IMAGE.iter().filter_map(|words| {
         let at = lower.rfind(words)? + words.len();
         let rest = text[at..].trim_start_matches(['"', '\\', '“']);
-        let end = rest.find(|c: char| c.is_whitespace() || "\"\\”,".contains(c)).unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| c.is_whitespace() || "\"\\”,".contains(c)).unwrap_or(rest.len());
         Some(rest[..end].trim_end_matches(':')).filter(|name| !name.is_empty())
     });
     // What a runtime resolves is the name in full.
@@ -296,16 +306,23 @@ mod tests {
 
     #[test]
     fn the_innermost_host_and_the_name_server_are_known() {
-        let said =
-            speaker("Get \"https://a/v2/\": dial tcp: lookup b.example.com on 192.0.2.53:53: no such host");
-        assert_eq!((said.layer, said.host.as_deref()), (Some(Layer::NameServer), Some("b.example.com")));
+        let said = speaker(
+            "Get \"https://a/v2/\": dial tcp: lookup b.example.com on 192.0.2.53:53: no such host",
+        );
+        assert_eq!(
+            (said.layer, said.host.as_deref()),
+            (Some(Layer::NameServer), Some("b.example.com"))
+        );
         assert_eq!(said.resolver.as_deref(), Some("192.0.2.53:53"));
     }
 
     #[test]
     fn a_bare_status_is_a_proxy_s_and_an_error_of_go_is_not() {
         let of = |last: &str| {
-            speaker(&format!("Head \"https://registry.example.com/v2/group/app/manifests/1\": {last}")).layer
+            speaker(&format!(
+                "Head \"https://registry.example.com/v2/group/app/manifests/1\": {last}"
+            ))
+            .layer
         };
         for last in [
             "Forbidden",
@@ -316,7 +333,9 @@ mod tests {
         ] {
             assert_eq!(of(last), Some(Layer::Proxy), "{last}");
         }
-        for last in ["EOF", "unauthorized", "denied: Forbidden", "unexpected EOF", "403 Forbidden", ""] {
+        for last in
+            ["EOF", "unauthorized", "denied: Forbidden", "unexpected EOF", "403 Forbidden", ""]
+        {
             assert_eq!(of(last), Some(Layer::Registry), "{last}");
         }
     }
@@ -327,8 +346,11 @@ mod tests {
         for (image, text, expected) in [
             (
                 "registry.acme.io/team/access-denied:1",
-                "failed to resolve reference \"registry.acme.io/team/access-denied:1\": failed to do request: Head \"https://registry.acme.io/v2/team/access-denied/manifests/1\": dial tcp 10.0.0.1:443: i/o timeout",
-                "failed to resolve reference \"<>\": failed to do request: head \"https://\": dial tcp 10.0.0.1:443: i/o timeout",
+                "failed to resolve reference \"registry.acme.io/team/access-denied:1\": failed to \
+                 do request: Head \"https://registry.acme.io/v2/team/access-denied/manifests/1\": \
+                 dial tcp 10.0.0.1:443: i/o timeout",
+                "failed to resolve reference \"<>\": failed to do request: head \"https://\": dial \
+                 tcp 10.0.0.1:443: i/o timeout",
             ),
             (
                 "forbidden/app:unauthorized",
@@ -350,8 +372,9 @@ mod tests {
     #[test]
     fn whoever_else_was_tried_does_not_speak() {
         let said = speaker(
-            "(Mirrors also failed: [m.example.com/app:1: pinging container registry m.example.com: Get \"https://m.example.com/v2/\": EOF]): \
-             registry.example.com/group/app:1: reading manifest 1 in registry.example.com/group/app: denied",
+            "(Mirrors also failed: [m.example.com/app:1: pinging container registry m.example.com: \
+             Get \"https://m.example.com/v2/\": EOF]): registry.example.com/group/app:1: reading \
+             manifest 1 in registry.example.com/group/app: denied",
         );
         assert_eq!((said.layer, said.host), (None, None));
     }

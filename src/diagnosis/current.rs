@@ -1,20 +1,23 @@
-//! What tells how things are now, and what only how they were. What an older rollout met is over, though its pods stay
-//! until the newer one works. So is what a pod failed of (a run of a Job, an eviction) once a later one has settled, though
-//! it stays until somebody deletes it.
+//! What tells how things are now, and what only how they were. What an older rollout met is over,
+//! though its pods stay until the newer one works. So is what a pod failed of (a run of a Job, an
+//! eviction) once a later one has settled, though it stays until somebody deletes it.
 
 use super::Known;
 use super::objects::{Metadata, Pod, Workload};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-/// The namespace, the kind of the owner, and the name that all have in common that come one after the other.
+/// The namespace, the kind of the owner, and the name that all have in common that come one after
+/// the other.
 pub(super) type Line<'k> = (&'k str, &'k str, &'k str);
 
 /// The pods that tell.
 pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
     let sets = known.evidence.workloads.iter().filter(|object| object.kind == "ReplicaSet");
     let revisions: HashMap<_, _> = sets
-        .map(|set| ((set.metadata.namespace.as_str(), set.metadata.name.as_str()), set.metadata.revision()))
+        .map(|set| {
+            ((set.metadata.namespace.as_str(), set.metadata.name.as_str()), set.metadata.revision())
+        })
         .collect();
     let age = |pod: &'k Pod| {
         let revision = revisions.get(&(pod.metadata.namespace.as_str(), owner(&pod.metadata).1));
@@ -34,7 +37,8 @@ pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
         }
     }
     // What a Job failed of is not over because another of its pods did better.
-    let jobs: Vec<_> = known.evidence.workloads.iter().filter(|object| object.kind == "Job").collect();
+    let jobs: Vec<_> =
+        known.evidence.workloads.iter().filter(|object| object.kind == "Job").collect();
     let failed: HashSet<_> = failed_jobs(&jobs)
         .into_iter()
         .map(|job| (job.metadata.namespace.as_str(), "Job", job.metadata.name.as_str()))
@@ -48,8 +52,8 @@ pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
         let is_rollout = line.1 == "ReplicaSet";
         let of_newest =
             newest.get(&line).is_some_and(|newest| owner(&newest.metadata) == owner(&pod.metadata));
-        let is_over =
-            pod.has_failed() && settled.get(&line).is_some_and(|last| pod.metadata.created() < *last);
+        let is_over = pod.has_failed()
+            && settled.get(&line).is_some_and(|last| pod.metadata.created() < *last);
         (of_newest || !is_rollout) && !is_over
     };
     pods.iter().filter(tells).copied().collect()
@@ -69,7 +73,10 @@ pub(super) fn failed_jobs<'k>(jobs: &[&'k Workload]) -> Vec<&'k Workload> {
 }
 
 fn owner(metadata: &Metadata) -> (&str, &str) {
-    metadata.owner_references.first().map_or(("", &metadata.name), |owner| (&owner.kind, &owner.name))
+    metadata
+        .owner_references
+        .first()
+        .map_or(("", &metadata.name), |owner| (&owner.kind, &owner.name))
 }
 
 /// The line of a pod.
@@ -90,7 +97,8 @@ pub(super) fn line_of<'k>(namespace: &'k str, kind: &'k str, name: &'k str) -> L
     }
 }
 
-/// What a Job is a run of: a `CronJob`'s have its name and the time, in digits; any other is the only one.
+/// What a Job is a run of: a `CronJob`'s have its name and the time, in digits; any other is the
+/// only one.
 fn run_of(job: &str) -> &str {
     let is_time = |rest: &str| rest.len() >= 8 && rest.bytes().all(|byte| byte.is_ascii_digit());
     job.rsplit_once('-').filter(|(_, rest)| is_time(rest)).map_or(job, |(name, _)| name)

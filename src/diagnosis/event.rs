@@ -50,7 +50,8 @@ struct Series {
 impl Event {
     /// When it was last seen.
     pub(super) fn seen(&self) -> Option<Timestamp> {
-        let series = self.series.as_ref().and_then(|series| time(series.last_observed_time.as_deref()));
+        let series =
+            self.series.as_ref().and_then(|series| time(series.last_observed_time.as_deref()));
         let others = [self.last.as_deref(), self.time.as_deref()];
         series.or_else(|| others.into_iter().find_map(time)).or_else(|| self.metadata.created())
     }

@@ -1,6 +1,6 @@
-//! What the cluster tells: pods, events, workloads, service accounts and Secrets, from the JSON that `kubectl get -o json`
-//! prints. An item that is not as the API has it is left out and counted. Pure; keeps nothing of a Secret but what
-//! `pull_secret` makes of it.
+//! What the cluster tells: pods, events, workloads, service accounts and Secrets, from the JSON
+//! that `kubectl get -o json` prints. An item that is not as the API has it is left out and
+//! counted. Pure; keeps nothing of a Secret but what `pull_secret` makes of it.
 
 use super::event::Event;
 use super::objects::{Account, Metadata, Pod, Workload};
@@ -30,8 +30,8 @@ pub struct Evidence {
     pub(super) not_understood: usize,
 }
 
-/// What tells how an object is to be read. Its parts are looked into one after the other, so that never all of a large List is
-/// in memory twice.
+/// What tells how an object is to be read. Its parts are looked into one after the other, so that
+/// never all of a large List is in memory twice.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Head<'j> {
@@ -50,8 +50,8 @@ impl<'j> Head<'j> {
 }
 
 impl Evidence {
-    /// Adds what `json` holds: a List of any kinds, single objects, or several of either one after the other. The
-    /// error is a sentence about "it", without anything of its content.
+    /// Adds what `json` holds: a List of any kinds, single objects, or several of either one after
+    /// the other. The error is a sentence about "it", without anything of its content.
     pub fn read(&mut self, json: &[u8]) -> Result<(), &'static str> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         let Ok(json) = std::str::from_utf8(json) else { return Err("it is not text (UTF-8)") };
@@ -96,7 +96,8 @@ impl Evidence {
 
     fn add_secret(&mut self, item: &RawValue) -> bool {
         let Ok(value) = serde_json::from_str::<Value>(item.get()) else { return false };
-        let text = |path| value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |path| value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         match Inspected::of_json(value) {
             Some(secret) => self.secrets.push(secret),
@@ -117,7 +118,9 @@ impl Evidence {
 
     /// The service account `name` in `namespace`.
     pub(super) fn account(&self, namespace: &str, name: &str) -> Option<&Account> {
-        let found = self.accounts.binary_search_by(|account| account.metadata.key().cmp(&(namespace, name)));
+        let found = self
+            .accounts
+            .binary_search_by(|account| account.metadata.key().cmp(&(namespace, name)));
         found.ok().map(|at| &self.accounts[at])
     }
 
@@ -132,7 +135,8 @@ impl Evidence {
     /// The pull secrets of `namespace`, and those that name none.
     pub(super) fn secrets_of(&self, namespace: &str) -> impl Iterator<Item = &Inspected> {
         let of = |namespace: Option<&str>| {
-            let rest = &self.secrets[self.secrets.partition_point(|secret| key(secret).0 < namespace)..];
+            let rest =
+                &self.secrets[self.secrets.partition_point(|secret| key(secret).0 < namespace)..];
             &rest[..rest.partition_point(|secret| key(secret).0 == namespace)]
         };
         of(None).iter().chain(of(Some(namespace)))
@@ -154,8 +158,11 @@ impl Evidence {
 
     /// The pods of which there is nothing but events: name and namespace, and nothing in them.
     pub(super) fn ghosts(&self) -> Vec<Pod> {
-        let of_pods =
-            self.events.iter().map(|event| &event.involved_object).filter(|object| object.kind == "Pod");
+        let of_pods = self
+            .events
+            .iter()
+            .map(|event| &event.involved_object)
+            .filter(|object| object.kind == "Pod");
         let names: BTreeSet<_> = of_pods.map(|object| (&object.namespace, &object.name)).collect();
         names.into_iter().map(|(namespace, name)| Pod::ghost(namespace, name)).collect()
     }
@@ -173,7 +180,9 @@ fn key(secret: &Inspected) -> (Option<&str>, Option<&str>) {
 }
 
 /// The items of a list; of what is none, nothing.
-fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<&'de RawValue>>, D::Error> {
+fn items<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<&'de RawValue>>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).ok())
 }

@@ -32,7 +32,9 @@ impl Fill {
         let asked = told.speaker.host.clone();
         let role = match told.layer {
             Some(Layer::Storage) if told.speaker.is_own => Layer::Registry,
-            Some(layer @ (Layer::Storage | Layer::TokenService | Layer::Mirror | Layer::Proxy)) => layer,
+            Some(layer @ (Layer::Storage | Layer::TokenService | Layer::Mirror | Layer::Proxy)) => {
+                layer
+            }
             _ => Layer::Registry,
         };
         let host = match (asked, role) {
@@ -51,7 +53,8 @@ impl Fill {
 
     /// The same without the values that are `bad`.
     pub(super) fn without(&self, bad: impl Fn(&str) -> bool) -> Self {
-        let kept = |value: &String| Some(value.clone()).filter(|value| !bad(value)).unwrap_or_default();
+        let kept =
+            |value: &String| Some(value.clone()).filter(|value| !bad(value)).unwrap_or_default();
         Self {
             namespace: kept(&self.namespace),
             workload: kept(&self.workload),
@@ -81,7 +84,8 @@ impl Fill {
             String::new()
         };
         let words = words.replace("{server}", &server).replace(" {resolver}", &resolver);
-        let words = words.replace("{token}", vendor.token).replace("{credential}", vendor.credential);
+        let words =
+            words.replace("{token}", vendor.token).replace("{credential}", vendor.credential);
         let words = words.replace("{elsewhere}", vendor.elsewhere);
         let fields = [
             ("{namespace}", &self.namespace, "NAMESPACE"),

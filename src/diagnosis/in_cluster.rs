@@ -38,10 +38,12 @@ pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
     secret.likeness(&file.secret) != SecretDiff::Same
 }
 
-/// Secrets of the repository that the cluster does not have as they are, where no finding says so yet.
+/// Secrets of the repository that the cluster does not have as they are, where no finding says so
+/// yet.
 pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
     let tells = |finding: &Finding| {
-        let is_refused = Refusal::of(finding.cause).is_some_and(|refusal| refusal != Refusal::Hidden);
+        let is_refused =
+            Refusal::of(finding.cause).is_some_and(|refusal| refusal != Refusal::Hidden);
         is_refused || finding.cause == Cause::SecretOutdated
     };
     if findings.iter().any(tells) {
@@ -58,16 +60,22 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
     let found = files.filter_map(|file| {
         let name = file.secret.name.as_deref()?;
         let namespace = known.repository.and_then(|repository| repository.namespace(file));
-        let message = match in_cluster(known, namespace.or(known.namespace).unwrap_or_default(), name) {
-            InCluster::There(secret) if file_of(known, secret).is_some() => match secret
-                .likeness(&file.secret)
-            {
-                SecretDiff::Same => return None,
-                SecretDiff::OtherData => {
-                    "the cluster has other credentials in this Secret than the repository"
+        let message = match in_cluster(
+            known,
+            namespace.or(known.namespace).unwrap_or_default(),
+            name,
+        ) {
+            InCluster::There(secret) if file_of(known, secret).is_some() => {
+                match secret.likeness(&file.secret) {
+                    SecretDiff::Same => return None,
+                    SecretDiff::OtherData => {
+                        "the cluster has other credentials in this Secret than the repository"
+                    }
+                    SecretDiff::OtherType => {
+                        "the cluster has this Secret with another type than the repository"
+                    }
                 }
-                SecretDiff::OtherType => "the cluster has this Secret with another type than the repository",
-            },
+            }
             InCluster::Missing => {
                 "the cluster does not have this Secret: the next pull would be without credentials"
             }
@@ -75,7 +83,11 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
             InCluster::There(_) | InCluster::Unknown => return None,
         };
         let finding = known.finding(Cause::Repository, &file.path, &Fill::default(), &[]);
-        Some(Finding { message: message.to_owned(), hint: Advice::make("gitlab-secret"), ..finding })
+        Some(Finding {
+            message: message.to_owned(),
+            hint: Advice::make("gitlab-secret"),
+            ..finding
+        })
     });
     found.collect()
 }

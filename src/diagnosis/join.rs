@@ -1,7 +1,8 @@
-//! What a refused pull means, once the pod, the Secret in the cluster and the repository are looked at together.
+//! What a refused pull means, once the pod, the Secret in the cluster and the repository are looked
+//! at together.
 //!
-//! The pod is asked first, then the Secret in the cluster, since the kubelet used that, and the repository's files only
-//! where the Secret in the cluster is not known.
+//! The pod is asked first, then the Secret in the cluster, since the kubelet used that, and the
+//! repository's files only where the Secret in the cluster is not known.
 
 use super::case::{Case, Missed};
 use super::cause::Cause;
@@ -33,14 +34,20 @@ fn is_official(image: &str) -> bool {
 /// `finding` of an official image, which Docker Hub denies mostly because it does not have it.
 fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
     let hint = "correct the image's name in the workload, then: {make deploy}".into();
-    let message = known
-        .without_tokens(fill)
-        .fills("Docker Hub denies `{image}`: official images are public, so the name is probably wrong");
+    let message = known.without_tokens(fill).fills(
+        "Docker Hub denies `{image}`: official images are public, so the name is probably wrong",
+    );
     Finding { cause: Cause::PullDenied, message, hint, ..finding }
 }
 
 /// `finding` of a pull, with what else is known. `fill` is what it knows.
-pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, fill: &Fill) -> Finding {
+pub(super) fn joined(
+    known: &Known,
+    case: &Case,
+    finding: Finding,
+    pull: &Pull,
+    fill: &Fill,
+) -> Finding {
     let Some(refusal) = Refusal::of(finding.cause) else {
         return told_by_registry(known, case, finding, pull.image);
     };
@@ -56,7 +63,9 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, 
     let layer = finding.layer.or(pull.missed.map(|_| Layer::Kubelet));
     match better {
         // Registries deny what they do not have, too.
-        Some(mut better) if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == Refusal::Denied => {
+        Some(mut better)
+            if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == Refusal::Denied =>
+        {
             better.message.push_str(", or there is no such image");
             Finding { subject, evidence, layer, ..better }
         }
@@ -79,10 +88,12 @@ pub(super) fn joined(known: &Known, case: &Case, finding: Finding, pull: &Pull, 
 /// `finding` with what the registry says that was asked with the repository's credentials.
 fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &str) -> Finding {
     let title = known.workload_of(case.pod).map(|found| format!("{} {}", found.kind, found.name));
-    let is_its =
-        |check: &&Check| check.id.is_online() && title.as_ref().is_some_and(|title| *title == check.subject);
+    let is_its = |check: &&Check| {
+        check.id.is_online() && title.as_ref().is_some_and(|title| *title == check.subject)
+    };
     let mut checks: Vec<_> = known.checks.iter().filter(is_its).collect();
-    // What is said of another image of the same workload tells nothing, if there is one of this image.
+    // What is said of another image of the same workload tells nothing, if there is one of this
+    // image.
     checks.sort_by_key(|check| check.image.as_deref() != Some(image));
     let Some(check) = checks.first() else { return finding };
     finding
@@ -142,10 +153,13 @@ impl<'k> Join<'k> {
             Refusal::Malformed | Refusal::Hidden => return None,
             Refusal::NotFor | Refusal::Refused => {
                 let mut finding = self.finding(self.pull.told.cause?);
-                finding
-                    .message
-                    .push_str("; the pod names no pull secret, so that this credential is the node's own");
-                finding.hint = "ask who runs the nodes about the kubelet's credential provider and the container runtime's logins".into();
+                finding.message.push_str(
+                    "; the pod names no pull secret, so that this credential is the node's own",
+                );
+                finding.hint =
+                    "ask who runs the nodes about the kubelet's credential provider and \
+                                the container runtime's logins"
+                        .into();
                 return Some(finding);
             }
             Refusal::Anonymous | Refusal::Denied => {}
@@ -158,20 +172,26 @@ impl<'k> Join<'k> {
         let check = self.problem(Id::WorkloadsNamePullSecret);
         let mut finding = self.finding(Cause::NoPullSecretNamed);
         if self.refusal == Refusal::Denied {
-            let words = "the pod names no pull secret, and {server} denies `{image}` to whoever has no right to it, or has no such image";
+            let words = "the pod names no pull secret, and {server} denies `{image}` to whoever \
+                         has no right to it, or has no such image";
             finding.message = self.known.without_tokens(self.fill).fills(words);
         }
         if let Some(check) = check {
             finding.hint = then_deploy(&check.hint);
             finding.check = Some(check.id);
-        } else if self.known.workload_of(pod).is_some_and(|workload| !workload.pull_secrets.is_empty()) {
+        } else if self
+            .known
+            .workload_of(pod)
+            .is_some_and(|workload| !workload.pull_secrets.is_empty())
+        {
             finding.message.push_str(", though the repository names one");
             finding.hint = Advice::make("deploy");
         }
         Some(finding)
     }
 
-    /// Whether the kubelet had a credential for the image in which nothing is wrong, as far as the Secret is known.
+    /// Whether the kubelet had a credential for the image in which nothing is wrong, as far as the
+    /// Secret is known.
     fn sent_a_good_one(&self) -> bool {
         let good = |secret: &Inspected| self.serves(secret) && self.flaw(secret).is_none();
         if self.case.pod.is_ghost() {
@@ -180,16 +200,17 @@ impl<'k> Join<'k> {
         self.named().any(|name| match self.in_cluster(name) {
             InCluster::There(secret) => good(secret),
             InCluster::Missing | InCluster::Other => false,
-            InCluster::Unknown => {
-                self.files().any(|file| file.secret.name.as_deref() == Some(name) && good(&file.secret))
-            }
+            InCluster::Unknown => self
+                .files()
+                .any(|file| file.secret.name.as_deref() == Some(name) && good(&file.secret)),
         })
     }
 
     /// Whether the repository has a pull secret for the image, and its checks find nothing wrong.
     fn is_fine_in_files(&self) -> bool {
         let is_wrong = |check: &Check| check.status == Status::Problem;
-        self.files().any(|file| self.serves(&file.secret)) && !self.known.checks.iter().any(is_wrong)
+        self.files().any(|file| self.serves(&file.secret))
+            && !self.known.checks.iter().any(is_wrong)
     }
 
     fn files(&self) -> impl Iterator<Item = &'k PullSecret> {
@@ -203,14 +224,16 @@ impl<'k> Join<'k> {
     /// Whether all that the kubelet missed is there by now.
     fn are_there_now(&self, missed: &Missed) -> bool {
         let mut named = self.named().filter(|name| missed.has(name)).peekable();
-        named.peek().is_some() && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
+        named.peek().is_some()
+            && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
     }
 
-    /// Whether no other pull secret that the pod names is for the image, so that it may be one of those that the kubelet
-    /// missed.
+    /// Whether no other pull secret that the pod names is for the image, so that it may be one of
+    /// those that the kubelet missed.
     fn is_explained_by(&self, missed: &Missed) -> bool {
         let serves = |name: &str| {
-            let mut files = self.files().filter(|file| file.secret.name.as_deref() == Some(name)).peekable();
+            let mut files =
+                self.files().filter(|file| file.secret.name.as_deref() == Some(name)).peekable();
             files.peek().is_some().then(|| files.any(|file| self.serves(&file.secret)))
         };
         let workload = self.known.workload_of(self.case.pod).filter(|_| self.case.pod.is_ghost());
@@ -242,7 +265,11 @@ impl<'k> Join<'k> {
             .collect();
         if there.is_empty() && self.refusal.without_credential() {
             let is_other = all.iter().any(|secret| matches!(secret, InCluster::Other));
-            return Some(self.finding(if is_other { Cause::WrongType } else { Cause::SecretMissing }));
+            return Some(self.finding(if is_other {
+                Cause::WrongType
+            } else {
+                Cause::SecretMissing
+            }));
         }
         let is_good = |secret: &&Inspected| self.serves(secret) && self.flaw(secret).is_none();
         let one_is_good = self.refusal.without_credential() && there.iter().any(is_good);
@@ -266,12 +293,17 @@ impl<'k> Join<'k> {
             finding.message = format!("{}: {}", finding.message, title(other));
             return Some(finding);
         };
-        let mended =
-            self.file(secret).filter(|file| differs(secret, file) && self.flaw(&file.secret).is_none());
-        let mut finding = self.finding(if mended.is_some() { Cause::SecretOutdated } else { cause });
+        let mended = self
+            .file(secret)
+            .filter(|file| differs(secret, file) && self.flaw(&file.secret).is_none());
+        let mut finding =
+            self.finding(if mended.is_some() { Cause::SecretOutdated } else { cause });
         finding.message = match mended {
             Some(_) => {
-                format!("the cluster does not have the repository's pull secret yet; in its own, {message}")
+                format!(
+                    "the cluster does not have the repository's pull secret yet; in its own, \
+                     {message}"
+                )
             }
             None => format!("{}: {message}", title(secret)),
         };
@@ -312,15 +344,17 @@ impl<'k> Join<'k> {
                 Id::PullSecretCredentials => Aspect::Credentials,
                 Id::PullSecretMatchesImages => {
                     let unmatched = secret.is_readable() && !self.serves(secret);
-                    return unmatched
-                        .then(|| (*id, *cause, format!("no registry key matches `{}`", self.shown_image())));
+                    return unmatched.then(|| {
+                        (*id, *cause, format!("no registry key matches `{}`", self.shown_image()))
+                    });
                 }
                 Id::PullSecretExpiry => {
                     let recorded = self.known.repository.and_then(Inspection::recorded_registry);
                     let image = ImageRef::parse_unpinned(self.pull.image).ok()?.normalized_name();
                     let expiry = Expiry::parse(secret.expiry_for(&image, recorded)?).ok()?;
                     let is_over = expiry.days_left(self.known.now) < 0;
-                    return is_over.then(|| (*id, *cause, format!("the token expired on {expiry}")));
+                    return is_over
+                        .then(|| (*id, *cause, format!("the token expired on {expiry}")));
                 }
                 _ => return None,
             };
@@ -330,7 +364,8 @@ impl<'k> Join<'k> {
     }
 
     fn serves(&self, secret: &Inspected) -> bool {
-        ImageRef::parse_unpinned(self.pull.image).is_ok_and(|image| secret.serves(&image.normalized_name()))
+        ImageRef::parse_unpinned(self.pull.image)
+            .is_ok_and(|image| secret.serves(&image.normalized_name()))
     }
 
     fn file(&self, secret: &Inspected) -> Option<&'k PullSecret> {
@@ -344,18 +379,28 @@ impl<'k> Join<'k> {
         if all_known && self.refusal != Refusal::Malformed {
             return None;
         }
-        self.refusal.suspects().iter().find_map(|(id, cause)| Some(self.of_check(*cause, self.problem(*id)?)))
+        self.refusal
+            .suspects()
+            .iter()
+            .find_map(|(id, cause)| Some(self.of_check(*cause, self.problem(*id)?)))
     }
 
     fn of_check(&self, cause: Cause, check: &Check) -> Finding {
         let message = format!("{}: {}", check.subject, check.message);
-        Finding { message, hint: then_deploy(&check.hint), check: Some(check.id), ..self.finding(cause) }
+        Finding {
+            message,
+            hint: then_deploy(&check.hint),
+            check: Some(check.id),
+            ..self.finding(cause)
+        }
     }
 
     /// The problem that check `id` has with the pod's workload, or with a file.
     fn problem(&self, id: Id) -> Option<&'k Check> {
-        let workload =
-            self.known.workload_of(self.case.pod).map(|found| format!("{} {}", found.kind, found.name));
+        let workload = self
+            .known
+            .workload_of(self.case.pod)
+            .map(|found| format!("{} {}", found.kind, found.name));
         let is_of_workloads = matches!(
             id,
             Id::PullSecretName
@@ -363,10 +408,14 @@ impl<'k> Join<'k> {
                 | Id::PullSecretMatchesImages
                 | Id::WorkloadsNamePullSecret
         );
-        let about =
-            |check: &Check| !is_of_workloads || workload.as_ref().is_none_or(|title| *title == check.subject);
-        let mut checks =
-            self.known.checks.iter().filter(|check| check.id == id && check.status == Status::Problem);
+        let about = |check: &Check| {
+            !is_of_workloads || workload.as_ref().is_none_or(|title| *title == check.subject)
+        };
+        let mut checks = self
+            .known
+            .checks
+            .iter()
+            .filter(|check| check.id == id && check.status == Status::Problem);
         checks.find(|check| about(check))
     }
 
@@ -384,7 +433,8 @@ impl<'k> Join<'k> {
 }
 
 fn title(secret: &Inspected) -> String {
-    let name = secret.name.as_deref().filter(|name| super::is_plain(name)).unwrap_or("without a name");
+    let name =
+        secret.name.as_deref().filter(|name| super::is_plain(name)).unwrap_or("without a name");
     format!("Secret {name}")
 }
 

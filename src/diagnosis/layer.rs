@@ -1,4 +1,5 @@
-//! Who speaks in a text: the part of the way from a pod to its image, or of the cluster, whose words these are.
+//! Who speaks in a text: the part of the way from a pod to its image, or of the cluster, whose
+//! words these are.
 
 use serde::Serialize;
 

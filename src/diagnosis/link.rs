@@ -24,10 +24,12 @@ impl<'t> Link<'t> {
     /// All that are in `text`, in their order.
     pub(super) fn all(text: &'t str) -> Vec<Self> {
         let links = text.match_indices("://").filter_map(|(at, separator)| {
-            let before = text[..at].strip_suffix("https").or_else(|| text[..at].strip_suffix("http"))?;
+            let before =
+                text[..at].strip_suffix("https").or_else(|| text[..at].strip_suffix("http"))?;
             let link = Self::at(text, at + separator.len())?;
             // Registries name pages that explain, too.
-            let is_asked = link.is_api() || link.is_token_service() || link.is_blob() || is_request(before);
+            let is_asked =
+                link.is_api() || link.is_token_service() || link.is_blob() || is_request(before);
             is_asked.then_some(link)
         });
         links.collect()
@@ -35,7 +37,9 @@ impl<'t> Link<'t> {
 
     fn at(text: &'t str, start: usize) -> Option<Self> {
         let rest = &text[start..];
-        let end = rest.find(|c: char| c.is_whitespace() || "\"\\'`,)]}”".contains(c)).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || "\"\\'`,)]}”".contains(c))
+            .unwrap_or(rest.len());
         let url = rest[..end].trim_end_matches([':', '.']);
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
@@ -56,7 +60,8 @@ impl<'t> Link<'t> {
         self.path.ends_with("/jwt/auth") || self.query.contains("service=container_registry")
     }
 
-    /// The digest of the manifest that was asked for; `None` if it is none of a manifest, or of a tag.
+    /// The digest of the manifest that was asked for; `None` if it is none of a manifest, or of a
+    /// tag.
     pub(super) fn manifest_digest(&self) -> Option<&'t str> {
         let (_, reference) = self.path.rsplit_once("/manifests/")?;
         reference.contains(':').then_some(reference)
@@ -66,7 +71,8 @@ impl<'t> Link<'t> {
         self.path.contains("/blobs/")
     }
 
-    /// Whether it is one of a registry's API (OCI distribution specification), or of the one before.
+    /// Whether it is one of a registry's API (OCI distribution specification), or of the one
+    /// before.
     pub(super) fn is_api(&self) -> bool {
         ["/v2/", "/v1/"].iter().any(|api| self.path.contains(api)) || self.path.ends_with("/v2")
     }
@@ -75,8 +81,10 @@ impl<'t> Link<'t> {
 /// Whether what stands before a URL says that it was asked.
 fn is_request(before: &str) -> bool {
     let before = before.trim_end_matches(['"', '\\', '\'', ' ']);
-    let word = before.rsplit(|c: char| c.is_whitespace() || "\"{(".contains(c)).next().unwrap_or_default();
-    ["get", "head", "post", "put", "to", "code", "url:", "endpoint"].contains(&word.to_lowercase().as_str())
+    let word =
+        before.rsplit(|c: char| c.is_whitespace() || "\"{(".contains(c)).next().unwrap_or_default();
+    ["get", "head", "post", "put", "to", "code", "url:", "endpoint"]
+        .contains(&word.to_lowercase().as_str())
 }
 
 /// Whether `host` is where the registry of `image` answers.
@@ -123,9 +131,13 @@ mod tests {
 
     #[test]
     fn finds_the_urls_of_an_error_and_no_user_in_them() {
-        let text = "Get \"https://user:word@h.example.com:5000/v2/a/blobs/sha256:1?x=1\": see https://aka.ms/acr, URL: http://k/x or http://k/token?service=k: EOF";
+        let text = "Get \"https://user:word@h.example.com:5000/v2/a/blobs/sha256:1?x=1\": see \
+                    https://aka.ms/acr, URL: http://k/x or http://k/token?service=k: EOF";
         let links = Link::all(text);
-        assert_eq!(links.iter().map(|link| link.host).collect::<Vec<_>>(), ["h.example.com:5000", "k", "k"]);
+        assert_eq!(
+            links.iter().map(|link| link.host).collect::<Vec<_>>(),
+            ["h.example.com:5000", "k", "k"]
+        );
         assert!(links[0].is_blob() && links[0].is_api() && links[2].is_token_service());
     }
 
@@ -140,7 +152,11 @@ mod tests {
             ("quay.io/a/b:1", "mirror.example.com", false),
             ("r.example.com:5000/a:1", "r.example.com", false),
             ("<IMAGE>", "<REPO>", true),
-            ("XXXX.dkr.ecr.eu-west-1.amazonaws.com/a:1", "xxx.dkr.ecr.eu-west-1.amazonaws.com", true),
+            (
+                "XXXX.dkr.ecr.eu-west-1.amazonaws.com/a:1",
+                "xxx.dkr.ecr.eu-west-1.amazonaws.com",
+                true,
+            ),
             ("xx.example.com/a:1", "xxx.example.org", false),
         ] {
             assert_eq!(same_registry(image, host), same, "{image} {host}");

@@ -226,8 +226,11 @@ pub(super) struct Account {
 impl Pod {
     /// One of which no more than its name is known.
     pub(super) fn ghost(namespace: &str, name: &str) -> Self {
-        let metadata =
-            Metadata { namespace: namespace.to_owned(), name: name.to_owned(), ..Metadata::default() };
+        let metadata = Metadata {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            ..Metadata::default()
+        };
         Self { metadata, ..Self::default() }
     }
 
@@ -246,7 +249,8 @@ impl Pod {
         self.status.phase.as_deref() == Some("Failed")
     }
 
-    /// Whether it tells how those after which it comes ended: it did, or it works as one that is to stay.
+    /// Whether it tells how those after which it comes ended: it did, or it works as one that is to
+    /// stay.
     pub(super) fn has_settled(&self) -> bool {
         match self.status.phase.as_deref() {
             Some("Succeeded" | "Failed") => true,
@@ -292,7 +296,8 @@ impl Pod {
 
     /// The volumes that are images, with these.
     pub(super) fn image_volumes(&self) -> impl Iterator<Item = (&str, &str)> {
-        let images = self.spec.volumes.iter().filter_map(|volume| Some((volume, volume.image.as_ref()?)));
+        let images =
+            self.spec.volumes.iter().filter_map(|volume| Some((volume, volume.image.as_ref()?)));
         images.map(|(volume, image)| (volume.name.as_str(), image.reference.as_str()))
     }
 
@@ -316,6 +321,8 @@ pub(super) fn time(text: Option<&str>) -> Option<Timestamp> {
 }
 
 /// A list that may be null, as Go writes an empty one.
-fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

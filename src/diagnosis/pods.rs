@@ -1,5 +1,5 @@
-//! One pod: what its containers wait for or ended with, and what its events say of that. An event of something that is
-//! over by now (a pull that worked at the second try) says nothing.
+//! One pod: what its containers wait for or ended with, and what its events say of that. An event
+//! of something that is over by now (a pull that worked at the second try) says nothing.
 
 use super::case::Case;
 use super::cause::Cause;
@@ -75,7 +75,8 @@ impl Case<'_> {
         };
         let of_kubelet = |cause| (cause, Layer::Kubelet);
         let found = find(&|event| {
-            signs::any(&event.words()).or_else(|| pull_signs::of_kubelet(&event.words()).map(of_kubelet))
+            signs::any(&event.words())
+                .or_else(|| pull_signs::of_kubelet(&event.words()).map(of_kubelet))
         })
         .or_else(|| find(&|event| event.is("Unhealthy").then_some(of_kubelet(Cause::ProbeFailing))))
         .or_else(|| {
@@ -96,7 +97,8 @@ impl Case<'_> {
         if self.pod.spec.node_name.is_some() {
             return None;
         }
-        let scheduled = self.pod.condition("PodScheduled").filter(|condition| condition.status == "False");
+        let scheduled =
+            self.pod.condition("PodScheduled").filter(|condition| condition.status == "False");
         let texts: Vec<String> = match scheduled {
             Some(condition) => vec![condition.words()],
             None => self.last("FailedScheduling"),
@@ -117,7 +119,8 @@ impl Case<'_> {
     fn running_or_ended(&self, status: &ContainerStatus) -> Option<Finding> {
         let name = status.name.as_str();
         if let Some(ended) = &status.state.terminated {
-            let is_init = self.pod.spec.init_containers.iter().any(|container| container.name == name);
+            let is_init =
+                self.pod.spec.init_containers.iter().any(|container| container.name == name);
             return (ended.exit_code != 0 || !(self.pod.ends() || is_init))
                 .then(|| self.ended(status, ended));
         }
@@ -142,15 +145,16 @@ impl Case<'_> {
         let text = said(waiting.reason.as_deref(), waiting.message.as_deref());
         let reason = waiting.reason.as_deref().unwrap_or_default();
         match reason {
-            "CrashLoopBackOff" => vec![
-                self.ended(status, status.last_state.terminated.as_ref().unwrap_or(&Terminated::default())),
-            ],
+            "CrashLoopBackOff" => vec![self.ended(
+                status,
+                status.last_state.terminated.as_ref().unwrap_or(&Terminated::default()),
+            )],
             "ContainerCreating" | "PodInitializing" | "" => {
                 let earlier = self.pod.status.init_container_statuses.iter();
                 let blocked = reason == "PodInitializing"
-                    && earlier
-                        .clone()
-                        .any(|status| status.state.terminated.as_ref().is_none_or(|end| end.exit_code != 0));
+                    && earlier.clone().any(|status| {
+                        status.state.terminated.as_ref().is_none_or(|end| end.exit_code != 0)
+                    });
                 let found = (!blocked).then(|| self.prepared().unwrap_or_else(|| self.waits(name)));
                 found.into_iter().collect()
             }
@@ -174,14 +178,16 @@ impl Case<'_> {
         Finding { layer: Some(layer), ..self.finding(cause, container, evidence) }
     }
 
-    /// The ephemeral containers that cannot be started; those that ended have done what somebody wanted of them.
+    /// The ephemeral containers that cannot be started; those that ended have done what somebody
+    /// wanted of them.
     fn ephemeral(&self) -> Vec<Finding> {
         let statuses = self.pod.status.ephemeral_container_statuses.iter();
         let waiting = statuses.filter_map(|status| Some((status, status.state.waiting.as_ref()?)));
         waiting.flat_map(|(status, waiting)| self.waiting(status, waiting)).collect()
     }
 
-    /// A pull that failed. The status may be only the back-off after it: then the newest event tells.
+    /// A pull that failed. The status may be only the back-off after it: then the newest event
+    /// tells.
     fn pull(&self, container: &str, text: String) -> Vec<Finding> {
         let own = self.pod.image(container);
         let names = |text: &str, image: &str| !image.is_empty() && text.contains(image);
@@ -221,7 +227,9 @@ impl Case<'_> {
             // make sets the images of containers alone.
             if volume.is_some() {
                 finding.hint =
-                    "correct the reference of the volume's image in the workload, then: {make deploy}".into();
+                    "correct the reference of the volume's image in the workload, then: {make \
+                     deploy}"
+                        .into();
             } else if self.pod.is_ephemeral(container) {
                 finding.hint = "begin the debugging again with an image that exists".into();
             }
@@ -229,14 +237,25 @@ impl Case<'_> {
         found
     }
 
-    /// What a text of a pull of `image` means for this pod: the cause first, then what the text says besides, and the cause
-    /// does not explain.
-    fn pulled(&self, told: &Told, words: String, image: &str, subject: String, fill: &Fill) -> Vec<Finding> {
+    /// What a text of a pull of `image` means for this pod: the cause first, then what the text
+    /// says besides, and the cause does not explain.
+    fn pulled(
+        &self,
+        told: &Told,
+        words: String,
+        image: &str,
+        subject: String,
+        fill: &Fill,
+    ) -> Vec<Finding> {
         let missed = self.missed();
         let of_others = pull_signs::beside(&words, image).into_iter().filter_map(|told| {
             let fill = fill.clone().of_pull(&told, image);
-            let finding =
-                self.known.finding(told.cause?, subject.clone(), &fill, std::slice::from_ref(&words));
+            let finding = self.known.finding(
+                told.cause?,
+                subject.clone(),
+                &fill,
+                std::slice::from_ref(&words),
+            );
             Some(Finding { layer: told.layer, ..finding })
         });
         let of_others: Vec<_> = of_others.collect();
@@ -246,14 +265,17 @@ impl Case<'_> {
         let vendor = self.known.vendor(told, image, self.pod);
         let fill = fill.clone().of_pull(told, image).of_vendor(vendor);
         let cause = match told.cause {
-            // Who is known there and may not even ask has a token without any scope for the registry.
+            // Who is known there and may not even ask has a token without any scope for the
+            // registry.
             Some(Cause::TokenDenied) if vendor == &vendor::GITLAB => Cause::TokenWithoutScope,
             cause => cause.unwrap_or(Cause::PullFailed),
         };
         let mut finding = self.known.finding(cause, subject, &fill, &evidence);
         if cause == Cause::TokenWithoutScope && told.is_denied {
             finding.message = ONLY_SCOPE.into();
-            finding.hint = "make a deploy token with read_registry in GitLab, then: {makeinfra rotate --commit} && {make deploy}".into();
+            finding.hint = "make a deploy token with read_registry in GitLab, then: {makeinfra \
+                            rotate --commit} && {make deploy}"
+                .into();
         }
         let finding = Finding { layer: told.layer, ..finding };
         let worded = Some(finding.clone()).filter(|_| cause.says_more_than_a_refusal());
@@ -267,7 +289,8 @@ impl Case<'_> {
         let missed = self.missed()?;
         let causes = || found.iter().map(|finding| finding.cause);
         let is_told = causes().any(|cause| {
-            let missing = [Cause::SecretMissing, Cause::SecretInAnotherNamespace, Cause::SecretChangedSince];
+            let missing =
+                [Cause::SecretMissing, Cause::SecretInAnotherNamespace, Cause::SecretChangedSince];
             missing.contains(&cause)
         });
         let is_refused = causes().any(|cause| Refusal::of(cause).is_some());
@@ -279,7 +302,8 @@ impl Case<'_> {
     fn ended(&self, status: &ContainerStatus, end: &Terminated) -> Finding {
         let name = status.name.as_str();
         let text = said(end.reason.as_deref(), end.message.as_deref());
-        let killed = TOLD_TO_END.contains(&end.exit_code) && end.reason.as_deref() != Some("OOMKilled");
+        let killed =
+            TOLD_TO_END.contains(&end.exit_code) && end.reason.as_deref() != Some("OOMKilled");
         let probe = self.probe(name).filter(|_| killed);
         let (cause, layer) = match signs::start(&text) {
             Some((cause, layer)) => (cause, Some(layer)),
@@ -337,16 +361,19 @@ impl Case<'_> {
         Some(self.known.finding(Cause::PullSlow, self.subject(""), &fill, &[pulling.words()]))
     }
 
-    /// A node that cannot make the pod; the image that it makes every pod's sandbox of is pulled like any other.
+    /// A node that cannot make the pod; the image that it makes every pod's sandbox of is pulled
+    /// like any other.
     fn unprepared(&self, event: &Event, words: String) -> Finding {
         let is_pull = event.is("FailedCreatePodSandBox") && words.contains("sandbox image");
-        let told = Some(pull_signs::read(&words, "")).filter(|told| is_pull && told.cause.is_some());
+        let told =
+            Some(pull_signs::read(&words, "")).filter(|told| is_pull && told.cause.is_some());
         let Some(told) = told else {
             let sign = signs::prepare(&words).unwrap_or((Cause::MountFailed, Layer::Kubelet));
             return self.told(sign, "", &[words]);
         };
         // It is the node's image, and no pull secret of the pod is for it.
-        let image = words.split_once("sandbox image \"").and_then(|(_, rest)| rest.split('"').next());
+        let image =
+            words.split_once("sandbox image \"").and_then(|(_, rest)| rest.split('"').next());
         let image = image.unwrap_or_default().to_owned();
         let fill = self.fill("").of_pull(&told, &image);
         let cause = told.cause.unwrap_or(Cause::SandboxFailed);
@@ -370,7 +397,8 @@ impl Case<'_> {
     }
 }
 
-/// Whether an event is of a pull that failed, with the reason in it, or of an entry that cannot be read before a pull.
+/// Whether an event is of a pull that failed, with the reason in it, or of an entry that cannot be
+/// read before a pull.
 fn is_of_pull(event: &Event) -> bool {
     let is_kubelets = || event.is("Failed") && pull_signs::of_kubelet(event.text()).is_some();
     event.is("InspectFailed") || event.text().starts_with("Failed to pull image") || is_kubelets()

@@ -1,4 +1,5 @@
-//! What a text of a pull means: who speaks in it, and then its words. A table, and how it is read. Pure.
+//! What a text of a pull means: who speaks in it, and then its words. A table, and how it is read.
+//! Pure.
 //!
 //! tests/data/runtime-texts.json has the texts that it was made from, with where each was seen.
 
@@ -28,8 +29,9 @@ const FRONT: &[Layer] = &[Registry, TokenService];
 /// Whoever is asked through the network.
 const REMOTE: &[Layer] = &[Registry, TokenService, Storage, Mirror, Proxy];
 
-/// The first row that fits counts, so that what tells more comes first. Rows of the kubelet and the runtime have words that
-/// nobody else says; those of all others, and rows without words, count only where they speak.
+/// The first row that fits counts, so that what tells more comes first. Rows of the kubelet and the
+/// runtime have words that nobody else says; those of all others, and rows without words, count
+/// only where they speak.
 const PULL: &[Sign] = &[
     (KUBELET, Cause::AuthMalformed, &["illegal base64 data"]),
     (KUBELET, Cause::AuthMalformed, &["unable to parse auth field"]),
@@ -223,8 +225,8 @@ const PULL: &[Sign] = &[
     // Cloudflare's own, from 520 to 530, and without a text.
     (TOKENS, Cause::TokenServiceBroken, &["unexpected status", ": 52"]),
     (TOKENS, Cause::TokenServiceBroken, &["unexpected status", ": 530"]),
-    // Docker puts "pull access denied" before the answer of whoever it asked, with credentials or without; CRI-O says
-    // "invalid username/password" of any 401.
+    // Docker puts "pull access denied" before the answer of whoever it asked, with credentials or
+    // without; CRI-O says "invalid username/password" of any 401.
     (FRONT, Cause::PullDenied, &["may require 'docker login'"]),
     (FRONT, Cause::PullDenied, &["may require authorization"]),
     (FRONT, Cause::PullDenied, &["invalid username/password"]),
@@ -309,16 +311,18 @@ pub(super) struct Told {
 pub(super) fn read(text: &str, image: &str) -> Told {
     let text = &*bounded(text);
     let tries = read_tries(text, image);
-    // The kubelet tries every credential that it has: one that gets further than a refusal was good. Whoever could not be
-    // asked, or failed, has not decided on one.
-    let further =
-        |told: &&Told| told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.is_of_the_way());
+    // The kubelet tries every credential that it has: one that gets further than a refusal was
+    // good. Whoever could not be asked, or failed, has not decided on one.
+    let further = |told: &&Told| {
+        told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.is_of_the_way())
+    };
     let refused = |told: &&Told| told.cause.is_some_and(Cause::is_refusal);
     let best = tries.iter().find(further).or(tries.iter().find(refused)).or(tries.first());
     best.cloned().unwrap_or_else(|| read_one(text, image))
 }
 
-/// What went wrong with further tries, beside the refusal that [`read`] tells: words of others, that it does not explain.
+/// What went wrong with further tries, beside the refusal that [`read`] tells: words of others,
+/// that it does not explain.
 pub(super) fn beside(text: &str, image: &str) -> Vec<Told> {
     let text = &*bounded(text);
     if read(text, image).cause.is_none_or(|cause| !cause.is_refusal()) {
@@ -381,7 +385,8 @@ fn fits((.., words): &Sign, text: &str) -> bool {
 
 /// Whether a number stands in `text` by itself, and not in a digest, a tag, an address or a port.
 fn has_number(text: &str, number: &str) -> bool {
-    let is_end = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric() && !".-_:/".contains(c));
+    let is_end =
+        |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric() && !".-_:/".contains(c));
     text.match_indices(number).any(|(at, _)| {
         let (before, behind) = (&text[..at], &text[at + number.len()..]);
         let behind = behind.strip_prefix([':', '.', ';', ',']).unwrap_or(behind);

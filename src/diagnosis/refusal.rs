@@ -38,7 +38,8 @@ impl Refusal {
         matches!(self, Self::Anonymous | Self::Denied)
     }
 
-    /// What explains it, the first thing first: the check that finds it in the files, and the cause that it is.
+    /// What explains it, the first thing first: the check that finds it in the files, and the cause
+    /// that it is.
     pub(super) fn suspects(self) -> &'static [(Id, Cause)] {
         match self {
             Self::Anonymous => &DENIED[..7],

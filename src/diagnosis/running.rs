@@ -1,8 +1,10 @@
-//! Whether pods that run could be pulled again: by the next node, or by this one once it has freed their images.
+//! Whether pods that run could be pulled again: by the next node, or by this one once it has freed
+//! their images.
 //!
-//! Finds what the kubelet would sign in with; what the registry says to that comes from outside. The next pod is made from
-//! its owner's template, and the API server gives a pod that names no pull secret those of its service account
-//! (Kubernetes, `plugin/pkg/admission/serviceaccount`). Pure.
+//! Finds what the kubelet would sign in with; what the registry says to that comes from outside.
+//! The next pod is made from its owner's template, and the API server gives a pod that names no
+//! pull secret those of its service account (Kubernetes, `plugin/pkg/admission/serviceaccount`).
+//! Pure.
 
 use super::evidence::Evidence;
 use super::objects::{ContainerStatus, Named, Pod, PodSpec, Workload};
@@ -69,7 +71,8 @@ struct Group<'e> {
 }
 
 impl<'e> Running<'e> {
-    /// The pods of `evidence`, all of them in `namespace`. `refused`: the kinds that this user may not read.
+    /// The pods of `evidence`, all of them in `namespace`. `refused`: the kinds that this user may
+    /// not read.
     #[must_use]
     pub fn of(
         evidence: &'e Evidence,
@@ -79,7 +82,8 @@ impl<'e> Running<'e> {
         place: Place<'e>,
     ) -> Self {
         let reads = |kind: &str| !refused.iter().any(|refused| refused == kind);
-        let secrets = evidence.secrets.iter().filter_map(|secret| Some((secret.name.as_deref()?, secret)));
+        let secrets =
+            evidence.secrets.iter().filter_map(|secret| Some((secret.name.as_deref()?, secret)));
         let owners = evidence.workloads.iter();
         let accounts = evidence.accounts.iter();
         Self {
@@ -87,7 +91,9 @@ impl<'e> Running<'e> {
             namespace,
             secrets: reads("secrets").then(|| secrets.collect()),
             reads_accounts: reads("serviceaccounts"),
-            owners: owners.map(|one| ((one.kind.as_str(), one.metadata.name.as_str()), one)).collect(),
+            owners: owners
+                .map(|one| ((one.kind.as_str(), one.metadata.name.as_str()), one))
+                .collect(),
             accounts: accounts
                 .map(|one| (one.metadata.name.as_str(), one.image_pull_secrets.as_slice()))
                 .collect(),
@@ -131,8 +137,8 @@ impl<'e> Running<'e> {
         NextPull { running: self, subject, pods, reference, image, login }
     }
 
-    /// The kubelet's own rule: one malformed entry spoils all Secrets; one that is missing, of another type or for other images
-    /// only does not help.
+    /// The kubelet's own rule: one malformed entry spoils all Secrets; one that is missing, of
+    /// another type or for other images only does not help.
     fn login(&self, names: Vec<&'e str>, image: &ImageRef) -> Login<'e> {
         let Some(secrets) = &self.secrets else {
             return match names.is_empty() {
@@ -143,7 +149,9 @@ impl<'e> Running<'e> {
         let found: Vec<_> = names.iter().filter_map(|name| secrets.get(name).copied()).collect();
         let is_malformed =
             |secret: &&&Inspected| secret.config().is_some_and(|config| config.check().is_err());
-        if let Some(name) = found.iter().find(is_malformed).and_then(|secret| secret.name.as_deref()) {
+        if let Some(name) =
+            found.iter().find(is_malformed).and_then(|secret| secret.name.as_deref())
+        {
             return Login::Malformed(name);
         }
         let name = image.normalized_name();
@@ -155,15 +163,19 @@ impl<'e> Running<'e> {
     fn names(&self, pod: &'e Pod) -> Option<Vec<&'e str>> {
         let texts = |named: &'e [Named]| named.iter().map(|secret| secret.name.as_str()).collect();
         let template = self.owner(pod).and_then(|owner| owner.spec.template.as_ref());
-        // One that nobody makes again, or whose template is not known, has been given its account's already.
+        // One that nobody makes again, or whose template is not known, has been given its account's
+        // already.
         let spec: &PodSpec = template.map_or(&pod.spec, |template| &template.spec);
         if !spec.image_pull_secrets.is_empty() {
             return Some(texts(&spec.image_pull_secrets));
         }
-        let account = spec.service_account_name.as_deref().or(pod.spec.service_account_name.as_deref());
+        let account =
+            spec.service_account_name.as_deref().or(pod.spec.service_account_name.as_deref());
         match self.reads_accounts {
             true => Some(
-                self.accounts.get(account.unwrap_or("default")).map_or_else(Vec::new, |named| texts(named)),
+                self.accounts
+                    .get(account.unwrap_or("default"))
+                    .map_or_else(Vec::new, |named| texts(named)),
             ),
             false => None,
         }
@@ -190,9 +202,10 @@ impl NextPull<'_> {
     #[must_use]
     pub fn pull(&self) -> Option<Pull<'_>> {
         match &self.login {
-            Login::Known { credentials, .. } => {
-                Some(Pull { image: self.image.as_ref()?, credentials: credentials.iter().collect() })
-            }
+            Login::Known { credentials, .. } => Some(Pull {
+                image: self.image.as_ref()?,
+                credentials: credentials.iter().collect(),
+            }),
             _ => None,
         }
     }
@@ -201,7 +214,8 @@ impl NextPull<'_> {
     #[must_use]
     pub fn judged(&self, verdict: Option<&Verdict>, now: Timestamp) -> Check {
         let (status, message, hint) = self.judgement(verdict, now);
-        let pods = if self.pods > 1 { format!(" ({})", count(self.pods, "pod")) } else { String::new() };
+        let pods =
+            if self.pods > 1 { format!(" ({})", count(self.pods, "pod")) } else { String::new() };
         let subject = format!("{}{}{pods}", self.subject, self.running.place.title());
         let shown = |text: &str| text::shown(text, &self.running.hidden);
         let hint = self.running.place.of_it(hint);
@@ -214,12 +228,14 @@ impl NextPull<'_> {
 
     fn judgement(&self, verdict: Option<&Verdict>, now: Timestamp) -> (Status, String, Advice) {
         let (reference, namespace) = (self.reference, self.running.namespace);
-        let fails =
-            |why: String| format!("`{reference}` runs from the node's cache; the next pull fails: {why}");
+        let fails = |why: String| {
+            format!("`{reference}` runs from the node's cache; the next pull fails: {why}")
+        };
         let anew = || Advice::from("{makeinfra rotate --commit} && {make deploy}");
         let (names, credentials) = match &self.login {
             Login::Never => {
-                let message = format!("`{reference}` is never pulled: the pod says `imagePullPolicy: Never`");
+                let message =
+                    format!("`{reference}` is never pulled: the pod says `imagePullPolicy: Never`");
                 return (Status::Note, message, Advice::default());
             }
             Login::Unknown(why) => {
@@ -231,8 +247,9 @@ impl NextPull<'_> {
                 );
             }
             Login::Malformed(name) => {
-                let why =
-                    format!("the Secret `{name}` is malformed, and the kubelet then refuses every entry");
+                let why = format!(
+                    "the Secret `{name}` is malformed, and the kubelet then refuses every entry"
+                );
                 return (Status::Problem, fails(why), anew());
             }
             Login::Known { names, credentials } => (names, credentials),
@@ -246,13 +263,15 @@ impl NextPull<'_> {
         match verdict.standing() {
             Standing::Good => (Status::Ok, said, hint),
             Standing::Absent => (Status::Problem, fails(said), hint),
-            Standing::Unknown => {
-                (Status::Warning, format!("the next pull of `{reference}` is undetermined: {said}"), hint)
-            }
+            Standing::Unknown => (
+                Status::Warning,
+                format!("the next pull of `{reference}` is undetermined: {said}"),
+                hint,
+            ),
             Standing::Refused if names.is_empty() || has_provider(image.host()) => {
                 let message = format!(
-                    "the next pull of `{reference}` is undetermined: {}, and what the node itself knows (a credential \
-                     provider, the runtime's configuration) cannot be seen",
+                    "the next pull of `{reference}` is undetermined: {}, and what the node itself \
+                     knows (a credential provider, the runtime's configuration) cannot be seen",
                     if names.is_empty() { "the pod names no pull secret".to_owned() } else { said }
                 );
                 (Status::Warning, message, hint)
@@ -279,16 +298,20 @@ impl NextPull<'_> {
         let in_cluster = |name: &&str| secrets.and_then(|secrets| secrets.get(name).copied());
         if credentials.is_empty() {
             let is_there = |name: &&&str| {
-                in_cluster(name).is_some() || self.running.evidence.has_other_secret(namespace, name)
+                in_cluster(name).is_some()
+                    || self.running.evidence.has_other_secret(namespace, name)
             };
             return match names.iter().find(|name| !is_there(name)) {
-                Some(name) => {
-                    (Some(format!("the Secret `{name}` is not in namespace `{namespace}`")), deploy())
-                }
+                Some(name) => (
+                    Some(format!("the Secret `{name}` is not in namespace `{namespace}`")),
+                    deploy(),
+                ),
                 None => {
                     let listed = names.join("`, `");
-                    let message =
-                        format!("the pull secret `{listed}` has no credentials for `{}`", image.name());
+                    let message = format!(
+                        "the pull secret `{listed}` has no credentials for `{}`",
+                        image.name()
+                    );
                     (Some(message), self.is_outdated(names).then(deploy).flatten())
                 }
             };
@@ -303,9 +326,11 @@ impl NextPull<'_> {
         (why, self.is_outdated(names).then(deploy).flatten())
     }
 
-    /// Whether the repository has other data for one of these Secrets, which the cluster has not been given yet.
+    /// Whether the repository has other data for one of these Secrets, which the cluster has not
+    /// been given yet.
     fn is_outdated(&self, names: &[&str]) -> bool {
-        let Running { secrets: Some(secrets), repository: Some(repository), namespace, .. } = self.running
+        let Running { secrets: Some(secrets), repository: Some(repository), namespace, .. } =
+            self.running
         else {
             return false;
         };
@@ -323,30 +348,36 @@ fn runs(pod: &Pod) -> bool {
     pod.status.phase.as_deref() == Some("Running") && !pod.is_ending()
 }
 
-/// The images that `pod` has been started from, and whether it forbids to pull them. Ephemeral containers are left out: no
-/// other pod gets them.
+/// The images that `pod` has been started from, and whether it forbids to pull them. Ephemeral
+/// containers are left out: no other pod gets them.
 fn images(pod: &Pod) -> impl Iterator<Item = (&str, bool)> {
-    let statuses = || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
+    let statuses =
+        || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
     let waits_for_image = |status: &ContainerStatus| {
         let waiting = status.state.waiting.as_ref();
         waiting.and_then(|waiting| waiting.reason.as_deref()).is_some_and(is_pull)
     };
-    let waiting: HashSet<&str> =
-        statuses().filter(|status| waits_for_image(status)).map(|status| status.name.as_str()).collect();
+    let waiting: HashSet<&str> = statuses()
+        .filter(|status| waits_for_image(status))
+        .map(|status| status.name.as_str())
+        .collect();
     let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
     let of_containers = containers
         .filter(move |container| !waiting.contains(container.name.as_str()))
-        .map(|container| (container.image.as_str(), container.image_pull_policy.as_deref() == Some("Never")));
+        .map(|container| {
+            (container.image.as_str(), container.image_pull_policy.as_deref() == Some("Never"))
+        });
     let volumes = pod.spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
-    let of_volumes =
-        volumes.map(|image| (image.reference.as_str(), image.pull_policy.as_deref() == Some("Never")));
+    let of_volumes = volumes
+        .map(|image| (image.reference.as_str(), image.pull_policy.as_deref() == Some("Never")));
     of_containers.chain(of_volumes).filter(|(reference, _)| !reference.is_empty())
 }
 
-/// Whether nodes of clouds have a credential provider for `host` as a rule: `matchImages` of ecr-credential-provider,
-/// auth-provider-gcp and acr-credential-provider.
+/// Whether nodes of clouds have a credential provider for `host` as a rule: `matchImages` of
+/// ecr-credential-provider, auth-provider-gcp and acr-credential-provider.
 fn has_provider(host: &str) -> bool {
-    let is_ecr = host == "public.ecr.aws" || host.contains(".dkr.ecr.") || host.contains(".dkr-ecr.");
+    let is_ecr =
+        host == "public.ecr.aws" || host.contains(".dkr.ecr.") || host.contains(".dkr-ecr.");
     let google = ["gcr.io", ".gcr.io", ".pkg.dev", "container.cloud.google.com"];
     let azure = [".azurecr.io", ".azurecr.cn", ".azurecr.de", ".azurecr.us"];
     is_ecr || google.iter().chain(&azure).any(|end| host.ends_with(end))

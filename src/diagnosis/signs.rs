@@ -1,5 +1,5 @@
-//! What the texts of kubelets, schedulers, admission and container runtimes mean, but for those of a pull. Pure, and only
-//! a table: a text that is not in it means nothing.
+//! What the texts of kubelets, schedulers, admission and container runtimes mean, but for those of
+//! a pull. Pure, and only a table: a text that is not in it means nothing.
 //!
 //! tests/data/runtime-texts.json has the texts that it was made from, with where each was seen.
 
@@ -40,8 +40,16 @@ const START: &[Sign] = &[
     (RUNTIME, Cause::NodeProgramMissing, &["failed to start shim", "executable file", "not found"]),
     (RUNTIME, Cause::CommandNotFound, &["executable file", "not found"]),
     (RUNTIME, Cause::CommandNotFound, &["stat ", "no such file or directory", "exec: "]),
-    (RUNTIME, Cause::CommandNotFound, &["starting container process", "no such file or directory", "exec"]),
-    (RUNTIME, Cause::CommandNotFound, &["start container process", "no such file or directory", "exec"]),
+    (
+        RUNTIME,
+        Cause::CommandNotFound,
+        &["starting container process", "no such file or directory", "exec"],
+    ),
+    (
+        RUNTIME,
+        Cause::CommandNotFound,
+        &["start container process", "no such file or directory", "exec"],
+    ),
     (RUNTIME, Cause::CommandNotFound, &["no command specified"]),
     (RUNTIME, Cause::CommandNotExecutable, &["exec", "permission denied"]),
     (RUNTIME, Cause::NodeDiskFull, &["no space left on device"]),
@@ -49,7 +57,8 @@ const START: &[Sign] = &[
     (RUNTIME, Cause::OutOfMemory, &["container init was oom-killed"]),
 ];
 
-/// Why no node takes a pod. Several reasons stand in one text: the one that its owner can mend comes first.
+/// Why no node takes a pod. Several reasons stand in one text: the one that its owner can mend
+/// comes first.
 const SCHEDULE: &[Sign] = &[
     (SCHEDULER, Cause::VolumeNotBound, &["persistentvolumeclaim"]),
     (SCHEDULER, Cause::VolumeNotBound, &["volume node affinity conflict"]),
@@ -142,15 +151,18 @@ mod tests {
     fn a_program_of_the_node_is_none_of_the_image() {
         for (text, cause) in [
             (
-                "get apparmor_parser version: exec: \"apparmor_parser\": executable file not found in $PATH",
+                "get apparmor_parser version: exec: \"apparmor_parser\": executable file not found \
+                 in $PATH",
                 Cause::NodeProgramMissing,
             ),
             (
-                "OCI runtime create failed: unable to retrieve OCI runtime error: exec: \"nvidia-container-runtime\": executable file not found in $PATH: unknown",
+                "OCI runtime create failed: unable to retrieve OCI runtime error: exec: \
+                 \"nvidia-container-runtime\": executable file not found in $PATH: unknown",
                 Cause::NodeProgramMissing,
             ),
             (
-                "unable to start container process: exec: \"serve\": executable file not found in $PATH: unknown",
+                "unable to start container process: exec: \"serve\": executable file not found in \
+                 $PATH: unknown",
                 Cause::CommandNotFound,
             ),
         ] {
@@ -161,13 +173,18 @@ mod tests {
     #[test]
     fn a_container_may_not_be_made_because_of_what_the_node_has_of_its_image() {
         for (text, cause) in [
-            ("reading image \"0a1b\": locating image with ID \"0a1b\": image not known", Cause::StoreDamaged),
             (
-                "error unpacking image: failed to extract layer sha256:1: failed to get reader from content store: content digest sha256:2: not found",
+                "reading image \"0a1b\": locating image with ID \"0a1b\": image not known",
                 Cause::StoreDamaged,
             ),
             (
-                "failed to create containerd container: error unpacking image: mount callback failed: operation not supported",
+                "error unpacking image: failed to extract layer sha256:1: failed to get reader \
+                 from content store: content digest sha256:2: not found",
+                Cause::StoreDamaged,
+            ),
+            (
+                "failed to create containerd container: error unpacking image: mount callback \
+                 failed: operation not supported",
                 Cause::UnpackFailed,
             ),
         ] {
@@ -185,8 +202,14 @@ mod tests {
                 "failed to get sandbox runtime: no runtime for \"gvisor\" is configured",
                 Cause::RuntimeHandlerMissing,
             ),
-            ("unable to apply cgroup configuration: cannot allocate memory: unknown", Cause::SandboxFailed),
-            ("open /run/systemd/resolve/resolv.conf: no such file or directory", Cause::SandboxFailed),
+            (
+                "unable to apply cgroup configuration: cannot allocate memory: unknown",
+                Cause::SandboxFailed,
+            ),
+            (
+                "open /run/systemd/resolve/resolv.conf: no such file or directory",
+                Cause::SandboxFailed,
+            ),
         ] {
             let said = format!("FailedCreatePodSandBox: Failed to create pod sandbox: {text}");
             assert_eq!(prepare(&said).map(|(cause, _)| cause), Some(cause), "{text}");

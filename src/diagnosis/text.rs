@@ -1,5 +1,5 @@
-//! Texts of a cluster made fit to be shown: no terminal escapes, no control characters, nothing that could be a token,
-//! and not longer than somebody reads. Pure.
+//! Texts of a cluster made fit to be shown: no terminal escapes, no control characters, nothing
+//! that could be a token, and not longer than somebody reads. Pure.
 
 use crate::answers::after_prefixes;
 use crate::pull_secret::Hidden;
@@ -28,8 +28,9 @@ pub(super) fn shown(text: &str, hidden: &Hidden) -> String {
     cut(&words.join(" "))
 }
 
-/// `text`, or the words at its beginning and its end if it is longer than anybody writes. A word that does not fit is left
-/// out as a whole: a part of it might not look like the secret that it is.
+/// `text`, or the words at its beginning and its end if it is longer than anybody writes. A word
+/// that does not fit is left out as a whole: a part of it might not look like the secret that it
+/// is.
 pub(super) fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= 2 * LOOKED_AT {
         return Cow::Borrowed(text);
@@ -43,14 +44,15 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{head} …{tail}"))
 }
 
-/// Characters that move the cursor, or that nobody sees, such as those that turn the direction of writing.
+/// Characters that move the cursor, or that nobody sees, such as those that turn the direction of
+/// writing.
 fn is_strange(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// `text` with `***` in place of the user and the password of URLs and addresses, whatever these are made of. A URL in
-/// quotes ends with them: its password may have blanks.
+/// `text` with `***` in place of the user and the password of URLs and addresses, whatever these
+/// are made of. A URL in quotes ends with them: its password may have blanks.
 fn without_logins(text: &str) -> String {
     let is_quote = |c: char| c == '"' || c == '\'' || c == '`';
     let mut shown = String::with_capacity(text.len());
@@ -75,9 +77,11 @@ fn without_logins(text: &str) -> String {
     shown
 }
 
-/// `word` without a user and a password before an `@`. The digest of an image stands behind one, too.
+/// `word` without a user and a password before an `@`. The digest of an image stands behind one,
+/// too.
 fn without_login(word: &str) -> String {
-    let (scheme, address) = word.split_once("://").map_or(("", word), |(scheme, address)| (scheme, address));
+    let (scheme, address) =
+        word.split_once("://").map_or(("", word), |(scheme, address)| (scheme, address));
     let is_login = |at: &usize| {
         let behind = &address[at + 1..];
         !["sha256:", "sha512:"].iter().any(|digest| behind.starts_with(digest))
@@ -87,8 +91,8 @@ fn without_login(word: &str) -> String {
     };
     let authority = address.split('/').next().unwrap_or_default();
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_host =
-        !authority.contains('@') && authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    let is_host = !authority.contains('@')
+        && authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
     match word.contains("://") {
         // An `@` of a path is none of a login.
         true if is_host => word.to_owned(),
@@ -98,8 +102,9 @@ fn without_login(word: &str) -> String {
     }
 }
 
-/// A word without what could be a token in it: a run of letters as a token or base64 has them, capitals, small ones and
-/// digits mixed, or one that begins as GitLab's tokens do. Names, digests and paths have no capitals.
+/// A word without what could be a token in it: a run of letters as a token or base64 has them,
+/// capitals, small ones and digits mixed, or one that begins as GitLab's tokens do. Names, digests
+/// and paths have no capitals.
 fn masked(word: &str) -> String {
     let in_run = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
     let mut shown = String::with_capacity(word.len());
@@ -117,7 +122,8 @@ fn masked(word: &str) -> String {
 
 fn could_be_token(run: &str) -> bool {
     let any = |is: fn(&char) -> bool| run.chars().any(|c| is(&c));
-    let mixed = any(char::is_ascii_uppercase) && any(char::is_ascii_lowercase) && any(char::is_ascii_digit);
+    let mixed =
+        any(char::is_ascii_uppercase) && any(char::is_ascii_lowercase) && any(char::is_ascii_digit);
     (run.len() >= WORD && mixed) || has_prefix(run)
 }
 
@@ -169,9 +175,11 @@ mod tests {
             assert!(!said.contains(token) && said.matches("***").count() == 4, "{said}");
         }
         for text in [
-            "Failed to pull image \"registry.gitlab.com/group/project:1.0.0\": rpc error: code = NotFound desc",
+            "Failed to pull image \"registry.gitlab.com/group/project:1.0.0\": rpc error: code = \
+             NotFound desc",
             "sha256:50aa4698fa6262977cff89181b2664b99d8a56dbca847bf62f2ef04854597cf8",
-            "pods \"hello-7fddd5c49d-w6tg9\" is forbidden: violates PodSecurity \"restricted:latest\"",
+            "pods \"hello-7fddd5c49d-w6tg9\" is forbidden: violates PodSecurity \
+             \"restricted:latest\"",
             "CreateContainerConfigError, node.kubernetes.io/not-ready",
             "https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Fproject%3Apull&service=container_registry",
         ] {
@@ -183,13 +191,18 @@ mod tests {
     fn a_login_in_an_address_is_masked_whatever_it_is_made_of() {
         for (text, expected) in [
             (
-                "proxyconnect tcp: parse \"http://svc-proxy:hunter2secret@proxy.acme.io:3128%\": invalid URL escape \"%\"",
-                "proxyconnect tcp: parse \"http://***@proxy.acme.io:3128%\": invalid URL escape \"%\"",
+                "proxyconnect tcp: parse \"http://svc-proxy:hunter2secret@proxy.acme.io:3128%\": \
+                 invalid URL escape \"%\"",
+                "proxyconnect tcp: parse \"http://***@proxy.acme.io:3128%\": invalid URL escape \
+                 \"%\"",
             ),
             ("parse \"http://svc:two words@proxy:1\": bad", "parse \"http://***@proxy:1\": bad"),
             ("Get http://svc:p/a@ss@proxy:1/v2/: EOF", "Get http://***@proxy:1/v2/: EOF"),
             ("https://user@host/v2/", "https://***@host/v2/"),
-            ("invalid proxy address \"svc:word@proxy:3128\"", "invalid proxy address \"***@proxy:3128\""),
+            (
+                "invalid proxy address \"svc:word@proxy:3128\"",
+                "invalid proxy address \"***@proxy:3128\"",
+            ),
         ] {
             assert_eq!(plain(text), expected);
         }
@@ -206,7 +219,10 @@ mod tests {
     #[test]
     fn a_long_text_keeps_its_end() {
         let said = plain(&format!("begin {} end", "x ".repeat(5000)));
-        assert!(said.starts_with("begin") && said.ends_with("end") && said.chars().count() < 490, "{said}");
+        assert!(
+            said.starts_with("begin") && said.ends_with("end") && said.chars().count() < 490,
+            "{said}"
+        );
     }
 
     #[test]

@@ -13,7 +13,9 @@ const TRY: [&str; 5] = [
 pub(super) fn tries(text: &str) -> Vec<&str> {
     let begins = |separator: &str| {
         let places = text.match_indices(separator).map(|(at, found)| at + found.len());
-        places.filter(|at| TRY.iter().any(|start| text[*at..].starts_with(start))).collect::<Vec<_>>()
+        places
+            .filter(|at| TRY.iter().any(|start| text[*at..].starts_with(start)))
+            .collect::<Vec<_>>()
     };
     let Some(first) = begins("[").first().copied() else { return Vec::new() };
     let mut starts: Vec<_> = begins(", ").into_iter().filter(|at| *at > first).collect();
@@ -34,7 +36,8 @@ mod tests {
                 &["rpc error: one", "rpc error: two, and more]"][..],
             ),
             (
-                "[failed to pull and unpack image \"a\": x, y, rpc error: code = NotFound: z, failed to pull and unpack image \"a\": w]",
+                "[failed to pull and unpack image \"a\": x, y, rpc error: code = NotFound: z, \
+                 failed to pull and unpack image \"a\": w]",
                 &[
                     "failed to pull and unpack image \"a\": x, y",
                     "rpc error: code = NotFound: z",

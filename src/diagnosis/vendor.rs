@@ -1,4 +1,5 @@
-//! Whose registry it is, as far as that shows, and what a credential for it is called there. A table. Pure.
+//! Whose registry it is, as far as that shows, and what a credential for it is called there. A
+//! table. Pure.
 
 /// A kind of registry.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,9 +23,14 @@ pub(super) const GITLAB: Vendor = Vendor {
     credential: "deploy token with read_registry in GitLab",
 };
 
-/// One that is not known; Harbor, Nexus, Artifactory and plain registries show nothing by their hosts.
-pub(super) const OTHER: Vendor =
-    Vendor { hosts: &[], token: "credential", elsewhere: NO_RIGHT, credential: "credential at the registry" };
+/// One that is not known; Harbor, Nexus, Artifactory and plain registries show nothing by their
+/// hosts.
+pub(super) const OTHER: Vendor = Vendor {
+    hosts: &[],
+    token: "credential",
+    elsewhere: NO_RIGHT,
+    credential: "credential at the registry",
+};
 
 const VENDORS: &[Vendor] = &[
     Vendor {
@@ -37,7 +43,8 @@ const VENDORS: &[Vendor] = &[
         hosts: &["ghcr.io", "docker.pkg.github.com"],
         token: "credential",
         elsewhere: NO_RIGHT,
-        credential: "personal access token (classic) with read:packages at GitHub, authorized for the organization",
+        credential: "personal access token (classic) with read:packages at GitHub, authorized for \
+                     the organization",
     },
     Vendor {
         hosts: &["amazonaws.com", "amazonaws.com.cn"],
@@ -49,7 +56,8 @@ const VENDORS: &[Vendor] = &[
         hosts: &["pkg.dev", "gcr.io"],
         token: "credential",
         elsewhere: NO_RIGHT,
-        credential: "key of a service account with the role Artifact Registry Reader (user name _json_key)",
+        credential: "key of a service account with the role Artifact Registry Reader (user name \
+                     _json_key)",
     },
     Vendor {
         hosts: &["azurecr.io", "azurecr.cn"],
@@ -68,9 +76,11 @@ const VENDORS: &[Vendor] = &[
 /// The vendor of `host`; `shows_gitlab` if something besides its name tells that it is GitLab's.
 pub(super) fn of(host: &str, shows_gitlab: bool) -> &'static Vendor {
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
-    let is_its =
-        |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if let Some(vendor) = VENDORS.iter().find(|vendor| vendor.hosts.iter().any(|name| is_its(name))) {
+    let is_its = |name: &str| {
+        host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    if let Some(vendor) = VENDORS.iter().find(|vendor| vendor.hosts.iter().any(|name| is_its(name)))
+    {
         return vendor;
     }
     let is_named = host.split(['.', '-']).any(|label| label == "gitlab");

@@ -51,7 +51,8 @@ impl Cause {
         )
     }
 
-    /// Whether whoever decides on a credential was not reached, or failed, so that nothing is known of the credential.
+    /// Whether whoever decides on a credential was not reached, or failed, so that nothing is known
+    /// of the credential.
     pub(super) fn is_of_the_way(self) -> bool {
         (Self::RateLimited..=Self::NotARegistry).contains(&self)
             || matches!(
@@ -64,7 +65,8 @@ impl Cause {
             )
     }
 
-    /// Whether a text that tells it is not explained by a pull secret alone, though a pull secret may be wrong, too.
+    /// Whether a text that tells it is not explained by a pull secret alone, though a pull secret
+    /// may be wrong, too.
     pub(super) fn says_more_than_a_refusal(self) -> bool {
         matches!(self, Self::TagMissing | Self::RateLimited | Self::TokenExpired)
     }

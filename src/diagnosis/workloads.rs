@@ -22,7 +22,8 @@ impl<'k> Known<'k> {
         })
     }
 
-    /// Whether a pod of which only the name is known may be of the repository: pods are named after their owners.
+    /// Whether a pod of which only the name is known may be of the repository: pods are named after
+    /// their owners.
     pub(super) fn is_named_as_ours(&self, pod: &Pod) -> bool {
         let name = &pod.metadata.name;
         let ours = |workload: &Workload| {
@@ -31,7 +32,8 @@ impl<'k> Known<'k> {
                 rest.is_empty() || rest.starts_with('-') && rest.matches('-').count() <= 2
             })
         };
-        self.is_here(&pod.metadata.namespace) && (self.takes_all() || self.manifest_workloads().any(ours))
+        self.is_here(&pod.metadata.namespace)
+            && (self.takes_all() || self.manifest_workloads().any(ours))
     }
 
     fn manifest_workloads(&self) -> impl Iterator<Item = &'k Workload> + use<'k> {
@@ -51,10 +53,12 @@ impl<'k> Known<'k> {
     }
 }
 
-/// Whether `workload` makes objects of `kind` with such a name: the controllers add a hash or a number.
+/// Whether `workload` makes objects of `kind` with such a name: the controllers add a hash or a
+/// number.
 fn owns(workload: &Workload, kind: &str, name: &str) -> bool {
     let made = || {
-        let rest = name.strip_prefix(workload.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let rest =
+            name.strip_prefix(workload.name.as_str()).and_then(|rest| rest.strip_prefix('-'));
         rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('-'))
     };
     match (workload.kind.as_str(), kind) {
@@ -72,7 +76,10 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
     let deployments: Vec<_> = objects(known, "Deployment").collect();
     let is_scaled = |object: &&&Object| object.spec.replicas == Some(0);
     found.extend(
-        deployments.iter().filter(is_scaled).map(|one| of_object(known, Cause::ScaledToZero, one, &[])),
+        deployments
+            .iter()
+            .filter(is_scaled)
+            .map(|one| of_object(known, Cause::ScaledToZero, one, &[])),
     );
     found.extend(batch(known, ours));
     // What ends needs no pods just now.
@@ -83,7 +90,8 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
     // Only a cluster that was asked tells by its silence.
     let tells = known.is_live && known.refused.is_empty();
     let Some(namespace) = known.namespace.filter(|_| tells) else {
-        let fill = Fill { namespace: known.namespace.unwrap_or_default().to_owned(), ..Fill::default() };
+        let fill =
+            Fill { namespace: known.namespace.unwrap_or_default().to_owned(), ..Fill::default() };
         return vec![known.finding(Cause::NoPods, "evidence", &fill, &[])];
     };
     let fill = Fill { namespace: namespace.to_owned(), ..Fill::default() };
@@ -105,7 +113,8 @@ fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let jobs: Vec<_> = objects(known, "Job").collect();
     let failed = pods.iter().filter(|pod| !pod.is_fine());
     let owners = failed.flat_map(|pod| &pod.metadata.owner_references);
-    let owners: HashSet<_> = owners.filter(|owner| owner.kind == "Job").map(|owner| &owner.name).collect();
+    let owners: HashSet<_> =
+        owners.filter(|owner| owner.kind == "Job").map(|owner| &owner.name).collect();
     let has_pod = |job: &Object| owners.contains(&job.metadata.name);
     let failed = current::failed_jobs(&jobs).into_iter().filter(|job| !has_pod(job)).map(|job| {
         let said = job.condition("Failed").map(Condition::words);
@@ -152,7 +161,8 @@ fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     }
     for deployment in objects(known, "Deployment") {
         let metadata = &deployment.metadata;
-        if newest.contains_key(&(metadata.namespace.as_str(), "ReplicaSet", metadata.name.as_str())) {
+        if newest.contains_key(&(metadata.namespace.as_str(), "ReplicaSet", metadata.name.as_str()))
+        {
             continue;
         }
         let failed = deployment.condition("ReplicaFailure");
@@ -164,8 +174,10 @@ fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
 }
 
 fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String) -> Finding {
-    let (cause, layer) = signs::create(&words).unwrap_or((Cause::AdmissionRefused, Layer::ApiServer));
-    let fill = Fill { namespace: namespace.to_owned(), workload: name.to_owned(), ..Fill::default() };
+    let (cause, layer) =
+        signs::create(&words).unwrap_or((Cause::AdmissionRefused, Layer::ApiServer));
+    let fill =
+        Fill { namespace: namespace.to_owned(), workload: name.to_owned(), ..Fill::default() };
     let finding = known.finding(cause, format!("{kind} {name}"), &fill, &[words]);
     Finding { layer: Some(layer), ..finding }
 }
@@ -174,7 +186,8 @@ fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String)
 pub(super) fn stalled(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let late = objects(known, "Deployment").filter_map(|deployment| {
         let condition = deployment.status.conditions.iter().find(|condition| {
-            condition.kind == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+            condition.kind == "Progressing"
+                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
         })?;
         let said = condition.message.clone().unwrap_or_default();
         Some(of_object(known, Cause::RolloutStalled, deployment, &[said]))
@@ -193,8 +206,11 @@ fn young(known: &Known, deployment: &Object) -> Finding {
 
 fn of_object(known: &Known, cause: Cause, object: &Object, evidence: &[String]) -> Finding {
     let metadata = &object.metadata;
-    let fill =
-        Fill { namespace: metadata.namespace.clone(), workload: metadata.name.clone(), ..Fill::default() };
+    let fill = Fill {
+        namespace: metadata.namespace.clone(),
+        workload: metadata.name.clone(),
+        ..Fill::default()
+    };
     known.finding(cause, format!("{} {}", object.kind, metadata.name), &fill, evidence)
 }
 

@@ -1,5 +1,6 @@
-//! Several files changed together: all of them, or none. Each change is on the disk before the next one is made, so that a
-//! power cut leaves what a kill could leave: the first changes, in the order in which they were added.
+//! Several files changed together: all of them, or none. Each change is on the disk before the next
+//! one is made, so that a power cut leaves what a kill could leave: the first changes, in the order
+//! in which they were added.
 
 use super::{LETTERS, Replacement, cannot, sibling, sync_directory};
 use crate::advice::Advice;
@@ -53,8 +54,15 @@ impl Batch {
         self.add_in(parent, target, content, mode)
     }
 
-    /// The same with what is temporary in `dir`, from where a rename reaches `target`: see [`super::reaches`].
-    pub fn add_in(&mut self, dir: &Path, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
+    /// The same with what is temporary in `dir`, from where a rename reaches `target`: see
+    /// [`super::reaches`].
+    pub fn add_in(
+        &mut self,
+        dir: &Path,
+        target: &Path,
+        content: impl AsRef<[u8]>,
+        mode: u32,
+    ) -> Result<()> {
         self.prepare(dir, target, || Replacement::prepare_in(dir, target, content, mode))
     }
 
@@ -67,7 +75,9 @@ impl Batch {
         mode: u32,
         make: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
-        self.prepare(dir, target, || Replacement::prepare_in(dir, target, content, mode)?.made(make))
+        self.prepare(dir, target, || {
+            Replacement::prepare_in(dir, target, content, mode)?.made(make)
+        })
     }
 
     fn prepare(
@@ -83,7 +93,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Deletes the file `target`, and directories that are empty without it. Until then it has another name in `dir`.
+    /// Deletes the file `target`, and directories that are empty without it. Until then it has
+    /// another name in `dir`.
     pub fn delete_in(&mut self, dir: &Path, target: &Path) -> Result<()> {
         if let Some(old) = kept(dir, target)? {
             self.change(target, None, Some(old));
@@ -96,7 +107,8 @@ impl Batch {
         self.changes.push(Change { target: target.to_owned(), new, old, waits });
     }
 
-    /// Makes the next change wait until the earlier ones are on the disk, as a change of an old file does: it names them.
+    /// Makes the next change wait until the earlier ones are on the disk, as a change of an old
+    /// file does: it names them.
     pub fn wait(&mut self) {
         self.waits = true;
     }
@@ -107,8 +119,8 @@ impl Batch {
         self.made.append(&mut other.made);
     }
 
-    /// Makes the changes that were added. If one fails, all are taken back, those of earlier calls included. What is new never
-    /// takes the place of another file.
+    /// Makes the changes that were added. If one fails, all are taken back, those of earlier calls
+    /// included. What is new never takes the place of another file.
     pub fn publish(&mut self, interrupts: &Interrupts) -> Result<()> {
         let published = interrupts.check().and_then(|()| self.publish_all());
         published.map_err(|error| self.take_back(error))
@@ -118,7 +130,8 @@ impl Batch {
         let sync = |dir: &Path| sync_directory(dir).map_err(|error| cannot("write", dir, &error));
         // New files may come in any order as long as nothing names them.
         let made = &self.made[self.synced..];
-        let mut open: BTreeSet<_> = made.iter().filter_map(|dir| dir.parent()).map(Path::to_owned).collect();
+        let mut open: BTreeSet<_> =
+            made.iter().filter_map(|dir| dir.parent()).map(Path::to_owned).collect();
         self.synced = self.made.len();
         for Change { target, new, old, waits } in self.changes.drain(..) {
             let (parent, _) = sibling(&target)?;
@@ -129,7 +142,9 @@ impl Batch {
             match (new, &old) {
                 (Some(file), None) => file.publish_new()?,
                 (Some(file), Some(_)) => file.publish()?,
-                (None, _) => fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error))?,
+                (None, _) => {
+                    fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error))?
+                }
             }
             open.insert(parent.to_owned());
             self.done.push(Done { target: target.clone(), old, is_deleted });
@@ -174,7 +189,8 @@ impl Drop for Batch {
     }
 }
 
-/// A second name of what is at `target`, in `dir`: to bring it back takes no room on a disk and no byte is copied.
+/// A second name of what is at `target`, in `dir`: to bring it back takes no room on a disk and no
+/// byte is copied.
 fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
     let found = match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -221,8 +237,8 @@ fn take_back(done: Vec<Done>) -> Vec<Lost> {
     lost
 }
 
-/// Gives `old`, the only one to have the old content of `target`, a name that no later run takes for a leftover; `None` if it is
-/// gone.
+/// Gives `old`, the only one to have the old content of `target`, a name that no later run takes
+/// for a leftover; `None` if it is gone.
 fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
     let (dir, (_, prefix)) = (old.parent()?.to_owned(), sibling(target).ok()?);
     let name = |path: &Path| match fs::hard_link(&old, path) {
@@ -233,7 +249,8 @@ fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
         linked => linked,
     };
     let prefix = format!("{prefix}old-");
-    let named = tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS / 2).make_in(&dir, name);
+    let named =
+        tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS / 2).make_in(&dir, name);
     let kept = match named {
         Ok(named) => named.into_temp_path().keep().ok(),
         // The next run takes it for a leftover: better than nothing.
@@ -243,7 +260,8 @@ fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
     kept
 }
 
-/// Copies `from` to the new file `to`, which nobody else can read before it has the mode of the other.
+/// Copies `from` to the new file `to`, which nobody else can read before it has the mode of the
+/// other.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut read = fs::File::open(from)?;
     let mut written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
@@ -255,7 +273,8 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// The failure of a change that could not be taken back, either.
 fn half_done(error: &anyhow::Error, lost: &[Lost]) -> anyhow::Error {
-    let files = lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");
+    let files =
+        lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");
     let mut cause = format!("{error:#}; left as they are: {files}");
     let mut hint = None::<Advice>;
     for Lost { target, old } in lost {
@@ -264,11 +283,13 @@ fn half_done(error: &anyhow::Error, lost: &[Lost]) -> anyhow::Error {
         let back = Advice::anywhere("mv").path(old).path(target);
         hint = Some(hint.map_or_else(|| back.clone(), |hint| hint.and(back.clone())));
     }
-    Failure::failed("some files are written and others are not, and the system lets nothing be taken back")
-        .because(cause)
-        .hint(hint.unwrap_or_else(|| Advice::git("status")))
-        .after_writing()
-        .into()
+    Failure::failed(
+        "some files are written and others are not, and the system lets nothing be taken back",
+    )
+    .because(cause)
+    .hint(hint.unwrap_or_else(|| Advice::git("status")))
+    .after_writing()
+    .into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What is in a directory. The standard library panics if a directory cannot be closed, as some network file systems have it.
+//! What is in a directory. The standard library panics if a directory cannot be closed, as some
+//! network file systems have it.
 
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use std::ffi::OsString;
@@ -43,7 +44,8 @@ pub fn is_absent(error: &io::Error) -> bool {
 
 /// The entries of `dir` in the order of the file system.
 pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
-    let file = openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let file =
+        openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut found = Vec::new();
     for entry in Dir::new(file)? {
         let entry = entry?;
@@ -54,7 +56,9 @@ pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
         let path = dir.join(&name);
         let kind = match entry.file_type() {
             // Not every file system says so in its directories.
-            FileType::Unknown => fs::symlink_metadata(&path).map_or(FileType::Unknown, |found| kind(&found)),
+            FileType::Unknown => {
+                fs::symlink_metadata(&path).map_or(FileType::Unknown, |found| kind(&found))
+            }
             known => known,
         };
         found.push(Entry { name, path, kind });

@@ -1,4 +1,5 @@
-//! What killed runs left beside the files that they were about to write, and the locks that tell it from runs at work.
+//! What killed runs left beside the files that they were about to write, and the locks that tell it
+//! from runs at work.
 
 use super::{Entry, LETTERS, MARK, cannot, entries, sibling};
 use crate::error::{Failure, Result};
@@ -17,7 +18,8 @@ pub enum Leftover {
     File,
 }
 
-/// Siblings of `target` that killed runs left behind. Those of runs still at work are not among them.
+/// Siblings of `target` that killed runs left behind. Those of runs still at work are not among
+/// them.
 pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     let (parent, prefix) = sibling(target)?;
     let entries = entries(parent).map_err(|error| cannot("read", parent, &error))?;
@@ -38,7 +40,8 @@ pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     Ok(entries.into_iter().map(|entry| entry.path).filter(ours).collect())
 }
 
-/// The files that killed runs left behind anywhere below `dir`. Those of runs still at work are not among them.
+/// The files that killed runs left behind anywhere below `dir`. Those of runs still at work are not
+/// among them.
 #[must_use]
 pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -47,7 +50,9 @@ pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
         for entry in entries(&dir).into_iter().flatten() {
             if entry.is_dir() {
                 open.push(entry.path);
-            } else if entry.is_file() && is_leftover(&entry.path) && matches!(lock(&entry.path), Ok(Some(_)))
+            } else if entry.is_file()
+                && is_leftover(&entry.path)
+                && matches!(lock(&entry.path), Ok(Some(_)))
             {
                 found.push(entry.path);
             }
@@ -93,8 +98,9 @@ pub fn remove_empty(dir: &Path) {
 /// What is locked as long as it is open.
 pub type Lock = fs::File;
 
-/// The lock on `path`, which ends with the file; `None` if somebody has it, or if `path` is gone, maybe once it is taken. Fails
-/// if `path` cannot be opened, and where the file system has no locks: see [`has_no_locks`].
+/// The lock on `path`, which ends with the file; `None` if somebody has it, or if `path` is gone,
+/// maybe once it is taken. Fails if `path` cannot be opened, and where the file system has no
+/// locks: see [`has_no_locks`].
 pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -113,10 +119,12 @@ pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     Ok(same.then_some(file))
 }
 
-/// Whether `error`, of [`lock`], is that of a file system without locks (flock(2), and what NFS and FUSE say).
+/// Whether `error`, of [`lock`], is that of a file system without locks (flock(2), and what NFS and
+/// FUSE say).
 #[must_use]
 pub fn has_no_locks(error: &io::Error) -> bool {
-    let none = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL].map(Errno::raw_os_error);
+    let none =
+        [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|number| none.contains(&number))
 }
 

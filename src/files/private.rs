@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-/// Puts `bytes` into `file`, with mode 0600, whole or not at all; makes its directory, with mode 0700.
+/// Puts `bytes` into `file`, with mode 0600, whole or not at all; makes its directory, with mode
+/// 0700.
 pub fn keep(file: &Path, bytes: &[u8]) -> Result<()> {
     let _interrupts = Interrupts::hold()?;
     let dir = file.parent().unwrap_or(Path::new("."));

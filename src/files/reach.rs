@@ -6,23 +6,26 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Whether a file in `dir` can be renamed into the directory `into`. Devices do not tell, because one may be mounted twice: an
-/// empty file is renamed, which is called as a leftover of the file `name`.
+/// Whether a file in `dir` can be renamed into the directory `into`. Devices do not tell, because
+/// one may be mounted twice: an empty file is renamed, which is called as a leftover of the file
+/// `name`.
 pub fn reaches(dir: &Path, into: &Path, name: &str) -> Result<bool> {
     match renamed(dir, into, name) {
         Ok(()) => Ok(true),
         Err(error) => match error.kind() {
-            ErrorKind::CrossesDevices | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                Ok(false)
-            }
+            ErrorKind::CrossesDevices
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem => Ok(false),
             _ => Err(cannot("write to directory", dir, &error).into()),
         },
     }
 }
 
 fn renamed(dir: &Path, into: &Path, name: &str) -> io::Result<()> {
-    let probe =
-        tempfile::Builder::new().prefix(&format!(".{name}{MARK}")).rand_bytes(LETTERS).tempfile_in(dir)?;
+    let probe = tempfile::Builder::new()
+        .prefix(&format!(".{name}{MARK}"))
+        .rand_bytes(LETTERS)
+        .tempfile_in(dir)?;
     let there = into.join(probe.path().file_name().unwrap_or_default());
     probe.into_temp_path().persist(&there).map_err(|failed| failed.error)?;
     // What is left is empty, and the next run removes it.

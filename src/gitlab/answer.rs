@@ -43,8 +43,8 @@ impl Project {
         }
     }
 
-    /// The access level of who asks; `None` if it is not told, as to an administrator or a member of a group that the project is
-    /// shared with.
+    /// The access level of who asks; `None` if it is not told, as to an administrator or a member
+    /// of a group that the project is shared with.
     fn access_level(&self) -> Option<u64> {
         let permissions = self.permissions.as_ref()?;
         let levels = [&permissions.project_access, &permissions.group_access];
@@ -70,7 +70,8 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    /// Whether its scopes allow to make deploy tokens, as far as they tell: what fine-grained tokens may do is not among them.
+    /// Whether its scopes allow to make deploy tokens, as far as they tell: what fine-grained
+    /// tokens may do is not among them.
     pub(super) fn may_make_tokens(&self) -> bool {
         self.scopes.iter().any(|scope| scope == "api" || !KNOWN.contains(&scope.as_str()))
     }

@@ -25,11 +25,14 @@ impl Lifetime {
             _ => return Err(IN),
         };
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let number: i64 = digits.parse().ok().filter(|number| is_number && *number > 0).ok_or(IN)?;
+        let number: i64 =
+            digits.parse().ok().filter(|number| is_number && *number > 0).ok_or(IN)?;
         let hours = number.checked_mul(hours).filter(|hours| *hours <= LONGEST).ok_or(IN)?;
         // To the second, as GitLab counts.
         let now = Timestamp::from_second(now.as_second()).map_err(|_| IN)?;
-        now.checked_add(SignedDuration::from_hours(hours)).map(|end| Self(Some(end))).map_err(|_| IN)
+        now.checked_add(SignedDuration::from_hours(hours))
+            .map(|end| Self(Some(end)))
+            .map_err(|_| IN)
     }
 
     /// Until `expiry`; a date means its last second.
@@ -38,7 +41,9 @@ impl Lifetime {
             return Ok(Self(None));
         }
         let end = match expiry.as_str().len() {
-            10 => format!("{expiry}T23:59:59Z").parse().map_err(|_| Expiry::parse("").err().unwrap_or(AT))?,
+            10 => format!("{expiry}T23:59:59Z")
+                .parse()
+                .map_err(|_| Expiry::parse("").err().unwrap_or(AT))?,
             _ => expiry.instant(),
         };
         if end > now { Ok(Self(Some(end))) } else { Err(AT) }
@@ -58,9 +63,11 @@ mod tests {
     #[test]
     fn counts_from_now() {
         let now: Timestamp = "2026-11-30T03:15:07.5Z".parse().unwrap();
-        for (text, end) in
-            [("90d", "2027-02-28T03:15:07Z"), ("1h", "2026-11-30T04:15:07Z"), ("2w", "2026-12-14T03:15:07Z")]
-        {
+        for (text, end) in [
+            ("90d", "2027-02-28T03:15:07Z"),
+            ("1h", "2026-11-30T04:15:07Z"),
+            ("2w", "2026-12-14T03:15:07Z"),
+        ] {
             let found = Lifetime::from_now(text, now).unwrap().end().unwrap();
             assert_eq!(found.to_string(), end, "{text}");
         }

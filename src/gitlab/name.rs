@@ -1,4 +1,5 @@
-//! How the tokens are called that makeinfra has GitLab make: by the name alone any clone finds whose they are. Pure.
+//! How the tokens are called that makeinfra has GitLab make: by the name alone any clone finds
+//! whose they are. Pure.
 
 use jiff::Timestamp;
 use std::fmt;
@@ -25,8 +26,13 @@ pub struct TokenName {
 }
 
 impl TokenName {
-    /// A new name, for the `environments` of `repositories`. The error is the system's, which gave no random letters.
-    pub fn new(repositories: &[String], environments: &[String], time: Timestamp) -> Result<Self, String> {
+    /// A new name, for the `environments` of `repositories`. The error is the system's, which gave
+    /// no random letters.
+    pub fn new(
+        repositories: &[String],
+        environments: &[String],
+        time: Timestamp,
+    ) -> Result<Self, String> {
         let mut random = [0; NONCE / 2];
         getrandom::fill(&mut random).map_err(|error| error.to_string())?;
         let nonce = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -34,7 +40,9 @@ impl TokenName {
         let fits = (1..=LONGEST).contains(&environments.len());
         let environments = if fits { environments } else { MANY.to_owned() };
         let repositories = match repositories {
-            [first, _, ..] if repositories.join(",").len() > LONGEST => vec![first.clone(), MANY.to_owned()],
+            [first, _, ..] if repositories.join(",").len() > LONGEST => {
+                vec![first.clone(), MANY.to_owned()]
+            }
             all => all.to_vec(),
         };
         // To the second, as it is written.
@@ -83,9 +91,13 @@ mod tests {
     fn a_name_is_read_as_it_is_written() {
         let time: Timestamp = "2026-11-30T03:15:07.5Z".parse().unwrap();
         let name =
-            TokenName::new(&names(&["hello-infra"]), &names(&["staging", "production"]), time).unwrap();
+            TokenName::new(&names(&["hello-infra"]), &names(&["staging", "production"]), time)
+                .unwrap();
         let text = name.to_string();
-        assert!(text.starts_with("makeinfra hello-infra staging,production 2026-11-30T03:15:07Z "), "{text}");
+        assert!(
+            text.starts_with("makeinfra hello-infra staging,production 2026-11-30T03:15:07Z "),
+            "{text}"
+        );
         assert_eq!(TokenName::parse(&text), Some(name.clone()));
         assert_ne!(TokenName::new(&names(&["hello-infra"]), &[], time).unwrap().nonce, name.nonce);
         let both = TokenName::new(&names(&["a-infra", "b-infra"]), &[], time).unwrap();
@@ -95,9 +107,13 @@ mod tests {
         let many: Vec<_> = (0..100).map(|number| format!("name-{number}")).collect();
         let long = TokenName::new(&many, &many, time).unwrap().to_string();
         assert!(long.len() < 255 && long.contains(" name-0,several several "), "{long}");
-        for other in
-            ["", "gitlab-deploy-token", "makeinfra hello", &format!("{text} "), &text.replace('Z', "+00:00")]
-        {
+        for other in [
+            "",
+            "gitlab-deploy-token",
+            "makeinfra hello",
+            &format!("{text} "),
+            &text.replace('Z', "+00:00"),
+        ] {
             assert_eq!(TokenName::parse(other), None, "{other}");
         }
     }

@@ -1,5 +1,6 @@
-//! What GitLab's refusals mean: one sentence each, and what to type. Their shapes: `{"message": text | {field: [text]}}`,
-//! `{"error": text}`, `{"error": "insufficient_scope", ..}`, plain text with 429, a web page of a proxy. Pure.
+//! What GitLab's refusals mean: one sentence each, and what to type. Their shapes:
+//! `{"message": text | {field: [text]}}`, `{"error": text}`, `{"error": "insufficient_scope", ..}`,
+//! plain text with 429, a web page of a proxy. Pure.
 
 use super::is_json;
 use crate::advice::Advice;
@@ -97,14 +98,16 @@ impl Refusal {
         };
         let error = body.get("error").and_then(Value::as_str).unwrap_or_default();
         match reply.status {
-            429 => {
-                Self::TooMany { wait: reply.header("retry-after").and_then(|text| text.trim().parse().ok()) }
-            }
+            429 => Self::TooMany {
+                wait: reply.header("retry-after").and_then(|text| text.trim().parse().ok()),
+            },
             status if status >= 500 => Self::Server { status },
             // A proxy's page says nothing of GitLab.
             _ if !body.is_object() => Self::NoApi,
             401 => Self::Unauthorized,
-            403 if error == "insufficient_scope" || error == "insufficient_granular_scope" => Self::Scope,
+            403 if error == "insufficient_scope" || error == "insufficient_granular_scope" => {
+                Self::Scope
+            }
             403 => Self::Role { place: what.to_owned(), need },
             // What GitLab says of a route; of a project it says `message`.
             404 if body.get("message").is_none() => Self::NoRoute,
@@ -166,14 +169,18 @@ impl Refusal {
             }
             Self::Scope => "the access token lacks the scope `api`".to_owned(),
             Self::Role { place, need } => format!(
-                "managing deploy tokens of the {place} requires the role {}, which this access token lacks",
+                "managing deploy tokens of the {place} requires the role {}, which this access \
+                 token lacks",
                 need.as_str()
             ),
             Self::NotFound { what } => {
                 format!("{instance} has no {what}, or this access token cannot see it")
             }
             Self::NoRoute => {
-                format!("{instance} has no such API route, or a proxy in front of it decodes `%2F` in paths")
+                format!(
+                    "{instance} has no such API route, or a proxy in front of it decodes `%2F` in \
+                     paths"
+                )
             }
             Self::Moved => "the project was moved, and its old path accepts no changes".to_owned(),
             Self::TooMany { wait: Some(wait) } => {
@@ -187,9 +194,14 @@ impl Refusal {
             Self::Elsewhere => {
                 format!("{instance} redirects to another host, which does not get the access token")
             }
-            Self::Incomplete => format!("{instance} did not return the complete list of deploy tokens"),
+            Self::Incomplete => {
+                format!("{instance} did not return the complete list of deploy tokens")
+            }
             Self::Plain { host } => {
-                format!("`{host}` would be contacted over plain http, where the access token can be read")
+                format!(
+                    "`{host}` would be contacted over plain http, where the access token can be \
+                     read"
+                )
             }
         }
     }
@@ -200,17 +212,27 @@ impl Refusal {
         match self {
             Self::Trouble(trouble) => trouble.hint().into(),
             Self::Unauthorized | Self::Scope => format!(
-                "create an access token with the scope `api`: {instance}/-/user_settings/personal_access_tokens"
+                "create an access token with the scope `api`: \
+                 {instance}/-/user_settings/personal_access_tokens"
             )
             .into(),
             Self::Role { .. } => {
-                "use another access token, or a deploy token that somebody else creates: --token-file FILE".into()
+                "use another access token, or a deploy token that somebody else creates: \
+                 --token-file FILE"
+                    .into()
             }
             Self::NotFound { .. } => "--gitlab-group PATH, if a group has the token".into(),
             Self::Moved => "repeat the command: it looks the project up anew".into(),
-            Self::TooMany { .. } | Self::Server { .. } | Self::Incomplete => "repeat the command later".into(),
+            Self::TooMany { .. } | Self::Server { .. } | Self::Incomplete => {
+                "repeat the command later".into()
+            }
             Self::Rejected(_) => "--expires-in 90d".into(),
-            Self::NoApi | Self::NoRoute | Self::Elsewhere => format!("--gitlab-host https://HOST, if that is another one than {instance}").into(),
+            Self::NoApi | Self::NoRoute | Self::Elsewhere => format!(
+                "--gitlab-host https://HOST, \
+                                                                      if that is another one than \
+                                                                      {instance}"
+            )
+            .into(),
             Self::Plain { .. } => "--plain-http, if no one can listen on the way".into(),
         }
     }

@@ -1,6 +1,6 @@
-//! Which proxy the usual variables name for a host: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in
-//! either case. As in Go's `golang.org/x/net/http/httpproxy`, which kubectl and containerd use; `ALL_PROXY` as in
-//! curl. Pure: the variables come from the caller.
+//! Which proxy the usual variables name for a host: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+//! `NO_PROXY`, in either case. As in Go's `golang.org/x/net/http/httpproxy`, which kubectl and
+//! containerd use; `ALL_PROXY` as in curl. Pure: the variables come from the caller.
 
 use std::net::IpAddr;
 use zeroize::Zeroizing;
@@ -23,7 +23,8 @@ pub(super) fn named(scheme: &str, read: impl Fn(&str) -> Option<String>) -> Opti
     names.iter().find_map(|variable| Some(Named { variable, url: Zeroizing::new(read(variable)?) }))
 }
 
-/// Whether `host`, with `port`, is reached without a proxy: it is this machine, or `NO_PROXY` says so.
+/// Whether `host`, with `port`, is reached without a proxy: it is this machine, or `NO_PROXY` says
+/// so.
 pub(super) fn is_direct(host: &str, port: u16, read: impl Fn(&str) -> Option<String>) -> bool {
     let list = ["NO_PROXY", "no_proxy"].into_iter().find_map(read).unwrap_or_default();
     let host = host.to_ascii_lowercase();
@@ -86,10 +87,14 @@ mod tests {
 
     #[test]
     fn the_scheme_picks_the_variable() {
-        let read =
-            |set: &'static [&str]| move |name: &str| set.contains(&name).then(|| format!("http://{name}"));
+        let read = |set: &'static [&str]| {
+            move |name: &str| set.contains(&name).then(|| format!("http://{name}"))
+        };
         let variable = |scheme, set| named(scheme, read(set)).map(|named| named.variable);
-        assert_eq!(variable("https", &["https_proxy", "HTTPS_PROXY", "ALL_PROXY"]), Some("HTTPS_PROXY"));
+        assert_eq!(
+            variable("https", &["https_proxy", "HTTPS_PROXY", "ALL_PROXY"]),
+            Some("HTTPS_PROXY")
+        );
         assert_eq!(variable("https", &["https_proxy", "ALL_PROXY"]), Some("https_proxy"));
         assert_eq!(variable("https", &["HTTP_PROXY", "all_proxy"]), Some("all_proxy"));
         assert_eq!(variable("http", &["HTTP_PROXY", "HTTPS_PROXY"]), Some("HTTP_PROXY"));

@@ -1,5 +1,6 @@
-//! What can go wrong between here and a server, before it has said anything about credentials: name,
-//! connection, TLS, proxy. Each has a sentence; none holds anything of what was sent or received.
+//! What can go wrong between here and a server, before it has said anything about credentials:
+//! name, connection, TLS, proxy. Each has a sentence; none holds anything of what was sent or
+//! received.
 
 use rustls::CertificateError as Certificate;
 use std::io::{self, ErrorKind};
@@ -66,8 +67,9 @@ impl Trouble {
 
     pub(super) fn through(url: &Uri, proxy: Option<&'static str>, fault: Fault) -> Self {
         // A URI's host has no characters that a terminal would act upon.
-        let host =
-            url.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or(""));
+        let host = url
+            .authority()
+            .map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or(""));
         let probe = if url.path().starts_with("/v2/") { "/v2/" } else { "" };
         Self { host: host.to_owned(), probe, proxy, fault }
     }
@@ -82,9 +84,13 @@ impl Trouble {
             ureq::Error::HostNotFound => Fault::NoSuchName,
             ureq::Error::ConnectionFailed => Fault::Unreachable,
             ureq::Error::InvalidProxyUrl => Fault::ProxyUrl,
-            ureq::Error::ConnectProxyFailed(status) if status.contains("407") => Fault::ProxyWantsLogin,
+            ureq::Error::ConnectProxyFailed(status) if status.contains("407") => {
+                Fault::ProxyWantsLogin
+            }
             ureq::Error::ConnectProxyFailed(_) => Fault::ProxyRefuses,
-            ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => Fault::TooLong,
+            ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
+                Fault::TooLong
+            }
             _ => Fault::NoHttp,
         };
         Self::through(url, proxy, fault)
@@ -103,14 +109,17 @@ impl Trouble {
         let sentence = match self.fault {
             Fault::NoSuchName => match self.proxy {
                 Some(variable) => {
-                    return format!("the proxy in `${variable}` cannot be found: its name has no address");
+                    return format!(
+                        "the proxy in `${variable}` cannot be found: its name has no address"
+                    );
                 }
                 None => format!("`{host}` cannot be found: its name has no address here (DNS)"),
             },
             Fault::NoNameServer => match self.proxy {
                 Some(variable) => {
                     return format!(
-                        "the proxy in `${variable}` cannot be found: no name server answers here (DNS)"
+                        "the proxy in `${variable}` cannot be found: no name server answers here \
+                         (DNS)"
                     );
                 }
                 None => format!("`{host}` cannot be found: no name server answers here (DNS)"),
@@ -123,10 +132,15 @@ impl Trouble {
             Fault::TimeOut => format!("`{host}` did not answer within 10 seconds"),
             Fault::Broken => format!("the connection to `{host}` broke off"),
             Fault::UnknownAuthority => {
-                format!("the certificate of `{host}` is from an authority that this machine does not trust")
+                format!(
+                    "the certificate of `{host}` is from an authority that this machine does not \
+                     trust"
+                )
             }
             Fault::WrongName => format!("the certificate of `{host}` is for another name"),
-            Fault::Expired => format!("the certificate of `{host}` has expired, or is not valid yet"),
+            Fault::Expired => {
+                format!("the certificate of `{host}` has expired, or is not valid yet")
+            }
             Fault::BadCertificate => format!("the certificate of `{host}` is not in order"),
             Fault::NoTls => format!("`{host}` does not speak TLS"),
             Fault::OtherTls => format!("no TLS connection to `{host}` comes about"),
@@ -135,12 +149,16 @@ impl Trouble {
                 return format!("`${variable}` is not the URL of a proxy");
             }
             Fault::ProxyRefuses => format!("the proxy does not connect to `{host}`"),
-            Fault::ProxyWantsLogin => format!("the proxy wants a login before it connects to `{host}`"),
+            Fault::ProxyWantsLogin => {
+                format!("the proxy wants a login before it connects to `{host}`")
+            }
             Fault::Downgrade => {
                 format!("`{host}` sends its callers on to plain http, where no token should go")
             }
             Fault::Redirects => format!("`{host}` sends its callers on and on"),
-            Fault::TooLong => format!("the answer of `{host}` is longer than any that would make sense"),
+            Fault::TooLong => {
+                format!("the answer of `{host}` is longer than any that would make sense")
+            }
             Fault::NoHttp => format!("`{host}` does not answer as a web server does"),
         };
         match self.proxy {
@@ -155,19 +173,28 @@ impl Trouble {
         let Self { host, probe, .. } = self;
         match (self.fault, self.proxy) {
             (Fault::ProxyUrl, variable) => {
-                format!("export {}=http://proxy.example.com:3128", variable.unwrap_or("HTTPS_PROXY"))
+                format!(
+                    "export {}=http://proxy.example.com:3128",
+                    variable.unwrap_or("HTTPS_PROXY")
+                )
             }
             (Fault::ProxyWantsLogin, Some(variable)) => {
-                format!("export {variable}=http://USER:PASSWORD@HOST:PORT, special characters as %XX")
+                format!(
+                    "export {variable}=http://USER:PASSWORD@HOST:PORT, special characters as %XX"
+                )
             }
-            (Fault::UnknownAuthority, _) => "--ca-file FILE, with the certificate of that authority".into(),
+            (Fault::UnknownAuthority, _) => {
+                "--ca-file FILE, with the certificate of that authority".into()
+            }
             (Fault::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
             (Fault::Expired, _) => "date, and if that is right, tell who runs it".into(),
             (Fault::NoSuchName | Fault::NoNameServer, None) => {
                 format!("nslookup {}", host.split(':').next().unwrap_or_default())
             }
             (_, Some(variable)) => {
-                format!("curl -v https://{host}{probe}, or NO_PROXY={host} to go without ${variable}")
+                format!(
+                    "curl -v https://{host}{probe}, or NO_PROXY={host} to go without ${variable}"
+                )
             }
             (_, None) => format!("curl -v https://{host}{probe}"),
         }
@@ -181,19 +208,20 @@ fn of_io(error: &io::Error) -> Fault {
     match error.kind() {
         ErrorKind::ConnectionRefused => Fault::Refused,
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Fault::TimeOut,
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
-            Fault::Unreachable
-        }
+        ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable
+        | ErrorKind::AddrNotAvailable => Fault::Unreachable,
         _ => of_name(&error.to_string()).unwrap_or(Fault::Broken),
     }
 }
 
-/// What is wrong with a name. The standard library has no kind for it; getaddrinfo's errors begin so on every Unix, and
-/// `EAI_AGAIN` is worded so by glibc and macOS, and by musl.
+/// What is wrong with a name. The standard library has no kind for it; getaddrinfo's errors begin
+/// so on every Unix, and `EAI_AGAIN` is worded so by glibc and macOS, and by musl.
 fn of_name(text: &str) -> Option<Fault> {
     let why = text.strip_prefix("failed to lookup address")?;
-    let no_answer =
-        ["Temporary failure in name resolution", "Try again"].iter().any(|words| why.contains(words));
+    let no_answer = ["Temporary failure in name resolution", "Try again"]
+        .iter()
+        .any(|words| why.contains(words));
     Some(if no_answer { Fault::NoNameServer } else { Fault::NoSuchName })
 }
 
@@ -202,7 +230,9 @@ fn of_tls(error: &rustls::Error) -> Fault {
         rustls::Error::InvalidCertificate(error) => match error {
             // A bad signature is that of another authority which has the name of a trusted one.
             Certificate::UnknownIssuer | Certificate::BadSignature => Fault::UnknownAuthority,
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => Fault::WrongName,
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                Fault::WrongName
+            }
             Certificate::Expired
             | Certificate::ExpiredContext { .. }
             | Certificate::NotValidYet

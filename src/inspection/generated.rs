@@ -11,7 +11,8 @@ use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
 
 impl Reader {
-    /// The generated pull secrets by the file that each is made of; none for a file that could not be read.
+    /// The generated pull secrets by the file that each is made of; none for a file that could not
+    /// be read.
     pub(super) fn generated(&self, manifests: &Manifests) -> BTreeMap<String, Vec<PullSecret>> {
         let mut found: BTreeMap<String, Vec<PullSecret>> = BTreeMap::new();
         for secret in manifests.overlays.iter().flat_map(|overlay| &overlay.secrets) {
@@ -30,7 +31,8 @@ impl Reader {
             };
             let entry = found.entry(path.clone()).or_default();
             // Several overlays may share its kustomization.
-            let same = |other: &&mut PullSecret| other.secret.name.as_ref() == Some(&secret.written);
+            let same =
+                |other: &&mut PullSecret| other.secret.name.as_ref() == Some(&secret.written);
             if let Some(other) = entry.iter_mut().find(same) {
                 other.placements.push(Placement::of(secret));
                 continue;
@@ -55,9 +57,17 @@ fn pull_input(generated: &Generated) -> Option<&(String, Option<Input>)> {
     of_key.or_else(|| generated.inputs.first().filter(|_| is_pull))
 }
 
-fn object(secret: &DeployedSecret, generated: &Generated, field: &str, key: &str, data: String) -> Value {
+fn object(
+    secret: &DeployedSecret,
+    generated: &Generated,
+    field: &str,
+    key: &str,
+    data: String,
+) -> Value {
     let mapping = |entries: Vec<(&str, Value)>| {
-        Value::Mapping(entries.into_iter().map(|(key, value)| (key.into(), value)).collect::<Mapping>())
+        Value::Mapping(
+            entries.into_iter().map(|(key, value)| (key.into(), value)).collect::<Mapping>(),
+        )
     };
     let mut metadata = vec![("name", secret.written.clone().into())];
     metadata.extend(secret.namespace.iter().map(|one| ("namespace", one.clone().into())));

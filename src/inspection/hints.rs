@@ -5,13 +5,14 @@ use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 
 impl Inspection {
-    /// The pull secret beside the file `path`, if that is missing since somebody edited the record, and workloads name this one
-    /// and not the recorded.
+    /// The pull secret beside the file `path`, if that is missing since somebody edited the record,
+    /// and workloads name this one and not the recorded.
     #[must_use]
     pub fn called_otherwise(&self, path: &str) -> Option<&PullSecret> {
         let Some(Ok(record)) = &self.record else { return None };
         let recorded = record.answers.secret_name.as_str();
-        let names: Vec<_> = self.manifests.workloads().flat_map(|workload| &workload.pull_secrets).collect();
+        let names: Vec<_> =
+            self.manifests.workloads().flat_map(|workload| &workload.pull_secrets).collect();
         let dir = |path: &str| path.rsplit_once('/').map(|(dir, _)| dir.to_owned());
         let is_it = |secret: &&PullSecret| {
             let name = secret.secret.name.as_ref();
@@ -25,7 +26,8 @@ impl Inspection {
     #[must_use]
     pub fn adopted(&self, hint: Advice) -> Advice {
         let default = Environment::default_secret_file();
-        let is_known = self.record.is_some() || self.secret_files.iter().any(|file| file.path == default);
+        let is_known =
+            self.record.is_some() || self.secret_files.iter().any(|file| file.path == default);
         match is_known || !hint.rotates() {
             true => hint,
             false => Advice::makeinfra("adopt").say(", then: ").say(hint),
@@ -38,11 +40,14 @@ impl Inspection {
         match &self.git {
             Some(git) if git.lost.contains(path) => Advice::git("checkout HEAD --").arg(path),
             Some(_) => Advice::makeinfra("update").option("--restore", path),
-            None => "copy it from another project: {makeinfra new PROJECT} makes the same one".into(),
+            None => {
+                "copy it from another project: {makeinfra new PROJECT} makes the same one".into()
+            }
         }
     }
 
-    /// What brings back the generated file `path` of `environment`. An update knows those alone that are committed.
+    /// What brings back the generated file `path` of `environment`. An update knows those alone
+    /// that are committed.
     #[must_use]
     pub fn bring_back_of(&self, environment: &Environment, path: &str) -> Advice {
         let restore = self.bring_back(path);

@@ -7,7 +7,8 @@ use crate::answers::Record;
 pub struct Hook {
     /// Whether its file is there, and may be run.
     pub state: HookState,
-    /// Whether git looks for hooks where it is; `None` in a folder of a larger repository, whose own hook calls it.
+    /// Whether git looks for hooks where it is; `None` in a folder of a larger repository, whose
+    /// own hook calls it.
     pub is_set: Option<bool>,
 }
 
@@ -30,7 +31,8 @@ impl Hook {
 }
 
 impl Reader {
-    /// The hook of a generated repository; `None` outside git, and where the hook is of the repository's owner.
+    /// The hook of a generated repository; `None` outside git, and where the hook is of the
+    /// repository's owner.
     pub(super) fn hook(&self, record: Option<&Record>) -> Option<Hook> {
         let repo = self.repo.as_ref()?;
         record.filter(|record| !record.own.contains(Hook::FILE))?;
@@ -38,7 +40,9 @@ impl Reader {
         let state = match self.tree.has(Hook::FILE) {
             false => HookState::Missing,
             // The hook above runs it with `sh`.
-            true if is_set.is_some() && self.tree.mode(Hook::FILE) & 0o111 == 0 => HookState::NotExecutable,
+            true if is_set.is_some() && self.tree.mode(Hook::FILE) & 0o111 == 0 => {
+                HookState::NotExecutable
+            }
             true => HookState::Ready,
         };
         Some(Hook { state, is_set })

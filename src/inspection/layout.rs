@@ -43,17 +43,25 @@ impl Reader {
             if repo.ignores(path) {
                 audit.ignored.push(path.clone());
             } else if is_named() && !matches!(audit.covered.get(path), Some(Err(_))) {
-                // What git would store in plaintext must not be added, and what nothing names is not deployed.
+                // What git would store in plaintext must not be added, and what nothing names is
+                // not deployed.
                 audit.untracked.push(path.clone());
             }
         }
     }
 
-    /// Notes what HEAD has of a generated repository: files without which checks find fault with it, and environments.
-    pub(super) fn compare_with_head(&self, repo: &Repo, record: &Record, audit: &mut Audit) -> Result<()> {
+    /// Notes what HEAD has of a generated repository: files without which checks find fault with
+    /// it, and environments.
+    pub(super) fn compare_with_head(
+        &self,
+        repo: &Repo,
+        record: &Record,
+        audit: &mut Audit,
+    ) -> Result<()> {
         let of_environment = |one: &Environment| {
             let overlay = one.overlay();
-            let files = ["kustomization.yaml", Environment::SETTINGS].map(|file| format!("{overlay}/{file}"));
+            let files = ["kustomization.yaml", Environment::SETTINGS]
+                .map(|file| format!("{overlay}/{file}"));
             files.into_iter().chain([one.pipeline_file()])
         };
         let of_all = ["Makefile", SCRIPT, Hook::FILE].map(str::to_owned);
@@ -68,7 +76,8 @@ impl Reader {
         let other = other.and_then(|text| Record::parse(text.clone()).ok());
         let is_same = committed.as_ref() == Some(&record.text);
         let committed = if is_same { Some(record) } else { other.as_ref() };
-        let environments = committed.into_iter().flat_map(|record| record.answers.environments.iter());
+        let environments =
+            committed.into_iter().flat_map(|record| record.answers.environments.iter());
         audit.environments = environments.map(|one| one.name.to_string()).collect();
         Ok(())
     }

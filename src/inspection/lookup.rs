@@ -57,26 +57,34 @@ impl Inspection {
     pub fn own_pull_secrets(&self, namespace: &str) -> Vec<&PullSecret> {
         let Some(Ok(record)) = &self.record else { return Vec::new() };
         let answers = &record.answers;
-        let mut here = answers.environments.iter().filter(|one| one.namespace.as_str() == namespace);
+        let mut here =
+            answers.environments.iter().filter(|one| one.namespace.as_str() == namespace);
         let (Some(environment), None) = (here.next(), here.next()) else { return Vec::new() };
         let path = environment.secret_file(&answers.secret_name);
         self.pull_secrets.iter().filter(|secret| secret.path == path).collect()
     }
 
-    /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its namespace.
-    /// One that names no namespace goes wherever kubectl is told.
+    /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its
+    /// namespace. One that names no namespace goes wherever kubectl is told.
     #[must_use]
     pub fn secrets_for(&self, pull: &Pull) -> Vec<&PullSecret> {
         pull.pull_secrets.iter().flat_map(|name| self.secrets_in(name, pull.namespace)).collect()
     }
 
     /// The pull secrets of a name that come into `namespace`; into any, if that is not known.
-    pub fn secrets_in(&self, name: &str, namespace: Option<&str>) -> impl Iterator<Item = &PullSecret> {
+    pub fn secrets_in(
+        &self,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = &PullSecret> {
         self.secrets_called(name).filter(move |secret| secret.is_found(name, namespace))
     }
 
     /// The pull secrets of a name.
-    pub fn secrets_called<'i>(&'i self, name: &str) -> impl Iterator<Item = &'i PullSecret> + use<'i> {
+    pub fn secrets_called<'i>(
+        &'i self,
+        name: &str,
+    ) -> impl Iterator<Item = &'i PullSecret> + use<'i> {
         self.by_name.get(name).into_iter().flatten().map(|at| &self.pull_secrets[*at])
     }
 
@@ -93,8 +101,8 @@ impl Inspection {
         !secret.placements.is_empty()
     }
 
-    /// Why nobody can tell what is in the pull secret `name` of `workload`, as a sentence about it; `None` if somebody
-    /// can, or if there is no such Secret.
+    /// Why nobody can tell what is in the pull secret `name` of `workload`, as a sentence about it;
+    /// `None` if somebody can, or if there is no such Secret.
     #[must_use]
     pub fn why_closed(&self, workload: &Workload, name: &str) -> Option<String> {
         let namespace = workload.namespace.as_deref();
@@ -109,7 +117,9 @@ impl Inspection {
             }
             Origin::Sops => Some(format!("SOPS has encrypted it in `{}`", secret.file)),
             Origin::Later(why) => Some(format!("{why} (`{}`)", secret.file)),
-            Origin::Generated(_) => Some(format!("`{}` makes it of what could not be read", secret.file)),
+            Origin::Generated(_) => {
+                Some(format!("`{}` makes it of what could not be read", secret.file))
+            }
             Origin::Manifest => None,
         })
     }

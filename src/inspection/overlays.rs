@@ -1,4 +1,5 @@
-//! The directories of the environments, as they are found: which there are, and what each says of itself.
+//! The directories of the environments, as they are found: which there are, and what each says of
+//! itself.
 
 use super::Reader;
 use crate::answers::{Environment, Record};
@@ -29,7 +30,9 @@ impl Reader {
             found.entry(one.name.to_string()).or_default();
         }
         for (path, _) in self.tree.at(OVERLAYS) {
-            let Some((name, file)) = path.strip_prefix(&below).and_then(|rest| rest.split_once('/')) else {
+            let Some((name, file)) =
+                path.strip_prefix(&below).and_then(|rest| rest.split_once('/'))
+            else {
                 continue;
             };
             if [Environment::SETTINGS, "kustomization.yaml"].contains(&file) {
@@ -37,8 +40,9 @@ impl Reader {
             }
         }
         for (name, files) in &mut found {
-            let text =
-                |file: &str| self.tree.read(&format!("{OVERLAYS}/{name}/{file}")).text().map(str::to_owned);
+            let text = |file: &str| {
+                self.tree.read(&format!("{OVERLAYS}/{name}/{file}")).text().map(str::to_owned)
+            };
             files.settings = text(Environment::SETTINGS);
             files.kustomization = text("kustomization.yaml").map(|text| {
                 let first = documents(text.as_bytes()).ok().and_then(|all| all.into_iter().next());

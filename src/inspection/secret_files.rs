@@ -13,7 +13,8 @@ use serde_yaml::Value;
 const SOPS_VALUE: &str = "ENC[AES256_GCM,";
 
 impl Reader {
-    /// Whether the file `path`, which a Secret is generated from, is there and nothing but git-crypt would encrypt it.
+    /// Whether the file `path`, which a Secret is generated from, is there and nothing but
+    /// git-crypt would encrypt it.
     pub(super) fn is_secret_input(&self, path: &str) -> bool {
         // Those below `secrets/` are secret anyway.
         !path.starts_with(SECRETS)
@@ -41,7 +42,9 @@ impl Reader {
             Some(Some(found)) if found.is_empty() && content.text().is_some_and(has_sops) => {
                 (State::Sops, Vec::new())
             }
-            Some(Some(found)) if found.is_empty() && content.text().and_then(why_later).is_some() => {
+            Some(Some(found))
+                if found.is_empty() && content.text().and_then(why_later).is_some() =>
+            {
                 (State::Later(content.text().and_then(why_later).unwrap_or_default()), Vec::new())
             }
             Some(Some(found)) => (state, at(path, found)),
@@ -61,12 +64,14 @@ fn at(path: &str, found: Vec<Inspected>) -> Vec<PullSecret> {
     found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
 }
 
-/// Whether `kind: Secret` may be in a file, however it is written: most manifests need not be read for one.
+/// Whether `kind: Secret` may be in a file, however it is written: most manifests need not be read
+/// for one.
 fn names_a_secret(text: &str) -> bool {
     text.contains('\\') || text.matches("Secret").count() > text.matches("imagePullSecret").count()
 }
 
-/// The pull secrets in a file, but for those that SOPS has encrypted or that are filled later; none if it is not YAML.
+/// The pull secrets in a file, but for those that SOPS has encrypted or that are filled later; none
+/// if it is not YAML.
 fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
     let documents = documents(text.as_bytes()).ok()?;
     let is_whole = |document: &&Value| !is_sops(document) && later(document).is_none();

@@ -1,8 +1,11 @@
 //! The part of kustomize that decides what is pulled, in kustomize's order.
 //!
-//! Source: kustomize v5, `api/internal/target`: resources, generators, components, and then the transformers.
+//! Source: kustomize v5, `api/internal/target`: resources, generators, components, and then the
+//! transformers.
 
-use super::kustomization::{Generator, Patch, Source, Target, below, is_remote, not_checked, places};
+use super::kustomization::{
+    Generator, Patch, Source, Target, below, is_remote, not_checked, places,
+};
 use super::kustomize::Kustomize;
 use super::resource::{Generated, Input, Resource};
 use super::transform::{scale_and_tag, transform};
@@ -12,8 +15,8 @@ use crate::yaml_path::kind;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeSet;
 
-/// More resources, and components that change them, than anybody deploys at once: directories that use each other twice grow
-/// like powers.
+/// More resources, and components that change them, than anybody deploys at once: directories that
+/// use each other twice grow like powers.
 const MOST: usize = 20_000;
 
 /// More kustomizations below each other than anybody has.
@@ -84,8 +87,10 @@ impl<'k> Builder<'k> {
         if !kustomization.beyond.is_empty() {
             let fields: Vec<_> =
                 kustomization.beyond.iter().map(|field| format!("`{}`", shown(field))).collect();
-            let mut message = format!("its {} is more than this check understands", fields.join(", "));
-            let what: Vec<_> = kustomization.beyond.iter().filter_map(|field| not_checked(field)).collect();
+            let mut message =
+                format!("its {} is more than this check understands", fields.join(", "));
+            let what: Vec<_> =
+                kustomization.beyond.iter().filter_map(|field| not_checked(field)).collect();
             if !what.is_empty() {
                 message.push_str(&format!(": {} was not checked", what.join(", and ")));
             }
@@ -96,7 +101,11 @@ impl<'k> Builder<'k> {
             if seen.insert(reference.trim_end_matches('/')) {
                 resources.extend(self.resource(file, dir, reference));
             } else {
-                self.fault(file, FaultKind::Build, format!("it names `{}` twice", shown(reference)));
+                self.fault(
+                    file,
+                    FaultKind::Build,
+                    format!("it names `{}` twice", shown(reference)),
+                );
             }
         }
         self.refuse(file, || identity::twice(&resources));
@@ -137,12 +146,17 @@ impl<'k> Builder<'k> {
         }
         match below(dir, reference) {
             Some(path) if self.above.contains(&path) => {
-                self.fault(file, FaultKind::Build, format!("it uses `{}`, which uses it", shown(&path)));
+                self.fault(
+                    file,
+                    FaultKind::Build,
+                    format!("it uses `{}`, which uses it", shown(&path)),
+                );
             }
             Some(path) if self.all.get(&path).is_some() => return self.within(&path, resources),
             Some(path) if self.exists(&path) => self.doubt(&path),
             Some(_) => {
-                let message = format!("its component `{}` is not a kustomization", shown(reference));
+                let message =
+                    format!("its component `{}` is not a kustomization", shown(reference));
                 self.fault(file, FaultKind::Build, message);
             }
             None => self.fault(file, FaultKind::Beyond, "a component of it lies elsewhere".into()),
@@ -163,22 +177,30 @@ impl<'k> Builder<'k> {
             return Vec::new();
         };
         if self.above.contains(&path) {
-            self.fault(file, FaultKind::Build, format!("it uses `{}`, which uses it", shown(&path)));
+            self.fault(
+                file,
+                FaultKind::Build,
+                format!("it uses `{}`, which uses it", shown(&path)),
+            );
             return Vec::new();
         }
         if self.all.documents.of(&path).is_some() {
             self.refuse_outside(file, dir, "resource", reference);
         }
         let found: Vec<_> = match self.all.documents.of(&path) {
-            Some(values) => values.iter().map(|value| Resource::new(&path, value.clone())).collect(),
+            Some(values) => {
+                values.iter().map(|value| Resource::new(&path, value.clone())).collect()
+            }
             None if self.all.get(&path).is_some() => self.within(&path, Vec::new()),
             None if self.exists(&path) => {
                 self.doubt(&path);
                 Vec::new()
             }
             None => {
-                let message =
-                    format!("its resource `{}` is neither a file nor a kustomization", shown(reference));
+                let message = format!(
+                    "its resource `{}` is neither a file nor a kustomization",
+                    shown(reference)
+                );
                 self.fault(file, FaultKind::Build, message);
                 Vec::new()
             }
@@ -207,22 +229,26 @@ impl<'k> Builder<'k> {
         }
     }
 
-    /// Notes that the file `reference`, which is a `role` of the kustomization `file` in `dir`, lies elsewhere.
+    /// Notes that the file `reference`, which is a `role` of the kustomization `file` in `dir`,
+    /// lies elsewhere.
     fn refuse_outside(&mut self, file: &str, dir: &str, role: &str, reference: &str) {
         let inside = format!("{dir}/");
         let is_outside = |path: &String| !dir.is_empty() && !path.starts_with(&inside);
         if below(dir, reference).as_ref().is_some_and(is_outside) {
             let message = format!(
-                "its {role} `{}` lies outside of its directory, and kustomize refuses such a file: move it, or name a directory with a kustomization",
+                "its {role} `{}` lies outside of its directory, and kustomize refuses such a file: \
+                 move it, or name a directory with a kustomization",
                 shown(reference)
             );
             self.fault(file, FaultKind::Build, message);
         }
     }
 
-    /// Whether there is a file `path`, or a kustomization in the directory, that may not have been read.
+    /// Whether there is a file `path`, or a kustomization in the directory, that may not have been
+    /// read.
     fn exists(&self, path: &str) -> bool {
-        self.all.documents.exists(path) || places(path).any(|place| self.all.documents.exists(&place))
+        self.all.documents.exists(path)
+            || places(path).any(|place| self.all.documents.exists(&place))
     }
 
     /// Generates a Secret without its values, or a config map, or changes the one that is there.
@@ -266,14 +292,20 @@ impl<'k> Builder<'k> {
             Source::Inline(text) => match yaml::read_all(text) {
                 Ok(changes) => changes,
                 Err(_) => {
-                    return self.fault(file, FaultKind::Beyond, "one of its patches is not YAML".into());
+                    return self.fault(
+                        file,
+                        FaultKind::Beyond,
+                        "one of its patches is not YAML".into(),
+                    );
                 }
             },
             Source::File(name) => match below(dir, name) {
-                Some(place) if self.all.documents.exists(&place) => match self.all.documents.whole(&place) {
-                    Some(changes) => changes,
-                    None => return self.doubt(&place),
-                },
+                Some(place) if self.all.documents.exists(&place) => {
+                    match self.all.documents.whole(&place) {
+                        Some(changes) => changes,
+                        None => return self.doubt(&place),
+                    }
+                }
                 _ => {
                     let message = format!("its patch `{}` is not there", shown(name));
                     return self.fault(file, FaultKind::Build, message);
@@ -285,7 +317,9 @@ impl<'k> Builder<'k> {
             Target::Itself | Target::Unknown => None,
         };
         let operations = match &changes[..] {
-            [Value::Sequence(operations)] if operations.iter().all(json_patch::is_one) => Some(operations),
+            [Value::Sequence(operations)] if operations.iter().all(json_patch::is_one) => {
+                Some(operations)
+            }
             _ => None,
         };
         match (&patch.target, operations) {
@@ -297,9 +331,13 @@ impl<'k> Builder<'k> {
                     }
                     resource.value = before;
                     if self.unsure.is_none() && !aim.is_some_and(|kind| PODLESS.contains(&kind)) {
-                        let (kind, name) = (kind(&resource.value).unwrap_or_default(), resource.name());
-                        let message =
-                            format!("a JSON patch of it has no place in {} `{}`", shown(kind), shown(name));
+                        let (kind, name) =
+                            (kind(&resource.value).unwrap_or_default(), resource.name());
+                        let message = format!(
+                            "a JSON patch of it has no place in {} `{}`",
+                            shown(kind),
+                            shown(name)
+                        );
                         self.fault(file, FaultKind::Build, message);
                     }
                 }
@@ -308,7 +346,8 @@ impl<'k> Builder<'k> {
                 self.fault(file, FaultKind::Build, "a JSON patch of it has no `target`".into());
             }
             (Target::Unknown, _) => {
-                let message = "its `patches.target` or `patches.options` is more than this check understands";
+                let message =
+                    "its `patches.target` or `patches.options` is more than this check understands";
                 self.fault(file, FaultKind::Beyond, message.into());
             }
             (target, None) if !changes.is_empty() && changes.iter().all(patch::is_one) => {
@@ -340,7 +379,8 @@ impl<'k> Builder<'k> {
     }
 }
 
-/// Merges `change` into what it is for. False if there is no such resource, where it names one itself.
+/// Merges `change` into what it is for. False if there is no such resource, where it names one
+/// itself.
 fn merge(change: &Value, target: &Target, resources: &mut Vec<Resource>) -> bool {
     let mut hit = matches!(target, Target::Selected(_));
     resources.retain_mut(|resource| {
@@ -379,12 +419,21 @@ fn keep_identity(resource: &mut Value, kind: Option<Value>, metadata: Option<&Va
 }
 
 /// A Secret without its values, or a config map, that `generator` makes.
-fn new(file: &str, kind: &str, generator: &Generator, inputs: Vec<(String, Option<Input>)>) -> Resource {
+fn new(
+    file: &str,
+    kind: &str,
+    generator: &Generator,
+    inputs: Vec<(String, Option<Input>)>,
+) -> Resource {
     let mut metadata = Mapping::from_iter([("name".into(), generator.name.clone().into())]);
     metadata.extend(generator.namespace.iter().map(|one| ("namespace".into(), one.clone().into())));
-    let entries =
-        [("apiVersion", "v1".into()), ("kind", kind.into()), ("metadata", Value::Mapping(metadata))];
-    let value = Value::Mapping(entries.into_iter().map(|(key, value)| (key.into(), value)).collect());
+    let entries = [
+        ("apiVersion", "v1".into()),
+        ("kind", kind.into()),
+        ("metadata", Value::Mapping(metadata)),
+    ];
+    let value =
+        Value::Mapping(entries.into_iter().map(|(key, value)| (key.into(), value)).collect());
     let mut resource = Resource::new(file, value);
     resource.generated =
         Some(Generated { kind: generator.kind.clone(), inputs, is_hashed: generator.is_hashed });

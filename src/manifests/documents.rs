@@ -48,9 +48,10 @@ impl Documents {
                         parsed.lists.extend(list.map(|list| (path.clone(), list)));
                         continue;
                     }
-                    Err(_) if foreign::is_template(bytes) => {
-                        (FaultKind::Unread, "it is a template: what is made of it was not read".to_owned())
-                    }
+                    Err(_) if foreign::is_template(bytes) => (
+                        FaultKind::Unread,
+                        "it is a template: what is made of it was not read".to_owned(),
+                    ),
                     Err(place) => (FaultKind::Parse, place),
                 },
             };
@@ -91,8 +92,8 @@ impl Documents {
     }
 }
 
-/// The documents of a file that are mappings; a `List` is what it lists. The error is the place, since
-/// the parser's own words quote the text.
+/// The documents of a file that are mappings; a `List` is what it lists. The error is the place,
+/// since the parser's own words quote the text.
 pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
     split(bytes).map(|(objects, _)| objects)
 }
@@ -118,7 +119,8 @@ fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
 /// What begins with a bracket is JSON, as kubectl has it: tabs are blanks there, and not in YAML.
 fn parsed(text: &str) -> Result<Vec<Value>, yaml::Fault> {
     if text.trim_start().starts_with(['{', '[']) {
-        let json: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+        let json: Result<Vec<Value>, _> =
+            serde_json::Deserializer::from_str(text).into_iter().collect();
         if let Ok(documents) = json {
             return Ok(documents);
         }

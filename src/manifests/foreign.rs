@@ -54,7 +54,9 @@ impl Foreign {
             Some((dir, name)) => (dir.to_owned(), name.to_owned()),
             None => (String::new(), path.clone()),
         };
-        found.charts.extend(there().map(place).filter(|(_, name)| name == CHART).map(|(dir, _)| dir));
+        found
+            .charts
+            .extend(there().map(place).filter(|(_, name)| name == CHART).map(|(dir, _)| dir));
         for path in there() {
             // Those in a chart are the chart's.
             if let (Some(language), None) = (language(path), found.chart_of(path)) {
@@ -87,7 +89,8 @@ impl Foreign {
 
     /// A fault for each chart, and for each language of a directory.
     pub(super) fn faults(&self) -> Vec<Fault> {
-        let fault = |path: String, message: String| Fault { path, kind: FaultKind::Unread, message };
+        let fault =
+            |path: String, message: String| Fault { path, kind: FaultKind::Unread, message };
         let is_inner = |chart: &&String| chart.is_empty() || self.chart_of(chart).is_none();
         let charts = self.charts.iter().filter(is_inner).map(|dir| {
             let path = if dir.is_empty() { CHART.to_owned() } else { format!("{dir}/{CHART}") };
@@ -99,7 +102,10 @@ impl Foreign {
                 1 => ", as is 1 more file beside it".into(),
                 more => format!(", as are {more} more files beside it"),
             };
-            fault(first.clone(), format!("it is {language}{others}: what is made of it was not read"))
+            fault(
+                first.clone(),
+                format!("it is {language}{others}: what is made of it was not read"),
+            )
         });
         charts.chain(languages).collect()
     }

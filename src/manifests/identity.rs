@@ -1,6 +1,7 @@
 //! Which objects kustomize takes for the same one: those of one version, kind, name and namespace.
 //!
-//! Source: kustomize v5, `api/resmap/reswrangler.go` (`Append`, `appendReplaceOrMerge`) and `kyaml/resid/resid.go`.
+//! Source: kustomize v5, `api/resmap/reswrangler.go` (`Append`, `appendReplaceOrMerge`) and
+//! `kyaml/resid/resid.go`.
 
 use super::kustomization::Generator;
 use super::resource::{DEFAULT, Resource};
@@ -9,7 +10,8 @@ use crate::yaml_path::{kind, text};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// What is wrong with `resources` where an object is among them twice, as a sentence about their kustomization.
+/// What is wrong with `resources` where an object is among them twice, as a sentence about their
+/// kustomization.
 pub(super) fn twice(resources: &[Resource]) -> Option<String> {
     let mut known = HashMap::with_capacity(resources.len());
     for resource in resources {
@@ -46,12 +48,15 @@ pub(super) fn twice(resources: &[Resource]) -> Option<String> {
 pub(super) fn nameless(resource: &Resource) -> Option<String> {
     resource.name().is_empty().then(|| {
         let kind = printed(kind(&resource.value).unwrap_or_default());
-        format!("{kind} of `{}` has no `metadata.name`: kustomize refuses that", printed_path(&resource.file))
+        format!(
+            "{kind} of `{}` has no `metadata.name`: kustomize refuses that",
+            printed_path(&resource.file)
+        )
     })
 }
 
-/// The places among `resources` of those that `generator`, which makes the kind `wanted`, takes for its own; the error is a
-/// sentence about its kustomization.
+/// The places among `resources` of those that `generator`, which makes the kind `wanted`, takes for
+/// its own; the error is a sentence about its kustomization.
 pub(super) fn generated(
     generator: &Generator,
     wanted: &str,
@@ -61,7 +66,9 @@ pub(super) fn generated(
     let is_it = |resource: &Resource| {
         kind(&resource.value) == Some(wanted)
             && text(&resource.value, &["apiVersion"]) == Some("v1")
-            && resource.identities().any(|identity| identity == (generator.name.as_str(), namespace))
+            && resource
+                .identities()
+                .any(|identity| identity == (generator.name.as_str(), namespace))
     };
     let found: Vec<_> =
         resources.iter().enumerate().filter(|(_, one)| is_it(one)).map(|(at, _)| at).collect();
@@ -69,11 +76,15 @@ pub(super) fn generated(
     match (&found[..], generator.changes) {
         ([], false) => Ok(None),
         ([only], true) => Ok(Some(*only)),
-        ([], true) => Err(format!("its generator changes {name}, and there is none: kustomize refuses that")),
-        (_, false) => Err(format!("it generates {name}, which is there already: kustomize refuses that")),
-        (_, true) => {
-            Err(format!("its generator changes {name}, and there are several: kustomize refuses that"))
+        ([], true) => {
+            Err(format!("its generator changes {name}, and there is none: kustomize refuses that"))
         }
+        (_, false) => {
+            Err(format!("it generates {name}, which is there already: kustomize refuses that"))
+        }
+        (_, true) => Err(format!(
+            "its generator changes {name}, and there are several: kustomize refuses that"
+        )),
     }
 }
 

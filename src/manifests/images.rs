@@ -14,7 +14,8 @@ pub(super) struct ImageTag {
 }
 
 impl ImageTag {
-    /// Reads an entry. The error is what kustomize would refuse, or what it does in ways of its own.
+    /// Reads an entry. The error is what kustomize would refuse, or what it does in ways of its
+    /// own.
     pub(super) fn of(value: &Value) -> Result<Self, (FaultKind, &'static str)> {
         let text = |name: &str| match value.get(name) {
             None | Some(Value::Null) => Ok(String::new()),
@@ -26,7 +27,10 @@ impl ImageTag {
             )),
         };
         if value.get("tagSuffix").is_some() {
-            return Err((FaultKind::Beyond, "its `images.tagSuffix` is more than this check understands"));
+            return Err((
+                FaultKind::Beyond,
+                "its `images.tagSuffix` is more than this check understands",
+            ));
         }
         Ok(Self {
             name: text("name")?,
@@ -60,8 +64,9 @@ impl ImageTag {
         } else {
             (self.new_tag.as_str(), self.digest.as_str())
         };
-        let after =
-            |mark: &str, text: &str| if text.is_empty() { String::new() } else { format!("{mark}{text}") };
+        let after = |mark: &str, text: &str| {
+            if text.is_empty() { String::new() } else { format!("{mark}{text}") }
+        };
         Some(format!("{name}{}{}", after(":", tag), after("@", digest)))
     }
 }

@@ -7,8 +7,8 @@ use serde_yaml::Value;
 
 /// Istio's templates for its own containers (istio.io, "Customizing injection").
 const ISTIO: &str = "inject.istio.io/templates";
-/// The triggers of `OpenShift`: a JSON list with the path of each image (docs.openshift.com, "Triggering updates on image stream
-/// changes").
+/// The triggers of `OpenShift`: a JSON list with the path of each image (docs.openshift.com,
+/// "Triggering updates on image stream changes").
 const OPENSHIFT: &str = "image.openshift.io/triggers";
 
 /// Which images of a pod are put in.
@@ -21,23 +21,33 @@ pub(super) struct Injected {
 impl Injected {
     pub(super) fn of(object: &Value, pod: &Pod) -> Self {
         let template = parent(object, &pod.path);
-        let annotation =
-            |of: &'_ Value, name: &str| text(of, &["metadata", "annotations", name]).map(str::to_owned);
-        let triggers = annotation(object, OPENSHIFT).map(|text| match serde_json::from_str(&text) {
-            Ok(Json::Array(all)) => {
-                all.iter().filter_map(|one| Some(one.get("fieldPath")?.as_str()?.to_owned())).collect()
-            }
-            // Nobody knows which it takes.
-            _ => vec![String::new()],
-        });
+        let annotation = |of: &'_ Value, name: &str| {
+            text(of, &["metadata", "annotations", name]).map(str::to_owned)
+        };
+        let triggers =
+            annotation(object, OPENSHIFT).map(|text| match serde_json::from_str(&text) {
+                Ok(Json::Array(all)) => all
+                    .iter()
+                    .filter_map(|one| Some(one.get("fieldPath")?.as_str()?.to_owned()))
+                    .collect(),
+                // Nobody knows which it takes.
+                _ => vec![String::new()],
+            });
         Self {
             is_istios: template.is_some_and(|template| annotation(template, ISTIO).is_some()),
             triggers: triggers.unwrap_or_default(),
         }
     }
 
-    /// Whether the image of the container called `name`, which is at `index` of `list`, is put in where it says `written`.
-    pub(super) fn takes(&self, list: &str, index: usize, name: &str, written: Option<&str>) -> bool {
+    /// Whether the image of the container called `name`, which is at `index` of `list`, is put in
+    /// where it says `written`.
+    pub(super) fn takes(
+        &self,
+        list: &str,
+        index: usize,
+        name: &str,
+        written: Option<&str>,
+    ) -> bool {
         let is_auto = self.is_istios && written == Some("auto");
         let is_it = |path: &String| {
             path.is_empty()

@@ -1,4 +1,5 @@
-//! One kustomization file: its names, the paths in it, the fields that are understood, and the names of those that are not.
+//! One kustomization file: its names, the paths in it, the fields that are understood, and the
+//! names of those that are not.
 
 use super::FaultKind;
 use super::images::ImageTag;
@@ -46,7 +47,8 @@ pub fn is_one(path: &str) -> bool {
     NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
-/// Where the kustomization of `dir` may be, in kustomize's order; `dir` is empty for the top of the repository.
+/// Where the kustomization of `dir` may be, in kustomize's order; `dir` is empty for the top of the
+/// repository.
 pub fn places(dir: &str) -> impl Iterator<Item = String> {
     let slash = if dir.is_empty() { "" } else { "/" };
     NAMES.iter().map(move |name| format!("{dir}{slash}{name}"))
@@ -64,7 +66,8 @@ pub fn read(text: Option<&str>) -> Value {
     text.and_then(|text| yaml::read(text).ok()).unwrap_or_default()
 }
 
-/// The files and directories that `resources` of the kustomization `root`, which is in `dir`, names.
+/// The files and directories that `resources` of the kustomization `root`, which is in `dir`,
+/// names.
 pub fn resources(root: &Value, dir: &str) -> impl Iterator<Item = String> {
     list(root, "resources").filter_map(Value::as_str).filter_map(move |one| below(dir, one))
 }
@@ -172,8 +175,9 @@ pub(super) enum Target {
 impl Kustomization {
     pub(super) fn of(root: &Value) -> Self {
         let mut found = Self::default();
-        let is_hashed =
-            at(root, &["generatorOptions", "disableNameSuffixHash"]).and_then(Value::as_bool) != Some(true);
+        let is_hashed = at(root, &["generatorOptions", "disableNameSuffixHash"])
+            .and_then(Value::as_bool)
+            != Some(true);
         for (key, value) in root.as_mapping().into_iter().flatten() {
             let key = key.as_str().unwrap_or_default();
             let text = || value.as_str().unwrap_or_default().to_owned();
@@ -184,7 +188,9 @@ impl Kustomization {
                 "namespace" => found.namespace = Some(text()).filter(|text| !text.is_empty()),
                 "namePrefix" => found.prefix = text(),
                 "nameSuffix" => found.suffix = text(),
-                "commonLabels" => found.labels.extend(value.as_mapping().cloned().unwrap_or_default()),
+                "commonLabels" => {
+                    found.labels.extend(value.as_mapping().cloned().unwrap_or_default())
+                }
                 "commonAnnotations" => {
                     found.annotations.extend(value.as_mapping().cloned().unwrap_or_default());
                 }
@@ -200,7 +206,8 @@ impl Kustomization {
                 }
                 "images" => found.take_images(value),
                 "patchesStrategicMerge" => {
-                    let patch = |text: String| Patch { source: source(text), target: Target::Itself };
+                    let patch =
+                        |text: String| Patch { source: source(text), target: Target::Itself };
                     found.patches.extend(texts(value).into_iter().map(patch));
                 }
                 "patches" => {
@@ -215,7 +222,9 @@ impl Kustomization {
                     found.secrets.extend(items().filter_map(|item| Generator::of(item, is_hashed)));
                 }
                 "configMapGenerator" => {
-                    found.config_maps.extend(items().filter_map(|item| Generator::of(item, is_hashed)));
+                    found
+                        .config_maps
+                        .extend(items().filter_map(|item| Generator::of(item, is_hashed)));
                 }
                 _ if HARMLESS.contains(&key) || value.is_null() => {}
                 _ => {
@@ -238,16 +247,19 @@ impl Kustomization {
     }
 
     fn patch(&mut self, item: &Value) -> Option<Patch> {
-        let text = |name: &str| text(item, &[name]).filter(|text| !text.is_empty()).map(str::to_owned);
+        let text =
+            |name: &str| text(item, &[name]).filter(|text| !text.is_empty()).map(str::to_owned);
         let source = match (text("path"), text("patch")) {
             (Some(path), _) => Source::File(path),
             (None, Some(patch)) => Source::Inline(patch),
             (None, None) => {
-                self.faults.push((FaultKind::Build, "a patch of it has neither `path` nor `patch`"));
+                self.faults
+                    .push((FaultKind::Build, "a patch of it has neither `path` nor `patch`"));
                 return None;
             }
         };
-        let has_options = item.get("options").and_then(Value::as_mapping).is_some_and(|all| !all.is_empty());
+        let has_options =
+            item.get("options").and_then(Value::as_mapping).is_some_and(|all| !all.is_empty());
         let target = match item.get("target") {
             _ if has_options => Target::Unknown,
             None | Some(Value::Null) => Target::Itself,
@@ -266,7 +278,9 @@ impl Generator {
         for written in list("files") {
             let (key, path) = match written.split_once('=') {
                 Some((key, path)) => (key.to_owned(), path.to_owned()),
-                None => (written.rsplit('/').next().unwrap_or(&written).to_owned(), written.clone()),
+                None => {
+                    (written.rsplit('/').next().unwrap_or(&written).to_owned(), written.clone())
+                }
             };
             inputs.push((key, Source::File(path)));
         }

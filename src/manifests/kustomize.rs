@@ -24,10 +24,11 @@ impl<'d> Kustomize<'d> {
             }
         }
         for (dir, (file, kustomization)) in &mut kustomizations {
-            let beside =
-                NAMES.map(|name| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") });
+            let beside = NAMES
+                .map(|name| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") });
             if beside.iter().any(|path| path != file && documents.exists(path)) {
-                let why = "its directory has another kustomization file, and kustomize refuses to choose: delete one";
+                let why = "its directory has another kustomization file, and kustomize refuses to \
+                           choose: delete one";
                 kustomization.faults.push((FaultKind::Build, why));
             }
         }
@@ -50,7 +51,9 @@ impl<'d> Kustomize<'d> {
     pub(super) fn wanted(&self, files: &Files) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         for path in &self.taken {
-            wanted.extend(places(path).chain([path.clone()]).filter(|path| !files.contains_key(path)));
+            wanted.extend(
+                places(path).chain([path.clone()]).filter(|path| !files.contains_key(path)),
+            );
         }
         wanted
     }
@@ -76,13 +79,16 @@ impl<'d> Kustomize<'d> {
             let Some((_, kustomization)) = self.kustomizations.get(&dir) else { continue };
             if reached.insert(dir.clone()) {
                 fresh = true;
-                open.extend(references(kustomization).filter_map(|reference| below(&dir, reference)));
+                open.extend(
+                    references(kustomization).filter_map(|reference| below(&dir, reference)),
+                );
             }
         }
         fresh
     }
 
-    /// Whether the file `path` is for a kustomization: it is one, one takes it, or it lies beside one.
+    /// Whether the file `path` is for a kustomization: it is one, one takes it, or it lies beside
+    /// one.
     pub(super) fn concerns(&self, path: &str) -> bool {
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
         self.taken.contains(path) || self.kustomizations.contains_key(dir)

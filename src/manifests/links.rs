@@ -1,6 +1,8 @@
-//! What refers to a Secret or a service account by name, after a prefix or a suffix has changed that.
+//! What refers to a Secret or a service account by name, after a prefix or a suffix has changed
+//! that.
 //!
-//! Source: kustomize v5, `api/internal/accumulator/namereferencetransformer.go`: only the kinds that it knows.
+//! Source: kustomize v5, `api/internal/accumulator/namereferencetransformer.go`: only the kinds
+//! that it knows.
 
 use super::pods::KINDS;
 use super::resource::Resource;
@@ -11,7 +13,8 @@ use std::collections::HashMap;
 /// The resources that were ever called so, by kind and name.
 type Index = HashMap<(String, String), Vec<usize>>;
 
-/// Puts the names of today in place of earlier ones. False if one of them could be either of two resources.
+/// Puts the names of today in place of earlier ones. False if one of them could be either of two
+/// resources.
 pub(super) fn renew(resources: &mut [Resource]) -> bool {
     if resources.iter().all(|resource| resource.affixes.is_empty()) {
         return true;
@@ -30,7 +33,8 @@ pub(super) fn renew(resources: &mut [Resource]) -> bool {
     let mut is_clear = true;
     for at in 0..resources.len() {
         let refers = kind(&resources[at].value).is_some_and(|kind| {
-            matches!(kind, "ServiceAccount" | "Ingress") || KINDS.iter().any(|(known, _)| *known == kind)
+            matches!(kind, "ServiceAccount" | "Ingress")
+                || KINDS.iter().any(|(known, _)| *known == kind)
         });
         if !refers {
             continue;
@@ -53,7 +57,8 @@ pub(super) fn renew(resources: &mut [Resource]) -> bool {
     is_clear
 }
 
-/// The name of today of what the resource `by` calls `name`: in its namespace, with its own prefixes if there are several.
+/// The name of today of what the resource `by` calls `name`: in its namespace, with its own
+/// prefixes if there are several.
 fn today(
     resources: &[Resource],
     index: &Index,
@@ -73,7 +78,8 @@ fn today(
     }
 }
 
-/// Calls `change` with the kind and the name of every Secret and service account that `value` names.
+/// Calls `change` with the kind and the name of every Secret and service account that `value`
+/// names.
 fn names(value: &mut Value, change: &mut dyn FnMut(&str, &mut String)) {
     match value {
         Value::Sequence(items) => items.iter_mut().for_each(|item| names(item, change)),

@@ -1,6 +1,7 @@
 //! Strategic-merge patches, as far as they reach containers and pull secrets.
 //!
-//! Source: Kubernetes' `strategicpatch`; the lists that matter here merge by `name`, others are replaced.
+//! Source: Kubernetes' `strategicpatch`; the lists that matter here merge by `name`, others are
+//! replaced.
 
 use super::pods::KINDS;
 use super::resource::Resource;
@@ -9,8 +10,15 @@ use crate::yaml_path::{kind, text};
 use serde_yaml::{Mapping, Value};
 
 /// The lists in which a patch changes the item of the same name.
-const BY_NAME: [&str; 7] =
-    ["containers", "initContainers", "ephemeralContainers", "imagePullSecrets", "env", "volumes", "secrets"];
+const BY_NAME: [&str; 7] = [
+    "containers",
+    "initContainers",
+    "ephemeralContainers",
+    "imagePullSecrets",
+    "env",
+    "volumes",
+    "secrets",
+];
 
 /// Whether `patch` is a strategic-merge patch and no list of JSON-patch operations.
 pub(super) fn is_one(patch: &Value) -> bool {
@@ -35,10 +43,12 @@ pub(super) fn is_for(patch: &Value, resource: &Resource) -> bool {
         && resource.identities().any(|identity| identity == (name, namespace))
 }
 
-/// Merges `patch` into the object `target`. Only of Kubernetes' own kinds is it known which lists merge by name.
+/// Merges `patch` into the object `target`. Only of Kubernetes' own kinds is it known which lists
+/// merge by name.
 pub(super) fn merge_object(target: &mut Value, patch: &Value) {
-    let is_own = kind(target)
-        .is_some_and(|kind| kind == "ServiceAccount" || KINDS.iter().any(|(known, _)| *known == kind));
+    let is_own = kind(target).is_some_and(|kind| {
+        kind == "ServiceAccount" || KINDS.iter().any(|(known, _)| *known == kind)
+    });
     merge(target, patch, is_own);
 }
 
@@ -61,7 +71,9 @@ fn merge(target: &mut Value, patch: &Value, by_name: bool) {
             continue;
         }
         match (entries.get_mut(key), change) {
-            (Some(Value::Sequence(old)), Value::Sequence(new)) if by_name && BY_NAME.contains(&name) => {
+            (Some(Value::Sequence(old)), Value::Sequence(new))
+                if by_name && BY_NAME.contains(&name) =>
+            {
                 merge_list(old, new);
             }
             (Some(old), _) => merge(old, change, by_name),
@@ -80,7 +92,8 @@ fn merge_list(old: &mut Vec<Value>, new: &[Value]) {
     }
     let mut added = Vec::new();
     for item in new {
-        let same = |other: &Value| other.get("name").is_some() && other.get("name") == item.get("name");
+        let same =
+            |other: &Value| other.get("name").is_some() && other.get("name") == item.get("name");
         match old.iter().position(same) {
             Some(at) if deletes(item) => {
                 old.remove(at);
@@ -129,7 +142,11 @@ mod tests {
                 "{imagePullSecrets: [{name: b}]}",
             ),
         ] {
-            assert_eq!(merged(target, patch), serde_yaml::from_str::<Value>(expected).unwrap(), "{patch}");
+            assert_eq!(
+                merged(target, patch),
+                serde_yaml::from_str::<Value>(expected).unwrap(),
+                "{patch}"
+            );
         }
     }
 }

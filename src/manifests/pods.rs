@@ -4,7 +4,8 @@ use super::kustomization;
 use crate::yaml_path::{at, kind, text};
 use serde_yaml::Value;
 
-/// Kubernetes' own kinds with a pod in them, and where it is (API reference, apps/v1, batch/v1, core/v1).
+/// Kubernetes' own kinds with a pod in them, and where it is (API reference, apps/v1, batch/v1,
+/// core/v1).
 pub(super) const KINDS: [(&str, &[&str]); 8] = [
     ("Deployment", &["spec", "template", "spec"]),
     ("StatefulSet", &["spec", "template", "spec"]),
@@ -65,9 +66,11 @@ pub(super) fn of(object: &Value) -> Found<'_> {
         let pods = at(object, path).map(|spec| Pod { path: path.join("."), spec });
         return Found { pods: pods.into_iter().collect(), unread: None };
     }
-    let is_below =
-        |other: &str| group.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if matches!(kind, "ConfigMap" | "Secret" | "List") || DESCRIBING.iter().any(|one| is_below(one)) {
+    let is_below = |other: &str| {
+        group.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    if matches!(kind, "ConfigMap" | "Secret" | "List") || DESCRIBING.iter().any(|one| is_below(one))
+    {
         return Found::default();
     }
     if ELSEWHERE.contains(&(kind, group)) {
@@ -113,7 +116,9 @@ impl<'v> Walk<'v> {
                     self.found.pods.push(Pod { path: path.clone(), spec: value });
                     return;
                 }
-                if key == "image" && ["repository", "name"].iter().any(|key| value.get(*key).is_some()) {
+                if key == "image"
+                    && ["repository", "name"].iter().any(|key| value.get(*key).is_some())
+                {
                     self.fields.push(path.clone());
                     return;
                 }
@@ -142,7 +147,8 @@ impl<'v> Walk<'v> {
     }
 }
 
-/// Whether `path` is that of a pod template's `spec`: `spec.template.spec`, `spec.podTemplate.spec`.
+/// Whether `path` is that of a pod template's `spec`: `spec.template.spec`,
+/// `spec.podTemplate.spec`.
 fn is_template_spec(path: &str) -> bool {
     path.strip_suffix(".spec").is_some_and(|above| above.ends_with("emplate"))
 }
@@ -184,7 +190,8 @@ mod tests {
             (
                 "kubeflow.org/v1, kind: TFJob",
                 format!(
-                    "{{replicas: {{A: {{template: {{spec: {pod}}}}}, B: {{template: {{spec: {pod}}}}}}}}}"
+                    "{{replicas: {{A: {{template: {{spec: {pod}}}}}, B: {{template: {{spec: \
+                     {pod}}}}}}}}}"
                 ),
                 &["spec.replicas.A.template.spec", "spec.replicas.B.template.spec"],
                 false,

@@ -36,7 +36,8 @@ impl Resource {
     }
 
     pub(super) fn namespace(&self) -> &str {
-        let namespace = text(&self.value, &["metadata", "namespace"]).filter(|text| !text.is_empty());
+        let namespace =
+            text(&self.value, &["metadata", "namespace"]).filter(|text| !text.is_empty());
         namespace.unwrap_or(DEFAULT)
     }
 
@@ -72,10 +73,12 @@ impl Resource {
         }
     }
 
-    /// Puts a prefix and a suffix to its name, but for the kinds whose names kustomize leaves alone.
+    /// Puts a prefix and a suffix to its name, but for the kinds whose names kustomize leaves
+    /// alone.
     pub(super) fn affix(&mut self, prefix: &str, suffix: &str) {
         const LEFT: [&str; 3] = ["CustomResourceDefinition", "APIService", "Namespace"];
-        if prefix.is_empty() && suffix.is_empty() || kind(&self.value).is_none_or(|kind| LEFT.contains(&kind))
+        if prefix.is_empty() && suffix.is_empty()
+            || kind(&self.value).is_none_or(|kind| LEFT.contains(&kind))
         {
             return;
         }
@@ -91,7 +94,9 @@ impl Resource {
 
     /// Adds to its labels or annotations.
     pub(super) fn add_pairs(&mut self, field: &str, pairs: &Mapping) {
-        let Some(metadata) = self.value.get_mut("metadata").and_then(Value::as_mapping_mut) else { return };
+        let Some(metadata) = self.value.get_mut("metadata").and_then(Value::as_mapping_mut) else {
+            return;
+        };
         let found = metadata.entry(field.into()).or_insert(Value::Null);
         if found.is_null() {
             *found = Value::Mapping(Mapping::new());
@@ -107,7 +112,8 @@ impl Resource {
 pub struct Generated {
     /// Its type, `Opaque` if none is given.
     pub kind: String,
-    /// Its keys, with the file below the top of the repository or the text that each has; `None` if it is elsewhere.
+    /// Its keys, with the file below the top of the repository or the text that each has; `None` if
+    /// it is elsewhere.
     pub inputs: Vec<(String, Option<Input>)>,
     /// Whether kustomize puts a hash behind the name, so that only its own build can name it.
     pub is_hashed: bool,
@@ -117,7 +123,9 @@ impl Generated {
     /// Whether the file `path` is one of its inputs.
     #[must_use]
     pub fn is_made_of(&self, path: &str) -> bool {
-        self.inputs.iter().any(|(_, input)| matches!(input, Some(Input::File(file)) if file == path))
+        self.inputs
+            .iter()
+            .any(|(_, input)| matches!(input, Some(Input::File(file)) if file == path))
     }
 }
 

@@ -41,8 +41,14 @@ pub(super) fn scaled(resources: &[Resource]) -> Vec<Scaled> {
         let kind = kind(&resource.value)?;
         let namespace = resource.namespace();
         // The target is by the name in its file: prefixes come later.
-        let by = resource.identities().find_map(|(name, _)| targets.get(&(kind, name, namespace)))?;
-        Some(Scaled { file: resource.file.clone(), kind: kind.into(), name: resource.name().into(), by })
+        let by =
+            resource.identities().find_map(|(name, _)| targets.get(&(kind, name, namespace)))?;
+        Some(Scaled {
+            file: resource.file.clone(),
+            kind: kind.into(),
+            name: resource.name().into(),
+            by,
+        })
     });
     found.collect()
 }

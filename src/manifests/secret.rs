@@ -1,5 +1,5 @@
-//! The Secrets of an overlay: those in its files, those that kustomize generates, and those that a controller makes in
-//! the cluster.
+//! The Secrets of an overlay: those in its files, those that kustomize generates, and those that a
+//! controller makes in the cluster.
 
 use super::resource::{Generated, Resource};
 use super::workload::is_placeholder;
@@ -36,7 +36,8 @@ pub enum Origin {
     Controller(&'static str),
 }
 
-/// Kinds whose controllers make a Secret, and where they have its name: else it is called as they are.
+/// Kinds whose controllers make a Secret, and where they have its name: else it is called as they
+/// are.
 const MAKERS: [(&str, &[&str]); 13] = [
     ("SealedSecret", &["spec", "template", "metadata", "name"]),
     ("ExternalSecret", &["spec", "target", "name"]),
@@ -54,21 +55,25 @@ const MAKERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Kinds that make several, and the list that has their names.
-const LISTS: [(&str, &str, &str); 2] =
-    [("SecretProviderClass", "secretObjects", "secretName"), ("SopsSecret", "secretTemplates", "name")];
+const LISTS: [(&str, &str, &str); 2] = [
+    ("SecretProviderClass", "secretObjects", "secretName"),
+    ("SopsSecret", "secretTemplates", "name"),
+];
 
 /// Whether SOPS has encrypted `document`: it adds a mapping with what it was encrypted with.
 #[must_use]
 pub fn is_sops(document: &Value) -> bool {
-    at(document, &["sops"]).is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some())
+    at(document, &["sops"])
+        .is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some())
 }
 
-/// Annotations by which a controller fills a Secret with what is in another one: mittwald/kubernetes-replicator,
-/// emberstack/kubernetes-reflector.
+/// Annotations by which a controller fills a Secret with what is in another one:
+/// mittwald/kubernetes-replicator, emberstack/kubernetes-reflector.
 const FILLS: [&str; 2] =
     ["replicator.v1.mittwald.de/replicate-from", "reflector.v1.k8s.emberstack.com/reflects"];
 
-/// Why what is in the pull secret `document` is not what it will be in a cluster, as a sentence about it; `None` if it is.
+/// Why what is in the pull secret `document` is not what it will be in a cluster, as a sentence
+/// about it; `None` if it is.
 #[must_use]
 pub fn later(document: &Value) -> Option<&'static str> {
     if kind(document) != Some("Secret") {
@@ -84,17 +89,22 @@ pub fn later(document: &Value) -> Option<&'static str> {
     is_put_in.then_some("it is put in before it is deployed")
 }
 
-/// Whether something is put into the JSON `text`: all of it, or a `${NAME}`, `$(NAME)` or `{{ NAME }}` in it.
+/// Whether something is put into the JSON `text`: all of it, or a `${NAME}`, `$(NAME)` or
+/// `{{ NAME }}` in it.
 fn has_placeholder(text: &str) -> bool {
     let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
     };
     let is_closed = |open: &str, close: char| {
         let mut pieces = text.split(open).skip(1);
         pieces.any(|piece| piece.split_once(close).is_some_and(|(name, _)| is_name(name)))
     };
     let is_json = text.trim_start().starts_with('{') && !text.trim_start().starts_with("{{");
-    text.contains("{{") || is_closed("${", '}') || is_closed("$(", ')') || !is_json && is_placeholder(text)
+    text.contains("{{")
+        || is_closed("${", '}')
+        || is_closed("$(", ')')
+        || !is_json && is_placeholder(text)
 }
 
 /// Whether a controller makes a Secret of `object`.

@@ -1,7 +1,8 @@
 //! What a patch with a `target` is for.
 //!
-//! Source: kustomize v5, `api/types/selector.go` and `api/resmap/reswrangler.go`: regular expressions for whole
-//! names, of any name that a resource has had, and Kubernetes' label selectors.
+//! Source: kustomize v5, `api/types/selector.go` and `api/resmap/reswrangler.go`: regular
+//! expressions for whole names, of any name that a resource has had, and Kubernetes' label
+//! selectors.
 
 use super::resource::Resource;
 use crate::yaml_path::{at, text};
@@ -165,7 +166,8 @@ fn requirements(text: &str) -> Option<Vec<Requirement>> {
             } else {
                 (true, (part.to_owned(), None))
             };
-            let plain = |text: &str| !text.contains(char::is_whitespace) && !text.contains(['(', ')']);
+            let plain =
+                |text: &str| !text.contains(char::is_whitespace) && !text.contains(['(', ')']);
             (plain(&key) && value.as_deref().is_none_or(plain)).then_some(Requirement {
                 key,
                 value,

@@ -1,4 +1,5 @@
-//! What a kustomization does to all of its resources: namespace, prefixes, labels, numbers of pods, images. Pure.
+//! What a kustomization does to all of its resources: namespace, prefixes, labels, numbers of pods,
+//! images. Pure.
 
 use super::kustomization::Kustomization;
 use super::resource::Resource;
@@ -11,7 +12,8 @@ pub(super) fn transform(kustomization: &Kustomization, resources: &mut [Resource
             resource.set_namespace(namespace);
         }
         resource.affix(&kustomization.prefix, &kustomization.suffix);
-        for (field, pairs) in [("labels", &kustomization.labels), ("annotations", &kustomization.annotations)]
+        for (field, pairs) in
+            [("labels", &kustomization.labels), ("annotations", &kustomization.annotations)]
         {
             if !pairs.is_empty() {
                 resource.add_pairs(field, pairs);

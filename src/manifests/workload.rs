@@ -23,9 +23,11 @@ pub struct Workload {
     pub namespace: Option<String>,
     /// The pull secrets that its pods name, those of a service account in the manifests included.
     pub pull_secrets: Vec<String>,
-    /// The service account that its pods name and that the manifests do not have. It may name pull secrets.
+    /// The service account that its pods name and that the manifests do not have. It may name pull
+    /// secrets.
     pub unknown_account: Option<String>,
-    /// The file of a kustomization that may change it in ways that were not read; `None` if all of it is known.
+    /// The file of a kustomization that may change it in ways that were not read; `None` if all of
+    /// it is known.
     pub unsure: Option<String>,
     /// The Secrets without which its containers do not start.
     pub secrets: BTreeSet<String>,
@@ -124,7 +126,12 @@ pub(super) fn workloads(resources: &[Resource], unsure: Option<&str>) -> Vec<Wor
     found
 }
 
-fn workload(resource: &Resource, pod: &Pod, accounts: &Accounts, unsure: Option<&str>) -> Option<Workload> {
+fn workload(
+    resource: &Resource,
+    pod: &Pod,
+    accounts: &Accounts,
+    unsure: Option<&str>,
+) -> Option<Workload> {
     let value = &resource.value;
     let images = images(pod, &Injected::of(value, pod));
     // Without any container it is a part of one, for somebody's own tool.
@@ -135,14 +142,16 @@ fn workload(resource: &Resource, pod: &Pod, accounts: &Accounts, unsure: Option<
     let mut pull_secrets = names(pod.spec);
     let mut unknown_account = None;
     if pull_secrets.is_empty() {
-        let account = text(pod.spec, &["serviceAccountName"]).or_else(|| text(pod.spec, &["serviceAccount"]));
+        let account =
+            text(pod.spec, &["serviceAccountName"]).or_else(|| text(pod.spec, &["serviceAccount"]));
         let account = account.filter(|name| !name.is_empty()).unwrap_or(DEFAULT);
         match accounts.find(account, namespace) {
             Some(found) => pull_secrets = names(found),
             None => unknown_account = Some(account.to_owned()).filter(|name| name != DEFAULT),
         }
     }
-    let name = text(value, &["metadata", "name"]).or_else(|| text(value, &["metadata", "generateName"]));
+    let name =
+        text(value, &["metadata", "name"]).or_else(|| text(value, &["metadata", "generateName"]));
     Some(Workload {
         file: resource.file.clone(),
         kind: kind(value).unwrap_or_default().to_owned(),
@@ -161,16 +170,19 @@ fn required_secrets(pod: &Value) -> BTreeSet<String> {
     let mut named: Vec<(Option<&Value>, &str)> = Vec::new();
     for container in pods::CONTAINERS.iter().flat_map(|name| list(pod, name)) {
         let from = list(container, "envFrom").map(|one| (one.get("secretRef"), "name"));
-        let variables = list(container, "env").map(|one| (at(one, &["valueFrom", "secretKeyRef"]), "name"));
+        let variables =
+            list(container, "env").map(|one| (at(one, &["valueFrom", "secretKeyRef"]), "name"));
         named.extend(from.chain(variables));
     }
     for volume in list(pod, "volumes") {
         named.push((volume.get("secret"), "secretName"));
-        let sources = volume.get("projected").into_iter().flat_map(|projected| list(projected, "sources"));
+        let sources =
+            volume.get("projected").into_iter().flat_map(|projected| list(projected, "sources"));
         named.extend(sources.map(|source| (source.get("secret"), "name")));
     }
     let is_required = |value: &&Value| value.get("optional").and_then(Value::as_bool) != Some(true);
-    let required = named.into_iter().filter_map(|(value, key)| text(value.filter(is_required)?, &[key]));
+    let required =
+        named.into_iter().filter_map(|(value, key)| text(value.filter(is_required)?, &[key]));
     required.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -214,7 +226,8 @@ fn image(field: String, of: &Value, value: &Value) -> Image {
     Image { field, container, reference, pinned, pulled: policy != Some("Never") }
 }
 
-/// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`, `<image>`, `IMAGE_NAME`.
+/// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`,
+/// `<image>`, `IMAGE_NAME`.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let is_name = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')

@@ -1,5 +1,6 @@
-//! What a change of one key makes of a directory of Secrets: the files to write, in an order in which the kustomization
-//! never names a file that is missing, and those to delete after them. A plan made over a half-done one completes it.
+//! What a change of one key makes of a directory of Secrets: the files to write, in an order in
+//! which the kustomization never names a file that is missing, and those to delete after them. A
+//! plan made over a half-done one completes it.
 
 mod draft;
 
@@ -129,7 +130,12 @@ impl<'d> Directory<'d> {
             let at = found.target(key).unwrap_or_else(|| {
                 let reference = format!("{name}.env");
                 let path = format!("{}/{reference}", self.dir);
-                found.envs.push(Env { path, reference: None, bytes: Zeroizing::default(), exists: false });
+                found.envs.push(Env {
+                    path,
+                    reference: None,
+                    bytes: Zeroizing::default(),
+                    exists: false,
+                });
                 found.envs.len() - 1
             });
             let env = &found.envs[at];
@@ -171,7 +177,8 @@ impl<'d> Directory<'d> {
         let change = change.finish(effect, place);
         if self.size(&change, name)? > MAX_SIZE {
             let why = format!(
-                "Secret {name} would have more than {MAX_SIZE} bytes, which is all that Kubernetes takes"
+                "Secret {name} would have more than {MAX_SIZE} bytes, which is all that Kubernetes \
+                 takes"
             );
             return Err(DirectoryFault::new(&change.place, &why));
         }
@@ -183,7 +190,8 @@ impl<'d> Directory<'d> {
         let found = self.find(name)?;
         let (listed, own) = self.key_file(&found, key);
         let env = found.envs.iter().find(|env| env.parsed().has(key));
-        let place = env.map(|env| env.path.clone()).or(listed.clone()).unwrap_or_else(|| own.clone());
+        let place =
+            env.map(|env| env.path.clone()).or(listed.clone()).unwrap_or_else(|| own.clone());
         let is_there = !matches!((self.read)(&own), Content::Absent);
         let mut change = Draft::new(self);
         if env.is_none() && listed.is_none() && !is_there {
@@ -191,8 +199,9 @@ impl<'d> Directory<'d> {
         }
         let keeps = |env: &&Env| env.parsed().unset(key).is_some();
         let files = found.generator.map_or(&[][..], |generator| &generator.files);
-        let is_last = !found.envs.iter().filter(|env| env.reference.is_some()).any(|env| keeps(&env))
-            && files.iter().all(|file| file.key == key.as_str());
+        let is_last =
+            !found.envs.iter().filter(|env| env.reference.is_some()).any(|env| keeps(&env))
+                && files.iter().all(|file| file.key == key.as_str());
         if is_last && found.generator.is_some() {
             change.edit(&format!("no longer generates {name}"), |text| {
                 kustomization::remove_generator(text, name)
@@ -234,7 +243,9 @@ impl<'d> Directory<'d> {
             return Err(fault(&format!("it generates Secret {name} twice")));
         };
         if generator.is_some_and(|one| one.has_literals) {
-            return Err(fault(&format!("its entry of {name} has `literals`, which belong in {name}.env")));
+            return Err(fault(&format!(
+                "its entry of {name} has `literals`, which belong in {name}.env"
+            )));
         }
         let mut envs = Vec::new();
         for reference in generator.into_iter().flat_map(|one| &one.envs) {
@@ -244,7 +255,10 @@ impl<'d> Directory<'d> {
         }
         let own = format!("{}/{name}.env", self.dir);
         let others = kustomization.generators.iter().filter(|one| one.name != name);
-        if others.flat_map(Generator::paths).any(|path| below(self.dir, path).as_ref() == Some(&own)) {
+        if others
+            .flat_map(Generator::paths)
+            .any(|path| below(self.dir, path).as_ref() == Some(&own))
+        {
             return Err(fault(&format!("another Secret than {name} is made from {name}.env")));
         }
         if !envs.iter().any(|env| env.path == own) {
@@ -291,7 +305,8 @@ impl<'d> Directory<'d> {
     }
 
     fn resolve(&self, reference: &str) -> Result<String, DirectoryFault> {
-        let outside = || DirectoryFault::new(self.path(), "it names something outside the repository");
+        let outside =
+            || DirectoryFault::new(self.path(), "it names something outside the repository");
         below(self.dir, reference).ok_or_else(outside)
     }
 
@@ -302,7 +317,8 @@ impl<'d> Directory<'d> {
 }
 
 impl Found<'_> {
-    /// The env file for a line of `key`: the one that has the key, else the first one that is named, else any.
+    /// The env file for a line of `key`: the one that has the key, else the first one that is
+    /// named, else any.
     fn target(&self, key: &Key) -> Option<usize> {
         let at = |is_it: &dyn Fn(&Env) -> bool| self.envs.iter().position(is_it);
         at(&|env| env.reference.is_some() && env.parsed().has(key))
@@ -314,10 +330,13 @@ impl Found<'_> {
 impl Key {
     /// Why no file can be named after it.
     fn no_file_because(&self) -> Option<&'static str> {
-        // git would read the value as its own attributes or patterns, and may decrypt nothing any more.
-        let is_gits = self.as_str().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(".git"));
+        // git would read the value as its own attributes or patterns, and may decrypt nothing any
+        // more.
+        let is_gits =
+            self.as_str().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(".git"));
         is_gits.then_some(
-            "a value like this is kept in a file named after its key, and git reads a file of that name",
+            "a value like this is kept in a file named after its key, and git reads a file of that \
+             name",
         )
     }
 }

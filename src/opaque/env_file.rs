@@ -1,12 +1,13 @@
-//! An env file as kustomize reads it (kustomize `api/kv/kv.go`): `KEY=value` lines, in which quotes, blanks and comments
-//! behind a value are part of it. Finds the lines that do not say what they seem to say, by number and never by content.
+//! An env file as kustomize reads it (kustomize `api/kv/kv.go`): `KEY=value` lines, in which
+//! quotes, blanks and comments behind a value are part of it. Finds the lines that do not say what
+//! they seem to say, by number and never by content.
 
 use super::{Key, Value};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-/// The longest line that kustomize reads (Go's `bufio.MaxScanTokenSize`, less the line break). It drops a longer one
-/// and all that follow it, and exits with 0.
+/// The longest line that kustomize reads (Go's `bufio.MaxScanTokenSize`, less the line break). It
+/// drops a longer one and all that follow it, and exits with 0.
 const MAX_LINE: usize = (64 << 10) - 1;
 /// The longest value that is written to such a file, with room for a key.
 const MAX_VALUE: usize = 60_000;
@@ -47,10 +48,12 @@ impl Trap {
     pub fn message(self) -> &'static str {
         match self {
             Self::NoEquals => {
-                "it has no `=`: kustomize takes the whole line for a key with an empty value (`makeinfra secret set --from-file` stores values of several lines)"
+                "it has no `=`: kustomize takes the whole line for a key with an empty value \
+                 (`makeinfra secret set --from-file` stores values of several lines)"
             }
             Self::Continued => {
-                "it continues the value of a line above: kustomize takes it for a key (`makeinfra secret set --from-file` stores values of several lines)"
+                "it continues the value of a line above: kustomize takes it for a key (`makeinfra \
+                 secret set --from-file` stores values of several lines)"
             }
             Self::Export => "it begins with `export`, which becomes part of the key",
             Self::EmptyKey => "it has no key before the `=`: kustomize skips it",
@@ -75,7 +78,12 @@ impl Trap {
     fn hides_key(self) -> bool {
         matches!(
             self,
-            Self::NoEquals | Self::Continued | Self::Export | Self::EmptyKey | Self::BadKey | Self::NotUtf8
+            Self::NoEquals
+                | Self::Continued
+                | Self::Export
+                | Self::EmptyKey
+                | Self::BadKey
+                | Self::NotUtf8
         )
     }
 }
@@ -143,13 +151,16 @@ impl<'t> EnvFile<'t> {
     /// Whether `value` is what it has under `key`.
     #[must_use]
     pub fn holds(&self, key: &Key, value: &Value) -> bool {
-        let mut found =
-            self.lines.iter().filter_map(|line| line.pair).filter(|(found, _)| *found == key.as_str());
+        let mut found = self
+            .lines
+            .iter()
+            .filter_map(|line| line.pair)
+            .filter(|(found, _)| *found == key.as_str());
         matches!((found.next(), found.next()), (Some((_, held)), None) if value.is(held))
     }
 
-    /// The text with `value` under `key`: in the place of its line, or in a new last line. Of a key that stands
-    /// several times one line stays.
+    /// The text with `value` under `key`: in the place of its line, or in a new last line. Of a key
+    /// that stands several times one line stays.
     #[must_use]
     pub fn set(&self, key: &Key, value: &Value) -> Zeroizing<Vec<u8>> {
         let new = value.line(key);
@@ -175,12 +186,14 @@ impl<'t> EnvFile<'t> {
         text
     }
 
-    /// The text without the lines of `key`; `None` if no other key is left, whatever comments there are.
+    /// The text without the lines of `key`; `None` if no other key is left, whatever comments there
+    /// are.
     #[must_use]
     pub fn unset(&self, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
         let is_it = |line: &&Line| line.pair.is_some_and(|(found, _)| found == key.as_str());
         // A line that nobody understands may hold what somebody still needs.
-        let counts = |line: &Line| line.pair.is_some() || line.traps.iter().any(|trap| trap.hides_key());
+        let counts =
+            |line: &Line| line.pair.is_some() || line.traps.iter().any(|trap| trap.hides_key());
         let mut text = self.buffer(0);
         let mut is_used = false;
         for line in self.lines.iter().filter(|line| !is_it(line)) {
@@ -192,7 +205,9 @@ impl<'t> EnvFile<'t> {
 
     /// Room for all lines and `more` bytes, so that no shorter copy stays behind in memory.
     fn buffer(&self, more: usize) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(Vec::with_capacity(self.lines.iter().map(|line| line.raw.len()).sum::<usize>() + more))
+        Zeroizing::new(Vec::with_capacity(
+            self.lines.iter().map(|line| line.raw.len()).sum::<usize>() + more,
+        ))
     }
 }
 
@@ -280,7 +295,9 @@ impl Value {
 /// Whether it has quotes around it, which people expect to be taken off.
 fn is_quoted(text: &str) -> bool {
     text.len() > 1
-        && ['"', '\'', '`'].into_iter().any(|quote| text.starts_with(quote) && text.ends_with(quote))
+        && ['"', '\'', '`']
+            .into_iter()
+            .any(|quote| text.starts_with(quote) && text.ends_with(quote))
 }
 
 /// Whether a PEM block begins there, of which the rest is on further lines.

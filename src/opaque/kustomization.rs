@@ -1,5 +1,6 @@
-//! The kustomization of a directory below `secrets/`: which files it takes, and which Secrets it generates from them.
-//! Its edits leave every other line as it is. Pure. No fault quotes what is in it.
+//! The kustomization of a directory below `secrets/`: which files it takes, and which Secrets it
+//! generates from them. Its edits leave every other line as it is. Pure. No fault quotes what is in
+//! it.
 
 use crate::manifests::below;
 use crate::yaml_edit::{self, Document, Edited, Refusal, Step};
@@ -58,13 +59,16 @@ impl Kustomization {
             })
         };
         printed.extend(
-            ["patches", "patchesJson6902", "patchesStrategicMerge"].into_iter().filter(|list| inline(list)),
+            ["patches", "patchesJson6902", "patchesStrategicMerge"]
+                .into_iter()
+                .filter(|list| inline(list)),
         );
         printed.extend(generators.iter().any(|one| one.has_literals).then_some("literals"));
         Ok(Self { resources: texts(&document, &[Key("resources")])?, generators, printed })
     }
 
-    /// Every file and directory that it names, from `dir`, as paths below the top of the repository.
+    /// Every file and directory that it names, from `dir`, as paths below the top of the
+    /// repository.
     #[must_use]
     pub fn files(&self, dir: &str) -> Vec<String> {
         let generated = self.generators.iter().flat_map(Generator::paths);
@@ -82,7 +86,9 @@ impl Kustomization {
 impl Generator {
     fn read(document: &Document, at: usize) -> Result<Self, Refusal> {
         let field = |name: &'static str| [Key(GENERATORS), Item(at), Key(name)];
-        let name = document.scalar_at(&field("name")).ok_or("an entry of its secretGenerator has no name")?;
+        let name = document
+            .scalar_at(&field("name"))
+            .ok_or("an entry of its secretGenerator has no name")?;
         let mut envs = texts(document, &field("envs"))?;
         envs.extend(document.scalar_at(&field("env")).map(str::to_owned));
         let files = texts(document, &field("files"))?.into_iter().map(|text| KeyFile::parse(&text));
@@ -104,7 +110,8 @@ impl KeyFile {
     /// `path`, whose key is the file's name, or `KEY=path` (kustomize's `ParseFileSource`).
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let (key, path) = text.split_once('=').unwrap_or((text.rsplit('/').next().unwrap_or(text), text));
+        let (key, path) =
+            text.split_once('=').unwrap_or((text.rsplit('/').next().unwrap_or(text), text));
         Self { key: key.to_owned(), path: path.to_owned() }
     }
 }
@@ -120,10 +127,15 @@ pub fn add_resource(text: &str, reference: &str) -> Edited {
 /// The same with several.
 pub fn add_resources(text: &str, references: &[&str]) -> Edited {
     let items: Vec<_> = references.iter().map(|reference| yaml_edit::scalar(reference)).collect();
-    yaml_edit::push_all(text, &[Key("resources")], &items.iter().map(String::as_str).collect::<Vec<_>>())
+    yaml_edit::push_all(
+        text,
+        &[Key("resources")],
+        &items.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
 }
 
-/// `text` with the env file `path` in the entry of the Secret `name`, which is made if it is missing.
+/// `text` with the env file `path` in the entry of the Secret `name`, which is made if it is
+/// missing.
 pub(super) fn add_env(text: &str, name: &str, path: &str, project: &str) -> Edited {
     add(text, name, "envs", path, project)
 }
@@ -154,7 +166,8 @@ pub(super) fn remove_env(text: &str, name: &str, path: &str) -> Edited {
     remove_from(text, name, "envs", |item| item == path)
 }
 
-/// `text` without the file of `key` in the entry of the Secret `name`, however often it is named there.
+/// `text` without the file of `key` in the entry of the Secret `name`, however often it is named
+/// there.
 pub(super) fn remove_file(text: &str, name: &str, key: &str) -> Edited {
     let mut edited = remove_from(text, name, "files", |item| KeyFile::parse(item).key == key)?;
     let is_named = |text: &str| -> Result<bool, Refusal> {
@@ -171,7 +184,10 @@ fn remove_from(text: &str, name: &str, list: &str, is_it: impl Fn(&str) -> bool)
     let at = place(text, name)?.ok_or("it does not generate the Secret")?;
     let list = [Key(GENERATORS), Item(at), Key(list)];
     let items = texts(&Document::parse(text)?, &list)?;
-    let gone = items.iter().position(|item| is_it(item)).ok_or("it names a file with the old field `env`")?;
+    let gone = items
+        .iter()
+        .position(|item| is_it(item))
+        .ok_or("it names a file with the old field `env`")?;
     yaml_edit::remove_item(text, &[&list[..], &[Item(gone)]].concat())
 }
 
@@ -184,7 +200,8 @@ pub(super) fn remove_generator(text: &str, name: &str) -> Edited {
     }
     let left = Document::parse(&edited)?;
     // Without a field that makes something kustomize takes it for empty, and fails.
-    let is_lean = left.keys(&[]).iter().all(|key| ["apiVersion", "kind", "metadata", OPTIONS].contains(key));
+    let is_lean =
+        left.keys(&[]).iter().all(|key| ["apiVersion", "kind", "metadata", OPTIONS].contains(key));
     if is_lean {
         let gap = if edited.ends_with('\n') { "" } else { "\n" };
         edited = zeroize::Zeroizing::new(format!("{}{gap}resources: []\n", *edited));
@@ -192,13 +209,15 @@ pub(super) fn remove_generator(text: &str, name: &str) -> Edited {
     Ok(edited)
 }
 
-/// Whether the options of generators are those that came with the first entry, and no entry is left.
+/// Whether the options of generators are those that came with the first entry, and no entry is
+/// left.
 fn are_ours(document: &Document) -> bool {
     let labels = [OPTIONS, "labels"];
     document.count(&[Key(GENERATORS)]) == 0
         && document.keys(&[OPTIONS]) == ["labels"]
         && document.keys(&labels) == ["app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"]
-        && document.scalar(&[labels[0], labels[1], "app.kubernetes.io/managed-by"]) == Some("makeinfra")
+        && document.scalar(&[labels[0], labels[1], "app.kubernetes.io/managed-by"])
+            == Some("makeinfra")
         && !document.keys(&[]).contains(&"configMapGenerator")
 }
 
@@ -220,7 +239,8 @@ fn texts(document: &Document, path: &[Step]) -> Result<Vec<String>, Refusal> {
 mod tests {
     use super::*;
 
-    const FRESH: &str = "# mine\nkind: Kustomization\nresources:\n  - gitlab.secret.yaml  # first\n";
+    const FRESH: &str =
+        "# mine\nkind: Kustomization\nresources:\n  - gitlab.secret.yaml  # first\n";
 
     fn done(edited: Edited) -> String {
         edited.unwrap().to_string()
@@ -241,13 +261,20 @@ mod tests {
         assert_eq!(done(remove_file(&two, "db", "tls.key")), one);
         assert_eq!(done(remove_generator(&three, "on")), two);
         assert_eq!(done(remove_generator(&two, "db")), FRESH);
-        assert_eq!(done(remove_env(&two, "db", "db.env")), two.replace("    envs:\n      - db.env\n", ""));
+        assert_eq!(
+            done(remove_env(&two, "db", "db.env")),
+            two.replace("    envs:\n      - db.env\n", "")
+        );
     }
 
     #[test]
     fn a_file_that_is_named_twice_goes_twice() {
-        let text = "secretGenerator:\n  - name: db\n    files:\n      - a\n      - K=b\n      - K=c\n";
-        assert_eq!(done(remove_file(text, "db", "K")), text.replace("      - K=b\n      - K=c\n", ""));
+        let text =
+            "secretGenerator:\n  - name: db\n    files:\n      - a\n      - K=b\n      - K=c\n";
+        assert_eq!(
+            done(remove_file(text, "db", "K")),
+            text.replace("      - K=b\n      - K=c\n", "")
+        );
     }
 
     #[test]

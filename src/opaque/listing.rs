@@ -1,5 +1,6 @@
-//! What a directory of Secrets holds: each file that its kustomization names, and the keys of each Secret that it
-//! generates. Reads through a function, never gives out a value, and understands no part of a file that it cannot read.
+//! What a directory of Secrets holds: each file that its kustomization names, and the keys of each
+//! Secret that it generates. Reads through a function, never gives out a value, and understands no
+//! part of a file that it cannot read.
 
 use super::{EnvFile, Kustomization, Trap};
 use crate::git_crypt;
@@ -87,7 +88,8 @@ impl Listing {
         let full = |reference: &str| {
             below(dir, reference).ok_or_else(|| fault("it names something outside the repository"))
         };
-        let resources = kustomization.resources.iter().map(|one| full(one)).collect::<Result<_, _>>()?;
+        let resources =
+            kustomization.resources.iter().map(|one| full(one)).collect::<Result<_, _>>()?;
         let mut secrets = Vec::new();
         for generator in &kustomization.generators {
             let mut found = Generated {
@@ -100,8 +102,11 @@ impl Listing {
                 let file = full(env)?;
                 let bytes = plain(&file, read(&file))?;
                 let env = EnvFile::parse(&bytes);
-                let key =
-                    |name: &str| ListedKey { name: name.to_owned(), file: file.clone(), is_file: false };
+                let key = |name: &str| ListedKey {
+                    name: name.to_owned(),
+                    file: file.clone(),
+                    is_file: false,
+                };
                 found.keys.extend(env.keys().map(key));
                 found.traps.extend(env.traps().map(|(line, trap)| (file.clone(), line, trap)));
                 found.files.push(file);
@@ -109,7 +114,11 @@ impl Listing {
             for one in &generator.files {
                 let file = full(&one.path)?;
                 plain(&file, read(&file))?;
-                found.keys.push(ListedKey { name: one.key.clone(), file: file.clone(), is_file: true });
+                found.keys.push(ListedKey {
+                    name: one.key.clone(),
+                    file: file.clone(),
+                    is_file: true,
+                });
                 found.files.push(file);
             }
             secrets.push(found);
@@ -117,7 +126,8 @@ impl Listing {
         Ok(Self { path, kustomization, resources, manifests, secrets })
     }
 
-    /// Every file that belongs to it, the kustomization first; a directory among its resources is one, too.
+    /// Every file that belongs to it, the kustomization first; a directory among its resources is
+    /// one, too.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let generated = self.secrets.iter().flat_map(|secret| &secret.files);
         std::iter::once(&self.path).chain(&self.resources).chain(generated).map(String::as_str)
@@ -146,7 +156,8 @@ impl Opened {
         Ok(Self { path, text, kustomization })
     }
 
-    /// The Secrets among the resources; a directory, and what is not YAML, has none that could be told.
+    /// The Secrets among the resources; a directory, and what is not YAML, has none that could be
+    /// told.
     pub(super) fn manifests(
         &self,
         dir: &str,
@@ -183,8 +194,11 @@ impl SecretManifest {
 
 /// The bytes of a file that was read and is not encrypted.
 pub(super) fn plain(path: &str, content: Content) -> Result<Zeroizing<Vec<u8>>, DirectoryFault> {
-    let fault =
-        |why: &str, is_locked| DirectoryFault { path: path.to_owned(), why: why.to_owned(), is_locked };
+    let fault = |why: &str, is_locked| DirectoryFault {
+        path: path.to_owned(),
+        why: why.to_owned(),
+        is_locked,
+    };
     let locked = || fault("it is locked: encrypted, and this clone is not unlocked", true);
     match content {
         Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes) => Err(locked()),
@@ -250,12 +264,19 @@ secretGenerator:
             ]
         );
         let keys = |at: usize| {
-            listing.secrets[at].keys.iter().map(|key| (key.name.as_str(), key.is_file)).collect::<Vec<_>>()
+            listing.secrets[at]
+                .keys
+                .iter()
+                .map(|key| (key.name.as_str(), key.is_file))
+                .collect::<Vec<_>>()
         };
         assert_eq!(keys(0), [("A", false), ("tls.key", true), ("CA", true)]);
         assert_eq!(keys(1), [("M", false)]);
         let traps = &listing.secrets[0].traps;
-        assert_eq!(traps[..], [("secrets/kubernetes/qa/database.env".to_owned(), 2, Trap::NoEquals)]);
+        assert_eq!(
+            traps[..],
+            [("secrets/kubernetes/qa/database.env".to_owned(), 2, Trap::NoEquals)]
+        );
     }
 
     #[test]
@@ -263,17 +284,29 @@ secretGenerator:
         let mut files = all();
         files[1].1 = b"\0GITCRYPT\0abc";
         let fault = list(&files).unwrap_err();
-        assert_eq!((fault.path.as_str(), fault.is_locked), ("secrets/kubernetes/qa/database.env", true));
+        assert_eq!(
+            (fault.path.as_str(), fault.is_locked),
+            ("secrets/kubernetes/qa/database.env", true)
+        );
         files.remove(1);
         assert_eq!(list(&files).unwrap_err().why, "it is not there");
         for (text, why) in [
             (&b"a: [hunter2"[..], "it is not one YAML document"),
             (b"resources: [/etc/hunter2]\n", "it names something outside the repository"),
-            (b"secretGenerator:\n  - envs: [hunter2]\n", "an entry of its secretGenerator has no name"),
-            (b"resources:\n  - a: hunter2\n", "it has something else where the path of a file is needed"),
+            (
+                b"secretGenerator:\n  - envs: [hunter2]\n",
+                "an entry of its secretGenerator has no name",
+            ),
+            (
+                b"resources:\n  - a: hunter2\n",
+                "it has something else where the path of a file is needed",
+            ),
             (b"\xff", "it is not text (UTF-8)"),
         ] {
-            assert_eq!(list(&[("secrets/kubernetes/qa/kustomization.yaml", text)]).unwrap_err().why, why);
+            assert_eq!(
+                list(&[("secrets/kubernetes/qa/kustomization.yaml", text)]).unwrap_err().why,
+                why
+            );
         }
         assert_eq!(list(&[]).unwrap_err().path, "secrets/kubernetes/qa/kustomization.yaml");
         let text = b"secretGenerator:\n  - name: a\n    literals:\n      - A=1\npatches:\n  - patch: |-\n      - op: add\n";

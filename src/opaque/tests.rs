@@ -5,7 +5,8 @@ fn a_key_is_one_that_kubernetes_takes() {
     for good in ["PASSWORD", "tls.key", "a-b_c.1", "1", ".hidden", &"k".repeat(253)] {
         assert!(Key::parse(good).is_ok(), "{good}");
     }
-    for bad in ["", "a b", "a/b", "a=b", "ä", ".", "..", "..a", "a\n", "gldt-Ab1", &"k".repeat(254)] {
+    for bad in ["", "a b", "a/b", "a=b", "ä", ".", "..", "..a", "a\n", "gldt-Ab1", &"k".repeat(254)]
+    {
         assert!(Key::parse(bad).is_err(), "{bad}");
     }
     for (key, is) in [("A_1", true), ("_", true), ("1A", false), ("a.b", false), ("a-b", false)] {

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 /// Why an `auth` was refused. One refused entry makes the kubelet fail the whole pull.
 pub type Fault = &'static str;
 
-/// User name and password in `auth`: base64 of `USERNAME:PASSWORD`, with or without padding, with or
-/// without line breaks. The password begins after the first colon and is taken as it is: unlike
+/// User name and password in `auth`: base64 of `USERNAME:PASSWORD`, with or without padding, with
+/// or without line breaks. The password begins after the first colon and is taken as it is: unlike
 /// docker, the kubelet trims no NUL and no line break off it.
 pub fn decode(auth: &str) -> Result<(String, Zeroizing<String>), Fault> {
     // Go picks the padded alphabet by the last character, and its decoders skip only CR and LF.
@@ -22,11 +22,13 @@ pub fn decode(auth: &str) -> Result<(String, Zeroizing<String>), Fault> {
         DecodePaddingMode::RequireNone
     };
     // Go's decoders are not strict: bits beyond the last byte may be anything.
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(padding).with_decode_allow_trailing_bits(true);
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(padding)
+        .with_decode_allow_trailing_bits(true);
     let compact: Zeroizing<String> =
         Zeroizing::new(auth.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
-    let decoded = GeneralPurpose::new(&STANDARD, config).decode(compact.as_bytes()).map(Zeroizing::new);
+    let decoded =
+        GeneralPurpose::new(&STANDARD, config).decode(compact.as_bytes()).map(Zeroizing::new);
     let decoded = decoded.map_err(|_| "an `auth` in it is not base64")?;
     // Go would take any bytes here; the CRI, whose strings are UTF-8, cannot carry them.
     let pair = std::str::from_utf8(&decoded).map_err(|_| "an `auth` in it does not hold text")?;
@@ -48,7 +50,8 @@ mod tests {
         let vectors: Value = serde_json::from_str(VECTORS).unwrap();
         let mut compared = 0;
         for row in vectors["secret_contents"].as_array().unwrap() {
-            let Ok(Value::Object(root)) = serde_json::from_str(row["data"].as_str().unwrap()) else {
+            let Ok(Value::Object(root)) = serde_json::from_str(row["data"].as_str().unwrap())
+            else {
                 continue;
             };
             let entries = root.get("auths").unwrap_or(&row["none"]).as_object().unwrap_or(&root);
@@ -59,7 +62,8 @@ mod tests {
             assert_eq!(auths.iter().any(Result::is_err), refused, "{}", row["case"]);
             for credential in expected.iter().filter(|_| !auths.is_empty()) {
                 let pair = |(username, password): &(String, Zeroizing<String>)| {
-                    credential["username"] == username.as_str() && credential["password"] == password.as_str()
+                    credential["username"] == username.as_str()
+                        && credential["password"] == password.as_str()
                 };
                 assert!(auths.iter().flatten().any(pair), "{}", row["case"]);
                 compared += 1;

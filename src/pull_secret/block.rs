@@ -1,4 +1,5 @@
-//! A pull Secret in the one form that a rotation edits: one YAML document in block style, with the credentials under `data`.
+//! A pull Secret in the one form that a rotation edits: one YAML document in block style, with the
+//! credentials under `data`.
 
 use super::expiries::EXPIRES_AT;
 use super::manifest::Manifest;
@@ -18,7 +19,8 @@ pub fn is_editable(manifest: &str) -> bool {
     can_set(&["metadata", "annotations", EXPIRES_AT]) && can_set(&["data", read.kind().data_key()])
 }
 
-/// The Secret `document` in that form: the same object, without comments. `None` if no form of it could be rotated.
+/// The Secret `document` in that form: the same object, without comments. `None` if no form of it
+/// could be rotated.
 #[must_use]
 pub fn in_block_style(document: &Value) -> Option<Zeroizing<String>> {
     let mut object = document.as_mapping()?.clone();

@@ -1,6 +1,7 @@
 //! The JSON inside a pull secret: registry keys and their entries, in the two wrappings.
 //!
-//! Formats: Kubernetes `pkg/credentialprovider/config.go`; docker/cli `cli/config/types/authconfig.go`.
+//! Formats: Kubernetes `pkg/credentialprovider/config.go`; docker/cli
+//! `cli/config/types/authconfig.go`.
 
 use super::go_json::{self, Member};
 use super::{DeployToken, auth};
@@ -24,7 +25,8 @@ pub(super) struct Entry<'c> {
 pub type Fault = &'static str;
 
 const NO_OBJECT: Fault = "its data holds no JSON object";
-const NO_ENTRY: Fault = "one of its entries is not a JSON object of strings, so the kubelet refuses them all";
+const NO_ENTRY: Fault =
+    "one of its entries is not a JSON object of strings, so the kubelet refuses them all";
 const BAD_AUTH: Fault =
     "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
 
@@ -35,7 +37,8 @@ pub struct DockerConfig {
     entries: Vec<Member>,
     /// What stands beside `auths` in a dockerconfigjson; nobody reads it, and it is kept.
     beside: Vec<Member>,
-    /// Whether an entry that a later one of its key replaces is malformed, which the kubelet minds all the same.
+    /// Whether an entry that a later one of its key replaces is malformed, which the kubelet minds
+    /// all the same.
     is_spoilt: bool,
 }
 
@@ -52,7 +55,9 @@ impl DockerConfig {
     pub fn decode(kind: SecretType, base64: &str) -> Result<Self, Fault> {
         let compact: Zeroizing<String> =
             Zeroizing::new(base64.chars().filter(|c| !c.is_ascii_whitespace()).collect());
-        let json = Zeroizing::new(STANDARD.decode(compact.as_bytes()).map_err(|_| "its data is not base64")?);
+        let json = Zeroizing::new(
+            STANDARD.decode(compact.as_bytes()).map_err(|_| "its data is not base64")?,
+        );
         Self::from_json(kind, &json)
     }
 
@@ -76,12 +81,14 @@ impl DockerConfig {
         match kind {
             // What kubectl 1.9.0 wrote (kubernetes issues 57427 and 61358).
             SecretType::Dockercfg
-                if members.iter().all(|member| member.name == "auths" && member.value.starts_with('{'))
+                if members
+                    .iter()
+                    .all(|member| member.name == "auths" && member.value.starts_with('{'))
                     && !members.is_empty() =>
             {
                 return Err(
-                    "it wraps its entries in `auths`, as only a dockerconfigjson may (kubectl 1.9.0 wrote that): \
-                     the kubelet finds none",
+                    "it wraps its entries in `auths`, as only a dockerconfigjson may (kubectl \
+                     1.9.0 wrote that): the kubelet finds none",
                 );
             }
             SecretType::Dockercfg => config.read_entries(members)?,
@@ -105,7 +112,8 @@ impl DockerConfig {
             }
             if go_json::is_field(&member.name, "httpheaders") && !is_map_of_texts(&member.value) {
                 return Err(
-                    "its `HttpHeaders` has more than strings in it, so the kubelet refuses all entries",
+                    "its `HttpHeaders` has more than strings in it, so the kubelet refuses all \
+                     entries",
                 );
             }
             self.beside.push(Member { value: go_json::compact(&member.value), ..member });
@@ -178,8 +186,9 @@ impl DockerConfig {
 
     /// Whether docker keeps credentials elsewhere, which the kubelet does not ask.
     pub(super) fn has_helper(&self) -> bool {
-        let is_helper =
-            |name: &str| ["credsstore", "credhelpers"].iter().any(|field| go_json::is_field(name, field));
+        let is_helper = |name: &str| {
+            ["credsstore", "credhelpers"].iter().any(|field| go_json::is_field(name, field))
+        };
         self.beside.iter().any(|member| is_helper(&member.name))
     }
 
@@ -197,7 +206,8 @@ impl DockerConfig {
         })
     }
 
-    /// Whether the kubelet would sign in the same for `key` with this as for `other_key` with `other`.
+    /// Whether the kubelet would sign in the same for `key` with this as for `other_key` with
+    /// `other`.
     #[must_use]
     pub fn shares(&self, key: &str, other: &Self, other_key: &str) -> bool {
         self.credentials(key).is_some_and(|own| other.credentials(other_key) == Some(own))
@@ -209,8 +219,8 @@ impl DockerConfig {
         self.credentials(key).map(|(username, _)| username).filter(|username| !username.is_empty())
     }
 
-    /// The value of the header `Authorization` with which the kubelet would sign in for `key`; none where it has
-    /// neither user name nor token.
+    /// The value of the header `Authorization` with which the kubelet would sign in for `key`; none
+    /// where it has neither user name nor token.
     #[must_use]
     pub fn authorization(&self, key: &str) -> Option<Secret> {
         let (username, value) = self.credentials(key)?;
@@ -298,8 +308,8 @@ fn fields(entry: &str) -> Option<Vec<Member>> {
     if entry == "null" { Some(Vec::new()) } else { go_json::members(entry) }
 }
 
-/// User name and token of an entry as the kubelet reads them, empty where they are missing: a non-empty `auth` beats the
-/// other two. `None` if `auth` is malformed.
+/// User name and token of an entry as the kubelet reads them, empty where they are missing: a
+/// non-empty `auth` beats the other two. `None` if `auth` is malformed.
 fn credentials(entry: &str) -> Option<(String, Zeroizing<String>)> {
     let fields = fields(entry)?;
     let text = |name: &str| go_json::field(&fields, name).unwrap_or_default();
@@ -314,7 +324,9 @@ fn credentials(entry: &str) -> Option<(String, Zeroizing<String>)> {
 fn is_map_of_texts(value: &str) -> bool {
     value == "null"
         || go_json::members(value).is_some_and(|members| {
-            members.iter().all(|member| !matches!(go_json::text(&member.value), go_json::Text::Other))
+            members
+                .iter()
+                .all(|member| !matches!(go_json::text(&member.value), go_json::Text::Other))
         })
 }
 

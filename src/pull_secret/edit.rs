@@ -1,5 +1,5 @@
-//! The Secret manifest as a file that people edit: changes only what a rotation has to change. Names, labels, comments and the
-//! order of everything stay.
+//! The Secret manifest as a file that people edit: changes only what a rotation has to change.
+//! Names, labels, comments and the order of everything stay.
 
 use super::docker_config::Fault;
 use super::manifest::{Manifest, OWN, Rewrite, Wanted};
@@ -34,7 +34,11 @@ impl<'a> Edit<'a> {
     /// The manifest with the credentials of `token`; none if it holds just these already.
     ///
     /// Fails where the text cannot be changed without touching more than it should.
-    pub fn rotate(mut self, token: &DeployToken, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
+    pub fn rotate(
+        mut self,
+        token: &DeployToken,
+        rewrite: &Rewrite,
+    ) -> Result<Option<Rewritten>, Fault> {
         let mut changes = Vec::new();
         let (old_key, new_key) = self.keys_for(rewrite)?;
         let own = self.manifest.own(rewrite.recorded);
@@ -60,8 +64,10 @@ impl<'a> Edit<'a> {
                 kind.kubernetes_type()
             ));
             if kind == SecretType::Dockercfg && self.manifest.config.has_more() {
-                changes
-                    .push("left out: what stood beside `auths`, for which a dockercfg has no place".into());
+                changes.push(
+                    "left out: what stood beside `auths`, for which a dockercfg has no place"
+                        .into(),
+                );
             }
         }
         if after != before {
@@ -81,8 +87,13 @@ impl<'a> Edit<'a> {
         self.rewritten(kind, &notes, changes).map(Some)
     }
 
-    /// The manifest with `expires_at` as the expiry of the token that it holds; none if it says so already.
-    pub fn expire(self, expires_at: &Expiry, rewrite: &Rewrite) -> Result<Option<Rewritten>, Fault> {
+    /// The manifest with `expires_at` as the expiry of the token that it holds; none if it says so
+    /// already.
+    pub fn expire(
+        self,
+        expires_at: &Expiry,
+        rewrite: &Rewrite,
+    ) -> Result<Option<Rewritten>, Fault> {
         let Some(key) = self.manifest.rotated_key(rewrite)?.map(str::to_owned) else {
             return Err("it has no entry for this registry");
         };
@@ -97,13 +108,15 @@ impl<'a> Edit<'a> {
         self.rewritten(self.manifest.kind, &notes, changes).map(Some)
     }
 
-    /// The manifest that remembers none of `deleted` as tokens that are still there; none if it does so already.
+    /// The manifest that remembers none of `deleted` as tokens that are still there; none if it
+    /// does so already.
     pub fn forget(self, deleted: &[Superseded]) -> Result<Option<Rewritten>, Fault> {
         let provenance = self.manifest.notes.provenance.without(deleted);
         if provenance == self.manifest.notes.provenance {
             return Ok(None);
         }
-        let forgotten = self.manifest.notes.provenance.superseded.iter().map(|replaced| &replaced.token);
+        let forgotten =
+            self.manifest.notes.provenance.superseded.iter().map(|replaced| &replaced.token);
         let forgotten = forgotten.filter(|token| deleted.contains(token));
         let changes = forgotten.map(|token| format!("deleted: {token}")).collect();
         let notes = Notes { provenance, ..self.manifest.notes.clone() };
@@ -126,7 +139,8 @@ impl<'a> Edit<'a> {
         self.rewritten(self.manifest.kind, &notes, changes).map(Some)
     }
 
-    /// Until when the token of the entry `key` lasts: the project's own, or with `is_other` another one.
+    /// Until when the token of the entry `key` lasts: the project's own, or with `is_other` another
+    /// one.
     fn dated(&self, key: &str, is_other: bool) -> Option<&str> {
         if is_other { self.manifest.notes.others.of(key) } else { self.manifest.expires_at() }
     }
@@ -155,7 +169,9 @@ impl<'a> Edit<'a> {
                 old.clone()
             }
             (Wanted::Named(key) | Wanted::Added(key), _) => key.to_string(),
-            (Wanted::Own, None) => recorded.ok_or("it has no registry yet, and none was named")?.to_string(),
+            (Wanted::Own, None) => {
+                recorded.ok_or("it has no registry yet, and none was named")?.to_string()
+            }
         };
         Ok((old, new))
     }
@@ -177,7 +193,8 @@ impl<'a> Edit<'a> {
                 None => format!("user name: {new}"),
             });
             let old = Traces::of_entry(&self.manifest.config, key);
-            let is_kept = |email: &String| Email::parse(email).is_ok() && !old.are_in(email.as_bytes());
+            let is_kept =
+                |email: &String| Email::parse(email).is_ok() && !old.are_in(email.as_bytes());
             let kept = self.manifest.config.email(key).filter(is_kept);
             self.manifest.config.set(key, token, kept.as_deref());
         }
@@ -189,7 +206,12 @@ impl<'a> Edit<'a> {
         }
     }
 
-    fn rewritten(&self, kind: SecretType, notes: &Notes, changes: Vec<String>) -> Result<Rewritten, Fault> {
+    fn rewritten(
+        &self,
+        kind: SecretType,
+        notes: &Notes,
+        changes: Vec<String>,
+    ) -> Result<Rewritten, Fault> {
         self.manifest.config.check()?;
         let text = self.edited(kind, notes)?;
         self.verify(&text, kind, notes)?;
@@ -214,7 +236,11 @@ impl<'a> Edit<'a> {
         }
         if kind != self.manifest.kind {
             text = yaml_edit::set(&text, &["type"], kind.kubernetes_type())?;
-            text = yaml_edit::rename_key(&text, &["data", self.manifest.kind.data_key()], kind.data_key())?;
+            text = yaml_edit::rename_key(
+                &text,
+                &["data", self.manifest.kind.data_key()],
+                kind.data_key(),
+            )?;
         }
         text = yaml_edit::set(&text, &["data", kind.data_key()], payload.expose())?;
         Ok(Secret::new(std::mem::take(&mut text)))
@@ -232,7 +258,8 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// A registry key from a file. One with a user and a password in it is none of ours, and is not shown.
+/// A registry key from a file. One with a user and a password in it is none of ours, and is not
+/// shown.
 fn shown_key(key: &str) -> String {
     RegistryKey::parse(key).map_or("another key".to_owned(), |key| key.to_string())
 }

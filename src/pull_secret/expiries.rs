@@ -1,6 +1,8 @@
-//! When the tokens of further registries end: an annotation beside that of the project's own token. Pure.
+//! When the tokens of further registries end: an annotation beside that of the project's own token.
+//! Pure.
 
-/// The annotation with the own token's expiry; inside the encrypted file, and on the Secret in the cluster.
+/// The annotation with the own token's expiry; inside the encrypted file, and on the Secret in the
+/// cluster.
 pub(super) const EXPIRES_AT: &str = "makeinfra/expires-at";
 
 /// The annotation, `KEY=DATE` for each registry key that has a date, with blanks between them.
@@ -48,8 +50,9 @@ mod tests {
 
     #[test]
     fn is_read_as_it_is_written() {
-        let mut found =
-            OtherExpiries::parse(Some("ghcr.io=2027-01-01  nonsense https://index.docker.io/v1/=2028-01-01"));
+        let mut found = OtherExpiries::parse(Some(
+            "ghcr.io=2027-01-01  nonsense https://index.docker.io/v1/=2028-01-01",
+        ));
         assert_eq!(found.of("https://index.docker.io/v1/"), Some("2028-01-01"));
         found.set("ghcr.io", None);
         found.set("quay.io:443", Some("2029-01-01".into()));

@@ -1,7 +1,9 @@
-//! JSON as Go's `encoding/json` reads it into structs, which is what kubelet and docker do: Go 1.26, `decode.go` and
-//! `fold.go`. Repeated names count, a field is found in any case, bytes that are no UTF-8 become U+FFFD.
+//! JSON as Go's `encoding/json` reads it into structs, which is what kubelet and docker do: Go
+//! 1.26, `decode.go` and `fold.go`. Repeated names count, a field is found in any case, bytes that
+//! are no UTF-8 become U+FFFD.
 //!
-//! Measured against the kubelet's own code: `tests/data/docker-config-vectors.json`. Never quotes what it reads.
+//! Measured against the kubelet's own code: `tests/data/docker-config-vectors.json`. Never quotes
+//! what it reads.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -27,7 +29,8 @@ pub enum Text {
     Other,
 }
 
-/// The document in `bytes` as Go sees it: what is no UTF-8, and half of a surrogate pair, is U+FFFD.
+/// The document in `bytes` as Go sees it: what is no UTF-8, and half of a surrogate pair, is
+/// U+FFFD.
 #[must_use]
 pub fn document(bytes: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 3));
@@ -70,13 +73,15 @@ fn with_whole_surrogates(text: &str) -> Zeroizing<String> {
     whole
 }
 
-/// The members of the object `text`, in their order and with all that are repeated; `None` if it is no object.
+/// The members of the object `text`, in their order and with all that are repeated; `None` if it is
+/// no object.
 #[must_use]
 pub fn members(text: &str) -> Option<Vec<Member>> {
     serde_json::from_str::<Members>(text).ok().map(|members| members.0)
 }
 
-/// Whether all numbers in the document `text` are ones to Go: the API server reads them all, which nobody uses.
+/// Whether all numbers in the document `text` are ones to Go: the API server reads them all, which
+/// nobody uses.
 #[must_use]
 pub fn has_sound_numbers(text: &str) -> bool {
     serde_json::from_str::<Sound>(text).is_ok()
@@ -87,14 +92,14 @@ pub fn has_sound_numbers(text: &str) -> bool {
 pub fn text(value: &str) -> Text {
     match value {
         "null" => Text::Null,
-        _ if value.starts_with('"') => {
-            serde_json::from_str(value).map_or(Text::Other, |text: String| Text::Of(Zeroizing::new(text)))
-        }
+        _ if value.starts_with('"') => serde_json::from_str(value)
+            .map_or(Text::Other, |text: String| Text::Of(Zeroizing::new(text))),
         _ => Text::Other,
     }
 }
 
-/// Whether Go finds the field `wanted`, which is in lower case, by `name`: `fold.go` folds two letters that are not ASCII.
+/// Whether Go finds the field `wanted`, which is in lower case, by `name`: `fold.go` folds two
+/// letters that are not ASCII.
 #[must_use]
 pub fn is_field(name: &str, wanted: &str) -> bool {
     let folded = name.chars().map(|c| match c {
@@ -105,8 +110,8 @@ pub fn is_field(name: &str, wanted: &str) -> bool {
     folded.eq(wanted.chars())
 }
 
-/// The text in the field `wanted` of `members`: the last that is no `null`, empty if there is none. `None` if one is no
-/// text.
+/// The text in the field `wanted` of `members`: the last that is no `null`, empty if there is none.
+/// `None` if one is no text.
 #[must_use]
 pub fn field(members: &[Member], wanted: &str) -> Option<Zeroizing<String>> {
     let mut found = Zeroizing::new(String::new());

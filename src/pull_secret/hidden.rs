@@ -1,4 +1,5 @@
-//! The passwords of many pull secrets, taken out of texts: one look at each byte, however many there are.
+//! The passwords of many pull secrets, taken out of texts: one look at each byte, however many
+//! there are.
 
 use super::{Inspected, auth};
 use std::collections::HashMap;
@@ -19,7 +20,8 @@ impl Hidden {
     pub fn of<'s>(secrets: impl Iterator<Item = &'s Inspected>) -> Self {
         let mut hidden = Self::default();
         for entry in secrets.filter_map(Inspected::config).flat_map(super::DockerConfig::entries) {
-            let decoded = auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
+            let decoded =
+                auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
             for value in [decoded.as_str(), entry.password.as_str(), entry.auth.as_str()] {
                 hidden.add(value);
             }
@@ -59,8 +61,11 @@ impl Hidden {
     fn places(&self, text: &str) -> Vec<(usize, usize)> {
         let mut places: Vec<(usize, usize)> = Vec::new();
         for (from, start) in text.as_bytes().windows(SHORTEST).enumerate() {
-            let Some(values) = start.first_chunk().and_then(|start| self.values.get(start)) else { continue };
-            let here = values.iter().filter(|value| text.as_bytes()[from..].starts_with(value.as_bytes()));
+            let Some(values) = start.first_chunk().and_then(|start| self.values.get(start)) else {
+                continue;
+            };
+            let here =
+                values.iter().filter(|value| text.as_bytes()[from..].starts_with(value.as_bytes()));
             let Some(longest) = here.map(|value| value.len()).max() else { continue };
             let to = from + longest;
             match places.last_mut() {
@@ -86,7 +91,8 @@ mod tests {
 
     #[test]
     fn takes_the_passwords_of_a_secret_out_of_a_text() {
-        let text = "{kind: Secret, type: kubernetes.io/dockercfg, stringData: {.dockercfg: '{\"r.io\":{\"auth\":\"dTpNYXJrZXI=\"}}'}}";
+        let text = "{kind: Secret, type: kubernetes.io/dockercfg, stringData: {.dockercfg: \
+                    '{\"r.io\":{\"auth\":\"dTpNYXJrZXI=\"}}'}}";
         let secret = Inspected::of(&serde_yaml::from_str(text).unwrap()).unwrap();
         let hidden = Hidden::of([&secret].into_iter());
         assert_eq!(hidden.redact("a Marker, dTpNYXJrZXI= b"), "a ***, *** b");
@@ -104,6 +110,8 @@ mod tests {
     fn what_a_text_is_compared_with_does_not_grow_with_the_secrets() {
         let values: Vec<_> = (0..1000).map(|at| format!("{at:04}-password")).collect();
         let hidden = hidden(&values.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(hidden.values.len() == 1000 && hidden.values.values().all(|values| values.len() == 1));
+        assert!(
+            hidden.values.len() == 1000 && hidden.values.values().all(|values| values.len() == 1)
+        );
     }
 }

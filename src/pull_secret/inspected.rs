@@ -1,5 +1,5 @@
-//! A pull secret looked at as the API server and the kubelet would, with all that is wrong with it and
-//! not just the first fault. Never quotes what is in it.
+//! A pull secret looked at as the API server and the kubelet would, with all that is wrong with it
+//! and not just the first fault. Never quotes what is in it.
 
 use super::docker_config::{DockerConfig, Entry, wipe};
 use super::expiries::{EXPIRES_AT, OTHER_EXPIRIES, OtherExpiries};
@@ -14,8 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The annotations by which controllers copy a Secret into other namespaces: emberstack/kubernetes-reflector,
-/// mittwald/kubernetes-replicator, kubeops/config-syncer (once kubed).
+/// The annotations by which controllers copy a Secret into other namespaces:
+/// emberstack/kubernetes-reflector, mittwald/kubernetes-replicator, kubeops/config-syncer (once
+/// kubed).
 const COPIES: [&str; 6] = [
     "reflector.v1.k8s.emberstack.com/reflection-allowed",
     "reflector.v1.k8s.emberstack.com/reflection-auto-enabled",
@@ -79,7 +80,8 @@ pub struct Flaw {
     pub message: String,
     /// The registry key of the entry that it is about, if it is about one.
     pub key: Option<String>,
-    /// Whether only the look of the login is odd: a registry that takes it proves that nothing is wrong.
+    /// Whether only the look of the login is odd: a registry that takes it proves that nothing is
+    /// wrong.
     pub is_suspicion: bool,
 }
 
@@ -109,7 +111,11 @@ impl Inspected {
             name: text(&["metadata", "name"]).map(str::to_owned),
             namespace: text(&["metadata", "namespace"]).map(str::to_owned),
             expires_at: text(&["metadata", "annotations", EXPIRES_AT]).map(str::to_owned),
-            other_expiries: OtherExpiries::parse(text(&["metadata", "annotations", OTHER_EXPIRIES])),
+            other_expiries: OtherExpiries::parse(text(&[
+                "metadata",
+                "annotations",
+                OTHER_EXPIRIES,
+            ])),
             is_copied: COPIES.iter().any(|name| {
                 at(document, &["metadata", "annotations", name])
                     .is_some_and(|value| value.as_str() != Some("false"))
@@ -121,22 +127,26 @@ impl Inspected {
         };
         match by_type {
             Some(kind) if has_key(kind) => {
-                let is_null =
-                    |field: &&str| at(document, &[field, kind.data_key()]).is_some_and(Value::is_null);
+                let is_null = |field: &&str| {
+                    at(document, &[field, kind.data_key()]).is_some_and(Value::is_null)
+                };
                 let is_null = ["data", "stringData"].iter().any(is_null);
                 inspected.look_into(kind, &text, is_null);
             }
             Some(kind) => {
                 let key = kind.data_key();
-                inspected
-                    .flaw(Aspect::Type, format!("its type `{declared}` wants the key `{key}` under `data`"));
+                inspected.flaw(
+                    Aspect::Type,
+                    format!("its type `{declared}` wants the key `{key}` under `data`"),
+                );
             }
             None => {
                 let wanted = by_key.map_or("", SecretType::kubernetes_type);
                 inspected.flaw(
                     Aspect::Type,
                     format!(
-                        "its key goes with `type: {wanted}`, which it does not have: the kubelet ignores it"
+                        "its key goes with `type: {wanted}`, which it does not have: the kubelet \
+                         ignores it"
                     ),
                 );
             }
@@ -175,13 +185,15 @@ impl Inspected {
         self.config.is_some()
     }
 
-    /// Whether the kubelet would find an entry for the image `name`, as [`keyring::matches_name`] takes it.
+    /// Whether the kubelet would find an entry for the image `name`, as [`keyring::matches_name`]
+    /// takes it.
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         self.keys().any(|key| keyring::matches_name(key, name))
     }
 
-    /// What the kubelet would sign in with for the image `name`, in its order: values of the header `Authorization`.
+    /// What the kubelet would sign in with for the image `name`, in its order: values of the header
+    /// `Authorization`.
     #[must_use]
     pub fn authorizations(&self, name: &str) -> Vec<Secret> {
         let Some(config) = &self.config else { return Vec::new() };
@@ -189,13 +201,15 @@ impl Inspected {
         keys.into_iter().filter_map(|key| config.authorization(key)).collect()
     }
 
-    /// When the token ends that the kubelet would use for the image `name`, as the annotations say, where the record says that
-    /// `recorded` is the project's own registry.
+    /// When the token ends that the kubelet would use for the image `name`, as the annotations say,
+    /// where the record says that `recorded` is the project's own registry.
     #[must_use]
     pub fn expiry_for(&self, name: &str, recorded: Option<&str>) -> Option<&str> {
         let first = self.expires_at.as_deref();
         let Some(config) = &self.config else { return first };
-        let Some(key) = keyring::matching_name(config.keys(), name).into_iter().next() else { return first };
+        let Some(key) = keyring::matching_name(config.keys(), name).into_iter().next() else {
+            return first;
+        };
         let own = config.keys().find(|key| Some(*key) == recorded).or_else(|| config.keys().next());
         let is_own = own.is_some_and(|own| own == key || config.shares(key, config, own));
         self.other_expiries.of(key).or_else(|| first.filter(|_| is_own))
@@ -219,25 +233,34 @@ impl Inspected {
         self.config.as_ref()
     }
 
-    fn look_into<'v>(&mut self, kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>, is_null: bool) {
+    fn look_into<'v>(
+        &mut self,
+        kind: SecretType,
+        text: &dyn Fn(&[&str]) -> Option<&'v str>,
+        is_null: bool,
+    ) {
         // The API server lets `stringData` win.
-        let config = match (text(&["stringData", kind.data_key()]), text(&["data", kind.data_key()])) {
-            (Some(data), _) | (None, Some(data)) if data.trim().is_empty() => Err("its data is empty"),
-            (Some(json), _) => DockerConfig::from_json(kind, json.as_bytes()),
-            (None, Some(base64)) if base64.trim().contains([' ', '\t']) => {
-                Err("its data has blanks in the base64, which the API server refuses")
-            }
-            (None, Some(base64)) => DockerConfig::decode(kind, base64),
-            (None, None) if is_null => Err("its data is empty"),
-            (None, None) => Err("its data is not text"),
-        };
+        let config =
+            match (text(&["stringData", kind.data_key()]), text(&["data", kind.data_key()])) {
+                (Some(data), _) | (None, Some(data)) if data.trim().is_empty() => {
+                    Err("its data is empty")
+                }
+                (Some(json), _) => DockerConfig::from_json(kind, json.as_bytes()),
+                (None, Some(base64)) if base64.trim().contains([' ', '\t']) => {
+                    Err("its data has blanks in the base64, which the API server refuses")
+                }
+                (None, Some(base64)) => DockerConfig::decode(kind, base64),
+                (None, None) if is_null => Err("its data is empty"),
+                (None, None) => Err("its data is not text"),
+            };
         match config {
             Ok(config) => {
                 for entry in config.entries() {
                     self.look_at(&entry, &config);
                 }
                 if config.is_spoilt() {
-                    let message = "an entry of it stands twice, and the `auth` of the first is malformed: the kubelet then refuses every entry";
+                    let message = "an entry of it stands twice, and the `auth` of the first is \
+                                   malformed: the kubelet then refuses every entry";
                     self.flaw(Aspect::Auth, message.into());
                 }
                 if config.keys().next().is_none() {
@@ -271,14 +294,16 @@ impl Inspected {
                     Ok(_) => "begins or ends with a blank",
                     Err(_) => "is not base64 of USERNAME:PASSWORD",
                 };
-                let message = format!("the `auth` {of} {why}: the kubelet then refuses every entry");
+                let message =
+                    format!("the `auth` {of} {why}: the kubelet then refuses every entry");
                 return self.flaws.push(flaw(Aspect::Auth, message, false));
             }
         };
         let differs = |field: &str, decoded: &str| !field.is_empty() && field != decoded;
         if differs(&entry.username, &username) || differs(&entry.password, &password) {
             let message = format!(
-                "the `auth` {of} is not its `username` and `password`: the kubelet takes `auth`, others may not"
+                "the `auth` {of} is not its `username` and `password`: the kubelet takes `auth`, \
+                 others may not"
             );
             self.flaws.push(flaw(Aspect::Auth, message, false));
         }
@@ -299,15 +324,22 @@ impl Inspected {
         let empty = username.is_empty() || password.is_empty();
         let is_identity_token = username == "<token>" || (empty && entry.identity_token);
         let message = if is_identity_token {
-            format!("what it has instead of credentials {of} is an identity token, which the kubelet ignores")
+            format!(
+                "what it has instead of credentials {of} is an identity token, which the kubelet \
+                 ignores"
+            )
         } else if empty && config.has_helper() {
-            format!("the credentials {of} are in docker's credential helper (`credsStore`) and not here")
+            format!(
+                "the credentials {of} are in docker's credential helper (`credsStore`) and not here"
+            )
         } else if empty {
             format!("the credentials {of} are empty, and the kubelet takes them all the same")
         } else if let Some(login) = ShortLived::of(&username, &password, &host) {
             match login {
                 JOB_TOKEN => format!("the credentials {of} are a CI job's, which die with the job"),
-                ShortLived { what, ends, .. } => format!("the credentials {of} are {what}, which {ends}"),
+                ShortLived { what, ends, .. } => {
+                    format!("the credentials {of} are {what}, which {ends}")
+                }
             }
         } else if let Some(what) = login::unfit(&password) {
             return self.flaws.push(flaw(Aspect::TooMuch, format!("the token {of} {what}"), false));
@@ -331,8 +363,12 @@ fn wipe_yaml(value: &mut Value) {
     }
 }
 
-/// What is under the data key of `kind`, decoded where it can be. The API server lets `stringData` win.
-fn payload<'v>(kind: SecretType, text: &dyn Fn(&[&str]) -> Option<&'v str>) -> Option<Zeroizing<Vec<u8>>> {
+/// What is under the data key of `kind`, decoded where it can be. The API server lets `stringData`
+/// win.
+fn payload<'v>(
+    kind: SecretType,
+    text: &dyn Fn(&[&str]) -> Option<&'v str>,
+) -> Option<Zeroizing<Vec<u8>>> {
     if let Some(json) = text(&["stringData", kind.data_key()]) {
         return Some(Zeroizing::new(json.as_bytes().to_vec()));
     }

@@ -25,13 +25,15 @@ pub fn matching<'k>(keys: impl IntoIterator<Item = &'k str>, image: &ImageRef) -
     matching_name(keys, &image.normalized_name())
 }
 
-/// [`matches()`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and digest.
+/// [`matches()`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and
+/// digest.
 #[must_use]
 pub fn matches_name(key: &str, name: &str) -> bool {
     !matching_name([key], name).is_empty()
 }
 
-/// [`matching`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and digest.
+/// [`matching`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and
+/// digest.
 ///
 /// Keys that mean the same to the kubelet (`HOST`, `https://HOST/v1/`) keep the order in which they
 /// were given; the kubelet's own order of those is random.
@@ -112,7 +114,8 @@ fn split_host_port(host_port: &[u8]) -> (&[u8], &[u8]) {
         };
         // The first `]` stands just before the last colon, and no bracket anywhere else.
         let inside = &host_port[1..end];
-        let well_formed = end + 1 == colon && !has(inside, b'[') && !has(port, b'[') && !has(port, b']');
+        let well_formed =
+            end + 1 == colon && !has(inside, b'[') && !has(port, b'[') && !has(port, b']');
         return if well_formed { (inside, port) } else { whole };
     }
     let host = &host_port[..colon];
@@ -135,8 +138,9 @@ mod tests {
     /// The image of a row. Its digests have 32 digits; ours want the 64 that a runtime wants.
     fn image(row: &Value) -> ImageRef {
         let text = text(row, "image");
-        let digest =
-            text.split_once("sha256:").map_or(String::new(), |(_, hex)| hex.repeat(64 / hex.len() - 1));
+        let digest = text
+            .split_once("sha256:")
+            .map_or(String::new(), |(_, hex)| hex.repeat(64 / hex.len() - 1));
         ImageRef::parse(&format!("{text}{digest}")).unwrap()
     }
 
@@ -173,8 +177,14 @@ mod tests {
 
     #[test]
     fn tries_longer_paths_first() {
-        let keys =
-            ["gcr.io", "gcr.io/etcd", "*.io", "https://gcr.io/v1/", "other.io", "gcr.io/etcd-development"];
+        let keys = [
+            "gcr.io",
+            "gcr.io/etcd",
+            "*.io",
+            "https://gcr.io/v1/",
+            "other.io",
+            "gcr.io/etcd-development",
+        ];
         assert_eq!(
             matching_name(keys, "gcr.io/etcd-development/etcd"),
             ["gcr.io/etcd-development", "gcr.io/etcd", "gcr.io", "https://gcr.io/v1/", "*.io"]
@@ -184,19 +194,28 @@ mod tests {
 
     #[test]
     fn the_docker_hub_key_serves_docker_hub_unless_another_key_does() {
-        for name in
-            ["nginx", "library/nginx", "docker.io/library/nginx", "index.docker.io/me/app", "localhost/app"]
-        {
+        for name in [
+            "nginx",
+            "library/nginx",
+            "docker.io/library/nginx",
+            "index.docker.io/me/app",
+            "localhost/app",
+        ] {
             assert!(matches_name("https://index.docker.io/v1/", name), "{name}");
         }
         for name in ["", "/nginx", "quay.io/nginx", "localhost:5000/app"] {
             assert!(!matches_name("https://index.docker.io/v1/", name), "{name}");
         }
         // Only just that key: neither its first form nor a path.
-        for key in ["https://index.docker.io/v1", "https://index.docker.io/v1/me", "index.docker.io:443"] {
+        for key in
+            ["https://index.docker.io/v1", "https://index.docker.io/v1/me", "index.docker.io:443"]
+        {
             assert!(!matches_name(key, "docker.io/me/app"), "{key}");
         }
-        assert_eq!(matching_name(["index.docker.io", "docker.io"], "docker.io/me/app"), ["docker.io"]);
+        assert_eq!(
+            matching_name(["index.docker.io", "docker.io"], "docker.io/me/app"),
+            ["docker.io"]
+        );
     }
 
     #[test]
@@ -231,7 +250,8 @@ mod tests {
         }
     }
 
-    /// Rows of `TestSplitHostPort` in `net/ip_test.go`, Go 1.26, and two for brackets that it has none for.
+    /// Rows of `TestSplitHostPort` in `net/ip_test.go`, Go 1.26, and two for brackets that it has
+    /// none for.
     #[test]
     fn splits_host_and_port_as_go_does() {
         for (host_port, host, port) in [
@@ -259,7 +279,11 @@ mod tests {
             "[f[oo]:80",
             "[foo]:b]ar",
         ] {
-            assert_eq!(split_host_port(refused.as_bytes()), (refused.as_bytes(), &b""[..]), "{refused}");
+            assert_eq!(
+                split_host_port(refused.as_bytes()),
+                (refused.as_bytes(), &b""[..]),
+                "{refused}"
+            );
         }
     }
 }

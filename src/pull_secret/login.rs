@@ -1,5 +1,5 @@
-//! How user names and passwords look: what HTTP cannot carry, what is likely a slip, what ends within a day, what opens
-//! too much. Only the registry knows whether a login is good. Pure.
+//! How user names and passwords look: what HTTP cannot carry, what is likely a slip, what ends
+//! within a day, what opens too much. Only the registry knows whether a login is good. Pure.
 
 use crate::answers::{Rule, TokenKind};
 use base64::Engine;
@@ -101,12 +101,15 @@ impl ShortLived {
         let at = |domain: &str| host.ends_with(domain);
         let google = at("gcr.io") || at("pkg.dev");
         let (what, ends, instead) = match username {
-            _ if username == JOB || TokenKind::of(value) == Some(TokenKind::Job) => return Some(JOB_TOKEN),
+            _ if username == JOB || TokenKind::of(value) == Some(TokenKind::Job) => {
+                return Some(JOB_TOKEN);
+            }
             // `aws ecr get-login-password` (AWS documentation, "Private registry authentication").
             "AWS" if is_ecr(&host) || is_ecr_token(value) => (
                 "a login of `aws ecr get-login-password`",
                 "ends after 12 hours",
-                "let the nodes pull with a role of their own (the kubelet's ecr-credential-provider)",
+                "let the nodes pull with a role of their own (the kubelet's \
+                 ecr-credential-provider)",
             ),
             // `gcloud auth print-access-token`, and docker's helpers of gcloud and GCR.
             "oauth2accesstoken" | "_dcgcloud_token" | "gclouddockertoken" => GOOGLE,
@@ -162,9 +165,12 @@ const GOOGLE: (&str, &str, &str) = (
     "use a service account's key file, with the user name _json_key",
 );
 
-/// Whether `host`, which may hold `*`, is one of Amazon's registries (Kubernetes' ecr-credential-provider, `ecrPattern`).
+/// Whether `host`, which may hold `*`, is one of Amazon's registries (Kubernetes'
+/// ecr-credential-provider, `ecrPattern`).
 fn is_ecr(host: &str) -> bool {
-    [".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr.", ".dkr-ecr-fips."].iter().any(|part| host.contains(part))
+    [".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr.", ".dkr-ecr-fips."]
+        .iter()
+        .any(|part| host.contains(part))
         || host == "public.ecr.aws"
 }
 
@@ -179,7 +185,8 @@ fn is_ecr_token(value: &str) -> bool {
     decoded.is_ok_and(|json| serde_json::from_slice::<Token>(&json).is_ok())
 }
 
-/// What a password opens that a pull secret has no need of, as a continuation of "the token"; `None` if nothing shows.
+/// What a password opens that a pull secret has no need of, as a continuation of "the token";
+/// `None` if nothing shows.
 pub(super) fn unfit(value: &str) -> Option<String> {
     match TokenKind::of(value)? {
         TokenKind::Broad => {

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
 
 /// Why the project's own entry stays.
-pub const OWN: Fault = "its entry is the project's own, without which the image could not be pulled";
+pub const OWN: Fault =
+    "its entry is the project's own, without which the image could not be pulled";
 
 /// A pull secret's manifest.
 pub struct Manifest {
@@ -61,14 +62,21 @@ impl Manifest {
             return Err("it is not a `kind: Secret` of `apiVersion: v1`");
         }
         let kind = text_at(&["type"])
-            .and_then(|found| SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == found))
-            .ok_or("its `type` is neither `kubernetes.io/dockercfg` nor `kubernetes.io/dockerconfigjson`")?;
+            .and_then(|found| {
+                SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == found)
+            })
+            .ok_or(
+                "its `type` is neither `kubernetes.io/dockercfg` nor \
+                    `kubernetes.io/dockerconfigjson`",
+            )?;
         if root.get("stringData").is_some() {
             return Err("it has `stringData`; makeinfra keeps credentials under `data`");
         }
         let base64 = text_at(&["data", kind.data_key()]).map(Zeroizing::new).ok_or(match kind {
             SecretType::Dockercfg => "its type wants the key `.dockercfg` under `data`",
-            SecretType::Dockerconfigjson => "its type wants the key `.dockerconfigjson` under `data`",
+            SecretType::Dockerconfigjson => {
+                "its type wants the key `.dockerconfigjson` under `data`"
+            }
         })?;
         Ok(Self {
             name: text_at(&["metadata", "name"]).ok_or("it has no `metadata.name`")?,
@@ -120,27 +128,35 @@ impl Manifest {
     pub fn entry(&self, registry: &RegistryKey) -> Option<&str> {
         let exact = self.config.keys().find(|found| *found == registry.as_str());
         exact.or_else(|| {
-            let same = |found: &&str| RegistryKey::parse(found).is_ok_and(|found| found.is_same(registry));
+            let same =
+                |found: &&str| RegistryKey::parse(found).is_ok_and(|found| found.is_same(registry));
             self.config.keys().find(same)
         })
     }
 
-    /// The key of the project's own entry, where the record says `recorded`; the first if it names none of them.
+    /// The key of the project's own entry, where the record says `recorded`; the first if it names
+    /// none of them.
     #[must_use]
     pub fn own(&self, recorded: Option<&RegistryKey>) -> Option<&str> {
-        let is_recorded = |found: &&str| recorded.is_some_and(|recorded| *found == recorded.as_str());
+        let is_recorded =
+            |found: &&str| recorded.is_some_and(|recorded| *found == recorded.as_str());
         self.config.keys().find(is_recorded).or_else(|| self.config.keys().next())
     }
 
-    /// Until when the token of the entry `key` lasts, where the record says that `recorded` is the project's own.
+    /// Until when the token of the entry `key` lasts, where the record says that `recorded` is the
+    /// project's own.
     #[must_use]
     pub fn expiry(&self, key: &str, recorded: Option<&RegistryKey>) -> Option<String> {
-        let found =
-            if self.own(recorded) == Some(key) { self.expires_at() } else { self.notes.others.of(key) };
+        let found = if self.own(recorded) == Some(key) {
+            self.expires_at()
+        } else {
+            self.notes.others.of(key)
+        };
         found.map(str::to_owned)
     }
 
-    /// The key of the entry that a rotation is about, as it is now; none if that entry is yet to come.
+    /// The key of the entry that a rotation is about, as it is now; none if that entry is yet to
+    /// come.
     pub fn rotated_key(&self, rewrite: &Rewrite) -> Result<Option<&str>, Fault> {
         let exact = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());
         let recorded = rewrite.recorded.and_then(exact);

@@ -1,4 +1,5 @@
-//! Where the project's own token is from, and which tokens it has replaced: annotations of the encrypted Secret. Pure.
+//! Where the project's own token is from, and which tokens it has replaced: annotations of the
+//! encrypted Secret. Pure.
 
 use super::DeployToken;
 use crate::answers::{Answer, Superseded, TokenRef};
@@ -8,10 +9,11 @@ use std::fmt;
 pub(super) const TOKEN: &str = "makeinfra/token";
 /// The annotation with the path of the project or group that it belongs to.
 pub(super) const OWNER: &str = "makeinfra/token-owner";
-/// The annotation with the repositories that were given the token together, with blanks between them.
+/// The annotation with the repositories that were given the token together, with blanks between
+/// them.
 pub(super) const REPOSITORIES: &str = "makeinfra/token-repositories";
-/// The annotation with the tokens that are not deleted yet, with blanks between them. Those of several repositories are behind
-/// a `#`: `https://…/deploy_tokens/17#hello-infra,mailer-infra`.
+/// The annotation with the tokens that are not deleted yet, with blanks between them. Those of
+/// several repositories are behind a `#`: `https://…/deploy_tokens/17#hello-infra,mailer-infra`.
 pub(super) const SUPERSEDED: &str = "makeinfra/superseded-tokens";
 
 /// A token that GitLab issued through its API.
@@ -28,7 +30,8 @@ pub struct Issued {
 pub struct Replaced {
     /// Which.
     pub token: Superseded,
-    /// The repositories that were given it together, this one included; none if it was given it alone.
+    /// The repositories that were given it together, this one included; none if it was given it
+    /// alone.
     pub repositories: Vec<String>,
 }
 
@@ -37,7 +40,8 @@ pub struct Replaced {
 pub struct Provenance {
     /// The token that the Secret holds; `None` if nobody knows.
     pub issued: Option<Issued>,
-    /// The repositories that were given it together, this one included; none if it was given it alone.
+    /// The repositories that were given it together, this one included; none if it was given it
+    /// alone.
     pub repositories: Vec<String>,
     /// The tokens that it replaced and that are not deleted, the oldest first.
     pub superseded: Vec<Replaced>,
@@ -68,7 +72,8 @@ impl Provenance {
     /// The annotations; `None` for one that says nothing.
     pub(super) fn annotations(&self) -> [(&'static str, Option<String>); 4] {
         let issued = self.issued.as_ref();
-        let superseded = self.superseded.iter().map(ToString::to_string).chain(self.unread.iter().cloned());
+        let superseded =
+            self.superseded.iter().map(ToString::to_string).chain(self.unread.iter().cloned());
         let superseded: Vec<_> = superseded.collect();
         [
             (TOKEN, issued.map(|issued| issued.token.to_string())),
@@ -83,13 +88,15 @@ impl Provenance {
     pub(super) fn after(&self, token: &DeployToken, username: Option<&str>) -> Self {
         let mut next = self.clone();
         let by_name = || username.and_then(Superseded::of_username);
-        let replaced = self.issued.clone().map(|issued| Superseded::Issued(issued.token)).or_else(by_name);
+        let replaced =
+            self.issued.clone().map(|issued| Superseded::Issued(issued.token)).or_else(by_name);
         if let Some(token) = replaced {
             next.supersede(Replaced { token, repositories: self.repositories.clone() });
         }
         next.issued = token.issued().cloned();
         next.repositories = token.repositories().to_vec();
-        // Somebody may go back to an earlier one. Numbers are of one GitLab: another one's token is kept a little longer.
+        // Somebody may go back to an earlier one. Numbers are of one GitLab: another one's token is
+        // kept a little longer.
         let number = next.issued.as_ref().map(|issued| issued.token.id);
         let own = number.or_else(|| Some(Superseded::of_username(token.username().as_str())?.id()));
         let returned = next.superseded.iter().position(|known| Some(known.token.id()) == own);
@@ -121,7 +128,8 @@ impl Provenance {
 impl Replaced {
     fn parse(word: &str) -> Option<Self> {
         let (token, repositories) = word.split_once('#').unwrap_or((word, ""));
-        let repositories = repositories.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
+        let repositories =
+            repositories.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
         Some(Self { token: Superseded::parse(token).ok()?, repositories: repositories.collect() })
     }
 }
@@ -129,11 +137,16 @@ impl Replaced {
 impl fmt::Display for Replaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.token.fmt(f)?;
-        if self.repositories.is_empty() { Ok(()) } else { write!(f, "#{}", self.repositories.join(",")) }
+        if self.repositories.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "#{}", self.repositories.join(","))
+        }
     }
 }
 
-/// Adds the names that `known` lacks. Two repositories may have one name: the larger number of them counts.
+/// Adds the names that `known` lacks. Two repositories may have one name: the larger number of them
+/// counts.
 pub fn add_repositories(known: &mut Vec<String>, others: &[String]) {
     let count = |all: &[String], name: &String| all.iter().filter(|other| *other == name).count();
     for name in others {
@@ -154,8 +167,10 @@ mod tests {
 
     fn token(username: &str, url: Option<&str>) -> DeployToken {
         let username = TokenUsername::parse(username).unwrap();
-        let issued =
-            url.map(|url| Issued { token: TokenRef::parse(url).unwrap(), owner: "group/hello".to_owned() });
+        let issued = url.map(|url| Issued {
+            token: TokenRef::parse(url).unwrap(),
+            owner: "group/hello".to_owned(),
+        });
         DeployToken::new(username, Secret::new("gldt-x".to_owned())).unwrap().issued_as(issued)
     }
 
@@ -175,14 +190,14 @@ mod tests {
     #[test]
     fn replaced_tokens_are_remembered_until_they_are_deleted() {
         let by_hand = Provenance::default();
-        let first =
-            by_hand.after(&token("gitlab+deploy-token-1", Some(FIRST)), Some("gitlab+deploy-token-9"));
+        let first = by_hand
+            .after(&token("gitlab+deploy-token-1", Some(FIRST)), Some("gitlab+deploy-token-9"));
         let [url, owner, old] = of(&first);
         assert_eq!(url.as_deref(), Some(FIRST));
         assert_eq!(owner.as_deref(), Some("group/hello"));
         assert_eq!(old.as_deref(), Some("gitlab+deploy-token-9"));
-        let second =
-            first.after(&token("gitlab+deploy-token-2", Some(SECOND)), Some("gitlab+deploy-token-1"));
+        let second = first
+            .after(&token("gitlab+deploy-token-2", Some(SECOND)), Some("gitlab+deploy-token-1"));
         assert_eq!(of(&second)[2], Some(format!("gitlab+deploy-token-9 {FIRST}")));
         assert_eq!(again(&second), second);
         let deleted = [Superseded::parse(FIRST).unwrap()];
@@ -191,37 +206,51 @@ mod tests {
 
     #[test]
     fn a_token_that_comes_back_is_not_superseded() {
-        let first = Provenance { issued: token("a", Some(FIRST)).issued().cloned(), ..Provenance::default() };
+        let first = Provenance {
+            issued: token("a", Some(FIRST)).issued().cloned(),
+            ..Provenance::default()
+        };
         let second = first.after(&token("b", Some(SECOND)), Some("a"));
         let back = second.after(&token("gitlab+deploy-token-1", None), Some("b"));
-        assert_eq!(back.issued.as_ref().map(|issued| issued.token.to_string()).as_deref(), Some(FIRST));
+        assert_eq!(
+            back.issued.as_ref().map(|issued| issued.token.to_string()).as_deref(),
+            Some(FIRST)
+        );
         assert_eq!(of(&back)[2].as_deref(), Some(SECOND));
     }
 
     #[test]
     fn the_repositories_of_a_token_go_with_it() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let shared = token("a", Some(FIRST)).shared_by(names(&["a-infra", "b-infra", "b-infra"]));
         let first = Provenance::default().after(&shared, Some("gitlab+deploy-token-9"));
         assert_eq!(first.annotations()[2].1.as_deref(), Some("a-infra b-infra b-infra"));
         assert_eq!(of(&first)[2].as_deref(), Some("gitlab+deploy-token-9"));
         let second = first.after(&token("b", Some(SECOND)), Some("a"));
         assert_eq!(second.annotations()[2].1, None);
-        assert_eq!(of(&second)[2], Some(format!("gitlab+deploy-token-9 {FIRST}#a-infra,b-infra,b-infra")));
+        assert_eq!(
+            of(&second)[2],
+            Some(format!("gitlab+deploy-token-9 {FIRST}#a-infra,b-infra,b-infra"))
+        );
         assert_eq!(again(&second), second);
         // It comes back to one of them: the others still have it.
-        let back =
-            second.after(&token("c", Some(FIRST)).shared_by(names(&["b-infra", "c-infra"])), Some("b"));
+        let back = second
+            .after(&token("c", Some(FIRST)).shared_by(names(&["b-infra", "c-infra"])), Some("b"));
         assert_eq!(back.annotations()[2].1.as_deref(), Some("b-infra c-infra a-infra b-infra"));
         assert_eq!(of(&back)[2], Some(format!("gitlab+deploy-token-9 {SECOND}")));
     }
 
     #[test]
     fn names_of_others_are_left_alone() {
-        let kept =
-            Provenance::read(|name| (name == SUPERSEDED).then(|| "later gitlab+deploy-token-3".into()));
+        let kept = Provenance::read(|name| {
+            (name == SUPERSEDED).then(|| "later gitlab+deploy-token-3".into())
+        });
         assert_eq!(of(&kept), [None, None, Some("gitlab+deploy-token-3 later".to_owned())]);
         // A user name of another registry's.
-        assert_eq!(of(&Provenance::default().after(&token("ada", None), Some("robot"))), [None, None, None]);
+        assert_eq!(
+            of(&Provenance::default().after(&token("ada", None), Some("robot"))),
+            [None, None, None]
+        );
     }
 }

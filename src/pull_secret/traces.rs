@@ -1,5 +1,5 @@
-//! Whether bytes show a token of a pull secret: as it is, or as base64 at any place of a longer text, which is how an `auth`
-//! has it, or as base64 of that, which is how a manifest has it.
+//! Whether bytes show a token of a pull secret: as it is, or as base64 at any place of a longer
+//! text, which is how an `auth` has it, or as base64 of that, which is how a manifest has it.
 
 use super::{DockerConfig, Inspected, auth};
 use base64::Engine;
@@ -19,7 +19,8 @@ impl Traces {
     pub fn of<'s>(secrets: impl Iterator<Item = &'s Inspected>) -> Self {
         let mut traces = Self::default();
         for entry in secrets.filter_map(Inspected::config).flat_map(DockerConfig::entries) {
-            let decoded = auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
+            let decoded =
+                auth::decode(&entry.auth).map(|(_, password)| password).unwrap_or_default();
             for password in [decoded.as_str(), entry.password.as_str()] {
                 traces.add(password.trim());
             }
@@ -43,7 +44,8 @@ impl Traces {
         self.0.is_empty()
     }
 
-    /// Whether `bytes` show one, however its base64 is broken into lines. Time and memory are linear in `bytes`.
+    /// Whether `bytes` show one, however its base64 is broken into lines. Time and memory are
+    /// linear in `bytes`.
     #[must_use]
     pub fn are_in(&self, bytes: &[u8]) -> bool {
         self.finder().finds(bytes)
@@ -91,7 +93,8 @@ impl Finder<'_> {
     }
 }
 
-/// The letters of base64 that are the same whatever stands before and behind `text`, for each of the three alignments.
+/// The letters of base64 that are the same whatever stands before and behind `text`, for each of
+/// the three alignments.
 fn base64(text: &str) -> [Zeroizing<String>; 3] {
     [(0, 0), (1, 2), (2, 3)].map(|(before, start)| {
         let mut padded = Zeroizing::new(Vec::with_capacity(before + text.len()));

@@ -19,37 +19,45 @@ pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> 
         fault => (fault, String::new(), allowed),
     };
     let it = if place.is_empty() { "it".to_owned() } else { format!("`{place}`") };
-    let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+    let below =
+        |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
     let failure = Failure::usage(format!("cannot use `{}`", file.display()));
     let names = || {
         // The config file has a name more, and not all of the others.
         let own = (allowed.len() == CONFIG_NAMES.len()).then_some(INGRESS_DOMAIN);
         let sections = Sheet::SECTIONS.into_iter().filter(|_| allowed.len() == Name::ALL.len());
-        let names = allowed.iter().map(|name| name.as_str()).filter(|name| *name != Name::Component.as_str());
+        let names = allowed
+            .iter()
+            .map(|name| name.as_str())
+            .filter(|name| *name != Name::Component.as_str());
         names.chain(own).chain(sections).collect::<Vec<_>>().join(", ")
     };
     let failure = match fault {
-        FileFault::NotAMapping(Some((line, column))) => {
-            failure.because(format!("line {line}, column {column} is not valid YAML")).hint("project: hello")
-        }
-        FileFault::NotAMapping(None) => {
-            failure.because(format!("{it} must be a YAML mapping, `name: value`")).hint("project: hello")
-        }
+        FileFault::NotAMapping(Some((line, column))) => failure
+            .because(format!("line {line}, column {column} is not valid YAML"))
+            .hint("project: hello"),
+        FileFault::NotAMapping(None) => failure
+            .because(format!("{it} must be a YAML mapping, `name: value`"))
+            .hint("project: hello"),
         FileFault::Depth => failure.because("it is nested too deeply").hint("project: hello"),
         FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
         FileFault::Unknown(Some(name)) if name.contains("token") => failure
             .because(format!("`{name}` is not an answer: a file of answers holds no secrets"))
             .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
-        FileFault::Unknown(Some(name)) => {
-            failure.because(format!("{it} has no name `{name}`")).hint(format!("names: {}", names()))
-        }
+        FileFault::Unknown(Some(name)) => failure
+            .because(format!("{it} has no name `{name}`"))
+            .hint(format!("names: {}", names())),
         FileFault::Unknown(None) => failure
             .because(format!("{it} has a name that does not exist"))
             .hint(format!("names: {}", names())),
-        FileFault::Section(rule) => failure.because(format!("{it} {rule}")).hint(match place.as_str() {
-            Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}, production: {replicas: 3}}",
-            _ => "components: {worker: {port: null, args: [work]}}",
-        }),
+        FileFault::Section(rule) => {
+            failure.because(format!("{it} {rule}")).hint(match place.as_str() {
+                Sheet::ENVIRONMENTS => {
+                    "environments: {staging: {replicas: 1}, production: {replicas: 3}}"
+                }
+                _ => "components: {worker: {port: null, args: [work]}}",
+            })
+        }
         FileFault::EntryName(rule) => {
             failure.because(format!("a name in {it} {rule}")).hint(match place.as_str() {
                 Sheet::ENVIRONMENTS => "environments: {staging: {replicas: 1}}",

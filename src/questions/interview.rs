@@ -1,4 +1,5 @@
-//! The conversation: asks for what is missing, offers the defaults, checks while it is typed, and goes back.
+//! The conversation: asks for what is missing, offers the defaults, checks while it is typed, and
+//! goes back.
 
 use super::Given;
 use crate::answers::{Answer, Answers, Environment, EnvironmentName, ImageRef, Name};
@@ -17,7 +18,8 @@ enum Item {
     Of(EnvironmentName, Name),
 }
 
-/// Asks for the answers that have no default and for the environments, and lets the user change any other.
+/// Asks for the answers that have no default and for the environments, and lets the user change any
+/// other.
 pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
     let mut asked: Vec<Item> = Vec::new();
     let mut before: Option<String> = None;
@@ -35,7 +37,8 @@ pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
     }
 }
 
-/// Lets the user change answers one by one after the plan was declined. Says whether there is another plan to make.
+/// Lets the user change answers one by one after the plan was declined. Says whether there is
+/// another plan to make.
 pub fn change(given: &mut Given, ui: &Ui) -> Result<bool> {
     let required = [Name::Project, Name::Image].map(Item::Answer);
     let items = required.into_iter().chain(items(given, |_| true)).collect::<Vec<_>>();
@@ -47,7 +50,9 @@ pub fn change(given: &mut Given, ui: &Ui) -> Result<bool> {
 fn next(given: &Given, asked: &[Item]) -> Option<Item> {
     let needed = first_needed(given).map(Item::Answer);
     let can_have_some = given.environments().is_empty() && !given.has(Name::Namespace);
-    needed.or_else(|| (can_have_some && !asked.contains(&Item::Environments)).then_some(Item::Environments))
+    needed.or_else(|| {
+        (can_have_some && !asked.contains(&Item::Environments)).then_some(Item::Environments)
+    })
 }
 
 fn first_needed(given: &Given) -> Option<Name> {
@@ -64,8 +69,10 @@ fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
         return Ok(Reply::Answer(()));
     }
     let answers = given.answers()?;
-    let list: Vec<_> =
-        shown.iter().map(|item| format!("{}: {}", label(item), value(given, &answers, item))).collect();
+    let list: Vec<_> = shown
+        .iter()
+        .map(|item| format!("{}: {}", label(item), value(given, &answers, item)))
+        .collect();
     ui.note("Defaults", &list.join("\n"))?;
     let choices = [("yes", "go on with them"), ("no", "change single ones")];
     match ui.choose("Are these right?", &choices, 0, has_back)? {
@@ -78,7 +85,8 @@ fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
     Ok(Reply::Answer(()))
 }
 
-/// Asks which of `items` is to change, and for that. `first` is offered and ends it; then it gives `false`.
+/// Asks which of `items` is to change, and for that. `first` is offered and ends it; then it gives
+/// `false`.
 fn change_one(
     given: &mut Given,
     ui: &Ui,
@@ -91,9 +99,12 @@ fn change_one(
         let rows = items.iter().map(|item| (label(item), value(given, &answers, item)));
         let rows: Vec<(String, String)> =
             std::iter::once((first.0.to_owned(), first.1.to_owned())).chain(rows).collect();
-        let choices: Vec<_> = rows.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+        let choices: Vec<_> =
+            rows.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
         let Reply::Answer(place) = ui.choose(question, &choices, 0, false)? else { continue };
-        let Some(item) = place.checked_sub(1).and_then(|place| items.get(place)) else { return Ok(false) };
+        let Some(item) = place.checked_sub(1).and_then(|place| items.get(place)) else {
+            return Ok(false);
+        };
         let before = given.clone();
         if ask_one(given, ui, item, None, true)? == Reply::Back {
             continue;
@@ -116,7 +127,9 @@ fn change_one(
 fn items(given: &Given, is_open: impl Fn(Name) -> bool) -> Vec<Item> {
     let environments = given.environments();
     let mut items = Vec::new();
-    for name in Name::ALL.into_iter().filter(|name| is_asked(*name) && is_open(*name) && given.applies(*name))
+    for name in Name::ALL
+        .into_iter()
+        .filter(|name| is_asked(*name) && is_open(*name) && given.applies(*name))
     {
         match name {
             Name::Project | Name::Image => {}
@@ -132,7 +145,8 @@ fn items(given: &Given, is_open: impl Fn(Name) -> bool) -> Vec<Item> {
     items
 }
 
-/// Whether there is a question for `name`: what few need is an option alone, and the token's expiry is asked with the token.
+/// Whether there is a question for `name`: what few need is an option alone, and the token's expiry
+/// is asked with the token.
 fn is_asked(name: Name) -> bool {
     !matches!(
         name,
@@ -162,13 +176,15 @@ fn ask_one(
         Item::Answer(name) => *name,
     };
     let Some(choices) = choices(name) else {
-        // What has no default is asked before there are answers. Another default follows what is known by now.
+        // What has no default is asked before there are answers. Another default follows what is
+        // known by now.
         let has_default = ![Name::Project, Name::Image, Name::Schedule].contains(&name);
         let current = given.text(name).map(str::to_owned);
         let default = match has_default {
             true => {
                 let answers = given.answers()?;
-                Some(default(&answers, name)).filter(|_| !name.is_optional() || is_set(&answers, name))
+                Some(default(&answers, name))
+                    .filter(|_| !name.is_optional() || is_set(&answers, name))
             }
             false => current,
         };
@@ -254,7 +270,12 @@ fn ask_text(
     })
 }
 
-fn ask_environments(given: &mut Given, ui: &Ui, before: Option<&str>, has_back: bool) -> Result<Reply<()>> {
+fn ask_environments(
+    given: &mut Given,
+    ui: &Ui,
+    before: Option<&str>,
+    has_back: bool,
+) -> Result<Reply<()>> {
     let names = |text: &str| {
         let mut names: Vec<EnvironmentName> = Vec::new();
         for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
@@ -370,7 +391,9 @@ fn default(answers: &Answers, name: Name) -> String {
         Name::Tls => if answers.main().tls { "yes" } else { "no" }.to_owned(),
         Name::Replicas => answers.main().replicas.to_string(),
         Name::Ingress => answers.main().ingress.as_ref().map_or_else(none, ToString::to_string),
-        Name::HealthPath => answers.main().health_path.as_ref().map_or_else(none, ToString::to_string),
+        Name::HealthPath => {
+            answers.main().health_path.as_ref().map_or_else(none, ToString::to_string)
+        }
         Name::PodSecurity => answers.pod_security.as_str().to_owned(),
         Name::SecretName => answers.secret_name.to_string(),
         Name::SecretType => answers.secret_type.as_str().to_owned(),

@@ -19,22 +19,27 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// Whether it is that of a GitLab, whose advice then fits (GitLab's `config/gitlab.yml`, `registry`).
+    /// Whether it is that of a GitLab, whose advice then fits (GitLab's `config/gitlab.yml`,
+    /// `registry`).
     #[must_use]
     pub fn is_gitlab(&self) -> bool {
         let Self::Bearer { realm, service, .. } = self else { return false };
         let path = realm.split(['?', '#']).next().unwrap_or_default();
-        service.as_deref() == Some("container_registry") || path.trim_end_matches('/').ends_with("/jwt/auth")
+        service.as_deref() == Some("container_registry")
+            || path.trim_end_matches('/').ends_with("/jwt/auth")
     }
 }
 
-/// The challenge to answer among those of all header `lines`: Bearer before Basic, as in containerd.
+/// The challenge to answer among those of all header `lines`: Bearer before Basic, as in
+/// containerd.
 ///
 /// Where a line is malformed, what stands before the fault counts.
 #[must_use]
 pub fn find<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<Challenge> {
     let mut basic = None;
-    for challenge in lines.into_iter().flat_map(|line| ChallengeParser::new(line).map_while(Result::ok)) {
+    for challenge in
+        lines.into_iter().flat_map(|line| ChallengeParser::new(line).map_while(Result::ok))
+    {
         if challenge.scheme.eq_ignore_ascii_case("bearer") {
             let value = |wanted: &str| {
                 let mut params = challenge.params.iter();
@@ -43,7 +48,11 @@ pub fn find<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<Challenge> {
                     .map(|(_, value)| value.to_unescaped())
             };
             let realm = value("realm").unwrap_or_default();
-            return Some(Challenge::Bearer { realm, service: value("service"), error: value("error") });
+            return Some(Challenge::Bearer {
+                realm,
+                service: value("service"),
+                error: value("error"),
+            });
         }
         if challenge.scheme.eq_ignore_ascii_case("basic") {
             basic = Some(Challenge::Basic);
@@ -58,13 +67,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn bearer(realm: &str, service: Option<&str>) -> Challenge {
-        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned), error: None }
+        Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+            error: None,
+        }
     }
 
     #[test]
     fn reads_what_registries_say() {
         let gitlab = r#"Bearer realm="https://gitlab.com/jwt/auth",service="container_registry""#;
-        assert_eq!(find([gitlab]), Some(bearer("https://gitlab.com/jwt/auth", Some("container_registry"))));
+        assert_eq!(
+            find([gitlab]),
+            Some(bearer("https://gitlab.com/jwt/auth", Some("container_registry")))
+        );
         // Docker Hub, Harbor's bare word, an upper-case scheme, spaces around everything.
         for line in [
             r#"Bearer realm="https://a/t",service="s",scope="repository:a/b:pull,push""#,
@@ -93,7 +109,10 @@ mod tests {
 
     #[test]
     fn a_malformed_line_keeps_what_stands_before_the_fault_and_other_lines() {
-        assert_eq!(find(["Negotiate a==", "Bearer realm=\"https://a\""]), Some(bearer("https://a", None)));
+        assert_eq!(
+            find(["Negotiate a==", "Bearer realm=\"https://a\""]),
+            Some(bearer("https://a", None))
+        );
         assert_eq!(find(["Basic realm=\"a\", Bearer realm=\"https://a"]), Some(Challenge::Basic));
         assert_eq!(find(["Bearer realm=\"https://a"]), None);
     }

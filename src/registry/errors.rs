@@ -1,5 +1,6 @@
-//! The errors of registries and token services: codes (distribution's `docs/spec/api.md`, "Errors"; RFC 6749, 5.2), and the few
-//! words in them that tell more than the status does. Pure; nothing of what was read gets out.
+//! The errors of registries and token services: codes (distribution's `docs/spec/api.md`, "Errors";
+//! RFC 6749, 5.2), and the few words in them that tell more than the status does. Pure; nothing of
+//! what was read gets out.
 
 use serde::Deserialize;
 
@@ -32,8 +33,14 @@ struct Item {
 }
 
 /// Codes of a refused login, of registries and of OAuth 2.0.
-const REFUSALS: [&str; 6] =
-    ["DENIED", "UNAUTHORIZED", "invalid_grant", "invalid_client", "unauthorized_client", "access_denied"];
+const REFUSALS: [&str; 6] = [
+    "DENIED",
+    "UNAUTHORIZED",
+    "invalid_grant",
+    "invalid_client",
+    "unauthorized_client",
+    "access_denied",
+];
 
 impl Errors {
     /// Whether it has `code`.
@@ -65,8 +72,11 @@ pub fn read(body: &[u8]) -> Errors {
     Errors {
         // "invalid or expired" leaves open which.
         says_expired: text.contains("expired")
-            && !["or expired", "expired or", "or has expired"].iter().any(|open| text.contains(open)),
-        says_permission: text.contains("permission") || text.contains("is not authorized to perform"),
+            && !["or expired", "expired or", "or has expired"]
+                .iter()
+                .any(|open| text.contains(open)),
+        says_permission: text.contains("permission")
+            || text.contains("is not authorized to perform"),
         says_no_repository: messages.iter().any(no_repository),
         codes: body.errors.into_iter().filter_map(|item| item.code).chain(body.error).collect(),
     }
@@ -79,8 +89,15 @@ mod tests {
     #[test]
     fn an_expired_token_is_told_only_where_that_is_certain() {
         for (body, expired) in [
-            ("Your Authorization Token has expired. Please run 'aws ecr get-login --no-include-email'", true),
-            (r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#, true),
+            (
+                "Your Authorization Token has expired. Please run 'aws ecr get-login \
+                 --no-include-email'",
+                true,
+            ),
+            (
+                r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#,
+                true,
+            ),
             (r#"{"errors":[{"code":"UNAUTHORIZED","message":"invalid or expired token"}]}"#, false),
             ("<html>Your session has expired</html>", false),
             (r#"{"errors":[{"code":"DENIED","message":"denied"}]}"#, false),

@@ -1,5 +1,5 @@
-//! What a token service grants: the token, and what it says of itself, read without being verified: the
-//! registry does that. Pure, and no fault quotes the answer, which is secret.
+//! What a token service grants: the token, and what it says of itself, read without being verified:
+//! the registry does that. Pure, and no fault quotes the answer, which is secret.
 
 use crate::secret::Secret;
 use base64::Engine;
@@ -39,28 +39,35 @@ impl Grant {
             !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let token = answer.token.filter(sendable).or(answer.access_token.filter(sendable))?;
-        Some(Self { authorization: Secret::new(format!("Bearer {}", *token)), access: access(&token) })
+        Some(Self {
+            authorization: Secret::new(format!("Bearer {}", *token)),
+            access: access(&token),
+        })
     }
 
     /// Whether `path` may be pulled with it; none if the token does not say.
     #[must_use]
     pub fn allows(&self, path: &str) -> Option<bool> {
         let pull = |entry: &Access| {
-            entry.name == path && entry.actions.iter().any(|action| matches!(action.as_str(), "pull" | "*"))
+            entry.name == path
+                && entry.actions.iter().any(|action| matches!(action.as_str(), "pull" | "*"))
         };
         Some(self.access.as_ref()?.iter().any(pull))
     }
 }
 
-/// The list `access` in the payload of a JSON web token (RFC 7519); none where `token` is no such thing.
+/// The list `access` in the payload of a JSON web token (RFC 7519); none where `token` is no such
+/// thing.
 fn access(token: &str) -> Option<Vec<Access>> {
     let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(_), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return None;
     };
     // Made without padding; Docker Hub's had some once.
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let mut payload = GeneralPurpose::new(&URL_SAFE, config).decode(payload).ok()?;
     let claims: Option<Value> = serde_json::from_slice(&payload).ok();
     payload.zeroize();
@@ -117,7 +124,9 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_token_is_none() {
-        for body in ["", "null", "{}", r#"{"token":""}"#, r#"{"token":7}"#, r#"{"token":"a\nb: c"}"#] {
+        for body in
+            ["", "null", "{}", r#"{"token":""}"#, r#"{"token":7}"#, r#"{"token":"a\nb: c"}"#]
+        {
             assert!(Grant::read(body.as_bytes()).is_none(), "{body}");
         }
     }

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use std::fmt;
 
 /// What runtimes say that they understand: an index or a manifest, of OCI or Docker.
-const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+                      application/vnd.oci.image.manifest.v1+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json, \
                       application/vnd.docker.distribution.manifest.v2+json";
 /// Registries take no larger manifest (OCI distribution-spec, "Pushing Manifests").
@@ -93,7 +94,8 @@ impl<V: Into<Verdict>> From<V> for Refused {
     }
 }
 
-/// Fails unless the manifest of `image` is there, and for `platform`. `known`: there are credentials.
+/// Fails unless the manifest of `image` is there, and for `platform`. `known`: there are
+/// credentials.
 pub(super) fn ask(
     transport: &Transport,
     endpoint: &Endpoint,
@@ -144,11 +146,13 @@ pub(super) fn ask(
         },
         403 if known => Verdict::OtherProject { gitlab },
         403 => Verdict::Private,
-        // A HEAD has no body to tell more, and docker-registry's GET says MANIFEST_UNKNOWN for both.
+        // A HEAD has no body to tell more, and docker-registry's GET says MANIFEST_UNKNOWN for
+        // both.
         404 => {
             let tags = get("tags/list?n=1", Method::Get, ERROR_LIMIT)?;
             let error = errors::read(&tags.body);
-            let unknown = error.has("NAME_UNKNOWN") || (error.has("NOT_FOUND") && error.says_no_repository);
+            let unknown =
+                error.has("NAME_UNKNOWN") || (error.has("NOT_FOUND") && error.says_no_repository);
             if tags.status == 404 && unknown { Verdict::NoRepository } else { Verdict::NoManifest }
         }
         status => other(status),

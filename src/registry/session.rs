@@ -23,7 +23,8 @@ pub(super) struct Endpoint {
     host: String,
     /// How it wants one to sign in; `None` if it did not say so at `/v2/`.
     challenge: Option<Challenge>,
-    /// Whether it asks for a login only where its manifests are, so that `/v2/` says nothing of one.
+    /// Whether it asks for a login only where its manifests are, so that `/v2/` says nothing of
+    /// one.
     is_open: bool,
 }
 
@@ -63,7 +64,8 @@ impl Session<'_> {
 }
 
 impl Endpoint {
-    /// Finds the registry at `host`: in https, or where that is allowed and it speaks no TLS, in http.
+    /// Finds the registry at `host`: in https, or where that is allowed and it speaks no TLS, in
+    /// http.
     pub(super) fn find(transport: &Transport, host: &str) -> Result<Self, Verdict> {
         let ping = |scheme: &str| {
             let base = format!("{scheme}://{host}/v2/");
@@ -124,7 +126,8 @@ impl Endpoint {
     ) -> Result<Session<'s>, Verdict> {
         match (&self.challenge, credentials) {
             (Some(Challenge::Basic), None) if self.is_open => Err(Verdict::Private),
-            // Nexus shows manifests to everybody and `/v2/` to nobody; runtimes ask for the manifest alone.
+            // Nexus shows manifests to everybody and `/v2/` to nobody; runtimes ask for the
+            // manifest alone.
             (None, _) | (Some(Challenge::Basic), None) => Ok(Session::Open),
             (Some(Challenge::Basic), Some(authorization)) if self.is_open => {
                 Ok(Session::Basic { authorization, is_taken: false })
@@ -163,7 +166,8 @@ impl Endpoint {
         }
     }
 
-    /// The token service's URL, if a token may go there: in plain http only where that is allowed for both.
+    /// The token service's URL, if a token may go there: in plain http only where that is allowed
+    /// for both.
     fn realm(&self, transport: &Transport, realm: &str) -> Result<Uri, Verdict> {
         let url: Uri = realm.parse().map_err(|_| Verdict::UnknownSignIn)?;
         let host = url.host().unwrap_or_default();
@@ -181,8 +185,8 @@ impl Endpoint {
     }
 }
 
-/// What the refusal of a sign-in means. Registries differ: GHCR and Artifact Registry say 403 `DENIED` of a wrong token,
-/// ACR 400, ECR 403 of an expired one.
+/// What the refusal of a sign-in means. Registries differ: GHCR and Artifact Registry say 403
+/// `DENIED` of a wrong token, ACR 400, ECR 403 of an expired one.
 fn refusal(reply: &Reply, signed_in: bool, gitlab: bool) -> Verdict {
     let error = errors::read(&reply.body);
     match reply.status {

@@ -114,7 +114,8 @@ impl Verdict {
             && !matches!(self, Self::NoRegistry | Self::Disabled | Self::UnsafeRealm)
     }
 
-    /// Whether it shows that the registry has taken the login: of one that asks nobody for a login it shows nothing.
+    /// Whether it shows that the registry has taken the login: of one that asks nobody for a login
+    /// it shows nothing.
     #[must_use]
     pub fn takes_login(&self) -> bool {
         matches!(self, Self::Pulls { public: false } | Self::NoManifest | Self::NoPlatform { .. })
@@ -127,51 +128,70 @@ impl Verdict {
         match self {
             Self::Pulls { public: false } => format!("`{image}` can be pulled"),
             Self::Pulls { public: true } => {
-                format!("`{image}` can be pulled, by anybody: it is public and needs no pull secret")
+                format!(
+                    "`{image}` can be pulled, by anybody: it is public and needs no pull secret"
+                )
             }
             Self::NoManifest => {
                 format!("the sign-in is good, but `{host}/{path}` has no `{}`", image.reference())
             }
-            Self::NoRepository => format!("the sign-in is good, but `{host}` has no repository `{path}`"),
+            Self::NoRepository => {
+                format!("the sign-in is good, but `{host}` has no repository `{path}`")
+            }
             Self::NoPlatform { wanted, found } => {
                 format!("`{image}` is not there for {wanted}, only for {}", found.join(", "))
             }
             Self::Expired => format!("`{host}` says that the token has expired"),
             Self::Denied => format!(
-                "`{host}` denies the sign-in: the user name or the token is wrong, or the token has expired or has no \
-                 right to pull; which of these, it does not say"
+                "`{host}` denies the sign-in: the user name or the token is wrong, or the token \
+                 has expired or has no right to pull; which of these, it does not say"
             ),
             Self::WrongToken { .. } => format!(
-                "`{host}` refuses the sign-in: the user name or the token is wrong, or the token was revoked or has \
-                 expired; which of these, it does not say"
+                "`{host}` refuses the sign-in: the user name or the token is wrong, or the token \
+                 was revoked or has expired; which of these, it does not say"
             ),
             Self::NoScope => format!(
-                "`{host}` forbids the token any use of the registry: in GitLab, it has no scope `read_registry`"
+                "`{host}` forbids the token any use of the registry: in GitLab, it has no scope \
+                 `read_registry`"
             ),
             Self::OtherProject { gitlab: false } => {
-                format!("the sign-in is good, but this login may not pull `{path}`, or the path is wrong")
+                format!(
+                    "the sign-in is good, but this login may not pull `{path}`, or the path is \
+                     wrong"
+                )
             }
             Self::OtherProject { gitlab: true } => format!(
-                "the token is valid but may not pull `{path}`: it is of another project, or the path is wrong"
+                "the token is valid but may not pull `{path}`: it is of another project, or the \
+                 path is wrong"
             ),
-            Self::Private => format!("`{image}` is not public, and there are no credentials for it"),
+            Self::Private => {
+                format!("`{image}` is not public, and there are no credentials for it")
+            }
             Self::NoRegistry => format!("`{host}` is not a container registry"),
-            Self::Disabled => format!("the token service of `{host}` says that no registry is enabled"),
+            Self::Disabled => {
+                format!("the token service of `{host}` says that no registry is enabled")
+            }
             Self::Banned => format!(
-                "`{host}` refuses to answer and does not say why: it may have banned this address after too many \
-                 refused sign-ins"
+                "`{host}` refuses to answer and does not say why: it may have banned this address \
+                 after too many refused sign-ins"
             ),
             Self::TooMany => format!("`{host}` had too many requests from here"),
             Self::UnsafeRealm => {
-                format!("`{host}` asks for the token at a URL without https, where no token should go")
+                format!(
+                    "`{host}` asks for the token at a URL without https, where no token should go"
+                )
             }
             Self::Moved => {
-                format!("`{host}` sends its callers on to another host, where the token was not sent")
+                format!(
+                    "`{host}` sends its callers on to another host, where the token was not sent"
+                )
             }
             Self::UnknownSignIn => {
                 format!("`{host}` wants a kind of sign-in that no container runtime knows")
             }
-            Self::TokenNotTaken => format!("`{host}` does not take what its own token service has signed"),
+            Self::TokenNotTaken => {
+                format!("`{host}` does not take what its own token service has signed")
+            }
             Self::Unexpected { status } => {
                 format!("`{host}` gives an answer that tells nothing: status {status}")
             }
@@ -183,10 +203,13 @@ impl Verdict {
     #[must_use]
     pub fn hint(&self, image: &ImageRef, mend: &Advice) -> Option<Advice> {
         let (host, path) = (image.host(), image.path());
-        let again = |first: &str| Advice::from(format!("{first}, then: ").as_str()).say(mend.clone());
+        let again =
+            |first: &str| Advice::from(format!("{first}, then: ").as_str()).say(mend.clone());
         Some(match self {
             Self::Pulls { .. } => return None,
-            Self::NoManifest => "push it, or name one that is there: {make set-image TAG=1.0.0}".into(),
+            Self::NoManifest => {
+                "push it, or name one that is there: {make set-image TAG=1.0.0}".into()
+            }
             Self::NoRepository => Advice::anywhere("docker push").arg(image.to_string()),
             Self::NoPlatform { wanted, .. } => Advice::anywhere("docker buildx build --platform")
                 .arg(wanted)
@@ -204,20 +227,23 @@ impl Verdict {
             }
             Self::Denied => again(&format!("make a token at {host} that may pull `{path}`")),
             Self::NoScope => again("create a deploy token with scope `read_registry`"),
-            Self::OtherProject { gitlab: true } => {
-                format!("create the deploy token in the project, or a group above it, that owns `{path}`")
-                    .into()
-            }
+            Self::OtherProject { gitlab: true } => format!(
+                "create the deploy token in the project, or a group above it, that owns \
+                         `{path}`"
+            )
+            .into(),
             Self::OtherProject { gitlab: false } => {
                 format!("give this login the right to pull `{path}` at {host}").into()
             }
             Self::Private => Advice::makeinfra("rotate").with(format_args!("--registry {host}")),
             Self::NoRegistry | Self::Disabled => {
-                "GitLab shows the registry's host under Deploy > Container registry; of gitlab.com it is \
-                 registry.gitlab.com"
+                "GitLab shows the registry's host under Deploy > Container registry; of gitlab.com \
+                 it is registry.gitlab.com"
                     .into()
             }
-            Self::Banned => "wait an hour before the next sign-in: each refused one makes it longer".into(),
+            Self::Banned => "wait an hour before the next sign-in: each refused one makes it \
+                             longer"
+                .into(),
             Self::TooMany => "wait some minutes, then try again".into(),
             Self::UnsafeRealm => {
                 "tell the registry's operator; --plain-http, if no one can listen on the way".into()

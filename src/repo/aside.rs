@@ -1,4 +1,5 @@
-//! Where temporary files of secrets lie, so that no `git add` takes them: the attributes of a file say nothing of a file beside it.
+//! Where temporary files of secrets lie, so that no `git add` takes them: the attributes of a file
+//! say nothing of a file beside it.
 
 use super::Repo;
 use crate::advice::Advice;
@@ -7,7 +8,8 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 impl Repo {
-    /// git's directory of this work tree. git adds nothing from there, and [`Repo::lock`] removes what killed runs have left.
+    /// git's directory of this work tree. git adds nothing from there, and [`Repo::lock`] removes
+    /// what killed runs have left.
     #[must_use]
     pub fn own_directory(&self) -> &Path {
         self.git.path()
@@ -32,11 +34,13 @@ impl Repo {
             return Ok(());
         }
         let ignore = Advice::at_top("echo '.*.makeinfra-*' >> .gitignore");
-        let text = files::read(&self.root().join(".gitignore"), super::open::ATTRIBUTES).ok().flatten();
+        let text =
+            files::read(&self.root().join(".gitignore"), super::open::ATTRIBUTES).ok().flatten();
         let is_open = text.is_some_and(|text| text.last().is_some_and(|byte| *byte != b'\n'));
         Err(Failure::failed(format!("cannot write `{path}` safely"))
             .because(format!(
-                "`git add` would take its temporary file `{sibling}` in plaintext, and no file can be renamed from `{}`",
+                "`git add` would take its temporary file `{sibling}` in plaintext, and no file can \
+                 be renamed from `{}`",
                 self.own_directory().components().collect::<PathBuf>().display()
             ))
             .hint(if is_open { Advice::at_top("echo >> .gitignore").and(ignore) } else { ignore })

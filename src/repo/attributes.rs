@@ -1,6 +1,6 @@
-//! The attributes by which `git add` filters a file, read as git reads them (git's attr.c): libgit2 reads quoted and negative
-//! patterns, control characters, macros and links differently, and a secret that only libgit2 takes for encrypted is stored in
-//! plaintext. Changes nothing.
+//! The attributes by which `git add` filters a file, read as git reads them (git's attr.c): libgit2
+//! reads quoted and negative patterns, control characters, macros and links differently, and a
+//! secret that only libgit2 takes for encrypted is stored in plaintext. Changes nothing.
 
 mod conversion;
 mod line;
@@ -98,7 +98,10 @@ struct Directory {
 impl<'r> Attributes<'r> {
     pub(super) fn of(git: &'r Repository) -> Result<Self> {
         let unread = |error: &Error| failed("read the configuration of attributes", error);
-        let config = git.config().and_then(|mut config| config.snapshot()).map_err(|error| unread(&error))?;
+        let config = git
+            .config()
+            .and_then(|mut config| config.snapshot())
+            .map_err(|error| unread(&error))?;
         let folds = config.get_bool("core.ignorecase").unwrap_or(false);
         let top = work_tree(git);
         let home = match config.get_path("core.attributesfile") {
@@ -127,8 +130,9 @@ impl<'r> Attributes<'r> {
         })
     }
 
-    /// The git-crypt filter that git runs for `path`: `git-crypt` or `git-crypt-KEYNAME`. `None` if it would run none, or none
-    /// once a deletion of an attribute file is staged, or if that cannot be told.
+    /// The git-crypt filter that git runs for `path`: `git-crypt` or `git-crypt-KEYNAME`. `None` if
+    /// it would run none, or none once a deletion of an attribute file is staged, or if that cannot
+    /// be told.
     pub(super) fn filter(&self, path: &str) -> Option<String> {
         match self.readings(path) {
             [Value::Name(now), Value::Name(then)] if now == then => {
@@ -142,7 +146,8 @@ impl<'r> Attributes<'r> {
     pub(super) fn is_unread(&self, path: &str) -> bool {
         let dirs = path.match_indices('/').map(|(at, _)| &path[..at]).chain([""]);
         let mut shared = self.low.iter().chain([&self.high]);
-        shared.any(|frame| frame.is_unknown) || dirs.into_iter().any(|dir| self.directory(dir).now.is_unknown)
+        shared.any(|frame| frame.is_unknown)
+            || dirs.into_iter().any(|dir| self.directory(dir).now.is_unknown)
     }
 
     /// Whether git runs any filter for `path`, or that cannot be told.
@@ -150,10 +155,11 @@ impl<'r> Attributes<'r> {
         self.readings(path).iter().any(|filter| *filter != Value::None)
     }
 
-    /// The directories, each with its slash, outside of which no file is given to git-crypt by the attribute files in the
-    /// directories `dirs` and those that count everywhere.
+    /// The directories, each with its slash, outside of which no file is given to git-crypt by the
+    /// attribute files in the directories `dirs` and those that count everywhere.
     pub(super) fn prefixes(&self, dirs: impl Iterator<Item = String>) -> BTreeSet<String> {
-        let everywhere = self.low.iter().chain([&self.high]).map(|frame| (String::new(), Rc::clone(frame)));
+        let everywhere =
+            self.low.iter().chain([&self.high]).map(|frame| (String::new(), Rc::clone(frame)));
         let of_directories = dirs.map(|dir| {
             let frame = self.directory(&dir).now;
             (if dir.is_empty() { dir } else { dir + "/" }, frame)
@@ -187,7 +193,8 @@ impl<'r> Attributes<'r> {
         self.stacks(path, other).map(|stack| stack.filter())
     }
 
-    /// The attribute files that count for `path`, now and once deletions are staged, if that of a directory were `other`.
+    /// The attribute files that count for `path`, now and once deletions are staged, if that of a
+    /// directory were `other`.
     fn stacks<'p>(&self, path: &'p str, other: Option<(&str, &Directory)>) -> [Stack<'p>; 2] {
         let slashes = path.match_indices('/').map(|(at, _)| at);
         let dirs: Vec<_> = std::iter::once(0).chain(slashes).collect();
@@ -199,7 +206,8 @@ impl<'r> Attributes<'r> {
         let base = |end: usize| if end == 0 { 0 } else { end + 1 };
         let stack = |frame: fn(&Directory) -> &Rc<Frame>| {
             let low = self.low.iter().map(|frame| (0, Rc::clone(frame)));
-            let own = dirs.iter().zip(&frames).map(|(end, found)| (base(*end), Rc::clone(frame(found))));
+            let own =
+                dirs.iter().zip(&frames).map(|(end, found)| (base(*end), Rc::clone(frame(found))));
             let frames = low.chain(own).chain([(0, Rc::clone(&self.high))]).collect();
             Stack { frames, path: path.as_bytes() }
         };
@@ -212,14 +220,19 @@ impl<'r> Attributes<'r> {
             return known.clone();
         }
         let path = Path::new(dir).join(FILE);
-        let read = |bytes: &[u8], origin| Rc::new(Frame::read(bytes, origin, dir.is_empty(), self.folds));
+        let read =
+            |bytes: &[u8], origin| Rc::new(Frame::read(bytes, origin, dir.is_empty(), self.folds));
         let found = match bytes(&self.top.join(&path), false) {
             Ok(Some(bytes)) => Directory::both(read(&bytes, Origin::Disk)),
-            Err(Unreadable) => Directory::both(Rc::new(Frame { is_unknown: true, ..Frame::default() })),
+            Err(Unreadable) => {
+                Directory::both(Rc::new(Frame { is_unknown: true, ..Frame::default() }))
+            }
             Ok(None) => match self.staged(&path) {
                 None => Directory::both(Rc::default()),
                 Some((blob, true)) => Directory::both(read(&blob, Origin::Index)),
-                Some((blob, false)) => Directory { now: read(&blob, Origin::Index), then: Rc::default() },
+                Some((blob, false)) => {
+                    Directory { now: read(&blob, Origin::Index), then: Rc::default() }
+                }
             },
         };
         self.directories.borrow_mut().insert(dir.to_owned(), found.clone());
@@ -258,7 +271,8 @@ enum Value {
     Unknown,
 }
 
-/// The attribute files that count for a path, those that count more last, each with the length of its directory.
+/// The attribute files that count for a path, those that count more last, each with the length of
+/// its directory.
 struct Stack<'p> {
     frames: Vec<(usize, Rc<Frame>)>,
     path: &'p [u8],
@@ -286,7 +300,8 @@ impl Stack<'_> {
         }
     }
 
-    /// What the lines that `counts` says have of the attribute `name`; `None` if none says anything.
+    /// What the lines that `counts` says have of the attribute `name`; `None` if none says
+    /// anything.
     fn state(&self, name: &[u8], counts: fn(&Line) -> bool) -> Option<&State> {
         let mut macros: HashMap<&[u8], &States> = HashMap::new();
         let lines = self.frames.iter().rev().flat_map(|(_, frame)| frame.lines.iter().rev());
@@ -347,7 +362,8 @@ pub(super) fn directory(path: &str) -> Option<String> {
 /// A file that cannot be read, though it is there.
 struct Unreadable;
 
-/// The bytes of the attribute file `path`, where git takes any from it. In the work tree it `follows` no link.
+/// The bytes of the attribute file `path`, where git takes any from it. In the work tree it
+/// `follows` no link.
 fn bytes(path: &Path, follows: bool) -> std::result::Result<Option<Vec<u8>>, Unreadable> {
     let found = if follows { path.metadata() } else { path.symlink_metadata() };
     let found = match found {
@@ -378,10 +394,12 @@ fn names_git_crypt((name, state): &(Vec<u8>, State)) -> bool {
     }
 }
 
-/// Whether `name` is a filter of git-crypt's: the name of its key is a file's name (git-crypt's `validate_key_name`).
+/// Whether `name` is a filter of git-crypt's: the name of its key is a file's name (git-crypt's
+/// `validate_key_name`).
 fn is_filter(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let key =
-        name.strip_prefix("git-crypt-").map(|key| (1..=128).contains(&key.len()) && key.bytes().all(plain));
+    let key = name
+        .strip_prefix("git-crypt-")
+        .map(|key| (1..=128).contains(&key.len()) && key.bytes().all(plain));
     key.unwrap_or(name == git_crypt::FILTER)
 }

@@ -1,5 +1,5 @@
-//! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext nonetheless.
-//! Changes nothing, and never shows what a blob holds.
+//! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext
+//! nonetheless. Changes nothing, and never shows what a blob holds.
 
 use super::attributes::Remedy;
 use super::auditor::{Auditor, Plain, is_gits_own};
@@ -18,15 +18,19 @@ use std::path::Path;
 /// How the paths that matter are protected, and what git holds of them.
 #[derive(Debug, Default)]
 pub struct Audit {
-    /// Secret files, each with the filter by which git-crypt's attribute covers it, or with what would cover it.
+    /// Secret files, each with the filter by which git-crypt's attribute covers it, or with what
+    /// would cover it.
     pub covered: BTreeMap<String, std::result::Result<String, Remedy>>,
-    /// Attribute files that git-crypt encrypts, so that git cannot read them in a locked clone, each with what ends that.
+    /// Attribute files that git-crypt encrypts, so that git cannot read them in a locked clone,
+    /// each with what ends that.
     pub closed_attributes: Vec<(String, Remedy)>,
-    /// Secret files whose ciphertext git would change, each with the attribute that makes it so and with what ends that.
+    /// Secret files whose ciphertext git would change, each with the attribute that makes it so and
+    /// with what ends that.
     pub spoiled: Vec<(String, &'static str, Remedy)>,
     /// The filters that the attribute names.
     pub filters: Vec<Filter>,
-    /// Files of which the index has what an earlier commit has, and HEAD and the work tree something else.
+    /// Files of which the index has what an earlier commit has, and HEAD and the work tree
+    /// something else.
     pub behind: Vec<String>,
     /// Files of the work tree that are to be deployed, and that git ignores and does not track.
     pub ignored: Vec<String>,
@@ -90,13 +94,16 @@ pub enum KeyState {
 }
 
 impl Repo {
-    /// Looks at everything under `secrets/`, at all that `.gitattributes` gives to git-crypt, and at the
-    /// files `also`. `present` are the secret files of the work tree.
+    /// Looks at everything under `secrets/`, at all that `.gitattributes` gives to git-crypt, and
+    /// at the files `also`. `present` are the secret files of the work tree.
     pub fn audit(&self, present: &[String], also: &[String], history: bool) -> Result<Audit> {
-        let in_git = |paths: &[String]| paths.iter().map(|path| self.in_git(path)).collect::<Vec<_>>();
+        let in_git =
+            |paths: &[String]| paths.iter().map(|path| self.in_git(path)).collect::<Vec<_>>();
         let (present, also) = (in_git(present), in_git(also));
         let mut auditor = Auditor::new(self, &also)?;
-        let index = auditor.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
+        let index = auditor
+            .index()
+            .map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         let run = |auditor: &mut Auditor| -> std::result::Result<Audit, git2::Error> {
             let mut covered = BTreeMap::new();
             let names = index.iter().map(|(path, _)| path).chain(&present).chain(&also);
@@ -122,7 +129,8 @@ impl Repo {
             let both: BTreeSet<_> = index.iter().chain(head.iter().flatten()).collect();
             let filters: Vec<_> =
                 used.into_iter().map(|name| self.filter_state(name, &covered, &both)).collect();
-            let opens = |key: &KeyState| matches!(key, KeyState::Tried(trial) if trial.closed.is_empty());
+            let opens =
+                |key: &KeyState| matches!(key, KeyState::Tried(trial) if trial.closed.is_empty());
             let works = |filter: &Filter| filter.configured && opens(&filter.key);
             // To find out takes a walk through HEAD.
             let unlock = if filters.iter().all(works) { UNLOCK } else { self.unlock_or_init() };
@@ -130,7 +138,10 @@ impl Repo {
             Ok(Audit {
                 unlock,
                 filters,
-                covered: covered.into_iter().map(|(path, filter)| (self.out_of_git(path), filter)).collect(),
+                covered: covered
+                    .into_iter()
+                    .map(|(path, filter)| (self.out_of_git(path), filter))
+                    .collect(),
                 spoiled,
                 closed_attributes: auditor.closed_attributes()?,
                 behind: if self.is_merging() { Vec::new() } else { self.behind_paths()? },
@@ -160,11 +171,13 @@ impl Repo {
         files: &BTreeSet<&(String, Oid)>,
     ) -> Filter {
         let config = self.git.config().and_then(|mut config| config.snapshot());
-        let clean =
-            config.as_ref().ok().and_then(|config| config.get_str(&format!("filter.{name}.clean")).ok());
-        let required = config
+        let clean = config
             .as_ref()
-            .is_ok_and(|config| config.get_bool(&format!("filter.{name}.required")).unwrap_or(false));
+            .ok()
+            .and_then(|config| config.get_str(&format!("filter.{name}.clean")).ok());
+        let required = config.as_ref().is_ok_and(|config| {
+            config.get_bool(&format!("filter.{name}.required")).unwrap_or(false)
+        });
         let file = self.key_file(name);
         let key = match trial::read(&file) {
             Ok(None) => KeyState::Missing,
@@ -172,8 +185,9 @@ impl Repo {
             Ok(Some(bytes)) => match Key::from_file(&bytes) {
                 Err(_) => KeyState::Broken,
                 Ok(key) => {
-                    let of_filter =
-                        |path: &String| covered.get(path).is_some_and(|found| found.as_deref() == Ok(name));
+                    let of_filter = |path: &String| {
+                        covered.get(path).is_some_and(|found| found.as_deref() == Ok(name))
+                    };
                     let mut trial = Trial::default();
                     for (path, id) in files.iter().filter(|(path, _)| of_filter(path)) {
                         if let Ok(blob) = self.git.find_blob(*id) {
@@ -205,7 +219,8 @@ impl Repo {
 /// Whether a shell would find `program`.
 fn is_installed(program: &str) -> bool {
     let can_run = |path: &Path| {
-        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        path.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
     if program.contains('/') {
         return can_run(Path::new(program));

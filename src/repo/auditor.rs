@@ -1,5 +1,5 @@
-//! Reads git's objects for an audit: the secret files of the index and of trees, and which of their blobs are plaintext.
-//! Changes nothing, and never shows what a blob holds.
+//! Reads git's objects for an audit: the secret files of the index and of trees, and which of their
+//! blobs are plaintext. Changes nothing, and never shows what a blob holds.
 
 use super::attributes::{self, Attributes, Remedy};
 use super::{Repo, SECRETS, failed};
@@ -59,8 +59,10 @@ impl<'r> Auditor<'r> {
     pub(super) fn index(&mut self) -> std::result::Result<Files, git2::Error> {
         let index = self.git.index()?;
         let path = |entry: &git2::IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
-        let attribute_files = index.iter().filter(|entry| entry.path.ends_with(attributes::FILE.as_bytes()));
-        let dirs = attribute_files.filter_map(|entry| attributes::directory(&path(&entry))).collect();
+        let attribute_files =
+            index.iter().filter(|entry| entry.path.ends_with(attributes::FILE.as_bytes()));
+        let dirs =
+            attribute_files.filter_map(|entry| attributes::directory(&path(&entry))).collect();
         self.prefixes = prefixes(self.repo, &self.attributes, dirs, self.also);
         let mut files = Files::new();
         for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
@@ -89,11 +91,15 @@ impl<'r> Auditor<'r> {
         Ok(Some(files))
     }
 
-    /// The attribute files that git-crypt is given, or that it has encrypted, each with what ends that.
-    pub(super) fn closed_attributes(&mut self) -> std::result::Result<Vec<(String, Remedy)>, git2::Error> {
+    /// The attribute files that git-crypt is given, or that it has encrypted, each with what ends
+    /// that.
+    pub(super) fn closed_attributes(
+        &mut self,
+    ) -> std::result::Result<Vec<(String, Remedy)>, git2::Error> {
         let index = self.git.index()?;
-        let is_one =
-            |path: &[u8]| path.rsplit(|byte| *byte == b'/').next() == Some(attributes::FILE.as_bytes());
+        let is_one = |path: &[u8]| {
+            path.rsplit(|byte| *byte == b'/').next() == Some(attributes::FILE.as_bytes())
+        };
         let mut closed = Vec::new();
         for entry in index.iter().filter(|entry| is_one(&entry.path)) {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
@@ -158,7 +164,9 @@ impl<'r> Auditor<'r> {
                     _ if !is_file(entry.filemode()) => {}
                     _ => {
                         let path = path();
-                        if self.is_secret(&path) && seen.entry(path.clone()).or_default().insert(entry.id()) {
+                        if self.is_secret(&path)
+                            && seen.entry(path.clone()).or_default().insert(entry.id())
+                        {
                             files.push((path, entry.id()));
                         }
                     }
@@ -172,7 +180,9 @@ impl<'r> Auditor<'r> {
             return false;
         }
         let below = path.strip_prefix(&self.repo.prefix);
-        if below.is_some_and(|path| path.starts_with(SECRETS)) || self.also.iter().any(|also| also == path) {
+        if below.is_some_and(|path| path.starts_with(SECRETS))
+            || self.also.iter().any(|also| also == path)
+        {
             return true;
         }
         if let Some(known) = self.secret.get(path) {
@@ -206,15 +216,21 @@ pub(super) fn is_gits_own(path: &str) -> bool {
     matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"))
 }
 
-/// Whether a tree entry of `mode` is a regular file: links and submodules store no content of one here.
+/// Whether a tree entry of `mode` is a regular file: links and submodules store no content of one
+/// here.
 fn is_file(mode: i32) -> bool {
     mode & 0o170_000 == 0o100_000
 }
 
-/// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of the
-/// files `also`, and what the lines of the attribute files that name git-crypt begin with. What lies outside of the
-/// repository, in a larger one, is not its business.
-fn prefixes(repo: &Repo, attributes: &Attributes, dirs: BTreeSet<String>, also: &[String]) -> Vec<String> {
+/// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of
+/// the files `also`, and what the lines of the attribute files that name git-crypt begin with. What
+/// lies outside of the repository, in a larger one, is not its business.
+fn prefixes(
+    repo: &Repo,
+    attributes: &Attributes,
+    dirs: BTreeSet<String>,
+    also: &[String],
+) -> Vec<String> {
     let dir = |path: &str| path.rfind('/').map_or(String::new(), |slash| path[..=slash].to_owned());
     let mut prefixes = BTreeSet::from([repo.in_git(SECRETS)]);
     prefixes.extend(also.iter().map(|path| dir(path)));
@@ -229,6 +245,8 @@ fn prefixes(repo: &Repo, attributes: &Attributes, dirs: BTreeSet<String>, also: 
     let mut prefixes: BTreeSet<String> = clamped.collect();
     // One that lies within another adds nothing.
     let all = prefixes.clone();
-    prefixes.retain(|prefix| !all.iter().any(|other| other != prefix && prefix.starts_with(other.as_str())));
+    prefixes.retain(|prefix| {
+        !all.iter().any(|other| other != prefix && prefix.starts_with(other.as_str()))
+    });
     prefixes.into_iter().collect()
 }

@@ -1,4 +1,5 @@
-//! HEAD and another commit: what the one has of the other, and the way back to an earlier one, as if the later had never been made.
+//! HEAD and another commit: what the one has of the other, and the way back to an earlier one, as
+//! if the later had never been made.
 
 use super::commit::{Blob, Commit};
 use super::{Repo, failed, identity};
@@ -8,8 +9,9 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 impl Repo {
-    /// Locks what git must not change while HEAD goes back to the commit `to`, which has all that HEAD has but for `paths`. Gives
-    /// what it has of these. Fails if anything else is staged of them.
+    /// Locks what git must not change while HEAD goes back to the commit `to`, which has all that
+    /// HEAD has but for `paths`. Gives what it has of these. Fails if anything else is staged of
+    /// them.
     pub fn begin_return(&self, to: &str, paths: &[String]) -> Result<(Commit<'_>, Vec<Blob>)> {
         let (locks, named) = self.lock_for_commit()?;
         self.check_committable()?;
@@ -25,10 +27,12 @@ impl Repo {
             let blobs: Vec<_> = paths.iter().map(blob).collect();
             let head = self.git.head()?.peel_to_commit()?;
             let differ = self.differing(&head.tree()?, &tree)?;
-            let is_whole = differ.iter().all(|path| paths.iter().any(|known| self.in_git(known) == *path));
+            let is_whole =
+                differ.iter().all(|path| paths.iter().any(|known| self.in_git(known) == *path));
             Ok((head.id(), to.id(), blobs, is_whole))
         };
-        let (head, to, blobs, is_whole) = read().map_err(|error| failed("read a commit", &error))?;
+        let (head, to, blobs, is_whole) =
+            read().map_err(|error| failed("read a commit", &error))?;
         if !is_whole {
             return Err(Failure::failed(format!("cannot go back to {to}"))
                 .because("it differs from HEAD in more files than were written")
@@ -48,8 +52,9 @@ impl Repo {
     /// The paths, as git knows them, of which two trees have different content.
     fn differing(&self, one: &Tree, other: &Tree) -> std::result::Result<Vec<String>, Error> {
         let diff = self.git.diff_tree_to_tree(Some(one), Some(other), None)?;
-        let files =
-            diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+        let files = diff
+            .deltas()
+            .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
         let paths = files.flatten().map(|path| String::from_utf8_lossy(path).into_owned());
         Ok(paths.collect())
     }
@@ -80,8 +85,8 @@ impl Repo {
         Ok(found().map_err(|error| failed("read the history", &error))?)
     }
 
-    /// The paths that the commit `id` has changed since HEAD and it had the last commit in common, and those that HEAD has; `None`
-    /// if they have none.
+    /// The paths that the commit `id` has changed since HEAD and it had the last commit in common,
+    /// and those that HEAD has; `None` if they have none.
     pub fn changed_since_common(&self, id: &str) -> Result<Option<(Vec<String>, Vec<String>)>> {
         let found = || {
             let (head, id) = (self.git.head()?.peel_to_commit()?.id(), Oid::from_str(id)?);
@@ -95,12 +100,13 @@ impl Repo {
             Ok(Some((since(id)?, since(head)?)))
         };
         let found = found().map_err(|error: Error| failed("read the history", &error))?;
-        let named = |paths: Vec<String>| paths.into_iter().map(|path| self.out_of_git(path)).collect();
+        let named =
+            |paths: Vec<String>| paths.into_iter().map(|path| self.out_of_git(path)).collect();
         Ok(found.map(|(theirs, ours)| (named(theirs), named(ours))))
     }
 
-    /// The plain content of the secret `path` in the commit `id`; `None` if it has none there that is encrypted and that this
-    /// clone opens.
+    /// The plain content of the secret `path` in the commit `id`; `None` if it has none there that
+    /// is encrypted and that this clone opens.
     pub fn secret_at(&self, id: &str, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let found = || {
             let tree = self.git.find_commit(Oid::from_str(id)?)?.tree()?;

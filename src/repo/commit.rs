@@ -8,7 +8,9 @@ use crate::error::{Failure, Result};
 use crate::files::{self, Batch};
 use crate::interrupt::Interrupts;
 use git2::build::TreeUpdateBuilder;
-use git2::{Error, ErrorCode, FileMode, Index, IndexEntry, ObjectType, Oid, Repository, Signature, Tree};
+use git2::{
+    Error, ErrorCode, FileMode, Index, IndexEntry, ObjectType, Oid, Repository, Signature, Tree,
+};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -47,7 +49,8 @@ impl Blob {
 /// What tells git who commits.
 #[must_use]
 pub fn introduce_yourself() -> Advice {
-    let set = |name: &str, value: &str| Advice::anywhere("git config --global").arg(name).arg(value);
+    let set =
+        |name: &str, value: &str| Advice::anywhere("git config --global").arg(name).arg(value);
     set("user.name", "YOUR NAME").and(set("user.email", "YOU@EXAMPLE.COM"))
 }
 
@@ -109,8 +112,9 @@ impl Repo {
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
-    /// Fails if a commit of `blobs` would drop content that is only staged: what the index has of a path must be what HEAD or the
-    /// work tree has, as a killed commit leaves it, or what the commit will have.
+    /// Fails if a commit of `blobs` would drop content that is only staged: what the index has of a
+    /// path must be what HEAD or the work tree has, as a killed commit leaves it, or what the
+    /// commit will have.
     pub fn check_staged(&self, blobs: &[Blob]) -> Result<()> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         index.read(true).map_err(|error| failed("read the index", &error).hint(plain_index()))?;
@@ -120,7 +124,8 @@ impl Repo {
             let is_meant = |entry: &IndexEntry| entry.flags_extended & INTENT_TO_ADD != 0;
             let staged = staged.filter(|entry| !is_meant(entry)).map(|entry| entry.id);
             let committed = self.head_blob(&blob.path)?.map(|found| found.id());
-            if staged != committed && staged != blob.id && !self.is_in_work_tree(&blob.path, staged) {
+            if staged != committed && staged != blob.id && !self.is_in_work_tree(&blob.path, staged)
+            {
                 let path = &blob.path;
                 return Err(Failure::failed(format!("cannot commit `{path}`"))
                     .because("it has staged changes, which the commit would drop")
@@ -148,15 +153,17 @@ impl Repo {
         format!("the change is committed as {id}")
     }
 
-    /// Locks what git must not change while `blobs` are committed on top of HEAD, and writes all objects. Nothing names them
-    /// yet. Fails if anything else is staged of them.
+    /// Locks what git must not change while `blobs` are committed on top of HEAD, and writes all
+    /// objects. Nothing names them yet. Fails if anything else is staged of them.
     pub fn begin_commit(&self, blobs: &[Blob], message: &str) -> Result<Commit<'_>> {
         let (locks, named) = self.lock_for_commit()?;
         // Once more: a merge may have begun while an answer was waited for.
         self.check_committable()?;
         self.check_staged(blobs)?;
         let Some((author, committer)) = identity(&self.git)? else {
-            return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
+            return Err(Failure::failed("cannot commit")
+                .because("git does not know who you are")
+                .into());
         };
         let make = || -> std::result::Result<(Oid, Oid, Vec<Oid>), Error> {
             let head = self.git.head()?.peel_to_commit()?;
@@ -164,7 +171,8 @@ impl Repo {
             let mut objects = Vec::new();
             self.new_objects(tree, Some(head.tree_id()), &mut objects)?;
             let tree = self.git.find_tree(tree)?;
-            let create = || create_commit(&self.git, [&author, &committer], message, &tree, &[&head]);
+            let create =
+                || create_commit(&self.git, [&author, &committer], message, &tree, &[&head]);
             let mut id = create()?;
             if self.discard_broken(id)? {
                 id = create()?;
@@ -203,8 +211,10 @@ impl Repo {
         let before = fs::read(&place).map_err(|error| cannot(&error))?;
         let found = place.metadata().map_err(|error| cannot(&error))?;
         // git's index-format: the signature, the version, and the number of entries.
-        let count =
-            before.get(8..12).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_be_bytes);
+        let count = before
+            .get(8..12)
+            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
+            .map(u32::from_be_bytes);
         let make = |copy: &Path| -> Result<()> {
             // By this time libgit2 knows the entries whose files may have changed since.
             let modified = found.modified().map_err(|error| cannot(&error))?;
@@ -215,8 +225,8 @@ impl Repo {
         batch.add_made(self.git.path(), &place, &before, found.permissions().mode() & 0o777, make)
     }
 
-    /// Edits the index that the file `place` holds, of `count` entries. libgit2 takes one that it cannot look at for one without
-    /// any.
+    /// Edits the index that the file `place` holds, of `count` entries. libgit2 takes one that it
+    /// cannot look at for one without any.
     fn write_index(
         &self,
         place: &Path,
@@ -224,10 +234,12 @@ impl Repo {
         edit: impl FnOnce(&mut Index) -> Result<()>,
     ) -> Result<()> {
         // Another view of the repository, which has that index for its own.
-        let git =
-            Repository::open(self.git.path()).map_err(|error| failed("open the git repository", &error))?;
-        let opened = Index::open(place).and_then(|mut index| git.set_index(&mut index).map(|()| index));
-        let mut index = opened.map_err(|error| failed("read the index", &error).hint(plain_index()))?;
+        let git = Repository::open(self.git.path())
+            .map_err(|error| failed("open the git repository", &error))?;
+        let opened =
+            Index::open(place).and_then(|mut index| git.set_index(&mut index).map(|()| index));
+        let mut index =
+            opened.map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         if u32::try_from(index.len()).ok() != count {
             return Err(Failure::failed("cannot read the index")
                 .because("it has other entries than it says")
@@ -248,8 +260,9 @@ impl Repo {
             }
         }
         let written = self.whole_tree(old.id(), || update.create_updated(&self.git, old))?;
-        // An update of the tree would leave an empty one where a directory has no file any more, and an index reads each tree that
-        // it has written, which libgit2 does not survive where a file is cut off.
+        // An update of the tree would leave an empty one where a directory has no file any more,
+        // and an index reads each tree that it has written, which libgit2 does not survive where a
+        // file is cut off.
         let mut tree = written;
         for blob in blobs.iter().filter(|blob| blob.id.is_none()) {
             let left = self.without(&self.git.find_tree(tree)?, &self.in_git(&blob.path))?;
@@ -263,7 +276,8 @@ impl Repo {
     /// `tree` without `path` and directories that are empty without it; `None` if nothing is left.
     fn without(&self, tree: &Tree, path: &str) -> std::result::Result<Option<Oid>, Error> {
         let mut builder = self.git.treebuilder(Some(tree))?;
-        let (name, below) = path.split_once('/').map_or((path, None), |(name, below)| (name, Some(below)));
+        let (name, below) =
+            path.split_once('/').map_or((path, None), |(name, below)| (name, Some(below)));
         let left = match (tree.get_name(name), below) {
             (None, _) => return Ok(Some(tree.id())),
             (Some(_), None) => None,
@@ -285,13 +299,20 @@ impl<'r> Commit<'r> {
 }
 
 impl Commit<'_> {
-    /// Has the index hold `blobs`, whose files are in their places, and then HEAD the commit. What fails is taken back, with all
-    /// that `batch` has done before. Gives the commit's id.
+    /// Has the index hold `blobs`, whose files are in their places, and then HEAD the commit. What
+    /// fails is taken back, with all that `batch` has done before. Gives the commit's id.
     ///
-    /// The index comes first: a run that is killed in between has staged the files, and whoever commits next commits them. The
-    /// other way about, the next commit of anybody would bring the old content back.
-    pub fn publish(self, mut batch: Batch, blobs: &[Blob], interrupts: &Interrupts) -> Result<String> {
-        let published = self.publish_all(&mut batch, blobs, interrupts).and_then(|()| self.verify(blobs));
+    /// The index comes first: a run that is killed in between has staged the files, and whoever
+    /// commits next commits them. The other way about, the next commit of anybody would bring the
+    /// old content back.
+    pub fn publish(
+        self,
+        mut batch: Batch,
+        blobs: &[Blob],
+        interrupts: &Interrupts,
+    ) -> Result<String> {
+        let published =
+            self.publish_all(&mut batch, blobs, interrupts).and_then(|()| self.verify(blobs));
         if let Err(error) = published {
             return Err(batch.take_back(error));
         }
@@ -301,7 +322,12 @@ impl Commit<'_> {
         Ok(id)
     }
 
-    fn publish_all(&self, batch: &mut Batch, blobs: &[Blob], interrupts: &Interrupts) -> Result<()> {
+    fn publish_all(
+        &self,
+        batch: &mut Batch,
+        blobs: &[Blob],
+        interrupts: &Interrupts,
+    ) -> Result<()> {
         let git = &self.repo.git;
         self.repo.add_index(batch, blobs)?;
         batch.publish(interrupts)?;
@@ -311,23 +337,29 @@ impl Commit<'_> {
         for log in &places {
             self.add_log(batch, log)?;
         }
-        let place = names.last().map_or_else(|| git.path().join("HEAD"), |name| self.repo.reference(name));
+        let place =
+            names.last().map_or_else(|| git.path().join("HEAD"), |name| self.repo.reference(name));
         batch.add_in(git.path(), &place, format!("{}\n", self.id), mode(&place))?;
         batch.publish(interrupts)?;
         let below = |dir: &&Path| dir.starts_with(git.commondir());
         // The directory of a branch that was packed until now may be new.
-        let synced = place.ancestors().skip(2).take_while(below).try_for_each(files::sync_directory);
-        for path in places.iter().chain([&place]).flat_map(|place| place.ancestors().take_while(below)) {
+        let synced =
+            place.ancestors().skip(2).take_while(below).try_for_each(files::sync_directory);
+        for path in
+            places.iter().chain([&place]).flat_map(|place| place.ancestors().take_while(below))
+        {
             // Those that others have made have their modes.
             let _ = sharing.apply(path);
         }
         Ok(synced.map_err(|error| files::cannot("write", &place, &error))?)
     }
 
-    /// Adds the line of the commit to the file `log`, unless it is not there and not wanted (git's core.logAllRefUpdates).
+    /// Adds the line of the commit to the file `log`, unless it is not there and not wanted (git's
+    /// core.logAllRefUpdates).
     fn add_log(&self, batch: &mut Batch, log: &Path) -> Result<()> {
         let config = self.repo.git.config();
-        let is_wanted = || config.and_then(|config| config.get_bool("core.logAllRefUpdates")).unwrap_or(true);
+        let is_wanted =
+            || config.and_then(|config| config.get_bool("core.logAllRefUpdates")).unwrap_or(true);
         let mut text = match fs::read(log) {
             Err(error) if error.kind() == ErrorKind::NotFound && !is_wanted() => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
@@ -337,14 +369,16 @@ impl Commit<'_> {
         batch.add_in(self.repo.git.path(), log, text, mode(log))
     }
 
-    /// Fails unless HEAD names what it named before, and HEAD and the index have what they should have.
+    /// Fails unless HEAD names what it named before, and HEAD and the index have what they should
+    /// have.
     fn verify(&self, blobs: &[Blob]) -> Result<()> {
         let repo = self.repo;
         let found = || -> std::result::Result<bool, Error> {
             let git = Repository::open(repo.git.path())?;
             let index = git.index()?;
-            let staged =
-                |blob: &Blob| index.get_path(Path::new(&repo.in_git(&blob.path)), 0).map(|entry| entry.id);
+            let staged = |blob: &Blob| {
+                index.get_path(Path::new(&repo.in_git(&blob.path)), 0).map(|entry| entry.id)
+            };
             let is_staged = blobs.iter().all(|blob| staged(blob) == blob.id);
             Ok(is_staged && git.head()?.peel_to_commit()?.id() == self.id)
         };

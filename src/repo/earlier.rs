@@ -6,11 +6,12 @@ use crate::error::{Failure, Result};
 use std::path::Path;
 
 impl Repo {
-    /// Earlier texts of `path`, each with the commit that has it: those of the parents of the newest commit that changed it. A
-    /// merge has several.
+    /// Earlier texts of `path`, each with the commit that has it: those of the parents of the
+    /// newest commit that changed it. A merge has several.
     #[must_use]
     pub fn earlier(&self, path: &str) -> Vec<(String, String)> {
-        /// What was changed longer ago is how the repository is, and each commit costs time in every check.
+        /// What was changed longer ago is how the repository is, and each commit costs time in
+        /// every check.
         const COMMITS: usize = 200;
         let path = self.in_git(path);
         let blob = |commit: &git2::Commit| {
@@ -25,8 +26,9 @@ impl Repo {
             let mut found = Vec::new();
             for (number, parent) in commit.parents().enumerate() {
                 let id = blob(&parent).filter(|id| Some(*id) != now);
-                let text =
-                    id.and_then(|id| String::from_utf8(self.git.find_blob(id).ok()?.content().to_vec()).ok());
+                let text = id.and_then(|id| {
+                    String::from_utf8(self.git.find_blob(id).ok()?.content().to_vec()).ok()
+                });
                 let name = match depth {
                     0 => format!("HEAD^{}", number + 1),
                     _ => parent.id().to_string(),

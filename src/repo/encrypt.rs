@@ -22,8 +22,8 @@ impl Repo {
         })?))
     }
 
-    /// Adds the key, if it is not there, and git's configuration of the filter to `batch`. Nobody else changes that until the
-    /// locks are given up.
+    /// Adds the key, if it is not there, and git's configuration of the filter to `batch`. Nobody
+    /// else changes that until the locks are given up.
     pub fn install_git_crypt(&self, key: &Key, batch: &mut Batch) -> Result<Locks> {
         self.check_file("config")?;
         let locks = self.lock_config()?;

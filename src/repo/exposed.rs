@@ -1,4 +1,5 @@
-//! Files in which git has a token in plaintext, wherever they are. Shows paths and commits, never what a file holds.
+//! Files in which git has a token in plaintext, wherever they are. Shows paths and commits, never
+//! what a file holds.
 
 use super::{Repo, failed, plain_index};
 use crate::error::Result;
@@ -28,11 +29,14 @@ pub enum Place {
 }
 
 impl Repo {
-    /// Searches the index and HEAD, and with `deep` every commit that a branch, a tag or HEAD reaches. `shows` says whether
-    /// bytes show the token; each content is asked for once.
+    /// Searches the index and HEAD, and with `deep` every commit that a branch, a tag or HEAD
+    /// reaches. `shows` says whether bytes show the token; each content is asked for once.
     pub fn exposed(&self, shows: &dyn Fn(&[u8]) -> bool, deep: bool) -> Result<Exposed> {
         let unread = |error: Error| failed("read the repository", &error);
-        let index = self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
+        let index = self
+            .git
+            .index()
+            .map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         let odb = self.git.odb().map_err(unread)?;
         let mut search = Search {
             repo: self,
@@ -44,11 +48,14 @@ impl Repo {
             exposed: Exposed::default(),
         };
         for entry in index.iter().filter(|entry| entry.mode & 0o170_000 != 0o160_000) {
-            search.blob(entry.id, &String::from_utf8_lossy(&entry.path), &Place::Index).map_err(unread)?;
+            search
+                .blob(entry.id, &String::from_utf8_lossy(&entry.path), &Place::Index)
+                .map_err(unread)?;
         }
         match self.git.head().and_then(|head| head.peel_to_tree()) {
             Ok(tree) => search.tree(tree, &Place::Head).map_err(unread)?,
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {}
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+            }
             Err(error) => return Err(unread(error).into()),
         }
         if deep {
@@ -56,7 +63,9 @@ impl Repo {
             search.exposed.incomplete |= !complete || self.git.is_shallow();
             for id in commits {
                 match self.git.find_commit(id).and_then(|commit| commit.tree()) {
-                    Ok(tree) => search.tree(tree, &Place::Commit(id.to_string())).map_err(unread)?,
+                    Ok(tree) => {
+                        search.tree(tree, &Place::Commit(id.to_string())).map_err(unread)?
+                    }
                     Err(_) => search.exposed.incomplete = true,
                 }
             }

@@ -103,7 +103,8 @@ impl Auditor<'_> {
         for (path, blobs) in plain {
             let holds = |seen: &&Seen| {
                 let below = path.strip_prefix(seen.prefix.as_str()).map(Path::new);
-                let entry = below.and_then(|below| self.git.find_tree(seen.tree).ok()?.get_path(below).ok());
+                let entry = below
+                    .and_then(|below| self.git.find_tree(seen.tree).ok()?.get_path(below).ok());
                 entry.is_some_and(|entry| blobs.contains(&entry.id()))
             };
             let holding: Vec<&Seen> = seen.iter().filter(holds).collect();

@@ -1,4 +1,5 @@
-//! Who commits, as git writes it. libgit2 refuses some names that git accepts, and writes others that break a commit.
+//! Who commits, as git writes it. libgit2 refuses some names that git accepts, and writes others
+//! that break a commit.
 
 use super::failed;
 use crate::environment;
@@ -6,8 +7,11 @@ use crate::error::{Failure, Result};
 use git2::{Error, ErrorClass, ErrorCode, Repository, Signature, Time};
 use jiff::fmt::{rfc2822, temporal::Pieces};
 
-/// The author and the committer, from git's configuration and variables; `None` if git does not know them.
-pub(super) fn identity(git: &Repository) -> Result<Option<(Signature<'static>, Signature<'static>)>> {
+/// The author and the committer, from git's configuration and variables; `None` if git does not
+/// know them.
+pub(super) fn identity(
+    git: &Repository,
+) -> Result<Option<(Signature<'static>, Signature<'static>)>> {
     let found = git.author_from_env().and_then(|author| Ok((author, git.committer_from_env()?)));
     let cannot = |error: Error| failed("read who commits", &error);
     match found {
@@ -38,7 +42,8 @@ fn cleaned(found: Signature<'static>) -> std::result::Result<Signature<'static>,
     }
 }
 
-/// The signature of `role`, put together without libgit2; `None` if nothing is left of its name or its address.
+/// The signature of `role`, put together without libgit2; `None` if nothing is left of its name or
+/// its address.
 fn signature(git: &Repository, role: &str) -> Result<Option<Signature<'static>>> {
     let variable = |name: &str| environment::raw(name).and_then(|value| value.into_string().ok());
     let config = git.config().and_then(|mut config| config.snapshot());
@@ -46,7 +51,9 @@ fn signature(git: &Repository, role: &str) -> Result<Option<Signature<'static>>>
     let setting = |name: &str| config.get_string(name).ok();
     let name = variable(&format!("GIT_{role}_NAME")).or_else(|| setting("user.name"));
     let email = variable(&format!("GIT_{role}_EMAIL")).or_else(|| setting("user.email"));
-    let (Some(name), Some(email)) = (name, email.or_else(|| variable("EMAIL"))) else { return Ok(None) };
+    let (Some(name), Some(email)) = (name, email.or_else(|| variable("EMAIL"))) else {
+        return Ok(None);
+    };
     let (name, email) = (clean(&name), clean(&email));
     if name.is_empty() || email.is_empty() {
         return Ok(None);

@@ -15,8 +15,9 @@ const fn mode(executable: bool) -> u32 {
 }
 
 impl Repo {
-    /// Stages `id` at the path of `blob`. Where the work tree has other content, git is to find that by itself: the stat data
-    /// of that file would hide what somebody has edited from `git status` and `git commit -a`.
+    /// Stages `id` at the path of `blob`. Where the work tree has other content, git is to find
+    /// that by itself: the stat data of that file would hide what somebody has edited from
+    /// `git status` and `git commit -a`.
     pub(super) fn add_to(&self, index: &mut Index, blob: &Blob, id: Oid) -> Result<()> {
         let path = self.in_git(&blob.path);
         // The stat data first: an edit after it is another time or size.
@@ -29,14 +30,19 @@ impl Repo {
     }
 }
 
-/// The index entry of a file in the work tree that has the content of `id`, with its stat data: git then takes it for
-/// unchanged without running a filter.
+/// The index entry of a file in the work tree that has the content of `id`, with its stat data: git
+/// then takes it for unchanged without running a filter.
 pub(super) fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<IndexEntry> {
     let file = work_tree(git).join(path);
-    let stat = fs::symlink_metadata(&file)
-        .map_err(|error| Failure::failed(format!("cannot look at `{path}`")).because(error.to_string()))?;
+    let stat = fs::symlink_metadata(&file).map_err(|error| {
+        Failure::failed(format!("cannot look at `{path}`")).because(error.to_string())
+    })?;
     // git itself cuts these numbers to 32 bits.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as in git's read-cache.c")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "as in git's read-cache.c"
+    )]
     Ok(IndexEntry {
         ctime: IndexTime::new(stat.ctime() as i32, stat.ctime_nsec() as u32),
         mtime: IndexTime::new(stat.mtime() as i32, stat.mtime_nsec() as u32),

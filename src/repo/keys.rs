@@ -1,5 +1,5 @@
-//! The git-crypt keys of this clone. Each is tried on what git holds encrypted before anything is encrypted with it: a
-//! `git-crypt init` in a locked clone makes a key that nobody else has.
+//! The git-crypt keys of this clone. Each is tried on what git holds encrypted before anything is
+//! encrypted with it: a `git-crypt init` in a locked clone makes a key that nobody else has.
 
 use super::attributes::{self, Attributes};
 use super::trial::{Trial, read};
@@ -13,20 +13,25 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 impl Repo {
-    /// Fails if the key of `filter` does not open what HEAD holds encrypted by it. A key that is missing encrypts nothing.
+    /// Fails if the key of `filter` does not open what HEAD holds encrypted by it. A key that is
+    /// missing encrypts nothing.
     pub fn check_key(&self, filter: &str) -> Result<()> {
         let mut tried = self.tried.borrow_mut();
         let trials = match tried.get(filter) {
             Some(known) => known,
             None => tried.entry(filter.to_owned()).or_insert(self.try_keys(filter)?),
         };
-        let Some((file, trial)) = trials.iter().find(|(_, trial)| trial.is_foreign()) else { return Ok(()) };
+        let Some((file, trial)) = trials.iter().find(|(_, trial)| trial.is_foreign()) else {
+            return Ok(());
+        };
         let path = self.out_of_git(trial.closed[0].clone());
-        Err(Failure::failed("the git-crypt key of this clone is not this repository's; nothing was written")
-            .kind(Kind::WrongKey)
-            .because(format!("`{}` does not open `{path}`, as HEAD has it", file.display()))
-            .hint(Advice::at_top(UNLOCK_ANEW))
-            .into())
+        Err(Failure::failed(
+            "the git-crypt key of this clone is not this repository's; nothing was written",
+        )
+        .kind(Kind::WrongKey)
+        .because(format!("`{}` does not open `{path}`, as HEAD has it", file.display()))
+        .hint(Advice::at_top(UNLOCK_ANEW))
+        .into())
     }
 
     fn try_keys(&self, filter: &str) -> Result<Vec<(PathBuf, Trial)>> {
@@ -53,13 +58,15 @@ impl Repo {
         Ok(trials.collect())
     }
 
-    /// The files of HEAD, or of the index before the first commit, that attributes give to `filter`. Those of the default
-    /// filter include what is below `secrets/` without an attribute.
+    /// The files of HEAD, or of the index before the first commit, that attributes give to
+    /// `filter`. Those of the default filter include what is below `secrets/` without an attribute.
     fn encrypted(&self, filter: &str) -> Result<Vec<(String, Oid)>> {
         let attributes = Attributes::of(&self.git)?;
         let unread = |error: git2::Error| failed("read the repository", &error);
-        let index =
-            self.git.index().map_err(|error| failed("read the index", &error).hint(super::plain_index()))?;
+        let index = self
+            .git
+            .index()
+            .map_err(|error| failed("read the index", &error).hint(super::plain_index()))?;
         let path = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let dirs: BTreeSet<_> =
             index.iter().filter_map(|entry| attributes::directory(&path(&entry.path))).collect();
@@ -75,7 +82,9 @@ impl Repo {
         match self.git.head().and_then(|head| head.peel_to_tree()) {
             Ok(tree) => {
                 let leads_there = |dir: &str| {
-                    prefixes.iter().any(|prefix| prefix.starts_with(dir) || dir.starts_with(prefix.as_str()))
+                    prefixes
+                        .iter()
+                        .any(|prefix| prefix.starts_with(dir) || dir.starts_with(prefix.as_str()))
                 };
                 let walked = tree.walk(TreeWalkMode::PreOrder, |dir, entry| {
                     let path = format!("{dir}{}", path(entry.name_bytes()));
@@ -134,8 +143,8 @@ impl Repo {
         if own.exists() { own } else { common }
     }
 
-    /// In a linked work tree, git-crypt 0.7 has its keys in the work tree's own git directory, and 0.8 in that of the
-    /// repository.
+    /// In a linked work tree, git-crypt 0.7 has its keys in the work tree's own git directory, and
+    /// 0.8 in that of the repository.
     fn key_files(&self, filter: &str) -> [PathBuf; 2] {
         let name = filter.strip_prefix("git-crypt-").unwrap_or("default");
         let in_dir = |dir: &Path| dir.join("git-crypt/keys").join(name);

@@ -1,7 +1,7 @@
 //! git's lock files: taken as git takes them, with a mark by which those of a killed run are known.
 //!
-//! A lock file of git's says nothing of who made it. Ours do, and whoever has the lock on `.git` knows that no other makeinfra
-//! is at work: they can go.
+//! A lock file of git's says nothing of who made it. Ours do, and whoever has the lock on `.git`
+//! knows that no other makeinfra is at work: they can go.
 
 use super::Repo;
 use crate::advice::{Advice, shell_word};
@@ -39,8 +39,8 @@ struct Lock {
 /// What HEAD names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
-    /// The references from the one that HEAD names to the one that has the commit, which may be the same; none if HEAD itself
-    /// has it.
+    /// The references from the one that HEAD names to the one that has the commit, which may be the
+    /// same; none if HEAD itself has it.
     pub(super) names: Vec<String>,
 }
 
@@ -83,8 +83,8 @@ impl Drop for Lock {
     }
 }
 
-/// Removes the lock file of `path`, which libgit2 has made: it gives the file its name by a link, and takes no notice of a lock
-/// that stays.
+/// Removes the lock file of `path`, which libgit2 has made: it gives the file its name by a link,
+/// and takes no notice of a lock that stays.
 pub(super) fn remove_for(path: &Path) -> Result<()> {
     let file = lock_file(path);
     Ok(remove(&file).map_err(|error| files::cannot("remove", &file, &error))?)
@@ -98,8 +98,8 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Repo {
-    /// Fails if another makeinfra is at work in the repository; none is until the answer is dropped. A file system without
-    /// locks gives none.
+    /// Fails if another makeinfra is at work in the repository; none is until the answer is
+    /// dropped. A file system without locks gives none.
     pub fn lock(&self) -> Result<Option<fs::File>> {
         match files::lock(self.git.path()) {
             Ok(None) => Err(Failure::failed("another makeinfra is at work in this repository")
@@ -123,7 +123,9 @@ impl Repo {
         let is_of_this_tree =
             |path: &PathBuf| path.parent() == Some(self.git.path()) || branches.contains(path);
         for path in self.lock_files(&names).into_iter().filter(is_of_this_tree) {
-            if files::read(&path, OURS.len()).is_ok_and(|found| found.is_some_and(|found| *found == OURS)) {
+            if files::read(&path, OURS.len())
+                .is_ok_and(|found| found.is_some_and(|found| *found == OURS))
+            {
                 let _ = fs::remove_file(path);
             }
         }
@@ -137,7 +139,8 @@ impl Repo {
         }
     }
 
-    /// Locks the index, HEAD and all that HEAD names, in this order, as git does. Gives what it names while they are locked.
+    /// Locks the index, HEAD and all that HEAD names, in this order, as git does. Gives what it
+    /// names while they are locked.
     pub(super) fn lock_for_commit(&self) -> Result<(Locks, Head)> {
         let mut locks = Locks(vec![self.take(&self.git.path().join("index"))?]);
         let head = self.follow_head(|place| {
@@ -175,10 +178,14 @@ impl Repo {
         let mut place = self.git.path().join("HEAD");
         loop {
             before(&place)?;
-            let Some(name) = read_symbolic(&place, names.is_empty())? else { return Ok(Head { names }) };
+            let Some(name) = read_symbolic(&place, names.is_empty())? else {
+                return Ok(Head { names });
+            };
             if names.len() + 1 == DEPTH || names.contains(&name) {
                 return Err(Failure::failed("cannot read HEAD")
-                    .because(format!("it names a reference by way of more than {DEPTH} others, or of itself"))
+                    .because(format!(
+                        "it names a reference by way of more than {DEPTH} others, or of itself"
+                    ))
                     .hint(Advice::git("symbolic-ref HEAD"))
                     .into());
             }
@@ -202,7 +209,8 @@ impl Repo {
         }
     }
 
-    /// The lock files that git makes, and libgit2, of all that is written here, where HEAD names `names`.
+    /// The lock files that git makes, and libgit2, of all that is written here, where HEAD names
+    /// `names`.
     fn lock_files(&self, names: &[String]) -> Vec<PathBuf> {
         let own = ["index", "HEAD", PICK].map(|name| self.git.path().join(name));
         let common = ["config", "packed-refs", KEPT].map(|name| self.git.commondir().join(name));
@@ -220,7 +228,9 @@ impl Repo {
         }
         let mut made = files::temporary(self.git.path(), "lock").map_err(|error| cannot(&error))?;
         // After a power cut, too, it is known as ours.
-        made.write_all(OURS).and_then(|()| made.as_file().sync_all()).map_err(|error| cannot(&error))?;
+        made.write_all(OURS)
+            .and_then(|()| made.as_file().sync_all())
+            .map_err(|error| cannot(&error))?;
         let begin = Instant::now();
         loop {
             match made.persist_noclobber(&file) {
@@ -251,8 +261,8 @@ impl Repo {
     }
 }
 
-/// The name that the file of a reference has for another one (git's refs/files-backend.c); `None` if it has an id, or if it is
-/// not HEAD and not there, because it is packed or not made yet.
+/// The name that the file of a reference has for another one (git's refs/files-backend.c); `None`
+/// if it has an id, or if it is not HEAD and not there, because it is packed or not made yet.
 fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
     let cannot = |error: &io::Error| files::cannot("read", place, error);
     let unreadable =
@@ -264,15 +274,17 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
     if found.is_symlink() {
         let failure = unreadable("it is a symbolic link, which a commit would replace");
         let target = fs::read_link(place).map_err(|error| cannot(&error))?;
-        return Err(match target.to_str().filter(|target| is_head && Reference::is_valid_name(target)) {
-            Some(target) => failure
-                .hint(
-                    Advice::git("config core.preferSymlinkRefs false")
-                        .and(Advice::git("symbolic-ref HEAD").arg(target)),
-                )
-                .into(),
-            None => failure.hint(Advice::anywhere("ls -l").path(place)).into(),
-        });
+        return Err(
+            match target.to_str().filter(|target| is_head && Reference::is_valid_name(target)) {
+                Some(target) => failure
+                    .hint(
+                        Advice::git("config core.preferSymlinkRefs false")
+                            .and(Advice::git("symbolic-ref HEAD").arg(target)),
+                    )
+                    .into(),
+                None => failure.hint(Advice::anywhere("ls -l").path(place)).into(),
+            },
+        );
     }
     // git leaves the directories of branches that were `NAME/...` until it needs the name.
     if found.is_dir() && !is_head {
@@ -285,7 +297,11 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
     let bytes = bytes.trim_ascii_end();
     let Some(name) = bytes.strip_prefix(b"ref:") else {
         let is_id = matches!(bytes.len(), 40 | 64) && bytes.iter().all(u8::is_ascii_hexdigit);
-        return if is_id { Ok(None) } else { Err(unreadable("it has neither a commit nor a name").into()) };
+        return if is_id {
+            Ok(None)
+        } else {
+            Err(unreadable("it has neither a commit nor a name").into())
+        };
     };
     let name = name.trim_ascii_start();
     let Ok(name) = std::str::from_utf8(name) else {

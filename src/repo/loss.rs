@@ -29,8 +29,8 @@ impl Repo {
         Advice::git(format!("add {options}{}", words.join(" ")))
     }
 
-    /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a sentence about "it"; `None`
-    /// if it does.
+    /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a
+    /// sentence about "it"; `None` if it does.
     pub fn loss(&self, path: &str, bytes: &[u8]) -> Result<Option<&'static str>> {
         const EDITED: &str = "it has uncommitted edits";
         const UNTRACKED: &str = "git does not track it";
@@ -40,13 +40,18 @@ impl Repo {
         if path.starts_with(SECRETS) {
             // libgit2 runs no filter of git-crypt's: what HEAD holds is compared here.
             let Some(blob) = self.head_blob(path)? else {
-                return Ok(Some(if self.is_tracked(path) { "it was never committed" } else { UNTRACKED }));
+                return Ok(Some(if self.is_tracked(path) {
+                    "it was never committed"
+                } else {
+                    UNTRACKED
+                }));
             };
-            let is_same = if git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
-                self.key(path)?.encrypt(bytes) == blob.content()
-            } else {
-                bytes == blob.content()
-            };
+            let is_same =
+                if git_crypt::is_encrypted(blob.content()) && !git_crypt::is_encrypted(bytes) {
+                    self.key(path)?.encrypt(bytes) == blob.content()
+                } else {
+                    bytes == blob.content()
+                };
             return Ok((!is_same).then_some(EDITED));
         }
         let status = self
@@ -90,12 +95,14 @@ impl Repo {
     pub fn pre_commit_hook(&self) -> Option<PathBuf> {
         let config = self.git.config().and_then(|mut config| config.snapshot());
         let set = config.and_then(|config| config.get_path("core.hooksPath"));
-        let set = set.ok().filter(|dir| !dir.as_os_str().is_empty()).map(|dir| self.top().join(dir));
+        let set =
+            set.ok().filter(|dir| !dir.as_os_str().is_empty()).map(|dir| self.top().join(dir));
         let hook = set.unwrap_or_else(|| self.git.commondir().join("hooks")).join("pre-commit");
         hook.is_file().then_some(hook)
     }
 
-    /// Whether git takes hooks from the directory `dir`; `None` if the repository is a folder of a larger one.
+    /// Whether git takes hooks from the directory `dir`; `None` if the repository is a folder of a
+    /// larger one.
     #[must_use]
     pub fn hooks_are_in(&self, dir: &str) -> Option<bool> {
         let config = self.git.config().and_then(|mut config| config.snapshot());
@@ -127,7 +134,8 @@ impl Repo {
         let below = match path.trim_end_matches('/') {
             "" => self.head_tree()?,
             path => {
-                let entry = self.head_entry(path)?.filter(|entry| entry.kind() == Some(ObjectType::Tree));
+                let entry =
+                    self.head_entry(path)?.filter(|entry| entry.kind() == Some(ObjectType::Tree));
                 entry.map(|entry| self.git.find_tree(entry.id())).transpose().map_err(cannot)?
             }
         };

@@ -1,6 +1,8 @@
-//! An index that a commit has left behind: stopped after its branch had moved, as git's own commits can be.
+//! An index that a commit has left behind: stopped after its branch had moved, as git's own commits
+//! can be.
 //!
-//! The next commit of anybody would bring the old content back, which neither HEAD nor the work tree has.
+//! The next commit of anybody would bring the old content back, which neither HEAD nor the work
+//! tree has.
 
 use super::commit::Blob;
 use super::open::RECORD;
@@ -14,17 +16,19 @@ use std::path::Path;
 
 /// More than a file that is written here has.
 const LIMIT: usize = 4 << 20;
-/// What a tree or the index has at a path: the content and the mode; `None` if it has nothing there.
+/// What a tree or the index has at a path: the content and the mode; `None` if it has nothing
+/// there.
 type Found = Option<(Oid, u32)>;
 
 impl Repo {
-    /// Has the index agree with HEAD where it has, of all that the last commit changed, what the commit before has, and the
-    /// work tree has what HEAD has. Gives these paths.
+    /// Has the index agree with HEAD where it has, of all that the last commit changed, what the
+    /// commit before has, and the work tree has what HEAD has. Gives these paths.
     ///
-    /// A commit that was stopped leaves all of them behind. One path of several is what somebody has staged on purpose, and so
-    /// is a commit that makeinfra did not make.
+    /// A commit that was stopped leaves all of them behind. One path of several is what somebody
+    /// has staged on purpose, and so is a commit that makeinfra did not make.
     pub fn mend_index(&self, interrupts: &Interrupts) -> Result<Vec<String>> {
-        let behind = || self.behind().map_err(|error| failed("compare the index with HEAD", &error));
+        let behind =
+            || self.behind().map_err(|error| failed("compare the index with HEAD", &error));
         if self.is_merging() || behind()?.is_empty() {
             return Ok(Vec::new());
         }
@@ -63,13 +67,18 @@ impl Repo {
             };
             let path = self.in_git(own);
             let (old, new) = (in_tree(&before, &path)?, in_tree(&after, &path)?);
-            if in_index(&index, &path) != old || !is_file(old) || !is_file(new) || !self.is_as_in_head(own) {
+            if in_index(&index, &path) != old
+                || !is_file(old)
+                || !is_file(new)
+                || !self.is_as_in_head(own)
+            {
                 return Ok(Vec::new());
             }
             found.push(Blob {
                 path: own.to_owned(),
                 id: new.map(|(id, _)| id),
-                executable: new.is_some_and(|(_, mode)| mode == u32::from(FileMode::BlobExecutable)),
+                executable: new
+                    .is_some_and(|(_, mode)| mode == u32::from(FileMode::BlobExecutable)),
             });
         }
         // Every commit of makeinfra's changes one of these.
@@ -79,7 +88,8 @@ impl Repo {
 
     /// Whether the work tree has of `path` what HEAD has.
     fn is_as_in_head(&self, path: &str) -> bool {
-        self.head_blob(path).is_ok_and(|blob| self.is_in_work_tree(path, blob.map(|blob| blob.id())))
+        self.head_blob(path)
+            .is_ok_and(|blob| self.is_in_work_tree(path, blob.map(|blob| blob.id())))
     }
 
     /// Whether the work tree has the content of `blob` at `path`; `None`: nothing.
@@ -89,7 +99,8 @@ impl Repo {
             (Ok(None), Ok(None)) => true,
             (Ok(Some(bytes)), Ok(Some(blob))) if git_crypt::is_encrypted(blob.content()) => {
                 let key = || self.key(path).ok();
-                *bytes == blob.content() || key().and_then(|key| key.decrypt(blob.content())) == Some(bytes)
+                *bytes == blob.content()
+                    || key().and_then(|key| key.decrypt(blob.content())) == Some(bytes)
             }
             (Ok(Some(bytes)), Ok(Some(blob))) => *bytes == blob.content(),
             _ => false,
@@ -108,7 +119,9 @@ fn trees<'r>(commit: &Commit<'r>) -> std::result::Result<Option<(Tree<'r>, Tree<
 fn in_tree(tree: &Tree, path: &str) -> std::result::Result<Found, Error> {
     match tree.get_path(Path::new(path)) {
         Ok(entry) => Ok(Some((entry.id(), entry.filemode().cast_unsigned()))),
-        Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => Ok(None),
+        Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -1,7 +1,8 @@
-//! The objects of a commit: in memory until all of them are known, then on the disk, each one synced and whole.
+//! The objects of a commit: in memory until all of them are known, then on the disk, each one
+//! synced and whole.
 //!
-//! libgit2 writes an object at once and syncs nothing, and takes a file that a power cut has left empty for the object. Here no
-//! object has its name before its bytes are on the disk.
+//! libgit2 writes an object at once and syncs nothing, and takes a file that a power cut has left
+//! empty for the object. Here no object has its name before its bytes are on the disk.
 
 use super::sharing::Sharing;
 use super::{Repo, failed};
@@ -65,7 +66,8 @@ impl Repo {
     /// The object that `make` stores, where the disk may have a broken file in its place.
     pub(super) fn whole(&self, make: impl Fn() -> Result<Oid>) -> Result<Oid> {
         let id = make()?;
-        let is_broken = self.discard_broken(id).map_err(|error| failed("read an object", &error))?;
+        let is_broken =
+            self.discard_broken(id).map_err(|error| failed("read an object", &error))?;
         if is_broken { make() } else { Ok(id) }
     }
 
@@ -75,8 +77,8 @@ impl Repo {
         old: Oid,
         mut make: impl FnMut() -> std::result::Result<Oid, Error>,
     ) -> std::result::Result<Oid, Error> {
-        // libgit2 would read a tree that it takes for written before its name is known here. All that a tree names is in HEAD or
-        // was stored a moment ago.
+        // libgit2 would read a tree that it takes for written before its name is known here. All
+        // that a tree names is in HEAD or was stored a moment ago.
         git2::opts::strict_object_creation(false);
         loop {
             let new = make()?;
@@ -110,8 +112,8 @@ impl Repo {
         Ok(false)
     }
 
-    /// Removes the file of the object `id` if it holds something else. libgit2 never reads it before it takes it for the object,
-    /// and then keeps no other.
+    /// Removes the file of the object `id` if it holds something else. libgit2 never reads it
+    /// before it takes it for the object, and then keeps no other.
     pub(super) fn discard_broken(&self, id: Oid) -> std::result::Result<bool, Error> {
         let (dir, rest) = split(id);
         let file = self.git.commondir().join("objects").join(dir).join(rest);
@@ -122,7 +124,8 @@ impl Repo {
         discarded.map_err(|error| Error::from_str(&format!("{}: {error}", file.display())))
     }
 
-    /// The trees and blobs of the tree `new` that `old` does not have, those that others name first.
+    /// The trees and blobs of the tree `new` that `old` does not have, those that others name
+    /// first.
     pub(super) fn new_objects(
         &self,
         new: Oid,
@@ -147,7 +150,8 @@ impl Repo {
     }
 }
 
-/// Writes the object `id` to `file`, if it is not on the disk. `dirs` gets the directories that have a new name.
+/// Writes the object `id` to `file`, if it is not on the disk. `dirs` gets the directories that
+/// have a new name.
 fn write_object(
     file: &Path,
     id: Oid,
@@ -156,13 +160,17 @@ fn write_object(
     sharing: Sharing,
     dirs: &mut BTreeSet<PathBuf>,
 ) -> Result<()> {
-    let (Some(dir), cannot) = (file.parent(), |error: &io::Error| files::cannot("write", file, error)) else {
+    let (Some(dir), cannot) =
+        (file.parent(), |error: &io::Error| files::cannot("write", file, error))
+    else {
         return Ok(());
     };
     match loose(file, id).map_err(|error| files::cannot("read", file, &error))? {
         // Whoever has written it may not have synced it.
         Loose::Whole => {
-            fs::File::open(file).and_then(|file| file.sync_all()).map_err(|error| cannot(&error))?;
+            fs::File::open(file)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| cannot(&error))?;
         }
         Loose::Broken => {
             return Err(Failure::failed(format!("cannot write `{}`", file.display()))
@@ -198,9 +206,16 @@ fn make_directory(dir: &Path, sharing: Sharing) -> io::Result<()> {
 }
 
 /// Writes a loose object (git's object-file.c).
-fn write(dir: &Path, file: &Path, kind: ObjectType, data: &[u8], sharing: Sharing) -> io::Result<()> {
+fn write(
+    dir: &Path,
+    file: &Path,
+    kind: ObjectType,
+    data: &[u8],
+    sharing: Sharing,
+) -> io::Result<()> {
     let mode = fs::Permissions::from_mode(0o444);
-    let mut unfinished = tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempfile_in(dir)?;
+    let mut unfinished =
+        tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempfile_in(dir)?;
     let mut encoder = ZlibEncoder::new(unfinished.as_file_mut(), Compression::fast());
     write!(encoder, "{} {}\0", kind.str(), data.len())?;
     encoder.write_all(data)?;
@@ -211,20 +226,24 @@ fn write(dir: &Path, file: &Path, kind: ObjectType, data: &[u8], sharing: Sharin
     Ok(())
 }
 
-/// What the file of the object `id` holds. Fails if it cannot be read: that says nothing of the object.
+/// What the file of the object `id` holds. Fails if it cannot be read: that says nothing of the
+/// object.
 fn loose(file: &Path, id: Oid) -> io::Result<Loose> {
     let bytes = match fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loose::Absent),
         read => read?,
     };
     let (mut decoder, mut object) = (ZlibDecoder::new(bytes.as_slice()), Vec::new());
-    let is_read = decoder.read_to_end(&mut object).is_ok() && decoder.total_in() == bytes.len() as u64;
+    let is_read =
+        decoder.read_to_end(&mut object).is_ok() && decoder.total_in() == bytes.len() as u64;
     let mut parts = object.splitn(2, |byte| *byte == 0);
     let (header, data) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let kinds = [ObjectType::Blob, ObjectType::Tree, ObjectType::Commit];
-    let kind = kinds.into_iter().find(|kind| header == format!("{} {}", kind.str(), data.len()).as_bytes());
-    let is_whole =
-        is_read && kind.is_some_and(|kind| Oid::hash_object(kind, data).is_ok_and(|found| found == id));
+    let kind = kinds
+        .into_iter()
+        .find(|kind| header == format!("{} {}", kind.str(), data.len()).as_bytes());
+    let is_whole = is_read
+        && kind.is_some_and(|kind| Oid::hash_object(kind, data).is_ok_and(|found| found == id));
     Ok(if is_whole { Loose::Whole } else { Loose::Broken })
 }
 

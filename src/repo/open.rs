@@ -1,7 +1,7 @@
 //! A repository that exists: finds it, asks what protects its secrets, commits single files.
 //!
-//! It may be a directory of a larger git repository. Paths are relative to its own top, that of `.makeinfra.yaml`; git's are
-//! made of them in here.
+//! It may be a directory of a larger git repository. Paths are relative to its own top, that of
+//! `.makeinfra.yaml`; git's are made of them in here.
 
 use super::attributes::Attributes;
 use super::trial::{self, Trial};
@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 /// More than an attribute file has.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
 
-/// What marks the top of a repository that lies in a larger one. (Its content is `answers`' business.)
+/// What marks the top of a repository that lies in a larger one. (Its content is `answers`'
+/// business.)
 pub(super) const RECORD: &str = ".makeinfra.yaml";
 
 /// A repository with a work tree.
@@ -77,7 +78,9 @@ impl Repo {
         let start = directory(start, command)?;
         match Self::around(&start, command)? {
             Some(repo) => Ok(repo),
-            None => Err(none_at(&start, "neither there nor in any directory above", command).into()),
+            None => {
+                Err(none_at(&start, "neither there nor in any directory above", command).into())
+            }
         }
     }
 
@@ -126,7 +129,8 @@ impl Repo {
         Place { git: self.git.path().to_owned(), prefix: self.prefix.clone() }
     }
 
-    /// The repository that was found at `place` a moment ago. What was found out then is not looked at again.
+    /// The repository that was found at `place` a moment ago. What was found out then is not looked
+    /// at again.
     pub fn again(place: &Place) -> Result<Self> {
         let git = Repository::open(&place.git)
             .map_err(|error| unsupported::failure(&place.git, Some(&place.git), &error))?;
@@ -142,7 +146,9 @@ impl Repo {
     pub fn head_id(&self) -> Result<Option<String>> {
         match self.git.head().and_then(|head| head.peel_to_commit()) {
             Ok(commit) => Ok(Some(commit.id().to_string())),
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Ok(None),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+                Ok(None)
+            }
             Err(error) => Err(failed("read HEAD", &error).into()),
         }
     }
@@ -168,17 +174,21 @@ impl Repo {
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => Ok(None),
             head => Ok(Some(
-                head.and_then(|head| head.peel_to_tree()).map_err(|error| failed("read HEAD", &error))?,
+                head.and_then(|head| head.peel_to_tree())
+                    .map_err(|error| failed("read HEAD", &error))?,
             )),
         }
     }
 
-    /// What HEAD has at git's `path`; `None` if it has nothing there. What cannot be read is an error.
+    /// What HEAD has at git's `path`; `None` if it has nothing there. What cannot be read is an
+    /// error.
     pub(super) fn head_entry(&self, path: &str) -> Result<Option<TreeEntry<'static>>> {
         let Some(tree) = self.head_tree()? else { return Ok(None) };
         match tree.get_path(Path::new(path)) {
             // A tree has no such name. An object that is not found is something else.
-            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+            Err(error)
+                if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree =>
+            {
                 Ok(None)
             }
             found => Ok(Some(found.map_err(|error| failed("read HEAD", &error))?)),
@@ -187,13 +197,15 @@ impl Repo {
 
     /// The file that HEAD has at `path`; `None` if it has none. What cannot be read is an error.
     pub(super) fn head_blob(&self, path: &str) -> Result<Option<Blob<'_>>> {
-        let entry =
-            self.head_entry(&self.in_git(path))?.filter(|entry| entry.kind() == Some(ObjectType::Blob));
+        let entry = self
+            .head_entry(&self.in_git(path))?
+            .filter(|entry| entry.kind() == Some(ObjectType::Blob));
         let blob = entry.map(|entry| self.git.find_blob(entry.id())).transpose();
         Ok(blob.map_err(|error| failed("read HEAD", &error))?)
     }
 
-    /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of git's work tree.
+    /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of
+    /// git's work tree.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         // Without the slash at its end.
@@ -206,8 +218,9 @@ impl Repo {
         work_tree(&self.git)
     }
 
-    /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is configured, no other attribute
-    /// changes its ciphertext, and the key is that of the repository.
+    /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is
+    /// configured, no other attribute changes its ciphertext, and the key is that of the
+    /// repository.
     pub fn check_protected(&self, path: &str) -> Result<()> {
         let filter = self.check_filter(path)?;
         self.check_key(&filter)
@@ -216,13 +229,16 @@ impl Repo {
     /// The same but for the key. Gives the filter.
     pub fn check_filter(&self, path: &str) -> Result<String> {
         let unprotected = |cause: String, hint: Advice| {
-            Failure::failed(format!("`{path}` would be committed in plaintext")).because(cause).hint(hint)
+            Failure::failed(format!("`{path}` would be committed in plaintext"))
+                .because(cause)
+                .hint(hint)
         };
         let Some(filter) = self.filter(path)? else {
             let remedy = Attributes::of(&self.git)?.remedy(&self.in_git(path), &self.prefix);
             return Err(unprotected(remedy.cause(), remedy.hint()).into());
         };
-        let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
+        let config =
+            self.git.config().map_err(|error| failed("read git's configuration", &error))?;
         let clean = config.get_string(&format!("filter.{filter}.clean")).unwrap_or_default();
         if !git_crypt::is_filter_command(&clean) {
             return Err(unprotected(
@@ -239,7 +255,9 @@ impl Repo {
         let attributes = Attributes::of(&self.git)?;
         if let Some(attribute) = attributes.spoiled(&self.in_git(path)) {
             return Err(Failure::failed(format!("git would damage `{path}`"))
-                .because(format!("attribute `{attribute}` makes git change bytes of the ciphertext"))
+                .because(format!(
+                    "attribute `{attribute}` makes git change bytes of the ciphertext"
+                ))
                 .hint(attributes.unspoil(&self.in_git(path), &self.prefix).hint())
                 .into());
         }
@@ -248,7 +266,8 @@ impl Repo {
 
     /// Whether `git add` would encrypt what an attribute gives to git-crypt's default key.
     pub fn encryption(&self) -> Result<Encryption> {
-        let config = self.git.config().map_err(|error| failed("read git's configuration", &error))?;
+        let config =
+            self.git.config().map_err(|error| failed("read git's configuration", &error))?;
         let clean = config.get_string("filter.git-crypt.clean").unwrap_or_default();
         let is_configured = git_crypt::is_filter_command(&clean)
             && config.get_bool("filter.git-crypt.required").unwrap_or(false);
@@ -256,13 +275,16 @@ impl Repo {
         if is_configured && key.is_some_and(|bytes| Key::from_file(&bytes).is_ok()) {
             return Ok(Encryption::Ready);
         }
-        let index =
-            self.git.index().map_err(|error| failed("read the index", &error).hint(super::plain_index()))?;
+        let index = self
+            .git
+            .index()
+            .map_err(|error| failed("read the index", &error).hint(super::plain_index()))?;
         let in_index = index.iter().filter(|entry| entry.path.ends_with(b".gitattributes"));
         let committed = in_index.filter_map(|entry| self.git.find_blob(entry.id).ok());
         let mut texts: Vec<_> = committed.map(|blob| blob.content().to_vec()).collect();
         texts.extend(
-            files::read(&work_tree(&self.git).join(".gitattributes"), ATTRIBUTES)?.map(|text| text.to_vec()),
+            files::read(&work_tree(&self.git).join(".gitattributes"), ATTRIBUTES)?
+                .map(|text| text.to_vec()),
         );
         let is_used = texts.iter().any(|text| git_crypt::is_named_in(text));
         Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
@@ -293,9 +315,9 @@ impl Repo {
             None => HeadSecret::Absent,
             Some(blob) if !git_crypt::is_encrypted(blob.content()) => HeadSecret::Plain,
             Some(blob) => match key.decrypt(blob.content()) {
-                Some(plain) => {
-                    HeadSecret::Encrypted { same: text.is_some_and(|text| text == plain.as_slice()) }
-                }
+                Some(plain) => HeadSecret::Encrypted {
+                    same: text.is_some_and(|text| text == plain.as_slice()),
+                },
                 None => HeadSecret::OtherKey,
             },
         })
@@ -326,14 +348,16 @@ impl Repo {
                 has_conflicts().then_some("files have conflicts that nobody has resolved")
             }
             RepositoryState::Merge => Some("a merge is in progress"),
-            RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert is in progress"),
+            RepositoryState::Revert | RepositoryState::RevertSequence => {
+                Some("a revert is in progress")
+            }
             RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
                 Some("a cherry-pick is in progress")
             }
             RepositoryState::Bisect => Some("a bisect is in progress"),
-            RepositoryState::Rebase | RepositoryState::RebaseInteractive | RepositoryState::RebaseMerge => {
-                Some("a rebase is in progress")
-            }
+            RepositoryState::Rebase
+            | RepositoryState::RebaseInteractive
+            | RepositoryState::RebaseMerge => Some("a rebase is in progress"),
             RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => {
                 Some("`git am` is in progress")
             }
@@ -346,25 +370,29 @@ impl Repo {
         wants_signed_commits(&self.git)
     }
 
-    /// Which of `paths` have any filter, git-crypt's or another, whose content is not what git stores.
+    /// Which of `paths` have any filter, git-crypt's or another, whose content is not what git
+    /// stores.
     pub fn filtered(&self, paths: &[String]) -> Result<BTreeSet<String>> {
         let attributes = Attributes::of(&self.git)?;
         Ok(paths.iter().filter(|path| attributes.has_filter(&self.in_git(path))).cloned().collect())
     }
 
-    /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or `git-crypt-KEYNAME`.
+    /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or
+    /// `git-crypt-KEYNAME`.
     pub(super) fn filter(&self, path: &str) -> Result<Option<String>> {
         Ok(Attributes::of(&self.git)?.filter(&self.in_git(path)))
     }
 }
 
-/// Has libgit2 read an object as git does: zlib's checksum tells a damaged one, and only `git fsck` asks for its name as well.
+/// Has libgit2 read an object as git does: zlib's checksum tells a damaged one, and only `git fsck`
+/// asks for its name as well.
 fn trust_objects() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| git2::opts::strict_hash_verification(false));
 }
 
-/// Where the nearest `.makeinfra.yaml` at or above `dir` lies below the top of the work tree; nothing if there is none.
+/// Where the nearest `.makeinfra.yaml` at or above `dir` lies below the top of the work tree;
+/// nothing if there is none.
 fn prefix(git: &Repository, dir: &Path) -> Result<String> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (top, dir) = (real(&work_tree(git)), real(dir));
@@ -400,9 +428,11 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     let failure = Failure::failed(format!("no git repository at `{}`", dir.display()));
     // As `makeinfra new --no-git` leaves it.
     if dir.join(RECORD).is_file() {
-        return failure.because("it was made without git, by which its secrets are encrypted").hint(
-            Advice::at_top("git init && git-crypt init && git add -A && git commit -m 'Add everything'"),
-        );
+        return failure
+            .because("it was made without git, by which its secrets are encrypted")
+            .hint(Advice::at_top(
+                "git init && git-crypt init && git add -A && git commit -m 'Add everything'",
+            ));
     }
     failure.because(cause).hint(go_there(command))
 }

@@ -1,6 +1,8 @@
-//! An update with conflicts, left in git's own terms: a cherry-pick that people end as they know it.
+//! An update with conflicts, left in git's own terms: a cherry-pick that people end as they know
+//! it.
 //!
-//! Renames are not looked for: git would bring a change into a file that merely looks like the one that is gone.
+//! Renames are not looked for: git would bring a change into a file that merely looks like the one
+//! that is gone.
 
 use super::commit::create_commit;
 use super::index_entry::{EXECUTABLE, bare, entry};
@@ -24,15 +26,23 @@ const ABORT: &str = "cherry-pick --abort";
 const STAGE: u16 = 12;
 
 impl Repo {
-    /// Starts a cherry-pick of the change from `base` to `wish`, both on top of HEAD. It ends with conflicts: the work tree has
-    /// the markers, the index the stages.
+    /// Starts a cherry-pick of the change from `base` to `wish`, both on top of HEAD. It ends with
+    /// conflicts: the work tree has the markers, the index the stages.
     ///
-    /// libgit2's own cherry-pick writes the index last. A run that is killed before leaves files that `git cherry-pick --abort`
-    /// takes for edits and keeps. Here the index first has every path that changes as a conflict: git then brings each of them
-    /// back, whatever the work tree has.
+    /// libgit2's own cherry-pick writes the index last. A run that is killed before leaves files
+    /// that `git cherry-pick --abort` takes for edits and keeps. Here the index first has every
+    /// path that changes as a conflict: git then brings each of them back, whatever the work tree
+    /// has.
     ///
-    /// All is written under locks of ours, which the next run knows: it could not tell libgit2's from those of a git at work.
-    pub fn pick(&self, base: &[Blob], wish: &[Blob], message: &str, interrupts: &Interrupts) -> Result<()> {
+    /// All is written under locks of ours, which the next run knows: it could not tell libgit2's
+    /// from those of a git at work.
+    pub fn pick(
+        &self,
+        base: &[Blob],
+        wish: &[Blob],
+        message: &str,
+        interrupts: &Interrupts,
+    ) -> Result<()> {
         let start = |error: Error| failed("start the cherry-pick", &error);
         let locks = self.lock_for_pick()?;
         let (new, mut merged) = self.merged(base, wish, message)?;
@@ -75,9 +85,11 @@ impl Repo {
             if !clean.is_empty() {
                 self.git.checkout_index(Some(&mut merged), Some(&mut checkout))?;
             }
-            open.iter().try_for_each(|path| self.write_markers(path, &stages(path, &merged), &label))
+            open.iter()
+                .try_for_each(|path| self.write_markers(path, &stages(path, &merged), &label))
         };
-        let written = write().map_err(|error| failed("write all files of the update", &error).into());
+        let written =
+            write().map_err(|error| failed("write all files of the update", &error).into());
         let written = written.and_then(|()| {
             self.edit_index(interrupts, |index| {
                 let cannot = |error: Error| failed("stage a file", &error);
@@ -86,7 +98,8 @@ impl Repo {
                 }
                 for path in &clean {
                     let found = merged.get_path(Path::new(path), 0);
-                    let fresh = found.map(|found| entry(&self.git, path, found.id, found.mode == EXECUTABLE));
+                    let fresh = found
+                        .map(|found| entry(&self.git, path, found.id, found.mode == EXECUTABLE));
                     replace(index, path, fresh.transpose()?.as_slice()).map_err(cannot)?;
                 }
                 Ok(())
@@ -97,7 +110,11 @@ impl Repo {
     }
 
     /// Writes the index as `edit` makes it, which is locked.
-    fn edit_index(&self, interrupts: &Interrupts, edit: impl FnOnce(&mut Index) -> Result<()>) -> Result<()> {
+    fn edit_index(
+        &self,
+        interrupts: &Interrupts,
+        edit: impl FnOnce(&mut Index) -> Result<()>,
+    ) -> Result<()> {
         let mut batch = Batch::default();
         self.add_edited_index(&mut batch, edit)?;
         batch.publish(interrupts)?;
@@ -105,22 +122,33 @@ impl Repo {
         Ok(())
     }
 
-    /// Writes the file `path` with what `sides` do not agree on between markers. libgit2 would leave a lock file beside it if
-    /// that fails.
-    fn write_markers(&self, path: &str, sides: &[IndexEntry], label: &str) -> std::result::Result<(), Error> {
+    /// Writes the file `path` with what `sides` do not agree on between markers. libgit2 would
+    /// leave a lock file beside it if that fails.
+    fn write_markers(
+        &self,
+        path: &str,
+        sides: &[IndexEntry],
+        label: &str,
+    ) -> std::result::Result<(), Error> {
         let side = |stage: u16| sides.iter().find(|side| side.flags >> STAGE & 3 == stage);
         // What one of them deleted stays as it is here.
         let (Some(ours), Some(theirs)) = (side(2), side(3)) else { return Ok(()) };
         let nothing = bare(path, self.git.blob(&[])?, ours.mode);
         let mut options = MergeFileOptions::new();
         options.our_label("HEAD").their_label(label);
-        let merged =
-            self.git.merge_file_from_index(side(1).unwrap_or(&nothing), ours, theirs, Some(&mut options))?;
+        let merged = self.git.merge_file_from_index(
+            side(1).unwrap_or(&nothing),
+            ours,
+            theirs,
+            Some(&mut options),
+        )?;
         let file = self.top().join(path);
         let written = fs::write(&file, merged.content()).and_then(|()| {
             let mode = file.metadata()?.permissions().mode();
             match merged.mode() {
-                EXECUTABLE => fs::set_permissions(&file, Permissions::from_mode(mode | (mode & 0o444) >> 2)),
+                EXECUTABLE => {
+                    fs::set_permissions(&file, Permissions::from_mode(mode | (mode & 0o444) >> 2))
+                }
                 _ => Ok(()),
             }
         });
@@ -130,7 +158,9 @@ impl Repo {
     /// The commit to pick, and what HEAD becomes by it.
     fn merged(&self, base: &[Blob], wish: &[Blob], message: &str) -> Result<(Oid, Index)> {
         let Some((author, committer)) = identity(&self.git)? else {
-            return Err(Failure::failed("cannot commit").because("git does not know who you are").into());
+            return Err(Failure::failed("cannot commit")
+                .because("git does not know who you are")
+                .into());
         };
         let run = || -> std::result::Result<(Oid, Index), Error> {
             let head = self.git.head()?.peel_to_commit()?;
@@ -138,7 +168,8 @@ impl Repo {
                 let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
                 create_commit(&self.git, [&author, &committer], message, &tree, &[parent])
             };
-            let old = self.git.find_commit(commit(&head, base, "The files as they were generated")?)?;
+            let old =
+                self.git.find_commit(commit(&head, base, "The files as they were generated")?)?;
             let new = self.git.find_commit(commit(&old, wish, message)?)?;
             let mut options = MergeOptions::new();
             options.find_renames(false);
@@ -174,7 +205,9 @@ impl Repo {
         for conflict in merged.conflicts()? {
             let conflict = conflict?;
             let entries = [conflict.ancestor, conflict.our, conflict.their];
-            paths.extend(entries.into_iter().flatten().filter_map(|one| String::from_utf8(one.path).ok()));
+            paths.extend(
+                entries.into_iter().flatten().filter_map(|one| String::from_utf8(one.path).ok()),
+            );
         }
         Ok(paths)
     }
@@ -186,14 +219,17 @@ impl Repo {
             // Neither git nor the work tree has it.
             Err(error) => error.code() != git2::ErrorCode::NotFound,
         };
-        let changed: Vec<_> = paths.iter().filter(is_changed).map(|path| format!("`{path}`")).collect();
+        let changed: Vec<_> =
+            paths.iter().filter(is_changed).map(|path| format!("`{path}`")).collect();
         if changed.is_empty() {
             return Ok(());
         }
-        Err(Failure::failed("git sees edits in files that the cherry-pick would write; nothing was written")
-            .because(changed.join(", "))
-            .hint(Advice::git("status"))
-            .into())
+        Err(Failure::failed(
+            "git sees edits in files that the cherry-pick would write; nothing was written",
+        )
+        .because(changed.join(", "))
+        .hint(Advice::git("status"))
+        .into())
     }
 
     /// `path` as a conflict: that of `merged`, or one between HEAD and what `merged` has.
@@ -257,7 +293,10 @@ fn not_all(error: &anyhow::Error) -> anyhow::Error {
 /// `entry` as one side of a conflict.
 fn staged(entry: &IndexEntry, stage: u16) -> IndexEntry {
     let mode = entry.mode;
-    IndexEntry { flags: stage << STAGE, ..bare(&String::from_utf8_lossy(&entry.path), entry.id, mode) }
+    IndexEntry {
+        flags: stage << STAGE,
+        ..bare(&String::from_utf8_lossy(&entry.path), entry.id, mode)
+    }
 }
 
 /// The sides of the conflict that `index` has at `path`; none if there is no conflict.
@@ -270,7 +309,11 @@ fn stages(path: &str, index: &Index) -> Vec<IndexEntry> {
 }
 
 /// Puts `entries` into `index` in place of all that it has at `path`.
-fn replace(index: &mut Index, path: &str, entries: &[IndexEntry]) -> std::result::Result<(), Error> {
+fn replace(
+    index: &mut Index,
+    path: &str,
+    entries: &[IndexEntry],
+) -> std::result::Result<(), Error> {
     for stage in 0..=3 {
         if index.get_path(Path::new(path), stage).is_some() {
             index.remove(Path::new(path), stage)?;

@@ -1,5 +1,5 @@
-//! Modes in a git directory that several users share: what git does by `core.sharedRepository` (git-config; `calc_shared_perm`
-//! in its path.c). libgit2 does it only when it makes a repository.
+//! Modes in a git directory that several users share: what git does by `core.sharedRepository`
+//! (git-config; `calc_shared_perm` in its path.c). libgit2 does it only when it makes a repository.
 
 use git2::Repository;
 use std::fs::{self, Permissions};
@@ -62,7 +62,11 @@ impl Sharing {
         let found = fs::metadata(path)?;
         let old = found.permissions().mode();
         let new = if found.is_dir() { self.mode(old) | GROUP_OF_DIRECTORY } else { self.mode(old) };
-        if new == old { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(new & 0o7777)) }
+        if new == old {
+            Ok(())
+        } else {
+            fs::set_permissions(path, Permissions::from_mode(new & 0o7777))
+        }
     }
 }
 

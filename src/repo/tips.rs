@@ -1,12 +1,13 @@
-//! The files below `secrets/` as commits have them: those that a branch, a tag, a stash or HEAD names, and the older ones.
-//! Changes nothing.
+//! The files below `secrets/` as commits have them: those that a branch, a tag, a stash or HEAD
+//! names, and the older ones. Changes nothing.
 
 use super::{Repo, SECRETS, failed};
 use crate::error::Result;
 use crate::files;
 use crate::git_crypt;
 use git2::{
-    Commit, ErrorClass, ErrorCode, Index, ObjectType, Oid, Repository, Sort, TreeWalkMode, TreeWalkResult,
+    Commit, ErrorClass, ErrorCode, Index, ObjectType, Oid, Repository, Sort, TreeWalkMode,
+    TreeWalkResult,
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -46,19 +47,23 @@ pub enum Upstream {
 }
 
 impl Repo {
-    /// The files of all that a reference, a stash, or the HEAD or index of a work tree names, each content once. Time is linear
-    /// in their number. What cannot be read is an error: it is not absent.
+    /// The files of all that a reference, a stash, or the HEAD or index of a work tree names, each
+    /// content once. Time is linear in their number. What cannot be read is an error: it is not
+    /// absent.
     pub fn secrets_of_tips(&self) -> Result<Vec<Committed>> {
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
         let heads = self.linked()?.into_iter().filter_map(|linked| linked.head);
         for id in self.named()?.into_iter().chain(heads) {
-            let object = self.git.find_object(id, None).map_err(|error| failed("read a commit", &error))?;
+            let object =
+                self.git.find_object(id, None).map_err(|error| failed("read a commit", &error))?;
             // A tag can name anything.
             let Ok(commit) = object.peel_to_commit() else { continue };
             self.add_secrets(&commit, &mut seen, &mut found)?;
         }
         let indexes = self.linked()?.into_iter().map(|linked| linked.index);
-        for file in [self.git.path().join("index")].into_iter().chain(indexes).filter(|file| file.exists()) {
+        for file in
+            [self.git.path().join("index")].into_iter().chain(indexes).filter(|file| file.exists())
+        {
             let index = Index::open(&file).map_err(|error| failed("read the index", &error))?;
             let top = self.in_git(SECRETS);
             let staged = index.iter().filter(|entry| entry.path.starts_with(top.as_bytes()));
@@ -70,8 +75,8 @@ impl Repo {
         Ok(found)
     }
 
-    /// Whether `is_it` holds of a file of any commit that leads to what references, stashes and HEADs name, each content once. A
-    /// shallow clone has not all of them.
+    /// Whether `is_it` holds of a file of any commit that leads to what references, stashes and
+    /// HEADs name, each content once. A shallow clone has not all of them.
     pub fn has_ever_had(&self, is_it: impl Fn(&Committed) -> bool) -> Result<bool> {
         let unread = |error: git2::Error| failed("read the history", &error);
         let mut walk = self.git.revwalk().map_err(unread)?;
@@ -95,7 +100,8 @@ impl Repo {
 
     /// The ids that references and stashes name, those that a later stash covers included.
     fn named(&self) -> Result<Vec<Oid>> {
-        let references = self.git.references().map_err(|error| failed("read references", &error))?;
+        let references =
+            self.git.references().map_err(|error| failed("read references", &error))?;
         let mut ids = Vec::new();
         for reference in references {
             let reference = reference.map_err(|error| failed("read references", &error))?;
@@ -104,12 +110,14 @@ impl Repo {
         }
         match self.git.head() {
             Ok(head) => ids.extend(head.target()),
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {}
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+            }
             Err(error) => return Err(failed("read HEAD", &error).into()),
         }
         let stashes = self.git.reflog(STASH).map_err(|error| failed("read the stashes", &error))?;
         for id in stashes.iter().map(|entry| entry.id_new()) {
-            let commit = self.git.find_commit(id).map_err(|error| failed("read a stash", &error))?;
+            let commit =
+                self.git.find_commit(id).map_err(|error| failed("read a stash", &error))?;
             // Beside the files, what was staged, and what git did not know.
             ids.extend(commit.parent_ids().skip(1).chain([id]));
         }
@@ -137,7 +145,9 @@ impl Repo {
                 Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
             };
             let top = match dir == *common {
-                true => Repository::open(common).ok().and_then(|git| git.workdir().map(Path::to_owned)),
+                true => {
+                    Repository::open(common).ok().and_then(|git| git.workdir().map(Path::to_owned))
+                }
                 false => Path::new(&text("gitdir")?).parent().map(Path::to_owned),
             };
             // What names a branch is among the references.
@@ -156,7 +166,8 @@ impl Repo {
         Ok(found)
     }
 
-    /// Calls `take` with the content of `path` in HEAD's commits, from new to old, each content once, until it gives something.
+    /// Calls `take` with the content of `path` in HEAD's commits, from new to old, each content
+    /// once, until it gives something.
     pub fn search_history<T>(
         &self,
         path: &str,
@@ -175,7 +186,9 @@ impl Repo {
             if !seen.insert(entry.id()) {
                 continue;
             }
-            let Some(plain) = self.plain(&self.out_of_git(path.clone()), entry.id()) else { continue };
+            let Some(plain) = self.plain(&self.out_of_git(path.clone()), entry.id()) else {
+                continue;
+            };
             if let Some(found) = take(&plain) {
                 return Ok(Some(found));
             }
@@ -190,7 +203,8 @@ impl Repo {
         let branch = head.as_ref().and_then(|head| head.name().ok()).unwrap_or_default();
         let upstream = self.git.branch_upstream_name(branch).ok();
         let upstream = upstream.and_then(|name| name.as_str().ok().map(str::to_owned));
-        let commit = upstream.and_then(|name| self.git.find_reference(&name).ok()?.peel_to_commit().ok());
+        let commit =
+            upstream.and_then(|name| self.git.find_reference(&name).ok()?.peel_to_commit().ok());
         Ok(match commit {
             Some(commit) => Upstream::At(commit.id().to_string()),
             None if remotes.is_empty() => Upstream::NoRemote,
@@ -208,12 +222,16 @@ impl Repo {
         let unread = |error: git2::Error| failed("read a commit", &error);
         let entry = match commit.tree().map_err(unread)?.get_path(Path::new(&top)) {
             // A tree has no such name. An object that is not found is something else.
-            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+            Err(error)
+                if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree =>
+            {
                 return Ok(());
             }
             entry => entry.map_err(unread)?,
         };
-        let Ok(tree) = entry.to_object(&self.git).map_err(unread)?.into_tree() else { return Ok(()) };
+        let Ok(tree) = entry.to_object(&self.git).map_err(unread)?.into_tree() else {
+            return Ok(());
+        };
         if !seen.insert(tree.id()) {
             return Ok(());
         }
@@ -230,7 +248,9 @@ impl Repo {
             if is_new { TreeWalkResult::Ok } else { TreeWalkResult::Skip }
         });
         walked.map_err(|error| failed("read a commit", &error))?;
-        found.extend(blobs.into_iter().map(|(path, id)| Committed { plain: self.plain(&path, id), path }));
+        found.extend(
+            blobs.into_iter().map(|(path, id)| Committed { plain: self.plain(&path, id), path }),
+        );
         Ok(())
     }
 

@@ -41,7 +41,8 @@ impl Trial {
         }
     }
 
-    /// Whether the key is of another repository. One file that somebody else encrypted wrongly is no proof.
+    /// Whether the key is of another repository. One file that somebody else encrypted wrongly is
+    /// no proof.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.closed.len() > self.opened

@@ -1,4 +1,5 @@
-//! Loose objects that a power cut has left without their end: libgit2 would wait for it without end. Changes nothing.
+//! Loose objects that a power cut has left without their end: libgit2 would wait for it without
+//! end. Changes nothing.
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -11,18 +12,20 @@ use std::path::{Path, PathBuf};
 /// What is read of a file, and inflated, at a time.
 const CHUNK: usize = 32 << 10;
 
-/// A power cut or a full disk ends a file at a block, and no block has a smaller size. Reading the others as well would take as
-/// long as all else that `check` does.
+/// A power cut or a full disk ends a file at a block, and no block has a smaller size. Reading the
+/// others as well would take as long as all else that `check` does.
 const BLOCK: u64 = 512;
 
-/// Fails if a loose object of the git directory `git`, where objects are, is cut off. git writes each one under another name
-/// first, so none is unfinished.
+/// Fails if a loose object of the git directory `git`, where objects are, is cut off. git writes
+/// each one under another name first, so none is unfinished.
 pub(super) fn check_objects(git: &Path) -> Result<()> {
     let Some(file) = find(&git.join("objects")) else { return Ok(()) };
     Err(Failure::failed(format!("cannot read git's object `{}`", file.display()))
         .because("the file ends too early, as after a power cut")
         .hint(
-            Advice::anywhere("rm -f").path(&file).aside("then `git fsck` shows whether the object is needed"),
+            Advice::anywhere("rm -f")
+                .path(&file)
+                .aside("then `git fsck` shows whether the object is needed"),
         )
         .into())
 }
@@ -33,7 +36,9 @@ fn find(objects: &Path) -> Option<PathBuf> {
     let dirs = files::entries(objects).ok()?.into_iter().filter(|dir| dir.name.len() == 2);
     dirs.filter_map(|dir| files::entries(&dir.path).ok())
         .flatten()
-        .filter(|file| file.name.len() == 38 && file.metadata().is_ok_and(|found| found.len() % BLOCK == 0))
+        .filter(|file| {
+            file.name.len() == 38 && file.metadata().is_ok_and(|found| found.len() % BLOCK == 0)
+        })
         .map(|file| file.path)
         .find(|file| File::open(file).and_then(|file| inflater.is_cut_off(file)).unwrap_or(false))
 }
@@ -50,7 +55,8 @@ impl Inflater {
         Self { stream: Decompress::new(true), input: buffer(), output: buffer() }
     }
 
-    /// Whether `file` holds the beginning of a stream and not its end. What is no stream is something else.
+    /// Whether `file` holds the beginning of a stream and not its end. What is no stream is
+    /// something else.
     fn is_cut_off(&mut self, mut file: impl Read) -> io::Result<bool> {
         self.stream.reset(true);
         let mut is_first = true;
@@ -98,7 +104,11 @@ mod tests {
             let whole = zlib(data);
             assert!(!inflater.is_cut_off(whole.as_slice()).unwrap());
             for length in 1..whole.len() {
-                assert!(inflater.is_cut_off(&whole[..length]).unwrap(), "{length} of {}", whole.len());
+                assert!(
+                    inflater.is_cut_off(&whole[..length]).unwrap(),
+                    "{length} of {}",
+                    whole.len()
+                );
             }
         }
     }

@@ -23,7 +23,8 @@ impl Repo {
         self.top().join(".git-crypt/keys").is_dir()
     }
 
-    /// What to type in a clone without a key: in a locked one `git-crypt init` would make a key that nobody else has.
+    /// What to type in a clone without a key: in a locked one `git-crypt init` would make a key
+    /// that nobody else has.
     #[must_use]
     pub fn unlock_or_init(&self) -> &'static str {
         if self.uses_git_crypt() { self.unlock() } else { "git-crypt init" }
@@ -43,14 +44,19 @@ impl Repo {
     /// What `git-crypt unlock` needs here.
     #[must_use]
     pub fn unlocking(&self) -> Unlocking {
-        let mut unlocking =
-            Unlocking { has_gpg: self.has_gpg(), in_progress: self.in_progress(), ..Unlocking::default() };
+        let mut unlocking = Unlocking {
+            has_gpg: self.has_gpg(),
+            in_progress: self.in_progress(),
+            ..Unlocking::default()
+        };
         let mut wanted = StatusOptions::new();
         wanted.include_untracked(false);
         let Ok(all) = self.git.statuses(Some(&mut wanted)) else { return unlocking };
         for entry in all.iter().filter(|entry| !entry.status().is_ignored()) {
             let Ok(path) = entry.path().map(str::to_owned) else { continue };
-            let Some(blob) = self.secret_blob(&path).filter(|_| entry.status() == Status::WT_MODIFIED) else {
+            let Some(blob) =
+                self.secret_blob(&path).filter(|_| entry.status() == Status::WT_MODIFIED)
+            else {
                 unlocking.stashes = true;
                 continue;
             };
@@ -90,7 +96,9 @@ impl Repo {
         self.git.index().is_ok_and(|index| {
             let mut below = index.iter().filter(|entry| entry.path.starts_with(secrets.as_bytes()));
             below.any(|entry| {
-                self.git.find_blob(entry.id).is_ok_and(|blob| git_crypt::is_encrypted(blob.content()))
+                self.git
+                    .find_blob(entry.id)
+                    .is_ok_and(|blob| git_crypt::is_encrypted(blob.content()))
             })
         })
     }

@@ -1,4 +1,5 @@
-//! Secret files that a merge left open: git cannot merge ciphertext, so it keeps both sides in the index.
+//! Secret files that a merge left open: git cannot merge ciphertext, so it keeps both sides in the
+//! index.
 
 use super::{Repo, SECRETS};
 use git2::{Error, IndexEntry};
@@ -22,7 +23,9 @@ impl Repo {
             let conflict = conflict?;
             let path = |entry: &IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
             let (ours, theirs) = (conflict.our.as_ref(), conflict.their.as_ref());
-            let Some(path) = ours.or(theirs).or(conflict.ancestor.as_ref()).map(path) else { continue };
+            let Some(path) = ours.or(theirs).or(conflict.ancestor.as_ref()).map(path) else {
+                continue;
+            };
             found.push(Unmerged {
                 path: self.out_of_git(path),
                 ours: ours.is_some(),

@@ -39,8 +39,16 @@ pub(super) fn failure(dir: &Path, git: Option<&Path>, error: &Error) -> Failure 
     let top = git.map_or_else(|| dir.to_owned(), top);
     if error.code() == ErrorCode::Owner {
         return Failure::failed(format!("cannot open the git repository `{}`", top.display()))
-            .because("its directory belongs to another user, and git refuses it for that (safe.directory)")
-            .hint(Advice::anywhere("git config --global").arg("--add").arg("safe.directory").path(&top));
+            .because(
+                "its directory belongs to another user, and git refuses it for that \
+                      (safe.directory)",
+            )
+            .hint(
+                Advice::anywhere("git config --global")
+                    .arg("--add")
+                    .arg("safe.directory")
+                    .path(&top),
+            );
     }
     match git.and_then(extension) {
         Some(extension) => {

@@ -1,5 +1,5 @@
-//! The JSON schema (draft 7) of what `--json` prints: one object, or with several repositories one a line. Keys are only added
-//! within a minor version, never taken away or given another meaning.
+//! The JSON schema (draft 7) of what `--json` prints: one object, or with several repositories one
+//! a line. Keys are only added within a minor version, never taken away or given another meaning.
 
 use serde_json::{Map, Value, json};
 
@@ -27,8 +27,7 @@ fn keys() -> Vec<(&'static str, &'static str, Value)> {
     let text_or_null = || json!({"type": ["string", "null"]});
     let flag = || json!({"type": "boolean"});
     let texts = || json!({"type": "array", "items": {"type": "string"}});
-    let objects =
-        |required: &[&str]| json!({"type": "array", "items": {"type": "object", "required": required}});
+    let objects = |required: &[&str]| json!({"type": "array", "items": {"type": "object", "required": required}});
     vec![
         ("repo", "The top of the repository, if it is known", text_or_null()),
         ("changed", "Whether anything was written", flag()),
@@ -68,9 +67,17 @@ fn keys() -> Vec<(&'static str, &'static str, Value)> {
         ("dry_run", "Whether nothing was to be written", flag()),
         ("commit", "The id of the commit", text_or_null()),
         ("project", "new: the project", text()),
-        ("hook", "new --no-git: the line for the commit hook of the larger repository", text_or_null()),
+        (
+            "hook",
+            "new --no-git: the line for the commit hook of the larger repository",
+            text_or_null(),
+        ),
         ("exported_key", "new: where the key was stored", text_or_null()),
-        ("check", "What the registry said of the deploy token", json!({"type": ["object", "null"]})),
+        (
+            "check",
+            "What the registry said of the deploy token",
+            json!({"type": ["object", "null"]}),
+        ),
         ("changes", "rotate: what is different in the pull Secrets", texts()),
         ("proposed", "rotate --propose: whether there is a branch", flag()),
         ("taken_up", "rotate --propose: whether the branch was there before", flag()),
@@ -111,6 +118,10 @@ fn keys() -> Vec<(&'static str, &'static str, Value)> {
         ("context", "diagnose: the kubectl context", text_or_null()),
         ("namespace", "diagnose: the namespace", text_or_null()),
         ("pods", "diagnose: how many pods there are", json!({"type": "integer"})),
-        ("causes", "diagnose: what was found, the most likely first", objects(&["id", "message", "hint"])),
+        (
+            "causes",
+            "diagnose: what was found, the most likely first",
+            objects(&["id", "message", "hint"]),
+        ),
     ]
 }

@@ -6,7 +6,8 @@ use crate::context::Payload;
 use crate::error::{Failure, Result};
 use crate::opaque::{self, Kustomization};
 use crate::pull_secret::{
-    self, DeployToken, DockerConfig, Edit, Fault, Manifest, OWN, Rewrite, Rewritten, SEVERAL, Wanted, keyring,
+    self, DeployToken, DockerConfig, Edit, Fault, Manifest, OWN, Rewrite, Rewritten, SEVERAL,
+    Wanted, keyring,
 };
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
@@ -71,7 +72,8 @@ pub struct Change {
     pub text: Option<Secret>,
     /// What is different in it, a line each; never a value.
     pub changes: Vec<String>,
-    /// The kustomization of its directory with the file among its resources; `None` if it names the file already.
+    /// The kustomization of its directory with the file among its resources; `None` if it names the
+    /// file already.
     pub kustomization: Option<Secret>,
 }
 
@@ -104,12 +106,13 @@ impl SecretFile {
 
     /// The registry that a token for it is for, where `answers` are those of the repository.
     pub fn registry(&self, answers: &Answers) -> Result<RegistryKey> {
-        let held =
-            SecretInRepo { answers: Some(answers), secret: self }.registry(&RotateOverrides::default())?;
+        let held = SecretInRepo { answers: Some(answers), secret: self }
+            .registry(&RotateOverrides::default())?;
         Ok(held.unwrap_or_else(|| answers.registry.clone()))
     }
 
-    /// Its text with `token` in it, or a new one if there is no file yet; `None` if it holds the token already.
+    /// Its text with `token` in it, or a new one if there is no file yet; `None` if it holds the
+    /// token already.
     pub fn with_token(
         &self,
         answers: &Answers,
@@ -154,7 +157,9 @@ impl<'f> SecretInRepo<'f> {
             }
             Entry::Named(key) if manifest.entry(key).is_none() => self.check_match(key)?,
             Entry::Added(key)
-                if manifest.entry(key).is_some_and(|found| manifest.own(self.recorded()) == Some(found)) =>
+                if manifest
+                    .entry(key)
+                    .is_some_and(|found| manifest.own(self.recorded()) == Some(found)) =>
             {
                 return Err(Failure::usage(
                     "`--add-registry` must be another registry than the project's own",
@@ -168,13 +173,15 @@ impl<'f> SecretInRepo<'f> {
         if let Some(answers) = self.answers {
             if manifest.name() != answers.secret_name.as_str() {
                 warnings.push(format!(
-                    "the Secret is not called `{}` any more: the Deployment must name it as the file does",
+                    "the Secret is not called `{}` any more: the Deployment must name it as the \
+                     file does",
                     answers.secret_name
                 ));
             }
             if !matches!(overrides.entry, Entry::Named(_)) && !manifest.serves(answers.image()) {
                 warnings.push(format!(
-                    "no registry key of the Secret matches `{}`: the kubelet would pull without credentials; --registry {}",
+                    "no registry key of the Secret matches `{}`: the kubelet would pull without \
+                     credentials; --registry {}",
                     answers.image().name(),
                     RegistryKey::for_image(answers.image())
                 ));
@@ -188,7 +195,8 @@ impl<'f> SecretInRepo<'f> {
         match &overrides.entry {
             Entry::Named(key) => self.check_match(key),
             Entry::Added(_) => {
-                let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
+                let failure =
+                    Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
                 Err(failure.because("the project's own token comes first").hint(self.anew()).into())
             }
             Entry::Own | Entry::Removed(_) => Ok(()),
@@ -197,13 +205,18 @@ impl<'f> SecretInRepo<'f> {
 
     /// Fails unless the kubelet would use `key` for the project's image.
     fn check_match(&self, key: &RegistryKey) -> Result<()> {
-        let Some(answers) = self.answers.filter(|answers| !keyring::matches(key.as_str(), answers.image()))
+        let Some(answers) =
+            self.answers.filter(|answers| !keyring::matches(key.as_str(), answers.image()))
         else {
             return Ok(());
         };
         let hint = Advice::from(format!("--registry {}", RegistryKey::for_image(answers.image())));
         Err(pull_secret::unmatched_registry()
-            .hint(hint.aside(format!("or, for a registry beside the project's: --add-registry {key}")))
+            .hint(
+                hint.aside(format!(
+                    "or, for a registry beside the project's: --add-registry {key}"
+                )),
+            )
             .into())
     }
 
@@ -266,9 +279,14 @@ impl<'f> SecretInRepo<'f> {
     }
 
     /// The file with `expires_at` as the expiry of the token that it holds.
-    pub(super) fn expiring(&self, expires_at: &Expiry, overrides: &RotateOverrides) -> Result<Change> {
+    pub(super) fn expiring(
+        &self,
+        expires_at: &Expiry,
+        overrides: &RotateOverrides,
+    ) -> Result<Change> {
         let Some(text) = &self.secret.text else {
-            let failure = Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
+            let failure =
+                Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
             return Err(failure.hint(self.anew()).into());
         };
         let expiring = self.edit(text)?.expire(expires_at, &self.rewrite(overrides));
@@ -280,7 +298,9 @@ impl<'f> SecretInRepo<'f> {
         let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
         let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
         let cannot = |fault| {
-            Failure::failed(format!("cannot change `{path}`")).because(fault).hint(Advice::edit(path))
+            Failure::failed(format!("cannot change `{path}`"))
+                .because(fault)
+                .hint(Advice::edit(path))
         };
         let found = Kustomization::parse(text.expose()).map_err(cannot)?;
         if found.files(dir).contains(&self.secret.path) {
@@ -298,7 +318,9 @@ impl<'f> SecretInRepo<'f> {
         templates: &TemplateSet,
     ) -> Result<Secret> {
         let Some(answers) = self.answers else {
-            return Err(self.refused("there is neither a Secret file nor a `.makeinfra.yaml`").into());
+            return Err(self
+                .refused("there is neither a Secret file nor a `.makeinfra.yaml`")
+                .into());
         };
         let recorded = answers.clone();
         let answers = Answers {

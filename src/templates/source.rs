@@ -1,9 +1,10 @@
 //! A file of a template tree: what its name says of where it goes, how often, and as what.
 //!
-//! Only whole parts of a path are markers, so that a file may be called anything else. `COMPONENT/` is a directory whose files
-//! are rendered for each component, next to the directory, and `WORKLOAD.` in it is the component's kind. `ENV/` and `ENV.`
-//! stand for the environments. `secrets/ENV/` is the directory of an environment's Secrets, and `SECRET.` in it the name of
-//! the pull secret. `dot_X` becomes `.X`, `executable_X` gets 0755, and `X.tera` is rendered.
+//! Only whole parts of a path are markers, so that a file may be called anything else. `COMPONENT/`
+//! is a directory whose files are rendered for each component, next to the directory, and
+//! `WORKLOAD.` in it is the component's kind. `ENV/` and `ENV.` stand for the environments.
+//! `secrets/ENV/` is the directory of an environment's Secrets, and `SECRET.` in it the name of the
+//! pull secret. `dot_X` becomes `.X`, `executable_X` gets 0755, and `X.tera` is rendered.
 
 use super::{Kind, Origin};
 use crate::context::{Component, Environment};
@@ -59,7 +60,11 @@ impl Source {
     }
 
     /// Where the file goes, and what it is there.
-    pub(super) fn target(&self, component: &Component, environment: &Environment) -> (String, Kind) {
+    pub(super) fn target(
+        &self,
+        component: &Component,
+        environment: &Environment,
+    ) -> (String, Kind) {
         if self.is_pull_secret() {
             return (environment.secret_file().to_owned(), Kind::Secret);
         }
@@ -78,7 +83,8 @@ impl Source {
                 }
                 None => part,
             };
-            let part = replaced(part, ENVIRONMENT, environment.name()).unwrap_or_else(|| part.to_owned());
+            let part =
+                replaced(part, ENVIRONMENT, environment.name()).unwrap_or_else(|| part.to_owned());
             parts.push(part.strip_prefix("dot_").map_or(part.clone(), |rest| format!(".{rest}")));
         }
         if let Some(name) = parts.last_mut().filter(|_| self.is_per_component()) {
@@ -89,7 +95,8 @@ impl Source {
     }
 }
 
-/// The part of a path that is `marker`, or begins with it and a dot, with `by` in its place; `None` if it is another one.
+/// The part of a path that is `marker`, or begins with it and a dot, with `by` in its place; `None`
+/// if it is another one.
 fn replaced(part: &str, marker: &str, by: &str) -> Option<String> {
     let rest = part.strip_prefix(marker).filter(|rest| rest.is_empty() || rest.starts_with('.'))?;
     Some(format!("{by}{rest}"))

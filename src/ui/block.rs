@@ -1,5 +1,5 @@
-//! Some lines of the terminal that are drawn again in place, each no wider than it: a line that a terminal wraps by itself
-//! could not be found again.
+//! Some lines of the terminal that are drawn again in place, each no wider than it: a line that a
+//! terminal wraps by itself could not be found again.
 
 use super::terminal::write;
 use crate::error::Result;
@@ -8,12 +8,14 @@ use console::{Term, measure_text_width, truncate_str};
 /// The width and height of a terminal that does not tell.
 const UNKNOWN: (usize, usize) = (80, 24);
 
-/// Lines that are on the screen. Dropped, at Ctrl-C or a signal, it has what follows begin on a line of its own.
+/// Lines that are on the screen. Dropped, at Ctrl-C or a signal, it has what follows begin on a
+/// line of its own.
 #[derive(Default)]
 pub(super) struct Block {
     /// How far below its first line the cursor is.
     row: usize,
-    /// How far below its first line the last one is; `None` if nothing is on the screen that has to stay.
+    /// How far below its first line the last one is; `None` if nothing is on the screen that has to
+    /// stay.
     last: Option<usize>,
 }
 
@@ -21,8 +23,14 @@ pub(super) struct Block {
 pub(super) type Cursor = (usize, usize);
 
 impl Block {
-    /// Draws `lines` in place of those that are there. Of more than the terminal has, those around the line `focus` are shown.
-    pub(super) fn draw(&mut self, lines: &[String], focus: usize, cursor: Option<Cursor>) -> Result<()> {
+    /// Draws `lines` in place of those that are there. Of more than the terminal has, those around
+    /// the line `focus` are shown.
+    pub(super) fn draw(
+        &mut self,
+        lines: &[String],
+        focus: usize,
+        cursor: Option<Cursor>,
+    ) -> Result<()> {
         let (width, height) = (width(), height());
         let mut text = self.erased();
         let first = (focus + 1).saturating_sub(height);

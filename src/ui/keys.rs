@@ -49,7 +49,8 @@ enum Step {
 }
 
 impl Typed {
-    /// Takes the next key. `more` adds bytes that come within a time, or for `None` at any time, and says whether some did.
+    /// Takes the next key. `more` adds bytes that come within a time, or for `None` at any time,
+    /// and says whether some did.
     pub(super) fn next<E>(
         &mut self,
         mut more: impl FnMut(&mut Vec<u8>, Option<Duration>) -> Result<bool, E>,
@@ -140,7 +141,9 @@ fn escape(bytes: &[u8]) -> Step {
     }
     let end = match bytes.get(1) {
         None => return Step::More(REST),
-        Some(b'[') => bytes.iter().skip(2).position(|byte| (0x40..0x7f).contains(byte)).map(|at| at + 3),
+        Some(b'[') => {
+            bytes.iter().skip(2).position(|byte| (0x40..0x7f).contains(byte)).map(|at| at + 3)
+        }
         Some(b'O') => (bytes.len() > 2).then_some(3),
         // Escape, and then a key of its own.
         Some(0x1b) => return Step::Key(Key::Escape, 1),
@@ -229,7 +232,11 @@ mod tests {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     // Those that begin something are frequent.
                     let byte = (state >> 40).to_le_bytes()[0];
-                    bytes.push(if byte < 80 { b"\x1b[20~1O\r"[usize::from(byte) % 8] } else { byte });
+                    bytes.push(if byte < 80 {
+                        b"\x1b[20~1O\r"[usize::from(byte) % 8]
+                    } else {
+                        byte
+                    });
                     left -= 1;
                     Ok::<_, ()>(left > 0)
                 })

@@ -1,4 +1,5 @@
-//! The questions: each is drawn in place, answered with keys or a paste, and left on the screen as one line.
+//! The questions: each is drawn in place, answered with keys or a paste, and left on the screen as
+//! one line.
 
 use super::block::{self, Block, wrapped};
 use super::keys::Key;
@@ -34,14 +35,16 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
             (true, Some(default)) => format!("{BEFORE}{}", style(default).for_stderr().dim()),
             _ => format!("{BEFORE}{shown}"),
         });
-        lines.extend(question.example.iter().flat_map(|example| dim(&format!("such as {example}"))));
+        lines
+            .extend(question.example.iter().flat_map(|example| dim(&format!("such as {example}"))));
         lines.extend(rule.iter().flat_map(|rule| yellow(rule)));
         lines.extend(dim(&keys(question.has_back, "Enter: go on")));
         block.draw(&lines, row, Some((row, BEFORE.len() + column)))?;
         refused = None;
         match terminal.key()? {
             Key::Enter => {
-                let answer = if typed.is_empty() { question.default.unwrap_or_default() } else { &typed };
+                let answer =
+                    if typed.is_empty() { question.default.unwrap_or_default() } else { &typed };
                 if answer.is_empty() && !question.is_optional {
                     refused = Some("is required");
                 } else if let (false, Err(rule)) = (answer.is_empty(), check(answer)) {
@@ -108,8 +111,8 @@ pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<
     }
 }
 
-/// Asks for one of `words`, each of which begins with another letter. The first is what Enter means. What was typed before the
-/// question is on the screen does not count.
+/// Asks for one of `words`, each of which begins with another letter. The first is what Enter
+/// means. What was typed before the question is on the screen does not count.
 pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static str> {
     let mut terminal = Terminal::begin()?;
     let mut block = Block::default();
@@ -123,8 +126,13 @@ pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static 
         let mut lines = wrapped_question(question);
         let focus = lines.len();
         lines.push(format!("    {}", shown.collect::<Vec<_>>().join("  ")));
-        let letters: Vec<_> = words.iter().filter_map(|word| word.chars().next()).map(String::from).collect();
-        lines.extend(dim(&format!("{}, or Enter for {} · Ctrl-C: quit", letters.join(", "), words[chosen])));
+        let letters: Vec<_> =
+            words.iter().filter_map(|word| word.chars().next()).map(String::from).collect();
+        lines.extend(dim(&format!(
+            "{}, or Enter for {} · Ctrl-C: quit",
+            letters.join(", "),
+            words[chosen]
+        )));
         block.draw(&lines, focus, None)?;
         let decided = match terminal.key()? {
             Key::Enter => Some(words[chosen]),
@@ -174,7 +182,8 @@ pub(super) fn choose(
                 false => format!("    {line}"),
             });
         }
-        let more = if room < choices.len() { "arrows: more · Enter: choose" } else { "Enter: choose" };
+        let more =
+            if room < choices.len() { "arrows: more · Enter: choose" } else { "Enter: choose" };
         lines.extend(dim(&keys(has_back, more)));
         block.draw(&lines, focus, None)?;
         match terminal.key()? {
@@ -193,7 +202,8 @@ pub(super) fn choose(
             Key::Char(letter) => {
                 let begins = |(label, _): &(&str, &str)| label.starts_with(letter);
                 // The next of those that begin with it.
-                let found = choices.iter().skip(chosen + 1).position(begins).map(|at| at + chosen + 1);
+                let found =
+                    choices.iter().skip(chosen + 1).position(begins).map(|at| at + chosen + 1);
                 chosen = found.or_else(|| choices.iter().position(begins)).unwrap_or(chosen);
             }
             _ => {}
@@ -220,11 +230,17 @@ fn answered(question: &str, answer: &str) -> String {
 }
 
 fn dim(text: &str) -> Vec<String> {
-    wrapped(text, "    ").into_iter().map(|line| style(line).for_stderr().dim().to_string()).collect()
+    wrapped(text, "    ")
+        .into_iter()
+        .map(|line| style(line).for_stderr().dim().to_string())
+        .collect()
 }
 
 fn yellow(text: &str) -> Vec<String> {
-    wrapped(text, "    ").into_iter().map(|line| style(line).for_stderr().yellow().to_string()).collect()
+    wrapped(text, "    ")
+        .into_iter()
+        .map(|line| style(line).for_stderr().yellow().to_string())
+        .collect()
 }
 
 /// A line that is typed.
@@ -254,7 +270,9 @@ impl Line {
                 self.cursor -= 1;
                 self.letters.remove(self.cursor);
             }
-            Key::Delete if self.cursor < self.letters.len() => drop(self.letters.remove(self.cursor)),
+            Key::Delete if self.cursor < self.letters.len() => {
+                drop(self.letters.remove(self.cursor))
+            }
             Key::Left => self.cursor = self.cursor.saturating_sub(1),
             Key::Right => self.cursor = (self.cursor + 1).min(self.letters.len()),
             Key::Home | Key::Up => self.cursor = 0,
@@ -262,7 +280,8 @@ impl Line {
             Key::EraseLine => *self = Self::default(),
             Key::EraseWord => {
                 let before: String = self.letters[..self.cursor].iter().collect();
-                let kept = before.trim_end().rfind(' ').map_or(0, |at| before[..=at].chars().count());
+                let kept =
+                    before.trim_end().rfind(' ').map_or(0, |at| before[..=at].chars().count());
                 self.letters.drain(kept..self.cursor);
                 self.cursor = kept;
             }
@@ -270,10 +289,12 @@ impl Line {
         }
     }
 
-    /// The part around the cursor that fits into `width` columns, and the column of the cursor in it.
+    /// The part around the cursor that fits into `width` columns, and the column of the cursor in
+    /// it.
     fn visible(&self, width: usize) -> (String, usize) {
-        let columns =
-            |from: usize, to: usize| measure_text_width(&self.letters[from..to].iter().collect::<String>());
+        let columns = |from: usize, to: usize| {
+            measure_text_width(&self.letters[from..to].iter().collect::<String>())
+        };
         let mut first = 0;
         while columns(first, self.cursor) >= width {
             first += 1;

@@ -1,4 +1,5 @@
-//! The terminal while something is asked: quiet, with pastes in brackets, and as it was before at every end.
+//! The terminal while something is asked: quiet, with pastes in brackets, and as it was before at
+//! every end.
 
 use super::keys::{Key, Typed};
 use crate::error::{Failure, Result};
@@ -6,7 +7,8 @@ use crate::interrupt::Interrupts;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+    tcsetattr,
 };
 use std::io::{self, Write};
 use std::time::Duration;
@@ -18,8 +20,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Whoever pastes without brackets, or holds a key down, pauses for less.
 const QUIET: Duration = Duration::from_millis(40);
 
-/// While it lives, the terminal shows nothing of what is typed, Ctrl-C is a key, and a paste comes in brackets. Dropped, also
-/// by a panic, it leaves the terminal as it was; a signal ends the wait for a key.
+/// While it lives, the terminal shows nothing of what is typed, Ctrl-C is a key, and a paste comes
+/// in brackets. Dropped, also by a panic, it leaves the terminal as it was; a signal ends the wait
+/// for a key.
 pub(super) struct Terminal {
     before: Termios,
     interrupts: Interrupts,
@@ -32,7 +35,8 @@ impl Terminal {
         let interrupts = Interrupts::hold()?;
         let before = tcgetattr(io::stdin()).map_err(failed)?;
         let mut quiet = before.clone();
-        quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
+        quiet.local_modes -=
+            LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
         quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
         quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(io::stdin(), OptionalActions::Now, &quiet).map_err(failed)?;
@@ -50,7 +54,8 @@ impl Terminal {
         }
     }
 
-    /// Forgets what was typed so far and still comes, as the rest of a paste does. Says whether that was more than line breaks.
+    /// Forgets what was typed so far and still comes, as the rest of a paste does. Says whether
+    /// that was more than line breaks.
     pub(super) fn forget(&mut self) -> Result<bool> {
         let mut is_text = false;
         loop {
@@ -70,7 +75,9 @@ impl Terminal {
 /// Writes to the terminal at once.
 pub(super) fn write(text: &str) -> Result<()> {
     let mut out = io::stderr().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| cannot_ask(&error).into())
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| cannot_ask(&error).into())
 }
 
 impl Drop for Terminal {
@@ -87,7 +94,8 @@ fn read(bytes: &mut Vec<u8>, time: Option<Duration>, interrupts: &Interrupts) ->
         interrupts.check()?;
         let stdin = io::stdin();
         let wait = time.unwrap_or(LOOK);
-        let timeout = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
+        let timeout =
+            Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
         let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) if time.is_some() => return Ok(false),

@@ -5,7 +5,8 @@ use std::fmt::Write;
 /// Draws `files`, sorted paths with a note each, below the directory `root`.
 #[must_use]
 pub fn tree(root: &str, files: &[(&str, String)]) -> String {
-    let width = files.iter().map(|(path, _)| indent(path) + last(path).chars().count()).max().unwrap_or(0);
+    let width =
+        files.iter().map(|(path, _)| indent(path) + last(path).chars().count()).max().unwrap_or(0);
     let mut out = format!("{root}/\n");
     let mut open: Vec<&str> = Vec::new();
     for (at, (path, note)) in files.iter().enumerate() {
@@ -61,8 +62,12 @@ mod tests {
 
     #[test]
     fn draws_directories_once() {
-        let files =
-            [(".a", "1 B".to_owned()), ("b/c/d", "22 B".into()), ("b/e", String::new()), ("f", "3 B".into())];
+        let files = [
+            (".a", "1 B".to_owned()),
+            ("b/c/d", "22 B".into()),
+            ("b/e", String::new()),
+            ("f", "3 B".into()),
+        ];
         assert_eq!(
             tree("x", &files),
             "x/\n\

@@ -1,13 +1,14 @@
-//! What one version of a document has in its lists over another, added to a third one that people have edited.
+//! What one version of a document has in its lists over another, added to a third one that people
+//! have edited.
 
 use super::lines::{Edit, line_end, line_start, newline};
 use super::tree::{self, Entry, Node, Value};
 use super::{BEYOND, Document, Edited, FLOW, Refusal, apply, stays_readable};
 use zeroize::Zeroizing;
 
-/// `text` with the items that lists in the root of `new` have over `old`, at the ends of its own lists of that name, and with
-/// the keys that `old` does not have, at its end. Refuses if that is not all in which `new` differs, or if `text`
-/// does not have such a list any more.
+/// `text` with the items that lists in the root of `new` have over `old`, at the ends of its own
+/// lists of that name, and with the keys that `old` does not have, at its end. Refuses if that is
+/// not all in which `new` differs, or if `text` does not have such a list any more.
 pub fn add(text: &str, old: &str, new: &str) -> Edited {
     let [ours, old, new] = [Document::parse(text)?, Document::parse(old)?, Document::parse(new)?];
     let has = |document: &Document, key: &str| {
@@ -34,12 +35,18 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
             // What is no list has been said by people already.
             Some(_) if before.is_none() && list(&entry.value).is_none() => {}
             Some(here) => {
-                let known = list(&here.value).ok_or("it has something else where a list is needed")?;
-                let missing: Vec<_> =
-                    items.into_iter().filter(|item| !known.iter().any(|one| one.means(item))).collect();
-                let named = |item: &Node| item.at(&["name"]).and_then(Node::scalar).map(str::to_owned);
+                let known =
+                    list(&here.value).ok_or("it has something else where a list is needed")?;
+                let missing: Vec<_> = items
+                    .into_iter()
+                    .filter(|item| !known.iter().any(|one| one.means(item)))
+                    .collect();
+                let named =
+                    |item: &Node| item.at(&["name"]).and_then(Node::scalar).map(str::to_owned);
                 let is_taken = |item: &&Node| {
-                    named(item).is_some_and(|name| known.iter().any(|one| named(one) == Some(name.clone())))
+                    named(item).is_some_and(|name| {
+                        known.iter().any(|one| named(one) == Some(name.clone()))
+                    })
                 };
                 if missing.iter().any(is_taken) {
                     return Err("it has an item of that name already");
@@ -68,27 +75,31 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
     if is_right && stays_readable(text, &edited) { Ok(edited) } else { Err(BEYOND) }
 }
 
-/// Whether both documents mean the same, whatever the order of keys and list items in their roots is.
+/// Whether both documents mean the same, whatever the order of keys and list items in their roots
+/// is.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     let (Ok(one), Ok(other)) = (Document::parse(one), Document::parse(other)) else { return false };
     let alike = |one: &Node, other: &Node| match (list(one), list(other)) {
         (Some(one), Some(other)) => {
-            one.len() == other.len() && one.iter().all(|item| other.iter().any(|two| two.means(item)))
+            one.len() == other.len()
+                && one.iter().all(|item| other.iter().any(|two| two.means(item)))
         }
         _ => one.means(other),
     };
     let (one, other) = (one.root.entries(), other.root.entries());
     one.len() == other.len()
-        && one
-            .iter()
-            .all(|entry| other.iter().any(|two| two.key.means(&entry.key) && alike(&two.value, &entry.value)))
+        && one.iter().all(|entry| {
+            other.iter().any(|two| two.key.means(&entry.key) && alike(&two.value, &entry.value))
+        })
 }
 
-/// Whether `after` is `before` with the `items` at the ends of its lists, and with keys of `new` that it does not have.
+/// Whether `after` is `before` with the `items` at the ends of its lists, and with keys of `new`
+/// that it does not have.
 pub(super) fn is_right(before: &Node, after: &Node, new: &Node, items: &[(&str, &Node)]) -> bool {
     let kept = before.entries().iter().zip(after.entries()).all(|(one, two)| {
-        let mut more = items.iter().filter(|(key, _)| one.key.scalar() == Some(key)).map(|(_, item)| *item);
+        let mut more =
+            items.iter().filter(|(key, _)| one.key.scalar() == Some(key)).map(|(_, item)| *item);
         let grown = match (list(&one.value), list(&two.value)) {
             (Some(old), Some(found)) if found.len() >= old.len() => {
                 let (kept, grown) = found.split_at(old.len());
@@ -102,7 +113,9 @@ pub(super) fn is_right(before: &Node, after: &Node, new: &Node, items: &[(&str, 
     });
     let further = after.entries().iter().skip(before.entries().len());
     let known = |entry: &Entry| {
-        new.entries().iter().any(|wanted| wanted.key.means(&entry.key) && wanted.value.means(&entry.value))
+        new.entries()
+            .iter()
+            .any(|wanted| wanted.key.means(&entry.key) && wanted.value.means(&entry.value))
     };
     kept && after.entries().len() >= before.entries().len() && further.into_iter().all(known)
 }
@@ -126,7 +139,8 @@ fn list(node: &Node) -> Option<&[Node]> {
 }
 
 impl Document<'_> {
-    /// The edit that puts `items` of `from` below the last one that is `known` here, with where that is.
+    /// The edit that puts `items` of `from` below the last one that is `known` here, with where
+    /// that is.
     fn appending(
         &self,
         known: &[Node],
@@ -141,7 +155,9 @@ impl Document<'_> {
         let mut with = Zeroizing::new(String::new());
         for item in items {
             let old = from.dash(item)?;
-            for line in from.text[line_start(from.text, item.start)..line_end(from.text, item.end)].lines() {
+            for line in
+                from.text[line_start(from.text, item.start)..line_end(from.text, item.end)].lines()
+            {
                 let blanks = line.len() - line.trim_start_matches(' ').len();
                 with.push_str(newline(self.text));
                 with.push_str(&" ".repeat((indent + blanks).saturating_sub(old)));
@@ -170,7 +186,8 @@ impl Document<'_> {
             }
             start = above;
         }
-        let lines: Vec<_> = self.text[start..line_end(self.text, entry.value.end)].lines().collect();
+        let lines: Vec<_> =
+            self.text[start..line_end(self.text, entry.value.end)].lines().collect();
         Ok(lines.join("\n"))
     }
 }

@@ -6,7 +6,8 @@ use super::tree::{self, Entry, Node, Value};
 use super::{BEYOND, Document, Edited, FLOW, NO_KEY, Refusal, edit, scalar};
 use zeroize::Zeroizing;
 
-/// Gives the scalar at `path`, in lists, too, another value in its place. A value that is not there is a refusal.
+/// Gives the scalar at `path`, in lists, too, another value in its place. A value that is not there
+/// is a refusal.
 pub fn replace(text: &str, path: &[Step], value: &str) -> Edited {
     replace_with(text, path, value, &scalar(value))
 }
@@ -17,7 +18,8 @@ pub fn replace_literal(text: &str, path: &[Step], literal: &str) -> Edited {
 }
 
 fn replace_with(text: &str, path: &[Step], value: &str, written: &str) -> Edited {
-    let is_right = |_: Option<&Node>, after: Option<&Node>| after.and_then(Node::scalar) == Some(value);
+    let is_right =
+        |_: Option<&Node>, after: Option<&Node>| after.and_then(Node::scalar) == Some(value);
     edit(
         text,
         |document| {
@@ -38,8 +40,8 @@ fn replace_with(text: &str, path: &[Step], value: &str, written: &str) -> Edited
     )
 }
 
-/// `text` with the entry that `from` has at `source`, as `path`: at the end of its mapping, with all the parents that are
-/// missing. Refuses if there is a `path` already.
+/// `text` with the entry that `from` has at `source`, as `path`: at the end of its mapping, with
+/// all the parents that are missing. Refuses if there is a `path` already.
 pub fn graft(text: &str, path: &[&str], from: &str, source: &[&str]) -> Edited {
     let from = Document::parse(from)?;
     let entry = from.entry(source)?;
@@ -68,7 +70,12 @@ impl Document<'_> {
         Ok(entry)
     }
 
-    fn grafting(&self, path: &[&str], from: &Document, entry: &Entry) -> Result<Vec<Edit>, Refusal> {
+    fn grafting(
+        &self,
+        path: &[&str],
+        from: &Document,
+        entry: &Entry,
+    ) -> Result<Vec<Edit>, Refusal> {
         let mut entries = self.root.block_entries().ok_or(FLOW)?;
         for (depth, key) in path.iter().enumerate() {
             let Some(found) = tree::find(entries, key)? else {
@@ -148,10 +155,18 @@ replicas:
         use Step::{Item, Key};
         let label = [Key("labels"), Item(0), Key("pairs"), Key("makeinfra/environment")];
         for (path, value, old, new) in [
-            (&[Key("resources"), Item(1)][..], "../x", "- ../../../secrets/kubernetes\n", "- ../x\n"),
+            (
+                &[Key("resources"), Item(1)][..],
+                "../x",
+                "- ../../../secrets/kubernetes\n",
+                "- ../x\n",
+            ),
             (&label, "true", ": production} # ours", ": \"true\"} # ours"),
         ] {
-            assert_eq!(*replace(KUSTOMIZATION, path, value).unwrap(), KUSTOMIZATION.replace(old, new));
+            assert_eq!(
+                *replace(KUSTOMIZATION, path, value).unwrap(),
+                KUSTOMIZATION.replace(old, new)
+            );
         }
         let count = [Key("replicas"), Item(0), Key("count")];
         let replaced = replace_literal(KUSTOMIZATION, &count, "3").unwrap();
@@ -171,14 +186,15 @@ replicas:
 
     #[test]
     fn grafts_entries_with_their_comments() {
-        let record =
-            "a:\n  environments:\n    one:\n      # why\n      x: 1  # here\n      y: z\n    # end\n";
+        let record = "a:\n  environments:\n    one:\n      # why\n      x: 1  # here\n      y: z\n    # end\n";
         let copied =
-            graft(record, &["a", "environments", "two"], record, &["a", "environments", "one"]).unwrap();
+            graft(record, &["a", "environments", "two"], record, &["a", "environments", "one"])
+                .unwrap();
         let new = "    two:\n      # why\n      x: 1  # here\n      y: z\n";
         assert_eq!(*copied, record.replace("    # end\n", &format!("{new}    # end\n")));
         let path = &["b", "c", "one"];
-        let other = graft("b:\r\n    k: v\r\n", path, record, &["a", "environments", "one"]).unwrap();
+        let other =
+            graft("b:\r\n    k: v\r\n", path, record, &["a", "environments", "one"]).unwrap();
         assert_eq!(
             *other,
             "b:\r\n    k: v\r\n    c:\r\n        one:\r\n          # why\r\n          x: 1  # here\r\n          y: z\r\n"
@@ -189,7 +205,8 @@ replicas:
         assert_eq!(*filled, "a:\n  b#:\n    c: 1\n");
         let empty = graft("b: {}\n", path, record, &["a", "environments", "one"]).unwrap();
         assert!(empty.starts_with("b:\n  c:\n    one:\n"), "{}", *empty);
-        let there = graft(record, &["a", "environments", "one"], record, &["a", "environments", "one"]);
+        let there =
+            graft(record, &["a", "environments", "one"], record, &["a", "environments", "one"]);
         assert_eq!(there.err(), Some("it has the key already"));
         assert!(graft(record, &["x"], record, &["a", "none"]).is_err());
         for text in ["b: x\n", "b: [x]\n", "b: {c: 1}\n", "b:\n  # here\n  {}\n"] {

@@ -1,4 +1,5 @@
-//! Lines and edits of a text, by byte positions. Knows line breaks, blanks and comments, no more YAML.
+//! Lines and edits of a text, by byte positions. Knows line breaks, blanks and comments, no more
+//! YAML.
 
 use std::ops::Range;
 use zeroize::Zeroizing;
@@ -15,7 +16,8 @@ impl Edit {
     }
 }
 
-/// `whole` with `edits`, in ascending order, whose positions count from the start of `text`, its tail.
+/// `whole` with `edits`, in ascending order, whose positions count from the start of `text`, its
+/// tail.
 pub(super) fn apply(whole: &str, text: &str, edits: Vec<Edit>) -> Zeroizing<String> {
     let more = edits.iter().map(|edit| edit.with.len()).sum::<usize>();
     // Large enough from the start, so that no shorter copy stays behind in memory.
@@ -75,13 +77,15 @@ pub(super) fn block_header(text: &str, mut position: usize) -> Option<Range<usiz
             _ => return None,
         }
     }
-    let more =
-        text[position + 1..].bytes().take_while(|byte| matches!(byte, b'+' | b'-' | b'0'..=b'9')).count();
+    let more = text[position + 1..]
+        .bytes()
+        .take_while(|byte| matches!(byte, b'+' | b'-' | b'0'..=b'9'))
+        .count();
     Some(position..position + 1 + more)
 }
 
-/// Whether the header of the block scalar whose content begins at `content` has a `+`: the blank lines
-/// behind it are a part of it.
+/// Whether the header of the block scalar whose content begins at `content` has a `+`: the blank
+/// lines behind it are a part of it.
 pub(super) fn keeps_blank_lines(text: &str, content: usize) -> bool {
     let header = text[..line_start(text, content)].trim_end().lines().last().unwrap_or_default();
     // A comment may follow; a `+` in that only means that less is touched.

@@ -14,8 +14,8 @@ pub enum Step<'s> {
     Item(usize),
 }
 
-/// Adds `item`, YAML without indentation, to the end of the list at `path`. A list that is missing, null or `[]` is
-/// made; its parents must be there.
+/// Adds `item`, YAML without indentation, to the end of the list at `path`. A list that is missing,
+/// null or `[]` is made; its parents must be there.
 pub fn push(text: &str, path: &[Step], item: &str) -> Edited {
     push_all(text, path, &[item])
 }
@@ -37,8 +37,8 @@ pub(super) fn is_grown(before: Option<&Node>, after: Option<&Node>, added: &[Nod
         && old.iter().chain(added).zip(now).all(|(wanted, found)| wanted.means(found))
 }
 
-/// Takes the item at `path`, which ends with its place, out of its list. The key of a list goes with the last item.
-/// Comments on lines of their own above it stay.
+/// Takes the item at `path`, which ends with its place, out of its list. The key of a list goes
+/// with the last item. Comments on lines of their own above it stay.
 pub fn remove_item(text: &str, path: &[Step]) -> Edited {
     let Some((Step::Item(gone), list)) = path.split_last() else { return Err(NO_KEY) };
     edit(
@@ -48,7 +48,8 @@ pub fn remove_item(text: &str, path: &[Step]) -> Edited {
     )
 }
 
-/// Whether `after` is the list `before` without its item `gone`: no list at all if that was the last.
+/// Whether `after` is the list `before` without its item `gone`: no list at all if that was the
+/// last.
 pub(super) fn is_shrunk(before: Option<&Node>, after: Option<&Node>, gone: usize) -> bool {
     let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
     let kept = old.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, item)| item);
@@ -91,7 +92,8 @@ impl Document<'_> {
         let Some(entry) = tree::find(entries, key)? else {
             let last = entries.last().ok_or(BEYOND)?;
             let column = self.column(entries.first().ok_or(BEYOND)?)?;
-            let mut lines = Zeroizing::new(format!("{}{}:", " ".repeat(column), super::scalar(key)));
+            let mut lines =
+                Zeroizing::new(format!("{}{}:", " ".repeat(column), super::scalar(key)));
             lines.push_str(newline(self.text));
             lines.push_str(&self.items_lines(new, column + self.list_step()));
             return Ok(vec![self.insert_after(last.value.end, &lines)]);
@@ -157,7 +159,11 @@ impl Document<'_> {
     /// How far the key stands from the start of its line, behind blanks and the dashes of lists.
     fn column(&self, entry: &Entry) -> Result<usize, Refusal> {
         let before = &self.text[line_start(self.text, entry.key.start)..entry.key.start];
-        if before.bytes().all(|byte| b" -".contains(&byte)) { Ok(before.len()) } else { Err(BEYOND) }
+        if before.bytes().all(|byte| b" -".contains(&byte)) {
+            Ok(before.len())
+        } else {
+            Err(BEYOND)
+        }
     }
 
     /// How far the document indents the dashes of a list below its key; 2 if it has no list.
@@ -178,7 +184,8 @@ pub(super) fn items(node: &Node) -> &[Node] {
     }
 }
 
-/// Whether both mean the same but for what is at `path`, for which `is_right` says so. A key may come last or go.
+/// Whether both mean the same but for what is at `path`, for which `is_right` says so. A key may
+/// come last or go.
 pub(super) fn is_same_but(
     before: &Node,
     after: &Node,
@@ -191,12 +198,17 @@ pub(super) fn is_same_but(
             let (old, now) = (items(before), items(after));
             old.len() == now.len()
                 && old.iter().zip(now).enumerate().all(|(place, (one, two))| {
-                    if place == *at { is_same_but(one, two, rest, is_right) } else { one.means(two) }
+                    if place == *at {
+                        is_same_but(one, two, rest, is_right)
+                    } else {
+                        one.means(two)
+                    }
                 })
         }
         Step::Key(key) => {
             let named = |entry: &&Entry| entry.key.scalar() == Some(key);
-            let others = |node: &'_ Node| node.entries().iter().filter(|entry| !named(entry)).count();
+            let others =
+                |node: &'_ Node| node.entries().iter().filter(|entry| !named(entry)).count();
             let mut pairs = before
                 .entries()
                 .iter()

@@ -1,15 +1,17 @@
-//! How a string is written as a YAML scalar, so that every reader takes it for that string: of YAML 1.1
-//! (kubectl's Go, Ruby, `PyYAML`, libyaml) and of 1.2, in block and in flow style.
+//! How a string is written as a YAML scalar, so that every reader takes it for that string: of YAML
+//! 1.1 (kubectl's Go, Ruby, `PyYAML`, libyaml) and of 1.2, in block and in flow style.
 
 use std::fmt::Write;
 
-/// Words that some reader takes for null, a boolean or a number, in any case (YAML 1.1, `yaml.org/type`).
+/// Words that some reader takes for null, a boolean or a number, in any case (YAML 1.1,
+/// `yaml.org/type`).
 const WORDS: [&str; 16] = [
-    "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", ".nan", ".inf",
-    "nil", "none",
+    "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", ".nan",
+    ".inf", "nil", "none",
 ];
 
-/// `value` as a scalar on one line: plain where that is safe, else in double quotes, escaped as in JSON.
+/// `value` as a scalar on one line: plain where that is safe, else in double quotes, escaped as in
+/// JSON.
 #[must_use]
 pub fn scalar(value: &str) -> String {
     if is_plain(value) {
@@ -46,19 +48,21 @@ pub(super) fn is_plain(value: &str) -> bool {
     let begins = first.is_ascii_alphanumeric() || matches!(first, b'/' | b'.');
     let ends = !matches!(last, b':' | b' ');
     let word = WORDS.iter().any(|word| value.eq_ignore_ascii_case(word));
-    // Digits, hexadecimal digits, and what integers, floats, sexagesimals and timestamps have between them.
+    // Digits, hexadecimal digits, and what integers, floats, sexagesimals and timestamps have
+    // between them.
     let in_number = |byte: &u8| byte.is_ascii_hexdigit() || b"xXoOpP_.:+-tTzZ ".contains(byte);
     let number = !first.is_ascii_alphabetic() && *first != b'/' && bytes.iter().all(in_number);
     begins && ends && !word && !number && bytes.iter().all(inside) && !value.contains(": ")
 }
 
-/// Whether `char` may stand in the document itself: printable in YAML 1.1 and 1.2, no line break for
-/// any reader, and not invisible or reordering for a human.
+/// Whether `char` may stand in the document itself: printable in YAML 1.1 and 1.2, no line break
+/// for any reader, and not invisible or reordering for a human.
 fn is_printable(char: char) -> bool {
     let printable =
         matches!(char, ' '..='~' | '\u{a1}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     let invisible = matches!(char, '\u{ad}' | '\u{61c}' | '\u{feff}');
-    let hidden = matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    let hidden =
+        matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
     printable && !invisible && !hidden
 }
 
@@ -197,7 +201,10 @@ mod tests {
         ] {
             let read: serde_yaml::Value = serde_yaml::from_str(&document).unwrap();
             let strings = strings(&read);
-            prop_assert!(strings.iter().filter(|string| *string == value).count() > 0, "{document}");
+            prop_assert!(
+                strings.iter().filter(|string| *string == value).count() > 0,
+                "{document}"
+            );
             prop_assert!(strings.iter().all(|s| s == value || s == "k" || s == "v"), "{document}");
         }
         Ok(())
@@ -209,9 +216,10 @@ mod tests {
         match value {
             Value::String(text) => vec![text.clone()],
             Value::Sequence(items) => items.iter().flat_map(strings).collect(),
-            Value::Mapping(map) => {
-                map.iter().flat_map(|(key, value)| [strings(key), strings(value)].concat()).collect()
-            }
+            Value::Mapping(map) => map
+                .iter()
+                .flat_map(|(key, value)| [strings(key), strings(value)].concat())
+                .collect(),
             other => vec![format!("not a string: {other:?}")],
         }
     }

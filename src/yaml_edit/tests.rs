@@ -45,7 +45,9 @@ fn reads_scalars_decoded() {
     assert_eq!(document.scalar(&["metadata", "name"]), Some("gitläb"));
     assert_eq!(document.scalar(&["metadata", "namespace"]), Some("it's"));
     assert_eq!(document.scalar(&["data", ".dockercfg"]), Some("ZHVt bXk="));
-    for path in [&["metadata"] as &[&str], &["metadata", "labels"], &["metadata", "x"], &["kind", "x"], &[]] {
+    for path in
+        [&["metadata"] as &[&str], &["metadata", "labels"], &["metadata", "x"], &["kind", "x"], &[]]
+    {
         assert_eq!(document.scalar(path), None, "{path:?}");
     }
     assert_eq!(document.keys(&["data"]), [".dockercfg"]);
@@ -71,7 +73,12 @@ fn sets_values_of_every_style_in_their_place() {
             "annotations: {}  # none yet\n",
             "annotations:  # none yet\n        a/b: \"2027-12-31\"\n",
         ),
-        (&["metadata", "labels", "a", "b"], "c", "labels:\n", "labels:\n        a:\n            b: c\n"),
+        (
+            &["metadata", "labels", "a", "b"],
+            "c",
+            "labels:\n",
+            "labels:\n        a:\n            b: c\n",
+        ),
         (&["metadata", "labels"], "c", "labels:\n", "labels: c\n"),
         (&["metadata", "uid"], "u", "labels:\n", "labels:\n    uid: u\n"),
         (&["data", "more"], "m", "bXk=\n", "bXk=\n    more: m\n"),
@@ -117,7 +124,12 @@ fn sets_in_small_documents() {
             "a:\n  b: |\n    x\n  d: z\n  # tail\nc: 1\n",
         ),
         ("a:\n  b: |+\n    x\n\nc: 1\n", &["a", "d"], "z", "a:\n  b: |+\n    x\n\n  d: z\nc: 1\n"),
-        ("a:\n- 1\n-\nb: [x, # c\n  y] # d\n", &["c"], "z", "a:\n- 1\n-\nb: [x, # c\n  y] # d\nc: z\n"),
+        (
+            "a:\n- 1\n-\nb: [x, # c\n  y] # d\n",
+            &["c"],
+            "z",
+            "a:\n- 1\n-\nb: [x, # c\n  y] # d\nc: z\n",
+        ),
         ("a:\n- b: {c: d}\n- e:\n", &["c"], "z", "a:\n- b: {c: d}\n- e:\nc: z\n"),
         ("'a' :   1\t# c\n", &["a"], "z", "'a' :   z\t# c\n"),
         ("a: \n", &["a"], "z", "a: z \n"),
@@ -129,10 +141,19 @@ fn sets_in_small_documents() {
         ("a: 1\n\n# tail\n", &["b"], "#", "a: 1\nb: \"#\"\n\n# tail\n"),
         ("a: 'x''' # '\n", &["a"], "z", "a: z # '\n"),
         ("a: \"x\\\"\" # \"\n", &["a"], "z", "a: z # \"\n"),
-        (" a: 1\n b:\n    c: 1\n", &["b", "d", "e"], "z", " a: 1\n b:\n    c: 1\n    d:\n       e: z\n"),
+        (
+            " a: 1\n b:\n    c: 1\n",
+            &["b", "d", "e"],
+            "z",
+            " a: 1\n b:\n    c: 1\n    d:\n       e: z\n",
+        ),
         ("a: 1\nb: 2", &["a"], "multi\nline", "a: \"multi\\nline\"\nb: 2"),
     ] {
-        assert_eq!(set(before, path, value).map(|text| text.to_string()), Ok(after.into()), "{before:?}");
+        assert_eq!(
+            set(before, path, value).map(|text| text.to_string()),
+            Ok(after.into()),
+            "{before:?}"
+        );
     }
 }
 
@@ -147,7 +168,11 @@ fn removes_a_key_with_its_lines_and_with_parents_that_it_leaves_empty() {
             &["b"],
             "a: 1\n\n\n  # tail\nc: 3\n",
         ),
-        ("a: 1\r\nb:\r\n  c: 1\r\n  d: 2\r\n# e\r\n", &["b", "c"], "a: 1\r\nb:\r\n  d: 2\r\n# e\r\n"),
+        (
+            "a: 1\r\nb:\r\n  c: 1\r\n  d: 2\r\n# e\r\n",
+            &["b", "c"],
+            "a: 1\r\nb:\r\n  d: 2\r\n# e\r\n",
+        ),
         (
             "a:\n  b: # why\n    # who\n    c: \"x\n      y\" # d\n  e: 1\n",
             &["a", "b", "c"],
@@ -164,7 +189,11 @@ fn removes_a_key_with_its_lines_and_with_parents_that_it_leaves_empty() {
         ("a: {b: 1}\n", &["a", "c"], "a: {b: 1}\n"),
         ("a: x\n", &["a", "c"], "a: x\n"),
     ] {
-        assert_eq!(remove(before, path).map(|text| text.to_string()), Ok(after.into()), "{before:?}");
+        assert_eq!(
+            remove(before, path).map(|text| text.to_string()),
+            Ok(after.into()),
+            "{before:?}"
+        );
     }
 }
 
@@ -172,7 +201,10 @@ fn removes_a_key_with_its_lines_and_with_parents_that_it_leaves_empty() {
 fn renames_a_key_in_its_place() {
     let renamed = SECRET.replace(".dockercfg: >-", ".dockerconfigjson: >-");
     assert_eq!(done(rename_key(SECRET, &["data", ".dockercfg"], ".dockerconfigjson")), renamed);
-    assert_eq!(done(rename_key("a:\n  'b' : |\n   x\n", &["a", "b"], "true")), "a:\n  \"true\" : |\n   x\n");
+    assert_eq!(
+        done(rename_key("a:\n  'b' : |\n   x\n", &["a", "b"], "true")),
+        "a:\n  \"true\" : |\n   x\n"
+    );
     for path in [&["x"] as &[&str], &["a", "x"], &["a", "b", "c"], &[]] {
         assert!(rename_key("a: {b: 1}\nc: 1\n", path, "n").is_err(), "{path:?}");
     }
@@ -183,12 +215,26 @@ fn renames_a_key_in_its_place() {
 fn refuses_what_readers_of_yaml_do_not_agree_on() {
     for text in ["a: \u{1}\n", "a: \"\u{85}\"\n", "a: \"\u{2029}\"\n", "a: 1\rb: 2\n", "a: 1\n\r"] {
         let refusal = Document::parse(text).err();
-        assert_eq!(refusal, Some("it has control characters or unusual line breaks in it"), "{text:?}");
+        assert_eq!(
+            refusal,
+            Some("it has control characters or unusual line breaks in it"),
+            "{text:?}"
+        );
     }
-    for text in
-        ["a: &x 1", "a: !t 1", "a: &x [1]", "a: !!seq [1]", "a: &x\n  b: 1", "a: !t {b: 1}", "a: &x 1\nb: *x"]
-    {
-        assert_eq!(Document::parse(text).err(), Some("it has anchors, aliases or tags"), "{text:?}");
+    for text in [
+        "a: &x 1",
+        "a: !t 1",
+        "a: &x [1]",
+        "a: !!seq [1]",
+        "a: &x\n  b: 1",
+        "a: !t {b: 1}",
+        "a: &x 1\nb: *x",
+    ] {
+        assert_eq!(
+            Document::parse(text).err(),
+            Some("it has anchors, aliases or tags"),
+            "{text:?}"
+        );
     }
     assert!(Document::parse("a: 1\r\nb: \"\t\"\r\n").is_ok());
 }

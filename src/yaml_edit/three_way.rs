@@ -1,14 +1,17 @@
-//! A three-way merge of a YAML file by what it means: the change from `base` to `theirs`, brought into `ours`.
+//! A three-way merge of a YAML file by what it means: the change from `base` to `theirs`, brought
+//! into `ours`.
 //!
-//! Owns which fields and list items of three versions correspond, and what becomes of each. Mappings merge by key. Lists
-//! merge by the identity of their items where Kubernetes or kustomize gives them one ([`identity`]); any other list is one
-//! value. What ours and theirs both changed, differently, is a conflict and never blended. `ours` is edited in place:
-//! fields that theirs did not change keep their bytes.
+//! Owns which fields and list items of three versions correspond, and what becomes of each.
+//! Mappings merge by key. Lists merge by the identity of their items where Kubernetes or kustomize
+//! gives them one ([`identity`]); any other list is one value. What ours and theirs both changed,
+//! differently, is a conflict and never blended. `ours` is edited in place: fields that theirs did
+//! not change keep their bytes.
 //!
-//! Comments: those above or behind a key or an item (and those above the first key and below the last value) change with
-//! theirs where ours has them as base does. Other comments, blank lines, the order of keys and the order of items in a
-//! [`identity::Kind::Set`] do not arrive by this merge. A caller that wants them merges lines first. A comment of ours
-//! inside of what theirs removes or rewrites is a conflict, and so are items that theirs put into another order, if ours
+//! Comments: those above or behind a key or an item (and those above the first key and below the
+//! last value) change with theirs where ours has them as base does. Other comments, blank lines,
+//! the order of keys and the order of items in a [`identity::Kind::Set`] do not arrive by this
+//! merge. A caller that wants them merges lines first. A comment of ours inside of what theirs
+//! removes or rewrites is a conflict, and so are items that theirs put into another order, if ours
 //! changed the list, too.
 
 mod comments;
@@ -31,15 +34,18 @@ use zeroize::Zeroizing;
 pub enum Merged {
     /// The merged text.
     Clean(Zeroizing<String>),
-    /// The fields that both sides changed differently, such as `spec.template.spec.containers[0].image`: items are
-    /// counted from 0, in ours if it has the item, else in theirs.
+    /// The fields that both sides changed differently, such as
+    /// `spec.template.spec.containers[0].image`: items are counted from 0, in ours if it has the
+    /// item, else in theirs.
     Conflict(Vec<String>),
 }
 
-/// `ours` with the change from `base` to `theirs`. Refuses, for any of the three, what [`Document::parse`] refuses, a key
-/// that occurs twice, and a change inside `{…}` or `[…]` that needs lines of its own.
+/// `ours` with the change from `base` to `theirs`. Refuses, for any of the three, what
+/// [`Document::parse`] refuses, a key that occurs twice, and a change inside `{…}` or `[…]` that
+/// needs lines of its own.
 pub fn three_way(base: &str, ours: &str, theirs: &str) -> Result<Merged, Refusal> {
-    let [old, own, new] = [Document::parse(base)?, Document::parse(ours)?, Document::parse(theirs)?];
+    let [old, own, new] =
+        [Document::parse(base)?, Document::parse(ours)?, Document::parse(theirs)?];
     for document in [&old, &own, &new] {
         meaning::refuse_unclear_keys(&document.root)?;
     }
@@ -58,10 +64,12 @@ fn by_meaning<'n>(
     ours: &'n Document<'n>,
     theirs: &'n Document<'n>,
 ) -> Result<Merged, Refusal> {
-    let mut merge = Merge { base, ours, theirs, edits: Vec::new(), conflicts: Vec::new(), path: Vec::new() };
+    let mut merge =
+        Merge { base, ours, theirs, edits: Vec::new(), conflicts: Vec::new(), path: Vec::new() };
     let [head, tail] = comments::head_and_tail(base, ours, theirs);
     merge.edits.extend(head);
-    let [old, own, new] = [base, ours, theirs].map(|document| Spot { node: &document.root, place: None });
+    let [old, own, new] =
+        [base, ours, theirs].map(|document| Spot { node: &document.root, place: None });
     let meant = merge.value(Some(old), own, new)?;
     merge.edits.extend(tail);
     let Merge { mut edits, conflicts, .. } = merge;
@@ -143,11 +151,19 @@ impl<'n> Merge<'n> {
         let is_map = |spot: &Spot| matches!(spot.node.value, Value::Map { .. });
         let base = base.filter(|base| is_map(base) == (kind == Kind::Map));
         let old = base.map_or(Vec::new(), |base| place::children(self.base, base, old));
-        Some((kind, [old, place::children(self.ours, ours, own), place::children(self.theirs, theirs, new)]))
+        Some((
+            kind,
+            [old, place::children(self.ours, ours, own), place::children(self.theirs, theirs, new)],
+        ))
     }
 
     /// Gives a value that ours left as it was that of theirs, as theirs writes it.
-    fn rewrite(&mut self, base: Spot<'n>, ours: Spot<'n>, theirs: Spot<'n>) -> Result<Meant<'n>, Refusal> {
+    fn rewrite(
+        &mut self,
+        base: Spot<'n>,
+        ours: Spot<'n>,
+        theirs: Spot<'n>,
+    ) -> Result<Meant<'n>, Refusal> {
         let (text, from) = (self.ours.text, self.theirs.text);
         let (old, new) = (ours.node, theirs.node);
         let is_absent = |node: &Node| node.start == node.end;

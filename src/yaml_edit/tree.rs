@@ -1,7 +1,8 @@
 //! What a document means, with the byte range of every node.
 //!
-//! `saphyr-parser` counts characters, and the ends of its spans run over blanks and comments (quoted
-//! scalars, `]`, `}`) or stop before the colon (no value): the ends here are worked out anew.
+//! `saphyr-parser` counts characters, and the ends of its spans run over blanks and comments
+//! (quoted scalars, `]`, `}`) or stop before the colon (no value): the ends here are worked out
+//! anew.
 
 use super::{BEYOND, Refusal, lines};
 use crate::yaml;
@@ -130,7 +131,8 @@ impl Builder<'_> {
         };
         // A value that is not there stands where its key ends; it is to stand behind the colon.
         if parent.is_map && parent.nodes.len() % 2 == 1 && node.is_absent() {
-            let behind_colon = parent.nodes.last().and_then(|key| lines::behind_colon(self.text, key.end));
+            let behind_colon =
+                parent.nodes.last().and_then(|key| lines::behind_colon(self.text, key.end));
             let position = behind_colon.unwrap_or(node.end);
             (node.start, node.end) = (position, position);
         }
@@ -163,7 +165,9 @@ impl Builder<'_> {
             ScalarStyle::Literal | ScalarStyle::Folded if spanned.trim_end().is_empty() => {
                 self.text[..start].trim_end().len()
             }
-            ScalarStyle::Literal | ScalarStyle::Folded if lines::keeps_blank_lines(self.text, start) => {
+            ScalarStyle::Literal | ScalarStyle::Folded
+                if lines::keeps_blank_lines(self.text, start) =>
+            {
                 // Up to the last line break, which ends the line that the next thing goes below.
                 let content = spanned.trim_end_matches([' ', '\t']);
                 let content = content.strip_suffix('\n').unwrap_or(content);
@@ -201,7 +205,10 @@ impl Node {
     }
 
     pub(super) fn is_block_scalar(&self) -> bool {
-        matches!(&self.value, Value::Scalar { style: ScalarStyle::Literal | ScalarStyle::Folded, .. })
+        matches!(
+            &self.value,
+            Value::Scalar { style: ScalarStyle::Literal | ScalarStyle::Folded, .. }
+        )
     }
 
     pub(super) fn is_empty_map(&self) -> bool {
@@ -250,8 +257,8 @@ impl Node {
         }
     }
 
-    /// Whether `other` means the same but for what is at `path`, and for its parents if they are there
-    /// for it alone.
+    /// Whether `other` means the same but for what is at `path`, and for its parents if they are
+    /// there for it alone.
     pub(super) fn differs_only_at(&self, other: &Self, path: &[&str]) -> bool {
         let Some((key, rest)) = path.split_first() else {
             return true;
@@ -269,7 +276,8 @@ impl Node {
         let child = |node: &'_ Self| node.entries().iter().position(|entry| named(&entry));
         match (child(self), child(other)) {
             (Some(one), Some(two)) => {
-                one == two && self.entries()[one].value.differs_only_at(&other.entries()[two].value, rest)
+                one == two
+                    && self.entries()[one].value.differs_only_at(&other.entries()[two].value, rest)
             }
             (Some(one), None) => self.entries()[one].value.is_only(rest),
             (None, Some(two)) => other.entries()[two].value.is_only(rest),
@@ -281,7 +289,9 @@ impl Node {
     fn is_only(&self, path: &[&str]) -> bool {
         match (path.split_first(), self.entries()) {
             (None, _) => true,
-            (Some((key, rest)), [only]) => only.key.scalar() == Some(key) && only.value.is_only(rest),
+            (Some((key, rest)), [only]) => {
+                only.key.scalar() == Some(key) && only.value.is_only(rest)
+            }
             _ => false,
         }
     }

@@ -13,7 +13,13 @@ pub fn names(documents: &[Value]) -> Vec<String> {
     let mut names: Vec<_> = documents
         .iter()
         .filter(|one| one["kind"] != "Secret")
-        .map(|one| format!("{}/{}", one["kind"].as_str().unwrap(), one["metadata"]["name"].as_str().unwrap()))
+        .map(|one| {
+            format!(
+                "{}/{}",
+                one["kind"].as_str().unwrap(),
+                one["metadata"]["name"].as_str().unwrap()
+            )
+        })
         .collect();
     names.sort();
     names
@@ -23,8 +29,14 @@ pub fn names(documents: &[Value]) -> Vec<String> {
 fn the_plan_comes_first() {
     let sandbox = with_environments(&["--ingress", "hello.example.com"]);
     let before = sandbox.tree();
-    let command =
-        ["add", "api", "--image", "registry.gitlab.com/group/api:2", "--ingress", "api.example.com"];
+    let command = [
+        "add",
+        "api",
+        "--image",
+        "registry.gitlab.com/group/api:2",
+        "--ingress",
+        "api.example.com",
+    ];
     let output = sandbox.here(&[&command[..], &["--dry-run", "--diff"]].concat()).success();
     let plan = sizeless(&sandbox.placeless(&output.stdout));
     let (plan, rest) = plan.split_once("\n--- ").unwrap();
@@ -104,12 +116,23 @@ fn a_worker_and_a_cron_job_stand_beside_the_service_and_edits_stay() {
     let overlay = "kubernetes/overlays/production/kustomization.yaml";
     sandbox.edit(overlay, "newTag: \"1.0.0\"", "newTag: \"2.0.0\"");
     sandbox.commit_all();
-    let (secret, readme, makefile) =
-        (fs::read(sandbox.hello(SECRET)).unwrap(), sandbox.read("README.md"), sandbox.read("Makefile"));
+    let (secret, readme, makefile) = (
+        fs::read(sandbox.hello(SECRET)).unwrap(),
+        sandbox.read("README.md"),
+        sandbox.read("Makefile"),
+    );
     let pipeline = sandbox.read(".gitlab-ci.yml");
     sandbox.agreed(&[WORKER, &["--commit"]].concat()).success();
-    let nightly =
-        ["add", "nightly", "--workload", "cronjob", "--schedule", "0 3 * * *", "--arg=report", "--commit"];
+    let nightly = [
+        "add",
+        "nightly",
+        "--workload",
+        "cronjob",
+        "--schedule",
+        "0 3 * * *",
+        "--arg=report",
+        "--commit",
+    ];
     sandbox.agreed(&nightly).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert_eq!(fs::read(sandbox.hello(SECRET)).unwrap(), secret);
@@ -160,7 +183,11 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
     sandbox.agreed(&[WORKER, &["--commit"]].concat()).success();
     let redis = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: redis}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: redis, image: \"redis:7\"}]}}}\n";
     sandbox.put("kubernetes/base/cache.yaml", redis);
-    sandbox.edit("kubernetes/base/kustomization.yaml", "resources:\n", "resources:\n  - cache.yaml\n");
+    sandbox.edit(
+        "kubernetes/base/kustomization.yaml",
+        "resources:\n",
+        "resources:\n  - cache.yaml\n",
+    );
     sandbox.put("kubernetes/base/tool-deployment.yaml", "mine: yes\n");
     sandbox.commit_all();
     let other_tag = IMAGE.replace("1.0.0", "2");
@@ -171,7 +198,11 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
         (&["tool"], 1, "`kubernetes/base/tool-deployment.yaml` exists and has other content"),
         (&["Api"], 2, "`NAME` must begin"),
         (&["api", "--port", "x"], 2, "`--port` must be"),
-        (&["api", "--image", &other_tag], 1, "`registry.gitlab.com/group/hello` runs with another tag"),
+        (
+            &["api", "--image", &other_tag],
+            1,
+            "`registry.gitlab.com/group/hello` runs with another tag",
+        ),
         (&["api", "--workload", "cronjob"], 2, "`--schedule`"),
         (&["api", "--replicas", "1", "--replicas", "2"], 2, "cannot be used more than once"),
         (&["api", "--config", "nowhere.env"], 2, "there is no file"),
@@ -198,7 +229,15 @@ fn what_a_killed_run_has_left_undone_is_done_by_the_next_one() {
         sandbox.write("work/worker.env", "A=1\n");
         sandbox
     };
-    let more =
-        ["add", "api", "--ingress", "api.example.com", "--config", "../worker.env", "--image", "a.b/api:1"];
+    let more = [
+        "add",
+        "api",
+        "--ingress",
+        "api.example.com",
+        "--config",
+        "../worker.env",
+        "--image",
+        "a.b/api:1",
+    ];
     repeated(&original, &more);
 }

@@ -11,7 +11,8 @@ pub const PRODUCTION: &str = "kubernetes/overlays/production";
 
 /// All files below the top, those of git included.
 fn everything(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
-    let git = ["config", "git-crypt/keys/default", "HEAD", "index"].map(|path| format!(".git/{path}"));
+    let git =
+        ["config", "git-crypt/keys/default", "HEAD", "index"].map(|path| format!(".git/{path}"));
     let files = files_below(&sandbox.hello("")).into_iter().chain(git);
     files.map(|path| (path.clone(), fs::read(sandbox.hello(&path)).unwrap_or_default())).collect()
 }
@@ -52,10 +53,13 @@ fn the_posts_repository_is_taken_over() {
     assert_eq!(sandbox.read("kubernetes/base/deployment.yaml"), deployment);
     assert_eq!(sandbox.read("kubernetes/base/service.yaml"), service);
     assert_eq!(sandbox.read("Makefile"), MAKEFILE);
-    let labelled = "metadata:\n  name: gitlab\n  labels:\n    app.kubernetes.io/component: pull-secret\n";
+    let labelled =
+        "metadata:\n  name: gitlab\n  labels:\n    app.kubernetes.io/component: pull-secret\n";
     assert_eq!(sandbox.read(SECRET), secret.replace("metadata:\n  name: gitlab\n", labelled));
     assert_eq!(mode(&sandbox.hello(SECRET)), 0o600);
-    for gone in ["kubernetes/deployment.yaml", "kubernetes/service.yaml", "secrets/kubernetes/gitlab.yaml"] {
+    for gone in
+        ["kubernetes/deployment.yaml", "kubernetes/service.yaml", "secrets/kubernetes/gitlab.yaml"]
+    {
         assert!(!sandbox.hello(gone).exists(), "{gone}");
     }
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
@@ -72,7 +76,12 @@ fn the_posts_repository_is_taken_over() {
     let record = Record::parse(sandbox.read(Record::FILE)).unwrap();
     assert_eq!(
         record.own.iter().map(String::as_str).collect::<Vec<_>>(),
-        [".gitattributes", "Makefile", "kubernetes/base/deployment.yaml", "kubernetes/base/service.yaml"]
+        [
+            ".gitattributes",
+            "Makefile",
+            "kubernetes/base/deployment.yaml",
+            "kubernetes/base/service.yaml"
+        ]
     );
     // Twice is once.
     let before = sandbox.tree();
@@ -97,7 +106,11 @@ fn afterwards_the_other_commands_work() {
         sandbox.is_sound();
         let objects = built(&sandbox, "kubernetes/overlays/qa");
         assert!(objects.iter().any(|one| one["metadata"]["name"] == "worker"));
-        assert!(objects.iter().all(|one| one["metadata"]["namespace"].as_str().unwrap().ends_with("-qa")));
+        assert!(
+            objects
+                .iter()
+                .all(|one| one["metadata"]["namespace"].as_str().unwrap().ends_with("-qa"))
+        );
         sandbox.here(&["env", "remove", "qa", "--yes", "--commit"]).success();
         sandbox.here(&["remove", "worker", "--yes", "--commit"]).success();
         sandbox.is_sound();
@@ -111,7 +124,11 @@ fn a_dry_run_and_a_no_write_nothing() {
         sandbox.adopt(&["--dry-run", "--diff"]).success().prints("Nothing was written");
         sandbox.adopt(&["--dry-run", "--json"]).success().json();
         sandbox.adopt(&[]).failure(2).says("cannot ask for confirmation");
-        sandbox.adopt(&["--no-input"]).failure(1).says("files would move; nothing was written").says("--yes");
+        sandbox
+            .adopt(&["--no-input"])
+            .failure(1)
+            .says("files would move; nothing was written")
+            .says("--yes");
         assert!(everything(&sandbox) == before);
     }
 }
@@ -122,11 +139,14 @@ fn overlays_become_environments_and_plaintext_is_said_first() {
     let before = built(&sandbox, "k8s/overlays/staging");
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
     assert!(
-        done.stderr.starts_with("warning: `k8s/overlays/production/regcred.yaml` is in git in plaintext"),
+        done.stderr
+            .starts_with("warning: `k8s/overlays/production/regcred.yaml` is in git in plaintext"),
         "{}",
         done.stderr
     );
-    done.prints("environments production (namespace team-production), staging (namespace team-staging)");
+    done.prints(
+        "environments production (namespace team-production), staging (namespace team-staging)",
+    );
     done.prints("git-crypt    set up").prints("`.gitlab-ci.yml` names `k8s/overlays/production`");
     assert!(built(&sandbox, "kubernetes/overlays/staging") == before);
     // Comments, order and quotes are kept.
@@ -148,7 +168,10 @@ fn overlays_become_environments_and_plaintext_is_said_first() {
     let secret = "secrets/kubernetes/staging/regcred.secret.yaml";
     assert_no_token(&fs::read(sandbox.work("clone").join(secret)).unwrap(), "the clone");
     sandbox.run("git-crypt", &["unlock", &key]).cwd(sandbox.work("clone")).success();
-    assert_eq!(fs::read_to_string(sandbox.work("clone").join(secret)).unwrap(), sandbox.read(secret));
+    assert_eq!(
+        fs::read_to_string(sandbox.work("clone").join(secret)).unwrap(),
+        sandbox.read(secret)
+    );
     assert!(sandbox.read(secret).contains("name: regcred"));
 }
 
@@ -162,7 +185,10 @@ fn one_kustomization_becomes_the_base() {
     sandbox.adopt(&["--yes", "--commit"]).success().prints("production (namespace web)");
     // The Secret is still to come.
     assert!(built(&sandbox, PRODUCTION) == before);
-    assert_eq!(sandbox.read("kubernetes/base/kustomization.yml").lines().next(), Some("namespace: web"));
+    assert_eq!(
+        sandbox.read("kubernetes/base/kustomization.yml").lines().next(),
+        Some("namespace: web")
+    );
     sandbox.rotate(TOKEN, &["--commit"]).success();
     sandbox.here(&["check"]).success();
 }
@@ -171,16 +197,21 @@ fn one_kustomization_becomes_the_base() {
 fn a_folder_of_a_larger_repository_is_adopted_alone() {
     let sandbox = Sandbox::empty();
     sandbox.put("apps/shop/k8s/app.yaml", &deployment("shop", "registry.gitlab.com/group/shop:1"));
-    sandbox.put("apps/other/k8s/app.yaml", &deployment("other", "registry.gitlab.com/group/other:1"));
+    sandbox
+        .put("apps/other/k8s/app.yaml", &deployment("other", "registry.gitlab.com/group/other:1"));
     sandbox.commit_all();
     let done = sandbox.adopt(&["apps/shop", "--yes", "--commit"]).success();
-    done.prints("project      shop").prints("needs this line: sh apps/shop/.githooks/pre-commit || exit 1");
+    done.prints("project      shop")
+        .prints("needs this line: sh apps/shop/.githooks/pre-commit || exit 1");
     assert!(sandbox.hello("apps/shop/.makeinfra.yaml").exists());
-    assert!(sandbox.hello("apps/other/k8s/app.yaml").exists() && !sandbox.hello("Makefile").exists());
+    assert!(
+        sandbox.hello("apps/other/k8s/app.yaml").exists() && !sandbox.hello("Makefile").exists()
+    );
     assert!(!sandbox.hello("apps/shop/.gitlab-ci.yml").exists());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let token = sandbox.path("token").display().to_string();
-    let rotate = ["rotate", "apps/shop", "--token-username", "u", "--token-file", &token, "--commit"];
+    let rotate =
+        ["rotate", "apps/shop", "--token-username", "u", "--token-file", &token, "--commit"];
     sandbox.here(&rotate).success();
     assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "an object");
     sandbox.here(&["check", "apps/shop"]).success();
@@ -200,7 +231,8 @@ fn a_record_that_was_deleted_comes_back() {
             fs::remove_file(sandbox.hello(Record::FILE)).unwrap();
             sandbox.commit_all();
             if squashed {
-                let tree = sandbox.git(&["commit-tree", "HEAD^{tree}", "-m", "All"]).success().stdout;
+                let tree =
+                    sandbox.git(&["commit-tree", "HEAD^{tree}", "-m", "All"]).success().stdout;
                 sandbox.git(&["reset", "-q", "--hard", tree.trim()]).success();
             }
             let before = sandbox.tree();
@@ -242,7 +274,10 @@ fn a_link_stays_one() {
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
     done.prints("`kubernetes/alias.yaml` stays as it is: it is not a regular file");
     assert_eq!(fs::read_link(sandbox.hello("Makefile")).unwrap(), Path::new("../Makefile"));
-    assert_eq!(fs::read_link(sandbox.hello("kubernetes/alias.yaml")).unwrap(), Path::new("service.yaml"));
+    assert_eq!(
+        fs::read_link(sandbox.hello("kubernetes/alias.yaml")).unwrap(),
+        Path::new("service.yaml")
+    );
     assert_eq!(fs::read_to_string(sandbox.work("Makefile")).unwrap(), MAKEFILE);
     assert!(Record::parse(sandbox.read(Record::FILE)).unwrap().own.contains("Makefile"));
 }
@@ -315,7 +350,10 @@ fn what_cannot_be_adopted_is_refused_with_nothing_written() {
 #[test]
 fn the_makefile_can_be_taken() {
     let sandbox = Sandbox::of_the_post();
-    sandbox.adopt(&["--dry-run", "--diff"]).success().prints("Not done (--take Makefile):\n--- a/Makefile");
+    sandbox
+        .adopt(&["--dry-run", "--diff"])
+        .success()
+        .prints("Not done (--take Makefile):\n--- a/Makefile");
     sandbox.adopt(&["--yes", "--commit", "--take", "Makefile"]).success().prints("make deploy");
     assert!(!Record::parse(sandbox.read(Record::FILE)).unwrap().own.contains("Makefile"));
     sandbox.is_sound();
@@ -332,7 +370,11 @@ fn the_makefile_can_be_taken() {
 fn dead_ends_point_here() {
     let sandbox = Sandbox::of_the_post();
     for command in [&["add", "worker"][..], &["env", "add", "qa"], &["update"], &["env", "list"]] {
-        sandbox.here(command).failure(1).says("was not generated by makeinfra").says("hint: makeinfra adopt");
+        sandbox
+            .here(command)
+            .failure(1)
+            .says("was not generated by makeinfra")
+            .says("hint: makeinfra adopt");
     }
 }
 

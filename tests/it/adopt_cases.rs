@@ -1,4 +1,5 @@
-//! Repositories that an adoption could get wrong: it keeps every object and every secret, or refuses.
+//! Repositories that an adoption could get wrong: it keeps every object and every secret, or
+//! refuses.
 
 use super::adopt::{PRODUCTION, built};
 use super::by_hand::{deployment, pull_secret};
@@ -10,7 +11,9 @@ const IMAGE: &str = "registry.gitlab.com/group/hello:1.0.0";
 
 /// A Secret of an application with the marker token as its value.
 fn secret(name: &str) -> String {
-    format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  PASSWORD: {TOKEN}\n")
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  PASSWORD: {TOKEN}\n"
+    )
 }
 
 fn config_map(name: &str) -> String {
@@ -76,7 +79,8 @@ fn what_would_lose_a_file_or_change_the_objects_is_refused() {
     let us = [("k8s/us/prod/kustomization.yaml", overlay), ("k8s/us/prod/cm.yaml", &*map)];
     let both: Vec<_> = [base, app].into_iter().chain(eu).chain(us).collect();
     refused(&both, &["two overlays are called `prod`"]);
-    let namespace = |name: &str| format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
+    let namespace =
+        |name: &str| format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
     refused(
         &[("app.yaml", &hello), ("a.yaml", &namespace("a")), ("b.yaml", &namespace("b"))],
         &["several namespaces", "`a` and `b`"],
@@ -104,7 +108,10 @@ fn the_objects_are_the_same_whatever_kustomize_makes_of_them() {
     let example = secret("database");
     let patch = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: pull\n  annotations: {a: b}\n";
     for (base, overlay) in [
-        ("resources: [app.yaml, pull.yaml]\nnamePrefix: web-\n", "resources: [../../base]\nnamespace: web\n"),
+        (
+            "resources: [app.yaml, pull.yaml]\nnamePrefix: web-\n",
+            "resources: [../../base]\nnamespace: web\n",
+        ),
         (
             "resources: [app.yaml, pull.yaml]\npatches: [{path: patch.yaml}]\n",
             "resources: [../../base]\nnamespace: web\n",
@@ -143,11 +150,14 @@ fn the_objects_are_the_same_whatever_kustomize_makes_of_them() {
 #[test]
 fn containers_keep_their_tags() {
     let worker = deployment("worker", "registry.gitlab.com/group/hello:0.9");
-    let sandbox = with(&[("k8s/web.yaml", &deployment("hello", IMAGE)), ("k8s/worker.yaml", &worker)]);
+    let sandbox =
+        with(&[("k8s/web.yaml", &deployment("hello", IMAGE)), ("k8s/worker.yaml", &worker)]);
     sandbox.adopt(&["--yes", "--commit"]).success().prints("containers run several tags of");
     let images: Vec<_> = built(&sandbox, PRODUCTION)
         .iter()
-        .map(|one| one["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_owned())
+        .map(|one| {
+            one["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(images, [IMAGE, "registry.gitlab.com/group/hello:0.9"]);
     sandbox.here(&["update", "--check"]).success();
@@ -156,10 +166,15 @@ fn containers_keep_their_tags() {
 #[test]
 fn a_name_that_a_kustomization_changes_is_the_one_that_is_pulled() {
     let kustomization = "namespace: web\nresources:\n- app.yaml\nimages:\n- name: hello\n  newName: registry.example.com/hello\n  newTag: v3\n";
-    let sandbox =
-        with(&[("k8s/kustomization.yaml", kustomization), ("k8s/app.yaml", &deployment("hello", "hello"))]);
+    let sandbox = with(&[
+        ("k8s/kustomization.yaml", kustomization),
+        ("k8s/app.yaml", &deployment("hello", "hello")),
+    ]);
     let before = built(&sandbox, "k8s");
-    sandbox.adopt(&["--yes", "--commit"]).success().prints("image        registry.example.com/hello:v3");
+    sandbox
+        .adopt(&["--yes", "--commit"])
+        .success()
+        .prints("image        registry.example.com/hello:v3");
     assert!(built(&sandbox, PRODUCTION) == before);
     sandbox.rotate(TOKEN, &["--commit"]).success();
     sandbox.here(&["update", "--check"]).success();
@@ -192,14 +207,18 @@ fn a_base_stays_the_base() {
         .success()
         .prints("`old/deployment.yaml` stays: no kustomization names it");
     assert_eq!(built(&sandbox, PRODUCTION).len(), 1);
-    assert!(sandbox.hello("docs/app.yaml").exists() && sandbox.hello("test/fixtures/map.yaml").exists());
+    assert!(
+        sandbox.hello("docs/app.yaml").exists() && sandbox.hello("test/fixtures/map.yaml").exists()
+    );
 }
 
 #[test]
 fn a_commit_has_no_plaintext_and_nothing_of_other_edits() {
     // A Secret that git has never seen, and one with an edit.
-    let sandbox =
-        with(&[("k8s/app.yaml", &deployment("hello", IMAGE)), ("k8s/old.yaml", &config_map("old"))]);
+    let sandbox = with(&[
+        ("k8s/app.yaml", &deployment("hello", IMAGE)),
+        ("k8s/old.yaml", &config_map("old")),
+    ]);
     sandbox.put("k8s/pull.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com"));
     fs::remove_file(sandbox.hello("k8s/old.yaml")).unwrap();
     sandbox.adopt(&["--yes", "--commit"]).success();
@@ -208,8 +227,10 @@ fn a_commit_has_no_plaintext_and_nothing_of_other_edits() {
     // The deletion is still for somebody to commit.
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " D k8s/old.yaml\n");
     // A file that is too large is left where it is.
-    let sandbox =
-        with(&[("k8s/app.yaml", &deployment("hello", IMAGE)), ("k8s/big.yaml", &"# x\n".repeat(2 << 20))]);
+    let sandbox = with(&[
+        ("k8s/app.yaml", &deployment("hello", IMAGE)),
+        ("k8s/big.yaml", &"# x\n".repeat(2 << 20)),
+    ]);
     sandbox.adopt(&["--yes", "--commit"]).success().prints("`k8s/big.yaml` stays as it is");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert!(sandbox.hello("k8s/big.yaml").exists());
@@ -217,7 +238,8 @@ fn a_commit_has_no_plaintext_and_nothing_of_other_edits() {
 
 #[test]
 fn an_ignored_file_that_a_kustomization_names_moves_and_stays_ignored() {
-    let kustomization = "resources:\n- app.yaml\nsecretGenerator:\n- name: s\n  envs:\n  - .env.secret\n";
+    let kustomization =
+        "resources:\n- app.yaml\nsecretGenerator:\n- name: s\n  envs:\n  - .env.secret\n";
     let sandbox = with(&[
         (".gitignore", ".env.secret\n"),
         ("k8s/kustomization.yaml", kustomization),
@@ -312,7 +334,8 @@ fn no_file_takes_the_place_of_another() {
 
 #[test]
 fn an_ignored_file_is_not_moved_to_where_git_sees_it() {
-    let kustomization = "resources:\n- app.yaml\nsecretGenerator:\n- name: s\n  envs:\n  - db.env\n";
+    let kustomization =
+        "resources:\n- app.yaml\nsecretGenerator:\n- name: s\n  envs:\n  - db.env\n";
     let sandbox = with(&[
         (".gitignore", "/k8s/db.env\n"),
         ("k8s/kustomization.yaml", kustomization),
@@ -323,8 +346,11 @@ fn an_ignored_file_is_not_moved_to_where_git_sees_it() {
     refused.says("hint: echo /kubernetes/base/db.env >> .gitignore");
     sandbox.append(".gitignore", "/kubernetes/base/db.env\n");
     sandbox.commit_all();
-    fs::set_permissions(sandbox.hello("k8s/db.env"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .unwrap();
+    fs::set_permissions(
+        sandbox.hello("k8s/db.env"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
     sandbox.adopt(&["--yes", "--commit"]).success();
     assert_eq!(super::support::mode(&sandbox.hello("kubernetes/base/db.env")), 0o600);
     assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "an object");
@@ -333,7 +359,11 @@ fn an_ignored_file_is_not_moved_to_where_git_sees_it() {
 #[test]
 fn no_object_changes_its_namespace() {
     let inside = |name: &str, namespace: &str| {
-        deployment(name, IMAGE).replacen("metadata:\n", &format!("metadata:\n  namespace: {namespace}\n"), 1)
+        deployment(name, IMAGE).replacen(
+            "metadata:\n",
+            &format!("metadata:\n  namespace: {namespace}\n"),
+            1,
+        )
     };
     let (one, two) = (inside("one", "a"), inside("two", "b"));
     let kustomization = ("k8s/kustomization.yaml", "resources:\n- one.yaml\n- two.yaml\n");
@@ -342,7 +372,8 @@ fn no_object_changes_its_namespace() {
         &["would be created anew in another namespace"],
     );
     let live = "namespace: live\nresources:\n- app.yaml\n";
-    let sandbox = with(&[("k8s/kustomization.yaml", live), ("k8s/app.yaml", &deployment("hello", IMAGE))]);
+    let sandbox =
+        with(&[("k8s/kustomization.yaml", live), ("k8s/app.yaml", &deployment("hello", IMAGE))]);
     let refused = sandbox.adopt(&["--yes", "--namespace", "other"]).failure(1);
     refused
         .says("it is in `live`, and `other` would be that of `production`")
@@ -377,7 +408,10 @@ fn examples_say_nothing_of_the_image() {
     let app = deployment("web", IMAGE);
     for (files, args) in [
         (vec![kustomization, ("k8s/app.yaml", &*app), ("docs/example.yaml", &example)], &[][..]),
-        (vec![("k8s/app.yaml", &*app), ("kubernetes/base/example.yaml", &example)], &["--manifests", "k8s"]),
+        (
+            vec![("k8s/app.yaml", &*app), ("kubernetes/base/example.yaml", &example)],
+            &["--manifests", "k8s"],
+        ),
     ] {
         let sandbox = with(&files);
         let plan = sandbox.adopt(&[&["--dry-run"], args].concat()).success();
@@ -387,8 +421,9 @@ fn examples_say_nothing_of_the_image() {
 
 #[test]
 fn secrets_in_kustomizations_are_not_shown() {
-    let literals =
-        format!("resources:\n- ../../base\nsecretGenerator:\n- name: s\n  literals:\n  - PASSWORD={TOKEN}\n");
+    let literals = format!(
+        "resources:\n- ../../base\nsecretGenerator:\n- name: s\n  literals:\n  - PASSWORD={TOKEN}\n"
+    );
     let patch = format!(
         "resources:\n- ../../base\npatches:\n- patch: |-\n    apiVersion: v1\n    kind: Secret\n    metadata: {{name: s}}\n    stringData: {{PASSWORD: {TOKEN}}}\n"
     );
@@ -416,8 +451,11 @@ fn secrets_in_a_kept_file_that_is_no_yaml_are_not_shown() {
     let indented = secret("s").lines().map(|line| format!("    {line}\n")).collect::<String>();
     let readme = format!("# Hello\n\nOur Secret:\n\n{indented}");
     for (path, text) in [("scripts/deploy.sh", &broken), ("README.md", &readme)] {
-        let sandbox =
-            with(&[("k8s/app.yaml", &deployment("hello", IMAGE)), ("Makefile", "deploy:\n"), (path, text)]);
+        let sandbox = with(&[
+            ("k8s/app.yaml", &deployment("hello", IMAGE)),
+            ("Makefile", "deploy:\n"),
+            (path, text),
+        ]);
         let output = sandbox.adopt(&["--dry-run", "--diff"]).success();
         assert_no_token(output.stdout.as_bytes(), path);
         output.prints(&format!("+++ b/{path}\n(it holds a Secret, not shown)"));
@@ -433,7 +471,10 @@ fn secrets_of_one_file_name_get_names_of_their_own_and_sops_stays() {
         ("db/secret.yaml", &secret("two")),
         ("app/enc.yaml", sops),
     ]);
-    sandbox.adopt(&["--yes", "--commit"]).success().prints("`app/enc.yaml` stays: SOPS has encrypted it");
+    sandbox
+        .adopt(&["--yes", "--commit"])
+        .success()
+        .prints("`app/enc.yaml` stays: SOPS has encrypted it");
     assert!(sandbox.read("secrets/kubernetes/secret.yaml").contains("name: one"));
     assert!(sandbox.read("secrets/kubernetes/two.yaml").contains("name: two"));
     assert_eq!(built(&sandbox, PRODUCTION).len(), 3);

@@ -31,7 +31,8 @@ fn typed(sandbox: &Sandbox, output: &str) -> Vec<String> {
         done.push(step.split(' ').take(2).collect::<Vec<_>>().join(" "));
         if step.starts_with("makeinfra rotate") {
             let token = sandbox.path("token").display().to_string();
-            shell(sandbox, &format!("{step} --token-username u --token-file {token} --commit")).success();
+            shell(sandbox, &format!("{step} --token-username u --token-file {token} --commit"))
+                .success();
         } else if !step.contains(" CHANGES=ok") && !step.ends_with(" deploy") {
             shell(sandbox, &step).success();
         }
@@ -102,7 +103,10 @@ fn what_an_adopted_repository_does_not_get_from_adopt_is_said() {
             .says(&format!("`{option} {other}` changes nothing: the repository is adopted already"))
             .says("hint: ${EDITOR:-vi} .makeinfra.yaml && makeinfra update");
     }
-    sandbox.adopt(&["--yes", "--take", "Makefile"]).failure(2).says("hint: makeinfra update --take Makefile");
+    sandbox
+        .adopt(&["--yes", "--take", "Makefile"])
+        .failure(2)
+        .says("hint: makeinfra update --take Makefile");
     sandbox.here(&["update", "--take", "Makefile", "--yes", "--commit"]).success();
     sandbox.adopt(&["--yes", "--take", "Makefile"]).success().prints("Nothing to do");
 }
@@ -126,7 +130,8 @@ fn a_repository_without_a_commit_gets_one_first() {
     sandbox.put("k8s/pull.yaml", &pull_secret("u", "gitlab", "dockercfg", "registry.gitlab.com"));
     let refused = sandbox.adopt(&["--yes", "--commit"]).failure(1);
     refused.says("the repository has no commit yet");
-    let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    let hint =
+        refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
     shell(&sandbox, &hint).success();
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
     typed(&sandbox, &done.stdout);

@@ -1,4 +1,5 @@
-//! `makeinfra adopt` and Secrets in the forms in which people have them: afterwards a rotation works, or is not advised.
+//! `makeinfra adopt` and Secrets in the forms in which people have them: afterwards a rotation
+//! works, or is not advised.
 
 use super::adopt::{self, PRODUCTION};
 use super::by_hand::{deployment, pull_secret};
@@ -23,7 +24,9 @@ fn built(sandbox: &Sandbox, dir: &str) -> Vec<serde_yaml::Value> {
 }
 
 fn opaque(name: &str) -> String {
-    format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  PASSWORD: {TOKEN}\n")
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  PASSWORD: {TOKEN}\n"
+    )
 }
 
 /// `text` as an item of a list.
@@ -40,7 +43,8 @@ fn with(files: &[(&str, &str)]) -> Sandbox {
     sandbox
 }
 
-/// Adopts, and expects the same objects as before, a pull secret that can be rotated, and no token in a commit.
+/// Adopts, and expects the same objects as before, a pull secret that can be rotated, and no token
+/// in a commit.
 fn adopted(sandbox: &Sandbox, before: &[serde_yaml::Value]) {
     let commit = sandbox.git(&["rev-parse", "HEAD"]).success().stdout;
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
@@ -49,11 +53,15 @@ fn adopted(sandbox: &Sandbox, before: &[serde_yaml::Value]) {
     assert!(built(sandbox, PRODUCTION) == before, "{}", done.stdout);
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert_no_token(done.stdout.as_bytes(), "the report");
-    let new = sandbox.git(&["diff", commit.trim(), "HEAD", "--no-textconv", "--text"]).success().stdout;
+    let new =
+        sandbox.git(&["diff", commit.trim(), "HEAD", "--no-textconv", "--text"]).success().stdout;
     let added: String = new.lines().filter(|line| line.starts_with('+')).collect();
     assert_no_token(added.as_bytes(), "the commit");
     sandbox.adopt(&["--yes", "--commit"]).success().prints("Nothing to do");
-    sandbox.rotate("gldt-Another_8Rz0", &["--commit"]).success().prints(&format!("Rotated {SECRET}"));
+    sandbox
+        .rotate("gldt-Another_8Rz0", &["--commit"])
+        .success()
+        .prints(&format!("Rotated {SECRET}"));
     sandbox.here(&["update", "--check"]).success();
     sandbox.here(&["check"]).success();
     assert_eq!(built(sandbox, PRODUCTION).len(), before.len());
@@ -62,7 +70,8 @@ fn adopted(sandbox: &Sandbox, before: &[serde_yaml::Value]) {
 #[test]
 fn a_secret_among_other_objects_gets_a_file_of_its_own() {
     let app = deployment("hello", IMAGE);
-    let list = format!("apiVersion: v1\nkind: List\nitems:\n# The web.\n{}{}", item(&app), item(&pull()));
+    let list =
+        format!("apiVersion: v1\nkind: List\nitems:\n# The web.\n{}{}", item(&app), item(&pull()));
     for (shared, rest) in [
         (format!("{app}---\n{}", pull()), app.clone()),
         (format!("# Ours.\n---\n{}---\n{app}", pull()), format!("# Ours.\n---\n{app}")),
@@ -109,7 +118,8 @@ fn each_environment_gets_what_it_had() {
     let overlay = "resources:\n- ../../base\n- own.yaml\n";
     let own = |name: &str| format!("{}---\n{}", opaque(name), pull());
     let both = format!("{app}---\n{}", opaque("shared"));
-    let mut files = vec![("k8s/base/kustomization.yaml", KUSTOMIZATION), ("k8s/base/app.yaml", &*both)];
+    let mut files =
+        vec![("k8s/base/kustomization.yaml", KUSTOMIZATION), ("k8s/base/app.yaml", &*both)];
     let texts = ["staging", "production"].map(|name| {
         let dir = format!("k8s/overlays/{name}");
         [
@@ -119,7 +129,8 @@ fn each_environment_gets_what_it_had() {
     });
     files.extend(texts.iter().flatten().map(|(path, text)| (&**path, &**text)));
     let sandbox = with(&files);
-    let before = ["staging", "production"].map(|name| built(&sandbox, &format!("k8s/overlays/{name}")));
+    let before =
+        ["staging", "production"].map(|name| built(&sandbox, &format!("k8s/overlays/{name}")));
     sandbox.adopt(&["--yes", "--commit"]).success();
     for (name, before) in ["staging", "production"].iter().zip(before) {
         assert!(built(&sandbox, &format!("kubernetes/overlays/{name}")) == before, "{name}");
@@ -139,7 +150,8 @@ fn a_pull_secret_in_any_form_can_be_rotated_and_deployed() {
     let app = deployment("hello", IMAGE);
     let block = pull();
     let json =
-        serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&block).unwrap()).unwrap();
+        serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&block).unwrap())
+            .unwrap();
     let flow = "metadata: {name: gitlab, labels: {team: web}}\n";
     for (name, text) in [
         ("pull.yaml", block.replace("metadata:\n  name: gitlab\n", flow)),
@@ -149,8 +161,10 @@ fn a_pull_secret_in_any_form_can_be_rotated_and_deployed() {
         ("pull.yaml", format!("---\n{block}---\n")),
         (
             "pull.yaml",
-            block
-                .replace("name: gitlab\n", "name: gitlab\n  labels:\n    app.kubernetes.io/component: web\n"),
+            block.replace(
+                "name: gitlab\n",
+                "name: gitlab\n  labels:\n    app.kubernetes.io/component: web\n",
+            ),
         ),
         ("pull.json", json),
     ] {
@@ -158,7 +172,8 @@ fn a_pull_secret_in_any_form_can_be_rotated_and_deployed() {
         let sandbox = with(&[("k8s/app.yaml", &*app), (&path, &text)]);
         sandbox.put("one/kustomization.yaml", &format!("resources:\n- app.yaml\n- {name}\n"));
         for file in ["app.yaml", name] {
-            fs::copy(sandbox.hello(&format!("k8s/{file}")), sandbox.hello(&format!("one/{file}"))).unwrap();
+            fs::copy(sandbox.hello(&format!("k8s/{file}")), sandbox.hello(&format!("one/{file}")))
+                .unwrap();
         }
         let before = built(&sandbox, "one");
         fs::remove_dir_all(sandbox.hello("one")).unwrap();
@@ -166,8 +181,9 @@ fn a_pull_secret_in_any_form_can_be_rotated_and_deployed() {
         assert!(sandbox.read(SECRET).contains("\n    app.kubernetes.io/component: pull-secret\n"));
     }
     // The API server encodes `stringData` itself.
-    let config =
-        format!("{{\"auths\":{{\"registry.gitlab.com\":{{\"username\":\"u\",\"password\":\"{TOKEN}\"}}}}}}");
+    let config = format!(
+        "{{\"auths\":{{\"registry.gitlab.com\":{{\"username\":\"u\",\"password\":\"{TOKEN}\"}}}}}}"
+    );
     let (head, _) = block.split_once("\ndata:\n").unwrap();
     let sandbox = with(&[
         ("k8s/app.yaml", &*app),

@@ -1,4 +1,5 @@
-//! An adopted repository lives on: an update that changes the template of every file that people kept has no conflict.
+//! An adopted repository lives on: an update that changes the template of every file that people
+//! kept has no conflict.
 
 use super::adopt::{PRODUCTION, built};
 use super::by_hand::deployment;
@@ -19,15 +20,18 @@ fn release_older(sandbox: &Sandbox) -> TemplateSet {
         .filter_map(|(path, text)| {
             // A comment of its own, else one in front of the first key.
             let is_comment = |line: &&str| line.starts_with('#') && !line.starts_with("#!");
-            let is_key = |line: &&str| !line.starts_with(['#', '{', '-', ' ']) && line.contains(':');
-            let comment = text.lines().find(is_comment).map(|line| (line, format!("{line} Once more.")));
+            let is_key =
+                |line: &&str| !line.starts_with(['#', '{', '-', ' ']) && line.contains(':');
+            let comment =
+                text.lines().find(is_comment).map(|line| (line, format!("{line} Once more.")));
             let key = text.lines().find(is_key).map(|line| (line, format!("# Once.\n{line}")));
             // Settings have neither.
             let (now, then) = comment.or(key)?;
             Some((path, now, then))
         })
         .collect();
-    let edits: Vec<_> = edits.iter().map(|(path, now, then)| (*path, *now, then.as_str())).collect();
+    let edits: Vec<_> =
+        edits.iter().map(|(path, now, then)| (*path, *now, then.as_str())).collect();
     let set = templates(&edits);
     sandbox.release(&set);
     set
@@ -41,7 +45,9 @@ fn age(sandbox: &Sandbox, dir: &str) {
     let record = Record::parse(text.clone()).unwrap();
     let mut changed = 0;
     for file in set.render(&record.answers, &[]).unwrap() {
-        if !file.path.starts_with("secrets/") && !record.own.contains(&file.path) && file.path != Record::FILE
+        if !file.path.starts_with("secrets/")
+            && !record.own.contains(&file.path)
+            && file.path != Record::FILE
         {
             let before = sandbox.read(&at(&file.path));
             sandbox.put(&at(&file.path), file.text.expose());
@@ -69,7 +75,8 @@ fn lives_on(sandbox: &Sandbox, dir: &str, args: &[&str]) {
     let done = sandbox.here(&["update", place, "--yes", "--commit"]).success();
     done.prints(&format!("templates    {OLDER} -> {}", env!("CARGO_PKG_VERSION")));
     done.prints("`own` lists these, and they are not updated: ");
-    // Everything is what this version would have adopted: people's files are untouched, the others are of today.
+    // Everything is what this version would have adopted: people's files are untouched, the others
+    // are of today.
     let updated = tree(sandbox);
     for (path, bytes) in &adopted {
         let [found, wanted] =

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 const NEXT: &str = "gldt-Another_8Ry0xXl3";
 
 /// The tasks of the playbook that run makeinfra.
-const TASKS: [&str; 3] = ["Create the repository", "Write the deploy token", "Check the repository"];
+const TASKS: [&str; 3] =
+    ["Create the repository", "Write the deploy token", "Check the repository"];
 
 /// The example with a token from a vault, and makeinfra on the PATH.
 struct Example {
@@ -23,7 +24,10 @@ impl Example {
         let programs = cached("ansible-core-2.19.14/bin/ansible-playbook")?.parent()?.to_owned();
         let sandbox = Sandbox::new();
         for file in ["inventory.yml", "playbook.yml", "host_vars/hello.yml"] {
-            sandbox.write(&format!("work/{file}"), fs::read(repo("examples/ansible").join(file)).unwrap());
+            sandbox.write(
+                &format!("work/{file}"),
+                fs::read(repo("examples/ansible").join(file)).unwrap(),
+            );
         }
         fs::create_dir(sandbox.path("home/repositories")).unwrap();
         sandbox.write_private("vault", "password");
@@ -38,7 +42,8 @@ impl Example {
 
     /// Puts a token into the variables as the README has it.
     fn takes(&self, token: &str) {
-        let encrypt = ["encrypt_string", "--stdin-name", "token", "--vault-password-file", "../vault"];
+        let encrypt =
+            ["encrypt_string", "--stdin-name", "token", "--vault-password-file", "../vault"];
         let encrypted = self.ansible("ansible-vault", &encrypt).stdin(token).success().stdout;
         assert_no_token(encrypted.as_bytes(), "the vault");
         let file = self.sandbox.work("host_vars/hello.yml");
@@ -52,7 +57,8 @@ impl Example {
     }
 
     fn play(&self, args: &[&str]) -> Run {
-        let play = ["playbook.yml", "-i", "inventory.yml", "--vault-password-file", "../vault", "-vvv"];
+        let play =
+            ["playbook.yml", "-i", "inventory.yml", "--vault-password-file", "../vault", "-vvv"];
         self.ansible("ansible-playbook", &[&play[..], args].concat())
     }
 
@@ -127,7 +133,8 @@ fn the_token_is_in_no_argument_variable_or_file() {
     if !have("strace") {
         return;
     }
-    // Which files hold it while Ansible runs makeinfra; the pattern is none of the forms that are searched for below.
+    // Which files hold it while Ansible runs makeinfra; the pattern is none of the forms that are
+    // searched for below.
     let found = example.sandbox.path("found");
     example.sandbox.write_program(
         "makeinfra",

@@ -11,10 +11,12 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 /// The table of ARCHITECTURE.md: module and imports of ours.
 fn table() -> Imports {
     let text = fs::read_to_string(repo("ARCHITECTURE.md")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 4);
+    let rows =
+        text.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 4);
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let imports = cells[3].split(", ").filter(|import| *import != "-").map(str::to_owned).collect();
+        let imports =
+            cells[3].split(", ").filter(|import| *import != "-").map(str::to_owned).collect();
         (cells[1].trim_matches('`').to_owned(), imports)
     })
     .collect()
@@ -33,7 +35,10 @@ fn source() -> Imports {
                     .chars()
                     .take_while(|c| c.is_ascii_lowercase() || *c == '_')
                     .collect();
-                if !name.is_empty() && name != module && !["run", "completes"].contains(&name.as_str()) {
+                if !name.is_empty()
+                    && name != module
+                    && !["run", "completes"].contains(&name.as_str())
+                {
                     found.insert(name);
                 }
             }
@@ -59,7 +64,10 @@ fn sources() -> Vec<(String, String)> {
 /// The lines of `text` that are no comment and no test at its end.
 fn code(text: &str) -> String {
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 /// Whether a file holds tests alone.
@@ -95,7 +103,9 @@ fn not_in(modules: &[&str], words: &[&str]) -> Vec<String> {
 
 /// Whether a line of [`offenders`] is of one of `modules`.
 fn is_of(line: &str, modules: &[&str]) -> bool {
-    modules.iter().any(|module| line.strip_prefix(module).is_some_and(|rest| rest.starts_with(['.', '/'])))
+    modules
+        .iter()
+        .any(|module| line.strip_prefix(module).is_some_and(|rest| rest.starts_with(['.', '/'])))
 }
 
 #[test]
@@ -136,7 +146,8 @@ fn modules_of_a_directory_do_not_import_in_circles() {
 
 #[test]
 fn only_ui_prints_and_reads_standard_input() {
-    let words = ["println!", "eprintln!", "print!(", "dbg!", "io::stdout", "io::stderr", "io::stdin"];
+    let words =
+        ["println!", "eprintln!", "print!(", "dbg!", "io::stdout", "io::stderr", "io::stdin"];
     assert_eq!(offenders(&words, &["ui.rs", "ui/terminal.rs"]), Vec::<String>::new());
 }
 
@@ -173,7 +184,10 @@ fn only_files_and_repo_write() {
     // The tests collect what is advised, in debug builds.
     assert_eq!(not_in(&["files", "repo", "advice/recorded"], &words), Vec::<String>::new());
     // libgit2 also compares and merges texts, which needs no repository.
-    assert_eq!(not_in(&["repo", "change/merge", "change/shown"], &["git2::"]), Vec::<String>::new());
+    assert_eq!(
+        not_in(&["repo", "change/merge", "change/shown"], &["git2::"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -203,7 +217,10 @@ fn only_the_transaction_and_new_have_anything_written() {
 #[test]
 fn only_environment_reads_variables_and_nobody_sets_one() {
     assert_eq!(offenders(&["env::var"], &["environment.rs"]), Vec::<String>::new());
-    assert_eq!(offenders(&["set_var", "remove_var", ".env(", "set_current_dir"], &[]), Vec::<String>::new());
+    assert_eq!(
+        offenders(&["set_var", "remove_var", ".env(", "set_current_dir"], &[]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -236,7 +253,8 @@ fn pure_modules_do_no_io() {
         "http/proxy",
         "registry/verdict",
     ];
-    let found: Vec<_> = offenders(&words, &[]).into_iter().filter(|line| is_of(line, &pure)).collect();
+    let found: Vec<_> =
+        offenders(&words, &[]).into_iter().filter(|line| is_of(line, &pure)).collect();
     assert_eq!(found, Vec::<String>::new());
 }
 

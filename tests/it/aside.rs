@@ -9,8 +9,11 @@ use std::path::Path;
 fn covered_by_name() -> Sandbox {
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(".gitignore"), "").unwrap();
-    fs::write(sandbox.hello(".gitattributes"), "secrets/**/*.yaml filter=git-crypt diff=git-crypt\n")
-        .unwrap();
+    fs::write(
+        sandbox.hello(".gitattributes"),
+        "secrets/**/*.yaml filter=git-crypt diff=git-crypt\n",
+    )
+    .unwrap();
     sandbox.git(&["add", "-A"]).success();
     sandbox.git(&["commit", "-q", "--no-verify", "-m", "Ours"]).success();
     sandbox
@@ -18,7 +21,8 @@ fn covered_by_name() -> Sandbox {
 
 /// The names of temporary files in `dir`.
 fn temporary(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.contains(".makeinfra-")).collect()
 }
 
@@ -107,12 +111,16 @@ fn where_no_rename_leads_out_of_git_the_temporary_file_must_be_covered() {
     refused.says("hint: echo '.*.makeinfra-*' >> .gitignore");
     assert_eq!(fs::read(sandbox.hello(SECRET)).unwrap(), before);
     assert_eq!(temporary(&sandbox.hello("secrets/kubernetes")), Vec::<String>::new());
-    sandbox.run("sh", &["-c", "echo '.*.makeinfra-*' >> .gitignore"]).cwd(sandbox.hello("")).success();
+    sandbox
+        .run("sh", &["-c", "echo '.*.makeinfra-*' >> .gitignore"])
+        .cwd(sandbox.hello(""))
+        .success();
     sandbox.rotate("gldt-new", &["--commit"]).success();
     assert_ne!(fs::read(sandbox.hello(SECRET)).unwrap(), before);
     // The attributes may cover it, too.
     fs::write(sandbox.hello(".gitignore"), "").unwrap();
-    fs::write(sandbox.hello(".gitattributes"), "secrets/** filter=git-crypt diff=git-crypt\n").unwrap();
+    fs::write(sandbox.hello(".gitattributes"), "secrets/** filter=git-crypt diff=git-crypt\n")
+        .unwrap();
     sandbox.rotate("gldt-newer", &[]).success();
 }
 
@@ -124,7 +132,9 @@ fn a_linked_work_tree_has_them_in_its_own_directory() {
     let sandbox = covered_by_name();
     let linked = sandbox.path("work/linked");
     sandbox.git(&["config", "core.hooksPath", "/dev/null"]).success();
-    sandbox.git(&["worktree", "add", "-q", "--no-checkout", &linked.display().to_string()]).success();
+    sandbox
+        .git(&["worktree", "add", "-q", "--no-checkout", &linked.display().to_string()])
+        .success();
     sandbox.run("git", &["read-tree", "HEAD"]).cwd(&linked).success();
     sandbox.run("cp", &["-r", "hello-infra/.", "copy"]).success();
     sandbox.run("rm", &["-r", "copy/.git"]).success();
@@ -158,7 +168,8 @@ fn what_cannot_be_taken_back_stays_until_it_is_brought_back() {
             break;
         }
         let of_file = format!("the old content of `{}` is in `", file.display());
-        let Some(kept) = output.stderr.split_once(&of_file).and_then(|(_, rest)| rest.split('`').next())
+        let Some(kept) =
+            output.stderr.split_once(&of_file).and_then(|(_, rest)| rest.split('`').next())
         else {
             continue;
         };

@@ -25,14 +25,18 @@ fn start(run: Run) -> Child {
 }
 
 fn signal(child: &Child, name: &str) {
-    let kill =
-        std::process::Command::new("sh").args(["-c", &format!("kill -s {name} {}", child.id())]).output();
+    let kill = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -s {name} {}", child.id())])
+        .output();
     assert!(kill.unwrap().status.success() || name != "STOP");
 }
 
 /// What lies in `dir`, hidden or not.
 fn entries(dir: &Path) -> BTreeSet<String> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 fn siblings(dir: &Path) -> Vec<PathBuf> {
@@ -112,11 +116,15 @@ fn stopped_by(name: &str, rounds: u32, check: impl Fn(&Sandbox, ExitStatus, bool
 /// After a signal that can be caught nothing is left, or everything is there.
 fn leaves_nothing(name: &str, number: i32, rounds: u32) {
     stopped_by(name, rounds, |sandbox, status, made| {
-        // Before anything was written, and after everything was, the signal ends the program as usual.
+        // Before anything was written, and after everything was, the signal ends the program as
+        // usual.
         let expected = if made { status.success() } else { status.code() == Some(128 + number) };
         assert!(expected || status.signal() == Some(number), "{status}, made: {made}");
-        let left =
-            if made { BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]) } else { BTreeSet::new() };
+        let left = if made {
+            BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()])
+        } else {
+            BTreeSet::new()
+        };
         assert_eq!(entries(&sandbox.path("work")), left, "{status}");
     });
 }
@@ -158,7 +166,10 @@ fn sigkill_leaves_at_most_a_sibling_which_the_next_run_names_and_removes() {
                 let name = sibling.file_name().unwrap().to_str().unwrap();
                 output.says("removed ").says(name);
             }
-            assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]));
+            assert_eq!(
+                entries(&work),
+                BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()])
+            );
             assert!(is_made(sandbox, &work));
         }
     });
@@ -174,15 +185,20 @@ fn what_is_killed_before_the_repository_is_there_leaves_no_key() {
         let sandbox = Sandbox::new();
         let work = sandbox.path("work");
         let args = ["--export-key", "key"];
-        let output = new(&sandbox, &args).traced(&format!("inject=?rename:signal=SIGKILL:when={number}"));
+        let output =
+            new(&sandbox, &args).traced(&format!("inject=?rename:signal=SIGKILL:when={number}"));
         if output.code.is_some() {
             break;
         }
         assert!(!work.join("key").exists(), "{number}");
         if !is_made(&sandbox, &work) {
-            stopped += u32::from(entries(&work).iter().any(|name| name.starts_with(".key.makeinfra-")));
+            stopped +=
+                u32::from(entries(&work).iter().any(|name| name.starts_with(".key.makeinfra-")));
             new(&sandbox, &args).success();
-            assert_eq!(entries(&work), BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()]));
+            assert_eq!(
+                entries(&work),
+                BTreeSet::from(["hello-infra".to_owned(), "key".to_owned()])
+            );
             assert_eq!(mode(&work.join("key")), 0o600);
         }
     }
@@ -200,7 +216,8 @@ fn the_sibling_of_a_run_at_work_is_left_alone() {
     assert_eq!(new(&sandbox, &[]).success().stderr, "");
     assert!(siblings(&work)[0].join("Makefile").exists());
     fs::remove_dir_all(work.join("hello-infra")).unwrap();
-    // Not dropped: a process that another test is just starting has the file open, too, for a moment.
+    // Not dropped: a process that another test is just starting has the file open, too, for a
+    // moment.
     running.unlock().unwrap();
     new(&sandbox, &[]).success().says("removed ");
     assert!(siblings(&work).is_empty());
@@ -212,8 +229,9 @@ fn of_runs_at_the_same_time_exactly_one_wins() {
         let sandbox = Sandbox::new();
         // A leftover that they all want to remove.
         sandbox.write("work/.hello-infra.makeinfra-abcdef012345/Makefile", "");
-        let runs: Vec<_> =
-            (0..4).map(|number| start(new(&sandbox, &["--export-key", &format!("key{number}")]))).collect();
+        let runs: Vec<_> = (0..4)
+            .map(|number| start(new(&sandbox, &["--export-key", &format!("key{number}")])))
+            .collect();
         let mut winners = Vec::new();
         for (number, run) in runs.into_iter().enumerate() {
             let output = run.wait_with_output().unwrap();
@@ -221,7 +239,9 @@ fn of_runs_at_the_same_time_exactly_one_wins() {
             match output.status.code() {
                 Some(0) => winners.push(number),
                 code => assert!(
-                    code == Some(1) && said.matches("error: ").count() == 1 && !said.contains("panicked"),
+                    code == Some(1)
+                        && said.matches("error: ").count() == 1
+                        && !said.contains("panicked"),
                     "{said}"
                 ),
             }
@@ -269,7 +289,8 @@ fn on_growing_disks(option: &str, first: usize, step: usize) {
     let dir = sandbox.path("disk");
     let mut failures = 0;
     for size in (first..).step_by(step) {
-        let Some(_disk) = Disk::mount(&dir, &format!("mode=755,{}", option.replace('#', &size.to_string())))
+        let Some(_disk) =
+            Disk::mount(&dir, &format!("mode=755,{}", option.replace('#', &size.to_string())))
         else {
             return;
         };
@@ -314,12 +335,18 @@ fn a_file_size_limit_leaves_nothing_behind() {
     let program = env!("CARGO_BIN_EXE_makeinfra");
     for blocks in 0..12 {
         let sandbox = Sandbox::new();
-        let script =
-            format!("ulimit -f {blocks}; \"$0\" new hello --image {IMAGE} --no-token --export-key key");
+        let script = format!(
+            "ulimit -f {blocks}; \"$0\" new hello --image {IMAGE} --no-token --export-key key"
+        );
         let output = sandbox.run("sh", &["-c", &script, program]).output();
         let made = is_made(&sandbox, &sandbox.path("work"));
         assert_eq!(output.code == Some(0), made, "{}", output.stderr);
-        assert_eq!(entries(&sandbox.path("work")).len(), if made { 2 } else { 0 }, "{}", output.stderr);
+        assert_eq!(
+            entries(&sandbox.path("work")).len(),
+            if made { 2 } else { 0 },
+            "{}",
+            output.stderr
+        );
         assert!(blocks > 0 || output.stderr.contains("error: cannot "), "{}", output.stderr);
     }
 }
@@ -355,7 +382,10 @@ fn a_directory_of_someone_else_is_refused() {
     } else {
         sandbox.makeinfra(&args)
     };
-    run.failure(1).says("cannot write to directory").says("Permission denied").says("hint: ls -ld ");
+    run.failure(1)
+        .says("cannot write to directory")
+        .says("Permission denied")
+        .says("hint: ls -ld ");
     assert!(entries(&sandbox.path("work")).is_empty());
     fs::set_permissions(sandbox.path("work"), fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -368,8 +398,12 @@ fn a_target_that_appears_in_the_meantime_is_not_overwritten() {
         let sandbox = Sandbox::new();
         let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"];
         let mut command = sandbox.makeinfra(&args).command();
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         sleep(duration());
         match directory {
             true => drop(sandbox.write("work/hello-infra/mine", "mine")),
@@ -402,7 +436,9 @@ fn a_directory_that_cannot_be_closed_is_no_panic() {
     ] {
         let command = sandbox.makeinfra(args).cwd(sandbox.hello("")).command();
         let mut strace = std::process::Command::new("strace");
-        strace.args(["-f", "-qq", "-o", &log, "-e", "inject=close:error=EIO"]).arg(command.get_program());
+        strace
+            .args(["-f", "-qq", "-o", &log, "-e", "inject=close:error=EIO"])
+            .arg(command.get_program());
         strace.args(command.get_args()).current_dir(sandbox.hello("")).env_clear();
         strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = super::support::Run::of(strace).output();

@@ -1,4 +1,5 @@
-//! Bad input for `new`: one clear error each, which names the option and the rule, and nothing is left.
+//! Bad input for `new`: one clear error each, which names the option and the rule, and nothing is
+//! left.
 
 use super::support::*;
 use std::fs;
@@ -41,15 +42,16 @@ pub fn refused(sandbox: &Sandbox, run: Run, code: i32, text: &str) -> Output {
     output
 }
 
-/// Checks that each of `values` is refused for `option`, on the command line and in the answers file,
-/// and is not quoted.
+/// Checks that each of `values` is refused for `option`, on the command line and in the answers
+/// file, and is not quoted.
 fn refuses(option: &str, rule: &str, values: &[&str]) {
     let sandbox = Sandbox::new();
     for value in values {
         let mut answers = vec![("project", "hello"), ("image", IMAGE)];
         answers.retain(|(name, _)| *name != option);
         answers.push((option, value));
-        let rule_quotes = |line: &str| value.len() > 3 && !line.starts_with("hint: ") && line.contains(value);
+        let rule_quotes =
+            |line: &str| value.len() > 3 && !line.starts_with("hint: ") && line.contains(value);
         let quotes = |output: &Output| output.stderr.lines().any(rule_quotes);
 
         let words = answers.iter().map(|(name, value)| match *name {
@@ -57,19 +59,25 @@ fn refuses(option: &str, rule: &str, values: &[&str]) {
             name => format!("--{name}={value}"),
         });
         let words: Vec<_> = words.collect();
-        let words = [vec!["new", "--no-token"], words.iter().map(String::as_str).collect()].concat();
+        let words =
+            [vec!["new", "--no-token"], words.iter().map(String::as_str).collect()].concat();
         // A project that begins with a dash can only come after `--`.
         let words = match option {
             "project" => ["new", "--no-token", "--image", IMAGE, "--", value].to_vec(),
             _ => words,
         };
-        let shown =
-            if option == "project" { "`PROJECT` must".to_owned() } else { format!("`--{option}` must") };
+        let shown = if option == "project" {
+            "`PROJECT` must".to_owned()
+        } else {
+            format!("`--{option}` must")
+        };
         let output = refused(&sandbox, sandbox.makeinfra(&words), 2, &shown);
         output.says(rule);
         assert!(!quotes(&output), "{value:?} is quoted: {}", output.stderr);
 
-        let file = serde_json::to_string(&answers.into_iter().collect::<std::collections::BTreeMap<_, _>>());
+        let file = serde_json::to_string(
+            &answers.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        );
         let file = sandbox.write("answers.yaml", file.unwrap()).display().to_string();
         let run = sandbox.makeinfra(&["new", "--no-token", "--answers", &file]);
         let output = refused(&sandbox, run, 2, &format!("`{option}` must"));
@@ -102,7 +110,11 @@ fn an_image_must_be_a_reference_with_a_tag_or_a_digest() {
         .map(|tag| format!("registry.gitlab.com/g/hello:{tag}"));
     refuses("image", "a tag of letters", &tags.each_ref().map(String::as_str));
     refuses("image", "a tag of letters", &[&long]);
-    refuses("image", "without a scheme", &["https://registry.gitlab.com/group/hello:1", "docker://hello:1"]);
+    refuses(
+        "image",
+        "without a scheme",
+        &["https://registry.gitlab.com/group/hello:1", "docker://hello:1"],
+    );
     refuses(
         "image",
         "a path of lower-case",
@@ -118,8 +130,8 @@ fn an_image_must_be_a_reference_with_a_tag_or_a_digest() {
         "a registry host",
         &["Registry.gitlab.com/group/hello:1", "a_b.example/hello:1", "a.b:x/hello:1"],
     );
-    let digests =
-        ["sha256:abc", "sha256:", "md5:aa", ""].map(|digest| format!("registry.gitlab.com/g/hello@{digest}"));
+    let digests = ["sha256:abc", "sha256:", "md5:aa", ""]
+        .map(|digest| format!("registry.gitlab.com/g/hello@{digest}"));
     refuses("image", "64 lower-case hexadecimal digits", &digests.each_ref().map(String::as_str));
     let upper = format!("registry.gitlab.com/g/hello:1@sha256:{}", HEX.to_uppercase());
     refuses("image", "64 lower-case hexadecimal digits", &[&upper]);
@@ -133,7 +145,11 @@ fn a_registry_key_must_be_one_that_the_kubelet_can_match() {
         "a host, or with exactly",
         &["htps://registry.gitlab.com", "https:/registry.gitlab.com"],
     );
-    refuses("registry", "lower case", &["Registry.gitlab.com", "https://REGISTRY.gitlab.com", TOKEN]);
+    refuses(
+        "registry",
+        "lower case",
+        &["Registry.gitlab.com", "https://REGISTRY.gitlab.com", TOKEN],
+    );
     refuses(
         "registry",
         "without spaces",
@@ -166,14 +182,22 @@ fn a_registry_key_must_match_the_image() {
         output.says("pull anonymously").says("hint: --registry registry.gitlab.com\n");
     }
     // A token in the wrong place may look like a host.
-    let output =
-        refused(&sandbox, sandbox.new_without_token(&["--registry", "gldt-lower9case"]), 2, "must match");
+    let output = refused(
+        &sandbox,
+        sandbox.new_without_token(&["--registry", "gldt-lower9case"]),
+        2,
+        "must match",
+    );
     assert!(!output.stderr.contains("gldt-"), "{}", output.stderr);
 }
 
 #[test]
 fn numbers_must_be_whole_and_in_range() {
-    refuses("port", "from 1 to 65535", &["0", "70000", "-1", "+80", "http", "80 ", "8e3", "0x50", "", TOKEN]);
+    refuses(
+        "port",
+        "from 1 to 65535",
+        &["0", "70000", "-1", "+80", "http", "80 ", "8e3", "0x50", "", TOKEN],
+    );
     refuses("replicas", "from 0 to 1000", &["-1", "1001", "two", "1.5", "", TOKEN]);
     // Without an equals sign, too.
     let sandbox = Sandbox::new();
@@ -212,9 +236,17 @@ fn the_other_answers_have_their_rules() {
         "a URL path",
         &["", "healthz", "/a b", "/$(shell id)", "/a#b", "/\"", "/a\nb", TOKEN],
     );
-    refuses("pod-security", "must be one of: restricted, baseline", &["", "privileged", "Restricted", TOKEN]);
+    refuses(
+        "pod-security",
+        "must be one of: restricted, baseline",
+        &["", "privileged", "Restricted", TOKEN],
+    );
     refuses("ci", "must be one of: gitlab, none", &["", "github", "GitLab", "~", TOKEN]);
-    refuses("secret-type", "must be one of: dockercfg", &["", "opaque", "kubernetes.io/dockercfg", TOKEN]);
+    refuses(
+        "secret-type",
+        "must be one of: dockercfg",
+        &["", "opaque", "kubernetes.io/dockercfg", TOKEN],
+    );
     refuses(
         "email",
         "an e-mail address",
@@ -249,7 +281,8 @@ fn every_missing_answer_is_named_in_one_error() {
     let output = refused(&sandbox, run, 2, "cannot ask for them");
     assert!(output.stderr.contains("\n  --token-username\n"), "{}", output.stderr);
     // A dry run needs no token, but the rest.
-    let output = refused(&sandbox, sandbox.makeinfra(&["new", "--dry-run"]), 2, "cannot ask for them");
+    let output =
+        refused(&sandbox, sandbox.makeinfra(&["new", "--dry-run"]), 2, "cannot ask for them");
     assert!(output.stderr.contains("\n  PROJECT, --image\n"), "{}", output.stderr);
 }
 
@@ -283,9 +316,15 @@ fn an_answers_file_has_known_names_and_the_right_types() {
         ("project: !secret gldt-Marker_7Qx9vWk2", "`project` must be text"),
     ] {
         let file = sandbox.write("answers.yaml", text).display().to_string();
-        refused(&sandbox, sandbox.new_without_token(&["--answers", &file]), 2, fault).says("answers.yaml");
+        refused(&sandbox, sandbox.new_without_token(&["--answers", &file]), 2, fault)
+            .says("answers.yaml");
     }
-    refused(&sandbox, sandbox.new_without_token(&["--answers", "nowhere.yaml"]), 2, "no answers file");
+    refused(
+        &sandbox,
+        sandbox.new_without_token(&["--answers", "nowhere.yaml"]),
+        2,
+        "no answers file",
+    );
     let deep = sandbox.write("answers.yaml", "[".repeat(1000)).display().to_string();
     refused(&sandbox, sandbox.new_without_token(&["--answers", &deep]), 2, "not valid YAML");
 }
@@ -313,7 +352,8 @@ fn a_config_file_holds_defaults_and_nothing_else() {
 #[test]
 fn the_output_directory_must_be_there_and_writable() {
     let sandbox = Sandbox::new();
-    refused(&sandbox, sandbox.new_hello(&["--output", "nowhere"]), 1, "`nowhere`").says("mkdir -p nowhere");
+    refused(&sandbox, sandbox.new_hello(&["--output", "nowhere"]), 1, "`nowhere`")
+        .says("mkdir -p nowhere");
     refused(&sandbox, sandbox.new_hello(&["--output", ""]), 2, "`--output` must");
     sandbox.write("work/file", "");
     refused(&sandbox, sandbox.new_hello(&["--output", "file"]), 1, "`file`");
@@ -321,7 +361,12 @@ fn the_output_directory_must_be_there_and_writable() {
     symlink("nowhere", sandbox.work("link")).unwrap();
     refused(&sandbox, sandbox.new_hello(&["--output", "link"]), 1, "`link`");
     // Nobody can write there, root included.
-    refused(&sandbox, sandbox.new_hello(&["--output", "/sys"]), 1, "cannot write to directory `/sys`");
+    refused(
+        &sandbox,
+        sandbox.new_hello(&["--output", "/sys"]),
+        1,
+        "cannot write to directory `/sys`",
+    );
 }
 
 #[test]
@@ -342,10 +387,20 @@ fn the_exported_key_is_a_new_file_outside_of_the_repository() {
         "../work/hello-infra/key",
         "here/hello-infra/key",
     ] {
-        refused(&sandbox, sandbox.new_hello(&["--export-key", inside]), 2, "must not lie in the repository");
+        refused(
+            &sandbox,
+            sandbox.new_hello(&["--export-key", inside]),
+            2,
+            "must not lie in the repository",
+        );
     }
-    refused(&sandbox, sandbox.new_hello(&["--no-git", "--export-key", "k"]), 2, "cannot be used with")
-        .says("--no-git");
+    refused(
+        &sandbox,
+        sandbox.new_hello(&["--no-git", "--export-key", "k"]),
+        2,
+        "cannot be used with",
+    )
+    .says("--no-git");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Bad tokens for `new`, and tokens in bad places: one clear error each, and nothing is quoted or left.
+//! Bad tokens for `new`, and tokens in bad places: one clear error each, and nothing is quoted or
+//! left.
 
 use super::bad_input::refused;
 use super::support::*;
@@ -64,11 +65,13 @@ fn a_token_has_exactly_one_source() {
             refused(&sandbox, sandbox.makeinfra(&args), 2, "cannot be used with").says(one[0]);
         }
         let twice = [&["new", "hello", "--image", IMAGE][..], one, one].concat();
-        refused(&sandbox, sandbox.makeinfra(&twice), 2, "cannot be used more than once").says(one[0]);
+        refused(&sandbox, sandbox.makeinfra(&twice), 2, "cannot be used more than once")
+            .says(one[0]);
     }
     for source in ["--token-json=a", "--from-docker-config", "--from-ci", "--no-token"] {
         let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, source];
-        refused(&sandbox, sandbox.makeinfra(&args), 2, "cannot be used with").says("--token-username");
+        refused(&sandbox, sandbox.makeinfra(&args), 2, "cannot be used with")
+            .says("--token-username");
     }
 }
 
@@ -107,11 +110,13 @@ fn a_token_must_be_one_word() {
         let run = sandbox.makeinfra(&[&base[..], &["--token-stdin"]].concat()).stdin(content);
         refused(&sandbox, run, 2, rule).says("the token on standard input");
         if !content.contains('\0') {
-            let run = sandbox.makeinfra(&[&base[..], &["--token-env", "T"]].concat()).env("T", content);
+            let run =
+                sandbox.makeinfra(&[&base[..], &["--token-env", "T"]].concat()).env("T", content);
             refused(&sandbox, run, 2, rule).says("the token in `$T`");
         }
         let json = serde_json::json!({"username": USER, "token": content}).to_string();
-        let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-json", "-"]).stdin(json);
+        let run =
+            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-json", "-"]).stdin(json);
         refused(&sandbox, run, 2, rule).says("`token`");
     }
     let file = sandbox.write_private("bad", b"gldt-\xff\xfe").display().to_string();
@@ -128,7 +133,12 @@ fn a_user_name_must_fit_the_basic_scheme() {
     let sandbox = Sandbox::new();
     for name in ["a:b", "", "a b", "a\n", "a\u{7}b"] {
         let args = ["new", "hello", "--image", IMAGE, "--token-stdin", "--token-username", name];
-        refused(&sandbox, sandbox.makeinfra(&args).stdin(TOKEN), 2, "`--token-username` must be a user name");
+        refused(
+            &sandbox,
+            sandbox.makeinfra(&args).stdin(TOKEN),
+            2,
+            "`--token-username` must be a user name",
+        );
     }
 }
 
@@ -143,7 +153,10 @@ fn gitlabs_json_must_hold_a_new_token() {
         (format!("{{\"username\":[\"{TOKEN}\"],\"token\":\"t\"}}"), "a JSON object"),
         (r#"{"username":"u","id":1}"#.to_owned(), "`token` is missing"),
         (format!(r#"{{"username":"a:b","token":"{TOKEN}"}}"#), "`username` must"),
-        (format!(r#"{{"username":"u","token":"{TOKEN}","expires_at":"{TOKEN}"}}"#), "`expires_at` must"),
+        (
+            format!(r#"{{"username":"u","token":"{TOKEN}","expires_at":"{TOKEN}"}}"#),
+            "`expires_at` must",
+        ),
         (format!(r#"{{"username":"u","token":"{TOKEN}","revoked":true}}"#), "revoked or expired"),
         (format!(r#"{{"username":"u","token":"{TOKEN}","expired":true}}"#), "revoked or expired"),
     ] {
@@ -160,14 +173,19 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
         "docker-credential-broken",
         &format!("#!/bin/sh\ncat >&2\necho '{TOKEN}' >&2\necho '{TOKEN}'\nexit 1\n"),
     );
-    sandbox.write_program("docker-credential-babble", &format!("#!/bin/sh\ncat >&2\necho '{TOKEN}'\n"));
+    sandbox.write_program(
+        "docker-credential-babble",
+        &format!("#!/bin/sh\ncat >&2\necho '{TOKEN}'\n"),
+    );
     sandbox.write_program(
         "docker-credential-empty",
         "#!/bin/sh\ncat >&2\necho 'credentials not found in native keychain'\nexit 1\n",
     );
     sandbox.write_program(
         "docker-credential-id",
-        &format!("#!/bin/sh\ncat >&2\nprintf '{{\"Username\":\"<token>\",\"Secret\":\"{TOKEN}\"}}'\n"),
+        &format!(
+            "#!/bin/sh\ncat >&2\nprintf '{{\"Username\":\"<token>\",\"Secret\":\"{TOKEN}\"}}'\n"
+        ),
     );
     let auth = |text: &str| {
         use base64::Engine;
@@ -178,7 +196,10 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
         (format!("[\"{TOKEN}\"]"), "no JSON object"),
         (String::new(), "no JSON object"),
         ("{}".to_owned(), "no login for"),
-        (format!(r#"{{"auths":{{"registry.example.com":{{"auth":"{}"}}}}}}"#, auth(TOKEN)), "no login for"),
+        (
+            format!(r#"{{"auths":{{"registry.example.com":{{"auth":"{}"}}}}}}"#, auth(TOKEN)),
+            "no login for",
+        ),
         (r#"{"auths":{"registry.gitlab.com":{}}}"#.to_owned(), "no login for"),
         (
             format!(r#"{{"auths":{{"registry.gitlab.com":{{"identitytoken":"{TOKEN}"}}}}}}"#),
@@ -195,7 +216,10 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
             "must not be empty",
         ),
         (
-            format!(r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#, auth(&format!(":{TOKEN}"))),
+            format!(
+                r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#,
+                auth(&format!(":{TOKEN}"))
+            ),
             "user name",
         ),
         (format!(r#"{{"auths":{{"registry.gitlab.com":["{TOKEN}"]}}}}"#), "not of the form"),
@@ -228,8 +252,9 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
     ] {
         let file = sandbox.write_private("config.json", &config).display().to_string();
         let from = format!("--from-docker-config={file}");
-        let run =
-            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &from]).env("PATH", sandbox.own_path());
+        let run = sandbox
+            .makeinfra(&["new", "hello", "--image", IMAGE, &from])
+            .env("PATH", sandbox.own_path());
         refused(&sandbox, run, 1, cause);
     }
     let from = format!("--from-docker-config={}", sandbox.path("nowhere.json").display());
@@ -252,14 +277,16 @@ fn a_ci_job_needs_its_deploy_token() {
     for name in ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"] {
         refused(&sandbox, ci().env(name, TOKEN), 1, "dies with the job");
     }
-    let both =
-        |user: &str, password: &str| ci().env("CI_DEPLOY_USER", user).env("CI_DEPLOY_PASSWORD", password);
+    let both = |user: &str, password: &str| {
+        ci().env("CI_DEPLOY_USER", user).env("CI_DEPLOY_PASSWORD", password)
+    };
     refused(&sandbox, both("gitlab-ci-token", TOKEN), 1, "job token");
     refused(&sandbox, both(USER, TOKEN).env("CI_JOB_TOKEN", TOKEN), 1, "job token");
     refused(&sandbox, both(USER, "glcbt-64_Ab1"), 1, "job token");
     refused(&sandbox, both(USER, ""), 1, "`$CI_DEPLOY_PASSWORD` are not set");
     refused(&sandbox, both("a:b", TOKEN), 1, "`$CI_DEPLOY_USER` must");
     refused(&sandbox, both(USER, "gldt-Marker 7Qx9vWk2"), 1, "`$CI_DEPLOY_PASSWORD` must");
-    let args = ["new", "hello", "--image", IMAGE, "--token-username", "gitlab-ci-token", "--token-stdin"];
+    let args =
+        ["new", "hello", "--image", IMAGE, "--token-username", "gitlab-ci-token", "--token-stdin"];
     refused(&sandbox, sandbox.makeinfra(&args).stdin(TOKEN), 1, "job token");
 }

@@ -50,8 +50,10 @@ impl Sandbox {
         sandbox.run("git-crypt", &["init"]).cwd(sandbox.hello("")).success();
         sandbox.put(".gitattributes", "secrets/** filter=git-crypt diff=git-crypt\n");
         sandbox.put("Makefile", MAKEFILE);
-        sandbox
-            .put("kubernetes/deployment.yaml", &deployment("hello", "registry.gitlab.com/group/hello:1.0.0"));
+        sandbox.put(
+            "kubernetes/deployment.yaml",
+            &deployment("hello", "registry.gitlab.com/group/hello:1.0.0"),
+        );
         sandbox.put("kubernetes/service.yaml", SERVICE);
         sandbox.put(
             "secrets/kubernetes/gitlab.yaml",
@@ -84,7 +86,10 @@ impl Sandbox {
             sandbox.put(&format!("{dir}/regcred.yaml"), &secret);
         }
         sandbox.put("README.md", "# Web\n");
-        sandbox.put(".gitlab-ci.yml", "deploy:\n  script:\n    - kubectl apply -k k8s/overlays/production\n");
+        sandbox.put(
+            ".gitlab-ci.yml",
+            "deploy:\n  script:\n    - kubectl apply -k k8s/overlays/production\n",
+        );
         sandbox.commit_all();
         sandbox
     }
@@ -93,7 +98,10 @@ impl Sandbox {
     pub fn of_helm() -> Self {
         let sandbox = Self::empty();
         sandbox.put("rendered/hello.yaml", include_str!("../data/helm-template.yaml"));
-        sandbox.put("rendered/gitlab.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com"));
+        sandbox.put(
+            "rendered/gitlab.yaml",
+            &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com"),
+        );
         sandbox.commit_all();
         sandbox
     }
@@ -110,7 +118,10 @@ fn a_record_that_cannot_be_read_is_not_taken_for_absent() {
     let record = sandbox.hello(".makeinfra.yaml");
     let text = fs::read(&record).unwrap();
     let all = |why: &str| {
-        sandbox.makeinfra(&["check", "hello-infra"]).failure(1).prints(&format!(".makeinfra.yaml: {why}"));
+        sandbox
+            .makeinfra(&["check", "hello-infra"])
+            .failure(1)
+            .prints(&format!(".makeinfra.yaml: {why}"));
         for args in [&["env", "list"][..], &["rotate"], &["add", "worker"], &["secret", "list"]] {
             let output = sandbox.makeinfra(args).cwd(sandbox.hello("")).failure(1);
             output.says(".makeinfra.yaml").says(why.trim_start_matches("it is "));
@@ -121,7 +132,10 @@ fn a_record_that_cannot_be_read_is_not_taken_for_absent() {
     all("it is not text (UTF-8)");
     fs::remove_file(&record).unwrap();
     fs::create_dir(&record).unwrap();
-    sandbox.makeinfra(&["check", "hello-infra"]).failure(1).prints(".makeinfra.yaml: it is a directory");
+    sandbox
+        .makeinfra(&["check", "hello-infra"])
+        .failure(1)
+        .prints(".makeinfra.yaml: it is a directory");
     let output = sandbox.makeinfra(&["env", "list"]).cwd(sandbox.hello("")).failure(1);
     output.says("cannot read `.makeinfra.yaml`\n  it is a directory\nhint: ls -ld .makeinfra.yaml");
     fs::remove_dir(&record).unwrap();
@@ -137,7 +151,11 @@ fn a_name_of_the_pull_secret_that_was_edited_in_the_record_is_told_as_such() {
     let output = sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).failure(1);
     output.prints(".makeinfra.yaml: `secret-name` is not `gitlab`").prints(hint);
     assert!(!output.stdout.contains("makeinfra rotate"), "{}", output.stdout);
-    sandbox.rotate("gldt-new", &[]).failure(1).says("`secret-name` in `.makeinfra.yaml`").says(hint);
+    sandbox
+        .rotate("gldt-new", &[])
+        .failure(1)
+        .says("`secret-name` in `.makeinfra.yaml`")
+        .says(hint);
     assert!(!sandbox.hello("secrets/kubernetes/other.secret.yaml").exists());
     sandbox.edit(".makeinfra.yaml", "secret-name: other", "secret-name: gitlab");
     sandbox.makeinfra(&["check", "hello-infra"]).success();

@@ -1,4 +1,5 @@
-//! `changed` of `--json`: true exactly if something was written. And `files`: empty exactly if nothing is, or would be.
+//! `changed` of `--json`: true exactly if something was written. And `files`: empty exactly if
+//! nothing is, or would be.
 
 use super::faults::edited;
 use super::secret_set::set_key;
@@ -9,14 +10,24 @@ use serde_json::{Value, json};
 type Case = (&'static [&'static str], fn() -> Sandbox);
 
 const CASES: [Case; 18] = [
-    (&["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", "../token"], Sandbox::new),
+    (
+        &["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", "../token"],
+        Sandbox::new,
+    ),
     (&["new", "hello", "--image", IMAGE, "--no-token", "--no-commit"], Sandbox::new),
     (&["new", "hello", "--image", IMAGE, "--no-token", "--no-git"], Sandbox::new),
     (&["rotate", "--token-username", "two", "--token-file", "../../value"], Sandbox::with_hello),
     (&["rotate", "--token-username", USER, "--token-file", "../../token"], Sandbox::with_hello),
     (&["rotate", "--keep-token", "--expires-at", "2031-01-01"], Sandbox::with_hello),
     (
-        &["rotate", "--add-registry=ghcr.io", "--token-username", "two", "--token-file", "../../value"],
+        &[
+            "rotate",
+            "--add-registry=ghcr.io",
+            "--token-username",
+            "two",
+            "--token-file",
+            "../../value",
+        ],
         Sandbox::with_hello,
     ),
     (&["rotate", "--remove-registry", "ghcr.io"], Sandbox::with_hello),
@@ -136,7 +147,11 @@ fn a_token_that_cannot_be_read_changes_nothing_and_is_an_error_in_a_dry_run_too(
             let output = run(&sandbox, &args);
             let object = output.json();
             assert!(output.code != Some(0), "{object}");
-            assert_eq!((&object["changed"], &object["files"]), (&json!(false), &json!([])), "{object}");
+            assert_eq!(
+                (&object["changed"], &object["files"]),
+                (&json!(false), &json!([])),
+                "{object}"
+            );
         }
     }
     assert_eq!(state(&sandbox), before);
@@ -186,9 +201,13 @@ fn an_index_that_is_mended_has_changed() {
     for args in [&set[..], &["update", "--commit"]] {
         let sandbox = Sandbox::with_hello();
         sandbox.write_private("value", "one");
-        let git = |script: &str| sandbox.run("sh", &["-c", script]).cwd(sandbox.hello(".git")).success();
+        let git =
+            |script: &str| sandbox.run("sh", &["-c", script]).cwd(sandbox.hello(".git")).success();
         git("cp index ../../index");
-        assert_eq!(run(&sandbox, if args == set { &set } else { &add }).json()["changed"], json!(true));
+        assert_eq!(
+            run(&sandbox, if args == set { &set } else { &add }).json()["changed"],
+            json!(true)
+        );
         git("cp ../../index index");
         for is_changed in [true, false] {
             let before = state(&sandbox);

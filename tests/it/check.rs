@@ -52,7 +52,8 @@ impl Checked {
 #[track_caller]
 pub fn check_in(sandbox: &Sandbox, dir: &str, args: &[&str]) -> Checked {
     let run = |more: &[&str]| {
-        let output = sandbox.makeinfra(&[&["check"], args, more].concat()).cwd(sandbox.work(dir)).output();
+        let output =
+            sandbox.makeinfra(&[&["check"], args, more].concat()).cwd(sandbox.work(dir)).output();
         assert_no_token(output.stdout.as_bytes(), "stdout");
         assert_no_token(output.stderr.as_bytes(), "stderr");
         assert_eq!(output.stderr, "", "{}", output.stdout);
@@ -64,7 +65,8 @@ pub fn check_in(sandbox: &Sandbox, dir: &str, args: &[&str]) -> Checked {
         let (id, hint) = (check["id"].as_str().unwrap(), check["hint"].as_str().unwrap());
         assert!(Id::ALL.iter().any(|known| known.as_str() == id), "{id}");
         assert!(text.stdout.contains(id) && text.stdout.contains(hint), "{}", text.stdout);
-        let silent = hint.is_empty() && !check["message"].as_str().unwrap().starts_with("not checked");
+        let silent =
+            hint.is_empty() && !check["message"].as_str().unwrap().starts_with("not checked");
         assert!(check["status"] != "problem" || !silent, "a problem without a hint: {check}");
     }
     assert_eq!(text.code, json.code, "{}", text.stdout);
@@ -86,7 +88,8 @@ pub fn edit(sandbox: &Sandbox, file: &str, old: &str, new: &str) {
 
 /// Stages `text` in plain, as `git add` does where git-crypt is not set up.
 pub fn stage_plain(sandbox: &Sandbox, path: &str, text: &str) {
-    let hash = sandbox.git(&["hash-object", "-w", "--no-filters", "--stdin"]).stdin(text).success().stdout;
+    let hash =
+        sandbox.git(&["hash-object", "-w", "--no-filters", "--stdin"]).stdin(text).success().stdout;
     sandbox
         .git(&["update-index", "--add", "--cacheinfo", &format!("100644,{},{path}", hash.trim())])
         .success();
@@ -118,7 +121,15 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             "--ingress",
             "hello.example.com",
         ],
-        &["--no-commit", "--email", "a@b.c", "--expires-at", "2999-12-31", "--health-path", "/healthz"],
+        &[
+            "--no-commit",
+            "--email",
+            "a@b.c",
+            "--expires-at",
+            "2999-12-31",
+            "--health-path",
+            "/healthz",
+        ],
         &["--no-git", "--namespace", "other", "--secret-name", "pull", "--replicas", "0"],
         &["--registry", "registry.gitlab.com/group", "--namespace", "1"],
     ] {
@@ -130,8 +141,9 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // There are no further environments; without git there is nothing to say of the first six, of merges, of hooks, of
-        // what it takes and of earlier records, without a commit nothing of HEAD and of records.
+        // There are no further environments; without git there is nothing to say of the first six,
+        // of merges, of hooks, of what it takes and of earlier records, without a commit nothing of
+        // HEAD and of records.
         let left_out = match () {
             () if args.contains(&"--no-git") => 13,
             () if args.contains(&"--no-commit") => 3,
@@ -146,7 +158,8 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
     for image in [digest.as_str(), "me/app:1"] {
         let sandbox = Sandbox::new();
         let token = sandbox.path("token").display().to_string();
-        let args = ["new", "hello", "--image", image, "--token-username", USER, "--token-file", &token];
+        let args =
+            ["new", "hello", "--image", image, "--token-username", USER, "--token-file", &token];
         sandbox.makeinfra(&[&args[..], &["--expires-at", "never"]].concat()).success();
         assert_eq!(check(&sandbox, &["--strict"]).code, Some(0), "{image}");
     }
@@ -195,8 +208,9 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         // As a merge leaves it in which both sides have changed the file.
         Id::SecretsMerged => {
             let blob = sandbox.git(&["rev-parse", &format!("HEAD:{SECRET}")]).success().stdout;
-            let stages: String =
-                (1..=3).map(|stage| format!("100644 {} {stage}\t{SECRET}\n", blob.trim())).collect();
+            let stages: String = (1..=3)
+                .map(|stage| format!("100644 {} {stage}\t{SECRET}\n", blob.trim()))
+                .collect();
             sandbox.git(&["update-index", "--force-remove", SECRET]).success();
             sandbox.git(&["update-index", "--index-info"]).stdin(stages).success();
         }
@@ -212,7 +226,8 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             fs::set_permissions(sandbox.hello(SECRET), fs::Permissions::from_mode(0o644)).unwrap();
         }
         Id::KeyInWorkTree => {
-            fs::copy(sandbox.hello(".git/git-crypt/keys/default"), sandbox.hello("hello.key")).unwrap();
+            fs::copy(sandbox.hello(".git/git-crypt/keys/default"), sandbox.hello("hello.key"))
+                .unwrap();
         }
         Id::CommitHook => fs::remove_file(sandbox.hello(".githooks/pre-commit")).unwrap(),
         // As a commit leaves it that was stopped after its branch had moved.
@@ -237,7 +252,9 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         }
         Id::PullSecretWrapping => secret("dockercfg", &format!(r#"{{"auths":{}}}"#, auth("u:p"))),
         Id::PullSecretAuth => secret("dockercfg", &auth(&format!("{USER}:{TOKEN}\n"))),
-        Id::PullSecretCredentials => secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}"))),
+        Id::PullSecretCredentials => {
+            secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}")))
+        }
         Id::PullSecretName => edit(sandbox, SECRET, "  name: gitlab", "  name: github"),
         // All that an overlay includes is in its namespace.
         Id::PullSecretNamespace => {
@@ -253,7 +270,9 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretExpiry => {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
         }
-        Id::ManifestsParse => fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap(),
+        Id::ManifestsParse => {
+            fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap()
+        }
         Id::ManifestsKustomize => {
             edit(sandbox, "kubernetes/base/kustomization.yaml", "- service.yaml", "- servise.yaml");
         }
@@ -269,7 +288,12 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             );
         }
         Id::ImagesPinned => {
-            edit(sandbox, "kubernetes/overlays/production/kustomization.yaml", "    newTag: \"1.0.0\"\n", "");
+            edit(
+                sandbox,
+                "kubernetes/overlays/production/kustomization.yaml",
+                "    newTag: \"1.0.0\"\n",
+                "",
+            );
         }
         Id::ImagesPull | Id::RunningPodsPull => unreachable!("see check_online and check_running"),
         Id::EnvironmentsAgree => {
@@ -280,7 +304,9 @@ fn break_it(sandbox: &Sandbox, id: Id) {
                 "PROTECTED := yes",
             );
         }
-        Id::HostsDiffer | Id::SecretsUsed | Id::ReplicasScaled => unreachable!("see check_environments"),
+        Id::HostsDiffer | Id::SecretsUsed | Id::ReplicasScaled => {
+            unreachable!("see check_environments")
+        }
         Id::RecordFollowed | Id::TemplatesCurrent => {
             unreachable!("see update: no problem, but a warning and a note")
         }
@@ -291,8 +317,13 @@ fn break_it(sandbox: &Sandbox, id: Id) {
 #[test]
 fn each_check_finds_its_fault_and_no_other_one_does() {
     // One environment alone has no other's host.
-    let others =
-        [Id::HostsDiffer, Id::SecretsUsed, Id::ReplicasScaled, Id::RecordFollowed, Id::TemplatesCurrent];
+    let others = [
+        Id::HostsDiffer,
+        Id::SecretsUsed,
+        Id::ReplicasScaled,
+        Id::RecordFollowed,
+        Id::TemplatesCurrent,
+    ];
     for id in offline().filter(|id| !others.contains(id)) {
         let sandbox = Sandbox::with_hello();
         break_it(&sandbox, *id);
@@ -316,8 +347,12 @@ fn what_is_printed_for_git_brings_the_file_there() {
         let sandbox = Sandbox::with_hello();
         break_it(&sandbox, id);
         let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();
-        let found = json["checks"].as_array().unwrap().iter().find(|one| one["id"] == id.as_str()).unwrap();
-        sandbox.run("sh", &["-c", found["hint"].as_str().unwrap()]).cwd(sandbox.hello("")).success();
+        let found =
+            json["checks"].as_array().unwrap().iter().find(|one| one["id"] == id.as_str()).unwrap();
+        sandbox
+            .run("sh", &["-c", found["hint"].as_str().unwrap()])
+            .cwd(sandbox.hello(""))
+            .success();
         assert_eq!(check(&sandbox, &["--strict"]).code, Some(0), "{json}");
     }
     // The same where a file is written.
@@ -358,7 +393,11 @@ fn what_a_generated_repository_lacks_is_found_and_the_hint_mends_it() {
         break_it(&sandbox);
         let checked = check(&sandbox, &[]);
         let found = checked.checks.iter().find(|one| one["id"] == id).unwrap();
-        assert_eq!((&found["status"], &found["subject"]), (&status.into(), &subject.into()), "{found}");
+        assert_eq!(
+            (&found["status"], &found["subject"]),
+            (&status.into(), &subject.into()),
+            "{found}"
+        );
         let hint = found["hint"].as_str().unwrap().replace("update", "update --yes");
         let bin = Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display();
         let path = format!("{bin}:{}", sandbox.own_path());
@@ -373,19 +412,32 @@ fn a_machine_without_git_crypt_is_told_what_git_cannot_do_there() {
     let sandbox = Sandbox::with_hello();
     let run = |path: &str| {
         let args = ["check", "--json", "--no-history"];
-        let json = sandbox.makeinfra(&args).cwd(sandbox.hello("")).env("PATH", path).success().json();
-        json["checks"].as_array().unwrap().iter().find(|one| one["id"] == "secrets-filter").unwrap().clone()
+        let json =
+            sandbox.makeinfra(&args).cwd(sandbox.hello("")).env("PATH", path).success().json();
+        json["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["id"] == "secrets-filter")
+            .unwrap()
+            .clone()
     };
     let found = run("/nowhere");
     assert_eq!(found["status"], "warning", "{found}");
-    assert!(found["message"].as_str().unwrap().starts_with("git-crypt is not installed here"), "{found}");
+    assert!(
+        found["message"].as_str().unwrap().starts_with("git-crypt is not installed here"),
+        "{found}"
+    );
     sandbox.write_program("git-crypt", "#!/bin/sh\n");
     assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok");
     // One that is configured by its place.
     sandbox.git(&["config", "filter.git-crypt.clean", "'/nowhere/git-crypt' clean"]).success();
     let found = run(&sandbox.path("bin").display().to_string());
     assert_eq!(found["status"], "warning");
-    assert!(found["message"].as_str().unwrap().contains("is not where the configuration"), "{found}");
+    assert!(
+        found["message"].as_str().unwrap().contains("is not where the configuration"),
+        "{found}"
+    );
     let hint = found["hint"].as_str().unwrap();
     sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
     assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok", "{hint}");
@@ -418,7 +470,12 @@ fn what_a_killed_run_left_is_never_to_be_added() {
 #[test]
 fn every_fault_of_a_pull_secret_is_named() {
     let cases = [
-        ("pull-secret-wrapping", "dockercfg", format!(r#"{{"auths":{}}}"#, auth("u:p")), "kubectl 1.9"),
+        (
+            "pull-secret-wrapping",
+            "dockercfg",
+            format!(r#"{{"auths":{}}}"#, auth("u:p")),
+            "kubectl 1.9",
+        ),
         ("pull-secret-wrapping", "dockerconfigjson", auth("u:p"), "no `auths`"),
         ("pull-secret-wrapping", "dockercfg", TOKEN.into(), "no JSON object"),
         (
@@ -427,7 +484,12 @@ fn every_fault_of_a_pull_secret_is_named() {
             config(&format!("\"{TOKEN}\"")),
             "not a JSON object of strings",
         ),
-        ("pull-secret-auth", "dockercfg", config(&format!(r#"{{"auth":"{TOKEN}"}}"#)), "USERNAME:PASSWORD"),
+        (
+            "pull-secret-auth",
+            "dockercfg",
+            config(&format!(r#"{{"auth":"{TOKEN}"}}"#)),
+            "USERNAME:PASSWORD",
+        ),
         ("pull-secret-auth", "dockercfg", config(r#"{"auth":"dTpw "}"#), "blank"),
         ("pull-secret-auth", "dockercfg", auth(&format!("u:{TOKEN}\n")), "line break"),
         ("pull-secret-auth", "dockercfg", auth(&format!("u:{TOKEN} ")), "blank"),
@@ -455,7 +517,12 @@ fn every_fault_of_a_pull_secret_is_named() {
             auth(&format!("gitlab-ci-token:{TOKEN}")),
             "die with the job",
         ),
-        ("pull-secret-credentials", "dockercfg", auth(&format!("u:glcbt-{TOKEN}")), "die with the job"),
+        (
+            "pull-secret-credentials",
+            "dockercfg",
+            auth(&format!("u:glcbt-{TOKEN}")),
+            "die with the job",
+        ),
         ("pull-secret-credentials", "dockercfg", "{}".into(), "no entry"),
     ];
     for (id, kind, json, word) in cases {
@@ -514,7 +581,8 @@ fn a_public_image_is_recorded() {
     let sandbox = Sandbox::with_hello();
     let add = |name: &str, more: &[&str]| {
         let image = format!("quay.io/group/{name}:1");
-        let args = [&["add", name, "--image", &image, "--workload", "job", "--no-input"], more].concat();
+        let args =
+            [&["add", name, "--image", &image, "--workload", "job", "--no-input"], more].concat();
         let output = sandbox.makeinfra(&args).cwd(sandbox.hello("")).success();
         sandbox.git(&["add", "-A"]).success();
         output
@@ -553,14 +621,17 @@ fn a_public_image_of_the_project_needs_no_entry_of_its_registry() {
     let args = ["--registry", "quay.io"];
     sandbox.new_hello(&args).failure(2);
     sandbox.new_hello(&[&args[..], &["--public"]].concat()).success();
-    assert!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap().contains("  public: true\n"));
+    assert!(
+        fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap().contains("  public: true\n")
+    );
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
 }
 
 #[test]
 fn the_measured_keyring_decides() {
     let vectors: Value =
-        serde_json::from_str(&fs::read_to_string(repo("tests/data/keyring-vectors.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(repo("tests/data/keyring-vectors.json")).unwrap())
+            .unwrap();
     let rows = vectors["key_matches_image"].as_array().unwrap();
     let sandbox = Sandbox::new();
     // Every seventeenth of 230: keys and images of all kinds.
@@ -580,9 +651,11 @@ fn the_measured_keyring_decides() {
             "spec": { "imagePullSecrets": [{ "name": "gitlab" }], "containers": [{ "name": "a", "image": image }] },
         });
         sandbox.write("work/x/kubernetes/pod.json", pod.to_string());
-        let checked = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+        let checked =
+            check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
         let found = checked.ids("ok").contains("pull-secret-matches-images");
-        // Its digests are too short for a runtime: such an image is refused before any key is looked at.
+        // Its digests are too short for a runtime: such an image is refused before any key is
+        // looked at.
         assert!(found == row["matches"] || checked.problems().contains(&"images-pinned"), "{row}");
     }
 }
@@ -611,14 +684,18 @@ fn an_attribute_file_that_git_crypt_encrypts_is_a_problem_that_its_hint_ends() {
     let everything = "* filter=git-crypt diff=git-crypt\n";
     for (file, text) in [
         (".gitattributes", everything),
-        (".gitattributes", "* filter=git-crypt diff=git-crypt\nsecrets/** filter=git-crypt diff=git-crypt"),
+        (
+            ".gitattributes",
+            "* filter=git-crypt diff=git-crypt\nsecrets/** filter=git-crypt diff=git-crypt",
+        ),
         ("secrets/.gitattributes", "** filter=git-crypt diff=git-crypt\n"),
     ] {
         let sandbox = Sandbox::with_hello();
         fs::write(sandbox.hello(file), text).unwrap();
         sandbox.git(&["add", file]).success();
         let checked = check(&sandbox, &["--no-history"]);
-        let is_it = |check: &&Value| check["id"] == "secrets-covered" && check["status"] == "problem";
+        let is_it =
+            |check: &&Value| check["id"] == "secrets-covered" && check["status"] == "problem";
         let found: Vec<_> = checked.checks.iter().filter(is_it).collect();
         assert_eq!(found.len(), 1, "{file}: {found:?}");
         assert_eq!(found[0]["subject"], file);

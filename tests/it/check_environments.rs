@@ -1,4 +1,5 @@
-//! `makeinfra check` compares Makefile, overlays and `.makeinfra.yaml`, and finds two environments with one host.
+//! `makeinfra check` compares Makefile, overlays and `.makeinfra.yaml`, and finds two environments
+//! with one host.
 
 use super::check::{Checked, check};
 use super::hints_typed::typed;
@@ -37,7 +38,13 @@ fn each_difference_is_named_with_its_file() {
             STAGING,
             "`../../../secrets/kubernetes`",
         ),
-        (mk, "PROTECTED :=", "PROTECTED := yes", ".makeinfra.yaml", "it records `staging` as unprotected"),
+        (
+            mk,
+            "PROTECTED :=",
+            "PROTECTED := yes",
+            ".makeinfra.yaml",
+            "it records `staging` as unprotected",
+        ),
         (STAGING, "  - ../../../secrets/kubernetes/staging\n", "", STAGING, "no pull secret"),
         (
             STAGING,
@@ -85,7 +92,10 @@ fn each_difference_is_named_with_its_file() {
         let checked = edited(file, old, new);
         let said = checked.said("environments-agree");
         assert!(checked.problems().contains(&"environments-agree"), "{file}: {new}: {said}");
-        assert!(said.contains(&format!("{subject}: ")) && said.contains(message), "{file}: {new}: {said}");
+        assert!(
+            said.contains(&format!("{subject}: ")) && said.contains(message),
+            "{file}: {new}: {said}"
+        );
     }
 }
 
@@ -93,7 +103,10 @@ fn each_difference_is_named_with_its_file() {
 fn a_file_that_is_missing_is_named() {
     for (file, why) in [
         (STAGING, "lists the environment `staging`"),
-        ("kubernetes/overlays/staging/environment.mk", "the Makefile does not find the environment"),
+        (
+            "kubernetes/overlays/staging/environment.mk",
+            "the Makefile does not find the environment",
+        ),
         (".gitlab/staging.yml", "the pipeline does not deploy the environment"),
     ] {
         let sandbox = two(&[]);
@@ -104,10 +117,14 @@ fn a_file_that_is_missing_is_named() {
                 sandbox.git(&["commit", "-qam", "Remove it"]).success();
             }
             let said = check(&sandbox, &[]).said("environments-agree");
-            assert!(said.contains(&format!("{file}: it is missing: ")) && said.contains(why), "{said}");
+            assert!(
+                said.contains(&format!("{file}: it is missing: ")) && said.contains(why),
+                "{said}"
+            );
             // The advice works.
             let hint = said.split_once('(').unwrap().1.trim_end().trim_end_matches(')').to_owned();
-            typed(&sandbox, &format!("{hint}{}", if is_committed { " --yes" } else { "" })).success();
+            typed(&sandbox, &format!("{hint}{}", if is_committed { " --yes" } else { "" }))
+                .success();
             assert_eq!(fs::read_to_string(sandbox.hello(file)).unwrap(), whole);
             let again = check(&sandbox, &[]);
             assert!(!again.problems().contains(&"environments-agree"), "{file}");
@@ -186,7 +203,11 @@ fn a_secret_that_one_environment_lacks_is_a_problem() {
     let found = check(&sandbox, &["--strict"]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
     // What is optional may be missing.
-    sandbox.edit("kubernetes/base/deployment.yaml", "{name: login}", "{name: none, optional: true}");
+    sandbox.edit(
+        "kubernetes/base/deployment.yaml",
+        "{name: login}",
+        "{name: none, optional: true}",
+    );
     assert_eq!(check(&sandbox, &[]).warnings(), Vec::<&str>::new());
 }
 
@@ -219,7 +240,11 @@ fn whether_a_locked_secret_is_there_is_unknown() {
     sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
     let checked = super::check::check_in(&sandbox, "clone", &[]);
     assert_eq!((checked.code, checked.warnings().contains(&"secrets-used")), (Some(0), true));
-    assert!(checked.said("secrets-used").contains("was not checked"), "{}", checked.said("secrets-used"));
+    assert!(
+        checked.said("secrets-used").contains("was not checked"),
+        "{}",
+        checked.said("secrets-used")
+    );
     // It is known to be missing once it can be read.
     sandbox.edit("secrets/kubernetes/kustomization.yaml", "name: db", "name: other");
     assert_eq!(check(&sandbox, &[]).warnings(), ["secrets-used"]);

@@ -1,4 +1,5 @@
-//! `check --format`: GitLab's code quality report and JUnit's XML say what the text says, with the same exit code.
+//! `check --format`: GitLab's code quality report and JUnit's XML say what the text says, with the
+//! same exit code.
 
 use super::support::*;
 use serde_json::{Value, json};
@@ -16,7 +17,8 @@ const TWO: &str = "      initContainers:\n        - {name: one, image: registry.
 fn with_faults() -> Sandbox {
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(ODD), "A=1\n").unwrap();
-    fs::set_permissions(sandbox.hello(".githooks/pre-commit"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(sandbox.hello(".githooks/pre-commit"), fs::Permissions::from_mode(0o644))
+        .unwrap();
     // Two of one name.
     sandbox.edit("kubernetes/base/deployment.yaml", "      containers:\n", TWO);
     sandbox.edit("kubernetes/base/deployment.yaml", "name: gitlab", "name: other");
@@ -26,7 +28,8 @@ fn with_faults() -> Sandbox {
 /// What `check` says in `format`, with its exit code.
 #[track_caller]
 fn check(sandbox: &Sandbox, format: &str, more: &[&str]) -> (Option<i32>, String) {
-    let output = sandbox.makeinfra(&[&["check", "hello-infra", "--format", format], more].concat()).output();
+    let output =
+        sandbox.makeinfra(&[&["check", "hello-infra", "--format", format], more].concat()).output();
     assert_eq!(output.stderr, "");
     assert_no_token(output.stdout.as_bytes(), format);
     (output.code, output.stdout)
@@ -40,7 +43,8 @@ fn findings(text: &str) -> Vec<Value> {
 fn gitlab_gets_each_finding_with_a_file_that_exists() {
     let sandbox = Sandbox::with_hello();
     let output = sandbox.makeinfra(&["check", "hello-infra", "--json"]).success().json();
-    let notes = output["checks"].as_array().unwrap().iter().filter(|check| check["status"] == "note");
+    let notes =
+        output["checks"].as_array().unwrap().iter().filter(|check| check["status"] == "note");
     let (code, text) = check(&sandbox, "gitlab", &[]);
     assert_eq!((code, findings(&text).len()), (Some(0), notes.count()));
     let sandbox = with_faults();
@@ -67,13 +71,16 @@ fn gitlab_gets_each_finding_with_a_file_that_exists() {
     }
     let at = |id: &str| {
         let of = found.iter().filter(|finding| finding["check_name"] == id);
-        of.map(|finding| finding["location"]["path"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+        of.map(|finding| finding["location"]["path"].as_str().unwrap().to_owned())
+            .collect::<BTreeSet<_>>()
     };
     assert!(at("pull-secret-name").contains("kubernetes/base/deployment.yaml"), "{found:?}");
     assert!(at("secrets-listed").contains(ODD), "{found:?}");
     assert!(at("commit-hook").contains(".githooks/pre-commit"), "{found:?}");
     // Each by itself, and the same in the next run.
-    let prints = |found: &[Value]| found.iter().map(|one| one["fingerprint"].to_string()).collect::<Vec<_>>();
+    let prints = |found: &[Value]| {
+        found.iter().map(|one| one["fingerprint"].to_string()).collect::<Vec<_>>()
+    };
     let all = prints(&found);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     assert_eq!(prints(&findings(&check(&sandbox, "gitlab", &[]).1)), all);
@@ -111,8 +118,9 @@ fn junit_has_a_test_a_check_and_a_failure_a_problem() {
                     "ok" => json!([]),
                     _ => json!(["system-out"]),
                 };
-                let number =
-                    seen.entry((check["id"].clone().to_string(), check["subject"].to_string())).or_insert(0);
+                let number = seen
+                    .entry((check["id"].clone().to_string(), check["subject"].to_string()))
+                    .or_insert(0);
                 *number += 1;
                 let subject = check["subject"].as_str().unwrap().replace('\u{ffff}', "?");
                 let name = if *number > 1 { format!("{subject} ({number})") } else { subject };
@@ -152,6 +160,9 @@ fn paths_start_at_the_top_of_git() {
     assert!(!found.is_empty());
     for finding in found {
         let path = finding["location"]["path"].as_str().unwrap();
-        assert!(path.starts_with("hello-infra/") && sandbox.work("mono").join(path).is_file(), "{path}");
+        assert!(
+            path.starts_with("hello-infra/") && sandbox.work("mono").join(path).is_file(),
+            "{path}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `makeinfra check` and git: locked clones, plaintext in any commit, and repositories of every shape.
+//! `makeinfra check` and git: locked clones, plaintext in any commit, and repositories of every
+//! shape.
 
 use super::check::{check, check_in, commit, edit, stage_plain};
 use super::support::*;
@@ -30,9 +31,13 @@ fn a_locked_clone_is_told_to_unlock_and_nothing_of_its_secret_is_called_good() {
     assert_eq!((checked.code, checked.problems()), (Some(0), vec![]));
     assert!(checked.ids("warning").is_superset(&["secrets-filter", "secrets-key"].into()));
     assert_eq!(check_in(&sandbox, "clone", &["--strict"]).code, Some(1));
-    for id in
-        ["secrets-filter", "secrets-key", "pull-secret-present", "manifests-kustomize", "secrets-listed"]
-    {
+    for id in [
+        "secrets-filter",
+        "secrets-key",
+        "pull-secret-present",
+        "manifests-kustomize",
+        "secrets-listed",
+    ] {
         assert!(checked.said(id).contains("git-crypt unlock"), "{}", checked.said(id));
     }
     assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));
@@ -54,10 +59,15 @@ fn where_git_crypt_was_never_set_up_it_is_and_where_it_was_nobody_is_told_to_mak
     sandbox.agreed(&["env", "add", "staging"]).success();
     sandbox.commit_all();
     sandbox.git(&["config", "--remove-section", "filter.git-crypt"]).success();
-    for (dir, hint) in [(".", "git-crypt unlock KEY_FILE"), (".git-crypt/keys", "git-crypt unlock")] {
+    for (dir, hint) in [(".", "git-crypt unlock KEY_FILE"), (".git-crypt/keys", "git-crypt unlock")]
+    {
         fs::create_dir_all(sandbox.hello(dir)).unwrap();
         sandbox.agreed(&["env", "add", "qa"]).failure(10).says(&format!("hint: {hint}\n"));
-        assert!(check_in(&sandbox, "hello-infra", &[]).said("secrets-filter").contains(&format!("({hint})")));
+        assert!(
+            check_in(&sandbox, "hello-infra", &[])
+                .said("secrets-filter")
+                .contains(&format!("({hint})"))
+        );
     }
 }
 
@@ -142,8 +152,11 @@ fn plaintext_counts_wherever_the_attributes_ask_for_encryption() {
         ("config/private/a", "config/private/a"),
         ("[attr]vault filter=git-crypt\nconfig/** vault", "config/b/c"),
     ] {
-        let line =
-            if pattern.starts_with('[') { pattern.into() } else { format!("{pattern} filter=git-crypt") };
+        let line = if pattern.starts_with('[') {
+            pattern.into()
+        } else {
+            format!("{pattern} filter=git-crypt")
+        };
         fs::write(sandbox.hello(".gitattributes"), format!("{attributes}{line}\n")).unwrap();
         stage_plain(&sandbox, path, TOKEN);
         let checked = check(&sandbox, &[]);
@@ -159,7 +172,10 @@ fn a_pull_secret_beside_the_manifests_must_be_encrypted_too() {
     let secret = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
     fs::write(sandbox.hello("kubernetes/pull.yaml"), &secret).unwrap();
     let checked = check(&sandbox, &[]);
-    assert_eq!((checked.problems(), checked.warnings()), (vec!["secrets-covered"], vec!["secrets-mode"]));
+    assert_eq!(
+        (checked.problems(), checked.warnings()),
+        (vec!["secrets-covered"], vec!["secrets-mode"])
+    );
     assert!(checked.said("secrets-covered").contains("kubernetes/pull.yaml"));
     stage_plain(&sandbox, "kubernetes/pull.yaml", &secret);
     assert!(check(&sandbox, &[]).problems().contains(&"secrets-index"));
@@ -189,11 +205,20 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
             sandbox.run("sh", &["-c", &hint]).cwd(sandbox.hello("")).success();
             typed.push(hint);
         }
-        assert!(!typed.is_empty() && check(&sandbox, &[]).problems().is_empty(), "{file}, {text}: {typed:?}");
+        assert!(
+            !typed.is_empty() && check(&sandbox, &[]).problems().is_empty(),
+            "{file}, {text}: {typed:?}"
+        );
         sandbox.rotate("gldt-Second", &[]).success();
         sandbox.run("touch", &[SECRET]).cwd(sandbox.hello("")).success();
         sandbox.git(&["add", "-A"]).success();
-        assert!(sandbox.git(&["show", &format!(":{SECRET}")]).success().bytes.starts_with(b"\0GITCRYPT\0"));
+        assert!(
+            sandbox
+                .git(&["show", &format!(":{SECRET}")])
+                .success()
+                .bytes
+                .starts_with(b"\0GITCRYPT\0")
+        );
     }
     // No line elsewhere counts more than this one.
     let sandbox = Sandbox::with_hello();
@@ -245,16 +270,21 @@ fn a_line_that_only_older_gits_read_covers_nothing_and_filters() {
     }
     // Where it takes a filter away, an older git runs none, and a newer one does.
     let sandbox = Sandbox::with_hello();
-    sandbox.append(".gitattributes", ".makeinfra.yaml filter=other\n.makeinfra.yaml -filter builtin_x\n");
+    sandbox.append(
+        ".gitattributes",
+        ".makeinfra.yaml filter=other\n.makeinfra.yaml -filter builtin_x\n",
+    );
     sandbox.git(&["commit", "-qam", "Filter the record"]).success();
-    let refused = sandbox.makeinfra(&["env", "add", "staging", "--yes", "--commit"]).cwd(sandbox.hello(""));
+    let refused =
+        sandbox.makeinfra(&["env", "add", "staging", "--yes", "--commit"]).cwd(sandbox.hello(""));
     refused.failure(1).says("filter");
 }
 
 /// What `check` prints for a file that no attribute covers.
 fn covering(sandbox: &Sandbox) -> Option<String> {
     let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();
-    let open = |one: &&serde_json::Value| one["id"] == "secrets-covered" && one["status"] == "problem";
+    let open =
+        |one: &&serde_json::Value| one["id"] == "secrets-covered" && one["status"] == "problem";
     let found = json["checks"].as_array().unwrap().iter().find(open)?;
     Some(found["hint"].as_str().unwrap().to_owned())
 }
@@ -263,7 +293,8 @@ fn covering(sandbox: &Sandbox) -> Option<String> {
 fn what_cannot_hold_a_secret_is_no_plaintext() {
     let sandbox = Sandbox::with_hello();
     std::os::unix::fs::symlink("../README.md", sandbox.hello("secrets/link")).unwrap();
-    fs::write(sandbox.hello("secrets/.gitattributes"), "* -text\n.gitattributes !filter !diff\n").unwrap();
+    fs::write(sandbox.hello("secrets/.gitattributes"), "* -text\n.gitattributes !filter !diff\n")
+        .unwrap();
     fs::write(sandbox.hello("secrets/.gitkeep"), "").unwrap();
     stage_plain(&sandbox, "secrets/.gitkeep", "");
     sandbox.git(&["add", "secrets/link", "secrets/.gitattributes"]).success();
@@ -279,7 +310,10 @@ fn what_cannot_hold_a_secret_is_no_plaintext() {
 #[test]
 fn a_work_tree_of_its_own_uses_the_key_of_the_repository() {
     let sandbox = Sandbox::with_hello();
-    sandbox.git(&["worktree", "add", "-q", "../tree", "-b", "other"]).env("GIT_CONFIG_COUNT", "0").output();
+    sandbox
+        .git(&["worktree", "add", "-q", "../tree", "-b", "other"])
+        .env("GIT_CONFIG_COUNT", "0")
+        .output();
     if !sandbox.work("tree/Makefile").exists() {
         eprintln!("SKIPPED: `git-crypt` is missing, which git runs for a work tree");
         return;
@@ -298,7 +332,11 @@ fn a_shallow_clone_says_that_it_does_not_know_the_rest() {
     leaked(&sandbox);
     clone(&sandbox, &["--depth", "1"]);
     let checked = check_in(&sandbox, "clone", &[]);
-    assert!(checked.ids("warning").contains("secrets-history"), "{}", checked.said("secrets-history"));
+    assert!(
+        checked.ids("warning").contains("secrets-history"),
+        "{}",
+        checked.said("secrets-history")
+    );
     assert!(checked.said("secrets-history").contains("git fetch --unshallow"));
 }
 
@@ -314,7 +352,11 @@ fn what_is_missing_from_a_clone_is_not_called_encrypted() {
         ["pull-secret-exposed", "secrets-head", "secrets-history", "secrets-index"]
     );
     fs::write(sandbox.hello(".git/index"), "no index").unwrap();
-    sandbox.makeinfra(&["check", "hello-infra"]).failure(1).says("cannot read the index").says("hint: ");
+    sandbox
+        .makeinfra(&["check", "hello-infra"])
+        .failure(1)
+        .says("cannot read the index")
+        .says("hint: ");
 }
 
 #[test]
@@ -333,7 +375,11 @@ fn what_is_no_repository_is_one_error() {
     let sandbox = Sandbox::with_hello();
     clone(&sandbox, &["--bare"]);
     sandbox.makeinfra(&["check", "clone"]).failure(1).says("no work tree").says("hint: ");
-    sandbox.makeinfra(&["check"]).failure(1).says("no git repository").says("--manifests DIR --secret FILE");
+    sandbox
+        .makeinfra(&["check"])
+        .failure(1)
+        .says("no git repository")
+        .says("--manifests DIR --secret FILE");
     sandbox.makeinfra(&["check", "nowhere"]).failure(2).says("hint: ");
 }
 
@@ -387,7 +433,8 @@ fn attribute_files_that_git_does_not_read_protect_nothing() {
     };
     let long = |sandbox: &Sandbox| {
         let text = fs::read_to_string(sandbox.hello(".gitattributes")).unwrap();
-        let text = text.replace("secrets/** filter", &format!("secrets/** {} filter", "a".repeat(2100)));
+        let text =
+            text.replace("secrets/** filter", &format!("secrets/** {} filter", "a".repeat(2100)));
         fs::write(sandbox.hello(".gitattributes"), text).unwrap();
     };
     for ignored in [&link as &dyn Fn(&Sandbox), &long] {
@@ -408,13 +455,15 @@ fn names_of_keys_and_links_lead_nowhere() {
     let sandbox = Sandbox::with_hello();
     let attributes = fs::read_to_string(sandbox.hello(".gitattributes")).unwrap();
     let zero = "../".repeat(12) + "dev/zero";
-    fs::write(sandbox.hello(".gitattributes"), format!("{attributes}x filter=git-crypt-{zero}\n")).unwrap();
+    fs::write(sandbox.hello(".gitattributes"), format!("{attributes}x filter=git-crypt-{zero}\n"))
+        .unwrap();
     fs::write(sandbox.hello("x"), "x").unwrap();
     fs::create_dir(sandbox.hello("z")).unwrap();
     symlink("/dev/zero", sandbox.hello("z/.gitattributes")).unwrap();
     sandbox.git(&["-c", "filter.git-crypt.clean=cat", "add", "x", "z", ".gitattributes"]).success();
     // With an address space that would not hold an endless file.
-    let script = format!("ulimit -v 2000000; exec {} check hello-infra", env!("CARGO_BIN_EXE_makeinfra"));
+    let script =
+        format!("ulimit -v 2000000; exec {} check hello-infra", env!("CARGO_BIN_EXE_makeinfra"));
     let output = sandbox.run("sh", &["-c", &script]).output();
     assert!(matches!(output.code, Some(0 | 1)), "{:?} {}", output.code, output.stderr);
     assert!(output.stdout.contains("problem"), "{}", output.stdout);

@@ -43,7 +43,8 @@ type: kubernetes.io/dockerconfigjson
 data: {.dockerconfigjson: e30=}
 ";
 
-/// A component, a second base below a prefix, and patches in files, beside the kustomization of each row.
+/// A component, a second base below a prefix, and patches in files, beside the kustomization of
+/// each row.
 const FILES: [(&str, &str); 8] = [
     ("base/all.yaml", BASE),
     ("base/kustomization.yaml", "resources: [all.yaml]\n"),
@@ -113,7 +114,8 @@ const ROWS: [&str; 28] = [
 /// What is read of the kustomization in `dir`.
 pub fn read(root: &Path, dir: &str) -> Manifests {
     let tree = WorkTree::list(root, |_| false).unwrap();
-    let mut files: Files = tree.at(dir).map(|(path, _)| (path.to_owned(), tree.read(path))).collect();
+    let mut files: Files =
+        tree.at(dir).map(|(path, _)| (path.to_owned(), tree.read(path))).collect();
     loop {
         let wanted = Manifests::wanted(&files);
         if wanted.is_empty() {
@@ -134,10 +136,15 @@ pub fn built(text: Vec<u8>) -> Manifests {
 pub fn seen(manifests: &Manifests) -> Vec<String> {
     let mut lines = pulls(manifests);
     lines.extend(manifests.workloads().map(|one| {
-        format!("{} {} in {:?}: account {:?}", one.kind, one.name, one.namespace, one.unknown_account)
+        format!(
+            "{} {} in {:?}: account {:?}",
+            one.kind, one.name, one.namespace, one.unknown_account
+        )
     }));
     for overlay in &manifests.overlays {
-        lines.extend(overlay.secrets.iter().map(|one| format!("Secret {} in {:?}", one.name, one.namespace)));
+        lines.extend(
+            overlay.secrets.iter().map(|one| format!("Secret {} in {:?}", one.name, one.namespace)),
+        );
         lines.extend(overlay.named_secrets.iter().map(|name| format!("names {name}")));
     }
     lines.sort();
@@ -203,7 +210,10 @@ fn what_is_not_evaluated_leaves_a_doubt_and_what_fails_is_a_fault() {
         let ours = read(&sandbox.path("work/k"), "top");
         let refuses = ours.faults.iter().any(|fault| fault.kind == FaultKind::Build);
         assert_eq!(refuses, !builds, "{row}\n{:?}", ours.faults);
-        assert!(ours.faults.is_empty() || ours.workloads().all(|one| one.unsure.is_some()), "{row}");
+        assert!(
+            ours.faults.is_empty() || ours.workloads().all(|one| one.unsure.is_some()),
+            "{row}"
+        );
     }
 }
 
@@ -289,10 +299,22 @@ fn the_same_object_twice_in_one_build_is_refused_where_kustomize_refuses_it() {
 #[test]
 fn what_of_a_kustomization_is_not_evaluated_is_named_with_its_file() {
     for (row, field, what) in [
-        ("replacements: [{path: r.yaml}]\n", "`replacements`", "copies from one object into others"),
-        ("vars: [{name: X, objref: {kind: Secret, name: regcred, apiVersion: v1}}]\n", "`vars`", "`$(NAME)`"),
+        (
+            "replacements: [{path: r.yaml}]\n",
+            "`replacements`",
+            "copies from one object into others",
+        ),
+        (
+            "vars: [{name: X, objref: {kind: Secret, name: regcred, apiVersion: v1}}]\n",
+            "`vars`",
+            "`$(NAME)`",
+        ),
         ("helmCharts: [{name: c}]\n", "`helmCharts`", "what the charts make"),
-        ("transformers: [t.yaml]\nhelmGlobals: {chartHome: x}\n", "`transformers`", "what they change"),
+        (
+            "transformers: [t.yaml]\nhelmGlobals: {chartHome: x}\n",
+            "`transformers`",
+            "what they change",
+        ),
     ] {
         let sandbox = Sandbox::new();
         sandbox.write("work/k/base/all.yaml", BASE);

@@ -1,4 +1,5 @@
-//! `makeinfra check` on repositories that people wrote by hand, and on files that nobody should write.
+//! `makeinfra check` on repositories that people wrote by hand, and on files that nobody should
+//! write.
 
 use super::check::{check, check_in, edit};
 use super::examples::repo;
@@ -55,7 +56,8 @@ fn blog_post(sandbox: &Sandbox) {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     }
-    fs::set_permissions(sandbox.hello(SECRET), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::set_permissions(sandbox.hello(SECRET), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     sandbox.run("git-crypt", &["init"]).cwd(sandbox.hello("")).success();
     sandbox.git(&["add", "-A"]).success();
     sandbox.git(&["commit", "-q", "-m", "By hand"]).success();
@@ -181,7 +183,8 @@ fn overlays_are_read_as_kustomize_builds_them() {
         let built = sandbox.run("kubectl", &["kustomize", overlay]).cwd(&root).success().bytes;
         let real = Files::from([("all.yaml".to_owned(), Content::Bytes(Zeroizing::new(built)))]);
         let real = pulls(&Manifests::read(&real, &[String::new()]));
-        let mut files: Files = tree.at(overlay).map(|(path, _)| (path.to_owned(), tree.read(path))).collect();
+        let mut files: Files =
+            tree.at(overlay).map(|(path, _)| (path.to_owned(), tree.read(path))).collect();
         loop {
             let wanted = Manifests::wanted(&files);
             if wanted.is_empty() {
@@ -233,7 +236,10 @@ fn what_is_more_than_a_subset_of_kustomize_is_one_warning_a_file() {
     for (field, word) in [
         ("helmCharts: []\nreplacements: []\n", "`helmCharts`, `replacements`"),
         ("patches: [{patch: 'kind: A', target: {labelSelector: a in (b)}}]\n", "`patches.target`"),
-        ("patches: [{target: {kind: Deployment}, patch: 'x: y'}]\n", "neither a strategic-merge nor"),
+        (
+            "patches: [{target: {kind: Deployment}, patch: 'x: y'}]\n",
+            "neither a strategic-merge nor",
+        ),
         ("components: [https://example.com/x?ref=1]\n", "a component of it lies elsewhere"),
     ] {
         let sandbox = Sandbox::with_hello();
@@ -279,7 +285,11 @@ fn what_kustomize_refuses_is_a_problem() {
         let sandbox = Sandbox::with_hello();
         edit(&sandbox, file, old, new);
         let checked = check(&sandbox, &[]);
-        assert!(checked.problems().contains(&"manifests-kustomize"), "{new}: {:?}", checked.problems());
+        assert!(
+            checked.problems().contains(&"manifests-kustomize"),
+            "{new}: {:?}",
+            checked.problems()
+        );
         assert!(
             checked.said("manifests-kustomize").contains(word),
             "{}",
@@ -314,7 +324,11 @@ fn files_that_nobody_should_write_are_a_fault_and_no_panic() {
     ] {
         let begun = Instant::now();
         let checked = check_file(text);
-        assert!(checked.problems().contains(&"manifests-parse"), "{name}: {:?}", checked.problems());
+        assert!(
+            checked.problems().contains(&"manifests-parse"),
+            "{name}: {:?}",
+            checked.problems()
+        );
         assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
     }
     for text in [
@@ -327,7 +341,11 @@ fn files_that_nobody_should_write_are_a_fault_and_no_panic() {
         "kind: Pod\nmetadata: []\nspec: {containers: {}}",
     ] {
         let checked = check_file(text);
-        assert!(checked.problems().contains(&"workloads-found"), "{text}: {:?}", checked.problems());
+        assert!(
+            checked.problems().contains(&"workloads-found"),
+            "{text}: {:?}",
+            checked.problems()
+        );
     }
 }
 
@@ -361,11 +379,13 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
     sandbox.write("work/x/kubernetes/t/kustomization.yaml", twice);
     sandbox.write("work/x/kubernetes/t/app.yaml", template("Deployment"));
     let begun = Instant::now();
-    let checked = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+    let checked =
+        check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     let said = checked.said("manifests-kustomize");
     assert!(
-        said.contains("more than 100 that use each other") && said.contains("names `app.yaml` twice"),
+        said.contains("more than 100 that use each other")
+            && said.contains("names `app.yaml` twice"),
         "{said}"
     );
     assert!(said.contains("which uses it") && said.contains("more than 20000 resources"), "{said}");

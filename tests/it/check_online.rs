@@ -1,4 +1,5 @@
-//! `makeinfra check --online`: what registries say of the images of a repository, asked as the kubelet would.
+//! `makeinfra check --online`: what registries say of the images of a repository, asked as the
+//! kubelet would.
 
 use super::registry_bed::{Bed, Setup};
 use super::support::*;
@@ -26,7 +27,9 @@ fn asked(run: Run, code: i32) -> Vec<[String; 3]> {
     let checks = output.json()["checks"].as_array().unwrap().clone();
     let online = checks.iter().filter(|check| check["id"] == "images-pull");
     online
-        .map(|check| ["status", "message", "hint"].map(|name| check[name].as_str().unwrap().to_owned()))
+        .map(|check| {
+            ["status", "message", "hint"].map(|name| check[name].as_str().unwrap().to_owned())
+        })
         .collect()
 }
 
@@ -55,9 +58,10 @@ fn says_whether_the_image_can_be_pulled() {
     // Offline, nothing of that is known, and nobody is asked.
     sandbox.makeinfra(&["check", "hello-infra"]).failure(0);
     assert_eq!(bed.sign_ins().len(), 5);
-    for (image, message) in
-        [("group/hello:9.9.9", "has no `9.9.9`"), ("group/nothing:1.0.0", "no repository `group/nothing`")]
-    {
+    for (image, message) in [
+        ("group/hello:9.9.9", "has no `9.9.9`"),
+        ("group/nothing:1.0.0", "no repository `group/nothing`"),
+    ] {
         bed.knows(TOKEN, "group", "read_registry");
         one(check(&hello(&bed.image(image)), &[]), 1, "problem", message);
     }
@@ -123,17 +127,19 @@ fn many(bed: &Bed, images: &[String]) -> Sandbox {
 }
 
 fn check_many(sandbox: &Sandbox, args: &[&str]) -> Run {
-    let base = ["check", ".", "--manifests", "manifests", "--secret", "secret.yaml", "--online", "--json"];
+    let base =
+        ["check", ".", "--manifests", "manifests", "--secret", "secret.yaml", "--online", "--json"];
     sandbox.makeinfra(&[&base[..], args].concat()).cwd(sandbox.work("many"))
 }
 
 #[test]
 fn signs_in_once_for_all_images_whatever_comes_of_it() {
     let Some(bed) = Bed::start() else { return };
-    let images: Vec<_> = ["group/hello:1.0.0", "group/hello:many", "group/second:1.0.0", "open/hello:1.0.0"]
-        .iter()
-        .flat_map(|path| [bed.image(path), bed.image(path)])
-        .collect();
+    let images: Vec<_> =
+        ["group/hello:1.0.0", "group/hello:many", "group/second:1.0.0", "open/hello:1.0.0"]
+            .iter()
+            .flat_map(|path| [bed.image(path), bed.image(path)])
+            .collect();
     let sandbox = many(&bed, &images);
     let all = asked(check_many(&sandbox, &[]), 0);
     assert!(all.len() == 8 && all.iter().all(|check| check[0] == "ok"), "{all:?}");
@@ -144,18 +150,25 @@ fn signs_in_once_for_all_images_whatever_comes_of_it() {
     }
     bed.knows("gldt-another", "group", "read_registry");
     let all = asked(check_many(&sandbox, &[]), 1);
-    assert!(all.len() == 8 && all.iter().all(|check| check[1].contains("refuses the sign-in")), "{all:?}");
+    assert!(
+        all.len() == 8 && all.iter().all(|check| check[1].contains("refuses the sign-in")),
+        "{all:?}"
+    );
     assert_eq!(bed.sign_ins().len(), 2, "never a second sign-in after a refusal");
 }
 
 #[test]
 fn signs_in_again_only_for_what_one_url_does_not_take_and_never_after_a_refusal() {
     let Some(bed) = Bed::start() else { return };
-    let images: Vec<_> =
-        (0..120).map(|number| bed.image(&format!("group/{}part{number}:1", "long/".repeat(12)))).collect();
+    let images: Vec<_> = (0..120)
+        .map(|number| bed.image(&format!("group/{}part{number}:1", "long/".repeat(12))))
+        .collect();
     let sandbox = many(&bed, &images);
     let all = asked(check_many(&sandbox, &[]), 1);
-    assert!(all.len() == 120 && all.iter().all(|check| check[1].contains("has no repository")), "{all:?}");
+    assert!(
+        all.len() == 120 && all.iter().all(|check| check[1].contains("has no repository")),
+        "{all:?}"
+    );
     let sign_ins = bed.sign_ins();
     assert!((2..=4).contains(&sign_ins.len()), "{}", sign_ins.len());
     assert!(sign_ins.iter().all(|line| line.len() < 8 << 10));
@@ -170,11 +183,15 @@ fn an_image_without_credentials_is_asked_for_as_nobody() {
     let Some(bed) = Bed::start() else { return };
     // To the kubelet this is another registry than the one that the Secret is for.
     let host = bed.host().replace("127.0.0.1", "localhost");
-    let sandbox = many(&bed, &[format!("{host}/group/hello:1.0.0"), format!("{host}/open/hello:1.0.0")]);
+    let sandbox =
+        many(&bed, &[format!("{host}/group/hello:1.0.0"), format!("{host}/open/hello:1.0.0")]);
     let mut all = asked(check_many(&sandbox, &[]), 1);
     all.sort();
     assert!(all[0][0] == "ok" && all[0][1].contains("it is public"), "{all:?}");
-    assert!(all[1][0] == "problem" && all[1][1].contains("there are no credentials for it"), "{all:?}");
+    assert!(
+        all[1][0] == "problem" && all[1][1].contains("there are no credentials for it"),
+        "{all:?}"
+    );
     assert_eq!(bed.sign_ins(), Vec::<String>::new());
 }
 

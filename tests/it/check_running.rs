@@ -1,4 +1,5 @@
-//! `makeinfra check --running`: whether the pods that run could be pulled again, by what the cluster and its registries say.
+//! `makeinfra check --running`: whether the pods that run could be pulled again, by what the
+//! cluster and its registries say.
 
 use super::registry_bed::Bed;
 use super::stand_in::{StandIn, fails, prints};
@@ -20,15 +21,15 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
-        let account =
-            json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello"}});
+        let account = json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello"}});
         Self { stand_in: StandIn::new(), items: vec![account], secrets: Vec::new() }
     }
 
     /// Pods of a Deployment that run `image`.
     fn runs(&mut self, name: &str, pods: usize, image: &str, pull_secrets: &[&str]) -> &mut Value {
         let named: Vec<_> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
-        let spec = json!({"containers": [{"name": "app", "image": image}], "imagePullSecrets": named});
+        let spec =
+            json!({"containers": [{"name": "app", "image": image}], "imagePullSecrets": named});
         let set = format!("{name}-5d9c");
         for number in 0..pods {
             self.items.push(json!({
@@ -67,16 +68,19 @@ impl Cluster {
 
     fn check(&self, args: &[&str]) -> Run {
         let list = |items: &[Value]| json!({"kind": "List", "items": items}).to_string();
-        self.stand_in.answers(&[prints(STATE, &list(&self.items)), prints(SECRETS, &list(&self.secrets))]);
+        self.stand_in
+            .answers(&[prints(STATE, &list(&self.items)), prints(SECRETS, &list(&self.secrets))]);
         self.run(args)
     }
 
     fn run(&self, args: &[&str]) -> Run {
         let run = self.stand_in.sandbox.makeinfra(&[&["check", "--running"], args].concat());
-        run.cwd(self.stand_in.sandbox.work("hello-infra")).env("PATH", self.stand_in.sandbox.own_path())
+        run.cwd(self.stand_in.sandbox.work("hello-infra"))
+            .env("PATH", self.stand_in.sandbox.own_path())
     }
 
-    /// What is said of what runs: status and message by subject, as text and as JSON the same. No token is anywhere.
+    /// What is said of what runs: status and message by subject, as text and as JSON the same. No
+    /// token is anywhere.
     #[track_caller]
     fn told(&self, code: i32) -> BTreeMap<String, (String, String)> {
         let outputs = [self.check(&["--json"]).output(), self.check(&[]).output()];
@@ -99,9 +103,15 @@ impl Cluster {
 
 fn about(output: &Output) -> BTreeMap<String, (String, String)> {
     let json = output.json();
-    let checks = json["checks"].as_array().unwrap().iter().filter(|check| check["id"] == "running-pods-pull");
+    let checks = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["id"] == "running-pods-pull");
     let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
-    checks.map(|check| (text(check, "subject"), (text(check, "status"), text(check, "message")))).collect()
+    checks
+        .map(|check| (text(check, "subject"), (text(check, "status"), text(check, "message"))))
+        .collect()
 }
 
 #[track_caller]
@@ -123,8 +133,14 @@ fn pods_that_could_be_pulled_again_are_fine_with_one_sign_in() {
     assert_eq!(bed.sign_ins().len(), 2, "one for each of two runs: {:?}", bed.sign_ins());
     let calls: Vec<_> = cluster.stand_in.calls().iter().map(|call| call.join(" ")).collect();
     let kinds = "pods,serviceaccounts,replicasets,statefulsets,daemonsets,jobs";
-    assert_eq!(calls[0], format!("--request-timeout=10s --namespace=hello get --output=json {kinds}"));
-    assert!(calls.iter().all(|call| call.contains(" get ") || call.contains("config view")), "{calls:?}");
+    assert_eq!(
+        calls[0],
+        format!("--request-timeout=10s --namespace=hello get --output=json {kinds}")
+    );
+    assert!(
+        calls.iter().all(|call| call.contains(" get ") || call.contains("config view")),
+        "{calls:?}"
+    );
 }
 
 #[test]
@@ -135,10 +151,18 @@ fn a_token_that_the_registry_refuses_by_now_is_found_before_the_next_node_finds_
     cluster.runs("hello", 2, &bed.image("group/hello:1.0.0"), &["gitlab"]);
     bed.knows("gldt-another", "group", "read_registry");
     let told = cluster.of(1, "Deployment hello (2 pods)");
-    says(&told, "problem", &["runs from the node's cache; the next pull fails", "refuses the sign-in"]);
+    says(
+        &told,
+        "problem",
+        &["runs from the node's cache; the next pull fails", "refuses the sign-in"],
+    );
     // The Secret tells when its token ended, the registry does not.
     cluster.secrets[0]["metadata"]["annotations"] = json!({"makeinfra/expires-at": "2024-02-29"});
-    says(&cluster.of(1, "Deployment hello (2 pods)"), "problem", &["its token expired on 2024-02-29"]);
+    says(
+        &cluster.of(1, "Deployment hello (2 pods)"),
+        "problem",
+        &["its token expired on 2024-02-29"],
+    );
 }
 
 #[test]
@@ -190,8 +214,8 @@ fn the_next_pod_gets_what_its_template_or_the_service_account_names_by_then() {
     let mut cluster = Cluster::new();
     cluster.has_token("gitlab", bed.host());
     // The pod has what its account named when it was made; the account names another one now.
-    cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"])["spec"]["template"]["spec"]["imagePullSecrets"] =
-        json!([]);
+    cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"])["spec"]["template"]["spec"]
+        ["imagePullSecrets"] = json!([]);
     cluster.items[0]["imagePullSecrets"] = json!([{"name": "gone"}]);
     let told = cluster.of(1, "Deployment hello");
     says(&told, "problem", &["the Secret `gone` is not in namespace `hello`"]);
@@ -199,8 +223,8 @@ fn the_next_pod_gets_what_its_template_or_the_service_account_names_by_then() {
     says(&cluster.of(0, "Deployment hello"), "ok", &["can be pulled"]);
     // A template that was changed since counts, too.
     cluster.items.truncate(1);
-    cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"])["spec"]["template"]["spec"]["imagePullSecrets"] =
-        json!([{"name": "gone"}]);
+    cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"])["spec"]["template"]["spec"]
+        ["imagePullSecrets"] = json!([{"name": "gone"}]);
     says(&cluster.of(1, "Deployment hello"), "problem", &["the Secret `gone`"]);
 }
 
@@ -210,7 +234,11 @@ fn what_only_the_node_knows_is_undetermined() {
     let mut cluster = Cluster::new();
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &[]);
     let told = cluster.of(3, "Deployment hello");
-    says(&told, "warning", &["the pod names no pull secret", "a credential provider", "cannot be seen"]);
+    says(
+        &told,
+        "warning",
+        &["the pod names no pull secret", "a credential provider", "cannot be seen"],
+    );
     cluster.check(&["--strict"]).failure(1);
 }
 
@@ -220,8 +248,11 @@ fn images_that_are_never_pulled_or_wait_for_a_pull_are_no_problem_of_this_check(
     let mut cluster = Cluster::new();
     cluster.runs("local", 1, &bed.image("group/none:1"), &[]);
     for item in &mut cluster.items[1..] {
-        let spec =
-            if item["kind"] == "Pod" { &mut item["spec"] } else { &mut item["spec"]["template"]["spec"] };
+        let spec = if item["kind"] == "Pod" {
+            &mut item["spec"]
+        } else {
+            &mut item["spec"]["template"]["spec"]
+        };
         spec["containers"][0]["imagePullPolicy"] = json!("Never");
     }
     says(&cluster.of(0, "Deployment local"), "note", &["is never pulled"]);
@@ -251,7 +282,9 @@ fn every_image_of_a_pod_counts_but_those_of_ephemeral_containers() {
     spec["ephemeralContainers"] = json!([{"name": "debug", "image": bed.image("group/debug:1")}]);
     let output = cluster.check(&["--json"]).failure(1);
     let checks = output.json()["checks"].to_string();
-    for (image, is_asked) in [("group/init:1", true), ("group/model:1", true), ("group/debug:1", false)] {
+    for (image, is_asked) in
+        [("group/init:1", true), ("group/model:1", true), ("group/debug:1", false)]
+    {
         assert_eq!(checks.contains(&bed.image(image)), is_asked, "{image}: {checks}");
     }
 }
@@ -263,25 +296,40 @@ fn a_cluster_or_a_registry_that_does_not_answer_is_undetermined() {
     cluster.stand_in.answers(&[fails("pods", "The connection to the server x was refused")]);
     let output = cluster.run(&["--json"]).failure(3);
     let told = about(&output);
-    says(&told["namespace hello"], "warning", &["what runs was not checked", "the cluster does not answer"]);
+    says(
+        &told["namespace hello"],
+        "warning",
+        &["what runs was not checked", "the cluster does not answer"],
+    );
     // Secrets that this user may not read.
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"]);
     let list = json!({"kind": "List", "items": cluster.items}).to_string();
-    let forbidden =
-        "Error from server (Forbidden): secrets \"gitlab\" is forbidden: User \"x\" cannot get resource";
+    let forbidden = "Error from server (Forbidden): secrets \"gitlab\" is forbidden: User \"x\" cannot get resource";
     cluster.stand_in.answers(&[prints(STATE, &list), fails(SECRETS, forbidden)]);
     let told = about(&cluster.run(&["--json"]).failure(3));
-    says(&told["Deployment hello"], "warning", &["was not checked: this user may not read Secrets"]);
+    says(
+        &told["Deployment hello"],
+        "warning",
+        &["was not checked: this user may not read Secrets"],
+    );
     cluster.has_token("gitlab", bed.host());
     drop(bed);
-    says(&cluster.of(3, "Deployment hello"), "warning", &["is undetermined", "refuses connections"]);
+    says(
+        &cluster.of(3, "Deployment hello"),
+        "warning",
+        &["is undetermined", "refuses connections"],
+    );
 }
 
 #[test]
 fn a_secret_that_was_rotated_and_not_deployed_is_known_as_such() {
     let Some(bed) = Bed::start() else { return };
     let mut cluster = Cluster::new();
-    cluster.has_secret("gitlab", bed.host(), &STANDARD.encode(format!("{USER}:gldt-Older_7Qx9vWk2abc")));
+    cluster.has_secret(
+        "gitlab",
+        bed.host(),
+        &STANDARD.encode(format!("{USER}:gldt-Older_7Qx9vWk2abc")),
+    );
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"]);
     let output = cluster.check(&["--json"]).failure(1);
     assert!(!output.stdout.contains("gldt-Older"), "{}", output.stdout);
@@ -302,12 +350,22 @@ fn every_environment_is_asked_in_its_own_context() {
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"]);
     cluster.check(&["--json"]).success();
     let calls = cluster.stand_in.calls();
-    let asked: Vec<_> = calls.iter().filter(|call| call.last().unwrap().starts_with("pods,")).collect();
+    let asked: Vec<_> =
+        calls.iter().filter(|call| call.last().unwrap().starts_with("pods,")).collect();
     let has = |call: &Vec<String>, word: &str| call.iter().any(|found| found == word);
     assert_eq!(asked.len(), 2, "{asked:?}");
-    assert!(has(asked[0], "--namespace=hello") && !asked[0].iter().any(|word| word.starts_with("--context")));
-    assert!(has(asked[1], "--namespace=hello-staging") && has(asked[1], "--context=eu/staging"), "{asked:?}");
+    assert!(
+        has(asked[0], "--namespace=hello")
+            && !asked[0].iter().any(|word| word.starts_with("--context"))
+    );
+    assert!(
+        has(asked[1], "--namespace=hello-staging") && has(asked[1], "--context=eu/staging"),
+        "{asked:?}"
+    );
     cluster.check(&["--json", "--env", "staging"]).success();
-    assert_eq!(cluster.stand_in.calls().iter().filter(|call| has(call, "--namespace=hello")).count(), 0);
+    assert_eq!(
+        cluster.stand_in.calls().iter().filter(|call| has(call, "--namespace=hello")).count(),
+        0
+    );
     cluster.check(&["--env", "nowhere"]).failure(2).says("is not an environment");
 }

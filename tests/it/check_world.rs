@@ -1,4 +1,5 @@
-//! `makeinfra check` on the repositories that people have: other kinds, other tools, Secrets that come from elsewhere.
+//! `makeinfra check` on the repositories that people have: other kinds, other tools, Secrets that
+//! come from elsewhere.
 
 use super::check::{Checked, check_in};
 use super::rotate::manifest;
@@ -8,12 +9,13 @@ use std::time::{Duration, Instant};
 const KEY: &str = r#"{"registry.gitlab.com":{"auth":"dTpw"}}"#;
 
 /// A pod of the image that everybody here pulls, with the pull secret `gitlab`.
-const POD: &str =
-    "{imagePullSecrets: [{name: gitlab}], containers: [{name: a, image: 'registry.gitlab.com/a/b:1'}]}";
+const POD: &str = "{imagePullSecrets: [{name: gitlab}], containers: [{name: a, image: 'registry.gitlab.com/a/b:1'}]}";
 
 fn object(version: &str, kind: &str, spec: &str) -> String {
     let spec = spec.replace("POD", POD);
-    format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: app, namespace: hello}}\nspec: {spec}\n")
+    format!(
+        "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: app, namespace: hello}}\nspec: {spec}\n"
+    )
 }
 
 fn deployment() -> String {
@@ -38,7 +40,11 @@ fn checked(files: &[(&str, &str)], with_secret: bool) -> Checked {
 #[track_caller]
 fn finds(files: &[(&str, &str)], problems: &[&str], warnings: &[&str], words: &[&str]) {
     let checked = checked(files, true);
-    assert_eq!((checked.problems(), checked.warnings()), (problems.to_vec(), warnings.to_vec()), "{files:?}");
+    assert_eq!(
+        (checked.problems(), checked.warnings()),
+        (problems.to_vec(), warnings.to_vec()),
+        "{files:?}"
+    );
     let all: String = problems.iter().chain(warnings).map(|id| checked.said(id)).collect();
     for word in words {
         assert!(all.contains(word), "{word}: {all}");
@@ -76,7 +82,8 @@ fn all_that_a_pod_pulls_is_read() {
         "initContainers: [{name: e, image: 'quay.io/a/b:1'}]",
         "volumes: [{name: v, image: {reference: 'quay.io/a/b:1', pullPolicy: Always}}]",
     ] {
-        let text = deployment().replace("{imagePullSecrets", &format!("{{{part}, imagePullSecrets"));
+        let text =
+            deployment().replace("{imagePullSecrets", &format!("{{{part}, imagePullSecrets"));
         finds(&[("a.yaml", &text)], &["pull-secret-matches-images"], &[], &["`quay.io/a/b:1`"]);
     }
 }
@@ -102,7 +109,12 @@ fn a_container_without_an_image_is_named() {
         finds(&files, &[], &["images-pinned", "manifests-kustomize"], &said);
         // Alone, it may be a part of a workload.
         let spec = format!("{{template: {{spec: {{containers: [{none}]}}}}}}");
-        finds(&[("a.yaml", &object("apps/v1", "Deployment", &spec))], &[], &["images-pinned"], &said);
+        finds(
+            &[("a.yaml", &object("apps/v1", "Deployment", &spec))],
+            &[],
+            &["images-pinned"],
+            &said,
+        );
     }
 }
 
@@ -111,9 +123,12 @@ fn what_no_kubelet_pulls_needs_no_credentials() {
     let never = "{name: e, image: 'quay.io/a/b:1', imagePullPolicy: Never}";
     let template = |metadata: &str| format!("{{template: {{{metadata}spec: POD}}}}");
     let istio = template("metadata: {annotations: {inject.istio.io/templates: gateway}}, ");
-    let auto = object("apps/v1", "Deployment", &istio).replace("'registry.gitlab.com/a/b:1'", "auto");
+    let auto =
+        object("apps/v1", "Deployment", &istio).replace("'registry.gitlab.com/a/b:1'", "auto");
     let trigger = |path: &str| {
-        let all = format!(r#"[{{"from":{{"kind":"ImageStreamTag","name":"b:1"}},"fieldPath":"{path}"}}]"#);
+        let all = format!(
+            r#"[{{"from":{{"kind":"ImageStreamTag","name":"b:1"}},"fieldPath":"{path}"}}]"#
+        );
         let other = deployment().replace("'registry.gitlab.com/a/b:1'", "' '");
         other.replace(
             "{name: app,",
@@ -132,7 +147,12 @@ fn what_no_kubelet_pulls_needs_no_credentials() {
         finds(&[("a.yaml", &text)], &[], &[], &[]);
     }
     // Another container's.
-    finds(&[("a.yaml", &trigger("spec.template.spec.containers[1].image"))], &["images-pinned"], &[], &[]);
+    finds(
+        &[("a.yaml", &trigger("spec.template.spec.containers[1].image"))],
+        &["images-pinned"],
+        &[],
+        &[],
+    );
 }
 
 #[test]
@@ -175,7 +195,11 @@ fn what_is_not_read_is_named() {
         ),
         (
             "p.yaml",
-            kind("argoproj.io/v1alpha1", "Workflow", "{templates: [{container: {image: 'quay.io/a/b:1'}}]}"),
+            kind(
+                "argoproj.io/v1alpha1",
+                "Workflow",
+                "{templates: [{container: {image: 'quay.io/a/b:1'}}]}",
+            ),
             "`spec.templates[0].container.image`",
         ),
         (
@@ -208,10 +232,20 @@ fn what_is_not_read_is_named() {
         ("chart/templates/_helpers.tpl", "{{ define }}"),
         ("chart/charts/sub/Chart.yaml", chart),
     ];
-    finds(&files, &[], &["manifests-kustomize"], &["kubernetes/chart/Chart.yaml: it is a Helm chart"]);
+    finds(
+        &files,
+        &[],
+        &["manifests-kustomize"],
+        &["kubernetes/chart/Chart.yaml: it is a Helm chart"],
+    );
     assert_eq!(checked(&files, true).said("manifests-kustomize").lines().count(), 1);
     // Nothing but a chart is no repository without workloads.
-    finds(&files[1..], &[], &["manifests-kustomize", "workloads-found"], &["in what could be read"]);
+    finds(
+        &files[1..],
+        &[],
+        &["manifests-kustomize", "workloads-found"],
+        &["in what could be read"],
+    );
     for (path, text) in [
         (
             "crd.yaml",
@@ -280,7 +314,8 @@ fn a_secret_that_a_controller_copies_may_be_in_the_namespace() {
         let copied = format!("  name: gitlab\n  annotations: {{{annotation}}}\n");
         let secret = manifest("dockercfg", KEY).replace("  name: gitlab\n", &copied);
         sandbox.write_private("work/x/secret.yaml", secret);
-        let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+        let found =
+            check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
         assert_eq!(
             (found.problems(), found.warnings()),
             (vec![], vec!["pull-secret-namespace"]),
@@ -299,7 +334,10 @@ fn a_registry_key_with_capitals_is_named_as_such() {
     let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
     assert_eq!(found.problems(), ["pull-secret-matches-images"]);
     let said = found.said("pull-secret-matches-images");
-    assert!(said.contains("the registry key `registry.gitlab.com` is written with capitals"), "{said}");
+    assert!(
+        said.contains("the registry key `registry.gitlab.com` is written with capitals"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -320,8 +358,10 @@ fn a_pull_secret_of_nowhere_is_a_warning_unless_another_one_serves() {
 fn a_generated_or_a_json_pull_secret_is_one() {
     let json = manifest("dockercfg", KEY);
     let json =
-        serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&json).unwrap()).unwrap();
-    let found = checked(&[("a.yaml", &deployment()), ("secret.json", &json.replace("  ", "\t"))], false);
+        serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&json).unwrap())
+            .unwrap();
+    let found =
+        checked(&[("a.yaml", &deployment()), ("secret.json", &json.replace("  ", "\t"))], false);
     assert!(found.problems().iter().all(|id| id.starts_with("secrets-")), "{:?}", found.problems());
     assert!(found.said("pull-secret-present").contains("holds Secret `gitlab`"));
 
@@ -334,7 +374,11 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let app = deployment();
     let of = |rest: &str, config: &str| {
         checked(
-            &[("a.yaml", &app), ("kustomization.yaml", &kustomization(rest)), ("config.json", config)],
+            &[
+                ("a.yaml", &app),
+                ("kustomization.yaml", &kustomization(rest)),
+                ("config.json", config),
+            ],
             false,
         )
     };
@@ -349,8 +393,7 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let found = of("files: [config.json]", config);
     assert!(found.problems().contains(&"pull-secret-type"), "{:?}", found.problems());
     let said = found.said("pull-secret-type");
-    let mend =
-        "(write `files: [.dockerconfigjson=config.json]`: ${EDITOR:-vi} kubernetes/kustomization.yaml)";
+    let mend = "(write `files: [.dockerconfigjson=config.json]`: ${EDITOR:-vi} kubernetes/kustomization.yaml)";
     assert!(said.starts_with("kubernetes/kustomization.yaml: ") && said.contains(mend), "{said}");
     let found = of("files: [.dockerconfigjson=config.json]", &config.replace("gitlab", "other"));
     assert!(found.problems().contains(&"pull-secret-matches-images"), "{:?}", found.problems());
@@ -361,17 +404,23 @@ fn a_generated_or_a_json_pull_secret_is_one() {
 #[test]
 fn what_a_secret_is_generated_from_is_a_secret_file() {
     let app = deployment();
-    for (list, file) in
-        [("envs: [.env]", ".env"), ("env: db.env", "db.env"), ("files: [a=b/config.json]", "b/config.json")]
-    {
-        let kustomization =
-            format!("resources: [a.yaml]\nnamespace: hello\nsecretGenerator:\n- name: db\n  {list}\n");
+    for (list, file) in [
+        ("envs: [.env]", ".env"),
+        ("env: db.env", "db.env"),
+        ("files: [a=b/config.json]", "b/config.json"),
+    ] {
+        let kustomization = format!(
+            "resources: [a.yaml]\nnamespace: hello\nsecretGenerator:\n- name: db\n  {list}\n"
+        );
         let of = |text: &str, kustomization: &str| {
             checked(&[("a.yaml", &app), ("kustomization.yaml", kustomization), (file, text)], false)
         };
         let is_covered = |found: &Checked| !found.problems().contains(&"secrets-covered");
         let found = of("PASSWORD=x\n", &kustomization);
-        assert!(!is_covered(&found) && found.said("secrets-covered").contains(&format!("kubernetes/{file}")));
+        assert!(
+            !is_covered(&found)
+                && found.said("secrets-covered").contains(&format!("kubernetes/{file}"))
+        );
         let settings = kustomization.replace("secretGenerator", "configMapGenerator");
         assert!(is_covered(&of("PASSWORD=x\n", &settings)), "{file}");
         let sealed = "PASSWORD=ENC[AES256_GCM,data:qg==,iv:a,tag:b,type:str]\nsops_version=3.9.0\n";
@@ -389,9 +438,11 @@ fn what_a_kustomization_may_change_is_a_warning() {
         &[],
         &[],
     );
-    for field in
-        ["transformers: [x.yaml]", "replacements: [{path: r.yaml}]", "components: ['https://x/y?ref=1']"]
-    {
+    for field in [
+        "transformers: [x.yaml]",
+        "replacements: [{path: r.yaml}]",
+        "components: ['https://x/y?ref=1']",
+    ] {
         let text = format!("{kustomization}{field}\n");
         let ids = ["manifests-kustomize", "workloads-name-pull-secret"];
         finds(&[("a.yaml", &bare), ("kustomization.yaml", &text)], &[], &ids, &["may change that"]);
@@ -411,7 +462,8 @@ fn one_secret_of_a_base_is_in_the_namespaces_of_all_overlays() {
             let text = format!("resources: [../../base]\nnamespace: {name}\n{affix}");
             sandbox.write(&format!("work/x/k/overlays/{name}/kustomization.yaml"), text);
         }
-        let found = check_in(&sandbox, "x", &["--manifests", "k", "--secret", "k/base/secret.yaml"]);
+        let found =
+            check_in(&sandbox, "x", &["--manifests", "k", "--secret", "k/base/secret.yaml"]);
         assert_eq!((found.problems(), found.warnings()), (vec![], vec![]), "{affix}");
     }
 }
@@ -422,7 +474,10 @@ fn what_is_no_file_is_named_and_never_read() {
     sandbox.write("work/x/kubernetes/app.yaml", deployment());
     sandbox.write_private("work/x/secret.yaml", manifest("dockercfg", KEY));
     sandbox
-        .run("mkfifo", &["x/kubernetes/pipe.yaml", "x/kubernetes/pipe.json", "x/kubernetes/pipe.tpl"])
+        .run(
+            "mkfifo",
+            &["x/kubernetes/pipe.yaml", "x/kubernetes/pipe.json", "x/kubernetes/pipe.tpl"],
+        )
         .success();
     sandbox.run("truncate", &["-s", "1G", "x/kubernetes/huge.yaml"]).success();
     sandbox.run("ln", &["-s", "/dev/zero", "x/kubernetes/zero.yaml"]).success();
@@ -430,19 +485,26 @@ fn what_is_no_file_is_named_and_never_read() {
     let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(found.problems(), ["manifests-parse"]);
-    assert_eq!(found.said("manifests-parse").lines().count(), 4, "{}", found.said("manifests-parse"));
+    assert_eq!(
+        found.said("manifests-parse").lines().count(),
+        4,
+        "{}",
+        found.said("manifests-parse")
+    );
 }
 
-/// `number` manifests: a Deployment with a service account and a Secret of its own each, in one directory and below a kustomization.
+/// `number` manifests: a Deployment with a service account and a Secret of its own each, in one
+/// directory and below a kustomization.
 fn many(number: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut names = String::new();
     for at in 0..number {
-        let account =
-            format!("kind: ServiceAccount\nmetadata: {{name: a{at}}}\nimagePullSecrets: [{{name: s{at}}}]\n");
+        let account = format!(
+            "kind: ServiceAccount\nmetadata: {{name: a{at}}}\nimagePullSecrets: [{{name: s{at}}}]\n"
+        );
         let secret = manifest("dockercfg", KEY).replace("name: gitlab", &format!("name: s{at}"));
-        let app =
-            deployment().replace("imagePullSecrets: [{name: gitlab}]", &format!("serviceAccountName: a{at}"));
+        let app = deployment()
+            .replace("imagePullSecrets: [{name: gitlab}]", &format!("serviceAccountName: a{at}"));
         let app = app.replace("name: app", &format!("name: app{at}"));
         let place = if at % 2 == 0 { "plain" } else { "built" };
         sandbox.write_private(
@@ -453,7 +515,8 @@ fn many(number: usize) -> Sandbox {
             names.push_str(&format!("- {at}.yaml\n"));
         }
     }
-    sandbox.write("work/x/k/built/kustomization.yaml", format!("namePrefix: p-\nresources:\n{names}"));
+    sandbox
+        .write("work/x/k/built/kustomization.yaml", format!("namePrefix: p-\nresources:\n{names}"));
     sandbox
 }
 
@@ -472,14 +535,18 @@ fn ten_times_the_manifests_take_about_ten_times_as_long() {
 
 #[test]
 fn without_a_record_no_hint_is_a_command_that_needs_one() {
-    let bad = manifest("dockercfg", r#"{"registry.gitlab.com":{"auth":"Z2l0bGFiLWNpLXRva2VuOng="}}"#);
-    let expired = manifest("dockercfg", KEY)
-        .replace("  name: gitlab", "  name: gitlab\n  annotations: {makeinfra/expires-at: '2020-01-01'}");
+    let bad =
+        manifest("dockercfg", r#"{"registry.gitlab.com":{"auth":"Z2l0bGFiLWNpLXRva2VuOng="}}"#);
+    let expired = manifest("dockercfg", KEY).replace(
+        "  name: gitlab",
+        "  name: gitlab\n  annotations: {makeinfra/expires-at: '2020-01-01'}",
+    );
     for secret in [&bad, &expired] {
         let sandbox = Sandbox::new();
         sandbox.write("work/x/kubernetes/a.yaml", deployment());
         sandbox.write_private("work/x/secret.yaml", secret);
-        let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
+        let found =
+            check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
         assert_eq!(found.code, Some(1), "{secret}");
         for check in &found.checks {
             assert!(!check["hint"].as_str().unwrap().contains("makeinfra rotate"), "{check}");
@@ -550,7 +617,11 @@ fn a_secret_of_another_name_is_told_as_it_is_called_where_it_is_deployed() {
     let app = deployment().replace(", namespace: hello", "");
     let secret = manifest("dockercfg", KEY).replace("namespace: hello", "namespace: other");
     let kustomization = "resources: [a.yaml, s.yaml]\nnamePrefix: a-\n";
-    let files = [("k/a.yaml", &*app), ("k/s.yaml", &*secret), ("k/kustomization.yaml", kustomization)];
+    let files =
+        [("k/a.yaml", &*app), ("k/s.yaml", &*secret), ("k/kustomization.yaml", kustomization)];
     let said = checked(&files, false).said("pull-secret-name");
-    assert!(said.contains("names the pull secret `gitlab`, but there is Secret `a-gitlab`"), "{said}");
+    assert!(
+        said.contains("names the pull secret `gitlab`, but there is Secret `a-gitlab`"),
+        "{said}"
+    );
 }

@@ -1,8 +1,9 @@
 //! The generated repository against a real cluster, with every kubectl at hand.
 //!
-//! The cluster is the test bed of tests/cluster where that is up, or the one whose administrator's kubeconfig
-//! `MAKEINFRA_TEST_KUBECONFIG` names. Each scene has a namespace of its own and deletes it at its end. Scenes in which
-//! pods run need the bed: its registry is the private one, and its token service knows the tokens.
+//! The cluster is the test bed of tests/cluster where that is up, or the one whose administrator's
+//! kubeconfig `MAKEINFRA_TEST_KUBECONFIG` names. Each scene has a namespace of its own and deletes
+//! it at its end. Scenes in which pods run need the bed: its registry is the private one, and its
+//! token service knows the tokens.
 
 mod adopt;
 mod diagnosis;
@@ -129,7 +130,8 @@ fn with_every_kubectl(scene: impl Fn(&Scene)) {
     let Some(kubeconfig) = kubeconfig() else { return };
     for kubectl in kubectls() {
         let played = Scene::new(&kubectl, &kubeconfig);
-        let args = ["--namespace", &played.namespace, "--replicas", "0", "--ingress", "hello.example.com"];
+        let args =
+            ["--namespace", &played.namespace, "--replicas", "0", "--ingress", "hello.example.com"];
         played.sandbox.new_hello(&[&args[..], &["--expires-at", "2999-01-01"]].concat()).success();
         scene(&played);
     }
@@ -138,7 +140,9 @@ fn with_every_kubectl(scene: impl Fn(&Scene)) {
 /// Where pods run: the bed; none where it is not up, or where another cluster was named.
 fn bed() -> Option<Bed> {
     if env::var_os("MAKEINFRA_TEST_KUBECONFIG").is_some() {
-        eprintln!("SKIPPED: MAKEINFRA_TEST_KUBECONFIG names a cluster without the registry of the tests");
+        eprintln!(
+            "SKIPPED: MAKEINFRA_TEST_KUBECONFIG names a cluster without the registry of the tests"
+        );
         return None;
     }
     Bed::find()
@@ -157,7 +161,8 @@ impl Scene {
         }
     }
 
-    /// A scene on the bed, with a deploy token that works, whose value is [`TOKEN`], and a repository for `image`.
+    /// A scene on the bed, with a deploy token that works, whose value is [`TOKEN`], and a
+    /// repository for `image`.
     fn with_pods(bed: &Bed, kubectl: &Path, image: &str, args: &[&str]) -> (Self, DeployToken) {
         let scene = Self::new(kubectl, &bed.kubeconfig());
         let number = scene.namespace.trim_start_matches("makeinfra-test-");
@@ -179,7 +184,8 @@ impl Scene {
         self.make_as("", args)
     }
 
-    /// `makeinfra` with this scene's kubectl, in the network of the node: there the registry is at 127.0.0.1.
+    /// `makeinfra` with this scene's kubectl, in the network of the node: there the registry is at
+    /// 127.0.0.1.
     fn makeinfra_on_node(&self, bed: &Bed, args: &[&str]) -> Run {
         let node = bed.node();
         let entered = ["--target", &node, "--net", "--", env!("CARGO_BIN_EXE_makeinfra")];
@@ -190,7 +196,9 @@ impl Scene {
     /// An administrator's kubectl in the namespace.
     fn kubectl(&self, args: &[&str]) -> Run {
         let namespace = ["--namespace", &self.namespace];
-        self.sandbox.run(&self.kubectl, &[&namespace[..], args].concat()).env("KUBECONFIG", &self.kubeconfig)
+        self.sandbox
+            .run(&self.kubectl, &[&namespace[..], args].concat())
+            .env("KUBECONFIG", &self.kubeconfig)
     }
 
     /// What the cluster has of it, by a path like `{.metadata.uid}`.
@@ -237,8 +245,14 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        self.kubectl(&["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"])
-            .output();
+        self.kubectl(&[
+            "delete",
+            "namespace",
+            &self.namespace,
+            "--ignore-not-found",
+            "--wait=false",
+        ])
+        .output();
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a shell completes: options and values, and the names that a repository has; never a value of a Secret.
+//! What a shell completes: options and values, and the names that a repository has; never a value
+//! of a Secret.
 
 use super::environments::with_environments;
 use super::support::*;
@@ -11,7 +12,11 @@ fn bash(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
                   function=$(complete -p makeinfra | sed 's/.* -F \\([^ ]*\\) .*/\\1/')\n\
                   $function makeinfra \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"\n\
                   printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let own = std::path::Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display().to_string();
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_makeinfra"))
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
     let path = format!("{own}:{}", sandbox.own_path());
     let run = sandbox
         .run("bash", &[&["-c", script, "bash"], words].concat())
@@ -29,8 +34,16 @@ fn names_of_the_repository_are_offered() {
     let sandbox = with_environments(&[]);
     let value = sandbox.write_private("value", "gldt-Marker_7Qx9vWk2").display().to_string();
     sandbox.makeinfra(&["add", "worker", "hello-infra", "--port", "none", "--yes"]).success();
-    let set =
-        ["secret", "set", "app", "DB_PASSWORD", "hello-infra", "--from-file", &value, "--all-environments"];
+    let set = [
+        "secret",
+        "set",
+        "app",
+        "DB_PASSWORD",
+        "hello-infra",
+        "--from-file",
+        &value,
+        "--all-environments",
+    ];
     sandbox.makeinfra(&[&set[..], &["--no-input"]].concat()).success();
     for (words, offered) in [
         (&["rotate", "--env", ""][..], &["production", "staging"][..]),
@@ -58,9 +71,13 @@ fn each_shell_asks_the_program_and_no_repository_is_no_error() {
     let sandbox = with_environments(&[]);
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ask = |dir: &str| {
-            let run = sandbox.makeinfra(&["--", "makeinfra", "rotate", "--env", "st"]).cwd(sandbox.work(dir));
-            let run =
-                run.env("MAKEINFRA_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "3").env("_CLAP_IFS", "\n");
+            let run = sandbox
+                .makeinfra(&["--", "makeinfra", "rotate", "--env", "st"])
+                .cwd(sandbox.work(dir));
+            let run = run
+                .env("MAKEINFRA_COMPLETE", shell)
+                .env("_CLAP_COMPLETE_INDEX", "3")
+                .env("_CLAP_IFS", "\n");
             let output = run.success();
             assert_eq!(output.stderr, "", "{shell}");
             output.stdout
@@ -72,6 +89,7 @@ fn each_shell_asks_the_program_and_no_repository_is_no_error() {
     assert_eq!(bash(&sandbox, &["rotate", "--env", "st"]), ["staging"]);
     assert_eq!(bash(&sandbox, &["secret", "unset", "a"]), [""; 0]);
     // A shell that nobody knows.
-    let output = sandbox.makeinfra(&["--", "makeinfra", ""]).env("MAKEINFRA_COMPLETE", "csh").output();
+    let output =
+        sandbox.makeinfra(&["--", "makeinfra", ""]).env("MAKEINFRA_COMPLETE", "csh").output();
     assert_eq!(output.code, Some(1));
 }

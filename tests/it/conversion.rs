@@ -1,4 +1,5 @@
-//! Attributes by which git changes ciphertext on its way in: `check` names them, and nothing is written under them.
+//! Attributes by which git changes ciphertext on its way in: `check` names them, and nothing is
+//! written under them.
 
 use super::check::check;
 use super::support::{SECRET, Sandbox, have};
@@ -25,13 +26,22 @@ fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
     for (line, attribute) in LINES {
         let sandbox = with_attributes(line);
         let refused = sandbox.rotate("gldt-Second", &["--no-input"]).failure(1);
-        refused.says(&format!("git would damage `{SECRET}`")).says(&format!("attribute `{attribute}`"));
+        refused
+            .says(&format!("git would damage `{SECRET}`"))
+            .says(&format!("attribute `{attribute}`"));
         let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
         assert!(hint.starts_with("echo "), "{line}: {hint}");
         let checked = check(&sandbox, &[]);
-        assert!(checked.problems().contains(&"secrets-covered"), "{line}: {:?}", checked.problems());
+        assert!(
+            checked.problems().contains(&"secrets-covered"),
+            "{line}: {:?}",
+            checked.problems()
+        );
         let said = checked.said("secrets-covered");
-        assert!(said.contains(&format!("attribute `{attribute}` makes git change")), "{line}: {said}");
+        assert!(
+            said.contains(&format!("attribute `{attribute}` makes git change")),
+            "{line}: {said}"
+        );
         sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
         let checked = check(&sandbox, &[]);
         assert!(
@@ -58,7 +68,8 @@ fn what_git_leaves_to_its_look_at_the_bytes_is_no_problem() {
     }
 }
 
-/// What is said here of git is so: `git add` stores other bytes than git-crypt gives it, or the same ones.
+/// What is said here of git is so: `git add` stores other bytes than git-crypt gives it, or the
+/// same ones.
 #[test]
 fn git_changes_ciphertext_by_these_attributes_and_by_no_others() {
     if !have("git-crypt") {

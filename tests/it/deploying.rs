@@ -15,8 +15,7 @@ const FORBIDDEN: &str = r#"Error from server (Forbidden): namespaces "hello" is 
 const NO_NAMESPACE: &str = r#"Error from server (NotFound): namespaces "hello" not found"#;
 pub const TYPE_CHANGED: &str = r#"The Secret "gitlab" is invalid: type: Invalid value: "kubernetes.io/dockerconfigjson": field is immutable"#;
 pub const JOB_CHANGED: &str = r#"The Job "migrate" is invalid: spec.template: Invalid value: {"Spec":{"Containers":[{"Args":["migrate"]}]}}: field is immutable"#;
-const UNREACHABLE: &str =
-    "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?";
+const UNREACHABLE: &str = "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?";
 const KINDS: &str = "configmaps,secrets,services,ingresses,serviceaccounts,deployments,statefulsets,daemonsets,jobs,\
                      cronjobs,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies";
 
@@ -35,8 +34,9 @@ pub fn one_of_several(error: &str) -> String {
 
 /// The steps that change something.
 fn changes(cluster: &StandIn) -> Vec<String> {
-    let changes =
-        |step: &String| step.starts_with("delete") || step.starts_with("apply") && !step.ends_with(" server");
+    let changes = |step: &String| {
+        step.starts_with("delete") || step.starts_with("apply") && !step.ends_with(" server")
+    };
     cluster.steps().into_iter().filter(changes).collect()
 }
 
@@ -48,7 +48,8 @@ fn make_n_shows_the_kubectl_commands_of_a_deploy() {
     for command in [
         format!("kubectl --namespace=hello {apply} --filename={OVERLAY}/namespace.yaml"),
         format!("kubectl --namespace=hello {apply} --kustomize={OVERLAY}"),
-        "kubectl --namespace=hello rollout status deployments,statefulsets,daemonsets --selector=".to_owned(),
+        "kubectl --namespace=hello rollout status deployments,statefulsets,daemonsets --selector="
+            .to_owned(),
         "makeinfra/project=hello,makeinfra/environment=production".to_owned(),
         "--timeout=\"$ROLLOUT_TIMEOUT\"".to_owned(),
     ] {
@@ -56,7 +57,10 @@ fn make_n_shows_the_kubectl_commands_of_a_deploy() {
     }
     let both = StandIn { sandbox: with_environments(&["--context", "production=prd"]) };
     let printed = both.make(&["-n", "deploy", "ENV=production"]).success().stdout;
-    assert!(printed.contains("kubectl --namespace=hello-production --context=prd apply "), "{printed}");
+    assert!(
+        printed.contains("kubectl --namespace=hello-production --context=prd apply "),
+        "{printed}"
+    );
     both.answers(&[]);
     both.make(&["-n", "undeploy", "ENV=staging"]).success();
     assert_eq!(both.calls(), Vec::<Vec<String>>::new());
@@ -82,7 +86,12 @@ fn a_first_deploy_reaches_the_cluster_eight_times() {
     assert_eq!(cluster.reaching(), steps);
     output.prints("environment production, namespace hello, context test-context\n");
     for call in cluster.calls().iter().filter(|call| call.contains(&"apply".to_owned())) {
-        let wanted = ["--server-side", "--force-conflicts", "--field-manager=makeinfra", "--namespace=hello"];
+        let wanted = [
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=makeinfra",
+            "--namespace=hello",
+        ];
         assert!(wanted.iter().all(|option| call.contains(&(*option).to_owned())), "{call:?}");
     }
     // One that exists is not touched, and several targets at once run one after the other.
@@ -99,8 +108,9 @@ fn the_timeout_of_the_rollout_can_be_chosen_and_is_checked_first() {
     for target in ["deploy", "restart", "rollback"] {
         cluster.answers(&[]);
         cluster.make(&[target, "ROLLOUT_TIMEOUT=5m"]).success();
-        let waits =
-            |call: &Vec<String>| call.contains(&"status".into()) && call.contains(&"--timeout=5m".into());
+        let waits = |call: &Vec<String>| {
+            call.contains(&"status".into()) && call.contains(&"--timeout=5m".into())
+        };
         assert!(cluster.calls().iter().any(waits), "{:?}", cluster.calls());
         for wrong in ["", "x", "5", "-1s", "1s;touch made", "$(shell touch made)9s"] {
             cluster.answers(&[]);
@@ -115,7 +125,8 @@ fn the_timeout_of_the_rollout_can_be_chosen_and_is_checked_first() {
 #[test]
 fn a_locked_file_never_reaches_kubectl() {
     let cluster = StandIn::new();
-    let blob = cluster.sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success().bytes;
+    let blob =
+        cluster.sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success().bytes;
     fs::write(cluster.sandbox.hello(SECRET), blob).unwrap();
     for target in ["deploy", "gitlab-secret", "diff", "prune"] {
         // `-i` goes on after a command that failed, and there is none after it.
@@ -147,7 +158,10 @@ fn without_a_pull_secret_nothing_is_deployed() {
     fs::remove_dir_all(cluster.sandbox.work("hello-infra")).unwrap();
     cluster.sandbox.new_without_token(&[]).success();
     for target in ["deploy", "gitlab-secret"] {
-        cluster.make(&[target]).failure(2).says("error: no pull secret yet\nhint: makeinfra rotate\n");
+        cluster
+            .make(&[target])
+            .failure(2)
+            .says("error: no pull secret yet\nhint: makeinfra rotate\n");
     }
     cluster.was_left_alone();
 }
@@ -155,9 +169,17 @@ fn without_a_pull_secret_nothing_is_deployed() {
 #[test]
 fn two_namespaces_of_one_overlay_are_refused() {
     let cluster = StandIn::new();
-    cluster.sandbox.edit(&format!("{OVERLAY}/kustomization.yaml"), "namespace: hello", "namespace: other");
+    cluster.sandbox.edit(
+        &format!("{OVERLAY}/kustomization.yaml"),
+        "namespace: hello",
+        "namespace: other",
+    );
     for target in ["deploy", "diff", "gitlab-secret", "prune"] {
-        cluster.make(&[target]).failure(2).says("error: two namespaces: `other` in").says("`hello` in its");
+        cluster
+            .make(&[target])
+            .failure(2)
+            .says("error: two namespaces: `other` in")
+            .says("`hello` in its");
         cluster.was_left_alone();
     }
 }
@@ -166,13 +188,18 @@ fn two_namespaces_of_one_overlay_are_refused() {
 fn who_may_not_look_at_the_namespace_may_deploy() {
     let cluster = StandIn::new();
     cluster.answers(&[fails("get namespace", FORBIDDEN)]);
-    assert_eq!(cluster.make(&["deploy"]).success().stderr, "", "an answer that is expected is no error");
+    assert_eq!(
+        cluster.make(&["deploy"]).success().stderr,
+        "",
+        "an answer that is expected is no error"
+    );
 }
 
 #[test]
 fn what_kubectl_says_is_shown_as_it_is_and_ends_every_target() {
     let cluster = StandIn::new();
-    let [context, other] = [prints("config view", "test-context"), arm("", UNREACHABLE, ">&2; exit 2")];
+    let [context, other] =
+        [prints("config view", "test-context"), arm("", UNREACHABLE, ">&2; exit 2")];
     cluster.answers(&[context, other]);
     for target in [
         "deploy",
@@ -222,9 +249,11 @@ fn an_objection_of_the_server_changes_nothing() {
 #[test]
 fn jobs_and_secrets_that_can_only_be_replaced_are() {
     let both = format!("{}\n{}", one_of_several(JOB_CHANGED), one_of_several(TYPE_CHANGED));
-    for (text, deleted) in
-        [(TYPE_CHANGED, "secret/gitlab"), (JOB_CHANGED, "job/migrate"), (&both, "job/migrate secret/gitlab")]
-    {
+    for (text, deleted) in [
+        (TYPE_CHANGED, "secret/gitlab"),
+        (JOB_CHANGED, "job/migrate"),
+        (&both, "job/migrate secret/gitlab"),
+    ] {
         let cluster = StandIn::new();
         cluster.answers(&[fails("--dry-run=server", &format!("Warning: old\n{text}"))]);
         cluster.make(&["deploy"]).success();
@@ -240,13 +269,21 @@ fn jobs_that_failed_or_hang_are_replaced_and_hanging_pods_deleted() {
     let cases = [
         ("Job/migrate /  FailureTarget Failed", "delete job/migrate", true),
         ("Pod/migrate-x Job/migrate ErrImagePull PodScheduled", "delete job/migrate", true),
-        ("Pod/hello-5d-x ReplicaSet/hello-5d ImagePullBackOff Initialized", "delete pod/hello-5d-x", false),
+        (
+            "Pod/hello-5d-x ReplicaSet/hello-5d ImagePullBackOff Initialized",
+            "delete pod/hello-5d-x",
+            false,
+        ),
     ];
     for (state, step, before) in cases {
         cluster.answers(&[prints("get jobs,pods", state), prints("apply*--kustomize", names)]);
         cluster.make(&["deploy"]).success();
         let apply = "apply kubernetes/overlays/production";
-        assert_eq!(changes(&cluster), if before { [step, apply] } else { [apply, step] }, "{state}");
+        assert_eq!(
+            changes(&cluster),
+            if before { [step, apply] } else { [apply, step] },
+            "{state}"
+        );
     }
     for other in [
         "Job/migrate /  SuccessCriteriaMet Complete",
@@ -271,11 +308,17 @@ fn jobs_are_waited_for_before_the_rollout() {
     let steps = cluster.steps();
     let at = |start: &str| steps.iter().position(|step| step.starts_with(start)).unwrap();
     assert!(at("wait job/migrate") < at("rollout status"), "{steps:?}");
-    cluster.answers(&[prints("apply*--kustomize", names), prints("get job/migrate", "FailureTarget Failed")]);
+    cluster.answers(&[
+        prints("apply*--kustomize", names),
+        prints("get job/migrate", "FailureTarget Failed"),
+    ]);
     let output = cluster.make(&["deploy"]).failure(2);
     output.says("error: job/migrate failed\nhint: makeinfra diagnose\n");
     assert!(!cluster.steps().iter().any(|step| step.starts_with("rollout")));
-    cluster.answers(&[prints("apply*--kustomize", names), fails("wait job/migrate", "error: timed out")]);
+    cluster.answers(&[
+        prints("apply*--kustomize", names),
+        fails("wait job/migrate", "error: timed out"),
+    ]);
     cluster.make(&["deploy"]).failure(2).says("error: job/migrate is not complete");
 }
 
@@ -284,12 +327,17 @@ fn what_kubectl_quotes_of_a_secret_is_not_shown() {
     let cluster = StandIn::new();
     let file = cluster.sandbox.hello("secrets/kubernetes/database.env");
     let value = "pass word: \"quoted\\\" größe";
-    fs::write(&file, format!("PASSWORD={value}\nZm9vYmFyYmF6cXV4==\nflag=1\nUMLAUT=pässwört9ü\n")).unwrap();
-    fs::write(cluster.sandbox.hello("secrets/kubernetes/KEY"), "-----BEGIN-----\nMIIEvQIBADAN\n").unwrap();
+    fs::write(&file, format!("PASSWORD={value}\nZm9vYmFyYmF6cXV4==\nflag=1\nUMLAUT=pässwört9ü\n"))
+        .unwrap();
+    fs::write(cluster.sandbox.hello("secrets/kubernetes/KEY"), "-----BEGIN-----\nMIIEvQIBADAN\n")
+        .unwrap();
     let [base64, nested] = [1, 4].map(|at| needles(TOKEN)[at].clone());
     let dockercfg = fs::read_to_string(cluster.sandbox.hello(SECRET)).unwrap();
-    let dockercfg =
-        dockercfg.lines().find_map(|line| line.trim().strip_prefix(".dockercfg: ")).unwrap().to_owned();
+    let dockercfg = dockercfg
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(".dockercfg: "))
+        .unwrap()
+        .to_owned();
     for (text, shown) in [
         (
             format!("error: .data: expected map, got &{{{dockercfg}}}"),
@@ -308,7 +356,10 @@ fn what_kubectl_quotes_of_a_secret_is_not_shown() {
             let output = cluster.make(&[target]).failure(2);
             assert!(output.stderr.contains(shown), "{target}, {shown}: {}", output.stderr);
             for secret in [value, &base64, &nested, "Zm9vYmFy", "MIIEvQ", "103 108"] {
-                assert!(!output.stderr.contains(secret) && !output.stdout.contains(secret), "{secret}");
+                assert!(
+                    !output.stderr.contains(secret) && !output.stdout.contains(secret),
+                    "{secret}"
+                );
             }
         }
     }
@@ -342,7 +393,8 @@ fn diff_names_what_can_only_be_replaced_and_compares_the_rest() {
     let cluster = StandIn::new();
     let built = "kind: Job\nmetadata:\n  name: migrate\n---\nkind: Secret\nmetadata:\n  name: gitlab\n---\n\
                  kind: ConfigMap\ndata:\n  name: migrate\nmetadata:\n  name: kept\n---\nkind: Job\nmetadata:\n  name: other";
-    let rest = "*\"diff \"*--filename=-*) cat >\"${0%/*}/rest\"; echo +more; exit 1 ;;\n".to_owned();
+    let rest =
+        "*\"diff \"*--filename=-*) cat >\"${0%/*}/rest\"; echo +more; exit 1 ;;\n".to_owned();
     let both = format!("{}\n{}", one_of_several(JOB_CHANGED), one_of_several(TYPE_CHANGED));
     cluster.answers(&[
         arm("diff*--kustomize", JOB_CHANGED, ">&2; exit 2"),
@@ -354,7 +406,9 @@ fn diff_names_what_can_only_be_replaced_and_compares_the_rest() {
     assert_eq!(output.stdout, "to be replaced:\njob/migrate\nsecret/gitlab\n+more\n");
     let rest = fs::read_to_string(cluster.sandbox.path("bin/rest")).unwrap();
     assert!(
-        !rest.contains("name: gitlab") && rest.contains("name: kept") && rest.contains("name: other"),
+        !rest.contains("name: gitlab")
+            && rest.contains("name: kept")
+            && rest.contains("name: other"),
         "{rest}"
     );
     assert!(!rest.contains("kind: Job\nmetadata:\n  name: migrate\n"), "{rest}");
@@ -367,19 +421,29 @@ fn diff_shows_no_copy_of_a_secret_in_an_annotation() {
     let copy = r#"{"apiVersion":"v1","data":{"PASSWORD":"aHVudGVyMg=="},"kind":"Secret"}"#;
     let cluster = StandIn::new();
     for shown in [
-        format!("-    kubectl.kubernetes.io/last-applied-configuration: |\n-      {copy}\n+  labels:"),
+        format!(
+            "-    kubectl.kubernetes.io/last-applied-configuration: |\n-      {copy}\n+  labels:"
+        ),
         format!("-    kubectl.kubernetes.io/last-applied-configuration: '{copy}'\n   name: db"),
-        format!("     kubectl.kubernetes.io/last-applied-configuration: \"{}\"", copy.replace('"', "\\\"")),
+        format!(
+            "     kubectl.kubernetes.io/last-applied-configuration: \"{}\"",
+            copy.replace('"', "\\\"")
+        ),
     ] {
         cluster.answers(&[differs("diff*--kustomize", &shown)]);
         let output = cluster.make(&["diff"]).failure(2);
-        assert!(!output.stdout.contains("aHVud") && output.stdout.contains("***"), "{}", output.stdout);
+        assert!(
+            !output.stdout.contains("aHVud") && output.stdout.contains("***"),
+            "{}",
+            output.stdout
+        );
     }
 }
 
 // leftovers
 
-/// A line for each object, as the cluster lists what has our labels: its name, its owner, and who has applied it.
+/// A line for each object, as the cluster lists what has our labels: its name, its owner, and who
+/// has applied it.
 pub fn listed(lines: &[&str]) -> String {
     prints(&format!("get*{KINDS}"), &lines.join("\n"))
 }
@@ -409,7 +473,11 @@ fn leftovers_are_named_and_pruned() {
     assert!(output.stdout.ends_with("deployment/old\nconfigmap/free-0a\n"), "{}", output.stdout);
     output.says("no longer in git; to delete it from the cluster: make prune\n");
     assert_eq!(changes(&cluster).len(), 1);
-    cluster.make(&["prune"]).failure(2).says("not a terminal").prints("persistentvolumeclaim/data stays\n");
+    cluster
+        .make(&["prune"])
+        .failure(2)
+        .says("not a terminal")
+        .prints("persistentvolumeclaim/data stays\n");
     cluster.answers(&answers);
     cluster.make(&["prune", "YES=1"]).success();
     assert_eq!(changes(&cluster), ["delete deployment/old configmap/free-0a"]);
@@ -423,7 +491,10 @@ fn leftovers_are_named_and_pruned() {
 fn what_may_not_be_listed_is_named_as_not_looked_at() {
     let cluster = StandIn::new();
     let denied = r#"Error from server (Forbidden): networkpolicies.networking.k8s.io is forbidden: User "eve" cannot list resource "networkpolicies" in API group "networking.k8s.io" in the namespace "hello""#;
-    cluster.answers(&[fails(&format!("get*{KINDS}"), &format!("Deployment/old owner: by:Apply\n{denied}"))]);
+    cluster.answers(&[fails(
+        &format!("get*{KINDS}"),
+        &format!("Deployment/old owner: by:Apply\n{denied}"),
+    )]);
     let output = cluster.make(&["deploy"]).success();
     output.says("skipped, no permission to list: networkpolicies\n").prints("deployment/old\n");
     // Whether a Secret is in use is not known: nothing is called left over.
@@ -431,7 +502,11 @@ fn what_may_not_be_listed_is_named_as_not_looked_at() {
         fails("get replicasets,controllerrevisions", "Error from server (Forbidden): x"),
         listed(&LISTED),
     ]);
-    cluster.make(&["prune", "YES=1"]).success().says("(Forbidden): x").prints("nothing to delete\n");
+    cluster
+        .make(&["prune", "YES=1"])
+        .success()
+        .says("(Forbidden): x")
+        .prints("nothing to delete\n");
     cluster.answers(&[fails(&format!("get*{KINDS}"), UNREACHABLE)]);
     cluster.make(&["prune", "YES=1"]).failure(2).says(UNREACHABLE);
     assert_eq!(changes(&cluster), Vec::<String>::new());
@@ -442,7 +517,8 @@ fn what_may_not_be_listed_is_named_as_not_looked_at() {
 #[test]
 fn undeploy_deletes_what_was_applied_and_names_what_stays() {
     let cluster = StandIn::new();
-    let claims = "PersistentVolumeClaim/data-db-0 statefulset/db\nPersistentVolumeClaim/keep statefulset/";
+    let claims =
+        "PersistentVolumeClaim/data-db-0 statefulset/db\nPersistentVolumeClaim/keep statefulset/";
     let answers = [
         listed(&[&LISTED[..], &["StatefulSet/db owner: by:Apply"]].concat()),
         prints("get persistentvolumeclaims", claims),
@@ -470,7 +546,9 @@ fn undeploy_deletes_what_was_applied_and_names_what_stays() {
 
 #[test]
 fn undeploy_asks_on_a_terminal() {
-    for (reply, deletes) in [("n", false), ("", false), ("maybe", false), ("y", true), ("yes", true)] {
+    for (reply, deletes) in
+        [("n", false), ("", false), ("maybe", false), ("y", true), ("yes", true)]
+    {
         let cluster = StandIn::new();
         cluster.answers(&[listed(&LISTED)]);
         let mut command = cluster.make(&["undeploy"]).command();
@@ -494,9 +572,13 @@ fn a_protected_environment_changes_only_if_somebody_says_so() {
     for target in targets {
         for flags in [&[][..], &["-i"], &["-k"], &["-o", "confirm"]] {
             cluster.answers(&[]);
-            let output =
-                cluster.make(&[flags, &[target, "ENV=production"]].concat()).env("YES", "1").output();
-            output.says("error: cannot ask \"Change production?\": not a terminal\nhint: YES=1 confirms\n");
+            let output = cluster
+                .make(&[flags, &[target, "ENV=production"]].concat())
+                .env("YES", "1")
+                .output();
+            output.says(
+                "error: cannot ask \"Change production?\": not a terminal\nhint: YES=1 confirms\n",
+            );
             cluster.was_left_alone();
         }
         cluster.make(&[target, "ENV=staging"]).success();

@@ -1,4 +1,5 @@
-//! `makeinfra diagnose` on saved evidence: 15 cases that were recorded on a cluster, and texts of other runtimes.
+//! `makeinfra diagnose` on saved evidence: 15 cases that were recorded on a cluster, and texts of
+//! other runtimes.
 
 use super::examples::repo;
 use super::registry_bed::Bed;
@@ -14,7 +15,8 @@ const PROJECT: &str = "registry.gitlab.com/group/project:1.0.0";
 const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 const KUSTOMIZATION: &str = "kubernetes/overlays/production/kustomization.yaml";
 
-/// A recorded case: its file, the cause with its repository and without, and a word of the sentence and of the hint.
+/// A recorded case: its file, the cause with its repository and without, and a word of the sentence
+/// and of the hint.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 const CASES: [Row; 15] = [
@@ -34,7 +36,13 @@ const CASES: [Row; 15] = [
         "makeinfra rotate",
     ),
     ("invalid-image-name", "invalid-image-name", "invalid-image-name", "Group", "make deploy"),
-    ("line-break-in-password", "credentials-malformed", "token-refused", "line break", "makeinfra rotate"),
+    (
+        "line-break-in-password",
+        "credentials-malformed",
+        "token-refused",
+        "line break",
+        "makeinfra rotate",
+    ),
     (
         "no-pull-secret-named",
         "no-pull-secret-named",
@@ -64,9 +72,21 @@ const CASES: [Row; 15] = [
         "`other`",
         "write `namespace: hello`: ${EDITOR:-vi} secrets/",
     ),
-    ("secret-missing", "secret-missing", "secret-missing", "not in namespace `hello`", "make gitlab-secret"),
+    (
+        "secret-missing",
+        "secret-missing",
+        "secret-missing",
+        "not in namespace `hello`",
+        "make gitlab-secret",
+    ),
     ("tag-missing", "tag-missing", "tag-missing", "project:9.9.9", "make set-image"),
-    ("token-of-another-project", "token-of-another-project", "pull-denied", "another project", "token"),
+    (
+        "token-of-another-project",
+        "token-of-another-project",
+        "pull-denied",
+        "another project",
+        "token",
+    ),
     (
         "token-refused",
         "token-refused",
@@ -87,7 +107,8 @@ const CASES: [Row; 15] = [
 pub fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     let token = sandbox.path("token").display().to_string();
-    let args = ["new", "hello", "--image", PROJECT, "--token-username", USER, "--token-file", &token];
+    let args =
+        ["new", "hello", "--image", PROJECT, "--token-username", USER, "--token-file", &token];
     sandbox.makeinfra(&args).success();
     sandbox
 }
@@ -112,12 +133,18 @@ fn broken(name: &str) -> Sandbox {
             secret("dockercfg", json!({"registry.gitlab.com": {"identitytoken": TOKEN}}));
         }
         "invalid-image-name" => {
-            edit(KUSTOMIZATION, "newTag:", "newName: registry.gitlab.com/Group/project\n    newTag:");
+            edit(
+                KUSTOMIZATION,
+                "newTag:",
+                "newName: registry.gitlab.com/Group/project\n    newTag:",
+            );
         }
         "line-break-in-password" => {
             secret("dockercfg", json!({"registry.gitlab.com": auth(&format!("{USER}:{TOKEN}\n"))}));
         }
-        "no-pull-secret-named" => edit(DEPLOYMENT, "      imagePullSecrets:\n        - name: gitlab\n", ""),
+        "no-pull-secret-named" => {
+            edit(DEPLOYMENT, "      imagePullSecrets:\n        - name: gitlab\n", "")
+        }
         "no-wrapper-under-dockerconfigjson" => {
             secret("dockerconfigjson", json!({"registry.gitlab.com": good}));
         }
@@ -201,10 +228,12 @@ fn without_a_repository_the_text_decides_as_far_as_it_can() {
 fn events_alone_and_standard_input_are_enough() {
     for (name, with_repository, alone, ..) in CASES {
         let sandbox = broken(name);
-        let mut list: Value = serde_json::from_str(&fs::read_to_string(recorded(name)).unwrap()).unwrap();
+        let mut list: Value =
+            serde_json::from_str(&fs::read_to_string(recorded(name)).unwrap()).unwrap();
         list["items"].as_array_mut().unwrap().retain(|item| item["kind"] == "Event");
         for (dir, cause) in [("", alone), ("hello-infra", with_repository)] {
-            let run = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
+            let run =
+                sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
             let found = run.cwd(sandbox.work(dir)).output().json();
             let cause = match (name, dir) {
                 // What works leaves no trace to judge by, nor does what a pod names.
@@ -217,7 +246,8 @@ fn events_alone_and_standard_input_are_enough() {
     }
 }
 
-/// Evidence of one pod `hello-1` that names a pull secret, with `status` and events of these reasons and texts.
+/// Evidence of one pod `hello-1` that names a pull secret, with `status` and events of these
+/// reasons and texts.
 pub fn evidence(status: &Value, events: &[(&str, &str)]) -> Value {
     let pod = json!({
         "kind": "Pod",
@@ -233,7 +263,9 @@ pub fn evidence(status: &Value, events: &[(&str, &str)]) -> Value {
     });
     let event = |(at, (reason, text)): (usize, &(&str, &str))| {
         let object = match *reason {
-            "FailedCreate" => json!({"kind": "ReplicaSet", "name": "hello-7d9d9b64f8", "namespace": "hello"}),
+            "FailedCreate" => {
+                json!({"kind": "ReplicaSet", "name": "hello-7d9d9b64f8", "namespace": "hello"})
+            }
             _ => json!({"kind": "Pod", "name": "hello-7d9d9b64f8-xfkqs", "namespace": "hello"}),
         };
         let seen = format!("2026-11-23T20:1{at}:00Z");
@@ -247,8 +279,7 @@ pub fn evidence(status: &Value, events: &[(&str, &str)]) -> Value {
 /// A status whose one container is in `state`, and was in `last` before.
 fn container(state: &Value, last: &Value) -> Value {
     let phase = if state.get("running").is_some() { "Running" } else { "Pending" };
-    let status =
-        json!({"name": "hello", "ready": false, "restartCount": 4, "state": state, "lastState": last});
+    let status = json!({"name": "hello", "ready": false, "restartCount": 4, "state": state, "lastState": last});
     json!({"phase": phase, "containerStatuses": [status]})
 }
 
@@ -259,13 +290,17 @@ fn waiting(reason: &str, message: &str) -> Value {
 /// What `diagnose --json` finds in `list`, outside of any repository; no token is in it.
 #[track_caller]
 pub fn found_in(sandbox: &Sandbox, list: &Value) -> Value {
-    let output = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string()).output();
+    let output = sandbox
+        .makeinfra(&["diagnose", "--events", "-", "--json"])
+        .stdin(list.to_string())
+        .output();
     assert_no_token(output.stdout.as_bytes(), "stdout");
     assert_eq!(output.stderr, "");
     output.json()
 }
 
-/// The evidence in which a text of tests/data/runtime-texts.json stands, for every kubelet that would show it so.
+/// The evidence in which a text of tests/data/runtime-texts.json stands, for every kubelet that
+/// would show it so.
 fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
     let back_off = format!("Back-off pulling image \"{image}\"");
     let failed = match text.starts_with("Failed to pull image") {
@@ -283,9 +318,14 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
                 &[("Failed", &failed), ("Failed", "Error: ErrImagePull")],
             ),
             // From 1.31 on it does.
-            evidence(&waiting("ImagePullBackOff", &format!("{back_off}: ErrImagePull: {text}")), &[]),
+            evidence(
+                &waiting("ImagePullBackOff", &format!("{back_off}: ErrImagePull: {text}")),
+                &[],
+            ),
         ],
-        "sandbox" => vec![evidence(&waiting("ContainerCreating", ""), &[("FailedCreatePodSandBox", text)])],
+        "sandbox" => {
+            vec![evidence(&waiting("ContainerCreating", ""), &[("FailedCreatePodSandBox", text)])]
+        }
         "secret" => {
             let events = [("FailedToRetrieveImagePullSecret", text), ("BackOff", &*back_off)];
             let mut list = evidence(&waiting("ImagePullBackOff", &back_off), &events);
@@ -318,7 +358,10 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
         }
         "config" => vec![
             evidence(&waiting("CreateContainerConfigError", text), &[]),
-            evidence(&waiting("CreateContainerConfigError", ""), &[("Failed", &format!("Error: {text}"))]),
+            evidence(
+                &waiting("CreateContainerConfigError", ""),
+                &[("Failed", &format!("Error: {text}"))],
+            ),
         ],
         "mount" => vec![evidence(&waiting("ContainerCreating", ""), &[("FailedMount", text)])],
         "start" => vec![
@@ -334,7 +377,10 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
             ),
         ],
         "crash" => vec![
-            evidence(&container(&json!({"waiting": {"reason": "CrashLoopBackOff"}}), &crashed), &[]),
+            evidence(
+                &container(&json!({"waiting": {"reason": "CrashLoopBackOff"}}), &crashed),
+                &[],
+            ),
             evidence(&container(&crashed, &json!({})), &[]),
         ],
         "probe" => vec![
@@ -401,9 +447,11 @@ fn a_pod_that_is_young_or_slow_is_on_its_way() {
         list
     };
     let (slow, silent) = (later(("Pulling", &pulling)), later(("Scheduled", "")));
-    for (list, verdict, id) in
-        [(young, "fine", "on-the-way"), (slow, "fine", "pull-slow"), (silent, "unknown", "unexplained")]
-    {
+    for (list, verdict, id) in [
+        (young, "fine", "on-the-way"),
+        (slow, "fine", "pull-slow"),
+        (silent, "unknown", "unexplained"),
+    ] {
         let found = found_in(&sandbox, &list);
         assert_eq!(
             (&found["verdict"], &found["causes"][0]["id"]),
@@ -426,12 +474,17 @@ fn how_a_container_ended_is_told() {
         let last = json!({"terminated": {"exitCode": code, "reason": reason}});
         let found = found_in(&sandbox, &evidence(&container(&back_off, &last), &[]));
         let told = &found["causes"][0];
-        assert!(told["id"] == cause && told["message"].as_str().unwrap().contains(word), "{found:#}");
+        assert!(
+            told["id"] == cause && told["message"].as_str().unwrap().contains(word),
+            "{found:#}"
+        );
         let said = told["evidence"][0].as_str().unwrap();
-        assert!(said.contains(&format!("exit code {code}")) && said.contains("4 restarts"), "{said}");
+        assert!(
+            said.contains(&format!("exit code {code}")) && said.contains("4 restarts"),
+            "{said}"
+        );
     }
-    let evicted =
-        json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
+    let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
     assert_eq!(first(&found_in(&sandbox, &evidence(&evicted, &[]))), "evicted");
 }
 
@@ -454,20 +507,27 @@ fn evidence_that_cannot_be_read_is_refused_without_a_word_of_it() {
     ] {
         let file = sandbox.write(&format!("work/{name}"), bytes).display().to_string();
         let output = sandbox.makeinfra(&["diagnose", "--events", &file]).failure(1);
-        output.says("error: cannot read the evidence in").says(why).says("hint: kubectl get pods,events");
+        output
+            .says("error: cannot read the evidence in")
+            .says(why)
+            .says("hint: kubectl get pods,events");
     }
     // A token in the place of a file.
     let absent = sandbox.makeinfra(&["diagnose", "--events", TOKEN]).failure(2);
-    absent.says("error: the file of `--events` was not found").says("hint: kubectl get pods,events");
+    absent
+        .says("error: the file of `--events` was not found")
+        .says("hint: kubectl get pods,events");
     let directory = sandbox.makeinfra(&["diagnose", "--events", "."]).failure(2);
     directory.says("`--events` must be a file").says("hint: kubectl get pods,events");
     sandbox.makeinfra(&["diagnose", "--namespace", TOKEN]).failure(2).says("`--namespace` must");
     sandbox.makeinfra(&["diagnose"]).failure(1).says("no git repository");
     // Items that are not as the API has them are left out, and that is said.
-    let list =
-        json!({"kind": "List", "items": [{"kind": "Pod", "spec": 7}, {"kind": "Event", "message": [TOKEN]}]});
+    let list = json!({"kind": "List", "items": [{"kind": "Pod", "spec": 7}, {"kind": "Event", "message": [TOKEN]}]});
     let found = found_in(&sandbox, &list);
-    assert!(found.to_string().contains("2 items of the evidence could not be understood"), "{found:#}");
+    assert!(
+        found.to_string().contains("2 items of the evidence could not be understood"),
+        "{found:#}"
+    );
 }
 
 #[test]
@@ -476,9 +536,11 @@ fn the_word_of_the_registry_joins_the_texts() {
     let image = bed.image("group/hello:1.0.0");
     let sandbox = Sandbox::new();
     let token = sandbox.path("token").display().to_string();
-    let args = ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
+    let args =
+        ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
     sandbox.makeinfra(&args).success();
-    let text = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
+    let text =
+        "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
     let mut list = evidence(&waiting("ErrImagePull", text), &[]);
     list["items"][0]["spec"]["containers"][0]["image"] = json!(image);
     let file = sandbox.write("work/events", list.to_string()).display().to_string();

@@ -1,4 +1,5 @@
-//! `makeinfra diagnose` and kubectl: what is asked, what the Secret in the cluster tells, and a kubectl that fails.
+//! `makeinfra diagnose` and kubectl: what is asked, what the Secret in the cluster tells, and a
+//! kubectl that fails.
 
 use super::diagnose::evidence;
 use super::stand_in::{StandIn, arm, fails, prints};
@@ -13,7 +14,8 @@ const SECRETS: &str = "get --output=json secret";
 /// A refusal as somebody without credentials.
 const ANONYMOUS: &str =
     "failed to authorize: failed to fetch anonymous token: unexpected status: 403 Forbidden";
-const REFUSED: &str = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
+const REFUSED: &str =
+    "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
 
 fn diagnose(cluster: &StandIn, args: &[&str]) -> Run {
     let run = cluster.sandbox.makeinfra(&[&["diagnose"], args].concat());
@@ -23,8 +25,10 @@ fn diagnose(cluster: &StandIn, args: &[&str]) -> Run {
 /// Runs it twice, as text and as JSON, and expects no token in either, nor in any call.
 #[track_caller]
 fn diagnosed(cluster: &StandIn, args: &[&str]) -> (Output, Value) {
-    let (text, json) =
-        (diagnose(cluster, args).output(), diagnose(cluster, &[args, &["--json"]].concat()).output());
+    let (text, json) = (
+        diagnose(cluster, args).output(),
+        diagnose(cluster, &[args, &["--json"]].concat()).output(),
+    );
     for output in [&text, &json] {
         assert_no_token(output.stdout.as_bytes(), "stdout");
         assert_no_token(output.stderr.as_bytes(), "stderr");
@@ -41,8 +45,10 @@ fn cause(cluster: &StandIn, id: &str, code: i32) -> Value {
     let (text, found) = diagnosed(cluster, &[]);
     assert_eq!(found["causes"][0]["id"], id, "{found:#}");
     assert_eq!(text.code, Some(code), "{}", text.stdout);
-    let line =
-        text.stdout.lines().find(|line| line.starts_with("cause: ") || line.starts_with("cannot tell: "));
+    let line = text
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("cause: ") || line.starts_with("cannot tell: "));
     assert!(line.is_some_and(|line| line.contains(&format!("[{id}]"))), "{}", text.stdout);
     found["causes"][0].clone()
 }
@@ -71,7 +77,9 @@ fn state(mut list: Value) -> Value {
     let items = list["items"].as_array_mut().unwrap();
     let metadata = |name: &str| json!({"name": name, "namespace": "hello"});
     items.push(json!({"kind": "ServiceAccount", "metadata": metadata("default")}));
-    items.push(json!({"kind": "Deployment", "metadata": metadata("hello"), "spec": {"replicas": 2}}));
+    items.push(
+        json!({"kind": "Deployment", "metadata": metadata("hello"), "spec": {"replicas": 2}}),
+    );
     list
 }
 
@@ -133,9 +141,11 @@ fn jobs_are_asked_for_where_there_may_be_some() {
     cluster.sandbox.write("work/hello-infra/kubernetes/base/migrate-job.yaml", job);
     let kustomization = cluster.sandbox.work("hello-infra/kubernetes/base/kustomization.yaml");
     let text = fs::read_to_string(&kustomization).unwrap();
-    fs::write(&kustomization, text.replace("resources:\n", "resources:\n  - migrate-job.yaml\n")).unwrap();
+    fs::write(&kustomization, text.replace("resources:\n", "resources:\n  - migrate-job.yaml\n"))
+        .unwrap();
     diagnose(&cluster, &[]).output();
-    let asked = |kinds: &str| cluster.calls().iter().any(|call| call.iter().any(|word| word == kinds));
+    let asked =
+        |kinds: &str| cluster.calls().iter().any(|call| call.iter().any(|word| word == kinds));
     assert!(
         asked("pods,events,replicasets,deployments,serviceaccounts,jobs,cronjobs"),
         "{:?}",
@@ -152,7 +162,8 @@ fn kubectl_is_the_one_of_the_variable_and_of_the_makefile() {
     assert_eq!(first(&cluster)[..2], ["--as", "a b"]);
     let makefile = cluster.sandbox.hello("Makefile");
     let text = fs::read_to_string(&makefile).unwrap();
-    fs::write(&makefile, text.replace("?= kubectl", "?= kubectl --as=ci --context staging # who")).unwrap();
+    fs::write(&makefile, text.replace("?= kubectl", "?= kubectl --as=ci --context staging # who"))
+        .unwrap();
     answers(&cluster, &runs(), &of_file(&cluster));
     diagnose(&cluster, &[]).success();
     assert_eq!(first(&cluster)[..3], ["--as=ci", "--context", "staging"]);
@@ -203,11 +214,19 @@ fn the_secret_in_the_cluster_decides_before_the_file() {
         assert!(field(&found, "hint").contains(outdated), "{found:#}");
     }
     // A token that was rotated in the file alone.
-    answers(&cluster, &waits(REFUSED), &secret("dockercfg", &json!({registry: entry("gldt-old-one-1")})));
+    answers(
+        &cluster,
+        &waits(REFUSED),
+        &secret("dockercfg", &json!({registry: entry("gldt-old-one-1")})),
+    );
     assert!(field(&cause(&cluster, "secret-outdated", 1), "hint").contains(outdated));
     // Where the runtime does not tell whether anything was sent.
     let denied = "Requesting bearer token: invalid status code from registry 403 (Forbidden)";
-    answers(&cluster, &waits(denied), &secret("dockercfg", &json!({registry: entry("gldt-old-one-1")})));
+    answers(
+        &cluster,
+        &waits(denied),
+        &secret("dockercfg", &json!({registry: entry("gldt-old-one-1")})),
+    );
     cause(&cluster, "secret-outdated", 1);
     answers(&cluster, &waits(denied), &of_file(&cluster));
     assert!(field(&cause(&cluster, "pull-denied", 1), "hint").contains("makeinfra check --online"));
@@ -246,16 +265,26 @@ fn pods_that_run_are_fine_and_an_older_secret_is_worth_a_line() {
     let cluster = StandIn::new();
     answers(&cluster, &runs(), &of_file(&cluster));
     let (text, found) = diagnosed(&cluster, &[]);
-    assert_eq!((text.code, &found["verdict"], &found["causes"]), (Some(0), &json!("fine"), &json!([])));
+    assert_eq!(
+        (text.code, &found["verdict"], &found["causes"]),
+        (Some(0), &json!("fine"), &json!([]))
+    );
     for (there, word) in [
-        (secret("dockercfg", &json!({"registry.gitlab.com": entry("gldt-old-one-1")})), "other credentials"),
+        (
+            secret("dockercfg", &json!({"registry.gitlab.com": entry("gldt-old-one-1")})),
+            "other credentials",
+        ),
         (secret("dockerconfigjson", &json!({"auths": {}})), "another type"),
         (Value::Null, "does not have this Secret"),
     ] {
         answers(&cluster, &runs(), &there);
         let (text, _) = diagnosed(&cluster, &[]);
         assert_eq!(text.code, Some(0));
-        assert!(text.stdout.contains(word) && text.stdout.contains("make gitlab-secret"), "{}", text.stdout);
+        assert!(
+            text.stdout.contains(word) && text.stdout.contains("make gitlab-secret"),
+            "{}",
+            text.stdout
+        );
     }
 }
 
@@ -292,9 +321,9 @@ fn what_an_older_rollout_met_is_over() {
     cause(&cluster, "token-refused", 1);
     // After a rollback the older one is the newer one.
     let set = list["items"].as_array_mut().unwrap().iter_mut();
-    for set in
-        set.filter(|item| item["kind"] == "ReplicaSet" && item["metadata"]["name"] == "hello-55d8b4f5c7")
-    {
+    for set in set.filter(|item| {
+        item["kind"] == "ReplicaSet" && item["metadata"]["name"] == "hello-55d8b4f5c7"
+    }) {
         set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("11");
     }
     answers(&cluster, &list, &of_file(&cluster));
@@ -306,7 +335,8 @@ fn an_empty_namespace_is_told_from_a_missing_one() {
     let cluster = StandIn::new();
     answers(&cluster, &json!({"kind": "List", "items": []}), &Value::Null);
     cause(&cluster, "namespace-missing", 1);
-    let account = json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello"}});
+    let account =
+        json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello"}});
     answers(&cluster, &json!({"kind": "List", "items": [account]}), &Value::Null);
     assert_eq!(field(&cause(&cluster, "not-deployed", 1), "hint"), "make deploy");
 }
@@ -319,7 +349,10 @@ fn a_cluster_that_gives_no_answer_is_a_cause_of_its_own() {
             "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
             "cluster-unreachable",
         ),
-        ("Error in configuration: context was not found for specified context: nope", "context-missing"),
+        (
+            "Error in configuration: context was not found for specified context: nope",
+            "context-missing",
+        ),
         ("error: You must be logged in to the server (Unauthorized)", "login-refused"),
         (
             "Error from server (Forbidden): pods is forbidden: User \"a\" cannot list resource \"pods\" in API group \"\" \
@@ -330,11 +363,18 @@ fn a_cluster_that_gives_no_answer_is_a_cause_of_its_own() {
     ] {
         cluster.answers(&[fails(STATE, said)]);
         let found = cause(&cluster, id, 3);
-        assert!(!field(&found, "hint").is_empty() && !found.to_string().contains('\u{1b}'), "{found:#}");
+        assert!(
+            !field(&found, "hint").is_empty() && !found.to_string().contains('\u{1b}'),
+            "{found:#}"
+        );
     }
     let output = diagnose(&cluster, &[]).env("KUBECTL", "no-such-kubectl").output();
     assert_eq!(output.code, Some(3));
-    assert!(output.stdout.contains("no-such-kubectl: kubectl could not be run"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("no-such-kubectl: kubectl could not be run"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
@@ -345,8 +385,11 @@ fn what_is_forbidden_does_not_spoil_the_rest() {
             "Error from server (Forbidden): {kind} is forbidden: User \"a\" cannot list resource \"{kind}\" in API group \"\""
         )
     };
-    let state =
-        arm(STATE, &waits(REFUSED).to_string(), &format!("; echo '{}' >&2; exit 1", forbidden("events")));
+    let state = arm(
+        STATE,
+        &waits(REFUSED).to_string(),
+        &format!("; echo '{}' >&2; exit 1", forbidden("events")),
+    );
     cluster.answers(&[state, fails(SECRETS, &forbidden("secrets"))]);
     cause(&cluster, "token-refused", 1);
     let (text, _) = diagnosed(&cluster, &[]);
@@ -384,8 +427,9 @@ fn a_token_in_any_text_of_the_cluster_is_masked() {
     let auth = STANDARD.encode(format!("{USER}:{TOKEN}"));
     let secret = of_file(&cluster);
     let data = secret["data"][".dockercfg"].as_str().unwrap();
-    let text =
-        format!("{REFUSED} \u{1b}]0;title\u{7} {TOKEN} Basic {auth} {data} https://{USER}:{TOKEN}@host/");
+    let text = format!(
+        "{REFUSED} \u{1b}]0;title\u{7} {TOKEN} Basic {auth} {data} https://{USER}:{TOKEN}@host/"
+    );
     for value in [TOKEN.to_owned(), format!("{TOKEN} {auth}\u{1b}[2J")] {
         let mut list = waits(&text);
         for place in [
@@ -399,7 +443,10 @@ fn a_token_in_any_text_of_the_cluster_is_masked() {
             answers(&cluster, &list, &secret);
             let (text, found) = diagnosed(&cluster, &[]);
             assert!(text.code == Some(1) && !text.stdout.contains('\u{1b}'), "{}", text.stdout);
-            assert!(found["causes"][0]["evidence"][0].as_str().unwrap().contains("***"), "{found:#}");
+            assert!(
+                found["causes"][0]["evidence"][0].as_str().unwrap().contains("***"),
+                "{found:#}"
+            );
         }
     }
 }

@@ -29,8 +29,7 @@ fn unresolved(image: &str, why: &str) -> String {
 
 /// `list` and the Secret `gitlab` of the cluster with `token` for `registry`.
 fn with_secret(mut list: Value, registry: &str, token: &str) -> Value {
-    let entry =
-        json!({"username": USER, "password": token, "auth": STANDARD.encode(format!("{USER}:{token}"))});
+    let entry = json!({"username": USER, "password": token, "auth": STANDARD.encode(format!("{USER}:{token}"))});
     let config = STANDARD.encode(json!({registry: entry}).to_string());
     list["items"].as_array_mut().unwrap().push(json!({
         "kind": "Secret", "metadata": {"name": "gitlab", "namespace": "hello"},
@@ -52,14 +51,19 @@ fn told(sandbox: &Sandbox, dir: &str, list: &Value, id: &str) -> Vec<Value> {
 fn a_secret_that_changed_explains_only_a_refusal_of_an_image_that_it_serves() {
     let sandbox = project();
     let changed = |image: &str, why: &str| {
-        with_secret(failed(image, &["gitlab"], &unresolved(image, why)), "registry.gitlab.com", OTHER_TOKEN)
+        with_secret(
+            failed(image, &["gitlab"], &unresolved(image, why)),
+            "registry.gitlab.com",
+            OTHER_TOKEN,
+        )
     };
     let denied = "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
     let status = |host: &str, path: &str, status: &str| {
         format!("unexpected status from HEAD request to https://{host}/v2/{path}: {status}")
     };
     let (redis, bitnami) = ("docker.io/library/redis:7", "docker.io/bitnami/redis:7.2");
-    let limited = status("registry-1.docker.io", "library/redis/manifests/7", "429 Too Many Requests");
+    let limited =
+        status("registry-1.docker.io", "library/redis/manifests/7", "429 Too Many Requests");
     let strange = status("registry.gitlab.com", "group/project/manifests/1.0.0", "400 Bad Request");
     for (image, why, id) in [
         (OWN, format!("{OWN}: not found"), "tag-missing"),
@@ -105,7 +109,10 @@ fn one_missing_secret_of_several_explains_only_what_no_other_could_have_opened()
             with_secret(missing(image, why, "old"), "registry.gitlab.com", OTHER_TOKEN),
         ] {
             let causes = told(&sandbox, "hello-infra", &list, id);
-            assert!(causes.iter().any(|cause| cause["id"] == "further-secret-missing"), "{causes:#?}");
+            assert!(
+                causes.iter().any(|cause| cause["id"] == "further-secret-missing"),
+                "{causes:#?}"
+            );
         }
     }
     let all = |why| missing(OWN, why, "gitlab, old");
@@ -133,10 +140,16 @@ fn a_bare_403_of_gitlab_s_token_service_may_be_a_ban() {
     for image in [OWN, "registry.gitlab.com/group/access-denied:1"] {
         let (message, hint) = said(image, why);
         assert!(message.contains("read_registry") && message.contains("banned"), "{message}");
-        assert!(hint.starts_with("makeinfra check --online") && hint.contains("wait an hour"), "{hint}");
+        assert!(
+            hint.starts_with("makeinfra check --online") && hint.contains("wait an hour"),
+            "{hint}"
+        );
     }
     let (message, hint) = said(OWN, &format!("{why}: denied: access forbidden"));
-    assert!(!message.contains("banned") && hint.starts_with("make a deploy token"), "{message} {hint}");
+    assert!(
+        !message.contains("banned") && hint.starts_with("make a deploy token"),
+        "{message} {hint}"
+    );
 }
 
 #[test]
@@ -144,14 +157,19 @@ fn the_advice_for_a_registry_beside_the_project_s_can_be_typed() {
     let sandbox = project();
     let image = "ghcr.io/acme/side:1";
     let why = "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=repository%3Aacme%2Fside%3Apull&service=ghcr.io: 401 Unauthorized";
-    let list = with_secret(failed(image, &["gitlab"], &unresolved(image, why)), "registry.gitlab.com", TOKEN);
+    let list = with_secret(
+        failed(image, &["gitlab"], &unresolved(image, why)),
+        "registry.gitlab.com",
+        TOKEN,
+    );
     let hint = |dir| {
         let cause = told(&sandbox, dir, &list, "registry-key-does-not-match").swap_remove(0);
         cause["hint"].as_str().unwrap().to_owned()
     };
     assert_eq!(hint("hello-infra"), "makeinfra rotate --add-registry ghcr.io && make deploy");
     let token = sandbox.path("token").display().to_string();
-    let rotate = ["rotate", "--add-registry", "ghcr.io", "--token-username", USER, "--token-file", &token];
+    let rotate =
+        ["rotate", "--add-registry", "ghcr.io", "--token-username", USER, "--token-file", &token];
     sandbox.makeinfra(&rotate).cwd(sandbox.work("hello-infra")).success();
     let open = hint("");
     let typed = "makeinfra rotate --registry ghcr.io, if the project's own image is there, else makeinfra rotate --add-registry ghcr.io && make deploy";
@@ -167,14 +185,25 @@ fn what_docker_hub_denies_may_be_misspelled() {
     };
     for named in [&["gitlab"][..], &[]] {
         let official = "docker.io/library/ngnix:1.27";
-        let cause = told(&sandbox, "hello-infra", &list(official, named), "pull-denied").swap_remove(0);
+        let cause =
+            told(&sandbox, "hello-infra", &list(official, named), "pull-denied").swap_remove(0);
         let (message, hint) = (cause["message"].as_str().unwrap(), cause["hint"].as_str().unwrap());
-        assert!(message.contains("`docker.io/library/ngnix:1.27`: official images are public"), "{message}");
-        assert!(hint.starts_with("correct the image's name") && hint.contains("make deploy"), "{hint}");
+        assert!(
+            message.contains("`docker.io/library/ngnix:1.27`: official images are public"),
+            "{message}"
+        );
+        assert!(
+            hint.starts_with("correct the image's name") && hint.contains("make deploy"),
+            "{hint}"
+        );
     }
     let private = list("docker.io/acme/app:1", &["gitlab"]);
-    let cause = told(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
-    assert!(cause["message"].as_str().unwrap().ends_with(", or there is no such image"), "{cause:#}");
+    let cause =
+        told(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
+    assert!(
+        cause["message"].as_str().unwrap().ends_with(", or there is no such image"),
+        "{cause:#}"
+    );
 }
 
 #[test]
@@ -182,7 +211,9 @@ fn where_the_repository_is_fine_its_secret_is_to_be_applied() {
     let sandbox = project();
     let why = "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Fproject%3Apull&service=container_registry: 403 Forbidden";
     let list = failed(OWN, &["gitlab"], &unresolved(OWN, why));
-    for (dir, start) in [("hello-infra", "make gitlab-secret, then: make restart"), ("", "makeinfra check")] {
+    for (dir, start) in
+        [("hello-infra", "make gitlab-secret, then: make restart"), ("", "makeinfra check")]
+    {
         let cause = told(&sandbox, dir, &list, "pulled-anonymously").swap_remove(0);
         assert!(cause["hint"].as_str().unwrap().starts_with(start), "{cause:#}");
     }
@@ -201,12 +232,16 @@ fn a_token_is_rotated_where_makeinfra_knows_the_repository_and_adopted_first_els
     );
     let list = with_secret(failed(OWN, &["gitlab"], &denied), "registry.gitlab.com", TOKEN);
     let hint = |dir: &str| {
-        let run = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
+        let run =
+            sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
         let found = run.cwd(sandbox.work(dir)).output().json();
         found["causes"][0]["hint"].as_str().unwrap().to_owned()
     };
     let own = hint("own");
-    assert!(own.starts_with("makeinfra adopt, then: ") && own.contains("makeinfra rotate"), "{own}");
+    assert!(
+        own.starts_with("makeinfra adopt, then: ") && own.contains("makeinfra rotate"),
+        "{own}"
+    );
     let outside = hint("");
     assert!(outside.contains("makeinfra rotate") && !outside.contains("adopt"), "{outside}");
     // The file that a rotation takes without a record, too.

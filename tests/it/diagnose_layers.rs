@@ -1,4 +1,5 @@
-//! `makeinfra diagnose` and whoever speaks: a cause claims no more than the text, the pod and the Secrets prove.
+//! `makeinfra diagnose` and whoever speaks: a cause claims no more than the text, the pod and the
+//! Secrets prove.
 
 use super::diagnose::{evidence, found_in};
 use super::support::Sandbox;
@@ -9,11 +10,12 @@ use serde_json::{Value, json};
 const IMAGE: &str = "registry.example.com/group/app:1";
 /// Docker Hub, Harbor and plain registries say so to whoever shows nothing, too.
 const DENIED: &str = "failed to resolve reference \"registry.example.com/group/app:1\": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
-const REFUSED: &str = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
-const MISSING: &str =
-    "Unable to retrieve some image pull secrets (gitlab); attempting to pull the image may not succeed.";
+const REFUSED: &str =
+    "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
+const MISSING: &str = "Unable to retrieve some image pull secrets (gitlab); attempting to pull the image may not succeed.";
 
-/// A pod of `image` whose pull failed with `text`; the kubelet missed its pull secret if `is_missing`.
+/// A pod of `image` whose pull failed with `text`; the kubelet missed its pull secret if
+/// `is_missing`.
 fn failed(image: &str, text: &str, is_missing: bool) -> Value {
     let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": text}});
     let status = json!({"name": "hello", "ready": false, "state": waiting});
@@ -50,8 +52,12 @@ fn a_token_is_called_valid_only_where_a_known_secret_serves_the_image() {
     let (said, _) = told(&denied(), "pull-denied");
     assert!(!said.contains("valid"), "{said}");
     told(&with_secret(denied(), "another", host, "robot"), "pull-denied");
-    told(&with_secret(denied(), "hello", "other.example.com", "robot"), "registry-key-does-not-match");
-    let (said, hint) = told(&with_secret(denied(), "hello", host, "robot"), "token-of-another-project");
+    told(
+        &with_secret(denied(), "hello", "other.example.com", "robot"),
+        "registry-key-does-not-match",
+    );
+    let (said, hint) =
+        told(&with_secret(denied(), "hello", host, "robot"), "token-of-another-project");
     assert!(said.contains("the token is valid") && !hint.contains("GitLab"), "{said} {hint}");
     let list = with_secret(denied(), "hello", host, "gitlab+deploy-token-1");
     let (said, hint) = told(&list, "token-of-another-project");
@@ -74,15 +80,19 @@ fn a_pod_that_names_no_pull_secret_is_a_cause_only_if_nothing_was_sent() {
 fn what_a_text_says_is_told_beside_a_cause_that_does_not_explain_it() {
     let all = |list: &Value| {
         let found = found_in(&Sandbox::new(), list);
-        let ids =
-            found["causes"].as_array().unwrap().iter().map(|cause| cause["id"].as_str().unwrap().to_owned());
+        let ids = found["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| cause["id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
     let not_found = "unexpected status from HEAD request to https://registry.example.com/v2/group/app/manifests/1: 404 Not Found";
     assert_eq!(all(&failed(IMAGE, not_found, true)), ["secret-missing", "tag-missing"]);
     assert_eq!(all(&failed(IMAGE, DENIED, true)), ["secret-missing"]);
     let expired = "failed to resolve reference \"registry.example.com/group/app:1\": denied: Your authorization token has expired. Reauthenticate and try again.";
-    let damaged = with_secret(failed(IMAGE, expired, false), "hello", "registry.example.com", " robot");
+    let damaged =
+        with_secret(failed(IMAGE, expired, false), "hello", "registry.example.com", " robot");
     assert!(all(&damaged).contains(&"token-expired".to_owned()), "{:?}", all(&damaged));
     let tries = format!(
         "[rpc error: code = Unknown desc = {REFUSED}, rpc error: code = Unknown desc = received unexpected HTTP status: 500 Internal Server Error]"
@@ -103,7 +113,8 @@ fn a_missing_secret_explains_what_a_stranger_is_told_and_nothing_else() {
 
 #[test]
 fn advice_is_that_of_the_registry_s_vendor() {
-    let denied = "failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden";
+    let denied =
+        "failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden";
     for (image, word) in [
         ("ghcr.io/owner/app:1", "read:packages"),
         ("quay.io/owner/app:1", "Quay"),
@@ -125,25 +136,26 @@ fn advice_is_that_of_the_registry_s_vendor() {
 fn images_of_volumes_and_of_ephemeral_containers_are_pulled_too() {
     let text = "failed to resolve reference \"quay.io/group/model:1\": unauthorized: access to the requested resource is not authorized";
     let mut list = failed(IMAGE, text, false);
-    list["items"][0]["spec"]["volumes"] =
-        json!([{"name": "data"}, {"name": "model", "image": {"reference": "quay.io/group/model:1"}}]);
+    list["items"][0]["spec"]["volumes"] = json!([{"name": "data"}, {"name": "model", "image": {"reference": "quay.io/group/model:1"}}]);
     let (said, _) = told(&list, "pull-denied");
     assert!(said.contains("`quay.io/group/model:1`"), "{said}");
     assert!(
-        found_in(&Sandbox::new(), &list)["causes"][0]["subject"].as_str().unwrap().ends_with("volume model")
+        found_in(&Sandbox::new(), &list)["causes"][0]["subject"]
+            .as_str()
+            .unwrap()
+            .ends_with("volume model")
     );
 
-    let missing =
-        "failed to resolve reference \"docker.io/library/tools:1\": docker.io/library/tools:1: not found";
-    let ready =
-        json!({"name": "hello", "ready": true, "state": {"running": {"startedAt": "2026-11-23T20:00:10Z"}}});
+    let missing = "failed to resolve reference \"docker.io/library/tools:1\": docker.io/library/tools:1: not found";
+    let ready = json!({"name": "hello", "ready": true, "state": {"running": {"startedAt": "2026-11-23T20:00:10Z"}}});
     let debug = |state: Value| {
         let status = json!({
             "phase": "Running", "containerStatuses": [ready],
             "ephemeralContainerStatuses": [{"name": "debugger", "state": state}],
         });
         let mut list = evidence(&status, &[]);
-        list["items"][0]["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": "tools:1"}]);
+        list["items"][0]["spec"]["ephemeralContainers"] =
+            json!([{"name": "debugger", "image": "tools:1"}]);
         list
     };
     let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": missing}});

@@ -1,10 +1,12 @@
-//! `makeinfra diagnose` and pods that ended: what was mended since is no cause, what was not is one.
+//! `makeinfra diagnose` and pods that ended: what was mended since is no cause, what was not is
+//! one.
 
 use super::diagnose::found_in;
 use super::support::Sandbox;
 use serde_json::{Value, json};
 
-/// A pod of `kind` and `owner` that was made at this minute, in `phase`, ended with `code` if it has one.
+/// A pod of `kind` and `owner` that was made at this minute, in `phase`, ended with `code` if it
+/// has one.
 fn pod((kind, owner): (&str, &str), minute: u32, phase: &str, code: Option<i64>) -> Value {
     let state = match (phase, code) {
         (_, Some(code)) => {
@@ -31,8 +33,7 @@ fn pod((kind, owner): (&str, &str), minute: u32, phase: &str, code: Option<i64>)
 
 fn evicted(owner: (&str, &str), minute: u32) -> Value {
     let mut pod = pod(owner, minute, "Failed", None);
-    pod["status"] =
-        json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
+    pod["status"] = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
     pod
 }
 
@@ -74,7 +75,8 @@ fn an_eviction_is_over_when_a_later_pod_works() {
     // Of several the last one tells, and what keeps its successor from working comes first.
     tells(&[gone.clone(), evicted(SET, 2)], "cause", &["pod hello-7d9d9b64f8-p2: evicted"]);
     let waits = pod(SET, 2, "Pending", None);
-    let causes = ["pod hello-7d9d9b64f8-p2: no-pull-secret-named", "pod hello-7d9d9b64f8-p1: evicted"];
+    let causes =
+        ["pod hello-7d9d9b64f8-p2: no-pull-secret-named", "pod hello-7d9d9b64f8-p1: evicted"];
     tells(&[gone.clone(), waits], "cause", &causes);
     // A pod of another Deployment, or of another namespace, settles nothing.
     let mut elsewhere = pod(SET, 2, "Running", None);
@@ -95,7 +97,11 @@ fn a_run_that_failed_is_over_when_a_later_one_ended() {
         "cause",
         &["pod nightly-29670002-p2: container-failed"],
     );
-    tells(&[done, run(3, "Failed", Some(3))], "cause", &["pod nightly-29670003-p3: container-failed"]);
+    tells(
+        &[done, run(3, "Failed", Some(3))],
+        "cause",
+        &["pod nightly-29670003-p3: container-failed"],
+    );
     // One that has only begun may fail as well.
     tells(
         &[failed.clone(), run(2, "Running", None)],
@@ -156,9 +162,17 @@ fn what_keeps_one_workload_from_having_pods_is_not_over_because_another_has_some
     };
     let worker = pod(("ReplicaSet", "worker-7d9d9b64f8"), 5, "Running", None);
     let early = refused("2026-11-23T20:01:00Z");
-    tells(&[worker.clone(), early.clone()], "cause", &["ReplicaSet api-7d9d9b64f8: quota-exceeded"]);
+    tells(
+        &[worker.clone(), early.clone()],
+        "cause",
+        &["ReplicaSet api-7d9d9b64f8: quota-exceeded"],
+    );
     // Its own later pods make it good.
-    tells(&[worker.clone(), early, pod(("ReplicaSet", "api-7d9d9b64f8"), 2, "Running", None)], "fine", &[]);
+    tells(
+        &[worker.clone(), early, pod(("ReplicaSet", "api-7d9d9b64f8"), 2, "Running", None)],
+        "fine",
+        &[],
+    );
     // Without events the Deployment tells.
     let said = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: q"});
     let deployment = json!({

@@ -1,5 +1,6 @@
-//! Attributes, read by makeinfra and by git: random attribute files, the nastier the better. Where they differ, a secret could
-//! be stored in plaintext. `make differential` plays all of them, `make test` a tenth.
+//! Attributes, read by makeinfra and by git: random attribute files, the nastier the better. Where
+//! they differ, a secret could be stored in plaintext. `make differential` plays all of them,
+//! `make test` a tenth.
 
 use super::support::{Sandbox, have};
 use makeinfra::repo::Repo;
@@ -204,7 +205,14 @@ impl Draw {
             }
         }
         if self.once_in(20) {
-            text.extend_from_slice(self.of(&[&b"\\n"[..], b"\\q", b"\\400", b"\\000", b"\\08", b"\\"]));
+            text.extend_from_slice(self.of(&[
+                &b"\\n"[..],
+                b"\\q",
+                b"\\400",
+                b"\\000",
+                b"\\08",
+                b"\\",
+            ]));
         }
         if !self.once_in(10) {
             text.push(b'"');
@@ -215,7 +223,15 @@ impl Draw {
     fn line(&mut self, macros: bool) -> Vec<u8> {
         let mut line = Vec::new();
         if self.once_in(12) {
-            line.extend_from_slice(self.of(&[&b" "[..], b"\t", b"\r", b"#", b"!", b"\xef\xbb\xbf", b"\x0b"]));
+            line.extend_from_slice(self.of(&[
+                &b" "[..],
+                b"\t",
+                b"\r",
+                b"#",
+                b"!",
+                b"\xef\xbb\xbf",
+                b"\x0b",
+            ]));
         }
         if macros && self.once_in(3) {
             let definition = self.of(&MACROS);
@@ -246,7 +262,14 @@ impl Draw {
             line.resize(length.max(line.len()), b'x');
         }
         if self.once_in(12) {
-            line.extend_from_slice(self.of(&[&b" "[..], b"\t", b"\\", b"\r", b"\0", b"\0 -filter"]));
+            line.extend_from_slice(self.of(&[
+                &b" "[..],
+                b"\t",
+                b"\\",
+                b"\r",
+                b"\0",
+                b"\0 -filter",
+            ]));
         }
         line
     }
@@ -288,7 +311,8 @@ fn repository(dir: &Path, draw: &mut Draw) {
     let mut config = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n".to_owned();
     let folds = draw.once_in(3);
     // Set in any case, so that nobody's own configuration counts.
-    writeln!(config, "\tignorecase = {folds}\n\tattributesFile = {}", git.join("home").display()).unwrap();
+    writeln!(config, "\tignorecase = {folds}\n\tattributesFile = {}", git.join("home").display())
+        .unwrap();
     fs::write(git.join("config"), config).unwrap();
     for (file, rarity) in [("home", 3), ("info/attributes", 4)] {
         if draw.once_in(rarity) {
@@ -299,12 +323,14 @@ fn repository(dir: &Path, draw: &mut Draw) {
     fs::write(dir.join("elsewhere"), elsewhere).unwrap();
 }
 
-/// Compares what both say of [`PATHS`] in the directories `dirs` of the repository at `top`. Gives how many are encrypted.
+/// Compares what both say of [`PATHS`] in the directories `dirs` of the repository at `top`. Gives
+/// how many are encrypted.
 fn compare(sandbox: &Sandbox, top: &Path, dirs: &[String]) -> usize {
     let paths = dirs.iter().flat_map(|dir| PATHS.map(|path| format!("{dir}{path}")));
     let paths: Vec<String> = paths.collect();
     // From a file: git answers before it has read all.
-    let list = sandbox.write("paths", paths.iter().map(|path| format!("{path}\0")).collect::<String>());
+    let list =
+        sandbox.write("paths", paths.iter().map(|path| format!("{path}\0")).collect::<String>());
     let script = format!("git check-attr -z --stdin filter <{}", list.display());
     let git = sandbox.run("sh", &["-c", &script]).cwd(top).success();
     let mut values = git.bytes.split(|byte| *byte == 0).skip(2).step_by(3);
@@ -316,8 +342,9 @@ fn compare(sandbox: &Sandbox, top: &Path, dirs: &[String]) -> usize {
             let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
             letters && (1..=128).contains(&name.len())
         };
-        let gits =
-            gits.filter(|value| value == "git-crypt" || value.strip_prefix("git-crypt-").is_some_and(is_key));
+        let gits = gits.filter(|value| {
+            value == "git-crypt" || value.strip_prefix("git-crypt-").is_some_and(is_key)
+        });
         assert!(
             ours.get(path) == gits.as_ref(),
             "{path:?}: {:?}, but git: {gits:?}\n{}",
@@ -406,11 +433,17 @@ fn git_stores_ciphertext_where_a_path_is_protected_and_nowhere_else() {
             fs::write(top.join(path), "plain").unwrap();
         }
         run("git", &["add", "secrets"]).success();
-        let covered = Repo::find(&top, "check").unwrap().covered(&PATHS.map(str::to_owned)).unwrap();
+        let covered =
+            Repo::find(&top, "check").unwrap().covered(&PATHS.map(str::to_owned)).unwrap();
         for path in PATHS {
             let blob = run("git", &["cat-file", "blob", &format!(":{path}")]).success().bytes;
             let is_covered = covered.get(path).is_some_and(|filter| filter == "git-crypt");
-            assert_eq!(blob.starts_with(b"\0GITCRYPT\0"), is_covered, "{path}: {}", read(&top, path));
+            assert_eq!(
+                blob.starts_with(b"\0GITCRYPT\0"),
+                is_covered,
+                "{path}: {}",
+                read(&top, path)
+            );
             encrypted += usize::from(is_covered);
         }
     }
@@ -433,7 +466,8 @@ fn attributes_of_the_user_and_of_a_sparse_checkout_count() {
     // The work tree's say more.
     fs::write(sandbox.hello(".gitattributes"), without + "secrets/** -filter\n").unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
-    // A file that was deleted protects until the deletion is staged, one that a sparse checkout leaves out does for good.
+    // A file that was deleted protects until the deletion is staged, one that a sparse checkout
+    // leaves out does for good.
     fs::remove_file(sandbox.hello(".gitattributes")).unwrap();
     fs::remove_file(sandbox.path("home/.config/git/attributes")).unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
@@ -446,6 +480,7 @@ fn an_attribute_file_that_cannot_be_read_protects_nothing() {
     let sandbox = Sandbox::with_hello();
     sandbox.run("mkfifo", &["hello-infra/secrets/.gitattributes"]).success();
     let checked = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
-    checked.prints("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
+    checked
+        .prints("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
     sandbox.rotate("gldt-Second", &[]).failure(1).says("would be committed in plaintext");
 }

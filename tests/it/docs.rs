@@ -1,5 +1,5 @@
-//! The pages that people read: every link leads somewhere, each page begins with its question, and the tables of ids are the
-//! program's. `readme.rs` runs their commands.
+//! The pages that people read: every link leads somewhere, each page begins with its question, and
+//! the tables of ids are the program's. `readme.rs` runs their commands.
 
 use super::examples::repo;
 use makeinfra::checks::{Id, Place};
@@ -27,7 +27,8 @@ pub fn page(path: &str) -> String {
 /// The lines of a page's shell blocks, without comments.
 pub fn commands(text: &str) -> Vec<String> {
     let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let lines = blocks.flat_map(str::lines).map(|line| line.split("  #").next().unwrap().trim().to_owned());
+    let lines =
+        blocks.flat_map(str::lines).map(|line| line.split("  #").next().unwrap().trim().to_owned());
     lines.filter(|line| !line.is_empty()).collect()
 }
 
@@ -41,10 +42,17 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a heading is called in a link, as forges make it: letters, digits, `-` and `_` in lower case, blanks as `-`.
+/// What a heading is called in a link, as forges make it: letters, digits, `-` and `_` in lower
+/// case, blanks as `-`.
 fn anchor(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
-    heading.trim().to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+    heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(kept)
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
 fn anchors(text: &str) -> Vec<String> {
@@ -62,7 +70,10 @@ fn links(text: &str) -> Vec<&str> {
 
 /// The ids in the first column of the tables of `text`.
 fn ids(text: &str) -> Vec<&str> {
-    text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(id, _)| id).collect()
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(id, _)| id)
+        .collect()
 }
 
 /// What stands below the heading `title` up to the next of its level or above.
@@ -89,8 +100,9 @@ fn every_link_leads_somewhere() {
                 "" => repo(&path),
                 file => repo(&path).parent().unwrap().join(file),
             };
-            let has =
-                |heading| anchors(&fs::read_to_string(&target).unwrap()).contains(&str::to_owned(heading));
+            let has = |heading| {
+                anchors(&fs::read_to_string(&target).unwrap()).contains(&str::to_owned(heading))
+            };
             if !target.exists() || heading.is_some_and(|heading| !has(heading)) {
                 wrong.push(format!("{path}: {link}"));
             }
@@ -137,8 +149,9 @@ fn the_page_of_causes_has_them_all_by_what_follows() {
     let text = page("docs/causes.md");
     let text = section(&text, "## All causes");
     let with = |outcome: Outcome| {
-        let follows =
-            |cause: &&Cause| Diagnosis::of(**cause, None, "", "", Place::default()).outcome() == outcome;
+        let follows = |cause: &&Cause| {
+            Diagnosis::of(**cause, None, "", "", Place::default()).outcome() == outcome
+        };
         Cause::ALL.iter().filter(follows).map(|cause| cause.id()).collect::<Vec<_>>()
     };
     assert_eq!(ids(section(text, "### Undetermined")), with(Outcome::Unknown));

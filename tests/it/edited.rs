@@ -1,5 +1,5 @@
-//! What people have changed in manifests stays as they meant it, whatever is added or removed: what goes to the cluster is
-//! the same as before, and what is new beside it.
+//! What people have changed in manifests stays as they meant it, whatever is added or removed: what
+//! goes to the cluster is the same as before, and what is new beside it.
 
 use super::add::WORKER;
 use super::environments::built;
@@ -38,7 +38,8 @@ fn run(sandbox: &Sandbox, command: &[&str]) -> Output {
     sandbox.agreed(command).output()
 }
 
-/// Adds, and expects in `dirs` all that was there, as it was, and the worker; and all as it was once that is removed.
+/// Adds, and expects in `dirs` all that was there, as it was, and the worker; and all as it was
+/// once that is removed.
 #[track_caller]
 fn adds(new: &[&str], edits: Edits, command: &[&str], dirs: &[&str]) -> Sandbox {
     let sandbox = edited(new, edits);
@@ -52,7 +53,10 @@ fn adds(new: &[&str], edits: Edits, command: &[&str], dirs: &[&str]) -> Sandbox 
         let old: Vec<_> = after.iter().filter(|one| !is_new(one)).cloned().collect();
         assert_eq!(old, before, "{edits:?}, {dir}");
         let new: Vec<_> = after.iter().filter(is_new).collect();
-        assert!(!new.is_empty() && new.iter().all(|one| has_tag(one)), "{edits:?}, {dir}: {new:#?}");
+        assert!(
+            !new.is_empty() && new.iter().all(|one| has_tag(one)),
+            "{edits:?}, {dir}: {new:#?}"
+        );
     }
     let output = run(&sandbox, &["remove", "worker", "--commit"]);
     assert_eq!(output.code, Some(0), "{edits:?}\n{}{}", output.stdout, output.stderr);
@@ -86,7 +90,10 @@ fn each_environment_keeps_its_tag_its_numbers_and_its_host() {
         for edits in [
             &[(STAGING, "newTag: \"1.0.0\"", "newTag: \"1.1.0\"")][..],
             &[(PRODUCTION, "", "replicas:\n  - {name: hello, count: 6}\n")],
-            &[(DEPLOYMENT, "memory: 256Mi", "memory: 2Gi"), (DEPLOYMENT, "replicas: 2", "replicas: 9")],
+            &[
+                (DEPLOYMENT, "memory: 256Mi", "memory: 2Gi"),
+                (DEPLOYMENT, "replicas: 2", "replicas: 9"),
+            ],
             &[(BASE, "", "labels:\n  - pairs: {team: x}\n")],
         ] {
             adds(&TWO, edits, command, &OVERLAYS);
@@ -122,8 +129,11 @@ fn what_was_added_to_or_taken_from_a_kustomization_stays_so() {
             adds(&[], edits, command, &OVERLAYS[1..]);
         }
     }
-    let renamed =
-        [(DEPLOYMENT, "image: registry.gitlab.com/group/hello ", "image: registry.gitlab.com/team/hello ")];
+    let renamed = [(
+        DEPLOYMENT,
+        "image: registry.gitlab.com/group/hello ",
+        "image: registry.gitlab.com/team/hello ",
+    )];
     let output = run(&edited(&[], &renamed), SAME_IMAGE);
     assert_eq!(output.code, Some(2), "{}", output.stdout);
     output.says("do not give the image of `hello`").says("hint: makeinfra add worker --image");
@@ -148,7 +158,8 @@ fn wherever_the_tag_of_an_environment_stands_it_stays() {
         "image: registry.gitlab.com/group/hello ",
         "image: registry.gitlab.com/group/hello:2.0.0 ",
     );
-    let shared = (BASE, "", "images:\n  - name: registry.gitlab.com/group/hello\n    newTag: \"5\"\n");
+    let shared =
+        (BASE, "", "images:\n  - name: registry.gitlab.com/group/hello\n    newTag: \"5\"\n");
     for edits in [
         &[inline, (STAGING, ENTRY, ""), (PRODUCTION, ENTRY, "")][..],
         &[shared, (STAGING, ENTRY, ""), (PRODUCTION, ENTRY, "")],
@@ -161,8 +172,9 @@ fn wherever_the_tag_of_an_environment_stands_it_stays() {
         for (dir, before) in OVERLAYS.iter().zip(before) {
             let (Some(before), Some(after)) = (before, built(&sandbox, dir)) else { return };
             let image = |objects: &[Value], name: &str| {
-                let object =
-                    objects.iter().find(|one| one["kind"] == "Deployment" && one["metadata"]["name"] == name);
+                let object = objects
+                    .iter()
+                    .find(|one| one["kind"] == "Deployment" && one["metadata"]["name"] == name);
                 object.unwrap()["spec"]["template"]["spec"]["containers"][0]["image"].clone()
             };
             assert_eq!(image(&after, "hello"), image(&before, "hello"), "{edits:?}, {dir}");
@@ -200,16 +212,21 @@ fn the_record_may_be_written_by_hand() {
         ("  project: hello\n", "  # Ask ops first.\n  project: hello\n"),
         ("      namespace: hello\n", "      # Ours.\n      namespace: hello  # forever\n"),
     ] {
-        let sandbox = edited(&[], &[(".makeinfra.yaml", from, to), (".makeinfra.yaml", "", "team: b\n")]);
+        let sandbox =
+            edited(&[], &[(".makeinfra.yaml", from, to), (".makeinfra.yaml", "", "team: b\n")]);
         for command in [SAME_IMAGE, &["env", "add", "staging"]] {
             let output = run(&sandbox, &[command, &["--commit"]].concat());
             assert_eq!(output.code, Some(0), "{to}\n{}{}", output.stdout, output.stderr);
         }
         let text = sandbox.read(".makeinfra.yaml");
-        assert!(text.contains("    worker:") && text.contains("    staging:") && text.contains(to), "{text}");
+        assert!(
+            text.contains("    worker:") && text.contains("    staging:") && text.contains(to),
+            "{text}"
+        );
         assert!(text.ends_with("team: b\n"), "{text}");
         let before = sandbox.git(&["show", "HEAD~2:.makeinfra.yaml"]).success().stdout;
-        for command in [&["env", "remove", "staging", "--commit"], &["remove", "worker", "--commit", "--yes"]]
+        for command in
+            [&["env", "remove", "staging", "--commit"], &["remove", "worker", "--commit", "--yes"]]
         {
             let output = sandbox.here(&[&command[..], &["--no-input"]].concat()).output();
             assert_eq!(output.code, Some(0), "{to}\n{}{}", output.stdout, output.stderr);
@@ -232,7 +249,10 @@ fn what_to_type_next_is_for_the_repository_that_was_named() {
         sandbox.run("sh", &["-c", commit]).cwd(&other).success();
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{next:?}");
         let deploy = next.iter().find(|one| one.contains(" deploy")).unwrap();
-        assert!(deploy.starts_with("make -C /") && deploy.contains("/hello-infra deploy"), "{deploy}");
+        assert!(
+            deploy.starts_with("make -C /") && deploy.contains("/hello-infra deploy"),
+            "{deploy}"
+        );
     }
 }
 
@@ -244,7 +264,8 @@ fn what_is_not_deployed_is_in_nobodys_way() {
     sandbox.put("kubernetes/base/crds.yaml", &"# large\n".repeat(600_000));
     sandbox.edit(BASE, "resources:\n", "resources:\n  - crds.yaml\n  - latin.yaml\n");
     sandbox.commit_all();
-    for command in [WORKER, &["env", "add", "staging"], &["remove", "worker"], &["env", "remove", "staging"]]
+    for command in
+        [WORKER, &["env", "add", "staging"], &["remove", "worker"], &["env", "remove", "staging"]]
     {
         let output = run(&sandbox, &[command, &["--commit"]].concat());
         assert_eq!(output.code, Some(0), "{command:?}: {}", output.stderr);
@@ -256,12 +277,16 @@ fn a_host_of_several_ingresses_is_a_warning() {
     let said = "the host `hello.example.com` is that of several Ingresses of one cluster: ";
     let both = [&TWO[..], &["--protect", "staging", "--ingress", "hello.example.com"]].concat();
     let sandbox = Sandbox::new();
-    sandbox.new_hello(&both).success().says(&format!("{said}hello in staging, hello in production"));
+    sandbox
+        .new_hello(&both)
+        .success()
+        .says(&format!("{said}hello in staging, hello in production"));
     let apart = [&both[..], &["--context", "staging=a", "--context", "production=b"]].concat();
     assert_eq!(Sandbox::new().new_hello(&apart).success().stderr, "");
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.new_hello(&["--ingress", "hello.example.com"]).success().stderr, "");
-    run(&sandbox, &["add", "api", "--ingress", "hello.example.com"]).says(&format!("{said}hello, api"));
+    run(&sandbox, &["add", "api", "--ingress", "hello.example.com"])
+        .says(&format!("{said}hello, api"));
 }
 
 /// What people do to manifests; none needs another one.
@@ -269,7 +294,11 @@ const EDITS: [(&str, &str, &str); 22] = [
     (DEPLOYMENT, "replicas: 2", "replicas: 6"),
     (DEPLOYMENT, "  replicas: 2\n", ""),
     (DEPLOYMENT, "memory: 256Mi", "memory: \"3Gi\""),
-    (DEPLOYMENT, "      containers:\n", "      containers:\n        - {name: proxy, image: envoy:1}\n"),
+    (
+        DEPLOYMENT,
+        "      containers:\n",
+        "      containers:\n        - {name: proxy, image: envoy:1}\n",
+    ),
     (DEPLOYMENT, "          ports:\n", "          env: [{name: A, value: b}]\n          ports:\n"),
     (DEPLOYMENT, "---\n", "# Ours.\n---\n"),
     (DEPLOYMENT, "spec:\n", "  annotations: {team: x}\nspec:\n"),
@@ -286,7 +315,11 @@ const EDITS: [(&str, &str, &str); 22] = [
     (BASE, "  - service.yaml\n", "  - service.yaml\n  - budget.yaml\n"),
     (BASE, "", "labels:\n  - pairs: {team: x}\n"),
     (BASE, "resources:\n", "# Ours.\nresources:\n"),
-    ("kubernetes/overlays/production/namespace.yaml", "kind: Namespace\n", "kind: Namespace\n# Ours.\n"),
+    (
+        "kubernetes/overlays/production/namespace.yaml",
+        "kind: Namespace\n",
+        "kind: Namespace\n# Ours.\n",
+    ),
     (".makeinfra.yaml", "  environments:\n", "  # Ours.\n  environments:\n"),
 ];
 
@@ -296,8 +329,8 @@ fn any_two_edits_stay_in_force() {
     let original = Sandbox::new();
     original.new_hello(&["--ingress", "hello.example.com", "--tls"]).success();
     fs::write(original.hello("kubernetes/base/budget.yaml"), budget).unwrap();
-    let pairs =
-        (0..EDITS.len()).flat_map(|one| (one + 1..EDITS.len()).map(move |two| [EDITS[one], EDITS[two]]));
+    let pairs = (0..EDITS.len())
+        .flat_map(|one| (one + 1..EDITS.len()).map(move |two| [EDITS[one], EDITS[two]]));
     let mut done = 0;
     // Every eighth one is enough for a run.
     for edits in pairs.step_by(8) {
@@ -322,7 +355,8 @@ fn any_two_edits_stay_in_force() {
             let output = run(&sandbox, command);
             assert_eq!(output.code, Some(0), "{edits:?}, {command:?}\n{}", output.stderr);
             let after = built(&sandbox, OVERLAYS[1]).unwrap();
-            let old: Vec<_> = after.into_iter().filter(|one| one["metadata"]["name"] != "worker").collect();
+            let old: Vec<_> =
+                after.into_iter().filter(|one| one["metadata"]["name"] != "worker").collect();
             assert_eq!(old, before, "{edits:?}, {command:?}");
             if command[0] == "env" {
                 // The new one has all of it, too.

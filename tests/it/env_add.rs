@@ -72,7 +72,8 @@ fn the_plan_comes_first() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
     let before = sandbox.tree();
-    let plan = sandbox.placeless(&sandbox.here(&["env", "add", "staging", "--dry-run"]).success().stdout);
+    let plan =
+        sandbox.placeless(&sandbox.here(&["env", "add", "staging", "--dry-run"]).success().stdout);
     assert_eq!(
         sizeless(&plan),
         "\
@@ -154,7 +155,8 @@ fn a_lone_production_stays_exactly_as_it_is() {
             assert_eq!(&after[path], text, "{path}");
         }
     }
-    let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).map(String::as_str).collect();
+    let new: Vec<_> =
+        after.keys().filter(|path| !before.contains_key(*path)).map(String::as_str).collect();
     assert_eq!(
         new,
         [
@@ -167,9 +169,13 @@ fn a_lone_production_stays_exactly_as_it_is() {
         ]
     );
     assert_eq!(mode(&sandbox.hello("secrets/kubernetes/staging/gitlab.secret.yaml")), 0o600);
-    assert_eq!(mode(&sandbox.hello(STAGING)) & 0o444, mode(&sandbox.hello(".makeinfra.yaml")) & 0o444);
+    assert_eq!(
+        mode(&sandbox.hello(STAGING)) & 0o444,
+        mode(&sandbox.hello(".makeinfra.yaml")) & 0o444
+    );
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    let blob = sandbox.git(&["cat-file", "blob", "HEAD:secrets/kubernetes/staging/gitlab.secret.yaml"]);
+    let blob =
+        sandbox.git(&["cat-file", "blob", "HEAD:secrets/kubernetes/staging/gitlab.secret.yaml"]);
     assert!(blob.success().bytes.starts_with(b"\0GITCRYPT\0"));
     sandbox.is_sound();
     let Some(production) = built(&sandbox, "kubernetes/overlays/production") else { return };
@@ -192,11 +198,16 @@ fn two_fresh_overlays_differ_in_values_alone() {
         ["environment.mk", "kustomization.yaml", "namespace.yaml"]
     );
     for (file, text) in &staging {
-        let other = text.replace("staging", "production").replace("PROTECTED :=\n", "PROTECTED := yes\n");
+        let other =
+            text.replace("staging", "production").replace("PROTECTED :=\n", "PROTECTED := yes\n");
         assert_eq!(&other, &production[file], "{file}");
-        let comments = text.lines().filter_map(|line| line.split_once('#')).map(|(_, comment)| comment);
+        let comments =
+            text.lines().filter_map(|line| line.split_once('#')).map(|(_, comment)| comment);
         for comment in comments {
-            assert!(!comment.contains("staging") && !comment.contains("hello"), "{file}: {comment}");
+            assert!(
+                !comment.contains("staging") && !comment.contains("hello"),
+                "{file}: {comment}"
+            );
         }
     }
 }
@@ -217,7 +228,8 @@ fn a_copy_of_a_fresh_environment_is_a_fresh_one() {
         // Of the only environment the pipeline may be another one.
         copied.insert(".gitlab/staging.yml".into(), both[".gitlab/staging.yml"].clone());
         for (path, text) in &both {
-            let [one, two] = [text, &copied[path]].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let [one, two] =
+                [text, &copied[path]].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             assert_eq!(one, two, "{args:?}, {path}");
         }
         assert_eq!(both.len(), copied.len());
@@ -242,8 +254,12 @@ pub fn repeated_with(original: &dyn Fn() -> Sandbox, command: &[&str], again: &[
         let sandbox = original();
         if !sandbox.hello(".git/git-crypt").exists() {
             // It is set up before the files are written.
-            let places = [".git/git-crypt", ".git/config"].map(|path| done.hello(path).display().to_string());
-            sandbox.run("cp", &["-a", &places[0], &places[1], ".git"]).cwd(sandbox.hello("")).success();
+            let places = [".git/git-crypt", ".git/config"]
+                .map(|path| done.hello(path).display().to_string());
+            sandbox
+                .run("cp", &["-a", &places[0], &places[1], ".git"])
+                .cwd(sandbox.hello(""))
+                .success();
         }
         for path in &files[..written] {
             let file = sandbox.hello(path);
@@ -264,11 +280,16 @@ pub fn repeated_with(original: &dyn Fn() -> Sandbox, command: &[&str], again: &[
             "{written}: {files:?}"
         );
         for (path, text) in found.iter().filter(|(path, _)| !path.starts_with("secrets/")) {
-            let [one, two] = [text, &after[path]].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let [one, two] =
+                [text, &after[path]].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             assert_eq!(one, two, "{written}: {path}");
         }
         if again == ["--commit"] {
-            assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{written}: {files:?}");
+            assert_eq!(
+                sandbox.git(&["status", "--porcelain"]).success().stdout,
+                "",
+                "{written}: {files:?}"
+            );
         }
         assert!(before != found);
     }

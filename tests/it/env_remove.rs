@@ -14,14 +14,21 @@ fn staged() -> Sandbox {
 
 #[test]
 fn after_an_addition_the_tree_is_as_it_was() {
-    for new in
-        [&[][..], &["--ingress", "hello.example.com", "--tls"], &["--env", "production", "--context", "eu"]]
-    {
+    for new in [
+        &[][..],
+        &["--ingress", "hello.example.com", "--tls"],
+        &["--env", "production", "--context", "eu"],
+    ] {
         let sandbox = Sandbox::new();
         sandbox.new_hello(new).success();
-        sandbox.edit(".makeinfra.yaml", "  environments:\n", "  # Where it runs.\n  environments:\n");
+        sandbox.edit(
+            ".makeinfra.yaml",
+            "  environments:\n",
+            "  # Where it runs.\n  environments:\n",
+        );
         sandbox.commit_all();
-        let tree = |what: &str| sandbox.git(&["rev-parse", &format!("{what}^{{tree}}")]).success().stdout;
+        let tree =
+            |what: &str| sandbox.git(&["rev-parse", &format!("{what}^{{tree}}")]).success().stdout;
         let before = (tree("HEAD"), sandbox.tree());
         sandbox.agreed(&["env", "add", "staging", "--commit"]).success();
         assert_ne!(tree("HEAD"), before.0);
@@ -133,7 +140,10 @@ fn what_git_could_not_bring_back_stops_it() {
     sandbox.agreed(&["env", "remove", "staging"]).failure(1).says("local.yaml`: git ignores it");
     fs::remove_file(sandbox.hello("kubernetes/overlays/staging/local.yaml")).unwrap();
     sandbox.here(&["secret", "set", "db", "A", "--stdin", "--env", "staging"]).stdin("x").success();
-    sandbox.agreed(&["env", "remove", "staging"]).failure(1).says("staging/db.env`: git does not track it");
+    sandbox
+        .agreed(&["env", "remove", "staging"])
+        .failure(1)
+        .says("staging/db.env`: git does not track it");
     sandbox.commit_all();
     sandbox.agreed(&["env", "remove", "staging", "--commit"]).success();
     assert!(!sandbox.hello("secrets/kubernetes/staging").exists());

@@ -1,7 +1,9 @@
 //! `makeinfra env add` with a deploy token of the environment's own.
 
 use super::registry_bed::Bed;
-use super::support::{Run, Sandbox, TOKEN, USER, all_objects, assert_no_token, files_below, needles};
+use super::support::{
+    Run, Sandbox, TOKEN, USER, all_objects, assert_no_token, files_below, needles,
+};
 use base64::Engine;
 use serde_json::Value;
 use std::fs;
@@ -18,7 +20,8 @@ fn add(sandbox: &Sandbox, args: &[&str]) -> Run {
 
 /// The first entry of a pull Secret, with its type.
 fn entry(sandbox: &Sandbox, file: &str) -> (String, Value) {
-    let secret: Value = serde_yaml::from_str(&fs::read_to_string(sandbox.hello(file)).unwrap()).unwrap();
+    let secret: Value =
+        serde_yaml::from_str(&fs::read_to_string(sandbox.hello(file)).unwrap()).unwrap();
     let (_, text) = secret["data"].as_object().unwrap().iter().next().unwrap();
     let json = base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
     let config: Value = serde_json::from_slice(&json).unwrap();
@@ -44,7 +47,10 @@ fn it_is_in_the_copy_alone() {
     sandbox.is_sound();
     let objects = all_objects(&sandbox, &sandbox.hello(""));
     for needle in needles(OWN) {
-        assert!(!objects.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle}");
+        assert!(
+            !objects.windows(needle.len()).any(|window| window == needle.as_bytes()),
+            "{needle}"
+        );
     }
     // What was begun and not committed is done by the same command.
     let begun = Sandbox::with_hello();
@@ -60,10 +66,14 @@ fn a_repository_without_a_token_gets_its_first_one() {
     for with_secrets in [&[][..], &["--with-secrets"]] {
         let sandbox = Sandbox::new();
         sandbox.new_without_token(&[]).success();
-        add(&sandbox, &[with_secrets, &["--yes"]].concat()).success().prints("token        one of its own");
+        add(&sandbox, &[with_secrets, &["--yes"]].concat())
+            .success()
+            .prints("token        one of its own");
         assert_eq!(entry(&sandbox, FILE).1["password"], OWN);
         assert!(
-            sandbox.read("secrets/kubernetes/staging/kustomization.yaml").contains("- gitlab.secret.yaml")
+            sandbox
+                .read("secrets/kubernetes/staging/kustomization.yaml")
+                .contains("- gitlab.secret.yaml")
         );
         assert!(!sandbox.hello("secrets/kubernetes/gitlab.secret.yaml").exists());
     }
@@ -87,7 +97,8 @@ fn a_dry_run_needs_no_token_and_writes_nothing() {
 fn what_does_not_fit_is_told_before_anything_is_written() {
     let sandbox = Sandbox::with_hello();
     let before = sandbox.tree();
-    let usage = |args: &[&str]| sandbox.agreed(&[&["env", "add", "staging"], args].concat()).failure(2);
+    let usage =
+        |args: &[&str]| sandbox.agreed(&[&["env", "add", "staging"], args].concat()).failure(2);
     usage(&["--check"]).says("`--check` is for a deploy token, and none is given");
     usage(&["--expires-at", "2099-01-01"]).says("`--expires-at` is for a deploy token");
     usage(&["--token-username", "a"]).says("--token-file (or --token-stdin, --token-env)");
@@ -98,10 +109,14 @@ fn what_does_not_fit_is_told_before_anything_is_written() {
         "",
     );
     let output = add(&sandbox, &["--yes"]).failure(1);
-    output.says("cannot give staging a deploy token of its own").says("includes no directory of Secrets");
+    output
+        .says("cannot give staging a deploy token of its own")
+        .says("includes no directory of Secrets");
     sandbox.git(&["checkout", "-q", "."]).success();
     assert_eq!(sandbox.tree(), before);
-    for (path, _) in before.iter().filter(|(path, _)| path.starts_with("kubernetes/overlays/production")) {
+    for (path, _) in
+        before.iter().filter(|(path, _)| path.starts_with("kubernetes/overlays/production"))
+    {
         let copy = path.replace("production", "staging");
         sandbox.put(
             &copy,
@@ -120,7 +135,9 @@ fn a_registry_that_refuses_it_is_heeded() {
     let sandbox = Sandbox::new();
     super::sign_in::new(&sandbox, &bed.image("group/hello:1.0.0"), &[]).success();
     let before = files_below(&sandbox.hello(""));
-    add(&sandbox, &["--check", "--yes"]).failure(13).says("the token was refused, nothing was written");
+    add(&sandbox, &["--check", "--yes"])
+        .failure(13)
+        .says("the token was refused, nothing was written");
     assert_eq!(files_below(&sandbox.hello("")), before);
     bed.knows(OWN, "group", "read_registry");
     add(&sandbox, &["--check", "--yes"]).success().prints("Checked: ");

@@ -13,7 +13,8 @@ pub fn with_environments(args: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for overlays.
+/// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for
+/// overlays.
 pub fn built(sandbox: &Sandbox, dir: &str) -> Option<Vec<Value>> {
     let kubectl = kubectl()?;
     let text = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success().stdout;
@@ -27,17 +28,21 @@ fn of_kind<'d>(documents: &'d [Value], kind: &str) -> &'d Value {
 
 #[test]
 fn each_environment_has_its_namespace_pods_host_and_secret() {
-    let sandbox = with_environments(&["--ingress", "hello.example.com", "--replicas", "production=3"]);
+    let sandbox =
+        with_environments(&["--ingress", "hello.example.com", "--replicas", "production=3"]);
     for (name, pods, host) in
         [("staging", 2, "staging.hello.example.com"), ("production", 3, "hello.example.com")]
     {
         let namespace = format!("hello-{name}");
         let file = format!("secrets/kubernetes/{name}/gitlab.secret.yaml");
-        let secret: Value = serde_yaml::from_str(&fs::read_to_string(sandbox.hello(&file)).unwrap()).unwrap();
+        let secret: Value =
+            serde_yaml::from_str(&fs::read_to_string(sandbox.hello(&file)).unwrap()).unwrap();
         assert!(secret["metadata"].get("namespace").is_none(), "the overlay sets it");
         let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{file}")]).success().bytes;
         assert!(blob.starts_with(b"\0GITCRYPT\0"));
-        let Some(documents) = built(&sandbox, &format!("kubernetes/overlays/{name}")) else { return };
+        let Some(documents) = built(&sandbox, &format!("kubernetes/overlays/{name}")) else {
+            return;
+        };
         assert!(documents.iter().all(|document| document["metadata"]["namespace"] == namespace));
         let deployment = of_kind(&documents, "Deployment");
         assert_eq!(deployment["spec"]["replicas"], pods);
@@ -63,7 +68,16 @@ fn options_may_be_for_one_environment() {
     let other = format!("qa={}", other.display());
     let args = [
         &BOTH[..],
-        &["--env", "qa", "--protect", "qa", "--namespace", "{env}-{project}", "--namespace", "qa=quality"],
+        &[
+            "--env",
+            "qa",
+            "--protect",
+            "qa",
+            "--namespace",
+            "{env}-{project}",
+            "--namespace",
+            "qa=quality",
+        ],
         &["--replicas", "3", "--replicas", "staging=0", "--context", "eu", "--context", "qa=us"],
         &["--ingress", "hello.example.com", "--ingress", "qa=quality.example.org"],
         &["--token-file", &other, "--expires-at", "2030-01-01", "--expires-at", "qa=2031-01-01"],
@@ -82,7 +96,10 @@ fn options_may_be_for_one_environment() {
     ]);
     assert_eq!(listed["environments"], expected);
     let shown = sandbox.makeinfra(&["env", "list", "hello-infra"]).success().stdout;
-    assert!(shown.contains("qa (protected)          quality           us       2031-01-01"), "{shown}");
+    assert!(
+        shown.contains("qa (protected)          quality           us       2031-01-01"),
+        "{shown}"
+    );
     let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
     assert!(record.contains("    staging:\n      namespace: staging-hello\n      context: eu\n      protect: false\n      replicas: 0\n      ingress: staging.hello.example.com\n"), "{record}");
     assert!(record.contains("      ingress: quality.example.org\n"), "{record}");
@@ -115,14 +132,23 @@ fn wrong_options_are_told() {
         (&["--env", "a", "--env", "a"], "`--env` names an environment twice"),
         (&["--env", "a", "--replicas", "b=1"], "an option is for `b`, which is not an environment"),
         (&["--protect", "b"], "an option is for `b`, which is not an environment"),
-        (&["--env", "a", "--replicas", "1", "--replicas", "2"], "`--replicas` cannot be used more than once"),
+        (
+            &["--env", "a", "--replicas", "1", "--replicas", "2"],
+            "`--replicas` cannot be used more than once",
+        ),
         (&["--env", "a", "--replicas", "a=x"], "`--replicas` must be a whole number"),
-        (&["--env", "a", "--env", "b", "--namespace", "one"], "must differ between the environments"),
+        (
+            &["--env", "a", "--env", "b", "--namespace", "one"],
+            "must differ between the environments",
+        ),
         (&["--namespace", "{env}"], "`--namespace` must be a DNS label"),
         (&["--env", "a", "--ingress", "*.example.com"], "`--ingress` must have room"),
         (&["--env", "a", "--context", "a b"], "`--context` must be a kubectl context"),
         (&["--env", "a", "--expires-at", "a=2030-01-01"], "`a` has none of its own"),
-        (&["--env", "a", "--env", "b", "--token-username", "a=other"], "`a` has no token of its own"),
+        (
+            &["--env", "a", "--env", "b", "--token-username", "a=other"],
+            "`a` has no token of its own",
+        ),
     ] {
         let output = sandbox.new_hello(args).failure(2);
         output.says(said);
@@ -135,7 +161,8 @@ fn wrong_options_are_told() {
 fn one_environments_token_can_be_rotated() {
     let sandbox = with_environments(&[]);
     let secret = |name: &str| {
-        fs::read_to_string(sandbox.hello(&format!("secrets/kubernetes/{name}/gitlab.secret.yaml"))).unwrap()
+        fs::read_to_string(sandbox.hello(&format!("secrets/kubernetes/{name}/gitlab.secret.yaml")))
+            .unwrap()
     };
     let (staging, production) = (secret("staging"), secret("production"));
     let output = sandbox.rotate("gldt-Second", &["--dry-run"]).success();
@@ -157,16 +184,24 @@ fn one_environments_token_can_be_rotated() {
         .says("the environments have different deploy tokens")
         .says("staging; production")
         .says("hint: --env staging");
-    sandbox.rotate("gldt-Third", &["--env", "qa"]).failure(2).says("there are: staging, production");
-    let output =
-        sandbox.rotate("gldt-Third", &["--env", "staging", "--env", "production", "--json"]).success().json();
+    sandbox
+        .rotate("gldt-Third", &["--env", "qa"])
+        .failure(2)
+        .says("there are: staging, production");
+    let output = sandbox
+        .rotate("gldt-Third", &["--env", "staging", "--env", "production", "--json"])
+        .success()
+        .json();
     assert_eq!(output["files"].as_array().unwrap().len(), 2, "{output}");
     let output = sandbox.rotate("gldt-Fourth", &[]).success();
     output.prints("make deploy ENV=staging").prints("make deploy ENV=production");
     // Its name is remembered until it is deleted.
     let superseded = "superseded-tokens: gitlab+deploy-token-1\n";
     assert!(secret("staging").contains(superseded), "{}", secret("staging"));
-    assert!(!secret("staging").replace(superseded, "").contains(USER) && !output.stdout.contains("gldt-"));
+    assert!(
+        !secret("staging").replace(superseded, "").contains(USER)
+            && !output.stdout.contains("gldt-")
+    );
     assert_no_token(secret("staging").as_bytes(), "the rotated file");
     assert_ne!(TOKEN, "gldt-Fourth");
 }
@@ -175,7 +210,8 @@ fn one_environments_token_can_be_rotated() {
 fn a_further_secret_is_of_one_environment() {
     let sandbox = with_environments(&[]);
     let set = |args: &[&str]| {
-        let all = [&["secret", "set", "database", "PASSWORD"], args, &["--stdin", "hello-infra"]].concat();
+        let all = [&["secret", "set", "database", "PASSWORD"], args, &["--stdin", "hello-infra"]]
+            .concat();
         sandbox.makeinfra(&all).stdin("hunter2\n")
     };
     set(&["--env", "qa"]).failure(2).says("there are: staging, production");

@@ -37,13 +37,26 @@ fn the_example_is_what_the_program_generates() {
     if update() {
         let _ = fs::remove_dir_all(&example);
         assert!(
-            std::process::Command::new("cp").arg("-r").args([&made, &example]).status().unwrap().success()
+            std::process::Command::new("cp")
+                .arg("-r")
+                .args([&made, &example])
+                .status()
+                .unwrap()
+                .success()
         );
     }
-    assert_eq!(files_below(&made), files_below(&example), "run `make examples` and read the difference");
+    assert_eq!(
+        files_below(&made),
+        files_below(&example),
+        "run `make examples` and read the difference"
+    );
     for file in files_below(&made) {
         let text = |dir: &Path| fs::read_to_string(dir.join(&file)).unwrap();
-        assert_eq!(text(&made), text(&example), "{file}: run `make examples` and read the difference");
+        assert_eq!(
+            text(&made),
+            text(&example),
+            "{file}: run `make examples` and read the difference"
+        );
         assert_eq!(mode(&made.join(&file)) & 0o100, mode(&example.join(&file)) & 0o100, "{file}");
     }
 }

@@ -1,4 +1,5 @@
-//! `makeinfra check` and a token that lies in another file than its pull secret: found wherever git has it in plaintext.
+//! `makeinfra check` and a token that lies in another file than its pull secret: found wherever git
+//! has it in plaintext.
 
 use super::check::{check, commit};
 use super::support::{SECRET, Sandbox, TOKEN, USER, assert_no_token};
@@ -9,7 +10,8 @@ use std::fs;
 /// Texts that show the token, one for each way.
 fn texts() -> Vec<String> {
     let auth = |before: &str| STANDARD.encode(format!("{before}{USER}:{TOKEN}"));
-    let config = |gap: &str| format!("{gap}{{\"auths\":{{\"r.io\":{{\"auth\":\"{}\"}}}}}}", auth(""));
+    let config =
+        |gap: &str| format!("{gap}{{\"auths\":{{\"r.io\":{{\"auth\":\"{}\"}}}}}}", auth(""));
     let manifest = STANDARD.encode(config(" "));
     let lines: Vec<_> = manifest.as_bytes().chunks(76).map(String::from_utf8_lossy).collect();
     vec![
@@ -41,7 +43,9 @@ fn a_token_is_found_in_any_file_of_the_index_and_of_head_however_it_is_written()
         assert_no_token(said.as_bytes(), "the output");
         commit(&sandbox, "Oh no");
         sandbox.git(&["rm", "-q", &name]).success();
-        assert!(check(&sandbox, &[]).said("pull-secret-exposed").contains(&format!("{name}: it holds")));
+        assert!(
+            check(&sandbox, &[]).said("pull-secret-exposed").contains(&format!("{name}: it holds"))
+        );
         commit(&sandbox, "Mend it");
         assert!(check(&sandbox, &[]).ids("ok").contains("pull-secret-exposed"), "{name}");
     }

@@ -1,4 +1,5 @@
-//! What `make deploy` says of a rollout that fails: the pods, the last warnings, and what finds the cause.
+//! What `make deploy` says of a rollout that fails: the pods, the last warnings, and what finds the
+//! cause.
 
 use super::environments::with_environments;
 use super::stand_in::{StandIn, fails, prints};
@@ -10,7 +11,8 @@ fn failed_rollout() -> [fn() -> String; 3] {
         || fails("rollout status", TIMED_OUT),
         || prints("get pods", "NAME   READY   STATUS\nhello-x   0/1   ImagePullBackOff"),
         || {
-            let line = |number| format!("{number}s   Warning   Failed   pod/hello-x   event {number}");
+            let line =
+                |number| format!("{number}s   Warning   Failed   pod/hello-x   event {number}");
             let events: Vec<_> = (1..=30).map(line).collect();
             prints("events --types=Warning", &events.join("\n"))
         },

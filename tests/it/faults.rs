@@ -1,8 +1,9 @@
-//! Done means done: whatever stops a command, and whenever, exit 0 says that HEAD, index and files are new, another exit that
-//! they are as before or what has changed, and the same command can be given again.
+//! Done means done: whatever stops a command, and whenever, exit 0 says that HEAD, index and files
+//! are new, another exit that they are as before or what has changed, and the same command can be
+//! given again.
 //!
-//! One table of commands, and one judgement for all that is done to them. `make faults` tries everything, `make test` every
-//! tenth of it.
+//! One table of commands, and one judgement for all that is done to them. `make faults` tries
+//! everything, `make test` every tenth of it.
 
 mod beside;
 pub mod calls;
@@ -15,7 +16,9 @@ mod several;
 use super::env_add::{repeated, repeated_with};
 use super::older::Edit;
 use super::secret_set::set_key;
-use super::support::{IMAGE, Output, Run, Sandbox, TOKEN, USER, assert_no_token, files_below, mode};
+use super::support::{
+    IMAGE, Output, Run, Sandbox, TOKEN, USER, assert_no_token, files_below, mode,
+};
 use makeinfra::templates::TemplateSet;
 use std::collections::BTreeMap;
 use std::{env, fs};
@@ -38,7 +41,16 @@ const CASES: [Case; 11] = [
         prepare: Sandbox::new,
         args: |sandbox| {
             let token = sandbox.path("token").display().to_string();
-            words(&["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token])
+            words(&[
+                "new",
+                "hello",
+                "--image",
+                IMAGE,
+                "--token-username",
+                USER,
+                "--token-file",
+                &token,
+            ])
         },
         is_done_already: "it exists and is not empty",
         has_new_key: true,
@@ -46,7 +58,9 @@ const CASES: [Case; 11] = [
     Case {
         name: "add",
         prepare: Sandbox::with_hello,
-        args: |_| words(&["add", "worker", "--port", "none", "--image", IMAGE, "--yes", "--commit"]),
+        args: |_| {
+            words(&["add", "worker", "--port", "none", "--image", IMAGE, "--yes", "--commit"])
+        },
         is_done_already: "component `worker` exists already",
         has_new_key: false,
     },
@@ -54,7 +68,9 @@ const CASES: [Case; 11] = [
         name: "remove",
         prepare: || {
             let sandbox = Sandbox::with_hello();
-            sandbox.agreed(&["add", "worker", "--port", "none", "--image", IMAGE, "--commit"]).success();
+            sandbox
+                .agreed(&["add", "worker", "--port", "none", "--image", IMAGE, "--commit"])
+                .success();
             sandbox
         },
         args: |_| words(&["remove", "worker", "--yes", "--commit"]),
@@ -145,8 +161,8 @@ pub fn case(name: &str) -> &'static Case {
     CASES.iter().find(|case| case.name == name).unwrap()
 }
 
-/// Of many things to try: all if `make faults` asks, else one in `MAKEINFRA_FAULTS_STEP` (default 150), beginning with the one
-/// at `first`: every tenth takes half an hour.
+/// Of many things to try: all if `make faults` asks, else one in `MAKEINFRA_FAULTS_STEP` (default
+/// 150), beginning with the one at `first`: every tenth takes half an hour.
 pub fn some<T>(all: Vec<T>, first: usize) -> impl Iterator<Item = T> {
     let chosen = env::var("MAKEINFRA_FAULTS_STEP").ok().and_then(|step| step.parse().ok());
     let step = if env::var_os("MAKEINFRA_FAULTS").is_some() { 1 } else { chosen.unwrap_or(150) };
@@ -208,7 +224,11 @@ impl Bed {
     pub fn reset(&self) {
         for entry in fs::read_dir(self.sandbox.work("")).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap()
+            } else {
+                fs::remove_file(path).unwrap()
+            }
         }
         let from = self.sandbox.path("work-pristine").display().to_string();
         self.sandbox.run("cp", &["-a", &format!("{from}/."), "."]).success();
@@ -221,7 +241,8 @@ impl Bed {
 
     /// The same with `more` arguments.
     pub fn again_with(&self, more: &[&str]) -> Run {
-        let args: Vec<_> = self.args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let args: Vec<_> =
+            self.args.iter().map(String::as_str).chain(more.iter().copied()).collect();
         let run = self.sandbox.makeinfra(&args);
         // What the tests record of hints must not fail.
         let run = run.without_env("MAKEINFRA_TEST_ADVICE");
@@ -240,7 +261,11 @@ impl Bed {
         match (same(&self.before), same(&self.done)) {
             (true, _) => Found::Before,
             (_, true) => Found::Done,
-            _ => Found::Between(format!("{}\n{}", found.differs(&self.before), found.differs(&self.done))),
+            _ => Found::Between(format!(
+                "{}\n{}",
+                found.differs(&self.before),
+                found.differs(&self.done)
+            )),
         }
     }
 
@@ -251,7 +276,8 @@ impl Bed {
         found.keys().chain(self.done.files.keys()).filter(is_other).cloned().collect()
     }
 
-    /// Judges what a run that was disturbed by `what` has said and done, and expects that the same command finishes.
+    /// Judges what a run that was disturbed by `what` has said and done, and expects that the same
+    /// command finishes.
     #[track_caller]
     pub fn judge(&self, what: &str, output: &Output) {
         let what = format!("{}, {what}", self.case.name);
@@ -275,7 +301,8 @@ impl Bed {
                 self.moves_back(output);
             }
         }
-        // Where nothing can be deleted any more, `.gitattributes` stays without its key: people delete it themselves.
+        // Where nothing can be deleted any more, `.gitattributes` stays without its key: people
+        // delete it themselves.
         let cannot_delete = what.contains("inject=unlink:error") && what.ends_with('+');
         if !(self.case.has_new_key && cannot_delete && output.code != Some(0)) {
             self.finishes(&what, found == Found::Done);
@@ -295,11 +322,15 @@ impl Bed {
     #[track_caller]
     fn lists_only_what_is_there(&self, what: &str) {
         let files = State::of(&self.sandbox).files;
-        for (path, (_, bytes)) in files.iter().filter(|(path, _)| path.ends_with("kustomization.yaml")) {
+        for (path, (_, bytes)) in
+            files.iter().filter(|(path, _)| path.ends_with("kustomization.yaml"))
+        {
             let found: serde_yaml::Value = serde_yaml::from_slice(bytes).unwrap();
             let generators = found["secretGenerator"].as_sequence().cloned().unwrap_or_default();
-            let lists =
-                generators.iter().flat_map(|one| [&one["envs"], &one["files"]]).chain([&found["resources"]]);
+            let lists = generators
+                .iter()
+                .flat_map(|one| [&one["envs"], &one["files"]])
+                .chain([&found["resources"]]);
             for name in lists.filter_map(serde_yaml::Value::as_sequence).flatten() {
                 let name = name.as_str().unwrap().rsplit('=').next().unwrap();
                 let file = self.sandbox.hello(path).parent().unwrap().join(name);
@@ -315,7 +346,12 @@ impl Bed {
         let is_told = is_done
             && !self.case.is_done_already.is_empty()
             && output.stderr.contains(self.case.is_done_already);
-        assert!(output.code == Some(0) || is_told, "{what}, again: {:?} {}", output.code, output.stderr);
+        assert!(
+            output.code == Some(0) || is_told,
+            "{what}, again: {:?} {}",
+            output.code,
+            output.stderr
+        );
         assert_eq!(self.found(), Found::Done, "{what}, again: {}", output.stderr);
         let left = self.sandbox.hello(".git");
         let left: Vec<_> = files_below(&left.join("refs"))
@@ -377,7 +413,8 @@ impl State {
 
     fn differs(&self, other: &Self) -> String {
         let is_other = |path: &&String| self.files.get(*path) != other.files.get(*path);
-        let mut paths: Vec<_> = self.files.keys().chain(other.files.keys()).filter(is_other).collect();
+        let mut paths: Vec<_> =
+            self.files.keys().chain(other.files.keys()).filter(is_other).collect();
         paths.dedup();
         format!("{paths:?}, HEAD {}, status {:?}", self.head == other.head, self.status)
     }
@@ -394,14 +431,18 @@ fn lines_without(text: &str, is_left_out: fn(&str) -> bool) -> String {
 
 /// The names in a directory.
 fn top(dir: &std::path::Path) -> Vec<String> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
-/// An older repository with an edit of each kind: what is merged, a file that moves and was edited, one that is new, one that
-/// goes, and one whose mode changes.
+/// An older repository with an edit of each kind: what is merged, a file that moves and was edited,
+/// one that is new, one that goes, and one whose mode changes.
 pub fn edited() -> Sandbox {
     let own = TemplateSet::embedded();
-    let hook = own.files().find(|(path, _)| *path == "dot_githooks/executable_pre-commit").unwrap().1;
+    let hook =
+        own.files().find(|(path, _)| *path == "dot_githooks/executable_pre-commit").unwrap().1;
     let script = own.files().find(|(path, _)| *path == "scripts/deploy.sh").unwrap().1;
     let edits: [Edit; 9] = [
         (
@@ -409,17 +450,27 @@ pub fn edited() -> Sandbox {
             "revisionHistoryLimit: 5",
             "revisionHistoryLimit: 9",
         ),
-        ("Makefile.tera", "# Deploys {{ project }} to Kubernetes.", "# Brings {{ project }} to Kubernetes."),
+        (
+            "Makefile.tera",
+            "# Deploys {{ project }} to Kubernetes.",
+            "# Brings {{ project }} to Kubernetes.",
+        ),
         ("kubernetes/base/kustomization.yaml.tera", "resources:\n", "resources:\n  - old.yaml\n"),
-        ("kubernetes/base/old.yaml", "", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n"),
+        (
+            "kubernetes/base/old.yaml",
+            "",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n",
+        ),
         ("README.md.tera", "Deploying requires", "To deploy you need"),
         ("dot_gitignore", "", ""),
         ("dot_githooks/executable_pre-commit", "", ""),
         ("hooks/executable_pre-commit", "", hook),
         ("scripts/deploy.sh", "", ""),
     ];
-    let sandbox =
-        Sandbox::older(&[&edits[..], &[("scripts/executable_deploy.sh", "", script)]].concat(), &[]);
+    let sandbox = Sandbox::older(
+        &[&edits[..], &[("scripts/executable_deploy.sh", "", script)]].concat(),
+        &[],
+    );
     sandbox.append("README.md", "\n## Ours\n\nAsk Ada.\n");
     sandbox.append("hooks/pre-commit", "# ours\n");
     sandbox.edit("kubernetes/base/deployment.yaml", "memory: 256Mi", "memory: 512Mi");

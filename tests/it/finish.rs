@@ -18,7 +18,8 @@ const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"${0%/*}/calls\"\ncas
     *'json secrets'*) cat \"${0%/*}/some.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
     *secret*) cat \"${0%/*}/own.json\" ;;\nesac\n";
 
-/// The commands of docs/tokens.md about tokens from GitLab, in its order; `make deploy` is in other pages, too.
+/// The commands of docs/tokens.md about tokens from GitLab, in its order; `make deploy` is in other
+/// pages, too.
 pub const DOCS: [&str; 5] = [
     "export GITLAB_TOKEN=...",
     "makeinfra rotate --from-gitlab --expires-in 90d --commit",
@@ -79,7 +80,13 @@ impl Rotated {
     fn keeps(&self, run: Run, code: i32) -> Output {
         let (before, secret) = (self.0.ids(), self.0.secret());
         let output = run.output();
-        assert_eq!(output.code, Some(code), "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            output.stdout,
+            output.stderr
+        );
         assert_eq!((self.0.ids(), self.0.secret()), (before, secret), "{}", output.stdout);
         assert!(!self.0.bed.gitlab.log().iter().any(|line| line.starts_with("DELETE")));
         self.0.assert_no_secret(&output);
@@ -96,7 +103,8 @@ fn the_old_token_goes_once_everything_is_proved() {
     let output = rotated.finish(&["--commit", "--yes", "--json"]).success();
     let report = output.json();
     assert_eq!(rotated.0.ids(), [3], "{report:#}");
-    let ids: Vec<_> = report["tokens"].as_array().unwrap().iter().map(|token| token["id"].clone()).collect();
+    let ids: Vec<_> =
+        report["tokens"].as_array().unwrap().iter().map(|token| token["id"].clone()).collect();
     assert_eq!(ids, [1, 2]);
     for token in report["tokens"].as_array().unwrap() {
         assert_eq!(token["state"], "deleted", "{token}");
@@ -122,7 +130,12 @@ fn the_old_token_goes_once_everything_is_proved() {
     rotated.finish(&["--commit"]).success().prints("Nothing to finish");
     assert_eq!(rotated.0.bed.gitlab.log(), [""; 0]);
     // The new token still pulls.
-    rotated.0.sandbox.makeinfra(&["check", "hello-infra", "--online"]).output().prints("0 problems");
+    rotated
+        .0
+        .sandbox
+        .makeinfra(&["check", "hello-infra", "--online"])
+        .output()
+        .prints("0 problems");
 }
 
 #[test]
@@ -130,7 +143,10 @@ fn nothing_is_deleted_before_everything_is_proved() {
     let Some(rotated) = Rotated::new() else { return };
     let gitlab = &rotated.0.bed.gitlab;
     // No context: the current one proves nothing.
-    rotated.keeps(rotated.bare(&["--yes"]), 1).says("no kubectl context is known").says("--context NAME");
+    rotated
+        .keeps(rotated.bare(&["--yes"]), 1)
+        .says("no kubectl context is known")
+        .says("--context NAME");
     rotated.keeps(rotated.bare(&["--yes", "--context", "nowhere"]), 1).prints("no such context");
     // The cluster has the old one.
     let own = fs::read_to_string(rotated.0.sandbox.path("bin/own.json")).unwrap();
@@ -156,7 +172,10 @@ fn nothing_is_deleted_before_everything_is_proved() {
     let remote = rotated.0.sandbox.path("remote.git").display().to_string();
     rotated.0.sandbox.run("git", &["init", "--bare", "-q", &remote]).success();
     git(&["remote", "add", "origin", &remote]);
-    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("no upstream").prints("git push -u origin HEAD");
+    rotated
+        .keeps(rotated.finish(&["--yes"]), 1)
+        .prints("no upstream")
+        .prints("git push -u origin HEAD");
     git(&["push", "-q", "-u", "origin", "HEAD~1:refs/heads/main"]);
     git(&["branch", "--set-upstream-to=origin/main"]);
     rotated.keeps(rotated.finish(&["--yes"]), 1).prints("not pushed").prints("git push");
@@ -176,7 +195,10 @@ fn nothing_is_deleted_before_everything_is_proved() {
     gitlab.next("GET", "/deploy_tokens/1", Fault::html(502));
     rotated.keeps(rotated.finish(&["--yes"]), 3).prints("failed with status 502");
     gitlab.heal();
-    rotated.finish(&["--yes"]).success().prints("deploy token 1: deleted in GitLab; the registry refuses it");
+    rotated
+        .finish(&["--yes"])
+        .success()
+        .prints("deploy token 1: deleted in GitLab; the registry refuses it");
     assert_eq!(rotated.0.ids(), [2]);
 }
 
@@ -189,7 +211,9 @@ fn what_was_not_looked_at_is_in_the_verdict() {
     rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of other namespaces");
     // They may be listed, but were not told.
     let failure = rotated.0.sandbox.write("bin/failure", "Unable to connect to the server: EOF\n");
-    rotated.keeps(rotated.finish(&["--yes"]), 3).prints("the Secrets of context test were not told");
+    rotated
+        .keeps(rotated.finish(&["--yes"]), 3)
+        .prints("the Secrets of context test were not told");
     fs::remove_file(failure).unwrap();
     // A cluster out of reach.
     let output = rotated.bare(&["--deployed", "production", "--yes"]).success();
@@ -247,13 +271,20 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     gitlab.change_token(1, |token| token.name = "mine".to_owned());
     // Names that are this repository's: an old one, and one that another clone may have just made.
     let now = gitlab.tokens()[1].name.split(' ').nth(3).unwrap().to_owned();
-    let named = |time: &str, nonce: &str| format!("makeinfra hello-infra production {time} {nonce}");
-    let old = gitlab.add_token(DeployToken::by_hand(7, &named("2026-01-02T03:04:05Z", "00000001"), "gldt-o"));
+    let named =
+        |time: &str, nonce: &str| format!("makeinfra hello-infra production {time} {nonce}");
+    let old = gitlab.add_token(DeployToken::by_hand(
+        7,
+        &named("2026-01-02T03:04:05Z", "00000001"),
+        "gldt-o",
+    ));
     let young = gitlab.add_token(DeployToken::by_hand(7, &named(&now, "00000002"), "gldt-y"));
     let other = named("2026-01-02T03:04:05Z", "00000003").replace("hello-infra", "other-infra");
     let other = gitlab.add_token(DeployToken::by_hand(7, &other, "gldt-p"));
     let output = rotated.finish(&["--yes", "--commit"]).success();
-    output.says(&format!("no Secret of this clone holds the deploy token {old}")).says("on a terminal");
+    output
+        .says(&format!("no Secret of this clone holds the deploy token {old}"))
+        .says("on a terminal");
     output
         .says(&format!("no Secret of this clone holds the deploy token {young}"))
         .says("less than an hour old");
@@ -279,8 +310,14 @@ fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
     let other = gitlab.add_token(DeployToken::by_hand(7, "ci \u{1b}[31m", "gldt-p"));
     // Expired this morning, which GitLab's own flag does not tell before midnight.
     let now = jiff::Timestamp::now();
-    gitlab.change_token(other, |token| token.expires_at = Some(now - jiff::SignedDuration::from_secs(5)));
-    gitlab.person("glpat-reader", &[("group/hello", super::gitlab::Role::Maintainer)], &["read_api"]);
+    gitlab.change_token(other, |token| {
+        token.expires_at = Some(now - jiff::SignedDuration::from_secs(5))
+    });
+    gitlab.person(
+        "glpat-reader",
+        &[("group/hello", super::gitlab::Role::Maintainer)],
+        &["read_api"],
+    );
     let list = |args: &[&str]| {
         let run = rotated.0.sandbox.makeinfra(&[&["token", "list"], args].concat());
         let run = run.cwd(rotated.0.sandbox.work("hello-infra"));
@@ -290,8 +327,10 @@ fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
     let output = list(&["--json"]).success();
     let report = output.json();
     let tokens = report["tokens"].as_array().unwrap();
-    let told: Vec<_> =
-        tokens.iter().map(|token| (token["id"].as_u64().unwrap(), token["use"].as_str().unwrap())).collect();
+    let told: Vec<_> = tokens
+        .iter()
+        .map(|token| (token["id"].as_u64().unwrap(), token["use"].as_str().unwrap()))
+        .collect();
     assert_eq!(
         told,
         [(other, "other"), (3, "used"), (2, "superseded"), (1, "superseded"), (orphan, "orphan")]
@@ -342,7 +381,8 @@ fn what_a_run_has_left_in_gitlab_is_deleted_without_a_proof() {
     let mut files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let file = files.find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
     let entry: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
-    let late = gitlab.add_token(DeployToken::by_hand(7, entry["name"].as_str().unwrap(), "gldt-late"));
+    let late =
+        gitlab.add_token(DeployToken::by_hand(7, entry["name"].as_str().unwrap(), "gldt-late"));
     // No old token is left, so no context is needed.
     rotated.bare(&[]).success().says(&format!("deleted the deploy token {late}"));
     assert_eq!(rotated.0.ids(), [2]);

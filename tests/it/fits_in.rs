@@ -11,12 +11,16 @@ fn kubectl_runs_it_as_a_plugin() {
     fs::create_dir(sandbox.path("plugins")).unwrap();
     symlink(env!("CARGO_BIN_EXE_makeinfra"), sandbox.path("plugins/kubectl-makeinfra")).unwrap();
     let path = format!("{}:{}", sandbox.path("plugins").display(), sandbox.own_path());
-    let run = |args: &[&str]| sandbox.run(&kubectl, &[&["makeinfra"], args].concat()).env("PATH", &path);
+    let run =
+        |args: &[&str]| sandbox.run(&kubectl, &[&["makeinfra"], args].concat()).env("PATH", &path);
     run(&["check", "hello-infra"]).success().prints("0 problems");
     run(&["check", "hello-infra", "--nonsense"]).failure(2);
     let pods = sandbox.write("pods", r#"{"kind": "List", "items": []}"#).display().to_string();
     let output = run(&["diagnose", "hello-infra", "--events", &pods]).output();
-    assert_eq!(output.code, sandbox.makeinfra(&["diagnose", "hello-infra", "--events", &pods]).output().code);
+    assert_eq!(
+        output.code,
+        sandbox.makeinfra(&["diagnose", "hello-infra", "--events", &pods]).output().code
+    );
 }
 
 #[test]
@@ -31,7 +35,11 @@ fn the_pre_commit_framework_runs_it() {
     git(&["init", "-q"]);
     git(&["add", "-A"]);
     git(&["commit", "-qm", "Hooks"]);
-    let own = std::path::Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display().to_string();
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_makeinfra"))
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
     let path = format!("{own}:{}", sandbox.own_path());
     let source = sandbox.work("makeinfra").display().to_string();
     let args = ["try-repo", &source, "makeinfra-check-system", "--all-files", "--verbose"];

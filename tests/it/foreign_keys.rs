@@ -1,4 +1,5 @@
-//! Nothing is encrypted with a key that is not the repository's: every command that writes tries the key first.
+//! Nothing is encrypted with a key that is not the repository's: every command that writes tries
+//! the key first.
 
 use super::support::{SECRET, Sandbox, have};
 use std::fs;
@@ -12,7 +13,8 @@ fn second_init() -> Sandbox {
     sandbox
 }
 
-const REFUSED: &str = "the git-crypt key of this clone is not this repository's; nothing was written";
+const REFUSED: &str =
+    "the git-crypt key of this clone is not this repository's; nothing was written";
 
 #[test]
 fn a_second_git_crypt_init_is_refused_by_every_command_that_writes() {
@@ -49,7 +51,10 @@ fn a_second_git_crypt_init_is_refused_by_every_command_that_writes() {
         ));
     }
     // The hint works.
-    sandbox.run("sh", &["-c", "git-crypt lock --force && git-crypt unlock ../key"]).cwd(&clone).success();
+    sandbox
+        .run("sh", &["-c", "git-crypt lock --force && git-crypt unlock ../key"])
+        .cwd(&clone)
+        .success();
     sandbox
         .makeinfra(&["secret", "set", "database", "PASSWORD", "--stdin"])
         .cwd(&clone)
@@ -98,7 +103,8 @@ fn a_key_is_found_where_either_git_crypt_keeps_it_for_a_linked_work_tree() {
     sandbox.new_hello(&["--export-key", "key"]).success();
     let script = "git -c filter.git-crypt.smudge=cat worktree add -q ../tree -b other";
     sandbox.run("sh", &["-c", script]).cwd(sandbox.hello("")).success();
-    let (main, linked) = (sandbox.hello(".git/git-crypt"), sandbox.hello(".git/worktrees/tree/git-crypt"));
+    let (main, linked) =
+        (sandbox.hello(".git/git-crypt"), sandbox.hello(".git/worktrees/tree/git-crypt"));
     let set = |value: &str| {
         let args = ["secret", "set", "database", "PASSWORD", "--stdin", "--commit"];
         sandbox.run("sh", &["-c", "git checkout -q -- ."]).cwd(sandbox.work("tree")).output();

@@ -1,4 +1,5 @@
-//! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it, and nothing is left behind.
+//! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it,
+//! and nothing is left behind.
 
 mod broken;
 mod clones;
@@ -36,7 +37,8 @@ impl World {
         world.sandbox.write_private("api", MAINTAINER);
         let image = world.image();
         let token = world.sandbox.path("token").display().to_string();
-        let args = ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
+        let args =
+            ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
         world.sandbox.makeinfra(&[&args[..], &["--expires-at", "never"]].concat()).success();
         world
     }
@@ -52,7 +54,10 @@ impl World {
 
     pub fn rotate_bare(&self, args: &[&str]) -> Run {
         let base = ["rotate", "--from-gitlab"];
-        let run = self.sandbox.makeinfra(&[&base[..], args].concat()).cwd(self.sandbox.work("hello-infra"));
+        let run = self
+            .sandbox
+            .makeinfra(&[&base[..], args].concat())
+            .cwd(self.sandbox.work("hello-infra"));
         run.env("GITLAB_HOST", self.bed.gitlab.url()).env("GITLAB_TOKEN", MAINTAINER)
     }
 
@@ -101,7 +106,8 @@ impl World {
                     (output.stderr.as_bytes(), "stderr"),
                     (objects, "git"),
                 ] {
-                    let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+                    let found =
+                        bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
                     assert!(!found, "{secret} is in {place}");
                 }
             }
@@ -116,7 +122,10 @@ fn a_token_is_made_tried_written_and_committed() {
     let made = world.bed.gitlab.tokens().pop().unwrap();
     assert_eq!((made.scopes.clone(), made.place), (vec!["read_registry".to_owned()], 7));
     let words: Vec<_> = made.name.split(' ').collect();
-    assert_eq!((words[0], words[1], words[2], words.len()), ("makeinfra", "hello-infra", "production", 5));
+    assert_eq!(
+        (words[0], words[1], words[2], words.len()),
+        ("makeinfra", "hello-infra", "production", 5)
+    );
     output
         .prints(&format!("user name: {USER} -> {}", made.username()))
         .prints("can be pulled")
@@ -162,7 +171,8 @@ fn a_new_repository_has_a_token_of_its_own() {
     assert_eq!(output.json()["check"]["id"], "pulls");
     let made = bed.gitlab.tokens().pop().unwrap();
     assert_eq!(made.expires_at.unwrap().to_string(), "2099-05-01T23:59:59Z");
-    let secret: Value = serde_yaml::from_str(&fs::read_to_string(sandbox.hello(SECRET)).unwrap()).unwrap();
+    let secret: Value =
+        serde_yaml::from_str(&fs::read_to_string(sandbox.hello(SECRET)).unwrap()).unwrap();
     let url = format!("{}/api/v4/projects/7/deploy_tokens/{}", bed.gitlab.url(), made.id);
     assert_eq!(secret["metadata"]["annotations"]["makeinfra/token"], url);
     assert!(!sandbox.path("work/.hello-infra.tokens").exists());
@@ -175,7 +185,9 @@ fn a_new_repository_has_a_token_of_its_own() {
 
 #[test]
 fn a_token_that_the_registry_knows_after_seconds_is_tried_again() {
-    let Some(bed) = GitlabBed::with(Gitlab::start().below("/root"), Duration::from_secs(2)) else { return };
+    let Some(bed) = GitlabBed::with(Gitlab::start().below("/root"), Duration::from_secs(2)) else {
+        return;
+    };
     let world = World::with(bed);
     world.rotate(&[]).success().prints("can be pulled");
     assert_eq!(world.ids().len(), 2);
@@ -215,7 +227,8 @@ fn a_lost_answer_is_looked_for_deleted_and_asked_for_anew() {
     assert_eq!((world.ids(), world.secret()), before);
     assert_eq!(world.journal().len(), 1);
     // It comes late, and the next run deletes it.
-    let name = fs::read_to_string(world.sandbox.hello(".git/makeinfra").join(&world.journal()[0])).unwrap();
+    let name = fs::read_to_string(world.sandbox.hello(".git/makeinfra").join(&world.journal()[0]))
+        .unwrap();
     let entry: Value = serde_json::from_str(&name).unwrap();
     assert_eq!(mode(&world.sandbox.hello(".git/makeinfra").join(&world.journal()[0])), 0o600);
     let late = super::gitlab::DeployToken::by_hand(7, entry["name"].as_str().unwrap(), "gldt-late");
@@ -238,7 +251,11 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
     }
     world.bed.gitlab.person("glpat-stranger", &[], &["api"]);
     world.rotate(&[]).env("GITLAB_TOKEN", "glpat-stranger").failure(1).says("has no project of");
-    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-nobody").failure(13).says("rejects the access token");
+    world
+        .rotate(&[])
+        .env("GITLAB_TOKEN", "glpat-nobody")
+        .failure(13)
+        .says("rejects the access token");
     for (fault, code, says) in [
         (Fault::too_many_requests(Some(7)), 3, "is limiting requests: retry in 7 s"),
         (Fault::retry_later(None), 3, "is limiting requests"),
@@ -282,10 +299,9 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
     world.rotate(&[]).failure(13).says("lacks the scope `api`");
     assert_eq!((world.ids(), world.journal()), (vec![1], Vec::new()));
     assert!(world.annotation("makeinfra/token").is_null());
-    world
-        .rotate(&["--dry-run"])
-        .success()
-        .prints(&format!("GitLab at {url} would make a deploy token for the project `group/hello`"));
+    world.rotate(&["--dry-run"]).success().prints(&format!(
+        "GitLab at {url} would make a deploy token for the project `group/hello`"
+    ));
     assert_eq!(world.ids(), [1]);
 }
 
@@ -297,22 +313,34 @@ fn a_credential_goes_only_where_it_may() {
     let bare = |args: &[&str]| {
         world
             .sandbox
-            .makeinfra(&[&["rotate", "--from-gitlab", "--expires-in", "9d", "--dry-run"], args].concat())
+            .makeinfra(
+                &[&["rotate", "--from-gitlab", "--expires-in", "9d", "--dry-run"], args].concat(),
+            )
             .cwd(world.sandbox.work("hello-infra"))
     };
     // Only the registry has named that GitLab.
-    bare(&[]).env("GITLAB_TOKEN", MAINTAINER).failure(2).says(&format!("no access token for {url}"));
-    bare(&["--gitlab-token-file", &file]).failure(2).says(&format!("is not for {url}")).says("--gitlab-host");
+    bare(&[])
+        .env("GITLAB_TOKEN", MAINTAINER)
+        .failure(2)
+        .says(&format!("no access token for {url}"));
+    bare(&["--gitlab-token-file", &file])
+        .failure(2)
+        .says(&format!("is not for {url}"))
+        .says("--gitlab-host");
     bare(&["--gitlab-token-env", "MINE"]).env("MINE", MAINTAINER).failure(2).says("is not for");
-    bare(&["--gitlab-host", &url]).env("GITLAB_TOKEN", MAINTAINER).failure(2).says("`$GITLAB_TOKEN` is for");
+    bare(&["--gitlab-host", &url])
+        .env("GITLAB_TOKEN", MAINTAINER)
+        .failure(2)
+        .says("`$GITLAB_TOKEN` is for");
     assert_eq!(world.bed.gitlab.log(), [""; 0]);
     // It was typed, set, or stored for it.
     bare(&["--gitlab-host", &url, "--gitlab-token-file", &file]).success();
     bare(&["--gitlab-host", &url, "--gitlab-token-env", "MINE"]).env("MINE", MAINTAINER).success();
     bare(&["--gitlab-token-file", &file]).env("GITLAB_HOST", &url).success();
     let host = world.bed.gitlab.host();
-    let glab =
-        format!("hosts:\n  {host}:\n    api_protocol: http\n    token: !!null {MAINTAINER}\n    user: ada\n");
+    let glab = format!(
+        "hosts:\n  {host}:\n    api_protocol: http\n    token: !!null {MAINTAINER}\n    user: ada\n"
+    );
     world.sandbox.write_private("home/.config/glab-cli/config.yml", &glab);
     bare(&[]).success();
     fs::remove_file(world.sandbox.path("home/.config/glab-cli/config.yml")).unwrap();
@@ -322,15 +350,19 @@ fn a_credential_goes_only_where_it_may() {
     // What is no access token is said before it is sent.
     world.bed.gitlab.forget_requests();
     world.sandbox.write_private("api", TOKEN);
-    bare(&["--gitlab-host", &url, "--gitlab-token-file", &file]).failure(2).says("this is a deploy token");
+    bare(&["--gitlab-host", &url, "--gitlab-token-file", &file])
+        .failure(2)
+        .says("this is a deploy token");
     bare(&[])
         .env("GITLAB_HOST", &url)
         .env("GITLAB_TOKEN", "two words")
         .failure(2)
         .says("one line of visible letters");
     assert_eq!(world.bed.gitlab.log(), [""; 0]);
-    let plain =
-        world.sandbox.makeinfra(&["rotate", "--gitlab-host", &url]).cwd(world.sandbox.work("hello-infra"));
+    let plain = world
+        .sandbox
+        .makeinfra(&["rotate", "--gitlab-host", &url])
+        .cwd(world.sandbox.work("hello-infra"));
     plain.failure(2).says("`--gitlab-host` requires `--from-gitlab`");
 }
 

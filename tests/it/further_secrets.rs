@@ -1,4 +1,5 @@
-//! Secrets beside the pull secret: what real kustomizes read of them, and what `check` says of their files.
+//! Secrets beside the pull secret: what real kustomizes read of them, and what `check` says of
+//! their files.
 
 use super::check::{Checked, check};
 use super::secret_set::{ENV, KUSTOMIZATION, set_key, text};
@@ -27,7 +28,8 @@ fn builds(sandbox: &Sandbox) -> Vec<Vec<Value>> {
 /// The Secret db among `objects`.
 fn db(objects: &[Value]) -> &Value {
     let is_it = |object: &&Value| {
-        object["kind"] == "Secret" && object["metadata"]["name"].as_str().unwrap().starts_with("db-")
+        object["kind"] == "Secret"
+            && object["metadata"]["name"].as_str().unwrap().starts_with("db-")
     };
     objects.iter().find(is_it).unwrap()
 }
@@ -47,7 +49,8 @@ struct Nasty(u64);
 impl Nasty {
     fn number(&mut self, below: usize) -> usize {
         // Knuth's MMIX.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % below
     }
 
@@ -79,7 +82,8 @@ impl Nasty {
             "-----BEGIN X-----",
         ];
         let length = 1 + self.number(8);
-        let mut value: Vec<u8> = (0..length).flat_map(|_| PARTS[self.number(PARTS.len())].bytes()).collect();
+        let mut value: Vec<u8> =
+            (0..length).flat_map(|_| PARTS[self.number(PARTS.len())].bytes()).collect();
         if self.number(10) == 0 {
             value.push(0xff);
         }
@@ -189,7 +193,10 @@ fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
     ] {
         let (checked, said) = said_of(env);
         assert_eq!(checked.problems(), ["secrets-generated"], "{said}");
-        assert!(said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word), "{word}: {said}");
+        assert!(
+            said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word),
+            "{word}: {said}"
+        );
     }
     for (env, line, word) in [
         (&b"A=\"hunter2\"\n"[..], 1, "quotes"),
@@ -198,8 +205,15 @@ fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
         (b"A=hunter2\r\n", 1, "CRLF"),
     ] {
         let (checked, said) = said_of(env);
-        assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["secrets-generated"]), "{said}");
-        assert!(said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word), "{word}: {said}");
+        assert_eq!(
+            (checked.problems(), checked.warnings()),
+            (vec![], vec!["secrets-generated"]),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word),
+            "{word}: {said}"
+        );
     }
 }
 
@@ -207,7 +221,10 @@ fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
 fn what_kustomize_would_print_of_secrets_is_a_problem() {
     for (more, field) in [
         ("    literals:\n      - B=hunter2\n", "literals"),
-        ("patches:\n  - patch: |-\n      kind: Secret\n      metadata: {name: gitlab}\n", "patches"),
+        (
+            "patches:\n  - patch: |-\n      kind: Secret\n      metadata: {name: gitlab}\n",
+            "patches",
+        ),
     ] {
         let sandbox = Sandbox::with_hello();
         set_key(&sandbox, "A", "1", &[]);
@@ -247,7 +264,10 @@ fn a_locked_kustomization_is_neither_a_problem_nor_in_order() {
     for id in ["secrets-listed", "secrets-generated", "manifests-kustomize"] {
         assert!(checked.warnings().contains(&id), "{id}: {:?}", checked.checks);
         assert!(!checked.problems().contains(&id) && !checked.ids("ok").contains(id), "{id}");
-        assert!(checked.said(id).contains("it is locked") && checked.said(id).contains("git-crypt unlock"));
+        assert!(
+            checked.said(id).contains("it is locked")
+                && checked.said(id).contains("git-crypt unlock")
+        );
     }
     let run = sandbox.makeinfra(&["secret", "list", "locked"]);
     run.failure(10).says("it is locked").says("/locked && git-crypt unlock KEY_FILE\n");
@@ -287,8 +307,10 @@ fn two_branches_that_both_set_a_secret_are_put_together_again() {
         let checked = check(&sandbox, &["--strict"]);
         assert_eq!(checked.code, Some(0), "{:?}", checked.checks);
         let wanted = [("A", "2"), ("OURS", "o\n"), ("THEIRS", "t\n")];
-        let wanted: BTreeMap<_, _> =
-            wanted.into_iter().map(|(key, value)| (key.to_owned(), value.as_bytes().to_owned())).collect();
+        let wanted: BTreeMap<_, _> = wanted
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.as_bytes().to_owned()))
+            .collect();
         for objects in builds(&sandbox) {
             assert_eq!(data(db(&objects)), wanted, "{side}");
         }

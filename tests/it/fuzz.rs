@@ -1,8 +1,10 @@
-//! Random inputs for everything that reads bytes of others. A target has a corpus, the words of its language, and a property
-//! that holds for every input: more than that nothing panics, wherever more is true.
+//! Random inputs for everything that reads bytes of others. A target has a corpus, the words of its
+//! language, and a property that holds for every input: more than that nothing panics, wherever
+//! more is true.
 //!
-//! `make test` tries 10,000 mutations of the corpus for each target, the same ones each time. `make fuzz` goes on until time is
-//! up, and draws others. Whatever fails is made as short as possible and kept in the corpus as `found-…`, which is tried first.
+//! `make test` tries 10,000 mutations of the corpus for each target, the same ones each time.
+//! `make fuzz` goes on until time is up, and draws others. Whatever fails is made as short as
+//! possible and kept in the corpus as `found-…`, which is tried first.
 
 mod answers;
 mod changes;
@@ -33,8 +35,14 @@ const TOKEN: &str = "gldt-Marker_7Qx9vWk2Zq4T8";
 /// The part of it that nothing else has. An input that has lost it proves nothing.
 const MARKER: &str = "7Qx9vWk2";
 
-/// Puts `property` to the corpus of `target`, to `seeds` and to mutations of both with `words`. It panics where it does not hold.
-fn fuzz(target: &'static str, words: &[&'static str], seeds: Vec<Vec<u8>>, property: impl Fn(&[u8])) {
+/// Puts `property` to the corpus of `target`, to `seeds` and to mutations of both with `words`. It
+/// panics where it does not hold.
+fn fuzz(
+    target: &'static str,
+    words: &[&'static str],
+    seeds: Vec<Vec<u8>>,
+    property: impl Fn(&[u8]),
+) {
     let mut corpus = corpus(target);
     corpus.extend(seeds);
     assert!(!corpus.is_empty(), "no corpus: {}", dir(target).display());
@@ -90,7 +98,9 @@ fn fail(target: &str, error: TestError<Input>) -> ! {
 /// How long each target goes on, if not for a number of inputs.
 fn seconds() -> Option<Duration> {
     let seconds = std::env::var("MAKEINFRA_FUZZ_SECONDS").ok()?;
-    Some(Duration::from_secs(seconds.parse().expect("MAKEINFRA_FUZZ_SECONDS is a number of seconds")))
+    Some(Duration::from_secs(
+        seconds.parse().expect("MAKEINFRA_FUZZ_SECONDS is a number of seconds"),
+    ))
 }
 
 fn dir(target: &str) -> PathBuf {
@@ -114,9 +124,9 @@ fn keep(target: &str, bytes: &[u8]) -> PathBuf {
 
 /// FNV-1a.
 fn hash(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// Whether `bytes` are among those for which a property is looked at that takes too long for all.
@@ -137,7 +147,8 @@ fn quotes_no_token(said: &(impl Debug + ?Sized)) {
     assert!(!said.contains(MARKER), "it quotes a token: {said}");
 }
 
-/// Whether `shown` has the whole token as a word: what a mutation has put into another word, nobody can tell from a name.
+/// Whether `shown` has the whole token as a word: what a mutation has put into another word, nobody
+/// can tell from a name.
 fn shows_token(shown: &str) -> bool {
     let is_word = |at: usize| !shown[..at].ends_with(|before: char| before.is_ascii_alphanumeric());
     shown.match_indices(TOKEN).any(|(at, _)| is_word(at))

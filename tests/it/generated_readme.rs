@@ -1,4 +1,5 @@
-//! Every command that the generated README tells a colleague to type exists, and what it promises is so.
+//! Every command that the generated README tells a colleague to type exists, and what it promises
+//! is so.
 
 use super::environments::with_environments;
 use super::support::{SECRET, Sandbox, files_below, have};
@@ -24,9 +25,13 @@ fn readme(sandbox: &Sandbox) -> String {
 /// The lines of indented blocks, without comments, and all inline code.
 fn code(text: &str) -> Vec<String> {
     let (blocks, prose): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("    "));
-    let comments = blocks.iter().filter_map(|line| line.split_once("  #")).map(|(_, comment)| comment);
-    let inline: Vec<_> =
-        prose.into_iter().chain(comments).flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
+    let comments =
+        blocks.iter().filter_map(|line| line.split_once("  #")).map(|(_, comment)| comment);
+    let inline: Vec<_> = prose
+        .into_iter()
+        .chain(comments)
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect();
     let blocks = blocks.iter().map(|line| line.split("  #").next().unwrap().trim());
     blocks.chain(inline).map(str::to_owned).collect()
 }
@@ -44,7 +49,8 @@ fn every_make_target_and_variable_exists() {
             let place = if command.contains("ENV=") { &several } else { &sandbox };
             place.run("sh", &["-c", &format!("make -n {command}")]).cwd(place.hello("")).success();
         }
-        let variables = code.iter().flat_map(|line| line.split(' ')).filter_map(|word| word.split_once('='));
+        let variables =
+            code.iter().flat_map(|line| line.split(' ')).filter_map(|word| word.split_once('='));
         for (variable, _) in
             variables.filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         {
@@ -64,7 +70,8 @@ fn every_target_is_named() {
     // `namespace` is a step of `deploy`, and `help` the target of `make` alone.
     for target in targets.into_iter().filter(|target| !["namespace", "help"].contains(target)) {
         assert!(
-            text.contains(&format!("`make {target}")) || text.contains(&format!("    make {target}")),
+            text.contains(&format!("`make {target}"))
+                || text.contains(&format!("    make {target}")),
             "{target}"
         );
     }
@@ -77,7 +84,8 @@ fn every_makeinfra_command_and_option_exists() {
     let code = code(&text);
     // A comment names the siblings of a command without the program.
     let commands = code.iter().filter_map(|line| {
-        line.strip_prefix("makeinfra ").or_else(|| line.starts_with("secret ").then_some(line.as_str()))
+        line.strip_prefix("makeinfra ")
+            .or_else(|| line.starts_with("secret ").then_some(line.as_str()))
     });
     let mut named = Vec::new();
     for line in commands {
@@ -139,7 +147,8 @@ fn every_file_that_is_named_is_there() {
         let words = code(&text)
             .into_iter()
             .flat_map(|line| line.split([' ', ')']).map(str::to_owned).collect::<Vec<_>>());
-        let named: Vec<_> = words.filter(|word| begins.iter().any(|begin| word.starts_with(begin))).collect();
+        let named: Vec<_> =
+            words.filter(|word| begins.iter().any(|begin| word.starts_with(begin))).collect();
         assert!(named.len() > 3, "{named:?}");
         for file in named {
             assert!(sandbox.hello(&file).exists(), "{file} {args:?}");

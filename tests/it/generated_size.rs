@@ -1,20 +1,32 @@
-//! What every reader of a generated repository reads: the same files whatever it deploys, and few lines of them.
+//! What every reader of a generated repository reads: the same files whatever it deploys, and few
+//! lines of them.
 
 use super::support::{Sandbox, files_below, have};
 use std::fs;
 
-/// What depends neither on the components nor on the environments, so that `add` and `env add` leave it alone.
-const SAME: [&str; 6] =
-    ["Makefile", "README.md", ".gitlab-ci.yml", "scripts/deploy.sh", ".githooks/pre-commit", ".gitignore"];
+/// What depends neither on the components nor on the environments, so that `add` and `env add`
+/// leave it alone.
+const SAME: [&str; 6] = [
+    "Makefile",
+    "README.md",
+    ".gitlab-ci.yml",
+    "scripts/deploy.sh",
+    ".githooks/pre-commit",
+    ".gitignore",
+];
 
-/// Lines of a default repository's files, as `shfmt` lays a script out. A tenth more is no failure: readable beats short.
+/// Lines of a default repository's files, as `shfmt` lays a script out. A tenth more is no failure:
+/// readable beats short.
 const BUDGETS: [(&str, usize); 5] = [
-    // 90 were hoped for; one more keeps MAKECMDGOALS from choosing what is checked, and two are `check-expiry`.
+    // 90 were hoped for; one more keeps MAKECMDGOALS from choosing what is checked, and two are
+    // `check-expiry`.
     ("Makefile", 93),
-    // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank line between the steps,
-    // comes to 232; packed any denser it takes longer to read. The rest reads when tokens end, without a `date` of GNU's.
+    // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank
+    // line between the steps, comes to 232; packed any denser it takes longer to read. The rest
+    // reads when tokens end, without a `date` of GNU's.
     ("scripts/deploy.sh", 256),
-    // 30 were hoped for; four more say why and what to type, whatever the attributes say, and fail where git cannot read.
+    // 30 were hoped for; four more say why and what to type, whatever the attributes say, and fail
+    // where git cannot read.
     (".githooks/pre-commit", 34),
     ("README.md", 120),
     // 90, and the job of a schedule, which unlocks as the others do.
@@ -44,8 +56,11 @@ fn makefile_readme_script_and_pipeline_are_the_same_whatever_is_deployed_where()
     let config = answers.write("settings.env", "COLOUR=blue\n").display().to_string();
     let environments = ["--env", "staging", "--env", "production", "--context", "production=prod"];
     let cronjob = ["--workload", "cronjob", "--schedule", "@daily"];
-    let served = ["--ingress", "hello.example.com", "--tls", "--service-account", "--config", &config];
-    for args in [&environments[..], &["--env", "live"], &["--answers", &components], &cronjob, &served] {
+    let served =
+        ["--ingress", "hello.example.com", "--tls", "--service-account", "--config", &config];
+    for args in
+        [&environments[..], &["--env", "live"], &["--answers", &components], &cronjob, &served]
+    {
         let other = sandbox(args);
         for file in SAME {
             let read = |sandbox: &Sandbox| fs::read_to_string(sandbox.hello(file)).unwrap();
@@ -72,7 +87,8 @@ fn a_reader_has_few_lines_to_read() {
 
 #[test]
 fn no_line_is_too_wide_to_read() {
-    let served = ["--ingress", "hello.example.com", "--tls-issuer", "letsencrypt", "--service-account"];
+    let served =
+        ["--ingress", "hello.example.com", "--tls-issuer", "letsencrypt", "--service-account"];
     let environments = ["--env", "staging", "--env", "production", "--pod-security", "baseline"];
     let rotating = ["--ci-rotate", "--env", "staging", "--env", "production"];
     for args in [&[][..], &served, &environments, &rotating] {

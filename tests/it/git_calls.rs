@@ -1,4 +1,5 @@
-//! System calls on git's own files that fail: what could not be read is not taken for absent, and what stays is named.
+//! System calls on git's own files that fail: what could not be read is not taken for absent, and
+//! what stays is named.
 
 use super::git_state::{commit, said_by_git, traced};
 use super::support::{Output, Sandbox, have};
@@ -20,14 +21,19 @@ fn a_lock_file_that_cannot_be_removed_is_tried_once_more_and_then_named() {
         return;
     }
     let lock = ".git/index.lock";
-    for (fault, code) in [("error=EIO:when=1", 0), ("error=EIO:when=1..2", 1), ("error=ENOENT:when=1", 0)] {
+    for (fault, code) in
+        [("error=EIO:when=1", 0), ("error=EIO:when=1..2", 1), ("error=ENOENT:when=1", 0)]
+    {
         let sandbox = Sandbox::with_hello();
         let output = faulty(&sandbox, lock, "unlink,unlinkat", fault);
         assert_eq!(output.code, Some(code), "{fault}: {}", output.stderr);
         // Either way, what the output says of the commit is so.
         assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "2", "{fault}");
         if code == 1 {
-            output.says("the change is committed as").says("but lock files cannot be removed").says(lock);
+            output
+                .says("the change is committed as")
+                .says("but lock files cannot be removed")
+                .says(lock);
             let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
             sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
             sandbox.git(&["commit", "-q", "--allow-empty", "-m", "More"]).success();
@@ -66,7 +72,8 @@ fn aliases_are_followed_as_far_as_git_follows_them() {
     };
     for depth in 0..5 {
         alias(depth);
-        let is_known_to_git = sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code == Some(0);
+        let is_known_to_git =
+            sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code == Some(0);
         let output = commit(&sandbox).output();
         assert_eq!(output.code == Some(0), is_known_to_git, "{depth}: {}", output.stderr);
         sandbox.git(&["update-ref", "--no-deref", &branch, "refs/heads/end"]).output();
@@ -77,7 +84,8 @@ fn aliases_are_followed_as_far_as_git_follows_them() {
 fn a_head_that_names_nothing_is_refused_and_stays() {
     let sandbox = Sandbox::with_hello();
     let head = sandbox.hello(".git/HEAD");
-    let texts = ["z".repeat(40), "a".repeat(39), "ref: ".to_owned(), "ref: refs/heads/a..b".to_owned()];
+    let texts =
+        ["z".repeat(40), "a".repeat(39), "ref: ".to_owned(), "ref: refs/heads/a..b".to_owned()];
     for text in texts {
         fs::write(&head, format!("{text}\n")).unwrap();
         commit(&sandbox).failure(1);
@@ -85,7 +93,8 @@ fn a_head_that_names_nothing_is_refused_and_stays() {
     }
     // A branch is not read as a symbolic link, whatever that names.
     let sandbox = Sandbox::with_hello();
-    let branch = sandbox.hello(&format!(".git/{}", said_by_git(&sandbox, &["symbolic-ref", "HEAD"])));
+    let branch =
+        sandbox.hello(&format!(".git/{}", said_by_git(&sandbox, &["symbolic-ref", "HEAD"])));
     let away = sandbox.path("away");
     fs::rename(&branch, &away).unwrap();
     std::os::unix::fs::symlink(&away, &branch).unwrap();
@@ -107,8 +116,14 @@ fn a_head_that_cannot_be_looked_at_is_not_taken_for_a_detached_one() {
         for path in [".git/HEAD".to_owned(), format!(".git/{branch}")] {
             let before = said_by_git(&sandbox, &["rev-list", "--count", &branch]);
             let output = faulty(&sandbox, &path, calls, &format!("error=EIO:{when}"));
-            assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), branch, "{when}: {}", output.stderr);
-            let commits: u32 = said_by_git(&sandbox, &["rev-list", "--count", &branch]).parse().unwrap();
+            assert_eq!(
+                said_by_git(&sandbox, &["symbolic-ref", "HEAD"]),
+                branch,
+                "{when}: {}",
+                output.stderr
+            );
+            let commits: u32 =
+                said_by_git(&sandbox, &["rev-list", "--count", &branch]).parse().unwrap();
             let expected = before.parse::<u32>().unwrap() + u32::from(output.code == Some(0));
             assert_eq!(commits, expected, "{when}, {path}: {}", output.stderr);
             failures += usize::from(output.code != Some(0));
@@ -135,7 +150,9 @@ fn a_lock_of_a_git_at_work_is_waited_for() {
         });
         let outputs: Vec<_> = (0..8)
             .map(|number| {
-                sandbox.rotate(&format!("gldt-Number{number}"), &["--no-input", "--commit"]).output()
+                sandbox
+                    .rotate(&format!("gldt-Number{number}"), &["--no-input", "--commit"])
+                    .output()
             })
             .collect();
         ends.store(true, Ordering::Relaxed);

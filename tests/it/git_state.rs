@@ -1,4 +1,5 @@
-//! Repositories in states that git makes and few people know: what is not understood is refused, and nothing is written.
+//! Repositories in states that git makes and few people know: what is not understood is refused,
+//! and nothing is written.
 
 use super::support::{Run, SECRET, Sandbox, have};
 use std::fs;
@@ -35,8 +36,14 @@ fn head_that_cannot_be_read_for_a_moment_is_not_taken_for_a_detached_one() {
         let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
         let head = sandbox.hello(".git/HEAD").display().to_string();
         let inject = format!("inject=openat:error=EMFILE:when={number}");
-        let output = traced(&["-P", &head, "-e", "trace=openat", "-e", &inject], commit(&sandbox)).output();
-        assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), branch, "{number}: {}", output.stderr);
+        let output =
+            traced(&["-P", &head, "-e", "trace=openat", "-e", &inject], commit(&sandbox)).output();
+        assert_eq!(
+            said_by_git(&sandbox, &["symbolic-ref", "HEAD"]),
+            branch,
+            "{number}: {}",
+            output.stderr
+        );
         let commits = said_by_git(&sandbox, &["rev-list", "--count", &branch]);
         let expected = if output.code == Some(0) { "2" } else { "1" };
         assert_eq!(commits, expected, "{number}: {}", output.stderr);
@@ -122,7 +129,12 @@ fn what_somebody_has_staged_on_purpose_stays_staged() {
         assert!(checked.ids("ok").contains("index-current"), "{args:?}");
         let output = commit(&sandbox).output();
         assert!(!output.stderr.contains("git's index"), "{args:?}: {}", output.stderr);
-        assert_eq!(said_by_git(&sandbox, &["diff", "--cached"]), staged, "{args:?}: {}", output.stderr);
+        assert_eq!(
+            said_by_git(&sandbox, &["diff", "--cached"]),
+            staged,
+            "{args:?}: {}",
+            output.stderr
+        );
     }
 }
 
@@ -141,7 +153,8 @@ fn new_files_of_a_stopped_commit_come_into_the_index_with_the_others() {
 #[test]
 fn a_broken_file_in_the_place_of_an_object_is_replaced() {
     let removal = ["remove", "worker", "--commit"];
-    let rotation = ["rotate", "--token-username", "two", "--token-file", "../../token2", "--commit"];
+    let rotation =
+        ["rotate", "--token-username", "two", "--token-file", "../../token2", "--commit"];
     for (args, bytes) in [(&rotation[..], 300), (&rotation[..], 0), (&removal[..], 20)] {
         let sandbox = Sandbox::with_hello();
         sandbox.write_private("token2", "gldt-Second");
@@ -156,7 +169,8 @@ fn a_broken_file_in_the_place_of_an_object_is_replaced() {
             _ => sandbox.agreed(args),
         };
         run().success();
-        let objects = said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]);
+        let objects =
+            said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]);
         // The same once more: with the dates of the tests, every object has the same name.
         sandbox.git(&["reset", "-q", "--hard", &head]).success();
         let ids = objects.lines().filter_map(|line| line.split_whitespace().next());
@@ -170,7 +184,10 @@ fn a_broken_file_in_the_place_of_an_object_is_replaced() {
         }
         run().success();
         sandbox.git(&["fsck", "--strict"]).success();
-        assert_eq!(said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]), objects);
+        assert_eq!(
+            said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]),
+            objects
+        );
     }
 }
 
@@ -180,7 +197,8 @@ fn a_directory_of_objects_that_git_makes_or_removes_at_the_same_moment_is_no_fai
         return;
     }
     let sandbox = Sandbox::with_hello();
-    // Every other call says that the directory is there. The file in it then finds none, and it is made after all.
+    // Every other call says that the directory is there. The file in it then finds none, and it is
+    // made after all.
     let inject = ["-e", "trace=mkdir,mkdirat", "-e", "inject=mkdir,mkdirat:error=EEXIST:when=1+2"];
     traced(&inject, commit(&sandbox)).success();
     sandbox.git(&["fsck", "--strict"]).success();
@@ -200,7 +218,8 @@ fn only_a_lock_that_is_held_is_said_to_be_another_makeinfra() {
         let run = traced(&["-P", &git, "-e", "trace=openat", "-e", &inject], commit(&sandbox));
         let output = run.output();
         assert!(!output.stderr.contains("another makeinfra"), "{number}: {}", output.stderr);
-        is_told |= output.stderr.contains("cannot lock `") && output.stderr.contains("Too many open files");
+        is_told |= output.stderr.contains("cannot lock `")
+            && output.stderr.contains("Too many open files");
         sandbox.git(&["reset", "-q", "--hard", &before]).success();
     }
     assert!(is_told);
@@ -227,7 +246,10 @@ fn what_head_has_is_not_taken_for_absent_where_it_cannot_be_read() {
 fn a_file_that_is_only_meant_to_be_added_has_no_staged_changes() {
     let sandbox = Sandbox::with_hello();
     let set = |args: &[&str]| {
-        sandbox.here(&[&["secret", "set", "db", "A", "--stdin"], args].concat()).stdin("one").success()
+        sandbox
+            .here(&[&["secret", "set", "db", "A", "--stdin"], args].concat())
+            .stdin("one")
+            .success()
     };
     set(&[]);
     sandbox.git(&["add", "-N", "secrets/kubernetes"]).success();
@@ -272,7 +294,10 @@ fn a_name_that_git_accepts_is_written_as_git_writes_it() {
         assert_eq!(said_by_git(&sandbox, &["reflog", "HEAD"]).lines().count(), 2);
     }
     let sandbox = Sandbox::with_hello();
-    commit(&sandbox).env("GIT_COMMITTER_NAME", "<>").failure(1).says("git does not know who you are");
+    commit(&sandbox)
+        .env("GIT_COMMITTER_NAME", "<>")
+        .failure(1)
+        .says("git does not know who you are");
 }
 
 #[test]
@@ -291,8 +316,7 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
     // A linked work tree has an index of its own.
     let sandbox = Sandbox::with_hello();
-    let script =
-        "git -c filter.git-crypt.smudge=cat worktree add -q ../tree -b other && cp -r secrets ../tree";
+    let script = "git -c filter.git-crypt.smudge=cat worktree add -q ../tree -b other && cp -r secrets ../tree";
     sandbox.run("sh", &["-c", script]).cwd(sandbox.hello("")).success();
     let place = link(&sandbox, "worktrees/tree/index");
     let set = ["secret", "set", "database", "PASSWORD", "--stdin", "--commit"];

@@ -1,4 +1,5 @@
-//! A GitLab server for tests: its deploy-token API with a state, a clock, and the faults of a network.
+//! A GitLab server for tests: its deploy-token API with a state, a clock, and the faults of a
+//! network.
 //!
 //! It answers as GitLab 19's source says. Two clients of others hold it to that.
 //!
@@ -97,7 +98,8 @@ impl Gitlab {
         self
     }
 
-    /// Names the instance `https://HOST`, where a proxy leads to its port: so it calls itself in `Link` and redirects.
+    /// Names the instance `https://HOST`, where a proxy leads to its port: so it calls itself in
+    /// `Link` and redirects.
     pub fn named(self, origin: &str) -> Self {
         origin.clone_into(&mut self.shared.state().origin);
         self
@@ -139,7 +141,11 @@ impl Gitlab {
     /// Lets everybody see the project or group.
     pub fn public(&self, path: &str) -> &Self {
         self.change(|state| {
-            state.places.iter_mut().filter(|place| place.path == path).for_each(|place| place.public = true);
+            state
+                .places
+                .iter_mut()
+                .filter(|place| place.path == path)
+                .for_each(|place| place.public = true);
         })
     }
 
@@ -165,7 +171,8 @@ impl Gitlab {
         })
     }
 
-    /// Adds somebody with a personal access token. `roles` are by path; those of a group are for all below it.
+    /// Adds somebody with a personal access token. `roles` are by path; those of a group are for
+    /// all below it.
     pub fn person(&self, credential: &str, roles: &[(&str, Role)], scopes: &[&str]) -> &Self {
         self.somebody(credential, roles, scopes, false)
     }
@@ -175,7 +182,13 @@ impl Gitlab {
         self.somebody(credential, roles, scopes, true)
     }
 
-    fn somebody(&self, credential: &str, roles: &[(&str, Role)], scopes: &[&str], oauth: bool) -> &Self {
+    fn somebody(
+        &self,
+        credential: &str,
+        roles: &[(&str, Role)],
+        scopes: &[&str],
+        oauth: bool,
+    ) -> &Self {
         self.change(|state| {
             state.people.push(Person {
                 id: 100 + state.people.len() as u64,
@@ -243,7 +256,10 @@ impl Gitlab {
 
     /// The same as `METHOD TARGET`, for a comparison as a whole.
     pub fn log(&self) -> Vec<String> {
-        self.requests().iter().map(|request| format!("{} {}", request.method, request.target)).collect()
+        self.requests()
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.target))
+            .collect()
     }
 
     /// Forgets the requests so far.
@@ -252,8 +268,8 @@ impl Gitlab {
         self
     }
 
-    /// Lets the next request with this method, and `within` in its path and query, meet a fault. Faults for the same request
-    /// come in the order in which they were planned.
+    /// Lets the next request with this method, and `within` in its path and query, meet a fault.
+    /// Faults for the same request come in the order in which they were planned.
     pub fn next(&self, method: &'static str, within: &str, fault: Fault) -> &Self {
         self.times(1, method, within, fault)
     }
@@ -264,8 +280,8 @@ impl Gitlab {
         self
     }
 
-    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: now a test kills who sent it, or
-    /// does what somebody else does meanwhile.
+    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: now a test
+    /// kills who sent it, or does what somebody else does meanwhile.
     pub fn wait_for_held(&self) -> &Self {
         self.shared.gate.wait();
         self
@@ -296,15 +312,15 @@ impl Gitlab {
         self
     }
 
-    /// Has it answer `/jwt/auth` as the token service at this address (`HOST:PORT`, plain http) does. These requests are not
-    /// among [`Gitlab::requests`], but may meet faults.
+    /// Has it answer `/jwt/auth` as the token service at this address (`HOST:PORT`, plain http)
+    /// does. These requests are not among [`Gitlab::requests`], but may meet faults.
     pub fn signs_in_by(&self, address: &str) -> &Self {
         *self.shared.sign_in.lock().unwrap() = Some(address.to_owned());
         self
     }
 
-    /// Keeps the tokens that sign in as files in `dir`, as tests/cluster/token-service reads them. A token that is made
-    /// from now on is refused there for `delay`.
+    /// Keeps the tokens that sign in as files in `dir`, as tests/cluster/token-service reads them.
+    /// A token that is made from now on is refused there for `delay`.
     pub fn registry_tokens_in(&self, dir: &Path, delay: Duration) -> &Self {
         let prefix = format!("gitlab-{}", self.host().rsplit(':').next().unwrap());
         let mirror = Mirror::new(dir.to_owned(), prefix, delay, &self.shared.state());
@@ -349,7 +365,8 @@ impl Shared {
     }
 
     fn reply(&self, request: &Request) -> Reply {
-        let fault = faults::take(&mut self.planned.lock().unwrap(), &request.method, &request.target);
+        let fault =
+            faults::take(&mut self.planned.lock().unwrap(), &request.method, &request.target);
         if !self.is_sign_in(request) {
             self.requests.lock().unwrap().push(request.clone());
         }
@@ -383,9 +400,11 @@ impl Shared {
             Some(Fault::LinksTo(origin)) => {
                 let mut answer = self.answer(request);
                 let own = self.state().origin.clone();
-                answer.headers.iter_mut().filter(|(name, _)| name == "Link").for_each(|(_, value)| {
-                    *value = value.replace(&own, &origin);
-                });
+                answer.headers.iter_mut().filter(|(name, _)| name == "Link").for_each(
+                    |(_, value)| {
+                        *value = value.replace(&own, &origin);
+                    },
+                );
                 Reply::Answer(answer)
             }
             Some(Fault::Without(names)) => {

@@ -12,8 +12,8 @@ pub const OWNER: &str = "glpat-owner";
 
 /// Projects 7 `group/hello` and 8 `group/second` in group 3 `group`, whose images [`Bed`] has.
 ///
-/// Token 1 is the tests' own (`USER`, `TOKEN`), made by hand for project 7. The realm of the registry is that of the GitLab
-/// server.
+/// Token 1 is the tests' own (`USER`, `TOKEN`), made by hand for project 7. The realm of the
+/// registry is that of the GitLab server.
 pub struct GitlabBed {
     pub gitlab: Gitlab,
     pub registry: Bed,
@@ -31,7 +31,11 @@ impl GitlabBed {
         gitlab.signs_in_by(registry.service()).registry(registry.host());
         gitlab.group(3, "group").project(7, "group/hello").project(8, "group/second");
         let roles = [("group/hello", Role::Maintainer), ("group/second", Role::Maintainer)];
-        gitlab.person(MAINTAINER, &roles, &["api"]).person(OWNER, &[("group", Role::Owner)], &["api"]);
+        gitlab.person(MAINTAINER, &roles, &["api"]).person(
+            OWNER,
+            &[("group", Role::Owner)],
+            &["api"],
+        );
         gitlab.add_token(DeployToken::by_hand(7, "by hand", TOKEN));
         gitlab.registry_tokens_in(&registry.tokens_of_others(), delay);
         Some(Self { gitlab, registry })
@@ -48,7 +52,8 @@ mod tests {
     /// Makes a token for `group/hello`; returns its id, user name and value.
     fn mint(gitlab: &Gitlab) -> (u64, String, String) {
         let body = r#"{"name": "minted", "scopes": ["read_registry"]}"#;
-        let request = ureq::post(format!("{}{TOKENS}", gitlab.url())).header("PRIVATE-TOKEN", MAINTAINER);
+        let request =
+            ureq::post(format!("{}{TOKENS}", gitlab.url())).header("PRIVATE-TOKEN", MAINTAINER);
         assert_eq!(request.content_type("application/json").send(body).unwrap().status(), 201);
         let token = gitlab.tokens().pop().unwrap();
         (token.id, token.username(), token.token)
@@ -94,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_fresh_token_is_refused_for_a_while() {
-        let Some(bed) = GitlabBed::with(Gitlab::start().below("/root"), Duration::from_secs(2)) else {
+        let Some(bed) = GitlabBed::with(Gitlab::start().below("/root"), Duration::from_secs(2))
+        else {
             return;
         };
         let (_, user, token) = mint(&bed.gitlab);

@@ -1,4 +1,5 @@
-//! The way to GitLab's API: TLS, proxies, redirects. The credential goes to one GitLab and nowhere else.
+//! The way to GitLab's API: TLS, proxies, redirects. The credential goes to one GitLab and nowhere
+//! else.
 
 use super::gitlab::{Fault, Gitlab, Role};
 use super::registry_bed::Authority;
@@ -40,7 +41,11 @@ fn tls_is_trusted_by_the_option_and_by_what_glab_stores() {
     hides_credential(&output);
     assert_eq!(gitlab.log(), [""; 0]);
     list(&sandbox, &gitlab.url(), &["--ca-file", &ca]).success().prints("project `group/hello`");
-    assert!(gitlab.log().iter().all(|line| line.starts_with("GET /git/lab/api/v4/")), "{:?}", gitlab.log());
+    assert!(
+        gitlab.log().iter().all(|line| line.starts_with("GET /git/lab/api/v4/")),
+        "{:?}",
+        gitlab.log()
+    );
     // glab's own file names the authority, the path and where the API is.
     let host = gitlab.host();
     let glab = format!(
@@ -48,7 +53,11 @@ fn tls_is_trusted_by_the_option_and_by_what_glab_stores() {
     );
     sandbox.write_private("home/.config/glab-cli/config.yml", glab);
     let bare = ["token", "list", "--gitlab-host", &gitlab.url()];
-    sandbox.makeinfra(&bare).cwd(sandbox.work("hello-infra")).success().prints("project `group/hello`");
+    sandbox
+        .makeinfra(&bare)
+        .cwd(sandbox.work("hello-infra"))
+        .success()
+        .prints("project `group/hello`");
 }
 
 #[test]
@@ -82,7 +91,9 @@ fn a_proxy_is_used_and_plain_http_is_refused() {
     let target = gitlab.host().to_owned();
     let proxy = SmallServer::proxy(move |_| target.clone(), None);
     let run = list(&sandbox, "http://gitlab.test", &["--plain-http"]);
-    run.env("HTTP_PROXY", format!("http://{}", proxy.address)).success().prints("project `group/hello`");
+    run.env("HTTP_PROXY", format!("http://{}", proxy.address))
+        .success()
+        .prints("project `group/hello`");
     assert!(proxy.heads()[0].starts_with("CONNECT gitlab.test:80 "), "{:?}", proxy.heads());
     assert!(!proxy.heads().concat().contains(READER));
     // Nobody there.

@@ -1,7 +1,8 @@
-//! Every hint that is a command: an argument list that its program takes, once the placeholders are filled.
+//! Every hint that is a command: an argument list that its program takes, once the placeholders are
+//! filled.
 //!
-//! They are collected twice: from every run of the program in any test (see `support`), with the values that it filled in,
-//! and from the source, for those that no test has shown yet.
+//! They are collected twice: from every run of the program in any test (see `support`), with the
+//! values that it filled in, and from the source, for those that no test has shown yet.
 
 use super::support::Sandbox;
 use clap::{CommandFactory, Parser};
@@ -11,7 +12,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Fails if a program would not take what a run told its user to type. `recorded` is what `environment` wrote.
+/// Fails if a program would not take what a run told its user to type. `recorded` is what
+/// `environment` wrote.
 #[track_caller]
 pub fn check_recorded(recorded: &str) {
     for line in recorded.lines() {
@@ -120,7 +122,8 @@ fn fill(argument: &str) -> String {
         let before = filled[..start].chars().next_back().is_none_or(|letter| !is_part(letter));
         let end = start + name.len();
         // `ENV=` is a variable of make.
-        let behind = filled[end..].chars().next().is_none_or(|letter| !is_part(letter) && letter != '=');
+        let behind =
+            filled[end..].chars().next().is_none_or(|letter| !is_part(letter) && letter != '=');
         if before && behind {
             filled.replace_range(start..end, example);
         }
@@ -171,7 +174,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A call in the source with a text in it: the callee's name, the text with its interpolations filled, and where.
+/// A call in the source with a text in it: the callee's name, the text with its interpolations
+/// filled, and where.
 struct Call {
     callee: String,
     text: String,
@@ -223,7 +227,9 @@ fn calls() -> Vec<Call> {
                 .iter()
                 .fold(before, |text, name| text.strip_suffix(name).unwrap_or(text));
             let callee = before.trim_end().strip_suffix('(').map_or("", |text| {
-                text.rsplit(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or("")
+                text.rsplit(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                    .next()
+                    .unwrap_or("")
             });
             let text = code[start + 1..end].replace("\\\"", "\"").replace("\\\\", "\\");
             let text = text.split("\\\n").map(str::trim_start).collect::<String>();
@@ -271,7 +277,8 @@ fn commands_in_source() -> Vec<(Advice, String)> {
             "makeinfra" => {
                 let with = call.behind.trim_start().trim_start_matches([')', ',']).trim_start();
                 // Options that are a text as well.
-                let options = with.strip_prefix(".with(\"").and_then(|rest| Some(rest.split_once('"')?.0));
+                let options =
+                    with.strip_prefix(".with(\"").and_then(|rest| Some(rest.split_once('"')?.0));
                 Advice::makeinfra(&call.text).with(options.unwrap_or_default())
             }
             "make" => Advice::make(&call.text),
@@ -295,10 +302,13 @@ fn every_command_in_the_source_is_one_that_its_program_takes() {
             number += 1;
             // What is written in capitals is a placeholder that has a name.
             for word in &command[1..] {
-                let is_capital =
-                    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+                let is_capital = word.len() > 1
+                    && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
                 let is_known = PLACEHOLDERS.iter().any(|(name, _)| name == word) || word == "HEAD";
-                assert!(!is_capital || is_known, "{place}: `{word}` is not in the list of placeholders");
+                assert!(
+                    !is_capital || is_known,
+                    "{place}: `{word}` is not in the list of placeholders"
+                );
             }
             // Arguments that come one by one are only known when it runs.
             let is_whole = command.len() > 1 || FOREIGN.contains(&command[0].as_str());
@@ -331,9 +341,12 @@ fn is_open(command: &[String]) -> bool {
 fn no_hint_holds_a_command_as_text() {
     let hints = ["hint", "why", "aside", "say"];
     // In the table of causes, what to type is the last text of a row.
-    let is_cause =
-        |call: &Call| call.place.starts_with("src/diagnosis/cause.rs") && call.behind.starts_with(";\n");
-    for call in calls().iter().filter(|call| is_cause(call) || hints.contains(&call.callee.as_str())) {
+    let is_cause = |call: &Call| {
+        call.place.starts_with("src/diagnosis/cause.rs") && call.behind.starts_with(";\n")
+    };
+    for call in
+        calls().iter().filter(|call| is_cause(call) || hints.contains(&call.callee.as_str()))
+    {
         let advice = Advice::from(call.text.as_str());
         for words in advice.words() {
             assert_eq!(command_among(words), None, "{}: {}", call.place, call.text);
@@ -367,8 +380,9 @@ const TEXTS: [(&str, &str, &str); 14] = [
 fn no_other_text_holds_a_command() {
     let built = ["makeinfra", "make", "git", "at_top", "anywhere"];
     for call in calls().iter().filter(|call| !built.contains(&call.callee.as_str())) {
-        let is_excepted =
-            TEXTS.iter().any(|(file, text, _)| call.place.starts_with(file) && call.text.contains(text));
+        let is_excepted = TEXTS
+            .iter()
+            .any(|(file, text, _)| call.place.starts_with(file) && call.text.contains(text));
         let advice = Advice::from(call.text.as_str());
         for words in advice.words().into_iter().filter(|_| !is_excepted) {
             assert_eq!(command_among(words), None, "{}: {}", call.place, call.text);
@@ -382,21 +396,31 @@ fn no_other_text_holds_a_command() {
 #[test]
 fn every_option_in_a_hint_exists() {
     fn collect(command: &clap::Command, options: &mut BTreeSet<String>) {
-        options
-            .extend(command.get_arguments().filter_map(|one| one.get_long()).map(|long| format!("--{long}")));
+        options.extend(
+            command
+                .get_arguments()
+                .filter_map(|one| one.get_long())
+                .map(|long| format!("--{long}")),
+        );
         command.get_subcommands().for_each(|one| collect(one, options));
     }
     let mut options = BTreeSet::from(["--help".to_owned()]);
     collect(&Cli::command(), &mut options);
     let of_others = ["--context", "--namespace"];
-    for call in calls().iter().filter(|call| ["hint", "aside", "with"].contains(&call.callee.as_str())) {
+    for call in
+        calls().iter().filter(|call| ["hint", "aside", "with"].contains(&call.callee.as_str()))
+    {
         if call.text.contains("kubectl") {
             continue;
         }
-        for word in call.text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-') {
+        for word in call.text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-')
+        {
             let is_option = word.starts_with("--") && word.len() > 2 && !word.starts_with("---");
             assert!(
-                !is_option || options.contains(word) || of_others.contains(&word) || word == "--sample",
+                !is_option
+                    || options.contains(word)
+                    || of_others.contains(&word)
+                    || word == "--sample",
                 "{}: there is no option `{word}`",
                 call.place
             );
@@ -409,8 +433,10 @@ fn git_takes_every_command_that_a_hint_names() {
     let sandbox = Sandbox::with_hello();
     let mut ran = BTreeSet::new();
     for (advice, place) in commands_in_source() {
-        for command in
-            advice.argument_lists().into_iter().filter(|command| command[0] == "git" && !is_open(command))
+        for command in advice
+            .argument_lists()
+            .into_iter()
+            .filter(|command| command[0] == "git" && !is_open(command))
         {
             let filled: Vec<String> = command.iter().map(|argument| fill(argument)).collect();
             if !ran.insert(filled.clone()) {

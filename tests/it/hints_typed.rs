@@ -14,7 +14,8 @@ pub fn hint(output: &Output) -> &str {
 
 /// `command` as somebody types it in the generated repository.
 pub fn typed(sandbox: &Sandbox, command: &str) -> Run {
-    let programs = Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display().to_string();
+    let programs =
+        Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display().to_string();
     let run = sandbox.run("sh", &["-ec", command]).cwd(sandbox.hello(""));
     run.env("PATH", format!("{programs}:{}", sandbox.own_path()))
 }
@@ -51,7 +52,8 @@ fn hints_are_for_the_environment_of_the_command() {
     let sandbox = with_environments(&[]);
     let file = "secrets/kubernetes/staging/gitlab.secret.yaml";
     fs::remove_file(sandbox.hello(file)).unwrap();
-    let keep = ["rotate", "hello-infra", "--env", "staging", "--keep-token", "--expires-at", "2027-01-01"];
+    let keep =
+        ["rotate", "hello-infra", "--env", "staging", "--keep-token", "--expires-at", "2027-01-01"];
     let output = sandbox.makeinfra(&keep).failure(1);
     assert_eq!(
         hint(&output),
@@ -63,7 +65,10 @@ fn hints_are_for_the_environment_of_the_command() {
         (&[&set[..], &["--env", "staging"]].concat(), "secret set db PASSWORD"),
         (&[&set[..], &["--env", "staging"]].concat(), "--env staging --from-file FILE"),
         (&[&set[..], &["--all-environments"]].concat(), "--all-environments --from-file FILE"),
-        (&["secret", "set", "gitlab", "PASSWORD", "hello-infra", "--env", "staging"], "--env staging"),
+        (
+            &["secret", "set", "gitlab", "PASSWORD", "hello-infra", "--env", "staging"],
+            "--env staging",
+        ),
     ] {
         let output = sandbox.makeinfra(options).failure(2);
         assert!(hint(&output).contains(shown), "{}", output.stderr);
@@ -88,7 +93,8 @@ fn give_another_key(sandbox: &Sandbox) {
     let file = keys.join("default").display().to_string();
     let _ = fs::remove_file(&file);
     sandbox.run("git-crypt", &["keygen", &file]).success();
-    for (name, value) in [("smudge", "git-crypt smudge"), ("clean", "git-crypt clean"), ("required", "true")]
+    for (name, value) in
+        [("smudge", "git-crypt smudge"), ("clean", "git-crypt clean"), ("required", "true")]
     {
         sandbox.git(&["config", &format!("filter.git-crypt.{name}"), value]).success();
     }
@@ -117,7 +123,8 @@ fn a_clone_with_edits_is_unlocked_as_its_hint_says() {
             fs::write(sandbox.hello(file), "edited: here\n").unwrap();
         }
         let code = if is_foreign { 11 } else { 10 };
-        let output = sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(code);
+        let output =
+            sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(code);
         let hint = hint(&output).replace("KEY_FILE", &key);
         sandbox.makeinfra(&["check", "hello-infra"]).output().prints("git-crypt unlock");
         let command = match hint.split_once("save your edits below secrets/ elsewhere, then: ") {
@@ -143,7 +150,10 @@ fn a_merge_comes_to_its_end_before_a_clone_is_unlocked() {
     let head = sandbox.git(&["rev-parse", "HEAD"]).success().stdout;
     fs::write(sandbox.hello(".git/MERGE_HEAD"), head).unwrap();
     let output = sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(10);
-    assert_eq!(hint(&output), "a merge is in progress: finish it first, then: git-crypt unlock KEY_FILE");
+    assert_eq!(
+        hint(&output),
+        "a merge is in progress: finish it first, then: git-crypt unlock KEY_FILE"
+    );
 }
 
 #[test]

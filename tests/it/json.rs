@@ -1,4 +1,5 @@
-//! `--json`: one object on standard output, with the same keys for every command, whether it succeeds or fails.
+//! `--json`: one object on standard output, with the same keys for every command, whether it
+//! succeeds or fails.
 
 use super::support::{IMAGE, Sandbox, TOKEN, USER};
 use serde_json::{Value, json};
@@ -17,7 +18,10 @@ fn own_keys(object: &Value) -> String {
     assert!(object["changed"].is_boolean(), "{object}");
     for file in object["files"].as_array().unwrap() {
         assert!(!file["path"].as_str().unwrap().starts_with('/'), "{file}");
-        assert!(["new", "changed", "deleted"].contains(&file["change"].as_str().unwrap()), "{file}");
+        assert!(
+            ["new", "changed", "deleted"].contains(&file["change"].as_str().unwrap()),
+            "{file}"
+        );
     }
     for list in ["warnings", "next"] {
         assert!(object[list].as_array().unwrap().iter().all(Value::is_string), "{object}");
@@ -79,8 +83,16 @@ fn every_command_has_the_same_keys() {
     ] {
         let output = run(&sandbox, &args);
         let object = output.json();
-        assert!(output.code == Some(0) || args[0] == "diagnose", "{args:?}: {}{object}", output.stderr);
-        assert_eq!((own_keys(&object).as_str(), &object["changed"]), (own, &json!(changes)), "{args:?}");
+        assert!(
+            output.code == Some(0) || args[0] == "diagnose",
+            "{args:?}: {}{object}",
+            output.stderr
+        );
+        assert_eq!(
+            (own_keys(&object).as_str(), &object["changed"]),
+            (own, &json!(changes)),
+            "{args:?}"
+        );
         assert_eq!(
             object["repo"],
             sandbox.path("work").canonicalize().unwrap().join("hello-infra").to_str().unwrap()
@@ -95,13 +107,15 @@ fn every_command_has_the_same_keys() {
 #[test]
 fn an_adoption_tells_what_moves() {
     let sandbox = Sandbox::of_the_post();
-    for (args, changes) in
-        [(&["adopt", "hello-infra", "--dry-run"][..], false), (&["adopt", "hello-infra", "--yes"], true)]
-    {
+    for (args, changes) in [
+        (&["adopt", "hello-infra", "--dry-run"][..], false),
+        (&["adopt", "hello-infra", "--yes"], true),
+    ] {
         let object = run(&sandbox, args).json();
         assert_eq!(own_keys(&object), "dry_run decisions notes commit moves");
         assert_eq!(object["changed"], changes);
-        let first = json!({"from": "kubernetes/deployment.yaml", "to": "kubernetes/base/deployment.yaml"});
+        let first =
+            json!({"from": "kubernetes/deployment.yaml", "to": "kubernetes/base/deployment.yaml"});
         assert_eq!(object["moves"][0], first);
     }
 }
@@ -137,7 +151,11 @@ fn a_failure_is_an_object_as_well() {
         let output = run(&sandbox, args);
         let object = output.json();
         assert_eq!(own_keys(&object), "error", "{args:?}");
-        assert_eq!((output.code, object["repo"].as_str()), (Some(code), repo), "{args:?}: {object}");
+        assert_eq!(
+            (output.code, object["repo"].as_str()),
+            (Some(code), repo),
+            "{args:?}: {object}"
+        );
         assert_eq!((&object["changed"], &object["files"]), (&json!(false), &json!([])), "{args:?}");
         let error = &object["error"];
         let keys: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();

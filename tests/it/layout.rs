@@ -89,7 +89,8 @@ fn on_disk(sandbox: &Sandbox) -> String {
 
 /// The files of the first commit with their modes.
 fn in_git(sandbox: &Sandbox) -> String {
-    let tree = sandbox.git(&["ls-tree", "-r", "--format=%(objectmode) %(path)", "HEAD"]).success().stdout;
+    let tree =
+        sandbox.git(&["ls-tree", "-r", "--format=%(objectmode) %(path)", "HEAD"]).success().stdout;
     assert_eq!(sandbox.git(&["status", "--porcelain", "--ignored"]).success().stdout, "");
     tree
 }
@@ -135,7 +136,8 @@ fn several_environments_have_their_own_namespaces_and_secrets_and_production_is_
     assert_eq!(on_disk(&sandbox), TWO_ENVIRONMENTS);
     assert_eq!(in_git(&sandbox), TWO_ENVIRONMENTS);
     for (name, protected) in [("staging", "PROTECTED :="), ("production", "PROTECTED := yes")] {
-        let settings = fs::read_to_string(sandbox.hello(&overlay(name)).join("environment.mk")).unwrap();
+        let settings =
+            fs::read_to_string(sandbox.hello(&overlay(name)).join("environment.mk")).unwrap();
         for line in [
             &format!("NAMESPACE := hello-{name}"),
             protected,
@@ -201,14 +203,22 @@ fn the_pull_secret_has_the_posts_type_unless_another_is_asked_for() {
     for (args, kind, key) in [
         (&[][..], "kubernetes.io/dockercfg", ".dockercfg"),
         (&["--secret-type", "dockercfg"], "kubernetes.io/dockercfg", ".dockercfg"),
-        (&["--secret-type", "dockerconfigjson"], "kubernetes.io/dockerconfigjson", ".dockerconfigjson"),
+        (
+            &["--secret-type", "dockerconfigjson"],
+            "kubernetes.io/dockerconfigjson",
+            ".dockerconfigjson",
+        ),
     ] {
         let sandbox = Sandbox::new();
         sandbox.new_hello(args).success();
         let text = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
         let secret: Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(secret["type"], kind, "{args:?}");
-        assert_eq!(secret["data"].as_object().unwrap().keys().collect::<Vec<_>>(), [key], "{args:?}");
+        assert_eq!(
+            secret["data"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            [key],
+            "{args:?}"
+        );
         // The overlay says where it goes, and `make gitlab-secret` finds it by its label.
         assert_eq!(secret["metadata"].get("namespace"), None);
         assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/component"], "pull-secret");
@@ -232,7 +242,8 @@ fn the_base_builds_without_the_key() {
     assert_eq!(kustomize(&overlay("production")).code, Some(1));
     let locked = kustomize("kubernetes/base");
     assert_eq!((locked.code, locked.stderr.as_str()), (Some(0), ""));
-    let whole = sandbox.run("kubectl", &["kustomize", "kubernetes/base"]).cwd(sandbox.hello("")).success();
+    let whole =
+        sandbox.run("kubectl", &["kustomize", "kubernetes/base"]).cwd(sandbox.hello("")).success();
     assert_eq!(locked.stdout, whole.stdout);
 }
 
@@ -247,10 +258,16 @@ fn an_overlay_says_only_what_differs_from_the_base() {
         .success();
     sandbox.edit("kubernetes/base/deployment.yaml", "replicas: 2", "replicas: 5");
     sandbox.edit("kubernetes/base/deployment.yaml", "memory: ", "memory: 7");
-    sandbox.edit("kubernetes/base/ingress.yaml", "host: hello.example.com", "host: hello.example.org");
+    sandbox.edit(
+        "kubernetes/base/ingress.yaml",
+        "host: hello.example.com",
+        "host: hello.example.org",
+    );
     let base = build(&sandbox, "kubernetes/base");
     let container = "/spec/template/spec/containers/0";
-    for (name, host) in [("staging", "staging.hello.example.com"), ("production", "hello.example.org")] {
+    for (name, host) in
+        [("staging", "staging.hello.example.com"), ("production", "hello.example.org")]
+    {
         let built = build(&sandbox, &overlay(name));
         let deployment = only(&built, "Deployment");
         assert_eq!(deployment["spec"]["replicas"], 5, "{name}");
@@ -290,12 +307,19 @@ fn two_fresh_environments_differ_in_values_alone() {
         "secrets/kubernetes/ENV/gitlab.secret.yaml",
     ] {
         let [staging, production] = ["staging", "production"]
-            .map(|name| (name, fs::read_to_string(sandbox.hello(&file.replace("ENV", name))).unwrap()))
+            .map(|name| {
+                (name, fs::read_to_string(sandbox.hello(&file.replace("ENV", name))).unwrap())
+            })
             .map(|(name, text)| {
                 for line in text.lines() {
-                    let comment =
-                        line.trim_start().strip_prefix('#').or(line.split_once(" #").map(|(_, c)| c));
-                    assert!(!comment.is_some_and(|comment| comment.contains(name)), "{file}: {line}");
+                    let comment = line
+                        .trim_start()
+                        .strip_prefix('#')
+                        .or(line.split_once(" #").map(|(_, c)| c));
+                    assert!(
+                        !comment.is_some_and(|comment| comment.contains(name)),
+                        "{file}: {line}"
+                    );
                 }
                 text.replace(name, "ENV").replace("PROTECTED := yes", "PROTECTED :=")
             });

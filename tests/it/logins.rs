@@ -1,4 +1,5 @@
-//! Logins as registries have them: passwords of several words and lines, and logins that end within hours.
+//! Logins as registries have them: passwords of several words and lines, and logins that end within
+//! hours.
 
 use super::small_server::SmallServer;
 use super::support::*;
@@ -33,26 +34,57 @@ type Source = fn(&Sandbox, &str, &str) -> Run;
 fn a_json_key_file_is_a_password() {
     let key = key_file();
     let login = format!("_json_key:{}", key.trim_end());
-    let config = json!({"auths": {"europe-docker.pkg.dev": {"auth": STANDARD.encode(&login)}}}).to_string();
+    let config =
+        json!({"auths": {"europe-docker.pkg.dev": {"auth": STANDARD.encode(&login)}}}).to_string();
     let sources: [Source; 4] = [
         |sandbox, key, _| {
             let file = sandbox.write_private("key.json", key).display().to_string();
-            let args =
-                ["new", "hello", "--image", GOOGLE, "--token-username", "_json_key", "--token-file", &file];
+            let args = [
+                "new",
+                "hello",
+                "--image",
+                GOOGLE,
+                "--token-username",
+                "_json_key",
+                "--token-file",
+                &file,
+            ];
             sandbox.makeinfra(&args)
         },
         |sandbox, key, _| {
-            let args = ["new", "hello", "--image", GOOGLE, "--token-username", "_json_key", "--token-stdin"];
+            let args = [
+                "new",
+                "hello",
+                "--image",
+                GOOGLE,
+                "--token-username",
+                "_json_key",
+                "--token-stdin",
+            ];
             sandbox.makeinfra(&args).stdin(key)
         },
         |sandbox, key, _| {
-            let args =
-                ["new", "hello", "--image", GOOGLE, "--token-username", "_json_key", "--token-env", "KEY"];
+            let args = [
+                "new",
+                "hello",
+                "--image",
+                GOOGLE,
+                "--token-username",
+                "_json_key",
+                "--token-env",
+                "KEY",
+            ];
             sandbox.makeinfra(&args).env("KEY", key.trim_end())
         },
         |sandbox, _, config| {
             let file = sandbox.write_private("config.json", config).display().to_string();
-            sandbox.makeinfra(&["new", "hello", "--image", GOOGLE, &format!("--from-docker-config={file}")])
+            sandbox.makeinfra(&[
+                "new",
+                "hello",
+                "--image",
+                GOOGLE,
+                &format!("--from-docker-config={file}"),
+            ])
         },
     ];
     for source in sources {
@@ -62,7 +94,8 @@ fn a_json_key_file_is_a_password() {
         assert_eq!(held(&sandbox, SECRET), login);
         let output = sandbox.makeinfra(&["check", "hello-infra", "--json"]).output();
         let checks = output.json()["checks"].clone();
-        let auth = checks.as_array().unwrap().iter().filter(|check| check["id"] == "pull-secret-auth");
+        let auth =
+            checks.as_array().unwrap().iter().filter(|check| check["id"] == "pull-secret-auth");
         assert!(auth.clone().all(|check| check["status"] == "ok") && auth.count() == 1, "{checks}");
         assert_no_token(output.stdout.as_bytes(), "stdout");
         // Rotated to the same key, and to a password of two lines.
@@ -72,7 +105,10 @@ fn a_json_key_file_is_a_password() {
         };
         assert!(rotate(&key).success().stdout.contains("already"));
         // What begins as GitLab's tokens do has no white space, whoever reads it.
-        rotate(&format!("{TOKEN}: two\nlines\n")).failure(2).says("must not have spaces").says("--check");
+        rotate(&format!("{TOKEN}: two\nlines\n"))
+            .failure(2)
+            .says("must not have spaces")
+            .says("--check");
         rotate("correct horse\nbattery staple\n").success();
         assert_eq!(held(&sandbox, SECRET), "_json_key:correct horse\nbattery staple");
     }
@@ -93,13 +129,15 @@ fn a_login_that_ends_within_hours_is_refused_from_every_source() {
         );
         let helper = sandbox.write("bin/docker-credential-short", helper);
         fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let path = format!("{}:{}", helper.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let path =
+            format!("{}:{}", helper.parent().unwrap().display(), std::env::var("PATH").unwrap());
         let auth = STANDARD.encode(format!("{username}:{TOKEN}"));
-        let stored =
-            sandbox.write_private("auths.json", json!({"auths": {host: {"auth": auth}}}).to_string());
-        let through_it =
-            sandbox.write_private("helped.json", json!({"credHelpers": {host: "short"}}).to_string());
-        let json = sandbox.write_private("t.json", json!({"username": username, "token": TOKEN}).to_string());
+        let stored = sandbox
+            .write_private("auths.json", json!({"auths": {host: {"auth": auth}}}).to_string());
+        let through_it = sandbox
+            .write_private("helped.json", json!({"credHelpers": {host: "short"}}).to_string());
+        let json = sandbox
+            .write_private("t.json", json!({"username": username, "token": TOKEN}).to_string());
         let file = |option: &str, file: &std::path::Path| format!("--{option}={}", file.display());
         let base = ["new", "hello", "--image", image];
         for source in [
@@ -108,7 +146,8 @@ fn a_login_that_ends_within_hours_is_refused_from_every_source() {
             vec![file("token-json", &json)],
             vec!["--token-stdin".to_owned(), format!("--token-username={username}")],
         ] {
-            let words: Vec<&str> = base.into_iter().chain(source.iter().map(String::as_str)).collect();
+            let words: Vec<&str> =
+                base.into_iter().chain(source.iter().map(String::as_str)).collect();
             let output = sandbox.makeinfra(&words).env("PATH", &path).stdin(TOKEN).failure(1);
             output.says("refused to make a pull secret").says(what).says("hint: ");
             assert!(!sandbox.work("hello-infra").exists());
@@ -169,7 +208,10 @@ fn taking(username: &str, password: &str) -> SmallServer {
             true => ("200 OK", "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n"),
             false => ("401 Unauthorized", "Www-Authenticate: Basic realm=\"x\"\r\n"),
         };
-        let _ = write!(stream, "HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
     })
 }
 
@@ -181,10 +223,21 @@ fn a_registry_that_takes_a_login_decides_over_its_look() {
         let sandbox = Sandbox::new();
         repository(&sandbox, &registry.address, "ada", password);
         let found = status(&check(&sandbox, &[]), "pull-secret-auth");
-        assert!(found.starts_with("problem: ") && found.contains("too many"), "{password:?}: {found}");
+        assert!(
+            found.starts_with("problem: ") && found.contains("too many"),
+            "{password:?}: {found}"
+        );
         let output = check(&sandbox, &["--online"]);
-        assert!(status(&output, "images-pull").starts_with("ok: "), "{password:?}: {}", output.stdout);
-        assert!(status(&output, "pull-secret-auth").starts_with("ok: "), "{password:?}: {}", output.stdout);
+        assert!(
+            status(&output, "images-pull").starts_with("ok: "),
+            "{password:?}: {}",
+            output.stdout
+        );
+        assert!(
+            status(&output, "pull-secret-auth").starts_with("ok: "),
+            "{password:?}: {}",
+            output.stdout
+        );
         // Where it refuses the login, the suspicion stands.
         let other = taking("ada", "hunter2");
         repository(&sandbox, &other.address, "ada", password);
@@ -200,7 +253,12 @@ fn a_password_that_looks_odd_is_taken_if_the_registry_takes_it() {
     let sandbox = Sandbox::new();
     let image = format!("{}/group/hello:1.0.0", registry.address);
     let args = ["new", "hello", "--image", &image, "--token-username", "ada", "--token-stdin"];
-    sandbox.makeinfra(&args).stdin(password).failure(2).says("must not begin or end").says("--check");
+    sandbox
+        .makeinfra(&args)
+        .stdin(password)
+        .failure(2)
+        .says("must not begin or end")
+        .says("--check");
     sandbox.makeinfra(&[&args[..], &["--check"]].concat()).stdin(password).success();
     assert_eq!(held(&sandbox, SECRET), format!("ada:{password}"));
 }
@@ -214,8 +272,13 @@ fn docker_configs_are_read_as_docker_reads_them_and_other_encodings_are_named() 
     let new = |bytes: &[u8]| {
         let sandbox = Sandbox::new();
         let file = sandbox.write_private("config.json", bytes).display().to_string();
-        let run =
-            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &format!("--from-docker-config={file}")]);
+        let run = sandbox.makeinfra(&[
+            "new",
+            "hello",
+            "--image",
+            IMAGE,
+            &format!("--from-docker-config={file}"),
+        ]);
         (run, sandbox)
     };
     for text in [
@@ -256,11 +319,13 @@ fn docker_configs_are_read_as_docker_reads_them_and_other_encodings_are_named() 
 
 #[test]
 fn a_token_file_of_windows_is_read() {
-    let units: Vec<u8> = format!("\u{feff}{TOKEN}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let units: Vec<u8> =
+        format!("\u{feff}{TOKEN}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
     for bytes in [units, format!("\u{feff}{TOKEN}\r\n").into_bytes()] {
         let sandbox = Sandbox::new();
         let file = sandbox.write_private("windows", bytes).display().to_string();
-        let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &file];
+        let args =
+            ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &file];
         sandbox.makeinfra(&args).success();
         assert_eq!(held(&sandbox, SECRET), format!("{USER}:{TOKEN}"));
     }

@@ -34,7 +34,10 @@ fn make_goes_where_env_says() {
     cluster.make(&["status", "ENV=production", "CONTEXT=else where"]).success();
     assert!(cluster.calls().iter().all(|call| call.contains(&"--context=else where".to_owned())));
     let shown = cluster.make(&["-n", "deploy", "ENV=production"]).success().stdout;
-    assert!(shown.contains("--context=prod") && shown.contains("--namespace=hello-production"), "{shown}");
+    assert!(
+        shown.contains("--context=prod") && shown.contains("--namespace=hello-production"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -67,7 +70,8 @@ fn of_several_environments_one_must_be_typed() {
 #[test]
 fn a_protected_environment_is_not_changed_by_mistake() {
     let ours = prints("get*horizontalpodautoscalers", "Service/gone owner: by:Apply");
-    for target in ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"]
+    for target in
+        ["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"]
     {
         let cluster = cluster(&[]);
         for told in [&[][..], &["-i"], &["-k"], &["-i", "-o", "confirm"]] {
@@ -75,8 +79,9 @@ fn a_protected_environment_is_not_changed_by_mistake() {
             let output = cluster.make(&[told, &[target, "ENV=production"]].concat()).output();
             output.says("not a terminal").says("YES=1");
             let steps = cluster.steps();
-            let reads =
-                |step: &String| ["config", "get", "annotate"].iter().any(|verb| step.starts_with(verb));
+            let reads = |step: &String| {
+                ["config", "get", "annotate"].iter().any(|verb| step.starts_with(verb))
+            };
             assert!(steps.iter().all(reads), "{told:?} {steps:?}");
             assert!(target == "prune" || target == "undeploy" || steps.len() < 2, "{steps:?}");
         }
@@ -106,6 +111,10 @@ fn a_protected_environment_is_changed_on_a_terminal_if_the_answer_is_yes() {
         terminal.send_line(reply).unwrap();
         let shown = terminal.exp_eof().unwrap();
         assert_eq!(shown.contains("nothing was changed"), !deploys, "{shown}");
-        assert_eq!(cluster.steps().iter().any(|step| step.starts_with("apply")), deploys, "{reply}");
+        assert_eq!(
+            cluster.steps().iter().any(|step| step.starts_with("apply")),
+            deploys,
+            "{reply}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The generated Makefile as a whole: its targets, what `make -n` shows, kubectl's calls, and a clone's setup.
-//! What people type is in `typed.rs`, `make set-image` in `set_image.rs`.
+//! The generated Makefile as a whole: its targets, what `make -n` shows, kubectl's calls, and a
+//! clone's setup. What people type is in `typed.rs`, `make set-image` in `set_image.rs`.
 
 use super::stand_in::{StandIn, fails};
 use super::support::{Run, SECRET, Sandbox, assert_no_token, have, kubectl, mode};
@@ -62,7 +62,10 @@ fn make_alone_lists_every_target_in_one_line() {
     for target in TARGETS.map(|target| target[0]).iter().filter(|target| **target != "help") {
         let start = format!("  {target} ");
         let lines: Vec<_> = output.stdout.lines().filter(|line| line.starts_with(&start)).collect();
-        assert!(lines.len() == 1 && lines[0].len() > 30 && lines[0].len() <= 110, "{target}: {lines:?}");
+        assert!(
+            lines.len() == 1 && lines[0].len() > 30 && lines[0].len() <= 110,
+            "{target}: {lines:?}"
+        );
     }
     output.prints("environments: production\n");
     assert_eq!(sandbox.make(&["help"]).success().stdout, output.stdout);
@@ -72,7 +75,8 @@ fn make_alone_lists_every_target_in_one_line() {
 fn a_dry_run_shows_the_commands_and_calls_nothing() {
     let cluster = StandIn::new();
     for target in TARGETS {
-        let shown = cluster.make(&[&["-n", "--warn-undefined-variables"], target].concat()).success();
+        let shown =
+            cluster.make(&[&["-n", "--warn-undefined-variables"], target].concat()).success();
         assert_eq!(shown.stderr, "", "{target:?}");
         assert!(!shown.stdout.is_empty(), "{target:?}");
     }
@@ -123,7 +127,9 @@ fn linters_find_nothing_in_the_scripts() {
     let sandbox = Sandbox::with_hello();
     for (script, permissions) in [("scripts/deploy.sh", 0o644), (".githooks/pre-commit", 0o755)] {
         assert_eq!(mode(&sandbox.hello(script)), permissions, "{script}");
-        for linter in [&["shellcheck", "--shell=sh"][..], &["dash", "-n"], &["bash", "--posix", "-n"]] {
+        for linter in
+            [&["shellcheck", "--shell=sh"][..], &["dash", "-n"], &["bash", "--posix", "-n"]]
+        {
             if have(linter[0]) {
                 let args = [&linter[1..], &[script]].concat();
                 let output = sandbox.run(linter[0], &args).cwd(sandbox.hello("")).output();
@@ -152,7 +158,8 @@ fn every_call_names_the_namespace_and_the_context() {
     assert!(calls.len() > 20, "{calls:?}");
     for call in calls {
         // This one reads files alone.
-        let local = call[0] == "annotate" || call.contains(&"--local".to_owned()) || call[0] == "kustomize";
+        let local =
+            call[0] == "annotate" || call.contains(&"--local".to_owned()) || call[0] == "kustomize";
         for option in ["--namespace=hello", "--context=group/infra:agent"] {
             assert!(local || call.contains(&option.to_owned()), "{option}: {call:?}");
         }
@@ -163,13 +170,18 @@ fn every_call_names_the_namespace_and_the_context() {
 fn kubectl_may_be_several_words_and_is_not_evaluated() {
     let cluster = StandIn::new();
     for target in TARGETS {
-        let run = cluster.make(&[target, &["KUBECTL=STAND_IN=yes kubectl --kubeconfig=a"]].concat());
+        let run =
+            cluster.make(&[target, &["KUBECTL=STAND_IN=yes kubectl --kubeconfig=a"]].concat());
         run.success();
     }
     let calls = cluster.calls();
     assert!(calls.len() > 20, "{calls:?}");
     assert!(calls.iter().all(|call| call[0] == "--kubeconfig=a"), "{calls:?}");
-    assert!(fs::read_to_string(cluster.sandbox.path("bin/environment")).unwrap().contains("STAND_IN=yes\n"));
+    assert!(
+        fs::read_to_string(cluster.sandbox.path("bin/environment"))
+            .unwrap()
+            .contains("STAND_IN=yes\n")
+    );
 
     cluster.answers(&[]);
     cluster.make(&["status"]).env("KUBECTL", "kubectl --kubeconfig=b").success();
@@ -183,14 +195,20 @@ fn kubectl_may_be_several_words_and_is_not_evaluated() {
 #[test]
 fn deploy_refuses_what_would_go_wrong() {
     let refuses = |cluster: &StandIn, error: &str, hint: &str| {
-        for args in [&["deploy"][..], &["diff"], &["gitlab-secret"], &["-i", "deploy"], &["-k", "deploy"]] {
+        for args in
+            [&["deploy"][..], &["diff"], &["gitlab-secret"], &["-i", "deploy"], &["-k", "deploy"]]
+        {
             cluster.make(args).output().says(error).says(hint);
         }
         cluster.make(&["deploy"]).failure(2);
         cluster.was_left_alone();
     };
     let cluster = StandIn::new();
-    cluster.sandbox.edit(&format!("{OVERLAY}/environment.mk"), "NAMESPACE := hello", "NAMESPACE := other");
+    cluster.sandbox.edit(
+        &format!("{OVERLAY}/environment.mk"),
+        "NAMESPACE := hello",
+        "NAMESPACE := other",
+    );
     refuses(&cluster, "two namespaces", "other");
 
     let cluster = StandIn::new();
@@ -208,10 +226,12 @@ fn deploy_refuses_what_would_go_wrong() {
 #[test]
 fn nothing_is_changed_if_the_server_refuses_the_dry_run() {
     let cluster = StandIn::new();
-    cluster.answers(&[fails("apply*--kustomize*--dry-run=server", "error: the server refuses this")]);
+    cluster
+        .answers(&[fails("apply*--kustomize*--dry-run=server", "error: the server refuses this")]);
     cluster.make(&["deploy"]).failure(2).says("the server refuses this");
-    let changes =
-        |call: &&Vec<String>| !call.concat().contains("--dry-run") && call.contains(&"apply".to_owned());
+    let changes = |call: &&Vec<String>| {
+        !call.concat().contains("--dry-run") && call.contains(&"apply".to_owned())
+    };
     assert_eq!(cluster.calls().iter().find(changes), None);
 }
 
@@ -232,7 +252,11 @@ fn manifests_that_cannot_be_built_change_nothing() {
         "*'apply '*'--kustomize'*) exec '{real}' kustomize kubernetes/overlays/production ;;\n"
     )]);
     cluster.make(&["deploy"]).failure(2).says("service.yaml");
-    assert!(!cluster.steps().iter().any(|step| step.starts_with("rollout")), "{:?}", cluster.steps());
+    assert!(
+        !cluster.steps().iter().any(|step| step.starts_with("rollout")),
+        "{:?}",
+        cluster.steps()
+    );
 }
 
 // Clones
@@ -293,7 +317,9 @@ fn decrypted_secrets_are_closed_to_others() {
 #[test]
 fn a_clone_on_a_machine_with_other_line_ends_works() {
     let sandbox = Sandbox::with_hello();
-    sandbox.run("git", &["clone", "-q", "-c", "core.autocrlf=true", "hello-infra", "clone"]).success();
+    sandbox
+        .run("git", &["clone", "-q", "-c", "core.autocrlf=true", "hello-infra", "clone"])
+        .success();
     for target in ["help", "setup"] {
         sandbox.run("make", &[target]).cwd(sandbox.work("clone")).success();
     }

@@ -7,7 +7,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
-use makeinfra::answers::{Answers, Arguments, ClusterIssuer, Name, Record, Sheet, Values, Workload, unfit};
+use makeinfra::answers::{
+    Answers, Arguments, ClusterIssuer, Name, Record, Sheet, Values, Workload, unfit,
+};
 use makeinfra::context::Payload;
 use makeinfra::templates::TemplateSet;
 use proptest::prelude::*;
@@ -22,7 +24,8 @@ pub const YAML_RULES: &str = "{extends: default, rules: {line-length: {max: 120,
                               allow-non-breakable-inline-mappings: true}, \
                               document-start: disable, comments: {min-spaces-from-content: 1}}}";
 
-/// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or refused.
+/// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or
+/// refused.
 #[track_caller]
 pub fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
     let value: Value = serde_yaml::from_str(yaml).unwrap();
@@ -59,7 +62,11 @@ fn every_manifest_is_read_strictly() {
     for pairs in [
         &[][..],
         &[(Name::Ingress, "hello.example.com"), (Name::HealthPath, "/healthz")],
-        &[(Name::PodSecurity, "baseline"), (Name::Replicas, "0"), (Name::SecretType, "dockerconfigjson")],
+        &[
+            (Name::PodSecurity, "baseline"),
+            (Name::Replicas, "0"),
+            (Name::SecretType, "dockerconfigjson"),
+        ],
     ] {
         let files = render(&answers(pairs));
         let deployment = strict::<Deployment>(&files["kubernetes/base/deployment.yaml"]);
@@ -85,7 +92,8 @@ fn every_manifest_is_read_strictly() {
 fn probes_and_security_follow_the_answers() {
     let pod = |pairs: &[(Name, &str)]| {
         let deployment: Value =
-            serde_yaml::from_str(&render(&answers(pairs))["kubernetes/base/deployment.yaml"]).unwrap();
+            serde_yaml::from_str(&render(&answers(pairs))["kubernetes/base/deployment.yaml"])
+                .unwrap();
         deployment["spec"]["template"]["spec"].clone()
     };
     let restricted = pod(&[]);
@@ -106,9 +114,12 @@ fn probes_and_security_follow_the_answers() {
 #[test]
 fn kustomize_builds_the_deployment_with_its_tag_or_digest() {
     let digest = format!("registry.gitlab.com/group/hello@sha256:{}", "ab".repeat(32));
-    for image in [IMAGE, &digest, "registry.gitlab.com:5050/group/hello:1.10", "me/app:1", "nginx:1.27"] {
+    for image in
+        [IMAGE, &digest, "registry.gitlab.com:5050/group/hello:1.10", "me/app:1", "nginx:1.27"]
+    {
         let sandbox = Sandbox::new();
-        let args = ["new", "hello", "--image", image, "--no-token", "--ingress", "hello.example.com"];
+        let args =
+            ["new", "hello", "--image", image, "--no-token", "--ingress", "hello.example.com"];
         sandbox.makeinfra(&args).success();
         for kubectl in kubectls() {
             let built = sandbox.run(&kubectl, &["kustomize", "kubernetes/overlays/production"]);
@@ -116,10 +127,12 @@ fn kustomize_builds_the_deployment_with_its_tag_or_digest() {
             let documents: Vec<Value> = serde_yaml::Deserializer::from_str(&built.stdout)
                 .map(|document| serde::Deserialize::deserialize(document).unwrap())
                 .collect();
-            let kinds: Vec<_> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
+            let kinds: Vec<_> =
+                documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
             assert_eq!(kinds.len(), 3, "{kinds:?}");
             assert!(documents.iter().all(|document| document["metadata"]["namespace"] == "hello"));
-            let deployment = documents.iter().find(|document| document["kind"] == "Deployment").unwrap();
+            let deployment =
+                documents.iter().find(|document| document["kind"] == "Deployment").unwrap();
             assert_eq!(
                 deployment["spec"]["template"]["spec"]["containers"][0]["image"],
                 image,
@@ -138,20 +151,33 @@ fn the_secret_is_what_kubectl_creates() {
     for email in [None, Some("ops@example.com")] {
         let sandbox = Sandbox::new();
         let email_args: Vec<&str> = email.map_or(vec![], |email| vec!["--email", email]);
-        sandbox.new_hello(&[&["--secret-type", "dockerconfigjson"], &email_args[..]].concat()).success();
+        sandbox
+            .new_hello(&[&["--secret-type", "dockerconfigjson"], &email_args[..]].concat())
+            .success();
         let email_flag = email.map(|email| format!("--docker-email={email}"));
         let user = format!("--docker-username={USER}");
         // Of all things, kubectl wants the token as an argument. It is the tests' own.
         let password = format!("--docker-password={}", super::support::TOKEN);
-        let mut args =
-            vec!["create", "secret", "docker-registry", "gitlab", "--namespace=hello", "--dry-run=client"];
+        let mut args = vec![
+            "create",
+            "secret",
+            "docker-registry",
+            "gitlab",
+            "--namespace=hello",
+            "--dry-run=client",
+        ];
         args.extend(["-o", "yaml", "--docker-server=registry.gitlab.com", &user, &password]);
         args.extend(email_flag.as_deref());
         let theirs = sandbox.run("kubectl", &args).success().stdout;
         let decoded = |yaml: &str| {
             let secret = strict_data(yaml);
-            let data = STANDARD.decode(secret["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
-            (secret["type"].clone(), secret["metadata"]["name"].clone(), String::from_utf8(data).unwrap())
+            let data =
+                STANDARD.decode(secret["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
+            (
+                secret["type"].clone(),
+                secret["metadata"]["name"].clone(),
+                String::from_utf8(data).unwrap(),
+            )
         };
         let ours = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
         assert_eq!(decoded(&ours), decoded(&theirs));
@@ -191,9 +217,23 @@ fn any_answers() -> impl Strategy<Value = Values> {
     let label = prop_oneof![
         "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?",
         // What YAML 1.1 or 1.2 would take for something else.
-        one_of(&["null", "true", "on", "y", "no", "123", "1e3", "0x1f", "0o17", "1-2", "2027-12-31", "0"]),
+        one_of(&[
+            "null",
+            "true",
+            "on",
+            "y",
+            "no",
+            "123",
+            "1e3",
+            "0x1f",
+            "0o17",
+            "1-2",
+            "2027-12-31",
+            "0"
+        ]),
     ];
-    let project = prop_oneof!["[a-z]([a-z0-9-]{0,20}[a-z0-9])?", one_of(&["null", "true", "on", "y", "e1"])];
+    let project =
+        prop_oneof!["[a-z]([a-z0-9-]{0,20}[a-z0-9])?", one_of(&["null", "true", "on", "y", "e1"])];
     let tag = prop_oneof![
         "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}",
         one_of(&["1.10", "1e3", "0x1f", "true", "null", "_", "1_000", "12"])
@@ -206,7 +246,8 @@ fn any_answers() -> impl Strategy<Value = Values> {
     });
     let health = "/[a-zA-Z0-9._~!&'()*+,;=:@/?%-]{0,20}";
     let email = "[!-?A-~]{1,10}@[!-?A-~]{1,10}";
-    let ingress = "(\\*\\.)?[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z]([a-z0-9-]{0,8}[a-z0-9])?){1,3}";
+    let ingress =
+        "(\\*\\.)?[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z]([a-z0-9-]{0,8}[a-z0-9])?){1,3}";
     (
         (project, image, label.clone(), label),
         (prop::option::of(health), prop::option::of(email), prop::option::of(ingress)),
@@ -257,12 +298,13 @@ fn with(mut values: Values, own: Values) -> Values {
 
 /// How it runs, and what few have.
 fn any_workload() -> impl Strategy<Value = Values> {
-    let schedule = one_of(&["@daily", "*/5 * * * *", "0 3 ? jan-jun MON", "@every 1h30m", "0 0 1 1 0"]);
+    let schedule =
+        one_of(&["@daily", "*/5 * * * *", "0 3 ? jan-jun MON", "@every 1h30m", "0 0 1 1 0"]);
     let zone = prop::option::of(one_of(&["Etc/UTC", "Europe/Berlin", "Etc/GMT+5"]));
     let args = prop::option::of(prop::collection::vec("[ -~äß€]{0,12}", 1..4));
     let issuer = prop::option::of(one_of(&["letsencrypt", "true", "1e3", "a.b"]));
-    (one_of(&["deployment", "cronjob", "job"]), schedule, zone, args, issuer, any::<[bool; 4]>()).prop_map(
-        |(workload, schedule, zone, args, issuer, [no_port, tls, account, config])| {
+    (one_of(&["deployment", "cronjob", "job"]), schedule, zone, args, issuer, any::<[bool; 4]>())
+        .prop_map(|(workload, schedule, zone, args, issuer, [no_port, tls, account, config])| {
             let yes = |on: bool| on.then(|| "yes".to_owned());
             let texts = [
                 (Name::Workload, Some(workload)),
@@ -280,8 +322,7 @@ fn any_workload() -> impl Strategy<Value = Values> {
                 values.insert(Name::Port, None);
             }
             values
-        },
-    )
+        })
 }
 
 proptest! {

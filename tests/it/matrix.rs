@@ -1,8 +1,8 @@
-//! Everything that is generated, for many combinations of answers: what is in the table below, with what holds of all
-//! of it in `matrix/checks.rs`. `cluster/matrix.rs` brings it to a cluster.
+//! Everything that is generated, for many combinations of answers: what is in the table below, with
+//! what holds of all of it in `matrix/checks.rs`. `cluster/matrix.rs` brings it to a cluster.
 //!
-//! A new option is a line in the table. The checks read whatever was generated, and know no file by its name but those
-//! that every repository has.
+//! A new option is a line in the table. The checks read whatever was generated, and know no file by
+//! its name but those that every repository has.
 
 mod checks;
 mod evaluated;
@@ -18,16 +18,20 @@ pub use tree::{Stage, Tree, matrix, repository};
 /// The rows that are wanted, if pairs need fewer.
 const ROWS: usize = 60;
 
-/// One value of a parameter: its name, what it adds to `makeinfra new`, and the commands that come after it, in the
-/// repository.
+/// One value of a parameter: its name, what it adds to `makeinfra new`, and the commands that come
+/// after it, in the repository.
 type Value = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
 /// A parameter and one of its values, by their names.
 type Named = (&'static str, &'static str);
 
-/// `new`'s own arguments may name the file `../token`, those of later commands `../../token` and `../../key.pem`.
+/// `new`'s own arguments may name the file `../token`, those of later commands `../../token` and
+/// `../../key.pem`.
 const TABLE: &[(&str, &[Value])] = &[
-    ("project", &[("plain", &["hello"], &[]), ("like a boolean", &["on"], &[]), ("long", &[LONG], &[])]),
+    (
+        "project",
+        &[("plain", &["hello"], &[]), ("like a boolean", &["on"], &[]), ("long", &[LONG], &[])],
+    ),
     (
         "image",
         &[
@@ -75,7 +79,11 @@ const TABLE: &[(&str, &[Value])] = &[
         "further component",
         &[
             ("none", &[], &[]),
-            ("worker", &[], &[&["add", "worker", "--port", "none", "--image", WORKER, "--no-input"]]),
+            (
+                "worker",
+                &[],
+                &[&["add", "worker", "--port", "none", "--image", WORKER, "--no-input"]],
+            ),
             (
                 "cron job",
                 &[],
@@ -96,11 +104,19 @@ const TABLE: &[(&str, &[Value])] = &[
     ("config", &[("none", &[], &[]), ("file", &["--config", "../settings.env"], &[])]),
     (
         "port",
-        &[("default", &[], &[]), ("privileged", &["--port", "80"], &[]), ("last", &["--port", "65535"], &[])],
+        &[
+            ("default", &[], &[]),
+            ("privileged", &["--port", "80"], &[]),
+            ("last", &["--port", "65535"], &[]),
+        ],
     ),
     (
         "replicas",
-        &[("default", &[], &[]), ("none", &["--replicas", "0"], &[]), ("many", &["--replicas", "5"], &[])],
+        &[
+            ("default", &[], &[]),
+            ("none", &["--replicas", "0"], &[]),
+            ("many", &["--replicas", "5"], &[]),
+        ],
     ),
     (
         "ingress",
@@ -119,7 +135,10 @@ const TABLE: &[(&str, &[Value])] = &[
             ("odd", &["--health-path", "/up?a=1&b=%20:'!~"], &[]),
         ],
     ),
-    ("pod-security", &[("restricted", &[], &[]), ("baseline", &["--pod-security", "baseline"], &[])]),
+    (
+        "pod-security",
+        &[("restricted", &[], &[]), ("baseline", &["--pod-security", "baseline"], &[])],
+    ),
     ("secret-name", &[("default", &[], &[]), ("like null", &["--secret-name", "null"], &[])]),
     (
         "secret-type",
@@ -138,10 +157,21 @@ const TABLE: &[(&str, &[Value])] = &[
     (
         "token",
         &[
-            ("file", &["--token-username", "gitlab+deploy-token-1", "--token-file", "../token"], &[]),
+            (
+                "file",
+                &["--token-username", "gitlab+deploy-token-1", "--token-file", "../token"],
+                &[],
+            ),
             (
                 "expires",
-                &["--token-username", "1e3", "--token-file", "../token", "--expires-at", "2999-01-01"],
+                &[
+                    "--token-username",
+                    "1e3",
+                    "--token-file",
+                    "../token",
+                    "--expires-at",
+                    "2999-01-01",
+                ],
                 &[],
             ),
             ("none", &["--no-token"], &[]),
@@ -152,7 +182,10 @@ const TABLE: &[(&str, &[Value])] = &[
         &[("none", &[], &[]), ("one", &[], &[SET_LINE]), ("two keys", &[], &[SET_LINE, SET_FILE])],
     ),
     ("context", &[("none", &[], &[]), ("one", &["--context", "admin@eu/prod:1"], &[])]),
-    ("git", &[("commit", &[], &[]), ("no commit", &["--no-commit"], &[]), ("none", &["--no-git"], &[])]),
+    (
+        "git",
+        &[("commit", &[], &[]), ("no commit", &["--no-commit"], &[]), ("none", &["--no-git"], &[])],
+    ),
 ];
 
 /// Values that makeinfra refuses together, and rightly.
@@ -212,8 +245,7 @@ const FORBIDDEN: &[(Named, Named)] = &[
 
 const LONG: &str = "a-name-of-just-as-many-letters-as-it-may-have";
 const WORKER: &str = "registry.gitlab.com/group/worker:3";
-const DIGEST: &str =
-    "registry.gitlab.com/group/hello@sha256:abababababababababababababababababababababababababababababababab";
+const DIGEST: &str = "registry.gitlab.com/group/hello@sha256:abababababababababababababababababababababababababababababababab";
 const BOTH: &str = "registry.gitlab.com/group/hello:2@sha256:0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e";
 
 /// A value that goes to a line of an env file.
@@ -248,13 +280,15 @@ pub struct Row {
 
 impl Row {
     fn new(number: usize, picks: &[usize]) -> Self {
-        let picked = TABLE.iter().zip(picks).map(|((parameter, values), pick)| (*parameter, &values[*pick]));
+        let picked =
+            TABLE.iter().zip(picks).map(|((parameter, values), pick)| (*parameter, &values[*pick]));
         Self { number, picked: picked.collect() }
     }
 
     /// The name of its value of a parameter.
     pub fn value(&self, parameter: &str) -> &'static str {
-        let (_, (name, ..)) = self.picked.iter().find(|(name, _)| *name == parameter).expect("a parameter");
+        let (_, (name, ..)) =
+            self.picked.iter().find(|(name, _)| *name == parameter).expect("a parameter");
         name
     }
 
@@ -279,15 +313,19 @@ impl Row {
         for (parameter, (_, new, then)) in &self.picked {
             let other = others.iter().find(|(name, _)| name == parameter).map(|(_, other)| *other);
             commands[0].extend(other.unwrap_or(new).iter().map(|&word| word.to_owned()));
-            commands.extend(then.iter().map(|command| command.iter().map(|&word| word.to_owned()).collect()));
+            commands.extend(
+                then.iter().map(|command| command.iter().map(|&word| word.to_owned()).collect()),
+            );
         }
         commands
     }
 
     /// Its number and its commands, to be typed.
     pub fn line(&self) -> String {
-        let typed = |command: Vec<String>| shlex::try_join(command.iter().map(String::as_str)).unwrap();
-        let commands = self.commands().into_iter().map(|command| format!("makeinfra {}", typed(command)));
+        let typed =
+            |command: Vec<String>| shlex::try_join(command.iter().map(String::as_str)).unwrap();
+        let commands =
+            self.commands().into_iter().map(|command| format!("makeinfra {}", typed(command)));
         format!("row {}: {}", self.number, commands.collect::<Vec<_>>().join(" && "))
     }
 }
@@ -297,7 +335,8 @@ fn sizes() -> Vec<usize> {
 }
 
 fn forbidden(one: (usize, usize), other: (usize, usize)) -> bool {
-    let named = |(parameter, value): (usize, usize)| (TABLE[parameter].0, TABLE[parameter].1[value].0);
+    let named =
+        |(parameter, value): (usize, usize)| (TABLE[parameter].0, TABLE[parameter].1[value].0);
     FORBIDDEN.contains(&(named(one), named(other)))
 }
 
@@ -310,9 +349,9 @@ pub fn rows() -> Vec<Row> {
 #[test]
 fn the_table_is_in_order() {
     let known = |(parameter, value): (&str, &str)| {
-        TABLE
-            .iter()
-            .any(|(name, values)| *name == parameter && values.iter().any(|(name, ..)| *name == value))
+        TABLE.iter().any(|(name, values)| {
+            *name == parameter && values.iter().any(|(name, ..)| *name == value)
+        })
     };
     for (one, other) in FORBIDDEN {
         assert!(known(*one) && known(*other), "{one:?} and {other:?}");

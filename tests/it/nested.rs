@@ -1,4 +1,5 @@
-//! A generated folder of a larger git repository (`makeinfra new --no-git` inside of one), and the top that every command finds.
+//! A generated folder of a larger git repository (`makeinfra new --no-git` inside of one), and the
+//! top that every command finds.
 
 use super::support::{SECRET, Sandbox, TOKEN, all_objects, assert_no_token, files_below, have};
 use std::fs;
@@ -27,7 +28,9 @@ fn committed() -> Sandbox {
     let sandbox = outer(true);
     sandbox.new_hello(&["--no-git"]).success();
     sandbox.run("git", &["add", "hello-infra"]).success();
-    sandbox.run("git", &["commit", "-q", "-m", "Generate hello-infra", "--", "hello-infra"]).success();
+    sandbox
+        .run("git", &["commit", "-q", "-m", "Generate hello-infra", "--", "hello-infra"])
+        .success();
     sandbox
 }
 
@@ -76,7 +79,9 @@ fn a_folder_of_an_unlocked_repository_is_encrypted_there() {
     for file in [".gitlab-ci.yml", ".gitlab", ".git"] {
         assert!(!sandbox.hello(file).exists(), "{file}");
     }
-    assert!(fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap().contains("\n  ci: none\n"));
+    assert!(
+        fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap().contains("\n  ci: none\n")
+    );
     let commands = output.stdout.lines().find(|line| line.contains("git -C")).unwrap();
     let command = commands.split("  #").next().unwrap().trim();
     sandbox.run("sh", &["-ec", command]).success();
@@ -93,8 +98,11 @@ fn the_line_for_the_outer_hook_refuses_plaintext() {
         return;
     }
     let sandbox = committed();
-    let hook =
-        put(&sandbox, ".git/hooks/pre-commit", "#!/bin/sh\nsh hello-infra/.githooks/pre-commit || exit 1\n");
+    let hook = put(
+        &sandbox,
+        ".git/hooks/pre-commit",
+        "#!/bin/sh\nsh hello-infra/.githooks/pre-commit || exit 1\n",
+    );
     fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     sandbox.run("git", &["commit", "-q", "--allow-empty", "-m", "nothing"]).success();
     put(&sandbox, "hello-infra/.gitattributes", "");
@@ -128,7 +136,9 @@ fn the_nearest_record_is_the_top() {
         return;
     }
     let sandbox = committed();
-    let check = |dir: &str| sandbox.makeinfra(&["check", "--verbose"]).cwd(sandbox.work(dir)).output().stdout;
+    let check = |dir: &str| {
+        sandbox.makeinfra(&["check", "--verbose"]).cwd(sandbox.work(dir)).output().stdout
+    };
     let whole = check("hello-infra");
     assert!(whole.contains("ok       secrets/kubernetes/gitlab.secret.yaml: "), "{whole}");
     // A hint is for where the user is.

@@ -18,8 +18,10 @@ pub fn path_of(sandbox: &Sandbox, programs: &[&str]) -> String {
     fs::create_dir_all(&dir).unwrap();
     for program in programs {
         let all = std::env::var_os("PATH").unwrap();
-        let real =
-            std::env::split_paths(&all).map(|dir| dir.join(program)).find(|file| file.is_file()).unwrap();
+        let real = std::env::split_paths(&all)
+            .map(|dir| dir.join(program))
+            .find(|file| file.is_file())
+            .unwrap();
         let _ = symlink(real, dir.join(program));
     }
     dir.display().to_string()
@@ -63,12 +65,18 @@ fn makes_the_whole_tree_and_commits_it() {
 fn the_next_steps_can_be_pasted_and_the_first_backs_up_the_key() {
     let sandbox = Sandbox::new();
     let json = sandbox.new_hello(&["--json"]).success().json();
-    let next: Vec<_> =
-        json["next"].as_array().unwrap().iter().map(|step| step.as_str().unwrap().to_owned()).collect();
+    let next: Vec<_> = json["next"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step.as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(next.len(), 4);
     sandbox.run("sh", &["-ec", &next[0]]).success();
-    let (copy, key) =
-        (sandbox.path("home/hello-infra.git-crypt-key"), sandbox.hello(".git/git-crypt/keys/default"));
+    let (copy, key) = (
+        sandbox.path("home/hello-infra.git-crypt-key"),
+        sandbox.hello(".git/git-crypt/keys/default"),
+    );
     assert_eq!(fs::read(copy).unwrap(), fs::read(key).unwrap());
     sandbox.run("sh", &["-ec", &format!("{}; make -n deploy >/dev/null", next[1])]).success();
     assert_eq!(next[2], "make deploy");
@@ -84,7 +92,8 @@ fn modes_follow_the_umask_but_for_secrets() {
         ("000", 0o666, 0o777, 0o777),
     ] {
         let sandbox = Sandbox::new();
-        let (token, program) = (sandbox.path("token").display().to_string(), env!("CARGO_BIN_EXE_makeinfra"));
+        let (token, program) =
+            (sandbox.path("token").display().to_string(), env!("CARGO_BIN_EXE_makeinfra"));
         let run = format!("umask {umask}; exec \"$0\" \"$@\"");
         let new = [
             "new",
@@ -119,8 +128,10 @@ fn modes_follow_the_umask_but_for_secrets() {
         }
         assert_eq!(mode(&sandbox.hello(".git/git-crypt/keys/default")), 0o600);
         assert_eq!(mode(&sandbox.work("key")), 0o600);
-        let modes =
-            sandbox.git(&["ls-files", "-s", ".githooks/pre-commit", "Makefile", SECRET]).success().stdout;
+        let modes = sandbox
+            .git(&["ls-files", "-s", ".githooks/pre-commit", "Makefile", SECRET])
+            .success()
+            .stdout;
         let modes: Vec<_> = modes.lines().map(|line| &line[..6]).collect();
         assert_eq!(modes, ["100755", "100644", "100644"]);
         is_clean(&sandbox, None);
@@ -144,7 +155,11 @@ fn a_name_with_infra_is_the_same_project() {
 fn the_same_input_gives_the_same_bytes() {
     let (one, two) = (Sandbox::with_hello(), Sandbox::with_hello());
     for file in tree() {
-        assert_eq!(fs::read(one.hello(&file)).unwrap(), fs::read(two.hello(&file)).unwrap(), "{file}");
+        assert_eq!(
+            fs::read(one.hello(&file)).unwrap(),
+            fs::read(two.hello(&file)).unwrap(),
+            "{file}"
+        );
     }
     let key = ".git/git-crypt/keys/default";
     assert_ne!(fs::read(one.hello(key)).unwrap(), fs::read(two.hello(key)).unwrap());
@@ -177,7 +192,11 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     ] {
         let run = sandbox.makeinfra(&[&base[..], args].concat());
         let output = run.env("CI_DEPLOY_USER", USER).env("CI_DEPLOY_PASSWORD", TOKEN).success();
-        assert!(output.stdout.contains("├── Makefile") && !output.stdout.contains("kB"), "{}", output.stdout);
+        assert!(
+            output.stdout.contains("├── Makefile") && !output.stdout.contains("kB"),
+            "{}",
+            output.stdout
+        );
         assert!(output.stdout.contains("└── kustomization.yaml"), "{}", output.stdout);
         assert_eq!(
             output.stdout.contains("gitlab.secret.yaml"),
@@ -186,7 +205,9 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
             output.stdout
         );
         assert_no_token(output.stdout.as_bytes(), "the plan");
-        assert!(files_below(&sandbox.path("work")).is_empty() && !sandbox.work("hello-infra").exists());
+        assert!(
+            files_below(&sandbox.path("work")).is_empty() && !sandbox.work("hello-infra").exists()
+        );
     }
     let json = sandbox.makeinfra(&[&base[..], &["--json"]].concat()).success().json();
     assert_eq!((&json["dry_run"], &json["project"]), (&json!(true), &json!("hello")));
@@ -207,8 +228,9 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
 #[test]
 fn the_result_is_one_json_object() {
     let sandbox = Sandbox::new();
-    let output =
-        sandbox.new_hello(&["--json", "--expires-at", "2020-01-01", "--export-key", "key"]).success();
+    let output = sandbox
+        .new_hello(&["--json", "--expires-at", "2020-01-01", "--export-key", "key"])
+        .success();
     assert_eq!(output.stdout.lines().count(), 1);
     let json = output.json();
     assert_eq!(json["repo"], sandbox.work("hello-infra").canonicalize().unwrap().to_str().unwrap());
@@ -234,8 +256,11 @@ fn paths_that_are_no_text_do_no_harm() {
     }
     let spaces = sandbox.work("it's a $HOME");
     fs::create_dir(&spaces).unwrap();
-    let next =
-        sandbox.new_hello(&["--output", spaces.to_str().unwrap(), "--json"]).success().json()["next"].clone();
+    let next = sandbox
+        .new_hello(&["--output", spaces.to_str().unwrap(), "--json"])
+        .success()
+        .json()["next"]
+        .clone();
     sandbox.run("sh", &["-ec", next[0].as_str().unwrap()]).success();
     sandbox.run("sh", &["-ec", next[1].as_str().unwrap()]).success();
 }
@@ -258,7 +283,9 @@ fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
         "image: registry.gitlab.com/group/answers:1\nport: 2222\nreplicas: 4\nemail: ~\n",
     );
     let answers = answers.display().to_string();
-    sandbox.makeinfra(&["new", "hello", "--no-token", "--answers", &answers, "--port", "3333"]).success();
+    sandbox
+        .makeinfra(&["new", "hello", "--no-token", "--answers", &answers, "--port", "3333"])
+        .success();
     let found = record(&sandbox);
     for (name, value) in [
         ("project", json!("hello")),
@@ -291,7 +318,9 @@ fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
     assert_eq!(record(&sandbox).get("ingress"), None);
     // The config's registry is a default for the images that it serves, and no obstacle for others.
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
-    sandbox.makeinfra(&["new", "hello", "--no-token", "--image", "registry.example.com/a/b:1"]).success();
+    sandbox
+        .makeinfra(&["new", "hello", "--no-token", "--image", "registry.example.com/a/b:1"])
+        .success();
     assert_eq!(record(&sandbox)["registry"], "registry.example.com");
     // $XDG_CONFIG_HOME is where it lies if set.
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
@@ -385,21 +414,29 @@ fn each_command_can_have_a_manual_page_of_its_own() {
     fs::create_dir(sandbox.work("pages")).unwrap();
     sandbox.makeinfra(&["man", "--output", "pages"]).success();
     let pages = sandbox.work("pages");
-    let mut names: Vec<_> = fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     let has = |name: &str| names.iter().any(|found| found == name);
-    assert!(has("makeinfra.1") && has("makeinfra-new.1") && has("makeinfra-env-add.1"), "{names:?}");
+    assert!(
+        has("makeinfra.1") && has("makeinfra-new.1") && has("makeinfra-env-add.1"),
+        "{names:?}"
+    );
     assert!(!has("makeinfra-env.1") && !has("makeinfra-help.1"), "{names:?}");
     assert_eq!(
         fs::read_to_string(pages.join("makeinfra.1")).unwrap(),
         sandbox.makeinfra(&["man"]).success().stdout
     );
     let page = fs::read_to_string(pages.join("makeinfra-env-add.1")).unwrap();
-    assert!(page.contains(".TH makeinfra-env-add 1") && page.contains("makeinfra env add"), "{page}");
+    assert!(
+        page.contains(".TH makeinfra-env-add 1") && page.contains("makeinfra env add"),
+        "{page}"
+    );
     if have("groff") {
         for name in &names {
             let file = pages.join(name).display().to_string();
-            let output = sandbox.run("groff", &["-man", "-ww", "-Tutf8", "-P-cbu", &file]).success();
+            let output =
+                sandbox.run("groff", &["-man", "-ww", "-Tutf8", "-P-cbu", &file]).success();
             assert_eq!(output.stderr, "", "{name:?}");
         }
     }
@@ -416,7 +453,10 @@ fn help_says_what_every_option_is_for() {
     let is_option = |line: &&str| line.starts_with("      --") || line.starts_with("  -");
     for line in help.lines().filter(is_option) {
         let text = line.trim().split_once("  ").map_or("", |(_, text)| text.trim());
-        assert!(!text.is_empty() || help.contains(&format!("{line}\n          ")), "no help: {line}");
+        assert!(
+            !text.is_empty() || help.contains(&format!("{line}\n          ")),
+            "no help: {line}"
+        );
     }
     assert!(!help.contains("--token <"), "{help}");
     assert!(sandbox.makeinfra(&["--version"]).success().stdout.starts_with("makeinfra 0."));

@@ -32,7 +32,10 @@ fn without_a_commit_everything_is_staged() {
     let output = sandbox.new_hello(&["--no-commit"]).success();
     assert!(output.stdout.contains("staged, not committed"), "{}", output.stdout);
     let status = sandbox.git(&["status", "--porcelain"]).success().stdout;
-    assert_eq!(status.lines().map(|line| line.strip_prefix("A  ").unwrap()).collect::<Vec<_>>(), tree());
+    assert_eq!(
+        status.lines().map(|line| line.strip_prefix("A  ").unwrap()).collect::<Vec<_>>(),
+        tree()
+    );
     sandbox.git(&["commit", "-qm", "By hand"]).success();
     is_clean(&sandbox, None);
 }
@@ -42,12 +45,15 @@ fn without_an_identity_two_commands_finish_the_job() {
     let sandbox = Sandbox::new();
     let nameless = |mut run: Run| {
         for who in ["AUTHOR", "COMMITTER"] {
-            run = run.without_env(&format!("GIT_{who}_NAME")).without_env(&format!("GIT_{who}_EMAIL"));
+            run = run
+                .without_env(&format!("GIT_{who}_NAME"))
+                .without_env(&format!("GIT_{who}_EMAIL"));
         }
         run
     };
     let output = nameless(sandbox.new_hello(&[])).success();
-    let commands: Vec<_> = output.stdout.lines().filter(|line| line.starts_with("  git ")).collect();
+    let commands: Vec<_> =
+        output.stdout.lines().filter(|line| line.starts_with("  git ")).collect();
     // And then it can be published.
     assert_eq!(commands.len(), 3, "{}", output.stdout);
     assert!(sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code != Some(0));
@@ -87,7 +93,8 @@ fn variables_of_a_surrounding_git_do_not_lead_elsewhere() {
     let other = sandbox.path("other").display().to_string();
     sandbox.run("git", &["init", "-q", &other]).success();
     let before = files_below(&sandbox.path("other/.git"));
-    let run = sandbox.new_hello(&[]).env("GIT_DIR", format!("{other}/.git")).env("GIT_WORK_TREE", &other);
+    let run =
+        sandbox.new_hello(&[]).env("GIT_DIR", format!("{other}/.git")).env("GIT_WORK_TREE", &other);
     run.env("GIT_INDEX_FILE", format!("{other}/.git/index")).success();
     assert_eq!(files_below(&sandbox.path("other/.git")), before);
     is_clean(&sandbox, None);
@@ -169,7 +176,8 @@ fn a_clone_unlocks_with_the_exported_key() {
     sandbox.run("git-crypt", &["unlock", "../key"]).cwd(sandbox.work("clone")).success();
     let secret = fs::read(sandbox.work("clone").join(SECRET)).unwrap();
     assert_eq!(secret, fs::read(sandbox.hello(SECRET)).unwrap());
-    let status = sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("clone")).success();
+    let status =
+        sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("clone")).success();
     assert_eq!(status.stdout, "");
     // The original can be locked and unlocked, too.
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("hello-infra")).success();
@@ -187,7 +195,11 @@ fn gits_configuration_is_what_git_crypt_init_writes() {
     sandbox.run("git", &["init", "-q", "theirs"]).success();
     sandbox.run("git-crypt", &["init"]).cwd(&theirs).success();
     let config = |dir: &Path| {
-        let list = sandbox.run("git", &["config", "--local", "--null", "--list"]).cwd(dir).success().stdout;
+        let list = sandbox
+            .run("git", &["config", "--local", "--null", "--list"])
+            .cwd(dir)
+            .success()
+            .stdout;
         let mut lines: Vec<_> =
             list.split('\0').filter(|line| line.contains("git-crypt")).map(str::to_owned).collect();
         lines.sort();
@@ -196,7 +208,8 @@ fn gits_configuration_is_what_git_crypt_init_writes() {
     assert_eq!(config(&sandbox.work("hello-infra")), config(&theirs));
     assert_eq!(config(&theirs).len(), 4);
     let key = ".git/git-crypt/keys/default";
-    let (ours, theirs) = (fs::read(sandbox.hello(key)).unwrap(), fs::read(theirs.join(key)).unwrap());
+    let (ours, theirs) =
+        (fs::read(sandbox.hello(key)).unwrap(), fs::read(theirs.join(key)).unwrap());
     assert_eq!((ours.len(), &ours[..28]), (theirs.len(), &theirs[..28]));
 }
 
@@ -225,8 +238,9 @@ fn git_ignores_nothing_that_is_generated() {
 #[test]
 fn text_ends_its_lines_the_same_way_on_every_machine_and_ciphertext_is_left_alone() {
     let sandbox = Sandbox::with_hello();
-    let attributes =
-        |path: &str| sandbox.git(&["check-attr", "text", "eol", "filter", "--", path]).success().stdout;
+    let attributes = |path: &str| {
+        sandbox.git(&["check-attr", "text", "eol", "filter", "--", path]).success().stdout
+    };
     for path in ["README.md", "Makefile", "kubernetes/deployment.yaml", ".githooks/pre-commit"] {
         let found = attributes(path);
         assert!(found.contains("text: auto") && found.contains("eol: lf"), "{found}");
@@ -257,19 +271,23 @@ fn a_commit_in_a_shared_repository_shuts_nobody_out() {
     let shared = "umask 022; git config core.sharedRepository group && git checkout -q -b team/a && git pack-refs --all \
         && rm -rf .git/logs/refs && find .git -type d -exec chmod g+rwxs {} + && find .git -type f ! -path '*/objects/*' -exec chmod g+w {} +";
     sandbox.run("sh", &["-c", shared]).cwd(sandbox.hello("")).success();
-    let (token, program) = (sandbox.path("token").display().to_string(), env!("CARGO_BIN_EXE_makeinfra"));
-    let rotate = "umask 077; exec \"$0\" rotate --no-input --commit --token-username u --token-file \"$1\"";
+    let (token, program) =
+        (sandbox.path("token").display().to_string(), env!("CARGO_BIN_EXE_makeinfra"));
+    let rotate =
+        "umask 077; exec \"$0\" rotate --no-input --commit --token-username u --token-file \"$1\"";
     fs::write(&token, "gldt-Second").unwrap();
     sandbox.run("sh", &["-c", rotate, program, &token]).cwd(sandbox.hello("")).success();
     let git = |dir: &str| sandbox.hello(&format!(".git/{dir}"));
     assert!(git("refs/heads/team/a").exists() && git("logs/refs/heads/team/a").exists());
-    let is_shared =
-        |is_dir: bool, mode: u32| if is_dir { mode & 0o2070 == 0o2070 } else { mode & 0o060 == 0o060 };
+    let is_shared = |is_dir: bool, mode: u32| {
+        if is_dir { mode & 0o2070 == 0o2070 } else { mode & 0o060 == 0o060 }
+    };
     for dir in ["refs", "logs"] {
         assert_eq!(other_modes(&git(dir), &is_shared), Vec::<String>::new());
     }
-    let is_open =
-        |is_dir: bool, mode: u32| if is_dir { mode & 0o2070 == 0o2070 } else { mode & 0o040 == 0o040 };
+    let is_open = |is_dir: bool, mode: u32| {
+        if is_dir { mode & 0o2070 == 0o2070 } else { mode & 0o040 == 0o040 }
+    };
     assert_eq!(other_modes(&git("objects"), &is_open), Vec::<String>::new());
     let index = git("index").metadata().unwrap().permissions().mode();
     assert_eq!(index & 0o060, 0o060, "what is replaced keeps its mode: {index:o}");

@@ -1,4 +1,5 @@
-//! Repositories of an older version of makeinfra: its templates are this version's with a few edits.
+//! Repositories of an older version of makeinfra: its templates are this version's with a few
+//! edits.
 
 use super::support::Sandbox;
 use git2::{ObjectType, Oid};
@@ -10,18 +11,22 @@ use std::os::unix::fs::PermissionsExt;
 /// The version that counts as the older one.
 pub const OLDER: &str = "0.2.0-rc.1";
 
-/// What an older template had: a path below `templates/`, a text of today, and what stood in its place.
+/// What an older template had: a path below `templates/`, a text of today, and what stood in its
+/// place.
 pub type Edit<'e> = (&'e str, &'e str, &'e str);
 
 /// The older templates.
 pub fn templates(edits: &[Edit]) -> TemplateSet {
     let own = TemplateSet::embedded();
-    let mut files: Vec<_> = own.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
+    let mut files: Vec<_> =
+        own.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
     for (path, now, then) in edits {
         let found = files.iter_mut().find(|(known, _)| known == path);
         match found {
             // A file that the older version did not have.
-            Some(_) if now.is_empty() && then.is_empty() => files.retain(|(known, _)| known != path),
+            Some(_) if now.is_empty() && then.is_empty() => {
+                files.retain(|(known, _)| known != path)
+            }
             Some((_, text)) => {
                 assert!(text.contains(now), "{path} has no {now:?}");
                 *text = text.replacen(now, then, 1);
@@ -59,8 +64,11 @@ impl Sandbox {
         self.release(&set);
         let record = Record::parse(self.read(Record::FILE)).unwrap();
         let ours = |files: &makeinfra::templates::File| !files.path.starts_with("secrets/");
-        for file in
-            TemplateSet::embedded().render(&record.answers, &[]).unwrap().iter().filter(|one| ours(one))
+        for file in TemplateSet::embedded()
+            .render(&record.answers, &[])
+            .unwrap()
+            .iter()
+            .filter(|one| ours(one))
         {
             fs::remove_file(self.hello(&file.path)).unwrap();
         }

@@ -1,5 +1,5 @@
-//! What users see as a whole: help pages, plans, reports and errors, each in a file of `tests/outputs`. After an intended
-//! change: `make outputs`, and read the difference.
+//! What users see as a whole: help pages, plans, reports and errors, each in a file of
+//! `tests/outputs`. After an intended change: `make outputs`, and read the difference.
 
 use super::examples::{repo, update};
 use super::older::Edit;
@@ -103,20 +103,40 @@ fn a_repository_is_made_and_its_token_rotated() {
 #[test]
 fn components_environments_and_secrets() {
     let sandbox = Sandbox::with_hello();
-    shows(&sandbox, "add-dry-run", &["add", "worker", "hello-infra", "--port", "none", "--dry-run"]);
-    shows(&sandbox, "add", &["add", "worker", "hello-infra", "--port", "none", "--yes", "--commit"]);
+    shows(
+        &sandbox,
+        "add-dry-run",
+        &["add", "worker", "hello-infra", "--port", "none", "--dry-run"],
+    );
+    shows(
+        &sandbox,
+        "add",
+        &["add", "worker", "hello-infra", "--port", "none", "--yes", "--commit"],
+    );
     shows(&sandbox, "add-again", &["add", "worker", "hello-infra", "--port", "none", "--yes"]);
-    shows(&sandbox, "env-add-diff", &["env", "add", "staging", "hello-infra", "--dry-run", "--diff"]);
+    shows(
+        &sandbox,
+        "env-add-diff",
+        &["env", "add", "staging", "hello-infra", "--dry-run", "--diff"],
+    );
     shows(&sandbox, "env-add", &["env", "add", "staging", "hello-infra", "--yes", "--commit"]);
     shows(&sandbox, "env-list", &["env", "list", "hello-infra"]);
-    shows(&sandbox, "env-remove", &["env", "remove", "staging", "hello-infra", "--yes", "--commit"]);
+    shows(
+        &sandbox,
+        "env-remove",
+        &["env", "remove", "staging", "hello-infra", "--yes", "--commit"],
+    );
     shows(
         &sandbox,
         "secret-set",
         &["secret", "set", "database", "PASSWORD", "hello-infra", "--stdin", "--commit"],
     );
     shows(&sandbox, "secret-list", &["secret", "list", "hello-infra"]);
-    shows(&sandbox, "secret-unset", &["secret", "unset", "database", "PASSWORD", "hello-infra", "--yes"]);
+    shows(
+        &sandbox,
+        "secret-unset",
+        &["secret", "unset", "database", "PASSWORD", "hello-infra", "--yes"],
+    );
     shows(&sandbox, "remove", &["remove", "worker", "hello-infra", "--yes"]);
 }
 
@@ -164,7 +184,11 @@ fn adoptions() {
     shows(&sandbox, "adopt-post-dry-run", &["adopt", "hello-infra", "--dry-run"]);
     shows(&sandbox, "adopt-post", &["adopt", "hello-infra", "--yes", "--commit"]);
     shows(&sandbox, "adopt-again", &["adopt", "hello-infra", "--yes"]);
-    shows(&Sandbox::of_kustomize(), "adopt-kustomize", &["adopt", "hello-infra", "--yes", "--commit"]);
+    shows(
+        &Sandbox::of_kustomize(),
+        "adopt-kustomize",
+        &["adopt", "hello-infra", "--yes", "--commit"],
+    );
     shows(&Sandbox::of_helm(), "adopt-helm", &["adopt", "hello-infra", "--yes", "--commit"]);
     let locked = Sandbox::of_the_post();
     locked.run("git-crypt", &["lock"]).cwd(locked.hello("")).success();
@@ -186,10 +210,15 @@ fn errors() {
     ] {
         shows(&sandbox, page, args);
     }
-    let no_file = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", "nofile"];
+    let no_file =
+        ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", "nofile"];
     shows(&sandbox, "error-token-file", &no_file);
     shows(&sandbox, "error-option", &["new", "hello", "--imge", IMAGE]);
-    shows(&sandbox, "error-value", &["new", "hello", "--image", IMAGE, "--no-token", "--port", "70000"]);
+    shows(
+        &sandbox,
+        "error-value",
+        &["new", "hello", "--image", IMAGE, "--no-token", "--port", "70000"],
+    );
     shows(&sandbox, "error-no-repository", &["rotate", "empty"]);
     shows(&sandbox, "error-no-directory", &["env", "add", "staging", "hello-infra"]);
     let sandbox = Sandbox::of_the_post();

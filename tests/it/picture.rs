@@ -12,7 +12,8 @@ const LINE: usize = 19;
 fn run() -> String {
     let sandbox = Sandbox::new();
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"];
-    let command = format!("makeinfra {} \\\n    {} < token", args[..4].join(" "), args[4..].join(" "));
+    let command =
+        format!("makeinfra {} \\\n    {} < token", args[..4].join(" "), args[4..].join(" "));
     let output = sandbox.makeinfra(&args).stdin(TOKEN).env("CLICOLOR_FORCE", "1").success();
     assert!(output.stderr.is_empty(), "{}", output.stderr);
     let (before, after) = output.stdout.split_once("committed as ").unwrap();
@@ -50,7 +51,8 @@ fn svg(text: &str) -> String {
     );
     for (at, line) in lines.iter().enumerate() {
         let y = 58 + at * LINE;
-        writeln!(out, r#"<text x="24" y="{y}" xml:space="preserve">{}</text>"#, spans(line)).unwrap();
+        writeln!(out, r#"<text x="24" y="{y}" xml:space="preserve">{}</text>"#, spans(line))
+            .unwrap();
     }
     out + "</svg>\n"
 }

@@ -1,11 +1,13 @@
-//! `.gitlab-ci.yml`: read by GitLab's own schema, and each job run by gitlab-ci-local with the real git, git-crypt and
-//! make. kubectl is the stand-in here; `cluster/pipeline.rs` has a real cluster.
+//! `.gitlab-ci.yml`: read by GitLab's own schema, and each job run by gitlab-ci-local with the real
+//! git, git-crypt and make. kubectl is the stand-in here; `cluster/pipeline.rs` has a real cluster.
 
 mod rotation;
 
 use super::environments::with_environments;
 use super::stand_in::{StandIn, arm, differs};
-use super::support::{Output, Run, SECRET, Sandbox, all_objects, assert_no_token, cached, files_below, have};
+use super::support::{
+    Output, Run, SECRET, Sandbox, all_objects, assert_no_token, cached, files_below, have,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -73,9 +75,12 @@ impl<'s> GitLab<'s> {
 
     /// gitlab-ci-local with `args`, in a pipeline with these of GitLab's own variables.
     fn run(&self, pipeline: &[&str], args: &[&str]) -> Run {
-        self.sandbox
-            .write("home/.gitlab-ci-local/variables.yml", json!({"global": self.variables}).to_string());
-        let pipeline = pipeline.iter().flat_map(|variable| ["--variable", variable]).collect::<Vec<_>>();
+        self.sandbox.write(
+            "home/.gitlab-ci-local/variables.yml",
+            json!({"global": self.variables}).to_string(),
+        );
+        let pipeline =
+            pipeline.iter().flat_map(|variable| ["--variable", variable]).collect::<Vec<_>>();
         let shell = ["--force-shell-executor", "--json-schema-validation=false"];
         let run = self.sandbox.run(&self.program, &[&shell[..], &pipeline, args].concat());
         run.cwd(self.path("")).env("PATH", self.sandbox.own_path())
@@ -180,7 +185,8 @@ fn gitlabs_schema_accepts_it() {
     for args in [&[][..], &["--ingress", "hello.example.com"], &["--ingress", "*.example.com"]] {
         let sandbox = Sandbox::new();
         sandbox.new_without_token(args).success();
-        let schema = ["--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml", ".gitlab/production.yml"];
+        let schema =
+            ["--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml", ".gitlab/production.yml"];
         sandbox.run(&checker, &schema).cwd(sandbox.hello("")).success();
     }
 }
@@ -193,7 +199,8 @@ fn linters_find_nothing_in_the_scripts_of_the_jobs() {
     let jobs = [".unlocked", ".unlocked after", "check-expiry", ".cluster"];
     assert_eq!(names, [&["default", "check"][..], &jobs].concat());
     for (name, script) in scripts {
-        for (linter, args) in [("shellcheck", &["--shell=sh", "-"][..]), ("dash", &["-n"]), ("bash", &["-n"])]
+        for (linter, args) in
+            [("shellcheck", &["--shell=sh", "-"][..]), ("dash", &["-n"]), ("bash", &["-n"])]
         {
             if have(linter) {
                 let output = sandbox.run(linter, args).stdin(&script).output();
@@ -209,7 +216,8 @@ fn linters_find_nothing_in_the_scripts_of_the_jobs() {
 
 #[test]
 fn the_environment_has_the_address_of_the_ingress() {
-    let (host, tls) = (["--ingress", "hello.example.com"], ["--tls", "--ingress", "hello.example.com"]);
+    let (host, tls) =
+        (["--ingress", "hello.example.com"], ["--tls", "--ingress", "hello.example.com"]);
     for (args, url) in [
         (&host[..], Some("http://hello.example.com")),
         (&tls, Some("https://hello.example.com")),
@@ -217,7 +225,8 @@ fn the_environment_has_the_address_of_the_ingress() {
     ] {
         let sandbox = Sandbox::new();
         sandbox.new_without_token(args).success();
-        let environment = &parsed(&sandbox, ".gitlab/production.yml")["deploy-production"]["environment"];
+        let environment =
+            &parsed(&sandbox, ".gitlab/production.yml")["deploy-production"]["environment"];
         assert_eq!(environment["name"], "production");
         assert_eq!(environment.get("url").and_then(|url| url.as_str()), url);
     }
@@ -237,7 +246,8 @@ fn an_environment_may_be_called_like_a_boolean() {
 #[test]
 fn the_files_of_two_environments_differ_in_values_alone() {
     let sandbox = with_environments(&["--protect", "staging", "--protect", "production"]);
-    let read = |name: &str| fs::read_to_string(sandbox.hello(&format!(".gitlab/{name}.yml"))).unwrap();
+    let read =
+        |name: &str| fs::read_to_string(sandbox.hello(&format!(".gitlab/{name}.yml"))).unwrap();
     assert_eq!(read("staging").replace("staging", "production"), read("production"));
     assert!(read("staging").contains("make deploy ENV=staging CONTEXT=\"$KUBE_CONTEXT\" YES=1\n"));
 }
@@ -305,7 +315,8 @@ fn a_schedule_fails_before_a_token_ends_and_needs_no_cluster() {
 fn of_a_branch_and_its_merge_request_one_has_a_pipeline() {
     let sandbox = Sandbox::with_hello();
     let Some(gitlab) = GitLab::new(&sandbox, KUBECONFIG) else { return };
-    // gitlab-ci-local starts every pipeline, but minds the rules of a job: those of the workflow become one's.
+    // gitlab-ci-local starts every pipeline, but minds the rules of a job: those of the workflow
+    // become one's.
     let text = fs::read_to_string(gitlab.path(".gitlab-ci.yml")).unwrap();
     let pipeline: Value = serde_yaml::from_str(&text).unwrap();
     let starts = json!({"starts": {"script": ["true"], "rules": pipeline["workflow"]["rules"]}});
@@ -400,7 +411,9 @@ fn the_key_may_have_line_breaks_of_any_kind() {
         let Some(gitlab) = GitLab::new(sandbox, KUBECONFIG) else { return };
         let key = gitlab.variables["GIT_CRYPT_KEY"]["values"]["*"].as_str().unwrap().to_owned();
         let (first, second) = key.split_at(76);
-        gitlab.file("GIT_CRYPT_KEY", &[first, second, ""].join(line_break)).passes("diff-production");
+        gitlab
+            .file("GIT_CRYPT_KEY", &[first, second, ""].join(line_break))
+            .passes("diff-production");
     }
 }
 
@@ -425,13 +438,16 @@ fn a_key_that_does_not_open_the_repository_is_refused() {
 fn the_key_is_not_blamed_for_what_is_not_its_fault() {
     let cluster = StandIn::new();
     let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
-    let (_, script) = scripts(&cluster.sandbox).into_iter().find(|(name, _)| name == ".cluster").unwrap();
+    let (_, script) =
+        scripts(&cluster.sandbox).into_iter().find(|(name, _)| name == ".cluster").unwrap();
     let key = gitlab.variables["GIT_CRYPT_KEY"]["values"]["*"].as_str().unwrap();
     let key = cluster.sandbox.write_private("key.base64", key);
     let kubeconfig = cluster.sandbox.write_private("kubeconfig", KUBECONFIG);
     let unlock = |owner: &str| {
         let run = cluster.sandbox.run("sh", &["-ec", &script]).cwd(gitlab.path(""));
-        let run = run.env("PATH", cluster.sandbox.own_path()).env("GIT_TEST_ASSUME_DIFFERENT_OWNER", owner);
+        let run = run
+            .env("PATH", cluster.sandbox.own_path())
+            .env("GIT_TEST_ASSUME_DIFFERENT_OWNER", owner);
         run.env("GIT_CRYPT_KEY", &key).env("KUBECONFIG", &kubeconfig)
     };
     let blames_no_key = |output: &Output, cause: &str| {
@@ -517,7 +533,10 @@ fn prepare(sandbox: &Sandbox, programs: &[&str]) -> Run {
     let (_, script) = scripts(sandbox).into_iter().find(|(name, _)| name == "default").unwrap();
     let path = super::new::path_of(sandbox, programs);
     let own = sandbox.path("bin").display().to_string();
-    sandbox.run("/bin/sh", &["-ec", &script]).cwd(sandbox.hello("")).env("PATH", format!("{own}:{path}"))
+    sandbox
+        .run("/bin/sh", &["-ec", &script])
+        .cwd(sandbox.hello(""))
+        .env("PATH", format!("{own}:{path}"))
 }
 
 #[test]
@@ -543,5 +562,6 @@ fn what_is_missing_is_installed_only_where_nothing_outlives_the_job() {
 fn an_image_without_apt_get_is_told_what_it_lacks() {
     let sandbox = Sandbox::with_hello();
     let run = prepare(&sandbox, &["sh", "git", "make"]).env("CI_DISPOSABLE_ENVIRONMENT", "true");
-    run.failure(1).says("error: this image lacks git-crypt kubectl and has no apt-get to install it");
+    run.failure(1)
+        .says("error: this image lacks git-crypt kubectl and has no apt-get to install it");
 }

@@ -1,4 +1,5 @@
-//! What `check` and `diagnose` say of one environment is about that one, and so is what they say to type.
+//! What `check` and `diagnose` say of one environment is about that one, and so is what they say to
+//! type.
 
 use super::check::{Checked, check_in};
 use super::diagnose::evidence;
@@ -49,7 +50,8 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
     let checked = check(&sandbox);
     let problems = said_of(&checked, "problem").concat();
     assert_eq!(checked.problems(), ["pull-secret-name"], "{problems}");
-    let right = format!("(write `imagePullSecrets: [{{name: gitlab}}]`: ${{EDITOR:-vi}} {deployment})");
+    let right =
+        format!("(write `imagePullSecrets: [{{name: gitlab}}]`: ${{EDITOR:-vi}} {deployment})");
     assert!(problems.contains(&right) && !problems.contains("write `name: gitlap`"), "{problems}");
     let sandbox = with_environments(&[]);
     sandbox.edit(PRODUCTION, "metadata:\n", "metadata:\n  namespace: other\n");
@@ -85,7 +87,10 @@ fn what_a_check_says_to_type_is_for_the_environment_that_it_is_about() {
     let kustomization = "kubernetes/overlays/production/kustomization.yaml";
     sandbox.edit(kustomization, "group/hello\n", "group/helo\n");
     let said = check(&sandbox).said("images-pinned");
-    assert!(said.contains("so what runs is unknown (production)") && said.contains(kustomization), "{said}");
+    assert!(
+        said.contains("so what runs is unknown (production)") && said.contains(kustomization),
+        "{said}"
+    );
     assert!(!said.contains("staging"), "{said}");
 }
 
@@ -107,7 +112,8 @@ fn a_line_that_kustomize_misreads_is_told_of_the_environment_that_has_it() {
 #[track_caller]
 fn first(sandbox: &Sandbox, args: &[&str], list: &Value) -> (String, String) {
     let args = [&["diagnose", "--events", "-", "--json"], args].concat();
-    let found = sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(list.to_string()).output().json();
+    let found =
+        sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(list.to_string()).output().json();
     let word = |name: &str| found["causes"][0][name].as_str().unwrap().to_owned();
     (word("id"), word("hint"))
 }
@@ -119,7 +125,8 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
     sandbox.makeinfra(&add).cwd(sandbox.hello("")).success();
     let waits = |namespace: &str, image: &str, said: &str| {
         let state = json!({"waiting": {"reason": "ErrImagePull", "message": said}});
-        let status = json!({"phase": "Pending", "containerStatuses": [{"name": "hello", "state": state}]});
+        let status =
+            json!({"phase": "Pending", "containerStatuses": [{"name": "hello", "state": state}]});
         let text = evidence(&status, &[])
             .to_string()
             .replace("\"namespace\":\"hello\"", &format!("\"namespace\":\"{namespace}\""));
@@ -157,8 +164,10 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
     assert!(plain.hello(SECRET).exists());
     let (_, hint) = first(&plain, &[], &waits("hello", hello, missing));
     assert!(hint.starts_with("make set-image TAG=1.2.3"), "{hint}");
-    let refused = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
-    let (_, hint) = first(&sandbox, &["--env", "production"], &waits("hello-production", hello, refused));
+    let refused =
+        "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
+    let (_, hint) =
+        first(&sandbox, &["--env", "production"], &waits("hello-production", hello, refused));
     assert_eq!(
         hint,
         "make a new deploy token with read_registry in GitLab, then: makeinfra rotate --env production --commit && make deploy ENV=production"
@@ -178,8 +187,10 @@ fn hints_can_be_typed_where_the_user_is() {
     fs::remove_file(sandbox.hello("Makefile")).unwrap();
     let root = sandbox.work("hello-infra").canonicalize().unwrap().display().to_string();
     let hints = |dir: &str, args: &[&str]| {
-        let output = sandbox.makeinfra(&[&["check"], args].concat()).cwd(sandbox.work(dir)).output();
-        let hints = output.stdout.lines().filter_map(|line| Some(line.split_once("hint: ")?.1.to_owned()));
+        let output =
+            sandbox.makeinfra(&[&["check"], args].concat()).cwd(sandbox.work(dir)).output();
+        let hints =
+            output.stdout.lines().filter_map(|line| Some(line.split_once("hint: ")?.1.to_owned()));
         hints.collect::<Vec<_>>()
     };
     let restore = "checkout HEAD -- Makefile";
@@ -194,7 +205,8 @@ fn hints_can_be_typed_where_the_user_is() {
     assert_eq!(hints("hello-infra/kubernetes", &[]), elsewhere);
     sandbox.run("sh", &["-ec", &elsewhere[2]]).success();
     assert_eq!(hints("", &["hello-infra"]), elsewhere[..2]);
-    let events = evidence(&Value::Null, &[("FailedCreate", "exceeded quota, requests must specify cpu")]);
+    let events =
+        evidence(&Value::Null, &[("FailedCreate", "exceeded quota, requests must specify cpu")]);
     let diagnose = |dir: &str, args: &[&str]| {
         let args = [&["diagnose", "--events", "-"], args].concat();
         sandbox.makeinfra(&args).cwd(sandbox.work(dir)).stdin(events.to_string()).output().stdout
@@ -234,16 +246,19 @@ fn a_file_of_evidence_is_silent_of_what_it_was_not_asked_for() {
 #[test]
 fn the_secrets_of_other_namespaces_are_not_missed() {
     let cluster = StandIn { sandbox: with_environments(&[]) };
-    let account =
-        json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello-production"}});
+    let account = json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "hello-production"}});
     cluster.answers(&[prints(
         "get --output=json pods,",
         &json!({"kind": "List", "items": [account]}).to_string(),
     )]);
     let run = cluster.sandbox.makeinfra(&["diagnose", "--env", "production", "--json"]);
-    let found = run.cwd(cluster.sandbox.hello("")).env("PATH", cluster.sandbox.own_path()).output().json();
+    let found =
+        run.cwd(cluster.sandbox.hello("")).env("PATH", cluster.sandbox.own_path()).output().json();
     let subjects: Vec<_> =
         found["causes"].as_array().unwrap().iter().map(|one| one["subject"].to_string()).collect();
     assert!(subjects.iter().any(|one| one.contains(PRODUCTION)), "{found:#}");
-    assert!(!subjects.iter().any(|one| one.contains("staging") || one.contains("more")), "{found:#}");
+    assert!(
+        !subjects.iter().any(|one| one.contains("staging") || one.contains("more")),
+        "{found:#}"
+    );
 }

@@ -19,10 +19,14 @@ fn the_commit_that_is_printed_takes_the_files_of_the_change_alone() {
         &["env", "remove", "staging"],
     ] {
         let output = sandbox.agreed(args).success();
-        let line = output.stdout.lines().find_map(|line| line.strip_prefix("  git ")).unwrap().to_owned();
+        let line =
+            output.stdout.lines().find_map(|line| line.strip_prefix("  git ")).unwrap().to_owned();
         sandbox.run("sh", &["-ec", &format!("git {line}")]).cwd(sandbox.hello("")).success();
         let left = sandbox.git(&["status", "--porcelain"]).success().stdout;
-        assert_eq!(left, " M README.md\n?? kubernetes/base/mine.yaml\n?? secrets/mine.env\n", "{args:?}");
+        assert_eq!(
+            left, " M README.md\n?? kubernetes/base/mine.yaml\n?? secrets/mine.env\n",
+            "{args:?}"
+        );
     }
 }
 
@@ -53,12 +57,18 @@ fn what_a_filter_changes_outside_of_secrets_is_neither_copied_nor_shown() {
     let sandbox = Sandbox::with_hello();
     let private = "kubernetes/overlays/production/private.env";
     for filter in ["git-crypt", "git-crypt-team", "lfs"] {
-        fs::write(sandbox.hello(".gitattributes"), format!("kubernetes/**/private.env filter={filter}\n"))
-            .unwrap();
+        fs::write(
+            sandbox.hello(".gitattributes"),
+            format!("kubernetes/**/private.env filter={filter}\n"),
+        )
+        .unwrap();
         fs::write(sandbox.hello(private), format!("PASSWORD={TOKEN}\n")).unwrap();
-        for more in
-            [&["--yes", "--commit"][..], &["--yes"], &["--dry-run", "--diff"], &["--json", "--diff", "--yes"]]
-        {
+        for more in [
+            &["--yes", "--commit"][..],
+            &["--yes"],
+            &["--dry-run", "--diff"],
+            &["--json", "--diff", "--yes"],
+        ] {
             let args = [&["env", "add", "staging", "hello-infra"], more].concat();
             let output = sandbox.makeinfra(&args).failure(1);
             output.says(private).says("a filter of `.gitattributes`");
@@ -78,11 +88,26 @@ fn a_commit_drops_nothing_that_is_only_staged() {
     fs::write(sandbox.hello(file), format!("{text}# staged\n")).unwrap();
     sandbox.git(&["add", file]).success();
     fs::write(sandbox.hello(file), &text).unwrap();
-    let add =
-        ["add", "worker", "--port", "none", "--image", "registry.gitlab.com/group/worker:2", "--commit"];
+    let add = [
+        "add",
+        "worker",
+        "--port",
+        "none",
+        "--image",
+        "registry.gitlab.com/group/worker:2",
+        "--commit",
+    ];
     let status = sandbox.git(&["status", "--porcelain"]).success().stdout;
-    sandbox.agreed(&add).failure(1).says("it has staged changes, which the commit would drop").says(file);
-    assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, status, "nothing was written");
+    sandbox
+        .agreed(&add)
+        .failure(1)
+        .says("it has staged changes, which the commit would drop")
+        .says(file);
+    assert_eq!(
+        sandbox.git(&["status", "--porcelain"]).success().stdout,
+        status,
+        "nothing was written"
+    );
     sandbox.git(&["reset", "-q", "--", file]).success();
     sandbox.agreed(&add).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");

@@ -66,8 +66,11 @@ fn silent(output: &Output) {
 fn new(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox
         .makeinfra(
-            &[&["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"][..], args]
-                .concat(),
+            &[
+                &["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-stdin"][..],
+                args,
+            ]
+            .concat(),
         )
         .stdin(TOKEN)
 }
@@ -79,7 +82,9 @@ fn the_search_would_find_it() {
     nothing_holds_the_token(&sandbox);
     let secret = fs::read(sandbox.hello(SECRET)).unwrap();
     let found = |text: &[u8]| {
-        needles(TOKEN).iter().any(|needle| text.windows(needle.len()).any(|part| part == needle.as_bytes()))
+        needles(TOKEN)
+            .iter()
+            .any(|needle| text.windows(needle.len()).any(|part| part == needle.as_bytes()))
     };
     assert!(found(&secret));
     // Stored as git would store it without a filter.
@@ -165,7 +170,8 @@ fn it_is_nowhere_after_a_failure() {
         let run = new(&sandbox, &[]).command();
         let shell = "exec \"$0\" \"$@\" >/dev/full";
         let args: Vec<_> = run.get_args().map(|arg| arg.to_str().unwrap()).collect();
-        let run = sandbox.run("sh", &[&["-c", shell, env!("CARGO_BIN_EXE_makeinfra")], &args[..]].concat());
+        let run = sandbox
+            .run("sh", &[&["-c", shell, env!("CARGO_BIN_EXE_makeinfra")], &args[..]].concat());
         run.stdin(TOKEN).failure(1).says("error: cannot write to standard output");
         nothing_holds_the_token(&sandbox);
     }
@@ -198,15 +204,19 @@ fn what_a_docker_config_or_its_helper_says_is_kept_to_ourselves() {
         );
         sandbox.write_program(
             "docker-credential-bad",
-            &format!("#!/bin/sh\n{look}\ncat {0}; cat {0} >&2; exit 1\n", sandbox.path("answer").display()),
+            &format!(
+                "#!/bin/sh\n{look}\ncat {0}; cat {0} >&2; exit 1\n",
+                sandbox.path("answer").display()
+            ),
         );
         let (answer, file) = (
             sandbox.write_private("answer", answer.to_string()),
             sandbox.write_private("config.json", &config),
         );
         let from = format!("--from-docker-config={}", file.display());
-        let run =
-            sandbox.makeinfra(&["new", "hello", "--image", IMAGE, &from]).env("PATH", sandbox.own_path());
+        let run = sandbox
+            .makeinfra(&["new", "hello", "--image", IMAGE, &from])
+            .env("PATH", sandbox.own_path());
         let output = run.output();
         if !config.contains(&format!("\"credsStore\":\"{TOKEN}\"")) {
             silent(&output);
@@ -224,8 +234,12 @@ fn no_process_shows_it() {
         let sandbox = bare();
         let args = [&["new", "hello", "--image", IMAGE][..], source].concat();
         let mut command = sandbox.makeinfra(&args).command();
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let text = match source[0] {
             "--token-json" => json!({"username": USER, "token": TOKEN}).to_string(),
             _ => TOKEN.to_owned(),
@@ -274,8 +288,9 @@ fn at_no_time_can_others_read_it() {
             sleep(Duration::from_micros(20));
         }
         sleep(Duration::from_micros(100 * round));
-        let _ =
-            std::process::Command::new("sh").args(["-c", &format!("kill -s STOP {}", child.id())]).output();
+        let _ = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -s STOP {}", child.id())])
+            .output();
         if let Some(file) = secret() {
             seen += 1;
             assert_eq!(mode(&file), 0o600);

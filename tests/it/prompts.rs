@@ -28,7 +28,8 @@ impl Terminal {
     /// The same, with a shell script around it.
     pub fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
         let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
-        let mut command = sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
+        let mut command =
+            sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
         command.stdin(Stdio::inherit());
         let options = Options::new().timeout_ms(Some(10_000)).strip_ansi_escape_codes(true);
         Self { session: spawn_with_options(command, options).unwrap(), shown: String::new() }
@@ -70,7 +71,9 @@ impl Terminal {
         let status = format!("{:?}", self.session.process().wait().unwrap());
         // Exited(Pid(1), 0) or Signaled(Pid(1), SIGINT, false), as a shell would report it.
         let code = match status.strip_prefix("Exited(") {
-            Some(exited) => exited.trim_end_matches(')').rsplit(' ').next().unwrap().parse().unwrap(),
+            Some(exited) => {
+                exited.trim_end_matches(')').rsplit(' ').next().unwrap().parse().unwrap()
+            }
             None if status.contains("SIGINT") => 130,
             None => panic!("{status}"),
         };
@@ -141,9 +144,17 @@ fn what_is_typed_is_checked_at_once() {
     terminal.types(&BACK.repeat(5)).types("hello\r");
     terminal.shows("Image of the container").types("hello").shows("must have a tag");
     terminal.types(":1\r").answers("Environments", "Staging").shows("must begin with");
-    terminal.types(&BACK.repeat(7)).types(ENTER).shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
+    terminal
+        .types(&BACK.repeat(7))
+        .types(ENTER)
+        .shows("Are these right?")
+        .types(&format!("{DOWN}{ENTER}"));
     // What the kubelet would not match to the image is refused here, too.
-    terminal.picks("r").shows("Registry key").types("registry.gitlab.com").shows("must match the image");
+    terminal
+        .picks("r")
+        .shows("Registry key")
+        .types("registry.gitlab.com")
+        .shows("must match the image");
     terminal.types("\u{3}");
     assert_eq!(terminal.ends().0, 130);
     wrote_nothing(&sandbox);
@@ -155,14 +166,20 @@ fn a_token_is_checked_before_it_is_taken() {
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER];
     let mut terminal = Terminal::run(&sandbox, &args);
     terminal.shows("Deploy token").types(" two\r").shows("must not begin or end");
-    terminal.types(&BACK.repeat(4)).types(TOKEN).types(ENTER).answers("When the token expires", "never");
+    terminal
+        .types(&BACK.repeat(4))
+        .types(TOKEN)
+        .types(ENTER)
+        .answers("When the token expires", "never");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert_no_token(shown.as_bytes(), "the terminal");
     // What was given is not asked for.
     assert!(
-        !shown.contains("Project (") && !shown.contains("User name of") && !shown.contains("Are these"),
+        !shown.contains("Project (")
+            && !shown.contains("User name of")
+            && !shown.contains("Are these"),
         "{shown}"
     );
     assert!(sandbox.hello(SECRET).exists());
@@ -211,7 +228,10 @@ fn every_question_can_be_asked_one_by_one() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.work("below")).unwrap();
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
-    terminal.answers("Project", "hello").answers("Image of the container", IMAGE).answers("Environments", "");
+    terminal
+        .answers("Project", "hello")
+        .answers("Image of the container", IMAGE)
+        .answers("Environments", "");
     terminal.shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
     for (letters, question, answer) in [
         ("r", "Registry key", "registry.gitlab.com/group"),
@@ -281,7 +301,10 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
 
     // Given as an option, the kind leaves just its schedule to be asked for.
     let mut terminal = begin(&["--workload", "cronjob"]);
-    terminal.answers("Schedule", "@daily").answers("Environments", "").answers("Are these right?", "");
+    terminal
+        .answers("Schedule", "@daily")
+        .answers("Environments", "")
+        .answers("Are these right?", "");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
@@ -392,7 +415,11 @@ fn a_plan_is_agreed_to_or_declined() {
     let before = sandbox.tree();
     let args = ["env", "add", "staging", "hello-infra", "--diff"];
     let mut terminal = Terminal::run(&sandbox, &args);
-    terminal.shows("New environment staging").shows("+namespace: hello-staging").shows("Go on?").types("n");
+    terminal
+        .shows("New environment staging")
+        .shows("+namespace: hello-staging")
+        .shows("Go on?")
+        .types("n");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("the plan was declined, nothing was written"), "{shown}");
@@ -437,12 +464,23 @@ fn what_changes_in_one_of_several_while_a_token_is_asked_for_is_looked_at_again(
     // Here git would not encrypt any more, and there somebody was faster.
     fs::write(sandbox.work("a/.gitattributes"), "").unwrap();
     let token = sandbox.write_private("token2", "gldt-Faster").display().to_string();
-    let faster =
-        ["rotate", "b", "--token-username", "other", "--token-file", &token, "--expires-at", "never"];
+    let faster = [
+        "rotate",
+        "b",
+        "--token-username",
+        "other",
+        "--token-file",
+        &token,
+        "--expires-at",
+        "never",
+    ];
     sandbox.makeinfra(&faster).success();
     let (code, shown) = terminal.types("gldt-Second\r").ends();
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("failed   a: ") && shown.contains("would be committed in plaintext"), "{shown}");
+    assert!(
+        shown.contains("failed   a: ") && shown.contains("would be committed in plaintext"),
+        "{shown}"
+    );
     assert!(shown.contains("3 repositories: 2 ok, 2 changed, 1 failed"), "{shown}");
     assert_eq!(secret("a"), before);
     let entry = |name: &str| {

@@ -1,4 +1,5 @@
-//! What is asked on a terminal about tokens from GitLab: who asks, where the credential may go, how long, and what is deleted.
+//! What is asked on a terminal about tokens from GitLab: who asks, where the credential may go, how
+//! long, and what is deleted.
 
 use super::finish::Rotated;
 use super::from_gitlab::World;
@@ -11,7 +12,8 @@ use jiff::Timestamp;
 /// Runs makeinfra in the repository, with the programs of the test first.
 fn run(world: &World, args: &[&str]) -> Terminal {
     let path = world.sandbox.own_path();
-    let script = format!("stty sane cols 160; cd hello-infra; export PATH='{path}'; exec \"$0\" \"$@\"");
+    let script =
+        format!("stty sane cols 160; cd hello-infra; export PATH='{path}'; exec \"$0\" \"$@\"");
     Terminal::run_in(&world.sandbox, &script, args)
 }
 
@@ -60,11 +62,22 @@ fn a_new_repository_gets_its_token_once_the_plan_is_agreed_to() {
     let Some(world) = World::start() else { return };
     std::fs::remove_dir_all(world.sandbox.work("hello-infra")).unwrap();
     let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
-    let args =
-        ["new", "--from-gitlab", "--expires-in", "9d", "--gitlab-token-file", &file, "--gitlab-host", &url];
+    let args = [
+        "new",
+        "--from-gitlab",
+        "--expires-in",
+        "9d",
+        "--gitlab-token-file",
+        &file,
+        "--gitlab-host",
+        &url,
+    ];
     for (answer, code) in [("n", 1), ("y", 0)] {
         let mut terminal = Terminal::run(&world.sandbox, &args);
-        terminal.answers("Project", "hello").answers("Image", &world.image()).answers("Environments", "");
+        terminal
+            .answers("Project", "hello")
+            .answers("Image", &world.image())
+            .answers("Environments", "");
         terminal.answers("Are these right?", "");
         terminal.shows("a new deploy token of the project `group/hello`").shows("Create it?");
         assert_eq!(world.ids(), [1], "before it is agreed to");
@@ -89,8 +102,16 @@ fn tokens_that_others_may_use_are_asked_about() {
     let named = "makeinfra hello-infra production 2026-01-02T03:04:05Z 00000001";
     let orphan = world.bed.gitlab.add_token(DeployToken::by_hand(7, named, "gldt-o"));
     let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
-    let args =
-        ["rotate", "--finish", "--context", "test", "--gitlab-token-file", &file, "--gitlab-host", &url];
+    let args = [
+        "rotate",
+        "--finish",
+        "--context",
+        "test",
+        "--gitlab-token-file",
+        &file,
+        "--gitlab-host",
+        &url,
+    ];
     let mut terminal = run(world, &args);
     terminal.shows("Delete deploy token 1 `by hand`, which was made by hand?").types("n");
     terminal
@@ -100,7 +121,8 @@ fn tokens_that_others_may_use_are_asked_about() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert_eq!(world.ids(), [1, 2, orphan]);
-    // Whoever ends the second question is told of what was deleted before it, and the Secret lists that no longer.
+    // Whoever ends the second question is told of what was deleted before it, and the Secret lists
+    // that no longer.
     let mut terminal = run(world, &args);
     terminal.shows("which was made by hand?").types("y");
     terminal.shows("Delete it?").types("\u{3}");
@@ -137,12 +159,18 @@ fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
     let named = "makeinfra hello-infra staging 2026-01-02T03:04:05Z 00000001";
     world.bed.gitlab.change_token(2, |token| token.name = named.to_owned());
     let rotated = Rotated::of(world);
-    rotated.finish(&["--commit", "--yes"]).success().says("no Secret of this clone holds the deploy token 2");
+    rotated
+        .finish(&["--commit", "--yes"])
+        .success()
+        .says("no Secret of this clone holds the deploy token 2");
     let world = &rotated.0;
     let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
     let args = ["rotate", "--finish", "--gitlab-token-file", &file, "--gitlab-host", &url];
     let mut terminal = run(world, &args);
-    terminal.shows("no Secret of this clone holds the deploy token 2").shows("Delete it?").types("y");
+    terminal
+        .shows("no Secret of this clone holds the deploy token 2")
+        .shows("Delete it?")
+        .types("y");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     hides_credential(&shown);
@@ -156,8 +184,10 @@ fn what_a_pipeline_has_left_is_asked_about_where_the_secrets_list_nothing() {
         let named = format!("makeinfra hello-infra production {time} 00000001");
         world.bed.gitlab.add_token(DeployToken::by_hand(7, &named, &format!("gldt-{time}")))
     };
-    let (old, young) =
-        (left("2026-01-02T03:04:05Z"), left(&Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
+    let (old, young) = (
+        left("2026-01-02T03:04:05Z"),
+        left(&Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+    );
     let file = world.sandbox.path("api").display().to_string();
     let finish = ["rotate", "--finish", "--gitlab-token-file", &file];
     // As the hint of the pipeline's job says.

@@ -1,5 +1,5 @@
-//! `rotate --from-gitlab --propose`: what a scheduled pipeline does, night after night, each in a clone that knows nothing of the
-//! others.
+//! `rotate --from-gitlab --propose`: what a scheduled pipeline does, night after night, each in a
+//! clone that knows nothing of the others.
 
 mod nights;
 
@@ -14,8 +14,8 @@ use std::path::PathBuf;
 /// The branch of the merge request.
 const BRANCH: &str = "makeinfra/rotate-token";
 
-/// A repository whose token ends in ten days, and where it is shared: a bare repository that keeps what was pushed, and with which
-/// options.
+/// A repository whose token ends in ten days, and where it is shared: a bare repository that keeps
+/// what was pushed, and with which options.
 struct Shared {
     world: World,
 }
@@ -68,7 +68,8 @@ impl Shared {
 
     /// The same for the GitLab at `url`.
     fn propose_at(&self, url: &str, args: &[&str]) -> Run {
-        let base = ["rotate", "--from-gitlab", "--propose", "main", "--no-input", "--gitlab-host", url];
+        let base =
+            ["rotate", "--from-gitlab", "--propose", "main", "--no-input", "--gitlab-host", url];
         let own = ["--gitlab-token-env", "ROTATE_TOKEN", "--expires-in", "90d"];
         let run = self.world.sandbox.makeinfra(&[&base[..], &own, args].concat());
         run.cwd(self.world.sandbox.work("night")).env("ROTATE_TOKEN", MAINTAINER)
@@ -118,23 +119,33 @@ impl Shared {
         assert!(!journal.exists(), "{what}: {:?}", fs::read_dir(journal).map(Iterator::count));
     }
 
-    /// Fails if a value of a token, or the credential, is in what was said, in git's objects or in its files.
+    /// Fails if a value of a token, or the credential, is in what was said, in git's objects or in
+    /// its files.
     #[track_caller]
     fn assert_no_secret(&self, output: &Output) {
         self.world.assert_no_secret_said(output);
         let mut texts = vec![
-            ("the clone's objects", all_objects(&self.world.sandbox, &self.world.sandbox.work("night"))),
-            ("the shared objects", all_objects(&self.world.sandbox, &self.world.sandbox.work("shared.git"))),
+            (
+                "the clone's objects",
+                all_objects(&self.world.sandbox, &self.world.sandbox.work("night")),
+            ),
+            (
+                "the shared objects",
+                all_objects(&self.world.sandbox, &self.world.sandbox.work("shared.git")),
+            ),
         ];
         for file in ["config", "FETCH_HEAD", "logs/HEAD"] {
-            texts
-                .push((file, fs::read(self.world.sandbox.work("night/.git").join(file)).unwrap_or_default()));
+            texts.push((
+                file,
+                fs::read(self.world.sandbox.work("night/.git").join(file)).unwrap_or_default(),
+            ));
         }
         let tokens = self.world.bed.gitlab.tokens().into_iter().map(|token| token.token);
         for secret in tokens.chain([MAINTAINER.to_owned()]) {
             for needle in needles(&secret) {
                 for (place, text) in &texts {
-                    let found = text.windows(needle.len()).any(|window| window == needle.as_bytes());
+                    let found =
+                        text.windows(needle.len()).any(|window| window == needle.as_bytes());
                     assert!(!found, "{secret} is in {place}");
                 }
             }
@@ -185,8 +196,12 @@ fn programs_are_told_what_was_done() {
     let Some(shared) = Shared::start() else { return };
     let told = |run: Run| {
         let json = run.success().json();
-        let own = ["changed", "due", "proposed", "taken_up"].map(|key| json[key].as_bool().unwrap());
-        assert_eq!((&json["branch"], &json["target"]), (&Value::from(BRANCH), &Value::from("main")));
+        let own =
+            ["changed", "due", "proposed", "taken_up"].map(|key| json[key].as_bool().unwrap());
+        assert_eq!(
+            (&json["branch"], &json["target"]),
+            (&Value::from(BRANCH), &Value::from("main"))
+        );
         (own, json["commit"].as_str().map(str::to_owned))
     };
     assert_eq!(told(shared.night(&["--json", "--dry-run"])), ([false, true, false, false], None));
@@ -250,7 +265,9 @@ fn a_shallow_clone_will_do() {
 fn a_password_in_the_url_is_refused_and_not_shown() {
     let Some(shared) = Shared::start() else { return };
     shared.clone("night");
-    for url in ["https://oauth2:glpat-typed@gitlab.com/group/x.git", "http://glpat-typed@localhost/x.git"] {
+    for url in
+        ["https://oauth2:glpat-typed@gitlab.com/group/x.git", "http://glpat-typed@localhost/x.git"]
+    {
         let args = ["--propose", "main", "--push-to", url];
         let output = shared.world.rotate(&args).cwd(shared.world.sandbox.work("night")).failure(2);
         output.says("`--push-to` must not contain a user name or a password");

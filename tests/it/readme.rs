@@ -1,4 +1,5 @@
-//! Every command of the README and of the pages in `docs/` runs, and what they say of the program is true.
+//! Every command of the README and of the pages in `docs/` runs, and what they say of the program
+//! is true.
 
 use super::docs::{commands, page, pages};
 use super::examples::repo;
@@ -61,7 +62,8 @@ fn the_other_commands_do_what_the_pages_say() {
     assert!(count > 35, "{count}");
 }
 
-/// Runs `line` in the repository, with what is asked for on a terminal; `false` if it is not known here.
+/// Runs `line` in the repository, with what is asked for on a terminal; `false` if it is not known
+/// here.
 fn does(sandbox: &Sandbox, line: &str) -> bool {
     let token = sandbox.path("token").display().to_string();
     let given = ["--token-username", USER, "--token-file", &token];
@@ -108,7 +110,9 @@ fn does(sandbox: &Sandbox, line: &str) -> bool {
         }
         "makeinfra env remove staging --commit" => {
             answered(&["--yes"]);
-            assert!(!exists("kubernetes/overlays/staging") && !exists("secrets/kubernetes/staging"));
+            assert!(
+                !exists("kubernetes/overlays/staging") && !exists("secrets/kubernetes/staging")
+            );
         }
         "makeinfra add worker --port none --arg work --commit" => {
             answered(&["--yes"]);
@@ -163,7 +167,8 @@ fn does(sandbox: &Sandbox, line: &str) -> bool {
         "make deploy" | "make deploy ENV=staging" | "make deploy ENV=production" => {
             let repository = if words.len() > 1 { "shop-infra" } else { "hello-infra" };
             let make = |words: &[&str]| sandbox.run("make", words).cwd(sandbox.work(repository));
-            let environment = words.get(1).map_or("production", |word| word.strip_prefix("ENV=").unwrap());
+            let environment =
+                words.get(1).map_or("production", |word| word.strip_prefix("ENV=").unwrap());
             let overlay = format!("--kustomize=kubernetes/overlays/{environment}");
             assert!(make(&[&["-n"], &words[..]].concat()).success().stdout.contains(&overlay));
             // There is no cluster here, and nobody to ask.
@@ -184,7 +189,9 @@ fn the_numbered_steps_work() {
     let new = "makeinfra new shop --image registry.gitlab.com/group/shop:1.0.0";
     assert!(text.contains(&format!("`{new}`")));
     let args: Vec<_> = new.split(' ').skip(1).collect();
-    sandbox.makeinfra(&[&args[..], &["--token-username", USER, "--token-file", &token]].concat()).success();
+    sandbox
+        .makeinfra(&[&args[..], &["--token-username", USER, "--token-file", &token]].concat())
+        .success();
     let copy = text.split('`').find(|code| code.starts_with("cp -i shop-infra/.git")).unwrap();
     sandbox.run("sh", &["-c", copy]).success();
     assert_eq!(fs::metadata(sandbox.path("home/shop-infra.git-crypt-key")).unwrap().len(), 148);
@@ -205,14 +212,22 @@ fn every_option_and_every_target_is_named() {
     ] {
         let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
         let help = sandbox.makeinfra(&words).success().stdout;
-        let told = |word: &&str| prefixes.iter().any(|prefix| word.starts_with(prefix)) && *word != "--help";
+        let told = |word: &&str| {
+            prefixes.iter().any(|prefix| word.starts_with(prefix)) && *word != "--help"
+        };
         for option in help.split_whitespace().filter(told) {
             let option = option.trim_end_matches([',', '.']).split(['[', '=']).next().unwrap();
             assert!(text.contains(option), "{option}");
         }
     }
-    let targets =
-        page("README.md").split("lists its targets: ").nth(1).unwrap().split('.').next().unwrap().to_owned();
+    let targets = page("README.md")
+        .split("lists its targets: ")
+        .nth(1)
+        .unwrap()
+        .split('.')
+        .next()
+        .unwrap()
+        .to_owned();
     let mut named: Vec<_> = targets.split('`').skip(1).step_by(2).collect();
     let makefile = fs::read_to_string(sandbox.hello("Makefile")).unwrap();
     let rules = makefile.lines().filter(|line| !line.starts_with('\t'));
@@ -241,7 +256,8 @@ fn the_components_in_the_docs_are_accepted() {
     let sandbox = Sandbox::new();
     let text = page("docs/workloads.md");
     let yaml = text.split("```yaml\n").find(|block| block.starts_with("project: shop")).unwrap();
-    let file = sandbox.write("answers.yaml", yaml.split("```").next().unwrap()).display().to_string();
+    let file =
+        sandbox.write("answers.yaml", yaml.split("```").next().unwrap()).display().to_string();
     sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]).success();
     for file in ["worker-deployment.yaml", "nightly-cronjob.yaml", "migrate-job.yaml"] {
         assert!(sandbox.work("shop-infra/kubernetes/base").join(file).is_file(), "{file}");

@@ -1,4 +1,5 @@
-//! A real registry and a token service as GitLab has one, each on a port of its own, gone with their guard.
+//! A real registry and a token service as GitLab has one, each on a port of its own, gone with
+//! their guard.
 
 use super::support::{TOKEN, USER, cache, have};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -17,8 +18,8 @@ pub const REALM: &str = "gitlab.test";
 
 /// Registry and token service, with images in the registry:
 ///
-/// `group/hello:1.0.0` for linux/amd64, `group/hello:many` for linux/amd64 and linux/arm64, `library/hello:1.0.0`, and
-/// `open/hello:1.0.0`, which is public.
+/// `group/hello:1.0.0` for linux/amd64, `group/hello:many` for linux/amd64 and linux/arm64,
+/// `library/hello:1.0.0`, and `open/hello:1.0.0`, which is public.
 pub struct Bed {
     dir: TempDir,
     registry: Server,
@@ -52,11 +53,13 @@ impl Bed {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("tokens")).unwrap();
         let authority = (!setup.tls.is_empty()).then(Authority::new);
-        let certificate =
-            authority.as_ref().map(|authority| authority.certify(dir.path(), setup.tls, setup.expired));
+        let certificate = authority
+            .as_ref()
+            .map(|authority| authority.certify(dir.path(), setup.tls, setup.expired));
         let file = |name: &str| dir.path().join(name).display().to_string();
         let (tokens, key, cert) = (file("tokens"), file("signing.key"), file("signing.crt"));
-        let mut args = vec!["--tokens", &tokens, "--key", &key, "--cert", &cert, "--public", "open"];
+        let mut args =
+            vec!["--tokens", &tokens, "--key", &key, "--cert", &cert, "--public", "open"];
         if let Some((cert, key)) = &certificate {
             args.extend(["--tls-cert", cert, "--tls-key", key]);
         }
@@ -103,7 +106,8 @@ impl Bed {
     /// From now on there is just this deploy token, of the tests' user.
     pub fn knows(&self, token: &str, project: &str, scope: &str) {
         let file = self.dir.path().join("tokens/token.json");
-        let text = json!({"username": USER, "password": token, "projects": [project], "scopes": [scope]});
+        let text =
+            json!({"username": USER, "password": token, "projects": [project], "scopes": [scope]});
         fs::write(file.with_extension("new"), text.to_string()).unwrap();
         fs::rename(file.with_extension("new"), file).unwrap();
     }
@@ -115,7 +119,8 @@ impl Bed {
         dir
     }
 
-    /// The token service's answers to whoever sent credentials: `SCOPE STATUS` each, as its log has them.
+    /// The token service's answers to whoever sent credentials: `SCOPE STATUS` each, as its log has
+    /// them.
     pub fn sign_ins(&self) -> Vec<String> {
         self.sign_ins_of(USER)
     }
@@ -236,10 +241,9 @@ impl Server {
         }
         drop(sender);
         let mut server = Self { child, address: String::new(), log };
-        server.address = lines
-            .iter()
-            .find_map(address)
-            .unwrap_or_else(|| panic!("{command:?} did not start:\n{}", server.log.lock().unwrap()));
+        server.address = lines.iter().find_map(address).unwrap_or_else(|| {
+            panic!("{command:?} did not start:\n{}", server.log.lock().unwrap())
+        });
         server
     }
 }

@@ -1,4 +1,5 @@
-//! The archive of released templates: it stays as it was released, and it renders what it always did.
+//! The archive of released templates: it stays as it was released, and it renders what it always
+//! did.
 
 use super::examples::{repo, update};
 use super::matrix;
@@ -33,7 +34,8 @@ fn kept(version: &str, set: &TemplateSet) -> String {
 }
 
 fn record(version: &str, answers: &serde_json::Value) -> Record {
-    Record::parse(format!("template: default\nversion: \"{version}\"\nanswers: {answers}\n")).unwrap()
+    Record::parse(format!("template: default\nversion: \"{version}\"\nanswers: {answers}\n"))
+        .unwrap()
 }
 
 /// The rows of `kept` that give something else now.
@@ -65,7 +67,11 @@ fn each_released_version_is_as_it_was_released() {
             fs::write(&file, kept(&version.to_string(), &set)).unwrap();
         }
         let kept = fs::read_to_string(&file).expect("make release-templates writes it");
-        assert_eq!(changed(&version.to_string(), &set, &kept), [""; 0], "{version} renders something else");
+        assert_eq!(
+            changed(&version.to_string(), &set, &kept),
+            [""; 0],
+            "{version} renders something else"
+        );
     }
 }
 
@@ -75,7 +81,8 @@ fn what_a_version_renders_is_told_from_what_another_one_does() {
     let kept = kept(own.version(), &own);
     assert!(kept.lines().count() > 50);
     assert_eq!(changed(own.version(), &own, &kept), [""; 0]);
-    let files = own.files().map(|(path, text)| (path.to_owned(), text.replace("Creates", "creates")));
+    let files =
+        own.files().map(|(path, text)| (path.to_owned(), text.replace("Creates", "creates")));
     let other = TemplateSet::new(own.version(), files.map(|(path, text)| (path, text + "\n")));
     assert_eq!(changed(own.version(), &other, &kept).len(), kept.lines().count());
 }
@@ -84,7 +91,8 @@ fn what_a_version_renders_is_told_from_what_another_one_does() {
 fn copy(sandbox: &Sandbox) {
     let copied = |below: &str| {
         for file in files_below(&repo(below)) {
-            sandbox.write(&format!("work/{below}/{file}"), fs::read(repo(below).join(&file)).unwrap());
+            sandbox
+                .write(&format!("work/{below}/{file}"), fs::read(repo(below).join(&file)).unwrap());
         }
     };
     copied("templates");
@@ -113,14 +121,20 @@ fn a_release_adds_its_templates_once_and_never_changes_them() {
     }
     add(&sandbox).success();
     let raised = fs::read_to_string(sandbox.work("Cargo.toml")).unwrap();
-    let raised = raised.replacen(&format!("version = \"{version}\""), "version = \"0.2.0-rc.9\"", 1);
+    let raised =
+        raised.replacen(&format!("version = \"{version}\""), "version = \"0.2.0-rc.9\"", 1);
     fs::write(sandbox.work("templates/new file"), "text\n").unwrap();
     add(&sandbox).failure(1).says("differ from templates/").says("raise the version");
     fs::write(sandbox.work("Cargo.toml"), raised).unwrap();
     let before = files_below(&sandbox.work("releases/files")).len();
     add(&sandbox).success().prints("0.2.0-rc.9: ");
-    assert_eq!(files_below(&sandbox.work("releases/files")).len(), before + 1, "versions share files");
-    let next = archive(&sandbox.work("releases")).find(&Version::parse("0.2.0-rc.9").unwrap()).unwrap();
+    assert_eq!(
+        files_below(&sandbox.work("releases/files")).len(),
+        before + 1,
+        "versions share files"
+    );
+    let next =
+        archive(&sandbox.work("releases")).find(&Version::parse("0.2.0-rc.9").unwrap()).unwrap();
     let embedded = TemplateSet::embedded();
     let shared: Vec<_> = next.files().filter(|(path, _)| *path != "new file").collect();
     assert_eq!(shared, embedded.files().collect::<Vec<_>>());
@@ -134,9 +148,11 @@ fn files_of_the_archive_are_used() {
         let dir = repo(dir);
         if dir.exists() { files_below(&dir) } else { Vec::new() }
     };
-    let list = |version: &String| fs::read_to_string(repo("releases/versions").join(version)).unwrap();
+    let list =
+        |version: &String| fs::read_to_string(repo("releases/versions").join(version)).unwrap();
     let named: String = below("releases/versions").iter().map(list).collect();
-    let unused: Vec<_> = below("releases/files").into_iter().filter(|id| !named.contains(id)).collect();
+    let unused: Vec<_> =
+        below("releases/files").into_iter().filter(|id| !named.contains(id)).collect();
     assert_eq!(unused, [""; 0]);
 }
 
@@ -151,7 +167,8 @@ fn only_whole_parts_of_a_path_are_markers() {
         ("DATABASE.yaml", "f"),
         ("docs/dot_x/executable_run", "g"),
     ];
-    let set = TemplateSet::new("0.2.0", files.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let set =
+        TemplateSet::new("0.2.0", files.map(|(path, text)| (path.to_owned(), text.to_owned())));
     let answers = serde_json::json!({
         "project": "hello", "image": "registry.gitlab.com/group/hello:1", "registry": "registry.gitlab.com",
         "environments": {"staging": {}, "live": {}},
@@ -200,7 +217,10 @@ fn a_record_of_another_version_is_refused_with_both_versions_and_the_way_out() {
     ];
     for (version, said) in [
         ("\"99.1.0\"", format!("it is of makeinfra 99.1.0, and this is makeinfra {own}")),
-        ("\"0.1.0\"", format!("it is of makeinfra 0.1.0, whose layout makeinfra {own} does not know")),
+        (
+            "\"0.1.0\"",
+            format!("it is of makeinfra 0.1.0, whose layout makeinfra {own} does not know"),
+        ),
         ("latest", "`version` must be a version, such as 0.2.0".to_owned()),
         ("0.2", "`version` must be a version in quotes".to_owned()),
     ] {
@@ -212,7 +232,8 @@ fn a_record_of_another_version_is_refused_with_both_versions_and_the_way_out() {
         sandbox.here(&["check"]).failure(1).prints(&said);
         assert_eq!(sandbox.tree(), before);
     }
-    // What needs templates says that it has none of a version that was never released; the rest goes on.
+    // What needs templates says that it has none of a version that was never released; the rest
+    // goes on.
     with("\"0.2.0-rc.77\"");
     sandbox.here(commands[0]).failure(1).says("has no templates of version 0.2.0-rc.77");
     sandbox.here(&["secret", "list"]).success();

@@ -33,7 +33,11 @@ fn after_an_addition_the_tree_is_as_it_was() {
         sandbox.agreed(&["remove", "worker", "--commit"]).success();
         let after = sandbox.tree();
         for (path, text) in &before {
-            assert_eq!(String::from_utf8_lossy(text), String::from_utf8_lossy(&after[path]), "{args:?}");
+            assert_eq!(
+                String::from_utf8_lossy(text),
+                String::from_utf8_lossy(&after[path]),
+                "{args:?}"
+            );
         }
         assert_eq!(after.len(), before.len(), "{args:?}");
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
@@ -46,8 +50,13 @@ fn with_entries() -> Sandbox {
     sandbox.agreed(WORKER).success();
     let scaler = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: jobs}\nspec: {maxReplicas: 3, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: worker}}\n";
     sandbox.put("kubernetes/base/scaler.yaml", scaler);
-    sandbox.edit(BASE, "  - worker-deployment.yaml\n", "  - worker-deployment.yaml\n  - scaler.yaml\n");
-    let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: worker}\nspec: {paused: false}\n";
+    sandbox.edit(
+        BASE,
+        "  - worker-deployment.yaml\n",
+        "  - worker-deployment.yaml\n  - scaler.yaml\n",
+    );
+    let patch =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: worker}\nspec: {paused: false}\n";
     sandbox.put("kubernetes/overlays/production/more.yaml", patch);
     sandbox.append(PRODUCTION, "patches:\n  - path: more.yaml\n  - target: {kind: Deployment, name: worker}\n    patch: |-\n      - op: remove\n        path: /spec/paused\n  - target: {kind: Deployment, name: hello}\n    patch: |-\n      - op: add\n        path: /spec/paused\n        value: false\n");
     sandbox.append(STAGING, "replicas:\n  - name: worker\n    count: 1\n");
@@ -111,7 +120,8 @@ fn an_image_stays_while_another_component_has_it() {
     assert!(!sandbox.read(STAGING).contains("group/worker"));
     // A container of people's own counts, too.
     sandbox.agreed(&[&["add", "one"], &image[..]].concat()).success();
-    let sidecar = "      containers:\n        - {name: side, image: registry.gitlab.com/group/worker}\n";
+    let sidecar =
+        "      containers:\n        - {name: side, image: registry.gitlab.com/group/worker}\n";
     sandbox.edit("kubernetes/base/deployment.yaml", "      containers:\n", sidecar);
     sandbox.commit_all();
     sandbox.agreed(&["remove", "one", "--commit"]).success();

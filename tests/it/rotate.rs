@@ -2,7 +2,8 @@
 
 use super::new::is_clean;
 use super::support::{
-    IMAGE, Output, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token, files_below, have, mode,
+    IMAGE, Output, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token, files_below, have,
+    mode,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,7 +66,11 @@ fn writes_the_new_token_and_changes_no_other_line() {
     let entry = &docker_config(&after)["registry.gitlab.com"];
     assert_eq!((&entry["username"], &entry["password"]), (&NEW_USER.into(), &"gldt-new".into()));
     assert_eq!(entry["auth"], STANDARD.encode(format!("{NEW_USER}:gldt-new")));
-    assert!(output.stdout.contains(&format!("user name: {USER} -> {NEW_USER}")), "{}", output.stdout);
+    assert!(
+        output.stdout.contains(&format!("user name: {USER} -> {NEW_USER}")),
+        "{}",
+        output.stdout
+    );
     assert!(output.stdout.contains("make deploy"));
     assert!(!output.stdout.contains("gldt-new"));
     assert_eq!(mode(&sandbox.hello(SECRET)), 0o600);
@@ -83,7 +88,8 @@ fn keeps_labels_annotations_comments_and_order() {
     write_secret(&sandbox, &text);
     sandbox.rotate("gldt-new", &["--expires-at", "2999-01-01"]).success();
     let after = secret(&sandbox);
-    for line in text.lines().filter(|line| !line.contains(".dockercfg") && !line.contains(&base64)) {
+    for line in text.lines().filter(|line| !line.contains(".dockercfg") && !line.contains(&base64))
+    {
         assert!(after.contains(line), "{line} is gone:\n{after}");
     }
     let value: Value = serde_yaml::from_str(&after).unwrap();
@@ -103,7 +109,11 @@ fn the_expiry_comes_from_the_new_token_or_goes() {
     );
     let json = json.display().to_string();
     let output = sandbox.makeinfra(&["rotate", "hello-infra", "--token-json", &json]).success();
-    assert!(output.stdout.contains("expires: 2998-01-01 -> 2999-01-01T00:00:00.000Z"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("expires: 2998-01-01 -> 2999-01-01T00:00:00.000Z"),
+        "{}",
+        output.stdout
+    );
     assert!(secret(&sandbox).contains("2999-01-01T00:00:00.000Z"));
     sandbox.rotate_as_given("gldt-third", &[]).success();
     assert!(!secret(&sandbox).contains("expires-at"));
@@ -117,12 +127,16 @@ fn an_unknown_expiry_is_a_warning_and_is_recorded_by_what_is_printed() {
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
     sandbox.makeinfra(&[&args[..], &environments].concat()).success();
     let checked = || super::check::check(&sandbox, &[]);
-    assert_eq!((checked().code, checked().warnings().first()), (Some(0), Some(&"pull-secret-expiry")));
+    assert_eq!(
+        (checked().code, checked().warnings().first()),
+        (Some(0), Some(&"pull-secret-expiry"))
+    );
     let output = sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).success();
     let hint = "makeinfra rotate --keep-token --expires-at YYYY-MM-DD";
     output.prints(&format!("hint: {hint}"));
     let text = |env: &str| {
-        fs::read_to_string(sandbox.hello(&format!("secrets/kubernetes/{env}/gitlab.secret.yaml"))).unwrap()
+        fs::read_to_string(sandbox.hello(&format!("secrets/kubernetes/{env}/gitlab.secret.yaml")))
+            .unwrap()
     };
     let before = text("staging");
     let run = |date: &str, more: &[&str]| {
@@ -167,7 +181,10 @@ fn answers_that_are_edited_stay_out_of_the_commit() {
     let committed = sandbox.git(&["show", "HEAD:.makeinfra.yaml"]).success().stdout;
     let here = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
     for (text, replicas) in [(committed, "replicas: 2"), (here, "replicas: 5")] {
-        assert!(text.contains(replicas) && text.contains("secret-type: dockerconfigjson"), "{text}");
+        assert!(
+            text.contains(replicas) && text.contains("secret-type: dockerconfigjson"),
+            "{text}"
+        );
     }
 }
 
@@ -176,7 +193,8 @@ fn the_same_credentials_write_nothing() {
     let sandbox = Sandbox::with_hello();
     let before = fs::metadata(sandbox.hello(SECRET)).unwrap().modified().unwrap();
     let token = sandbox.path("token").display().to_string();
-    let args = ["rotate", "hello-infra", "--commit", "--token-username", USER, "--token-file", &token];
+    let args =
+        ["rotate", "hello-infra", "--commit", "--token-username", USER, "--token-file", &token];
     let output = sandbox.makeinfra(&args).success();
     assert!(output.stdout.contains("nothing was written"), "{}", output.stdout);
     assert_eq!(fs::metadata(sandbox.hello(SECRET)).unwrap().modified().unwrap(), before);
@@ -206,7 +224,11 @@ fn asks_which_registry_where_several_may_be_meant() {
     let config = docker_config(&secret(&sandbox));
     assert_eq!(config["registry.gitlab.com/group"]["password"], "gldt-new");
     assert_eq!(config["a.example.com"]["auth"], "dTpw");
-    assert!(record(&sandbox).contains("registry: registry.gitlab.com/group\n"), "{}", record(&sandbox));
+    assert!(
+        record(&sandbox).contains("registry: registry.gitlab.com/group\n"),
+        "{}",
+        record(&sandbox)
+    );
 }
 
 #[test]
@@ -228,10 +250,13 @@ fn converts_between_the_two_types_and_back() {
         sandbox.makeinfra(&args).success()
     };
     let output = convert("dockerconfigjson");
-    assert!(output.stdout.contains("type: kubernetes.io/dockercfg -> kubernetes.io/dockerconfigjson"));
+    assert!(
+        output.stdout.contains("type: kubernetes.io/dockercfg -> kubernetes.io/dockerconfigjson")
+    );
     let after = secret(&sandbox);
     assert!(
-        after.contains("type: kubernetes.io/dockerconfigjson\n") && after.contains("  .dockerconfigjson: ")
+        after.contains("type: kubernetes.io/dockerconfigjson\n")
+            && after.contains("  .dockerconfigjson: ")
     );
     assert_eq!(docker_config(&after)["auths"], before);
     assert!(record(&sandbox).contains("secret-type: dockerconfigjson\n"));
@@ -251,7 +276,10 @@ fn the_record_follows_the_secret_file() {
     sandbox.rotate("gldt-new", &["--email", "ops@example.com"]).success();
     let after = record(&sandbox);
     assert!(after.starts_with("# keep me\n"));
-    assert!(after.contains("email: ops@example.com") && !after.contains("namespace: other"), "{after}");
+    assert!(
+        after.contains("email: ops@example.com") && !after.contains("namespace: other"),
+        "{after}"
+    );
     assert_eq!(docker_config(&secret(&sandbox))["registry.gitlab.com"]["email"], "ops@example.com");
 }
 
@@ -269,7 +297,8 @@ fn creates_the_file_where_no_token_was_used() {
     let other = Sandbox::new();
     other.write_private("token", TOKEN);
     let token = other.path("token").display().to_string();
-    let args = ["new", "hello", "--image", IMAGE, "--secret-type", "dockerconfigjson", "--email", "a@b.c"];
+    let args =
+        ["new", "hello", "--image", IMAGE, "--secret-type", "dockerconfigjson", "--email", "a@b.c"];
     let token = ["--token-username", NEW_USER, "--token-file", &token, "--expires-at", "never"];
     other.makeinfra(&[&args[..], &token].concat()).success();
     assert_eq!(secret(&sandbox), secret(&other), "`rotate` makes the file that `new` makes");
@@ -328,7 +357,8 @@ fn the_commit_holds_what_git_crypt_would_have_stored() {
     let sandbox = Sandbox::with_hello();
     sandbox.rotate(TOKEN, &["--commit"]).success();
     let plain = fs::read(sandbox.hello(SECRET)).unwrap();
-    let clean = sandbox.run("git-crypt", &["clean"]).cwd(sandbox.hello("")).stdin(&plain).success().bytes;
+    let clean =
+        sandbox.run("git-crypt", &["clean"]).cwd(sandbox.hello("")).stdin(&plain).success().bytes;
     let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success().bytes;
     assert_eq!(clean, blob);
     let status = sandbox.run("git-crypt", &["status"]).cwd(sandbox.hello("")).success().stdout;
@@ -345,7 +375,10 @@ fn refused(sandbox: &Sandbox, args: &[&str], words: &[&str]) -> Output {
 fn refused_as(code: i32, sandbox: &Sandbox, args: &[&str], words: &[&str]) -> Output {
     let hash = |sandbox: &Sandbox| -> Vec<(String, Vec<u8>)> {
         let top = sandbox.hello("");
-        files_below(&top).into_iter().map(|file| (file.clone(), fs::read(top.join(&file)).unwrap())).collect()
+        files_below(&top)
+            .into_iter()
+            .map(|file| (file.clone(), fs::read(top.join(&file)).unwrap()))
+            .collect()
     };
     let before = hash(sandbox);
     let output = sandbox.rotate(TOKEN, args).failure(code);
@@ -379,7 +412,9 @@ fn refuses_a_repository_that_would_commit_the_secret_in_plain() {
     sandbox.git(&["config", "filter.git-crypt.required", "false"]).success();
     refused(&sandbox, &[], &["would be committed in plaintext", "is not required"]);
 
-    for attributes in ["secrets/ filter=git-crypt", "secrets/* filter=git-crypt", "secrets/** !filter", ""] {
+    for attributes in
+        ["secrets/ filter=git-crypt", "secrets/* filter=git-crypt", "secrets/** !filter", ""]
+    {
         let sandbox = Sandbox::with_hello();
         fs::write(sandbox.hello(".gitattributes"), format!("{attributes}\n")).unwrap();
         refused(&sandbox, &[], &["would be committed in plaintext", "secrets/** filter=git-crypt"]);
@@ -445,8 +480,11 @@ fn refuses_to_commit_where_that_cannot_be() {
     fs::remove_file(sandbox.hello(".git/git-crypt/keys/default")).unwrap();
     refused_as(10, &sandbox, &["--commit"], &["no git-crypt key", "git-crypt unlock"]);
     let other = Sandbox::with_hello();
-    fs::copy(other.hello(".git/git-crypt/keys/default"), sandbox.hello(".git/git-crypt/keys/default"))
-        .unwrap();
+    fs::copy(
+        other.hello(".git/git-crypt/keys/default"),
+        sandbox.hello(".git/git-crypt/keys/default"),
+    )
+    .unwrap();
     refused_as(11, &sandbox, &["--commit"], &["is not this repository's", "git-crypt unlock"]);
 }
 
@@ -454,7 +492,8 @@ fn refuses_to_commit_where_that_cannot_be() {
 fn refuses_to_commit_for_nobody() {
     let sandbox = Sandbox::with_hello();
     let mut run = sandbox.rotate(TOKEN, &["--commit"]);
-    for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
+    for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+    {
         run = run.without_env(name);
     }
     run.failure(1).says("does not know who you are").says("git config");
@@ -472,7 +511,10 @@ fn a_dry_run_writes_nothing_and_needs_no_token() {
     let sandbox = Sandbox::with_hello();
     let before = secret(&sandbox);
     let output = sandbox.makeinfra(&["rotate", "hello-infra", "--dry-run"]).success();
-    assert!(output.stdout.contains("Nothing was written") && output.stdout.contains("gitlab.secret.yaml"));
+    assert!(
+        output.stdout.contains("Nothing was written")
+            && output.stdout.contains("gitlab.secret.yaml")
+    );
     let output = sandbox.rotate("gldt-new", &["--dry-run", "--json"]).success().json();
     assert_eq!((&output["dry_run"], &output["changed"]), (&true.into(), &false.into()));
     assert_eq!(output["files"][0]["path"], SECRET);
@@ -506,8 +548,9 @@ fn a_full_disk_leaves_the_old_file() {
     let old = secret(&sandbox);
     let small = sandbox.path("small");
     fs::create_dir(&small).unwrap();
-    let mounted =
-        sandbox.run("mount", &["-t", "tmpfs", "-o", "size=400k", "tmpfs", small.to_str().unwrap()]).output();
+    let mounted = sandbox
+        .run("mount", &["-t", "tmpfs", "-o", "size=400k", "tmpfs", small.to_str().unwrap()])
+        .output();
     if mounted.code != Some(0) {
         eprintln!("SKIPPED: a tmpfs cannot be mounted here: run the tests as root");
         return;
@@ -519,7 +562,8 @@ fn a_full_disk_leaves_the_old_file() {
     fill(&small);
     let output = sandbox.rotate(TOKEN, &["--commit"]).cwd(small.join("hello-infra")).output();
     let kept = fs::read_to_string(small.join("hello-infra").join(SECRET));
-    let left: Vec<_> = files_below(&small).into_iter().filter(|file| file.contains(".makeinfra-")).collect();
+    let left: Vec<_> =
+        files_below(&small).into_iter().filter(|file| file.contains(".makeinfra-")).collect();
     sandbox.run("umount", &[small.to_str().unwrap()]).success();
     assert_eq!(output.code, Some(1), "{}", output.stderr);
     output.says("No space left").says("hint: df -h");

@@ -27,7 +27,12 @@ fn feed(sandbox: &Sandbox, child: Child, token: &str) -> (Option<i32>, String) {
 }
 
 /// Waits until the rotation has opened the pipe, and does `between` before it reads.
-fn between(sandbox: &Sandbox, args: &[&str], token: &str, between: impl FnOnce()) -> (Option<i32>, String) {
+fn between(
+    sandbox: &Sandbox,
+    args: &[&str],
+    token: &str,
+    between: impl FnOnce(),
+) -> (Option<i32>, String) {
     use std::io::Write;
     let child = waiting(sandbox, args);
     let mut pipe = fs::OpenOptions::new().write(true).open(sandbox.path("pipe")).unwrap();
@@ -76,9 +81,19 @@ fn a_rotation_that_was_not_committed_is_committed_later() {
         output.stdout
     );
     let output = sandbox.rotate(TOKEN, &["--commit"]).success();
-    assert!(output.stdout.contains("holds these credentials already; committed as"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("holds these credentials already; committed as"),
+        "{}",
+        output.stdout
+    );
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    assert!(sandbox.git(&["show", "HEAD:.makeinfra.yaml"]).success().stdout.contains("dockerconfigjson"));
+    assert!(
+        sandbox
+            .git(&["show", "HEAD:.makeinfra.yaml"])
+            .success()
+            .stdout
+            .contains("dockerconfigjson")
+    );
     assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "the objects");
     let output = sandbox.rotate(TOKEN, &["--commit", "--json"]).success().json();
     assert_eq!((&output["changed"], &output["commit"]), (&false.into(), &serde_json::Value::Null));
@@ -103,7 +118,8 @@ fn an_index_that_is_locked_in_the_middle_leaves_everything_as_it_was() {
     let sandbox = Sandbox::with_hello();
     let (before, head) = (secret(&sandbox), sandbox.git(&["rev-parse", "HEAD"]).success().stdout);
     let lock = sandbox.hello(".git/index.lock");
-    let (code, said) = between(&sandbox, &["--commit"], "gldt-new", || fs::write(&lock, "").unwrap());
+    let (code, said) =
+        between(&sandbox, &["--commit"], "gldt-new", || fs::write(&lock, "").unwrap());
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("another git process is at work, or it was killed"), "{said}");
     fs::remove_file(&lock).unwrap();
@@ -157,7 +173,10 @@ fn an_edit_of_the_record_is_not_committed_along() {
         let edited = fs::File::options().write(true).open(&path).unwrap();
         edited.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         sandbox.rotate(TOKEN, &["--commit"]).success();
-        assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " M .makeinfra.yaml\n");
+        assert_eq!(
+            sandbox.git(&["status", "--porcelain"]).success().stdout,
+            " M .makeinfra.yaml\n"
+        );
     }
 }
 
@@ -201,7 +220,9 @@ fn a_project_whose_name_ends_in_infra_stays_the_same() {
     sandbox.makeinfra(&args).success();
     let label = "app.kubernetes.io/name: a-infra\n";
     assert!(fs::read_to_string(top.join(SECRET)).unwrap().contains(label));
-    assert!(fs::read_to_string(top.join("kubernetes/base/deployment.yaml")).unwrap().contains(label));
+    assert!(
+        fs::read_to_string(top.join("kubernetes/base/deployment.yaml")).unwrap().contains(label)
+    );
 }
 
 #[test]
@@ -209,7 +230,10 @@ fn a_secret_that_was_renamed_stays_in_its_file() {
     let sandbox = Sandbox::with_hello();
     write_secret(&sandbox, &secret(&sandbox).replace("  name: gitlab\n", "  name: other\n"));
     for token in ["gldt-one", "gldt-two"] {
-        sandbox.rotate(token, &[]).success().says("warning: the Secret is not called `gitlab` any more");
+        sandbox
+            .rotate(token, &[])
+            .success()
+            .says("warning: the Secret is not called `gitlab` any more");
     }
     assert_eq!(docker_config(&secret(&sandbox))["registry.gitlab.com"]["password"], "gldt-two");
     assert!(!sandbox.hello("secrets/kubernetes/other.secret.yaml").exists());
@@ -223,7 +247,11 @@ fn a_key_that_does_not_serve_the_image_is_said() {
     let output = sandbox.rotate("gldt-new", &[]).success();
     output.says("the kubelet would pull without credentials; --registry registry.gitlab.com");
     let output = sandbox.rotate("gldt-new", &["--registry", "registry.gitlab.com"]).success();
-    assert!(output.stdout.contains("registry: gitlab.com -> registry.gitlab.com"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("registry: gitlab.com -> registry.gitlab.com"),
+        "{}",
+        output.stdout
+    );
     assert_eq!(output.stderr, "");
 }
 
@@ -234,7 +262,11 @@ fn a_key_with_a_password_in_it_is_not_shown() {
     write_secret(&sandbox, &manifest("dockercfg", &json));
     let output = sandbox.rotate("gldt-new", &["--registry", "registry.gitlab.com"]).success();
     assert_no_token(output.stdout.as_bytes(), "the output");
-    assert!(output.stdout.contains("registry: another key -> registry.gitlab.com"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("registry: another key -> registry.gitlab.com"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
@@ -244,7 +276,11 @@ fn a_token_that_stood_for_the_user_name_is_not_shown() {
     write_secret(&sandbox, &manifest("dockercfg", &json));
     let output = sandbox.rotate("gldt-new", &[]).success();
     assert_no_token(output.stdout.as_bytes(), "the output");
-    assert!(output.stdout.contains("user name: no user name -> gitlab+deploy-token-2"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("user name: no user name -> gitlab+deploy-token-2"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
@@ -274,7 +310,9 @@ fn a_value_in_the_place_of_a_file_is_not_quoted() {
         }
         sandbox.makeinfra(&args).failure(2);
     }
-    sandbox.makeinfra(&["rotate", "hello-infra", &format!("--from-docker-config={long}")]).failure(2);
+    sandbox
+        .makeinfra(&["rotate", "hello-infra", &format!("--from-docker-config={long}")])
+        .failure(2);
     sandbox
         .makeinfra(&["rotate", "hello-infra", "--token-username", TOKEN, "--token-stdin"])
         .stdin("x")
@@ -377,7 +415,8 @@ fn a_commit_with_the_token_of_an_earlier_rotation_says_so() {
     }
     // Where HEAD has the token, the commit is about the rest alone.
     let sandbox = Sandbox::with_hello();
-    let output = sandbox.makeinfra(&[&["rotate", "hello-infra", "--commit"], &keep[..]].concat()).success();
+    let output =
+        sandbox.makeinfra(&[&["rotate", "hello-infra", "--commit"], &keep[..]].concat()).success();
     assert!(!output.stderr.contains("earlier rotation"), "{}", output.stderr);
     let subject = sandbox.git(&["log", "-1", "--format=%s"]).success().stdout;
     assert_eq!(subject.trim(), "Record when the deploy token expires");

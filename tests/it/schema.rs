@@ -1,4 +1,5 @@
-//! `makeinfra schema`: valid schemas, which all that the program prints and all that it reads keeps.
+//! `makeinfra schema`: valid schemas, which all that the program prints and all that it reads
+//! keeps.
 
 use super::support::*;
 use makeinfra::report;
@@ -16,8 +17,17 @@ pub fn is_as_published(object: &Value) {
 /// Whether `value` keeps `schema`, as far as the words of ours go.
 fn keeps(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     for word in schema.as_object().unwrap().keys() {
-        let known =
-            ["$schema", "title", "description", "type", "enum", "const", "required", "properties", "items"];
+        let known = [
+            "$schema",
+            "title",
+            "description",
+            "type",
+            "enum",
+            "const",
+            "required",
+            "properties",
+            "items",
+        ];
         assert!(known.contains(&word.as_str()) || word == "additionalProperties", "{word}");
     }
     let is = |kind: &Value| match kind.as_str().unwrap() {
@@ -105,9 +115,10 @@ fn what_is_accepted_keeps_the_schemas() {
     let sandbox = Sandbox::new();
     let answers = sandbox.write("answers.yaml", ALL).display().to_string();
     sandbox.makeinfra(&["new", "--answers", &answers, "--no-token"]).success();
-    for (of, file) in
-        [("answers", answers), ("record", sandbox.work("shop-infra/.makeinfra.yaml").display().to_string())]
-    {
+    for (of, file) in [
+        ("answers", answers),
+        ("record", sandbox.work("shop-infra/.makeinfra.yaml").display().to_string()),
+    ] {
         let Some(output) = validated(&sandbox, of, &file) else { return };
         assert_eq!(output.code, Some(0), "{of}: {}{}", output.stdout, output.stderr);
     }

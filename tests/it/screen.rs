@@ -1,5 +1,5 @@
-//! What is on the 24 lines of a terminal of 80 columns, and what a paste does there: the program on a pseudo-terminal, with a
-//! terminal emulator behind it.
+//! What is on the 24 lines of a terminal of 80 columns, and what a paste does there: the program on
+//! a pseudo-terminal, with a terminal emulator behind it.
 
 use super::support::*;
 use rexpect::process::PtyProcess;
@@ -32,15 +32,24 @@ impl Screen {
     }
 
     /// The same on a terminal of so many lines and columns, which `script` sets.
-    fn run_sized(sandbox: &Sandbox, (rows, columns): (u16, u16), script: &str, args: &[&str]) -> Self {
+    fn run_sized(
+        sandbox: &Sandbox,
+        (rows, columns): (u16, u16),
+        script: &str,
+        args: &[&str],
+    ) -> Self {
         let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
-        let mut command = sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
+        let mut command =
+            sandbox.run("sh", &[&shell[..], args].concat()).env("TERM", "xterm").command();
         command.stdin(Stdio::inherit());
         let process = PtyProcess::new(command).unwrap();
         let mut output = process.get_file_handle().unwrap();
         let shown = Arc::new(Mutex::new(Parser::new(rows, columns, 0)));
-        let screen =
-            Self { keyboard: process.get_file_handle().unwrap(), process, shown: Arc::clone(&shown) };
+        let screen = Self {
+            keyboard: process.get_file_handle().unwrap(),
+            process,
+            shown: Arc::clone(&shown),
+        };
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(length @ 1..) = output.read(&mut bytes) {
@@ -65,7 +74,11 @@ impl Screen {
     pub fn waits(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> &mut Self {
         let begun = Instant::now();
         while !is_there(&self.text()) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "no `{what}` on the screen:\n{}", self.text());
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "no `{what}` on the screen:\n{}",
+                self.text()
+            );
             sleep(Duration::from_millis(5));
         }
         self
@@ -148,13 +161,17 @@ fn keys_typed_far_ahead_confirm_nothing() {
     let sandbox = Sandbox::with_hello();
     let before = fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap();
     let script = "stty sane rows 24 cols 80; sleep 0.3; exec \"$0\" \"$@\"";
-    let mut screen = Screen::run_in(&sandbox, script, &["add", "worker", "hello-infra", "--port", "none"]);
+    let mut screen =
+        Screen::run_in(&sandbox, script, &["add", "worker", "hello-infra", "--port", "none"]);
     // Before the program even runs, and while it works.
     screen.types("y\ry\ry\r");
     screen.shows("? Go on?");
     sleep(Duration::from_millis(300));
     assert!(screen.text().contains("? Go on?"), "{}", screen.text());
-    assert_eq!(fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap(), before);
+    assert_eq!(
+        fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap(),
+        before
+    );
     // A paste is no answer either.
     screen.types(&format!("{}y\r{}", PASTE[0], PASTE[1]));
     sleep(Duration::from_millis(200));
@@ -183,11 +200,17 @@ fn a_paste_in_brackets_is_one_value() {
     // A private key has many lines, and they are its value.
     let key = format!("-----BEGIN KEY-----\n{TOKEN}\n-----END KEY-----");
     let mut screen = Screen::run(&sandbox, &["secret", "set", "tls", "KEY", "hello-infra"]);
-    screen.shows("? Value of KEY").types(&format!("{}{}\r{}", PASTE[0], key.replace('\n', "\r"), PASTE[1]));
+    screen.shows("? Value of KEY").types(&format!(
+        "{}{}\r{}",
+        PASTE[0],
+        key.replace('\n', "\r"),
+        PASTE[1]
+    ));
     screen.shows("•••").types("\r");
     assert!(screen.ends().contains(", 0)"), "{}", screen.text());
     let files = files_below(&sandbox.hello("secrets/kubernetes"));
-    let read = |path: &String| fs::read_to_string(sandbox.hello("secrets/kubernetes").join(path)).unwrap();
+    let read =
+        |path: &String| fs::read_to_string(sandbox.hello("secrets/kubernetes").join(path)).unwrap();
     assert!(files.iter().any(|path| read(path).contains(&key)), "{files:?}");
 
     // What asks for one line takes one.
@@ -204,7 +227,8 @@ fn a_paste_in_brackets_is_one_value() {
 
 #[test]
 fn the_terminal_is_as_before_after_ctrl_c_and_signals() {
-    let script = "stty sane rows 24 cols 80; stty -a >before; \"$0\" \"$@\"; stty -a >after; echo ended";
+    let script =
+        "stty sane rows 24 cols 80; stty -a >before; \"$0\" \"$@\"; stty -a >after; echo ended";
     for keys in ["\u{3}", "\u{4}"] {
         let sandbox = Sandbox::new();
         let mut screen = Screen::run_in(&sandbox, script, &NEW);
@@ -220,8 +244,7 @@ fn a_rule_of_several_lines_stays_in_its_place() {
     let sandbox = Sandbox::new();
     let mut screen = Screen::run(&sandbox, &["new", "--no-token"]);
     screen.answers("Project", "hello").shows("? Image of the container");
-    let image =
-        "registry.gitlab.com/a-group-with-a-long-name/and-a-subgroup/with-more-letters/than-a-line-of-80-has";
+    let image = "registry.gitlab.com/a-group-with-a-long-name/and-a-subgroup/with-more-letters/than-a-line-of-80-has";
     for letter in image.chars() {
         screen.types(&letter.to_string());
         sleep(Duration::from_millis(2));
@@ -251,7 +274,10 @@ fn the_wizard_fits_on_the_screen_and_leads_back() {
     let text = screen.text();
     assert!(text.contains("namespace of staging: hello-staging"), "{text}");
     assert!(text.contains("context of production: the current one"), "{text}");
-    screen.types("\r").answers("User name of the deploy token", USER).answers("Deploy token", TOKEN);
+    screen
+        .types("\r")
+        .answers("User name of the deploy token", USER)
+        .answers("Deploy token", TOKEN);
     screen.answers("When the token expires", "2999-12-31").shows("? Create it?");
     let text = screen.text();
     for fact in [
@@ -272,7 +298,9 @@ fn the_wizard_fits_on_the_screen_and_leads_back() {
         .types("\u{1b}[B")
         .types("\u{1b}[A")
         .types("\r");
-    screen.answers("Registry key of the pull secret", "registry.gitlab.com/group").shows("? Create it?");
+    screen
+        .answers("Registry key of the pull secret", "registry.gitlab.com/group")
+        .shows("? Create it?");
     let text = screen.text();
     assert!(text.contains("at registry.gitlab.com/group"), "{text}");
     screen.types("y");
@@ -315,13 +343,15 @@ fn a_rotation_at_the_prompt_asks_for_the_expiry() {
 #[test]
 fn a_token_of_a_new_environment_is_asked_for_with_its_expiry() {
     let sandbox = Sandbox::with_hello();
-    let args = ["env", "add", "staging", "hello-infra", "--token-username", "gitlab+deploy-token-2"];
+    let args =
+        ["env", "add", "staging", "hello-infra", "--token-username", "gitlab+deploy-token-2"];
     let mut screen = Screen::run(&sandbox, &args);
     screen.answers("Deploy token", "gldt-two");
     screen.shows("? When the token expires").types("2999-06-30\r");
     screen.shows("? Go on?").types("y");
     assert!(screen.ends().contains(", 0)"), "{}", screen.text());
-    let secret = fs::read_to_string(sandbox.hello("secrets/kubernetes/staging/gitlab.secret.yaml")).unwrap();
+    let secret =
+        fs::read_to_string(sandbox.hello("secrets/kubernetes/staging/gitlab.secret.yaml")).unwrap();
     assert!(secret.contains("2999-06-30"), "{}", screen.text());
 }
 
@@ -341,7 +371,8 @@ fn what_is_committed_while_conflicts_are_shown_stays() {
 #[test]
 fn what_ends_a_prompt_is_said_on_a_line_of_its_own() {
     let inner = "sh -c 'echo $$ >pid; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
-    let script = format!("stty sane rows 24 cols 80; stty -a >before; {inner}; stty -a >after; echo ended");
+    let script =
+        format!("stty sane rows 24 cols 80; stty -a >before; {inner}; stty -a >after; echo ended");
     let confirmed = ["env", "add", "staging", "hello-infra"];
     for (args, asked) in [
         (&["new"][..], "Ctrl-C: quit"),
@@ -363,7 +394,10 @@ fn what_ends_a_prompt_is_said_on_a_line_of_its_own() {
             }
             screen.shows("ended");
             let text = screen.text();
-            assert!(text.contains("\nerror: interrupted, nothing was changed\n"), "{end:?}:\n{text}");
+            assert!(
+                text.contains("\nerror: interrupted, nothing was changed\n"),
+                "{end:?}:\n{text}"
+            );
             let modes = |name: &str| fs::read_to_string(sandbox.work(name)).unwrap();
             assert_eq!(modes("before"), modes("after"), "{args:?}: {end:?}");
             assert!(!screen.takes_pastes_in_brackets());
@@ -375,7 +409,8 @@ fn what_ends_a_prompt_is_said_on_a_line_of_its_own() {
 fn the_wizard_can_be_used_on_a_terminal_of_any_size() {
     for (rows, columns) in [(5, 15), (2, 40), (3, 20), (24, 6), (1, 1)] {
         let sandbox = Sandbox::new();
-        let script = format!("stty sane rows {rows} cols {columns}; \"$0\" \"$@\"; echo \"code $?\"");
+        let script =
+            format!("stty sane rows {rows} cols {columns}; \"$0\" \"$@\"; echo \"code $?\"");
         let args = ["new", "--image", IMAGE, "--token-username", USER, "--expires-at", "never"];
         let mut screen = Screen::run_sized(&sandbox, (rows, columns), &script, &args);
         // What is typed is on the screen, if there is any room for it.
@@ -392,7 +427,11 @@ fn the_wizard_can_be_used_on_a_terminal_of_any_size() {
         screen.types("\r");
         let begun = Instant::now();
         while !sandbox.hello(SECRET).exists() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{rows}x{columns}:\n{}", screen.text());
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{rows}x{columns}:\n{}",
+                screen.text()
+            );
             sleep(Duration::from_millis(100));
         }
     }
@@ -402,7 +441,8 @@ fn the_wizard_can_be_used_on_a_terminal_of_any_size() {
 fn several_repositories_are_counted_while_they_are_waited_for() {
     let sandbox = super::several::with_three();
     sandbox.write_program("kubectl", "#!/bin/sh\nexec sleep 60\n");
-    let script = format!("stty sane rows 24 cols 80; PATH={} exec \"$0\" \"$@\"", sandbox.own_path());
+    let script =
+        format!("stty sane rows 24 cols 80; PATH={} exec \"$0\" \"$@\"", sandbox.own_path());
     let mut screen = Screen::run_in(&sandbox, &script, &["check", "a", "b", "--running"]);
     screen.shows("reading repositories: 0 of 2");
     screen.types("\u{3}");
@@ -413,7 +453,8 @@ fn several_repositories_are_counted_while_they_are_waited_for() {
 #[test]
 fn several_repositories_are_asked_about_once() {
     let sandbox = super::several::with_three_older();
-    let head = |name: &str| fs::read_to_string(sandbox.work(name).join(".git/refs/heads/master")).unwrap();
+    let head =
+        |name: &str| fs::read_to_string(sandbox.work(name).join(".git/refs/heads/master")).unwrap();
     let old = head("a");
     let args = ["update", "a", "b", "c", "--commit", "--failed-to", "failed"];
     let mut screen = Screen::run(&sandbox, &args);

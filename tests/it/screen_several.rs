@@ -1,5 +1,5 @@
-//! What is on a terminal while the first of several repositories is still read: git's configuration there includes a pipe, and whoever
-//! opens that waits until the test opens its other end.
+//! What is on a terminal while the first of several repositories is still read: git's configuration
+//! there includes a pipe, and whoever opens that waits until the test opens its other end.
 
 use super::screen::Screen;
 use super::several::{with_three, with_three_older};
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// `O_NONBLOCK` of Linux: opening a pipe for writing fails while nobody reads it.
 const NO_WAIT: i32 = 0o4000;
 
-/// Expects that a command over three repositories shows how far it is whenever it has to wait for the first one.
+/// Expects that a command over three repositories shows how far it is whenever it has to wait for
+/// the first one.
 #[track_caller]
 fn shows_progress(sandbox: &Sandbox, args: &[&str], first: &str) {
     let pipe = sandbox.work("a/.git/pipe");
@@ -26,7 +27,8 @@ fn shows_progress(sandbox: &Sandbox, args: &[&str], first: &str) {
             sleep(Duration::from_millis(1));
             continue;
         };
-        // It waited for this. What it shows, it has shown before, and the terminal is not quite as fast.
+        // It waited for this. What it shows, it has shown before, and the terminal is not quite as
+        // fast.
         screen.waits("a progress", |text| text.contains(" of 3 …"));
         let text = screen.text();
         seen.extend(text.lines().last().map(str::to_owned));

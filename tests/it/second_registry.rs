@@ -1,4 +1,5 @@
-//! A registry beside the project's own: its entry comes, gets another token and goes, and all else stays.
+//! A registry beside the project's own: its entry comes, gets another token and goes, and all else
+//! stays.
 
 use super::registry_bed::Bed;
 use super::rotate::docker_config;
@@ -25,7 +26,9 @@ fn entries(sandbox: &Sandbox, file: &str) -> Vec<(String, String)> {
     let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     entries
         .iter()
-        .map(|(key, entry)| (key.clone(), format!("{}:{}", text(entry, "username"), text(entry, "password"))))
+        .map(|(key, entry)| {
+            (key.clone(), format!("{}:{}", text(entry, "username"), text(entry, "password")))
+        })
         .collect()
 }
 
@@ -45,16 +48,25 @@ fn an_entry_comes_is_rotated_and_goes() {
         let first = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
         let record = fs::read(sandbox.hello(".makeinfra.yaml")).unwrap();
         let output = rotate(&sandbox, SECOND, &["--add-registry", "ghcr.io", "--commit"]).success();
-        assert!(output.stdout.contains("new registry: ghcr.io\n  user name: ada\n"), "{}", output.stdout);
+        assert!(
+            output.stdout.contains("new registry: ghcr.io\n  user name: ada\n"),
+            "{}",
+            output.stdout
+        );
         assert_eq!(entries(&sandbox, SECRET), [own(), pair("ghcr.io", &format!("ada:{SECOND}"))]);
         let subject = sandbox.git(&["log", "-1", "--format=%s"]).success().stdout;
         assert_eq!(subject, "Add ghcr.io to the pull secret\n");
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
         // The same command again, and written otherwise.
         for host in ["ghcr.io", "https://ghcr.io", "https://ghcr.io/v2/"] {
-            let again =
-                rotate(&sandbox, SECOND, &["--add-registry", host, "--commit", "--json"]).success().json();
-            assert_eq!((&again["changed"], &again["commit"]), (&json!(false), &Value::Null), "{host}");
+            let again = rotate(&sandbox, SECOND, &["--add-registry", host, "--commit", "--json"])
+                .success()
+                .json();
+            assert_eq!(
+                (&again["changed"], &again["commit"]),
+                (&json!(false), &Value::Null),
+                "{host}"
+            );
         }
         // A new token for it alone, with an expiry of its own.
         let args = ["--registry", "ghcr.io", "--expires-at", "2099-01-01", "--commit"];
@@ -91,9 +103,16 @@ fn an_entry_comes_is_rotated_and_goes() {
         let output = remove(&sandbox, &["ghcr.io", "--commit"]).success();
         assert!(output.stdout.contains("removed registry: ghcr.io\n"), "{}", output.stdout);
         let last = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
-        assert_eq!(last.replace("    makeinfra/superseded-tokens: gitlab+deploy-token-2\n", ""), first);
+        assert_eq!(
+            last.replace("    makeinfra/superseded-tokens: gitlab+deploy-token-2\n", ""),
+            first
+        );
         let again = remove(&sandbox, &["ghcr.io", "--commit"]).success();
-        assert!(again.stdout.contains("has no entry for ghcr.io; nothing was written"), "{}", again.stdout);
+        assert!(
+            again.stdout.contains("has no entry for ghcr.io; nothing was written"),
+            "{}",
+            again.stdout
+        );
     }
 }
 
@@ -112,12 +131,15 @@ fn every_environment_gets_the_entry_or_the_named_one() {
     // It is one token, so one rotation is for both.
     rotate(&sandbox, "Marker_third", &["--registry", "ghcr.io", "--commit"]).success();
     assert_eq!(entries(&sandbox, &staging)[1], entries(&sandbox, &production)[1]);
-    rotate(&sandbox, SECOND, &["--add-registry", "quay.io", "--env", "staging", "--commit"]).success();
+    rotate(&sandbox, SECOND, &["--add-registry", "quay.io", "--env", "staging", "--commit"])
+        .success();
     assert_eq!((entries(&sandbox, &staging).len(), entries(&sandbox, &production).len()), (3, 2));
     // One that lacks it is named, and the hint works when typed.
     let check = sandbox.here(&["check"]).output().stdout;
     assert!(
-        check.contains(&format!("{production}: it has no entry for `quay.io`, which that of staging has")),
+        check.contains(&format!(
+            "{production}: it has no entry for `quay.io`, which that of staging has"
+        )),
         "{check}"
     );
     assert!(!check.contains(&format!("{staging}: it has no entry")), "{check}");
@@ -127,7 +149,10 @@ fn every_environment_gets_the_entry_or_the_named_one() {
     assert!(!sandbox.here(&["check"]).output().stdout.contains("it has no entry"));
     remove(&sandbox, &["quay.io", "--commit"]).success();
     remove(&sandbox, &["ghcr.io", "--env", "production", "--commit"]).success();
-    assert_eq!((entries(&sandbox, &staging).len(), entries(&sandbox, &production)), (2, vec![own()]));
+    assert_eq!(
+        (entries(&sandbox, &staging).len(), entries(&sandbox, &production)),
+        (2, vec![own()])
+    );
 }
 
 #[test]
@@ -135,7 +160,10 @@ fn a_plan_is_shown_and_nothing_written() {
     let sandbox = Sandbox::with_hello();
     let before = fs::read(sandbox.hello(SECRET)).unwrap();
     let output = rotate(&sandbox, SECOND, &["--add-registry", "ghcr.io", "--dry-run"]).success();
-    assert!(output.stdout.contains("new registry: ghcr.io") && output.stdout.contains("this is a dry run"));
+    assert!(
+        output.stdout.contains("new registry: ghcr.io")
+            && output.stdout.contains("this is a dry run")
+    );
     assert!(!output.stdout.contains(SECOND));
     let output = remove(&sandbox, &["ghcr.io", "--dry-run"]).success();
     assert!(output.stdout.contains("has no such entry"), "{}", output.stdout);
@@ -146,7 +174,10 @@ fn a_plan_is_shown_and_nothing_written() {
 fn what_would_leave_the_project_without_its_own_entry_is_refused() {
     let sandbox = Sandbox::with_hello();
     let before = fs::read(sandbox.hello(SECRET)).unwrap();
-    remove(&sandbox, &["registry.gitlab.com"]).failure(1).says("the project's own").says("makeinfra rotate");
+    remove(&sandbox, &["registry.gitlab.com"])
+        .failure(1)
+        .says("the project's own")
+        .says("makeinfra rotate");
     rotate(&sandbox, SECOND, &["--registry", "ghcr.io"])
         .failure(2)
         .says("must match")
@@ -154,7 +185,11 @@ fn what_would_leave_the_project_without_its_own_entry_is_refused() {
     for (args, code, words) in [
         (&["--add-registry", "Ghcr.io"][..], 2, "lower case"),
         (&["--add-registry", TOKEN], 2, "--add-registry"),
-        (&["--add-registry", "https://registry.gitlab.com"], 2, "another registry than the project's own"),
+        (
+            &["--add-registry", "https://registry.gitlab.com"],
+            2,
+            "another registry than the project's own",
+        ),
         (&["--add-registry", "ghcr.io", "--registry", "ghcr.io"], 2, "cannot be used with"),
         (&["--remove-registry", "ghcr.io"], 2, "cannot be used with"),
     ] {
@@ -184,7 +219,8 @@ fn the_hint_for_an_image_of_another_registry_works_when_typed() {
             .output();
         let checks = output.json()["checks"].as_array().unwrap().clone();
         let of_side = |check: &&Value| check["subject"].as_str().unwrap().contains("side");
-        let found = |id: &str| checks.iter().filter(of_side).find(|check| check["id"] == id).cloned();
+        let found =
+            |id: &str| checks.iter().filter(of_side).find(|check| check["id"] == id).cloned();
         (found("images-pull").unwrap(), found("pull-secret-matches-images"))
     };
     let (pull, offline) = online();
@@ -196,7 +232,10 @@ fn the_hint_for_an_image_of_another_registry_works_when_typed() {
         let words: Vec<_> = hint.as_str().unwrap().split(' ').skip(1).map(str::to_owned).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let token_options = ["--token-username", USER, "--token-stdin", "--no-input"];
-        sandbox.makeinfra(&[&words[..], &token_options, args].concat()).cwd(sandbox.hello("")).stdin(token)
+        sandbox
+            .makeinfra(&[&words[..], &token_options, args].concat())
+            .cwd(sandbox.hello(""))
+            .stdin(token)
     };
     // Only a token that the registry takes is written.
     typed(&pull["hint"], "gldt-another", &["--check"])
@@ -219,7 +258,10 @@ fn check_knows_when_each_token_ends() {
     let checks = output.json()["checks"].as_array().unwrap().clone();
     let found = checks.iter().find(|check| check["id"] == "pull-secret-expiry").unwrap();
     assert_eq!(found["message"], "the token of `ghcr.io` expired on 2020-01-01");
-    assert!(found["hint"].as_str().unwrap().contains(" --registry ghcr.io --commit && make"), "{found}");
+    assert!(
+        found["hint"].as_str().unwrap().contains(" --registry ghcr.io --commit && make"),
+        "{found}"
+    );
     let listed = sandbox.here(&["env", "list"]).success();
     listed.prints("ghcr.io: 2020-01-01");
     let listed = sandbox.here(&["env", "list", "--json"]).success().json();
@@ -240,9 +282,13 @@ fn an_entry_without_an_expiry_is_unknown_and_the_hint_records_one() {
         assert!(!output.stderr.contains("that of the old one"), "{}", output.stderr);
         let checked = super::check::check(&sandbox, &[]);
         assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["pull-secret-expiry"]));
-        let found = checked.checks.iter().find(|check| check["id"] == "pull-secret-expiry").unwrap();
+        let found =
+            checked.checks.iter().find(|check| check["id"] == "pull-secret-expiry").unwrap();
         let hint = found["hint"].as_str().unwrap().split(';').next().unwrap();
-        assert_eq!(hint, "makeinfra rotate --registry ghcr.io --keep-token --expires-at YYYY-MM-DD");
+        assert_eq!(
+            hint,
+            "makeinfra rotate --registry ghcr.io --keep-token --expires-at YYYY-MM-DD"
+        );
         let typed = |date: &str| {
             let hint = hint.replace("YYYY-MM-DD", date) + " --commit";
             let words: Vec<_> = hint.split(' ').skip(1).collect();

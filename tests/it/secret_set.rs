@@ -1,4 +1,5 @@
-//! `makeinfra secret set`: one value of a Secret that kustomize generates, encrypted, and nothing else changed.
+//! `makeinfra secret set`: one value of a Secret that kustomize generates, encrypted, and nothing
+//! else changed.
 
 use super::support::*;
 use std::collections::BTreeMap;
@@ -39,7 +40,8 @@ pub fn tree(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
     files_below(&top).into_iter().map(read).collect()
 }
 
-/// Expects that a value for the Secret is refused with these words, unseen, and that nothing is written.
+/// Expects that a value for the Secret is refused with these words, unseen, and that nothing is
+/// written.
 #[track_caller]
 fn refused(sandbox: &Sandbox, args: &[&str], code: i32, words: &[&str]) {
     let before = tree(sandbox);
@@ -58,9 +60,12 @@ fn makes_files_for_their_owner_alone_and_says_how_a_container_gets_the_value() {
     let output = set(&sandbox, &[]).success();
     assert_eq!(output.stderr, "");
     assert_no_token(output.stdout.as_bytes(), "the output");
-    for line in
-        ["envFrom:", "name: db", "make deploy", &format!("git add {ENV} {KUSTOMIZATION} && git commit")]
-    {
+    for line in [
+        "envFrom:",
+        "name: db",
+        "make deploy",
+        &format!("git add {ENV} {KUSTOMIZATION} && git commit"),
+    ] {
         assert!(output.stdout.contains(line), "{line}:\n{}", output.stdout);
     }
     assert_eq!(text(&sandbox, ENV), format!("PASSWORD={TOKEN}\n"));
@@ -70,10 +75,12 @@ fn makes_files_for_their_owner_alone_and_says_how_a_container_gets_the_value() {
     for file in [ENV, KUSTOMIZATION] {
         assert_eq!(mode(&sandbox.hello(file)), 0o600);
     }
-    // The lines of the output, in the place that it names, are what they are said to be, and are not said again.
+    // The lines of the output, in the place that it names, are what they are said to be, and are
+    // not said again.
     let deployment = text(&sandbox, "kubernetes/base/deployment.yaml");
     let from = output.stdout.find("          envFrom").unwrap();
-    let lines: String = output.stdout[from..].lines().take(3).map(|line| format!("{line}\n")).collect();
+    let lines: String =
+        output.stdout[from..].lines().take(3).map(|line| format!("{line}\n")).collect();
     let at = deployment.find("          ports:").unwrap();
     let edited = [&deployment[..at], &lines, &deployment[at..]].concat();
     fs::write(sandbox.hello("kubernetes/base/deployment.yaml"), &edited).unwrap();
@@ -111,7 +118,10 @@ fn a_value_that_no_line_can_hold_goes_to_a_file_and_back() {
         let file = "secrets/kubernetes/db.d/tls.key";
         assert_eq!(text(&sandbox, file), value);
         assert_eq!(mode(&sandbox.hello(file)), 0o600);
-        assert_eq!(text(&sandbox, KUSTOMIZATION), format!("{fresh}    files:\n      - db.d/tls.key\n"));
+        assert_eq!(
+            text(&sandbox, KUSTOMIZATION),
+            format!("{fresh}    files:\n      - db.d/tls.key\n")
+        );
         set_key(&sandbox, "tls.key", "one line", &[]);
         assert_eq!(text(&sandbox, ENV), "A=a\ntls.key=one line\n");
         assert_eq!(text(&sandbox, KUSTOMIZATION), fresh);
@@ -133,9 +143,13 @@ fn a_value_that_no_line_can_hold_goes_to_a_file_and_back() {
 
 #[test]
 fn the_value_is_nowhere_but_in_its_file() {
-    for args in
-        [&["--commit"][..], &["--commit", "--json"], &["--json"], &["--dry-run"], &["--dry-run", "--json"]]
-    {
+    for args in [
+        &["--commit"][..],
+        &["--commit", "--json"],
+        &["--json"],
+        &["--dry-run"],
+        &["--dry-run", "--json"],
+    ] {
         for (value, file) in
             [(TOKEN.to_owned(), ENV), (format!("{TOKEN}\n\n"), "secrets/kubernetes/db.d/PASSWORD")]
         {
@@ -186,7 +200,8 @@ fn a_commit_has_every_file_that_its_kustomization_names() {
     sandbox.makeinfra(&other).cwd(sandbox.hello("")).stdin("x").success();
     set(&sandbox, &["--commit"]).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    let committed = sandbox.git(&["ls-tree", "-r", "--name-only", "HEAD", "secrets"]).success().stdout;
+    let committed =
+        sandbox.git(&["ls-tree", "-r", "--name-only", "HEAD", "secrets"]).success().stdout;
     assert!(committed.contains("mail.env"), "{committed}");
 }
 
@@ -217,7 +232,12 @@ fn a_dry_run_tells_the_plan_and_no_length() {
 fn with_several_environments_one_or_all_must_be_named() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--env", "staging", "--env", "production"]).success();
-    refused(&sandbox, &[], 2, &["`--env` or `--all-environments` is required", "staging, production"]);
+    refused(
+        &sandbox,
+        &[],
+        2,
+        &["`--env` or `--all-environments` is required", "staging, production"],
+    );
     refused(&sandbox, &["--env", "qa"], 2, &["there are: staging, production"]);
     refused(&sandbox, &["--env", "staging", "--all-environments"], 2, &["cannot be used with"]);
     let output = set(&sandbox, &["--env", "production"]).success();
@@ -225,8 +245,13 @@ fn with_several_environments_one_or_all_must_be_named() {
     assert!(sandbox.hello("secrets/kubernetes/production/db.env").exists());
     assert!(!sandbox.hello("secrets/kubernetes/staging/db.env").exists());
     let json = set(&sandbox, &["--all-environments", "--commit", "--json"]).success().json();
-    let files = ["db.env", "kustomization.yaml"].map(|name| format!("secrets/kubernetes/staging/{name}"));
-    assert_eq!([&json["files"][0]["path"], &json["files"][1]["path"]], [&files[0], &files[1]], "{json}");
+    let files =
+        ["db.env", "kustomization.yaml"].map(|name| format!("secrets/kubernetes/staging/{name}"));
+    assert_eq!(
+        [&json["files"][0]["path"], &json["files"][1]["path"]],
+        [&files[0], &files[1]],
+        "{json}"
+    );
     assert_eq!(json["next"].as_array().unwrap().len(), 2, "{json}");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let staging = text(&sandbox, "secrets/kubernetes/staging/db.env");
@@ -273,7 +298,9 @@ fn a_value_must_be_there_and_fit() {
 fn a_file_is_taken_as_it_is() {
     let sandbox = Sandbox::with_hello();
     let file = sandbox.write("value", "one line\n").display().to_string();
-    let run = sandbox.makeinfra(&["secret", "set", "db", "A", "--from-file", &file]).cwd(sandbox.hello(""));
+    let run = sandbox
+        .makeinfra(&["secret", "set", "db", "A", "--from-file", &file])
+        .cwd(sandbox.hello(""));
     let output = run.success();
     output.says("others can read the value").says("--stdin drops it");
     assert_eq!(text(&sandbox, "secrets/kubernetes/db.d/A"), "one line\n");
@@ -286,7 +313,10 @@ fn refuses_what_could_not_be_right() {
         let args = [&["secret", "set"], args, &["--stdin"]].concat();
         sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(value)
     };
-    run(&["gitlab", "KEY"], TOKEN).failure(2).says("`gitlab` is the pull secret").says("makeinfra rotate");
+    run(&["gitlab", "KEY"], TOKEN)
+        .failure(2)
+        .says("`gitlab` is the pull secret")
+        .says("makeinfra rotate");
     run(&["Db", "KEY"], TOKEN).failure(2).says("`NAME` must be a DNS label");
     run(&["db", "a b"], TOKEN).failure(2).says("`KEY` must have letters");
     run(&["db"], TOKEN).failure(2).says("`KEY` is required");
@@ -300,7 +330,10 @@ fn refuses_what_could_not_be_right() {
             good.replace("    envs:", "    literals:\n      - A=b\n    envs:"),
             "`literals`, which belong in db.env",
         ),
-        (format!("{good}  - name: db\n    envs:\n      - other.env\n"), "it generates Secret db twice"),
+        (
+            format!("{good}  - name: db\n    envs:\n      - other.env\n"),
+            "it generates Secret db twice",
+        ),
         (good.replace("- name: db", "- name: other"), "another Secret than db is made from db.env"),
         (good.replace("resources:", "resources: &a"), "anchors"),
         (good.replace("      - db.env", "      - missing.env"), "it is not there"),
@@ -343,7 +376,12 @@ fn a_manifest_is_left_to_those_who_wrote_it() {
     let manifest = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  A: YQ==\n";
     sandbox.write_private("work/hello-infra/secrets/kubernetes/own.yaml", manifest);
     sandbox.edit(KUSTOMIZATION, "resources:\n", "resources:\n  - own.yaml\n");
-    refused(&sandbox, &[], 1, &["`secrets/kubernetes/own.yaml` is a manifest of it", "${EDITOR:-vi}"]);
+    refused(
+        &sandbox,
+        &[],
+        1,
+        &["`secrets/kubernetes/own.yaml` is a manifest of it", "${EDITOR:-vi}"],
+    );
 }
 
 #[test]
@@ -391,7 +429,10 @@ fn the_lines_for_a_container_fit_its_workload() {
         let image = manifest.lines().find(|line| line.trim_start().starts_with("image: ")).unwrap();
         let text = manifest.replace(image, &format!("{image}\n{}", lines.trim_end()));
         let found: serde_json::Value = serde_yaml::from_str(&text).unwrap();
-        assert!(found.to_string().contains(r#""envFrom":[{"secretRef":{"name":"db"}}]"#), "{found}");
+        assert!(
+            found.to_string().contains(r#""envFrom":[{"secretRef":{"name":"db"}}]"#),
+            "{found}"
+        );
         let args = ["secret", "set", "tls", "cert.pem", "--stdin"];
         let output = sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin("x").success();
         output.prints(&format!("lists in {file}"));
@@ -424,7 +465,8 @@ fn refuses_where_it_would_be_committed_in_plain_or_is_locked() {
 /// A run that waits for its value in a named pipe.
 fn waiting(sandbox: &Sandbox, pipe: &Path) -> Child {
     sandbox.run("mkfifo", &[pipe.to_str().unwrap()]).success();
-    let args = ["secret", "set", "db", "PASSWORD", "hello-infra", "--from-file", pipe.to_str().unwrap()];
+    let args =
+        ["secret", "set", "db", "PASSWORD", "hello-infra", "--from-file", pipe.to_str().unwrap()];
     let mut command = sandbox.makeinfra(&args).command();
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -459,8 +501,12 @@ fn check_takes_its_files_for_secrets_and_for_no_pull_secret() {
     let json = check().success().json();
     let said = json["checks"].as_array().unwrap();
     assert!(said.iter().all(|check| check["status"] == "ok"), "{json}");
-    let about_pull = |check: &&serde_json::Value| check["id"].as_str().unwrap().starts_with("pull-secret");
-    assert!(said.iter().filter(about_pull).all(|check| !check.to_string().contains("db")), "{json}");
+    let about_pull =
+        |check: &&serde_json::Value| check["id"].as_str().unwrap().starts_with("pull-secret");
+    assert!(
+        said.iter().filter(about_pull).all(|check| !check.to_string().contains("db")),
+        "{json}"
+    );
     // In plain, as a locked clone would store it.
     let id = sandbox.git(&["hash-object", "-w", "--no-filters", ENV]).success().stdout;
     sandbox.git(&["update-index", "--cacheinfo", &format!("100644,{},{ENV}", id.trim())]).success();
@@ -475,8 +521,14 @@ fn the_manual_and_the_errors_call_it_by_its_whole_name() {
     assert!(page.contains(".B makeinfra secret set NAME KEY [REPO] [OPTIONS]"), "{page}");
     assert!(page.contains(".SH \"MAKEINFRA SECRET SET\""), "{page}");
     sandbox.makeinfra(&["secret"]).success().prints("Usage: makeinfra secret <COMMAND>");
-    sandbox.makeinfra(&["secret", "unset", "a"]).failure(2).says("hint: makeinfra secret unset --help\n");
-    sandbox.makeinfra(&["env", "add", "--bogus=1"]).failure(2).says("hint: makeinfra env add --help\n");
+    sandbox
+        .makeinfra(&["secret", "unset", "a"])
+        .failure(2)
+        .says("hint: makeinfra secret unset --help\n");
+    sandbox
+        .makeinfra(&["env", "add", "--bogus=1"])
+        .failure(2)
+        .says("hint: makeinfra env add --help\n");
     sandbox.makeinfra(&["check", "--json=1"]).failure(2).says("hint: makeinfra check --help\n");
     sandbox.makeinfra(&[]).success().prints("Usage: makeinfra <COMMAND>");
 }

@@ -23,21 +23,34 @@ fn takes_out_one_key_and_with_the_last_everything() {
     set_key(&sandbox, "tls.key", "k\n", &["--commit"]);
     let whole = text(&sandbox, KUSTOMIZATION);
     unset(&sandbox, "A", &[]).success();
-    assert_eq!((text(&sandbox, ENV), text(&sandbox, KUSTOMIZATION)), ("B=b\n".to_owned(), whole.clone()));
+    assert_eq!(
+        (text(&sandbox, ENV), text(&sandbox, KUSTOMIZATION)),
+        ("B=b\n".to_owned(), whole.clone())
+    );
     let output = unset(&sandbox, "tls.key", &[]).success();
     assert!(!sandbox.hello("secrets/kubernetes/db.d").exists());
-    assert_eq!(text(&sandbox, KUSTOMIZATION), whole.replace("    files:\n      - db.d/tls.key\n", ""));
+    assert_eq!(
+        text(&sandbox, KUSTOMIZATION),
+        whole.replace("    files:\n      - db.d/tls.key\n", "")
+    );
     // What it says to type commits it, the deleted file too.
     let step = output.stdout.lines().find(|line| line.contains("git add")).unwrap().trim();
     sandbox.run("sh", &["-c", step]).cwd(sandbox.hello("")).success();
     let json = unset(&sandbox, "B", &["--commit", "--json"]).success().json();
-    let deleted = json["files"].as_array().unwrap().iter().filter(|file| file["change"] == "deleted");
+    let deleted =
+        json["files"].as_array().unwrap().iter().filter(|file| file["change"] == "deleted");
     assert_eq!(deleted.map(|file| &file["path"]).collect::<Vec<_>>(), [ENV], "{json}");
     assert!(tree(&sandbox) == fresh, "{:?}", tree(&sandbox).keys());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    let left =
-        sandbox.git(&["ls-tree", "-r", "-t", "--name-only", "HEAD", "secrets/kubernetes/"]).success().stdout;
-    assert_eq!(left, format!("secrets\nsecrets/kubernetes\n{SECRET}\n{KUSTOMIZATION}\n"), "no empty tree");
+    let left = sandbox
+        .git(&["ls-tree", "-r", "-t", "--name-only", "HEAD", "secrets/kubernetes/"])
+        .success()
+        .stdout;
+    assert_eq!(
+        left,
+        format!("secrets\nsecrets/kubernetes\n{SECRET}\n{KUSTOMIZATION}\n"),
+        "no empty tree"
+    );
     sandbox.git(&["fsck", "--strict"]).success();
     sandbox.makeinfra(&["check", "--strict"]).cwd(sandbox.hello("")).success();
 }
@@ -47,7 +60,10 @@ fn a_removal_that_was_not_committed_is_committed_later() {
     let sandbox = Sandbox::with_hello();
     set_key(&sandbox, "A", "a", &["--commit"]);
     unset(&sandbox, "A", &[]).success();
-    unset(&sandbox, "A", &[]).failure(1).says("Secret db has no key A").says("hint: makeinfra secret list");
+    unset(&sandbox, "A", &[])
+        .failure(1)
+        .says("Secret db has no key A")
+        .says("hint: makeinfra secret list");
     unset(&sandbox, "A", &["--commit"]).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
 }
@@ -117,8 +133,9 @@ fn of_several_environments_one_or_all_lose_it() {
 fn refuses_what_is_not_its_business() {
     let sandbox = Sandbox::with_hello();
     unset(&sandbox, "A", &[]).failure(1).says("Secret db has no key A");
-    let run =
-        |args: &[&str]| sandbox.makeinfra(&[&["secret", "unset"], args].concat()).cwd(sandbox.hello(""));
+    let run = |args: &[&str]| {
+        sandbox.makeinfra(&[&["secret", "unset"], args].concat()).cwd(sandbox.hello(""))
+    };
     // Nor does it commit what another command has left.
     set_key(&sandbox, "B", "b", &[]);
     unset(&sandbox, "A", &["--commit"]).failure(1).says("Secret db has no key A");
@@ -137,7 +154,8 @@ fn lists_names_and_never_a_value() {
     set_key(&sandbox, "tls.key", format!("{TOKEN}\n"), &["--env", "staging"]);
     let file = "secrets/kubernetes/staging/db.env";
     sandbox.append(file, "hunter2\nexport X=hunter2\nHunter2 Y=1\n");
-    let manifest = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: own\nstringData:\n  KEY: hunter2\n";
+    let manifest =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: own\nstringData:\n  KEY: hunter2\n";
     sandbox.write_private("work/hello-infra/secrets/kubernetes/production/own.yaml", manifest);
     sandbox.edit(
         "secrets/kubernetes/production/kustomization.yaml",
@@ -174,7 +192,8 @@ fn lists_names_and_never_a_value() {
 #[test]
 fn what_to_type_can_be_typed_where_the_user_is() {
     let sandbox = Sandbox::with_hello();
-    let output = sandbox.makeinfra(&["secret", "unset", "db", "A", "hello-infra", "--yes"]).failure(1);
+    let output =
+        sandbox.makeinfra(&["secret", "unset", "db", "A", "hello-infra", "--yes"]).failure(1);
     let root = sandbox.hello("").canonicalize().unwrap();
     output.says(&format!("hint: makeinfra secret list {}\n", root.display()));
     // At the top of the repository it is just the command.

@@ -54,12 +54,14 @@ impl Clone {
         self.run("git", &["commit", "-q", "-m", "x"])
     }
 
-    /// Expects the check and the hook to refuse the index, naming each of `files` once and no other.
+    /// Expects the check and the hook to refuse the index, naming each of `files` once and no
+    /// other.
     #[track_caller]
     fn refused(&self, files: &[&str]) -> Output {
         let head = self.git(&["rev-parse", "HEAD"]).stdout;
         for output in [self.check().failure(2), self.commit().failure(1)] {
-            let named: Vec<_> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+            let named: Vec<_> =
+                output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
             let wanted: Vec<_> =
                 files.iter().map(|file| format!("error: plaintext in the index: {file}")).collect();
             assert_eq!(named, wanted, "{}", output.stderr);
@@ -77,8 +79,11 @@ impl Clone {
 
 #[test]
 fn what_new_made_passes() {
-    for args in [&[][..], &["--no-commit"], &["--secret-name", "other", "--secret-type", "dockerconfigjson"]]
-    {
+    for args in [
+        &[][..],
+        &["--no-commit"],
+        &["--secret-name", "other", "--secret-type", "dockerconfigjson"],
+    ] {
         let sandbox = Sandbox::new();
         sandbox.new_hello(args).success();
         assert_eq!(sandbox.make(&["check-secrets"]).success().stderr, "", "{args:?}");
@@ -108,7 +113,9 @@ fn what_rotate_made_passes() {
 fn plaintext_in_the_index_of_a_locked_clone_is_refused() {
     let clone = Clone::new();
     clone.stage("secrets/plain.txt", "plain\n");
-    clone.refused(&["secrets/plain.txt"]).says("hint: move these away, then: git reset -q -- secrets && ");
+    clone
+        .refused(&["secrets/plain.txt"])
+        .says("hint: move these away, then: git reset -q -- secrets && ");
 }
 
 #[test]
@@ -125,7 +132,8 @@ fn the_advice_for_a_locked_clone_works() {
     // git-crypt unlocks no clone in which a file of git is changed.
     clone.stage(SECRET, "changed\n");
     let output = clone.commit().failure(1);
-    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: move these away, then: "));
+    let advice =
+        output.stderr.lines().find_map(|line| line.strip_prefix("hint: move these away, then: "));
     let advice = advice.unwrap().replace("KEY_FILE", "../key");
     // Who moves nothing loses nothing.
     assert_ne!(clone.run("sh", &["-c", &advice]).output().code, Some(0));
@@ -156,7 +164,8 @@ fn plaintext_that_came_before_the_attribute_is_refused_with_what_mends_it() {
     output.says("secrets/late.txt").says("secrets/** filter=git-crypt");
     fs::write(sandbox.hello(".gitattributes"), attributes).unwrap();
     let output = sandbox.git(&["commit", "-q", "-m", "x"]).failure(1);
-    let advice = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    let advice =
+        output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
     sandbox.run("sh", &["-c", &advice]).cwd(sandbox.hello("")).success();
     sandbox.git(&["commit", "-q", "-m", "x"]).success();
     sandbox.make(&["check-secrets"]).success();
@@ -167,7 +176,8 @@ fn a_pattern_that_misses_is_refused_until_the_line_is_added_that_is_printed() {
     if !have("git-crypt") {
         return;
     }
-    for text in ["secrets/* filter=git-crypt\n", "secrets/** filter=git-crypt\n*.yaml filter=lfs\n"] {
+    for text in ["secrets/* filter=git-crypt\n", "secrets/** filter=git-crypt\n*.yaml filter=lfs\n"]
+    {
         let sandbox = Sandbox::with_hello();
         fs::write(sandbox.hello(".gitattributes"), text).unwrap();
         sandbox.run("touch", &[SECRET]).cwd(sandbox.hello("")).success();
@@ -236,7 +246,12 @@ fn links_and_submodules_hold_no_content_of_a_file() {
     symlink("/etc/passwd", clone.path("secrets/link")).unwrap();
     clone.git(&["add", "secrets/link"]);
     let head = clone.git(&["rev-parse", "HEAD"]).stdout;
-    clone.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{},secrets/module", head.trim())]);
+    clone.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{},secrets/module", head.trim()),
+    ]);
     clone.accepted();
     clone.commit().success();
     clone.accepted();
@@ -287,7 +302,9 @@ fn a_partial_commit_is_checked_for_what_it_holds() {
     let clone = Clone::new();
     clone.write("README.md", "changed\n");
     clone.stage("secrets/plain.txt", "plain\n");
-    let at = |file: &str| clone.run("git", &["commit", "-q", "-m", "x", file]).cwd(clone.path("kubernetes"));
+    let at = |file: &str| {
+        clone.run("git", &["commit", "-q", "-m", "x", file]).cwd(clone.path("kubernetes"))
+    };
     at("../secrets/plain.txt").failure(1).says("secrets/plain.txt");
     // Another file may be committed while that one waits.
     at("../README.md").success();
@@ -319,11 +336,20 @@ fn it_works_from_a_subdirectory_and_from_elsewhere() {
     clone.commit().cwd(clone.path("secrets")).failure(1).says("index: secrets/plain.txt");
     let elsewhere = |args: &[&str]| clone.sandbox.run("make", args).failure(2);
     elsewhere(&["-C", "clone", "check-secrets"]).says("index: secrets/plain.txt");
-    elsewhere(&["--directory=clone/kubernetes/..", "check-secrets"]).says("index: secrets/plain.txt");
-    clone.sandbox.run("sh", &["clone/.githooks/pre-commit"]).failure(1).says("index: secrets/plain.txt");
+    elsewhere(&["--directory=clone/kubernetes/..", "check-secrets"])
+        .says("index: secrets/plain.txt");
+    clone
+        .sandbox
+        .run("sh", &["clone/.githooks/pre-commit"])
+        .failure(1)
+        .says("index: secrets/plain.txt");
     // A CDPATH that leads to another place of that name.
     fs::create_dir_all(clone.sandbox.path("x/.githooks")).unwrap();
-    clone.check().env("CDPATH", clone.sandbox.path("x")).failure(2).says("index: secrets/plain.txt");
+    clone
+        .check()
+        .env("CDPATH", clone.sandbox.path("x"))
+        .failure(2)
+        .says("index: secrets/plain.txt");
     let git_dir = clone.path(".git").display().to_string();
     let tree = clone.path("").display().to_string();
     let args = ["--git-dir", &git_dir, "--work-tree", &tree, "commit", "-q", "-m", "x"];
@@ -339,14 +365,23 @@ fn a_folder_of_another_repository_checks_its_own_secrets() {
     sandbox.run("git", &["add", "secrets"]).success();
     sandbox.make(&["check-secrets"]).success();
     sandbox.run("git", &["add", "."]).success();
-    sandbox.make(&["check-secrets"]).failure(2).says("index: secrets/kubernetes/gitlab.secret.yaml");
+    sandbox
+        .make(&["check-secrets"])
+        .failure(2)
+        .says("index: secrets/kubernetes/gitlab.secret.yaml");
 }
 
 #[test]
 fn a_conflict_is_checked_on_all_its_sides() {
     let clone = Clone::new();
     let blob = |text: &[u8]| {
-        clone.run("git", &["hash-object", "-w", "--stdin"]).stdin(text).success().stdout.trim().to_owned()
+        clone
+            .run("git", &["hash-object", "-w", "--stdin"])
+            .stdin(text)
+            .success()
+            .stdout
+            .trim()
+            .to_owned()
     };
     let (good, bad) = (blob(&[ENCRYPTED, b"x"].concat()), blob(b"plain"));
     let sides = format!("100644 {good} 2\tsecrets/both\n100644 {bad} 3\tsecrets/both\n");

@@ -75,11 +75,16 @@ fn what_is_no_tag_is_refused() {
         // The environment chooses none.
         sandbox.make(&["set-image"]).env("TAG", tag).failure(2).says("error: ");
     }
-    for digest in ["", "sha256:1", "sha512:aa", &format!("sha256:{}", "A".repeat(64)), "$(shell touch x)"] {
+    for digest in
+        ["", "sha256:1", "sha512:aa", &format!("sha256:{}", "A".repeat(64)), "$(shell touch x)"]
+    {
         sandbox.make(&["set-image", &format!("DIGEST={digest}")]).failure(2).says("error: ");
     }
-    for both in [&["TAG=1", "FROM=production"][..], &["TAG=1", &format!("DIGEST={}", digest())], &["FROM=qa"]]
-    {
+    for both in [
+        &["TAG=1", "FROM=production"][..],
+        &["TAG=1", &format!("DIGEST={}", digest())],
+        &["FROM=qa"],
+    ] {
         sandbox.make(&[&["set-image"], both].concat()).failure(2).says("error: ");
     }
     sandbox.make(&["set-image"]).env("TAG", "3.0.0").failure(2).says("make set-image TAG=");
@@ -111,9 +116,13 @@ fn every_image_can_be_named() {
     let before = kustomization(&sandbox);
     sandbox.make(&["set-image", "IMAGE=registry.gitlab.com/group/tool", "TAG=3"]).success();
     assert_eq!(kustomization(&sandbox), before.replace("newTag: \"2\"", "newTag: \"3\""));
-    for other in ["registry.gitlab.com/group", "$(shell touch x)", "registry.gitlab.com/group/tool\nx", ".*"]
+    for other in
+        ["registry.gitlab.com/group", "$(shell touch x)", "registry.gitlab.com/group/tool\nx", ".*"]
     {
-        sandbox.make(&["set-image", &format!("IMAGE={other}"), "TAG=4"]).failure(2).says("no single newTag");
+        sandbox
+            .make(&["set-image", &format!("IMAGE={other}"), "TAG=4"])
+            .failure(2)
+            .says("no single newTag");
     }
     assert_eq!(kustomization(&sandbox), before.replace("newTag: \"2\"", "newTag: \"3\""));
     assert!(!sandbox.hello("x").exists());
@@ -122,15 +131,19 @@ fn every_image_can_be_named() {
 #[test]
 fn line_ends_and_comments_stay() {
     let sandbox = Sandbox::with_hello();
-    for line in ["newTag: \"1.0.0\"", "newTag: '1.0.0'  # tested: #42", "newTag: \"1.0.0\"  # newTag: old"] {
+    for line in
+        ["newTag: \"1.0.0\"", "newTag: '1.0.0'  # tested: #42", "newTag: \"1.0.0\"  # newTag: old"]
+    {
         for end in ["\n", "\r\n"] {
             let text = |tag: &str| {
-                let images = format!("images:\n  - name: registry.gitlab.com/group/hello\n    {tag}\n");
+                let images =
+                    format!("images:\n  - name: registry.gitlab.com/group/hello\n    {tag}\n");
                 images.replace('\n', end)
             };
             fs::write(sandbox.hello(KUSTOMIZATION), text(line)).unwrap();
             sandbox.make(&["set-image", "TAG=1.2.3"]).success();
-            let changed = line.replacen("\"1.0.0\"", "\"1.2.3\"", 1).replacen("'1.0.0'", "\"1.2.3\"", 1);
+            let changed =
+                line.replacen("\"1.0.0\"", "\"1.2.3\"", 1).replacen("'1.0.0'", "\"1.2.3\"", 1);
             assert_eq!(kustomization(&sandbox), text(&changed));
             sandbox.make(&["set-image", &format!("DIGEST={}", digest())]).success();
             sandbox.make(&["set-image", "TAG=1.2.3"]).success();
@@ -167,19 +180,31 @@ fn a_failure_leaves_the_old_file_and_nothing_else() {
 fn a_tag_is_of_one_environment_and_may_come_from_another() {
     let sandbox = with_environments(&[]);
     let text = |name: &str| {
-        fs::read_to_string(sandbox.hello(&format!("kubernetes/overlays/{name}/kustomization.yaml"))).unwrap()
+        fs::read_to_string(sandbox.hello(&format!("kubernetes/overlays/{name}/kustomization.yaml")))
+            .unwrap()
     };
     let production = text("production");
-    sandbox.make(&["set-image", "TAG=2.0.0", "ENV=staging"]).success().prints("make deploy ENV=staging");
+    sandbox
+        .make(&["set-image", "TAG=2.0.0", "ENV=staging"])
+        .success()
+        .prints("make deploy ENV=staging");
     assert!(text("staging").contains("newTag: \"2.0.0\""));
     assert_eq!(text("production"), production);
     sandbox.make(&["set-image", "FROM=staging", "ENV=production"]).success();
     assert_eq!(text("production"), production.replace("1.0.0", "2.0.0"));
     sandbox.make(&["set-image", &format!("DIGEST={}", digest()), "ENV=staging"]).success();
     sandbox.make(&["set-image", "FROM=staging", "ENV=production"]).success();
-    assert_eq!(text("production"), production.replace("newTag: \"1.0.0\"", &format!("digest: {}", digest())));
-    for other in ["qa", "", ".", "../overlays/staging", "staging production", "$(shell touch x)", "*"] {
-        sandbox.make(&["set-image", &format!("FROM={other}"), "ENV=production"]).failure(2).says("error: ");
+    assert_eq!(
+        text("production"),
+        production.replace("newTag: \"1.0.0\"", &format!("digest: {}", digest()))
+    );
+    for other in
+        ["qa", "", ".", "../overlays/staging", "staging production", "$(shell touch x)", "*"]
+    {
+        sandbox
+            .make(&["set-image", &format!("FROM={other}"), "ENV=production"])
+            .failure(2)
+            .says("error: ");
     }
     assert!(!sandbox.hello("x").exists());
 }

@@ -1,5 +1,5 @@
-//! Several repositories in one run: a line or an object about each, in their order, a summary, the exit code, and the list of those
-//! that have to be given again.
+//! Several repositories in one run: a line or an object about each, in their order, a summary, the
+//! exit code, and the list of those that have to be given again.
 
 use super::older::Edit;
 use super::registry_bed::Bed;
@@ -41,7 +41,9 @@ fn head(sandbox: &Sandbox, name: &str) -> String {
 fn begins(output: &Output) -> Vec<String> {
     let lines = output.stdout.lines().take_while(|line| !line.is_empty());
     lines
-        .map(|line| line.split(':').next().unwrap().split_whitespace().collect::<Vec<_>>().join(" "))
+        .map(|line| {
+            line.split(':').next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        })
         .collect()
 }
 
@@ -96,7 +98,11 @@ fn one_repository_has_the_output_that_it_always_has() {
                 sandbox.makeinfra(&[&args[..], &["a", "./a", "a/kubernetes"]].concat()),
             ] {
                 let output = run.output();
-                assert_eq!((&output.stdout, &output.stderr), (&alone.stdout, &alone.stderr), "{args:?}");
+                assert_eq!(
+                    (&output.stdout, &output.stderr),
+                    (&alone.stdout, &alone.stderr),
+                    "{args:?}"
+                );
                 assert_eq!(output.code, alone.code);
             }
         }
@@ -121,7 +127,8 @@ fn a_list_may_have_blank_lines_comments_and_line_breaks_of_windows() {
 fn a_list_without_a_repository_is_an_error_and_never_the_current_directory() {
     let sandbox = with_three();
     for text in ["", "\n", "# a\n\r\n"] {
-        let run = sandbox.makeinfra(&["check", "--repos-from", "-"]).cwd(sandbox.work("a")).stdin(text);
+        let run =
+            sandbox.makeinfra(&["check", "--repos-from", "-"]).cwd(sandbox.work("a")).stdin(text);
         run.failure(2).says("the list of `--repos-from` names no repository");
     }
     let run = sandbox.makeinfra(&["check", "--repos-from", "nothing"]).cwd(sandbox.work("a"));
@@ -132,7 +139,8 @@ fn a_list_without_a_repository_is_an_error_and_never_the_current_directory() {
 fn one_work_tree_under_two_names_is_one() {
     let sandbox = with_three();
     std::os::unix::fs::symlink("a", sandbox.work("link")).unwrap();
-    let output = sandbox.makeinfra(&["check", "link", "a", "b/", "b/kubernetes/base", "./b"]).success();
+    let output =
+        sandbox.makeinfra(&["check", "link", "a", "b/", "b/kubernetes/base", "./b"]).success();
     assert_eq!(begins(&output), ["ok link", "ok b/"]);
     // Two folders of one git repository are two.
     let output = sandbox.makeinfra(&["check", "nothing", "nothing", "a"]).failure(2);
@@ -152,7 +160,10 @@ fn json_is_one_object_a_line_failures_included() {
     let mut first = objects[0].clone();
     first.as_object_mut().unwrap().remove("given");
     assert_eq!(first, alone);
-    assert_eq!((&objects[1]["repo"], &objects[1]["error"]["code"]), (&Value::Null, &Value::from(2)));
+    assert_eq!(
+        (&objects[1]["repo"], &objects[1]["error"]["code"]),
+        (&Value::Null, &Value::from(2))
+    );
     assert!(objects[2].get("error").is_none());
     assert_eq!(output.stderr, "");
 }
@@ -169,7 +180,8 @@ fn those_that_failed_are_listed_and_can_be_given_again() {
         let output = sandbox.makeinfra(&args).stdin(list).failure(code);
         (output, fs::read(sandbox.work("failed")).unwrap())
     };
-    let (_, failed) = run(&[&odd.map(|name| [b"./", name].concat()).join(&b'\0')[..], b"\0"].concat(), 1);
+    let (_, failed) =
+        run(&[&odd.map(|name| [b"./", name].concat()).join(&b'\0')[..], b"\0"].concat(), 1);
     let (output, again) = run(&failed, 1);
     assert_eq!(failed, again);
     assert_eq!(begins(&output).len(), 7);
@@ -225,13 +237,16 @@ fn an_update_looks_at_all_before_it_writes_the_first() {
     for name in ["a", "c"] {
         assert_ne!(head(&sandbox, name), heads[0]);
         assert!(
-            fs::read_to_string(sandbox.work(name).join("README.md")).unwrap().contains("Deploying requires")
+            fs::read_to_string(sandbox.work(name).join("README.md"))
+                .unwrap()
+                .contains("Deploying requires")
         );
     }
     let output = sandbox.makeinfra(&["update", "a", "c", "--commit", "--yes"]).success();
     output.prints("2 repositories: 2 ok\n");
     fs::remove_file(sandbox.work("b/.git/CHERRY_PICK_HEAD")).unwrap();
-    let output = sandbox.makeinfra(&["update", "--repos-from", "failed", "a", "--json", "--yes"]).success();
+    let output =
+        sandbox.makeinfra(&["update", "--repos-from", "failed", "a", "--json", "--yes"]).success();
     let changed: Vec<_> = objects(&output).iter().map(|object| object["changed"].clone()).collect();
     assert_eq!(changed, [false, true]);
 }
@@ -244,7 +259,8 @@ fn folders_of_one_git_repository_are_updated_one_after_the_other() {
         git -C ../hello-infra archive --prefix=$name/ HEAD | tar -x; done && git add -A && git commit -qm all";
     sandbox.run("sh", &["-c", script]).success();
     let all = ["all/one", "all/two", "all/three"];
-    let output = sandbox.makeinfra(&[&["update", "--commit", "--yes"][..], &all].concat()).success();
+    let output =
+        sandbox.makeinfra(&[&["update", "--commit", "--yes"][..], &all].concat()).success();
     output.prints("3 repositories: 3 ok, 3 changed\n");
     let log = sandbox.run("git", &["log", "--oneline"]).cwd(sandbox.work("all")).success();
     assert_eq!(log.stdout.lines().count(), 4, "{}", log.stdout);
@@ -267,7 +283,8 @@ fn conflicts_keep_an_update_from_one_repository_alone() {
 /// `makeinfra rotate` with the token `value` for all of `args`.
 fn rotate(sandbox: &Sandbox, value: &str, args: &[&str]) -> Run {
     let token = sandbox.write_private("token2", value).display().to_string();
-    let base = ["rotate", "--token-username", USER, "--token-file", &token, "--expires-at", "never"];
+    let base =
+        ["rotate", "--token-username", USER, "--token-file", &token, "--expires-at", "never"];
     sandbox.makeinfra(&[&base[..], args].concat())
 }
 
@@ -285,7 +302,8 @@ fn one_token_gets_into_all_that_can_take_it() {
     output.prints("3 repositories: 2 ok, 2 would change, 1 failed\n");
     assert_eq!(secret(&sandbox, "a"), old);
     let output =
-        rotate(&sandbox, "gldt-new", &["a", "b", "c", "--commit", "--failed-to", "failed"]).failure(10);
+        rotate(&sandbox, "gldt-new", &["a", "b", "c", "--commit", "--failed-to", "failed"])
+            .failure(10);
     assert_eq!(begins(&output), ["ok a", "failed b", "ok c"]);
     output.prints("it is locked: encrypted").prints("3 repositories: 2 ok, 2 changed, 1 failed\n");
     let b = sandbox.work("b").canonicalize().unwrap();
@@ -297,7 +315,8 @@ fn one_token_gets_into_all_that_can_take_it() {
     assert!(text.contains("  makeinfra/token-repositories: hello-infra hello-infra\n"), "{text}");
     assert_eq!(list(&sandbox, "failed"), ["b"]);
     for name in ["a", "c"] {
-        let status = sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work(name)).success();
+        let status =
+            sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work(name)).success();
         assert_eq!(status.stdout, "");
     }
     let key = sandbox.work("hello-infra/.git/git-crypt/keys/default").display().to_string();
@@ -341,7 +360,8 @@ fn a_token_that_nobody_gives_is_missing_once() {
     assert_ne!(secret(&sandbox, "a"), secret(&sandbox, "c"));
     let args = ["rotate", "--token-username", USER, "--token-stdin", "--repos-from", "-"];
     sandbox.makeinfra(&args).stdin(TOKEN).failure(2).says("cannot be the token and the list");
-    let output = sandbox.makeinfra(&["rotate", "a", "b", "--from-docker-config", "../token"]).failure(2);
+    let output =
+        sandbox.makeinfra(&["rotate", "a", "b", "--from-docker-config", "../token"]).failure(2);
     output.says("`--from-docker-config` takes its file after a `=`");
 }
 
@@ -362,8 +382,11 @@ fn a_login_that_is_refused_is_tried_once_for_all() {
     let Some(bed) = Bed::start() else { return };
     let sandbox = Sandbox::new();
     let token = sandbox.path("token").display().to_string();
-    let new = ["new", "hello", "--token-username", USER, "--token-file", &token, "--expires-at", "never"];
-    sandbox.makeinfra(&[&new[..], &["--image", &bed.image("group/hello:1.0.0")]].concat()).success();
+    let new =
+        ["new", "hello", "--token-username", USER, "--token-file", &token, "--expires-at", "never"];
+    sandbox
+        .makeinfra(&[&new[..], &["--image", &bed.image("group/hello:1.0.0")]].concat())
+        .success();
     let sandbox = copies(sandbox, &["a", "b", "c"]);
     let check = ["check", "a", "b", "c", "--online", "--jobs", "2"];
     let output = sandbox.makeinfra(&check).success();
@@ -376,8 +399,8 @@ fn a_login_that_is_refused_is_tried_once_for_all() {
     output.prints("hint: makeinfra check ").prints(" --online\n");
     assert_eq!(bed.sign_ins().len(), before + 1, "{:?}", bed.sign_ins());
     let old = secret(&sandbox, "a");
-    let output =
-        rotate(&sandbox, "gldt-bad", &["a", "b", "c", "--check", "--failed-to", "failed"]).failure(13);
+    let output = rotate(&sandbox, "gldt-bad", &["a", "b", "c", "--check", "--failed-to", "failed"])
+        .failure(13);
     assert_eq!(begins(&output), ["failed a", "failed b", "failed c"]);
     output.prints("the token was refused, nothing was written");
     assert_eq!(bed.sign_ins().len(), before + 2, "{:?}", bed.sign_ins());
@@ -388,7 +411,8 @@ fn a_login_that_is_refused_is_tried_once_for_all() {
     assert_eq!(secret(&sandbox, "a"), secret(&sandbox, "c"));
 }
 
-/// Runs `args`, gives its lines to `read`, then closes what it writes to. Gives its exit status and what it said.
+/// Runs `args`, gives its lines to `read`, then closes what it writes to. Gives its exit status and
+/// what it said.
 fn closed(run: Run, read: usize) -> (std::process::ExitStatus, String) {
     let mut command = run.command();
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -411,7 +435,8 @@ fn who_closes_the_pipe_has_the_rest_listed() {
     let args = [&["update", "--yes", "--commit", "--failed-to", "failed"][..], &names].concat();
     let (status, said) = closed(sandbox.makeinfra(&args), 0);
     let failed = list(&sandbox, "failed");
-    let untouched: Vec<_> = names.iter().filter(|name| head(&sandbox, name) == old).copied().collect();
+    let untouched: Vec<_> =
+        names.iter().filter(|name| head(&sandbox, name) == old).copied().collect();
     assert_eq!(failed, untouched);
     assert!(!failed.is_empty(), "all were written though nobody reads");
     assert_eq!(status.code(), Some(141));
@@ -436,7 +461,8 @@ fn a_signal_ends_a_run_between_two_repositories() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     let failed = list(&sandbox, "failed");
-    let untouched: Vec<_> = names.iter().filter(|name| head(&sandbox, name) == old).copied().collect();
+    let untouched: Vec<_> =
+        names.iter().filter(|name| head(&sandbox, name) == old).copied().collect();
     assert_eq!(failed, untouched, "{said}");
     assert!(!failed.is_empty(), "it was not interrupted: {rest:?}");
     assert_eq!(output.status.code(), Some(130), "{said}");
@@ -445,7 +471,8 @@ fn a_signal_ends_a_run_between_two_repositories() {
     for name in &names {
         assert!(!sandbox.work(name).join(".git/index.lock").exists());
     }
-    let again = sandbox.makeinfra(&["update", "--repos-from", "failed", "--yes", "--commit"]).success();
+    let again =
+        sandbox.makeinfra(&["update", "--repos-from", "failed", "--yes", "--commit"]).success();
     assert!(names.iter().all(|name| head(&sandbox, name) != old), "{}", again.stdout);
 }
 
@@ -465,7 +492,10 @@ fn a_signal_ends_a_run_that_waits_and_those_that_are_not_done_are_listed() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.signal(), Some(15), "{said}");
-    assert!(said.contains("error: interrupted\n  2 repositories were not begun or not finished\n"), "{said}");
+    assert!(
+        said.contains("error: interrupted\n  2 repositories were not begun or not finished\n"),
+        "{said}"
+    );
     assert_eq!(list(&sandbox, "failed"), ["a", "b"]);
 }
 

@@ -1,5 +1,5 @@
-//! The generated scripts under every POSIX shell and every awk: what they say, how they end, what they ask of
-//! kubectl and what they leave behind is the same, and what it has to be.
+//! The generated scripts under every POSIX shell and every awk: what they say, how they end, what
+//! they ask of kubectl and what they leave behind is the same, and what it has to be.
 
 mod expiry;
 
@@ -40,7 +40,8 @@ struct Stage {
 
 impl Stage {
     fn new(sandbox: Sandbox, shell: &str, awk: &str) -> Self {
-        // That it was started is recorded, so that no scene plays with the machine's own shell alone.
+        // That it was started is recorded, so that no scene plays with the machine's own shell
+        // alone.
         let script = format!("#!/bin/sh\necho >>\"${{0%/*}}/started\"\nexec {shell} \"$@\"\n");
         sandbox.write_program("sh", &script);
         sandbox.write_program("awk", &format!("#!/bin/sh\nexec {awk} \"$@\"\n"));
@@ -66,7 +67,8 @@ impl Stage {
         sandbox.run(program, args).cwd(&self.dir).env("PATH", sandbox.own_path())
     }
 
-    /// `make`, with words that a space divides. The recipes are for the shell, too: make would take `/bin/sh`.
+    /// `make`, with words that a space divides. The recipes are for the shell, too: make would take
+    /// `/bin/sh`.
     fn make(&self, typed: &str) -> Run {
         let shell = format!("SHELL={}", self.shell());
         let words: Vec<_> = [&*shell].into_iter().chain(typed.split(' ')).collect();
@@ -130,11 +132,14 @@ impl Stage {
         self.before(answers);
         let mut command = self.make(typed).command();
         command.stdin(Stdio::inherit());
-        let mut terminal = spawn_with_options(command, Options::new().timeout_ms(Some(20_000))).unwrap();
+        let mut terminal =
+            spawn_with_options(command, Options::new().timeout_ms(Some(20_000))).unwrap();
         let before = terminal.exp_string("[y/N] ").unwrap();
         terminal.send_line(reply).unwrap();
         let after = terminal.exp_eof().unwrap();
-        let WaitStatus::Exited(_, status) = terminal.process().wait().unwrap() else { panic!("{after}") };
+        let WaitStatus::Exited(_, status) = terminal.process().wait().unwrap() else {
+            panic!("{after}")
+        };
         self.after(&format!("{typed} <{reply}>"), Some(status), &format!("{before}{after}"));
         self.ended(code, text);
     }
@@ -184,7 +189,8 @@ fn shells_and_awks() -> Pairs {
     [shells.clone(), others.collect()].concat()
 }
 
-/// Plays the same scenes with each shell and its awk, and expects of all what the first ones showed.
+/// Plays the same scenes with each shell and its awk, and expects of all what the first ones
+/// showed.
 #[track_caller]
 fn play(with: &[(&str, &str)], sandbox: fn() -> Sandbox, scenes: fn(&mut Stage)) {
     let stage = |(shell, awk): &(&str, &str)| {
@@ -227,14 +233,20 @@ fn every_posix_shell_and_awk_deploys_the_same() {
         let late = "error: exceeded its progress deadline";
         let text = format!("{late}\nhint: makeinfra diagnose\n");
         stage.fails("deploy", &[fails("rollout status", late)], &text);
-        stage.fails("deploy ROLLOUT_TIMEOUT=soon", &[], "error: ROLLOUT_TIMEOUT= must be like 90s or 5m\n");
+        stage.fails(
+            "deploy ROLLOUT_TIMEOUT=soon",
+            &[],
+            "error: ROLLOUT_TIMEOUT= must be like 90s or 5m\n",
+        );
 
         let text = "--filename=kubernetes/overlays/production/namespace.yaml\n";
         stage.succeeds("namespace", &[prints("get namespace", "")], text);
         stage.succeeds("gitlab-secret", &[], "--selector=app.kubernetes.io/component=pull-secret");
         let changed = fails("--dry-run=server", TYPE_CHANGED);
         stage.succeeds("gitlab-secret", &[changed], "delete --ignore-not-found secret/gitlab\n");
-        for (got, text) in [(TOKEN, "error: got ***\n"), ("[1 2 3 4] there", "error: got [***] there\n")] {
+        for (got, text) in
+            [(TOKEN, "error: got ***\n"), ("[1 2 3 4] there", "error: got [***] there\n")]
+        {
             let answer = fails("--dry-run=server", &format!("error: got {got}"));
             for target in ["deploy", "gitlab-secret"] {
                 stage.fails(target, std::slice::from_ref(&answer), text);
@@ -250,14 +262,16 @@ fn every_posix_shell_and_awk_deploys_the_same() {
         ];
         let text = "to be replaced:\njob/migrate\n---\nkind: Job\nmetadata:\n  name: b\n";
         stage.fails("diff", &answers, text);
-        let text = "  prune          Delete what earlier deployments left in the cluster; asks first\n";
+        let text =
+            "  prune          Delete what earlier deployments left in the cluster; asks first\n";
         stage.succeeds("help", &[], text);
     });
 }
 
 /// What the cluster has, in answers: what is used, a list with leftovers, and volume claims.
 fn leftovers() -> [String; 3] {
-    let claims = "PersistentVolumeClaim/data-db-0 statefulset/db\nPersistentVolumeClaim/keep statefulset/";
+    let claims =
+        "PersistentVolumeClaim/data-db-0 statefulset/db\nPersistentVolumeClaim/keep statefulset/";
     [
         prints("get replicasets,controllerrevisions", "hello used-0a free"),
         listed(&[&LISTED[..], &["StatefulSet/db owner: by:Apply"]].concat()),
@@ -318,7 +332,11 @@ fn every_posix_shell_and_awk_rolls_back_the_same() {
         stage.cluster.sandbox.edit(ENVIRONMENT, "PROTECTED :=", "PROTECTED := yes");
         stage.fails("rollback", &[], "error: cannot ask \"Change production?\": not a terminal\n");
         let typed = "rollback YES=1 REVISION=3 APP=a\tb CONTEXT=the\t1st";
-        stage.succeeds(typed, &[], "--context=the\t1st rollout undo deployments,statefulsets,daemonsets ");
+        stage.succeeds(
+            typed,
+            &[],
+            "--context=the\t1st rollout undo deployments,statefulsets,daemonsets ",
+        );
         stage.succeeds(typed, &[], "app.kubernetes.io/name=a\tb --to-revision=3\n");
         let nothing = prints("rollout undo", "No resources found");
         stage.fails(typed, &[nothing], "error: nothing here is named `a\tb`\nhint: make status\n");
@@ -342,7 +360,11 @@ fn every_posix_shell_and_awk_writes_the_same_tag() {
         |stage| {
             let next = "hello newTag: \"2.0.0\"\nnext: make deploy ENV=staging, and commit ";
             stage.succeeds("set-image ENV=staging TAG=2.0.0", &[], next);
-            stage.succeeds("set-image ENV=production FROM=staging", &[], "\n    newTag: \"2.0.0\"\n");
+            stage.succeeds(
+                "set-image ENV=production FROM=staging",
+                &[],
+                "\n    newTag: \"2.0.0\"\n",
+            );
             let digest = format!("sha256:{}", "0a".repeat(32));
             let typed = format!("set-image ENV=production DIGEST={digest}");
             stage.succeeds(&typed, &[], &format!("\n    digest: {digest}\n"));
@@ -351,14 +373,17 @@ fn every_posix_shell_and_awk_writes_the_same_tag() {
             let text = text.replace("0a0a\n", "0a0a  # 1.0.0\n").replace('\n', "\r\n");
             fs::write(stage.cluster.sandbox.hello(KUSTOMIZATION), text).unwrap();
             stage.succeeds("set-image ENV=production TAG=1.10", &[], "\n    newTag: \"1.10\"\r\n");
-            for wrong in ["DIGEST=sha256:0A", "TAG=a\\nb", "TAG=$(pwd)", "TAG=-n", "TAG=a\tb", "FROM=qa"] {
+            for wrong in
+                ["DIGEST=sha256:0A", "TAG=a\\nb", "TAG=$(pwd)", "TAG=-n", "TAG=a\tb", "FROM=qa"]
+            {
                 let value = wrong.split_once('=').unwrap().1;
                 let text = format!("error: not a tag, digest or environment: `{value}`\n");
                 stage.fails(&format!("set-image ENV=production {wrong}"), &[], &text);
             }
             let text = "error: one of TAG=, DIGEST= and FROM= is required\n";
             stage.fails("set-image ENV=production TAG=", &[], text);
-            let text = "error: no single newTag or digest of `other` in kubernetes/overlays/staging\n";
+            let text =
+                "error: no single newTag or digest of `other` in kubernetes/overlays/staging\n";
             stage.fails("set-image ENV=staging TAG=3 IMAGE=other", &[], text);
         },
     );
@@ -383,12 +408,15 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         stage.refuses(&format!("{PLAIN}{hint}"));
         stage.git(&["commit", "-q", "-n", "-m", "past the hook"]);
         stage.git(&["rm", "-q", "--cached", "secrets/plain.txt"]);
-        let text = "error: plaintext in HEAD: secrets/plain.txt\nhint: revoke what is in this commit";
+        let text =
+            "error: plaintext in HEAD: secrets/plain.txt\nhint: revoke what is in this commit";
         stage.fails("check-secrets", &[], text);
         stage.commits("without it");
 
         // Names and contents that a shell could take for something else.
-        for name in ["secrets/-n", "secrets/a\\tb", "secrets/ä b ", "secrets/$(pwd)", "secrets/two\nlines"] {
+        for name in
+            ["secrets/-n", "secrets/a\\tb", "secrets/ä b ", "secrets/$(pwd)", "secrets/two\nlines"]
+        {
             stage.add(name, "\\0GITCRYPT\\0\n");
             let quoted = name.replace('\\', "\\\\").replace('\n', "\\n");
             let shown = if quoted == name { quoted } else { format!("\"{quoted}\"") };
@@ -423,7 +451,8 @@ fn every_posix_shell_guards_an_unlocked_repository_the_same() {
         stage.add("README.md", "changed\n");
         stage.commits("a good commit");
         // What was staged before the filter was there.
-        let blob = stage.run("git", &["hash-object", "-w", "--no-filters", "--stdin"]).stdin("plain\n");
+        let blob =
+            stage.run("git", &["hash-object", "-w", "--no-filters", "--stdin"]).stdin("plain\n");
         let entry = format!("100644,{},secrets/plain.txt", blob.success().stdout.trim());
         stage.git(&["update-index", "--add", "--cacheinfo", &entry]);
         stage.refuses(&format!("{PLAIN}hint: git add --renormalize -- secrets\n"));
@@ -434,6 +463,10 @@ fn every_posix_shell_guards_an_unlocked_repository_the_same() {
             stage.fails(target, &[], "not a git repository");
         }
         stage.cluster.sandbox.run("git", &["init", "-q"]).success();
-        stage.succeeds("setup", &[], "needs this line: sh hello-infra/.githooks/pre-commit || exit 1\n");
+        stage.succeeds(
+            "setup",
+            &[],
+            "needs this line: sh hello-infra/.githooks/pre-commit || exit 1\n",
+        );
     });
 }

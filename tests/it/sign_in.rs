@@ -6,17 +6,28 @@ use serde_json::Value;
 use std::fs;
 
 /// bcrypt of the tests' token, as `htpasswd -B` makes it.
-const HTPASSWD: &str = "gitlab+deploy-token-1:$2b$05$abcdefghijklmnopqrstuu5iVdfEQAfSN.B3nCAYPfcA/aXtpp9HK\n";
+const HTPASSWD: &str =
+    "gitlab+deploy-token-1:$2b$05$abcdefghijklmnopqrstuu5iVdfEQAfSN.B3nCAYPfcA/aXtpp9HK\n";
 
 /// `makeinfra new hello --check` for an image, with the tests' token.
 pub fn new(sandbox: &Sandbox, image: &str, args: &[&str]) -> Run {
     let token = sandbox.path("token").display().to_string();
-    let base =
-        ["new", "hello", "--image", image, "--token-username", USER, "--token-file", &token, "--check"];
+    let base = [
+        "new",
+        "hello",
+        "--image",
+        image,
+        "--token-username",
+        USER,
+        "--token-file",
+        &token,
+        "--check",
+    ];
     sandbox.makeinfra(&[&base[..], args].concat())
 }
 
-/// Expects that the image is not taken, for this reason, that nothing was written, and the token nowhere.
+/// Expects that the image is not taken, for this reason, that nothing was written, and the token
+/// nowhere.
 #[track_caller]
 pub fn fails(run: Run, sandbox: &Sandbox, code: i32, reason: &str) -> Output {
     let output = run.failure(code);
@@ -41,7 +52,11 @@ fn a_token_that_is_good_is_used() {
     let sandbox = Sandbox::new();
     let image = bed.image("group/hello:1.0.0");
     let output = new(&sandbox, &image, &[]).success();
-    assert!(output.stdout.contains(&format!("Checked: `{image}` can be pulled.\n")), "{}", output.stdout);
+    assert!(
+        output.stdout.contains(&format!("Checked: `{image}` can be pulled.\n")),
+        "{}",
+        output.stdout
+    );
     assert_eq!(output.stderr, "");
     assert!(sandbox.hello(SECRET).exists());
     assert_eq!(bed.sign_ins(), [r#"["repository:group/hello:pull"] 200"#]);
@@ -65,9 +80,15 @@ fn a_token_that_is_refused_is_not_used() {
     bed.knows(TOKEN, "group", "read_repository");
     fails(new(&sandbox, &image, &[]), &sandbox, 13, "no scope `read_registry`");
     bed.knows(TOKEN, "grou", "read_registry");
-    fails(new(&sandbox, &image, &[]), &sandbox, 13, "may not pull `group/hello`: it is of another project");
+    fails(
+        new(&sandbox, &image, &[]),
+        &sandbox,
+        13,
+        "may not pull `group/hello`: it is of another project",
+    );
     // One sign-in each, and never a second one after a refusal.
-    let statuses = || bed.sign_ins().iter().map(|line| line[line.len() - 3..].to_owned()).collect::<Vec<_>>();
+    let statuses =
+        || bed.sign_ins().iter().map(|line| line[line.len() - 3..].to_owned()).collect::<Vec<_>>();
     // The service writes its log after it has answered.
     let waits = (0..50).take_while(|_| statuses().len() < 3);
     waits.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(100)));
@@ -95,7 +116,10 @@ fn an_image_that_is_not_there_yet_is_a_warning() {
         let sandbox = Sandbox::new();
         let output = succeeds(new(&sandbox, &bed.image(image), &["--json"]), id);
         let warnings = output.json()["warnings"].to_string();
-        assert!(warnings.contains("the sign-in is good") && warnings.contains(warning), "{warnings}");
+        assert!(
+            warnings.contains("the sign-in is good") && warnings.contains(warning),
+            "{warnings}"
+        );
         assert!(sandbox.hello(SECRET).exists());
     }
 }
@@ -131,15 +155,19 @@ fn a_host_without_a_registry_is_told() {
     let sandbox = Sandbox::new();
     // The token service is a web server like any other.
     let image = format!("{}/group/hello:1.0.0", bed.service());
-    fails(new(&sandbox, &image, &[]), &sandbox, 1, "is not a container registry").says("registry.gitlab.com");
-    let Some(bed) = Bed::with(&Setup { service: &["--disabled"], ..Setup::default() }) else { return };
+    fails(new(&sandbox, &image, &[]), &sandbox, 1, "is not a container registry")
+        .says("registry.gitlab.com");
+    let Some(bed) = Bed::with(&Setup { service: &["--disabled"], ..Setup::default() }) else {
+        return;
+    };
     let image = bed.image("group/hello:1.0.0");
     fails(new(&sandbox, &image, &[]), &sandbox, 1, "no registry is enabled");
 }
 
 #[test]
 fn a_ban_is_no_word_on_the_token() {
-    for (status, reason) in [("403", "may have banned this address"), ("429", "too many requests")] {
+    for (status, reason) in [("403", "may have banned this address"), ("429", "too many requests")]
+    {
         let service = ["--ban", "1", "--ban-status", status];
         let Some(bed) = Bed::with(&Setup { service: &service, ..Setup::default() }) else { return };
         let sandbox = Sandbox::new();
@@ -160,10 +188,12 @@ fn a_rotation_writes_only_a_token_that_is_good() {
     let record = fs::read(sandbox.hello(".makeinfra.yaml")).unwrap();
     let token = sandbox.path("token").display().to_string();
     let rotate = |args: &[&str]| {
-        let base = ["rotate", "hello-infra", "--token-username", USER, "--token-file", &token, "--check"];
+        let base =
+            ["rotate", "hello-infra", "--token-username", USER, "--token-file", &token, "--check"];
         sandbox.makeinfra(&[&base[..], args].concat())
     };
-    // Made anew under its name, in GitLab: the old one is refused, the new one is not known here yet.
+    // Made anew under its name, in GitLab: the old one is refused, the new one is not known here
+    // yet.
     sandbox.write_private("token", "gldt-Second_7Qx9vWk2");
     rotate(&["--commit"]).failure(13).says("refuses the sign-in").says("nothing was written");
     rotate(&["--dry-run"]).failure(13).says("refuses the sign-in");
@@ -189,8 +219,16 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
     new(&sandbox, &bed.image("group/hello:1.0.0"), &[]).success();
     let rotate = |value: &str| {
         let token = sandbox.write_private("token", value).display().to_string();
-        let args =
-            ["rotate", "hello-infra", "--token-username", USER, "--token-file", &token, "--check", "--json"];
+        let args = [
+            "rotate",
+            "hello-infra",
+            "--token-username",
+            USER,
+            "--token-file",
+            &token,
+            "--check",
+            "--json",
+        ];
         sandbox.makeinfra(&args)
     };
     // By now another tag is deployed, which nobody told `.makeinfra.yaml`; it is not even needed.

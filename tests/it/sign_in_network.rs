@@ -1,5 +1,5 @@
-//! `--check` where the network is in the way: TLS, names, proxies, redirects, silence. None of it is a word on the
-//! token, so nothing is written, and the exit code is 3.
+//! `--check` where the network is in the way: TLS, names, proxies, redirects, silence. None of it
+//! is a word on the token, so nothing is written, and the exit code is 3.
 
 use super::registry_bed::{Authority, Bed, REALM, Setup};
 use super::sign_in::{fails, new};
@@ -14,9 +14,18 @@ use std::time::{Duration, Instant};
 fn nobody_there_is_no_word_on_the_token() {
     let sandbox = Sandbox::new();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    fails(new(&sandbox, &format!("{free}/group/hello:1.0.0"), &[]), &sandbox, 3, "refuses connections");
-    let output =
-        fails(new(&sandbox, "registry.invalid/group/hello:1.0.0", &[]), &sandbox, 3, "cannot be found");
+    fails(
+        new(&sandbox, &format!("{free}/group/hello:1.0.0"), &[]),
+        &sandbox,
+        3,
+        "refuses connections",
+    );
+    let output = fails(
+        new(&sandbox, "registry.invalid/group/hello:1.0.0", &[]),
+        &sandbox,
+        3,
+        "cannot be found",
+    );
     output.says("nslookup registry.invalid");
 }
 
@@ -36,13 +45,18 @@ fn silence_ends_after_ten_seconds() {
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_named() {
-    let Some(bed) = Bed::with(&Setup { tls: &["localhost", "127.0.0.1"], ..Setup::default() }) else {
+    let Some(bed) = Bed::with(&Setup { tls: &["localhost", "127.0.0.1"], ..Setup::default() })
+    else {
         return;
     };
     let sandbox = Sandbox::new();
     let image = bed.image("group/hello:1.0.0");
-    let output =
-        fails(new(&sandbox, &image, &[]), &sandbox, 3, "an authority that this machine does not trust");
+    let output = fails(
+        new(&sandbox, &image, &[]),
+        &sandbox,
+        3,
+        "an authority that this machine does not trust",
+    );
     output.says("--ca-file");
     let other = sandbox.write("other.pem", Authority::new().pem()).display().to_string();
     fails(new(&sandbox, &image, &["--ca-file", &other]), &sandbox, 3, "does not trust");
@@ -56,11 +70,19 @@ fn a_private_authority_is_trusted_where_it_is_named() {
 
 #[test]
 fn a_certificate_of_another_name_or_time_is_told() {
-    let Some(bed) = Bed::with(&Setup { tls: &["registry.test"], ..Setup::default() }) else { return };
+    let Some(bed) = Bed::with(&Setup { tls: &["registry.test"], ..Setup::default() }) else {
+        return;
+    };
     let sandbox = Sandbox::new();
     let image = bed.image("group/hello:1.0.0");
-    fails(new(&sandbox, &image, &["--ca-file", &bed.ca_file()]), &sandbox, 3, "is for another name");
-    let Some(bed) = Bed::with(&Setup { tls: &["127.0.0.1"], expired: true, ..Setup::default() }) else {
+    fails(
+        new(&sandbox, &image, &["--ca-file", &bed.ca_file()]),
+        &sandbox,
+        3,
+        "is for another name",
+    );
+    let Some(bed) = Bed::with(&Setup { tls: &["127.0.0.1"], expired: true, ..Setup::default() })
+    else {
         return;
     };
     let image = bed.image("group/hello:1.0.0");
@@ -98,8 +120,12 @@ fn asks_through_a_proxy_that_wants_a_login() {
     let sandbox = Sandbox::new();
     let good = format!("http://us%25er:p%40ss@{}", named.proxy.address);
     new_succeeds(&named, &sandbox, "registry.test/group/hello:1.0.0", &good);
-    let lines: Vec<_> =
-        named.proxy.heads().iter().filter_map(|head| head.lines().next().map(str::to_owned)).collect();
+    let lines: Vec<_> = named
+        .proxy
+        .heads()
+        .iter()
+        .filter_map(|head| head.lines().next().map(str::to_owned))
+        .collect();
     assert!(lines.contains(&format!("CONNECT {REALM}:443 HTTP/1.1")), "{lines:?}");
     // Whoever stands between sees the login for the proxy, and nothing of the token.
     assert_no_token(named.proxy.heads().concat().as_bytes(), "what the proxy saw");
@@ -113,13 +139,21 @@ fn asks_through_a_proxy_that_wants_a_login() {
         "the proxy wants a login",
     );
     output.says("$HTTPS_PROXY");
-    assert!(!output.stderr.contains("someone") && !output.stderr.contains("wrong"), "{}", output.stderr);
+    assert!(
+        !output.stderr.contains("someone") && !output.stderr.contains("wrong"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[track_caller]
 fn new_succeeds(named: &Named, sandbox: &Sandbox, image: &str, proxy: &str) {
     let output = named.new_hello(sandbox, image, proxy).success();
-    assert!(output.stdout.contains(&format!("Checked: `{image}` can be pulled.")), "{}", output.stdout);
+    assert!(
+        output.stdout.contains(&format!("Checked: `{image}` can be pulled.")),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
@@ -134,12 +168,16 @@ fn proxies_are_named_and_avoided_by_the_usual_variables() {
     let sandbox = Sandbox::new();
     let run = named.new_hello(&sandbox, image, &proxy).env("NO_PROXY", "example.com, .test");
     fails(run, &sandbox, 3, "`registry.test` cannot be found");
-    // One connection to each of the two hosts is enough, and none is made where the proxy is to be avoided.
+    // One connection to each of the two hosts is enough, and none is made where the proxy is to be
+    // avoided.
     assert_eq!(named.proxy.heads().len(), 3 * 2);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (proxy, reason) in [
         (format!("http://u:{TOKEN}@{free}"), "the proxy in `$HTTPS_PROXY` refuses connections"),
-        (format!("http://u:{TOKEN}@proxy.invalid:3128"), "the proxy in `$HTTPS_PROXY` cannot be found"),
+        (
+            format!("http://u:{TOKEN}@proxy.invalid:3128"),
+            "the proxy in `$HTTPS_PROXY` cannot be found",
+        ),
         (format!("nonsense://u:{TOKEN}@proxy"), "`$HTTPS_PROXY` is not the URL of a proxy"),
         (format!("u:{TOKEN}@ %"), "`$HTTPS_PROXY` is not the URL of a proxy"),
     ] {
@@ -149,7 +187,8 @@ fn proxies_are_named_and_avoided_by_the_usual_variables() {
 
 #[test]
 fn asks_through_a_socks_proxy() {
-    let Some(bed) = Bed::with(&Setup { tls: &["registry.test", "127.0.0.1"], ..Setup::default() }) else {
+    let Some(bed) = Bed::with(&Setup { tls: &["registry.test", "127.0.0.1"], ..Setup::default() })
+    else {
         return;
     };
     let proxy = SmallServer::socks(bed.host().to_owned());
@@ -179,7 +218,9 @@ fn plain_http_is_spoken_only_where_that_is_allowed() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str]| {
         let url = format!("http://{}", proxy.address);
-        new(&sandbox, "registry.test/group/hello:1.0.0", args).env("HTTPS_PROXY", &url).env("HTTP_PROXY", url)
+        new(&sandbox, "registry.test/group/hello:1.0.0", args)
+            .env("HTTPS_PROXY", &url)
+            .env("HTTP_PROXY", url)
     };
     fails(run(&[]), &sandbox, 3, "`registry.test` does not speak TLS").says("--plain-http");
     assert_eq!(bed.sign_ins(), Vec::<String>::new());
@@ -189,10 +230,13 @@ fn plain_http_is_spoken_only_where_that_is_allowed() {
 #[test]
 fn a_token_service_without_https_gets_no_token() {
     let service = SmallServer::saying("200 OK");
-    // The registry is another machine, so that nothing but https is good enough, for this machine's service, too.
+    // The registry is another machine, so that nothing but https is good enough, for this machine's
+    // service, too.
     let realm = format!("http://{}/jwt/auth", service.address);
     let tls = &["registry.test"];
-    let Some(bed) = Bed::with(&Setup { tls, realm: Some(&realm), ..Setup::default() }) else { return };
+    let Some(bed) = Bed::with(&Setup { tls, realm: Some(&realm), ..Setup::default() }) else {
+        return;
+    };
     let target = bed.host().to_owned();
     let proxy = SmallServer::proxy(move |_| target.clone(), None);
     let sandbox = Sandbox::new();
@@ -213,12 +257,19 @@ fn challenge(realm: &str) -> SmallServer {
 fn a_redirect_takes_no_token_to_another_host() {
     let stranger = SmallServer::saying("401 Unauthorized");
     for status in ["301", "302", "303", "307", "308"] {
-        let service =
-            SmallServer::saying(format!("{status} x\r\nLocation: http://{}/login", stranger.address));
+        let service = SmallServer::saying(format!(
+            "{status} x\r\nLocation: http://{}/login",
+            stranger.address
+        ));
         let registry = challenge(&format!("http://{}/jwt/auth", service.address));
         let sandbox = Sandbox::new();
         let image = format!("{}/group/hello:1.0.0", registry.address);
-        fails(new(&sandbox, &image, &[]), &sandbox, 3, "to another host, where the token was not sent");
+        fails(
+            new(&sandbox, &image, &[]),
+            &sandbox,
+            3,
+            "to another host, where the token was not sent",
+        );
         let sent = service.heads().concat();
         assert!(sent.contains("authorization: Basic"), "{sent}");
     }
@@ -233,8 +284,10 @@ fn a_login_in_a_redirect_is_sent_to_nobody() {
     let stranger = SmallServer::saying("401 Unauthorized");
     let basic = STANDARD.encode("mallory:Marker_of_another");
     for user in ["mallory:Marker_of_another@", "mallory@", "@"] {
-        let service =
-            SmallServer::saying(format!("307 x\r\nLocation: http://{user}{}/login", stranger.address));
+        let service = SmallServer::saying(format!(
+            "307 x\r\nLocation: http://{user}{}/login",
+            stranger.address
+        ));
         let registry = challenge(&format!("http://{}/jwt/auth", service.address));
         let sandbox = Sandbox::new();
         let image = format!("{}/group/hello:1.0.0", registry.address);
@@ -243,13 +296,17 @@ fn a_login_in_a_redirect_is_sent_to_nobody() {
         // On the same host, the token stays what it is.
         let own = SmallServer::start(move |head, mut stream| {
             use std::io::Write;
-            let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
+            let host =
+                head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
             let _ = match head.starts_with("GET /jwt") {
                 true => write!(
                     stream,
                     "HTTP/1.1 307 x\r\nLocation: http://{user}{host}/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                 ),
-                false => write!(stream, "HTTP/1.1 401 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+                false => write!(
+                    stream,
+                    "HTTP/1.1 401 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                ),
             };
         });
         let registry = challenge(&format!("http://{}/jwt/auth", own.address));
@@ -340,7 +397,8 @@ fn a_token_service_that_says_too_much_or_nothing_is_told() {
         let body = body.to_owned();
         let service = SmallServer::start(move |_, mut stream| {
             use std::io::Write;
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let _ =
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         });
         let registry = challenge(&format!("http://{}/jwt/auth", service.address));
         let image = format!("{}/group/hello:1.0.0", registry.address);

@@ -42,7 +42,10 @@ impl SmallServer {
     pub fn saying(answer: impl Into<String>) -> Self {
         let answer = answer.into();
         Self::start(move |_, mut stream| {
-            let _ = write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
         })
     }
 
@@ -53,8 +56,9 @@ impl SmallServer {
     ) -> Self {
         Self::start(move |head, mut stream| {
             let name = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
-            let known =
-                login.is_none_or(|login| head.contains(&format!("Proxy-Authorization: Basic {login}\r\n")));
+            let known = login.is_none_or(|login| {
+                head.contains(&format!("Proxy-Authorization: Basic {login}\r\n"))
+            });
             let (Some(name), true) = (name, known) else {
                 let _ = write!(stream, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
                 return;
@@ -114,7 +118,10 @@ fn read_bytes<const N: usize>(mut stream: &TcpStream) -> [u8; N] {
 /// What comes until an empty line, the end, or what is the beginning of TLS or SOCKS and no HTTP.
 fn read_head(mut stream: &TcpStream) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") && head.len() < 16 << 10 && !matches!(head.first(), Some(0x16 | 5)) {
+    while !head.ends_with(b"\r\n\r\n")
+        && head.len() < 16 << 10
+        && !matches!(head.first(), Some(0x16 | 5))
+    {
         match stream.read(&mut byte) {
             Ok(1) => head.push(byte[0]),
             _ => break,

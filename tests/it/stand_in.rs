@@ -33,8 +33,8 @@ impl StandIn {
         stand_in
     }
 
-    /// Puts answers before those of a cluster where all is well: arms of a shell `case`, as [`fails`]
-    /// and [`prints`] make them. Forgets the calls.
+    /// Puts answers before those of a cluster where all is well: arms of a shell `case`, as
+    /// [`fails`] and [`prints`] make them. Forgets the calls.
     pub fn answers(&self, arms: &[String]) {
         let script = format!("#!/bin/sh\n{RECORD}case \"$*\" in\n{}{FINE}esac\n", arms.concat());
         self.sandbox.write_program("kubectl", &script);

@@ -26,7 +26,11 @@ pub struct Sandbox {
 
 /// The expiry of a token whose test does not care, unless `args` have one.
 fn expiry(args: &[&str]) -> &'static [&'static str] {
-    if args.iter().any(|arg| arg.starts_with("--expires-at")) { &[] } else { &["--expires-at", "never"] }
+    if args.iter().any(|arg| arg.starts_with("--expires-at")) {
+        &[]
+    } else {
+        &["--expires-at", "never"]
+    }
 }
 
 impl Sandbox {
@@ -94,19 +98,26 @@ impl Sandbox {
     pub fn write_private(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
         file.write_all(text.as_ref()).unwrap();
         path
     }
 
     /// A program on a PATH of its own, before the real ones: `env("PATH", sandbox.path_with(...))`.
     pub fn write_program(&self, name: &str, script: &str) -> PathBuf {
-        let (draft, path) = (self.write(&format!("bin/.{name}"), script), self.path(&format!("bin/{name}")));
+        let (draft, path) =
+            (self.write(&format!("bin/.{name}"), script), self.path(&format!("bin/{name}")));
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
-        // Written by another process: a program that this one has open for writing, or a child that another test has just begun,
-        // cannot be run (ETXTBSY).
-        let copied = Command::new("cp").args(["-p", "--remove-destination"]).args([&draft, &path]).status();
+        // Written by another process: a program that this one has open for writing, or a child that
+        // another test has just begun, cannot be run (ETXTBSY).
+        let copied =
+            Command::new("cp").args(["-p", "--remove-destination"]).args([&draft, &path]).status();
         assert!(copied.unwrap().success());
         fs::remove_file(draft).unwrap();
         path
@@ -121,10 +132,12 @@ impl Sandbox {
         self.run(env!("CARGO_BIN_EXE_makeinfra"), args)
     }
 
-    /// `makeinfra new hello` with an image, the test's token, which does not expire unless `args` say so, and `args`.
+    /// `makeinfra new hello` with an image, the test's token, which does not expire unless `args`
+    /// say so, and `args`.
     pub fn new_hello(&self, args: &[&str]) -> Run {
         let token = self.path("token").display().to_string();
-        let base = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
+        let base =
+            ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &token];
         self.makeinfra(&[&base[..], expiry(args), args].concat())
     }
 
@@ -133,8 +146,8 @@ impl Sandbox {
         self.makeinfra(&[&["new", "hello", "--image", IMAGE, "--no-token"], args].concat())
     }
 
-    /// `makeinfra rotate` in the generated repository, with another token of the given value; its expiry is as in
-    /// [`Sandbox::new_hello`].
+    /// `makeinfra rotate` in the generated repository, with another token of the given value; its
+    /// expiry is as in [`Sandbox::new_hello`].
     pub fn rotate(&self, value: &str, args: &[&str]) -> Run {
         self.rotate_as_given(value, &[expiry(args), args].concat())
     }
@@ -221,7 +234,8 @@ impl Run {
         if self.stdin.is_some() {
             self.command.stdin(Stdio::piped());
         }
-        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        let mut child =
+            self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         if let Some(text) = &self.stdin {
             // Whoever does not read it closes the pipe.
             let _ = child.stdin.take().unwrap().write_all(text);
@@ -239,8 +253,12 @@ impl Run {
     /// Fails if somebody was told to type what no program takes.
     fn check_advice(&self) {
         let mut variables = self.command.get_envs();
-        let file = variables.find(|(name, _)| *name == "MAKEINFRA_TEST_ADVICE").and_then(|(_, value)| value);
-        if let Some((file, recorded)) = file.and_then(|file| Some((file, fs::read_to_string(file).ok()?))) {
+        let file = variables
+            .find(|(name, _)| *name == "MAKEINFRA_TEST_ADVICE")
+            .and_then(|(_, value)| value);
+        if let Some((file, recorded)) =
+            file.and_then(|file| Some((file, fs::read_to_string(file).ok()?)))
+        {
             super::hints::check_recorded(&recorded);
             let _ = fs::remove_file(file);
         }
@@ -269,7 +287,13 @@ impl Run {
     #[track_caller]
     pub fn failure(self, code: i32) -> Output {
         let output = self.output();
-        assert_eq!(output.code, Some(code), "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            output.stdout,
+            output.stderr
+        );
         assert_no_token(output.stdout.as_bytes(), "stdout");
         assert_no_token(output.stderr.as_bytes(), "stderr");
         output
@@ -288,8 +312,8 @@ pub struct Output {
 impl Output {
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        let object: serde_json::Value =
-            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout));
+        let object: serde_json::Value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout));
         // Other programs print JSON, too.
         if object.get("changed").is_some() && object.get("warnings").is_some() {
             super::schema::is_as_published(&object);
@@ -330,10 +354,14 @@ pub fn cache() -> Option<PathBuf> {
     own.or_else(|| user().map(|cache| cache.join("makeinfra")))
 }
 
-/// A program that `make tools` gets for the cache. A missing one fails in CI and is said aloud elsewhere.
+/// A program that `make tools` gets for the cache. A missing one fails in CI and is said aloud
+/// elsewhere.
 pub fn cached(file: &str) -> Option<PathBuf> {
     let program = cache().map(|cache| cache.join(file)).filter(|path| path.is_file());
-    assert!(program.is_some() || env::var_os("CI").is_none(), "`{file}` is missing, and this is CI");
+    assert!(
+        program.is_some() || env::var_os("CI").is_none(),
+        "`{file}` is missing, and this is CI"
+    );
     if program.is_none() {
         eprintln!("SKIPPED: `{file}` is missing: `make tools` installs it");
     }
@@ -348,14 +376,18 @@ pub fn kubectls() -> Vec<PathBuf> {
 /// A kubectl. A missing one fails in CI and is said aloud elsewhere.
 pub fn kubectl() -> Option<PathBuf> {
     let found = kubectls().into_iter().next();
-    assert!(found.is_some() || env::var_os("CI").is_none(), "no kubectl of the test bed, and this is CI");
+    assert!(
+        found.is_some() || env::var_os("CI").is_none(),
+        "no kubectl of the test bed, and this is CI"
+    );
     if found.is_none() {
         eprintln!("SKIPPED: the test bed's kubectl is missing: `make test-cluster` builds it");
     }
     found
 }
 
-/// The directory with the test bed's kubectl: that of Debian 12 is older than any that the generated repository works with.
+/// The directory with the test bed's kubectl: that of Debian 12 is older than any that the
+/// generated repository works with.
 fn cached_kubectl() -> Option<PathBuf> {
     let programs = cache()?.join("cluster/programs");
     programs.join("kubectl").is_file().then_some(programs)
@@ -367,8 +399,8 @@ fn path() -> String {
     cached_kubectl().map_or(path.clone(), |programs| format!("{}:{path}", programs.display()))
 }
 
-/// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within base64,
-/// which is how a pull secret holds it.
+/// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within
+/// base64, which is how a pull secret holds it.
 #[track_caller]
 pub fn assert_no_token(bytes: &[u8], place: &str) {
     for needle in needles(TOKEN) {

@@ -20,7 +20,11 @@ fn payload(sandbox: &Sandbox) -> Value {
 }
 
 fn expiry(sandbox: &Sandbox) -> Option<String> {
-    manifest(sandbox)["metadata"].get("annotations")?.get("makeinfra/expires-at")?.as_str().map(str::to_owned)
+    manifest(sandbox)["metadata"]
+        .get("annotations")?
+        .get("makeinfra/expires-at")?
+        .as_str()
+        .map(str::to_owned)
 }
 
 /// What the Secret must hold for the test's token under `registry`.
@@ -64,19 +68,24 @@ fn standard_input_a_file_and_a_variable_give_the_value() {
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
 
         let sandbox = Sandbox::new();
-        let run =
-            new(&sandbox, &[&pair[..], &["--token-env", "DEPLOY_TOKEN"]].concat()).env("DEPLOY_TOKEN", &text);
+        let run = new(&sandbox, &[&pair[..], &["--token-env", "DEPLOY_TOKEN"]].concat())
+            .env("DEPLOY_TOKEN", &text);
         makes_the_secret(&sandbox, run);
     }
 }
 
 #[test]
 fn a_token_file_that_others_can_read_is_a_warning() {
-    for (mode, warns) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)] {
+    for (mode, warns) in
+        [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)]
+    {
         for json in [false, true] {
             let sandbox = Sandbox::new();
-            let text =
-                if json { json!({"username": USER, "token": TOKEN}).to_string() } else { TOKEN.to_owned() };
+            let text = if json {
+                json!({"username": USER, "token": TOKEN}).to_string()
+            } else {
+                TOKEN.to_owned()
+            };
             let file = sandbox.write("token.txt", text);
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             let file = file.display().to_string();
@@ -115,7 +124,10 @@ fn gitlabs_answer_gives_user_token_and_expiry() {
         assert_eq!((expiry(&sandbox), output.stderr.as_str()), (expires.clone(), ""));
 
         let sandbox = Sandbox::new();
-        makes_the_secret(&sandbox, new(&sandbox, &["--token-json", "-"]).stdin(format!("{answer:#}\n")));
+        makes_the_secret(
+            &sandbox,
+            new(&sandbox, &["--token-json", "-"]).stdin(format!("{answer:#}\n")),
+        );
         assert_eq!(expiry(&sandbox), expires);
     }
 }
@@ -123,8 +135,10 @@ fn gitlabs_answer_gives_user_token_and_expiry() {
 #[test]
 fn a_token_without_the_registry_scope_is_a_warning() {
     let sandbox = Sandbox::new();
-    let answer = json!({"username": USER, "token": TOKEN, "scopes": ["read_repository"]}).to_string();
-    makes_the_secret(&sandbox, new(&sandbox, &["--token-json", "-"]).stdin(answer)).says("`read_registry`");
+    let answer =
+        json!({"username": USER, "token": TOKEN, "scopes": ["read_repository"]}).to_string();
+    makes_the_secret(&sandbox, new(&sandbox, &["--token-json", "-"]).stdin(answer))
+        .says("`read_registry`");
 }
 
 #[test]
@@ -144,8 +158,10 @@ fn the_expiry_is_kept_in_the_secret_alone_and_a_past_one_is_a_warning() {
     // The option beats what the token's file says.
     let sandbox = Sandbox::new();
     let answer = json!({"username": USER, "token": TOKEN, "expires_at": "2020-01-01"}).to_string();
-    let output =
-        makes_the_secret(&sandbox, new(&sandbox, &["--token-json", "-", "--expires-at", DATE]).stdin(answer));
+    let output = makes_the_secret(
+        &sandbox,
+        new(&sandbox, &["--token-json", "-", "--expires-at", DATE]).stdin(answer),
+    );
     assert_eq!((expiry(&sandbox).as_deref(), output.stderr.as_str()), (Some(DATE), ""));
 }
 
@@ -153,13 +169,26 @@ fn the_expiry_is_kept_in_the_secret_alone_and_a_past_one_is_a_warning() {
 fn a_docker_login_is_taken_from_wherever_docker_and_podman_keep_it() {
     let host = "registry.gitlab.com";
     let plain = json!({"auths": {host: {"username": USER, "password": TOKEN}}});
-    let auth_only = json!({"auths": {"other.example.com": {"auth": "dTpw"}, host: {"auth": auth()}}});
+    let auth_only =
+        json!({"auths": {"other.example.com": {"auth": "dTpw"}, host: {"auth": auth()}}});
     let files = [
         ("home/.docker/config.json", plain.clone(), ""),
         ("home/.docker/config.json", auth_only.clone(), ""),
-        ("home/.docker/config.json", json!({"auths": {format!("https://{host}"): {"auth": auth()}}}), ""),
-        ("home/.docker/config.json", json!({"auths": {format!("https://{host}/v2/"): {"auth": auth()}}}), ""),
-        ("home/.docker/config.json", json!({"auths": {host: {"auth": auth().trim_end_matches('=')}}}), ""),
+        (
+            "home/.docker/config.json",
+            json!({"auths": {format!("https://{host}"): {"auth": auth()}}}),
+            "",
+        ),
+        (
+            "home/.docker/config.json",
+            json!({"auths": {format!("https://{host}/v2/"): {"auth": auth()}}}),
+            "",
+        ),
+        (
+            "home/.docker/config.json",
+            json!({"auths": {host: {"auth": auth().trim_end_matches('=')}}}),
+            "",
+        ),
         (
             "home/.docker/config.json",
             json!({"auths": {host: {"auth": auth(), "username": USER, "password": TOKEN}}}),
@@ -250,7 +279,10 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
         sandbox.write_program("docker-credential-keychain", &script);
         let text = config.to_string();
         let file = sandbox.write("home/.docker/config.json", &text);
-        makes_the_secret(&sandbox, new(&sandbox, &["--from-docker-config"]).env("PATH", sandbox.own_path()));
+        makes_the_secret(
+            &sandbox,
+            new(&sandbox, &["--from-docker-config"]).env("PATH", sandbox.own_path()),
+        );
         assert_eq!(fs::read_to_string(&asked).unwrap(), format!("get {host}\n"), "{text}");
         assert_eq!(fs::read_to_string(file).unwrap(), text);
     }
@@ -260,8 +292,13 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
 fn a_docker_hub_image_gets_dockers_own_key() {
     for key in ["https://index.docker.io/v1/", "docker.io", "index.docker.io"] {
         let sandbox = Sandbox::new();
-        sandbox.write("home/.docker/config.json", json!({"auths": {key: {"auth": auth()}}}).to_string());
-        sandbox.makeinfra(&["new", "hello", "--image", "me/hello:1", "--from-docker-config"]).success();
+        sandbox.write(
+            "home/.docker/config.json",
+            json!({"auths": {key: {"auth": auth()}}}).to_string(),
+        );
+        sandbox
+            .makeinfra(&["new", "hello", "--image", "me/hello:1", "--from-docker-config"])
+            .success();
         assert_eq!(payload(&sandbox), expected("https://index.docker.io/v1/"), "{key}");
     }
 }
@@ -298,10 +335,12 @@ fn the_secret_has_the_registry_type_email_and_name_that_were_asked_for() {
     assert_eq!(manifest["type"], "kubernetes.io/dockerconfigjson");
     assert_eq!(manifest["metadata"]["name"], "pull");
     let overlay =
-        fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml")).unwrap();
+        fs::read_to_string(sandbox.hello("kubernetes/overlays/production/kustomization.yaml"))
+            .unwrap();
     assert!(overlay.contains("\nnamespace: shop\n"), "{overlay}");
     let json = STANDARD.decode(manifest["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
-    let entry = json!({"username": USER, "password": TOKEN, "email": "ops@example.com", "auth": auth()});
+    let entry =
+        json!({"username": USER, "password": TOKEN, "email": "ops@example.com", "auth": auth()});
     assert_eq!(
         serde_json::from_slice::<Value>(&json).unwrap(),
         json!({"auths": {"registry.gitlab.com/group": entry}})

@@ -1,5 +1,5 @@
-//! What people type for `make`: it counts, it is data, and it is refused where it would mean nothing.
-//! What they did not type chooses nothing.
+//! What people type for `make`: it counts, it is data, and it is refused where it would mean
+//! nothing. What they did not type chooses nothing.
 
 use super::environments::with_environments;
 use super::makefile::TARGETS;
@@ -19,7 +19,19 @@ const VARIABLES: [(&str, &[&str]); 14] = [
     ("TAIL", &["logs"]),
     ("FOLLOW", &["logs"]),
     ("REVISION", &["rollback"]),
-    ("YES", &["deploy", "gitlab-secret", "namespace", "run", "restart", "rollback", "prune", "undeploy"]),
+    (
+        "YES",
+        &[
+            "deploy",
+            "gitlab-secret",
+            "namespace",
+            "run",
+            "restart",
+            "rollback",
+            "prune",
+            "undeploy",
+        ],
+    ),
     ("CHANGES", &["diff"]),
 ];
 
@@ -44,13 +56,15 @@ fn environments() -> StandIn {
 fn no_variable_becomes_shell_or_make_text() {
     let cluster = StandIn::new();
     for target in TARGETS.map(|target| target[0]) {
-        let takes = VARIABLES.iter().filter(|(_, takers)| takers.is_empty() || takers.contains(&target));
+        let takes =
+            VARIABLES.iter().filter(|(_, takers)| takers.is_empty() || takers.contains(&target));
         for (name, _) in takes {
             for payload in PAYLOADS {
                 let typed = format!("{name}={payload}");
                 // What asks is answered, so that it goes on to what it would do.
                 let agrees = *name != "YES" && VARIABLES[12].1.contains(&target);
-                let args = [&[target, typed.as_str()][..], if agrees { &["YES=1"] } else { &[] }].concat();
+                let args =
+                    [&[target, typed.as_str()][..], if agrees { &["YES=1"] } else { &[] }].concat();
                 cluster.make(&args).output();
                 assert!(!cluster.sandbox.hello("made").exists(), "{args:?}");
             }
@@ -78,7 +92,11 @@ fn a_variable_of_another_target_is_an_error_that_names_the_target() {
             } else {
                 let output = run.failure(2);
                 output.says(&format!("{name}= is for: make "));
-                assert!(takers.iter().all(|taker| output.stderr.contains(taker)), "{}", output.stderr);
+                assert!(
+                    takers.iter().all(|taker| output.stderr.contains(taker)),
+                    "{}",
+                    output.stderr
+                );
             }
         }
     }
@@ -133,15 +151,26 @@ fn what_is_set_outside_chooses_nothing() {
     let deploy = ["deploy", "ENV=staging"];
     cluster.make(&deploy).success();
     let calls = cluster.calls();
-    for name in
-        VARIABLES.iter().map(|(name, _)| *name).filter(|name| !["KUBECTL", "ROLLOUT_TIMEOUT"].contains(name))
+    for name in VARIABLES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !["KUBECTL", "ROLLOUT_TIMEOUT"].contains(name))
     {
         cluster.answers(&[]);
         cluster.make(&deploy).env(name, "production").success();
         assert_eq!(cluster.calls(), calls, "{name}");
     }
-    let derived =
-        ["NAMESPACE", "PROTECTED", "SECRETS", "PROJECT", "OVERLAY", "ENVIRONMENT", "APPLY", "KUBE", "STEP"];
+    let derived = [
+        "NAMESPACE",
+        "PROTECTED",
+        "SECRETS",
+        "PROJECT",
+        "OVERLAY",
+        "ENVIRONMENT",
+        "APPLY",
+        "KUBE",
+        "STEP",
+    ];
     cluster.answers(&[]);
     let run = derived.iter().fold(cluster.make(&deploy), |run, name| run.env(name, "production"));
     run.success();
@@ -149,12 +178,18 @@ fn what_is_set_outside_chooses_nothing() {
 
     for name in ["NAMESPACE", "PROTECTED", "SECRETS"] {
         cluster.answers(&[]);
-        cluster.make(&["-e", "deploy", "ENV=staging"]).env(name, "x").failure(2).says(name).says("make -e");
+        cluster
+            .make(&["-e", "deploy", "ENV=staging"])
+            .env(name, "x")
+            .failure(2)
+            .says(name)
+            .says("make -e");
         cluster.make(&deploy).env("MAKEFLAGS", "e").env(name, "x").failure(2).says(name);
         cluster.make(&deploy).env("MAKEFLAGS", format!(" -- {name}=x")).failure(2).says(name);
         cluster.was_left_alone();
     }
-    for name in derived.iter().filter(|name| !["NAMESPACE", "PROTECTED", "SECRETS"].contains(*name)) {
+    for name in derived.iter().filter(|name| !["NAMESPACE", "PROTECTED", "SECRETS"].contains(*name))
+    {
         cluster.answers(&[]);
         cluster.make(&["-e", "deploy", "ENV=staging"]).env(name, "production").success();
         assert_eq!(cluster.calls(), calls, "{name}");
@@ -170,10 +205,13 @@ fn what_is_set_outside_chooses_nothing() {
     }
     // The environment of a CI job says neither where nor yes.
     cluster.answers(&[]);
-    for target in
-        [&["deploy", "ENV=production"][..], &["undeploy", "ENV=staging"], &["-e", "deploy", "ENV=production"]]
-    {
-        cluster.answers(&[super::stand_in::prints("get*horizontal", "Service/gone owner: by:Apply")]);
+    for target in [
+        &["deploy", "ENV=production"][..],
+        &["undeploy", "ENV=staging"],
+        &["-e", "deploy", "ENV=production"],
+    ] {
+        cluster
+            .answers(&[super::stand_in::prints("get*horizontal", "Service/gone owner: by:Apply")]);
         cluster.make(target).env("YES", "1").failure(2).says("not a terminal").says("YES=1");
     }
     cluster.answers(&[]);
@@ -206,7 +244,8 @@ fn an_application_has_no_name_that_selects_others() {
             cluster.make(&[target, &format!("APP={name}")]).output();
             let words = cluster.calls().concat();
             assert!(
-                !words.contains(&name.to_owned()) && !words.contains(&"--all-namespaces".to_owned()),
+                !words.contains(&name.to_owned())
+                    && !words.contains(&"--all-namespaces".to_owned()),
                 "{words:?}"
             );
         }

@@ -1,4 +1,5 @@
-//! Repositories that cannot be opened, or that would be waited for: one true sentence, and a hint that works.
+//! Repositories that cannot be opened, or that would be waited for: one true sentence, and a hint
+//! that works.
 
 use super::support::Sandbox;
 use std::fs;
@@ -19,7 +20,12 @@ fn what_git_alone_can_open_is_named_with_the_way_out() {
             "its references are stored as `reftable`",
             "refs migrate --ref-format=files",
         ),
-        ("objectFormat", "sha256", "its objects are named by SHA-256", "git init --object-format=sha1"),
+        (
+            "objectFormat",
+            "sha256",
+            "its objects are named by SHA-256",
+            "git init --object-format=sha1",
+        ),
         ("foo", "a\u{1b}[31mb", "git's extension `foo=a?[31mb`", " clone . "),
     ] {
         sandbox.git(&["config", &format!("extensions.{extension}"), value]).success();
@@ -27,7 +33,13 @@ fn what_git_alone_can_open_is_named_with_the_way_out() {
         output.says(says).says("hint: ").says(hint);
         assert!(!output.stderr.contains('\u{1b}'), "{}", output.stderr);
         sandbox
-            .git(&["config", "--file", ".git/config", "--unset", &format!("extensions.{extension}")])
+            .git(&[
+                "config",
+                "--file",
+                ".git/config",
+                "--unset",
+                &format!("extensions.{extension}"),
+            ])
             .success();
     }
     check_ok(&sandbox);
@@ -40,14 +52,16 @@ fn check_ok(sandbox: &Sandbox) {
 #[test]
 fn the_way_out_of_sha256_keeps_every_commit() {
     let sandbox = Sandbox::new();
-    if sandbox.run("git", &["init", "-q", "--object-format=sha256", "big"]).output().code != Some(0) {
+    if sandbox.run("git", &["init", "-q", "--object-format=sha256", "big"]).output().code != Some(0)
+    {
         eprintln!("SKIPPED: this git knows no SHA-256");
         return;
     }
     sandbox.write("work/big/a", "a");
     sandbox.run("sh", &["-c", "cd big && git add a && git commit -q -m 'one commit'"]).success();
     let output = check(&sandbox, "big");
-    let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    let hint =
+        output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
     sandbox.run("sh", &["-c", &hint]).success();
     let log = sandbox.run("git", &["-C", "big-sha1", "log", "--oneline", "--all"]).success().stdout;
     assert!(log.contains("one commit"), "{log}");
@@ -63,7 +77,8 @@ fn a_repository_of_another_user_is_named_as_such() {
     }
     let output = check(&sandbox, "hello-infra");
     output.says("belongs to another user");
-    let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+    let hint =
+        output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
     assert_eq!(hint, format!("git config --global --add safe.directory {}", repo.display()));
     sandbox.run("sh", &["-c", &hint]).success();
     check_ok(&sandbox);
@@ -71,7 +86,8 @@ fn a_repository_of_another_user_is_named_as_such() {
 
 #[test]
 fn no_file_of_git_is_waited_for() {
-    for file in ["HEAD", "index", "config", "git-crypt/keys/default", "packed-refs", "info/exclude"] {
+    for file in ["HEAD", "index", "config", "git-crypt/keys/default", "packed-refs", "info/exclude"]
+    {
         let sandbox = Sandbox::with_hello();
         let file = sandbox.hello(".git").join(file);
         let _ = fs::remove_file(&file);
@@ -86,7 +102,10 @@ fn no_file_of_git_is_waited_for() {
         sandbox.rotate("gldt-second", &["--commit"]).failure(1).says("regular file");
         fs::remove_file(&file).unwrap();
         fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
-        if file.ends_with("info/exclude") || file.ends_with("packed-refs") || file.ends_with("default") {
+        if file.ends_with("info/exclude")
+            || file.ends_with("packed-refs")
+            || file.ends_with("default")
+        {
             continue;
         }
         check(&sandbox, "hello-infra").says("far too large");

@@ -9,16 +9,24 @@ pub const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 pub const BASE: &str = "kubernetes/base/kustomization.yaml";
 pub const OVERLAY: &str = "kubernetes/overlays/production/kustomization.yaml";
 
-/// What this version changed: a comment, a field, a file's head, a list, a line of the README, a file that is new, one that is
-/// gone.
+/// What this version changed: a comment, a field, a file's head, a list, a line of the README, a
+/// file that is new, one that is gone.
 const CHANGES: [Edit; 7] = [
     (
         "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
         "  # Immutable: only a label that never changes belongs here.\n",
         "",
     ),
-    ("kubernetes/base/COMPONENT/WORKLOAD.yaml.tera", "revisionHistoryLimit: 5", "revisionHistoryLimit: 9"),
-    ("Makefile.tera", "# Deploys {{ project }} to Kubernetes.", "# Brings {{ project }} to Kubernetes."),
+    (
+        "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
+        "revisionHistoryLimit: 5",
+        "revisionHistoryLimit: 9",
+    ),
+    (
+        "Makefile.tera",
+        "# Deploys {{ project }} to Kubernetes.",
+        "# Brings {{ project }} to Kubernetes.",
+    ),
     ("kubernetes/base/kustomization.yaml.tera", "resources:\n", "resources:\n  - old.yaml\n"),
     ("kubernetes/base/old.yaml", "", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n"),
     ("README.md.tera", "Deploying requires", "To deploy you need"),
@@ -58,11 +66,14 @@ fn an_untouched_repository_becomes_what_new_would_make() {
         let secrets = sandbox.git(&["ls-tree", "-r", "HEAD", "secrets"]).success().stdout;
         update(&sandbox, &["--check"]).failure(1).prints("Makefile\n");
         let plan = update(&sandbox, &["--dry-run"]).success();
-        plan.prints(&format!("templates    {OLDER} -> {}", env!("CARGO_PKG_VERSION"))).prints("old.yaml");
+        plan.prints(&format!("templates    {OLDER} -> {}", env!("CARGO_PKG_VERSION")))
+            .prints("old.yaml");
         // A ConfigMap goes, which the cluster keeps.
         update(&sandbox, &["--no-input"]).failure(1).says("ConfigMap `old` is no longer deployed");
         let done = update(&sandbox, &["--yes", "--commit"]).success();
-        done.prints("- ConfigMap `old` is no longer deployed: `make prune` deletes it from the cluster");
+        done.prints(
+            "- ConfigMap `old` is no longer deployed: `make prune` deletes it from the cluster",
+        );
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
         is_fresh(&sandbox, args);
         assert_eq!(sandbox.git(&["ls-tree", "-r", "HEAD", "secrets"]).success().stdout, secrets);
@@ -111,7 +122,10 @@ fn what_people_changed_stays() {
                 .replace("  name: hello\n", "  name: ours\n"),
         );
     }
-    sandbox.put("kubernetes/base/own.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: own\n");
+    sandbox.put(
+        "kubernetes/base/own.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: own\n",
+    );
     sandbox.edit(BASE, "resources:\n", "resources:\n  - own.yaml\n");
     sandbox.git(&["rm", "-q", "kubernetes/base/service.yaml"]).success();
     sandbox.edit(BASE, "  - service.yaml\n", "");
@@ -134,7 +148,9 @@ fn what_people_changed_stays() {
             && after("Makefile").starts_with("# Deploys hello")
     );
     let deployment = after(DEPLOYMENT);
-    for text in ["sidecar:1", "memory: 512Mi", "revisionHistoryLimit: 5", "  # Immutable:", "replicas: 3"] {
+    for text in
+        ["sidecar:1", "memory: 512Mi", "revisionHistoryLimit: 5", "  # Immutable:", "replicas: 3"]
+    {
         assert!(deployment.contains(text), "{text}: {deployment}");
     }
     let base = after(BASE);
@@ -143,7 +159,10 @@ fn what_people_changed_stays() {
         "{base}"
     );
     let overlay = after(OVERLAY);
-    assert!(overlay.contains("newTag: \"2.0.0\"") && overlay.contains("namespace: ours"), "{overlay}");
+    assert!(
+        overlay.contains("newTag: \"2.0.0\"") && overlay.contains("namespace: ours"),
+        "{overlay}"
+    );
     assert_eq!(before["kubernetes/base/own.yaml"], sandbox.tree()["kubernetes/base/own.yaml"]);
     assert!(!sandbox.hello("kubernetes/base/service.yaml").exists());
     update(&sandbox, &["--check"]).success();
@@ -172,7 +191,8 @@ fn a_number_that_was_changed_here_is_not_changed_back() {
 
 #[test]
 fn files_are_followed_where_people_and_templates_moved_them() {
-    let moved = [("dot_githooks/executable_pre-commit", "", ""), ("hooks/executable_pre-commit", "", "")];
+    let moved =
+        [("dot_githooks/executable_pre-commit", "", ""), ("hooks/executable_pre-commit", "", "")];
     let hook = makeinfra::templates::TemplateSet::embedded();
     let hook = hook.files().find(|(path, _)| *path == moved[0].0).unwrap().1.to_owned();
     let edits = [moved[0], ("hooks/executable_pre-commit", "", hook.as_str()), CHANGES[1]];
@@ -275,13 +295,21 @@ fn conflicts_are_gits_own() {
             .says("hint: makeinfra update --conflicts");
         assert_eq!(sandbox.tree(), before);
     }
-    update(&sandbox, &["--dry-run"]).failure(12).prints("README.md: both changed the same lines of it");
+    update(&sandbox, &["--dry-run"])
+        .failure(12)
+        .prints("README.md: both changed the same lines of it");
     assert_eq!(sandbox.tree(), before);
     let output = update(&sandbox, &["--conflicts"]).failure(12);
     output.prints("git cherry-pick --continue").says("unresolved conflicts in");
     let status = sandbox.git(&["status"]).success().stdout;
-    assert!(status.contains("cherry-pick") && status.contains("both modified:   README.md"), "{status}");
-    assert!(sandbox.read("README.md").contains("<<<<<<<") && sandbox.read(DEPLOYMENT).contains(">>>>>>>"));
+    assert!(
+        status.contains("cherry-pick") && status.contains("both modified:   README.md"),
+        "{status}"
+    );
+    assert!(
+        sandbox.read("README.md").contains("<<<<<<<")
+            && sandbox.read(DEPLOYMENT).contains(">>>>>>>")
+    );
     // What could be merged is.
     assert!(sandbox.read("Makefile").starts_with("# Deploys hello"));
     update(&sandbox, &["--yes"]).failure(1).says("in progress");
@@ -293,7 +321,8 @@ fn conflicts_are_gits_own() {
     assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
     // And on.
     update(&sandbox, &["--conflicts"]).failure(12);
-    for (path, ours) in [("README.md", "You cannot deploy without"), (DEPLOYMENT, "revisionHistoryLimit: 3")]
+    for (path, ours) in
+        [("README.md", "You cannot deploy without"), (DEPLOYMENT, "revisionHistoryLimit: 3")]
     {
         let text = sandbox.read(path);
         let mut kept = String::new();
@@ -314,7 +343,9 @@ fn conflicts_are_gits_own() {
     sandbox.git(&["-c", "core.editor=true", "cherry-pick", "--continue"]).success();
     let log = sandbox.git(&["log", "-1", "--format=%s %an"]).success().stdout;
     assert_eq!(log, format!("Update to makeinfra {} Ada\n", env!("CARGO_PKG_VERSION")));
-    assert!(sandbox.read(Record::FILE).contains(&format!("version: \"{}\"", env!("CARGO_PKG_VERSION"))));
+    assert!(
+        sandbox.read(Record::FILE).contains(&format!("version: \"{}\"", env!("CARGO_PKG_VERSION")))
+    );
     update(&sandbox, &["--check"]).success();
     // Nothing is kept once it has ended.
     update(&sandbox, &["--yes"]).success();
@@ -341,7 +372,8 @@ fn a_conflict_is_refused_before_it_could_lose_anything() {
     // An answer that was edited and not committed would be lost.
     sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
     let output = update(&sandbox, &["--conflicts"]).failure(1);
-    output.says("git commit -m 'Change answers' -- .makeinfra.yaml && makeinfra update --from HEAD^");
+    output
+        .says("git commit -m 'Change answers' -- .makeinfra.yaml && makeinfra update --from HEAD^");
 }
 
 #[test]
@@ -368,7 +400,14 @@ fn it_works_after_a_squash_in_a_shallow_clone_and_in_a_linked_work_tree() {
     sandbox
         .run(
             "git",
-            &["clone", "-q", "--depth", "1", &format!("file://{}", sandbox.hello("").display()), "shallow"],
+            &[
+                "clone",
+                "-q",
+                "--depth",
+                "1",
+                &format!("file://{}", sandbox.hello("").display()),
+                "shallow",
+            ],
         )
         .success();
     let key = sandbox.hello(".git/git-crypt/keys/default").display().to_string();
@@ -390,7 +429,8 @@ fn a_locked_clone_can_be_updated() {
     let sandbox = older(&[]);
     sandbox.run("git", &["clone", "-q", "hello-infra", "locked"]).success();
     sandbox.makeinfra(&["update", "locked", "--yes", "--commit"]).success().prints("committed as");
-    let status = sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("locked")).success().stdout;
+    let status =
+        sandbox.run("git", &["status", "--porcelain"]).cwd(sandbox.work("locked")).success().stdout;
     assert_eq!(status, "");
 }
 
@@ -430,7 +470,11 @@ fn what_each_environment_builds_is_compared() {
     let overlay = "kubernetes/overlays/ENV/kustomization.yaml.tera";
     let edits = [
         (overlay, "resources:\n", "resources:\n  - old.yaml\n"),
-        ("kubernetes/overlays/ENV/old.yaml", "", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n"),
+        (
+            "kubernetes/overlays/ENV/old.yaml",
+            "",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n",
+        ),
         (
             "kubernetes/base/COMPONENT/service.yaml.tera",
             "type: ClusterIP\n",
@@ -447,5 +491,7 @@ fn what_each_environment_builds_is_compared() {
         "- production: ConfigMap `old` is no longer deployed: `make prune` deletes it from the cluster\n",
     );
     plan.prints("- Service `hello` changes `spec.clusterIP`, which the cluster does not allow");
-    update(&sandbox, &["--no-input"]).failure(1).says("production: ConfigMap `old` is no longer deployed");
+    update(&sandbox, &["--no-input"])
+        .failure(1)
+        .says("production: ConfigMap `old` is no longer deployed");
 }

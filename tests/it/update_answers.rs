@@ -1,4 +1,5 @@
-//! `makeinfra update` after an answer was edited in `.makeinfra.yaml`, and what `check` says of answers.
+//! `makeinfra update` after an answer was edited in `.makeinfra.yaml`, and what `check` says of
+//! answers.
 
 use super::older::OLDER;
 use super::support::{Sandbox, TOKEN};
@@ -21,7 +22,10 @@ fn an_answer_that_is_edited_by_hand_arrives_in_the_files() {
     done.prints("answer       port of hello: 8080 -> 9090")
         .prints("answer       health-path of hello: none -> /healthz");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    is_fresh(&sandbox, &["--ingress", "hello.example.com", "--port", "9090", "--health-path", "/healthz"]);
+    is_fresh(
+        &sandbox,
+        &["--ingress", "hello.example.com", "--port", "9090", "--health-path", "/healthz"],
+    );
     // What was changed in the files, too, is for people to settle.
     sandbox.make(&["set-image", "TAG=3.0.0"]).success();
     sandbox.edit(DEPLOYMENT, "containerPort: 9090", "containerPort: 7070");
@@ -59,7 +63,10 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
     );
     update(&sandbox, &["--yes", "--commit"]).success();
     let checked = super::check::check(&sandbox, &["--strict"]);
-    assert!(checked.ids("ok").contains("templates-current") && checked.ids("ok").contains("record-followed"));
+    assert!(
+        checked.ids("ok").contains("templates-current")
+            && checked.ids("ok").contains("record-followed")
+    );
     // An edit that was committed before the update.
     sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
     sandbox.commit_all();
@@ -95,7 +102,10 @@ fn check_tells_of_an_answer_that_was_edited_and_not_applied() {
     let checked = super::check::check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["record-followed"]));
     let said = checked.said("record-followed");
-    assert!(said.contains("`answers.port` was edited") && said.contains("(makeinfra update)"), "{said}");
+    assert!(
+        said.contains("`answers.port` was edited") && said.contains("(makeinfra update)"),
+        "{said}"
+    );
     assert_eq!(update(&sandbox, &["--check"]).output().code, Some(1));
     // Whether it was committed or not, once the files follow.
     update(&sandbox, &["--yes"]).success();
@@ -123,7 +133,10 @@ fn check_finds_a_component_that_a_merge_has_left_out() {
     sandbox.git(&["add", "-A"]).success();
     sandbox.git(&["commit", "-qm", "Merge"]).success();
     let said = super::check::check(&sandbox, &[]).said("record-followed");
-    assert!(said.contains("`answers.components.mailer` (makeinfra update --from HEAD^1)"), "{said}");
+    assert!(
+        said.contains("`answers.components.mailer` (makeinfra update --from HEAD^1)"),
+        "{said}"
+    );
     sandbox.here(&["update", "--from", "HEAD^1", "--yes", "--commit"]).success();
     assert!(sandbox.read(BASE).contains("mailer-deployment.yaml"));
     sandbox.is_sound();
@@ -149,7 +162,10 @@ fn a_tag_that_was_set_survives_another_name_and_is_not_replaced_unasked() {
     sandbox.edit(Record::FILE, image, "image: registry.gitlab.com/elsewhere/hello:1.0.0");
     update(&sandbox, &["--yes", "--commit"]).success();
     let overlay = sandbox.read(OVERLAY);
-    assert!(overlay.contains("elsewhere/hello\n") && overlay.contains("newTag: \"1.5.0\""), "{overlay}");
+    assert!(
+        overlay.contains("elsewhere/hello\n") && overlay.contains("newTag: \"1.5.0\""),
+        "{overlay}"
+    );
     sandbox.edit(Record::FILE, "hello:1.0.0", "hello:3.0.0");
     update(&sandbox, &["--yes"]).failure(1).says("`answers.image` is not what the files say");
     assert!(sandbox.read(OVERLAY).contains("1.5.0"));
@@ -202,7 +218,12 @@ fn what_an_update_cannot_change_is_told_with_what_can() {
             "git diff HEAD -- .makeinfra.yaml",
         ),
         ("project: hello", "project: other", "`answers.project`", "makeinfra new"),
-        ("    staging:\n", "    stage:\n", "`answers.environments.stage`", "makeinfra env add stage"),
+        (
+            "    staging:\n",
+            "    stage:\n",
+            "`answers.environments.stage`",
+            "makeinfra env add stage",
+        ),
         (
             "secrets: secrets/kubernetes/staging",
             "secrets: secrets/kubernetes/other",
@@ -249,10 +270,12 @@ fn a_conflict_in_a_file_that_moves_leaves_both() {
     sandbox.edit(DEPLOYMENT, "replicas: 2", "replicas: 2 # ours");
     sandbox.commit_all();
     let record = sandbox.read(Record::FILE);
-    let lines =
-        record.lines().filter(|line| !line.starts_with("  port:") && !line.starts_with("  replicas:"));
+    let lines = record
+        .lines()
+        .filter(|line| !line.starts_with("  port:") && !line.starts_with("  replicas:"));
     let record: String = lines.map(|line| format!("{line}\n")).collect();
-    let record = record.replace("  registry:", "  workload: cronjob\n  schedule: \"0 3 * * *\"\n  registry:");
+    let record = record
+        .replace("  registry:", "  workload: cronjob\n  schedule: \"0 3 * * *\"\n  registry:");
     sandbox.put(Record::FILE, &record);
     sandbox.commit_all();
     let output = update(&sandbox, &["--from", "HEAD^", "--yes"]).failure(12);
@@ -355,7 +378,10 @@ fn what_is_recorded_as_public_stays_so() {
         assert!(text.contains(list), "{text}");
         let record = Record::parse(text).unwrap();
         assert!(record.answers.main().is_public());
-        assert_eq!(record.public.iter().map(String::as_str).collect::<Vec<_>>(), ["docker.io/library/nginx"]);
+        assert_eq!(
+            record.public.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["docker.io/library/nginx"]
+        );
         sandbox.here(&["update", "--check"]).success();
     };
     let sandbox = older(&["--public"]);

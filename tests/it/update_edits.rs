@@ -1,5 +1,5 @@
-//! Random edits of a generated repository, and an update over them: no line that somebody wrote is lost, and no file of
-//! their own is touched.
+//! Random edits of a generated repository, and an update over them: no line that somebody wrote is
+//! lost, and no file of their own is touched.
 
 use super::older::{Edit, templates};
 use super::support::Sandbox;
@@ -12,7 +12,11 @@ use zeroize::Zeroizing;
 
 /// Changes of all kinds, in many places.
 const CHANGES: [Edit; 14] = [
-    ("kubernetes/base/COMPONENT/WORKLOAD.yaml.tera", "revisionHistoryLimit: 5", "revisionHistoryLimit: 9"),
+    (
+        "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
+        "revisionHistoryLimit: 5",
+        "revisionHistoryLimit: 9",
+    ),
     ("kubernetes/base/COMPONENT/WORKLOAD.yaml.tera", "maxSurge: 1", "maxSurge: 25%"),
     (
         "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
@@ -27,7 +31,11 @@ const CHANGES: [Edit; 14] = [
         "labels:\n",
         "commonAnnotations:\n  old: \"yes\"\nlabels:\n",
     ),
-    ("Makefile.tera", "# Deploys {{ project }} to Kubernetes.", "# Brings {{ project }} to Kubernetes."),
+    (
+        "Makefile.tera",
+        "# Deploys {{ project }} to Kubernetes.",
+        "# Brings {{ project }} to Kubernetes.",
+    ),
     ("Makefile.tera", "help: ## List the targets", "help: ## Print the targets"),
     ("scripts/deploy.sh", "set -uf\n", "set -u\n"),
     ("README.md.tera", "Deploying requires", "To deploy you need"),
@@ -79,7 +87,8 @@ fn edited(
         match *edit {
             Person::Insert(file, line) => {
                 let path = path(file);
-                let mut lines: Vec<_> = files[&path].split_inclusive('\n').map(str::to_owned).collect();
+                let mut lines: Vec<_> =
+                    files[&path].split_inclusive('\n').map(str::to_owned).collect();
                 let at = line % (lines.len() + 1);
                 let indent: String = lines
                     .get(at)
@@ -92,7 +101,8 @@ fn edited(
             }
             Person::Delete(file, line) | Person::Repeat(file, line) => {
                 let path = path(file);
-                let mut lines: Vec<_> = files[&path].split_inclusive('\n').map(str::to_owned).collect();
+                let mut lines: Vec<_> =
+                    files[&path].split_inclusive('\n').map(str::to_owned).collect();
                 if lines.is_empty() {
                     continue;
                 }
@@ -108,7 +118,8 @@ fn edited(
             }
             Person::Change(file, line) => {
                 let path = path(file);
-                let mut lines: Vec<_> = files[&path].split_inclusive('\n').map(str::to_owned).collect();
+                let mut lines: Vec<_> =
+                    files[&path].split_inclusive('\n').map(str::to_owned).collect();
                 if lines.is_empty() {
                     continue;
                 }
@@ -137,7 +148,10 @@ fn edited(
                 files.insert(path, text);
             }
             Person::Own(file) => {
-                files.insert(format!("kubernetes/base/own-{file}.yaml"), format!("{mark}\nkind: Own\n"));
+                files.insert(
+                    format!("kubernetes/base/own-{file}.yaml"),
+                    format!("{mark}\nkind: Own\n"),
+                );
             }
             Person::Copy(file) => {
                 let path = path(file);
@@ -174,7 +188,8 @@ fn an_update_loses_no_line_and_touches_no_file_of_ones_own() {
     let generated = texts(&old.render(&record.answers, &[]).unwrap());
     let edits = proptest::collection::vec(person(), 1..12);
     let counts = std::cell::Cell::new((0, 0));
-    let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     runner
         .run(&edits, |edits| {
@@ -185,7 +200,11 @@ fn an_update_loses_no_line_and_touches_no_file_of_ones_own() {
             let wish: Tree = new.render(&answers, &[]).unwrap().into();
             let made = update(&base, &wish, &files, &BTreeSet::new()).unwrap();
             let (clean, open) = counts.get();
-            counts.set(if made.conflicts.is_empty() { (clean + 1, open) } else { (clean, open + 1) });
+            counts.set(if made.conflicts.is_empty() {
+                (clean + 1, open)
+            } else {
+                (clean, open + 1)
+            });
             for step in &made.plan.steps {
                 let is_generated = base.get(&step.path).is_some() || wish.get(&step.path).is_some();
                 let is_moved = made.moved.iter().any(|(_, to)| *to == step.path);
@@ -202,13 +221,20 @@ fn an_update_loses_no_line_and_touches_no_file_of_ones_own() {
                             );
                         }
                     }
-                    None => prop_assert_eq!(lines.count(), 0, "{} was edited and is deleted", &step.path),
+                    None => prop_assert_eq!(
+                        lines.count(),
+                        0,
+                        "{} was edited and is deleted",
+                        &step.path
+                    ),
                 }
             }
-            // What nobody touched is as it is generated now, unless it follows from an answer that was edited elsewhere.
+            // What nobody touched is as it is generated now, unless it follows from an answer that
+            // was edited elsewhere.
             let is_as_recorded = answers == record.answers;
-            for (path, entry) in
-                wish.iter().filter(|(path, _)| is_as_recorded && before.get(*path) == generated.get(*path))
+            for (path, entry) in wish
+                .iter()
+                .filter(|(path, _)| is_as_recorded && before.get(*path) == generated.get(*path))
             {
                 let step = made.plan.steps.iter().find(|step| step.path == **path);
                 let now = step.map_or_else(

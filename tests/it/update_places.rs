@@ -1,5 +1,5 @@
-//! Where `makeinfra update` runs, and over what: a folder of a larger repository, file systems without modes, links, a git that
-//! signs, merges of two people's components.
+//! Where `makeinfra update` runs, and over what: a folder of a larger repository, file systems
+//! without modes, links, a git that signs, merges of two people's components.
 
 use super::older::Edit;
 use super::support::{Run, Sandbox, files_below, have, mode};
@@ -16,7 +16,11 @@ const KEPT: &str = "refs/makeinfra/update";
 
 /// A field that changed, and a line of the README.
 const CHANGES: [Edit; 2] = [
-    ("kubernetes/base/COMPONENT/WORKLOAD.yaml.tera", "revisionHistoryLimit: 5", "revisionHistoryLimit: 9"),
+    (
+        "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
+        "revisionHistoryLimit: 5",
+        "revisionHistoryLimit: 9",
+    ),
     ("README.md.tera", "Deploying requires", "To deploy you need"),
 ];
 
@@ -71,7 +75,8 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     sandbox.git(&["add", "../other/notes"]).success();
     update(&sandbox, &["--yes", "--commit"]).success();
     let changed = git(&sandbox, &["diff", "--name-only", "HEAD^", "HEAD"]);
-    let expected = [".makeinfra.yaml", "README.md", DEPLOYMENT].map(|path| format!("hello-infra/{path}\n"));
+    let expected =
+        [".makeinfra.yaml", "README.md", DEPLOYMENT].map(|path| format!("hello-infra/{path}\n"));
     assert_eq!(changed, expected.concat());
     assert_eq!(git(&sandbox, &["status", "--porcelain"]), "M  other/notes\n");
     update(&sandbox, &["--check"]).success();
@@ -104,15 +109,21 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     let changed = git(&sandbox, &["diff", "--name-only", "HEAD^", "HEAD"]);
     assert_eq!(changed, "hello-infra/.makeinfra.yaml\nhello-infra/README.md\n");
     assert!(times(&sandbox.work("other")) == before, "files outside are left alone");
-    assert_eq!(fs::read_to_string(sandbox.work("README.md")).unwrap(), "To deploy you need a ladder.\n");
+    assert_eq!(
+        fs::read_to_string(sandbox.work("README.md")).unwrap(),
+        "To deploy you need a ladder.\n"
+    );
     update(&sandbox, &["--check"]).success();
 }
 
-/// A repository of a version in which the script that deploys could not be run, in a git that takes no modes from its files.
+/// A repository of a version in which the script that deploys could not be run, in a git that takes
+/// no modes from its files.
 fn without_modes() -> Sandbox {
     let own = TemplateSet::embedded();
-    let hook = own.files().find(|(path, _)| *path == "dot_githooks/executable_pre-commit").unwrap().1;
-    let edits = [("dot_githooks/executable_pre-commit", "", ""), ("dot_githooks/pre-commit", "", hook)];
+    let hook =
+        own.files().find(|(path, _)| *path == "dot_githooks/executable_pre-commit").unwrap().1;
+    let edits =
+        [("dot_githooks/executable_pre-commit", "", ""), ("dot_githooks/pre-commit", "", hook)];
     let sandbox = Sandbox::older(&[&CHANGES[..], &edits].concat(), &[]);
     sandbox.git(&["config", "core.fileMode", "false"]).success();
     // Somebody's own mode.
@@ -214,13 +225,15 @@ fn two_components_that_were_added_on_two_branches_are_healed_after_the_merge() {
         sandbox.git(&["checkout", "-q", "-"]).success();
         sandbox.agreed(&["add", "worker", "--port", "none", "--commit"]).success();
         sandbox.git(&["merge", "-q", "other"]).failure(1);
-        // git's markers share the lines of the two that are alike; what people want is both as a whole.
+        // git's markers share the lines of the two that are alike; what people want is both as a
+        // whole.
         let record = |stage: &str| git(&sandbox, &["show", &format!(":{stage}:{}", Record::FILE)]);
         let (ours, theirs) = (record("2"), record("3"));
         sandbox.put(Record::FILE, &(ours + theirs.split_once("  components:\n").unwrap().1));
         let side = if from == "HEAD^1" { "--ours" } else { "--theirs" };
         let open = git(&sandbox, &["diff", "--name-only", "--diff-filter=U"]);
-        let lists: Vec<_> = open.lines().filter(|path| path.ends_with("kustomization.yaml")).collect();
+        let lists: Vec<_> =
+            open.lines().filter(|path| path.ends_with("kustomization.yaml")).collect();
         assert!(!lists.is_empty(), "{open}");
         for path in lists {
             sandbox.git(&["checkout", "-q", side, "--", path]).success();
@@ -281,7 +294,8 @@ fn no_signer_is_needed() {
 #[test]
 fn without_an_identity_nothing_is_written() {
     let nobody = |run: Run| {
-        let names = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
+        let names =
+            ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
         names.into_iter().fold(run, Run::without_env)
     };
     let sandbox = Sandbox::older(&CHANGES, &[]);
@@ -336,7 +350,10 @@ fn what_is_printed_as_json_can_be_read_by_programs() {
     };
     let all = [".makeinfra.yaml", "README.md", DEPLOYMENT];
     let plan = update(&sandbox, &["--dry-run", "--json"]).success().json();
-    assert_eq!((paths(&plan["files"]), &plan["dry_run"]), (all.map(str::to_owned).to_vec(), &true.into()));
+    assert_eq!(
+        (paths(&plan["files"]), &plan["dry_run"]),
+        (all.map(str::to_owned).to_vec(), &true.into())
+    );
     assert!(plan["next"].as_array().unwrap().iter().all(serde_json::Value::is_string), "{plan}");
     let due = update(&sandbox, &["--check", "--json"]).failure(1).json();
     assert_eq!((paths(&due["files"]).len(), &due["due"]), (3 - 1, &true.into()), "{due}");

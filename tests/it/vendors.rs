@@ -1,4 +1,5 @@
-//! What the registries of several vendors answer to a sign-in, and the verdict on it: one row for each vendor and login.
+//! What the registries of several vendors answer to a sign-in, and the verdict on it: one row for
+//! each vendor and login.
 //!
 //! The servers are small, and answer as the vendor's documentation, source or a public report says.
 
@@ -35,13 +36,15 @@ fn challenged(challenge: &str, (status, headers, body): Answer) -> Answer {
 }
 
 fn manifest() -> Answer {
-    let body = json!({"schemaVersion": 2, "config": {"digest": "sha256:0"}, "layers": []}).to_string();
+    let body =
+        json!({"schemaVersion": 2, "config": {"digest": "sha256:0"}, "layers": []}).to_string();
     (200, "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n".to_owned(), body)
 }
 
 /// A JSON web token that says `actions` of the image.
 fn token(actions: &[&str]) -> Answer {
-    let claims = json!({"access": [{"type": "repository", "name": "group/shop", "actions": actions}]});
+    let claims =
+        json!({"access": [{"type": "repository", "name": "group/shop", "actions": actions}]});
     let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
     (200, "Content-Type: application/json\r\n".to_owned(), json!({"token": token}).to_string())
 }
@@ -50,7 +53,8 @@ fn opaque(token: &str) -> Answer {
     (200, "Content-Type: application/json\r\n".to_owned(), json!({"token": token}).to_string())
 }
 
-/// A registry with a token service at `realm`, which answers with `grant`; `shows` is what it says with a token.
+/// A registry with a token service at `realm`, which answers with `grant`; `shows` is what it says
+/// with a token.
 fn bearer(
     ask: &Ask,
     realm: &str,
@@ -65,9 +69,10 @@ fn bearer(
         Some(token) => {
             let (status, headers, body) = shows(token);
             match status {
-                401 => {
-                    challenged(&format!("{challenge},error=\"insufficient_scope\""), (status, headers, body))
-                }
+                401 => challenged(
+                    &format!("{challenge},error=\"insufficient_scope\""),
+                    (status, headers, body),
+                ),
                 _ => (status, headers, body),
             }
         }
@@ -112,7 +117,11 @@ fn ghcr(ask: &Ask) -> Answer {
     };
     let shows = |token: &str| match token {
         "good" => of_tag(ask.path, error(404, "MANIFEST_UNKNOWN", "manifest unknown")),
-        _ => error(403, "DENIED", "permission_denied: The token provided does not match expected scopes."),
+        _ => error(
+            403,
+            "DENIED",
+            "permission_denied: The token provided does not match expected scopes.",
+        ),
     };
     bearer(ask, "/token", "ghcr.io", grant, shows)
 }
@@ -124,9 +133,11 @@ fn ecr(ask: &Ask) -> Answer {
             403,
             "Your Authorization Token has expired. Please run 'aws ecr get-login' to fetch a new one.\n",
         ),
-        "expired-json" => {
-            error(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
-        }
+        "expired-json" => error(
+            403,
+            "DENIED",
+            "Your authorization token has expired. Reauthenticate and try again.",
+        ),
         "other" => error(
             403,
             "DENIED",
@@ -148,9 +159,11 @@ fn artifact_registry(ask: &Ask) -> Answer {
         Some(key) if key.starts_with("{\n") => opaque("good"),
         Some("other") => error(403, "DENIED", denied),
         Some(_) => error(401, "UNAUTHORIZED", "No valid credential was supplied."),
-        None => {
-            error(403, "DENIED", "Unauthenticated request. Unauthenticated requests do not have permission")
-        }
+        None => error(
+            403,
+            "DENIED",
+            "Unauthenticated request. Unauthenticated requests do not have permission",
+        ),
     };
     bearer(ask, "/v2/token", "europe-docker.pkg.dev", grant, |_| {
         of_tag(ask.path, error(404, "MANIFEST_UNKNOWN", "x"))
@@ -163,7 +176,11 @@ fn acr(ask: &Ask) -> Answer {
         Some("good") => token(&["pull"]),
         Some("malformed") => error(400, "UNAUTHORIZED", "bad request"),
         Some("grant") => (400, String::new(), json!({"error": "invalid_grant"}).to_string()),
-        _ => error(401, "UNAUTHORIZED", "authentication required, visit https://aka.ms/acr/authorization"),
+        _ => error(
+            401,
+            "UNAUTHORIZED",
+            "authentication required, visit https://aka.ms/acr/authorization",
+        ),
     };
     bearer(ask, "/oauth2/token", "shop.azurecr.io", grant, |_| {
         of_tag(ask.path, error(404, "NAME_UNKNOWN", "x"))
@@ -196,7 +213,8 @@ fn quay(ask: &Ask) -> Answer {
     })
 }
 
-// sonatype/nexus-public#217: `/v2/` is closed, and manifests that are public are shown without a login.
+// sonatype/nexus-public#217: `/v2/` is closed, and manifests that are public are shown without a
+// login.
 fn nexus(ask: &Ask) -> Answer {
     match ask.path {
         path if path.contains("/public/") => of_tag(path, plain(404, "")),
@@ -209,19 +227,18 @@ fn nexus(ask: &Ask) -> Answer {
     }
 }
 
-/// A registry whose `/v2/` is open and whose manifests are not: Artifactory and Gitea can be set up so.
+/// A registry whose `/v2/` is open and whose manifests are not: Artifactory and Gitea can be set up
+/// so.
 fn half_open(ask: &Ask) -> Answer {
     match ask.path {
         "/v2/" => plain(200, ""),
-        _ => {
-            basic(ask, "Artifactory Realm", |password| {
-                match password {
+        _ => basic(ask, "Artifactory Realm", |password| {
+            match password {
             "good" => of_tag(ask.path, error(404, "MANIFEST_UNKNOWN", "x")),
             "banned" => (403, String::new(), json!({"errors": [{"status": 403, "message": "blocked due to recurrent login failures"}]}).to_string()),
             _ => plain(401, ""),
         }
-            })
-        }
+        }),
     }
 }
 
@@ -256,7 +273,8 @@ fn serve(vendor: Vendor) -> SmallServer {
         };
         let authorization = header("authorization").unwrap_or_default();
         let basic = authorization.strip_prefix("Basic ").map(|pair| STANDARD.decode(pair).unwrap());
-        let basic = basic.map(|pair| String::from_utf8(pair).unwrap().split_once(':').unwrap().1.to_owned());
+        let basic = basic
+            .map(|pair| String::from_utf8(pair).unwrap().split_once(':').unwrap().1.to_owned());
         let ask = Ask {
             me: header("host").unwrap_or_default().to_owned(),
             path: head.split(' ').nth(1).unwrap_or_default(),
@@ -273,13 +291,16 @@ fn serve(vendor: Vendor) -> SmallServer {
     })
 }
 
-/// The id, the message and the hint of `check --online` for an image with a password, or without any.
+/// The id, the message and the hint of `check --online` for an image with a password, or without
+/// any.
 fn verdict(vendor: Vendor, password: Option<&str>, path: &str) -> (String, String) {
     let server = serve(vendor);
     let sandbox = Sandbox::new();
     let host = &server.address;
     let auths = match password {
-        Some(password) => json!({host.as_str(): {"auth": STANDARD.encode(format!("ada:{password}"))}}),
+        Some(password) => {
+            json!({host.as_str(): {"auth": STANDARD.encode(format!("ada:{password}"))}})
+        }
         None => json!({"registry.example.com": {"auth": STANDARD.encode("ada:x")}}),
     };
     let secret = json!({
@@ -298,7 +319,8 @@ fn verdict(vendor: Vendor, password: Option<&str>, path: &str) -> (String, Strin
     let args = ["check", "--manifests", "k", "--secret", "s.yaml", "--online", "--json"];
     let output = sandbox.makeinfra(&args).cwd(sandbox.work("")).output();
     let checks: Value = output.json()["checks"].clone();
-    let found = checks.as_array().unwrap().iter().find(|check| check["id"] == "images-pull").unwrap();
+    let found =
+        checks.as_array().unwrap().iter().find(|check| check["id"] == "images-pull").unwrap();
     let text = |name: &str| found[name].as_str().unwrap().replace(host, "HOST");
     (format!("{}: {}", text("status"), text("message")), text("hint"))
 }
@@ -372,7 +394,13 @@ fn every_vendors_answer_has_the_verdict_that_it_means() {
         ("GitLab", gitlab, Some("wrong"), SHOP, wrong),
         ("GitLab", gitlab, Some("scope"), SHOP, "in GitLab, it has no scope `read_registry`"),
         ("GitLab", gitlab, Some("other"), SHOP, "it is of another project"),
-        ("GitLab", gitlab, Some("banned"), SHOP, "warning: `HOST` refuses to answer and does not say why"),
+        (
+            "GitLab",
+            gitlab,
+            Some("banned"),
+            SHOP,
+            "warning: `HOST` refuses to answer and does not say why",
+        ),
         ("GitLab", gitlab, None, SHOP, private),
     ];
     let mut wrong = Vec::new();
@@ -382,7 +410,8 @@ fn every_vendors_answer_has_the_verdict_that_it_means() {
             wrong.push(format!("{name}, {password:?}, {path}: {message}, not {expected}"));
         }
         // Only GitLab's own answers lead to GitLab.
-        if hint.contains("GitLab") != (*name == "GitLab" && message.contains("refuses the sign-in")) {
+        if hint.contains("GitLab") != (*name == "GitLab" && message.contains("refuses the sign-in"))
+        {
             wrong.push(format!("{name}, {password:?}: hint {hint}"));
         }
     }

@@ -1,12 +1,14 @@
-//! docs/walkthrough.md, typed from its first line to its last: the blog post's own repository, a GitLab, a registry, and a
-//! cluster that has what was deployed to it.
+//! docs/walkthrough.md, typed from its first line to its last: the blog post's own repository, a
+//! GitLab, a registry, and a cluster that has what was deployed to it.
 
 use super::by_hand::{deployment, pull_secret};
 use super::diagnose::evidence;
 use super::docs::page;
 use super::gitlab_bed::{GitlabBed, MAINTAINER};
 use super::stand_in::{StandIn, prints};
-use super::support::{Output, Run, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token, have};
+use super::support::{
+    Output, Run, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token, have,
+};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -87,11 +89,14 @@ impl Story {
         let metadata = |name: &str| json!({"name": name, "namespace": "hello"});
         let spec = json!({"replicas": 1, "template": {"spec": list["items"][0]["spec"]}});
         let items = list["items"].as_array_mut().unwrap();
-        let mut set = json!({"kind": "ReplicaSet", "metadata": metadata("hello-7d9d9b64f8"), "spec": spec});
+        let mut set =
+            json!({"kind": "ReplicaSet", "metadata": metadata("hello-7d9d9b64f8"), "spec": spec});
         set["metadata"]["ownerReferences"] = json!([{"kind": "Deployment", "name": "hello"}]);
         items.push(set);
         items.push(json!({"kind": "ServiceAccount", "metadata": metadata("default")}));
-        items.push(json!({"kind": "Deployment", "metadata": metadata("hello"), "spec": {"replicas": 1}}));
+        items.push(
+            json!({"kind": "Deployment", "metadata": metadata("hello"), "spec": {"replicas": 1}}),
+        );
         list
     }
 
@@ -127,7 +132,11 @@ impl Story {
     #[track_caller]
     fn was_deployed(&self) {
         let overlay = "apply kubernetes/overlays/production";
-        assert!(self.cluster.steps().iter().any(|step| step == overlay), "{:?}", self.cluster.steps());
+        assert!(
+            self.cluster.steps().iter().any(|step| step == overlay),
+            "{:?}",
+            self.cluster.steps()
+        );
         self.cluster.saw_no_token();
         self.has(SECRET, &self.runs());
     }
@@ -136,7 +145,8 @@ impl Story {
     fn a_year_passes(&self) {
         let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(20 * 24);
         let date = soon.strftime("%Y-%m-%d").to_string();
-        self.type_in(&format!("makeinfra rotate --keep-token --expires-at {date} --commit"), &[]).success();
+        self.type_in(&format!("makeinfra rotate --keep-token --expires-at {date} --commit"), &[])
+            .success();
         self.type_in("git push -q", &[]).success();
         self.has(SECRET, &self.runs());
         self.type_in("makeinfra check", &["--strict"]).failure(1).prints("[pull-secret-expiry]");
@@ -162,7 +172,9 @@ fn the_walkthrough_leads_from_the_first_403_to_a_rotation_a_year_later() {
             }
             ("1", "makeinfra check") => {
                 let found = typed(&[]).failure(1);
-                found.prints("[pull-secret-wrapping]").prints("a rotated token does not reach the cluster");
+                found
+                    .prints("[pull-secret-wrapping]")
+                    .prints("a rotated token does not reach the cluster");
                 found
             }
             (_, "makeinfra adopt --namespace hello --take Makefile --dry-run") => {
@@ -170,7 +182,9 @@ fn the_walkthrough_leads_from_the_first_403_to_a_rotation_a_year_later() {
                 plan.prints("from secrets/kubernetes/gitlab.yaml").prints("Nothing was written");
                 plan
             }
-            (_, "makeinfra adopt --namespace hello --take Makefile --commit") => typed(&["--yes"]).success(),
+            (_, "makeinfra adopt --namespace hello --take Makefile --commit") => {
+                typed(&["--yes"]).success()
+            }
             (_, "make setup") => typed(&[]).success(),
             (_, "rm secrets/kubernetes/gitlab.secret.yaml && makeinfra rotate --commit") => {
                 // Not before.

@@ -32,7 +32,8 @@ fn app_chooses_one_component() {
         cluster.make(args).success();
         let found = steps(&cluster, &["rollout"]);
         assert_eq!(found, [format!("rollout {verb} {KINDS}"), format!("rollout status {KINDS}")]);
-        let selector = app.map_or(OURS.to_owned(), |app| format!("{OURS},app.kubernetes.io/name={app}"));
+        let selector =
+            app.map_or(OURS.to_owned(), |app| format!("{OURS},app.kubernetes.io/name={app}"));
         let calls = cluster.calls();
         let chosen = calls.iter().filter(|call| call.contains(&selector)).count();
         assert_eq!(chosen, 2, "what was not restarted is not waited for: {calls:?}");
@@ -47,7 +48,11 @@ fn app_chooses_one_component() {
         (&["logs"][..], vec![part.to_owned(), "--tail=100".to_owned()]),
         (
             &["logs", "APP=nightly", "TAIL=5", "FOLLOW=1"],
-            vec![format!("{part},app.kubernetes.io/name=nightly"), "--tail=5".into(), "--follow".into()],
+            vec![
+                format!("{part},app.kubernetes.io/name=nightly"),
+                "--tail=5".into(),
+                "--follow".into(),
+            ],
         ),
     ] {
         cluster.answers(&[]);
@@ -72,7 +77,8 @@ fn a_cronjob_is_started_once() {
     let cluster = cluster();
     cluster.make(&["run", "APP=nightly"]).success();
     let created = steps(&cluster, &["create"]);
-    let date = created[0].strip_prefix("create job nightly-").unwrap_or_else(|| panic!("{created:?}"));
+    let date =
+        created[0].strip_prefix("create job nightly-").unwrap_or_else(|| panic!("{created:?}"));
     assert!(date.len() == 10 && date.bytes().all(|letter| letter.is_ascii_digit()), "{created:?}");
     assert_eq!(created.len(), 1);
     assert!(cluster.calls().concat().contains(&"--from=cronjob/nightly".to_owned()));

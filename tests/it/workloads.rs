@@ -1,4 +1,5 @@
-//! Deployments, workers, cron jobs and jobs, and what belongs to them: what `new` makes, and what it refuses.
+//! Deployments, workers, cron jobs and jobs, and what belongs to them: what `new` makes, and what
+//! it refuses.
 
 use super::bad_input::refused;
 use super::manifests::strict;
@@ -27,8 +28,15 @@ pub fn everything(args: &[&str]) -> Sandbox {
     sandbox.write("worker.env", "\u{feff}QUEUE=mail");
     let answers = sandbox.write("answers.yaml", ALL).display().to_string();
     let token = sandbox.path("token").display().to_string();
-    let base =
-        ["new", "--answers", &answers, "--token-username", super::support::USER, "--token-file", &token];
+    let base = [
+        "new",
+        "--answers",
+        &answers,
+        "--token-username",
+        super::support::USER,
+        "--token-file",
+        &token,
+    ];
     sandbox.makeinfra(&[&base[..], &["--expires-at", "never"], args].concat()).success();
     sandbox
 }
@@ -50,7 +58,11 @@ fn built(sandbox: &Sandbox, kubectl: &std::path::Path, dir: &str) -> Vec<(String
 }
 
 fn find<'d>(documents: &'d [(String, Value)], start: &str) -> &'d Value {
-    &documents.iter().find(|(name, _)| name.starts_with(start)).unwrap_or_else(|| panic!("no {start}")).1
+    &documents
+        .iter()
+        .find(|(name, _)| name.starts_with(start))
+        .unwrap_or_else(|| panic!("no {start}"))
+        .1
 }
 
 #[test]
@@ -77,13 +89,22 @@ fn every_kind_has_what_belongs_to_it_and_no_more() {
     let job = &cronjob["spec"]["jobTemplate"];
     assert_eq!(job["metadata"]["labels"], cronjob["metadata"]["labels"]);
     let pod = &job["spec"]["template"]["spec"];
-    assert_eq!((&pod["serviceAccountName"], &pod["restartPolicy"]), (&json!("nightly"), &json!("Never")));
+    assert_eq!(
+        (&pod["serviceAccountName"], &pod["restartPolicy"]),
+        (&json!("nightly"), &json!("Never"))
+    );
     assert_eq!(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
     assert_eq!(pod["imagePullSecrets"], json!([{"name": "gitlab"}]));
     let job = strict::<Job>(&file("migrate-job.yaml"));
-    assert!(job["spec"].get("ttlSecondsAfterFinished").is_none(), "deploy could not tell that it ran");
+    assert!(
+        job["spec"].get("ttlSecondsAfterFinished").is_none(),
+        "deploy could not tell that it ran"
+    );
     let ingress = strict::<Ingress>(&file("api-ingress.yaml"));
-    assert_eq!(ingress["spec"]["tls"], json!([{"hosts": ["api.example.com"], "secretName": "api-tls"}]));
+    assert_eq!(
+        ingress["spec"]["tls"],
+        json!([{"hosts": ["api.example.com"], "secretName": "api-tls"}])
+    );
     assert!(ingress["metadata"].get("annotations").is_none());
     strict::<Service>(&file("api-service.yaml"));
     strict::<ServiceAccount>(&file("nightly-serviceaccount.yaml"));
@@ -121,14 +142,19 @@ fn kustomize_builds_all_of_it() {
             assert_eq!(documents.len(), 1 + 5 + 2 + 3 + 1 + 3, "{documents:?}");
             let settings = find(&documents, "ConfigMap hello-");
             strict::<ConfigMap>(&settings.to_string());
-            assert_eq!(settings["data"], json!({"LOG_LEVEL": "info", "QUOTED": "\"x\"", "EMPTY": ""}));
-            let from =
-                |value: &Value| value["envFrom"][0]["configMapRef"]["name"].as_str().unwrap().to_owned();
+            assert_eq!(
+                settings["data"],
+                json!({"LOG_LEVEL": "info", "QUOTED": "\"x\"", "EMPTY": ""})
+            );
+            let from = |value: &Value| {
+                value["envFrom"][0]["configMapRef"]["name"].as_str().unwrap().to_owned()
+            };
             let deployment = find(&documents, "Deployment hello");
             let name = from(&deployment["spec"]["template"]["spec"]["containers"][0]);
             assert_eq!(name, settings["metadata"]["name"].as_str().unwrap());
             let cronjob = find(&documents, "CronJob nightly");
-            let container = &cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+            let container =
+                &cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
             assert!(from(container).starts_with("nightly-"));
             assert_eq!(container["image"], "registry.gitlab.com/group/tool:2");
             let job = find(&documents, "Job migrate");
@@ -161,9 +187,14 @@ fn yaml_of_every_kind_is_tidy() {
 fn what_is_shared_is_the_same_whatever_components_there_are() {
     let (plain, all) = (Sandbox::new(), everything(&[]));
     plain.new_hello(&["--ingress", "hello.example.com", "--tls"]).success();
-    for file in
-        ["README.md", "Makefile", ".gitlab-ci.yml", ".gitlab/production.yml", ".gitattributes", ".gitignore"]
-    {
+    for file in [
+        "README.md",
+        "Makefile",
+        ".gitlab-ci.yml",
+        ".gitlab/production.yml",
+        ".gitattributes",
+        ".gitignore",
+    ] {
         assert_eq!(read(&plain, file), read(&all, file), "{file}");
     }
     let scripts = super::support::files_below(&plain.hello("scripts"));
@@ -175,8 +206,16 @@ fn what_is_shared_is_the_same_whatever_components_there_are() {
 #[test]
 fn a_project_may_be_a_cronjob_alone_in_several_environments() {
     let sandbox = Sandbox::new();
-    let args =
-        ["--workload", "cronjob", "--schedule", " 0  3 * * 1-5 ", "--env", "staging", "--env", "production"];
+    let args = [
+        "--workload",
+        "cronjob",
+        "--schedule",
+        " 0  3 * * 1-5 ",
+        "--env",
+        "staging",
+        "--env",
+        "production",
+    ];
     sandbox.new_hello(&[&args[..], &["--arg", "--all", "--arg=-v"]].concat()).success();
     let overlay = read(&sandbox, "kubernetes/overlays/staging/kustomization.yaml");
     assert!(!overlay.contains("replicas:"), "{overlay}");
@@ -202,7 +241,11 @@ fn what_does_not_go_together_is_refused() {
         (&[], &["--time-zone", "Etc/UTC"], "`--time-zone` requires `--workload cronjob`"),
         (&cronjob, &["--port", "80"], "`--port` is for a deployment, and `--workload` says"),
         (&cronjob, &["--replicas", "2"], "`--replicas` is for a deployment"),
-        (&["--workload", "job"], &["--ingress", "a.example.com"], "`--ingress` is for a deployment"),
+        (
+            &["--workload", "job"],
+            &["--ingress", "a.example.com"],
+            "`--ingress` is for a deployment",
+        ),
         (&["--workload", "job"], &["--health-path", "/up"], "`--health-path` is for a deployment"),
         (&["--workload", "job"], &["--tls"], "`--tls` is for a deployment"),
         (
@@ -214,7 +257,11 @@ fn what_does_not_go_together_is_refused() {
         (&[], &["--tls"], "`--tls` requires `--ingress`"),
         (&[], &["--tls-issuer", "le"], "`--tls-issuer` requires `--ingress`"),
         (&cronjob, &["--env", "a", "--replicas", "a=1"], "`--replicas` is for a deployment"),
-        (&no_port, &["--env", "a", "--ingress", "a=b.c"], "`--ingress` is for a component with a port"),
+        (
+            &no_port,
+            &["--env", "a", "--ingress", "a=b.c"],
+            "`--ingress` is for a component with a port",
+        ),
         (
             &["--secret-name", "hello-tls"],
             &["--tls", "--ingress", "b.c"],
@@ -225,7 +272,12 @@ fn what_does_not_go_together_is_refused() {
     }
     let long = "a".repeat(53);
     let args = ["new", &long, "--image", IMAGE, "--no-token"];
-    refused(&sandbox, sandbox.makeinfra(&[&args[..], &cronjob].concat()), 2, "at most 52 characters");
+    refused(
+        &sandbox,
+        sandbox.makeinfra(&[&args[..], &cronjob].concat()),
+        2,
+        "at most 52 characters",
+    );
     let args = ["new", "default", "--image", IMAGE, "--no-token", "--service-account"];
     refused(&sandbox, sandbox.makeinfra(&args), 2, "another name than `default`");
 }
@@ -239,8 +291,14 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
         (&["--workload", "daemon"][..], "`--workload` must be one of: deployment, cronjob, job"),
         (&["--workload", "cronjob", "--schedule", "99 3 * * *"], "minutes of 0 to 59"),
         (&["--workload", "cronjob", "--schedule", marker], "five fields"),
-        (&[&cronjob[..], &["@daily", "--time-zone", "Local"]].concat(), "`--time-zone` must be a time zone"),
-        (&["--tls-issuer", "A B", "--ingress", "b.c"], "`--tls-issuer` must be the name of a ClusterIssuer"),
+        (
+            &[&cronjob[..], &["@daily", "--time-zone", "Local"]].concat(),
+            "`--time-zone` must be a time zone",
+        ),
+        (
+            &["--tls-issuer", "A B", "--ingress", "b.c"],
+            "`--tls-issuer` must be the name of a ClusterIssuer",
+        ),
         (&["--arg", marker], "`--arg` must not hold a token"),
         (&["--arg", "two\nlines"], "`--arg` must be arguments of one line"),
         (&["--port", "nobody"], "`--port` must be a port: a whole number from 1 to 65535; or none"),
@@ -266,7 +324,8 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
         ("environments: {staging: {port: 3}}", "`environments.staging` has no name `port`"),
         ("components: {hello: {port: null}}", "the name of a component must be another name"),
     ] {
-        let file = sandbox.write("answers.yaml", format!("project: hello\nimage: {IMAGE}\n{line}\n"));
+        let file =
+            sandbox.write("answers.yaml", format!("project: hello\nimage: {IMAGE}\n{line}\n"));
         let file = file.display().to_string();
         let run = sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]);
         refused(&sandbox, run, 2, said);
@@ -294,7 +353,8 @@ fn a_file_of_settings_is_read_as_kustomize_reads_it() {
     }
     let run = sandbox.new_without_token(&["--config", "none.env"]);
     refused(&sandbox, run, 2, "there is no file `none.env` for `--config`");
-    let file = sandbox.write("app.env", "DB_PASSWORD=hunter2\nSECRET_KEY=x\n").display().to_string();
+    let file =
+        sandbox.write("app.env", "DB_PASSWORD=hunter2\nSECRET_KEY=x\n").display().to_string();
     let output = sandbox.new_without_token(&["--config", &file]).success();
     output.says("if `DB_PASSWORD`, `SECRET_KEY` must stay secret").says("makeinfra secret set");
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
@@ -315,7 +375,10 @@ fn defaults_of_the_config_file_are_for_what_has_them() {
     fs::remove_dir_all(sandbox.hello("")).unwrap();
     sandbox.new_without_token(&["--port", "none"]).success();
     let record = read(&sandbox, ".makeinfra.yaml");
-    assert!(record.contains("port: null\n  replicas: 4\n") && !record.contains("ingress"), "{record}");
+    assert!(
+        record.contains("port: null\n  replicas: 4\n") && !record.contains("ingress"),
+        "{record}"
+    );
 }
 
 #[test]
@@ -326,8 +389,12 @@ fn a_dry_run_lists_the_files_of_every_component() {
     let answers = sandbox.write("answers.yaml", ALL).display().to_string();
     let args = ["new", "--answers", &answers, "--no-token", "--dry-run", "--json"];
     let object = sandbox.makeinfra(&args).success().json();
-    let paths: Vec<_> =
-        object["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    let paths: Vec<_> = object["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap())
+        .collect();
     for path in [
         "kubernetes/base/config.env",
         "kubernetes/base/nightly-cronjob.yaml",

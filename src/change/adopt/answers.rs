@@ -1,12 +1,12 @@
-//! The answers that manifests give, as text. What is read here is a first guess at what a component consists of; values in
-//! generated places are read by `current`, as for an update. Pure.
+//! The answers that manifests give, as text. What is read here is a first guess at what a component
+//! consists of; values in generated places are read by `current`, as for an update. Pure.
 
 use super::namespaces::namespace;
 use super::pods::{pod, pod_security};
 use super::survey::Survey;
 use crate::answers::{
-    Answer, Answers, Ci, ComponentName, DnsLabel, Environment, EnvironmentName, ImageRef, Name, PodSecurity,
-    ProjectName, Refused, RegistryKey, Replicas, Setting, Sheet, Values, Workload,
+    Answer, Answers, Ci, ComponentName, DnsLabel, Environment, EnvironmentName, ImageRef, Name,
+    PodSecurity, ProjectName, Refused, RegistryKey, Replicas, Setting, Sheet, Values, Workload,
 };
 use crate::change::objects::{self, at, list, text};
 use crate::change::{Files, OVERLAYS};
@@ -45,11 +45,14 @@ impl PullSecretFacts {
         self.keys.iter().any(|key| keyring::matches(key, image))
     }
 
-    /// The key by which the kubelet finds credentials for `image`, else the first, with the e-mail address beside it.
+    /// The key by which the kubelet finds credentials for `image`, else the first, with the e-mail
+    /// address beside it.
     fn entry(&self, image: &ImageRef) -> Option<(&str, Option<&str>)> {
         let keys = self.keys.iter().map(String::as_str);
-        let key =
-            keyring::matching(keys, image).first().copied().or(self.keys.first().map(String::as_str))?;
+        let key = keyring::matching(keys, image)
+            .first()
+            .copied()
+            .or(self.keys.first().map(String::as_str))?;
         let place = self.keys.iter().position(|one| one == key)?;
         Some((key, self.emails[place].as_deref()))
     }
@@ -92,7 +95,8 @@ impl<'s> Source<'s> {
                 Ok(answers) => return Ok(answers),
                 Err(refused) => refused,
             };
-            let (Refused::Broken(name, _) | Refused::Unfit(name, _) | Refused::Alone(name, ..)) = refused
+            let (Refused::Broken(name, _) | Refused::Unfit(name, _) | Refused::Alone(name, ..)) =
+                refused
             else {
                 return Err(refused);
             };
@@ -109,7 +113,10 @@ impl<'s> Source<'s> {
 
     /// The objects of base, or of everything before there is one.
     fn objects(&self) -> impl Iterator<Item = (&'s str, &'s Value)> {
-        self.survey.manifests.iter().flat_map(|(path, all)| all.iter().map(move |one| (path.as_str(), one)))
+        self.survey
+            .manifests
+            .iter()
+            .flat_map(|(path, all)| all.iter().map(move |one| (path.as_str(), one)))
     }
 
     fn main_workload(&self) -> Option<Main<'s>> {
@@ -121,38 +128,45 @@ impl<'s> Source<'s> {
         describe(values, main.object, main.kind);
         let Some(container) = main.container else { return };
         values.insert(Name::Port, port(container));
-        let Some(image) = text(container, &["image"]).and_then(|image| ImageRef::parse_unpinned(image).ok())
+        let Some(image) =
+            text(container, &["image"]).and_then(|image| ImageRef::parse_unpinned(image).ok())
         else {
             return;
         };
         let image = self.kustomized(image);
         let entry = self.pull_secret.and_then(|secret| secret.entry(&image));
-        let registry =
-            entry.map_or_else(|| RegistryKey::for_image(&image).to_string(), |(key, _)| key.to_owned());
+        let registry = entry
+            .map_or_else(|| RegistryKey::for_image(&image).to_string(), |(key, _)| key.to_owned());
         values.insert(Name::Registry, Some(registry));
         values.insert(Name::Email, entry.and_then(|(_, email)| email).map(str::to_owned));
         values.insert(Name::Image, Some(image.to_string()));
     }
 
-    /// `image` as the first kustomization that changes it has it pulled: with its tag, and its other name.
+    /// `image` as the first kustomization that changes it has it pulled: with its tag, and its
+    /// other name.
     fn kustomized(&self, image: ImageRef) -> ImageRef {
         let is_production = |dir: &&String| dir.ends_with("/production");
         let all = self.survey.kustomizations.iter();
         let (production, others): (Vec<_>, Vec<_>) = all.partition(|(dir, _)| is_production(dir));
-        let all = production.into_iter().chain(others).flat_map(|(_, one)| list(&one.value, "images"));
+        let all =
+            production.into_iter().chain(others).flat_map(|(_, one)| list(&one.value, "images"));
         let entry = all.into_iter().find(|entry| text(entry, &["name"]) == Some(image.name()));
         let Some(entry) = entry else { return image };
-        let tagged = objects::reference(entry).and_then(|text| ImageRef::parse(&text).ok()).unwrap_or(image);
+        let tagged =
+            objects::reference(entry).and_then(|text| ImageRef::parse(&text).ok()).unwrap_or(image);
         let version = &tagged.as_str()[tagged.name().len()..];
         let renamed = text(entry, &["newName"]).map(|name| format!("{name}{version}"));
         renamed.and_then(|text| ImageRef::parse(&text).ok()).unwrap_or(tagged)
     }
 
     fn common(&self, values: &mut Values) {
-        let is_own =
-            |kind: &str| self.objects().any(|(_, one)| objects::is_object(one, kind, self.project.as_str()));
+        let is_own = |kind: &str| {
+            self.objects().any(|(_, one)| objects::is_object(one, kind, self.project.as_str()))
+        };
         values.insert(Name::ServiceAccount, Some(yes(is_own("ServiceAccount"))));
-        let host = self.objects().find(|(_, one)| objects::is_object(one, "Ingress", self.project.as_str()));
+        let host = self
+            .objects()
+            .find(|(_, one)| objects::is_object(one, "Ingress", self.project.as_str()));
         let host = host.and_then(|(_, one)| text(one, objects::HOST)).map(str::to_owned);
         values.insert(Name::Tls, Some(yes(host.is_some() && is_own("Ingress") && self.has_tls())));
         if host.is_some() {
@@ -167,19 +181,23 @@ impl<'s> Source<'s> {
             named.and_then(|one| text(one, &["name"])).map(str::to_owned)
         });
         let name = self.pull_secret.map(|secret| secret.name.clone()).or(named);
-        values.insert(Name::SecretName, Some(name.unwrap_or_else(|| DnsLabel::gitlab().to_string())));
+        values
+            .insert(Name::SecretName, Some(name.unwrap_or_else(|| DnsLabel::gitlab().to_string())));
         if let Some(kind) = self.pull_secret.and_then(|secret| secret.kind) {
             values.insert(Name::SecretType, Some(kind.to_owned()));
         }
         let is_generated = self.files.below(".gitlab").next().is_some();
         // The pipeline calls targets of the generated Makefile.
-        let has_own =
-            [".gitlab-ci.yml", "Makefile", "makefile", "GNUmakefile"].iter().any(|path| self.is_kept(path))
-                && !is_generated;
+        let has_own = [".gitlab-ci.yml", "Makefile", "makefile", "GNUmakefile"]
+            .iter()
+            .any(|path| self.is_kept(path))
+            && !is_generated;
         let ci = if has_own { Ci::None } else { Ci::Gitlab };
         values.insert(Name::Ci, Some(ci.as_str().to_owned()));
-        let is_none =
-            self.values.get(&Name::Ci).is_some_and(|asked| asked.as_deref() == Some(Ci::None.as_str()));
+        let is_none = self
+            .values
+            .get(&Name::Ci)
+            .is_some_and(|asked| asked.as_deref() == Some(Ci::None.as_str()));
         if self.is_kept(ROTATION) && ci == Ci::Gitlab && !is_none {
             values.insert(Name::CiRotate, Some("yes".to_owned()));
         }
@@ -191,7 +209,8 @@ impl<'s> Source<'s> {
 
     fn has_tls(&self) -> bool {
         self.objects().any(|(_, one)| {
-            objects::is_object(one, "Ingress", self.project.as_str()) && at(one, objects::TLS_HOST).is_some()
+            objects::is_object(one, "Ingress", self.project.as_str())
+                && at(one, objects::TLS_HOST).is_some()
         })
     }
 
@@ -200,15 +219,20 @@ impl<'s> Source<'s> {
         let single = self.environments.len() < 2;
         let production = EnvironmentName::parse("production").ok();
         let names = self.environments.iter().cloned();
-        let names: Vec<_> = names.chain(production.filter(|_| self.environments.is_empty())).collect();
+        let names: Vec<_> =
+            names.chain(production.filter(|_| self.environments.is_empty())).collect();
         for name in names {
             let dir = format!("{OVERLAYS}/{name}");
-            let settings = self.files.text(&format!("{dir}/{}", Environment::SETTINGS)).ok().flatten();
+            let settings =
+                self.files.text(&format!("{dir}/{}", Environment::SETTINGS)).ok().flatten();
             let setting = |of: Setting| settings.and_then(|text| of.of(text)).map(str::to_owned);
-            let kustomized = |dir: &str| text(&self.survey.kustomizations.get(dir)?.value, &["namespace"]);
-            let in_files = kustomized(&dir).or_else(|| kustomized(Context::BASE)).map(str::to_owned);
-            let namespace =
-                in_files.or_else(|| self.namespace()).or_else(|| single.then(|| self.project.to_string()));
+            let kustomized =
+                |dir: &str| text(&self.survey.kustomizations.get(dir)?.value, &["namespace"]);
+            let in_files =
+                kustomized(&dir).or_else(|| kustomized(Context::BASE)).map(str::to_owned);
+            let namespace = in_files
+                .or_else(|| self.namespace())
+                .or_else(|| single.then(|| self.project.to_string()));
             let values = sheet.environment(&name);
             if asked.is_none()
                 && let Some(namespace) = namespace
@@ -227,8 +251,8 @@ impl<'s> Source<'s> {
                 }
                 None => {}
             }
-            let secrets =
-                setting(Setting::Secrets).or_else(|| single.then(|| Environment::SECRETS.to_owned()));
+            let secrets = setting(Setting::Secrets)
+                .or_else(|| single.then(|| Environment::SECRETS.to_owned()));
             if let Some(secrets) = secrets {
                 values.insert(Name::Secrets, Some(secrets));
             }
@@ -243,12 +267,14 @@ impl<'s> Source<'s> {
     /// Further components: workloads in files that are named as generated ones are.
     fn further(&self, sheet: &mut Sheet) {
         for (path, object) in self.objects() {
-            let (Some(name), Some(kind)) = (text(object, &["metadata", "name"]), text(object, &["kind"]))
+            let (Some(name), Some(kind)) =
+                (text(object, &["metadata", "name"]), text(object, &["kind"]))
             else {
                 continue;
             };
             let workload = Workload::ALL.into_iter().find(|one| one.kind() == kind);
-            let file = workload.map(|one| format!("{}/{name}-{}.yaml", Context::BASE, one.as_str()));
+            let file =
+                workload.map(|one| format!("{}/{name}-{}.yaml", Context::BASE, one.as_str()));
             let Ok(component) = ComponentName::parse(name) else { continue };
             if file.as_deref() != Some(path) || name == self.project.as_str() {
                 continue;
@@ -261,27 +287,34 @@ impl<'s> Source<'s> {
                 values.insert(Name::Image, Some(self.kustomized(image).to_string()));
             }
             values.insert(Name::Port, container.and_then(port));
-            let is_own = |kind: &str| self.objects().any(|(_, one)| objects::is_object(one, kind, name));
+            let is_own =
+                |kind: &str| self.objects().any(|(_, one)| objects::is_object(one, kind, name));
             values.insert(Name::ServiceAccount, Some(yes(is_own("ServiceAccount"))));
             sheet.components.push((component, values));
         }
     }
 }
 
-/// The workload of the project's own component: the one of its name, else the one most likely to be meant.
+/// The workload of the project's own component: the one of its name, else the one most likely to be
+/// meant.
 fn main_workload<'s>(survey: &'s Survey, project: &ProjectName) -> Option<Main<'s>> {
     const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"];
     let of_kind = |kind: &'static str| {
         survey.manifests.values().flatten().filter(move |one| text(one, &["kind"]) == Some(kind))
     };
     let is_called_so = |one: &&Value| text(one, &["metadata", "name"]) == Some(project.as_str());
-    let pulls = |one: &&Value| pod(one).is_some_and(|pod| list(pod, "imagePullSecrets").next().is_some());
+    let pulls =
+        |one: &&Value| pod(one).is_some_and(|pod| list(pod, "imagePullSecrets").next().is_some());
     let all = || KINDS.into_iter().flat_map(of_kind);
     let object = all().find(is_called_so).or_else(|| all().find(pulls)).or_else(|| all().next())?;
     let name = text(object, &["metadata", "name"]);
     let containers = || pod(object).into_iter().flat_map(|pod| list(pod, "containers"));
     let named = containers().find(|one| text(one, &["name"]) == name);
-    Some(Main { object, kind: text(object, &["kind"])?, container: named.or_else(|| containers().next()) })
+    Some(Main {
+        object,
+        kind: text(object, &["kind"])?,
+        container: named.or_else(|| containers().next()),
+    })
 }
 
 /// The pull secrets that the pods of the project's own component name.
@@ -302,7 +335,8 @@ pub(super) fn has_other_tags(survey: &Survey, image: &ImageRef) -> bool {
     let mut tags = BTreeSet::new();
     for object in survey.manifests.values().flatten() {
         objects::containers(object, 0, &mut |written| {
-            let found = ImageRef::parse_unpinned(written).ok().filter(|one| one.name() == image.name());
+            let found =
+                ImageRef::parse_unpinned(written).ok().filter(|one| one.name() == image.name());
             tags.extend(found.map(|_| written.to_owned()));
         });
     }
@@ -311,7 +345,8 @@ pub(super) fn has_other_tags(survey: &Survey, image: &ImageRef) -> bool {
 
 /// What a workload is and how much of it there is.
 fn describe(values: &mut Values, object: &Value, kind: &str) {
-    let workload = Workload::ALL.into_iter().find(|one| one.kind() == kind).unwrap_or(Workload::Deployment);
+    let workload =
+        Workload::ALL.into_iter().find(|one| one.kind() == kind).unwrap_or(Workload::Deployment);
     values.insert(Name::Workload, Some(workload.as_str().to_owned()));
     match workload {
         Workload::Deployment => {
@@ -330,7 +365,8 @@ fn describe(values: &mut Values, object: &Value, kind: &str) {
 
 fn port(container: &Value) -> Option<String> {
     let ports = || list(container, "ports");
-    let named = ports().find(|port| text(port, &["name"]) == Some("http")).or_else(|| ports().next());
+    let named =
+        ports().find(|port| text(port, &["name"]) == Some("http")).or_else(|| ports().next());
     named.and_then(|port| port.get("containerPort")?.as_u64()).map(|port| port.to_string())
 }
 

@@ -1,4 +1,5 @@
-//! Secrets that share a file with other objects, each with a text of its own; what is left of the file keeps its bytes. Pure.
+//! Secrets that share a file with other objects, each with a text of its own; what is left of the
+//! file keeps its bytes. Pure.
 
 use super::layout::Layout;
 use super::survey::{Survey, is_below, is_secret};
@@ -27,14 +28,17 @@ pub(super) struct Apart {
 }
 
 impl Apart {
-    /// Takes Secrets out of the files that have other objects too, wherever that leaves the cluster as it is.
+    /// Takes Secrets out of the files that have other objects too, wherever that leaves the cluster
+    /// as it is.
     pub(super) fn of(files: &Files, limits: &[String], tracked: &BTreeSet<String>) -> Result<Self> {
         let mut apart = Self { files: copy(files), parts: Vec::new() };
         let mut rests = BTreeMap::new();
         for (path, documents) in &Survey::of(files, limits).manifests {
             let wanted = wanted(path, documents);
             let split = files.bytes(path)?.filter(|_| !wanted.is_empty());
-            if let Some((rest, parts)) = split.and_then(|bytes| split_off(path, bytes, documents, &wanted)) {
+            if let Some((rest, parts)) =
+                split.and_then(|bytes| split_off(path, bytes, documents, &wanted))
+            {
                 rests.insert(path.clone(), rest);
                 apart.parts.extend(parts);
             }
@@ -50,7 +54,9 @@ impl Apart {
         let survey = Survey::of(&apart.files, limits);
         let layout = Layout::of(&survey, tracked)?;
         // What nothing deploys may have been copied by a run that was killed.
-        apart.keep(files, |path| !layout.is_deployed(path) || layout.can_be_kept_apart(path, &survey));
+        apart.keep(files, |path| {
+            !layout.is_deployed(path) || layout.can_be_kept_apart(path, &survey)
+        });
         Ok(apart)
     }
 
@@ -75,13 +81,18 @@ fn copy(files: &Files) -> Files {
     all
 }
 
-/// The places of the documents that get files of their own: every Secret among other objects, and pull secrets among
-/// other Secrets.
+/// The places of the documents that get files of their own: every Secret among other objects, and
+/// pull secrets among other Secrets.
 fn wanted(path: &str, documents: &[Value]) -> BTreeSet<usize> {
     let all = || documents.iter().enumerate();
     if !is_secret(documents) {
-        let secrets = all().filter(|(_, one)| is_secret(std::slice::from_ref(one)) && has_plain_name(one));
-        return if is_below(path, "secrets") { BTreeSet::new() } else { secrets.map(|(at, _)| at).collect() };
+        let secrets =
+            all().filter(|(_, one)| is_secret(std::slice::from_ref(one)) && has_plain_name(one));
+        return if is_below(path, "secrets") {
+            BTreeSet::new()
+        } else {
+            secrets.map(|(at, _)| at).collect()
+        };
     }
     let pulls = all().filter(|(_, one)| Inspected::of(one).is_some() && has_plain_name(one));
     let mut pulls: BTreeSet<_> = pulls.map(|(at, _)| at).collect();
@@ -93,7 +104,8 @@ fn wanted(path: &str, documents: &[Value]) -> BTreeSet<usize> {
 
 /// Whether a file can be called like the object.
 fn has_plain_name(object: &Value) -> bool {
-    let is_plain = |name: &str| name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-.".contains(&c));
+    let is_plain =
+        |name: &str| name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-.".contains(&c));
     text(object, &["metadata", "name"]).is_some_and(|name| is_plain(name) && !name.starts_with('.'))
 }
 
@@ -127,13 +139,15 @@ fn split_off(
         if is_list && places.len() < count {
             let mut list = Zeroizing::new(chunk.to_owned());
             for place in places.iter().rev() {
-                list = yaml_edit::remove_item(&list, &[Step::Key("items"), Step::Item(*place)]).ok()?;
+                list = yaml_edit::remove_item(&list, &[Step::Key("items"), Step::Item(*place)])
+                    .ok()?;
             }
             rest.push_str(&list);
         }
     }
     let rest = Zeroizing::new(rest.as_bytes().to_vec());
-    let kept = documents.iter().enumerate().filter(|(at, _)| !wanted.contains(at)).map(|(_, one)| one);
+    let kept =
+        documents.iter().enumerate().filter(|(at, _)| !wanted.contains(at)).map(|(_, one)| one);
     let is_right = objects::documents(&rest).iter().eq(kept)
         && parts.len() == wanted.len()
         && parts.iter().all(|part| objects::documents(&part.text) == [part.document.clone()]);
@@ -156,7 +170,8 @@ fn chunks(text: &str) -> Vec<&str> {
 }
 
 fn is_marker(line: &str) -> bool {
-    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    line.strip_prefix("---")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
 /// `chunk` without a first line that is only a marker.
@@ -171,7 +186,8 @@ fn without_marker(chunk: &str) -> &str {
 mod tests {
     use super::*;
 
-    const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: one # ours\nstringData:\n  a: b\n";
+    const SECRET: &str =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: one # ours\nstringData:\n  a: b\n";
     const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: '---'}\n";
 
     fn split(text: &str) -> Option<(String, Vec<String>)> {
@@ -221,8 +237,7 @@ mod tests {
             split(&format!("{MAP}---\n{}", SECRET.replace("one", "../one"))),
             Some((format!("{MAP}---\n{}", SECRET.replace("one", "../one")), Vec::new()))
         );
-        let block =
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata:\n  a: |\n    x\n    ---\n    y\n";
+        let block = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata:\n  a: |\n    x\n    ---\n    y\n";
         assert_eq!(split(&format!("{SECRET}---\n{block}")).unwrap().0, format!("---\n{block}"));
     }
 }

@@ -1,5 +1,5 @@
-//! Where the manifests of a repository go: what all environments share to `kubernetes/base`, an environment's own to its
-//! overlay. kustomize builds no base above an overlay. Pure.
+//! Where the manifests of a repository go: what all environments share to `kubernetes/base`, an
+//! environment's own to its overlay. kustomize builds no base above an overlay. Pure.
 
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::{Advice, shell_word};
@@ -27,7 +27,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `tracked` are the files of the last commit: what is not among them may be from a run that was killed.
+    /// `tracked` are the files of the last commit: what is not among them may be from a run that
+    /// was killed.
     pub(super) fn find(survey: &Survey, files: &Files, tracked: &BTreeSet<String>) -> Result<Self> {
         let mut layout = Self::of(survey, tracked)?;
         layout.finish_earlier_run(files, tracked);
@@ -69,8 +70,9 @@ impl Layout {
         !self.left.contains(path)
     }
 
-    /// Whether the file `path`, which has Secrets, can be named by the overlay alone without another object in the cluster: no
-    /// kustomization on the way changes it, and none is left empty.
+    /// Whether the file `path`, which has Secrets, can be named by the overlay alone without
+    /// another object in the cluster: no kustomization on the way changes it, and none is left
+    /// empty.
     pub(super) fn can_be_kept_apart(&self, path: &str, survey: &Survey) -> bool {
         const CHANGES: [&str; 10] = [
             "namePrefix",
@@ -93,16 +95,19 @@ impl Layout {
             references.any(|one| one.target == path && one.is_resource())
         };
         let leads_to = |dir: &str| survey.reached(dir).iter().any(|dir| names_it(dir));
-        let is_changed =
-            |dir: &str| CHANGES.iter().any(|key| survey.kustomizations[dir].value.get(key).is_some());
+        let is_changed = |dir: &str| {
+            CHANGES.iter().any(|key| survey.kustomizations[dir].value.get(key).is_some())
+        };
         let has_others = |dir: &str| {
-            let mut resources = survey.kustomizations[dir].references.iter().filter(|one| one.is_resource());
+            let mut resources =
+                survey.kustomizations[dir].references.iter().filter(|one| one.is_resource());
             resources.any(|one| survey.manifests.get(&one.target).is_none_or(|all| !is_secret(all)))
         };
         let mut dirs = self.dirs().filter(|(dir, _)| leads_to(dir)).peekable();
         dirs.peek().is_some()
-            && dirs
-                .all(|(dir, to)| (is_overlay(to) || !is_changed(dir)) && (!names_it(dir) || has_others(dir)))
+            && dirs.all(|(dir, to)| {
+                (is_overlay(to) || !is_changed(dir)) && (!names_it(dir) || has_others(dir))
+            })
     }
 
     /// Fails if two files would become one.
@@ -110,7 +115,8 @@ impl Layout {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
         for (from, to) in &self.moves {
-            // A run that was killed may have written a list there: whether it is that one is seen when it is made again.
+            // A run that was killed may have written a list there: whether it is that one is seen
+            // when it is made again.
             let is_list = kustomization::is_one(to) && !tracked.contains(to);
             let is_there = files.get(to).is_some() && !self.moves.contains_key(to) && !is_list;
             if is_there && content(to) != content(from) {
@@ -118,10 +124,12 @@ impl Layout {
             }
             let other = taken.insert(to, from);
             if let Some(other) = other.filter(|other| content(other) != content(from)) {
-                return Err(Failure::failed(format!("`{other}` and `{from}` would both become `{to}`"))
-                    .because("nothing is merged or overwritten")
-                    .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
-                    .into());
+                return Err(Failure::failed(format!(
+                    "`{other}` and `{from}` would both become `{to}`"
+                ))
+                .because("nothing is merged or overwritten")
+                .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
+                .into());
             }
         }
         Ok(())
@@ -141,15 +149,16 @@ impl Layout {
     fn flat(survey: &Survey) -> Self {
         let mut layout = Self::default();
         let is_placed = |path: &str| is_below(path, Context::BASE) || is_below(path, "secrets");
-        let all =
-            survey.manifests.iter().filter(|(path, documents)| !is_placed(path) && !is_secret(documents));
+        let all = survey
+            .manifests
+            .iter()
+            .filter(|(path, documents)| !is_placed(path) && !is_secret(documents));
         // kubectl would apply what SOPS has encrypted as it is.
         let is_sops = |documents: &[Value]| documents.iter().any(|one| one.get("sops").is_some());
         let (sops, all): (Vec<_>, Vec<_>) = all.partition(|(_, documents)| is_sops(documents));
         layout.left = sops.into_iter().map(|(path, _)| path.clone()).collect();
         let common = common(all.iter().map(|(path, _)| path.as_str()));
-        let is_namespace =
-            |documents: &[Value]| matches!(documents, [only] if text(only, &["kind"]) == Some("Namespace"));
+        let is_namespace = |documents: &[Value]| matches!(documents, [only] if text(only, &["kind"]) == Some("Namespace"));
         let is_alone = all.iter().filter(|(_, documents)| is_namespace(documents)).count() == 1;
         for (path, documents) in all {
             let to = if is_alone && is_namespace(documents) {
@@ -162,7 +171,8 @@ impl Layout {
         layout
     }
 
-    /// Of several kustomizations, those at the top are the environments and what they share is the base.
+    /// Of several kustomizations, those at the top are the environments and what they share is the
+    /// base.
     fn of_kustomizations(survey: &Survey, roots: &[&str]) -> Result<Self> {
         let mut layout = Self::default();
         let reached: Vec<_> = roots.iter().map(|root| survey.reached(root)).collect();
@@ -223,7 +233,8 @@ impl Layout {
         }
     }
 
-    /// A run that was killed has copied files that it had not deleted yet: their copies are where they belong.
+    /// A run that was killed has copied files that it had not deleted yet: their copies are where
+    /// they belong.
     fn finish_earlier_run(&mut self, files: &Files, tracked: &BTreeSet<String>) {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -236,7 +247,8 @@ impl Layout {
             Some((path.to_owned(), (*same).to_owned()))
         };
         let outside = |path: &&String| !is_below(path, "kubernetes/base");
-        let left: BTreeMap<_, _> = self.left.iter().filter(outside).filter_map(|path| copy(path)).collect();
+        let left: BTreeMap<_, _> =
+            self.left.iter().filter(outside).filter_map(|path| copy(path)).collect();
         self.left.retain(|path| !left.contains_key(path));
         self.moves.extend(left);
         for (from, to) in &mut self.moves {
@@ -257,10 +269,11 @@ pub(super) fn occupied(from: &str, to: &str) -> Failure {
         .hint(Advice::git(format!("mv {} {}", word(to), word(&format!("{to}.old")))))
 }
 
-/// The directory that all `roots` share: the only one, or the one that is called so. One root that has several is the base
-/// itself.
+/// The directory that all `roots` share: the only one, or the one that is called so. One root that
+/// has several is the base itself.
 fn base<'d>(roots: &[&'d str], reached: &[Vec<&'d str>]) -> Result<&'d str> {
-    let is_shared = |dir: &str| reached.iter().all(|one| one.contains(&dir)) && !is_below(dir, "secrets");
+    let is_shared =
+        |dir: &str| reached.iter().all(|one| one.contains(&dir)) && !is_below(dir, "secrets");
     let shared: Vec<&str> =
         reached[0].iter().copied().filter(|dir| !roots.contains(dir) && is_shared(dir)).collect();
     let is_called_so = |dir: &&&str| dir.rsplit('/').next() == Some("base");
@@ -293,10 +306,15 @@ fn environment(dir: &str, roots: &[&str]) -> Result<EnvironmentName> {
 
 /// The directory that all of `paths` are below.
 fn common<'p>(paths: impl Iterator<Item = &'p str>) -> String {
-    let parents = paths
-        .map(|path| path.split('/').rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>());
+    let parents = paths.map(|path| {
+        path.split('/').rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>()
+    });
     let shared = parents.reduce(|one, other| {
-        one.into_iter().zip(other).take_while(|(one, other)| one == other).map(|(one, _)| one).collect()
+        one.into_iter()
+            .zip(other)
+            .take_while(|(one, other)| one == other)
+            .map(|(one, _)| one)
+            .collect()
     });
     shared.unwrap_or_default().join("/")
 }

@@ -9,7 +9,8 @@ use crate::error::{Failure, Result};
 use crate::manifests;
 use std::collections::BTreeSet;
 
-/// Where objects say they are to be: the namespaces that they name, and whether one that needs one names none.
+/// Where objects say they are to be: the namespaces that they name, and whether one that needs one
+/// names none.
 pub(super) struct Namespaces {
     pub(super) named: Vec<String>,
     /// Whether objects beside those name none.
@@ -33,7 +34,8 @@ impl Namespaces {
         Self { named: named.into_iter().collect(), is_mixed: has_named && has_unnamed }
     }
 
-    /// Fails unless all objects can be in one namespace, `asked` if that is given, without a change of where they are.
+    /// Fails unless all objects can be in one namespace, `asked` if that is given, without a change
+    /// of where they are.
     pub(super) fn check(&self, asked: Option<&str>) -> Result<()> {
         let others = |one: &&String| asked.is_some_and(|asked| asked != one.as_str());
         if let [first, second, ..] = &self.named[..] {

@@ -1,4 +1,5 @@
-//! What an adoption says: the answers that were read, what stays as it is, and what that means. Pure.
+//! What an adoption says: the answers that were read, what stays as it is, and what that means.
+//! Pure.
 
 use super::layout::Layout;
 use super::secrets::SecretFile;
@@ -15,7 +16,8 @@ pub(super) fn facts(adoption: &Adoption, templates: &TemplateSet) -> Vec<(&'stat
     let answers = &adoption.answers;
     let main = answers.main();
     let environments = answers.environments.iter();
-    let environments = environments.map(|one| format!("{} (namespace {})", one.name, one.namespace));
+    let environments =
+        environments.map(|one| format!("{} (namespace {})", one.name, one.namespace));
     let mut facts = vec![
         ("project", answers.project.to_string()),
         ("image", main.image.to_string()),
@@ -56,12 +58,15 @@ pub(super) struct Before<'b> {
 /// Says what stays as it is and what that means.
 pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rendered: &[File]) {
     let Before { files, survey, layout, moves, .. } = before;
-    let makefile = after.text("Makefile").ok().flatten().filter(|_| adoption.kept.contains("Makefile"));
+    let makefile =
+        after.text("Makefile").ok().flatten().filter(|_| adoption.kept.contains("Makefile"));
     let notes = &mut adoption.plan.notes;
     for path in &adoption.kept {
-        let missing = makefile.filter(|_| path == "Makefile").map(|text| missing_targets(text, rendered));
+        let missing =
+            makefile.filter(|_| path == "Makefile").map(|text| missing_targets(text, rendered));
         let lacks = missing.filter(|all| !all.is_empty());
-        let lacks = lacks.map_or(String::new(), |all| format!(" and lacks the targets {}", all.join(", ")));
+        let lacks =
+            lacks.map_or(String::new(), |all| format!(" and lacks the targets {}", all.join(", ")));
         notes.push(format!("`{path}` is kept{lacks} (`--take {path}` replaces it)"));
     }
     notes.extend(of_the_cluster(&adoption.answers, before));
@@ -69,15 +74,19 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
         notes.push(format!("`{path}` names {names}, where files move away: edit it"));
     }
     for path in &layout.left {
-        let why = if layout.is_flat() { "SOPS has encrypted it" } else { "no kustomization names it" };
+        let why =
+            if layout.is_flat() { "SOPS has encrypted it" } else { "no kustomization names it" };
         notes.push(format!("`{path}` stays: {why}"));
     }
-    let links = files.iter().filter(|(path, found)| found.content.is_err() && objects::is_yaml(path));
+    let links =
+        files.iter().filter(|(path, found)| found.content.is_err() && objects::is_yaml(path));
     notes.extend(links.filter_map(|(path, found)| {
         found.content.as_ref().err().map(|why| format!("`{path}` stays as it is: {why}"))
     }));
-    let all = || survey.manifests.iter().flat_map(|(path, all)| all.iter().map(move |one| (path, one)));
-    let hooks = all().filter(|(_, one)| text(one, &["metadata", "annotations", "helm.sh/hook"]).is_some());
+    let all =
+        || survey.manifests.iter().flat_map(|(path, all)| all.iter().map(move |one| (path, one)));
+    let hooks =
+        all().filter(|(_, one)| text(one, &["metadata", "annotations", "helm.sh/hook"]).is_some());
     notes.extend(hooks.map(|(path, one)| {
         let kind = text(one, &["kind"]).unwrap_or_default();
         format!("`{path}`: {kind} is a hook of helm, and `make deploy` applies it like any object")
@@ -90,7 +99,8 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
     });
     if unlabelled {
         notes.push(format!(
-            "`make status` and `make logs` show pods with the label `{part_of}: {project}`, which some pods lack"
+            "`make status` and `make logs` show pods with the label `{part_of}: {project}`, which \
+             some pods lack"
         ));
     }
 }
@@ -103,20 +113,22 @@ fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
         let (name, namespace) = (&environment.name, environment.namespace.as_str());
         if namespaces::is_assumed(here, &request.values, environment) {
             notes.push(format!(
-                "nothing names the namespace of {name}: `{namespace}` is assumed; objects that run in another one are created \
-                 anew (`--namespace`)"
+                "nothing names the namespace of {name}: `{namespace}` is assumed; objects that run \
+                 in another one are created anew (`--namespace`)"
             ));
         }
         for other in namespaces::foreign_subjects(here, namespace) {
             notes.push(format!(
-                "a binding names an account in namespace `{other}`: kustomize makes that `{namespace}`"
+                "a binding names an account in namespace `{other}`: kustomize makes that \
+                 `{namespace}`"
             ));
         }
     }
     if answers::has_other_tags(here, answers.image()) {
         let image = answers.image().name();
         notes.push(format!(
-            "containers run several tags of `{image}`: they stay in the manifests, without `make set-image`"
+            "containers run several tags of `{image}`: they stay in the manifests, without `make \
+             set-image`"
         ));
     }
     let others = secrets.iter().filter_map(|file| Some((&file.path, &file.pull.as_ref()?.name)));
@@ -134,7 +146,8 @@ fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
 /// YAML near what is deployed that is no manifest: nothing is to be missed.
 fn unread(before: &Before) -> Vec<String> {
     let Before { files, survey, layout, moves, .. } = before;
-    let deployed = survey.manifests.keys().filter(|path| layout.is_deployed(path)).map(String::as_str);
+    let deployed =
+        survey.manifests.keys().filter(|path| layout.is_deployed(path)).map(String::as_str);
     let dirs: BTreeSet<_> = moves
         .keys()
         .map(String::as_str)
@@ -142,7 +155,8 @@ fn unread(before: &Before) -> Vec<String> {
         .map(|path| path.rsplit_once('/').map_or("", |(dir, _)| dir))
         .collect();
     let is_beside = |path: &str| dirs.contains(path.rsplit_once('/').map_or("", |(dir, _)| dir));
-    let is_below = |path: &str| dirs.iter().any(|dir| !dir.is_empty() && survey::is_below(path, dir));
+    let is_below =
+        |path: &str| dirs.iter().any(|dir| !dir.is_empty() && survey::is_below(path, dir));
     let is_known = |path: &str| {
         survey.manifests.contains_key(path)
             || moves.contains_key(path)
@@ -150,16 +164,19 @@ fn unread(before: &Before) -> Vec<String> {
             || survey.named().contains(path)
             || path.split('/').any(|part| part.starts_with('.'))
     };
-    let is_read = |path: &str| files.text(path).is_ok_and(|text| text.is_none_or(objects::is_readable));
+    let is_read =
+        |path: &str| files.text(path).is_ok_and(|text| text.is_none_or(objects::is_readable));
     let yaml = files
         .iter()
         .filter(|(path, found)| found.content.is_ok() && objects::is_yaml(path) && !is_known(path));
     let told = yaml.filter_map(|(path, _)| match is_read(path) {
-        false if is_beside(path) || is_below(path) => {
-            Some(format!("`{path}` stays and is not deployed: it was not read, because it is not valid YAML"))
-        }
+        false if is_beside(path) || is_below(path) => Some(format!(
+            "`{path}` stays and is not deployed: it was not read, because it is not \
+                          valid YAML"
+        )),
         true if is_beside(path) => Some(format!(
-            "`{path}` stays and is not deployed: it is not YAML with a kind and a name in every document"
+            "`{path}` stays and is not deployed: it is not YAML with a kind and a name in every \
+             document"
         )),
         _ => None,
     });
@@ -170,11 +187,14 @@ fn unread(before: &Before) -> Vec<String> {
 fn missing_targets(text: &str, rendered: &[File]) -> Vec<String> {
     let targets = |text: &str| {
         let heads = text.lines().filter_map(|line| line.split_once(':')).map(|(head, _)| head);
-        let words = heads.filter(|head| !head.starts_with(['\t', '#', '.'])).flat_map(str::split_whitespace);
+        let words = heads
+            .filter(|head| !head.starts_with(['\t', '#', '.']))
+            .flat_map(str::split_whitespace);
         words.map(str::to_owned).collect::<Vec<_>>()
     };
     let generated = text_of(rendered, "Makefile").unwrap_or_default();
-    let documented = generated.lines().filter(|line| line.contains(": ## ")).collect::<Vec<_>>().join("\n");
+    let documented =
+        generated.lines().filter(|line| line.contains(": ## ")).collect::<Vec<_>>().join("\n");
     let known = targets(text);
     targets(&documented).into_iter().filter(|target| !known.contains(target)).collect()
 }

@@ -1,4 +1,5 @@
-//! The kustomizations of an adopted repository: those that people have, edited in place, and what they lack. Pure.
+//! The kustomizations of an adopted repository: those that people have, edited in place, and what
+//! they lack. Pure.
 
 use super::layout::Layout;
 use super::secrets::SecretFile;
@@ -40,7 +41,8 @@ impl Parts<'_> {
     /// The texts of files that are neither as they were nor as they are generated.
     pub(super) fn compose(&self) -> Result<BTreeMap<String, String>> {
         let mut texts = BTreeMap::new();
-        for kustomization in self.survey.kustomizations.values().filter(|one| !is_below(&one.path, "secrets"))
+        for kustomization in
+            self.survey.kustomizations.values().filter(|one| !is_below(&one.path, "secrets"))
         {
             let path = self.layout.file(&kustomization.path);
             if let Some(text) = self.after.text(path)? {
@@ -54,16 +56,22 @@ impl Parts<'_> {
         Ok(texts)
     }
 
-    /// `text`, a kustomization that is at `path` now, with the new paths of what it names. Secrets have a kustomization of
-    /// their own.
-    fn with_new_places(&self, kustomization: &Kustomization, path: &str, text: &str) -> Result<String> {
+    /// `text`, a kustomization that is at `path` now, with the new paths of what it names. Secrets
+    /// have a kustomization of their own.
+    fn with_new_places(
+        &self,
+        kustomization: &Kustomization,
+        path: &str,
+        text: &str,
+    ) -> Result<String> {
         // It is still at its old place.
         let refused = |refusal| not_edited(&kustomization.path, refusal);
         let dir = parent(path);
         let mut text = Zeroizing::new(text.to_owned());
         for reference in kustomization.references.iter().rev() {
             let place: Vec<_> = reference.place.iter().map(step).collect();
-            let is_secret = self.secrets.iter().any(|file| !file.is_part && file.path == reference.target);
+            let is_secret =
+                self.secrets.iter().any(|file| !file.is_part && file.path == reference.target);
             if is_secret && reference.is_resource() {
                 // From the last to the first, so that the places of the others stay.
                 text = yaml_edit::remove_item(&text, &place).map_err(refused)?;
@@ -90,17 +98,21 @@ impl Parts<'_> {
         let is_new = self.after.get(&path).is_none();
         let refused = |refusal| not_edited(&path, refusal);
         let manifests = self.here.manifests.iter();
-        let manifests = manifests.filter(|(file, all)| is_below(file, Context::BASE) && !is_secret(all));
+        let manifests =
+            manifests.filter(|(file, all)| is_below(file, Context::BASE) && !is_secret(all));
         let (sources, known) = (self.layout.sources(), self.survey.named());
         let is_unnamed = |file: &str| sources.get(file).is_some_and(|from| !known.contains(from));
-        let manifests: Vec<_> =
-            manifests.map(|(file, _)| file.as_str()).filter(|file| is_new || is_unnamed(file)).collect();
+        let manifests: Vec<_> = manifests
+            .map(|(file, _)| file.as_str())
+            .filter(|file| is_new || is_unnamed(file))
+            .collect();
         if manifests.is_empty() {
             return Ok(());
         }
         let known = texts.remove(&path);
-        let text =
-            known.or_else(|| text_of(self.rendered, &generated).map(str::to_owned)).unwrap_or_default();
+        let text = known
+            .or_else(|| text_of(self.rendered, &generated).map(str::to_owned))
+            .unwrap_or_default();
         let mut text = Zeroizing::new(text);
         let names: Vec<_> = manifests.iter().map(|file| relative(Context::BASE, file)).collect();
         let listed = |text: &str| opaque::Kustomization::parse(text).map(|one| one.resources);
@@ -111,7 +123,9 @@ impl Parts<'_> {
         if is_new {
             let names: BTreeSet<_> = names.iter().collect();
             let resources = listed(&text).map_err(refused)?;
-            for (at, _) in resources.iter().enumerate().rev().filter(|(_, name)| !names.contains(name)) {
+            for (at, _) in
+                resources.iter().enumerate().rev().filter(|(_, name)| !names.contains(name))
+            {
                 text = yaml_edit::remove_item(&text, &[Step::Key("resources"), Step::Item(at)])
                     .map_err(refused)?;
             }
@@ -120,17 +134,21 @@ impl Parts<'_> {
         Ok(())
     }
 
-    /// The overlay of an environment, if people have one: with its namespace, its Secrets, the labels by which objects are
-    /// known again, and the tag of the image.
-    fn overlay(&self, environment: &Environment, texts: &mut BTreeMap<String, String>) -> Result<()> {
+    /// The overlay of an environment, if people have one: with its namespace, its Secrets, the
+    /// labels by which objects are known again, and the tag of the image.
+    fn overlay(
+        &self,
+        environment: &Environment,
+        texts: &mut BTreeMap<String, String>,
+    ) -> Result<()> {
         let dir = environment.overlay();
         let namespace = format!("{dir}/namespace.yaml");
         if !self.is_baseline
             && self.after.get(&namespace).is_none()
             && let Some(text) = text_of(self.rendered, &namespace)
         {
-            let open =
-                yaml_edit::remove(text, &ENFORCE).map_err(|refusal| not_edited(&namespace, refusal))?;
+            let open = yaml_edit::remove(text, &ENFORCE)
+                .map_err(|refusal| not_edited(&namespace, refusal))?;
             texts.insert(namespace, open.to_string());
         }
         let Some(path) = kustomization(self.after, &dir) else { return Ok(()) };
@@ -153,17 +171,20 @@ impl Parts<'_> {
         let dir = environment.overlay();
         let root: Value = yaml::read(text).unwrap_or_default();
         let mut text = yaml_edit::set(text, &["namespace"], environment.namespace.as_str())?;
-        if !manifests::kustomization::resources(&root, &dir).any(|path| path == environment.secrets) {
+        if !manifests::kustomization::resources(&root, &dir).any(|path| path == environment.secrets)
+        {
             text = opaque::add_resource(&text, &relative(&dir, &environment.secrets))?;
         }
-        let project =
-            |one: &Value| one.get("pairs").and_then(|pairs| pairs.get(ProjectName::LABEL)).is_some();
+        let project = |one: &Value| {
+            one.get("pairs").and_then(|pairs| pairs.get(ProjectName::LABEL)).is_some()
+        };
         if !list(&root, "labels").any(project) {
             text = with_item(&text, generated, "labels")?;
         }
         let image = self.answers.image().name();
-        let is_it =
-            |one: &Value| ["name", "newName"].iter().any(|key| objects::text(one, &[key]) == Some(image));
+        let is_it = |one: &Value| {
+            ["name", "newName"].iter().any(|key| objects::text(one, &[key]) == Some(image))
+        };
         if !list(&root, "images").any(is_it) {
             text = with_item(&text, generated, "images")?;
         }
@@ -181,7 +202,10 @@ fn with_item(text: &str, generated: &str, key: &str) -> yaml_edit::Edited {
         return yaml_edit::graft(text, &[key], generated, &[key]);
     }
     let root: Value = yaml::read(generated).unwrap_or_default();
-    let item = list(&root, key).next().and_then(|item| serde_yaml::to_string(item).ok()).unwrap_or_default();
+    let item = list(&root, key)
+        .next()
+        .and_then(|item| serde_yaml::to_string(item).ok())
+        .unwrap_or_default();
     yaml_edit::push(text, &[Step::Key(key)], item.trim_end())
 }
 

@@ -28,9 +28,11 @@ fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     ["initContainers", "containers"].into_iter().flat_map(|key| list(pod, key))
 }
 
-/// Whether a pod asks for nothing that the standard `baseline` forbids, as far as people commonly ask for it.
+/// Whether a pod asks for nothing that the standard `baseline` forbids, as far as people commonly
+/// ask for it.
 fn is_baseline(pod: &Value) -> bool {
-    let is_set = |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_bool) == Some(true);
+    let is_set =
+        |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_bool) == Some(true);
     let shares_host = ["hostNetwork", "hostPID", "hostIPC"].iter().any(|key| is_set(pod, &[key]));
     let has_path = list(pod, "volumes").any(|volume| volume.get("hostPath").is_some());
     let is_open = |container: &Value| {
@@ -49,13 +51,15 @@ fn is_restricted(pod: &Value) -> bool {
     };
     containers(pod).all(|container| {
         let drops = at(container, &["securityContext", "capabilities", "drop"]);
-        let drops_all =
-            drops.and_then(Value::as_sequence).is_some_and(|all| all.iter().any(|one| one == "ALL"));
-        let escalates =
-            at(container, &["securityContext", "allowPrivilegeEscalation"]).and_then(Value::as_bool);
+        let drops_all = drops
+            .and_then(Value::as_sequence)
+            .is_some_and(|all| all.iter().any(|one| one == "ALL"));
+        let escalates = at(container, &["securityContext", "allowPrivilegeEscalation"])
+            .and_then(Value::as_bool);
         let profile = of(container, &["seccompProfile", "type"]);
         let is_confined = profile.is_some_and(|one| one == "RuntimeDefault" || one == "Localhost");
-        let is_non_root = of(container, &["runAsNonRoot"]).and_then(|one| one.as_bool()) == Some(true);
+        let is_non_root =
+            of(container, &["runAsNonRoot"]).and_then(|one| one.as_bool()) == Some(true);
         drops_all && escalates == Some(false) && is_confined && is_non_root
     })
 }

@@ -1,4 +1,5 @@
-//! An adoption that was killed while it wrote: it is planned from what there was before, so that it ends as it would have. Pure.
+//! An adoption that was killed while it wrote: it is planned from what there was before, so that it
+//! ends as it would have. Pure.
 
 use super::survey::is_below;
 use super::{Adoption, Request, planned};
@@ -42,14 +43,16 @@ pub(super) fn resumed(files: &Files, request: &Request) -> Option<Adoption> {
 /// The files that git does not have, in places where an adoption writes.
 fn written<'f>(files: &'f Files, request: &Request) -> BTreeSet<&'f str> {
     let templates = request.templates.last().into_iter().flat_map(TemplateSet::files);
-    let generated: BTreeSet<_> = templates.filter_map(|(template, _)| generated(template)).collect();
+    let generated: BTreeSet<_> =
+        templates.filter_map(|(template, _)| generated(template)).collect();
     let is_place = |path: &str| {
         [Context::BASE, OVERLAYS].iter().any(|dir| is_below(path, dir))
             || path.starts_with(SECRETS)
             || path.starts_with(".gitlab/")
             || generated.contains(path)
     };
-    let untracked = files.iter().map(|(path, _)| path).filter(|path| !request.tracked.contains(*path));
+    let untracked =
+        files.iter().map(|(path, _)| path).filter(|path| !request.tracked.contains(*path));
     untracked.filter(|path| is_place(path)).collect()
 }
 

@@ -1,4 +1,5 @@
-//! The Secrets of a repository: where their files go, and what lists them. Values are copied, never read. Pure.
+//! The Secrets of a repository: where their files go, and what lists them. Values are copied, never
+//! read. Pure.
 
 use super::answers::PullSecretFacts;
 use super::apart::Part;
@@ -41,7 +42,9 @@ impl SecretFile {
     fn of(path: &str, documents: &[Value], text: Bytes, is_part: bool) -> Self {
         let mut file = Self {
             path: path.to_owned(),
-            name: objects::text(&documents[0], &["metadata", "name"]).unwrap_or_default().to_owned(),
+            name: objects::text(&documents[0], &["metadata", "name"])
+                .unwrap_or_default()
+                .to_owned(),
             pull: None,
             is_part,
             text,
@@ -59,16 +62,17 @@ impl SecretFile {
     }
 }
 
-/// All that are to be kept below `secrets/`, `parts` of other files among them. Fails if one cannot be read.
+/// All that are to be kept below `secrets/`, `parts` of other files among them. Fails if one cannot
+/// be read.
 pub(super) fn all(
     survey: &Survey,
     layout: &Layout,
     files: &Files,
     parts: &[Part],
 ) -> Result<Vec<SecretFile>> {
-    let locked = files
-        .below("secrets")
-        .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes)));
+    let locked = files.below("secrets").find(|(_, found)| {
+        found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes))
+    });
     if let Some((path, _)) = locked {
         return Err(Failure::failed(format!("cannot read `{path}`"))
             .kind(Kind::Locked)
@@ -89,8 +93,8 @@ pub(super) fn all(
     Ok(found)
 }
 
-/// The pull secret that is called by one of `names`, else one that any object names, else one that serves `image`, else the
-/// first.
+/// The pull secret that is called by one of `names`, else one that any object names, else one that
+/// serves `image`, else the first.
 pub(super) fn pull_secret<'s>(
     all: &'s [SecretFile],
     names: &[String],
@@ -123,8 +127,8 @@ pub(super) struct Placed {
     pub(super) notes: Vec<String>,
 }
 
-/// Gives each environment its Secrets. `lists` are the kustomizations of Secrets as they are generated. `overlay` names the
-/// environment whose overlay the file was in.
+/// Gives each environment its Secrets. `lists` are the kustomizations of Secrets as they are
+/// generated. `overlay` names the environment whose overlay the file was in.
 pub(super) fn place(
     all: &[SecretFile],
     files: &Files,
@@ -136,10 +140,12 @@ pub(super) fn place(
     for environment in answers.environments.iter() {
         let mut own = Vec::new();
         for file in all {
-            if owner(file, answers, overlay).is_some_and(|owner| owner != environment.name.as_str()) {
+            if owner(file, answers, overlay).is_some_and(|owner| owner != environment.name.as_str())
+            {
                 continue;
             }
-            let is_pull = file.pull.as_ref().is_some_and(|pull| pull.name == answers.secret_name.as_str());
+            let is_pull =
+                file.pull.as_ref().is_some_and(|pull| pull.name == answers.secret_name.as_str());
             let name = file.path.rsplit('/').next().unwrap_or_default();
             let own_name = format!("{}/{}.yaml", environment.secrets, file.name);
             let to = if is_pull {
@@ -161,9 +167,9 @@ pub(super) fn place(
             }
             if file.is_part {
                 let (name, path) = (&file.name, &file.path);
-                placed
-                    .notes
-                    .push(format!("Secret `{name}` moves from `{path}` to a file of its own, `{to}`"));
+                placed.notes.push(format!(
+                    "Secret `{name}` moves from `{path}` to a file of its own, `{to}`"
+                ));
             } else if to != file.path {
                 placed.moves.insert(file.path.clone(), to.clone());
             }
@@ -181,8 +187,13 @@ pub(super) fn place(
     Ok(placed)
 }
 
-/// The environment that alone has `file`: by its overlay, or by the directory of its Secrets that is nearest to the file.
-fn owner(file: &SecretFile, answers: &Answers, overlay: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+/// The environment that alone has `file`: by its overlay, or by the directory of its Secrets that
+/// is nearest to the file.
+fn owner(
+    file: &SecretFile,
+    answers: &Answers,
+    overlay: &dyn Fn(&str) -> Option<String>,
+) -> Option<String> {
     let around = answers.environments.iter().filter(|one| is_below(&file.path, &one.secrets));
     let nearest = around.max_by_key(|one| one.secrets.len()).map(|one| one.name.to_string());
     overlay(&file.path).or(nearest)
@@ -197,13 +208,15 @@ fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
     let path = &file.path;
     if file.anew.is_some() {
         notes.push(format!(
-            "the pull Secret of `{path}` is written anew, without its comments: `makeinfra rotate` edits block style"
+            "the pull Secret of `{path}` is written anew, without its comments: `makeinfra rotate` \
+             edits block style"
         ));
     }
     let bytes = file.anew.as_ref().unwrap_or(&file.text);
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.clone() };
     let label = ["metadata", "labels", COMPONENT];
-    let said = Document::parse(text).ok().and_then(|document| document.scalar(&label).map(str::to_owned));
+    let said =
+        Document::parse(text).ok().and_then(|document| document.scalar(&label).map(str::to_owned));
     if said.as_deref() == Some(PULL_SECRET) {
         return bytes.clone();
     }
@@ -217,7 +230,8 @@ fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
         }
         Err(_) => {
             notes.push(format!(
-                "`make deploy` finds the pull Secret by its label `{COMPONENT}: {PULL_SECRET}`: add it to `{path}`"
+                "`make deploy` finds the pull Secret by its label `{COMPONENT}: {PULL_SECRET}`: \
+                 add it to `{path}`"
             ));
             bytes.clone()
         }
@@ -233,7 +247,8 @@ fn list_all(
     placed: &mut Placed,
 ) -> Result<()> {
     let dir = &environment.secrets;
-    let path = crate::change::kustomization(files, dir).unwrap_or_else(|| kustomization::generated(dir));
+    let path =
+        crate::change::kustomization(files, dir).unwrap_or_else(|| kustomization::generated(dir));
     let mut text = match files.text(&path)? {
         Some(text) => Zeroizing::new(text.to_owned()),
         None => Zeroizing::new(lists.get(&path).cloned().unwrap_or_default()),
@@ -241,7 +256,8 @@ fn list_all(
     let refused = |refusal| not_edited(&path, refusal);
     let named = opaque::Kustomization::parse(&text).map_err(refused)?.files(dir);
     let missing = own.iter().filter(|file| !named.contains(file));
-    let missing = missing.map(|file| file.strip_prefix(dir.as_str()).unwrap_or(file).trim_start_matches('/'));
+    let missing =
+        missing.map(|file| file.strip_prefix(dir.as_str()).unwrap_or(file).trim_start_matches('/'));
     text = opaque::add_resources(&text, &missing.collect::<Vec<_>>()).map_err(refused)?;
     placed.files.insert(path, Zeroizing::new(text.as_bytes().to_vec()));
     Ok(())

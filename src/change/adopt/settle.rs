@@ -19,10 +19,19 @@ const MAKEFILE: &str = "Makefile";
 const PIPELINE: &str = ".gitlab-ci.yml";
 
 /// What a cluster refuses if generated manifests replace those of people.
-pub(super) fn hazards_of_taking(after: &Files, request: &Request, rendered: &[File]) -> Result<Vec<String>> {
+pub(super) fn hazards_of_taking(
+    after: &Files,
+    request: &Request,
+    rendered: &[File],
+) -> Result<Vec<String>> {
     let mut plan = Plan::default();
     for file in rendered.iter().filter(|file| request.taken.contains(&file.path)) {
-        plan.write(after, &file.path, Zeroizing::new(file.text.expose().as_bytes().to_vec()), false)?;
+        plan.write(
+            after,
+            &file.path,
+            Zeroizing::new(file.text.expose().as_bytes().to_vec()),
+            false,
+        )?;
     }
     Ok(hazards(after, &plan))
 }
@@ -38,7 +47,9 @@ pub(super) fn settle(
     // GNU make takes these first.
     let has_makefile = ["GNUmakefile", "makefile"].iter().any(|path| after.get(path).is_some());
     let mut own = request.earlier.as_ref().map(|record| record.own.clone()).unwrap_or_default();
-    for file in rendered.iter().filter(|file| !file.path.starts_with(SECRETS) && file.path != Record::FILE) {
+    for file in
+        rendered.iter().filter(|file| !file.path.starts_with(SECRETS) && file.path != Record::FILE)
+    {
         let path = file.path.as_str();
         let (bytes, executable) = (file.text.expose().as_bytes(), file.kind == Kind::Executable);
         let there = after.get(path);
@@ -47,7 +58,8 @@ pub(super) fn settle(
         }
         let is_list = manifests::kustomization::is_one(path);
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        // An object of the component is elsewhere, or there is none; a kustomization may have another name.
+        // An object of the component is elsewhere, or there is none; a kustomization may have
+        // another name.
         let is_left_out = there.is_none()
             && if path == MAKEFILE {
                 has_makefile
@@ -81,7 +93,9 @@ pub(super) fn settle(
         }
     }
     own.retain(|path| !request.taken.contains(path));
-    if let Some(path) = request.taken.iter().find(|path| !rendered.iter().any(|file| file.path == **path)) {
+    if let Some(path) =
+        request.taken.iter().find(|path| !rendered.iter().any(|file| file.path == **path))
+    {
         return Err(Failure::usage(format!("`--take {path}` is not a generated file"))
             .hint(Advice::makeinfra("adopt").with("--dry-run"))
             .into());
@@ -117,7 +131,12 @@ pub(super) fn record_text(
     own: &BTreeSet<String>,
 ) -> Result<String> {
     let text = match &request.earlier {
-        Some(record) if record.version.as_ref().is_some_and(|one| one.to_string() == templates.version()) => {
+        Some(record)
+            if record
+                .version
+                .as_ref()
+                .is_some_and(|one| one.to_string() == templates.version()) =>
+        {
             record.text.clone()
         }
         _ => templates.record(answers)?,
@@ -127,8 +146,8 @@ pub(super) fn record_text(
     Ok(text)
 }
 
-/// The way from `files` to `after`: new files, the lists that name them, deletions, and the record. Files that are `shared`
-/// lose a Secret when it has its own.
+/// The way from `files` to `after`: new files, the lists that name them, deletions, and the record.
+/// Files that are `shared` lose a Secret when it has its own.
 pub(super) fn steps(
     plan: &mut Plan,
     files: &Files,
@@ -136,7 +155,8 @@ pub(super) fn steps(
     moves: &BTreeMap<String, String>,
     shared: &BTreeSet<&str>,
 ) -> Result<()> {
-    let sources: BTreeMap<&str, &str> = moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect();
+    let sources: BTreeMap<&str, &str> =
+        moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect();
     for (path, found) in after.iter() {
         let Ok(bytes) = &found.content else { continue };
         let before = files.bytes(path);

@@ -39,7 +39,10 @@ impl Kustomization {
         let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
         let mut alone = Mapping::new();
         alone.insert("secretGenerator".into(), Value::Sequence(vec![generator.clone()]));
-        references(dir, &Value::Mapping(alone)).into_iter().map(|reference| reference.target).collect()
+        references(dir, &Value::Mapping(alone))
+            .into_iter()
+            .map(|reference| reference.target)
+            .collect()
     }
 }
 
@@ -60,8 +63,11 @@ pub(super) enum Place {
 impl Survey {
     /// Surveys the files that are at or below one of `limits`; all of them if there is none.
     pub(super) fn of(files: &Files, limits: &[String]) -> Self {
-        let charts: BTreeSet<_> =
-            files.iter().filter_map(|(path, _)| path.strip_suffix("Chart.yaml")).map(str::to_owned).collect();
+        let charts: BTreeSet<_> = files
+            .iter()
+            .filter_map(|(path, _)| path.strip_suffix("Chart.yaml"))
+            .map(str::to_owned)
+            .collect();
         let is_within = |path: &str| {
             limits.is_empty() || limits.iter().any(|limit| path == limit || is_below(path, limit))
         };
@@ -70,12 +76,17 @@ impl Survey {
             let is_hidden = path.split('/').any(|part| part.starts_with('.'));
             // Templates of a chart are not manifests yet.
             let is_chart = charts.iter().any(|chart| path.starts_with(chart.as_str()));
-            let is_named_so =
-                objects::is_yaml(path) || Path::new(path).extension().is_some_and(|end| end == "json");
-            if is_hidden || is_chart || !is_named_so || !is_within(path) && !is_below(path, "secrets") {
+            let is_named_so = objects::is_yaml(path)
+                || Path::new(path).extension().is_some_and(|end| end == "json");
+            if is_hidden
+                || is_chart
+                || !is_named_so
+                || !is_within(path) && !is_below(path, "secrets")
+            {
                 continue;
             }
-            let documents = file.content.as_ref().map(|bytes| objects::documents(bytes)).unwrap_or_default();
+            let documents =
+                file.content.as_ref().map(|bytes| objects::documents(bytes)).unwrap_or_default();
             let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
             if kustomization::is_one(path) {
                 let value = documents.into_iter().next().unwrap_or_default();
@@ -89,9 +100,11 @@ impl Survey {
         found
     }
 
-    /// The kustomizations that no other one names, but for those of Secrets. A component is nothing by itself.
+    /// The kustomizations that no other one names, but for those of Secrets. A component is nothing
+    /// by itself.
     pub(super) fn roots(&self) -> Vec<&str> {
-        let named: BTreeSet<_> = self.references().map(|reference| reference.target.as_str()).collect();
+        let named: BTreeSet<_> =
+            self.references().map(|reference| reference.target.as_str()).collect();
         let all = self.kustomizations.iter();
         let all = all.filter(|(_, one)| text(&one.value, &["kind"]) != Some("Component"));
         let dirs = all.map(|(dir, _)| dir.as_str());
@@ -101,12 +114,17 @@ impl Survey {
     /// The directories with a kustomization that those of `dir` lead to, `dir` first.
     pub(super) fn reached(&self, dir: &str) -> Vec<&str> {
         let mut found: Vec<&str> = Vec::new();
-        let mut open: Vec<&str> =
-            self.kustomizations.get_key_value(dir).map(|(dir, _)| dir.as_str()).into_iter().collect();
+        let mut open: Vec<&str> = self
+            .kustomizations
+            .get_key_value(dir)
+            .map(|(dir, _)| dir.as_str())
+            .into_iter()
+            .collect();
         while let Some(dir) = open.pop() {
             if !found.contains(&dir) {
                 found.push(dir);
-                let named = self.kustomizations[dir].references.iter().map(|one| one.target.as_str());
+                let named =
+                    self.kustomizations[dir].references.iter().map(|one| one.target.as_str());
                 open.extend(named.filter(|target| self.kustomizations.contains_key(*target)));
             }
         }
@@ -135,7 +153,8 @@ pub(super) fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
     all.filter(|target| !survey.kustomizations.contains_key(target)).collect()
 }
 
-/// Whether a file has a Secret in plaintext: as an object, as literals of a generator, or in a text of another format.
+/// Whether a file has a Secret in plaintext: as an object, as literals of a generator, or in a text
+/// of another format.
 pub(super) fn holds_secret(bytes: &[u8]) -> bool {
     // A patch, an example in a README and a file that is no YAML say so in a line.
     let says = |line: &str| {
@@ -154,7 +173,8 @@ pub(super) fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a document is what an API server takes: configurations of kubectl and other programs have no name.
+/// Whether a document is what an API server takes: configurations of kubectl and other programs
+/// have no name.
 fn is_object(document: &Value) -> bool {
     let has = |path: &[&str]| text(document, path).is_some();
     has(&["apiVersion"])
@@ -163,7 +183,8 @@ fn is_object(document: &Value) -> bool {
         && text(document, &["kind"]) != Some("Config")
 }
 
-/// What the kustomization `value`, which is in `dir`, names (kustomize's `api/types/kustomization.go`).
+/// What the kustomization `value`, which is in `dir`, names (kustomize's
+/// `api/types/kustomization.go`).
 fn references(dir: &str, value: &Value) -> Vec<Reference> {
     const LISTS: [&str; 9] = [
         "resources",
@@ -212,7 +233,11 @@ fn references(dir: &str, value: &Value) -> Vec<Reference> {
                 add(place(&[Place::Key("files"), Place::Item(number)]), prefix, &path);
             }
             for (number, item) in list(generator, "envs").enumerate() {
-                add(place(&[Place::Key("envs"), Place::Item(number)]), "", item.as_str().unwrap_or("\n"));
+                add(
+                    place(&[Place::Key("envs"), Place::Item(number)]),
+                    "",
+                    item.as_str().unwrap_or("\n"),
+                );
             }
             add(place(&[Place::Key("env")]), "", text(generator, &["env"]).unwrap_or("\n"));
         }

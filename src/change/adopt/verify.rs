@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 /// How often there is each object, by kind and name, and in which namespace, if it says so.
 type Objects = BTreeMap<(String, String), (usize, Option<String>)>;
 
-/// Fails unless every kustomization finds what it names, and every environment has the objects that it had: with Secrets that
-/// were deployed in another way, and no others.
+/// Fails unless every kustomization finds what it names, and every environment has the objects that
+/// it had: with Secrets that were deployed in another way, and no others.
 pub(super) fn verify(
     before: (&Files, &Survey, &Layout),
     after: &Files,
@@ -37,7 +37,8 @@ pub(super) fn verify(
         };
         let all = known.keys().chain(built.keys());
         let differs = |object: &&(String, String)| {
-            let [old, new] = [&known, &built].map(|all| all.get(*object).map_or(0, |(count, _)| *count));
+            let [old, new] =
+                [&known, &built].map(|all| all.get(*object).map_or(0, |(count, _)| *count));
             // One may come from below `secrets/`, and a run that was killed leaves two.
             let is_same = if object.0 == "Secret" { new > 0 || old == 0 } else { new == old };
             new > 1 || !is_same
@@ -65,7 +66,10 @@ pub(super) fn verify(
             return Err(Failure::failed(format!(
                 "{kind} `{name}` would be created anew in another namespace"
             ))
-            .because(format!("it is in `{old}`, and `{new}` would be that of `{}`", environment.name))
+            .because(format!(
+                "it is in `{old}`, and `{new}` would be that of `{}`",
+                environment.name
+            ))
             .hint(Advice::makeinfra("adopt").with(format!("--namespace {old}")))
             .into());
         }
@@ -73,13 +77,15 @@ pub(super) fn verify(
     Ok(())
 }
 
-/// The directory whose kustomization becomes the overlay of `environment`, or the base if there was none.
+/// The directory whose kustomization becomes the overlay of `environment`, or the base if there was
+/// none.
 fn root<'l>(survey: &'l Survey, layout: &'l Layout, environment: &Environment) -> Option<&'l str> {
     let overlay = environment.overlay();
     let roots = survey.roots();
     let mut dirs = layout.dirs().filter(|(dir, _)| roots.contains(dir));
     let own = dirs.find(|(_, to)| *to == overlay).map(|(dir, _)| dir);
-    let mut bases = layout.dirs().filter(|(dir, to)| roots.contains(dir) && !is_below(to, OVERLAYS));
+    let mut bases =
+        layout.dirs().filter(|(dir, to)| roots.contains(dir) && !is_below(to, OVERLAYS));
     own.or_else(|| bases.next().map(|(dir, _)| dir))
 }
 
@@ -130,7 +136,8 @@ fn check_references(files: &Files, after: &Files) -> Result<()> {
             };
             has(after) || has(files)
         };
-        if let Some(missing) = one.references.iter().find(|reference| !is_there(&reference.target)) {
+        if let Some(missing) = one.references.iter().find(|reference| !is_there(&reference.target))
+        {
             return Err(Failure::failed(format!("`{}` would name what is not there", one.path))
                 .because(format!("`{}` is missing; nothing was written", missing.target))
                 .hint(Advice::git("status --ignored"))

@@ -27,7 +27,8 @@ impl<'f> Base<'f> {
         Self(all)
     }
 
-    /// Reads the values of `component`, whose files' names begin with `prefix`. `has_room` accepts a host.
+    /// Reads the values of `component`, whose files' names begin with `prefix`. `has_room` accepts
+    /// a host.
     pub(super) fn read_component(
         &self,
         component: &mut Component,
@@ -53,19 +54,25 @@ impl<'f> Base<'f> {
         let container = objects::own_container(workload, component)?;
         let drops = at(container, &["securityContext", "capabilities", "drop"]);
         let is_non_root = at(pod, &["securityContext", "runAsNonRoot"]).and_then(Value::as_bool);
-        match drops.map(|drops| drops.as_sequence().is_some_and(|all| all.iter().any(|one| one == "ALL"))) {
+        match drops
+            .map(|drops| drops.as_sequence().is_some_and(|all| all.iter().any(|one| one == "ALL")))
+        {
             Some(true) if is_non_root == Some(true) => Some(PodSecurity::Restricted),
             None => Some(PodSecurity::Baseline),
             Some(_) => None,
         }
     }
 
-    /// The object of `kind` that bears the name of `component`: in the generated file, or the only one.
+    /// The object of `kind` that bears the name of `component`: in the generated file, or the only
+    /// one.
     fn object(&self, kind: &str, component: &Component, file: &str) -> Option<&Value> {
         let own = format!("{}/{file}.yaml", Context::BASE);
         let name = component.name.as_str();
-        let mut named: Vec<_> =
-            self.0.iter().filter(|(_, document)| objects::is_object(document, kind, name)).collect();
+        let mut named: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, document)| objects::is_object(document, kind, name))
+            .collect();
         if named.len() > 1 {
             named.retain(|(path, _)| *path == own);
         }
@@ -73,7 +80,8 @@ impl<'f> Base<'f> {
     }
 }
 
-/// The documents of `text`; `None` if one of them is not YAML, or has values that come from elsewhere in it.
+/// The documents of `text`; `None` if one of them is not YAML, or has values that come from
+/// elsewhere in it.
 pub(super) fn documents(text: &str) -> Option<Vec<Value>> {
     let mut parts = vec![String::new()];
     for line in text.strip_prefix('\u{feff}').unwrap_or(text).split_inclusive('\n') {
@@ -106,7 +114,9 @@ fn read_workload(component: &mut Component, workload: &Value) {
             set(&mut component.schedule, schedule.map(Some));
             match at(workload, &["spec", "timeZone"]) {
                 None => component.time_zone = None,
-                Some(zone) => set(&mut component.time_zone, zone.as_str().and_then(parsed).map(Some)),
+                Some(zone) => {
+                    set(&mut component.time_zone, zone.as_str().and_then(parsed).map(Some))
+                }
             }
         }
         Workload::Job => {}
@@ -159,14 +169,16 @@ fn read_ingress(component: &mut Component, ingress: &Value, has_room: &dyn Fn(&H
         None => Some(false),
         Some(_) => text(ingress, TLS_HOST).map(|_| true),
     };
-    let host = text(ingress, HOST).filter(|host| text(ingress, TLS_HOST).is_none_or(|other| other == *host));
+    let host = text(ingress, HOST)
+        .filter(|host| text(ingress, TLS_HOST).is_none_or(|other| other == *host));
     set(&mut component.ingress, host.and_then(parsed).filter(has_room).map(Some));
     let issuer = match at(ingress, ISSUER) {
         None => Some(None),
         Some(issuer) => issuer.as_str().and_then(parsed).map(Some),
     };
     // An issuer implies TLS.
-    let (tls, issuer) = (tls.unwrap_or(component.tls), issuer.unwrap_or(component.tls_issuer.clone()));
+    let (tls, issuer) =
+        (tls.unwrap_or(component.tls), issuer.unwrap_or(component.tls_issuer.clone()));
     if tls || issuer.is_none() {
         (component.tls, component.tls_issuer) = (tls, issuer);
     }

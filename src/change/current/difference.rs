@@ -1,7 +1,8 @@
 //! Where the answers that were read differ from the recorded ones. Pure.
 
 use crate::answers::{
-    Answers, Arguments, Component, ComponentName, Deployed, Environment, EnvironmentName, Name, OneOrMore,
+    Answers, Arguments, Component, ComponentName, Deployed, Environment, EnvironmentName, Name,
+    OneOrMore,
 };
 use std::fmt::Display;
 
@@ -12,7 +13,8 @@ pub struct Difference {
     pub name: Name,
     /// The environment that it is about; `None` if all have it in common.
     pub environment: Option<EnvironmentName>,
-    /// The component that it is about, the project's own included; `None` if it is about all of them.
+    /// The component that it is about, the project's own included; `None` if it is about all of
+    /// them.
     pub component: Option<ComponentName>,
     /// The recorded value, written as in the record; `None` if there is none.
     pub recorded: Option<String>,
@@ -26,7 +28,9 @@ impl Difference {
     pub fn place(&self, main: &ComponentName) -> String {
         match (&self.environment, &self.component) {
             (Some(name), _) => format!("environments.{name}.{}", self.name.as_str()),
-            (None, Some(name)) if name != main => format!("components.{name}.{}", self.name.as_str()),
+            (None, Some(name)) if name != main => {
+                format!("components.{name}.{}", self.name.as_str())
+            }
             (None, _) => self.name.as_str().to_owned(),
         }
     }
@@ -37,13 +41,20 @@ pub(super) fn between(recorded: &Answers, found: &Answers) -> Vec<Difference> {
     let mut all = Vec::new();
     let standards = [recorded, found].map(|answers| Some(answers.pod_security.as_str().to_owned()));
     note(&mut all, Name::PodSecurity, None, None, standards);
-    for (known, component) in pairs(&recorded.components, &found.components, |one| one.name.as_str()) {
-        for ((name, old), (_, new)) in of_component(known).into_iter().zip(of_component(component)) {
+    for (known, component) in
+        pairs(&recorded.components, &found.components, |one| one.name.as_str())
+    {
+        for ((name, old), (_, new)) in of_component(known).into_iter().zip(of_component(component))
+        {
             note(&mut all, name, None, Some(component), [old, new]);
         }
     }
-    for (known, environment) in pairs(&recorded.environments, &found.environments, |one| one.name.as_str()) {
-        for ((name, old), (_, new)) in of_environment(known).into_iter().zip(of_environment(environment)) {
+    for (known, environment) in
+        pairs(&recorded.environments, &found.environments, |one| one.name.as_str())
+    {
+        for ((name, old), (_, new)) in
+            of_environment(known).into_iter().zip(of_environment(environment))
+        {
             note(&mut all, name, Some(environment), None, [old, new]);
         }
         let before: Vec<_> = recorded.components.iter().zip(&known.deployed).collect();
@@ -117,7 +128,11 @@ fn of_environment(environment: &Environment) -> Vec<(Name, Option<String>)> {
 }
 
 /// What the overlay itself says differently, not what it takes over from base.
-fn of_deployed(all: &mut Vec<Difference>, environment: &Environment, both: [(&Component, &Deployed); 2]) {
+fn of_deployed(
+    all: &mut Vec<Difference>,
+    environment: &Environment,
+    both: [(&Component, &Deployed); 2],
+) {
     let [(_, before), (component, after)] = both;
     let version = |one: &Deployed| one.image.as_str()[one.image.name().len()..].to_owned();
     let images = both.map(|(_, one)| one.has_tag.then(|| one.image.to_string()));
@@ -131,7 +146,8 @@ fn of_deployed(all: &mut Vec<Difference>, environment: &Environment, both: [(&Co
         note(all, Name::Image, Some(environment), Some(component), images);
     }
     if before.replicas != after.replicas {
-        let counts = both.map(|(base, here)| Some(here.replicas.unwrap_or(base.replicas).to_string()));
+        let counts =
+            both.map(|(base, here)| Some(here.replicas.unwrap_or(base.replicas).to_string()));
         note(all, Name::Replicas, Some(environment), Some(component), counts);
     }
     if before.host != after.host {

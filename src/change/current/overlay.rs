@@ -25,7 +25,10 @@ pub(in crate::change) struct Overlay<'f> {
 
 impl<'f> Overlay<'f> {
     /// The overlay of these texts: of its kustomization and of `environment.mk`.
-    pub(in crate::change) fn new(kustomization: Option<&'f str>, settings: Option<&'f str>) -> Self {
+    pub(in crate::change) fn new(
+        kustomization: Option<&'f str>,
+        settings: Option<&'f str>,
+    ) -> Self {
         Self {
             text: kustomization.unwrap_or_default(),
             kustomization: kustomization.and_then(|text| yaml::read(text).ok()),
@@ -33,7 +36,8 @@ impl<'f> Overlay<'f> {
         }
     }
 
-    /// The overlay in `dir`, without a file whose values may come from elsewhere: anchors, conditions of make.
+    /// The overlay in `dir`, without a file whose values may come from elsewhere: anchors,
+    /// conditions of make.
     pub(super) fn plain(files: &'f Files, dir: &str) -> Self {
         let text = |path: &str| files.text(path).ok().flatten();
         let kustomization = kustomization(files, dir).and_then(|path| text(&path));
@@ -64,7 +68,9 @@ impl<'f> Overlay<'f> {
     /// Whether the kustomization, which is in `dir`, has the directory `path` among its resources.
     pub(super) fn includes(&self, dir: &str, path: &str) -> bool {
         let root = self.kustomization.as_ref();
-        root.is_some_and(|root| manifests::kustomization::resources(root, dir).any(|found| found == path))
+        root.is_some_and(|root| {
+            manifests::kustomization::resources(root, dir).any(|found| found == path)
+        })
     }
 
     /// What its `images` make of the image `name`, entry by entry.
@@ -74,7 +80,8 @@ impl<'f> Overlay<'f> {
         named.filter_map(|entry| ImageRef::parse(&objects::reference(entry)?).ok()).collect()
     }
 
-    /// What its `images` make of the image `name`, which keeps its name: a `newName` stands beside it.
+    /// What its `images` make of the image `name`, which keeps its name: a `newName` stands beside
+    /// it.
     pub(super) fn image(&self, name: &str) -> Read<ImageRef> {
         let Some(entry) = self.entry("images", name)? else { return Ok(None) };
         if entry.get("digest").is_some() && entry.get("newTag").is_some() {
@@ -102,7 +109,8 @@ impl<'f> Overlay<'f> {
         entry.get("count").and_then(Value::as_u64).map(Some).ok_or(Unclear)
     }
 
-    /// The host that its patches give the Ingress `name`, and whether they give it to its certificate, too.
+    /// The host that its patches give the Ingress `name`, and whether they give it to its
+    /// certificate, too.
     pub(super) fn host(&self, name: &str) -> Read<(Host, bool)> {
         let (host, tls) = (self.patched(name, HOST)?, self.patched(name, TLS_HOST)?);
         match (host, tls) {
@@ -128,7 +136,11 @@ impl<'f> Overlay<'f> {
         let older = ["patchesJson6902", "patchesStrategicMerge"];
         let is_elsewhere = objects::list(root, "patches").any(may_patch)
             || older.iter().any(|key| objects::list(root, key).next().is_some());
-        if found.len() > 1 || found.is_empty() && is_elsewhere { Err(Unclear) } else { Ok(found.pop()) }
+        if found.len() > 1 || found.is_empty() && is_elsewhere {
+            Err(Unclear)
+        } else {
+            Ok(found.pop())
+        }
     }
 
     /// The only entry for `name` in the list `key`.

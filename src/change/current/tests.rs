@@ -23,7 +23,8 @@ const API_INGRESS: &str = "kubernetes/base/api-ingress.yaml";
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// Two environments, an Ingress with TLS, two components of one image and two of others, one with a digest.
+/// Two environments, an Ingress with TLS, two components of one image and two of others, one with a
+/// digest.
 const SHOP: &str = "
 project: shop
 image: registry.gitlab.com/group/shop:1.0.0
@@ -63,7 +64,8 @@ fn record(texts: &Texts) -> Record {
     Record::parse(texts[Record::FILE].clone()).unwrap()
 }
 
-/// A repository that was edited: the file, what stands there, and what people put in its place, everywhere.
+/// A repository that was edited: the file, what stands there, and what people put in its place,
+/// everywhere.
 fn edited(sheet: &str, edits: &[(&str, &str, &str)]) -> (Record, Texts) {
     let mut texts = texts(&answers(sheet));
     let record = record(&texts);
@@ -84,13 +86,15 @@ fn told(current: &Current) -> Vec<String> {
             one.component.as_ref().map(ToString::to_string),
         ];
         let place: Vec<_> = place.into_iter().flatten().collect();
-        let [old, new] = [&one.recorded, &one.found].map(|value| value.clone().unwrap_or_else(none));
+        let [old, new] =
+            [&one.recorded, &one.found].map(|value| value.clone().unwrap_or_else(none));
         format!("{} ({}): {old} -> {new}", one.name.as_str(), place.join(" "))
     };
     current.differences.iter().map(line).collect()
 }
 
-/// What `answers_in` makes of an edited repository is rendered to the edited files, and told as `expected`.
+/// What `answers_in` makes of an edited repository is rendered to the edited files, and told as
+/// `expected`.
 #[track_caller]
 fn is_read(edits: &[(&str, &str, &str)], expected: &[&str]) {
     let (record, texts) = edited(SHOP, edits);
@@ -131,7 +135,8 @@ fn a_repository_that_nobody_edited_has_the_recorded_answers() {
         let current = answers_in(&files(&texts), &record);
         assert_eq!(told(&current), [""; 0], "{sheet}");
         assert_eq!(self::texts(&current.answers), texts, "{sheet}");
-        let with_returns = texts.iter().map(|(path, text)| (path.clone(), text.replace('\n', "\r\n")));
+        let with_returns =
+            texts.iter().map(|(path, text)| (path.clone(), text.replace('\n', "\r\n")));
         let current = answers_in(&files(&with_returns.collect()), &record);
         assert_eq!(current.answers, record.answers, "{sheet}");
     }
@@ -148,7 +153,8 @@ fn tags_and_digests_are_those_of_each_environment() {
         &[(STAGING, tag, "newTag: \"2.0.0\""), (PRODUCTION, tag, "newTag: \"1.9.0\"")],
         &[&changed, &format!("image (production shop): {image}:1.0.0 -> {image}:1.9.0")],
     );
-    let changed = format!("image (staging shop): {image}:1.0.0 -> {image}@{}", DIGEST.replace("aa", "bb"));
+    let changed =
+        format!("image (staging shop): {image}:1.0.0 -> {image}@{}", DIGEST.replace("aa", "bb"));
     is_read(&[(STAGING, tag, &digest)], &[&changed]);
     // `make set-image` takes the comment behind a digest away.
     let known = format!("digest: {DIGEST}  # 2.0.0");
@@ -156,7 +162,8 @@ fn tags_and_digests_are_those_of_each_environment() {
     is_read(&[(STAGING, &known, "newTag: \"2.1.0\"")], &[&changed]);
     let changed = format!("group/api:2.0.0@{DIGEST} -> group/api@{}", DIGEST.replace("aa", "bb"));
     is_read(&[(STAGING, &known, &digest)], &[&format!("image (staging api): {changed}")]);
-    let changed = format!("image (staging api): group/api:2.0.0@{DIGEST} -> group/api:2.1.0@{DIGEST}");
+    let changed =
+        format!("image (staging api): group/api:2.0.0@{DIGEST} -> group/api:2.1.0@{DIGEST}");
     is_read(&[(STAGING, "# 2.0.0", "# 2.1.0")], &[&changed]);
     // The line goes, and the tag with it.
     let entry = "  - name: group/nightly\n    newTag: \"1.2.0\"\n";
@@ -172,13 +179,19 @@ fn another_image_is_read_from_base() {
     let (record, texts) = edited(SHOP, &[(NIGHTLY, old, "registry.gitlab.com/group/shop")]);
     let found = answers_in(&files(&texts), &record).answers;
     assert_eq!(found.components.rest[1].image, found.components.first.image);
-    assert_eq!(found.environments.first.deployed[1].image, found.environments.first.deployed[0].image);
+    assert_eq!(
+        found.environments.first.deployed[1].image,
+        found.environments.first.deployed[0].image
+    );
     // `newName` is nothing that is generated: the tag beside it is.
     let entry = "name: group/nightly\n    newTag: \"1.2.0\"";
     let named = "name: group/nightly\n    newName: mirror/nightly\n    newTag: \"1.3.0\"";
     let (record, texts) = edited(SHOP, &[(STAGING, entry, named)]);
     let current = answers_in(&files(&texts), &record);
-    assert_eq!(told(&current), ["image (staging nightly): group/nightly:1.2.0 -> group/nightly:1.3.0"]);
+    assert_eq!(
+        told(&current),
+        ["image (staging nightly): group/nightly:1.2.0 -> group/nightly:1.3.0"]
+    );
 }
 
 #[test]
@@ -189,18 +202,34 @@ fn namespaces_are_read_where_both_files_agree() {
     for (path, ..) in &edits[..2] {
         is_recorded(&[(path, names[0], names[1])]);
     }
-    is_recorded(&[(STAGING, "namespace: shop-staging", "# namespace: qa"), (STAGING_MK, names[0], "qa")]);
-    is_recorded(&[(STAGING, "namespace: shop-staging", "namespace: QA"), (STAGING_MK, names[0], "QA")]);
+    is_recorded(&[
+        (STAGING, "namespace: shop-staging", "# namespace: qa"),
+        (STAGING_MK, names[0], "qa"),
+    ]);
+    is_recorded(&[
+        (STAGING, "namespace: shop-staging", "namespace: QA"),
+        (STAGING_MK, names[0], "QA"),
+    ]);
     // Two environments of one cluster never have the same.
     let same = |path| (path, "shop-staging", "shop-production");
-    is_recorded(&[same(STAGING), same(STAGING_MK), (STAGING_MK, "CONTEXT   :=", "CONTEXT   := live")]);
+    is_recorded(&[
+        same(STAGING),
+        same(STAGING_MK),
+        (STAGING_MK, "CONTEXT   :=", "CONTEXT   := live"),
+    ]);
 }
 
 #[test]
 fn settings_are_read_from_environment_mk() {
-    is_read(&[(STAGING_MK, "CONTEXT   :=", "CONTEXT   := eu/qa")], &["context (staging): none -> eu/qa"]);
+    is_read(
+        &[(STAGING_MK, "CONTEXT   :=", "CONTEXT   := eu/qa")],
+        &["context (staging): none -> eu/qa"],
+    );
     is_read(&[(PRODUCTION_MK, " live", "")], &["context (production): live -> none"]);
-    is_read(&[(STAGING_MK, "PROTECTED :=", "PROTECTED := yes")], &["protect (staging): false -> true"]);
+    is_read(
+        &[(STAGING_MK, "PROTECTED :=", "PROTECTED := yes")],
+        &["protect (staging): false -> true"],
+    );
     is_read(&[(PRODUCTION_MK, ":= yes", ":=")], &["protect (production): true -> false"]);
     let (old, new) = ("secrets/kubernetes/staging", "secrets/kubernetes/qa");
     let changed = "secrets (staging): secrets/kubernetes/staging -> secrets/kubernetes/qa";
@@ -234,7 +263,8 @@ fn counts_and_hosts_are_read_from_both_layers() {
         &[(INGRESS, "shop.example.com", "shop.example.org")],
         &["ingress (shop): shop.example.com -> shop.example.org"],
     );
-    let tls = format!("      - op: replace\n        path: /spec/tls/0/hosts/0\n        value: {host}\n");
+    let tls =
+        format!("      - op: replace\n        path: /spec/tls/0/hosts/0\n        value: {host}\n");
     is_read(&[(STAGING, &tls, "")], &["tls (staging shop): true -> false"]);
     // The host and that of the certificate differ.
     is_recorded(&[(STAGING, &tls, &tls.replace(host, "qa.example.com"))]);
@@ -249,7 +279,10 @@ fn counts_and_hosts_are_read_from_both_layers() {
 
 #[test]
 fn values_of_manifests_are_read_from_base() {
-    is_read(&[(DEPLOYMENT, "containerPort: 8080", "containerPort: 9090")], &["port (shop): 8080 -> 9090"]);
+    is_read(
+        &[(DEPLOYMENT, "containerPort: 8080", "containerPort: 9090")],
+        &["port (shop): 8080 -> 9090"],
+    );
     is_read(&[(DEPLOYMENT, "/healthz", "/up")], &["health-path (shop): /healthz -> /up"]);
     let serve = r#"args (worker): ["work","--queue=mail"] -> ["serve"]"#;
     is_read(&[(WORKER, "- work\n            - \"--queue=mail\"", "- serve")], &[serve]);
@@ -290,7 +323,10 @@ fn what_is_not_clear_stays_as_recorded() {
         "",
     )]);
     // The pods still keep the stricter standard.
-    is_recorded(&[(STAGING_NS, "restricted", "baseline"), (PRODUCTION_NS, "restricted", "baseline")]);
+    is_recorded(&[
+        (STAGING_NS, "restricted", "baseline"),
+        (PRODUCTION_NS, "restricted", "baseline"),
+    ]);
 }
 
 #[test]
@@ -309,7 +345,8 @@ fn files_that_are_missing_say_nothing() {
 #[test]
 fn a_manifest_may_hold_more_objects_and_stand_elsewhere() {
     let (record, mut texts) = edited(SHOP, &[(DEPLOYMENT, "replicas: 2", "replicas: 5")]);
-    let text = format!("# ours\n---\n{}", texts.remove(INGRESS).unwrap().replace("letsencrypt", "ca"));
+    let text =
+        format!("# ours\n---\n{}", texts.remove(INGRESS).unwrap().replace("letsencrypt", "ca"));
     let deployment = texts.get_mut(DEPLOYMENT).unwrap();
     deployment.push_str(&text);
     // A second one of the name: that in the generated file counts.

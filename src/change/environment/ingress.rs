@@ -30,7 +30,8 @@ pub(super) struct Ingress {
 impl NewEnvironment<'_> {
     /// Notes the hosts in base that no component has, which both environments would serve.
     pub(super) fn warn_of_base_hosts(&self, plan: &mut Plan, files: &Files, to: &Environment) {
-        let known = |host: &String| self.ingresses.iter().flatten().any(|ingress| ingress.base == *host);
+        let known =
+            |host: &String| self.ingresses.iter().flatten().any(|ingress| ingress.base == *host);
         let mut hosts: Vec<_> = objects::below(files, Context::BASE)
             .iter()
             .flat_map(|(_, document)| objects::hosts(document))
@@ -40,7 +41,8 @@ impl NewEnvironment<'_> {
         hosts.dedup();
         for host in hosts {
             plan.notes.push(format!(
-                "`{}` has the host `{host}`, which {} would share: patch it in `{}/kustomization.yaml`",
+                "`{}` has the host `{host}`, which {} would share: patch it in \
+                 `{}/kustomization.yaml`",
                 Context::BASE,
                 self.name,
                 to.overlay()
@@ -58,7 +60,9 @@ impl NewEnvironment<'_> {
         let found = objects::kustomization(files.text(&path).ok().flatten());
         for host in copy::hosts_in(&found, &objects::below(files, from)) {
             let base = host.strip_prefix(&format!("{}.", self.like.name)).unwrap_or(&host);
-            if let Some(new) = hosts::by_rule(self.name, to.protect, base, std::slice::from_ref(&host)) {
+            if let Some(new) =
+                hosts::by_rule(self.name, to.protect, base, std::slice::from_ref(&host))
+            {
                 hosts.add(&host, &new);
             }
         }
@@ -75,7 +79,11 @@ impl NewEnvironment<'_> {
     ) -> Result<String> {
         let overlay = manifests::kustomization::generated(&to.overlay());
         let mut bare = answers.clone();
-        let here = bare.environments.iter_mut().find(|one| one.name == to.name).map(|one| &mut one.deployed);
+        let here = bare
+            .environments
+            .iter_mut()
+            .find(|one| one.name == to.name)
+            .map(|one| &mut one.deployed);
         let Some(here) = here else { return Ok(text.to_owned()) };
         for one in here.iter_mut() {
             (one.host, one.replicas) = (None, None);
@@ -97,7 +105,8 @@ impl NewEnvironment<'_> {
             }
         }
         let main = answers.main();
-        if let (Some(replicas), Some(deployed)) = (self.options.replicas, new.deployed.first_mut()) {
+        if let (Some(replicas), Some(deployed)) = (self.options.replicas, new.deployed.first_mut())
+        {
             let named = |entry: &Value| objects::text(entry, &["name"]) == Some(main.name.as_str());
             match objects::list(&found, "replicas").position(named) {
                 Some(at) => {
@@ -111,12 +120,16 @@ impl NewEnvironment<'_> {
                 None => {}
             }
         }
-        let (bare, wished) =
-            (rendered(self.made_from.templates, &bare)?, rendered(self.made_from.templates, &wished)?);
+        let (bare, wished) = (
+            rendered(self.made_from.templates, &bare)?,
+            rendered(self.made_from.templates, &wished)?,
+        );
         let (Some(old), Some(new)) = (text_of(&bare, &overlay), text_of(&wished, &overlay)) else {
             return Ok(edited);
         };
-        Ok(yaml_edit::add(&edited, old, new).map_err(|refusal| not_edited(path, refusal))?.to_string())
+        Ok(yaml_edit::add(&edited, old, new)
+            .map_err(|refusal| not_edited(path, refusal))?
+            .to_string())
     }
 }
 
@@ -124,8 +137,9 @@ impl NewEnvironment<'_> {
 pub(super) fn base_ingress(files: &Files, component: &Component) -> Option<(String, bool)> {
     component.ingress.as_ref()?;
     let all = objects::below(files, Context::BASE);
-    let (_, ingress) =
-        all.iter().find(|(_, document)| objects::is_object(document, "Ingress", component.name.as_str()))?;
+    let (_, ingress) = all
+        .iter()
+        .find(|(_, document)| objects::is_object(document, "Ingress", component.name.as_str()))?;
     Some((objects::text(ingress, HOST)?.to_owned(), objects::text(ingress, TLS_HOST).is_some()))
 }
 
@@ -177,8 +191,8 @@ pub(super) fn ingresses(
                     .hint(Advice::makeinfra(format!("env add {name}")).with("--ingress HOST"))
             })?,
         };
-        let old =
-            objects::patched_host(&overlay, component.name.as_str(), HOST).unwrap_or_else(|| base.clone());
+        let old = objects::patched_host(&overlay, component.name.as_str(), HOST)
+            .unwrap_or_else(|| base.clone());
         all.push(Some(Ingress { base, tls, old, new }));
     }
     Ok(all)

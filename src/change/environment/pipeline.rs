@@ -1,4 +1,5 @@
-//! The pipeline file of a new environment: that of the one it is copied from, with people's edits. Pure.
+//! The pipeline file of a new environment: that of the one it is copied from, with people's edits.
+//! Pure.
 
 use super::super::{Files, Plan, merge, rendered, text_of};
 use super::NewEnvironment;
@@ -7,7 +8,12 @@ use crate::error::Result;
 use zeroize::Zeroizing;
 
 impl NewEnvironment<'_> {
-    pub(super) fn copy_pipeline(&self, plan: &mut Plan, files: &Files, answers: &Answers) -> Result<()> {
+    pub(super) fn copy_pipeline(
+        &self,
+        plan: &mut Plan,
+        files: &Files,
+        answers: &Answers,
+    ) -> Result<()> {
         let [old, new] = [&self.like.name, self.name].map(|name| format!(".gitlab/{name}.yml"));
         let Some(ours) = files.text(&old)? else { return Ok(()) };
         let fresh = rendered(self.made_from.templates, answers)?;
@@ -18,7 +24,8 @@ impl NewEnvironment<'_> {
             let known = if is_lone { &self.made_from.record.answers } else { answers };
             let before = rendered(self.made_from.templates, known)?;
             let renamed = rendered(self.made_from.templates, &self.as_like(answers, is_lone))?;
-            let (Some(before), Some(renamed)) = (text_of(&before, &old), text_of(&renamed, &new)) else {
+            let (Some(before), Some(renamed)) = (text_of(&before, &old), text_of(&renamed, &new))
+            else {
                 continue;
             };
             if text.is_none()
@@ -29,14 +36,16 @@ impl NewEnvironment<'_> {
         }
         let text = text.unwrap_or_else(|| {
             plan.notes.push(format!(
-                "`{new}` is as makeinfra generates it: the edits of `{old}` cannot be told from its values"
+                "`{new}` is as makeinfra generates it: the edits of `{old}` cannot be told from \
+                 its values"
             ));
             wish.to_owned()
         });
         plan.create(files, &new, Zeroizing::new(text.into_bytes()), false)
     }
 
-    /// `answers` in which the new environment is protected as the other one is; with `is_lone`, it is the only one.
+    /// `answers` in which the new environment is protected as the other one is; with `is_lone`, it
+    /// is the only one.
     fn as_like(&self, answers: &Answers, is_lone: bool) -> Answers {
         let mut answers = answers.clone();
         for one in answers.environments.iter_mut().filter(|one| one.name == *self.name) {

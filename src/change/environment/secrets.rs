@@ -1,4 +1,5 @@
-//! The Secrets of a new environment: the pull Secret of the one that it is copied from, and the others if that is wanted.
+//! The Secrets of a new environment: the pull Secret of the one that it is copied from, and the
+//! others if that is wanted.
 
 use super::super::{Bytes, Files, Plan, listed, not_edited, secret_names};
 use super::{NewEnvironment, PullSecret, bytes, objects};
@@ -21,10 +22,12 @@ impl NewEnvironment<'_> {
         let (like, name) = (&self.like.name, self.name);
         if !self.includes_secrets(files)? {
             if !matches!(self.options.pull_secret, PullSecret::Copied) {
-                return Err(Failure::failed(format!("cannot give {name} a deploy token of its own"))
-                    .because(format!("the overlay of {like} includes no directory of Secrets"))
-                    .hint(Advice::at_top(format!("cat {}/kustomization.yaml", self.like.overlay())))
-                    .into());
+                return Err(Failure::failed(format!(
+                    "cannot give {name} a deploy token of its own"
+                ))
+                .because(format!("the overlay of {like} includes no directory of Secrets"))
+                .hint(Advice::at_top(format!("cat {}/kustomization.yaml", self.like.overlay())))
+                .into());
             }
             plan.notes.push(format!("the overlay of {like} includes no Secrets: {name} gets none"));
             return Ok(());
@@ -53,7 +56,8 @@ impl NewEnvironment<'_> {
         if let Some(bytes) = content {
             plan.create(files, &to.secret_file(&answers.secret_name), bytes.clone(), false)?;
         }
-        let others = listing.as_ref().map(|listing| secret_names(listing, &pull_secret)).unwrap_or_default();
+        let others =
+            listing.as_ref().map(|listing| secret_names(listing, &pull_secret)).unwrap_or_default();
         let told = |others: &[(String, Vec<String>)]| {
             let one = |(name, keys): &(String, Vec<String>)| match keys.is_empty() {
                 true => format!("`{name}`"),
@@ -79,8 +83,8 @@ impl NewEnvironment<'_> {
             others.into_iter().partition(|(secret, _)| self.is_used(files, secret));
         if !used.is_empty() {
             plan.notes.push(format!(
-                "the manifests use {}, which {name} will not have: set each value with `makeinfra secret set`, or copy \
-                 them with `--with-secrets`",
+                "the manifests use {}, which {name} will not have: set each value with `makeinfra \
+                 secret set`, or copy them with `--with-secrets`",
                 told(&used)
             ));
         }
@@ -91,8 +95,8 @@ impl NewEnvironment<'_> {
         Ok(())
     }
 
-    /// Every file that the kustomization of the other one's Secrets names, and that itself. With `names_pull_secret`, the
-    /// copy names the pull Secret, too.
+    /// Every file that the kustomization of the other one's Secrets names, and that itself. With
+    /// `names_pull_secret`, the copy names the pull Secret, too.
     fn copy_others(
         &self,
         plan: &mut Plan,
@@ -113,7 +117,10 @@ impl NewEnvironment<'_> {
             let content = files.bytes(path)?;
             let (Some(below), Some(bytes)) = (below, content) else {
                 return Err(Failure::failed("cannot copy the Secrets")
-                    .because(format!("`{}` names `{path}`, which is not a file below `{from}`", listing.path))
+                    .because(format!(
+                        "`{}` names `{path}`, which is not a file below `{from}`",
+                        listing.path
+                    ))
                     .hint(Advice::makeinfra(format!("env add {}", self.name)))
                     .into());
             };
@@ -121,8 +128,8 @@ impl NewEnvironment<'_> {
             if is_to_be_named && path == listing.path {
                 let name = pull_secret.strip_prefix(&format!("{from}/")).unwrap_or(pull_secret);
                 let text = files.text(path)?.unwrap_or_default();
-                let mut named =
-                    opaque::add_resource(text, name).map_err(|refusal| not_edited(path, refusal))?;
+                let mut named = opaque::add_resource(text, name)
+                    .map_err(|refusal| not_edited(path, refusal))?;
                 bytes = Bytes::new(std::mem::take(&mut *named).into_bytes());
             }
             plan.create(files, &format!("{}{below}", to.secrets), bytes, false)?;

@@ -44,7 +44,9 @@ impl Tree {
     pub fn with_environments(mut self, wish: &Self, is_known: impl Fn(&str) -> bool) -> Self {
         let of_one = |entry: &Entry| entry.origin.environment.as_deref().is_some_and(&is_known);
         self.0.extend(
-            wish.iter().filter(|(_, entry)| of_one(entry)).map(|(path, entry)| (path.clone(), entry.clone())),
+            wish.iter()
+                .filter(|(_, entry)| of_one(entry))
+                .map(|(path, entry)| (path.clone(), entry.clone())),
         );
         self
     }
@@ -60,7 +62,8 @@ impl Tree {
         self
     }
 
-    /// With the files of `paths` as they are here, as far as `wish` has them: what it has will take their places.
+    /// With the files of `paths` as they are here, as far as `wish` has them: what it has will take
+    /// their places.
     #[must_use]
     pub fn with_ours(&self, files: &Files, paths: &BTreeSet<String>, wish: &Self) -> Self {
         let mut all = self.clone();
@@ -123,7 +126,8 @@ impl<'s> Side<'s> {
     }
 
     fn has(&self, entry: &Entry) -> bool {
-        **self.bytes == *entry.bytes || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
+        **self.bytes == *entry.bytes
+            || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
     }
 
     /// Its content with what changed between `old` and `new`.
@@ -157,5 +161,6 @@ impl<'s> Side<'s> {
 fn returnless(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let ends = text.bytes().filter(|byte| *byte == b'\n').count();
-    (ends > 0 && text.matches("\r\n").count() == ends).then(|| text.replace("\r\n", "\n").into_bytes())
+    (ends > 0 && text.matches("\r\n").count() == ends)
+        .then(|| text.replace("\r\n", "\n").into_bytes())
 }

@@ -26,10 +26,11 @@ const MANIFESTS: &str = "kubernetes";
 /// Kind and name.
 type Object = (String, String);
 
-/// What is to be known before `plan`, which changes `files`, is done; a sentence each, of what the environments build before
-/// and after.
+/// What is to be known before `plan`, which changes `files`, is done; a sentence each, of what the
+/// environments build before and after.
 pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
-    let before = contents(files.below(MANIFESTS).map(|(path, found)| (path, found.content.as_ref().ok())));
+    let before =
+        contents(files.below(MANIFESTS).map(|(path, found)| (path, found.content.as_ref().ok())));
     let mut after = before.clone();
     for step in plan.steps.iter().filter(|step| step.path.starts_with(MANIFESTS)) {
         match &step.after {
@@ -61,7 +62,8 @@ fn contents<'f>(files: impl Iterator<Item = (&'f str, Option<&'f Bytes>)>) -> Co
 
 /// The directories of the overlays; that of base if there is none.
 fn overlays(files: &Contents) -> Vec<String> {
-    let paths = files.keys().filter(|path| kustomization::is_one(path) && path.starts_with(OVERLAYS));
+    let paths =
+        files.keys().filter(|path| kustomization::is_one(path) && path.starts_with(OVERLAYS));
     let dirs: Vec<_> = paths.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect();
     if dirs.is_empty() { vec![Context::BASE.to_owned()] } else { dirs }
 }
@@ -89,7 +91,8 @@ fn between(old: &BTreeMap<Object, Value>, new: &BTreeMap<Object, Value>) -> Vec<
         for (_, path) in IMMUTABLE.iter().filter(|(of, _)| of == kind) {
             if at(old, path) != at(new, path) {
                 found.push(format!(
-                    "{kind} `{name}` changes `{}`, which the cluster does not allow: delete it there before `make deploy`",
+                    "{kind} `{name}` changes `{}`, which the cluster does not allow: delete it \
+                     there before `make deploy`",
                     path.join(".")
                 ));
             }

@@ -43,14 +43,18 @@ impl Moves {
             if let Some(template) = renamed.get(&origin.template) {
                 origin.template.clone_from(template);
             }
-            let target = if wish.get(path).is_some() { Some(path) } else { by_origin.get(&origin).copied() };
+            let target =
+                if wish.get(path).is_some() { Some(path) } else { by_origin.get(&origin).copied() };
             // A path has one past.
-            let target = target.filter(|target| *target == path || base.get(target).is_none()).cloned();
+            let target =
+                target.filter(|target| *target == path || base.get(target).is_none()).cloned();
             paired.extend(target.clone());
             let ours = match &target {
                 _ if files.get(path).is_some() => Some(path.clone()),
                 // An earlier run has moved it.
-                Some(target) if target != path && files.get(target).is_some() => Some(target.clone()),
+                Some(target) if target != path && files.get(target).is_some() => {
+                    Some(target.clone())
+                }
                 _ => moved(path, entry, base, wish, files),
             };
             pairs.push(Pair { base: Some(path.clone()), wish: target, ours });
@@ -72,11 +76,13 @@ impl Moves {
     }
 }
 
-/// Templates that have another path in the newer tree: their text is the same, and no other one has it.
+/// Templates that have another path in the newer tree: their text is the same, and no other one has
+/// it.
 fn renamed(base: &Tree, wish: &Tree) -> BTreeMap<String, String> {
     let (gone, come) = (without(base, wish), without(wish, base));
     let same = |one: &[&Entry], other: &[&Entry]| {
-        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.bytes == other.bytes)
+        one.len() == other.len()
+            && one.iter().zip(other).all(|(one, other)| one.bytes == other.bytes)
     };
     let mut found = BTreeMap::new();
     for (old, entries) in &gone {
@@ -98,16 +104,19 @@ fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t Entry>>
     files
 }
 
-/// Where people moved the file that was generated at `path`: to the one place with the same bytes, else to the one with the
-/// object of its kind and name.
+/// Where people moved the file that was generated at `path`: to the one place with the same bytes,
+/// else to the one with the object of its kind and name.
 fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> Option<String> {
     let others = || {
         files.iter().filter(|(other, _)| {
-            *other != path && !is_apart(other) && base.get(other).is_none() && wish.get(other).is_none()
+            *other != path
+                && !is_apart(other)
+                && base.get(other).is_none()
+                && wish.get(other).is_none()
         })
     };
-    let mut same =
-        others().filter(|(_, found)| found.content.as_ref().is_ok_and(|bytes| *bytes == entry.bytes));
+    let mut same = others()
+        .filter(|(_, found)| found.content.as_ref().is_ok_and(|bytes| *bytes == entry.bytes));
     match (same.next(), same.next()) {
         (Some((other, _)), None) => return Some(other.to_owned()),
         (Some(_), Some(_)) => return None,
@@ -119,7 +128,10 @@ fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> 
     let mut same = others().filter(|(other, found)| {
         objects::is_yaml(other)
             && other.starts_with(&format!("{dir}/"))
-            && found.content.as_ref().is_ok_and(|bytes| self::object(bytes).as_ref() == Some(&object))
+            && found
+                .content
+                .as_ref()
+                .is_ok_and(|bytes| self::object(bytes).as_ref() == Some(&object))
     });
     match (same.next(), same.next()) {
         (Some((other, _)), None) => Some(other.to_owned()),
@@ -131,9 +143,11 @@ fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> 
 pub(super) fn holder(path: &str, entry: &Entry, files: &Files) -> Option<String> {
     let (kind, name) = object(&entry.bytes)?;
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let mut others = files.below(dir).filter(|(other, _)| *other != path && objects::is_yaml(other));
-    let has =
-        |bytes: &[u8]| objects::documents(bytes).iter().any(|one| objects::is_object(one, &kind, &name));
+    let mut others =
+        files.below(dir).filter(|(other, _)| *other != path && objects::is_yaml(other));
+    let has = |bytes: &[u8]| {
+        objects::documents(bytes).iter().any(|one| objects::is_object(one, &kind, &name))
+    };
     others
         .find(|(_, found)| found.content.as_ref().is_ok_and(|bytes| has(bytes)))
         .map(|(other, _)| other.to_owned())

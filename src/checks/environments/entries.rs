@@ -5,7 +5,8 @@ use crate::advice::Advice;
 use crate::answers::{Answer, Answers, Environment, RegistryKey};
 use crate::inspection::Inspection;
 
-/// A warning for each entry beside the project's own that one environment lacks and another one has.
+/// A warning for each entry beside the project's own that one environment lacks and another one
+/// has.
 pub(super) fn lacking(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let keys = |one: &Environment| -> Option<Vec<RegistryKey>> {
         let path = one.secret_file(&answers.secret_name);
@@ -13,7 +14,8 @@ pub(super) fn lacking(inspection: &Inspection, answers: &Answers) -> Vec<Check> 
         let keys = secret.secret.is_readable().then(|| secret.secret.keys())?;
         Some(keys.filter_map(|key| RegistryKey::parse(key).ok()).collect())
     };
-    let all: Vec<_> = answers.environments.iter().filter_map(|one| Some((one, keys(one)?))).collect();
+    let all: Vec<_> =
+        answers.environments.iter().filter_map(|one| Some((one, keys(one)?))).collect();
     let mut found = Vec::new();
     for (environment, own) in &all {
         let mut told: Vec<&RegistryKey> = vec![&answers.registry];
@@ -25,7 +27,8 @@ pub(super) fn lacking(inspection: &Inspection, answers: &Answers) -> Vec<Check> 
                 }
                 told.push(key);
                 let path = environment.secret_file(&answers.secret_name);
-                let message = format!("it has no entry for `{key}`, which that of {} has", other.name);
+                let message =
+                    format!("it has no entry for `{key}`, which that of {} has", other.name);
                 let hint = Advice::makeinfra("rotate").with(format_args!("--add-registry {key}"));
                 let hint = hint.for_env(answers.choice(environment));
                 found.push(Check::warning(Id::EnvironmentsAgree, path, message).hint(hint));

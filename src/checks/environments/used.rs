@@ -21,7 +21,8 @@ pub(super) fn checks(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let mut found = Vec::new();
     for (environment, overlay) in &places {
         for workload in &overlay.workloads {
-            let lacks = |name: &&String| !overlay.secrets.iter().any(|secret| secret.name == **name);
+            let lacks =
+                |name: &&String| !overlay.secrets.iter().any(|secret| secret.name == **name);
             for name in workload.secrets.iter().filter(lacks) {
                 let mut others = places
                     .iter()
@@ -60,7 +61,8 @@ fn lacking(
     let check = match (other, &overlay.unsure) {
         (_, Some(file)) => {
             let message = format!(
-                "its containers use the Secret {secret}; whether {here} has it was not checked: `{file}` was not fully read"
+                "its containers use the Secret {secret}; whether {here} has it was not checked: \
+                 `{file}` was not fully read"
             );
             return Check::warning(id, title, message);
         }
@@ -68,14 +70,18 @@ fn lacking(
             id,
             title,
             format!(
-                "its containers use the Secret {secret}, which {} has and {here} lacks: they do not start",
+                "its containers use the Secret {secret}, which {} has and {here} lacks: they do \
+                 not start",
                 other.name
             ),
         ),
         (None, None) => Check::warning(
             id,
             title,
-            format!("its containers use the Secret {secret}, which no file of the environment {here} makes"),
+            format!(
+                "its containers use the Secret {secret}, which no file of the environment {here} \
+                 makes"
+            ),
         ),
     };
     check.hint(hint)
@@ -89,16 +95,20 @@ fn scaled(inspection: &Inspection) -> Vec<Check> {
         found.extend(overlay.scaled.iter().map(|one| {
             let name = if is_name(&one.name) { &one.name } else { "?" };
             let message = format!(
-                "it has `replicas`, and a {} scales it: every deployment sets the number of pods back",
+                "it has `replicas`, and a {} scales it: every deployment sets the number of pods \
+                 back",
                 one.by
             );
             let hint = format!(
-                "- op: remove, path: /spec/replicas, in a JSON patch for it in {}/kustomization.yaml",
+                "- op: remove, path: /spec/replicas, in a JSON patch for it in \
+                 {}/kustomization.yaml",
                 overlay.path
             );
             Check::warning(id, format!("{} {name}", one.kind), message).hint(hint)
         }));
     }
     found.dedup();
-    or_ok(found, || Check::ok(id, "kubernetes", "no autoscaler and manifest decide the same number of pods"))
+    or_ok(found, || {
+        Check::ok(id, "kubernetes", "no autoscaler and manifest decide the same number of pods")
+    })
 }

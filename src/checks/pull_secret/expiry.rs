@@ -16,7 +16,8 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let mut fine = String::new();
     // One token for all is rotated once.
     let secrets = &inspection.pull_secrets;
-    let is_shared = secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
+    let is_shared =
+        secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
     for PullSecret { path, secret, .. } in secrets {
         let place = Place::of_file(inspection, path);
         let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
@@ -35,25 +36,34 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         if secret.expires_at.is_some() || inspection.record.is_some() {
             for key in silent(inspection, secret) {
                 let message = format!(
-                    "no expiry of the token of `{key}` is recorded: nothing will warn before it expires"
+                    "no expiry of the token of `{key}` is recorded: nothing will warn before it \
+                     expires"
                 );
                 found.push(match inspection.record {
                     Some(_) => Check::warning(id, path, message).hint(
                         of_it(&format!(
-                            "{{makeinfra rotate --registry {key} --keep-token --expires-at YYYY-MM-DD}}"
+                            "{{makeinfra rotate --registry {key} --keep-token --expires-at \
+                             YYYY-MM-DD}}"
                         ))
                         .aside("or `never`, if it does not expire"),
                     ),
-                    None => Check::note(id, path, message)
-                        .hint(format!("add {key}=YYYY-MM-DD to its annotation `makeinfra/other-expiries`")),
+                    None => Check::note(id, path, message).hint(format!(
+                        "add {key}=YYYY-MM-DD to its annotation \
+                                       `makeinfra/other-expiries`"
+                    )),
                 });
             }
         }
         let own = secret.expires_at.iter().map(|date| (None, date.as_str()));
-        let others = secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
+        let others =
+            secret.other_expiries.iter().map(|(key, date)| (RegistryKey::parse(key).ok(), date));
         for (key, text) in own.chain(others) {
             let of = key.as_ref().map_or(String::new(), |key| format!(" of `{key}`"));
-            let make = if key.is_none() { "make a new deploy token in GitLab" } else { "make a new token" };
+            let make = if key.is_none() {
+                "make a new deploy token in GitLab"
+            } else {
+                "make a new token"
+            };
             let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
             let Ok(expiry) = Expiry::parse(text) else {
                 let hint = match inspection.is_rotated(path) {
@@ -69,7 +79,8 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
                 true => format!("the token{of} does not expire"),
                 false => format!("the token{of} lasts until {expiry}"),
             };
-            let deploy = if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
+            let deploy =
+                if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
             let hint = match inspection.is_rotated(path) {
                 true => of_it(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}")),
                 false => Advice::from("make a new token, then: ").say(Advice::edit(path)),
@@ -93,7 +104,8 @@ fn silent(inspection: &Inspection, secret: &Inspected) -> Vec<RegistryKey> {
     let recorded = inspection.recorded_registry();
     let own = config.keys().find(|key| Some(*key) == recorded).or_else(|| config.keys().next());
     let is_silent = |key: &&str| {
-        let shares = own.is_some_and(|own| config.shares(key, config, own)) && secret.expires_at.is_some();
+        let shares =
+            own.is_some_and(|own| config.shares(key, config, own)) && secret.expires_at.is_some();
         Some(*key) != own && !shares && secret.other_expiries.of(key).is_none()
     };
     config.keys().filter(is_silent).filter_map(|key| RegistryKey::parse(key).ok()).collect()

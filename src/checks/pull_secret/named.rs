@@ -1,7 +1,8 @@
 //! Whether the pull secrets that workloads name are there, and where the workloads are.
 
 use super::{
-    Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title, write,
+    Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title,
+    write,
 };
 use crate::advice::Advice;
 use crate::git_crypt::UNLOCK;
@@ -25,8 +26,10 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 found.push(check);
                 continue;
             }
-            let own =
-                workload.namespace.as_deref().map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
+            let own = workload
+                .namespace
+                .as_deref()
+                .map_or(Vec::new(), |one| inspection.own_pull_secrets(one));
             let is_called = |secret: &&PullSecret| secret.names().any(|other| other == name);
             let elsewhere = !own.iter().any(is_called)
                 && inspection.secrets_in(name, workload.namespace.as_deref()).next().is_none();
@@ -38,10 +41,15 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 );
                 let recorded = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
                 let recorded = recorded.map(|record| record.answers.secret_name.as_str());
-                let is_called_so = secret.secret.name.as_deref().filter(|name| Some(*name) == recorded);
+                let is_called_so =
+                    secret.secret.name.as_deref().filter(|name| Some(*name) == recorded);
                 let hint = match is_called_so {
-                    Some(right) => write(&format!("imagePullSecrets: [{{name: {right}}}]"), &workload.file),
-                    None => write(&format!("name: {}", quoted(name).trim_matches('`')), &secret.path),
+                    Some(right) => {
+                        write(&format!("imagePullSecrets: [{{name: {right}}}]"), &workload.file)
+                    }
+                    None => {
+                        write(&format!("name: {}", quoted(name).trim_matches('`')), &secret.path)
+                    }
                 };
                 found.push(of_workload(id, workload, &message).hint(hint));
                 continue;
@@ -55,7 +63,8 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
             let wanted = quoted(name);
             if let Some(file) = locked {
                 let message = format!(
-                    "not checked: the Secret {wanted} that it names may be in `{}`, which is locked",
+                    "not checked: the Secret {wanted} that it names may be in `{}`, which is \
+                     locked",
                     file.path
                 );
                 found.push(Check::warning(id, title, message).hint(Advice::at_top(UNLOCK)));
@@ -67,10 +76,13 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 None => secret_title(secret),
             };
             let others: Vec<_> = inspection.pull_secrets.iter().map(called).collect();
-            let message = format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
+            let message =
+                format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
             let first = &inspection.pull_secrets[0];
             let hint = match first.names().next().filter(|name| is_name(name)) {
-                Some(name) => write(&format!("imagePullSecrets: [{{name: {name}}}]"), &workload.file),
+                Some(name) => {
+                    write(&format!("imagePullSecrets: [{{name: {name}}}]"), &workload.file)
+                }
                 None => Advice::edit(&first.path),
             };
             found.push(match inspection.record {
@@ -81,20 +93,29 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
         }
     }
     or_ok(found, || {
-        Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is called as the workloads name it")
+        Check::ok(
+            id,
+            secret_title(&inspection.pull_secrets[0]),
+            "is called as the workloads name it",
+        )
     })
 }
 
 /// That `workload` of `overlay` names a Secret that has a hash behind its name in the cluster.
-fn hashed(inspection: &Inspection, overlay: &Overlay, workload: &Workload, name: &str) -> Option<Check> {
+fn hashed(
+    inspection: &Inspection,
+    overlay: &Overlay,
+    workload: &Workload,
+    name: &str,
+) -> Option<Check> {
     let namespace = workload.namespace.as_deref();
     let secret = inspection.manifests.out_of_reach(overlay, namespace, name)?;
     if inspection.secrets_called(name).any(|other| !inspection.is_deployed(other)) {
         return None;
     }
     let message = format!(
-        "it names the pull secret {}, behind whose name `{}` puts a hash: only what the same kustomization builds in the same \
-         namespace can name it so",
+        "it names the pull secret {}, behind whose name `{}` puts a hash: only what the same \
+         kustomization builds in the same namespace can name it so",
         quoted(name),
         secret.file
     );
@@ -109,11 +130,17 @@ fn hashed(inspection: &Inspection, overlay: &Overlay, workload: &Workload, name:
     )
 }
 
-/// Whether the Secrets that `workload` names beside `name` serve all of its images: the kubelet passes over one that is
-/// missing.
-fn is_served_without(inspection: &Inspection, known: &Known, workload: &Workload, name: &str) -> bool {
+/// Whether the Secrets that `workload` names beside `name` serve all of its images: the kubelet
+/// passes over one that is missing.
+fn is_served_without(
+    inspection: &Inspection,
+    known: &Known,
+    workload: &Workload,
+    name: &str,
+) -> bool {
     let others = workload.pull_secrets.iter().filter(|other| *other != name);
-    let others = others.flat_map(|other| inspection.secrets_in(other, workload.namespace.as_deref()));
+    let others =
+        others.flat_map(|other| inspection.secrets_in(other, workload.namespace.as_deref()));
     let others: Vec<_> = others.collect();
     let serves = |pull: &Pull| {
         let image = pull.image.normalized_name();
@@ -131,10 +158,13 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
         let own = inspection.own_pull_secrets(wanted);
         for name in &workload.pull_secrets {
             let called: Vec<_> = inspection.secrets_called(name).collect();
-            let elsewhere: Vec<_> =
-                called.iter().filter_map(|secret| Some((secret, inspection.namespace(secret)?))).collect();
+            let elsewhere: Vec<_> = called
+                .iter()
+                .filter_map(|secret| Some((secret, inspection.namespace(secret)?)))
+                .collect();
             // That of another environment is right where it is.
-            let is_own = |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
+            let is_own =
+                |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
             let first = match Place::of_namespace(inspection, wanted).is_known() {
                 true => elsewhere.iter().find(is_own),
                 false => elsewhere.first(),
@@ -142,21 +172,27 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             let Some((secret, other)) = first.copied() else { continue };
             // One that names no namespace goes wherever kubectl is told.
             let is_there = inspection.secrets_in(name, Some(wanted)).next().is_some();
-            if elsewhere.len() < called.len() || is_there || inspection.why_closed(workload, name).is_some() {
+            if elsewhere.len() < called.len()
+                || is_there
+                || inspection.why_closed(workload, name).is_some()
+            {
                 continue;
             }
             let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
-            let message = format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
+            let message =
+                format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
             let hint = match inspection.is_deployed(secret) {
                 // The kustomization's namespace wins over that of its file.
                 true => {
-                    format!("list {} in the kustomization for namespace {wanted}, too", secret.path).into()
+                    format!("list {} in the kustomization for namespace {wanted}, too", secret.path)
+                        .into()
                 }
                 false => write(&format!("namespace: {}", wanted.trim_matches('`')), &secret.path),
             };
             found.push(match secret.secret.is_copied {
                 true => {
-                    let message = format!("{message}; a controller may copy it, as its annotations say");
+                    let message =
+                        format!("{message}; a controller may copy it, as its annotations say");
                     Check::warning(id, workload_title(workload), message).hint(hint)
                 }
                 false => of_workload(id, workload, &message).hint(hint),
@@ -164,6 +200,10 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
         }
     }
     or_ok(found, || {
-        Check::ok(id, secret_title(&inspection.pull_secrets[0]), "is in the namespace of the workloads")
+        Check::ok(
+            id,
+            secret_title(&inspection.pull_secrets[0]),
+            "is in the namespace of the workloads",
+        )
     })
 }

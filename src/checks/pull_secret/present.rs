@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::PullSecretPresent;
     let files = || inspection.secret_files.iter();
-    let has = |file: &&SecretFile| inspection.pull_secrets.iter().any(|secret| secret.path == file.path);
-    let mut found: Vec<_> =
-        files().filter(|file| file.expected && !has(file)).map(|file| missing(inspection, file)).collect();
+    let has =
+        |file: &&SecretFile| inspection.pull_secrets.iter().any(|secret| secret.path == file.path);
+    let mut found: Vec<_> = files()
+        .filter(|file| file.expected && !has(file))
+        .map(|file| missing(inspection, file))
+        .collect();
     // Any of these may hold a pull secret; one line is enough to say so.
     let named = files().any(|file| file.expected);
     if let (false, Some(file)) = (named, files().find(|file| file.state == State::Locked)) {
@@ -39,8 +42,8 @@ pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
-/// A repository without any pull secret that could be read: some other one, or a controller, may make those that the
-/// workloads name.
+/// A repository without any pull secret that could be read: some other one, or a controller, may
+/// make those that the workloads name.
 fn absent(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretPresent;
     let mut named = BTreeMap::new();
@@ -62,7 +65,8 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
     match named.keys().next() {
         Some(name) if inspection.record.is_none() => {
             let message = format!(
-                "this repository has no pull secret; {}, which its workloads name, must come from elsewhere",
+                "this repository has no pull secret; {}, which its workloads name, must come from \
+                 elsewhere",
                 quoted(name)
             );
             let hint = Advice::makeinfra("check").with("--secret FILE");
@@ -71,7 +75,9 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
         _ => vec![Check::problem(id, path, "this repository has no pull secret").hint(
             match inspection.record {
                 Some(_) => "{makeinfra check --secret FILE}, or {makeinfra rotate}",
-                None => "{makeinfra check --secret FILE}, or {makeinfra adopt}, then {makeinfra rotate}",
+                None => {
+                    "{makeinfra check --secret FILE}, or {makeinfra adopt}, then {makeinfra rotate}"
+                }
             },
         )],
     }
@@ -85,8 +91,10 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         false => Advice::makeinfra("check").with("--secret FILE"),
     };
     match file.state {
-        State::Locked => Check::warning(id, &file.path, "it is locked: what is in it was not checked")
-            .hint(Advice::at_top(UNLOCK)),
+        State::Locked => {
+            Check::warning(id, &file.path, "it is locked: what is in it was not checked")
+                .hint(Advice::at_top(UNLOCK))
+        }
         State::Sops => {
             let message = "SOPS has encrypted it: what is in it was not checked";
             Check::warning(id, &file.path, message)
@@ -99,7 +107,8 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             let other = inspection.called_otherwise(&file.path);
             let name = other.and_then(|other| other.secret.name.as_deref()).unwrap_or_default();
             let message = format!(
-                "`secret-name` is not {}, as files and workloads call the pull secret: no update changes it",
+                "`secret-name` is not {}, as files and workloads call the pull secret: no update \
+                 changes it",
                 quoted(name)
             );
             Check::problem(id, Record::FILE, message)
@@ -108,23 +117,29 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         State::Absent => match elsewhere(inspection, &file.path) {
             Some(other) => {
                 let message = format!("it is not there: {other} has the pull secret");
-                let first = Advice::edit(other).and(rotate).why("take it out there and make it anew");
+                let first =
+                    Advice::edit(other).and(rotate).why("take it out there and make it anew");
                 Check::problem(id, &file.path, message).hint(first)
             }
-            None => Check::problem(id, &file.path, "it is not there: the kubelet pulls without credentials")
-                .hint(rotate),
+            None => Check::problem(
+                id,
+                &file.path,
+                "it is not there: the kubelet pulls without credentials",
+            )
+            .hint(rotate),
         },
-        State::Unread(why) => {
-            Check::problem(id, &file.path, why).hint(Advice::at_top(format!("ls -l {}", word(&file.path))))
+        State::Unread(why) => Check::problem(id, &file.path, why)
+            .hint(Advice::at_top(format!("ls -l {}", word(&file.path)))),
+        State::NotYaml => {
+            Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path))
         }
-        State::NotYaml => Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path)),
-        State::Plain | State::Opened => {
-            Check::problem(id, &file.path, "it holds no pull secret").hint(anew(inspection, &file.path))
-        }
+        State::Plain | State::Opened => Check::problem(id, &file.path, "it holds no pull secret")
+            .hint(anew(inspection, &file.path)),
     }
 }
 
-/// The file among the manifests with the Secret that belongs to `path`: a rotation would make it a second time.
+/// The file among the manifests with the Secret that belongs to `path`: a rotation would make it a
+/// second time.
 fn elsewhere<'i>(inspection: &'i Inspection, path: &str) -> Option<&'i str> {
     let answers = &inspection.record.as_ref()?.as_ref().ok()?.answers;
     let is_own = |one: &&Environment| one.secret_file(&answers.secret_name) == path;

@@ -8,11 +8,15 @@ use crate::repo::ExposedIn;
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretExposed;
-    let (Some(git), Some(exposed)) = (&inspection.git, &inspection.exposed) else { return Vec::new() };
+    let (Some(git), Some(exposed)) = (&inspection.git, &inspection.exposed) else {
+        return Vec::new();
+    };
     // Those are told of already.
-    let plain: Vec<_> = git.index.plain.iter().chain(git.head.iter().flat_map(|head| &head.plain)).collect();
+    let plain: Vec<_> =
+        git.index.plain.iter().chain(git.head.iter().flat_map(|head| &head.plain)).collect();
     let leaks = git.history.iter().flat_map(|history| &history.leaks);
-    let is_told = |path: &String| plain.contains(&path) || leaks.clone().any(|leak| leak.path == *path);
+    let is_told =
+        |path: &String| plain.contains(&path) || leaks.clone().any(|leak| leak.path == *path);
     let mut found: Vec<_> = exposed
         .found
         .iter()
@@ -25,16 +29,25 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
                     format!("commit {} has it", commit.chars().take(8).collect::<String>())
                 }
             };
-            Check::problem(id, path, format!("it holds the token of a pull secret in plaintext, and {place}"))
-                .hint(revoke(inspection).aside("the token belongs into the pull secret alone"))
+            Check::problem(
+                id,
+                path,
+                format!("it holds the token of a pull secret in plaintext, and {place}"),
+            )
+            .hint(revoke(inspection).aside("the token belongs into the pull secret alone"))
         })
         .collect();
     if exposed.incomplete {
-        let message = "this clone does not have all files, and the rest was not searched for the token";
+        let message =
+            "this clone does not have all files, and the rest was not searched for the token";
         found.push(Check::warning(id, "git", message).hint(Advice::git("fsck")));
     }
     or_ok(found, || {
         let files = count(exposed.files, "file");
-        Check::ok(id, "git", format!("no other file holds the token in plaintext: {files} searched"))
+        Check::ok(
+            id,
+            "git",
+            format!("no other file holds the token in plaintext: {files} searched"),
+        )
     })
 }

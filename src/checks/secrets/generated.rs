@@ -1,4 +1,5 @@
-//! Whether the files of the Secrets that kustomize generates are named, merged, and say what they seem to say.
+//! Whether the files of the Secrets that kustomize generates are named, merged, and say what they
+//! seem to say.
 
 use super::super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
@@ -28,17 +29,22 @@ fn merged(inspection: &Inspection) -> Vec<Check> {
         let path = word(&one.path);
         let (message, resolve) = match one {
             Unmerged { ours: true, theirs: true, .. } => (
-                "two branches changed it, and git cannot merge encrypted files: take one side's version (--ours or \
-                 --theirs) of all of them, commit the merge, and repeat the other side's `makeinfra` commands",
-                Advice::git(format!("checkout --ours -- {both}")).and(Advice::git(format!("add {both}"))),
+                "two branches changed it, and git cannot merge encrypted files: take one side's \
+                 version (--ours or --theirs) of all of them, commit the merge, and repeat the \
+                 other side's `makeinfra` commands",
+                Advice::git(format!("checkout --ours -- {both}"))
+                    .and(Advice::git(format!("add {both}"))),
             ),
             Unmerged { ours: true, .. } => (
-                "our branch changed it and the other one deleted it: keep it, or delete it with `git rm`",
+                "our branch changed it and the other one deleted it: keep it, or delete it with \
+                 `git rm`",
                 Advice::git(format!("add {path}")),
             ),
             Unmerged { ours: false, .. } => (
-                "the other branch changed it and ours deleted it: keep it, or delete it with `git rm`",
-                Advice::git(format!("checkout --theirs -- {path}")).and(Advice::git(format!("add {path}"))),
+                "the other branch changed it and ours deleted it: keep it, or delete it with `git \
+                 rm`",
+                Advice::git(format!("checkout --theirs -- {path}"))
+                    .and(Advice::git(format!("add {path}"))),
             ),
         };
         Check::problem(id, &one.path, message).hint(resolve)
@@ -58,12 +64,14 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         let (dir, _) = path.rsplit_once('/').filter(|_| kustomization::is_one(path))?;
         Some(dir.to_owned())
     };
-    let locked = files().find(|file| file.state == State::Locked && kustomized(&file.path).is_some());
+    let locked =
+        files().find(|file| file.state == State::Locked && kustomized(&file.path).is_some());
     if let Some(file) = locked {
         let message = "it is locked: which files it names was not checked";
         return vec![Check::warning(id, &file.path, message).hint(Advice::at_top(UNLOCK))];
     }
-    let is_gits = |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
+    let is_gits =
+        |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
     let stray = files().filter(|file| {
         let by_name = named.contains(&file.path);
         let as_directory = kustomized(&file.path).is_some_and(|dir| named.contains(&dir));
@@ -71,11 +79,13 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     });
     let found = stray.map(|file| {
         if is_leftover(Path::new(&file.path)) {
-            return Check::problem(id, &file.path, "a killed run left it behind, and it may hold a secret")
+            return Check::problem(id, &file.path, "a killed run left it behind, and it may hold a \
+                                                   secret")
                 .hint(Advice::at_top(format!("rm {}", word(&file.path))));
         }
         let message =
-            "no kustomization names it, so no deployment brings it to a cluster: name it there, or delete it";
+            "no kustomization names it, so no deployment brings it to a cluster: name it there, or \
+             delete it";
         let home = inspection.listings.iter().filter(|one| file.path.starts_with(&format!("{}/", one.path)));
         // A file elsewhere may be there for another reason.
         match home.max_by_key(|one| one.path.len()) {
@@ -88,7 +98,11 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         }
     });
     or_ok(found.collect(), || {
-        Check::ok(id, SECRETS, format!("a kustomization names each of {}", count(files().count(), "file")))
+        Check::ok(
+            id,
+            SECRETS,
+            format!("a kustomization names each of {}", count(files().count(), "file")),
+        )
     })
 }
 

@@ -1,4 +1,5 @@
-//! A repository that is adopted already: what was asked for beyond that is said to be another command's.
+//! A repository that is adopted already: what was asked for beyond that is said to be another
+//! command's.
 
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answers, Record};
@@ -6,25 +7,38 @@ use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
 use std::path::Path;
 
-/// Fails if an option asks for something else than the record has. A command that is given again does not.
+/// Fails if an option asks for something else than the record has. A command that is given again
+/// does not.
 pub(super) fn check(options: &Options, record: &Record) -> Result<()> {
     let answers = &record.answers;
     let recorded = [
         ("--project", &options.project, vec![answers.project.to_string()]),
-        ("--image", &options.image, vec![answers.image().to_string(), answers.image().name().to_owned()]),
+        (
+            "--image",
+            &options.image,
+            vec![answers.image().to_string(), answers.image().name().to_owned()],
+        ),
         ("--namespace", &options.namespace, namespaces(options, answers)),
         ("--ci", &options.ci, vec![answers.ci.as_str().to_owned()]),
     ];
     for (option, given, recorded) in recorded {
-        let Some(given) = given.as_ref().filter(|given| !recorded.contains(given)) else { continue };
+        let Some(given) = given.as_ref().filter(|given| !recorded.contains(given)) else {
+            continue;
+        };
         return Err(Failure::usage(format!(
             "`{option} {given}` changes nothing: the repository is adopted already"
         ))
-        .because(format!("`{}` has `{}`", Record::FILE, recorded.first().map_or("", String::as_str)))
+        .because(format!(
+            "`{}` has `{}`",
+            Record::FILE,
+            recorded.first().map_or("", String::as_str)
+        ))
         .hint(Advice::edit(Record::FILE).and(Advice::makeinfra("update")))
         .into());
     }
-    if let Some(path) = super::below(&options.take).into_iter().find(|path| record.own.contains(path)) {
+    if let Some(path) =
+        super::below(&options.take).into_iter().find(|path| record.own.contains(path))
+    {
         return Err(Failure::usage(format!(
             "`--take {path}` changes nothing: the repository is adopted already"
         ))
@@ -39,7 +53,8 @@ fn namespaces(options: &Options, answers: &Answers) -> Vec<String> {
     let all = || answers.environments.iter();
     let pattern = options.namespace.iter().filter(|pattern| {
         let is_it = |name: &str, namespace: &str| {
-            pattern.replace("{project}", answers.project.as_str()).replace("{env}", name) == namespace
+            pattern.replace("{project}", answers.project.as_str()).replace("{env}", name)
+                == namespace
         };
         all().all(|one| is_it(one.name.as_str(), one.namespace.as_str()))
     });

@@ -1,4 +1,5 @@
-//! Whether the files follow the answers in the record: an edit, a commit, or a merge, may have changed these alone.
+//! Whether the files follow the answers in the record: an edit, a commit, or a merge, may have
+//! changed these alone.
 
 use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
@@ -10,8 +11,8 @@ use crate::git_crypt;
 use crate::repo::Repo;
 use std::path::Path;
 
-/// The answers that the files do not follow. `None` if that cannot be told: without a commit, while a merge is open, or if
-/// other checks name the reason.
+/// The answers that the files do not follow. `None` if that cannot be told: without a commit, while
+/// a merge is open, or if other checks name the reason.
 ///
 /// `record` is that of the files in `repo`, which lies at `path`.
 pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec<Unfollowed>> {
@@ -35,7 +36,8 @@ pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec
     (found.is_known && earlier.is_known || !found.all.is_empty()).then_some(found.all)
 }
 
-/// The answers of HEAD's record that the files do not follow, each with the commit whose record they do follow.
+/// The answers of HEAD's record that the files do not follow, each with the commit whose record
+/// they do follow.
 pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
     let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok();
     let found = evolution
@@ -92,17 +94,26 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
         .components
         .iter()
         .filter(|one| earlier.answers.components.iter().all(|known| known.name != one.name));
-    new.filter(|one| !change::is_deployed(files, one)).map(|one| format!("components.{}", one.name)).collect()
+    new.filter(|one| !change::is_deployed(files, one))
+        .map(|one| format!("components.{}", one.name))
+        .collect()
 }
 
-/// The answers that were changed since `earlier`, whose value the files still have. `None` if one of them cannot be read in the
-/// files: whether there is an Ingress at all, for example, may be somebody's own doing.
+/// The answers that were changed since `earlier`, whose value the files still have. `None` if one
+/// of them cannot be read in the files: whether there is an Ingress at all, for example, may be
+/// somebody's own doing.
 ///
 /// After an edit of the record (`is_edit`), so are those that the files have in a third way.
-fn changed(evolution: &Evolution, earlier: &Record, record: &Record, is_edit: bool) -> Option<Vec<String>> {
+fn changed(
+    evolution: &Evolution,
+    earlier: &Record,
+    record: &Record,
+    is_edit: bool,
+) -> Option<Vec<String>> {
     let here = change::answers_in(&evolution.workspace.files, earlier).differences;
     let is = |one: &Difference, other: &Difference| {
-        (one.name, &one.environment, &one.component) == (other.name, &other.environment, &other.component)
+        (one.name, &one.environment, &one.component)
+            == (other.name, &other.environment, &other.component)
     };
     let is_read = |one: &Difference| {
         let is_structure = matches!(one.name, Name::Workload | Name::ServiceAccount | Name::Tls);

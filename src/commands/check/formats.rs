@@ -1,7 +1,8 @@
-//! What other programs than people and scripts read of `check`: GitLab's code quality report and JUnit's XML.
+//! What other programs than people and scripts read of `check`: GitLab's code quality report and
+//! JUnit's XML.
 //!
-//! Formats: GitLab, "Code Quality report format" (docs.gitlab.com, `ci/testing/code_quality`); the `JUnit` schema as GitLab and
-//! Jenkins read it.
+//! Formats: GitLab, "Code Quality report format" (docs.gitlab.com, `ci/testing/code_quality`); the
+//! `JUnit` schema as GitLab and Jenkins read it.
 
 use super::typed;
 use crate::answers::Record;
@@ -61,48 +62,53 @@ fn code_quality(checks: &[Check], place: &Place) -> String {
     format!("{:#}\n", Value::Array(found.collect()))
 }
 
-/// A test suite with a test a check. Of tests with one name GitLab shows the first alone, so each has its own.
+/// A test suite with a test a check. Of tests with one name GitLab shows the first alone, so each
+/// has its own.
 fn junit(checks: &[Check], place: &Place, is_bad: impl Fn(&Check) -> bool) -> io::Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let failures = checks.iter().filter(|check| is_bad(check)).count().to_string();
-    let counts = [("tests", checks.len().to_string()), ("failures", failures), ("errors", "0".to_owned())];
+    let counts =
+        [("tests", checks.len().to_string()), ("failures", failures), ("errors", "0".to_owned())];
     let counts = || counts.iter().map(|(name, number)| (*name, number.as_str()));
     let mut seen = Numbers::default();
-    writer.create_element("testsuites").with_attributes(counts()).write_inner_content(|writer| {
-        let suite = writer.create_element("testsuite").with_attribute(("name", "makeinfra check"));
-        suite.with_attributes(counts()).write_inner_content(|writer| {
-            for check in checks {
-                let number = seen.next(&format!("{}\0{}", check.id.as_str(), check.subject));
-                let suffix = if number > 1 { format!(" ({number})") } else { String::new() };
-                let name = allowed(&format!("{}{suffix}", check.subject));
-                let (path, said) = (allowed(&path(check, place)), allowed(&said(check, place)));
-                let case = writer.create_element("testcase").with_attributes([
-                    ("classname", check.id.as_str()),
-                    ("name", name.as_str()),
-                    ("file", path.as_str()),
-                ]);
-                if is_bad(check) {
-                    case.write_inner_content(|writer| {
-                        let message = allowed(&check.message);
-                        let failure = writer.create_element("failure");
-                        let failure = failure.with_attribute(("message", message.as_str()));
-                        failure.write_text_content(BytesText::new(&said)).map(drop)
-                    })?;
-                } else if check.status == Status::Ok {
-                    case.write_empty()?;
-                } else {
-                    case.write_inner_content(|writer| {
-                        writer
-                            .create_element("system-out")
-                            .write_text_content(BytesText::new(&said))
-                            .map(drop)
-                    })?;
+    writer.create_element("testsuites").with_attributes(counts()).write_inner_content(
+        |writer| {
+            let suite =
+                writer.create_element("testsuite").with_attribute(("name", "makeinfra check"));
+            suite.with_attributes(counts()).write_inner_content(|writer| {
+                for check in checks {
+                    let number = seen.next(&format!("{}\0{}", check.id.as_str(), check.subject));
+                    let suffix = if number > 1 { format!(" ({number})") } else { String::new() };
+                    let name = allowed(&format!("{}{suffix}", check.subject));
+                    let (path, said) = (allowed(&path(check, place)), allowed(&said(check, place)));
+                    let case = writer.create_element("testcase").with_attributes([
+                        ("classname", check.id.as_str()),
+                        ("name", name.as_str()),
+                        ("file", path.as_str()),
+                    ]);
+                    if is_bad(check) {
+                        case.write_inner_content(|writer| {
+                            let message = allowed(&check.message);
+                            let failure = writer.create_element("failure");
+                            let failure = failure.with_attribute(("message", message.as_str()));
+                            failure.write_text_content(BytesText::new(&said)).map(drop)
+                        })?;
+                    } else if check.status == Status::Ok {
+                        case.write_empty()?;
+                    } else {
+                        case.write_inner_content(|writer| {
+                            writer
+                                .create_element("system-out")
+                                .write_text_content(BytesText::new(&said))
+                                .map(drop)
+                        })?;
+                    }
                 }
-            }
+                Ok(())
+            })?;
             Ok(())
-        })?;
-        Ok(())
-    })?;
+        },
+    )?;
     let body = String::from_utf8_lossy(&writer.into_inner()).into_owned();
     Ok(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"))
 }
@@ -129,15 +135,20 @@ fn said(check: &Check, place: &Place) -> String {
     }
 }
 
-/// The file that it is about: the subject, or the first that the subject or the hint names; else the record.
+/// The file that it is about: the subject, or the first that the subject or the hint names; else
+/// the record.
 fn path(check: &Check, place: &Place) -> String {
     let hint = typed(&check.hint, Some(place.root));
     let words = |text: &str| -> Vec<String> {
-        text.split(|c: char| c.is_whitespace() || "`(),:'\"".contains(c)).map(str::to_owned).collect()
+        text.split(|c: char| c.is_whitespace() || "`(),:'\"".contains(c))
+            .map(str::to_owned)
+            .collect()
     };
     let named = [vec![check.subject.clone()], words(&check.subject), words(&hint)].concat();
-    let is_below = |word: &str| Path::new(word).components().all(|part| matches!(part, Component::Normal(_)));
-    let is_file = |word: &String| !word.is_empty() && is_below(word) && place.root.join(word).is_file();
+    let is_below =
+        |word: &str| Path::new(word).components().all(|part| matches!(part, Component::Normal(_)));
+    let is_file =
+        |word: &String| !word.is_empty() && is_below(word) && place.root.join(word).is_file();
     let found = named.into_iter().find(is_file).unwrap_or_else(|| Record::FILE.to_owned());
     format!("{}{found}", place.folder)
 }

@@ -1,4 +1,5 @@
-//! `makeinfra check --running`: whether the pods that run could be pulled again, by the cluster's own Secrets.
+//! `makeinfra check --running`: whether the pods that run could be pulled again, by the cluster's
+//! own Secrets.
 
 use crate::checks::{Check, Id, Status};
 use crate::cli::Check as Options;
@@ -29,7 +30,9 @@ impl Clusters {
                 (_, Some(silence)) => {
                     clusters.sources.push(None);
                     let finding = silence.findings.first();
-                    clusters.unseen.extend(finding.map(|finding| unseen(&target, finding)).transpose()?);
+                    clusters
+                        .unseen
+                        .extend(finding.map(|finding| unseen(&target, finding)).transpose()?);
                 }
             }
         }
@@ -64,13 +67,19 @@ impl Clusters {
 /// How many pods run.
 fn pods(source: &Source, running: &Running) -> Check {
     let namespace = source.namespace.as_deref().unwrap_or_default();
-    let context = source.context.as_ref().map_or(String::new(), |context| format!(" of context {context}"));
+    let context =
+        source.context.as_ref().map_or(String::new(), |context| format!(" of context {context}"));
     let message = match running.pods() {
         0 => "no pod runs".to_owned(),
         1 => "1 pod runs".to_owned(),
         pods => format!("{pods} pods run"),
     };
-    Check::new(Id::RunningPodsPull, Status::Note, format!("namespace {namespace}{context}"), message)
+    Check::new(
+        Id::RunningPodsPull,
+        Status::Note,
+        format!("namespace {namespace}{context}"),
+        message,
+    )
 }
 
 /// Every environment, or the one that was named.
@@ -86,7 +95,9 @@ fn targets<'i>(options: &'i Options, inspection: &'i Inspection) -> Vec<Target<'
     match &inspection.record {
         Some(Ok(record)) if !is_named => {
             let environments = record.answers.environments.iter();
-            environments.map(|environment| Target { env: Some(environment.name.as_str()), ..one }).collect()
+            environments
+                .map(|environment| Target { env: Some(environment.name.as_str()), ..one })
+                .collect()
         }
         _ => vec![one],
     }
@@ -97,5 +108,6 @@ fn unseen(target: &Target, finding: &Finding) -> Result<Check> {
     let subject = format!("namespace {}{}", target.namespace()?, target.place()?.title());
     let said = finding.evidence.first().map_or(String::new(), |said| format!(": {said}"));
     let message = format!("what runs was not checked: {}{said}", finding.message);
-    Ok(Check::new(Id::RunningPodsPull, Status::Warning, subject, message).hint(finding.hint.clone()))
+    Ok(Check::new(Id::RunningPodsPull, Status::Warning, subject, message)
+        .hint(finding.hint.clone()))
 }

@@ -1,4 +1,5 @@
-//! Which GitLab, and which project or group of it; what must be known before anything is made there. Only reads.
+//! Which GitLab, and which project or group of it; what must be known before anything is made
+//! there. Only reads.
 
 use crate::answers::{Answer, ImageRef, Instance};
 use crate::cli::{GitlabAccess, RegistryOptions};
@@ -51,7 +52,8 @@ pub(in crate::commands) struct Gitlabs<'g> {
     known: Vec<(Instance, std::result::Result<Arc<Api>, Failure>)>,
     /// What registries have named, by their hosts.
     named: Vec<(String, Instance)>,
-    /// What was found for what was meant: repositories of one group or project need one list of its tokens.
+    /// What was found for what was meant: repositories of one group or project need one list of its
+    /// tokens.
     seen: BTreeMap<String, Gitlab>,
 }
 
@@ -65,18 +67,27 @@ pub(in crate::commands) struct Meant<'m> {
 }
 
 impl<'g> Gitlabs<'g> {
-    /// None was spoken to yet. Those that `access` and `network` allow will be about the tokens of `group`, if it is given.
+    /// None was spoken to yet. Those that `access` and `network` allow will be about the tokens of
+    /// `group`, if it is given.
     pub(in crate::commands) fn new(
         access: &'g GitlabAccess,
         network: Network<'g>,
         group: Option<&'g str>,
         writes: bool,
     ) -> Self {
-        Self { access, network, group, writes, known: Vec::new(), named: Vec::new(), seen: BTreeMap::new() }
+        Self {
+            access,
+            network,
+            group,
+            writes,
+            known: Vec::new(),
+            named: Vec::new(),
+            seen: BTreeMap::new(),
+        }
     }
 
-    /// Asks the GitLab that is meant for the project or group and its tokens. Fails if the credential may not do there what is
-    /// wanted, as far as that can be known.
+    /// Asks the GitLab that is meant for the project or group and its tokens. Fails if the
+    /// credential may not do there what is wanted, as far as that can be known.
     pub(in crate::commands) fn connect(&mut self, meant: Meant, ui: &mut Ui) -> Result<Gitlab> {
         let api = self.api(meant, ui)?;
         let _waiting = ui.wait("asking GitLab", 1);
@@ -106,9 +117,15 @@ impl<'g> Gitlabs<'g> {
     fn open(&self, wanted: &Instance, ui: &mut Ui) -> Result<Arc<Api>> {
         let credential = typed(self.access)?.credential(wanted, ui)?;
         let named = self.network.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
-        let stored = credential.authorities.as_ref().map(|(named, file)| Authorities { named, file });
+        let stored =
+            credential.authorities.as_ref().map(|(named, file)| Authorities { named, file });
         let authorities: Vec<_> = named.into_iter().chain(stored).collect();
-        let api = Api::new(credential.instance, &credential.value, self.network.plain_http, &authorities)?;
+        let api = Api::new(
+            credential.instance,
+            &credential.value,
+            self.network.plain_http,
+            &authorities,
+        )?;
         if self.writes {
             let _waiting = ui.wait("asking GitLab", 1);
             api.check_scope().map_err(|refusal| unusable(&api, &refusal))?;
@@ -160,7 +177,11 @@ impl<'g> Gitlabs<'g> {
         Ok(found)
     }
 
-    fn read(&self, api: &Api, meant: Meant) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
+    fn read(
+        &self,
+        api: &Api,
+        meant: Meant,
+    ) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
         let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
         let place = match (self.group, recorded, meant.image) {
             (Some(path), ..) => api.group(path)?,
@@ -196,7 +217,8 @@ fn typed(access: &GitlabAccess) -> Result<Access<'_>> {
     })
 }
 
-/// The repository that the clone at `dir` calls `name`, with the access token for those that GitLab has, if a variable holds it.
+/// The repository that the clone at `dir` calls `name`, with the access token for those that GitLab
+/// has, if a variable holds it.
 pub(in crate::commands) fn remote(
     dir: &Path,
     name: &str,

@@ -12,13 +12,21 @@ use std::path::{Path, PathBuf};
 /// More than the API server takes for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
-/// The same as [`is_held`] of `repo` and the repositories at `fellows`. Fails if one of them is not there any more.
-pub(in crate::commands) fn is_held_among(repo: &Repo, fellows: &[PathBuf], token: &TokenRef) -> Result<bool> {
+/// The same as [`is_held`] of `repo` and the repositories at `fellows`. Fails if one of them is not
+/// there any more.
+pub(in crate::commands) fn is_held_among(
+    repo: &Repo,
+    fellows: &[PathBuf],
+    token: &TokenRef,
+) -> Result<bool> {
     for root in fellows {
         let fellow = Repo::find(root, "rotate").map_err(|_| {
-            Failure::unknown(format!("undetermined whether the deploy token {} is in use", token.id))
-                .because(format!("it was also for `{}`, which cannot be read", root.display()))
-                .hint(format!("move the repository back, or delete the token {token} by hand"))
+            Failure::unknown(format!(
+                "undetermined whether the deploy token {} is in use",
+                token.id
+            ))
+            .because(format!("it was also for `{}`, which cannot be read", root.display()))
+            .hint(format!("move the repository back, or delete the token {token} by hand"))
         })?;
         if is_held(&fellow, token)? {
             return Ok(true);
@@ -27,9 +35,10 @@ pub(in crate::commands) fn is_held_among(repo: &Repo, fellows: &[PathBuf], token
     is_held(repo, token)
 }
 
-/// Whether `token` may be in use: a file below `secrets/` holds it or lists it as superseded, in a work tree of this clone or its
-/// index, or in what a HEAD, a branch, a tag or a stash names, or one of their commits once held it. Fails if one of these files
-/// cannot be read: then nobody can tell.
+/// Whether `token` may be in use: a file below `secrets/` holds it or lists it as superseded, in a
+/// work tree of this clone or its index, or in what a HEAD, a branch, a tag or a stash names, or
+/// one of their commits once held it. Fails if one of these files cannot be read: then nobody can
+/// tell.
 pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool> {
     // What a later rotation has replaced may be deployed: only the proofs of `--finish` tell.
     if is_any(repo, token, |plain| holds(plain, token) || lists(plain, token))? {
@@ -46,9 +55,12 @@ pub(in crate::commands) fn is_held_now(repo: &Repo, token: &TokenRef) -> Result<
 
 fn is_any(repo: &Repo, token: &TokenRef, is_it: impl Fn(&[u8]) -> bool) -> Result<bool> {
     let unread = |path: &str| {
-        Failure::unknown(format!("undetermined whether `{path}` holds the deploy token {}", token.id))
-            .because("this clone cannot decrypt it")
-            .hint(Advice::at_top("git log --all --oneline").arg("--").arg(path))
+        Failure::unknown(format!(
+            "undetermined whether `{path}` holds the deploy token {}",
+            token.id
+        ))
+        .because("this clone cannot decrypt it")
+        .hint(Advice::at_top("git log --all --oneline").arg("--").arg(path))
     };
     for root in [repo.root()].into_iter().chain(repo.other_roots()?) {
         for path in secret_files(&root)? {

@@ -1,5 +1,5 @@
-//! Which deploy tokens there are, and what a repository has to do with each: its Secrets hold it, have replaced it, or only its name
-//! says so. Only reads.
+//! Which deploy tokens there are, and what a repository has to do with each: its Secrets hold it,
+//! have replaced it, or only its name says so. Only reads.
 
 use super::Gitlab;
 use crate::advice::Advice;
@@ -40,7 +40,11 @@ pub(in crate::commands) struct Row {
 }
 
 /// What the Secrets of all environments say; `verb` is what an error says that cannot be done.
-pub(in crate::commands) fn holdings(verb: &str, repo: &Repo, record: &Record) -> Result<Vec<Holding>> {
+pub(in crate::commands) fn holdings(
+    verb: &str,
+    repo: &Repo,
+    record: &Record,
+) -> Result<Vec<Holding>> {
     let answers = &record.answers;
     let mut holdings = Vec::new();
     for environment in answers.environments.iter() {
@@ -58,7 +62,8 @@ pub(in crate::commands) fn holdings(verb: &str, repo: &Repo, record: &Record) ->
     Ok(holdings)
 }
 
-/// All tokens of the project or group, and those elsewhere that the repository names; the next to end first.
+/// All tokens of the project or group, and those elsewhere that the repository names; the next to
+/// end first.
 pub(in crate::commands) fn rows(
     gitlab: &Gitlab,
     holdings: &[Holding],
@@ -68,10 +73,11 @@ pub(in crate::commands) fn rows(
     let mut tokens = gitlab.tokens.clone();
     let named = holdings.iter().flat_map(|holding| {
         let own = holding.provenance.issued.iter().map(|issued| &issued.token);
-        let superseded = holding.provenance.superseded.iter().filter_map(|replaced| match &replaced.token {
-            Superseded::Issued(token) => Some(token),
-            Superseded::ByHand(_) => None,
-        });
+        let superseded =
+            holding.provenance.superseded.iter().filter_map(|replaced| match &replaced.token {
+                Superseded::Issued(token) => Some(token),
+                Superseded::ByHand(_) => None,
+            });
         own.chain(superseded)
     });
     for at in named {
@@ -79,17 +85,26 @@ pub(in crate::commands) fn rows(
             continue;
         }
         if at.instance != *gitlab.api.instance() {
-            let again = Advice::makeinfra("token list").option("--gitlab-host", at.instance.as_str());
-            ui.warn(format!("the deploy token {} is of another GitLab: {}", at.id, again.typed(None)));
+            let again =
+                Advice::makeinfra("token list").option("--gitlab-host", at.instance.as_str());
+            ui.warn(format!(
+                "the deploy token {} is of another GitLab: {}",
+                at.id,
+                again.typed(None)
+            ));
             continue;
         }
         let found = gitlab.api.token(at).map_err(|refusal| {
-            refusal.failure(format!("cannot look at the deploy token {}", at.id), at.instance.as_str())
+            refusal
+                .failure(format!("cannot look at the deploy token {}", at.id), at.instance.as_str())
         })?;
         match found {
             Some(token) => tokens.push(token),
             None => {
-                ui.warn(format!("GitLab has no deploy token {} any more, which a pull secret names", at.id));
+                ui.warn(format!(
+                    "GitLab has no deploy token {} any more, which a pull secret names",
+                    at.id
+                ));
             }
         }
     }
@@ -107,7 +122,11 @@ pub(in crate::commands) fn rows(
 
 fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
     let names = |wanted: &dyn Fn(&Holding) -> bool| -> Vec<String> {
-        holdings.iter().filter(|holding| wanted(holding)).map(|holding| holding.environment.clone()).collect()
+        holdings
+            .iter()
+            .filter(|holding| wanted(holding))
+            .map(|holding| holding.environment.clone())
+            .collect()
     };
     let is_own = |holding: &Holding| match &holding.provenance.issued {
         Some(issued) => issued.token == token.at,

@@ -1,5 +1,6 @@
-//! What of a token is under way, on the disk before GitLab is asked for it: whatever ends this run, the next one finds the token.
-//! Never holds its value. One file a token, for the owner alone, in `.git/makeinfra`.
+//! What of a token is under way, on the disk before GitLab is asked for it: whatever ends this run,
+//! the next one finds the token. Never holds its value. One file a token, for the owner alone, in
+//! `.git/makeinfra`.
 
 use crate::answers::{Answer, Instance, Owner, TokenRef};
 use crate::error::{Failure, Result};
@@ -22,7 +23,8 @@ const EXTENSION: &str = "json";
 /// The entries of one repository.
 pub(in crate::commands) struct Journal {
     dir: PathBuf,
-    /// Where the repository is in git's work tree: what another one there has under way is not among its entries.
+    /// Where the repository is in git's work tree: what another one there has under way is not
+    /// among its entries.
     folder: String,
 }
 
@@ -133,21 +135,27 @@ fn path(bytes: &Value) -> Option<PathBuf> {
 impl Journal {
     /// That of `repo`; all its work trees share it.
     pub(in crate::commands) fn of(repo: &Repo) -> Self {
-        Self { dir: repo.common_directory().join("makeinfra"), folder: repo.folder_in_git().to_owned() }
+        Self {
+            dir: repo.common_directory().join("makeinfra"),
+            folder: repo.folder_in_git().to_owned(),
+        }
     }
 
     /// That of a repository which is yet to be made at `target`: beside it.
     pub(in crate::commands) fn beside(target: &Path) -> Result<Self> {
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
-            return Err(
-                Failure::failed(format!("no place for a journal beside `{}`", target.display())).into()
-            );
+            return Err(Failure::failed(format!(
+                "no place for a journal beside `{}`",
+                target.display()
+            ))
+            .into());
         };
         let dir = parent.join(format!(".{}.tokens", name.to_string_lossy()));
         Ok(Self { dir, folder: String::new() })
     }
 
-    /// Takes it up, and removes what a killed run has left unfinished there. Fails if another run has it.
+    /// Takes it up, and removes what a killed run has left unfinished there. Fails if another run
+    /// has it.
     pub(in crate::commands) fn hold(&self) -> Result<Held> {
         // Another run may remove the directory at its end, just as it was made.
         for _ in 0..TRIES {
@@ -173,7 +181,8 @@ impl Journal {
         &self.dir
     }
 
-    /// Notes that a token called `name` is about to be asked for, also for the repositories at `fellows`.
+    /// Notes that a token called `name` is about to be asked for, also for the repositories at
+    /// `fellows`.
     pub(in crate::commands) fn begin(
         &self,
         name: &TokenName,
@@ -181,7 +190,9 @@ impl Journal {
         place: &Place,
         fellows: &[PathBuf],
     ) -> Result<Entry> {
-        let file = self.dir.join(format!("{}.{EXTENSION}", name.to_string().replace([' ', ':', '/'], "-")));
+        let file = self
+            .dir
+            .join(format!("{}.{EXTENSION}", name.to_string().replace([' ', ':', '/'], "-")));
         let entry = Entry {
             name: name.to_string(),
             instance: instance.clone(),
@@ -237,7 +248,8 @@ mod tests {
         assert_eq!(journal.entries().unwrap(), []);
         let name = TokenName::new(&["hello-infra".to_owned()], &[], Timestamp::now()).unwrap();
         let place = Place { owner: Owner::Group(7), path: "group/näme".to_owned() };
-        let fellows = [PathBuf::from("/work/a b"), PathBuf::from(OsString::from_vec(b"/work/\xff".to_vec()))];
+        let fellows =
+            [PathBuf::from("/work/a b"), PathBuf::from(OsString::from_vec(b"/work/\xff".to_vec()))];
         let mut entry = journal.begin(&name, &Instance::gitlab_com(), &place, &fellows).unwrap();
         assert_eq!(journal.entries().unwrap(), [entry.clone()]);
         assert_eq!(entry.token(), None);

@@ -1,4 +1,5 @@
-//! Has GitLab make a token, and takes it back if nothing comes of it. The journal knows of it all the time.
+//! Has GitLab make a token, and takes it back if nothing comes of it. The journal knows of it all
+//! the time.
 
 use super::journal::Entry;
 use super::{Gitlab, Journal};
@@ -12,7 +13,8 @@ use crate::ui::{Reply, Text, Ui};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 
-/// How long a request may be under way whose answer was lost, and a token may be in nobody's files yet, at most.
+/// How long a request may be under way whose answer was lost, and a token may be in nobody's files
+/// yet, at most.
 pub(in crate::commands) const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a token lasts that nobody said more about.
 const USUAL: &str = "90d";
@@ -53,11 +55,15 @@ pub(in crate::commands) fn lifetime(
     let hint = format!("--expires-in {USUAL}");
     if let Some(expiry) = expires_at {
         let until = Lifetime::until(expiry, now);
-        return Ok(until.map_err(|rule| Failure::usage(format!("`--expires-at` {rule}")).hint(hint))?);
+        return Ok(
+            until.map_err(|rule| Failure::usage(format!("`--expires-at` {rule}")).hint(hint))?
+        );
     }
     if let Some(text) = &options.expires_in {
         let from_now = Lifetime::from_now(text, now);
-        return Ok(from_now.map_err(|rule| Failure::usage(format!("`--expires-in` {rule}")).hint(hint))?);
+        return Ok(
+            from_now.map_err(|rule| Failure::usage(format!("`--expires-in` {rule}")).hint(hint))?
+        );
     }
     if !ui.can_ask() {
         let failure = Failure::usage("`--from-gitlab` requires `--expires-in` or `--expires-at`");
@@ -70,9 +76,8 @@ pub(in crate::commands) fn lifetime(
     };
     let check = |text: &str| Lifetime::from_now(text, now).map(drop);
     match ui.text(&question, check)? {
-        Reply::Answer(text) => {
-            Ok(Lifetime::from_now(&text, now).map_err(|rule| Failure::usage(format!("the time {rule}")))?)
-        }
+        Reply::Answer(text) => Ok(Lifetime::from_now(&text, now)
+            .map_err(|rule| Failure::usage(format!("the time {rule}")))?),
         Reply::Back => lifetime(options, expires_at, ui),
     }
 }
@@ -121,8 +126,9 @@ impl Gitlab {
             }
         };
         let at = minted.token.at.clone();
-        let token = DeployToken::new(minted.username, minted.value)
-            .map_err(|rule| Failure::failed("the token that GitLab made cannot be used").because(rule));
+        let token = DeployToken::new(minted.username, minted.value).map_err(|rule| {
+            Failure::failed("the token that GitLab made cannot be used").because(rule)
+        });
         let noted = entry.made(at.id);
         let token = match (token, noted) {
             (Ok(token), Ok(())) => token,
@@ -177,7 +183,8 @@ impl Gitlab {
         }
     }
 
-    /// What came of `fresh`: forgets that it is under way, or takes it back unless `is_held` says that a Secret holds it.
+    /// What came of `fresh`: forgets that it is under way, or takes it back unless `is_held` says
+    /// that a Secret holds it.
     pub(in crate::commands) fn settle_fresh<T>(
         &self,
         fresh: &Fresh,
@@ -200,7 +207,8 @@ impl Gitlab {
         let held = if is_used { Ok(true) } else { is_held(&fresh.at) };
         match held {
             Ok(false) => self.discard(&fresh.entry, &fresh.at, ui),
-            // The file that holds it may be moved back, as the failure tells: the next run looks again.
+            // The file that holds it may be moved back, as the failure tells: the next run looks
+            // again.
             Ok(true) if !is_used => {}
             Ok(true) => {
                 if let Err(error) = fresh.entry.end() {
@@ -216,8 +224,9 @@ impl Gitlab {
         }
     }
 
-    /// Deletes what earlier runs of this clone have left in GitLab, unless `is_held` says that a Secret holds it, in this
-    /// repository or one at the paths that it is given. With `dry_run` only says so.
+    /// Deletes what earlier runs of this clone have left in GitLab, unless `is_held` says that a
+    /// Secret holds it, in this repository or one at the paths that it is given. With `dry_run`
+    /// only says so.
     pub(in crate::commands) fn clean_up(
         &self,
         journal: &Journal,
@@ -241,7 +250,8 @@ impl Gitlab {
                 continue;
             }
             let cannot = |refusal: Refusal| {
-                let what = format!("cannot delete the deploy token `{}` of an earlier run", entry.name);
+                let what =
+                    format!("cannot delete the deploy token `{}` of an earlier run", entry.name);
                 refusal.failure(what, entry.instance.as_str())
             };
             let found = match entry.token() {
@@ -253,14 +263,17 @@ impl Gitlab {
                     // A merge may have dropped it, so that nothing else names it any more.
                     let list = Advice::makeinfra("token list").typed(None);
                     ui.warn(format!(
-                        "the deploy token {} stays in GitLab: a run that was stopped had put it into a pull secret; {list}",
+                        "the deploy token {} stays in GitLab: a run that was stopped had put it \
+                         into a pull secret; {list}",
                         token.id
                     ));
                     Ok(None)
                 }
                 Ok(Some(token)) => self.api.delete(&token).map(|_| Some(token.id)),
                 // Its request may still be under way.
-                Ok(None) if entry.id.is_none() && self.time.duration_since(entry.since) < LATE => continue,
+                Ok(None) if entry.id.is_none() && self.time.duration_since(entry.since) < LATE => {
+                    continue;
+                }
                 Ok(None) => Ok(None),
                 Err(refusal) => Err(refusal),
             };
@@ -271,12 +284,14 @@ impl Gitlab {
                     ));
                 }
                 Ok(None) => {}
-                // Whatever is there, it is of no use for this image, and nobody with this credential can tell more.
+                // Whatever is there, it is of no use for this image, and nobody with this
+                // credential can tell more.
                 Err(refusal @ (Refusal::NotFound { .. } | Refusal::Role { .. }))
                     if entry.place.owner != self.place.owner =>
                 {
                     ui.warn(format!(
-                        "undetermined whether the deploy token `{}` of an earlier run is still there: {}",
+                        "undetermined whether the deploy token `{}` of an earlier run is still \
+                         there: {}",
                         entry.name,
                         refusal.message(entry.instance.as_str())
                     ));
@@ -291,7 +306,8 @@ impl Gitlab {
 
     /// The token that `entry` asked for, if it is there.
     fn find(&self, entry: &Entry) -> std::result::Result<Option<Token>, Refusal> {
-        let by_name = |tokens: &[Token]| tokens.iter().find(|token| token.name == entry.name).cloned();
+        let by_name =
+            |tokens: &[Token]| tokens.iter().find(|token| token.name == entry.name).cloned();
         if entry.place.owner == self.place.owner {
             return Ok(by_name(&self.tokens));
         }

@@ -33,12 +33,15 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
     let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
     let stripped;
     let record = if is_recorded {
-        let committed =
-            evolution.committed.as_ref().and_then(|record| record.answers.environment(name.as_str()));
+        let committed = evolution
+            .committed
+            .as_ref()
+            .and_then(|record| record.answers.environment(name.as_str()));
         if committed.is_some() || evolution.record.answers.environments.rest.is_empty() {
             return Err(change::exists_already("environment", name.as_str()).into());
         }
-        stripped = Record::parse(change::environment_dropped(&evolution.record.text, name.as_str())?)?;
+        stripped =
+            Record::parse(change::environment_dropped(&evolution.record.text, name.as_str())?)?;
         &stripped
     } else {
         &evolution.record
@@ -61,7 +64,8 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
         }
         // What is wrong with the rest is said before a token is asked for.
         new.plan(&evolution.workspace.files, &answers)?;
-        (wanted.pull_secret, checked) = token.manifest(options, &evolution, like, &answers, &name, ui)?;
+        (wanted.pull_secret, checked) =
+            token.manifest(options, &evolution, like, &answers, &name, ui)?;
     }
     let plan = |files: &Files| -> Result<Plan> {
         NewEnvironment::decide(files, made_from, &name, &wanted)?.plan(files, &answers)
@@ -77,7 +81,11 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
         next.push(set.why("each environment has values of its own"));
     }
     if !is_by_hand && !has_own_token {
-        next.push(Advice::makeinfra("rotate").for_env(Some(&name)).why("give it a deploy token of its own"));
+        next.push(
+            Advice::makeinfra("rotate")
+                .for_env(Some(&name))
+                .why("give it a deploy token of its own"),
+        );
     }
     next.push(Advice::make("deploy").for_env(Some(&name)).why("deploy it"));
     let proposal = Proposal {
@@ -97,12 +105,14 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
 fn wanted(options: &Options) -> Result<change::Options> {
     let like = options.like.as_deref().map(EnvironmentName::parse).transpose();
     Ok(change::Options {
-        like: like
-            .map_err(|rule| Failure::usage(format!("`--like` {rule}")).hint(Advice::makeinfra("env list")))?,
+        like: like.map_err(|rule| {
+            Failure::usage(format!("`--like` {rule}")).hint(Advice::makeinfra("env list"))
+        })?,
         namespace: given(Name::Namespace, options.namespace.as_deref())?,
         context: given(Name::Context, options.context.as_deref())?,
         protect: options.protect,
-        replicas: given::<Replicas>(Name::Replicas, options.replicas.as_deref())?.map(|replicas| replicas.0),
+        replicas: given::<Replicas>(Name::Replicas, options.replicas.as_deref())?
+            .map(|replicas| replicas.0),
         ingress: given(Name::Ingress, options.ingress.as_deref())?,
         with_secrets: options.with_secrets,
         pull_secret: PullSecret::Copied,
@@ -159,13 +169,15 @@ impl OwnToken {
         if !lacking.is_empty() && !ui.can_ask() {
             return Err(missing(&lacking, again(name.as_str())));
         }
-        let place = answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
+        let place =
+            answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
         let path = answers.secret_files().swap_remove(place);
         let model = evolution.workspace.files.text(&like.secret_file(&answers.secret_name))?;
         let model = model.map(|text| Secret::new(text.to_owned()));
         let file = SecretFile::new(place, path, model, None);
         let (registry, asked) = (file.registry(answers)?, options.check.check);
-        let token = self.source.read(&registry, Some(answers.image()), asked, self.expires_at, ui)?;
+        let token =
+            self.source.read(&registry, Some(answers.image()), asked, self.expires_at, ui)?;
         let again = again(name.as_str()).with("--check");
         let checked = sign_in::check(&options.check, &token, &[answers.image()], &again, ui)?;
         let own = file.with_token(answers, &evolution.templates, &token)?.map(PullSecret::Own);

@@ -22,7 +22,8 @@ struct Row<'r> {
 
 /// Runs the command.
 pub fn list(options: &Options) -> Result<Report> {
-    let inspection = Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "env list")?;
+    let inspection =
+        Inspection::of(&Scope { repo: options.repo.clone(), ..Scope::default() }, "env list")?;
     let record = match &inspection.record {
         Some(Ok(record)) => record,
         Some(Err(error)) => {
@@ -42,7 +43,8 @@ pub fn list(options: &Options) -> Result<Report> {
             let path = environment.secret_file(&answers.secret_name);
             let secret = inspection.pull_secrets.iter().find(|found| found.path == path);
             let directory = environment.overlay();
-            let overlay = inspection.manifests.overlays.iter().find(|overlay| overlay.path == directory);
+            let overlay =
+                inspection.manifests.overlays.iter().find(|overlay| overlay.path == directory);
             let workloads = overlay.into_iter().flat_map(|overlay| &overlay.workloads);
             let mut images: Vec<&ImageRef> = Vec::new();
             for pull in workloads.flat_map(Workload::pulls) {
@@ -51,8 +53,8 @@ pub fn list(options: &Options) -> Result<Report> {
                 }
             }
             let others = secret.into_iter().flat_map(|found| found.secret.other_expiries.iter());
-            let others =
-                others.filter_map(|(key, date)| Some((RegistryKey::parse(key).ok()?, date.to_owned())));
+            let others = others
+                .filter_map(|(key, date)| Some((RegistryKey::parse(key).ok()?, date.to_owned())));
             Row {
                 environment,
                 images,

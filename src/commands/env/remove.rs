@@ -12,17 +12,19 @@ use crate::ui::Ui;
 
 /// Runs the command.
 pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
-    let name = EnvironmentName::parse(&options.name)
-        .map_err(|rule| Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env list")))?;
+    let name = EnvironmentName::parse(&options.name).map_err(|rule| {
+        Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env list"))
+    })?;
     let evolution = Evolution::open(&options.repo, "env remove staging", &options.plan)?;
-    let record = &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
+    let record =
+        &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
     let retired = change::remove_environment(&evolution.workspace.files, record, name.as_str())?;
-    let plan =
-        |files: &Files| change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan);
-    let kubectl = retired
-        .context
-        .iter()
-        .fold(Advice::anywhere("kubectl"), |kubectl, context| kubectl.arg("--context").arg(context));
+    let plan = |files: &Files| {
+        change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan)
+    };
+    let kubectl = retired.context.iter().fold(Advice::anywhere("kubectl"), |kubectl, context| {
+        kubectl.arg("--context").arg(context)
+    });
     let mut next = vec![
         kubectl
             .arg("delete")
@@ -37,7 +39,9 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
                 let finish = Advice::makeinfra("rotate").with("--finish");
                 finish.why(format!("then asks on a terminal whether to delete {had}"))
             }
-            false => Advice::makeinfra("token list").why(format!("shows {had}: delete them in GitLab")),
+            false => {
+                Advice::makeinfra("token list").why(format!("shows {had}: delete them in GitLab"))
+            }
         });
     }
     let proposal = Proposal {

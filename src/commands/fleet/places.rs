@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub(in crate::commands) struct Place {
     /// As it was given.
     pub(in crate::commands) path: PathBuf,
-    /// What it is called. What was typed and is no directory may be a token in the wrong place: it is not quoted.
+    /// What it is called. What was typed and is no directory may be a token in the wrong place: it
+    /// is not quoted.
     pub(in crate::commands) name: String,
     /// Where among git's directories its own is: two repositories may be folders of one.
     pub(super) git: Option<usize>,
@@ -27,7 +28,8 @@ pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Ve
         waiting.step();
         let found = files::existing_directory(&path);
         let root = found.as_deref().map(nearest);
-        let inode = root.and_then(|root| root.metadata().ok()).map(|found| (found.dev(), found.ino()));
+        let inode =
+            root.and_then(|root| root.metadata().ok()).map(|found| (found.dev(), found.ino()));
         let is_new = match inode {
             Some(inode) => known.insert(inode),
             None => unknown.insert(path.clone()),

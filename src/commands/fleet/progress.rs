@@ -1,4 +1,5 @@
-//! What became of each repository, and the list of those that have to be given again, which is right whenever the run ends.
+//! What became of each repository, and the list of those that have to be given again, which is
+//! right whenever the run ends.
 
 use super::CLOSED;
 use crate::advice::Advice;
@@ -31,8 +32,8 @@ struct End {
 }
 
 impl Progress {
-    /// None of `paths` is begun. The list has all of them, so that one that cannot be written is told of before anything else
-    /// is.
+    /// None of `paths` is begun. The list has all of them, so that one that cannot be written is
+    /// told of before anything else is.
     pub(super) fn begin(
         command: &'static str,
         paths: Vec<PathBuf>,
@@ -81,7 +82,8 @@ impl Progress {
         let left_over = self.tally().0.left;
         match error.downcast_ref::<Failure>().and_then(Failure::signal) {
             Some(signal) => {
-                let what = if signal == CLOSED { "standard output was closed" } else { "interrupted" };
+                let what =
+                    if signal == CLOSED { "standard output was closed" } else { "interrupted" };
                 let failure = Failure::stopped(signal, what).because(left(left_over));
                 self.again().into_iter().fold(failure, Failure::hint).into()
             }
@@ -103,8 +105,12 @@ impl Progress {
             match end {
                 None => tally.left += 1,
                 Some(End { has_failed: true, .. }) => tally.failed += 1,
-                Some(End { outcome: Outcome::Problems | Outcome::Conflicts, .. }) => tally.problems += 1,
-                Some(End { outcome: Outcome::Unknown | Outcome::Several(_), .. }) => tally.unknown += 1,
+                Some(End { outcome: Outcome::Problems | Outcome::Conflicts, .. }) => {
+                    tally.problems += 1
+                }
+                Some(End { outcome: Outcome::Unknown | Outcome::Several(_), .. }) => {
+                    tally.unknown += 1
+                }
                 Some(End { outcome: Outcome::Done, .. }) => tally.ok += 1,
             }
             tally.changed += usize::from(end.is_some_and(|end| end.is_changed));

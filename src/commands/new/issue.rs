@@ -1,9 +1,12 @@
-//! `makeinfra new --from-gitlab`: GitLab makes the token once the plan is agreed to, and the registry tries it.
+//! `makeinfra new --from-gitlab`: GitLab makes the token once the plan is agreed to, and the
+//! registry tries it.
 
 use super::tokens::{Tokens, again, images};
 use super::{Draft, Options, Outcome, Plan, write};
 use crate::answers::{Answer, Answers, Expiry, Name, TokenRef, TokenUsername};
-use crate::commands::deploy_tokens::{self, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held_below};
+use crate::commands::deploy_tokens::{
+    self, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held_below,
+};
 use crate::commands::sign_in;
 use crate::error::{Failure, Result};
 use crate::gitlab::Lifetime;
@@ -34,11 +37,19 @@ pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Opti
 }
 
 impl Issue {
-    /// Looks at all that can be known to go wrong in GitLab, and deletes what a killed run has left there.
-    pub(super) fn prepare(options: &Options, draft: &Draft, lifetime: Lifetime, ui: &mut Ui) -> Result<Self> {
-        let (network, group) = ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
+    /// Looks at all that can be known to go wrong in GitLab, and deletes what a killed run has left
+    /// there.
+    pub(super) fn prepare(
+        options: &Options,
+        draft: &Draft,
+        lifetime: Lifetime,
+        ui: &mut Ui,
+    ) -> Result<Self> {
+        let (network, group) =
+            ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
         let mut gitlabs = Gitlabs::new(&options.gitlab.access, network, group, true);
-        let gitlab = gitlabs.connect(Meant { recorded: None, image: Some(draft.answers.image()) }, ui)?;
+        let gitlab =
+            gitlabs.connect(Meant { recorded: None, image: Some(draft.answers.image()) }, ui)?;
         let journal = Journal::beside(&draft.target)?;
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
         // The target is not there, and what was ready to be is no longer in the journal.
@@ -49,7 +60,8 @@ impl Issue {
     /// Something in place of the token, for the plan alone: the files that there will be.
     pub(super) fn planned(answers: &Answers) -> Result<Tokens> {
         let username = TokenUsername::parse(TokenUsername::EXAMPLE).map_err(Failure::failed)?;
-        let token = DeployToken::new(username, Secret::new("planned".to_owned())).map_err(Failure::failed)?;
+        let token = DeployToken::new(username, Secret::new("planned".to_owned()))
+            .map_err(Failure::failed)?;
         Ok(Tokens::all(token, answers))
     }
 
@@ -60,9 +72,15 @@ impl Issue {
     }
 
     /// Has the token made and writes `plan` with it.
-    pub(super) fn write(&self, options: &Options, mut plan: Plan, ui: &mut Ui) -> Result<(Plan, Outcome)> {
+    pub(super) fn write(
+        &self,
+        options: &Options,
+        mut plan: Plan,
+        ui: &mut Ui,
+    ) -> Result<(Plan, Outcome)> {
         let (gitlab, journal) = (&self.gitlab, &self.journal);
-        let environments = plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
+        let environments =
+            plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
         let repositories = vec![plan.answers.project.directory()];
         let lifetime = &self.lifetime;
         let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
@@ -70,7 +88,8 @@ impl Issue {
         let done = (|| {
             let again = again(&plan.answers).with("--from-gitlab --expires-in 90d");
             let images = images(&plan.answers);
-            plan.checked = Some(sign_in::check_fresh(&options.check.registry, &token, &images, &again, ui)?);
+            plan.checked =
+                Some(sign_in::check_fresh(&options.check.registry, &token, &images, &again, ui)?);
             let tokens = Tokens::all(token, &plan.answers);
             plan.files = tokens.render(&plan.answers)?;
             (plan.usernames, plan.expiries) = (tokens.usernames(), tokens.expiries());

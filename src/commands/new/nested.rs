@@ -19,8 +19,8 @@ pub(super) struct Nested {
 }
 
 impl Nested {
-    /// The git repository that `target` would lie in; `None` if it would lie in none. Fails if git would store the token of
-    /// the new folder in plaintext.
+    /// The git repository that `target` would lie in; `None` if it would lie in none. Fails if git
+    /// would store the token of the new folder in plaintext.
     pub(super) fn find(target: &Path, no_token: bool) -> Result<Option<Self>> {
         let parent = target.parent().unwrap_or(target);
         let Some(repo) = Repo::around(parent, "new")? else { return Ok(None) };
@@ -33,7 +33,9 @@ impl Nested {
             Encryption::Locked if !no_token => {
                 Err(nested.refused("this clone is not unlocked").kind(Kind::Locked).into())
             }
-            Encryption::Absent if !no_token => Err(nested.refused("it does not use git-crypt").into()),
+            Encryption::Absent if !no_token => {
+                Err(nested.refused("it does not use git-crypt").into())
+            }
             _ => {
                 repo.check_key(git_crypt::FILTER)?;
                 Ok(Some(nested))

@@ -49,26 +49,27 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
     let mut lines = vec![("image", answers.image().to_string())];
     for one in answers.environments.iter() {
         let label = answers.choice(one).map_or("namespace", EnvironmentName::as_str);
-        let context =
-            one.context.as_ref().map_or("the current context".to_owned(), |name| format!("context {name}"));
+        let context = one
+            .context
+            .as_ref()
+            .map_or("the current context".to_owned(), |name| format!("context {name}"));
         lines.push((label, format!("{} in {context}", one.namespace)));
     }
     lines.extend([
         runs(answers.main()),
         ("pods run", answers.pod_security.as_str().to_owned()),
-        ("pull secret", format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type())),
+        (
+            "pull secret",
+            format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type()),
+        ),
         ("signs in as", secret),
     ]);
     if !plan.expiries.is_empty() {
         lines.push(("expires", plan.expiries.join(", ")));
     }
-    lines.extend(
-        answers
-            .main()
-            .ingress
-            .as_ref()
-            .map(|host| ("ingress", format!("{host}{}", if answers.main().tls { ", with TLS" } else { "" }))),
-    );
+    lines.extend(answers.main().ingress.as_ref().map(|host| {
+        ("ingress", format!("{host}{}", if answers.main().tls { ", with TLS" } else { "" }))
+    }));
     lines.extend(answers.components.rest.iter().map(|one| {
         let (what, how) = runs(one);
         ("and", format!("{}, {}: {what} {how}", one.name, one.workload.as_str()))
@@ -82,7 +83,9 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
 /// How a component runs, in a word or two.
 fn runs(component: &Component) -> (&'static str, String) {
     match (component.workload, component.port, &component.schedule) {
-        (Workload::Deployment, Some(port), _) => ("port, pods", format!("{port}, {}", component.replicas)),
+        (Workload::Deployment, Some(port), _) => {
+            ("port, pods", format!("{port}, {}", component.replicas))
+        }
         (Workload::Deployment, None, _) => ("port, pods", format!("none, {}", component.replicas)),
         (Workload::CronJob, _, Some(schedule)) => ("runs", schedule.to_string()),
         (Workload::CronJob | Workload::Job, ..) => ("runs", "once for each image".to_owned()),
@@ -98,8 +101,11 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome) -> Repo
     };
     // Who agreed to the plan has just seen the tree.
     let tree = if plan.agreed { String::new() } else { format!("{}\n", tree(options, plan)) };
-    let mut text =
-        format!("{tree}Created {} with {} files, {state}.\n", plan.shown.display(), plan.files.len());
+    let mut text = format!(
+        "{tree}Created {} with {} files, {state}.\n",
+        plan.shown.display(),
+        plan.files.len()
+    );
     text.push_str(&Checked::line(plan.checked.as_ref()));
     if let Some(file) = &plan.export_key {
         text.push_str(&format!("The git-crypt key is in {}.\n", file.display()));
@@ -120,9 +126,12 @@ fn tree(options: &Options, plan: &Plan) -> String {
         plan.files.iter().map(|file| (file.path.as_str(), note(options, file))).collect();
     if !options.no_token {
         // A dry run does without the tokens that nobody gave yet.
-        let absent = secrets.iter().filter(|path| plan.files.iter().all(|file| file.path != **path));
-        files
-            .extend(absent.map(|path| (path.as_str(), "from the deploy token, encrypted in git".to_owned())));
+        let absent =
+            secrets.iter().filter(|path| plan.files.iter().all(|file| file.path != **path));
+        files.extend(
+            absent
+                .map(|path| (path.as_str(), "from the deploy token, encrypted in git".to_owned())),
+        );
         files.sort();
     }
     ui::tree(&plan.shown.display().to_string(), &files)
@@ -184,9 +193,9 @@ fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
         }
     } else {
         steps.push(match &plan.export_key {
-            Some(file) => {
-                Advice::anywhere("ls -l").path(file).why("put this key where your team keeps passwords")
-            }
+            Some(file) => Advice::anywhere("ls -l")
+                .path(file)
+                .why("put this key where your team keeps passwords"),
             None => Advice::anywhere(format!("cp -i {} {copy}", shell_word(&key)))
                 .why("back up the git-crypt key: nobody can unlock a clone without it"),
         });

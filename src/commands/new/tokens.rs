@@ -1,4 +1,5 @@
-//! The deploy tokens of a new repository: one for all environments, and those that single ones have of their own.
+//! The deploy tokens of a new repository: one for all environments, and those that single ones have
+//! of their own.
 
 use super::{Options, Sources};
 use crate::advice::Advice;
@@ -61,7 +62,8 @@ impl Tokens {
         Self { tokens: vec![token], of: vec![Some(0); answers.environments.iter().count()] }
     }
 
-    /// Follows `answers` that were changed after the tokens were read: all environments share the one that was asked for.
+    /// Follows `answers` that were changed after the tokens were read: all environments share the
+    /// one that was asked for.
     pub(super) fn follow(&mut self, answers: &Answers) {
         let number = answers.environments.iter().count();
         if self.of.len() != number {
@@ -70,7 +72,12 @@ impl Tokens {
     }
 
     /// Asks the registry about each token, if that is wanted. Gives its word on the last one.
-    pub(super) fn check(&self, options: &Options, answers: &Answers, ui: &mut Ui) -> Result<Option<Checked>> {
+    pub(super) fn check(
+        &self,
+        options: &Options,
+        answers: &Answers,
+        ui: &mut Ui,
+    ) -> Result<Option<Checked>> {
         let images = images(answers);
         let mut checked = None;
         if images.is_empty() {
@@ -89,7 +96,9 @@ impl Tokens {
         let encoded: Vec<_> = self
             .tokens
             .iter()
-            .map(|token| DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type))
+            .map(|token| {
+                DockerConfig::new(&answers.registry, token, email).encode(answers.secret_type)
+            })
             .collect();
         let payload = |place: usize| payload(encoded[place].expose(), &self.tokens[place]);
         let payloads: Vec<_> = self.of.iter().map(|place| place.map(payload)).collect();
@@ -150,11 +159,11 @@ fn check_expiries(given: &Given, names: &[&EnvironmentName], without: &[usize]) 
     let mut sharing = without.iter().map(|place| names[*place]);
     let lone = sharing.find(|name| given.has_of(name, Name::ExpiresAt));
     match lone {
-        Some(name) => {
-            Err(Failure::usage(format!("`--expires-at` is of a token, and `{name}` has none of its own"))
-                .hint(format!("--token-file {name}=FILE, or --expires-at DATE for the token of all"))
-                .into())
-        }
+        Some(name) => Err(Failure::usage(format!(
+            "`--expires-at` is of a token, and `{name}` has none of its own"
+        ))
+        .hint(format!("--token-file {name}=FILE, or --expires-at DATE for the token of all"))
+        .into()),
         None => Ok(()),
     }
 }

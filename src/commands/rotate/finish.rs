@@ -1,5 +1,6 @@
-//! `makeinfra rotate --finish`: a verdict with proof for each environment, and then the old tokens go. In this order: the new token
-//! pulls, the cluster has it, git has it and shares it, the old one is deleted, the registry refuses it.
+//! `makeinfra rotate --finish`: a verdict with proof for each environment, and then the old tokens
+//! go. In this order: the new token pulls, the cluster has it, git has it and shares it, the old
+//! one is deleted, the registry refuses it.
 
 mod case;
 mod cluster;
@@ -41,7 +42,8 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     let repo = Repo::find(repo, "rotate --finish")?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
     let mut case = Case::read(options, &repo, ui)?;
-    // Whoever can be asked is asked about tokens that no Secret names any more, or none has named yet: a pipeline has no journal here.
+    // Whoever can be asked is asked about tokens that no Secret names any more, or none has named
+    // yet: a pipeline has no journal here.
     let names_gitlab = options.gitlab.given().is_some() || case.answers.ci_rotate;
     let was_issued = case.tenants.iter().any(|tenant| tenant.provenance.issued.is_some());
     let asks = ui.can_ask() && (names_gitlab || was_issued);
@@ -77,7 +79,8 @@ fn forget(options: &Options, repo: &Repo, case: &Case, ui: &mut Ui) -> Result<Fo
     }
     let mut changed: Vec<(&str, Secret)> = Vec::new();
     for tenant in &case.tenants {
-        let cannot = |fault| Failure::failed(format!("cannot {FINISH} `{}`", tenant.path)).because(fault);
+        let cannot =
+            |fault| Failure::failed(format!("cannot {FINISH} `{}`", tenant.path)).because(fault);
         let manifest = Edit::of(tenant.text.expose()).map_err(cannot)?;
         if let Some(rewritten) = manifest.forget(&gone).map_err(cannot)? {
             changed.push((&tenant.path, rewritten.text));

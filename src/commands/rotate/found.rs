@@ -1,4 +1,5 @@
-//! The repository that is rotated: its Secret files, its record, and all that can be known to go wrong before a token is asked for.
+//! The repository that is rotated: its Secret files, its record, and all that can be known to go
+//! wrong before a token is asked for.
 
 use super::{Options, ROTATE, keeps_own_token};
 use crate::advice::Advice;
@@ -43,7 +44,8 @@ pub(super) struct Judged {
 }
 
 impl Found {
-    /// Reads what `repo` has: the Secret files of all environments. Fails if its key is another one's.
+    /// Reads what `repo` has: the Secret files of all environments. Fails if its key is another
+    /// one's.
     pub(super) fn read(repo: Repo) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
         Self::read_files(repo)
@@ -65,9 +67,11 @@ impl Found {
         }
         if record.is_none() && secrets.iter().all(|file| file.text.is_none()) {
             let secret = Environment::default_secret_file();
-            return Err(
-                not_generated(&root, format!("neither `{}` nor `{secret}` exists", Record::FILE)).into()
-            );
+            return Err(not_generated(
+                &root,
+                format!("neither `{}` nor `{secret}` exists", Record::FILE),
+            )
+            .into());
         }
         // Only a file that is missing is rendered.
         let templates = match &record {
@@ -78,13 +82,19 @@ impl Found {
         Ok(Self { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None })
     }
 
-    /// Leaves the Secret files of the environments called `names`; without names those that share their credentials.
-    pub(super) fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {
+    /// Leaves the Secret files of the environments called `names`; without names those that share
+    /// their credentials.
+    pub(super) fn choose(
+        &mut self,
+        names: &[EnvironmentName],
+        overrides: &RotateOverrides,
+    ) -> Result<()> {
         self.files.choose(names, overrides)?;
         check_name(self)
     }
 
-    /// Fails if anything is known to go wrong. Nobody else rotates in the repository until what comes of it is dropped.
+    /// Fails if anything is known to go wrong. Nobody else rotates in the repository until what
+    /// comes of it is dropped.
     pub(super) fn prepare(
         &mut self,
         options: &Options,
@@ -134,8 +144,12 @@ impl Found {
         self.repo.root()
     }
 
-    /// The text that each Secret file has in the end, with its path; those that are not there are left out.
-    pub(super) fn texts<'t>(&'t self, plan: &'t Plan) -> impl Iterator<Item = (&'t str, &'t Secret)> {
+    /// The text that each Secret file has in the end, with its path; those that are not there are
+    /// left out.
+    pub(super) fn texts<'t>(
+        &'t self,
+        plan: &'t Plan,
+    ) -> impl Iterator<Item = (&'t str, &'t Secret)> {
         let both = self.files.secrets.iter().zip(&plan.secrets);
         both.filter_map(|(file, change)| {
             Some((file.path.as_str(), change.text.as_ref().or(file.text.as_ref())?))
@@ -155,8 +169,8 @@ fn plain(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-")
 }
 
-/// Finds the repository at `repo`, with all that can be known to go wrong whatever the token. Nobody else rotates in it until
-/// what comes with it is dropped.
+/// Finds the repository at `repo`, with all that can be known to go wrong whatever the token.
+/// Nobody else rotates in it until what comes with it is dropped.
 pub(super) fn open(
     options: &Options,
     repo: &Path,
@@ -168,7 +182,8 @@ pub(super) fn open(
     Ok((found, lock))
 }
 
-/// The same a second time. Unless it is another than `judged` by now, what was found to be in order then is so still.
+/// The same a second time. Unless it is another than `judged` by now, what was found to be in order
+/// then is so still.
 pub(super) fn open_again(
     options: &Options,
     repo: &Path,
@@ -223,11 +238,22 @@ pub(super) fn check(
     }
     for file in &files.secrets {
         let (text, stake) = (file.text.as_ref(), "that token; revoke it");
-        uncommitted.push(encrypted::check_head(repo, &file.path, text, options.commits(), stake, ui)?);
+        uncommitted.push(encrypted::check_head(
+            repo,
+            &file.path,
+            text,
+            options.commits(),
+            stake,
+            ui,
+        )?);
     }
     for (at, file) in files.secrets.iter().enumerate() {
-        let committed =
-            repo.key(&file.path).ok().map(|key| repo.head_plain(&file.path, &key)).transpose()?.flatten();
+        let committed = repo
+            .key(&file.path)
+            .ok()
+            .map(|key| repo.head_plain(&file.path, &key))
+            .transpose()?
+            .flatten();
         let committed = committed.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         *is_rotated |= committed.is_some_and(|committed| files.differs_from(at, committed));
     }
@@ -237,17 +263,23 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Fails if a Secret file is missing because somebody edited its name in the record: another one would be made beside it.
+/// Fails if a Secret file is missing because somebody edited its name in the record: another one
+/// would be made beside it.
 fn check_name(found: &Found) -> Result<()> {
     let files = &found.files;
     let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
     let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
     let inspection = inspect(found)?;
-    let Some(name) = inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref()) else {
+    let Some(name) =
+        inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref())
+    else {
         return Ok(());
     };
     Err(Failure::failed(format!("cannot rotate `{path}`"))
-        .because(format!("`secret-name` in `{}` is not the name that files and workloads have", Record::FILE))
+        .because(format!(
+            "`secret-name` in `{}` is not the name that files and workloads have",
+            Record::FILE
+        ))
         .hint(Advice::edit(Record::FILE).why(format!("write `secret-name: {}`", printable(name))))
         .into())
 }

@@ -1,7 +1,10 @@
-//! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it is as any other.
+//! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it
+//! is as any other.
 
 use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
-use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among};
+use crate::commands::deploy_tokens::{
+    Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among,
+};
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
 use crate::gitlab::Lifetime;
@@ -40,8 +43,10 @@ impl Desk {
     pub(super) fn open(options: &Options, found: &Found, ui: &mut Ui) -> Result<Self> {
         let inspection = inspect(found)?;
         let recorded = found.files.issued();
-        let image =
-            found.files.image().or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next());
+        let image = found
+            .files
+            .image()
+            .or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next());
         let meant = Meant { recorded: recorded.as_ref(), image };
         let gitlab = gitlabs(options).connect(meant, ui)?;
         let journal = Journal::of(&found.repo);
@@ -55,8 +60,8 @@ impl Desk {
         Ok(Self { gitlab, inspection, journal, _held: held })
     }
 
-    /// Has a token made, tried and written, and then `share` do the rest. What fails takes the token back, unless a Secret of this
-    /// clone holds it then.
+    /// Has a token made, tried and written, and then `share` do the rest. What fails takes the
+    /// token back, unless a Secret of this clone holds it then.
     pub(super) fn issue(
         &self,
         options: &Options,
@@ -82,7 +87,8 @@ impl Desk {
 
 /// What is said to GitLab.
 pub(super) fn gitlabs(options: &Options) -> Gitlabs<'_> {
-    let (network, group) = ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
+    let (network, group) =
+        ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
     Gitlabs::new(&options.gitlab.access, network, group, true)
 }
 

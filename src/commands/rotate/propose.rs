@@ -1,8 +1,9 @@
-//! `makeinfra rotate --from-gitlab --propose`: what a scheduled pipeline does. If a token ends soon, the new one is a commit on a
-//! branch of its own with a merge request, for people to merge.
+//! `makeinfra rotate --from-gitlab --propose`: what a scheduled pipeline does. If a token ends
+//! soon, the new one is a commit on a branch of its own with a merge request, for people to merge.
 //!
-//! A pipeline's clone knows nothing of earlier runs. So the branch and GitLab tell what there is: at no time is there more than one
-//! token beside those in use, and what only a name ties to this repository is never deleted here.
+//! A pipeline's clone knows nothing of earlier runs. So the branch and GitLab tell what there is:
+//! at no time is there more than one token beside those in use, and what only a name ties to this
+//! repository is never deleted here.
 
 mod branch;
 mod report;
@@ -95,8 +96,9 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
         return Ok(report::dry_run(&proposal, &found, &due, &desk.gitlab, &lifetime));
     }
     let before = found.repo.head_id()?.unwrap_or_default();
-    let share =
-        |found: &Found, report, _: &mut Ui| share::run(&proposal, found, &before, tip.as_deref(), report);
+    let share = |found: &Found, report, _: &mut Ui| {
+        share::run(&proposal, found, &before, tip.as_deref(), report)
+    };
     desk.issue(options, &mut found, overrides, &lifetime, share, ui)
 }
 
@@ -104,23 +106,28 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
 fn limit(options: &Options) -> Result<Timestamp> {
     let text = options.propose.due_in.as_deref().unwrap_or(DUE_IN);
     let limit = Lifetime::from_now(text, Timestamp::now());
-    let limit = limit.map_err(|rule| Failure::usage(format!("`--due-in` {rule}")).hint("--due-in 30d"))?;
+    let limit =
+        limit.map_err(|rule| Failure::usage(format!("`--due-in` {rule}")).hint("--due-in 30d"))?;
     Ok(limit.end().unwrap_or(Timestamp::MAX))
 }
 
 impl Proposal<'_> {
     /// Fails unless HEAD and files may be moved: as a job of a pipeline has them.
     fn check_checkout(&self, repo: &Repo) -> Result<()> {
-        let cannot = |cause: String| Failure::failed("cannot propose a rotation from here").because(cause);
+        let cannot =
+            |cause: String| Failure::failed("cannot propose a rotation from here").because(cause);
         if !repo.is_detached()? {
-            let hint = Advice::git("checkout --detach").why("a commit must not move a branch of yours");
+            let hint =
+                Advice::git("checkout --detach").why("a commit must not move a branch of yours");
             return Err(cannot("HEAD is a branch".to_owned()).hint(hint).into());
         }
         match self.remote.is_clean() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(cannot("files of the work tree or the index differ from HEAD".to_owned())
-                .hint(Advice::git("status"))
-                .into()),
+            Ok(false) => {
+                Err(cannot("files of the work tree or the index differ from HEAD".to_owned())
+                    .hint(Advice::git("status"))
+                    .into())
+            }
             Err(why) => Err(cannot(why).hint(Advice::git("status")).into()),
         }
     }
@@ -131,19 +138,25 @@ impl Proposal<'_> {
         let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
         let record = found.files.record.as_ref().ok_or_else(none)?;
         let wanted = scope::names("--env", &self.options.env)?;
-        if let Some(unknown) = wanted.iter().find(|name| record.answers.environment(name.as_str()).is_none())
+        if let Some(unknown) =
+            wanted.iter().find(|name| record.answers.environment(name.as_str()).is_none())
         {
             return Err(record.no_environment().because(format!("there is no `{unknown}`")).into());
         }
         let is_due = |end: &Option<Expiry>| end.as_ref().is_none_or(|end| end.instant() <= *limit);
         let named = |places: Vec<usize>| -> Vec<EnvironmentName> {
-            let all = places.iter().filter_map(|place| record.answers.environments.iter().nth(*place));
+            let all =
+                places.iter().filter_map(|place| record.answers.environments.iter().nth(*place));
             all.map(|one| one.name.clone())
                 .filter(|name| wanted.is_empty() || wanted.contains(name))
                 .collect()
         };
-        let mut all: Vec<_> =
-            found.files.lifetimes(self.overrides)?.into_iter().filter(|(_, end)| is_due(end)).collect();
+        let mut all: Vec<_> = found
+            .files
+            .lifetimes(self.overrides)?
+            .into_iter()
+            .filter(|(_, end)| is_due(end))
+            .collect();
         // One that is known to end is more urgent than one that may not.
         all.sort_by_key(|(_, end)| (end.is_none(), end.as_ref().map(Expiry::instant)));
         let all = all.into_iter().map(|(places, end)| Due { environments: named(places), end });
@@ -167,10 +180,13 @@ impl Proposal<'_> {
     fn unreachable(&self, verb: &str, why: Complaint) -> Failure {
         let refs = format!("HEAD:refs/heads/{BRANCH}");
         let kind = if is_denied(&why) { Kind::RefusedToken } else { Kind::Failed };
-        Failure::failed(format!("cannot {verb} the branch `{BRANCH}` of `{}`; no token was made", self.name))
-            .kind(kind)
-            .because(why)
-            .hint(Advice::git("push --dry-run").arg(self.name).arg(refs))
+        Failure::failed(format!(
+            "cannot {verb} the branch `{BRANCH}` of `{}`; no token was made",
+            self.name
+        ))
+        .kind(kind)
+        .because(why)
+        .hint(Advice::git("push --dry-run").arg(self.name).arg(refs))
     }
 
     /// Goes on with the rotation that is on the branch: its commit is `id`, its token `issued`.
@@ -178,20 +194,26 @@ impl Proposal<'_> {
         let api = gitlabs(self.options).api(Meant { recorded: Some(issued), image: None }, ui)?;
         let token = &issued.token;
         if *api.instance() != token.instance {
-            let cause = format!("another GitLab issued its deploy token {}: {}", token.id, token.instance);
+            let cause =
+                format!("another GitLab issued its deploy token {}: {}", token.id, token.instance);
             return Err(branch::in_the_way(&cause).into());
         }
         let known = api.token(token).map_err(|refusal| {
-            refusal.failure(format!("cannot look at the deploy token {}", token.id), token.instance.as_str())
+            refusal.failure(
+                format!("cannot look at the deploy token {}", token.id),
+                token.instance.as_str(),
+            )
         })?;
         if !known.is_some_and(|known| known.is_active(Timestamp::now())) {
-            let cause = format!("GitLab has deleted its deploy token {}, or the token has ended", token.id);
+            let cause =
+                format!("GitLab has deleted its deploy token {}, or the token has ended", token.id);
             return Err(branch::in_the_way(&cause).into());
         }
         let dry_run = self.options.run.dry_run;
         if !dry_run {
             self.remote.check_out(id).map_err(|why| {
-                Failure::failed(format!("cannot check out {id} of the branch `{BRANCH}`")).because(why)
+                Failure::failed(format!("cannot check out {id} of the branch `{BRANCH}`"))
+                    .because(why)
             })?;
         }
         Ok(report::taken_up(self, found, id, issued))

@@ -25,11 +25,13 @@ fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&
     let is_left = |at: usize| options.commits() && found.uncommitted.get(at) == Some(&true);
     let is_written = |at: usize| plan.is_none_or(|plan| plan.secrets[at].text.is_some());
     let secrets = secrets.filter(|(at, _)| is_written(*at) || is_left(*at));
-    let secrets = secrets
-        .map(|(_, file)| FileChange::new(&file.path, if file.text.is_some() { "changed" } else { "new" }));
+    let secrets = secrets.map(|(_, file)| {
+        FileChange::new(&file.path, if file.text.is_some() { "changed" } else { "new" })
+    });
     let named = plan.into_iter().flat_map(|plan| kustomizations(found, plan));
     let record = plan.and_then(|plan| plan.record.as_ref()).map(|_| Record::FILE);
-    let beside = named.map(|(path, _)| path).chain(record).map(|path| FileChange::new(path, "changed"));
+    let beside =
+        named.map(|(path, _)| path).chain(record).map(|path| FileChange::new(path, "changed"));
     Report {
         repo: Some(found.root()),
         changed: !options.run.dry_run && (commit.is_some() || plan.is_some_and(Plan::writes)),
@@ -88,8 +90,10 @@ pub(super) fn dry_run_of_gitlab(
     let title = gitlab.place.title();
     let instance = gitlab.api.instance();
     let mut report = dry_run(options, found, None);
-    report.text =
-        format!("GitLab at {instance} would make a deploy token for the {title}, {until}.\n{}", report.text);
+    report.text = format!(
+        "GitLab at {instance} would make a deploy token for the {title}, {until}.\n{}",
+        report.text
+    );
     report
 }
 
@@ -112,7 +116,12 @@ pub(super) fn dry_run_of_share(
 }
 
 /// What was done.
-pub(super) fn outcome(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Report {
+pub(super) fn outcome(
+    options: &Options,
+    found: &Found,
+    plan: &Plan,
+    commit: Option<&str>,
+) -> Report {
     let text = told(options, found, plan, commit);
     let brief = text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
     Report { text, brief, ..facts(options, found, Some(plan), commit) }
@@ -123,8 +132,10 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
     let checked = Checked::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);
-        let paths: Vec<_> =
-            both.filter(|(file, change)| wanted(file, change)).map(|(file, _)| file.path.as_str()).collect();
+        let paths: Vec<_> = both
+            .filter(|(file, change)| wanted(file, change))
+            .map(|(file, _)| file.path.as_str())
+            .collect();
         paths.join(", ")
     };
     if !plan.rotates() {
@@ -155,7 +166,8 @@ fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> 
             }
         };
     }
-    let state = commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
+    let state =
+        commit.map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     let done: Vec<_> = [
         (
             if keeps_own_token(options) { "Changed" } else { "Rotated" },
@@ -176,14 +188,21 @@ fn listed(changes: &[&String]) -> String {
 }
 
 /// The next commands: deploy to each environment that has a new token, commit.
-pub(super) fn steps(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> Vec<Advice> {
+pub(super) fn steps(
+    options: &Options,
+    found: &Found,
+    plan: &Plan,
+    commit: Option<&str>,
+) -> Vec<Advice> {
     let answers = found.files.record.iter().map(|record| &record.answers);
-    let environments = answers.flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)));
+    let environments =
+        answers.flat_map(|answers| answers.environments.iter().map(move |one| (answers, one)));
     let deployed = environments
         .enumerate()
         .filter(|(place, _)| found.files.secrets.iter().any(|file| file.place == *place));
-    let deploy =
-        |(_, (answers, one)): (usize, (&Answers, _))| Advice::make("deploy").for_env(answers.choice(one));
+    let deploy = |(_, (answers, one)): (usize, (&Answers, _))| {
+        Advice::make("deploy").for_env(answers.choice(one))
+    };
     let mut steps: Vec<_> = deployed.map(deploy).collect();
     if steps.is_empty() {
         steps.push(Advice::make("deploy"));
@@ -198,18 +217,19 @@ pub(super) fn steps(options: &Options, found: &Found, plan: &Plan, commit: Optio
             true => String::new(),
             false => format!(", in one run with {}", others.join(", ")),
         };
-        Advice::makeinfra("rotate")
-            .with("--finish")
-            .why(format!("once it is deployed and pushed, delete the old token in GitLab{together}"))
+        Advice::makeinfra("rotate").with("--finish").why(format!(
+            "once it is deployed and pushed, delete the old token in GitLab{together}"
+        ))
     });
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {
-        let with_record =
-            plan.record.is_some() || earlier_record(found, plan).is_ok_and(|record| record.is_some());
+        let with_record = plan.record.is_some()
+            || earlier_record(found, plan).is_ok_and(|record| record.is_some());
         let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
         // Without the key what HEAD holds cannot be told.
         let beside = uncommitted_beside(found, plan).map(|beside| beside.into_keys().collect());
-        let beside: Vec<String> =
-            beside.unwrap_or_else(|_| kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect());
+        let beside: Vec<String> = beside.unwrap_or_else(|_| {
+            kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect()
+        });
         paths.extend(beside.iter().map(String::as_str));
         paths.extend(with_record.then_some(Record::FILE));
         steps.push(commit_step(&found.repo, &paths, &subject(options, found)));
@@ -218,7 +238,8 @@ pub(super) fn steps(options: &Options, found: &Found, plan: &Plan, commit: Optio
     steps
 }
 
-/// The other repositories that had the tokens which the Secrets list as superseded; `None` if they list none.
+/// The other repositories that had the tokens which the Secrets list as superseded; `None` if they
+/// list none.
 fn superseding(found: &Found, plan: &Plan) -> Option<Vec<String>> {
     let own = found.name();
     let mut others: Option<Vec<String>> = None;

@@ -1,12 +1,13 @@
-//! `makeinfra rotate` over several repositories: all are looked at, one token is read for all of them, and each gets it.
+//! `makeinfra rotate` over several repositories: all are looked at, one token is read for all of
+//! them, and each gets it.
 
 mod gitlab;
 mod groups;
 
 use super::found::open_again;
 use super::{
-    Found, Options, again, check_options, finish, images, inspect, issue, keeps_own_token, open, overrides,
-    planned, report, warn_of_others, without_token, write_or_tell,
+    Found, Options, again, check_options, finish, images, inspect, issue, keeps_own_token, open,
+    overrides, planned, report, warn_of_others, without_token, write_or_tell,
 };
 use crate::advice::Advice;
 use crate::answers::ImageRef;
@@ -57,7 +58,8 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
     let given = &given;
     let written = |at: usize, ui: &mut Ui| {
         let judged = |found: &mut Found, plan: &Plan, ui: &mut Ui| {
-            if let Some(token) = given.token.as_ref().filter(|_| plan.rotates() && !keeps_own_token(options))
+            if let Some(token) =
+                given.token.as_ref().filter(|_| plan.rotates() && !keeps_own_token(options))
             {
                 warn_of_others(&found.files, &names_with(token, found), ui);
             }
@@ -70,7 +72,12 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
 }
 
 /// Looks at the repository at `repo`, whatever the token.
-fn look(options: &Options, repo: &Path, overrides: &RotateOverrides, ui: &mut Ui) -> Result<(Report, Ready)> {
+fn look(
+    options: &Options,
+    repo: &Path,
+    overrides: &RotateOverrides,
+    ui: &mut Ui,
+) -> Result<(Report, Ready)> {
     let (found, _lock) = open(options, repo, overrides, ui)?;
     let plan = without_token(options, &found, overrides, ui)?;
     let mut report = report::dry_run(options, &found, plan.as_ref());
@@ -105,10 +112,12 @@ fn token(
     let wanted: Vec<_> = wanted.collect();
     let Some((first, registry, ready)) = wanted.first() else { return Ok(None) };
     if let Some((other, its, _)) = wanted.iter().find(|(_, other, _)| other != registry) {
-        return Err(Failure::usage("one token cannot be for different registries; nothing was written")
-            .because(format!("`{first}` is for {registry}, `{other}` for {its}"))
-            .hint("name those of one registry together")
-            .into());
+        return Err(Failure::usage(
+            "one token cannot be for different registries; nothing was written",
+        )
+        .because(format!("`{first}` is for {registry}, `{other}` for {its}"))
+        .hint("name those of one registry together")
+        .into());
     }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
     if !lacking.is_empty() {
@@ -129,7 +138,8 @@ fn token(
     Ok(Some(token.shared_by(names.collect())))
 }
 
-/// Asks registries about the images of all repositories together: a login that is refused is not tried again.
+/// Asks registries about the images of all repositories together: a login that is refused is not
+/// tried again.
 fn ask(
     options: &Options,
     token: &DeployToken,
@@ -172,7 +182,9 @@ fn write(
 ) -> Result<Report> {
     let (mut found, _lock) = match ready {
         // A commit takes more than the look has seen.
-        Some(ready) if !options.commits() => open_again(options, repo, overrides, &ready.judged, ui)?,
+        Some(ready) if !options.commits() => {
+            open_again(options, repo, overrides, &ready.judged, ui)?
+        }
         _ => open(options, repo, overrides, ui)?,
     };
     sweep_repository(&found.root(), options.run.dry_run, ui);

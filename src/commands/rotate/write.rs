@@ -68,16 +68,21 @@ pub(super) fn kustomizations<'t>(
     })
 }
 
-/// The kustomizations that do not name their Secret file in HEAD, with the files that they name and HEAD does not have: a
-/// commit without them could not be deployed.
-pub(super) fn uncommitted_beside(found: &Found, plan: &Plan) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>> {
+/// The kustomizations that do not name their Secret file in HEAD, with the files that they name and
+/// HEAD does not have: a commit without them could not be deployed.
+pub(super) fn uncommitted_beside(
+    found: &Found,
+    plan: &Plan,
+) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>> {
     let repo = &found.repo;
     let mut beside = BTreeMap::new();
     for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
         let Some((path, before)) = &file.kustomization else { continue };
         let text = change.kustomization.as_ref().unwrap_or(before).expose();
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        let named = |text: &str| Kustomization::parse(text).map(|found| found.files(dir)).unwrap_or_default();
+        let named = |text: &str| {
+            Kustomization::parse(text).map(|found| found.files(dir)).unwrap_or_default()
+        };
         let key = repo.key(path)?;
         let head = repo.head_plain(path, &key)?.unwrap_or_default();
         if named(std::str::from_utf8(&head).unwrap_or_default()).contains(&file.path) {
@@ -105,10 +110,14 @@ pub(super) fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Result<Option
     Ok(found.files.only_followed(&committed, plan).then_some(&record.text))
 }
 
-/// Fails if somebody changed the files since they were read, while the token was waited for, or git would not encrypt them any
-/// more.
+/// Fails if somebody changed the files since they were read, while the token was waited for, or git
+/// would not encrypt them any more.
 fn check_unchanged(found: &Found) -> Result<()> {
-    found.files.secrets.iter().try_for_each(|file| found.repo.check_filter(&file.path).map(drop))?;
+    found
+        .files
+        .secrets
+        .iter()
+        .try_for_each(|file| found.repo.check_filter(&file.path).map(drop))?;
     let secrets = found.files.secrets.iter();
     let secrets = secrets.map(|file| (file.path.as_str(), file.text.as_ref().map(Secret::expose)));
     let kustomizations = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());

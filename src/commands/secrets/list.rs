@@ -1,4 +1,5 @@
-//! `makeinfra secret list`: the Secrets of each environment with the names of their keys, and never a value.
+//! `makeinfra secret list`: the Secrets of each environment with the names of their keys, and never
+//! a value.
 
 use super::{Target, warn_of_traps};
 use crate::answers::Environment;
@@ -11,18 +12,20 @@ use serde_json::json;
 
 /// Runs the command.
 pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
-    let choice = EnvironmentChoice { env: options.env.clone(), all_environments: options.env.is_none() };
+    let choice =
+        EnvironmentChoice { env: options.env.clone(), all_environments: options.env.is_none() };
     let target = Target::find(&options.repo, &choice, "secret list")?;
     let read = |path: &str| target.disk.read(path);
     let mut found = Vec::new();
     for environment in target.environments() {
-        let listing =
-            Listing::of(&environment.secrets, &read).map_err(|fault| target.failure("read", fault))?;
+        let listing = Listing::of(&environment.secrets, &read)
+            .map_err(|fault| target.failure("read", fault))?;
         warn_of_traps(listing.secrets.iter().flat_map(|secret| &secret.traps), ui);
         found.push((environment, rows(&listing)));
     }
     let shown: Vec<_> = found.iter().map(|(environment, rows)| table(environment, rows)).collect();
-    let environments: Vec<_> = found.iter().map(|(environment, rows)| object(environment, rows)).collect();
+    let environments: Vec<_> =
+        found.iter().map(|(environment, rows)| object(environment, rows)).collect();
     Ok(Report {
         text: shown.join("\n"),
         own: json!({ "environments": environments }),
@@ -100,10 +103,12 @@ fn object(environment: &Environment, rows: &[Row]) -> serde_json::Value {
         Kind::Manifest => "manifest",
     };
     let keys = |row: &Row| {
-        row.keys.iter().map(|(name, is_file)| json!({"name": name, "file": is_file})).collect::<Vec<_>>()
+        row.keys
+            .iter()
+            .map(|(name, is_file)| json!({"name": name, "file": is_file}))
+            .collect::<Vec<_>>()
     };
-    let secret =
-        |row: &Row| json!({"name": row.name, "kind": kind(row.kind), "files": row.files, "keys": keys(row)});
+    let secret = |row: &Row| json!({"name": row.name, "kind": kind(row.kind), "files": row.files, "keys": keys(row)});
     json!({
         "name": environment.name.as_str(),
         "directory": environment.secrets,

@@ -58,7 +58,8 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
         }
     }
     warn_of_traps(changes.iter().flat_map(|change| &change.traps), ui);
-    let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
+    let uncommitted =
+        target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
     let committed = options.commit.then_some(&uncommitted);
     let mut report = target.report(&changes, committed, options.run.dry_run);
     if options.run.dry_run {
@@ -117,7 +118,8 @@ fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str)
     )
 }
 
-/// The file of the workload that is likely to use the Secret; `None` if a manifest names the Secret.
+/// The file of the workload that is likely to use the Secret; `None` if a manifest names the
+/// Secret.
 fn unnamed_in(options: &Options, target: &Target, name: &DnsLabel) -> Option<String> {
     let main = target.record.answers.main();
     let generated = format!("{}/{}.yaml", Context::BASE, main.workload.as_str());
@@ -141,7 +143,8 @@ fn unnamed_in(options: &Options, target: &Target, name: &DnsLabel) -> Option<Str
 }
 
 fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
-    let stays = target.record.answers.components.iter().any(|one| one.workload == Workload::Deployment);
+    let stays =
+        target.record.answers.components.iter().any(|one| one.workload == Workload::Deployment);
     target.deploy_steps(match is_change {
         true if stays => "deploy it; the pods that use it are replaced",
         true => "deploy it, for the next run",
@@ -150,7 +153,12 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
 }
 
 /// What would be done, in words.
-fn foreseen(options: &Options, target: &Target, changes: &[Change], commit: Option<&Uncommitted>) -> String {
+fn foreseen(
+    options: &Options,
+    target: &Target,
+    changes: &[Change],
+    commit: Option<&Uncommitted>,
+) -> String {
     let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
     let shown = if is_change(changes) {
         target.tree(changes)
@@ -162,7 +170,8 @@ fn foreseen(options: &Options, target: &Target, changes: &[Change], commit: Opti
     format!("{shown}\nNothing was written: this is a dry run.\n")
 }
 
-/// Where the value goes depends on it, and a dry run does not ask for one. It may be another one: it counts as a change.
+/// Where the value goes depends on it, and a dry run does not ask for one. It may be another one:
+/// it counts as a change.
 fn unasked(target: &Target, name: &DnsLabel, key: &Key) -> Report {
     let own: Vec<_> = target.environments().map(|one| super::own_files(one, name, key)).collect();
     let likely = own.iter().map(|own| {
@@ -172,7 +181,9 @@ fn unasked(target: &Target, name: &DnsLabel, key: &Key) -> Report {
     let line = |[env, file]: &[String; 2]| {
         format!("{env}: {}\n  or, if a line cannot hold the value, {file}\n", key.as_str())
     };
-    let text =
-        format!("{}\nNothing was written: this is a dry run.\n", own.iter().map(line).collect::<String>());
+    let text = format!(
+        "{}\nNothing was written: this is a dry run.\n",
+        own.iter().map(line).collect::<String>()
+    );
     Report { text, files: likely.collect(), ..target.report(&[], None, true) }
 }

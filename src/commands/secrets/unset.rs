@@ -1,4 +1,5 @@
-//! `makeinfra secret unset`: takes one key out of a generated Secret, and with its last key its files and its entry.
+//! `makeinfra secret unset`: takes one key out of a generated Secret, and with its last key its
+//! files and its entry.
 
 use super::{Target, is_change, parse};
 use crate::advice::Advice;
@@ -28,7 +29,8 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
         directory.unset(name.as_str(), &key).map_err(|fault| target.failure("change", fault))
     };
     let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
-    let uncommitted = target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
+    let uncommitted =
+        target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
     // What an earlier run has taken out and not committed; other changes are not this command's.
     let is_left = options.commit && !uncommitted.is_empty() && target.is_in_head(&name, &key)?;
     if !is_change(&changes) && !is_left {
@@ -60,7 +62,9 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     if commit.is_none() {
         report.next.extend(uncommitted.commit_step(&target.repo, &message));
     }
-    let done = commit.as_ref().map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
+    let done = commit
+        .as_ref()
+        .map_or_else(String::new, |commit| format!(", committed as {}", short(commit)));
     report.text = format!("Removed {} from Secret {name}{done}.\n", key.as_str());
     report.changed = true;
     report.own["commit"] = json!(commit);

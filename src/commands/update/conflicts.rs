@@ -16,7 +16,8 @@ use std::path::Path;
 
 /// The failure of an update that would leave conflicts, which nobody asked for.
 pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
-    let causes: Vec<_> = update.conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.why)).collect();
+    let causes: Vec<_> =
+        update.conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.why)).collect();
     Failure::failed(format!("conflicts in {}; nothing was written", files(update)))
         .kind(Kind::Conflict)
         .because(causes.join("; "))
@@ -51,7 +52,13 @@ pub(super) fn run(
     }
     if !options.conflicts {
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
-        agree(&typed(options).typed(Some(&evolution.workspace.repo.root())), &title, &plan, None, ui)?;
+        agree(
+            &typed(options).typed(Some(&evolution.workspace.repo.root())),
+            &title,
+            &plan,
+            None,
+            ui,
+        )?;
     }
     if evolution.workspace.reread()? != evolution.workspace.files
         || evolution.workspace.repo.head_id()? != evolution.workspace.head
@@ -60,10 +67,12 @@ pub(super) fn run(
     }
     let staged = evolution.workspace.repo.staged()?;
     if !staged.is_empty() {
-        return Err(Failure::failed("changes are staged, which `git cherry-pick --abort` would drop")
-            .because(staged.join(", "))
-            .hint(Advice::git("commit -m 'Edit'"))
-            .into());
+        return Err(Failure::failed(
+            "changes are staged, which `git cherry-pick --abort` would drop",
+        )
+        .because(staged.join(", "))
+        .hint(Advice::git("commit -m 'Edit'"))
+        .into());
     }
     evolution.workspace.repo.check_can_commit()?;
     if evolution.workspace.stage == Stage::Look {
@@ -74,13 +83,18 @@ pub(super) fn run(
     report.text = format!("{title}\n\n{shown}");
     report.changed = true;
     report.next = next(update);
-    let open = Failure::failed(format!("unresolved conflicts in {}", files(update))).kind(Kind::Conflict);
+    let open =
+        Failure::failed(format!("unresolved conflicts in {}", files(update))).kind(Kind::Conflict);
     report.error = Some(explain(&open.hint(Advice::git("status")).into()));
     Ok(report)
 }
 
 /// What programs are told of the files that change as `wanted` says, and of the conflicts.
-pub(super) fn facts(evolution: &Evolution, update: &Update, wanted: impl Fn(&Step) -> bool) -> Report {
+pub(super) fn facts(
+    evolution: &Evolution,
+    update: &Update,
+    wanted: impl Fn(&Step) -> bool,
+) -> Report {
     let pending = update.plan.steps.iter().filter(|step| !step.is_done() && wanted(step));
     let conflict = |one: &Conflict| json!({"path": one.path, "why": one.why});
     Report {
@@ -103,11 +117,14 @@ fn next(update: &Update) -> Vec<Advice> {
     let words = |all: &[&Conflict]| {
         all.iter().map(|one| shell_word(Path::new(&one.path))).collect::<Vec<_>>().join(" ")
     };
-    let (gone, marked): (Vec<_>, Vec<_>) = update.conflicts.iter().partition(|one| one.wish.is_none());
+    let (gone, marked): (Vec<_>, Vec<_>) =
+        update.conflicts.iter().partition(|one| one.wish.is_none());
     let mut next = Vec::new();
     if !marked.is_empty() {
         let paths = words(&marked);
-        next.push(Advice::edit_all(marked.iter().map(|one| &one.path)).why("between <<<<<<< and >>>>>>>"));
+        next.push(
+            Advice::edit_all(marked.iter().map(|one| &one.path)).why("between <<<<<<< and >>>>>>>"),
+        );
         next.push(Advice::git(format!("add -- {paths}")));
     }
     if !gone.is_empty() {
@@ -119,7 +136,8 @@ fn next(update: &Update) -> Vec<Advice> {
     next
 }
 
-/// What enters the cherry-pick: what is merged here is a change of ours alone, and the rest is as it was generated.
+/// What enters the cherry-pick: what is merged here is a change of ours alone, and the rest is as
+/// it was generated.
 fn sides(update: &Update) -> [Side<'_>; 2] {
     fn of<'s>(path: &'s str, entry: Option<&'s Entry>) -> (&'s str, Option<(&'s [u8], bool)>) {
         (path, entry.map(|entry| (&entry.bytes[..], entry.executable)))

@@ -1,4 +1,5 @@
-//! The way from the recorded answers and version to the wanted ones, and the changes that other commands make.
+//! The way from the recorded answers and version to the wanted ones, and the changes that other
+//! commands make.
 
 use super::Options;
 use crate::advice::Advice;
@@ -60,15 +61,19 @@ impl<'w> Way<'w> {
             (None, Some(record)) => record.text.clone(),
             // What the files were rendered from is nowhere else.
             (None, None) => {
-                return Err(Failure::failed(format!("HEAD has no `{}` that can be read", Record::FILE))
-                    .because("an update begins at the answers of the last commit")
-                    .hint(Advice::git(format!("status -- {}", Record::FILE)))
-                    .into());
+                return Err(Failure::failed(format!(
+                    "HEAD has no `{}` that can be read",
+                    Record::FILE
+                ))
+                .because("an update begins at the answers of the last commit")
+                .hint(Advice::git(format!("status -- {}", Record::FILE)))
+                .into());
             }
         };
         let recorded = Record::parse(recorded)?;
-        let below =
-            |paths: &[String]| paths.iter().map(|path| path.trim_start_matches("./").to_owned()).collect();
+        let below = |paths: &[String]| {
+            paths.iter().map(|path| path.trim_start_matches("./").to_owned()).collect()
+        };
         Ok(Self {
             old: templates_of(&recorded)?,
             recorded,
@@ -93,10 +98,15 @@ impl<'w> Way<'w> {
     /// The paths of what is generated now.
     pub(super) fn paths(&self) -> Result<Vec<String>> {
         let files = self.new.render(&self.wanted.answers, &[])?;
-        Ok(files.into_iter().map(|file| file.path).filter(|path| !path.starts_with(SECRETS)).collect())
+        Ok(files
+            .into_iter()
+            .map(|file| file.path)
+            .filter(|path| !path.starts_with(SECRETS))
+            .collect())
     }
 
-    /// Answers come first: those that nobody asked to change are as the files have them on both ends.
+    /// Answers come first: those that nobody asked to change are as the files have them on both
+    /// ends.
     fn ends(&self, files: &Files) -> Result<Ends> {
         self.refuse_other_ways(files)?;
         let found = change::answers_in(files, &self.recorded).answers;
@@ -110,7 +120,8 @@ impl<'w> Way<'w> {
         Ok(Ends { found, wish })
     }
 
-    /// Fails if an answer was changed that other commands change, since it is about more than generated files.
+    /// Fails if an answer was changed that other commands change, since it is about more than
+    /// generated files.
     fn refuse_other_ways(&self, files: &Files) -> Result<()> {
         let (old, new) = (&self.recorded.answers, &self.wanted.answers);
         let refused = |answer: &str, cause: &str, hint: Advice| {
@@ -126,18 +137,28 @@ impl<'w> Way<'w> {
             );
         }
         if old.secret_name != new.secret_name {
-            return refused("secret-name", "the Secret's file and the cluster have the old name", revert);
+            return refused(
+                "secret-name",
+                "the Secret's file and the cluster have the old name",
+                revert,
+            );
         }
         let by_rotate = [
             ("registry", old.registry != new.registry, new.registry.to_string()),
-            ("secret-type", old.secret_type != new.secret_type, new.secret_type.as_str().to_owned()),
+            (
+                "secret-type",
+                old.secret_type != new.secret_type,
+                new.secret_type.as_str().to_owned(),
+            ),
             (
                 "email",
                 old.email != new.email,
                 new.email.as_ref().map_or("", |email| email.as_str()).to_owned(),
             ),
         ];
-        if let Some((answer, _, value)) = by_rotate.into_iter().find(|(_, is_changed, _)| *is_changed) {
+        if let Some((answer, _, value)) =
+            by_rotate.into_iter().find(|(_, is_changed, _)| *is_changed)
+        {
             let cause = "it is in the encrypted pull Secret";
             let rotate = Advice::makeinfra("rotate").with(format_args!("--{answer} {value}"));
             let hint = if value.is_empty() { revert } else { rotate };
@@ -157,7 +178,11 @@ impl<'w> Way<'w> {
                 // A merge may have brought in its files.
                 None if !is_there(one) => {
                     let cause = "an environment has Secrets, which are not generated";
-                    return refused(&place, cause, Advice::makeinfra(format!("env add {}", one.name)));
+                    return refused(
+                        &place,
+                        cause,
+                        Advice::makeinfra(format!("env add {}", one.name)),
+                    );
                 }
                 // Its Secrets are no part of an update, and would be missing in the commit.
                 None if self.is_head => {
@@ -227,12 +252,14 @@ impl<'w> Way<'w> {
     pub(super) fn check(&self, evolution: &Evolution, update: &Update) -> Result<()> {
         let is_pending = |path: &String| update.plan.steps.iter().any(|step| step.path == *path);
         if let Some(path) = self.restored.iter().find(|path| !is_pending(path)) {
-            let failure =
-                Failure::usage(format!("`--restore {path}` is not a generated file that was deleted"));
+            let failure = Failure::usage(format!(
+                "`--restore {path}` is not a generated file that was deleted"
+            ));
             return Err(failure.hint(Advice::makeinfra("update").with("--dry-run")).into());
         }
         if let Some(path) = self.taken.iter().find(|path| !evolution.record.own.contains(*path)) {
-            let failure = Failure::usage(format!("`--take {path}` is not in the list `{}`", Record::OWN));
+            let failure =
+                Failure::usage(format!("`--take {path}` is not in the list `{}`", Record::OWN));
             return Err(failure.hint(Advice::at_top(format!("cat {}", Record::FILE))).into());
         }
         Ok(())
@@ -242,7 +269,10 @@ impl<'w> Way<'w> {
     pub(super) fn noted(&self, update: Update, files: &Files) -> Result<Plan> {
         let Update { mut plan, deleted, moved, hazards, .. } = update;
         let (old, new) = (self.old.version(), self.new.version());
-        plan.facts.push(("templates", if old == new { new.to_owned() } else { format!("{old} -> {new}") }));
+        plan.facts.push((
+            "templates",
+            if old == new { new.to_owned() } else { format!("{old} -> {new}") },
+        ));
         let differences = change::differences(&self.recorded.answers, &self.wanted.answers);
         plan.facts.extend(differences.iter().map(|one| ("answer", told(one, "->"))));
         plan.notes.extend(hazards);
@@ -256,8 +286,9 @@ impl<'w> Way<'w> {
                 .filter(|one| wished.contains(one))
                 .map(|one| format!("kept as the files have it: {}", told(one, "recorded, now"))),
         );
-        plan.notes
-            .extend(moved.iter().map(|(from, to)| format!("`{from}` is updated where it is now: `{to}`")));
+        plan.notes.extend(
+            moved.iter().map(|(from, to)| format!("`{from}` is updated where it is now: `{to}`")),
+        );
         let own = &self.wanted.own;
         if !own.is_empty() && old != new {
             let paths = own.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
@@ -265,7 +296,10 @@ impl<'w> Way<'w> {
         }
         let elsewhere = deleted.iter().filter_map(|one| Some((&one.path, one.elsewhere.as_ref()?)));
         plan.notes.extend(elsewhere.map(|(path, other)| {
-            format!("what changes in `{path}` is not applied to `{other}`, which has its object among others")
+            format!(
+                "what changes in `{path}` is not applied to `{other}`, which has its object \
+                     among others"
+            )
         }));
         let gone: Vec<_> = deleted
             .iter()
@@ -274,8 +308,9 @@ impl<'w> Way<'w> {
             .collect();
         if !gone.is_empty() {
             let paths = gone.join(", ");
-            plan.notes
-                .push(format!("deleted here, and stays so (`--restore PATH` brings a file back): {paths}"));
+            plan.notes.push(format!(
+                "deleted here, and stays so (`--restore PATH` brings a file back): {paths}"
+            ));
         }
         Ok(plan)
     }
@@ -293,7 +328,8 @@ impl<'w> Way<'w> {
         let changed = self.wanted.answers.environments.iter().filter_map(|one| {
             let old = known(one).filter(|old| *old != one.namespace)?;
             Some(format!(
-                "what runs in namespace `{old}` stays there: run `make undeploy{}` before the update",
+                "what runs in namespace `{old}` stays there: run `make undeploy{}` before the \
+                 update",
                 self.recorded.answers.make_argument(one)
             ))
         });
@@ -310,11 +346,16 @@ fn told(one: &Difference, between: &str) -> String {
         (None, None) => String::new(),
     };
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    format!("{}{place}: {} {between} {}", one.name.as_str(), value(&one.recorded), value(&one.found))
+    format!(
+        "{}{place}: {} {between} {}",
+        one.name.as_str(),
+        value(&one.recorded),
+        value(&one.found)
+    )
 }
 
-/// The answers of the files with as many environments as are wanted: whether pushes deploy to one is decided when it is made,
-/// and does not follow the number of the others.
+/// The answers of the files with as many environments as are wanted: whether pushes deploy to one
+/// is decided when it is made, and does not follow the number of the others.
 fn as_many(Ends { found, wish }: &Ends) -> Answers {
     let mut answers = found.clone();
     let environments = &mut answers.environments;
@@ -323,7 +364,8 @@ fn as_many(Ends { found, wish }: &Ends) -> Answers {
         environments.first = left.clone();
         environments.rest.clear();
     } else if !is_lone && environments.rest.is_empty() {
-        let others = wish.environments.iter().filter(|one| one.name != found.environments.first.name);
+        let others =
+            wish.environments.iter().filter(|one| one.name != found.environments.first.name);
         environments.rest.extend(others.cloned());
     }
     answers

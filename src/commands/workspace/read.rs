@@ -1,4 +1,5 @@
-//! The files of a repository that plans are made from: as they are, and as HEAD has them. Changes nothing.
+//! The files of a repository that plans are made from: as they are, and as HEAD has them. Changes
+//! nothing.
 
 use crate::answers::Record;
 use crate::change::{Files, Found};
@@ -59,7 +60,8 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
         let content = match files::not_a_repo_file_because(&name, &file) {
             // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
             _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
-                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below `secrets/`",
+                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below \
+                 `secrets/`",
             ),
             Some(why) => Err(why),
             None => match files::read(&file, LIMIT) {

@@ -1,4 +1,5 @@
-//! Writes a plan: every file beside its place first, then all of them into their places, then a commit of just these.
+//! Writes a plan: every file beside its place first, then all of them into their places, then a
+//! commit of just these.
 
 use super::read::read_committed;
 use super::{Proposal, Workspace};
@@ -12,8 +13,8 @@ use crate::error::{Failure, Result};
 use std::path::Path;
 
 impl Workspace {
-    /// Writes what is not done yet, and commits `uncommitted`. Gives the id of the commit, if one was wanted and there was
-    /// something to commit.
+    /// Writes what is not done yet, and commits `uncommitted`. Gives the id of the commit, if one
+    /// was wanted and there was something to commit.
     pub(super) fn write(
         &self,
         proposal: &Proposal,
@@ -27,7 +28,9 @@ impl Workspace {
             let new = step.before.is_none().then_some(step.executable);
             let model = sources.get(step.path.as_str()).copied().unwrap_or(Record::FILE);
             match &step.after {
-                Some(after) => transaction.write_like(&step.path, model, after, step.mode.or(new))?,
+                Some(after) => {
+                    transaction.write_like(&step.path, model, after, step.mode.or(new))?
+                }
                 None => transaction.delete(&step.path)?,
             }
         }
@@ -41,7 +44,11 @@ impl Workspace {
         transaction.finish(&proposal.message, || {
             self.check_unchanged(proposal, plan)?;
             let now = if options.commit { self.uncommitted(proposal, plan)? } else { Vec::new() };
-            if now == uncommitted { Ok(()) } else { Err(encrypted::changed_meanwhile("HEAD was").into()) }
+            if now == uncommitted {
+                Ok(())
+            } else {
+                Err(encrypted::changed_meanwhile("HEAD was").into())
+            }
         })
     }
 
@@ -53,8 +60,8 @@ impl Workspace {
         }
     }
 
-    /// What HEAD lacks of the change: what is written now, and what an earlier run has written that was killed. Edits of
-    /// people are neither, unless they are what the change is made from.
+    /// What HEAD lacks of the change: what is written now, and what an earlier run has written that
+    /// was killed. Edits of people are neither, unless they are what the change is made from.
     pub(super) fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
         let committed = read_committed(&self.repo, &self.scope)?;
         let from_head = (proposal.plan)(&committed).unwrap_or_default();
@@ -63,12 +70,15 @@ impl Workspace {
             None => self.files.bytes(path).ok().flatten(),
         };
         // A file that cannot be used is there; one that was deleted here has not moved.
-        let is_unread = |path: &str| self.files.get(path).is_some_and(|found| found.content.is_err());
-        let has_not_moved = |path: &str| from_head.moves.get(path).is_some_and(|to| now(to).is_none());
+        let is_unread =
+            |path: &str| self.files.get(path).is_some_and(|found| found.content.is_err());
+        let has_not_moved =
+            |path: &str| from_head.moves.get(path).is_some_and(|to| now(to).is_none());
         let is_peoples = |step: &Step| is_unread(&step.path) || has_not_moved(&step.path);
         let is_edited = |path: &str| proposal.edited.contains(&path);
         let mut all: Vec<Step> = Vec::new();
-        for step in from_head.steps.iter().filter(|step| !step.is_done() && !is_edited(&step.path)) {
+        for step in from_head.steps.iter().filter(|step| !step.is_done() && !is_edited(&step.path))
+        {
             if is_peoples(step) {
                 continue;
             }
@@ -94,7 +104,13 @@ impl Workspace {
         for path in proposal.edited {
             let (before, after) = (self.repo.committed(path)?, now(path).cloned());
             if before != after {
-                all.push(Step { path: (*path).to_owned(), before, after, executable: false, mode: None });
+                all.push(Step {
+                    path: (*path).to_owned(),
+                    before,
+                    after,
+                    executable: false,
+                    mode: None,
+                });
             }
         }
         // What git ignores moves, too, and is not git's.

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 fn ids_are_kebab_case_and_unlike_each_other() {
     let ids: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.id()).collect();
     assert_eq!(ids.len(), Cause::ALL.len());
-    assert!(ids.iter().all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')), "{ids:?}");
+    assert!(
+        ids.iter().all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')),
+        "{ids:?}"
+    );
 }
 
 #[test]

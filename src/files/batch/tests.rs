@@ -107,7 +107,10 @@ fn what_is_appended_comes_last_and_is_taken_back_with_its_directories() {
     let mut batch = batches();
     batch.publish(&Interrupts::hold().unwrap()).unwrap();
     batch.keep();
-    assert_eq!(["first", "a/b/second"].map(|name| fs::read_to_string(path(name)).unwrap()), ["1", "2"]);
+    assert_eq!(
+        ["first", "a/b/second"].map(|name| fs::read_to_string(path(name)).unwrap()),
+        ["1", "2"]
+    );
 }
 
 #[test]

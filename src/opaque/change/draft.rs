@@ -3,7 +3,9 @@
 use super::{Change, Directory, Effect, Env, Found, Removal, Write};
 use crate::manifests::below;
 use crate::opaque::listing::plain;
-use crate::opaque::{DirectoryFault, EnvFile, Generator, Key, Kustomization, Trap, Value, kustomization};
+use crate::opaque::{
+    DirectoryFault, EnvFile, Generator, Key, Kustomization, Trap, Value, kustomization,
+};
 use crate::work_tree::Content;
 use crate::yaml_edit::Edited;
 use zeroize::Zeroizing;
@@ -38,16 +40,25 @@ impl<'d> Draft<'d> {
         note: &str,
         edit: impl FnOnce(&str) -> Edited,
     ) -> Result<(), DirectoryFault> {
-        self.text = edit(&self.text).map_err(|why| DirectoryFault::new(self.directory.path(), why))?;
+        self.text =
+            edit(&self.text).map_err(|why| DirectoryFault::new(self.directory.path(), why))?;
         self.notes.push(note.to_owned());
         Ok(())
     }
 
-    pub(super) fn put_line(&mut self, env: &Env, key: &Key, value: &Value) -> Result<(), DirectoryFault> {
+    pub(super) fn put_line(
+        &mut self,
+        env: &Env,
+        key: &Key,
+        value: &Value,
+    ) -> Result<(), DirectoryFault> {
         let bytes = env.parsed().set(key, value);
         for (line, trap) in EnvFile::parse(&bytes).traps().filter(|(_, trap)| trap.breaks()) {
             if matches!(trap, Trap::TooLong | Trap::NotUtf8 | Trap::Repeated) {
-                return Err(DirectoryFault::new(&env.path, &format!("line {line}: {}", trap.message())));
+                return Err(DirectoryFault::new(
+                    &env.path,
+                    &format!("line {line}: {}", trap.message()),
+                ));
             }
             self.traps.push((env.path.clone(), line, trap));
         }
@@ -60,7 +71,12 @@ impl<'d> Draft<'d> {
         Ok(())
     }
 
-    pub(super) fn put_file(&mut self, path: &str, key: &Key, value: &Value) -> Result<(), DirectoryFault> {
+    pub(super) fn put_file(
+        &mut self,
+        path: &str,
+        key: &Key,
+        value: &Value,
+    ) -> Result<(), DirectoryFault> {
         let held = match (self.directory.read)(path) {
             Content::Absent => None,
             content => Some(plain(path, content)?),
@@ -80,8 +96,11 @@ impl<'d> Draft<'d> {
         key: &Key,
         kept: Option<usize>,
     ) -> Result<(), DirectoryFault> {
-        let others =
-            found.envs.iter().enumerate().filter(|(at, env)| Some(*at) != kept && env.parsed().has(key));
+        let others = found
+            .envs
+            .iter()
+            .enumerate()
+            .filter(|(at, env)| Some(*at) != kept && env.parsed().has(key));
         for (_, env) in others {
             if env.parsed().unset(key).is_some() {
                 self.drop_lines_of(std::iter::once(env), key);

@@ -7,7 +7,10 @@ const KUSTOMIZATION: &str = "secrets/kubernetes/kustomization.yaml";
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn fresh() -> Files {
-    Files::from([(KUSTOMIZATION.to_owned(), b"# mine\nresources:\n  - gitlab.secret.yaml\n".to_vec())])
+    Files::from([(
+        KUSTOMIZATION.to_owned(),
+        b"# mine\nresources:\n  - gitlab.secret.yaml\n".to_vec(),
+    )])
 }
 
 fn planned<T>(files: &Files, plan: impl FnOnce(&Directory) -> T) -> T {
@@ -49,8 +52,9 @@ fn built(files: &Files) -> Option<BTreeMap<String, Vec<u8>>> {
     let kustomization = Kustomization::parse(kustomization).unwrap();
     let mut data = BTreeMap::new();
     let Some(generator) = kustomization.generator("db") else { return Some(data) };
-    let file =
-        |path: &String| files.get(&format!("{DIR}/{path}")).expect("no kustomization names a missing file");
+    let file = |path: &String| {
+        files.get(&format!("{DIR}/{path}")).expect("no kustomization names a missing file")
+    };
     let mut is_right = true;
     for env in &generator.envs {
         for line in String::from_utf8(file(env).clone()).unwrap().lines() {
@@ -73,7 +77,8 @@ fn each(check: impl Fn(&Files, &str, Option<&[u8]>)) {
             base = whole(&base, &set(&base, &format!("OTHER{at}"), other).unwrap());
         }
         for before in values.iter().map(|value| Some(*value)).chain([None]) {
-            let base = before.map_or(base.clone(), |value| whole(&base, &set(&base, "A", value).unwrap()));
+            let base =
+                before.map_or(base.clone(), |value| whole(&base, &set(&base, "A", value).unwrap()));
             for now in values.iter().map(|value| Some(*value)).chain([None]) {
                 check(&base, "A", now);
             }
@@ -95,12 +100,22 @@ fn a_change_is_what_it_says() {
         let now = whole(files, &change);
         assert_eq!(built(&now).unwrap(), wanted);
         let is_same = had.as_deref() == value;
-        assert_eq!(matches!(change.effect, Effect::Hold | Effect::Lack), is_same, "{:?}", change.effect);
+        assert_eq!(
+            matches!(change.effect, Effect::Hold | Effect::Lack),
+            is_same,
+            "{:?}",
+            change.effect
+        );
         assert_eq!(now == *files, is_same);
         // No file is left behind that the kustomization does not name.
-        let listed =
-            Kustomization::parse(std::str::from_utf8(&now[KUSTOMIZATION]).unwrap()).unwrap().files(DIR);
-        assert!(now.keys().all(|path| path == KUSTOMIZATION || listed.contains(path)), "{:?}", now.keys());
+        let listed = Kustomization::parse(std::str::from_utf8(&now[KUSTOMIZATION]).unwrap())
+            .unwrap()
+            .files(DIR);
+        assert!(
+            now.keys().all(|path| path == KUSTOMIZATION || listed.contains(path)),
+            "{:?}",
+            now.keys()
+        );
         if wanted.is_empty() {
             assert_eq!(now, fresh(), "nothing is left of the Secret");
         }

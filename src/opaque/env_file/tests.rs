@@ -18,7 +18,8 @@ fn value(text: impl AsRef<[u8]>) -> Value {
 }
 
 fn set(text: &str, name: &str, new: &str) -> String {
-    String::from_utf8(EnvFile::parse(text.as_bytes()).set(&key(name), &value(new)).to_vec()).unwrap()
+    String::from_utf8(EnvFile::parse(text.as_bytes()).set(&key(name), &value(new)).to_vec())
+        .unwrap()
 }
 
 fn unset(text: &str, name: &str) -> Option<String> {

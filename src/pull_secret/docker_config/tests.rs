@@ -29,7 +29,8 @@ fn writes_what_kubectl_writes() {
 #[test]
 fn keeps_other_entries_and_their_order() {
     let old = r#"{"auths":{"b":{"auth":"dTpw"},"a":{"auth":"dTpw","x":1},"c":{}},"HttpHeaders":{"k":"v"}}"#;
-    let mut config = DockerConfig::decode(SecretType::Dockerconfigjson, &STANDARD.encode(old)).unwrap();
+    let mut config =
+        DockerConfig::decode(SecretType::Dockerconfigjson, &STANDARD.encode(old)).unwrap();
     config.set("a", &token("new", "t"), None);
     assert_eq!(
         json(&config, SecretType::Dockerconfigjson),
@@ -41,9 +42,11 @@ fn keeps_other_entries_and_their_order() {
 
 #[test]
 fn knows_its_credentials_however_they_are_written() {
-    for entry in
-        [r#"{"auth":"dTpw"}"#, r#"{"username":"u","password":"p"}"#, r#"{"auth":"dTpw","password":"x"}"#]
-    {
+    for entry in [
+        r#"{"auth":"dTpw"}"#,
+        r#"{"username":"u","password":"p"}"#,
+        r#"{"auth":"dTpw","password":"x"}"#,
+    ] {
         let base64 = STANDARD.encode(format!(r#"{{"r":{entry}}}"#));
         let config = DockerConfig::decode(SecretType::Dockercfg, &base64).unwrap();
         assert!(config.holds("r", &token("u", "p")), "{entry}");
@@ -60,7 +63,8 @@ fn reads_secrets_as_the_measured_kubelet_does() {
         let text = |name: &str| row[name].as_str().unwrap();
         let kind = SecretType::parse(text("type")).unwrap();
         let digest = text("image").contains('@');
-        let image = crate::answers::ImageRef::parse(text("image")).ok().filter(|_| !digest).unwrap();
+        let image =
+            crate::answers::ImageRef::parse(text("image")).ok().filter(|_| !digest).unwrap();
         let config = DockerConfig::decode(kind, &STANDARD.encode(text("data")));
         let config = config.and_then(|config| config.check().map(|()| config));
         let wrapped_wrongly = text("case").contains("wrapper");
@@ -73,7 +77,12 @@ fn reads_secrets_as_the_measured_kubelet_does() {
             let (username, value) = config.credentials(key).unwrap();
             serde_json::json!({"username": username, "password": *value})
         });
-        assert_eq!(found.collect::<Vec<_>>(), *row["credentials"].as_array().unwrap(), "{}", text("case"));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            *row["credentials"].as_array().unwrap(),
+            "{}",
+            text("case")
+        );
     }
 }
 
@@ -81,7 +90,8 @@ fn reads_secrets_as_the_measured_kubelet_does() {
 #[test]
 fn reads_random_documents_as_the_measured_kubelet_does() {
     let vectors: Value =
-        serde_json::from_str(include_str!("../../../tests/data/docker-config-vectors.json")).unwrap();
+        serde_json::from_str(include_str!("../../../tests/data/docker-config-vectors.json"))
+            .unwrap();
     let image = crate::answers::ImageRef::parse("a.b/c/d:1").unwrap();
     let (mut refused, mut served) = (0, 0);
     for row in vectors["rows"].as_array().unwrap() {
@@ -91,7 +101,8 @@ fn reads_random_documents_as_the_measured_kubelet_does() {
             config.check()?;
             let keys = super::super::keyring::matching(config.keys(), &image).into_iter();
             let pairs = keys.map(|key| config.credentials(key).unwrap());
-            let mut pairs: Vec<_> = pairs.map(|(name, value)| serde_json::json!([name, *value])).collect();
+            let mut pairs: Vec<_> =
+                pairs.map(|(name, value)| serde_json::json!([name, *value])).collect();
             pairs.sort_by_key(ToString::to_string);
             Ok(pairs)
         });

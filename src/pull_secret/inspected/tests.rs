@@ -15,8 +15,9 @@ fn data_without_anything_in_it_is_empty() {
         "data: {.dockerconfigjson: ''}",
         "stringData: {.dockerconfigjson: ' '}",
     ] {
-        let text =
-            format!("kind: Secret\nmetadata: {{name: a}}\ntype: kubernetes.io/dockerconfigjson\n{data}\n");
+        let text = format!(
+            "kind: Secret\nmetadata: {{name: a}}\ntype: kubernetes.io/dockerconfigjson\n{data}\n"
+        );
         let found = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
         assert_eq!(found.flaws[0].message, "its data is empty", "{data}");
     }
@@ -48,8 +49,16 @@ fn names_every_flaw_of_an_entry_and_no_value() {
         (auth("u:glpat-Marker"), vec![TooMuch]),
     ] {
         let found = inspect("dockercfg", &format!(r#"{{"r.io":{entry}}}"#));
-        assert_eq!(found.flaws.iter().map(|flaw| flaw.aspect).collect::<Vec<_>>(), aspects, "{entry}");
-        assert!(found.flaws.iter().all(|flaw| !flaw.message.contains("Marker")), "{:?}", found.flaws);
+        assert_eq!(
+            found.flaws.iter().map(|flaw| flaw.aspect).collect::<Vec<_>>(),
+            aspects,
+            "{entry}"
+        );
+        assert!(
+            found.flaws.iter().all(|flaw| !flaw.message.contains("Marker")),
+            "{:?}",
+            found.flaws
+        );
     }
 }
 
@@ -70,8 +79,9 @@ fn tells_an_empty_entry_of_docker_desktop_from_an_identity_token() {
 fn is_like_another_by_type_and_data_and_not_by_how_they_are_written() {
     let json = r#"{"r.io":{"auth":"dTpNYXJrZXI="}}"#;
     let (one, other) = (inspect("dockercfg", json), inspect("dockercfg", "{}"));
-    let text =
-        format!("{{kind: Secret, type: kubernetes.io/dockercfg, stringData: {{.dockercfg: '{json}'}}}}");
+    let text = format!(
+        "{{kind: Secret, type: kubernetes.io/dockercfg, stringData: {{.dockercfg: '{json}'}}}}"
+    );
     let plain = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
     assert_eq!(one.likeness(&plain), SecretDiff::Same);
     assert_eq!(one.likeness(&other), SecretDiff::OtherData);
@@ -80,7 +90,8 @@ fn is_like_another_by_type_and_data_and_not_by_how_they_are_written() {
 
 #[test]
 fn takes_string_data_as_the_api_server_does() {
-    let text = "{kind: Secret, type: kubernetes.io/dockercfg, stringData: {.dockercfg: '{\"r.io\":{\"auth\":\"dTpw\"}}'}}";
+    let text = "{kind: Secret, type: kubernetes.io/dockercfg, stringData: {.dockercfg: \
+                '{\"r.io\":{\"auth\":\"dTpw\"}}'}}";
     let found = Inspected::of(&serde_yaml::from_str(text).unwrap()).unwrap();
     assert!(found.flaws.is_empty() && found.serves("r.io/a"), "{:?}", found.flaws);
 }

@@ -55,8 +55,9 @@ fn next_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
     (stars > 0, chunk, rest)
 }
 
-/// `matchChunk`: what of `name` is left after `chunk`, which has no star; none if it does not match.
-/// Goes on to the chunk's end after a mismatch, since a malformed one is an error all the same.
+/// `matchChunk`: what of `name` is left after `chunk`, which has no star; none if it does not
+/// match. Goes on to the chunk's end after a mismatch, since a malformed one is an error all the
+/// same.
 fn match_chunk<'n>(mut chunk: &[u8], mut name: &'n [u8]) -> Result<Option<&'n [u8]>, BadPattern> {
     let mut failed = false;
     while let Some((first, rest)) = chunk.split_first() {
@@ -189,7 +190,11 @@ mod tests {
             ("a/b[", "x", Err(BadPattern)),
             ("*x", "xxx", Ok(true)),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} on {name}");
+            assert_eq!(
+                matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} on {name}"
+            );
         }
     }
 
@@ -202,7 +207,11 @@ mod tests {
             ("bc", "abc", Ok(false)),
             ("[\u{fffd}]", "\u{fffd}", Ok(true)),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} on {name}");
+            assert_eq!(
+                matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} on {name}"
+            );
         }
         assert_eq!(matches(b"[\xff]", b"\xff"), Err(BadPattern));
         assert_eq!(matches(b"?\xff", b"\xfe\xff"), Ok(true));

@@ -107,7 +107,8 @@ fn unescape(escaped: &[u8], part: Part) -> Option<Vec<u8>> {
     while at < escaped.len() {
         let byte = escaped[at];
         if byte != b'%' {
-            if matches!(part, Part::Host | Part::Zone) && byte.is_ascii() && !allowed_in_host(byte) {
+            if matches!(part, Part::Host | Part::Zone) && byte.is_ascii() && !allowed_in_host(byte)
+            {
                 return None;
             }
             plain.push(byte);

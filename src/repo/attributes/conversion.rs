@@ -1,9 +1,11 @@
-//! What else git does to a file on its way in, after its filter (git's convert.c, `convert_attrs`): ciphertext does not survive it.
+//! What else git does to a file on its way in, after its filter (git's convert.c, `convert_attrs`):
+//! ciphertext does not survive it.
 
 use super::line::State;
 use super::{Attributes, Directory, Stack};
 
-/// Attributes by which git changes bytes of ciphertext. By `text=auto` it does not: there is a NUL in each one.
+/// Attributes by which git changes bytes of ciphertext. By `text=auto` it does not: there is a NUL
+/// in each one.
 const TEXT: &str = "text";
 const EOL: &str = "eol";
 const ENCODING: &str = "working-tree-encoding";
@@ -15,7 +17,11 @@ impl Attributes<'_> {
     }
 
     /// The same if the attribute file of a directory were `other`.
-    pub(super) fn spoiled_with(&self, path: &str, other: Option<(&str, &Directory)>) -> Option<&'static str> {
+    pub(super) fn spoiled_with(
+        &self,
+        path: &str,
+        other: Option<(&str, &Directory)>,
+    ) -> Option<&'static str> {
         let [now, then] = self.stacks(path, other).map(|stack| stack.spoiled());
         now.or(then)
     }
@@ -28,7 +34,8 @@ impl Stack<'_> {
     }
 }
 
-/// The attribute that spoils ciphertext; `text` are the states of `text` and of its old name `crlf`.
+/// The attribute that spoils ciphertext; `text` are the states of `text` and of its old name
+/// `crlf`.
 fn spoiled<'s>(
     text: impl Iterator<Item = &'s State>,
     eol: Option<&State>,
@@ -51,7 +58,8 @@ fn spoiled<'s>(
         None => is(eol, &["lf", "crlf"]).then_some(EOL),
     };
     // With a state that is no value, git stores nothing at all.
-    let is_utf8 = |value: &[u8]| value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8");
+    let is_utf8 =
+        |value: &[u8]| value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8");
     let by_encoding = match encoding {
         None | Some(State::Unspecified) => None,
         Some(State::Value(value)) if value.is_empty() || is_utf8(value) => None,
@@ -67,7 +75,8 @@ mod tests {
     #[test]
     fn what_changes_ciphertext_is_known_as_git_knows_it() {
         let value = |text: &str| Some(State::Value(text.as_bytes().to_owned()));
-        let (set, unset, unspecified) = (Some(State::Set), Some(State::Unset), Some(State::Unspecified));
+        let (set, unset, unspecified) =
+            (Some(State::Set), Some(State::Unset), Some(State::Unspecified));
         for (text, crlf, eol, encoding, expected) in [
             (None, None, None, None, None),
             (set.clone(), None, None, None, Some(TEXT)),

@@ -33,13 +33,15 @@ pub(super) enum Line {
 }
 
 impl Line {
-    /// Whether git ignores the line from 2.44 on, and reads it before, because of an attribute that it keeps for itself (attr.c,
-    /// `attr_name_reserved`).
+    /// Whether git ignores the line from 2.44 on, and reads it before, because of an attribute that
+    /// it keeps for itself (attr.c, `attr_name_reserved`).
     pub(super) fn is_reserved(&self) -> bool {
         let is_own = |name: &[u8]| name.starts_with(b"builtin_");
         match self {
             Self::Files(_, states) => states.iter().any(|(name, _)| is_own(name)),
-            Self::Macro(name, states) => is_own(name) || states.iter().any(|(name, _)| is_own(name)),
+            Self::Macro(name, states) => {
+                is_own(name) || states.iter().any(|(name, _)| is_own(name))
+            }
         }
     }
 }
@@ -108,7 +110,8 @@ fn parse_states(mut text: &[u8]) -> Option<States> {
             item => (None, item),
         };
         let equals = item.iter().position(|byte| *byte == b'=');
-        let (name, value) = (&item[..equals.unwrap_or(item.len())], equals.map(|at| &item[at + 1..]));
+        let (name, value) =
+            (&item[..equals.unwrap_or(item.len())], equals.map(|at| &item[at + 1..]));
         if !is_name(name) {
             return None;
         }
@@ -145,7 +148,8 @@ fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name[0] != b'-' && name.iter().all(is_letter)
 }
 
-/// The pattern that is quoted as in C, and what follows it. `None` if none is, or if it is malformed.
+/// The pattern that is quoted as in C, and what follows it. `None` if none is, or if it is
+/// malformed.
 fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(b"\"")?;
     let mut plain = Vec::new();

@@ -1,7 +1,8 @@
-//! One pattern of an attribute file, matched as git matches it (`gitattributes(5)`, git's wildmatch.c). Pure.
+//! One pattern of an attribute file, matched as git matches it (`gitattributes(5)`, git's
+//! wildmatch.c). Pure.
 //!
-//! A pattern is compiled to a list of tokens, and all places that it can have reached are followed at once: the time is the
-//! product of both lengths, whatever the stars.
+//! A pattern is compiled to a list of tokens, and all places that it can have reached are followed
+//! at once: the time is the product of both lengths, whatever the stars.
 
 /// A pattern that paths are compared with.
 #[derive(Debug)]
@@ -42,8 +43,8 @@ enum Token {
 type Set = [bool; 256];
 
 impl Pattern {
-    /// Reads a pattern without NUL; `folds` if upper and lower case are the same (`core.ignorecase`). `None` if it begins with
-    /// `!`, which git refuses.
+    /// Reads a pattern without NUL; `folds` if upper and lower case are the same
+    /// (`core.ignorecase`). `None` if it begins with `!`, which git refuses.
     pub(super) fn parse(text: &[u8], folds: bool) -> Option<Self> {
         if text.starts_with(b"!") {
             return None;
@@ -60,14 +61,19 @@ impl Pattern {
         Some(Self { scope, literal: literal.to_owned(), rest: compile(rest, folds), folds })
     }
 
-    /// The directory, with its slash, that all files are in that it matches; `None` if they may be anywhere.
+    /// The directory, with its slash, that all files are in that it matches; `None` if they may be
+    /// anywhere.
     pub(super) fn directory(&self) -> Option<&str> {
-        let slash =
-            self.literal.iter().rposition(|byte| *byte == b'/').filter(|_| self.scope == Scope::Path)?;
+        let slash = self
+            .literal
+            .iter()
+            .rposition(|byte| *byte == b'/')
+            .filter(|_| self.scope == Scope::Path)?;
         std::str::from_utf8(&self.literal[..=slash]).ok()
     }
 
-    /// Whether it matches the file `path`; `base` is the length of the attribute file's directory in it, its slash included.
+    /// Whether it matches the file `path`; `base` is the length of the attribute file's directory
+    /// in it, its slash included.
     pub(super) fn matches(&self, path: &[u8], base: usize) -> bool {
         let text = match self.scope {
             Scope::Nothing => return false,
@@ -145,7 +151,9 @@ fn compile(text: &[u8], folds: bool) -> Vec<Token> {
                 let is_alone = (at == 0 || text[at - 1] == b'/')
                     && (rest.is_empty() || rest.starts_with(b"/") || rest.starts_with(b"\\/"));
                 match stars > 1 && is_alone {
-                    true if rest.starts_with(b"/") => tokens.extend([Token::Optional, Token::Stars]),
+                    true if rest.starts_with(b"/") => {
+                        tokens.extend([Token::Optional, Token::Stars])
+                    }
                     true => tokens.push(Token::Stars),
                     false => tokens.push(Token::Star),
                 }
@@ -175,8 +183,8 @@ fn one(byte: u8) -> Token {
     Token::One(Box::new(set))
 }
 
-/// The set that a class stands for, and how long it is with its `]`; `text` is what follows the `[`. `None` if it is not closed
-/// or names a class that there is not.
+/// The set that a class stands for, and how long it is with its `]`; `text` is what follows the
+/// `[`. `None` if it is not closed or names a class that there is not.
 fn class(text: &[u8], folds: bool) -> Option<(Box<Set>, usize)> {
     let mut set = Box::new([false; 256]);
     let is_negated = matches!(text.first(), Some(b'!' | b'^'));
@@ -203,8 +211,8 @@ fn class(text: &[u8], folds: bool) -> Option<(Box<Set>, usize)> {
                 let last = *text.get(at)?;
                 let is_in = |byte: u8| (first..=last).contains(&byte);
                 for byte in 0..=u8::MAX {
-                    set[usize::from(byte)] |=
-                        is_in(byte) || folds && byte.is_ascii_lowercase() && is_in(byte.to_ascii_uppercase());
+                    set[usize::from(byte)] |= is_in(byte)
+                        || folds && byte.is_ascii_lowercase() && is_in(byte.to_ascii_uppercase());
                 }
                 before = None;
             }
@@ -250,7 +258,9 @@ fn named(name: &[u8], folds: bool) -> Option<Box<dyn Fn(u8) -> bool>> {
         b"print" => Box::new(|byte: u8| byte.is_ascii_graphic() || byte == b' '),
         b"punct" => Box::new(|byte: u8| byte.is_ascii_punctuation()),
         b"space" => Box::new(is_space),
-        b"upper" => Box::new(move |byte: u8| byte.is_ascii_uppercase() || folds && byte.is_ascii_lowercase()),
+        b"upper" => Box::new(move |byte: u8| {
+            byte.is_ascii_uppercase() || folds && byte.is_ascii_lowercase()
+        }),
         b"xdigit" => Box::new(|byte: u8| byte.is_ascii_hexdigit()),
         _ => return None,
     })

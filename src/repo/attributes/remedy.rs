@@ -6,7 +6,8 @@ use git2::ConfigLevel;
 use std::path::Path;
 use std::rc::Rc;
 
-/// How a file comes to be encrypted: tried on what the attribute files say now, because a line in the wrong place changes nothing.
+/// How a file comes to be encrypted: tried on what the attribute files say now, because a line in
+/// the wrong place changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// A line at the end of an attribute file.
@@ -29,7 +30,9 @@ impl Remedy {
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
-            Self::Line { file, .. } | Self::Edit(file) => format!("`{file}` does not give it to git-crypt"),
+            Self::Line { file, .. } | Self::Edit(file) => {
+                format!("`{file}` does not give it to git-crypt")
+            }
             Self::Unset(_) => "git takes attributes from a tree instead of the files".to_owned(),
         }
     }
@@ -41,7 +44,11 @@ impl Remedy {
             Self::Line { file, line, is_open } => {
                 let (line, file) = (shell_word(Path::new(line)), shell_word(Path::new(file)));
                 let append = Advice::at_top(format!("echo {line} >> {file}"));
-                if *is_open { Advice::at_top(format!("echo >> {file}")).and(append) } else { append }
+                if *is_open {
+                    Advice::at_top(format!("echo >> {file}")).and(append)
+                } else {
+                    append
+                }
             }
             Self::Edit(file) => Advice::edit(file),
             Self::Unset(command) => command.clone(),
@@ -67,12 +74,14 @@ impl Source {
 }
 
 impl Attributes<'_> {
-    /// The filter of git-crypt that git runs for `path`, or what would have git run one: see [`Attributes::filter`].
+    /// The filter of git-crypt that git runs for `path`, or what would have git run one: see
+    /// [`Attributes::filter`].
     pub(in crate::repo) fn cover(&self, path: &str, prefix: &str) -> Result<String, Remedy> {
         self.filter(path).ok_or_else(|| self.remedy(path, prefix))
     }
 
-    /// What gives `path` to git-crypt, in a repository below the directory `prefix`, which is empty or ends with a slash.
+    /// What gives `path` to git-crypt, in a repository below the directory `prefix`, which is empty
+    /// or ends with a slash.
     pub(in crate::repo) fn remedy(&self, path: &str, prefix: &str) -> Remedy {
         if let Some(source) = self.source {
             return Remedy::Unset(source.unset());
@@ -89,13 +98,15 @@ impl Attributes<'_> {
     pub(in crate::repo) fn unspoil(&self, path: &str, prefix: &str) -> Remedy {
         let is_whole = |other: (&str, &Directory)| self.spoiled_with(path, Some(other)).is_none();
         match self.line(path, prefix, ("-text", true), is_whole) {
-            Remedy::Edit(_) => self.line(path, prefix, ("-text !working-tree-encoding", true), is_whole),
+            Remedy::Edit(_) => {
+                self.line(path, prefix, ("-text !working-tree-encoding", true), is_whole)
+            }
             found => found,
         }
     }
 
-    /// The line with `attributes` by which the attribute files come to be as `helps` says; below `secrets/` it may be one for all
-    /// files.
+    /// The line with `attributes` by which the attribute files come to be as `helps` says; below
+    /// `secrets/` it may be one for all files.
     fn line(
         &self,
         path: &str,
@@ -126,7 +137,8 @@ impl Attributes<'_> {
         found.unwrap_or_else(|| Remedy::Edit(self.decisive(path, prefix)))
     }
 
-    /// What takes the attribute file `path` from git-crypt, in a repository below the directory `prefix`.
+    /// What takes the attribute file `path` from git-crypt, in a repository below the directory
+    /// `prefix`.
     pub(in crate::repo) fn release(&self, path: &str, prefix: &str) -> Remedy {
         if let Some(source) = self.source {
             return Remedy::Unset(source.unset());
@@ -137,15 +149,17 @@ impl Attributes<'_> {
             self.readings_with(path, Some((dir, with))).iter().all(|value| *value == Value::None)
         };
         match self.with_line(dir, &line) {
-            Some((is_open, with)) if is_free(&with) => {
-                Remedy::Line { file: path.strip_prefix(prefix).unwrap_or(path).to_owned(), line, is_open }
-            }
+            Some((is_open, with)) if is_free(&with) => Remedy::Line {
+                file: path.strip_prefix(prefix).unwrap_or(path).to_owned(),
+                line,
+                is_open,
+            },
             _ => Remedy::Edit(self.decisive(path, prefix)),
         }
     }
 
-    /// Whether the last line of the attribute file in `dir` is open, and the file with `line` at its end; `None` if there is no
-    /// such file.
+    /// Whether the last line of the attribute file in `dir` is open, and the file with `line` at
+    /// its end; `None` if there is no such file.
     fn with_line(&self, dir: &str, line: &str) -> Option<(bool, Directory)> {
         let file = self.top.join(dir).join(FILE);
         if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
@@ -162,8 +176,9 @@ impl Attributes<'_> {
     /// The attribute file that decides, below the directory `prefix` if it is there.
     fn decisive(&self, path: &str, prefix: &str) -> String {
         let dirs = path.match_indices('/').map(|(at, _)| &path[..at]).chain([""]);
-        let unread =
-            dirs.filter(|dir| self.directory(dir).now.is_unknown).map(|dir| Path::new(dir).join(FILE));
+        let unread = dirs
+            .filter(|dir| self.directory(dir).now.is_unknown)
+            .map(|dir| Path::new(dir).join(FILE));
         let file = unread.last().map(|file| self.top.join(file));
         let file = file.unwrap_or_else(|| self.git.commondir().join("info/attributes"));
         let root = self.top.join(prefix);

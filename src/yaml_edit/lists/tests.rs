@@ -33,7 +33,10 @@ fn reads_what_stands_in_lists() {
     assert_eq!(document.scalar_at(&[Key("resources"), Item(1)]), Some("b.yaml"));
     let database = [Key("secretGenerator"), Item(0)];
     assert_eq!(document.keys_at(&database), ["name", "envs"]);
-    assert_eq!(document.scalar_at(&[&database[..], &[Key("envs"), Item(0)]].concat()), Some("database.env"));
+    assert_eq!(
+        document.scalar_at(&[&database[..], &[Key("envs"), Item(0)]].concat()),
+        Some("database.env")
+    );
     for path in [&[Key("resources"), Item(2)][..], &[Item(0)], &[Key("images"), Key("x")]] {
         assert_eq!((document.scalar_at(path), document.count(path)), (None, 0), "{path:?}");
     }
@@ -62,7 +65,12 @@ fn adds_an_item_at_the_end_of_a_list_and_keeps_every_other_byte() {
             "database.env\n",
             "database.env\n    files:\n      - database.d/A\n",
         ),
-        (&[&generator(1)[..], &[Key("files")]].concat(), "m", "    files: []\n", "    files:\n      - m\n"),
+        (
+            &[&generator(1)[..], &[Key("files")]].concat(),
+            "m",
+            "    files: []\n",
+            "    files:\n      - m\n",
+        ),
         (&[Key("images")], "name: x", "images: []\n", "images:\n  - name: x\n"),
         (&[Key("more")], "x", "images: []\n", "images: []\nmore:\n  - x\n"),
     ] {
@@ -70,7 +78,10 @@ fn adds_an_item_at_the_end_of_a_list_and_keeps_every_other_byte() {
         assert_eq!(pushed(TEXT, path, item), TEXT.replace(old, new), "{path:?}");
     }
     // In the style of the document, line breaks included.
-    assert_eq!(pushed("a:\r\n- x\r\n", &[Key("b")], "k: v\nl: w"), "a:\r\n- x\r\nb:\r\n- k: v\r\n  l: w\r\n");
+    assert_eq!(
+        pushed("a:\r\n- x\r\n", &[Key("b")], "k: v\nl: w"),
+        "a:\r\n- x\r\nb:\r\n- k: v\r\n  l: w\r\n"
+    );
     assert_eq!(pushed("a: null", &[Key("a")], "x"), "a:\n  - x");
     let two = push_all("a:\r\n- x\r\n", &[Key("a")], &["k: v\nl: w", "y"]).unwrap();
     assert_eq!(*two, "a:\r\n- x\r\n- k: v\r\n  l: w\r\n- y\r\n");
@@ -97,12 +108,21 @@ fn refuses_to_add_where_it_is_not_sure() {
 #[test]
 fn takes_an_item_out_and_the_list_with_its_last() {
     let list = [Key("resources")];
-    assert_eq!(removed(TEXT, &[list[0], Item(0)]).unwrap(), TEXT.replace("  - a.yaml  # first\n", ""));
+    assert_eq!(
+        removed(TEXT, &[list[0], Item(0)]).unwrap(),
+        TEXT.replace("  - a.yaml  # first\n", "")
+    );
     assert_eq!(removed(TEXT, &[list[0], Item(1)]).unwrap(), TEXT.replace("  - b.yaml\n", ""));
     let database = "  - name: database  # main\n    envs:\n      - database.env\n";
-    assert_eq!(removed(TEXT, &[Key("secretGenerator"), Item(0)]).unwrap(), TEXT.replace(database, ""));
+    assert_eq!(
+        removed(TEXT, &[Key("secretGenerator"), Item(0)]).unwrap(),
+        TEXT.replace(database, "")
+    );
     let envs = [Key("secretGenerator"), Item(0), Key("envs"), Item(0)];
-    assert_eq!(removed(TEXT, &envs).unwrap(), TEXT.replace("    envs:\n      - database.env\n", ""));
+    assert_eq!(
+        removed(TEXT, &envs).unwrap(),
+        TEXT.replace("    envs:\n      - database.env\n", "")
+    );
     assert_eq!(removed("a: b\nc:\n- x", &[Key("c"), Item(0)]).unwrap(), "a: b\n");
 }
 

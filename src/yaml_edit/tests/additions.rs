@@ -8,7 +8,8 @@ fn items_go_to_the_ends_of_their_lists() {
     );
     for (text, edited) in [
         (old, new),
-        // At another indentation, with items of others, in another order, without a line break at the end.
+        // At another indentation, with items of others, in another order, without a line break at
+        // the end.
         (
             "b: # b\n- name: o\n  tag: 1\n\n# a\na:\n- x\n- o",
             "b: # b\n- name: o\n  tag: 1\n- name: y\n  tag: \"1\"\n\n# a\na:\n- x\n- o\n- y  # ours\n# New.\nc:\n  - z",
@@ -25,7 +26,8 @@ fn items_go_to_the_ends_of_their_lists() {
     ] {
         assert_eq!(add(text, old, new).as_deref().map(String::as_str), Ok(edited), "{text}");
     }
-    // What old and new have alike is nobody's business, and what people have said about a new key stands.
+    // What old and new have alike is nobody's business, and what people have said about a new key
+    // stands.
     let (old, new) = ("k: 1\nl:\n- x\n", "# k\nj: 1\nk: 1\nl:\n- x\n- y\n");
     for (text, edited) in [
         ("k: 2\nl:\n- x\n", "k: 2\nl:\n- x\n- y\n# k\nj: 1\n"),
@@ -38,7 +40,8 @@ fn items_go_to_the_ends_of_their_lists() {
 
 #[test]
 fn what_is_no_addition_or_has_no_place_is_refused() {
-    let (old, new) = ("a:\n  - x\nb:\n  - name: x\n", "a:\n  - x\n  - y\nb:\n  - name: x\n  - name: y\n");
+    let (old, new) =
+        ("a:\n  - x\nb:\n  - name: x\n", "a:\n  - x\n  - y\nb:\n  - name: x\n  - name: y\n");
     for text in [
         "a:\n  - x\n",
         "a:\nb:\n  - x\n",
@@ -60,5 +63,7 @@ fn the_order_of_keys_and_items_in_the_root_means_nothing() {
     let old = "a:\n  - x\nb:\n  - name: x\n";
     assert!(same("a: [x, y]\n", "a:\n- y\n- x\n") && !same("a: [x, y]\n", "a: [x, z]\n"));
     assert!(!same("a: [x]\n", "a: [x, y]\n") && !same("a: {b: 1, c: 2}\n", "a: {c: 2, b: 1}\n"));
-    assert!(same(old, "b: [{name: x}]\na: [x]\n") && !same(old, "a: [x]\nb: []\n") && !same(old, "{"));
+    assert!(
+        same(old, "b: [{name: x}]\na: [x]\n") && !same(old, "a: [x]\nb: []\n") && !same(old, "{")
+    );
 }

@@ -29,17 +29,18 @@ fn between() -> impl Strategy<Value = Vec<String>> {
 fn mapping() -> impl Strategy<Value = Lines> {
     let keys = || prop::sample::subsequence(vec!["a", "b'", "ç", "d.e/f", "true"], 1..=4);
     let quoted = |key: &str| if key.is_ascii() { key.to_owned() } else { format!("\"{key}\"") };
-    let leaf = (keys(), prop::collection::vec((between(), value()), 4)).prop_map(move |(keys, values)| {
-        let mut lines = Vec::new();
-        let mut paths = Vec::new();
-        for (key, (before, (first, more))) in keys.into_iter().zip(values) {
-            lines.extend(before);
-            lines.push(format!("{}:{first}", quoted(key)));
-            lines.extend(more);
-            paths.push(vec![key.to_owned()]);
-        }
-        Lines(lines, paths)
-    });
+    let leaf =
+        (keys(), prop::collection::vec((between(), value()), 4)).prop_map(move |(keys, values)| {
+            let mut lines = Vec::new();
+            let mut paths = Vec::new();
+            for (key, (before, (first, more))) in keys.into_iter().zip(values) {
+                lines.extend(before);
+                lines.push(format!("{}:{first}", quoted(key)));
+                lines.extend(more);
+                paths.push(vec![key.to_owned()]);
+            }
+            Lines(lines, paths)
+        });
     leaf.prop_recursive(2, 12, 3, move |inner| {
         (keys(), prop::collection::vec((between(), inner), 4)).prop_map(|(keys, children)| {
             let mut lines = Vec::new();
@@ -48,7 +49,9 @@ fn mapping() -> impl Strategy<Value = Lines> {
                 lines.extend(before);
                 lines.push(format!("{key}:"));
                 lines.extend(
-                    inner.into_iter().map(|line| if line.is_empty() { line } else { format!("  {line}") }),
+                    inner
+                        .into_iter()
+                        .map(|line| if line.is_empty() { line } else { format!("  {line}") }),
                 );
                 paths.extend(below.into_iter().map(|path| [vec![key.to_owned()], path].concat()));
             }
@@ -62,7 +65,11 @@ fn model(text: &str) -> serde_yaml::Value {
 }
 
 /// `model` with what is at `path` replaced, or taken away with the parents that this leaves empty.
-fn expected(mut model: serde_yaml::Value, path: &[String], value: Option<&str>) -> serde_yaml::Value {
+fn expected(
+    mut model: serde_yaml::Value,
+    path: &[String],
+    value: Option<&str>,
+) -> serde_yaml::Value {
     let map = model.as_mapping_mut().unwrap();
     let key = serde_yaml::Value::from(path[0].clone());
     // A plain `true` is no string; the other keys are.

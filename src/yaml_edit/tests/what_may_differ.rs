@@ -1,5 +1,5 @@
-//! An edit is read again and refused if it did anything else. No edit is known that does, so what judges them is
-//! asked directly.
+//! An edit is read again and refused if it did anything else. No edit is known that does, so what
+//! judges them is asked directly.
 
 use super::super::additions::is_right;
 use super::super::graft::is_grafted;
@@ -42,7 +42,8 @@ fn one_value_may_be_set_with_its_missing_parents() {
 
 #[test]
 fn one_key_may_be_removed_with_the_parents_that_it_leaves_empty() {
-    let is_removed = |before: &str, after: &str| is_removed(&node(before), &node(after), &["a", "b"]);
+    let is_removed =
+        |before: &str, after: &str| is_removed(&node(before), &node(after), &["a", "b"]);
     assert!(is_removed("a: {b: x, c: 1}", "a: {c: 1}"));
     assert!(is_removed("a: {b: x}\nk: 1", "k: 1"));
     assert!(is_removed("k: 1", "k: 1"));
@@ -84,7 +85,9 @@ fn one_entry_may_be_grafted() {
     let value = node("c: 1");
     let is_grafted = |after: &str| is_grafted(&node("k: 1"), &node(after), &["a", "b"], &value);
     assert!(is_grafted("k: 1\na: {b: {c: 1}}"));
-    for after in ["k: 1", "k: 1\na: {b: {c: 2}}", "k: 2\na: {b: {c: 1}}", "k: 1\na: {b: {c: 1}, d: 1}"] {
+    for after in
+        ["k: 1", "k: 1\na: {b: {c: 2}}", "k: 2\na: {b: {c: 1}}", "k: 1\na: {b: {c: 1}, d: 1}"]
+    {
         assert!(!is_grafted(after), "{after}");
     }
 }
@@ -94,7 +97,8 @@ fn one_place_in_lists_and_mappings_may_differ() {
     use Step::{Item, Key};
     let path = [Key("a"), Item(1), Key("b")];
     let is_x = |_: Option<&Node>, after: Option<&Node>| after.and_then(Node::scalar) == Some("x");
-    let is_right = |before: &str, after: &str| is_same_but(&node(before), &node(after), &path, &is_x);
+    let is_right =
+        |before: &str, after: &str| is_same_but(&node(before), &node(after), &path, &is_x);
     assert!(is_right("a: [1, {b: y, c: 1}]\nk: 1", "a: [1, {b: x, c: 1}]\nk: 1"));
     assert!(is_right("a: [1, {c: 1}]", "a: [1, {c: 1, b: x}]"));
     for (before, after) in [
@@ -121,8 +125,9 @@ fn one_place_in_lists_and_mappings_may_differ() {
 #[test]
 fn items_may_be_added_at_the_end_and_one_be_taken_out() {
     let (x, xy) = (node("[x]"), node("[x, y]"));
-    let added =
-        |text: &str| items(&node(text)).iter().map(|item| node(item.scalar().unwrap())).collect::<Vec<_>>();
+    let added = |text: &str| {
+        items(&node(text)).iter().map(|item| node(item.scalar().unwrap())).collect::<Vec<_>>()
+    };
     for (before, after, new, expected) in [
         (Some(&x), Some(&xy), "[y]", true),
         (None, Some(&xy), "[x, y]", true),
@@ -151,7 +156,8 @@ fn items_may_be_added_at_the_end_and_one_be_taken_out() {
 fn lists_of_the_root_may_grow_and_keys_may_come_last() {
     let new = node("l: [x, y]\nn: 1");
     let y = node("y");
-    let is_right = |before: &str, after: &str| is_right(&node(before), &node(after), &new, &[("l", &y)]);
+    let is_right =
+        |before: &str, after: &str| is_right(&node(before), &node(after), &new, &[("l", &y)]);
     assert!(is_right("l: [x]\nk: 1", "l: [x, y]\nk: 1\nn: 1"));
     assert!(is_right("l: [u]", "l: [u, y]"));
     for (before, after) in [

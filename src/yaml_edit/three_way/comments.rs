@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// Whether `ours` has a comment, between the start of the value's key or dash and the end of its last line, that `base`
-/// has neither there nor above. The comment above an item is inside of it once its keys come in another order.
+/// Whether `ours` has a comment, between the start of the value's key or dash and the end of its
+/// last line, that `base` has neither there nor above. The comment above an item is inside of it
+/// once its keys come in another order.
 pub(super) fn has_own(ours: (&Document, Spot), base: (&Document, Spot)) -> bool {
     let [own, mut known] = [ours, base].map(|(document, spot)| {
         let start = spot.place.map_or(spot.node.start, |place| place.after);
@@ -41,13 +42,15 @@ fn within<'t>(text: &'t str, start: usize, node: &Node) -> Vec<&'t str> {
     for scalar in taken {
         // Between scalars, `#` is always the start of a comment.
         let between = text.get(at..scalar.start).unwrap_or_default();
-        comments.extend(between.lines().filter_map(|line| Some(line[line.find('#')?..].trim_end())));
+        comments
+            .extend(between.lines().filter_map(|line| Some(line[line.find('#')?..].trim_end())));
         at = scalar.end;
     }
     comments
 }
 
-/// The edit that gives a value the comment that `theirs` has at the end of its line, if `ours` has that of `base`.
+/// The edit that gives a value the comment that `theirs` has at the end of its line, if `ours` has
+/// that of `base`.
 pub(super) fn at_end_of_line(
     base: (&Document, Spot),
     ours: (&Document, Spot),
@@ -61,7 +64,8 @@ pub(super) fn at_end_of_line(
     (fits && is_news).then(|| Edit::new(range, Zeroizing::new(new.trim_end().to_owned())))
 }
 
-/// What stands behind a value on its line, or behind the colon if the value is on the lines below: blanks and a comment.
+/// What stands behind a value on its line, or behind the colon if the value is on the lines below:
+/// blanks and a comment.
 fn end_of_line(document: &Document, spot: Spot) -> Option<(Range<usize>, bool)> {
     let (text, node, place) = (document.text, spot.node, spot.place?);
     let is_header = match &node.value {
@@ -78,14 +82,16 @@ fn end_of_line(document: &Document, spot: Spot) -> Option<(Range<usize>, bool)> 
     (rest.trim().is_empty() || is_comment).then_some((range, is_header))
 }
 
-/// The edit that gives a key or an item the comments that `theirs` has above it, if `ours` has those of `base`.
+/// The edit that gives a key or an item the comments that `theirs` has above it, if `ours` has
+/// those of `base`.
 pub(super) fn above(
     base: (&Document, Option<Place>),
     ours: (&Document, Option<Place>),
     theirs: (&Document, Option<Place>),
 ) -> Option<Edit> {
     let place = ours.1.filter(|place| place.alone)?;
-    let [old, own, new] = [base, ours, theirs].map(|(document, place)| lines_above(document.text, place));
+    let [old, own, new] =
+        [base, ours, theirs].map(|(document, place)| lines_above(document.text, place));
     if own != old || new == old {
         return None;
     }
@@ -103,9 +109,13 @@ pub(super) fn lines_above(text: &str, place: Option<Place>) -> Vec<&str> {
     text[range].lines().map(str::trim).collect()
 }
 
-/// The edits that bring the part above the first key and the part below the last value from `theirs`, if `ours` has
-/// those of `base`.
-pub(super) fn head_and_tail(base: &Document, ours: &Document, theirs: &Document) -> [Option<Edit>; 2] {
+/// The edits that bring the part above the first key and the part below the last value from
+/// `theirs`, if `ours` has those of `base`.
+pub(super) fn head_and_tail(
+    base: &Document,
+    ours: &Document,
+    theirs: &Document,
+) -> [Option<Edit>; 2] {
     let parts = [base, ours, theirs].map(|document| {
         let text = document.text;
         let entries = document.root.entries();
@@ -115,14 +125,17 @@ pub(super) fn head_and_tail(base: &Document, ours: &Document, theirs: &Document)
     });
     let [old, own, new] = parts;
     [0, 1].map(|part| {
-        let [was, is, will] = [(base, &old), (ours, &own), (theirs, &new)]
-            .map(|(document, ranges)| document.text[ranges[part].clone()].lines().collect::<Vec<_>>());
+        let [was, is, will] =
+            [(base, &old), (ours, &own), (theirs, &new)].map(|(document, ranges)| {
+                document.text[ranges[part].clone()].lines().collect::<Vec<_>>()
+            });
         // A line break is missing before the tail.
         let is_open = part == 1 && !ours.text[..own[1].start].ends_with('\n');
         if is != was || will == was || is_open {
             return None;
         }
-        // What stands apart above the last key stays there when that key goes, and is the tail of `theirs`.
+        // What stands apart above the last key stays there when that key goes, and is the tail of
+        // `theirs`.
         let stays = |line: &&str| {
             [(base, &old), (ours, &own)].iter().all(|(document, ranges)| {
                 apart(&document.text[ranges[0].end..ranges[1].start]).contains(line.trim())

@@ -39,16 +39,23 @@ const SETS: [&str; 10] = [
     "hosts",
 ];
 
-/// The identities of all items of the versions of the list `key`; `None` if an item has none or shares it.
-pub(super) fn identities<'n>(key: &str, lists: [&'n [Node]; 3]) -> Option<(Kind, [Vec<Id<'n>>; 3])> {
-    let are_scalars = lists.iter().copied().flatten().all(|item| matches!(item.value, Value::Scalar { .. }));
+/// The identities of all items of the versions of the list `key`; `None` if an item has none or
+/// shares it.
+pub(super) fn identities<'n>(
+    key: &str,
+    lists: [&'n [Node]; 3],
+) -> Option<(Kind, [Vec<Id<'n>>; 3])> {
+    let are_scalars =
+        lists.iter().copied().flatten().all(|item| matches!(item.value, Value::Scalar { .. }));
     let (kind, rule): (_, fn(&'n Node) -> Option<Id<'n>>) = match key {
         _ if SETS.contains(&key) && are_scalars => (Kind::Set, itself),
         "volumeMounts" => (Kind::List, |item| field(item, "mountPath")),
         "rules" => (Kind::List, |item| field(item, "host")),
         "patches" => (Kind::List, patch),
         "labels"
-            if lists.iter().all(|list| list.len() < 2 && list.iter().all(|one| labels(one).is_some())) =>
+            if lists
+                .iter()
+                .all(|list| list.len() < 2 && list.iter().all(|one| labels(one).is_some())) =>
         {
             (Kind::List, |_| Some(Id::Only))
         }
@@ -77,21 +84,29 @@ fn field<'n>(item: &'n Node, key: &str) -> Option<Id<'n>> {
 }
 
 fn patch(item: &Node) -> Option<Id<'_>> {
-    field(item, "path").or_else(|| match (item.at(&["target", "kind"])?, item.at(&["target", "name"])?) {
-        (kind, name) if item.at(&["path"]).is_none() => Some(Id::Target(kind.scalar()?, name.scalar()?)),
-        _ => None,
+    field(item, "path").or_else(|| {
+        match (item.at(&["target", "kind"])?, item.at(&["target", "name"])?) {
+            (kind, name) if item.at(&["path"]).is_none() => {
+                Some(Id::Target(kind.scalar()?, name.scalar()?))
+            }
+            _ => None,
+        }
     })
 }
 
 fn labels(item: &Node) -> Option<Id<'_>> {
-    let mut keys: Vec<_> =
-        item.at(&["pairs"])?.entries().iter().map(|entry| entry.key.scalar()).collect::<Option<_>>()?;
+    let mut keys: Vec<_> = item
+        .at(&["pairs"])?
+        .entries()
+        .iter()
+        .map(|entry| entry.key.scalar())
+        .collect::<Option<_>>()?;
     keys.sort_unstable();
     Some(Id::Labels(keys))
 }
 
-/// Whether an entry that only `ours` has sets a label that one that only `theirs` has sets, too: the two may well be
-/// one entry that both changed.
+/// Whether an entry that only `ours` has sets a label that one that only `theirs` has sets, too:
+/// the two may well be one entry that both changed.
 fn overlap(ours: &[Id], theirs: &[Id]) -> bool {
     let [ours, theirs] = [(ours, theirs), (theirs, ours)].map(|(own, other)| {
         let other: HashSet<_> = other.iter().collect();

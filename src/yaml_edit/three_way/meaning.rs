@@ -4,7 +4,8 @@ use super::super::tree::{Entry, Node, Value};
 use super::super::{BEYOND, Refusal};
 use std::collections::{HashMap, HashSet};
 
-/// The meaning that the merge computed, in the order of the merged text. The text is checked against it.
+/// The meaning that the merge computed, in the order of the merged text. The text is checked
+/// against it.
 pub(super) enum Meant<'n> {
     As(&'n Node),
     Map(Vec<(&'n str, Meant<'n>)>),
@@ -23,15 +24,16 @@ impl Meant<'_> {
                         .all(|((key, meant), entry)| is_named(entry, key) && meant.is(&entry.value))
             }
             (Self::List(meant), Value::List(items)) => {
-                meant.len() == items.len() && meant.iter().zip(items).all(|(meant, item)| meant.is(item))
+                meant.len() == items.len()
+                    && meant.iter().zip(items).all(|(meant, item)| meant.is(item))
             }
             _ => false,
         }
     }
 }
 
-/// Whether both mean the same to Kubernetes: neither the quotes around what is a string anyway nor the order of keys
-/// count.
+/// Whether both mean the same to Kubernetes: neither the quotes around what is a string anyway nor
+/// the order of keys count.
 pub(super) fn same(one: &Node, two: &Node) -> bool {
     match (&one.value, &two.value) {
         (Value::Scalar { text: first, .. }, Value::Scalar { text: second, .. }) => {
@@ -48,19 +50,23 @@ pub(super) fn same(one: &Node, two: &Node) -> bool {
             if one.len() != two.len() {
                 return false;
             }
-            let in_order = one.iter().zip(two).all(|(one, two)| one.key.scalar() == two.key.scalar());
+            let in_order =
+                one.iter().zip(two).all(|(one, two)| one.key.scalar() == two.key.scalar());
             if in_order {
                 return one.iter().zip(two).all(|(one, two)| same(&one.value, &two.value));
             }
-            let others: HashMap<_, _> = two.iter().map(|entry| (entry.key.scalar(), &entry.value)).collect();
-            one.iter()
-                .all(|entry| others.get(&entry.key.scalar()).is_some_and(|other| same(&entry.value, other)))
+            let others: HashMap<_, _> =
+                two.iter().map(|entry| (entry.key.scalar(), &entry.value)).collect();
+            one.iter().all(|entry| {
+                others.get(&entry.key.scalar()).is_some_and(|other| same(&entry.value, other))
+            })
         }
         _ => false,
     }
 }
 
-/// Refuses keys that occur twice in a mapping, and keys that are not scalars: no field could be named by them.
+/// Refuses keys that occur twice in a mapping, and keys that are not scalars: no field could be
+/// named by them.
 pub(super) fn refuse_unclear_keys(node: &Node) -> Result<(), Refusal> {
     match &node.value {
         Value::Scalar { .. } => Ok(()),

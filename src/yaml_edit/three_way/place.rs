@@ -1,4 +1,5 @@
-//! Where the keys of a mapping and the items of a list stand, and their lines at another indentation.
+//! Where the keys of a mapping and the items of a list stand, and their lines at another
+//! indentation.
 
 use super::super::lines::{behind_colon, line_end, line_start};
 use super::super::tree::{Node, Value};
@@ -36,7 +37,11 @@ pub(super) struct Child<'n> {
 }
 
 /// The children of a mapping, or of a list whose items have the identities `ids`.
-pub(super) fn children<'n>(document: &Document, parent: Spot<'n>, ids: Vec<Id<'n>>) -> Vec<Child<'n>> {
+pub(super) fn children<'n>(
+    document: &Document,
+    parent: Spot<'n>,
+    ids: Vec<Id<'n>>,
+) -> Vec<Child<'n>> {
     let text = document.text;
     let mut floor = parent.place.map(|place| place.after);
     let mut child = |id: Id<'n>, key: Option<&'n Node>, node: &'n Node, is_block: bool| {
@@ -51,7 +56,8 @@ pub(super) fn children<'n>(document: &Document, parent: Spot<'n>, ids: Vec<Id<'n
     match &parent.node.value {
         Value::Scalar { .. } => Vec::new(),
         Value::Map { entries, flow } => {
-            let named = entries.iter().filter_map(|entry| Some((Id::Name(entry.key.scalar()?), entry)));
+            let named =
+                entries.iter().filter_map(|entry| Some((Id::Name(entry.key.scalar()?), entry)));
             named.map(|(id, entry)| child(id, Some(&entry.key), &entry.value, !flow)).collect()
         }
         Value::List(items) => {
@@ -133,7 +139,8 @@ pub(super) fn indented(text: &str, old: usize, new: usize, newline: &str) -> Zer
     lines
 }
 
-/// The lines of `child`, with the comments above them, to stand at `column`; no line break at the end.
+/// The lines of `child`, with the comments above them, to stand at `column`; no line break at the
+/// end.
 pub(super) fn lines_of(
     document: &Document,
     child: &Child,
@@ -144,7 +151,8 @@ pub(super) fn lines_of(
     let (text, node, blanks) = (document.text, child.spot.node, " ".repeat(column));
     let join = |parts: &[&str]| {
         // Large enough from the start, so that no shorter copy stays behind in memory.
-        let mut lines = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+        let mut lines =
+            Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
         for part in parts {
             lines.push_str(part);
         }

@@ -21,7 +21,8 @@ type Children<'n> = [Vec<Child<'n>>; 3];
 type Index<'c, 'n> = HashMap<&'c Id<'n>, usize>;
 
 impl<'n> Merge<'n> {
-    /// Merges the children, given in three versions, of the parents that base, if it has one, ours and theirs have.
+    /// Merges the children, given in three versions, of the parents that base, if it has one, ours
+    /// and theirs have.
     pub(super) fn siblings(
         &mut self,
         kind: Kind,
@@ -57,15 +58,23 @@ impl<'n> Merge<'n> {
                 self.edits.push(Edit::new(start..end, Zeroizing::default()));
             }
             if !new.behind[at].is_empty() {
-                self.insert(kind, next_line(self.ours.text, child.spot.node.end), child, &new.behind[at])?;
+                self.insert(
+                    kind,
+                    next_line(self.ours.text, child.spot.node.end),
+                    child,
+                    &new.behind[at],
+                )?;
             }
-            meant.extend(new.behind[at].iter().map(|child| (&child.id, Meant::As(child.spot.node))));
+            meant
+                .extend(new.behind[at].iter().map(|child| (&child.id, Meant::As(child.spot.node))));
         }
         Ok(match kind {
-            Kind::Map => {
-                Meant::Map(meant.into_iter().filter_map(|(id, meant)| Some((name(id)?, meant))).collect())
+            Kind::Map => Meant::Map(
+                meant.into_iter().filter_map(|(id, meant)| Some((name(id)?, meant))).collect(),
+            ),
+            Kind::Set | Kind::List => {
+                Meant::List(meant.into_iter().map(|(_, meant)| meant).collect())
             }
-            Kind::Set | Kind::List => Meant::List(meant.into_iter().map(|(_, meant)| meant).collect()),
         })
     }
 
@@ -79,7 +88,8 @@ impl<'n> Merge<'n> {
     ) -> Vec<bool> {
         let mut stays = vec![true; ours.len()];
         for (at, child) in ours.iter().enumerate() {
-            let Some(old) = in_base.get(&child.id).filter(|_| !in_theirs.contains_key(&child.id)) else {
+            let Some(old) = in_base.get(&child.id).filter(|_| !in_theirs.contains_key(&child.id))
+            else {
                 continue;
             };
             let old = base[*old].spot;
@@ -102,7 +112,8 @@ impl<'n> Merge<'n> {
         [in_base, in_ours]: [&Index<'_, 'n>; 2],
         stays: &[bool],
     ) -> Additions<'c, 'n> {
-        let mut new = Additions { first: Vec::new(), behind: ours.iter().map(|_| Vec::new()).collect() };
+        let mut new =
+            Additions { first: Vec::new(), behind: ours.iter().map(|_| Vec::new()).collect() };
         // The order of keys and of sets means nothing: what has no neighbour here goes to the end.
         let end = if kind == Kind::List { None } else { stays.iter().rposition(|stays| *stays) };
         let mut neighbour = None;
@@ -132,17 +143,25 @@ impl<'n> Merge<'n> {
         theirs: Option<&Child<'n>>,
     ) -> Result<Meant<'n>, Refusal> {
         let Some(theirs) = theirs else { return Ok(Meant::As(ours.spot.node)) };
-        self.within(at, ours, |merge| merge.value(base.map(|base| base.spot), ours.spot, theirs.spot))
+        self.within(at, ours, |merge| {
+            merge.value(base.map(|base| base.spot), ours.spot, theirs.spot)
+        })
     }
 
-    fn follow_comments_above(&mut self, base: Option<&Child>, ours: &Child, theirs: Option<&Child>) {
+    fn follow_comments_above(
+        &mut self,
+        base: Option<&Child>,
+        ours: &Child,
+        theirs: Option<&Child>,
+    ) {
         let (Some(base), Some(theirs)) = (base, theirs) else { return };
-        let [old, new] =
-            [(self.base, base), (self.theirs, theirs)].map(|(document, child)| (document, child.spot.place));
+        let [old, new] = [(self.base, base), (self.theirs, theirs)]
+            .map(|(document, child)| (document, child.spot.place));
         self.edits.extend(comments::above(old, (self.ours, ours.spot.place), new));
     }
 
-    /// Where the lines of a child begin, with the comments above it; if it goes, with those of base alone.
+    /// Where the lines of a child begin, with the comments above it; if it goes, with those of base
+    /// alone.
     fn start(&self, child: &Child, base: Option<&Child>, stays: bool) -> Result<usize, Refusal> {
         let place = own_line(child)?;
         let old = base.map(|base| lines_above(self.base.text, base.spot.place)).unwrap_or_default();
@@ -163,7 +182,8 @@ impl<'n> Merge<'n> {
         let newline = newline(text);
         // The last line of the text may have no line break.
         let is_open = !text[..position].ends_with('\n');
-        let lines = new.iter().map(|child| lines_of(self.theirs, child, kind, place.column, newline));
+        let lines =
+            new.iter().map(|child| lines_of(self.theirs, child, kind, place.column, newline));
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
         // Large enough from the start, so that no shorter copy stays behind in memory.
         let size = lines.iter().map(|lines| lines.len()).sum::<usize>();
@@ -178,9 +198,9 @@ impl<'n> Merge<'n> {
         Ok(())
     }
 
-    /// Deletes the first children, if they go and the first shares the line of a dash: the dash stays, for the first child
-    /// that does. Returns how many. The comments above the latter go with them; those of theirs are above the dash, or
-    /// get there if base has ours above its dash.
+    /// Deletes the first children, if they go and the first shares the line of a dash: the dash
+    /// stays, for the first child that does. Returns how many. The comments above the latter go
+    /// with them; those of theirs are above the dash, or get there if base has ours above its dash.
     fn delete_leading(
         &mut self,
         parents: (Option<Spot<'n>>, Spot<'n>, Spot<'n>),
@@ -190,10 +210,15 @@ impl<'n> Merge<'n> {
     ) -> Result<usize, Refusal> {
         let text = self.ours.text;
         let shares = |child: &&Child| child.spot.place.is_some_and(|place| !place.alone);
-        let Some(first) = ours.first().filter(|first| shares(first) && !stays[0]) else { return Ok(0) };
+        let Some(first) = ours.first().filter(|first| shares(first) && !stays[0]) else {
+            return Ok(0);
+        };
         let next = stays.iter().position(|stays| *stays).ok_or(BEYOND)?;
-        let (Some(start), Some(end)) = (first.spot.place, ours[next].spot.place) else { return Err(FLOW) };
-        let in_base = |child: &Child<'n>| in_base.get(&child.id).and_then(|at| base[*at].spot.place);
+        let (Some(start), Some(end)) = (first.spot.place, ours[next].spot.place) else {
+            return Err(FLOW);
+        };
+        let in_base =
+            |child: &Child<'n>| in_base.get(&child.id).and_then(|at| base[*at].spot.place);
         let is_theirs = |child: &Child<'n>| {
             let old = in_base(child);
             // Comments above the first key of an item are above its dash.
@@ -207,7 +232,11 @@ impl<'n> Merge<'n> {
             self.within(0, first, Self::conflict);
         } else if in_base(&ours[next]).is_some_and(|place| !place.alone) {
             let item = (self.ours, parents.1.place);
-            self.edits.extend(comments::above((self.ours, None), item, (self.theirs, parents.2.place)));
+            self.edits.extend(comments::above(
+                (self.ours, None),
+                item,
+                (self.theirs, parents.2.place),
+            ));
         }
         self.edits.push(Edit::new(start.head..end.head, Zeroizing::default()));
         Ok(next)

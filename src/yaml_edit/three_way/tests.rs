@@ -82,7 +82,10 @@ fn the_template_adds_a_resource_beside_one_of_the_user() {
                 "# What all environments share.\n",
                 "# What all environments share. Tags are in the overlays.\n",
             ),
-            ("  - deployment.yaml\n", "  - deployment.yaml\n  # For its token.\n  - serviceaccount.yaml\n"),
+            (
+                "  - deployment.yaml\n",
+                "  - deployment.yaml\n  # For its token.\n  - serviceaccount.yaml\n",
+            ),
             (
                 "images:\n",
                 "# So that a change restarts pods.\nconfigMapGenerator:\n  - name: hello\n    envs:\n      - hello.env\nimages:\n",
@@ -151,7 +154,12 @@ fn a_field_that_both_changed_differently_is_a_conflict() {
         // Lists without an identity are one value.
         ("args: [a]", "args: [a, b]", "args: [c, a]", "conflict: args"),
         ("args: [a]", "args: [a, b]", "args:\n  - a\n  - 'b'", "args: [a, b]"),
-        ("env:\n  - name: a\n  - name: a", "env:\n  - name: a\n", "env:\n  - name: b\n", "conflict: env"),
+        (
+            "env:\n  - name: a\n  - name: a",
+            "env:\n  - name: a\n",
+            "env:\n  - name: b\n",
+            "conflict: env",
+        ),
         ("rules:\n  - http: 1", "rules:\n  - http: 2", "rules:\n  - http: 3", "conflict: rules"),
         // Removed here, changed there.
         ("k: 1\na:\n  b: 1", "k: 1\na:\n  b: 2", "k: 1", "conflict: a"),
@@ -240,11 +248,31 @@ fn values_are_written_as_theirs_writes_them() {
             "a: |+\n  y\n\n\nb: 1\n",
             "a: |+\n  y\n\n\nb: 1\nu: 1\n",
         ),
-        ("a: \"x\"\nb: nginx\n", "a: 'x'\nb: \"nginx\"\n", "a: y\nb: nginx\n", "a: y\nb: \"nginx\"\n"),
+        (
+            "a: \"x\"\nb: nginx\n",
+            "a: 'x'\nb: \"nginx\"\n",
+            "a: y\nb: nginx\n",
+            "a: y\nb: \"nginx\"\n",
+        ),
         // The parts above the first key and below the last value.
-        ("# h\n\na: 1\n# t\n", "# h\n\na: 1\nu: 1\n# t\n", "# H\n---\na: 1\n", "# H\n---\na: 1\nu: 1\n"),
-        ("# h\na: 1\n# t\n", "# mine\na: 1\n# mine\n", "# H\na: 1\n# T\n", "# mine\na: 1\n# mine\n"),
-        ("# h\nb: 1\n", "# h\nb: 1\nu: 1\n", "# h\na: 1\n# b\nb: 1\n", "# h\n# b\nb: 1\nu: 1\na: 1\n"),
+        (
+            "# h\n\na: 1\n# t\n",
+            "# h\n\na: 1\nu: 1\n# t\n",
+            "# H\n---\na: 1\n",
+            "# H\n---\na: 1\nu: 1\n",
+        ),
+        (
+            "# h\na: 1\n# t\n",
+            "# mine\na: 1\n# mine\n",
+            "# H\na: 1\n# T\n",
+            "# mine\na: 1\n# mine\n",
+        ),
+        (
+            "# h\nb: 1\n",
+            "# h\nb: 1\nu: 1\n",
+            "# h\na: 1\n# b\nb: 1\n",
+            "# h\n# b\nb: 1\nu: 1\na: 1\n",
+        ),
         ("\u{feff}a: 1\n", "\u{feff}a: 1\nu: ä\n", "a: 2\n", "\u{feff}a: 2\nu: ä\n"),
     ] {
         assert_eq!(merged(base, ours, theirs), expected, "{ours}");
@@ -265,9 +293,12 @@ fn refuses_what_it_would_have_to_guess() {
         "b:\n  - x: 1\n    x: 2\n",
         "? [a]\n: 1\n",
     ] {
-        for [base, ours, theirs] in
-            [[text, "a: 1", "a: 2"], ["a: 1", text, "a: 2"], ["a: 1", "a: 2", text], [text, text, text]]
-        {
+        for [base, ours, theirs] in [
+            [text, "a: 1", "a: 2"],
+            ["a: 1", text, "a: 2"],
+            ["a: 1", "a: 2", text],
+            [text, text, text],
+        ] {
             assert!(three_way(base, ours, theirs).is_err(), "{text}");
         }
     }

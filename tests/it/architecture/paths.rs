@@ -1,6 +1,7 @@
 //! Which module uses which, read from the paths that begin with `crate::`, `super::` or `self::`.
 //!
-//! A name that a module re-exports or imports counts as used from where it is defined. Methods do not show.
+//! A name that a module re-exports or imports counts as used from where it is defined. Methods do
+//! not show.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,19 +33,21 @@ impl Source {
             let mut left: BTreeSet<&str> =
                 uses.keys().flat_map(|(user, used)| [user.as_str(), used.as_str()]).collect();
             let is_tied = |name: &str, left: &BTreeSet<&str>| {
-                let uses_one = uses.keys().any(|(user, used)| user == name && left.contains(used.as_str()));
-                let is_used = uses.keys().any(|(user, used)| used == name && left.contains(user.as_str()));
+                let uses_one =
+                    uses.keys().any(|(user, used)| user == name && left.contains(used.as_str()));
+                let is_used =
+                    uses.keys().any(|(user, used)| used == name && left.contains(user.as_str()));
                 uses_one && is_used
             };
             while let Some(free) = left.iter().copied().find(|name| !is_tied(name, &left)) {
                 left.remove(free);
             }
-            let within = uses
-                .iter()
-                .filter(|((user, used), _)| left.contains(user.as_str()) && left.contains(used.as_str()));
-            circles.extend(
-                within.map(|((user, used), why)| format!("{}: {user} uses {used}: {why}", parent.join("/"))),
-            );
+            let within = uses.iter().filter(|((user, used), _)| {
+                left.contains(user.as_str()) && left.contains(used.as_str())
+            });
+            circles.extend(within.map(|((user, used), why)| {
+                format!("{}: {user} uses {used}: {why}", parent.join("/"))
+            }));
         }
         circles
     }
@@ -73,7 +76,8 @@ impl Source {
             let child = [module.as_slice(), std::slice::from_ref(name)].concat();
             self.code.contains_key(&child).then_some(child)
         };
-        let known = child(user, &path[0]).is_some() || ["crate", "super", "self"].contains(&path[0].as_str());
+        let known = child(user, &path[0]).is_some()
+            || ["crate", "super", "self"].contains(&path[0].as_str());
         if !known || depth > 8 {
             return None;
         }
@@ -84,7 +88,10 @@ impl Source {
                 "self" => {}
                 "super" => drop(module.pop()),
                 _ => {
-                    match (child(&module, name), self.names.get(&module).and_then(|names| names.get(name))) {
+                    match (
+                        child(&module, name),
+                        self.names.get(&module).and_then(|names| names.get(name)),
+                    ) {
                         (Some(child), _) => module = child,
                         (None, Some(meant)) => {
                             let meant = [meant.as_slice(), &path[at + 1..]].concat();
@@ -135,7 +142,8 @@ fn names(code: &str) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// The paths of the tree that `text` begins with (`a::{b, c::D as E}` has two), each with its name after `as`.
+/// The paths of the tree that `text` begins with (`a::{b, c::D as E}` has two), each with its name
+/// after `as`.
 fn tree(text: &mut &str) -> Vec<(Vec<String>, Option<String>)> {
     let mut path = Vec::new();
     loop {
@@ -148,11 +156,16 @@ fn tree(text: &mut &str) -> Vec<(Vec<String>, Option<String>)> {
                 *text = text.trim_start().trim_start_matches(',');
             }
             *text = text.trim_start().trim_start_matches('}');
-            return all.into_iter().map(|(below, name)| ([path.clone(), below].concat(), name)).collect();
+            return all
+                .into_iter()
+                .map(|(below, name)| ([path.clone(), below].concat(), name))
+                .collect();
         }
         path.push(word(text));
         match text.strip_prefix("::") {
-            Some(rest) if rest.starts_with(|c: char| c.is_alphabetic() || "_{*".contains(c)) => *text = rest,
+            Some(rest) if rest.starts_with(|c: char| c.is_alphabetic() || "_{*".contains(c)) => {
+                *text = rest
+            }
             _ => break,
         }
     }
@@ -188,15 +201,22 @@ fn a_parent_and_its_children_are_no_circle() {
 
 #[test]
 fn siblings_are_a_circle_directly_through_their_parent_and_from_below() {
-    let direct =
-        [("a.rs", ""), ("a/b.rs", "use super::{c::{C, E as F}};"), ("a/c.rs", "fn x(b: crate::a::b::B) {}")];
+    let direct = [
+        ("a.rs", ""),
+        ("a/b.rs", "use super::{c::{C, E as F}};"),
+        ("a/c.rs", "fn x(b: crate::a::b::B) {}"),
+    ];
     let by_parent = [
         ("a.rs", "pub use b::{\n    B,\n    Other as Named,\n};"),
         ("a/b.rs", "use super::c::C;"),
         ("a/c.rs", "use super::Named;"),
     ];
-    let below =
-        [("a.rs", ""), ("a/b.rs", ""), ("a/b/d.rs", "use super::super::c;"), ("a/c.rs", "use super::b::d;")];
+    let below = [
+        ("a.rs", ""),
+        ("a/b.rs", ""),
+        ("a/b/d.rs", "use super::super::c;"),
+        ("a/c.rs", "use super::b::d;"),
+    ];
     for files in [&direct, &by_parent] {
         assert_eq!(circles(files).len(), 2, "{:?}", circles(files));
     }

@@ -39,7 +39,8 @@ fn identities(scene: &Scene) -> Vec<String> {
         "persistentvolumeclaim/data-hello-db-0",
         "secret/gitlab",
     ];
-    let mut all: Vec<_> = objects.iter().map(|object| scene.get(object, "{.metadata.uid}")).collect();
+    let mut all: Vec<_> =
+        objects.iter().map(|object| scene.get(object, "{.metadata.uid}")).collect();
     all.extend(scene.pods().iter().map(|pod| pod["metadata"]["uid"].to_string()));
     assert!(all.iter().all(|uid| !uid.is_empty()) && all.len() == 7, "{all:?}");
     all
@@ -83,13 +84,17 @@ fn the_output_of_helm_is_adopted_in_place() {
 
         // The old token is revoked: another image is pulled with the new one.
         token.becomes("gldt-Rotated_4Tz8", "group", "read_registry");
-        let file = scene.sandbox.write_private("rotated", "gldt-Rotated_4Tz8").display().to_string();
+        let file =
+            scene.sandbox.write_private("rotated", "gldt-Rotated_4Tz8").display().to_string();
         scene
             .sandbox
             .here(&["rotate", "--token-username", &user, "--token-file", &file, "--commit"])
             .success();
         scene.make(&["set-image", "TAG=1.1.0"]).success();
         scene.make(&["deploy"]).success().prints("partitioned roll out complete");
-        scene.make(&["undeploy", "YES=1"]).success().prints("persistentvolumeclaim/data-hello-db-0");
+        scene
+            .make(&["undeploy", "YES=1"])
+            .success()
+            .prints("persistentvolumeclaim/data-hello-db-0");
     }
 }

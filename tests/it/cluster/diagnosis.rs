@@ -1,4 +1,5 @@
-//! `makeinfra diagnose` on the real node: what is wrong is named first, and what is typed then mends it.
+//! `makeinfra diagnose` on the real node: what is wrong is named first, and what is typed then
+//! mends it.
 
 use super::{Scene, bed, tells_no_token};
 use crate::support::{IMAGE, TOKEN, kubectls};
@@ -13,9 +14,14 @@ impl Scene {
     /// What `diagnose --json` says, with its exit code; the token is in neither form of it.
     fn diagnose(&self) -> (Option<i32>, Value) {
         let run = |args: &[&str]| {
-            let run = self.sandbox.makeinfra(&[&["diagnose"], args].concat()).env("KUBECTL", &self.kubectl);
+            let run = self
+                .sandbox
+                .makeinfra(&[&["diagnose"], args].concat())
+                .env("KUBECTL", &self.kubectl);
             tells_no_token(
-                run.cwd(self.sandbox.work("hello-infra")).env("KUBECONFIG", &self.kubeconfig).output(),
+                run.cwd(self.sandbox.work("hello-infra"))
+                    .env("KUBECONFIG", &self.kubeconfig)
+                    .output(),
             )
         };
         let (text, json) = (run(&[]), run(&["--json"]));
@@ -74,7 +80,8 @@ fn a_refused_token_is_told_from_an_older_one_in_the_cluster() {
         // Revoked, and made anew in GitLab.
         token.becomes("gldt-Second_7Qx9vWk2", "group", "read_registry");
         scene.is_told("token-refused", "makeinfra rotate --commit && make deploy");
-        let file = scene.sandbox.write_private("second", "gldt-Second_7Qx9vWk2").display().to_string();
+        let file =
+            scene.sandbox.write_private("second", "gldt-Second_7Qx9vWk2").display().to_string();
         let args = ["rotate", "--token-username", &token.username, "--token-file", &file];
         scene.sandbox.makeinfra(&args).cwd(scene.sandbox.work("hello-infra")).success();
         scene.comes_to("secret-outdated", "make gitlab-secret");
@@ -102,7 +109,8 @@ fn a_pull_without_credentials_is_told_by_what_is_missing() {
     let good = scene.secret();
     let data = good.lines().find_map(|line| line.trim().strip_prefix(".dockercfg: ")).unwrap();
     let json =
-        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data.trim_matches('"')).unwrap();
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data.trim_matches('"'))
+            .unwrap();
     let wrapped = format!("{{\"auths\":{}}}", String::from_utf8(json).unwrap());
     let wrapped = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, wrapped);
     scene.write_secret(&good.replace(data, &wrapped));

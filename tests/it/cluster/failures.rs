@@ -1,4 +1,5 @@
-//! Deploys that fail, on the real node: the exit code, what the cluster says in the last lines, and nothing half applied.
+//! Deploys that fail, on the real node: the exit code, what the cluster says in the last lines, and
+//! nothing half applied.
 
 use super::{Scene, bed, tells_no_token};
 use crate::support::{IMAGE, Output, SECRET, TOKEN, kubectls};
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 
-/// Deploys until it fails with this among the last warnings: on a busy machine, an event takes its time.
+/// Deploys until it fails with this among the last warnings: on a busy machine, an event takes its
+/// time.
 #[track_caller]
 fn fails(scene: &Scene, warning: &str) -> Output {
     let mut output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=10s"]).failure(2);
@@ -31,7 +33,9 @@ fn a_token_that_the_registry_refuses_is_told() {
         (TOKEN, "other", "read_registry", "insufficient_scope"),
         (TOKEN, "group", "read_repository", "403 Forbidden"),
     ];
-    for ((value, project, scope, warning), kubectl) in cases.into_iter().zip(kubectls().iter().cycle()) {
+    for ((value, project, scope, warning), kubectl) in
+        cases.into_iter().zip(kubectls().iter().cycle())
+    {
         let (scene, token) = Scene::with_pods(&bed, kubectl, IMAGE, &[]);
         token.becomes(value, project, scope);
         fails(&scene, warning);
@@ -73,7 +77,8 @@ fn pods_that_cannot_be_made_or_started_are_told() {
     scene.edit(DEPLOYMENT, "cpu: 50m", "cpu: 5000");
     fails(&scene, "Insufficient cpu");
     // What an image needs that runs as root or names its user.
-    let (scene, _token) = Scene::with_pods(&bed, kubectl, &image("root"), &["--pod-security", "baseline"]);
+    let (scene, _token) =
+        Scene::with_pods(&bed, kubectl, &image("root"), &["--pod-security", "baseline"]);
     scene.make(&["deploy"]).success();
     let (scene, _token) = Scene::with_pods(&bed, kubectl, &image("named"), &[]);
     scene.edit(DEPLOYMENT, "runAsNonRoot: true\n", "runAsNonRoot: true\n        runAsUser: 1000\n");
@@ -87,7 +92,8 @@ fn what_is_wrong_in_the_repository_stops_before_anything_is_applied() {
         let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &[]);
         let good = scene.secret();
         let nothing = || {
-            let namespace = scene.get(&format!("namespace/{}", scene.namespace), "{.metadata.name}");
+            let namespace =
+                scene.get(&format!("namespace/{}", scene.namespace), "{.metadata.name}");
             assert_eq!(namespace, "", "something was applied");
         };
         scene.sandbox.git(&["crypt", "lock"]).success();
@@ -120,14 +126,27 @@ fn a_service_account_with_rights_in_its_namespace_deploys() {
             let run = scene.sandbox.run(&newest, &[&namespace[..], args].concat());
             run.env("KUBECONFIG", bed.kubeconfig()).success().stdout
         };
-        let file = scene.sandbox.hello("kubernetes/overlays/production/namespace.yaml").display().to_string();
+        let file = scene
+            .sandbox
+            .hello("kubernetes/overlays/production/namespace.yaml")
+            .display()
+            .to_string();
         admin(&["apply", "--filename", &file]);
         admin(&["create", "serviceaccount", "deployer"]);
         // A token of the account itself, as CI would have it.
         let token = admin(&["create", "token", "deployer"]);
-        let other = scene.sandbox.write_private("deployer", fs::read_to_string(bed.kubeconfig()).unwrap());
+        let other =
+            scene.sandbox.write_private("deployer", fs::read_to_string(bed.kubeconfig()).unwrap());
         let config = other.display().to_string();
-        admin(&["config", "--kubeconfig", &config, "set-credentials", "deployer", "--token", token.trim()]);
+        admin(&[
+            "config",
+            "--kubeconfig",
+            &config,
+            "set-credentials",
+            "deployer",
+            "--token",
+            token.trim(),
+        ]);
         admin(&["config", "--kubeconfig", &config, "set-context", "bed", "--user=deployer"]);
         let make = |args: &[&str]| scene.make(args).env("KUBECONFIG", &other);
         make(&["deploy"]).failure(2).says("(Forbidden)");

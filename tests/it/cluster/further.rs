@@ -22,9 +22,15 @@ impl Scene {
 
     /// The names of the Secrets that come from db, whatever their hash.
     fn generated(&self) -> Vec<String> {
-        let names =
-            self.kubectl(&["get", "secrets", "--output=jsonpath={.items[*].metadata.name}"]).success();
-        names.stdout.split_whitespace().filter(|name| name.starts_with("db-")).map(str::to_owned).collect()
+        let names = self
+            .kubectl(&["get", "secrets", "--output=jsonpath={.items[*].metadata.name}"])
+            .success();
+        names
+            .stdout
+            .split_whitespace()
+            .filter(|name| name.starts_with("db-"))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -48,7 +54,10 @@ fn a_new_value_replaces_just_the_pods_that_use_it_and_a_rollback_brings_the_old_
         let (web, worker) = (scene.pods_of("hello"), scene.pods_of("worker"));
         assert!(logs().contains("value first"), "{}", logs());
         scene.make(&["deploy"]).success();
-        assert_eq!((scene.pods_of("hello"), scene.pods_of("worker")), (web.clone(), worker.clone()));
+        assert_eq!(
+            (scene.pods_of("hello"), scene.pods_of("worker")),
+            (web.clone(), worker.clone())
+        );
 
         scene.set("PASSWORD", "second");
         scene.make(&["deploy"]).success();
@@ -77,7 +86,8 @@ fn no_value_is_shown_on_its_way_to_the_cluster() {
         let [name] = scene.generated().try_into().unwrap();
         assert_eq!(scene.get(&format!("secret/{name}"), "{.type}"), "Opaque");
         assert_no_token(scene.get("deployment/hello", "{}").as_bytes(), "the Deployment");
-        let version = |name: &str| scene.get(&format!("secret/{name}"), "{.metadata.resourceVersion}");
+        let version =
+            |name: &str| scene.get(&format!("secret/{name}"), "{.metadata.resourceVersion}");
         let before = version(&name);
         tells_no_token(scene.make(&["deploy"]).success());
         assert_eq!(version(&name), before);

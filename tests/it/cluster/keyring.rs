@@ -1,6 +1,7 @@
 //! Our port of the kubelet's keyring against the kubelet's own code, over generated cases.
 //!
-//! `keyring-check` is built with the test bed from the modules of Kubernetes that tests/cluster/go.mod pins.
+//! `keyring-check` is built with the test bed from the modules of Kubernetes that
+//! tests/cluster/go.mod pins.
 
 use super::Bed;
 use base64::Engine;
@@ -66,7 +67,8 @@ fn keys() -> impl Strategy<Value = String> {
         "/library",
         "\n",
     ]);
-    (scheme, host, port, path).prop_map(|(scheme, host, port, path)| format!("{scheme}{host}{port}{path}"))
+    (scheme, host, port, path)
+        .prop_map(|(scheme, host, port, path)| format!("{scheme}{host}{port}{path}"))
 }
 
 fn images() -> impl Strategy<Value = &'static str> {
@@ -122,7 +124,8 @@ fn cases() -> impl Strategy<Value = (String, &'static str)> {
     })
 }
 
-/// The user names that the kubelet would try, by our own account, sorted; none where the Secret fails the pull.
+/// The user names that the kubelet would try, by our own account, sorted; none where the Secret
+/// fails the pull.
 fn ours(secret: &str, image: &str) -> Option<Vec<String>> {
     let manifest = Manifest::parse(secret).ok()?;
     let config = manifest.config();
@@ -153,7 +156,8 @@ fn our_keyring_is_the_kubelets_over_generated_secrets() {
         .spawn()
         .unwrap();
     let mut runner = TestRunner::deterministic();
-    let asked: Vec<_> = (0..CASES).map(|_| cases().new_tree(&mut runner).unwrap().current()).collect();
+    let asked: Vec<_> =
+        (0..CASES).map(|_| cases().new_tree(&mut runner).unwrap().current()).collect();
     let lines: String = asked
         .iter()
         .map(|(secret, image)| format!("{}\n", json!({"secrets": [secret], "image": image})))
@@ -183,7 +187,9 @@ fn the_generated_secret_passes_the_api_servers_validation() {
         let sandbox = Sandbox::new();
         sandbox.new_hello(&["--secret-type", kind]).success();
         let file = sandbox.hello(SECRET).display().to_string();
-        let check = |image: &str| sandbox.run(bed.program("keyring-check"), &[&file, image]).success().json();
+        let check = |image: &str| {
+            sandbox.run(bed.program("keyring-check"), &[&file, image]).success().json()
+        };
         let found = json!([{"username": USER, "password": TOKEN}]);
         assert_eq!(check("registry.gitlab.com/group/hello:1.0.0"), json!({"credentials": found}));
         assert_eq!(check("registry.example.com/group/hello:1.0.0"), json!({"credentials": []}));

@@ -1,4 +1,5 @@
-//! A deploy token's whole life: GitLab makes it, the kubelet pulls with it, the next one takes its place, and the old one goes.
+//! A deploy token's whole life: GitLab makes it, the kubelet pulls with it, the next one takes its
+//! place, and the old one goes.
 
 use super::running::IMAGE;
 use super::{Bed, Scene, bed};
@@ -71,7 +72,13 @@ impl Life {
     fn keeps(&self, run: Run, code: i32) -> Output {
         let (ids, secret) = (self.ids(), self.scene.secret());
         let output = self.tells_no_token(run.output());
-        assert_eq!(output.code, Some(code), "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            output.stdout,
+            output.stderr
+        );
         assert_eq!((self.ids(), self.scene.secret()), (ids, secret), "{}", output.stdout);
         output
     }
@@ -103,8 +110,10 @@ impl Life {
         // The oldest kubectl cannot ask for a token.
         let newest = kubectls().pop().unwrap();
         let token = ["--namespace", &scene.namespace, "create", "token", name];
-        let token = scene.sandbox.run(newest, &token).env("KUBECONFIG", &scene.kubeconfig).success().stdout;
-        let admin: Value = serde_yaml::from_str(&fs::read_to_string(&scene.kubeconfig).unwrap()).unwrap();
+        let token =
+            scene.sandbox.run(newest, &token).env("KUBECONFIG", &scene.kubeconfig).success().stdout;
+        let admin: Value =
+            serde_yaml::from_str(&fs::read_to_string(&scene.kubeconfig).unwrap()).unwrap();
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "clusters": admin["clusters"], "current-context": "bed",
             "users": [{"name": name, "user": {"token": token.trim()}}],
@@ -133,7 +142,8 @@ fn on_node<T: Send>(bed: &Bed, start: impl FnOnce() -> T + Send) -> T {
 }
 
 impl Scene {
-    /// Has a pod pull [`IMAGE`] with a Secret of the cluster; says what its container waits for, or nothing if it runs.
+    /// Has a pod pull [`IMAGE`] with a Secret of the cluster; says what its container waits for, or
+    /// nothing if it runs.
     fn pulls_once(&self, pod: &str, secret: &str) -> String {
         let security = json!({
             "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
@@ -165,7 +175,8 @@ impl Scene {
             }
             sleep(Duration::from_millis(200));
         }
-        self.kubectl(&["delete", "pod", pod, "--wait=false", "--grace-period=0", "--force"]).success();
+        self.kubectl(&["delete", "pod", pod, "--wait=false", "--grace-period=0", "--force"])
+            .success();
         said
     }
 
@@ -199,7 +210,9 @@ fn a_token_is_replaced_and_deleted_while_pods_pull_all_the_time() {
     let pulls = thread::scope(|scope| {
         let pulls = scope.spawn(|| scene.pulls_until(&stop));
         let stops = Sets(&stop);
-        life.tells_no_token(life.rotate(&["--from-gitlab", "--expires-in", "90d", "--commit"]).success());
+        life.tells_no_token(
+            life.rotate(&["--from-gitlab", "--expires-in", "90d", "--commit"]).success(),
+        );
         assert_eq!(life.ids(), [1, 2]);
         // The cluster still has the old one.
         life.keeps(life.finish(&[]), 1).prints("differs from").prints("make deploy");
@@ -260,17 +273,22 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
 
     // Accounts that may see less.
     let locked = life.account("locked", None);
-    life.keeps(life.finish_as(&locked, &[]), 3).prints("you may not read Secret gitlab").prints("--deployed");
-    let one = life.account("one", Some(&["--verb=get", "--resource=secrets", "--resource-name=gitlab"]));
+    life.keeps(life.finish_as(&locked, &[]), 3)
+        .prints("you may not read Secret gitlab")
+        .prints("--deployed");
+    let one =
+        life.account("one", Some(&["--verb=get", "--resource=secrets", "--resource-name=gitlab"]));
     let said = life.keeps(life.finish_as(&one, &["--dry-run"]), 0);
     said.prints(&format!("you may not list those of namespace {}", scene.namespace));
     let reader = life.account("reader", Some(&["--verb=get,list", "--resource=secrets"]));
     let said = life.keeps(life.finish_as(&reader, &["--dry-run"]), 0);
     said.prints("you may not list those of other namespaces").prints("would be deleted");
-    life.keeps(life.rotate(&["--finish", "--commit", "--context", "nowhere"]), 1).prints("no such context");
+    life.keeps(life.rotate(&["--finish", "--commit", "--context", "nowhere"]), 1)
+        .prints("no such context");
 
     // What the reader sees is enough, and the verdict says what that was.
     let done = life.tells_no_token(life.finish_as(&reader, &[]).success());
-    done.prints("you may not list those of other namespaces").prints("deploy token 1: deleted in GitLab");
+    done.prints("you may not list those of other namespaces")
+        .prints("deploy token 1: deleted in GitLab");
     assert_eq!(life.ids(), [2]);
 }

@@ -9,8 +9,8 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The objects of a stage as they would be in `namespace`, and the pods of its workloads: only of a pod itself does the
-/// API server say that the namespace's Pod Security Standard refuses it.
+/// The objects of a stage as they would be in `namespace`, and the pods of its workloads: only of a
+/// pod itself does the API server say that the namespace's Pod Security Standard refuses it.
 fn objects(stage: &Stage, namespace: &str) -> Vec<Value> {
     let mut objects: Vec<Value> = stage.documents().cloned().collect();
     for template in stage.built.iter().filter_map(pod_template) {
@@ -29,7 +29,8 @@ fn objects(stage: &Stage, namespace: &str) -> Vec<Value> {
 }
 
 impl Scene {
-    /// What the API server and kubectl say against objects, that are not created; nothing if they are fine.
+    /// What the API server and kubectl say against objects, that are not created; nothing if they
+    /// are fine.
     fn refuses(&self, objects: &[Value]) -> Option<String> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
         let apply = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
@@ -62,11 +63,14 @@ fn an_api_server_accepts_every_row() {
     let Some(kubeconfig) = kubeconfig() else { return };
     let trees = matrix();
     for level in ["restricted", "baseline"] {
-        let trees: Vec<_> = trees.iter().filter(|tree| tree.row.has("pod-security", level)).collect();
+        let trees: Vec<_> =
+            trees.iter().filter(|tree| tree.row.has("pod-security", level)).collect();
         let scene = Scene::new(&kubectls().pop().unwrap(), &kubeconfig);
         scene.namespace_like(trees[0]);
-        let stages = || trees.iter().flat_map(|tree| tree.stages.iter().map(move |stage| (tree, stage)));
-        let all: Vec<_> = stages().flat_map(|(_, stage)| objects(stage, &scene.namespace)).collect();
+        let stages =
+            || trees.iter().flat_map(|tree| tree.stages.iter().map(move |stage| (tree, stage)));
+        let all: Vec<_> =
+            stages().flat_map(|(_, stage)| objects(stage, &scene.namespace)).collect();
         // All at once; if there is something, one by one to tell of which row it is.
         if let Some(said) = scene.refuses(&all) {
             for (tree, stage) in stages() {
@@ -90,9 +94,11 @@ fn six() -> Vec<Row> {
     let ways: BTreeSet<_> = rows.iter().map(|row| row.value("environments")).collect();
     let mut seen = BTreeSet::new();
     let mut best = |way: &str| {
-        let of_way = rows.iter().filter(|row| row.has("environments", way) && !row.has("replicas", "none"));
-        let row =
-            of_way.max_by_key(|row| row.values().filter(|value| !seen.contains(value)).count()).unwrap();
+        let of_way =
+            rows.iter().filter(|row| row.has("environments", way) && !row.has("replicas", "none"));
+        let row = of_way
+            .max_by_key(|row| row.values().filter(|value| !seen.contains(value)).count())
+            .unwrap();
         seen.extend(row.values());
         row.clone()
     };
@@ -108,21 +114,29 @@ struct Namespaces<'s> {
 impl Drop for Namespaces<'_> {
     fn drop(&mut self) {
         for name in &self.names {
-            self.scene.kubectl(&["delete", "namespace", name, "--ignore-not-found", "--wait=false"]).output();
+            self.scene
+                .kubectl(&["delete", "namespace", name, "--ignore-not-found", "--wait=false"])
+                .output();
         }
     }
 }
 
-/// Makes a row's repository with the bed's images, token and a namespace of its own, and deploys all of it.
+/// Makes a row's repository with the bed's images, token and a namespace of its own, and deploys
+/// all of it.
 fn deploy(bed: &Bed, row: &Row) {
     let scene = Scene::new(&kubectls().pop().unwrap(), &bed.kubeconfig());
-    let token =
-        DeployToken::new(bed, &scene.namespace.replace("makeinfra-test", "gitlab+deploy-token"), TOKEN);
+    let token = DeployToken::new(
+        bed,
+        &scene.namespace.replace("makeinfra-test", "gitlab+deploy-token"),
+        TOKEN,
+    );
     let image = if row.has("pod-security", "baseline") { "root" } else { "hello" };
     let image = format!("registry.gitlab.com/group/{image}:1.0.0");
     let one = row.has("environments", "none") || row.has("environments", "added");
-    let namespace = if one { scene.namespace.clone() } else { format!("{}-{{env}}", scene.namespace) };
-    let health: &[&str] = if row.has("health-path", "none") { &[] } else { &["--health-path", "/"] };
+    let namespace =
+        if one { scene.namespace.clone() } else { format!("{}-{{env}}", scene.namespace) };
+    let health: &[&str] =
+        if row.has("health-path", "none") { &[] } else { &["--health-path", "/"] };
     let mut commands = row.commands_with(&[
         ("project", &["hello"]),
         ("image", &["--image", &image]),
@@ -147,15 +161,20 @@ fn deploy(bed: &Bed, row: &Row) {
     let environments = list["environments"].as_array().unwrap();
     let name = |environment: &Value| environment["namespace"].as_str().unwrap().to_owned();
     let namespaces = Namespaces { scene: &scene, names: environments.iter().map(name).collect() };
-    assert!(namespaces.names.iter().all(|name| name.starts_with(&scene.namespace)), "{:?}", namespaces.names);
+    assert!(
+        namespaces.names.iter().all(|name| name.starts_with(&scene.namespace)),
+        "{:?}",
+        namespaces.names
+    );
     for (environment, namespace) in environments.iter().zip(&namespaces.names) {
         let to = environment["name"].as_str().map(|name| format!("ENV={name}"));
         let args: Vec<_> = ["deploy", "YES=1"].into_iter().chain(to.as_deref()).collect();
         let output = scene.make(&args).output();
         assert_eq!(output.code, Some(0), "{line}\n{args:?}\n{}{}", output.stdout, output.stderr);
         let there = ["--kubeconfig", scene.kubeconfig.to_str().unwrap(), "--namespace", namespace];
-        let kubectl =
-            |args: &[&str]| scene.sandbox.run(&scene.kubectl, &[&there[..], args].concat()).success();
+        let kubectl = |args: &[&str]| {
+            scene.sandbox.run(&scene.kubectl, &[&there[..], args].concat()).success()
+        };
         // A pod that was ready may miss a probe again on a busy machine.
         kubectl(&["wait", "deployments", "--all", "--for=condition=Available", "--timeout=60s"]);
         let deployments = kubectl(&["get", "deployments", "--output=json"]).json();
@@ -174,7 +193,9 @@ fn deploy(bed: &Bed, row: &Row) {
 fn the_six_rows_differ() {
     let rows = six();
     assert_eq!(rows.len(), 6);
-    for parameter in ["pod-security", "secret-type", "ingress", "secret-name", "further Secret", "replicas"] {
+    for parameter in
+        ["pod-security", "secret-type", "ingress", "secret-name", "further Secret", "replicas"]
+    {
         let values: BTreeSet<_> = rows.iter().map(|row| row.value(parameter)).collect();
         assert!(values.len() > 1, "{parameter}: {values:?}");
     }

@@ -13,7 +13,10 @@ fn deploys_and_then_changes_nothing() {
         let output = tells_no_token(scene.make(&["deploy"]).success());
         assert!(output.stdout.contains("successfully rolled out"), "{}", output.stdout);
         let data = scene.get("secret/gitlab", r"{.data.\.dockercfg}");
-        assert!(scene.secret().contains(&data) && needles(TOKEN).iter().any(|needle| data.contains(needle)));
+        assert!(
+            scene.secret().contains(&data)
+                && needles(TOKEN).iter().any(|needle| data.contains(needle))
+        );
         let before = scene.versions();
         assert!(before.iter().all(|version| !version.is_empty()), "{before:?}");
         let output = scene.make(&["diff"]).success();
@@ -34,11 +37,17 @@ fn who_has_rights_in_the_namespace_alone_can_deploy() {
         let account = format!("{}:deployer", scene.namespace);
         make(&["deploy"]).failure(2).says("(Forbidden)");
         // What an administrator does.
-        let file = scene.sandbox.hello("kubernetes/overlays/production/namespace.yaml").display().to_string();
+        let file = scene
+            .sandbox
+            .hello("kubernetes/overlays/production/namespace.yaml")
+            .display()
+            .to_string();
         scene.kubectl(&["apply", "-f", &file]).success();
         make(&["deploy"]).failure(2).says("(Forbidden)");
         let bind = |name: &str, role: &str| {
-            scene.kubectl(&["create", "rolebinding", name, role, "--serviceaccount", &account]).success();
+            scene
+                .kubectl(&["create", "rolebinding", name, role, "--serviceaccount", &account])
+                .success();
         };
         bind("one", "--clusterrole=admin");
         tells_no_token(make(&["deploy"]).success());
@@ -62,17 +71,26 @@ fn undeploy_leaves_the_namespace_and_nothing_in_it() {
         assert_ne!(scene.uid(), "");
         for _ in 0..2 {
             scene.make(&["undeploy", "YES=1"]).success();
-            let left =
-                scene.kubectl(&["get", "secret/gitlab", "deployments,services,ingresses", "-o", "name"]);
+            let left = scene.kubectl(&[
+                "get",
+                "secret/gitlab",
+                "deployments,services,ingresses",
+                "-o",
+                "name",
+            ]);
             assert!(!left.output().stdout.contains('/'));
         }
-        assert_eq!(scene.get(&format!("namespace/{}", scene.namespace), "{.status.phase}"), "Active");
+        assert_eq!(
+            scene.get(&format!("namespace/{}", scene.namespace), "{.status.phase}"),
+            "Active"
+        );
     });
 }
 
 #[test]
 fn another_image_is_deployed_and_rolled_back() {
-    let image = |scene: &Scene| scene.get("deployment/hello", "{.spec.template.spec.containers[0].image}");
+    let image =
+        |scene: &Scene| scene.get("deployment/hello", "{.spec.template.spec.containers[0].image}");
     with_every_kubectl(|scene| {
         scene.make(&["deploy"]).success();
         scene.make(&["set-image", "TAG=1.0.1"]).success();
@@ -119,7 +137,8 @@ fn a_server_that_is_away_or_knows_nobody_is_an_error_of_every_target() {
         let mut config = scene.kubectl(&view).success().json();
         config["users"][0]["user"] = json!({"token": "wrong"});
         let file = scene.sandbox.write_private("kubeconfig", config.to_string());
-        let output = scene.make_as(&format!("--kubeconfig={}", file.display()), &["deploy"]).failure(2);
+        let output =
+            scene.make_as(&format!("--kubeconfig={}", file.display()), &["deploy"]).failure(2);
         output.says("You must be logged in to the server");
     });
 }
@@ -152,7 +171,8 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
             scene.kubectl(&[&["label", "configmap", name][..], &labels].concat()).success();
         }
         let uid = scene.get("deployment/hello", "{.metadata.uid}");
-        let owner = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "hello", "uid": uid}]);
+        let owner =
+            json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "hello", "uid": uid}]);
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
@@ -160,7 +180,8 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
                 "labels": {"makeinfra/project": "hello", "makeinfra/environment": "production"},
             },
         });
-        let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=makeinfra", "-f", "-"];
+        let apply =
+            ["apply", "--server-side", "--force-conflicts", "--field-manager=makeinfra", "-f", "-"];
         scene.kubectl(&apply).stdin(object.to_string()).success();
 
         scene.edit(kustomization, more, "");
@@ -168,7 +189,11 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
         output.says("statefulset/store stays: its volume claims would go with it\n");
         output.says("no longer in git; to delete it from the cluster: make prune\n");
         assert!(output.stdout.ends_with("\nconfigmap/settings\n"), "{}", output.stdout);
-        scene.make(&["prune"]).failure(2).says("YES=1").prints("persistentvolumeclaim/keep stays\n");
+        scene
+            .make(&["prune"])
+            .failure(2)
+            .says("YES=1")
+            .prints("persistentvolumeclaim/keep stays\n");
         scene.make(&["prune", "YES=1"]).success();
         let left = scene.get("configmap", "{.items[*].metadata.name}");
         assert_eq!(left, "copied kube-root-ca.crt owned");
@@ -186,7 +211,11 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
 #[test]
 fn a_protected_environment_is_left_alone_until_somebody_agrees() {
     with_every_kubectl(|scene| {
-        scene.edit("kubernetes/overlays/production/environment.mk", "PROTECTED :=", "PROTECTED := yes");
+        scene.edit(
+            "kubernetes/overlays/production/environment.mk",
+            "PROTECTED :=",
+            "PROTECTED := yes",
+        );
         for target in ["deploy", "namespace", "gitlab-secret", "restart"] {
             scene.make(&["-i", target]).output().says("Change production?");
         }
@@ -201,7 +230,11 @@ fn an_apply_that_would_fail_halfway_changes_nothing() {
     with_every_kubectl(|scene| {
         scene.make(&["deploy"]).success();
         let before = scene.versions();
-        scene.edit("kubernetes/base/deployment.yaml", "replicas: 0", "replicas: 0\n  minReadySeconds: 1");
+        scene.edit(
+            "kubernetes/base/deployment.yaml",
+            "replicas: 0",
+            "replicas: 0\n  minReadySeconds: 1",
+        );
         scene.edit("kubernetes/base/service.yaml", "targetPort: http", "targetPort: HTTP_");
         scene.make(&["deploy"]).failure(2).says("targetPort");
         assert_eq!(scene.versions(), before);

@@ -1,4 +1,5 @@
-//! The jobs of `.gitlab-ci.yml` on a real cluster, as the account that the generated README makes for them.
+//! The jobs of `.gitlab-ci.yml` on a real cluster, as the account that the generated README makes
+//! for them.
 
 use super::{Scene, with_every_kubectl};
 use crate::pipeline::GitLab;
@@ -9,7 +10,9 @@ impl Scene {
     /// Makes the account as the README says, and gives its kubeconfig.
     fn deployer(&self) -> String {
         let readme = fs::read_to_string(self.sandbox.hello("README.md")).unwrap();
-        let wanted = |block: &&str| block.contains("create serviceaccount") || block.contains("create token");
+        let wanted = |block: &&str| {
+            block.contains("create serviceaccount") || block.contains("create token")
+        };
         let blocks: Vec<_> = readme.split("\n\n").filter(wanted).collect();
         assert_eq!(blocks.len(), 2, "{blocks:?}");
         let newest = kubectls().pop().unwrap().display().to_string();
@@ -17,17 +20,26 @@ impl Scene {
         for block in blocks {
             let block = block.replace("/ENV/", "/production/");
             let script = self.sandbox.run("sh", &["-ec", &block]).cwd(self.sandbox.hello(""));
-            script.env("PATH", self.sandbox.own_path()).env("KUBECONFIG", &self.kubeconfig).success();
+            script
+                .env("PATH", self.sandbox.own_path())
+                .env("KUBECONFIG", &self.kubeconfig)
+                .success();
         }
         let file = self.sandbox.hello("deployer.kubeconfig");
         assert_eq!(crate::support::mode(&file), 0o600);
-        assert_eq!(self.sandbox.git(&["status", "--porcelain"]).success().stdout, "", "git would take it");
+        assert_eq!(
+            self.sandbox.git(&["status", "--porcelain"]).success().stdout,
+            "",
+            "git would take it"
+        );
         fs::read_to_string(file).unwrap()
     }
 
     fn kubectl_on_path(&self, kubectl: &str) {
-        self.sandbox
-            .write_program("kubectl", &format!("#!/bin/sh\nPATH=${{PATH#*:}}\nexec {kubectl} \"$@\"\n"));
+        self.sandbox.write_program(
+            "kubectl",
+            &format!("#!/bin/sh\nPATH=${{PATH#*:}}\nexec {kubectl} \"$@\"\n"),
+        );
     }
 }
 
@@ -41,7 +53,8 @@ fn a_pipeline_shows_what_would_change_and_deploys_it() {
         assert!(!gitlab.passes("diff-production").stdout.contains("  name: hello"));
         let elsewhere = ["auth", "can-i", "get", "pods", "--namespace=default"];
         let deployer = scene.sandbox.hello("deployer.kubeconfig");
-        let may = scene.sandbox.run(&scene.kubectl, &elsewhere).env("KUBECONFIG", deployer).output();
+        let may =
+            scene.sandbox.run(&scene.kubectl, &elsewhere).env("KUBECONFIG", deployer).output();
         assert_eq!((may.code, may.stdout.as_str()), (Some(1), "no\n"));
         scene.kubectl(&["delete", "rolebinding", "deployer"]).success();
         gitlab.fails("diff-production", "is forbidden");

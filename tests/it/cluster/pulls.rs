@@ -1,4 +1,5 @@
-//! The scenes that makeinfra exists for: `make deploy`, and the kubelet pulls from a private registry with the Secret.
+//! The scenes that makeinfra exists for: `make deploy`, and the kubelet pulls from a private
+//! registry with the Secret.
 
 use super::{Bed, DeployToken, Scene, bed, tells_no_token};
 use crate::support::{IMAGE, TOKEN, assert_no_token, kubectls, needles};
@@ -14,10 +15,13 @@ const SECOND: &str = "gldt-Second_7Qx9vWk2";
 impl Scene {
     /// Expects that the Deployment is available, and gives the one image that its pods run.
     pub(super) fn runs(&self) -> String {
-        let status = || self.kubectl(&["get", "deployment", "hello", "--output=json"]).success().json();
-        let all =
-            |status: &serde_json::Value| status["status"]["availableReplicas"] == status["spec"]["replicas"];
-        // On a busy machine the kubelet takes back for a moment that a pod is ready, right after it said so.
+        let status =
+            || self.kubectl(&["get", "deployment", "hello", "--output=json"]).success().json();
+        let all = |status: &serde_json::Value| {
+            status["status"]["availableReplicas"] == status["spec"]["replicas"]
+        };
+        // On a busy machine the kubelet takes back for a moment that a pod is ready, right after it
+        // said so.
         for _ in 0..30 {
             if all(&status()) {
                 break;
@@ -45,13 +49,15 @@ impl Scene {
         self.pods().iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// All that the cluster tells of the namespace but the Secret's data: objects, events, and descriptions.
+    /// All that the cluster tells of the namespace but the Secret's data: objects, events, and
+    /// descriptions.
     fn all_that_is_told(&self) -> String {
-        let kinds =
-            "namespaces,deployments,replicasets,pods,services,ingresses,configmaps,serviceaccounts,events";
+        let kinds = "namespaces,deployments,replicasets,pods,services,ingresses,configmaps,serviceaccounts,events";
         let objects = self.kubectl(&["get", kinds, "--output=yaml"]).success().stdout;
-        let described =
-            self.kubectl(&["describe", "secrets,deployments,replicasets,pods,events"]).success().stdout;
+        let described = self
+            .kubectl(&["describe", "secrets,deployments,replicasets,pods,events"])
+            .success()
+            .stdout;
         let secret = self.get("secret/gitlab", "{.metadata}");
         objects + &described + &secret
     }
@@ -135,7 +141,8 @@ fn a_rotation_restarts_no_pod_that_runs() {
     scene.make(&["deploy"]).success();
     let (secret, mut pods) = (scene.uid(), scene.uids());
     token.becomes(SECOND, "group", "read_registry");
-    // Even new pods start on this node with the revoked token: it trusts what it has pulled with this Secret.
+    // Even new pods start on this node with the revoked token: it trusts what it has pulled with
+    // this Secret.
     let made_anew = || {
         scene.kubectl(&["delete", "pods", "--all", "--wait=false"]).success();
         scene.kubectl(&["rollout", "status", "deployment/hello", "--timeout=60s"]).success();
@@ -169,8 +176,15 @@ fn a_secret_of_another_type_and_back_pulls_on() {
             token.becomes(value, "group", "read_registry");
             let before = pulls(&bed, &token);
             let file = scene.sandbox.write_private("token2", value).display().to_string();
-            let rotate =
-                ["rotate", "--secret-type", kind, "--token-username", &token.username, "--token-file", &file];
+            let rotate = [
+                "rotate",
+                "--secret-type",
+                kind,
+                "--token-username",
+                &token.username,
+                "--token-file",
+                &file,
+            ];
             scene.sandbox.makeinfra(&rotate).cwd(scene.sandbox.hello("")).success();
             scene.make(&["set-image", &format!("TAG={tag}")]).success();
             tells_no_token(scene.make(&["deploy"]).success());
@@ -194,7 +208,11 @@ fn the_targets_do_what_they_say() {
         scene.make(&["diff"]).success();
 
         let output = scene.make(&["status"]).success();
-        assert!(output.stdout.contains("2/2") && output.stdout.contains("Running"), "{}", output.stdout);
+        assert!(
+            output.stdout.contains("2/2") && output.stdout.contains("Running"),
+            "{}",
+            output.stdout
+        );
         let output = scene.make(&["logs"]).success();
         assert_eq!(output.stdout.matches("started").count(), 2, "{}", output.stdout);
         scene.make(&["restart"]).success();
@@ -219,7 +237,8 @@ fn the_targets_do_what_they_say() {
 fn a_deploy_that_is_interrupted_can_be_repeated() {
     let Some(bed) = bed() else { return };
     let (scene, _token) = Scene::with_pods(&bed, &kubectls()[0], IMAGE, &[]);
-    // At every step that takes a while: no namespace, no Secret, no Deployment, and while it rolls out.
+    // At every step that takes a while: no namespace, no Secret, no Deployment, and while it rolls
+    // out.
     for pause in [50, 150, 300, 500, 800, 1300, 2000] {
         let mut command = scene.make(&["deploy"]).command();
         command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -240,7 +259,8 @@ fn the_context_is_chosen_with_kubectl() {
     let Some(bed) = bed() else { return };
     for kubectl in kubectls() {
         let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &[]);
-        let other = scene.sandbox.write_private("two", fs::read_to_string(bed.kubeconfig()).unwrap());
+        let other =
+            scene.sandbox.write_private("two", fs::read_to_string(bed.kubeconfig()).unwrap());
         let config = |args: &[&str]| {
             let file = other.display().to_string();
             scene.kubectl(&[&["config", "--kubeconfig", &file], args].concat()).success()

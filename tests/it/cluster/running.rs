@@ -1,4 +1,5 @@
-//! `makeinfra check --running` on the real node: what it says of the next pull is what the kubelet then meets.
+//! `makeinfra check --running` on the real node: what it says of the next pull is what the kubelet
+//! then meets.
 
 use super::{Bed, Scene, bed, tells_no_token};
 use crate::support::{TOKEN, kubectls};
@@ -17,13 +18,17 @@ impl Scene {
         let json = output.json();
         let mut checks = json["checks"].as_array().unwrap().iter();
         // While the older pod is still there, two of them.
-        let is_its = |check: &&Value| check["subject"].as_str().unwrap().starts_with("Deployment hello");
-        let Some(check) = checks.find(is_its) else { panic!("nothing of the Deployment: {json:#}") };
+        let is_its =
+            |check: &&Value| check["subject"].as_str().unwrap().starts_with("Deployment hello");
+        let Some(check) = checks.find(is_its) else {
+            panic!("nothing of the Deployment: {json:#}")
+        };
         let text = |key: &str| check[key].as_str().unwrap().to_owned();
         (output.code, text("status"), text("message"))
     }
 
-    /// Has a new pod made that pulls whatever is on the node, and gives what its container waits for in the end, or nothing.
+    /// Has a new pod made that pulls whatever is on the node, and gives what its container waits
+    /// for in the end, or nothing.
     pub(super) fn pulls_again(&self, marker: &str) -> String {
         let patch = serde_json::json!({"spec": {"template": {
             "metadata": {"annotations": {"test/pull": marker}},
@@ -32,8 +37,10 @@ impl Scene {
         self.kubectl(&["patch", "deployment", "hello", "--patch", &patch.to_string()]).success();
         for _ in 0..60 {
             let pods = self.pods();
-            let newest = pods.iter().find(|pod| pod["metadata"]["annotations"]["test/pull"] == marker);
-            let state = newest.map_or(&Value::Null, |pod| &pod["status"]["containerStatuses"][0]["state"]);
+            let newest =
+                pods.iter().find(|pod| pod["metadata"]["annotations"]["test/pull"] == marker);
+            let state =
+                newest.map_or(&Value::Null, |pod| &pod["status"]["containerStatuses"][0]["state"]);
             if state["running"].is_object() {
                 return String::new();
             }

@@ -13,11 +13,14 @@ fn a_rotated_token_reaches_the_cluster_in_the_same_secret() {
         scene.sandbox.rotate_as_given("gldt-Second_7Qx9vWk2", &["--commit"]).success();
         let output = tells_no_token(scene.make(&["diff"]).failure(2));
         assert!(output.stdout.contains("+  .dockercfg: '***"), "{}", output.stdout);
-        assert!(needles("gldt-Second_7Qx9vWk2").iter().all(|needle| !output.stdout.contains(needle)));
+        assert!(
+            needles("gldt-Second_7Qx9vWk2").iter().all(|needle| !output.stdout.contains(needle))
+        );
         scene.make(&["deploy"]).success();
         assert_eq!(scene.uid(), uid);
         assert_ne!(scene.get("secret/gitlab", r"{.data.\.dockercfg}"), old);
-        // The new token has no expiry, so that annotation is gone, and of the old token there is only the user name.
+        // The new token has no expiry, so that annotation is gone, and of the old token there is
+        // only the user name.
         let annotations = scene.get("secret/gitlab", "{.metadata.annotations}");
         assert_eq!(annotations, r#"{"makeinfra/superseded-tokens":"gitlab+deploy-token-1"}"#);
         assert_no_token(scene.get("secret/gitlab", "{}").as_bytes(), "the cluster's Secret");
@@ -100,7 +103,10 @@ fn a_secret_that_the_cluster_refuses_is_neither_replaced_nor_shown() {
 fn the_pull_secret_comes_alone_as_the_overlay_renders_it() {
     with_every_kubectl(|scene| {
         scene.make(&["gitlab-secret"]).success();
-        assert_eq!(scene.get("secret/gitlab", r"{.metadata.labels.makeinfra/environment}"), "production");
+        assert_eq!(
+            scene.get("secret/gitlab", r"{.metadata.labels.makeinfra/environment}"),
+            "production"
+        );
         let others = scene.get("deployments,services,ingresses", "{.items[*].metadata.name}");
         assert_eq!(others, "");
         assert_eq!(scene.make(&["deploy"]).success().stderr, "");

@@ -4,9 +4,14 @@ use super::{Scene, bed, tells_no_token};
 use crate::older::Edit;
 use crate::support::{IMAGE, kubectls};
 
-/// What the older version had: another history, another surge, no line about its shell, and an object that goes.
+/// What the older version had: another history, another surge, no line about its shell, and an
+/// object that goes.
 const CHANGES: [Edit; 4] = [
-    ("kubernetes/base/COMPONENT/WORKLOAD.yaml.tera", "revisionHistoryLimit: 5", "revisionHistoryLimit: 9"),
+    (
+        "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
+        "revisionHistoryLimit: 5",
+        "revisionHistoryLimit: 9",
+    ),
     ("kubernetes/base/COMPONENT/WORKLOAD.yaml.tera", "maxSurge: 1", "maxSurge: 25%"),
     ("kubernetes/base/kustomization.yaml.tera", "resources:\n", "resources:\n  - old.yaml\n"),
     ("kubernetes/base/old.yaml", "", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n"),
@@ -33,7 +38,10 @@ fn what_an_older_version_deployed_is_updated_in_place() {
         let output = scene.make(&["diff"]).success();
         assert_eq!(output.stdout.trim(), "");
         let field = |path: &str| scene.get("deployment/hello", path);
-        assert_eq!(field("{.spec.revisionHistoryLimit} {.spec.strategy.rollingUpdate.maxSurge}"), "5 1");
+        assert_eq!(
+            field("{.spec.revisionHistoryLimit} {.spec.strategy.rollingUpdate.maxSurge}"),
+            "5 1"
+        );
         assert_eq!(field("{.spec.template.spec.containers[0].resources.limits.memory}"), "512Mi");
         assert_eq!(field("{.metadata.uid}"), uid, "it is not replaced");
         assert_eq!(field("{.status.availableReplicas}"), "1");

@@ -32,7 +32,8 @@ fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
     let dir = tempfile::tempdir().unwrap();
     let args = with(dir.path(), COMPONENTS);
     for kubectl in kubectls() {
-        let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
+        let (scene, _token) =
+            Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
         scene.sandbox.makeinfra(&["check", "hello-infra", "--strict"]).success();
         let output = tells_no_token(scene.make(&["deploy"]).success());
         assert!(output.stdout.contains("job.batch/migrate condition met"), "{}", output.stdout);
@@ -41,9 +42,12 @@ fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
             assert!(logs.contains(line), "{line}: {logs}");
         }
         let status = scene.make(&["status"]).success().stdout;
-        for object in
-            ["deployment.apps/worker", "cronjob.batch/nightly", "job.batch/migrate", "service/hello"]
-        {
+        for object in [
+            "deployment.apps/worker",
+            "cronjob.batch/nightly",
+            "job.batch/migrate",
+            "service/hello",
+        ] {
             assert!(status.contains(object), "{object}: {status}");
         }
         let versions = || {
@@ -115,13 +119,17 @@ fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
 fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
     let Some(bed) = bed() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let script = "components: {migrate: {workload: job, args: [sh, -c, \"echo no such table; exit 3\"]}}\n";
+    let script =
+        "components: {migrate: {workload: job, args: [sh, -c, \"echo no such table; exit 3\"]}}\n";
     let args = with(dir.path(), script);
     for kubectl in kubectls() {
-        let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
+        let (scene, _token) =
+            Scene::with_pods(&bed, &kubectl, IMAGE, &args.each_ref().map(String::as_str));
         scene.edit("kubernetes/base/migrate-job.yaml", "backoffLimit: 2", "backoffLimit: 0");
         let output = tells_no_token(scene.make(&["deploy"]).failure(2));
-        output.says("error: job/migrate failed\nhint: makeinfra diagnose\n").says("BackoffLimitExceeded");
+        output
+            .says("error: job/migrate failed\nhint: makeinfra diagnose\n")
+            .says("BackoffLimitExceeded");
         scene.comes_to("container-failed", "logs migrate-");
         // Nothing changed but the weather: it is tried again, and fails again.
         let output = scene.make(&["deploy"]).failure(2);

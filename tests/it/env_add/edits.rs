@@ -34,7 +34,8 @@ fn edits_are_copied_and_stay_where_they_were_made() {
     );
     let before = sandbox.tree();
 
-    let output = sandbox.agreed(&["env", "add", "staging", "--context", "us", "--replicas", "1"]).success();
+    let output =
+        sandbox.agreed(&["env", "add", "staging", "--context", "us", "--replicas", "1"]).success();
     output.prints("\ncontext      us\nprotected    no\npods         1\n");
     let after = sandbox.tree();
     assert!(before.iter().all(|(path, text)| path == ".makeinfra.yaml" || after[path] == *text));
@@ -73,7 +74,10 @@ replicas:
     let hosts = INGRESS
         .replace("hello.example.com", "staging.hello.example.com")
         .replace("namespace: hello", "namespace: hello-staging");
-    assert_eq!(copy("ingress.yaml"), hosts.replace("admin.example.com", "staging.admin.example.com"));
+    assert_eq!(
+        copy("ingress.yaml"),
+        hosts.replace("admin.example.com", "staging.admin.example.com")
+    );
     assert_eq!(
         copy("environment.mk").lines().skip(1).collect::<Vec<_>>(),
         [
@@ -87,17 +91,23 @@ replicas:
     assert!(sandbox.read(".gitlab/staging.yml").ends_with("# ours\n"));
     let record = sandbox.read(".makeinfra.yaml");
     assert!(
-        record.contains("    staging:\n      namespace: hello-staging\n      context: us  # Frankfurt\n"),
+        record.contains(
+            "    staging:\n      namespace: hello-staging\n      context: us  # Frankfurt\n"
+        ),
         "{record}"
     );
     sandbox.commit_all();
     sandbox.is_sound();
     let Some(production) = built(&sandbox, "kubernetes/overlays/production") else { return };
-    let text = serde_json::to_string(&built(&sandbox, "kubernetes/overlays/staging").unwrap()).unwrap();
+    let text =
+        serde_json::to_string(&built(&sandbox, "kubernetes/overlays/staging").unwrap()).unwrap();
     let text = text
         .replace("hello-staging", "hello")
         .replace("staging.", "")
-        .replace("\"makeinfra/environment\":\"staging\"", "\"makeinfra/environment\":\"production\"")
+        .replace(
+            "\"makeinfra/environment\":\"staging\"",
+            "\"makeinfra/environment\":\"production\"",
+        )
         .replace("\"replicas\":1", "\"replicas\":2");
     assert_eq!(serde_json::to_string(&production).unwrap(), text);
 }
@@ -135,7 +145,8 @@ fn lines_that_end_as_on_windows_stay_so() {
 
 #[test]
 fn another_environment_can_be_the_model() {
-    let sandbox = with_environments(&["--ingress", "hello.example.com", "--context", "production=prod"]);
+    let sandbox =
+        with_environments(&["--ingress", "hello.example.com", "--context", "production=prod"]);
     sandbox.edit(PRODUCTION, "newTag: \"1.0.0\"", "newTag: \"0.9.0\"");
     sandbox.commit_all();
     sandbox
@@ -147,13 +158,18 @@ fn another_environment_can_be_the_model() {
         "context      prod\nprotected    yes: make asks first\nhost         live.hello.example.com\n",
     );
     let text = sandbox.read("kubernetes/overlays/live/kustomization.yaml");
-    assert!(text.contains("newTag: \"0.9.0\"") && text.contains("value: live.hello.example.com"), "{text}");
+    assert!(
+        text.contains("newTag: \"0.9.0\"") && text.contains("value: live.hello.example.com"),
+        "{text}"
+    );
     sandbox
         .agreed(&["env", "add", "demo", "--ingress", "demo.example.org", "--namespace", "show"])
         .success()
         .prints("namespace    show\n");
     assert!(
-        sandbox.read("kubernetes/overlays/demo/kustomization.yaml").contains("value: demo.example.org\n")
+        sandbox
+            .read("kubernetes/overlays/demo/kustomization.yaml")
+            .contains("value: demo.example.org\n")
     );
     let listed = sandbox.makeinfra(&["env", "list", "hello-infra", "--json"]).success().json();
     let names: Vec<_> =
@@ -189,8 +205,9 @@ fn a_hand_made_overlay_is_only_recorded() {
         "overlay      kubernetes/overlays/qa, recorded as it is\nnamespace    quality\ncontext      eu\n",
     );
     let mut after = sandbox.tree();
-    let record =
-        String::from_utf8(after.insert(".makeinfra.yaml".into(), before[".makeinfra.yaml"].clone()).unwrap());
+    let record = String::from_utf8(
+        after.insert(".makeinfra.yaml".into(), before[".makeinfra.yaml"].clone()).unwrap(),
+    );
     assert_eq!(after, before);
     let entry = "    qa:\n      namespace: quality\n      protect: true\n      secrets: secrets/kubernetes/qa\n      context: eu\n      replicas: 7\n";
     let record = record.unwrap();
@@ -210,13 +227,19 @@ fn a_hand_made_overlay_takes_nothing_from_another_one() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--context", "eu", "--replicas", "9"]).success();
     let dir = "kubernetes/overlays/qa";
-    sandbox.put(&format!("{dir}/kustomization.yaml"), "namespace: hello-qa\nresources: [../../base]\n");
+    sandbox.put(
+        &format!("{dir}/kustomization.yaml"),
+        "namespace: hello-qa\nresources: [../../base]\n",
+    );
     let settings = format!("{dir}/environment.mk");
     sandbox.put(
         &settings,
         "NAMESPACE := hello-qa\nCONTEXT :=\nPROTECTED :=\nSECRETS := secrets/kubernetes/qa\n",
     );
-    sandbox.agreed(&["env", "add", "qa"]).success().prints("context      the current one of kubectl");
+    sandbox
+        .agreed(&["env", "add", "qa"])
+        .success()
+        .prints("context      the current one of kubectl");
     let record = sandbox.read(".makeinfra.yaml");
     let (_, entry) = record.split_once("    qa:\n").unwrap();
     assert_eq!(
@@ -229,5 +252,7 @@ fn a_hand_made_overlay_takes_nothing_from_another_one() {
         sandbox.put(&format!("kubernetes/overlays/demo/{file}"), &text);
     }
     let output = sandbox.agreed(&["env", "add", "demo"]).failure(2);
-    output.says("is that of the environment `qa`").says("hint: ${EDITOR:-vi} kubernetes/overlays/demo/*");
+    output
+        .says("is that of the environment `qa`")
+        .says("hint: ${EDITOR:-vi} kubernetes/overlays/demo/*");
 }

@@ -22,11 +22,16 @@ fn the_host_of_an_ingress_of_ones_own_changes_wherever_it_is_patched() {
     let sandbox = with_environments(&["--ingress", "hello.example.com"]);
     let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: admin}\nspec:\n  rules: [{host: admin.example.com}]\n";
     sandbox.put("kubernetes/base/admin.yaml", ingress);
-    sandbox.edit("kubernetes/base/kustomization.yaml", "resources:\n", "resources:\n  - admin.yaml\n");
+    sandbox.edit(
+        "kubernetes/base/kustomization.yaml",
+        "resources:\n",
+        "resources:\n  - admin.yaml\n",
+    );
     let patch = "patches:\n  - target: {kind: Ingress, name: admin}\n    patch: |-\n      - op: replace\n        path: /spec/rules/0/host\n        value: staging.admin.example.com\n";
     sandbox.edit("kubernetes/overlays/staging/kustomization.yaml", "patches:\n", patch);
     sandbox.agreed(&["env", "add", "qa", "--like", "staging"]).success();
-    let copy = fs::read_to_string(sandbox.hello("kubernetes/overlays/qa/kustomization.yaml")).unwrap();
+    let copy =
+        fs::read_to_string(sandbox.hello("kubernetes/overlays/qa/kustomization.yaml")).unwrap();
     assert!(copy.contains("value: qa.admin.example.com\n"), "{copy}");
     assert!(!copy.contains("staging"), "{copy}");
 }
@@ -35,7 +40,11 @@ fn the_host_of_an_ingress_of_ones_own_changes_wherever_it_is_patched() {
 fn a_host_without_room_for_a_name_is_told() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--ingress", "hello.example.com"]).success();
-    sandbox.edit("kubernetes/base/ingress.yaml", "- host: hello.example.com", "- host: \"*.example.com\"");
+    sandbox.edit(
+        "kubernetes/base/ingress.yaml",
+        "- host: hello.example.com",
+        "- host: \"*.example.com\"",
+    );
     sandbox.commit_all();
     sandbox
         .agreed(&["env", "add", "staging"])

@@ -30,7 +30,8 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
     sandbox.put("kubernetes/overlays/live", "a file");
     sandbox.agreed(&["env", "add", "live"]).failure(1);
     assert!(
-        !sandbox.hello("secrets/kubernetes/live").exists() && !sandbox.hello(".gitlab/live.yml").exists()
+        !sandbox.hello("secrets/kubernetes/live").exists()
+            && !sandbox.hello(".gitlab/live.yml").exists()
     );
     // What cannot be edited for sure is not edited.
     sandbox.edit("kubernetes/overlays/staging/kustomization.yaml", "images:", "images: &images");

@@ -8,9 +8,11 @@ use std::fs;
 /// With a further Secret, which the Deployment uses.
 pub fn with_database() -> Sandbox {
     let sandbox = Sandbox::with_hello();
-    for (secret, key, value) in
-        [("database", "URL", "hunter2url"), ("database", "CA", "hunter\n2"), ("mail", "KEY", "hunter2")]
-    {
+    for (secret, key, value) in [
+        ("database", "URL", "hunter2url"),
+        ("database", "CA", "hunter\n2"),
+        ("mail", "KEY", "hunter2"),
+    ] {
         sandbox.here(&["secret", "set", secret, key, "--stdin", "--commit"]).stdin(value).success();
     }
     let uses = "          envFrom:\n            - secretRef: {name: database}\n          ports:\n";
@@ -37,13 +39,17 @@ fn secrets_that_it_lacks_are_named() {
 #[test]
 fn secrets_are_copied_if_that_is_wanted_and_no_value_is_shown() {
     let sandbox = with_database();
-    let output = sandbox.agreed(&["env", "add", "staging", "--with-secrets", "--diff", "--commit"]).success();
+    let output = sandbox
+        .agreed(&["env", "add", "staging", "--with-secrets", "--diff", "--commit"])
+        .success();
     output.prints("secrets      database (URL, CA), mail (KEY)\n").prints(
         "--- /dev/null\n+++ b/secrets/kubernetes/staging/database.env\n(encrypted in git, not shown; keys: URL)\n",
     );
     assert!(!output.stdout.contains("hunter"), "{}", output.stdout);
     let tree = sandbox.tree();
-    for (path, text) in tree.iter().filter(|(path, _)| path.starts_with("secrets/kubernetes/staging/")) {
+    for (path, text) in
+        tree.iter().filter(|(path, _)| path.starts_with("secrets/kubernetes/staging/"))
+    {
         assert_eq!(text, &tree[&path.replace("staging/", "")], "{path}");
         assert_eq!(mode(&sandbox.hello(path)), 0o600);
     }

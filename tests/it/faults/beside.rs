@@ -1,4 +1,5 @@
-//! Beside a git that adds and commits without end: nobody's change is lost, and exit 0 means that it is committed.
+//! Beside a git that adds and commits without end: nobody's change is lost, and exit 0 means that
+//! it is committed.
 
 use super::super::support::{Run, Sandbox, have};
 use super::{Bed, CASES};
@@ -26,7 +27,8 @@ fn a_running_git_loses_nothing_and_takes_nothing() {
                     }
                     commits
                 });
-                let output = (0..5).map(|_| bed.again().output()).find(|output| output.code == Some(0));
+                let output =
+                    (0..5).map(|_| bed.again().output()).find(|output| output.code == Some(0));
                 stop.store(true, Ordering::SeqCst);
                 (output, other.join().unwrap())
             });
@@ -60,8 +62,19 @@ fn what_is_edited_while_a_plan_is_written_is_neither_lost_nor_reverted() {
             .cwd(sandbox.hello(""))
             .command();
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:delay_enter=2000000:when=2"]);
-        command.arg(inner.get_program()).args(inner.get_args()).current_dir(sandbox.hello("")).env_clear();
+        command.args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=fsync:delay_enter=2000000:when=2",
+        ]);
+        command
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(sandbox.hello(""))
+            .env_clear();
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = thread::scope(|scope| {
             let run = scope.spawn(|| Run::of(command).output());

@@ -1,5 +1,5 @@
-//! System calls that fail, or at which the command is killed: each one once, each one and all after it, and a second one while
-//! the command takes back what it has done.
+//! System calls that fail, or at which the command is killed: each one once, each one and all after
+//! it, and a second one while the command takes back what it has done.
 
 use super::super::support::{Output, Run, have};
 use super::{Bed, case, some};
@@ -43,7 +43,8 @@ const LOOKS: [(&str, &[&str]); 9] = [
     ("access", &["EIO"]),
 ];
 
-/// Runs the command under strace; gives its output and the calls that it made, without the ids of processes.
+/// Runs the command under strace; gives its output and the calls that it made, without the ids of
+/// processes.
 pub fn traced(bed: &Bed, injected: &[String]) -> (Output, Vec<String>) {
     traced_run(bed.again(), &bed.sandbox.path("trace"), injected)
 }
@@ -67,7 +68,8 @@ pub fn traced_run(run: Run, log: &Path, injected: &[String]) -> (Output, Vec<Str
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = Run::of(command).output();
     let log = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
-    let calls = log.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim_start().to_owned()));
+    let calls =
+        log.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim_start().to_owned()));
     (output, calls.filter(|call| call.split_once('(').is_some()).collect())
 }
 
@@ -117,7 +119,10 @@ pub fn faults(calls: &[Call]) -> Vec<String> {
     let mut all = Vec::new();
     for Call { name, number, errors, is_change } in calls {
         if !is_change {
-            all.push(format!("inject={name}:error={}:when={number}", errors[number % errors.len()]));
+            all.push(format!(
+                "inject={name}:error={}:when={number}",
+                errors[number % errors.len()]
+            ));
             continue;
         }
         all.push(format!("inject={name}:signal=SIGKILL:when={number}"));
@@ -203,20 +208,26 @@ fn what_cannot_be_taken_back_is_moved_back_as_the_hint_says() {
     assert!(hints > 0);
 }
 
-/// Pairs of faults: at a call that changes something, and then at one of those by which the command takes that back.
+/// Pairs of faults: at a call that changes something, and then at one of those by which the command
+/// takes that back.
 fn seconds(bed: &Bed, calls: &[String]) -> Vec<Vec<String>> {
     let is_change = |call: &Call| call.is_change;
     let firsts: Vec<_> = numbered(calls, begin(bed, calls)).into_iter().filter(is_change).collect();
     let mut all = Vec::new();
-    // What the command does after each fault is found by another run: of every tenth, too, if not of all.
+    // What the command does after each fault is found by another run: of every tenth, too, if not
+    // of all.
     for Call { name: call, number, .. } in some(firsts, 0) {
         bed.reset();
         let (_, after) = traced(bed, &[format!("inject={call}:error=EIO:when={number}")]);
         let Some(at) = after.iter().position(|call| call.contains("(INJECTED)")) else { continue };
-        for Call { name: second, number: count, .. } in numbered(&after, at + 1).into_iter().filter(is_change)
+        for Call { name: second, number: count, .. } in
+            numbered(&after, at + 1).into_iter().filter(is_change)
         {
             if second == call {
-                all.push(vec![format!("inject={call}:error=EIO:when={number}..{count}+{}", count - number)]);
+                all.push(vec![format!(
+                    "inject={call}:error=EIO:when={number}..{count}+{}",
+                    count - number
+                )]);
                 continue;
             }
             for (effect, more) in [("error=EIO", ""), ("error=EIO", "+"), ("signal=SIGKILL", "")] {

@@ -1,4 +1,5 @@
-//! A disk that is really full: each count of free blocks and of free inodes, until the command has room.
+//! A disk that is really full: each count of free blocks and of free inodes, until the command has
+//! room.
 
 use super::super::atomic::Disk;
 use super::{Bed, CASES, Found, some};
@@ -19,11 +20,13 @@ pub fn used(dir: &str) -> (u64, u64) {
 
 /// Says whether the disk has what is in use, which the kernel counts a little differently.
 pub fn remount(dir: &str, options: &str) -> bool {
-    let mount = Command::new("mount").args(["-o", &format!("remount,{options}"), dir]).output().unwrap();
+    let mount =
+        Command::new("mount").args(["-o", &format!("remount,{options}"), dir]).output().unwrap();
     mount.status.success()
 }
 
-/// Runs each command on a disk with as much room as `options` makes of a count, from none to enough.
+/// Runs each command on a disk with as much room as `options` makes of a count, from none to
+/// enough.
 fn sweep(options: fn(used: (u64, u64), free: u64) -> String, first: usize) {
     for (number, case) in CASES.iter().enumerate() {
         let bed = Bed::new(case);

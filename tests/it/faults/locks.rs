@@ -1,5 +1,5 @@
-//! What a kill has left in `.git`: git's locks are told, with a hint that works; makeinfra's own are known and go; an index that
-//! is behind HEAD is mended.
+//! What a kill has left in `.git`: git's locks are told, with a hint that works; makeinfra's own
+//! are known and go; an index that is behind HEAD is mended.
 
 use super::{Bed, CASES, Found};
 use std::fs;
@@ -19,7 +19,12 @@ fn a_lock_file_of_git_is_told_and_the_hint_removes_it() {
             assert_eq!(output.code, Some(1), "{what}");
             assert!(output.stderr.contains(&format!("{name}.lock")), "{what}");
             assert_eq!(bed.found(), Found::Before, "{what}");
-            let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
+            let hint = output
+                .stderr
+                .lines()
+                .find_map(|line| line.strip_prefix("hint: "))
+                .unwrap()
+                .to_owned();
             let command = hint.split("; ").next().unwrap();
             bed.sandbox.run("sh", &["-c", command]).cwd(bed.sandbox.hello("")).success();
             assert!(!lock.exists(), "{hint}");
@@ -31,9 +36,12 @@ fn a_lock_file_of_git_is_told_and_the_hint_removes_it() {
 #[test]
 fn a_lock_file_of_makeinfra_goes_with_the_next_run() {
     let bed = Bed::new(super::case("rotate"));
-    for name in
-        ["index.lock", "HEAD.lock", ".index.makeinfra-Ab12Cd34Ef56", ".index.makeinfra-Ab12Cd34Ef56.lock"]
-    {
+    for name in [
+        "index.lock",
+        "HEAD.lock",
+        ".index.makeinfra-Ab12Cd34Ef56",
+        ".index.makeinfra-Ab12Cd34Ef56.lock",
+    ] {
         bed.reset();
         fs::write(bed.sandbox.hello(&format!(".git/{name}")), "makeinfra\n").unwrap();
         bed.finishes(name, false);
@@ -55,7 +63,9 @@ fn an_index_that_a_commit_has_left_behind_is_mended_by_the_same_command() {
         bed.sandbox.git(&["add", "README.md"]).success();
         bed.sandbox.git(&["restore", "--worktree", "--source=HEAD", "README.md"]).success();
         bed.again().success();
-        assert!(bed.sandbox.git(&["status", "--porcelain"]).success().stdout.contains("MM README.md"));
+        assert!(
+            bed.sandbox.git(&["status", "--porcelain"]).success().stdout.contains("MM README.md")
+        );
     }
 }
 

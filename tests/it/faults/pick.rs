@@ -1,4 +1,5 @@
-//! An update with conflicts: whatever stops it, nothing has changed, or a cherry-pick is open that git takes back.
+//! An update with conflicts: whatever stops it, nothing has changed, or a cherry-pick is open that
+//! git takes back.
 
 use super::super::support::{Sandbox, files_below, have};
 use super::calls::{begin, is_killed, numbered, traced};
@@ -17,7 +18,11 @@ const CONFLICTS: Case = Case {
 fn conflicting() -> Sandbox {
     let sandbox = edited();
     sandbox.edit("README.md", "To deploy you need", "You cannot deploy without");
-    sandbox.edit("kubernetes/base/deployment.yaml", "revisionHistoryLimit: 9", "revisionHistoryLimit: 3");
+    sandbox.edit(
+        "kubernetes/base/deployment.yaml",
+        "revisionHistoryLimit: 9",
+        "revisionHistoryLimit: 3",
+    );
     sandbox.commit_all();
     sandbox
 }
@@ -28,7 +33,9 @@ fn can_be_taken_back(bed: &Bed, what: &str) {
     // The next run takes away what a killed one has locked, and nothing else.
     let locks = || {
         let files = files_below(&bed.sandbox.hello(".git")).into_iter();
-        files.filter(|file| Path::new(file).extension().is_some_and(|end| end == "lock")).collect::<Vec<_>>()
+        files
+            .filter(|file| Path::new(file).extension().is_some_and(|end| end == "lock"))
+            .collect::<Vec<_>>()
     };
     if !locks().is_empty() {
         bed.again().failure(1);

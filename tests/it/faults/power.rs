@@ -1,8 +1,9 @@
-//! A power cut: the system calls of a run are replayed on a model of a disk, up to each of them, and whatever was not synced by
-//! then is there, or is not, or is torn. After exit 0 nothing is lost, and before that the same command finishes.
+//! A power cut: the system calls of a run are replayed on a model of a disk, up to each of them,
+//! and whatever was not synced by then is there, or is not, or is torn. After exit 0 nothing is
+//! lost, and before that the same command finishes.
 //!
-//! The model promises no more than POSIX does: the bytes of a file are on the disk once it was synced, and a name once the
-//! directory was. A rename in one directory happens or does not.
+//! The model promises no more than POSIX does: the bytes of a file are on the disk once it was
+//! synced, and a name once the directory was. A rename in one directory happens or does not.
 
 use super::super::support::{Output, Run, have};
 use super::{Bed, case, some};
@@ -23,8 +24,17 @@ type Change = Vec<(String, Option<usize>)>;
 /// A file or a directory: as programs see it, and as it is on the disk.
 #[derive(Clone)]
 enum Node {
-    File { bytes: Vec<u8>, synced: Vec<u8>, mode: u32 },
-    Dir { names: BTreeMap<String, usize>, synced: BTreeMap<String, usize>, open: Vec<Change>, mode: u32 },
+    File {
+        bytes: Vec<u8>,
+        synced: Vec<u8>,
+        mode: u32,
+    },
+    Dir {
+        names: BTreeMap<String, usize>,
+        synced: BTreeMap<String, usize>,
+        open: Vec<Change>,
+        mode: u32,
+    },
 }
 
 /// What a power cut leaves of what was not synced.
@@ -40,7 +50,8 @@ enum Cut {
     Some(u8),
 }
 
-const CUTS: [Cut; 6] = [Cut::Nothing, Cut::Names, Cut::Torn, Cut::Some(1), Cut::Some(2), Cut::Some(3)];
+const CUTS: [Cut; 6] =
+    [Cut::Nothing, Cut::Names, Cut::Torn, Cut::Some(1), Cut::Some(2), Cut::Some(3)];
 
 /// A disk, on which one process runs.
 struct Model {
@@ -54,8 +65,12 @@ struct Model {
 impl Model {
     /// What is below `root`, all of it synced.
     fn of(root: &Path, cwd: &Path) -> Self {
-        let mut model =
-            Self { root: root.to_owned(), cwd: cwd.to_owned(), nodes: Vec::new(), files: HashMap::new() };
+        let mut model = Self {
+            root: root.to_owned(),
+            cwd: cwd.to_owned(),
+            nodes: Vec::new(),
+            files: HashMap::new(),
+        };
         model.read(root);
         model
     }
@@ -143,7 +158,8 @@ impl Model {
         }
     }
 
-    /// Does what the call `name` with `args` did, which gave `result`. Says whether anything is another by it.
+    /// Does what the call `name` with `args` did, which gave `result`. Says whether anything is
+    /// another by it.
     fn play(&mut self, name: &str, args: &[String], result: i64) -> bool {
         if result < 0 {
             return false;
@@ -204,18 +220,20 @@ impl Model {
                 self.write(fd, at, &bytes_of(arg(1))[..written]);
                 self.files.contains_key(&fd)
             }
-            "fsync" | "fdatasync" => match self.files.get(&fd).map(|(node, _)| &mut self.nodes[*node]) {
-                Some(Node::File { bytes, synced, .. }) => {
-                    synced.clone_from(bytes);
-                    true
+            "fsync" | "fdatasync" => {
+                match self.files.get(&fd).map(|(node, _)| &mut self.nodes[*node]) {
+                    Some(Node::File { bytes, synced, .. }) => {
+                        synced.clone_from(bytes);
+                        true
+                    }
+                    Some(Node::Dir { names, synced, open, .. }) => {
+                        synced.clone_from(names);
+                        open.clear();
+                        true
+                    }
+                    None => false,
                 }
-                Some(Node::Dir { names, synced, open, .. }) => {
-                    synced.clone_from(names);
-                    open.clear();
-                    true
-                }
-                None => false,
-            },
+            }
             "ftruncate" => {
                 let length = arg(1).parse().unwrap();
                 match self.files.get(&fd).map(|(node, _)| &mut self.nodes[*node]) {
@@ -244,7 +262,8 @@ impl Model {
     }
 
     fn rename(&mut self, [from_dir, from]: [&str; 2], [to_dir, to]: [&str; 2]) -> bool {
-        let (Some((from, old)), Some((to, new))) = (self.place(from_dir, from), self.place(to_dir, to))
+        let (Some((from, old)), Some((to, new))) =
+            (self.place(from_dir, from), self.place(to_dir, to))
         else {
             return false;
         };
@@ -259,7 +278,8 @@ impl Model {
     }
 
     fn link(&mut self, [from_dir, from]: [&str; 2], [to_dir, to]: [&str; 2]) -> bool {
-        let (Some(node), Some((dir, name))) = (self.find(from_dir, from), self.place(to_dir, to)) else {
+        let (Some(node), Some((dir, name))) = (self.find(from_dir, from), self.place(to_dir, to))
+        else {
             return false;
         };
         self.change(dir, vec![(name, Some(node))]);
@@ -303,7 +323,8 @@ impl Model {
                     Cut::Some(_) if flip(true) => &[],
                     _ => &synced[..],
                 };
-                let mut file = OpenOptions::new().write(true).create_new(true).mode(*mode).open(at).unwrap();
+                let mut file =
+                    OpenOptions::new().write(true).create_new(true).mode(*mode).open(at).unwrap();
                 file.write_all(found).unwrap();
             }
             Node::Dir { synced, open, mode, .. } => {
@@ -332,7 +353,8 @@ fn bytes_of(text: &str) -> Vec<u8> {
     text.chars().map(|byte| u8::try_from(u32::from(byte)).unwrap()).collect()
 }
 
-/// A line of strace's: the call, its arguments with each byte of a string as a character, and the result.
+/// A line of strace's: the call, its arguments with each byte of a string as a character, and the
+/// result.
 fn parsed(line: &str) -> Option<(String, Vec<String>, i64)> {
     let line = line.split_once(' ')?.1.trim_start();
     let (name, rest) = line.split_once('(')?;
@@ -365,7 +387,9 @@ fn survives(name: &'static str) {
     let cwd: PathBuf = inner.get_current_dir().unwrap().components().collect();
     let mut model = Model::of(&root, &cwd);
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-xx", "-s", "4194304", "-e", &format!("trace={CALLS}"), "-o"]).arg(&log);
+    command
+        .args(["-f", "-qq", "-xx", "-s", "4194304", "-e", &format!("trace={CALLS}"), "-o"])
+        .arg(&log);
     command.arg(inner.get_program()).args(inner.get_args()).current_dir(&cwd).env_clear();
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = Run::of(command).success();
@@ -390,7 +414,10 @@ fn survives(name: &'static str) {
             model.play(name, args, *result);
             next += 1;
         }
-        let seed = [u8::try_from(at % 251).unwrap(), if let Cut::Some(number) = cut { *number } else { 0 }];
+        let seed = [
+            u8::try_from(at % 251).unwrap(),
+            if let Cut::Some(number) = cut { *number } else { 0 },
+        ];
         let mut random =
             TestRng::from_seed(RngAlgorithm::ChaCha, &[seed, seed, seed, seed].concat().repeat(4));
         empty(&root);
@@ -400,7 +427,12 @@ fn survives(name: &'static str) {
         });
         let what = format!("power cut after call {at}: {call:?}, {cut:?}");
         let left = if *at == last {
-            Output { code: Some(0), stdout: output.stdout.clone(), stderr: String::new(), bytes: Vec::new() }
+            Output {
+                code: Some(0),
+                stdout: output.stdout.clone(),
+                stderr: String::new(),
+                bytes: Vec::new(),
+            }
         } else {
             Output { code: None, stdout: String::new(), stderr: String::new(), bytes: Vec::new() }
         };
@@ -412,7 +444,11 @@ fn survives(name: &'static str) {
 fn empty(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Commands over several repositories: whatever stops them, each repository by itself is as before or done, the same command
-//! finishes, and exit 0 says that all are done.
+//! Commands over several repositories: whatever stops them, each repository by itself is as before
+//! or done, the same command finishes, and exit 0 says that all are done.
 
 use super::super::several::{with_three, with_three_older};
 use super::super::support::{Output, Run, Sandbox, assert_no_token, files_below, have, mode};
@@ -39,7 +39,10 @@ impl State {
         Self {
             files: files.map(file).collect(),
             head: git(&["rev-parse", "HEAD"]),
-            status: lines_without(&git(&["status", "--porcelain", "--untracked-files=all"]), is_temporary),
+            status: lines_without(
+                &git(&["status", "--porcelain", "--untracked-files=all"]),
+                is_temporary,
+            ),
         }
     }
 
@@ -86,7 +89,8 @@ impl Bed {
                 Some(_) => assert!(
                     found == self.before[at]
                         || line.unwrap().contains("committed as")
-                        || line.unwrap().contains("left as they are") && found.head == self.before[at].head,
+                        || line.unwrap().contains("left as they are")
+                            && found.head == self.before[at].head,
                     "{name}, {said}"
                 ),
                 None if output.code == Some(0) => panic!("{name} is not told of, {said}"),
@@ -113,8 +117,9 @@ fn sweep(sandbox: Sandbox, args: &[&str]) {
     let (output, calls) = traced_run(bed.again(), &log, &[]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     // What cannot be looked at is tried with one repository.
-    let changes =
-        numbered(&calls, begin_at(&bed.sandbox.path(""), &calls)).into_iter().filter(|call| call.is_change);
+    let changes = numbered(&calls, begin_at(&bed.sandbox.path(""), &calls))
+        .into_iter()
+        .filter(|call| call.is_change);
     let all = faults(&changes.collect::<Vec<_>>());
     eprintln!("{}: {} faults", args[0], all.len());
     for fault in some(all, args[0].len()) {

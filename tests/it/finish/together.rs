@@ -1,4 +1,5 @@
-//! `rotate --finish` over several repositories: a token goes only if all that had it are proved in the same run.
+//! `rotate --finish` over several repositories: a token goes only if all that had it are proved in
+//! the same run.
 
 use super::super::from_gitlab::shared::Several;
 use super::super::gitlab::Fault;
@@ -89,7 +90,8 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
     several.keeps(&["a-infra", "b-infra"], &["--yes", "--dry-run"], 0).prints("would be deleted");
     several.bed.gitlab.forget_requests();
     let output = several.finish(&ALL, &["--yes", "--commit", "--json"]).success();
-    let objects: Vec<Value> = output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let objects: Vec<Value> =
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(objects.len(), 3);
     let mut registry = Vec::new();
     for object in &objects {
@@ -143,7 +145,8 @@ fn the_commands_of_the_docs_rotate_all_and_finish() {
 fn a_repository_that_went_back_to_the_old_token_keeps_it() {
     let Some(several) = rotated() else { return };
     let shared = several.held("a-infra");
-    // By hand, and nobody knows of the others: USER is the number of the token that was made by hand.
+    // By hand, and nobody knows of the others: USER is the number of the token that was made by
+    // hand.
     let token = several.sandbox.path("token").display().to_string();
     let args = ["rotate", "b-infra", "--token-username", USER, "--token-file", &token, "--commit"];
     several.run(&args).success();
@@ -184,11 +187,13 @@ fn one_failure_does_not_stop_the_others() {
     let Some(several) = rotated() else { return };
     several.sandbox.run("git-crypt", &["lock"]).cwd(several.sandbox.work("c-infra")).success();
     let failed = several.sandbox.work("failed").display().to_string();
-    let output =
-        several.finish(&["c-infra", "a-infra", "b-infra"], &["--yes", "--commit", "--failed-to", &failed]);
+    let output = several
+        .finish(&["c-infra", "a-infra", "b-infra"], &["--yes", "--commit", "--failed-to", &failed]);
     let output = output.failure(1);
     // Made by hand, it may be in the one that cannot be read.
-    output.prints("failed   c-infra: ").prints("kept: `c-infra` may hold it, and could not be looked at");
+    output
+        .prints("failed   c-infra: ")
+        .prints("kept: `c-infra` may hold it, and could not be looked at");
     assert_eq!(fs::read_to_string(&failed).unwrap(), "c-infra\na-infra\nb-infra\n");
     assert!(several.ids().contains(&1));
     // Of one that GitLab made it is known who had it.

@@ -1,4 +1,5 @@
-//! A connection to GitLab that breaks: what changes nothing, or nothing more the second time, is asked once more.
+//! A connection to GitLab that breaks: what changes nothing, or nothing more the second time, is
+//! asked once more.
 
 use super::super::finish::Rotated;
 use super::super::gitlab::Fault;

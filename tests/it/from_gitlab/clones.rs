@@ -36,13 +36,20 @@ fn two_clones_at_once_have_a_token_each_and_none_is_deleted() {
     world.share();
     let gitlab = &world.bed.gitlab;
     gitlab.next("POST", "/deploy_tokens", Fault::HoldAfter);
-    let first =
-        world.rotate(&["--commit"]).command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let first = world
+        .rotate(&["--commit"])
+        .command()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     gitlab.wait_for_held();
-    // Token 2 is there, and no Secret has it yet: to this clone it is somebody's who may be about to write it.
+    // Token 2 is there, and no Secret has it yet: to this clone it is somebody's who may be about
+    // to write it.
     let output = world.in_other(&ROTATE).success();
     assert!(!output.stderr.contains("deleted"), "{}", output.stderr);
-    let output = world.in_other(&["rotate", "--finish", "--deployed", "production", "--yes"]).output();
+    let output =
+        world.in_other(&["rotate", "--finish", "--deployed", "production", "--yes"]).output();
     assert_eq!(world.ids(), [1, 2, 3], "{}{}", output.stdout, output.stderr);
     gitlab.release();
     let first = first.wait_with_output().unwrap();
@@ -67,7 +74,10 @@ fn two_clones_at_once_have_a_token_each_and_none_is_deleted() {
     world.git_in("other", &["pull", "-q"]).success();
     let mut told = list(world.in_other(&args));
     told.sort();
-    assert_eq!(told, [(1, "superseded".to_owned()), (2, "orphan".to_owned()), (3, "used".to_owned())]);
+    assert_eq!(
+        told,
+        [(1, "superseded".to_owned()), (2, "orphan".to_owned()), (3, "used".to_owned())]
+    );
     let finish = ["rotate", "--finish", "--deployed", "production", "--yes", "--commit"];
     world.in_other(&finish).success().says("no Secret of this clone holds the deploy token 2");
     assert_eq!(world.ids(), [2, 3]);
@@ -79,12 +89,20 @@ fn a_clone_is_finished_by_nobody_while_a_token_is_made_in_it() {
     world.rotate(&["--commit"]).success();
     let gitlab = &world.bed.gitlab;
     gitlab.next("POST", "/deploy_tokens", Fault::HoldAfter);
-    let first =
-        world.rotate(&["--commit"]).command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let first = world
+        .rotate(&["--commit"])
+        .command()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     gitlab.wait_for_held();
     let finish = ["rotate", "--finish", "--deployed", "production", "--yes"];
     let run = world.sandbox.makeinfra(&finish).cwd(world.sandbox.hello(""));
-    run.env("GITLAB_HOST", gitlab.url()).env("GITLAB_TOKEN", MAINTAINER).failure(1).says("another makeinfra");
+    run.env("GITLAB_HOST", gitlab.url())
+        .env("GITLAB_TOKEN", MAINTAINER)
+        .failure(1)
+        .says("another makeinfra");
     assert_eq!(world.ids(), [1, 2, 3]);
     gitlab.release();
     let first = first.wait_with_output().unwrap();

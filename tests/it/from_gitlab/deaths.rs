@@ -1,4 +1,5 @@
-//! Whatever ends `--from-gitlab`, and whenever: no token is lost track of, and none is deleted that a Secret holds.
+//! Whatever ends `--from-gitlab`, and whenever: no token is lost track of, and none is deleted that
+//! a Secret holds.
 
 use super::super::faults::calls::{begin_at, faults, is_killed, numbered, traced_run};
 use super::super::faults::some;
@@ -25,7 +26,8 @@ fn named(text: &str) -> (Vec<u64>, Vec<u64>) {
 impl World {
     /// What each Secret file of work tree, index and all that a reference names says.
     fn secrets(&self) -> Vec<String> {
-        let mut texts: Vec<_> = fs::read_to_string(self.sandbox.hello(SECRET)).into_iter().collect();
+        let mut texts: Vec<_> =
+            fs::read_to_string(self.sandbox.hello(SECRET)).into_iter().collect();
         if !self.sandbox.hello(".git").exists() {
             return texts;
         }
@@ -34,7 +36,8 @@ impl World {
             let show = "git cat-file blob \"$0\" | git-crypt smudge";
             let text = self.sandbox.run("sh", &["-c", show, &format!("{tip}:{SECRET}")]);
             texts.extend(
-                Some(text.cwd(self.sandbox.hello("")).output().stdout).filter(|text| !text.is_empty()),
+                Some(text.cwd(self.sandbox.hello("")).output().stdout)
+                    .filter(|text| !text.is_empty()),
             );
         }
         texts
@@ -63,7 +66,8 @@ impl World {
         fs::write(self.sandbox.hello(".git/makeinfra/killed.json"), entry.to_string()).unwrap();
     }
 
-    /// Fails if a live token is lost track of, a Secret holds one that is deleted, or a value is where it must not be.
+    /// Fails if a live token is lost track of, a Secret holds one that is deleted, or a value is
+    /// where it must not be.
     #[track_caller]
     pub fn account(&self, what: &str) {
         let (live, secrets, entries) = (self.bed.gitlab.tokens(), self.secrets(), self.entries());
@@ -78,7 +82,10 @@ impl World {
             assert!(is_known, "{what}: {} is lost track of", token.name);
         }
         for id in held {
-            assert!(live.iter().any(|token| token.id == id), "{what}: token {id} is held, and deleted");
+            assert!(
+                live.iter().any(|token| token.id == id),
+                "{what}: token {id} is held, and deleted"
+            );
         }
         let values: Vec<_> =
             live.iter().map(|token| token.token.clone()).chain([MAINTAINER.to_owned()]).collect();
@@ -87,7 +94,10 @@ impl World {
             for needle in values.iter().flat_map(|value| needles(value)) {
                 if bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
                     let (name, mode) = (file.display().to_string(), mode(&file));
-                    assert!(name.ends_with(SECRET) || name.contains(".makeinfra-"), "{what}: {name}");
+                    assert!(
+                        name.ends_with(SECRET) || name.contains(".makeinfra-"),
+                        "{what}: {name}"
+                    );
                     assert!(!needle.contains("glpat"), "{what}: {name}");
                     assert!(name.contains("/linked/") || mode % 0o100 == 0, "{what}: {name}");
                 }
@@ -111,8 +121,10 @@ impl World {
         self.account(what);
         let (held, superseded) = named(&self.secret());
         let live = self.ids();
-        let orphans: Vec<_> =
-            live.iter().filter(|id| **id != 1 && !held.contains(id) && !superseded.contains(id)).collect();
+        let orphans: Vec<_> = live
+            .iter()
+            .filter(|id| **id != 1 && !held.contains(id) && !superseded.contains(id))
+            .collect();
         assert!(orphans.is_empty(), "{what}: {orphans:?} of {live:?}");
         let left: Vec<_> = self.files().into_iter().filter(|file| is_left(file)).collect();
         assert!(left.is_empty(), "{what}: {left:?}");
@@ -155,7 +167,10 @@ impl Bed {
         let world = &self.world;
         world
             .sandbox
-            .run("sh", &["-c", "cd ../work && find . -mindepth 1 -delete && cp -a ../work-pristine/. ."])
+            .run(
+                "sh",
+                &["-c", "cd ../work && find . -mindepth 1 -delete && cp -a ../work-pristine/. ."],
+            )
             .cwd(world.sandbox.path("home"))
             .success();
         world.bed.gitlab.heal().forget_requests();
@@ -172,7 +187,8 @@ impl Bed {
             false => world.rotate(&["--commit"]),
             true => {
                 let image = world.image();
-                let args = ["new", "hello", "--image", &image, "--from-gitlab", "--expires-in", "90d"];
+                let args =
+                    ["new", "hello", "--image", &image, "--from-gitlab", "--expires-in", "90d"];
                 let run = world.sandbox.makeinfra(&args);
                 run.env("GITLAB_HOST", world.bed.gitlab.url()).env("GITLAB_TOKEN", MAINTAINER)
             }
@@ -183,16 +199,17 @@ impl Bed {
     /// Judges what a run that `what` has ended has left, and has the same command finish.
     #[track_caller]
     pub fn judge(&self, what: &str, output: Option<&Output>) {
-        let said =
-            output.map_or(String::new(), |output| format!("exit {:?}, {}", output.code, output.stderr));
+        let said = output
+            .map_or(String::new(), |output| format!("exit {:?}, {}", output.code, output.stderr));
         let what = format!("{what}: {said}");
         assert!(!said.contains("panicked"), "{what}");
         if let Some(output) = output {
             self.world.assert_no_secret_said(output);
         }
         self.world.account(&what);
-        let moves =
-            output.and_then(|output| output.stderr.lines().find_map(|line| line.strip_prefix("hint: mv ")));
+        let moves = output.and_then(|output| {
+            output.stderr.lines().find_map(|line| line.strip_prefix("hint: mv "))
+        });
         if let Some(moves) = moves {
             self.world.shell(&format!("mv {moves}"));
         }
@@ -209,8 +226,13 @@ impl Bed {
         // Of what was never made nobody can tell for an hour whether it comes yet.
         let entries = self.world.entries();
         if !entries.is_empty() {
-            let is_made =
-                self.world.bed.gitlab.tokens().iter().any(|token| entries.concat().contains(&token.name));
+            let is_made = self
+                .world
+                .bed
+                .gitlab
+                .tokens()
+                .iter()
+                .any(|token| entries.concat().contains(&token.name));
             assert!(!is_made && entries.concat().contains("\"id\":null"), "{what}: {entries:?}");
             for file in self.world.journals() {
                 let mut entry: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -231,8 +253,10 @@ fn killed_at_each_request() {
         bed.run().success();
         let mut requests: Vec<_> = gitlab.requests();
         requests.dedup_by_key(|request| request.target.clone());
-        let mut targets: Vec<_> =
-            requests.iter().map(|request| (request.method.clone(), request.target.clone())).collect();
+        let mut targets: Vec<_> = requests
+            .iter()
+            .map(|request| (request.method.clone(), request.target.clone()))
+            .collect();
         targets.push(("GET".to_owned(), "/jwt/auth".to_owned()));
         for (method, target) in targets {
             let method = if method == "POST" { "POST" } else { "GET" };
@@ -240,8 +264,13 @@ fn killed_at_each_request() {
                 bed.reset();
                 let fault = if is_done { Fault::HoldAfter } else { Fault::HoldBefore };
                 gitlab.next(method, &target, fault);
-                let mut run =
-                    bed.run().command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                let mut run = bed
+                    .run()
+                    .command()
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap();
                 gitlab.wait_for_held();
                 run.kill().unwrap();
                 run.wait().unwrap();
@@ -357,7 +386,8 @@ fn of_two_runs_at_once_one_goes_first() {
             bed.world.shell("$LINK");
         }
         gitlab.next("POST", "/deploy_tokens", Fault::HoldAfter);
-        let first = bed.run().command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let first =
+            bed.run().command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         gitlab.wait_for_held();
         bed.run().failure(1).says("another makeinfra");
         if !bed.is_new {
@@ -418,7 +448,10 @@ fn what_cannot_be_committed_is_known_before_a_token_is_made() {
     let world = &bed.world;
     // Only the index has it: that of the work tree would be part of the new file.
     world.shell("cp $SECRET mine; echo '# ours' >> $SECRET; git add $SECRET; mv mine $SECRET");
-    world.rotate(&["--commit"]).failure(1).says("it has staged changes, which the commit would drop");
+    world
+        .rotate(&["--commit"])
+        .failure(1)
+        .says("it has staged changes, which the commit would drop");
     assert!(world.bed.gitlab.log().iter().all(|line| line.starts_with("GET")));
     assert_eq!(world.entries(), [""; 0]);
 }

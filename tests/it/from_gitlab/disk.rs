@@ -1,5 +1,5 @@
-//! `--from-gitlab` on a disk that is full: with each count of free blocks, no token is lost track of, and the same command finishes
-//! once there is room.
+//! `--from-gitlab` on a disk that is full: with each count of free blocks, no token is lost track
+//! of, and the same command finishes once there is room.
 
 use super::super::atomic::Disk;
 use super::super::faults::disk::{remount, used};
@@ -20,7 +20,8 @@ fn sweep(bed: Option<Bed>, is_empty: bool) {
         bed.reset();
         let (blocks, _) = used(&work);
         assert!(
-            (free..free + 64).any(|free| remount(&work, &format!("size={}", (blocks + free).max(1) * BLOCK)))
+            (free..free + 64)
+                .any(|free| remount(&work, &format!("size={}", (blocks + free).max(1) * BLOCK)))
         );
         let output = bed.run().output();
         // Git needs room to look.
@@ -44,7 +45,10 @@ fn sweep(bed: Option<Bed>, is_empty: bool) {
     for free in [0, 1].into_iter().chain(high.saturating_sub(5)..high) {
         is_enough(free);
     }
-    eprintln!("enough with {high} free; without: {} before a token was made, {} after", ends[0], ends[1]);
+    eprintln!(
+        "enough with {high} free; without: {} before a token was made, {} after",
+        ends[0], ends[1]
+    );
     // An empty disk has one block at least, and that is enough for the journal.
     assert!(ends[1] > 0 && (ends[0] > 0 || is_empty), "{ends:?}");
 }

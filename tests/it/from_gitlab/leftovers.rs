@@ -1,10 +1,11 @@
-//! What a run that was killed has left in its journal, and what has become of the token since: another clone may have replaced it,
-//! and the cluster may have it all the same.
+//! What a run that was killed has left in its journal, and what has become of the token since:
+//! another clone may have replaced it, and the cluster may have it all the same.
 
 use super::super::support::{SECRET, Sandbox};
 use super::World;
 
-/// A world whose token 2 is in HEAD, and in the journal, as a run leaves it that is killed at its end.
+/// A world whose token 2 is in HEAD, and in the journal, as a run leaves it that is killed at its
+/// end.
 fn world() -> Option<World> {
     let world = World::start()?;
     world.rotate(&["--commit"]).success();
@@ -31,8 +32,16 @@ fn a_token_that_was_replaced_since_is_not_deleted_without_a_proof() {
     let hand = super::super::gitlab::DeployToken::by_hand(7, "by hand", "gldt-by-hand");
     let user = format!("gitlab+deploy-token-{}", world.bed.gitlab.add_token(hand));
     let file = world.sandbox.write_private("hand", "gldt-by-hand").display().to_string();
-    let args =
-        ["rotate", "--token-username", &user, "--token-file", &file, "--expires-at", "never", "--commit"];
+    let args = [
+        "rotate",
+        "--token-username",
+        &user,
+        "--token-file",
+        &file,
+        "--expires-at",
+        "never",
+        "--commit",
+    ];
     world.sandbox.makeinfra(&args).cwd(world.sandbox.work("hello-infra")).success();
     assert!(world.annotation("makeinfra/superseded-tokens").as_str().unwrap().ends_with("/2"));
     keeps(&world);

@@ -28,7 +28,8 @@ fn a_locked_clone_asks_gitlab_for_nothing() {
     assert_eq!(world.journal(), [""; 0]);
 }
 
-/// What all processes of a run were called with, their environments included, but for the run itself.
+/// What all processes of a run were called with, their environments included, but for the run
+/// itself.
 fn children(run: super::super::support::Run, world: &World) -> String {
     let (inner, log) = (run.command(), world.sandbox.path("execve"));
     let mut strace = Command::new("strace");
@@ -54,8 +55,10 @@ fn no_argument_and_no_environment_has_a_token() {
     let rotate = world.rotate(&[&["--commit"][..], &access].concat()).without_env("GITLAB_TOKEN");
     let mut calls = children(rotate, world);
     rotated.deploy();
-    let finish = rotated.finish(&[&["--yes", "--commit"][..], &access].concat()).without_env("GITLAB_TOKEN");
-    let values: Vec<String> = world.bed.gitlab.tokens().into_iter().map(|token| token.token).collect();
+    let finish =
+        rotated.finish(&[&["--yes", "--commit"][..], &access].concat()).without_env("GITLAB_TOKEN");
+    let values: Vec<String> =
+        world.bed.gitlab.tokens().into_iter().map(|token| token.token).collect();
     calls += &children(finish, world);
     assert!(calls.contains("kubectl"), "no program was called");
     for secret in values.iter().map(String::as_str).chain([MAINTAINER]) {

@@ -1,4 +1,5 @@
-//! What users see as a whole where GitLab, or what is before it, refuses: `tests/outputs/gitlab-refusals.txt`.
+//! What users see as a whole where GitLab, or what is before it, refuses:
+//! `tests/outputs/gitlab-refusals.txt`.
 
 use super::super::gitlab::{Fault, Role};
 use super::super::outputs::{is, printed};
@@ -13,9 +14,11 @@ fn refusals_of_gitlab() {
     let mut text = String::new();
     let mut shows = |what: &str, credential: &str| {
         let args = ["rotate", "hello-infra", "--from-gitlab", "--expires-in", "90d"];
-        let run = world.sandbox.makeinfra(&args).env("GITLAB_HOST", &url).env("GITLAB_TOKEN", credential);
+        let run =
+            world.sandbox.makeinfra(&args).env("GITLAB_HOST", &url).env("GITLAB_TOKEN", credential);
         let said = printed(&world.sandbox, &args, run).replace(&url, "https://GITLAB");
-        let said = said.replace(gitlab.host(), "GITLAB").replace(world.bed.registry.host(), "REGISTRY");
+        let said =
+            said.replace(gitlab.host(), "GITLAB").replace(world.bed.registry.host(), "REGISTRY");
         text.push_str(&format!("# {what}\n{said}\n"));
         gitlab.heal();
     };
@@ -31,7 +34,10 @@ fn refusals_of_gitlab() {
         ("404 of a proxy", Fault::html(404)),
         ("A page of a proxy with 200", Fault::html(200)),
         ("A page of a proxy with 403", Fault::html(403)),
-        ("A redirect to a page where people sign in", Fault::redirect("http://localhost:1/users/sign_in")),
+        (
+            "A redirect to a page where people sign in",
+            Fault::redirect("http://localhost:1/users/sign_in"),
+        ),
         ("A connection that breaks", Fault::DropBefore),
     ] {
         gitlab.times(u32::MAX, "GET", "/api/", fault);

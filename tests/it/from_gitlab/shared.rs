@@ -8,8 +8,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// A GitLab with a registry, and repositories `a-infra`, `b-infra` and `c-infra` whose tokens were made by hand: one of `a` and
-/// `b`, and one of `c`.
+/// A GitLab with a registry, and repositories `a-infra`, `b-infra` and `c-infra` whose tokens were
+/// made by hand: one of `a` and `b`, and one of `c`.
 pub struct Several {
     pub bed: GitlabBed,
     pub sandbox: Sandbox,
@@ -20,7 +20,9 @@ impl Several {
         let several = Self { bed: GitlabBed::start()?, sandbox: Sandbox::new() };
         several.sandbox.write_private("api", MAINTAINER);
         several.sandbox.write_private("other", "gldt-of-c");
-        for (name, user, token) in [("a", USER, "token"), ("b", USER, "token"), ("c", "robot", "other")] {
+        for (name, user, token) in
+            [("a", USER, "token"), ("b", USER, "token"), ("c", "robot", "other")]
+        {
             several.create(name, "group/hello:1.0.0", user, token);
         }
         Some(several)
@@ -28,8 +30,10 @@ impl Several {
 
     /// A repository for `image`, with the token in the file `token`.
     fn create(&self, name: &str, image: &str, user: &str, token: &str) {
-        let (image, token) = (self.bed.registry.image(image), self.sandbox.path(token).display().to_string());
-        let args = ["new", name, "--image", &image, "--token-username", user, "--token-file", &token];
+        let (image, token) =
+            (self.bed.registry.image(image), self.sandbox.path(token).display().to_string());
+        let args =
+            ["new", name, "--image", &image, "--token-username", user, "--token-file", &token];
         // Each has a cluster of its own.
         let more = ["--expires-at", "never", "--context", name];
         self.sandbox.makeinfra(&[&args[..], &more].concat()).success();
@@ -154,13 +158,15 @@ fn what_fails_the_look_gets_no_token() {
 #[test]
 fn an_access_token_that_is_refused_is_sent_once() {
     let Some(several) = Several::start() else { return };
-    let output = several.rotate(&["a-infra", "b-infra", "c-infra"], &[]).env("GITLAB_TOKEN", "glpat-nobody");
+    let output =
+        several.rotate(&["a-infra", "b-infra", "c-infra"], &[]).env("GITLAB_TOKEN", "glpat-nobody");
     let output = output.failure(13);
     output.prints("rejects the access token").prints("3 repositories: 3 failed");
     assert_eq!(several.bed.gitlab.log().len(), 1, "{:?}", several.bed.gitlab.log());
     // None for this GitLab: nothing is sent.
     several.bed.gitlab.forget_requests();
-    let output = several.rotate(&["a-infra", "b-infra"], &[]).without_env("GITLAB_TOKEN").failure(2);
+    let output =
+        several.rotate(&["a-infra", "b-infra"], &[]).without_env("GITLAB_TOKEN").failure(2);
     output.prints("no access token for");
     assert_eq!(several.bed.gitlab.log(), [""; 0]);
 }
@@ -170,8 +176,13 @@ fn what_cannot_be_written_takes_the_token_back_unless_another_has_it() {
     let Some(several) = Several::start() else { return };
     // Somebody edits a file while GitLab is asked.
     let edited = |names: &'static [&'static str]| {
-        several.bed.gitlab.next("POST", "/deploy_tokens", Fault::DelayAfter(Duration::from_secs(2)));
-        let files: Vec<_> = names.iter().map(|name| several.sandbox.work(name).join(SECRET)).collect();
+        several.bed.gitlab.next(
+            "POST",
+            "/deploy_tokens",
+            Fault::DelayAfter(Duration::from_secs(2)),
+        );
+        let files: Vec<_> =
+            names.iter().map(|name| several.sandbox.work(name).join(SECRET)).collect();
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_secs(1));
             for file in files {
@@ -235,8 +246,12 @@ fn a_killed_run_is_cleaned_up_unless_another_repository_has_the_token() {
     child.kill().unwrap();
     child.wait().unwrap();
     several.bed.gitlab.heal();
-    let entries = || fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    let entry = entries().into_iter().find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
+    let entries =
+        || fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let entry = entries()
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|end| end == "json"))
+        .unwrap();
     let text = fs::read_to_string(&entry).unwrap();
     several.rotate(&["a-infra"], &["--commit"]).success().says("deleted the deploy token 2");
     // Killed with the token in `b` alone: `a` must not delete it.

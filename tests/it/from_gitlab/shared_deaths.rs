@@ -1,5 +1,5 @@
-//! Whatever ends `rotate --from-gitlab` of repositories that share a token: none is lost track of, and none is deleted that one of
-//! them holds.
+//! Whatever ends `rotate --from-gitlab` of repositories that share a token: none is lost track of,
+//! and none is deleted that one of them holds.
 
 use super::super::faults::calls::{begin_at, faults, numbered, traced_run};
 use super::super::faults::some;
@@ -47,7 +47,8 @@ impl Pair {
         let (mut held, mut superseded) = (Vec::new(), Vec::new());
         for name in PAIR {
             let show = "git cat-file blob HEAD:$0 | git-crypt smudge";
-            let committed = self.0.sandbox.run("sh", &["-c", show, SECRET]).cwd(self.0.sandbox.work(name));
+            let committed =
+                self.0.sandbox.run("sh", &["-c", show, SECRET]).cwd(self.0.sandbox.work(name));
             for text in [self.0.secret(name), committed.success().stdout] {
                 let secret: Value = serde_yaml::from_str(&text).unwrap();
                 let notes = &secret["metadata"]["annotations"];
@@ -63,13 +64,17 @@ impl Pair {
         (held, superseded)
     }
 
-    /// Fails if a Secret holds a token that is deleted, or none of Secrets and journals tells of a live one.
+    /// Fails if a Secret holds a token that is deleted, or none of Secrets and journals tells of a
+    /// live one.
     #[track_caller]
     fn account(&self, what: &str) {
         let (held, superseded) = self.named();
         let live = self.0.bed.gitlab.tokens();
         for id in &held {
-            assert!(live.iter().any(|token| token.id == *id), "{what}: token {id} is held, and deleted");
+            assert!(
+                live.iter().any(|token| token.id == *id),
+                "{what}: token {id} is held, and deleted"
+            );
         }
         let entries: Vec<_> =
             self.entries().iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
@@ -111,8 +116,11 @@ fn killed_at_each_request() {
     let gitlab = &pair.0.bed.gitlab;
     pair.reset();
     pair.run().success();
-    let mut targets: Vec<_> =
-        gitlab.requests().iter().map(|request| (request.method.clone(), request.target.clone())).collect();
+    let mut targets: Vec<_> = gitlab
+        .requests()
+        .iter()
+        .map(|request| (request.method.clone(), request.target.clone()))
+        .collect();
     targets.dedup();
     targets.push(("GET".to_owned(), "/jwt/auth".to_owned()));
     for (method, target) in targets {
@@ -121,7 +129,8 @@ fn killed_at_each_request() {
             pair.reset();
             let what = format!("{method} {target}, {fault:?}");
             gitlab.next(method, &target, fault);
-            let mut run = pair.run().command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let mut run =
+                pair.run().command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             gitlab.wait_for_held();
             run.kill().unwrap();
             run.wait().unwrap();

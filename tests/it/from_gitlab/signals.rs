@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM while the registry does not know the new token yet: whatever is left is in the journal.
+//! Ctrl-C and SIGTERM while the registry does not know the new token yet: whatever is left is in
+//! the journal.
 
 use super::super::gitlab::Gitlab;
 use super::super::gitlab_bed::GitlabBed;
@@ -21,8 +22,14 @@ fn between_two_tries_a_signal_loses_no_token() {
         let child = run.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // It was refused once, and a pause is what comes next.
         let begun = Instant::now();
-        let refused =
-            || world.bed.registry.sign_ins_of("gitlab+deploy-token-2").iter().any(|one| one.ends_with("401"));
+        let refused = || {
+            world
+                .bed
+                .registry
+                .sign_ins_of("gitlab+deploy-token-2")
+                .iter()
+                .any(|one| one.ends_with("401"))
+        };
         while !refused() {
             assert!(begun.elapsed() < Duration::from_secs(20), "{}", world.bed.registry.logs());
             sleep(Duration::from_millis(5));
@@ -41,7 +48,10 @@ fn between_two_tries_a_signal_loses_no_token() {
             world.entries().iter().any(|entry| entry.contains("\"id\":2")),
             "{name}"
         );
-        assert_eq!((world.secret(), world.sandbox.git(&["rev-parse", "HEAD"]).success().stdout), before);
+        assert_eq!(
+            (world.secret(), world.sandbox.git(&["rev-parse", "HEAD"]).success().stdout),
+            before
+        );
         assert_eq!(world.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
         let left = super::super::support::files_below(&world.sandbox.hello(""));
         assert!(!left.iter().any(|file| file.contains(".makeinfra-")), "{left:?}");

@@ -3,8 +3,8 @@
 use super::{MARKER, files, fuzz, is_bounded, is_sample, quotes_no_token, shows_token, text};
 use jiff::Timestamp;
 use makeinfra::answers::{
-    Answer, Config, Expiry, ImageRef, Name, Record, RegistryKey, Schedule, Sheet, TimeZone, Version,
-    from_yaml,
+    Answer, Config, Expiry, ImageRef, Name, Record, RegistryKey, Schedule, Sheet, TimeZone,
+    Version, from_yaml,
 };
 use makeinfra::pull_secret::keyring;
 use makeinfra::registry::Platform;
@@ -79,7 +79,9 @@ fn an_image_reference_that_is_accepted_is_made_of_its_parts_and_served_by_its_ow
             assert!(image.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
             assert!(image.normalized_name().ends_with(&image.path()));
             let key = RegistryKey::for_image(&image);
-            assert!(RegistryKey::parse(key.as_str()).is_ok() && keyring::matches(key.as_str(), &image));
+            assert!(
+                RegistryKey::parse(key.as_str()).is_ok() && keyring::matches(key.as_str(), &image)
+            );
         }
     });
 }
@@ -104,7 +106,8 @@ fn a_registry_key_that_is_accepted_is_accepted_as_it_is_kept_and_any_key_can_be_
     ];
     fuzz("registry-key", &words, Vec::new(), |bytes| {
         let Some(text) = text(bytes) else { return };
-        let (key, name) = text.split_once('\n').unwrap_or((text, "registry.gitlab.com/group/project"));
+        let (key, name) =
+            text.split_once('\n').unwrap_or((text, "registry.gitlab.com/group/project"));
         let found = keyring::matching_name([key, "registry.gitlab.com", "index.docker.io"], name);
         assert!(found.len() <= 3 && (found.contains(&key) || !keyring::matches_name(key, name)));
         if let Ok(parsed) = RegistryKey::parse(key) {
@@ -202,9 +205,12 @@ fn an_answer_that_is_accepted_has_no_control_characters() {
         let Some(text) = text(bytes) else { return };
         for name in Name::ALL {
             let is_fine = !text.contains(char::is_control) && text.len() <= 4096;
-            // Files are named as they are called, arguments are JSON, and zeros may stand before a number.
-            let is_free =
-                matches!(name, Name::Output | Name::Config | Name::Args | Name::Port | Name::Replicas);
+            // Files are named as they are called, arguments are JSON, and zeros may stand before a
+            // number.
+            let is_free = matches!(
+                name,
+                Name::Output | Name::Config | Name::Args | Name::Port | Name::Replicas
+            );
             assert!(name.check(text).is_err() || is_fine || is_free, "{name:?}");
         }
     });
@@ -242,8 +248,17 @@ fn a_record_that_is_read_can_be_written_and_read_again() {
 
 #[test]
 fn settings_that_are_read_are_kept_as_they_are_and_hold_no_token() {
-    let words =
-        ["KEY=value\n", "PASSWORD=", "# comment\n", "export ", " =", "=\n", "\u{feff}", "KEY", "gldt-"];
+    let words = [
+        "KEY=value\n",
+        "PASSWORD=",
+        "# comment\n",
+        "export ",
+        " =",
+        "=\n",
+        "\u{feff}",
+        "KEY",
+        "gldt-",
+    ];
     fuzz("settings", &words, Vec::new(), |bytes| match Config::parse(bytes) {
         Ok(config) => {
             assert!(!shows_token(config.text()) && config.text().ends_with('\n'));

@@ -1,10 +1,12 @@
-//! What people have made of a generated repository, and what they had before: the files that changes and adoptions are planned
-//! from.
+//! What people have made of a generated repository, and what they had before: the files that
+//! changes and adoptions are planned from.
 
 use super::manifests::WORDS;
 use super::{files, fuzz, is_sample, parts, quotes_no_token};
 use makeinfra::answers::{Answer, ProjectName, Record, Values};
-use makeinfra::change::{AdoptionRequest, Files, Found, adopt, answers_in, labelled_project, named_files};
+use makeinfra::change::{
+    AdoptionRequest, Files, Found, adopt, answers_in, labelled_project, named_files,
+};
 use makeinfra::templates::TemplateSet;
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
@@ -93,7 +95,8 @@ fn a_repository_is_adopted_or_refused_without_a_quote() {
         };
         match adopt(&files, &request) {
             Ok(adoption) => {
-                let record = adoption.plan.steps.iter().find(|step| step.path == Record::FILE).unwrap();
+                let record =
+                    adoption.plan.steps.iter().find(|step| step.path == Record::FILE).unwrap();
                 let text = String::from_utf8(record.after.as_ref().unwrap().to_vec()).unwrap();
                 assert_eq!(Record::parse(text).unwrap().answers, adoption.answers);
             }

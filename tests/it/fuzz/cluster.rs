@@ -1,4 +1,5 @@
-//! What a cluster and kubectl say: objects, events, the texts of runtimes, the line of a Makefile that names kubectl.
+//! What a cluster and kubectl say: objects, events, the texts of runtimes, the line of a Makefile
+//! that names kubectl.
 
 use super::{files, fuzz, quotes_no_token, shows_token, text};
 use jiff::Timestamp;
@@ -100,8 +101,9 @@ fn can_be_shown(found: &Diagnosis) {
 fn recorded() -> Vec<Vec<u8>> {
     let dir = "tests/data/pull-failures";
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let paths =
-        super::super::support::files_below(&top.join(dir)).into_iter().map(|file| format!("{dir}/{file}"));
+    let paths = super::super::support::files_below(&top.join(dir))
+        .into_iter()
+        .map(|file| format!("{dir}/{file}"));
     files(&paths.collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())
 }
 

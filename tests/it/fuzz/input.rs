@@ -1,5 +1,5 @@
-//! Inputs: a seed of the corpus with a few mutations. Both are drawn by proptest, which leaves mutations out of what fails for as
-//! long as it still fails.
+//! Inputs: a seed of the corpus with a few mutations. Both are drawn by proptest, which leaves
+//! mutations out of what fails for as long as it still fails.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -92,15 +92,17 @@ impl Mutations {
     pub fn strategy(self) -> impl Strategy<Value = Input> {
         let all = Arc::new(self);
         let seed = any::<prop::sample::Index>();
-        (seed, vec(any::<Mutation>(), 0..7), 0..5_000_u16).prop_map(move |(seed, mutations, size)| {
-            let mut bytes = all.seeds[seed.index(all.seeds.len())].clone();
-            for mutation in mutations {
-                all.mutate(&mut bytes, mutation);
-            }
-            let limit = if size == 4_999 { grow(&mut bytes, all.most) } else { USUAL };
-            bytes.truncate(limit);
-            Input(bytes)
-        })
+        (seed, vec(any::<Mutation>(), 0..7), 0..5_000_u16).prop_map(
+            move |(seed, mutations, size)| {
+                let mut bytes = all.seeds[seed.index(all.seeds.len())].clone();
+                for mutation in mutations {
+                    all.mutate(&mut bytes, mutation);
+                }
+                let limit = if size == 4_999 { grow(&mut bytes, all.most) } else { USUAL };
+                bytes.truncate(limit);
+                Input(bytes)
+            },
+        )
     }
 
     fn mutate(&self, bytes: &mut Vec<u8>, (kind, a, b): Mutation) {
@@ -148,15 +150,21 @@ fn place(drawn: u32, end: usize) -> usize {
 fn number(bytes: &mut Vec<u8>, at: usize, b: u32) {
     const NUMBERS: [&[u8]; 8] =
         [b"0", b"-1", b"65536", b"4294967296", b"99999999999999999999", b"1e400", b"007", b"1.5"];
-    let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found) else { return };
-    let end =
-        bytes[start..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |end| start + end);
+    let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found)
+    else {
+        return;
+    };
+    let end = bytes[start..]
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .map_or(bytes.len(), |end| start + end);
     bytes.splice(start..end, NUMBERS[place(b, NUMBERS.len())].iter().copied());
 }
 
 /// Many of the same word, or of one that opens something.
 fn nest(bytes: &mut Vec<u8>, at: usize, word: &[u8], b: u32) {
-    const OPENING: [&[u8]; 8] = [b"[", b"{", b"- ", b"{\"a\":", b"[[", b"\n  - a:\n    ", b"? ", b"\\"];
+    const OPENING: [&[u8]; 8] =
+        [b"[", b"{", b"- ", b"{\"a\":", b"[[", b"\n  - a:\n    ", b"? ", b"\\"];
     let word = if b.is_multiple_of(2) { word } else { OPENING[place(b / 2, OPENING.len())] };
     let times = place(b.rotate_left(11), 300);
     bytes.splice(at..at, word.repeat(times));
@@ -164,7 +172,8 @@ fn nest(bytes: &mut Vec<u8>, at: usize, word: &[u8], b: u32) {
 
 /// Lines that are copied, swapped, removed or indented.
 fn lines(bytes: &mut Vec<u8>, kind: u8, a: u32, b: u32) {
-    let mut lines: Vec<Vec<u8>> = bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let mut lines: Vec<Vec<u8>> =
+        bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     if lines.is_empty() {
         return;
     }

@@ -1,4 +1,5 @@
-//! Where tokens come from: the answer of GitLab's API, docker's configuration, a file with nothing but a token.
+//! Where tokens come from: the answer of GitLab's API, docker's configuration, a file with nothing
+//! but a token.
 
 use super::super::support::Sandbox;
 use super::{fuzz, quotes_no_token};
@@ -11,7 +12,11 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Puts the bytes into a file, of which `source` makes a source.
-fn read_from_file(target: &'static str, words: &[&'static str], source: impl Fn(PathBuf) -> Source) {
+fn read_from_file(
+    target: &'static str,
+    words: &[&'static str],
+    source: impl Fn(PathBuf) -> Source,
+) {
     let sandbox = Sandbox::in_memory();
     let file = sandbox.write_private("login", "");
     let registry = RegistryKey::parse("registry.gitlab.com").unwrap();
@@ -27,7 +32,9 @@ fn read_from_file(target: &'static str, words: &[&'static str], source: impl Fn(
         match source(file.clone()).read(&registry, Some(&image), true, None, &mut ui.borrow_mut()) {
             Ok(token) => {
                 let header = token.authorization();
-                assert!(header.expose().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '));
+                assert!(
+                    header.expose().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+                );
                 assert!(header.expose().len() <= 4 * (bytes.len() + 64));
             }
             Err(error) => quotes_no_token(&explain(&error)),
@@ -90,5 +97,7 @@ fn a_file_with_a_token_is_read_or_refused_without_a_quote() {
         "\"",
         "\r\n",
     ];
-    read_from_file("token-file", &words, |file| Source::Pair(Some(username.clone()), Value::File(file)));
+    read_from_file("token-file", &words, |file| {
+        Source::Pair(Some(username.clone()), Value::File(file))
+    });
 }

@@ -124,7 +124,8 @@ fn what_manifests_deploy_is_found_or_a_fault_that_quotes_nothing() {
         assert!(found.faults.len() <= 100 + bytes.len());
         for fault in &found.faults {
             assert!(
-                fault.message.len() <= 1_000 + bytes.len() && !fault.message.contains(char::is_control),
+                fault.message.len() <= 1_000 + bytes.len()
+                    && !fault.message.contains(char::is_control),
                 "{fault:?}"
             );
         }
@@ -150,7 +151,8 @@ fn a_path_that_a_kustomization_names_stays_in_the_repository() {
     ];
     fuzz("kustomization-path", &words, Vec::new(), |bytes| {
         let Some(text) = super::text(bytes) else { return };
-        let (dir, reference) = text.split_once('\n').unwrap_or(("kubernetes/overlays/production", text));
+        let (dir, reference) =
+            text.split_once('\n').unwrap_or(("kubernetes/overlays/production", text));
         if dir.split('/').any(|part| matches!(part, "." | "..")) {
             return;
         }

@@ -41,7 +41,10 @@ fn a_challenge_comes_back_as_it_was_read() {
             panic!("{again}")
         };
         assert_eq!(again, *realm);
-        assert!(!found.is_gitlab() || challenge::find(text.lines()).is_some_and(|found| found.is_gitlab()));
+        assert!(
+            !found.is_gitlab()
+                || challenge::find(text.lines()).is_some_and(|found| found.is_gitlab())
+        );
     });
 }
 
@@ -69,7 +72,9 @@ fn a_token_that_is_granted_can_be_sent() {
         for body in [bytes, payload.as_bytes()] {
             let Some(grant) = Grant::read(body) else { continue };
             let header = grant.authorization.expose();
-            assert!(header.starts_with("Bearer ") && header.len() > 7 && header.len() <= body.len() + 7);
+            assert!(
+                header.starts_with("Bearer ") && header.len() > 7 && header.len() <= body.len() + 7
+            );
             assert!(header[7..].bytes().all(|byte| byte.is_ascii_graphic()));
             let _ = grant.allows("group/a");
         }

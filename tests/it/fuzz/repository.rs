@@ -1,4 +1,5 @@
-//! What lies in a repository and is git's: attributes. `differential.rs` compares them with git; here are many more.
+//! What lies in a repository and is git's: attributes. `differential.rs` compares them with git;
+//! here are many more.
 
 use super::super::support::Sandbox;
 use super::{files, fuzz};
@@ -37,7 +38,8 @@ fn the_last_line_of_an_attribute_file_decides() {
         "binary",
         "filter=git-crypt-prod",
     ];
-    let paths = ["secrets/a.env", "secrets/kubernetes/gitlab.secret.yaml", "README.md"].map(str::to_owned);
+    let paths =
+        ["secrets/a.env", "secrets/kubernetes/gitlab.secret.yaml", "README.md"].map(str::to_owned);
     fuzz("attributes", &words, files(&["examples/hello-infra/.gitattributes"]), |bytes| {
         let covered = |more: &str| {
             fs::write(&file, [bytes, b"\n", more.as_bytes(), b"\n"].concat()).unwrap();

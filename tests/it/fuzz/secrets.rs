@@ -1,4 +1,5 @@
-//! What is encrypted, and what it is encrypted with: key files, ciphertext, docker configs, Secrets, env files.
+//! What is encrypted, and what it is encrypted with: key files, ciphertext, docker configs,
+//! Secrets, env files.
 
 use super::{files, fuzz, is_bounded, parts, quotes_no_token, text};
 use base64::Engine;
@@ -166,8 +167,10 @@ fn a_secret_that_is_rotated_holds_the_new_token_and_not_the_old_one() {
             Ok(manifest) => manifest,
             Err(fault) => return quotes_no_token(fault),
         };
-        let wanted = [Wanted::Own, Wanted::Named(&registry), Wanted::Added(&registry)][bytes.len() % 3];
-        let secrets: Vec<_> = documents(bytes).unwrap_or_default().iter().filter_map(Inspected::of).collect();
+        let wanted =
+            [Wanted::Own, Wanted::Named(&registry), Wanted::Added(&registry)][bytes.len() % 3];
+        let secrets: Vec<_> =
+            documents(bytes).unwrap_or_default().iter().filter_map(Inspected::of).collect();
         let old = Traces::of(secrets.iter());
         let rewrite = Rewrite { recorded: Some(&registry), wanted, ..Rewrite::default() };
         let had = manifest.config().keys().count();
@@ -179,8 +182,12 @@ fn a_secret_that_is_rotated_holds_the_new_token_and_not_the_old_one() {
                 let after = Manifest::parse(text).unwrap();
                 assert!(after.config().keys().any(|key| after.config().holds(key, &token())));
                 // With one entry, nothing is left that could have the old one.
-                let is_alone = had == 1 && after.config().keys().count() == 1 && !after.config().has_more();
-                assert!(!is_alone || !old.are_in(after.config().encode(after.kind()).expose().as_bytes()));
+                let is_alone =
+                    had == 1 && after.config().keys().count() == 1 && !after.config().has_more();
+                assert!(
+                    !is_alone
+                        || !old.are_in(after.config().encode(after.kind()).expose().as_bytes())
+                );
             }
             Ok(None) => {}
             Err(fault) => quotes_no_token(fault),
@@ -315,9 +322,11 @@ fn a_directory_of_secrets_that_is_changed_holds_the_change() {
                 Ok(directory) => directory,
                 Err(why) => return fault(why),
             };
-            // kustomize refuses a key that stands twice; one that becomes a line stands once after that.
+            // kustomize refuses a key that stands twice; one that becomes a line stands once after
+            // that.
             let files = directory.kustomization().generator("db").map_or(&[][..], |one| &one.files);
-            is_sound &= value.fits_a_line() || files.iter().filter(|file| file.key == "KEY").count() < 2;
+            is_sound &=
+                value.fits_a_line() || files.iter().filter(|file| file.key == "KEY").count() < 2;
             match directory.set("db", &key, value) {
                 Ok(change) => change,
                 Err(why) => return fault(why),

@@ -1,4 +1,5 @@
-//! The only limit of time in here: an input that takes for ever ends the whole run, with the input kept.
+//! The only limit of time in here: an input that takes for ever ends the whole run, with the input
+//! kept.
 
 use std::process::abort;
 use std::sync::{Arc, Mutex, Weak};

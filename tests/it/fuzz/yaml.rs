@@ -76,7 +76,11 @@ fn a_yaml_text_is_read_or_refused_without_a_quote() {
             Ok(one) => {
                 // Merge keys are applied in the one and not in the other.
                 let is_plain = !text.contains("<<");
-                assert!(!is_plain || all.is_err() || all.is_ok_and(|all| all.is_empty() || all == [one]));
+                assert!(
+                    !is_plain
+                        || all.is_err()
+                        || all.is_ok_and(|all| all.is_empty() || all == [one])
+                );
             }
             Err(fault) => quotes_no_token(&fault.to_string()),
         }
@@ -113,7 +117,8 @@ fn has_all_lines(one: &str, other: &str) -> bool {
     one.lines().all(|line| left.any(|found| found == line))
 }
 
-/// Fails unless an edit and its opposite leave `text` as it was, but for line breaks, which become those of the first line.
+/// Fails unless an edit and its opposite leave `text` as it was, but for line breaks, which become
+/// those of the first line.
 fn is_undone(text: &str, removed: Option<String>) {
     let bare = |text: &str| text.trim_end().replace("\r\n", "\n");
     match removed {
@@ -215,7 +220,9 @@ fn a_merge_with_nothing_changed_gives_the_other_side() {
                 assert!(Document::parse(&merged).is_ok());
                 is_bounded(merged.len(), bytes.len());
             }
-            Ok(Merged::Conflict(fields)) => assert!(!fields.is_empty() && base != theirs && base != ours),
+            Ok(Merged::Conflict(fields)) => {
+                assert!(!fields.is_empty() && base != theirs && base != ours)
+            }
             Err(refusal) => quotes_no_token(refusal),
         }
         if let Ok(Merged::Clean(merged)) = yaml_edit::three_way(base, ours, base) {

@@ -1,4 +1,5 @@
-//! The REST API as GitLab 19's source has it: `deploy_tokens.rb`, `members.rb`, and the finders of `helpers.rb` in `lib/api`.
+//! The REST API as GitLab 19's source has it: `deploy_tokens.rb`, `members.rb`, and the finders of
+//! `helpers.rb` in `lib/api`.
 
 use super::credentials::{authenticate, required};
 use super::http::{Answer, Request};
@@ -31,14 +32,16 @@ struct Call<'r> {
 fn route(state: &mut State, request: &Request) -> Result {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let path = if state.decodes_slashes { decode(path) } else { path.to_owned() };
-    let Some(path) = path.strip_prefix(&state.root).and_then(|path| path.strip_prefix("/api/v4/")) else {
+    let Some(path) = path.strip_prefix(&state.root).and_then(|path| path.strip_prefix("/api/v4/"))
+    else {
         return Err(Answer::new(
             404,
             "text/html; charset=utf-8",
             "<!DOCTYPE html>\n<h1>404: Page not found</h1>",
         ));
     };
-    let call = Call { request, segments: path.split('/').map(decode).collect(), query: parameters(query) };
+    let call =
+        Call { request, segments: path.split('/').map(decode).collect(), query: parameters(query) };
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     let kind = match segments[0] {
         "projects" => Some(Kind::Project),
@@ -55,7 +58,9 @@ fn route(state: &mut State, request: &Request) -> Result {
             let body = json!({"id": person.id, "username": person.username(), "name": person.username(), "state": "active"});
             Ok(Answer::json(200, &body))
         }
-        ("GET", None, ["self"]) if segments[0] == "personal_access_tokens" => own_token(state, request),
+        ("GET", None, ["self"]) if segments[0] == "personal_access_tokens" => {
+            own_token(state, request)
+        }
         ("GET", None, []) if segments == ["deploy_tokens"] => {
             required(state, request, &["api", "read_api"])?;
             Err(forbidden())
@@ -73,7 +78,11 @@ fn route(state: &mut State, request: &Request) -> Result {
         ("POST", Some(kind), [_, "deploy_tokens"]) => call.create(state, kind),
         ("GET" | "DELETE", Some(kind), [_, "deploy_tokens", id]) => {
             let id = id.parse().map_err(|_| bad("token_id is invalid"))?;
-            if request.method == "GET" { call.get(state, kind, id) } else { call.delete(state, kind, id) }
+            if request.method == "GET" {
+                call.get(state, kind, id)
+            } else {
+                call.delete(state, kind, id)
+            }
         }
         (_, Some(_), [_] | [_, "deploy_tokens"] | [_, "deploy_tokens", _]) => {
             Err(Answer::json(405, &json!({"error": "405 Not Allowed"})))
@@ -83,18 +92,24 @@ fn route(state: &mut State, request: &Request) -> Result {
 }
 
 impl Call<'_> {
-    /// The place of `:id` and who asks, for whom it exists at all; `None` is somebody without a credential.
+    /// The place of `:id` and who asks, for whom it exists at all; `None` is somebody without a
+    /// credential.
     fn place<'s>(&self, state: &'s State, kind: Kind) -> Result<(&'s Place, Option<&'s Person>)> {
-        let scopes: &[&str] = if self.request.method == "GET" { &["api", "read_api"] } else { &["api"] };
+        let scopes: &[&str] =
+            if self.request.method == "GET" { &["api", "read_api"] } else { &["api"] };
         let person = authenticate(state, self.request, scopes)?;
         let id = &self.segments[1];
-        let visible = |place: &&Place| place.public || person.is_some_and(|person| person.sees(place));
+        let visible =
+            |place: &&Place| place.public || person.is_some_and(|person| person.sees(place));
         if let Some(place) = state.place(kind, id).filter(visible) {
             return Ok((place, person));
         }
-        let moved =
-            state.moved.iter().find(|(path, _)| kind == Kind::Project && path.eq_ignore_ascii_case(id));
-        let target = moved.and_then(|(_, number)| state.place(kind, &number.to_string())).filter(visible);
+        let moved = state
+            .moved
+            .iter()
+            .find(|(path, _)| kind == Kind::Project && path.eq_ignore_ascii_case(id));
+        let target =
+            moved.and_then(|(_, number)| state.place(kind, &number.to_string())).filter(visible);
         match target {
             None if kind == Kind::Project => Err(message(404, "404 Project Not Found")),
             None => Err(message(404, "404 Group Not Found")),
@@ -102,8 +117,10 @@ impl Call<'_> {
                 Err(message(405, "Non GET methods are not allowed for moved projects"))
             }
             Some(place) => {
-                let query = self.request.target.split_once('?').map(|(_, query)| format!("?{query}"));
-                let rest: String = self.segments[2..].iter().map(|segment| format!("/{segment}")).collect();
+                let query =
+                    self.request.target.split_once('?').map(|(_, query)| format!("?{query}"));
+                let rest: String =
+                    self.segments[2..].iter().map(|segment| format!("/{segment}")).collect();
                 let url = format!(
                     "{}/api/v4/projects/{}{rest}{}",
                     state.url(),
@@ -152,21 +169,35 @@ impl Call<'_> {
         tokens.sort_by_key(|token| token.id);
         let (page, per_page) = (page.max(1), per_page.min(100));
         let pages = tokens.len().div_ceil(per_page).max(1);
-        let shown: Vec<Value> =
-            tokens.iter().skip((page - 1) * per_page).take(per_page).map(|token| token.shown(now)).collect();
+        let shown: Vec<Value> = tokens
+            .iter()
+            .skip((page - 1) * per_page)
+            .take(per_page)
+            .map(|token| token.shown(now))
+            .collect();
         let before = (page > 1).then(|| page - 1).filter(|before| *before <= pages);
         let after = (page < pages).then_some(page + 1);
         let numbers = |page: Option<usize>| page.map(|page| page.to_string()).unwrap_or_default();
         let (path, _) = self.request.target.split_once('?').unwrap_or((&self.request.target, ""));
         let link = |page: Option<usize>, name| {
-            let active =
-                self.query.get("active").and_then(Value::as_str).map(|active| format!("active={active}&"));
+            let active = self
+                .query
+                .get("active")
+                .and_then(Value::as_str)
+                .map(|active| format!("active={active}&"));
             let (id, active) = (&place.id, active.unwrap_or_default());
-            let url = format!("{}{path}?{active}id={id}&page={}&per_page={per_page}", state.origin, page?);
+            let url = format!(
+                "{}{path}?{active}id={id}&page={}&per_page={per_page}",
+                state.origin, page?
+            );
             Some(format!("<{url}>; rel=\"{name}\""))
         };
-        let links =
-            [link(before, "prev"), link(after, "next"), link(Some(1), "first"), link(Some(pages), "last")];
+        let links = [
+            link(before, "prev"),
+            link(after, "next"),
+            link(Some(1), "first"),
+            link(Some(pages), "last"),
+        ];
         Ok(Answer::json(200, &shown.into())
             .with("X-Per-Page", per_page.to_string())
             .with("X-Page", page.to_string())
@@ -212,7 +243,8 @@ impl Call<'_> {
     fn delete(&self, state: &mut State, kind: Kind, id: u64) -> Result {
         let role = if kind == Kind::Project { Role::Maintainer } else { Role::Owner };
         let place = self.place_for(state, kind, role)?;
-        let index = state.tokens.iter().position(|token| is_of(token, &place, id)).ok_or_else(gone)?;
+        let index =
+            state.tokens.iter().position(|token| is_of(token, &place, id)).ok_or_else(gone)?;
         state.tokens.remove(index);
         Ok(Answer { status: 204, ..Answer::default() })
     }
@@ -233,7 +265,8 @@ fn is_of(token: &DeployToken, place: &Place, id: u64) -> bool {
 fn own_token(state: &State, request: &Request) -> Result {
     let person = required(state, request, &[])?;
     if person.oauth {
-        let text = "400 Bad request - This endpoint requires token type to be a personal access token";
+        let text =
+            "400 Bad request - This endpoint requires token type to be a personal access token";
         return Err(message(400, text));
     }
     let body = json!({

@@ -1,4 +1,5 @@
-//! Two clients of others hold the server to what GitLab is: python-gitlab, and GitLab's own Go client.
+//! Two clients of others hold the server to what GitLab is: python-gitlab, and GitLab's own Go
+//! client.
 
 use super::{DeployToken, Gitlab, Role};
 use crate::support::cached;
@@ -10,14 +11,19 @@ use std::process::Command;
 fn gitlab() -> Gitlab {
     let gitlab = Gitlab::start().below("/root");
     gitlab.set_clock("2027-01-02T03:04:05Z".parse().unwrap());
-    gitlab.group(3, "group").project(7, "group/hello").project(8, "group/other").moved("old/hello", 7);
+    gitlab
+        .group(3, "group")
+        .project(7, "group/hello")
+        .project(8, "group/other")
+        .moved("old/hello", 7);
     let roles = [("group/hello", Role::Maintainer), ("group/other", Role::Developer)];
     gitlab.person("glpat-maintainer", &roles, &["api"]);
     gitlab.person("glpat-reader", &roles, &["read_api"]);
     gitlab.person("glpat-owner", &[("group", Role::Owner)], &["api"]);
     gitlab.person("glpat-group", &[("group", Role::Maintainer)], &["api"]);
     for number in 1..=43 {
-        let id = gitlab.add_token(DeployToken::by_hand(7, &format!("by hand {number}"), "gldt-by-hand"));
+        let id =
+            gitlab.add_token(DeployToken::by_hand(7, &format!("by hand {number}"), "gldt-by-hand"));
         gitlab.change_token(id, |token| match number {
             1 => token.revoked = true,
             2 => token.expires_at = Some("2027-01-02T00:00:00Z".parse().unwrap()),
@@ -39,7 +45,10 @@ fn hold(client: &mut Command) {
     let tokens = gitlab.tokens();
     let shown: Vec<Value> = tokens.iter().map(|token| token.shown(now)).collect();
     assert_eq!(shown.len(), 44, "43 by hand, and the one with an end");
-    assert_eq!(shown[..3].iter().map(|token| &token["expired"]).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(
+        shown[..3].iter().map(|token| &token["expired"]).collect::<Vec<_>>(),
+        [false, false, true]
+    );
 
     let plain = take(&mut got, "plain", 44);
     let ends = take(&mut got, "ends", 45);
@@ -82,9 +91,11 @@ fn hold(client: &mut Command) {
         got.as_object_mut().unwrap().remove(name);
     }
     assert_eq!(got, expected);
-    let log: Vec<String> = gitlab.log().iter().map(|line| line.replace("per_page=", "size=")).collect();
-    let pages =
-        |page: &str| log.iter().filter(|line| line.contains(page) && !line.contains("/old%2F")).count();
+    let log: Vec<String> =
+        gitlab.log().iter().map(|line| line.replace("per_page=", "size=")).collect();
+    let pages = |page: &str| {
+        log.iter().filter(|line| line.contains(page) && !line.contains("/old%2F")).count()
+    };
     assert_eq!((pages("page=2"), pages("page=3")), (2, 2), "all pages of two lists: {log:#?}");
 }
 
@@ -110,7 +121,8 @@ fn in_milliseconds(token: &Value) -> Value {
 #[test]
 fn python_gitlab_gets_what_the_server_holds() {
     let Some(python) = cached("python-gitlab-8.6.0/bin/python3") else { return };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/gitlab-client/client.py");
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quality/gitlab-client/client.py");
     hold(Command::new(python).arg("-B").arg(script));
 }
 

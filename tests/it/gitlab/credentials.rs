@@ -5,8 +5,13 @@ use super::http::{Answer, Request};
 use super::state::{Person, Standing, State};
 use serde_json::json;
 
-/// Who sent the request; `None` is somebody without a credential. `scopes` are those of which one is enough.
-pub fn authenticate<'s>(state: &'s State, request: &Request, scopes: &[&str]) -> Result<Option<&'s Person>> {
+/// Who sent the request; `None` is somebody without a credential. `scopes` are those of which one
+/// is enough.
+pub fn authenticate<'s>(
+    state: &'s State,
+    request: &Request,
+    scopes: &[&str],
+) -> Result<Option<&'s Person>> {
     let bearer = || {
         let (scheme, token) = request.header("Authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some((token, true))

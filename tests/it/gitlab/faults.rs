@@ -37,7 +37,9 @@ impl Fault {
 
     /// A proxy's page.
     pub fn html(status: u16) -> Self {
-        let page = format!("<html><head><title>{status}</title></head><body><h1>nginx</h1></body></html>\n");
+        let page = format!(
+            "<html><head><title>{status}</title></head><body><h1>nginx</h1></body></html>\n"
+        );
         Self::Answer(Answer::new(status, "text/html", page))
     }
 
@@ -120,7 +122,8 @@ impl Gate {
     pub fn wait(&self) {
         let held = self.state.lock().unwrap();
         let nobody = |held: &mut Held| held.waiting == held.passes;
-        let waited = self.changed.wait_timeout_while(held, Duration::from_secs(60), nobody).unwrap();
+        let waited =
+            self.changed.wait_timeout_while(held, Duration::from_secs(60), nobody).unwrap();
         assert!(!waited.1.timed_out(), "no request came that is held");
     }
 

@@ -1,4 +1,5 @@
-//! HTTP/1.1 as far as the GitLab server of the tests needs it: bodies, keep-alive, and answers that break off.
+//! HTTP/1.1 as far as the GitLab server of the tests needs it: bodies, keep-alive, and answers that
+//! break off.
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,7 +21,10 @@ pub struct Request {
 impl Request {
     /// A header's value; its name is in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The header that held the API credential, as `NAME: VALUE`; `None` if there was none.
@@ -143,7 +147,8 @@ impl Drop for Server {
 fn serve(stream: impl Read + Write, reply: &impl Fn(Request) -> Reply) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream) {
-        let close = request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let close =
+            request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let is_head = request.method == "HEAD";
         let (bytes, last) = match reply(request) {
             Reply::Answer(answer) => (bytes(&answer, is_head, answer.body.len()), close),
@@ -159,7 +164,8 @@ fn serve(stream: impl Read + Write, reply: &impl Fn(Request) -> Reply) {
 /// What the token service at `address` answers to a GET.
 pub fn forward(request: &Request, address: &str) -> Answer {
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
-    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+    let agent =
+        ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
     let mut call = agent.get(format!("http://{address}/jwt/auth?{query}"));
     if let Some(login) = request.header("Authorization") {
         call = call.header("Authorization", login);

@@ -33,7 +33,10 @@ impl Mirror {
         let mut wanted = BTreeMap::new();
         for token in state.tokens.iter().filter(|token| token.is_active(now)) {
             let seen = *self.seen.entry(token.id).or_insert_with(Instant::now);
-            let place = state.places.iter().find(|place| place.kind == token.kind && place.id == token.place);
+            let place = state
+                .places
+                .iter()
+                .find(|place| place.kind == token.kind && place.id == token.place);
             if seen.elapsed() >= self.delay
                 && let Some(place) = place
             {

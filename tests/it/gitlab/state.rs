@@ -1,4 +1,5 @@
-//! What a GitLab server knows: projects, groups, people and their credentials, deploy tokens, and the time.
+//! What a GitLab server knows: projects, groups, people and their credentials, deploy tokens, and
+//! the time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -75,7 +76,8 @@ impl Person {
 
     /// Whether this person is a member of `place`, or, if it is a group, of something below it.
     pub fn sees(&self, place: &Place) -> bool {
-        let below = |(path, _): &(String, Role)| place.kind == Kind::Group && is_below(path, &place.path);
+        let below =
+            |(path, _): &(String, Role)| place.kind == Kind::Group && is_below(path, &place.path);
         self.role(&place.path).is_some() || self.roles.iter().any(below)
     }
 }

@@ -31,10 +31,14 @@ impl Gitlab {
     /// `METHOD PATH` below `/api/v4`, as somebody with `credential`; none if it is empty.
     fn try_call(&self, line: &str, credential: &str, body: &Value) -> Result<Got, ureq::Error> {
         let (method, path) = line.split_once(' ').unwrap();
-        let agent =
-            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent();
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("{}/api/v4{path}", self.url()));
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build()
+            .new_agent();
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/api/v4{path}", self.url()));
         if !credential.is_empty() {
             request = request.header("PRIVATE-TOKEN", credential);
         }
@@ -108,7 +112,10 @@ fn a_deleted_token_is_gone_and_its_id_is_never_used_again() {
     assert_eq!(gitlab.post(&wanted()).body["id"], 2);
     gitlab.remove_token(2);
     assert_eq!(gitlab.post(&wanted()).body["id"], 3);
-    assert_eq!(gitlab.delete(&format!("{TOKENS}/x")), (400, json!({"error": "token_id is invalid"})));
+    assert_eq!(
+        gitlab.delete(&format!("{TOKENS}/x")),
+        (400, json!({"error": "token_id is invalid"}))
+    );
 }
 
 #[test]
@@ -151,7 +158,8 @@ fn a_token_ends_to_the_second_and_its_flag_lags_until_midnight() {
     let mut body = wanted();
     body["expires_at"] = "2027-03-01T12:00:00.9Z".into();
     assert_eq!(gitlab.post(&body).body["expires_at"], "2027-03-01T12:00:00.000Z");
-    let listed = |query: &str| gitlab.get(&format!("{TOKENS}{query}")).body.as_array().unwrap().len();
+    let listed =
+        |query: &str| gitlab.get(&format!("{TOKENS}{query}")).body.as_array().unwrap().len();
     gitlab.set_clock(noon);
     assert_eq!((listed(""), listed("?active=true")), (1, 1));
     gitlab.advance(1.second().try_into().unwrap());
@@ -232,15 +240,25 @@ fn rights_are_those_of_the_role() {
     assert_eq!(gitlab.get_as("glpat-group", TOKENS).0, 200);
     let group = "/groups/3/deploy_tokens";
     assert_eq!(gitlab.get_as(MAINTAINER, group), forbidden);
-    assert_eq!(gitlab.get_as("glpat-stranger", group), (404, json!({"message": "404 Group Not Found"})));
+    assert_eq!(
+        gitlab.get_as("glpat-stranger", group),
+        (404, json!({"message": "404 Group Not Found"}))
+    );
     assert_eq!(gitlab.get_as("glpat-group", group).0, 200);
-    let make = |who: &str| gitlab.try_call(&format!("POST {group}"), who, &wanted()).unwrap().both();
+    let make =
+        |who: &str| gitlab.try_call(&format!("POST {group}"), who, &wanted()).unwrap().both();
     assert_eq!(make("glpat-group"), forbidden);
     assert_eq!(make("glpat-owner").0, 201);
     assert_eq!(gitlab.tokens()[0].kind, Kind::Group);
-    let delete = |who: &str| gitlab.try_call(&format!("DELETE {group}/1"), who, &Value::Null).unwrap().both();
+    let delete = |who: &str| {
+        gitlab.try_call(&format!("DELETE {group}/1"), who, &Value::Null).unwrap().both()
+    };
     assert_eq!(delete("glpat-group"), forbidden);
-    assert_eq!(gitlab.get_as("glpat-owner", &format!("{TOKENS}/1")).0, 404, "it is no token of the project");
+    assert_eq!(
+        gitlab.get_as("glpat-owner", &format!("{TOKENS}/1")).0,
+        404,
+        "it is no token of the project"
+    );
     assert_eq!(delete("glpat-owner").0, 204);
     gitlab.roles("glpat-owner", &[]);
     assert_eq!(gitlab.get_as("glpat-owner", group).0, 404);
@@ -289,7 +307,10 @@ fn a_project_is_found_by_number_and_path_and_tells_the_role() {
     assert_eq!(project.body["container_registry_image_prefix"], "127.0.0.1:5000/group/hello");
     assert_eq!(gitlab.get("/projects/7").body, project.body);
     assert_eq!(gitlab.get("/groups/group").body["full_path"], "group");
-    assert_eq!(gitlab.get("/projects/8").both(), (404, json!({"message": "404 Project Not Found"})));
+    assert_eq!(
+        gitlab.get("/projects/8").both(),
+        (404, json!({"message": "404 Project Not Found"}))
+    );
     let user = gitlab.get("/user").body["id"].clone();
     assert_eq!(gitlab.get(&format!("/projects/7/members/all/{user}")).body["access_level"], 40);
     assert_eq!(gitlab.get("/projects/7/members/all/1").status, 404);
@@ -298,7 +319,10 @@ fn a_project_is_found_by_number_and_path_and_tells_the_role() {
     assert!(matches!(above, Err(ureq::Error::StatusCode(404))));
     assert_eq!(gitlab.get("/nothing").both(), (404, json!({"error": "404 Not Found"})));
     let slashes = gitlab.behind_a_decoding_proxy();
-    assert_eq!(slashes.get("/projects/group%2Fhello").both(), (404, json!({"error": "404 Not Found"})));
+    assert_eq!(
+        slashes.get("/projects/group%2Fhello").both(),
+        (404, json!({"error": "404 Not Found"}))
+    );
     slashes.remove_project(7);
     assert_eq!(slashes.get("/projects/7").status, 404);
 }

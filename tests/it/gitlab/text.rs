@@ -28,7 +28,8 @@ pub fn parameters(text: &str) -> Map<String, Value> {
         let (name, value) = (decode(&name.replace('+', " ")), decode(&value.replace('+', " ")));
         match name.strip_suffix("[]") {
             Some(list) => {
-                let list = fields.entry(list.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
+                let list =
+                    fields.entry(list.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
                 if let Value::Array(list) = list {
                     list.push(value.into());
                 }

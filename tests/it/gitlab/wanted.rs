@@ -28,7 +28,8 @@ pub struct Wanted {
 impl Wanted {
     /// What Grape refuses is refused before anybody's rights are looked at.
     pub fn of(request: &Request, query: &Map<String, Value>) -> Result<Self> {
-        let json = request.header("Content-Type").is_some_and(|kind| kind.starts_with("application/json"));
+        let json =
+            request.header("Content-Type").is_some_and(|kind| kind.starts_with("application/json"));
         let mut fields = query.clone();
         if json && !request.body.is_empty() {
             let body: Value = serde_json::from_str(&request.body)
@@ -61,7 +62,12 @@ impl Wanted {
             Some(time) => Some(moment(&time).ok_or_else(|| bad("expires_at is invalid"))?),
             None => None,
         };
-        Ok(Self { name: text("name").unwrap_or_default(), username: text("username"), scopes, expires_at })
+        Ok(Self {
+            name: text("name").unwrap_or_default(),
+            username: text("username"),
+            scopes,
+            expires_at,
+        })
     }
 
     /// What the model refuses (`app/models/deploy_token.rb`).

@@ -24,7 +24,9 @@ use std::thread;
 fn lost<T: DeserializeOwned + Serialize>(object: &Value) -> Option<String> {
     match serde_json::from_value::<T>(object.clone()) {
         Ok(typed) if serde_json::to_value(&typed).unwrap() == *object => None,
-        Ok(typed) => Some(format!("unknown fields: {object}\nis {}", serde_json::to_value(&typed).unwrap())),
+        Ok(typed) => {
+            Some(format!("unknown fields: {object}\nis {}", serde_json::to_value(&typed).unwrap()))
+        }
         Err(error) => Some(format!("{error}: {object}")),
     }
 }
@@ -61,7 +63,8 @@ fn finds_nothing(trees: &[Tree], run: Run) -> Output {
     output
 }
 
-/// The files of all rows for which `wanted` holds, each text once: linters need a second for some of them.
+/// The files of all rows for which `wanted` holds, each text once: linters need a second for some
+/// of them.
 fn distinct(trees: &[Tree], wanted: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let mut by_text = BTreeMap::new();
     for tree in trees {
@@ -117,7 +120,10 @@ fn every_stage_has_a_namespace_and_workloads() {
             let namespace = |object: &Value| object["metadata"]["namespace"].to_string();
             let of: BTreeSet<_> = stage.built.iter().map(namespace).collect();
             assert_eq!(of.len(), 1, "{at}: {of:?}");
-            assert!(namespaces.insert(of.first().unwrap().clone()), "two stages share a namespace: {at}");
+            assert!(
+                namespaces.insert(of.first().unwrap().clone()),
+                "two stages share a namespace: {at}"
+            );
             assert!(
                 stage.built.iter().any(|object| super::references::pod_template(object).is_some()),
                 "{at}"
@@ -158,7 +164,8 @@ fn the_schemas_of_every_kubernetes_version_accept_it() {
     let stages = || trees.iter().flat_map(|tree| &tree.stages);
     let files: Vec<_> = stages().map(|stage| stage.file.display().to_string()).collect();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/quality/schemas");
-    let output = finds_nothing(&trees, trees[0].sandbox.run(&python, &arguments(&[script], &files)));
+    let output =
+        finds_nothing(&trees, trees[0].sandbox.run(&python, &arguments(&[script], &files)));
     let all = stages().flat_map(super::Stage::documents).count();
     output.prints(&format!("{all} documents, 1.27, 1.28, ")).prints(": 0 wrong");
     // It does find something.
@@ -190,7 +197,14 @@ fn kube_linter_finds_nothing_where_there_is_one() {
             let file = stage.file.display().to_string();
             let args = ["lint", without.trim_end_matches(','), &file];
             let output = tree.sandbox.run("kube-linter", &args).output();
-            assert_eq!(output.code, Some(0), "{}\n{}{}", tree.row.line(), output.stdout, output.stderr);
+            assert_eq!(
+                output.code,
+                Some(0),
+                "{}\n{}{}",
+                tree.row.line(),
+                output.stdout,
+                output.stderr
+            );
         }
     }
 }
@@ -213,7 +227,11 @@ fn kube_score_says_nothing_that_is_not_explained() {
             let without = ["--ignore-container-cpu-limit", "--disable-ignore-checks-annotations"];
             let output = tree.sandbox.run(&program, &[&args[..], &without].concat()).output();
             let objects = output.json();
-            assert!(objects.as_array().is_some_and(|objects| !objects.is_empty()), "{}", output.stderr);
+            assert!(
+                objects.as_array().is_some_and(|objects| !objects.is_empty()),
+                "{}",
+                output.stderr
+            );
             for (object, check) in complaints(&objects) {
                 let id = check["check"]["id"].as_str().unwrap();
                 match explained(id, |name, value| tree.row.has(name, value)) {
@@ -243,10 +261,16 @@ fn is_of_checkov(check: &str) -> bool {
 fn found_by_checkov(sandbox: &Sandbox, program: &Path, files: &[String]) -> Vec<Value> {
     let files = files.iter().flat_map(|file| ["--file", file]);
     // Nothing is asked of any network.
-    let options = ["--framework=kubernetes", "--output=json", "--quiet", "--compact", "--skip-download"];
-    let output = sandbox.run(program, &options.into_iter().chain(files).collect::<Vec<_>>()).output();
+    let options =
+        ["--framework=kubernetes", "--output=json", "--quiet", "--compact", "--skip-download"];
+    let output =
+        sandbox.run(program, &options.into_iter().chain(files).collect::<Vec<_>>()).output();
     let found = output.json();
-    assert!(found["summary"]["passed"].as_u64().is_some_and(|passed| passed > 0), "{found}{}", output.stderr);
+    assert!(
+        found["summary"]["passed"].as_u64().is_some_and(|passed| passed > 0),
+        "{found}{}",
+        output.stderr
+    );
     assert_eq!(found["summary"]["parsing_errors"], 0, "{found}");
     found["results"]["failed_checks"].as_array().unwrap().clone()
 }
@@ -261,7 +285,8 @@ fn checkov_says_nothing_that_is_not_explained() {
     let found = found_by_checkov(&trees[0].sandbox, &program, &files);
     for failed in &found {
         let field = |name: &str| failed[name].as_str().unwrap();
-        let of = |tree: &&Tree| tree.stages.iter().any(|stage| file(stage) == field("file_abs_path"));
+        let of =
+            |tree: &&Tree| tree.stages.iter().any(|stage| file(stage) == field("file_abs_path"));
         let tree = trees.iter().find(of).unwrap();
         let is_it = |name: &str, value: &str| tree.row.has(name, value);
         match explained(field("check_id"), is_it) {
@@ -310,7 +335,8 @@ fn makefiles_are_valid() {
     let Some(program) = mbake() else { return };
     let trees = matrix();
     let files = distinct(&trees, |path, _| path.ends_with("Makefile"));
-    let output = finds_nothing(&trees, trees[0].sandbox.run(&program, &arguments(&["validate"], &files)));
+    let output =
+        finds_nothing(&trees, trees[0].sandbox.run(&program, &arguments(&["validate"], &files)));
     assert_eq!(output.stdout.matches("Valid syntax").count(), files.len(), "{}", output.stdout);
     let sandbox = Sandbox::new();
     let wrong = sandbox.write("work/Makefile", "all:\n    echo spaces\n").display().to_string();
@@ -323,7 +349,8 @@ fn shellcheck_finds_nothing_in_scripts_hooks_and_recipes() {
         return;
     }
     let trees = matrix();
-    let scripts = distinct(&trees, |path, text| text.starts_with("#!") || path.starts_with("scripts/"));
+    let scripts =
+        distinct(&trees, |path, text| text.starts_with("#!") || path.starts_with("scripts/"));
     assert!(scripts.len() >= 2, "{scripts:?}");
     let mut recipes = BTreeMap::new();
     for tree in trees.iter() {
@@ -356,7 +383,8 @@ fn shellcheck_finds_nothing_in_scripts_hooks_and_recipes() {
 fn gitlabs_schema_accepts_every_pipeline() {
     let Some(checker) = cached("check-jsonschema-0.39.0/bin/check-jsonschema") else { return };
     let trees = matrix();
-    let files = distinct(&trees, |path, _| path == ".gitlab-ci.yml" || path.starts_with(".gitlab/"));
+    let files =
+        distinct(&trees, |path, _| path == ".gitlab-ci.yml" || path.starts_with(".gitlab/"));
     assert!(files.len() > 2, "{files:?}");
     let options = ["--builtin-schema", "vendor.gitlab-ci"];
     finds_nothing(&trees, trees[0].sandbox.run(&checker, &arguments(&options, &files)));
@@ -364,7 +392,9 @@ fn gitlabs_schema_accepts_every_pipeline() {
 
 #[test]
 fn makeinfra_itself_finds_nothing_to_mend() {
-    for tree in matrix().iter().filter(|tree| !tree.row.has("token", "none") && tree.row.has("git", "commit"))
+    for tree in matrix()
+        .iter()
+        .filter(|tree| !tree.row.has("token", "none") && tree.row.has("git", "commit"))
     {
         let output = tree.sandbox.makeinfra(&["check"]).cwd(&tree.root).output();
         assert_eq!(output.code, Some(0), "{}\n{}", tree.row.line(), output.stdout);

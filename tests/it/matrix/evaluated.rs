@@ -1,4 +1,5 @@
-//! What `makeinfra check` makes of all that makeinfra writes, held against what `kubectl kustomize` builds of it.
+//! What `makeinfra check` makes of all that makeinfra writes, held against what `kubectl kustomize`
+//! builds of it.
 
 use super::{Tree, matrix};
 use crate::adopt::PRODUCTION;
@@ -7,7 +8,8 @@ use crate::support::{Sandbox, have};
 use makeinfra::manifests::{Manifests, Origin};
 use std::collections::BTreeSet;
 
-/// What kustomize makes the hashes of names of (`api/internal/hasher`): the letters and digits that spell no word.
+/// What kustomize makes the hashes of names of (`api/internal/hasher`): the letters and digits that
+/// spell no word.
 const HASH: &str = "bcdfghkmt2456789";
 
 /// `lines` with `-HASH` behind the names of Secrets that have one.
@@ -61,10 +63,12 @@ fn what_makeinfra_writes_is_read_as_kustomize_builds_it() {
     for tree in matrix().iter() {
         for stage in tree.stages.iter().filter(|stage| !stage.built.is_empty()) {
             let at = format!("{}\n{}", tree.row.line(), stage.dir);
-            let text = Tree::kustomize(tree, &crate::support::kubectl().unwrap(), "kustomize", &stage.dir);
+            let text =
+                Tree::kustomize(tree, &crate::support::kubectl().unwrap(), "kustomize", &stage.dir);
             agrees(&tree.root, &stage.dir, &text, &at);
-            hashed +=
-                usize::from(of_ours(&read(&tree.root, &stage.dir)).iter().any(|line| line.contains("-HASH")));
+            hashed += usize::from(
+                of_ours(&read(&tree.root, &stage.dir)).iter().any(|line| line.contains("-HASH")),
+            );
         }
     }
     assert!(hashed > 10 || !have("kubectl"), "{hashed}");
@@ -79,11 +83,14 @@ fn what_was_adopted_is_read_as_kustomize_builds_it() {
     sandbox.adopt(&["--yes", "--commit"]).success();
     let set = ["secret", "set", "mail", "PASSWORD", "--stdin"];
     sandbox.makeinfra(&set).cwd(sandbox.hello("")).stdin("value").success();
-    for args in [&["env", "add", "staging", "--yes"][..], &["add", "worker", "--port", "none", "--yes"]] {
+    for args in
+        [&["env", "add", "staging", "--yes"][..], &["add", "worker", "--port", "none", "--yes"]]
+    {
         sandbox.here(args).success();
     }
     for dir in [PRODUCTION.to_owned(), PRODUCTION.replace("production", "staging")] {
-        let text = sandbox.run("kubectl", &["kustomize", &dir]).cwd(sandbox.hello("")).success().stdout;
+        let text =
+            sandbox.run("kubectl", &["kustomize", &dir]).cwd(sandbox.hello("")).success().stdout;
         agrees(&sandbox.hello(""), &dir, &text, &dir);
     }
 }

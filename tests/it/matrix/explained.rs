@@ -92,7 +92,8 @@ const EXPLAINED: &[Explained] = &[
     },
 ];
 
-/// What is explained of `check`, in a row for which `is_it` says that it has a value of a parameter.
+/// What is explained of `check`, in a row for which `is_it` says that it has a value of a
+/// parameter.
 pub fn explained(check: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     let here = |one: &&Explained| one.only.is_none_or(|(name, value)| is_it(name, value));
     let of_check = |one: &'static Explained| one.checks.iter().find(|known| **known == check);
@@ -108,7 +109,9 @@ pub fn idle(met: &BTreeSet<&str>, is_ours: impl Fn(&str) -> bool) -> Vec<&'stati
 /// The table of ARCHITECTURE.md.
 fn table() -> String {
     let rows = EXPLAINED.iter().map(|explained| {
-        let only = explained.only.map_or(String::new(), |(name, value)| format!(", with {name} `{value}`"));
+        let only = explained
+            .only
+            .map_or(String::new(), |(name, value)| format!(", with {name} `{value}`"));
         format!("| `{}`{only} | {} |\n", explained.checks.join("`, `"), explained.reason)
     });
     "| check of kube-score or Checkov | why it is not applied |\n|---|---|\n".to_owned()
@@ -117,7 +120,11 @@ fn table() -> String {
 
 #[test]
 fn architecture_md_explains_what_is_not_held() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
     let table = table();
-    assert!(text.contains(&format!("\n{table}\n")), "the table of ARCHITECTURE.md should be:\n{table}");
+    assert!(
+        text.contains(&format!("\n{table}\n")),
+        "the table of ARCHITECTURE.md should be:\n{table}"
+    );
 }

@@ -17,8 +17,9 @@ impl Pairs<'_> {
         !(self.forbidden)(one, other) && !(self.forbidden)(other, one)
     }
 
-    /// What a value would add to those that were chosen: a pair that is new is worth more than any that is not, and
-    /// among those that are not, a rare one is worth more than a common one. None if it may not meet one of them.
+    /// What a value would add to those that were chosen: a pair that is new is worth more than any
+    /// that is not, and among those that are not, a rare one is worth more than a common one. None
+    /// if it may not meet one of them.
     fn worth(&self, chosen: &[Pick], value: Pick) -> Option<usize> {
         chosen.iter().try_fold(0, |sum, &other| {
             let met = self.met.get(&ordered(value, other))?;
@@ -28,9 +29,12 @@ impl Pairs<'_> {
 
     /// A row that begins with the pair that met least often.
     fn row(&self) -> Vec<usize> {
-        let ((one, other), _) = self.met.iter().min_by_key(|(_, met)| **met).expect("two parameters");
+        let ((one, other), _) =
+            self.met.iter().min_by_key(|(_, met)| **met).expect("two parameters");
         let mut chosen = vec![*one, *other];
-        for parameter in (0..self.sizes.len()).filter(|number| *number != one.0 && *number != other.0) {
+        for parameter in
+            (0..self.sizes.len()).filter(|number| *number != one.0 && *number != other.0)
+        {
             let values = (0..self.sizes[parameter]).map(|value| (parameter, value));
             // Of equals the last wins: plain values come first in the table, and are common anyway.
             let best = values
@@ -57,9 +61,14 @@ fn ordered(one: Pick, other: Pick) -> (Pick, Pick) {
     if one < other { (one, other) } else { (other, one) }
 }
 
-/// Rows of one value for each parameter, of which `sizes` has the number of values. Every pair that is not forbidden
-/// is in one of them. At least `least` rows, if there are as many; the same each time.
-pub fn rows(sizes: &[usize], forbidden: &dyn Fn(Pick, Pick) -> bool, least: usize) -> Vec<Vec<usize>> {
+/// Rows of one value for each parameter, of which `sizes` has the number of values. Every pair that
+/// is not forbidden is in one of them. At least `least` rows, if there are as many; the same each
+/// time.
+pub fn rows(
+    sizes: &[usize],
+    forbidden: &dyn Fn(Pick, Pick) -> bool,
+    least: usize,
+) -> Vec<Vec<usize>> {
     let mut pairs = Pairs { sizes: sizes.to_vec(), forbidden, met: BTreeMap::new() };
     let values = |parameter: usize| (0..sizes[parameter]).map(move |value| (parameter, value));
     for one in (0..sizes.len()).flat_map(values) {
@@ -91,7 +100,9 @@ fn left_out(
     let mut left = Vec::new();
     for (one, size) in sizes.iter().enumerate() {
         for (other, other_size) in sizes.iter().enumerate().skip(one + 1) {
-            for pair in (0..*size).flat_map(|a| (0..*other_size).map(move |b| ((one, a), (other, b)))) {
+            for pair in
+                (0..*size).flat_map(|a| (0..*other_size).map(move |b| ((one, a), (other, b))))
+            {
                 let may = !forbidden(pair.0, pair.1) && !forbidden(pair.1, pair.0);
                 let is_in = |row: &Vec<usize>| row[one] == pair.0.1 && row[other] == pair.1.1;
                 if may && !rows.iter().any(is_in) {

@@ -1,5 +1,6 @@
-//! Whether what one object says of another is so: names, labels, ports and volumes within one stage, and what a pod
-//! may do. A dangling name is no error to a schema or an API server; it shows when nothing works.
+//! Whether what one object says of another is so: names, labels, ports and volumes within one
+//! stage, and what a pod may do. A dangling name is no error to a schema or an API server; it shows
+//! when nothing works.
 
 use super::{Stage, Tree, matrix};
 use serde_json::{Value, json};
@@ -25,7 +26,9 @@ struct Judge<'s> {
 
 impl<'s> Judge<'s> {
     fn has(&self, kind: &str, name: &Value) -> bool {
-        self.stage.documents().any(|object| object["kind"] == kind && object["metadata"]["name"] == *name)
+        self.stage
+            .documents()
+            .any(|object| object["kind"] == kind && object["metadata"]["name"] == *name)
     }
 
     fn must(&mut self, holds: bool, what: &str, of: &Value) {
@@ -47,10 +50,16 @@ impl<'s> Judge<'s> {
         let pods = self.selected(&service["spec"]["selector"]);
         self.must(!pods.is_empty(), "it selects no pod", service);
         for port in items(&service["spec"]["ports"]) {
-            let target = if port["targetPort"].is_null() { &port["port"] } else { &port["targetPort"] };
-            let opens =
-                |pod: &&Value| items(&pod["spec"]["containers"]).any(|container| opens(container, target));
-            self.must(pods.iter().all(opens), &format!("its pods do not open port {target}"), service);
+            let target =
+                if port["targetPort"].is_null() { &port["port"] } else { &port["targetPort"] };
+            let opens = |pod: &&Value| {
+                items(&pod["spec"]["containers"]).any(|container| opens(container, target))
+            };
+            self.must(
+                pods.iter().all(opens),
+                &format!("its pods do not open port {target}"),
+                service,
+            );
         }
     }
 
@@ -63,10 +72,15 @@ impl<'s> Judge<'s> {
             let service = self.stage.built.iter().find(is_it);
             let (name, number) = (&backend["port"]["name"], &backend["port"]["number"]);
             let port = |service: &Value| {
-                items(&service["spec"]["ports"])
-                    .any(|port| (!name.is_null() && port["name"] == *name) || port["port"] == *number)
+                items(&service["spec"]["ports"]).any(|port| {
+                    (!name.is_null() && port["name"] == *name) || port["port"] == *number
+                })
             };
-            self.must(service.is_some_and(port), &format!("no Service has the port of {backend}"), ingress);
+            self.must(
+                service.is_some_and(port),
+                &format!("no Service has the port of {backend}"),
+                ingress,
+            );
         }
         for secret in items(&ingress["spec"]["tls"]).map(|tls| &tls["secretName"]) {
             self.must(secret.is_string(), "it has TLS without a Secret", ingress);
@@ -75,7 +89,9 @@ impl<'s> Judge<'s> {
 
     fn workload(&mut self, workload: &Value, template: &Value, tree: &Tree) {
         let pod = &template["spec"];
-        for (label, value) in workload["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten() {
+        for (label, value) in
+            workload["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten()
+        {
             self.must(
                 template["metadata"]["labels"][label] == *value,
                 "its selector finds none of its pods",
@@ -87,11 +103,15 @@ impl<'s> Judge<'s> {
             self.must(there, &format!("there is no pull secret {}", secret["name"]), workload);
         }
         let account = &pod["serviceAccountName"];
-        let there = account.is_null() || account == "default" || self.has("ServiceAccount", account);
+        let there =
+            account.is_null() || account == "default" || self.has("ServiceAccount", account);
         self.must(there, &format!("there is no service account {account}"), workload);
-        for (field, kind, name) in [("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")] {
-            for volume in
-                items(&pod["volumes"]).map(|volume| &volume[field]).filter(|volume| !volume.is_null())
+        for (field, kind, name) in
+            [("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")]
+        {
+            for volume in items(&pod["volumes"])
+                .map(|volume| &volume[field])
+                .filter(|volume| !volume.is_null())
             {
                 let there = volume["optional"] == true || self.has(kind, &volume[name]);
                 self.must(there, &format!("there is no {kind} {}", volume[name]), workload);
@@ -100,7 +120,11 @@ impl<'s> Judge<'s> {
         for host in ["hostNetwork", "hostPID", "hostIPC"] {
             self.must(pod[host].is_null(), host, workload);
         }
-        self.must(items(&pod["volumes"]).all(|volume| volume["hostPath"].is_null()), "hostPath", workload);
+        self.must(
+            items(&pod["volumes"]).all(|volume| volume["hostPath"].is_null()),
+            "hostPath",
+            workload,
+        );
         self.must(
             pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault",
             "no seccomp profile",
@@ -119,12 +143,18 @@ impl<'s> Judge<'s> {
 
     fn container(&mut self, workload: &Value, container: &Value, pod: &Value, restricted: bool) {
         let security = &container["securityContext"];
-        self.must(security["allowPrivilegeEscalation"] == false, "it may gain privileges", workload);
-        let none =
-            security["capabilities"]["drop"] == json!(["ALL"]) && security["capabilities"]["add"].is_null();
+        self.must(
+            security["allowPrivilegeEscalation"] == false,
+            "it may gain privileges",
+            workload,
+        );
+        let none = security["capabilities"]["drop"] == json!(["ALL"])
+            && security["capabilities"]["add"].is_null();
         self.must(none || !restricted, "it keeps capabilities", workload);
         self.must(container["resources"]["requests"].is_object(), "it requests nothing", workload);
-        for probe in ["startupProbe", "readinessProbe", "livenessProbe"].map(|probe| &container[probe]) {
+        for probe in
+            ["startupProbe", "readinessProbe", "livenessProbe"].map(|probe| &container[probe])
+        {
             for port in ["httpGet", "tcpSocket"]
                 .map(|how| &probe[how]["port"])
                 .into_iter()
@@ -137,11 +167,13 @@ impl<'s> Judge<'s> {
             let there = items(&pod["volumes"]).any(|volume| volume["name"] == mount["name"]);
             self.must(there, &format!("there is no volume {}", mount["name"]), workload);
         }
-        let sources = items(&container["envFrom"])
-            .flat_map(|from| [("ConfigMap", &from["configMapRef"]), ("Secret", &from["secretRef"])]);
-        let variables = items(&container["env"])
-            .map(|variable| &variable["valueFrom"])
-            .flat_map(|from| [("ConfigMap", &from["configMapKeyRef"]), ("Secret", &from["secretKeyRef"])]);
+        let sources = items(&container["envFrom"]).flat_map(|from| {
+            [("ConfigMap", &from["configMapRef"]), ("Secret", &from["secretRef"])]
+        });
+        let variables =
+            items(&container["env"]).map(|variable| &variable["valueFrom"]).flat_map(|from| {
+                [("ConfigMap", &from["configMapKeyRef"]), ("Secret", &from["secretKeyRef"])]
+            });
         for (kind, from) in sources.chain(variables).filter(|(_, from)| !from.is_null()) {
             let there = from["optional"] == true || self.has(kind, &from["name"]);
             self.must(there, &format!("there is no {kind} {}", from["name"]), workload);
@@ -187,14 +219,21 @@ fn nothing_refers_to_what_is_not_there() {
 #[test]
 fn what_dangles_is_found() {
     let trees = matrix();
-    let tree =
-        trees.iter().find(|tree| tree.row.has("ingress", "host") && tree.row.has("token", "file")).unwrap();
+    let tree = trees
+        .iter()
+        .find(|tree| tree.row.has("ingress", "host") && tree.row.has("token", "file"))
+        .unwrap();
     let whole = &tree.stages[0];
     if whole.built.is_empty() {
         return; // no kubectl, which was said
     }
     for (kind, path, wrong, said) in [
-        ("Service", "/spec/selector", json!({"app.kubernetes.io/name": "other"}), "it selects no pod"),
+        (
+            "Service",
+            "/spec/selector",
+            json!({"app.kubernetes.io/name": "other"}),
+            "it selects no pod",
+        ),
         ("Service", "/spec/ports/0/targetPort", json!("web"), "its pods do not open port \"web\""),
         (
             "Ingress",
@@ -231,8 +270,12 @@ fn what_dangles_is_found() {
         let object = built.iter_mut().find(|object| object["kind"] == kind).unwrap();
         let Some(place) = object.pointer_mut(path) else { continue };
         *place = wrong;
-        let stage =
-            Stage { dir: String::new(), built, beside: whole.beside.clone(), file: whole.file.clone() };
+        let stage = Stage {
+            dir: String::new(),
+            built,
+            beside: whole.beside.clone(),
+            file: whole.file.clone(),
+        };
         let found = judge(tree, &stage).join("\n");
         assert!(found.contains(said), "{path}: {found}");
     }

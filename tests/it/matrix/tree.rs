@@ -61,11 +61,14 @@ impl Tree {
         let kubectl = kubectl();
         let beside = self.namespaces();
         for dir in self.tops() {
-            let text =
-                kubectl.as_ref().map_or(String::new(), |kubectl| self.kustomize(kubectl, "kustomize", &dir));
+            let text = kubectl
+                .as_ref()
+                .map_or(String::new(), |kubectl| self.kustomize(kubectl, "kustomize", &dir));
             let built = documents(&text);
-            let namespaces: BTreeSet<_> =
-                built.iter().filter_map(|document| document["metadata"]["namespace"].as_str()).collect();
+            let namespaces: BTreeSet<_> = built
+                .iter()
+                .filter_map(|document| document["metadata"]["namespace"].as_str())
+                .collect();
             let belongs = |document: &Value| {
                 document["metadata"]["name"].as_str().is_some_and(|name| namespaces.contains(name))
             };
@@ -83,7 +86,13 @@ impl Tree {
     pub fn kustomize(&self, program: &Path, command: &str, dir: &str) -> String {
         let output = self.sandbox.run(program, &[command, dir]).cwd(&self.root).output();
         let said = (output.code, output.stderr.as_str());
-        assert_eq!(said, (Some(0), ""), "{}\n{} {command} {dir}", self.row.line(), program.display());
+        assert_eq!(
+            said,
+            (Some(0), ""),
+            "{}\n{} {command} {dir}",
+            self.row.line(),
+            program.display()
+        );
         output.stdout
     }
 
@@ -95,7 +104,8 @@ impl Tree {
             .collect();
         let bases: BTreeSet<_> = dirs.iter().flat_map(|dir| self.bases(dir)).collect();
         let is_top = |dir: &&PathBuf| !bases.contains(&self.root.join(dir).canonicalize().unwrap());
-        let tops: Vec<_> = dirs.iter().filter(is_top).map(|dir| dir.to_str().unwrap().to_owned()).collect();
+        let tops: Vec<_> =
+            dirs.iter().filter(is_top).map(|dir| dir.to_str().unwrap().to_owned()).collect();
         assert!(!tops.is_empty(), "nothing to deploy: {}", self.row.line());
         tops
     }
@@ -104,7 +114,8 @@ impl Tree {
     pub fn bases(&self, dir: &Path) -> Vec<PathBuf> {
         let text = fs::read_to_string(self.root.join(dir).join("kustomization.yaml")).unwrap();
         let kustomization: Value = serde_yaml::from_str(&text).unwrap();
-        let lists = ["resources", "bases", "components"].map(|key| kustomization[key].as_array().cloned());
+        let lists =
+            ["resources", "bases", "components"].map(|key| kustomization[key].as_array().cloned());
         let entries = lists.into_iter().flatten().flatten();
         let paths = entries.map(|entry| self.root.join(dir).join(entry.as_str().unwrap()));
         paths.filter(|path| path.is_dir()).map(|path| path.canonicalize().unwrap()).collect()
@@ -133,7 +144,8 @@ pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> Pa
 
 /// The documents of a text of YAML that are not empty.
 pub fn documents(text: &str) -> Vec<Value> {
-    let all = serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
+    let all = serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).unwrap());
     all.filter(|document| !document.is_null()).collect()
 }
 
@@ -142,9 +154,14 @@ fn each(make: impl Fn(Row) -> Tree + Sync) -> Vec<Tree> {
     let rows = super::rows();
     thread::scope(|scope| {
         let work = |rows: &[Row]| rows.iter().cloned().map(&make).collect::<Vec<_>>();
-        let workers: Vec<_> =
-            rows.chunks(rows.len().div_ceil(2)).map(|rows| scope.spawn(move || work(rows))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("its message is above")).collect()
+        let workers: Vec<_> = rows
+            .chunks(rows.len().div_ceil(2))
+            .map(|rows| scope.spawn(move || work(rows)))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("its message is above"))
+            .collect()
     })
 }
 
@@ -165,10 +182,12 @@ pub fn matrix() -> Arc<Vec<Tree>> {
     })
 }
 
-/// The beginning of a program's text, with the commands of the row below each path that is in a row's directories.
+/// The beginning of a program's text, with the commands of the row below each path that is in a
+/// row's directories.
 pub fn with_rows(trees: &[Tree], text: &str) -> String {
-    let of_line =
-        |line: &str| trees.iter().find(|tree| line.contains(tree.sandbox.path("").to_str().unwrap()));
+    let of_line = |line: &str| {
+        trees.iter().find(|tree| line.contains(tree.sandbox.path("").to_str().unwrap()))
+    };
     let named = |line: &str| match of_line(line) {
         Some(tree) => format!("{line}\n    {}\n", tree.row.line()),
         None => format!("{line}\n"),

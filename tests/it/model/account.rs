@@ -1,5 +1,5 @@
-//! What every clone, the remote and the cluster hold of deploy tokens: read with libgit2 and by what the files hold, not by what
-//! makeinfra says of them.
+//! What every clone, the remote and the cluster hold of deploy tokens: read with libgit2 and by
+//! what the files hold, not by what makeinfra says of them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -76,12 +76,20 @@ pub struct Reader {
 impl Reader {
     pub fn new(key_file: &Path) -> Self {
         let key = Key::from_file(&fs::read(key_file).unwrap()).ok().unwrap();
-        Self { key, blobs: RefCell::default(), trees: RefCell::default(), scanned: RefCell::default() }
+        Self {
+            key,
+            blobs: RefCell::default(),
+            trees: RefCell::default(),
+            scanned: RefCell::default(),
+        }
     }
 
     /// The Secrets of the commit `id`, each at `place` and its path.
     fn commit(&self, git: &Repository, id: Oid, place: &str, found: &mut Places) {
-        let Ok(commit) = git.find_object(id, None).and_then(|object| object.peel_to_commit()) else { return };
+        let Ok(commit) = git.find_object(id, None).and_then(|object| object.peel_to_commit())
+        else {
+            return;
+        };
         let tree = commit.tree().unwrap();
         let mut trees = self.trees.borrow_mut();
         let files = trees.entry(tree.id()).or_insert_with(|| {
@@ -138,7 +146,8 @@ impl Reader {
         index.read(true).unwrap();
         for entry in index.iter().filter(|entry| entry.path.starts_with(b"secrets/")) {
             if let Some(secret) = self.blob(&git, entry.id) {
-                places.insert(format!("the index:{}", String::from_utf8_lossy(&entry.path)), secret);
+                places
+                    .insert(format!("the index:{}", String::from_utf8_lossy(&entry.path)), secret);
             }
         }
         let journal = fs::read_dir(dir.join(".git/makeinfra")).into_iter().flatten();
@@ -146,7 +155,9 @@ impl Reader {
             work: self.work(dir),
             git: places,
             upstream: git.refname_to_id("refs/remotes/origin/main").ok(),
-            journal: journal.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect(),
+            journal: journal
+                .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+                .collect(),
         }
     }
 

@@ -116,23 +116,35 @@ impl<'w> Play<'w> {
         }
     }
 
-    fn judge(&mut self, step: &Step, before: &Snapshot, after: &Snapshot, output: &Output) -> Judgement {
+    fn judge(
+        &mut self,
+        step: &Step,
+        before: &Snapshot,
+        after: &Snapshot,
+        output: &Output,
+    ) -> Judgement {
         holds!(!output.stderr.contains("panicked") && output.code != Some(101), "it panicked");
         self.shows_nothing(output)?;
         self.files(step.clone)?;
         self.writes(step, before, after)?;
         for id in before.live.keys().filter(|id| !after.live.contains_key(id)) {
-            self.may_go(*id, step, before, after).map_err(|why| format!("token {id} was deleted: {why}"))?;
+            self.may_go(*id, step, before, after)
+                .map_err(|why| format!("token {id} was deleted: {why}"))?;
             self.counts.deleted.set(self.counts.deleted.get() + 1);
         }
-        let shared: Vec<_> = after.remote.values().flat_map(|secret| self.ids(&secret.values)).collect();
+        let shared: Vec<_> =
+            after.remote.values().flat_map(|secret| self.ids(&secret.values)).collect();
         self.shared.extend(shared);
         if matches!(step.act, Act::Discard | Act::Reset | Act::Unstash) {
             let of = |now: &Snapshot| -> BTreeSet<u64> {
-                now.clones[step.clone].all().flat_map(|(_, secret)| self.ids(&secret.values)).collect()
+                now.clones[step.clone]
+                    .all()
+                    .flat_map(|(_, secret)| self.ids(&secret.values))
+                    .collect()
             };
             let (was, is) = (of(before), of(after));
-            let thrown: Vec<_> = was.difference(&is).filter(|id| !self.shared.contains(id)).collect();
+            let thrown: Vec<_> =
+                was.difference(&is).filter(|id| !self.shared.contains(id)).collect();
             self.thrown.extend(thrown);
         }
         self.tracks(step, after, output)
@@ -166,7 +178,8 @@ impl<'w> Play<'w> {
             let mut shown = Vec::new();
             self.world.reader.new_objects(&git, number, |id, bytes| {
                 shown.extend(
-                    found(bytes).map(|needle| format!("{needle} is in object {id} of {}", dir.display())),
+                    found(bytes)
+                        .map(|needle| format!("{needle} is in object {id} of {}", dir.display())),
                 );
             });
             holds!(shown.is_empty(), "{}", shown.join(", "));
@@ -194,9 +207,13 @@ impl<'w> Play<'w> {
                 secret.values.iter().filter_map(|value| self.known.get(value)).copied().collect();
             holds!(ids.len() == secret.values.len(), "{path} holds a token that never was");
             if let Some(issued) = secret.issued {
-                holds!(ids.contains(&issued), "{path} says that it holds token {issued}, and holds {ids:?}");
+                holds!(
+                    ids.contains(&issued),
+                    "{path} says that it holds token {issued}, and holds {ids:?}"
+                );
             }
-            let is_new = |id: &u64| !old.values().any(|secret| self.ids(&secret.values).contains(id));
+            let is_new =
+                |id: &u64| !old.values().any(|secret| self.ids(&secret.values).contains(id));
             if step.act.is_ours() {
                 let dead: Vec<_> =
                     ids.iter().filter(|id| is_new(id) && !after.live.contains_key(id)).collect();
@@ -247,7 +264,10 @@ impl<'w> Play<'w> {
             return Ok(());
         }
         // A run in this clone was stopped before it was written anywhere.
-        holds!(was.journal.iter().any(|entry| entry.contains(&token.name)), "the journal does not have it");
+        holds!(
+            was.journal.iter().any(|entry| entry.contains(&token.name)),
+            "the journal does not have it"
+        );
         for (number, clone) in before.clones.iter().enumerate() {
             for (place, secret) in clone.all() {
                 holds!(!holds_it(&secret.values), "{place} of clone {number} holds it");
@@ -260,13 +280,15 @@ impl<'w> Play<'w> {
     /// Third invariant.
     fn tracks(&mut self, step: &Step, now: &Snapshot, output: &Output) -> Judgement {
         let clones = now.clones.iter().flat_map(|clone| clone.all().map(|(_, secret)| secret));
-        let secrets: Vec<_> = clones.chain(now.remote.values()).chain(now.cluster.values()).collect();
+        let secrets: Vec<_> =
+            clones.chain(now.remote.values()).chain(now.cluster.values()).collect();
         let mut tracked: BTreeSet<u64> =
             secrets.iter().flat_map(|secret| secret.superseded.clone()).collect();
         tracked.extend(secrets.iter().flat_map(|secret| self.ids(&secret.values)));
         let journals: Vec<_> = now.clones.iter().flat_map(|clone| &clone.journal).collect();
         let entered = |name: &str| journals.iter().any(|entry| entry.contains(name));
-        tracked.extend(now.live.values().filter(|token| entered(&token.name)).map(|token| token.id));
+        tracked
+            .extend(now.live.values().filter(|token| entered(&token.name)).map(|token| token.id));
         self.had.extend(&tracked);
         self.lost.retain(|id| !tracked.contains(id));
         for (id, token) in now.live.iter().filter(|(id, _)| !tracked.contains(id)) {
@@ -294,8 +316,13 @@ impl<'w> Play<'w> {
     fn lists(&self) -> Judgement {
         let live = self.world.bed.gitlab.tokens();
         for clone in 0..self.clones {
-            let run = self.world.sandbox.makeinfra(&["token", "list", "--json"]).cwd(self.world.dir(clone));
-            let run = run.env("GITLAB_HOST", self.world.bed.gitlab.url()).env("GITLAB_TOKEN", MAINTAINER);
+            let run = self
+                .world
+                .sandbox
+                .makeinfra(&["token", "list", "--json"])
+                .cwd(self.world.dir(clone));
+            let run =
+                run.env("GITLAB_HOST", self.world.bed.gitlab.url()).env("GITLAB_TOKEN", MAINTAINER);
             let output = run.output();
             self.shows_nothing(&output)?;
             // A conflict may be open.

@@ -1,4 +1,5 @@
-//! What people do with clones of one repository, and what ends a command of theirs. As text: JSON, for a replay.
+//! What people do with clones of one repository, and what ends a command of theirs. As text: JSON,
+//! for a replay.
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -90,8 +91,9 @@ pub enum Act {
 /// What can happen to a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
-    /// It gets a signal while its request number `nth` with `method` waits: for the server to begin, or, with `done`, for the answer.
-    /// `late`: what it asked for is done only after the next step.
+    /// It gets a signal while its request number `nth` with `method` waits: for the server to
+    /// begin, or, with `done`, for the answer. `late`: what it asked for is done only after the
+    /// next step.
     Signal { signal: Signal, method: Method, nth: usize, done: bool, late: bool },
     /// It is killed at its `nth` call of `call`.
     Call { call: Call, nth: usize },
@@ -159,7 +161,9 @@ impl Act {
         match self {
             Self::Ship => ship.collect(),
             Self::Renew => renew.collect(),
-            Self::Replace => renew.chain([Self::Finish { yes: true, commit: true, vouch: false }]).collect(),
+            Self::Replace => {
+                renew.chain([Self::Finish { yes: true, commit: true, vouch: false }]).collect()
+            }
             act => vec![act],
         }
     }
@@ -184,7 +188,8 @@ impl Act {
 }
 
 pub fn story() -> impl Strategy<Value = Story> {
-    (2..=CLONES, prop::collection::vec(step(), 4..22)).prop_map(|(clones, steps)| Story { clones, steps })
+    (2..=CLONES, prop::collection::vec(step(), 4..22))
+        .prop_map(|(clones, steps)| Story { clones, steps })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -196,7 +201,9 @@ fn step() -> impl Strategy<Value = Step> {
         let meets = match (is_ours, asks) {
             (false, _) => Just(None).boxed(),
             (true, None) => prop::option::weighted(0.35, killed()).boxed(),
-            (true, Some(Act::Finish { .. })) => prop::option::weighted(0.4, asking(Method::Delete)).boxed(),
+            (true, Some(Act::Finish { .. })) => {
+                prop::option::weighted(0.4, asking(Method::Delete)).boxed()
+            }
             (true, Some(_)) => prop::option::weighted(0.4, asking(Method::Post)).boxed(),
         };
         meets.prop_map(move |meets| Step { clone, act, meets })
@@ -232,7 +239,8 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// What happens to a command that asks GitLab, `writes` being what it does there.
 fn asking(writes: Method) -> impl Strategy<Value = Fate> {
-    let signal = prop_oneof![6 => Just(Signal::Kill), 1 => Just(Signal::Term), 1 => Just(Signal::Int)];
+    let signal =
+        prop_oneof![6 => Just(Signal::Kill), 1 => Just(Signal::Term), 1 => Just(Signal::Int)];
     let at = move || {
         prop_oneof![
             1 => (0..10_usize).prop_map(|nth| (Method::Get, nth)),

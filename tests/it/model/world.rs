@@ -47,7 +47,8 @@ impl World {
         let (bed, sandbox) = (GitlabBed::start()?, Sandbox::new());
         let image = bed.registry.image("group/hello:1.0.0");
         let token = sandbox.path("token").display().to_string();
-        let args = ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
+        let args =
+            ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
         sandbox.makeinfra(&[&args[..], &["--expires-at", "never"]].concat()).success();
         let script = "umask 077; git init -q --bare -b main remote.git; mv hello-infra clone-0; cd clone-0; \
             git branch -q -M main; git remote add origin ../remote.git; git push -q -u origin main; \
@@ -108,8 +109,15 @@ impl World {
                 let id = self.bed.gitlab.add_token(DeployToken::by_hand(7, "by hand", &value));
                 let file = self.sandbox.write_private("typed", value).display().to_string();
                 let user = format!("gitlab+deploy-token-{id}");
-                let args =
-                    ["rotate", "--token-username", &user, "--token-file", &file, "--expires-at", "never"];
+                let args = [
+                    "rotate",
+                    "--token-username",
+                    &user,
+                    "--token-file",
+                    &file,
+                    "--expires-at",
+                    "never",
+                ];
                 self.ours(step, &args, commit, env)
             }
             Act::FromGitlab { commit, env } => {
@@ -127,7 +135,9 @@ impl World {
                 let file = self.sandbox.write_private("value", value).display().to_string();
                 self.ours(step, &["secret", "set", "db", "A", "--from-file", &file], commit, None)
             }
-            Act::EnvAdd { commit } => self.ours(step, &["env", "add", "staging", "--yes"], commit, None),
+            Act::EnvAdd { commit } => {
+                self.ours(step, &["env", "add", "staging", "--yes"], commit, None)
+            }
             Act::EnvRemove { commit } => {
                 self.ours(step, &["env", "remove", "staging", "--yes"], commit, None)
             }
@@ -165,17 +175,20 @@ impl World {
 
     /// The environments that a clone has.
     fn environments(&self, clone: usize) -> Vec<&'static str> {
-        let record = fs::read_to_string(self.dir(clone).join(".makeinfra.yaml")).unwrap_or_default();
+        let record =
+            fs::read_to_string(self.dir(clone).join(".makeinfra.yaml")).unwrap_or_default();
         ENVIRONMENTS.into_iter().filter(|env| record.contains(&format!("\n    {env}:"))).collect()
     }
 
-    /// A script in a clone, by somebody whose files are nobody else's, and who removes the locks of a run that was killed.
+    /// A script in a clone, by somebody whose files are nobody else's, and who removes the locks of
+    /// a run that was killed.
     fn git(&self, clone: usize, script: &str) -> Output {
         let script = format!("umask 077; find .git -name '*.lock' -delete; {script}");
         self.sandbox.run("sh", &["-c", &script]).cwd(self.dir(clone)).output()
     }
 
-    /// Merges what others have pushed. Of each file in conflict one side is taken, as people do with files that git cannot merge.
+    /// Merges what others have pushed. Of each file in conflict one side is taken, as people do
+    /// with files that git cannot merge.
     fn pull(&self, clone: usize, theirs: bool) -> Output {
         let side = if theirs { "theirs" } else { "ours" };
         self.git(
@@ -212,7 +225,8 @@ impl World {
                 continue;
             };
             let mut own: Value = serde_yaml::from_str(&text).unwrap();
-            let namespace = if env == "production" { "hello".to_owned() } else { format!("hello-{env}") };
+            let namespace =
+                if env == "production" { "hello".to_owned() } else { format!("hello-{env}") };
             own["metadata"]["namespace"] = json!(namespace);
             self.sandbox.write_private(&format!("bin/own-{namespace}.json"), own.to_string());
             items.push(own);
@@ -279,7 +293,9 @@ impl World {
             Command::new("kill").args([&name, &child.id().to_string()]).status().unwrap();
             // One that waits for the answer before it ends gets it.
             let start = Instant::now();
-            while child.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_millis(200) {
+            while child.try_wait().unwrap().is_none()
+                && start.elapsed() < Duration::from_millis(200)
+            {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if !late || signal != Signal::Kill {
@@ -299,7 +315,8 @@ impl World {
 fn killed_at(run: Run, call: Call, nth: usize) -> Output {
     let inner = run.command();
     let mut strace = Command::new("strace");
-    let (trace, inject) = (format!("trace={call:?}"), format!("inject={call:?}:signal=SIGKILL:when={nth}"));
+    let (trace, inject) =
+        (format!("trace={call:?}"), format!("inject={call:?}:signal=SIGKILL:when={nth}"));
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
     strace.arg(inner.get_program()).args(inner.get_args());
     strace.current_dir(inner.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());

@@ -1,4 +1,5 @@
-//! `--ci-rotate`: the files that it adds, and its jobs as gitlab-ci-local runs them, with the tests' GitLab and registry.
+//! `--ci-rotate`: the files that it adds, and its jobs as gitlab-ci-local runs them, with the
+//! tests' GitLab and registry.
 
 use super::super::environments::with_environments;
 use super::super::from_gitlab::World;
@@ -26,12 +27,15 @@ fn it_adds_one_file_and_a_job_to_environments_that_deploy_unasked() {
     expected.sort();
     assert_eq!(files(&rotating), expected);
     for path in files(&plain) {
-        let same = fs::read(plain.hello(&path)).unwrap() == fs::read(rotating.hello(&path)).unwrap();
-        let is_changed = [".gitlab/staging.yml", "README.md", ".makeinfra.yaml"].contains(&path.as_str());
+        let same =
+            fs::read(plain.hello(&path)).unwrap() == fs::read(rotating.hello(&path)).unwrap();
+        let is_changed =
+            [".gitlab/staging.yml", "README.md", ".makeinfra.yaml"].contains(&path.as_str());
         assert!(same != is_changed || path.starts_with("secrets/"), "{path}");
     }
     // Only the job comes on top.
-    let (before, after) = (read(&plain, ".gitlab/staging.yml"), read(&rotating, ".gitlab/staging.yml"));
+    let (before, after) =
+        (read(&plain, ".gitlab/staging.yml"), read(&rotating, ".gitlab/staging.yml"));
     let job = after.strip_prefix(&before).unwrap();
     assert!(job.starts_with("\nrotate-staging:\n") && !job.contains("make deploy ENV"), "{job}");
     assert!(read(&rotating, ".makeinfra.yaml").contains("  ci: gitlab\n  ci-rotate: true\n"));
@@ -48,9 +52,13 @@ fn it_requires_a_pipeline_of_gitlabs() {
     let sandbox = Sandbox::new();
     let output = sandbox.new_hello(&["--ci-rotate", "--ci", "none"]).failure(2);
     output.says("`--ci-rotate` requires `--ci gitlab`").says("hint: --ci gitlab");
-    let answers = "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\nci: none\nci-rotate: yes\n";
+    let answers =
+        "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\nci: none\nci-rotate: yes\n";
     let file = sandbox.write("answers.yaml", answers).display().to_string();
-    sandbox.makeinfra(&["new", "--answers", &file, "--no-token"]).failure(2).says("requires `--ci gitlab`");
+    sandbox
+        .makeinfra(&["new", "--answers", &file, "--no-token"])
+        .failure(2)
+        .says("requires `--ci gitlab`");
     sandbox.new_hello(&["--ci-rotate"]).success();
     sandbox.edit(".makeinfra.yaml", "ci: gitlab", "ci: none");
     let check = sandbox.makeinfra(&["update", "hello-infra"]).failure(1);
@@ -72,14 +80,17 @@ fn it_can_be_switched_on_and_off_later() {
     sandbox.agreed(&["update", "--commit"]).success().prints("rotate.job.yml  new");
     sandbox.is_sound();
     let fresh = with_environments(&["--ci-rotate"]);
-    for path in [FILE, ".gitlab/staging.yml", ".gitlab/production.yml", "README.md", ".makeinfra.yaml"] {
+    for path in
+        [FILE, ".gitlab/staging.yml", ".gitlab/production.yml", "README.md", ".makeinfra.yaml"]
+    {
         assert_eq!(read(&sandbox, path), read(&fresh, path), "{path}");
     }
     // What comes and goes meanwhile has its job, or takes it along.
     sandbox.agreed(&["env", "add", "qa", "--commit"]).success();
     let job = read(&sandbox, ".gitlab/qa.yml");
     assert!(
-        job.contains("\nrotate-qa:\n") && job.contains("-- secrets/kubernetes/qa/gitlab.secret.yaml\n"),
+        job.contains("\nrotate-qa:\n")
+            && job.contains("-- secrets/kubernetes/qa/gitlab.secret.yaml\n"),
         "{job}"
     );
     assert_eq!(job.replace("qa", "staging"), read(&sandbox, ".gitlab/staging.yml"));
@@ -120,8 +131,10 @@ fn gitlabs_schema_and_the_linters_accept_its_jobs() {
     for (file, job) in [(FILE, "rotate-token"), (".gitlab/staging.yml", "rotate-staging")] {
         let pipeline = parsed(&sandbox, file);
         let lines = pipeline[job]["script"].as_array().unwrap().iter();
-        let script: String = lines.map(|line| format!("{}\n", line.as_str().unwrap().trim_end())).collect();
-        for (linter, args) in [("shellcheck", &["--shell=sh", "-"][..]), ("dash", &["-n"]), ("bash", &["-n"])]
+        let script: String =
+            lines.map(|line| format!("{}\n", line.as_str().unwrap().trim_end())).collect();
+        for (linter, args) in
+            [("shellcheck", &["--shell=sh", "-"][..]), ("dash", &["-n"]), ("bash", &["-n"])]
         {
             if have(linter) {
                 let output = sandbox.run(linter, args).stdin(&script).output();
@@ -154,28 +167,33 @@ fn its_jobs_are_a_schedules_and_off_until_all_variables_are_set() {
     assert_eq!(gitlab.jobs(SCHEDULE), off, "only of the default branch");
 }
 
-/// A world whose repository has environments and rotates in its pipeline, and whose token ends in ten days; shared in a bare
-/// repository that stands at the GitLab's URL.
+/// A world whose repository has environments and rotates in its pipeline, and whose token ends in
+/// ten days; shared in a bare repository that stands at the GitLab's URL.
 fn rotating() -> Option<World> {
     let world = World { bed: GitlabBed::start()?, sandbox: Sandbox::new() };
     let (image, end) = (world.image(), Timestamp::now() + SignedDuration::from_hours(240));
     let (token, end) =
         (world.sandbox.path("token").display().to_string(), end.strftime("%Y-%m-%d").to_string());
-    let args = ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
+    let args =
+        ["new", "hello", "--image", &image, "--token-username", USER, "--token-file", &token];
     let own = ["--env", "staging", "--env", "production", "--ci-rotate", "--expires-at", &end];
     let sandbox = &world.sandbox;
     sandbox.makeinfra(&[&args[..], &own].concat()).success();
     sandbox.git(&["branch", "-M", "main"]).success();
     let shared = sandbox.work("shared.git").display().to_string();
     sandbox.run("git", &["clone", "-q", "--bare", "hello-infra", &shared]).success();
-    sandbox.run("git", &["-C", &shared, "config", "receive.advertisePushOptions", "true"]).success();
+    sandbox
+        .run("git", &["-C", &shared, "config", "receive.advertisePushOptions", "true"])
+        .success();
     let stands_for = format!(
         "[url \"file://{shared}\"]\n\tinsteadOf = git@gitlab.com:group/hello-infra.git\n\tinsteadOf = {}/group/hello-infra.git\n",
         world.bed.gitlab.url()
     );
     sandbox.write("home/.gitconfig", stands_for);
-    sandbox
-        .write_program("makeinfra", &format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_makeinfra")));
+    sandbox.write_program(
+        "makeinfra",
+        &format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_makeinfra")),
+    );
     Some(world)
 }
 
@@ -184,7 +202,8 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
     let Some(world) = rotating() else { return };
     let World { bed, sandbox } = world;
     let cluster = StandIn { sandbox };
-    let seen = "*'apply '*) cat secrets/kubernetes/staging/gitlab.secret.yaml >>\"${0%/*}/applied\" ;;\n";
+    let seen =
+        "*'apply '*) cat secrets/kubernetes/staging/gitlab.secret.yaml >>\"${0%/*}/applied\" ;;\n";
     cluster.answers(&[seen.to_owned()]);
     let Some(mut gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
     gitlab = gitlab.variable("ROTATE_TOKEN", MAINTAINER).variable("MAKEINFRA_IMAGE", "makeinfra");
@@ -199,16 +218,25 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
     ];
     let in_shared = |args: &[&str]| {
         let shared = cluster.sandbox.work("shared.git").display().to_string();
-        cluster.sandbox.run("git", &[&["-C", &shared][..], args].concat()).success().stdout.trim().to_owned()
+        cluster
+            .sandbox
+            .run("git", &[&["-C", &shared][..], args].concat())
+            .success()
+            .stdout
+            .trim()
+            .to_owned()
     };
     // As a runner checks it out.
     let night = |job: &str| {
         let main = in_shared(&["rev-parse", "main"]);
         gitlab.git(&["fetch", "-q", "origin"]);
         gitlab.git(&["checkout", "-q", "--detach", &main]);
-        let output = gitlab.job_of(&[SCHEDULE, &of_main, &[&format!("CI_COMMIT_SHA={main}")]].concat(), job);
+        let output =
+            gitlab.job_of(&[SCHEDULE, &of_main, &[&format!("CI_COMMIT_SHA={main}")]].concat(), job);
         assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
-        for token in bed.gitlab.tokens().into_iter().map(|token| token.token).chain([MAINTAINER.to_owned()]) {
+        for token in
+            bed.gitlab.tokens().into_iter().map(|token| token.token).chain([MAINTAINER.to_owned()])
+        {
             for needle in needles(&token) {
                 assert!(
                     !(output.stdout.clone() + &output.stderr).contains(&needle),
@@ -220,7 +248,8 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
         }
         output
     };
-    let report = gitlab.path(".gitlab-ci-local/artifacts/rotate-token/.gitlab-ci-reports/dotenv/rotate.env");
+    let report =
+        gitlab.path(".gitlab-ci-local/artifacts/rotate-token/.gitlab-ci-reports/dotenv/rotate.env");
     let rotated = || {
         fs::read_to_string(&report)
             .unwrap_or_else(|error| panic!("{error}: {:?}", files_below(&gitlab.path(""))))
@@ -235,15 +264,18 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
     assert_eq!((rotated(), bed.gitlab.tokens().len()), (format!("ROTATED_COMMIT={tip}\n"), 2));
     let output = night("rotate-staging");
     let applied = fs::read_to_string(cluster.sandbox.path("bin/applied"));
-    let applied = applied.unwrap_or_else(|error| panic!("{error}: {}{}", output.stdout, output.stderr));
+    let applied =
+        applied.unwrap_or_else(|error| panic!("{error}: {}{}", output.stdout, output.stderr));
     let made = format!("makeinfra/token: {}/api/v4/projects/7/deploy_tokens/2\n", bed.gitlab.url());
     assert!(applied.contains(&made), "{applied}");
     let calls = cluster.steps();
     assert!(calls.iter().any(|step| step.starts_with("apply ")), "{calls:?}");
-    let selects =
-        |call: &Vec<String>| call.contains(&"--selector=app.kubernetes.io/component=pull-secret".to_owned());
+    let selects = |call: &Vec<String>| {
+        call.contains(&"--selector=app.kubernetes.io/component=pull-secret".to_owned())
+    };
     let builds = cluster.calls().into_iter().filter(|call| {
-        call.contains(&"apply".to_owned()) && call.iter().any(|word| word.starts_with("--kustomize"))
+        call.contains(&"apply".to_owned())
+            && call.iter().any(|word| word.starts_with("--kustomize"))
     });
     let builds: Vec<_> = builds.collect();
     assert!(!builds.is_empty() && builds.iter().all(selects), "{builds:?}");
@@ -252,5 +284,9 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
     assert!(night("rotate-token").stdout.contains("Nothing to do"));
     cluster.answers(&[]);
     night("rotate-staging");
-    assert!(cluster.calls().iter().all(|call| !call.contains(&"apply".to_owned())), "{:?}", cluster.calls());
+    assert!(
+        cluster.calls().iter().all(|call| !call.contains(&"apply".to_owned())),
+        "{:?}",
+        cluster.calls()
+    );
 }

@@ -12,7 +12,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Fails unless every token that was made was deleted before the next one: never more than one beside those in use.
+/// Fails unless every token that was made was deleted before the next one: never more than one
+/// beside those in use.
 #[track_caller]
 fn one_at_a_time(writes: &[String], nights: usize) {
     let methods: Vec<_> = writes.iter().map(|line| line.split(' ').next().unwrap()).collect();
@@ -27,10 +28,16 @@ fn nothing_is_made_in_three_nights_where_a_push_cannot_be_rehearsed() {
         let output = shared.night(&[]).failure(1);
         output.says("cannot push to the branch").says("no token was made").says("push options");
         shared.is_untouched(&format!("night {night}"));
-        shared.propose(&["--push-to", "../nowhere.git"]).failure(1).says("cannot look at the branch");
+        shared
+            .propose(&["--push-to", "../nowhere.git"])
+            .failure(1)
+            .says("cannot look at the branch");
         shared.assert_no_secret(&output);
     }
-    assert_eq!((shared.ids(), shared.writes(), shared.branch()), (vec![1], Vec::new(), String::new()));
+    assert_eq!(
+        (shared.ids(), shared.writes(), shared.branch()),
+        (vec![1], Vec::new(), String::new())
+    );
 }
 
 #[test]
@@ -63,7 +70,8 @@ fn what_a_killed_night_has_left_is_named_and_nothing_is_made_beside_it() {
     let Some(shared) = Shared::start() else { return };
     let gitlab = &shared.world.bed.gitlab;
     gitlab.next("POST", "/deploy_tokens", Fault::HoldAfter);
-    let mut run = shared.night(&[]).command().stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut run =
+        shared.night(&[]).command().stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
     gitlab.wait_for_held();
     run.kill().unwrap();
     run.wait().unwrap();
@@ -90,9 +98,11 @@ fn what_a_killed_night_has_left_is_named_and_nothing_is_made_beside_it() {
 #[test]
 fn what_a_night_has_pushed_that_was_killed_meanwhile_is_taken_up() {
     let Some(shared) = Shared::start() else { return };
-    let wait = "#!/bin/sh\n: >\"$HOME/../pushing\"\nwhile [ ! -e \"$HOME/../go\" ]; do sleep 0.05; done\n";
+    let wait =
+        "#!/bin/sh\n: >\"$HOME/../pushing\"\nwhile [ ! -e \"$HOME/../go\" ]; do sleep 0.05; done\n";
     shared.hook("pre-receive", wait);
-    let mut run = shared.night(&[]).command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run =
+        shared.night(&[]).command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let until = |is_so: &dyn Fn() -> bool| {
         let start = Instant::now();
         while !is_so() {
@@ -140,12 +150,17 @@ fn three_nights_make_one_token_and_one_merge_request() {
         for night in 2..=3 {
             let output = shared.night(&[]).success();
             output.prints(&format!("Nothing was made: the branch {BRANCH} has the deploy token 2"));
-            assert_eq!((shared.ids(), shared.branch()), (vec![1, 2], first.clone()), "night {night}");
+            assert_eq!(
+                (shared.ids(), shared.branch()),
+                (vec![1, 2], first.clone()),
+                "night {night}"
+            );
             // The next jobs take the token from there.
             assert_eq!(shared.git_in("night", &["rev-parse", "HEAD"]).stdout.trim(), first);
             shared.assert_no_secret(&output);
         }
-        let requests = || shared.pushes().iter().filter(|push| push.contains("merge_request")).count();
+        let requests =
+            || shared.pushes().iter().filter(|push| push.contains("merge_request")).count();
         assert_eq!(requests(), 1, "{how}");
         // It is merged, and the branch stays.
         shared.merge(how);
@@ -165,8 +180,9 @@ fn a_branch_with_the_work_of_others_is_left_alone() {
     let Some(shared) = Shared::start() else { return };
     let on_branch = |script: &str| {
         shared.clone("people");
-        let checkout =
-            format!("git switch -q -C {BRANCH} $(git rev-parse -q --verify origin/{BRANCH} || echo HEAD)");
+        let checkout = format!(
+            "git switch -q -C {BRANCH} $(git rev-parse -q --verify origin/{BRANCH} || echo HEAD)"
+        );
         let script = format!("{checkout} && {script} && git push -q -f origin HEAD:{BRANCH}");
         let dir = shared.world.sandbox.work("people");
         shared.world.sandbox.run("sh", &["-ec", &script]).cwd(dir).success();
@@ -236,7 +252,10 @@ fn a_push_whose_answer_is_lost_is_looked_for() {
     // Nobody can tell: the token stays, and so does the commit.
     git(
         &real_push,
-        &format!("*' ls-remote '*) [ ! -e ../seen ] || exit 1; : >../seen; exec {} \"$@\" ;;", real.trim()),
+        &format!(
+            "*' ls-remote '*) [ ! -e ../seen ] || exit 1; : >../seen; exec {} \"$@\" ;;",
+            real.trim()
+        ),
     );
     let output = run(&shared).failure(3);
     output.says("undetermined whether `origin` has the new token").says("the token is kept");
@@ -258,14 +277,18 @@ fn somebody_who_pushes_first_is_not_overwritten() {
     let Some(shared) = Shared::start() else { return };
     shared.clone("night");
     shared.world.bed.gitlab.next("POST", "/deploy_tokens", Fault::HoldAfter);
-    let run = shared.propose(&[]).command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let run =
+        shared.propose(&[]).command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     shared.world.bed.gitlab.wait_for_held();
     shared.git_in("hello-infra", &["push", "-q", "origin", &format!("main:{BRANCH}")]);
     shared.world.bed.gitlab.release();
     let output = run.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("stale info") || said.contains("somebody has pushed to it meanwhile"), "{said}");
+    assert!(
+        said.contains("stale info") || said.contains("somebody has pushed to it meanwhile"),
+        "{said}"
+    );
     assert!(said.contains("deleted the new deploy token 2"), "{said}");
     assert_eq!(shared.branch(), shared.git_in("shared.git", &["rev-parse", "main"]).stdout.trim());
     shared.is_untouched("a push between");
@@ -275,11 +298,14 @@ fn somebody_who_pushes_first_is_not_overwritten() {
 fn the_access_token_is_in_no_argument_and_goes_to_its_gitlab_alone() {
     let Some(shared) = Shared::start() else { return };
     let real = shared.world.sandbox.run("sh", &["-c", "command -v git"]).success().stdout;
-    let record =
-        format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$HOME/../arguments\"\nexec {} \"$@\"\n", real.trim());
+    let record = format!(
+        "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$HOME/../arguments\"\nexec {} \"$@\"\n",
+        real.trim()
+    );
     shared.world.sandbox.write_program("git", &record);
     shared.clone("night");
-    let asks = || SmallServer::saying("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"GitLab\"");
+    let asks =
+        || SmallServer::saying("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"GitLab\"");
     let (own, other) = (asks(), asks());
     let url = |server: &SmallServer| format!("http://{}/group/hello-infra.git", server.address);
     let run = |to: &str| {
@@ -316,13 +342,21 @@ fn of_several_tokens_the_first_to_end_is_replaced_and_no_other_secret_grows_old(
     let days = |count: i64| {
         (Timestamp::now() + SignedDuration::from_hours(24 * count)).strftime("%Y-%m-%d").to_string()
     };
-    let own = ["--token-username", "gitlab+deploy-token-9", "--token-file", &other, "--expires-at", &days(3)];
+    let own = [
+        "--token-username",
+        "gitlab+deploy-token-9",
+        "--token-file",
+        &other,
+        "--expires-at",
+        &days(3),
+    ];
     run(&[&["env", "add", "staging", "--yes", "--commit"][..], &own].concat());
     shared.git_in("hello-infra", &["push", "-q"]);
     let secret = "secrets/kubernetes/staging/gitlab.secret.yaml";
     shared.night(&[]).success().prints(&format!("Rotated {secret}, committed as "));
     let tip = shared.branch();
-    // The other one has its turn once this one is merged; named, it is still one merge request at a time.
+    // The other one has its turn once this one is merged; named, it is still one merge request at a
+    // time.
     shared.night(&[]).success().prints("has the deploy token 2");
     shared.night(&["--env", "production"]).success().prints("has the deploy token 2");
     // A pull Secret that is newer than that of the branch must not be brought back from there.

@@ -55,7 +55,10 @@ fn every_posix_shell_and_awk_reads_when_tokens_end_the_same() {
         // Where nothing is recorded, nothing is known.
         ends(stage, "");
         stage.succeeds("check-expiry", &[], &format!("{found}unknown\n"));
-        ends(stage, "makeinfra/other-expiries: ghcr.io=2027-01-05 https://index.docker.io/v1/=never");
+        ends(
+            stage,
+            "makeinfra/other-expiries: ghcr.io=2027-01-05 https://index.docker.io/v1/=never",
+        );
         let text = format!(
             "{found}unknown\n{found}ghcr.io=2027-01-05, not after 2027-01-31\n\
              {found}https://index.docker.io/v1/=never\n--\nerror: "
@@ -84,8 +87,11 @@ fn every_posix_shell_reads_the_tokens_of_all_environments() {
             let text = "\nsecrets/kubernetes/production/gitlab.secret.yaml: expires-at never\n\
                     secrets/kubernetes/staging/gitlab.secret.yaml: expires-at 2020-01-01, not after 20";
             stage.fails("check-expiry", &[], text);
-            fs::write(stage.dir.join("secrets/kubernetes/staging/gitlab.secret.yaml"), "\0GITCRYPT\0")
-                .unwrap();
+            fs::write(
+                stage.dir.join("secrets/kubernetes/staging/gitlab.secret.yaml"),
+                "\0GITCRYPT\0",
+            )
+            .unwrap();
             let text = "error: locked: secrets/kubernetes/staging/gitlab.secret.yaml\n";
             for more in ["", " ENV=production", " status ENV=production"] {
                 stage.fails(&format!("check-expiry{more}"), &[], text);

@@ -13,8 +13,12 @@ fn pick<'t>(from: &[&'t str], number: u8) -> &'t str {
 /// A sheet in which most answers have one of several values each.
 fn sheet(by: [u8; 12]) -> String {
     let image = format!("group/shop:1.0@{DIGEST}");
-    let images =
-        ["registry.gitlab.com/group/shop:1.0.0", &image, "me/shop:1e3", "r.example.com:5050/a/b:1.10"];
+    let images = [
+        "registry.gitlab.com/group/shop:1.0.0",
+        &image,
+        "me/shop:1e3",
+        "r.example.com:5050/a/b:1.10",
+    ];
     let main = [
         "port: ~\nargs: ['--queue=$(x) a', '#b', \"null\"]\n",
         "workload: cronjob\nschedule: '*/5 1-3 * * MON'\n",
@@ -30,7 +34,8 @@ fn sheet(by: [u8; 12]) -> String {
         (!by[2].is_multiple_of(4), format!("project: {}\n", pick(&["shop", "on"], by[0])));
     text += &format!("image: '{}'\n{}", pick(&images, by[3]), main[usize::from(by[1] % 8)]);
     if serves {
-        text += pick(&["", "health-path: /healthz\n", "health-path: \"/up?a=1&b=%20:'!~\"\n"], by[4]);
+        text +=
+            pick(&["", "health-path: /healthz\n", "health-path: \"/up?a=1&b=%20:'!~\"\n"], by[4]);
         text += pick(&["", "ingress: shop.example.com\n"], u8::from(has_ingress));
         if has_ingress {
             text += pick(&["", "tls: yes\n", "tls-issuer: letsencrypt\n"], by[5]);
@@ -39,20 +44,24 @@ fn sheet(by: [u8; 12]) -> String {
     text += pick(&["", "service-account: yes\n", "config: yes\n"], by[6]);
     text += pick(&["", "pod-security: baseline\n"], by[7]);
     text += pick(&["", "context: kind-kind\n", "namespace: '{project}-{env}-ns'\n"], by[8]);
-    let one =
-        ["", "environments: {production: {}}\n"][usize::from(by[8] % 3 == 2 || by[9].is_multiple_of(2))];
+    let one = ["", "environments: {production: {}}\n"]
+        [usize::from(by[8] % 3 == 2 || by[9].is_multiple_of(2))];
     let three = if serves {
-        "environments: {on: {replicas: 1}, qa: {context: eu/qa, protect: yes}, live: {protect: yes}}\n"
+        "environments: {on: {replicas: 1}, qa: {context: eu/qa, protect: yes}, live: {protect: \
+         yes}}\n"
     } else {
-        "environments: {on: {}, qa: {context: eu/qa, protect: yes}, live: {secrets: secrets/kubernetes}}\n"
+        "environments: {on: {}, qa: {context: eu/qa, protect: yes}, live: {secrets: \
+         secrets/kubernetes}}\n"
     };
     text += [one, "environments: {staging: {}, production: {}}\n", three][usize::from(by[9] % 3)];
     text + pick(
         &[
             "",
             "components: {worker: {port: ~}}\n",
-            "components: {worker: {port: ~, image: 'a/worker:2', replicas: 1}, c: {workload: cronjob, schedule: '@daily'}}\n",
-            "components: {api: {ingress: api.example.com, tls: yes}, migrate: {workload: job, image: 'a/migrate:1'}}\n",
+            "components: {worker: {port: ~, image: 'a/worker:2', replicas: 1}, c: {workload: \
+             cronjob, schedule: '@daily'}}\n",
+            "components: {api: {ingress: api.example.com, tls: yes}, migrate: {workload: job, \
+             image: 'a/migrate:1'}}\n",
         ],
         by[10],
     )

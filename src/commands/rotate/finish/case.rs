@@ -136,10 +136,12 @@ fn tenants(options: &Options, repo: &Repo, answers: &Answers) -> Result<Vec<Tena
     let mut tenants = Vec::new();
     for environment in answers.environments.iter() {
         let path = environment.secret_file(&answers.secret_name);
-        let Some(text) = encrypted::read(FINISH, &path, &repo.root().join(&path))? else { continue };
+        let Some(text) = encrypted::read(FINISH, &path, &repo.root().join(&path))? else {
+            continue;
+        };
         let manifest = Manifest::parse(text.expose());
-        let manifest =
-            manifest.map_err(|fault| Failure::failed(format!("cannot {FINISH} `{path}`")).because(fault))?;
+        let manifest = manifest
+            .map_err(|fault| Failure::failed(format!("cannot {FINISH} `{path}`")).because(fault))?;
         let provenance = manifest.provenance().clone();
         let name = manifest.name().to_owned();
         tenants.push(Tenant {

@@ -1,4 +1,5 @@
-//! Second proof: the cluster of the environment has the new token, and none of its other Secrets the old one. Only asks.
+//! Second proof: the cluster of the environment has the new token, and none of its other Secrets
+//! the old one. Only asks.
 
 use super::super::Options;
 use super::old::Old;
@@ -30,7 +31,8 @@ pub(super) fn prove(
     let contexts = Scoped::read("--context", &options.finish.context, |name| known.contains(name))?;
     for text in contexts.common.iter().chain(contexts.own.iter().map(|(_, text)| text)) {
         ContextName::parse(text).map_err(|rule| {
-            Failure::usage(format!("`--context` {rule}")).hint(format!("--context {}", ContextName::EXAMPLE))
+            Failure::usage(format!("`--context` {rule}"))
+                .hint(format!("--context {}", ContextName::EXAMPLE))
         })?;
     }
     let mut all: Vec<Vec<Proof>> = tenants.iter().map(|_| Vec::new()).collect();
@@ -50,12 +52,15 @@ pub(super) fn prove(
             repository: Some(inspection),
         };
         let Some(context) = target.named_context()? else {
-            let given = tenant.choice.as_ref().map_or("NAME".to_owned(), |choice| format!("{choice}=NAME"));
+            let given =
+                tenant.choice.as_ref().map_or("NAME".to_owned(), |choice| format!("{choice}=NAME"));
             return Err(Failure::failed(format!(
                 "no kubectl context is known for {name}; nothing was deleted"
             ))
             .because("the current context may be that of another cluster, and proves nothing")
-            .hint(format!("--context {given}, or --deployed {name} where you know that it is deployed"))
+            .hint(format!(
+                "--context {given}, or --deployed {name} where you know that it is deployed"
+            ))
             .into());
         };
         let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
@@ -88,10 +93,14 @@ fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
     let name = &tenant.name;
     match (file, there) {
         (Some(file), Some(there)) => match file.likeness(&there) {
-            SecretDiff::Same => Proof::ok(OWN, format!("Secret {name} in {place} holds the new token")),
-            SecretDiff::OtherData | SecretDiff::OtherType => {
-                Proof::no(OWN, format!("Secret {name} in {place} differs from `{}`", tenant.path), deploy())
+            SecretDiff::Same => {
+                Proof::ok(OWN, format!("Secret {name} in {place} holds the new token"))
             }
+            SecretDiff::OtherData | SecretDiff::OtherType => Proof::no(
+                OWN,
+                format!("Secret {name} in {place} differs from `{}`", tenant.path),
+                deploy(),
+            ),
         },
         (_, None) => Proof::no(OWN, format!("there is no pull secret {name} in {place}"), deploy()),
         (None, _) => {
@@ -103,7 +112,8 @@ fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
 
 /// What to type where a cluster does not tell.
 fn vouch(tenant: &Tenant) -> Advice {
-    let vouch = Advice::makeinfra("rotate").with(format!("--finish --deployed {}", tenant.environment.name));
+    let vouch = Advice::makeinfra("rotate")
+        .with(format!("--finish --deployed {}", tenant.environment.name));
     vouch.why("where you know that it is deployed")
 }
 
@@ -115,9 +125,11 @@ fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Pr
             let message = format!("kubectl has no such context: {said}");
             Proof::no(OWN, message, Advice::at_top("kubectl config get-contexts"))
         }
-        KubectlError::Forbidden => {
-            Proof::unknown(OWN, format!("you may not read Secret {} in {place}", tenant.name), vouch)
-        }
+        KubectlError::Forbidden => Proof::unknown(
+            OWN,
+            format!("you may not read Secret {} in {place}", tenant.name),
+            vouch,
+        ),
         _ => Proof::unknown(OWN, format!("{place} was not reached: {said}"), vouch),
     }
 }
@@ -125,14 +137,21 @@ fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Pr
 /// Looks for the old tokens in all Secrets that may be listed.
 fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, place: &str) -> Proof {
     let namespace = tenant.environment.namespace.as_str();
-    let unknown: Vec<_> =
-        olds.iter().filter(|old| old.credentials.is_none()).map(|old| old.what.id().to_string()).collect();
+    let unknown: Vec<_> = olds
+        .iter()
+        .filter(|old| old.credentials.is_none())
+        .map(|old| old.what.id().to_string())
+        .collect();
     let unsearched = match unknown.is_empty() {
         true => String::new(),
-        false => format!("; not searched for {}: no commit of this clone has the value", unknown.join(", ")),
+        false => format!(
+            "; not searched for {}: no commit of this clone has the value",
+            unknown.join(", ")
+        ),
     };
     let unlisted = |(_, said): KubectlFailure| {
-        let message = format!("the Secrets of context {context} were not told: {}", printable(&said));
+        let message =
+            format!("the Secrets of context {context} were not told: {}", printable(&said));
         Proof::unknown(OTHERS, message, vouch(tenant))
     };
     let (told, scope, more) = match kubectl.all_secrets(None) {
@@ -141,7 +160,8 @@ fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, plac
             Ok(told) => (told, place.to_owned(), "; you may not list those of other namespaces"),
             // What nobody may list is said, and does not hold anything up.
             Err((KubectlError::Forbidden, _)) => {
-                let message = format!("other Secrets were not searched: you may not list those of {place}");
+                let message =
+                    format!("other Secrets were not searched: you may not list those of {place}");
                 return Proof::unchecked(OTHERS, message);
             }
             Err(failure) => return unlisted(failure),
@@ -164,8 +184,9 @@ fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, plac
     }
     if holding.is_empty() {
         let others = objects.len().saturating_sub(1);
-        let message =
-            format!("no other Secret holds the old token ({others} searched in {scope}){more}{unsearched}");
+        let message = format!(
+            "no other Secret holds the old token ({others} searched in {scope}){more}{unsearched}"
+        );
         return match more.is_empty() && unsearched.is_empty() {
             true => Proof::ok(OTHERS, message),
             false => Proof::unchecked(OTHERS, message),

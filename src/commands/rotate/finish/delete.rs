@@ -1,4 +1,5 @@
-//! Fourth and fifth step: an old token that nobody needs is deleted in GitLab, and the registry refuses it.
+//! Fourth and fifth step: an old token that nobody needs is deleted in GitLab, and the registry
+//! refuses it.
 
 use super::super::Options;
 use super::super::issue::gitlabs;
@@ -19,8 +20,8 @@ use std::path::PathBuf;
 /// The name by which GitLab gives a token to jobs (`doc/user/project/deploy_tokens`).
 const OF_JOBS: &str = "gitlab-deploy-token";
 
-/// Deletes those old tokens of one repository that every environment has done without, and what this clone has left in
-/// GitLab, whose journal is taken up.
+/// Deletes those old tokens of one repository that every environment has done without, and what
+/// this clone has left in GitLab, whose journal is taken up.
 pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) -> Result<()> {
     let sharing = Sharing::of(std::slice::from_ref(case), None);
     let mut deletion = Deletion { options, gitlabs: gitlabs(options), done: Vec::new() };
@@ -33,7 +34,8 @@ pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) 
     Ok(())
 }
 
-/// The same of several; `unread` was named beside them, and could not be looked at. Gives for each why it failed.
+/// The same of several; `unread` was named beside them, and could not be looked at. Gives for each
+/// why it failed.
 pub(super) fn several(
     options: &Options,
     cases: &mut [Case],
@@ -91,7 +93,8 @@ impl Deletion<'_> {
         self.of(&repo, cases, at, sharing, ui)
     }
 
-    /// What became of the old tokens of the repository at `at` of `cases`, which is `repo`; with the GitLab, if it was asked.
+    /// What became of the old tokens of the repository at `at` of `cases`, which is `repo`; with
+    /// the GitLab, if it was asked.
     fn of(
         &mut self,
         repo: &Repo,
@@ -140,7 +143,8 @@ impl Deletion<'_> {
     fn delete(&mut self, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<Fate> {
         let options = self.options;
         let instance = gitlab.api.instance();
-        let unknown = |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
+        let unknown =
+            |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
         let at = old.at(gitlab);
         if at.instance != *instance {
             let message = format!("kept: another GitLab issued it: --gitlab-host {}", at.instance);
@@ -154,7 +158,8 @@ impl Deletion<'_> {
             // One that was made by hand may be that of a group, or of another project.
             Ok(None) if matches!(old.what, Superseded::ByHand(_)) => {
                 let message = format!(
-                    "kept: the {} has no such token; name its group with --gitlab-group PATH, or delete it by hand",
+                    "kept: the {} has no such token; name its group with --gitlab-group PATH, or \
+                     delete it by hand",
                     gitlab.place.title()
                 );
                 return Ok(Fate::new(State::Kept, message));
@@ -196,8 +201,8 @@ fn declined(
     let what = match (&old.what, token.at.owner) {
         _ if is_of_jobs => {
             ui.warn(format!(
-                "the deploy token `{name}` gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs of the {}: without it \
-                 they have none",
+                "the deploy token `{name}` gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs \
+                 of the {}: without it they have none",
                 gitlab.place.title()
             ));
             "which CI jobs use"
@@ -214,5 +219,6 @@ fn declined(
         return Ok(Some(format!("kept: deleting `{name}`, {what}, requires confirmation ({how})")));
     }
     let question = format!("Delete deploy token {} `{name}`, {what}?", token.at.id);
-    Ok((ui.decide(&question, &["no", "yes"])? == "no").then(|| "kept: the deletion was declined".to_owned()))
+    Ok((ui.decide(&question, &["no", "yes"])? == "no")
+        .then(|| "kept: the deletion was declined".to_owned()))
 }

@@ -30,11 +30,13 @@ impl Fate {
 
     /// That of one which GitLab no longer has.
     pub(super) fn gone(state: State) -> Self {
-        let message = if state == State::Deleted { "deleted in GitLab" } else { "GitLab no longer has it" };
+        let message =
+            if state == State::Deleted { "deleted in GitLab" } else { "GitLab no longer has it" };
         Self::new(state, message)
     }
 
-    /// Notes what was said of it after it was deleted. What is still taken is not gone, whatever GitLab said: it stays listed.
+    /// Notes what was said of it after it was deleted. What is still taken is not gone, whatever
+    /// GitLab said: it stays listed.
     pub(super) fn judge(&mut self, (proved, said): (Proved, String)) {
         if proved == Proved::No {
             self.state = State::Unknown;

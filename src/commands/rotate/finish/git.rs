@@ -1,5 +1,5 @@
-//! Third proof: what is committed and shared holds the new token, and no file of any environment the old one. Else the next
-//! pipeline would deploy a token that is dead.
+//! Third proof: what is committed and shared holds the new token, and no file of any environment
+//! the old one. Else the next pipeline would deploy a token that is dead.
 
 use super::old::Old;
 use super::proof::{Proof, Tenant};
@@ -9,7 +9,8 @@ use crate::repo::{Committed, Repo, Upstream};
 
 const ID: &str = "git";
 
-/// Looks at HEAD and at the branch elsewhere, as far as this clone knows it. Gives the proofs of each tenant, in their order.
+/// Looks at HEAD and at the branch elsewhere, as far as this clone knows it. Gives the proofs of
+/// each tenant, in their order.
 pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec<Vec<Proof>>> {
     let head = repo.head_id()?.map(|id| repo.secrets_of(&id)).transpose()?.unwrap_or_default();
     let upstream = repo.upstream()?;
@@ -21,27 +22,35 @@ pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec
     for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
         let proof = match (holder(&head, &listed), &shared, &upstream) {
-            (Some(Found::Unread(path)), ..) => {
-                Proof::unknown(ID, format!("HEAD's `{path}` cannot be decrypted"), Advice::makeinfra("check"))
-            }
-            (Some(Found::Holds(path, title)), ..) => {
-                Proof::no(ID, format!("HEAD's `{path}` still holds the {title}"), Advice::makeinfra("rotate"))
-            }
-            (None, None, Upstream::NotPushed) => {
-                Proof::no(ID, "the branch has no upstream: a pipeline may deploy the old token", push(repo))
-            }
+            (Some(Found::Unread(path)), ..) => Proof::unknown(
+                ID,
+                format!("HEAD's `{path}` cannot be decrypted"),
+                Advice::makeinfra("check"),
+            ),
+            (Some(Found::Holds(path, title)), ..) => Proof::no(
+                ID,
+                format!("HEAD's `{path}` still holds the {title}"),
+                Advice::makeinfra("rotate"),
+            ),
+            (None, None, Upstream::NotPushed) => Proof::no(
+                ID,
+                "the branch has no upstream: a pipeline may deploy the old token",
+                push(repo),
+            ),
             (None, None, _) => {
                 Proof::ok(ID, "HEAD holds no old token; there is no other repository to push to")
             }
             (None, Some(files), _) => match holder(files, &listed) {
                 None if !has(files, tenant) => {
-                    let message = "the new token is not pushed: the next pipeline would deploy the old one";
+                    let message =
+                        "the new token is not pushed: the next pipeline would deploy the old one";
                     Proof::no(ID, message, push(repo))
                 }
                 None => Proof::ok(ID, "HEAD and its upstream hold the new token, and no old one"),
                 Some(Found::Holds(path, title)) => {
-                    let message =
-                        format!("`{path}` of the upstream branch still holds the {title}: not pushed");
+                    let message = format!(
+                        "`{path}` of the upstream branch still holds the {title}: not pushed"
+                    );
                     Proof::no(ID, message, push(repo))
                 }
                 Some(Found::Unread(path)) => {
@@ -55,14 +64,18 @@ pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec
     Ok(all)
 }
 
-/// Why `old`, which the Secrets of `repo` do not list, may be in use there all the same; `None` if it is not.
+/// Why `old`, which the Secrets of `repo` do not list, may be in use there all the same; `None` if
+/// it is not.
 pub(super) fn still_holds(repo: &Repo, old: &Old) -> Result<Option<String>> {
     let upstream = match repo.upstream()? {
         Upstream::At(id) => Some(id),
         Upstream::NoRemote | Upstream::NotPushed => None,
     };
-    for (id, place) in
-        repo.head_id()?.map(|id| (id, "HEAD")).into_iter().chain(upstream.map(|id| (id, "the upstream")))
+    for (id, place) in repo
+        .head_id()?
+        .map(|id| (id, "HEAD"))
+        .into_iter()
+        .chain(upstream.map(|id| (id, "the upstream")))
     {
         let found = match holder(&repo.secrets_of(&id)?, &[old]) {
             None => None,
@@ -93,7 +106,8 @@ fn holder<'f>(files: &'f [Committed], olds: &[&Old]) -> Option<Found<'f>> {
 
 /// Whether `files` have the Secret of `tenant` as it is here.
 fn has(files: &[Committed], tenant: &Tenant) -> bool {
-    let there = files.iter().find(|file| file.path == tenant.path).and_then(|file| file.plain.as_ref());
+    let there =
+        files.iter().find(|file| file.path == tenant.path).and_then(|file| file.plain.as_ref());
     there.is_some_and(|plain| plain.as_slice() == tenant.text.expose().as_bytes())
 }
 

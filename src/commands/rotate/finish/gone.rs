@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::registry::{Pull, Standing};
 use crate::ui::Ui;
 
-/// Has it proved that the deleted tokens of `case` are of no use any more: the first of each registry by a sign-in, others by
-/// GitLab's word. `asked` are the registries that were asked.
+/// Has it proved that the deleted tokens of `case` are of no use any more: the first of each
+/// registry by a sign-in, others by GitLab's word. `asked` are the registries that were asked.
 pub(super) fn proved_gone(
     options: &Options,
     gitlab: &Gitlab,
@@ -60,7 +60,9 @@ pub(super) fn refused(
             Standing::Good if !verdict.takes_login() => {
                 (Proved::Unknown, "the image is public: its registry does not tell".to_owned())
             }
-            Standing::Good | Standing::Absent => (Proved::No, "the registry still accepts it".to_owned()),
+            Standing::Good | Standing::Absent => {
+                (Proved::No, "the registry still accepts it".to_owned())
+            }
             Standing::Unknown => (Proved::Unknown, verdict.message(image)),
         });
     }

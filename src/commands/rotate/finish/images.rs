@@ -20,7 +20,8 @@ pub(super) fn questions(inspection: &Inspection, tenants: &[Tenant]) -> Vec<Ques
         let secret = inspection.pull_secrets.iter().find(|secret| secret.path == tenant.path);
         for image in images(inspection, tenant) {
             let name = image.normalized_name();
-            let credentials = secret.map(|secret| secret.secret.authorizations(&name)).unwrap_or_default();
+            let credentials =
+                secret.map(|secret| secret.secret.authorizations(&name)).unwrap_or_default();
             questions.push(Question { tenant: place, image: image.clone(), credentials });
         }
     }
@@ -31,10 +32,9 @@ pub(super) fn questions(inspection: &Inspection, tenants: &[Tenant]) -> Vec<Ques
 fn images<'i>(inspection: &'i Inspection, tenant: &Tenant) -> Vec<&'i ImageRef> {
     let mut images: Vec<&ImageRef> = Vec::new();
     for pull in inspection.manifests.pulls() {
-        let is_own = inspection
-            .secrets_for(&pull)
-            .iter()
-            .any(|secret| secret.path == tenant.path && secret.secret.serves(&pull.image.normalized_name()));
+        let is_own = inspection.secrets_for(&pull).iter().any(|secret| {
+            secret.path == tenant.path && secret.secret.serves(&pull.image.normalized_name())
+        });
         if is_own && !images.contains(&pull.image) {
             images.push(pull.image);
         }

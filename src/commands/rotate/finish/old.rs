@@ -1,4 +1,5 @@
-//! The tokens that were replaced: which environments list them, and their values, which the history of the repository holds.
+//! The tokens that were replaced: which environments list them, and their values, which the history
+//! of the repository holds.
 
 use super::proof::Tenant;
 use crate::answers::{RegistryKey, Superseded, TokenRef};
@@ -36,14 +37,20 @@ pub(super) fn all(repo: &Repo, tenants: &[Tenant], registry: &RegistryKey) -> Re
                     old.listed.push(place);
                     pull_secret::add_repositories(&mut old.repositories, &repositories);
                 }
-                None => olds.push(Old { what: token, repositories, listed: vec![place], credentials: None }),
+                None => olds.push(Old {
+                    what: token,
+                    repositories,
+                    listed: vec![place],
+                    credentials: None,
+                }),
             }
         }
     }
     for old in &mut olds {
         for place in old.listed.clone() {
-            let found =
-                repo.search_history(&tenants[place].path, |bytes| credentials(bytes, &old.what, registry))?;
+            let found = repo.search_history(&tenants[place].path, |bytes| {
+                credentials(bytes, &old.what, registry)
+            })?;
             if found.is_some() {
                 old.credentials = found;
                 break;
@@ -60,14 +67,16 @@ fn credentials(bytes: &[u8], what: &Superseded, registry: &RegistryKey) -> Optio
     let key = match what {
         Superseded::Issued(token) => {
             let issued = manifest.provenance().issued.as_ref()?;
-            // Of several, only the recorded one is known to be the own: another one is another registry's password.
+            // Of several, only the recorded one is known to be the own: another one is another
+            // registry's password.
             let only = || config.keys().next().filter(|_| config.keys().count() == 1);
             let own = manifest.entry(registry).or_else(only);
             own.filter(|_| issued.token == *token)?
         }
         Superseded::ByHand(_) => {
             let is_it = |key: &&str| {
-                config.username(key).as_deref().and_then(Superseded::of_username).as_ref() == Some(what)
+                config.username(key).as_deref().and_then(Superseded::of_username).as_ref()
+                    == Some(what)
             };
             config.keys().find(is_it)?
         }
@@ -85,7 +94,8 @@ impl Old {
         if self.credentials.as_ref().is_some_and(|known| known.traces.are_in(bytes)) {
             return true;
         }
-        let Some(manifest) = std::str::from_utf8(bytes).ok().and_then(|text| Manifest::parse(text).ok())
+        let Some(manifest) =
+            std::str::from_utf8(bytes).ok().and_then(|text| Manifest::parse(text).ok())
         else {
             return false;
         };
@@ -94,12 +104,19 @@ impl Old {
         let is_issued = matches!((&self.what, issued), (Superseded::Issued(token), Some(issued)) if issued.token == *token);
         // Two tokens may share a user name, but not a number.
         let is_named = |username: String| match &self.what {
-            Superseded::ByHand(_) => Superseded::of_username(&username).as_ref() == Some(&self.what),
+            Superseded::ByHand(_) => {
+                Superseded::of_username(&username).as_ref() == Some(&self.what)
+            }
             Superseded::Issued(_) => {
                 known == Some(username.as_str()) && Superseded::of_username(&username).is_some()
             }
         };
-        is_issued || manifest.config().keys().filter_map(|key| manifest.config().username(key)).any(is_named)
+        is_issued
+            || manifest
+                .config()
+                .keys()
+                .filter_map(|key| manifest.config().username(key))
+                .any(is_named)
     }
 
     /// Why it must stay as far as `tenants` say, whose environments list it; `None` if it need not.
@@ -111,16 +128,19 @@ impl Old {
         let listed = self.listed.iter().map(|place| &tenants[*place]);
         let unproved = listed.filter(|tenant| !tenant.is_done());
         let unproved: Vec<_> = unproved.map(|tenant| tenant.environment.name.to_string()).collect();
-        (!unproved.is_empty()).then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
+        (!unproved.is_empty())
+            .then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
     }
 
     /// What the API of `gitlab` calls it.
     pub(super) fn at(&self, gitlab: &Gitlab) -> TokenRef {
         match &self.what {
             Superseded::Issued(token) => token.clone(),
-            Superseded::ByHand(id) => {
-                TokenRef { instance: gitlab.api.instance().clone(), owner: gitlab.place.owner, id: *id }
-            }
+            Superseded::ByHand(id) => TokenRef {
+                instance: gitlab.api.instance().clone(),
+                owner: gitlab.place.owner,
+                id: *id,
+            },
         }
     }
 
@@ -156,9 +176,11 @@ mod tests {
         let registry = RegistryKey::parse("registry.gitlab.com").unwrap();
         let what = Superseded::parse(TokenRef::EXAMPLE).unwrap();
         let username = |entries: &[(&str, &str)]| {
-            credentials(secret(entries).as_bytes(), &what, &registry).and_then(|found| found.username)
+            credentials(secret(entries).as_bytes(), &what, &registry)
+                .and_then(|found| found.username)
         };
-        let (hub, own) = (("https://index.docker.io/v1/", "ada:hub"), ("registry.gitlab.com", "u:gldt-x"));
+        let (hub, own) =
+            (("https://index.docker.io/v1/", "ada:hub"), ("registry.gitlab.com", "u:gldt-x"));
         assert_eq!(username(&[hub, own]).as_deref(), Some("u"));
         // An earlier record may have had another key.
         assert_eq!(username(&[("registry.example.com", "u:gldt-x")]).as_deref(), Some("u"));

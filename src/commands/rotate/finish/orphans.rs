@@ -1,4 +1,5 @@
-//! Tokens in GitLab that only their names tie to a repository: what a crash may have left, or what another clone is about to write.
+//! Tokens in GitLab that only their names tie to a repository: what a crash may have left, or what
+//! another clone is about to write.
 
 use super::super::Options;
 use super::case::Case;
@@ -11,8 +12,9 @@ use crate::gitlab::{Token, TokenName};
 use crate::repo::Repo;
 use crate::ui::Ui;
 
-/// Names the tokens that only their names tie to the repository at `at` of `cases`, and deletes those that somebody agrees to.
-/// What goes wrong is a warning: other tokens may have been deleted before, which is to be told.
+/// Names the tokens that only their names tie to the repository at `at` of `cases`, and deletes
+/// those that somebody agrees to. What goes wrong is a warning: other tokens may have been deleted
+/// before, which is to be told.
 pub(super) fn orphans(
     options: &Options,
     gitlab: &Gitlab,
@@ -22,7 +24,8 @@ pub(super) fn orphans(
     ui: &mut Ui,
 ) {
     for token in gitlab.tokens.iter().filter(|token| token.is_active(gitlab.time)) {
-        let Some(name) = TokenName::parse(&token.name).filter(|name| name.is_of(&cases[at].name)) else {
+        let Some(name) = TokenName::parse(&token.name).filter(|name| name.is_of(&cases[at].name))
+        else {
             continue;
         };
         if let Err(error) = orphan(options, gitlab, cases, at, sharing, (token, &name), ui) {
@@ -52,14 +55,19 @@ fn orphan(
     if is_listed || is_held_by_any(cases, at, name, sharing, &token.at)? || !is_there() {
         return Ok(());
     }
-    let told = format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
+    let told =
+        format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
     let unseen: Vec<_> =
         name.repositories.iter().filter(|name| sharing.called(name).is_empty()).cloned().collect();
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
-        ui.warn(format!("{told}; it was for {unseen}, too: if none of them holds it, delete it in GitLab"));
+        ui.warn(format!(
+            "{told}; it was for {unseen}, too: if none of them holds it, delete it in GitLab"
+        ));
     } else if gitlab.time.duration_since(name.time) < LATE {
-        ui.warn(format!("{told}; it is less than an hour old, and another clone may be about to write it"));
+        ui.warn(format!(
+            "{told}; it is less than an hour old, and another clone may be about to write it"
+        ));
     } else if options.run.dry_run || !ui.can_ask() {
         ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
     } else if let Some(why) = behind(options, &cases[at])? {
@@ -70,7 +78,8 @@ fn orphan(
         if ui.decide("Delete it?", &["no", "yes"])? == "yes" {
             gitlab.api.delete(&token.at).map_err(|refusal| {
                 let instance = gitlab.api.instance().as_str();
-                refusal.failure(format!("cannot delete it: {}", refusal.message(instance)), instance)
+                refusal
+                    .failure(format!("cannot delete it: {}", refusal.message(instance)), instance)
             })?;
             ui.warn(format!("deleted the deploy token {}", token.at.id));
         }
@@ -78,7 +87,8 @@ fn orphan(
     Ok(())
 }
 
-/// What this clone of `case` does not know of the repositories that it pushes to; `None` if it knows all their branches.
+/// What this clone of `case` does not know of the repositories that it pushes to; `None` if it
+/// knows all their branches.
 fn behind(options: &Options, case: &Case) -> Result<Option<String>> {
     let repo = Repo::find(&case.root, "rotate --finish")?;
     for name in repo.remotes()? {

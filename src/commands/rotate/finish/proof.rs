@@ -46,11 +46,19 @@ impl Proof {
         Self::new(id, Proved::Unchecked, message, Advice::default())
     }
 
-    pub(super) fn no(id: &'static str, message: impl Into<String>, hint: impl Into<Advice>) -> Self {
+    pub(super) fn no(
+        id: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<Advice>,
+    ) -> Self {
         Self::new(id, Proved::No, message, hint)
     }
 
-    pub(super) fn unknown(id: &'static str, message: impl Into<String>, hint: impl Into<Advice>) -> Self {
+    pub(super) fn unknown(
+        id: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<Advice>,
+    ) -> Self {
         Self::new(id, Proved::Unknown, message, hint)
     }
 
@@ -84,7 +92,8 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    /// Whether anything speaks against the deletion of its old tokens; nobody can tell of one that was not looked at.
+    /// Whether anything speaks against the deletion of its old tokens; nobody can tell of one that
+    /// was not looked at.
     pub(super) fn is_done(&self) -> bool {
         self.proved() <= Proved::Unchecked
     }

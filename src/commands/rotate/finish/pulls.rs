@@ -1,4 +1,5 @@
-//! First proof: the new token pulls the images of the environment, as the kubelet would with its Secret.
+//! First proof: the new token pulls the images of the environment, as the kubelet would with its
+//! Secret.
 
 use super::super::Options;
 use super::case::Case;
@@ -12,13 +13,16 @@ use crate::ui::Ui;
 
 const ID: &str = "pulls";
 
-/// Asks the registries for the images of all `cases` together, up to `jobs` at the same time: a login that is refused is not
-/// tried again.
+/// Asks the registries for the images of all `cases` together, up to `jobs` at the same time: a
+/// login that is refused is not tried again.
 pub(super) fn prove(options: &Options, jobs: usize, cases: &mut [Case], ui: &Ui) -> Result<()> {
     let registries = sign_in::registries(&options.check.registry)?.at_once(jobs);
     let questions = cases.iter().flat_map(|case| &case.questions);
     let pulls: Vec<_> = questions
-        .map(|question| Pull { image: &question.image, credentials: question.credentials.iter().collect() })
+        .map(|question| Pull {
+            image: &question.image,
+            credentials: question.credentials.iter().collect(),
+        })
         .collect();
     let waiting = ui.wait("asking the registry", pulls.len());
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
@@ -33,15 +37,22 @@ pub(super) fn prove(options: &Options, jobs: usize, cases: &mut [Case], ui: &Ui)
                 Standing::Unknown => Proved::Unknown,
                 Standing::Absent | Standing::Refused => Proved::No,
             };
-            let hint = verdict.hint(image, &again).filter(|_| proved != Proved::Yes).unwrap_or_default();
+            let hint =
+                verdict.hint(image, &again).filter(|_| proved != Proved::Yes).unwrap_or_default();
             tenant.proofs.push(Proof::new(ID, proved, verdict.message(image), hint));
         }
         let unproved = |tenant: &&mut Tenant| tenant.is_chosen && tenant.proofs.is_empty();
-        for tenant in
-            tenants.iter_mut().filter(unproved).filter(|_| !olds.is_empty() || !questions.is_empty())
+        for tenant in tenants
+            .iter_mut()
+            .filter(unproved)
+            .filter(|_| !olds.is_empty() || !questions.is_empty())
         {
             let hint = Advice::makeinfra("check");
-            tenant.proofs.push(Proof::unknown(ID, "no image is known that the pull secret is for", hint));
+            tenant.proofs.push(Proof::unknown(
+                ID,
+                "no image is known that the pull secret is for",
+                hint,
+            ));
         }
     }
     Ok(())

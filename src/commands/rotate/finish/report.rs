@@ -1,4 +1,5 @@
-//! What `makeinfra rotate --finish` reports: the verdict on each environment and each old token, also as evidence for an auditor.
+//! What `makeinfra rotate --finish` reports: the verdict on each environment and each old token,
+//! also as evidence for an auditor.
 
 use super::super::Options;
 use super::Forgotten;
@@ -37,14 +38,20 @@ pub(super) fn nothing(options: &Options, root: &Path) -> Report {
 }
 
 /// What was found out, and what to type next.
-pub(super) fn outcome(options: &Options, repo: &Repo, case: &Case, forgotten: &Forgotten) -> Report {
+pub(super) fn outcome(
+    options: &Options,
+    repo: &Repo,
+    case: &Case,
+    forgotten: &Forgotten,
+) -> Report {
     let (changed, commit) = (&forgotten.paths, &forgotten.commit);
     let root = repo.root();
     let chosen = case.looked_at();
     let mut text: String = chosen.clone().map(|tenant| told(tenant, &root)).collect();
     if case.olds.is_empty() {
         text.push_str(
-            "The pull secrets list no old deploy token; what an earlier run left in GitLab was looked for.\n",
+            "The pull secrets list no old deploy token; what an earlier run left in GitLab was \
+             looked for.\n",
         );
     }
     for (old, fate) in case.olds.iter().zip(&case.fates) {
@@ -99,7 +106,8 @@ pub(super) fn outcome(options: &Options, repo: &Repo, case: &Case, forgotten: &F
 /// The same in one line, and what to type about the worst of it.
 fn brief(case: &Case) -> (String, Advice) {
     let kept = case.olds.iter().zip(&case.fates).filter(|(_, fate)| !fate.is_gone());
-    let kept: Vec<_> = kept.map(|(old, fate)| format!("{}: {}", old.title(), fate.message)).collect();
+    let kept: Vec<_> =
+        kept.map(|(old, fate)| format!("{}: {}", old.title(), fate.message)).collect();
     if kept.is_empty() {
         let ids: Vec<_> = case.olds.iter().map(|old| old.what.id().to_string()).collect();
         let gone = match ids.as_slice() {
@@ -109,7 +117,8 @@ fn brief(case: &Case) -> (String, Advice) {
         };
         return (gone, Advice::default());
     }
-    let worst = case.looked_at().flat_map(|tenant| tenant.proofs.iter().map(move |proof| (tenant, proof)));
+    let worst =
+        case.looked_at().flat_map(|tenant| tenant.proofs.iter().map(move |proof| (tenant, proof)));
     let worst = worst.filter(|(_, proof)| proof.proved > Proved::Unchecked);
     let (because, more) = match worst.max_by_key(|(_, proof)| proof.proved) {
         Some((tenant, proof)) => {
@@ -123,7 +132,8 @@ fn brief(case: &Case) -> (String, Advice) {
 /// How it ended: all is proved and gone, something is wrong, or nobody can tell.
 fn ended(options: &Options, case: &Case) -> Outcome {
     let proofs = case.looked_at().map(Tenant::proved);
-    let refused = case.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
+    let refused =
+        case.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
     let kept = case.fates.iter().map(|fate| match fate.state {
         State::Deleted | State::Gone => Proved::Yes,
         State::Kept if options.run.dry_run => Proved::Yes,
@@ -145,7 +155,8 @@ fn ended(options: &Options, case: &Case) -> Outcome {
 
 fn told(tenant: &Tenant, root: &Path) -> String {
     let environment = &tenant.environment;
-    let mut text = format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
+    let mut text =
+        format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
     for Proof { proved, message, hint, .. } in &tenant.proofs {
         let word = match proved {
             Proved::Yes => ui::green("ok         "),
@@ -155,7 +166,11 @@ fn told(tenant: &Tenant, root: &Path) -> String {
         };
         text.push_str(&format!("  {word}  {message}\n"));
         if !hint.is_empty() {
-            text.push_str(&format!("               {} {}\n", ui::bold("hint:"), hint.line(Some(root))));
+            text.push_str(&format!(
+                "               {} {}\n",
+                ui::bold("hint:"),
+                hint.line(Some(root))
+            ));
         }
     }
     text

@@ -1,4 +1,5 @@
-//! Which repositories have to do with an old token: those that list it, hold its user name or number, or were given it. Only reads.
+//! Which repositories have to do with an old token: those that list it, hold its user name or
+//! number, or were given it. Only reads.
 
 use super::case::Case;
 use super::git;
@@ -19,15 +20,20 @@ pub(super) struct Sharing {
     by_token: BTreeMap<String, BTreeSet<usize>>,
     /// One that was named and could not be looked at.
     unread: Option<String>,
-    /// Why tokens stay that repositories beside the one which lists them may have; by all that this depends on.
+    /// Why tokens stay that repositories beside the one which lists them may have; by all that this
+    /// depends on.
     kept: RefCell<BTreeMap<Asked, Option<String>>>,
 }
 
 impl Sharing {
     /// That of `cases`; `unread` was named beside them, and could not be looked at.
     pub(super) fn of(cases: &[Case], unread: Option<String>) -> Self {
-        let mut found =
-            Self { by_name: BTreeMap::new(), by_token: BTreeMap::new(), unread, kept: RefCell::default() };
+        let mut found = Self {
+            by_name: BTreeMap::new(),
+            by_token: BTreeMap::new(),
+            unread,
+            kept: RefCell::default(),
+        };
         for (at, case) in cases.iter().enumerate() {
             found.by_name.entry(case.name.clone()).or_default().push(at);
             let listed = case.olds.iter().map(|old| old.what.to_string());
@@ -39,12 +45,15 @@ impl Sharing {
         found
     }
 
-    /// Why `old`, which the repository at `at` lists, must stay because of the others; `None` if it need not.
+    /// Why `old`, which the repository at `at` lists, must stay because of the others; `None` if it
+    /// need not.
     pub(super) fn reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
         let missing: Vec<_> = self.missing(&old.repositories).collect();
         if !missing.is_empty() {
             let name = missing.join(", ");
-            return Ok(Some(format!("kept: {name} had it, too, and must be named in the same run")));
+            return Ok(Some(format!(
+                "kept: {name} had it, too, and must be named in the same run"
+            )));
         }
         // Whatever names it may be in there.
         if let (Superseded::ByHand(_), Some(name)) = (&old.what, &self.unread) {
@@ -61,7 +70,8 @@ impl Sharing {
         Ok(reason)
     }
 
-    /// The same as far as those tell that may have `old` beside the one at `at`, for which nothing speaks against it.
+    /// The same as far as those tell that may have `old` beside the one at `at`, for which nothing
+    /// speaks against it.
     fn others_reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
         for other in self.others(at, old) {
             let case = &cases[other];
@@ -71,7 +81,11 @@ impl Sharing {
             let listed = case.olds.iter().find(|theirs| theirs.what == old.what);
             let reason = match listed {
                 Some(theirs) => theirs.kept_by(&case.tenants),
-                None if case.tenants.iter().any(|tenant| old.is_in(tenant.text.expose().as_bytes())) => {
+                None if case
+                    .tenants
+                    .iter()
+                    .any(|tenant| old.is_in(tenant.text.expose().as_bytes())) =>
+                {
                     Some("kept: it is in use".to_owned())
                 }
                 // It may have had it, and its cluster may have it still.
@@ -112,11 +126,13 @@ impl Sharing {
     }
 }
 
-/// The tokens that a Secret with the plain content `text` signs in with, as annotations or user names have them.
+/// The tokens that a Secret with the plain content `text` signs in with, as annotations or user
+/// names have them.
 fn tokens(text: &str) -> Vec<String> {
     let Ok(manifest) = Manifest::parse(text) else { return Vec::new() };
     let issued = manifest.provenance().issued.as_ref().map(|issued| issued.token.to_string());
     let usernames = manifest.config().keys().filter_map(|key| manifest.config().username(key));
-    let numbers = usernames.filter_map(|name| Superseded::of_username(&name)).map(|token| token.to_string());
+    let numbers =
+        usernames.filter_map(|name| Superseded::of_username(&name)).map(|token| token.to_string());
     issued.into_iter().chain(numbers).collect()
 }

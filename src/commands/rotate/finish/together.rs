@@ -1,4 +1,5 @@
-//! `makeinfra rotate --finish` over several repositories: all are proved, and then the old tokens go that none of them needs.
+//! `makeinfra rotate --finish` over several repositories: all are proved, and then the old tokens
+//! go that none of them needs.
 
 use super::super::Options;
 use super::case::Case;
@@ -13,15 +14,25 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Runs it.
-pub(in crate::commands::rotate) fn several(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+pub(in crate::commands::rotate) fn several(
+    options: &Options,
+    fleet: &Fleet,
+    ui: &mut Ui,
+) -> Result<()> {
     let jobs = options.jobs.or(PARALLEL);
     let mut looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, ui), ui)?;
     // Also those that have nothing to finish: they may have had a token of another one's.
-    let (places, mut cases): (Vec<usize>, Vec<Case>) =
-        looks.iter_mut().enumerate().filter_map(|(at, look)| Some((at, look.known.take()?))).unzip();
+    let (places, mut cases): (Vec<usize>, Vec<Case>) = looks
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(at, look)| Some((at, look.known.take()?)))
+        .unzip();
     // One that was given a token which another one lists has to be proved, too.
-    let named: BTreeSet<String> =
-        cases.iter().flat_map(|case| &case.olds).flat_map(|old| old.repositories.iter().cloned()).collect();
+    let named: BTreeSet<String> = cases
+        .iter()
+        .flat_map(|case| &case.olds)
+        .flat_map(|old| old.repositories.iter().cloned())
+        .collect();
     for (place, case) in cases.iter_mut().enumerate() {
         if !case.olds.is_empty() || !named.contains(&case.name) {
             continue;

@@ -1,4 +1,5 @@
-//! What the branch of the merge request has: a rotation to go on with, nothing that is missed, or work of others.
+//! What the branch of the merge request has: a rotation to go on with, nothing that is missed, or
+//! work of others.
 
 use super::super::found::Found;
 use super::BRANCH;
@@ -49,7 +50,8 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
         let (Some(head), Ok(text)) = (&file.text, std::str::from_utf8(&plain)) else {
             return Err(in_the_way(&format!("its `{path}` is new, or is no text")).into());
         };
-        let step = if head.expose() == text { Step::Known } else { step(head.expose(), text, registry) };
+        let step =
+            if head.expose() == text { Step::Known } else { step(head.expose(), text, registry) };
         if step == Step::Other {
             let cause = format!("its `{path}` has no token that replaced the one in HEAD");
             return Err(in_the_way(&cause).into());
@@ -57,12 +59,15 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
         steps.push(step);
     }
     let newer: Vec<_> = steps.iter().filter_map(Step::newer).collect();
-    // The pipeline brings the Secrets of the branch to clusters: none may be older than that of HEAD.
+    // The pipeline brings the Secrets of the branch to clusters: none may be older than that of
+    // HEAD.
     let outdated = found.files.secrets.iter().find(|file| ours.contains(&file.path));
     match newer.first() {
         Some(_) if outdated.is_some() => {
             let path = outdated.map_or("", |file| file.path.as_str());
-            return Err(in_the_way(&format!("`{path}` was changed in HEAD since it was made")).into());
+            return Err(
+                in_the_way(&format!("`{path}` was changed in HEAD since it was made")).into()
+            );
         }
         Some(issued) if newer.len() == steps.len() => return Ok(Branch::Open((*issued).clone())),
         Some(_) => return Err(in_the_way("HEAD has a part of it").into()),
@@ -76,7 +81,9 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
             || lists.clone().any(|(list, _)| list == path)
     };
     match theirs.iter().find(|path| !is_ours(path)) {
-        Some(path) => Err(in_the_way(&format!("it changes `{}`, too", crate::error::printable(path))).into()),
+        Some(path) => {
+            Err(in_the_way(&format!("it changes `{}`, too", crate::error::printable(path))).into())
+        }
         None if steps.is_empty() => Err(in_the_way("it has no new token").into()),
         None => Ok(Branch::Free),
     }
@@ -84,10 +91,12 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
 
 /// The failure of a branch that can be neither gone on with nor replaced.
 pub(super) fn in_the_way(cause: &str) -> Failure {
-    Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made")).because(cause).hint(
-        Advice::git(format!("push origin --delete {BRANCH}"))
-            .why("merge it, or delete it, and then its token with `rotate --finish`"),
-    )
+    Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made"))
+        .because(cause)
+        .hint(
+            Advice::git(format!("push origin --delete {BRANCH}"))
+                .why("merge it, or delete it, and then its token with `rotate --finish`"),
+        )
 }
 
 impl Step {
@@ -101,7 +110,9 @@ impl Step {
 
 /// What the Secret `theirs` is beside `head`.
 fn step(head: &str, theirs: &str, registry: Option<&RegistryKey>) -> Step {
-    let (Ok(head), Ok(theirs)) = (Manifest::parse(head), Manifest::parse(theirs)) else { return Step::Other };
+    let (Ok(head), Ok(theirs)) = (Manifest::parse(head), Manifest::parse(theirs)) else {
+        return Step::Other;
+    };
     let (ours, other) = (head.provenance(), theirs.provenance());
     let Some(issued) = &other.issued else { return Step::Other };
     let is_held = ours.issued.as_ref().is_some_and(|own| own.token == issued.token);

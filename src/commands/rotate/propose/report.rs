@@ -74,7 +74,12 @@ pub(super) fn dry_run(
 }
 
 /// The branch has the new token in the commit `id`; the other repository says `remarks`.
-pub(super) fn proposed(proposal: &Proposal, id: &str, remarks: &[String], report: Report) -> Report {
+pub(super) fn proposed(
+    proposal: &Proposal,
+    id: &str,
+    remarks: &[String],
+    report: Report,
+) -> Report {
     let remarks: String = remarks.iter().map(|line| format!("  {line}\n")).collect();
     let text = format!(
         "{}Pushed {} to the branch {BRANCH}, with a merge request to {}.\n{remarks}",
@@ -88,7 +93,8 @@ pub(super) fn proposed(proposal: &Proposal, id: &str, remarks: &[String], report
 
 /// The branch had a new token, `issued`, in the commit `id`.
 pub(super) fn taken_up(proposal: &Proposal, found: &Found, id: &str, issued: &Issued) -> Report {
-    let brief = format!("the branch {BRANCH} has the deploy token {} in {}", issued.token.id, short(id));
+    let brief =
+        format!("the branch {BRANCH} has the deploy token {} in {}", issued.token.id, short(id));
     Report {
         text: format!("Nothing was made: {brief}, and is not merged yet.\n"),
         brief,

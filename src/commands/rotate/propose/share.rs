@@ -1,4 +1,5 @@
-//! Pushes the commit with the new token. If the other repository refuses it, the clone is as it was before.
+//! Pushes the commit with the new token. If the other repository refuses it, the clone is as it was
+//! before.
 
 use super::super::found::Found;
 use super::super::report::SUBJECT;
@@ -45,8 +46,8 @@ pub(super) fn run(
             Some(false) | None => return Err(undetermined(proposal, why).into()),
         },
     };
-    let failure =
-        Failure::failed(format!("`{}` refused the branch `{BRANCH}`", proposal.name)).because(refused);
+    let failure = Failure::failed(format!("`{}` refused the branch `{BRANCH}`", proposal.name))
+        .because(refused);
     match go_back(found, before) {
         Ok(()) => Err(failure.hint("allow the push, and repeat the command").into()),
         Err(error) => {
@@ -66,7 +67,8 @@ fn arrived(proposal: &Proposal, id: &str) -> Option<bool> {
 fn undetermined(proposal: &Proposal, why: String) -> Failure {
     let name = proposal.name;
     Failure::unknown(format!(
-        "undetermined whether `{name}` has the new token on the branch `{BRANCH}`; the token is kept"
+        "undetermined whether `{name}` has the new token on the branch `{BRANCH}`; the token is \
+         kept"
     ))
     .because(why)
     .hint(Advice::git("ls-remote").arg(name).arg(BRANCH))
@@ -75,13 +77,17 @@ fn undetermined(proposal: &Proposal, why: String) -> Failure {
 
 /// Has HEAD, index and files as they were at `before`.
 fn go_back(found: &Found, before: &str) -> Result<()> {
-    let secrets =
-        found.files.secrets.iter().filter_map(|file| Some((&file.path, file.text.as_ref()?.expose())));
+    let secrets = found
+        .files
+        .secrets
+        .iter()
+        .filter_map(|file| Some((&file.path, file.text.as_ref()?.expose())));
     let lists = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
     let lists = lists.map(|(path, text)| (path, text.expose()));
     let record = found.files.record.as_ref().map(|record| record.text.as_str());
     let file = Record::FILE.to_owned();
-    let all: Vec<(&String, &str)> = secrets.chain(lists).chain(record.map(|text| (&file, text))).collect();
+    let all: Vec<(&String, &str)> =
+        secrets.chain(lists).chain(record.map(|text| (&file, text))).collect();
     let mut transaction = Transaction::begin(&found.repo)?;
     let mut paths: Vec<String> = Vec::new();
     for (path, text) in all {

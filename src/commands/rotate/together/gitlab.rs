@@ -1,4 +1,5 @@
-//! `makeinfra rotate --from-gitlab` over several repositories: those that share a token get one new one.
+//! `makeinfra rotate --from-gitlab` over several repositories: those that share a token get one new
+//! one.
 
 use super::groups::{Ready, groups};
 use super::{look, report, write};
@@ -25,7 +26,12 @@ use std::thread;
 use std::time::Duration;
 
 /// Runs it. Everything that can be known to go wrong is looked at before a token is made.
-pub(super) fn run(options: &Options, overrides: &RotateOverrides, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
+pub(super) fn run(
+    options: &Options,
+    overrides: &RotateOverrides,
+    fleet: &Fleet,
+    ui: &mut Ui,
+) -> Result<()> {
     let lifetime = &deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?;
     let looked = |repo: &Path, ui: &mut Ui| look(options, repo, overrides, ui);
     let mut looks = fleet.look(Fleet::cores(), looked, ui)?;
@@ -76,7 +82,8 @@ struct Minted {
 }
 
 impl Share {
-    /// Asks GitLab about the repositories at `members`, and deletes what killed runs have left there.
+    /// Asks GitLab about the repositories at `members`, and deletes what killed runs have left
+    /// there.
     fn prepare(
         options: &Options,
         fleet: &Fleet,
@@ -86,7 +93,9 @@ impl Share {
         ui: &mut Ui,
     ) -> Result<Self> {
         let all: Vec<&Ready> = members.iter().filter_map(|at| looks[*at].ready()).collect();
-        let Some(first) = all.first() else { return Err(Failure::failed("no repository is left").into()) };
+        let Some(first) = all.first() else {
+            return Err(Failure::failed("no repository is left").into());
+        };
         let meant = Meant { recorded: first.issued.as_ref(), image: first.image.as_ref() };
         let api = gitlabs.api(meant, ui)?;
         let waiting = ui.wait("asking GitLab", 1);
@@ -102,7 +111,8 @@ impl Share {
                 continue;
             }
             let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
-            let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(&repo, fellows, token);
+            let is_held =
+                |token: &TokenRef, fellows: &[PathBuf]| is_held_among(&repo, fellows, token);
             gitlab.clean_up(&journal, is_held, options.run.dry_run, ui)?;
         }
         let mut environments: Vec<String> = Vec::new();
@@ -117,7 +127,12 @@ impl Share {
             environments,
             gitlab,
             minted: OnceLock::new(),
-            state: Mutex::new(State { left: members.len(), is_used: false, is_settled: false, held: None }),
+            state: Mutex::new(State {
+                left: members.len(),
+                is_used: false,
+                is_settled: false,
+                held: None,
+            }),
             members,
         })
     }
@@ -160,7 +175,8 @@ impl Share {
     }
 }
 
-/// Fails unless the images of `all` are of the project that was found for `first`: a token of another one would pull nothing.
+/// Fails unless the images of `all` are of the project that was found for `first`: a token of
+/// another one would pull nothing.
 fn check_project(gitlab: &Gitlab, first: &Ready, all: &[&Ready]) -> Result<()> {
     let mut known: Vec<&ImageRef> = first.image.iter().collect();
     for (image, name) in all.iter().filter_map(|ready| Some((ready.image.as_ref()?, &ready.name))) {
@@ -169,7 +185,10 @@ fn check_project(gitlab: &Gitlab, first: &Ready, all: &[&Ready]) -> Result<()> {
         }
         known.push(image);
         let place = gitlab.api.project_of(image).map_err(|refusal| {
-            refusal.failure("cannot use GitLab's API; nothing was made", gitlab.api.instance().as_str())
+            refusal.failure(
+                "cannot use GitLab's API; nothing was made",
+                gitlab.api.instance().as_str(),
+            )
         })?;
         if place.owner != gitlab.place.owner {
             let (one, other) = (gitlab.place.title(), place.title());
@@ -204,7 +223,13 @@ impl Run<'_> {
         if self.options.run.dry_run {
             let found = self.found(at, ui)?;
             let others = share.names.len() - 1;
-            return Ok(report::dry_run_of_share(self.options, &found, &share.gitlab, self.lifetime, others));
+            return Ok(report::dry_run_of_share(
+                self.options,
+                &found,
+                &share.gitlab,
+                self.lifetime,
+                others,
+            ));
         }
         let done = self.write_with(share, at, ui);
         share.done(done.is_ok(), ui);
@@ -238,7 +263,8 @@ impl Run<'_> {
         Ok(found)
     }
 
-    /// Has GitLab make the token of `share`, and the registry try it. What was made and is of no use is deleted again.
+    /// Has GitLab make the token of `share`, and the registry try it. What was made and is of no
+    /// use is deleted again.
     fn mint(&self, share: &Share, ui: &mut Ui) -> std::result::Result<Minted, Failure> {
         self.try_mint(share, ui).map_err(|error| Failure::from(&error))
     }

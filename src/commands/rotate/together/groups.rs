@@ -26,8 +26,12 @@ pub(super) struct Ready {
     pub(super) files: Option<Files>,
 }
 
-/// The places of the repositories that are ready, by the token that they share; one without a token shares none.
-pub(super) fn groups(looks: &[Look<Ready>], overrides: &RotateOverrides) -> Result<Vec<Vec<usize>>> {
+/// The places of the repositories that are ready, by the token that they share; one without a token
+/// shares none.
+pub(super) fn groups(
+    looks: &[Look<Ready>],
+    overrides: &RotateOverrides,
+) -> Result<Vec<Vec<usize>>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     // Only those with one user name are compared.
     let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -40,7 +44,8 @@ pub(super) fn groups(looks: &[Look<Ready>], overrides: &RotateOverrides) -> Resu
         let alike = known.entry(username).or_default();
         let mut shared = None;
         for group in alike.iter().copied() {
-            let other = groups[group].first().and_then(|first| looks[*first].ready()?.files.as_ref());
+            let other =
+                groups[group].first().and_then(|first| looks[*first].ready()?.files.as_ref());
             if let Some(other) = other
                 && files.shares(other, overrides)?
             {

@@ -13,7 +13,12 @@ fn what_looks_like_a_comment_in_a_scalar_is_none() {
 fn comments_of_ours_and_in_another_form_stay() {
     for (base, ours, theirs, expected) in [
         ("a: 1 # one\n", "a: 1 # mine\nu: 1\n", "a: 1 # two\n", "a: 1 # mine\nu: 1\n"),
-        ("a: # old\n  b: 1\n", "a: # old\n  b: 1\nu: 1\n", "a: {b: 1} # new\n", "a: # old\n  b: 1\nu: 1\n"),
+        (
+            "a: # old\n  b: 1\n",
+            "a: # old\n  b: 1\nu: 1\n",
+            "a: {b: 1} # new\n",
+            "a: # old\n  b: 1\nu: 1\n",
+        ),
     ] {
         assert_eq!(merged(base, ours, theirs), expected, "{ours}");
     }
@@ -38,9 +43,13 @@ fn the_end_of_a_file_without_a_line_break_stays() {
 
 #[test]
 fn items_come_into_a_list_that_ours_has_in_another_order() {
-    let list = |names: &[&str]| names.iter().map(|name| format!("  - name: {name}\n")).collect::<String>();
+    let list =
+        |names: &[&str]| names.iter().map(|name| format!("  - name: {name}\n")).collect::<String>();
     let env = |names: &[&str]| format!("env:\n{}", list(names));
-    assert_eq!(merged(&env(&["a", "b"]), &env(&["b", "a"]), &env(&["a", "b", "c"])), env(&["b", "c", "a"]));
+    assert_eq!(
+        merged(&env(&["a", "b"]), &env(&["b", "a"]), &env(&["a", "b", "c"])),
+        env(&["b", "c", "a"])
+    );
 }
 
 #[test]
@@ -63,14 +72,17 @@ fn what_has_no_identity_makes_its_list_one_value() {
     }
 }
 
-/// No merge is known whose text means anything else than it is to mean, so what judges it is asked directly.
+/// No merge is known whose text means anything else than it is to mean, so what judges it is asked
+/// directly.
 #[test]
 fn a_merged_text_has_to_mean_what_was_merged() {
     let node = |text: &str| super::super::super::tree::parse(text).unwrap();
     let (one, two) = (node("1"), node("2"));
     let map = || Meant::Map(vec![("a", Meant::As(&one)), ("b", Meant::As(&two))]);
     assert!(map().is(&node("a: 1\nb: 2")));
-    for text in ["a: 1\nb: 3", "a: 1\nc: 2", "b: 2\na: 1", "a: 1", "a: 1\nb: 2\nc: 3", "[1, 2]", "1"] {
+    for text in
+        ["a: 1\nb: 3", "a: 1\nc: 2", "b: 2\na: 1", "a: 1", "a: 1\nb: 2\nc: 3", "[1, 2]", "1"]
+    {
         assert!(!map().is(&node(text)), "{text}");
     }
     let list = || Meant::List(vec![Meant::As(&one), Meant::As(&two)]);

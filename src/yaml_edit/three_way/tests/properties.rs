@@ -11,7 +11,9 @@ fn model(text: &str) -> Model {
 fn normal(key: &str, model: Model) -> Model {
     match model {
         Model::Mapping(map) => Model::Mapping(
-            map.into_iter().map(|(key, value)| (key.clone(), normal(key.as_str().unwrap(), value))).collect(),
+            map.into_iter()
+                .map(|(key, value)| (key.clone(), normal(key.as_str().unwrap(), value)))
+                .collect(),
         ),
         Model::Sequence(items) => {
             let mut items: Vec<_> = items.into_iter().map(|item| normal("", item)).collect();
@@ -87,7 +89,11 @@ fn sorted(model: Model) -> Model {
         Model::Sequence(items) => {
             let mut items: Vec<_> = items.into_iter().map(sorted).collect();
             items.sort_by_key(|item| {
-                item.get("name").or(item.get("mountPath")).unwrap_or(item).as_str().map(str::to_owned)
+                item.get("name")
+                    .or(item.get("mountPath"))
+                    .unwrap_or(item)
+                    .as_str()
+                    .map(str::to_owned)
             });
             Model::Sequence(items)
         }
@@ -109,7 +115,8 @@ fn clean(merged: Result<Merged, Refusal>) -> Result<String, TestCaseError> {
     }
 }
 
-/// The lines of `ours` that base does not have, without the comments at their ends that are the template's.
+/// The lines of `ours` that base does not have, without the comments at their ends that are the
+/// template's.
 fn own_lines<'t>(base: &str, ours: &'t str) -> Vec<&'t str> {
     let known: std::collections::HashSet<_> = base.lines().map(bare).collect();
     ours.lines().map(bare).filter(|line| !line.is_empty() && !known.contains(line)).collect()

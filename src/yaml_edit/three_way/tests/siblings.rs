@@ -13,15 +13,26 @@ fn keys_and_items_come_and_go() {
         ("a: 1\nb: 2\n", "b: 2\nu: 0\n", "a: 1\nn: 3\nb: 2\nm: 4\n", "b: 2\nm: 4\nu: 0\nn: 3\n"),
         ("a: 1", "a: 1\nu: 2", "n: 3\na: 1", "a: 1\nu: 2\nn: 3"),
         // Added by both.
-        ("k: 1\n", "k: 1\na:\n  b: 1\n", "k: 1\na:\n    c: 2\n    b: 1\n", "k: 1\na:\n  b: 1\n  c: 2\n"),
-        ("k: 1\n", "components:\n- a\nk: 1\n", "k: 1\ncomponents: [b, a]\n", "components:\n- a\n- b\nk: 1\n"),
+        (
+            "k: 1\n",
+            "k: 1\na:\n  b: 1\n",
+            "k: 1\na:\n    c: 2\n    b: 1\n",
+            "k: 1\na:\n  b: 1\n  c: 2\n",
+        ),
+        (
+            "k: 1\n",
+            "components:\n- a\nk: 1\n",
+            "k: 1\ncomponents: [b, a]\n",
+            "components:\n- a\n- b\nk: 1\n",
+        ),
         (
             "k: 1\n",
             "images:\n- name: a\nk: 1\n",
             "k: 1\nimages:\n  # new\n  - name: b\n    newTag: \"1\"\n",
             "images:\n# new\n- name: b\n  newTag: \"1\"\n- name: a\nk: 1\n",
         ),
-        // The first key of an item, removed: a comment that the other order of keys took inside goes back above it.
+        // The first key of an item, removed: a comment that the other order of keys took inside
+        // goes back above it.
         (
             "images:\n# n\n- name: a\n  p: 1\n",
             "images:\n- p: 1\n  # n\n  name: a\n",
@@ -47,7 +58,12 @@ fn keys_and_items_come_and_go() {
             "a:\n  b: 1\nn:\n  x: 1\nd: 1\n",
             "a:\n  b: 1\nn:\n  x: 1\nd: 1\nu: 1\n",
         ),
-        ("a:\n  b: 1\n  c: 1\nd: 1\n", "a:\n  b: 1\n\nd: 1\n", "a:\n  c: 1\nd: 1\n", "a: {}\n\nd: 1\n"),
+        (
+            "a:\n  b: 1\n  c: 1\nd: 1\n",
+            "a:\n  b: 1\n\nd: 1\n",
+            "a:\n  c: 1\nd: 1\n",
+            "a: {}\n\nd: 1\n",
+        ),
         (
             "a:\n  b: 1\nd: 1\n",
             "a: # mine\n  b: 1\nd: 1\n",
@@ -96,7 +112,12 @@ fn keys_and_items_come_and_go() {
             "u: 1\nenv:\n  - name: b\n  - name: a\n",
         ),
         // Out of `{…}`, and into it.
-        ("a: 1\n", "a: 1\nl:\n  x: 1\n", "a: 1\nl: {x: 1, 'y': \"2\"}\n", "a: 1\nl:\n  x: 1\n  'y': \"2\"\n"),
+        (
+            "a: 1\n",
+            "a: 1\nl:\n  x: 1\n",
+            "a: 1\nl: {x: 1, 'y': \"2\"}\n",
+            "a: 1\nl:\n  x: 1\n  'y': \"2\"\n",
+        ),
         ("a: 1\n", "a: 1\nl:\n  x: 1\n", "a: 1\nl: {x: 1, y: }\n", "a: 1\nl:\n  x: 1\n  y:\n"),
         ("l: {x: 1}\n", "l: {x: 1, u: 2}\n", "l:\n  x: 3\n", "l: {x: 3, u: 2}\n"),
         ("l: {x: 1}\n", "l: {x: 1} # mine\n", "l: {y: 1}\n", "l: {y: 1} # mine\n"),
@@ -121,7 +142,12 @@ fn items_are_recognised_by_what_identifies_them() {
             "- target:\n    kind: A\n    name: x\n  patch: |-\n    p",
             "- patch: q\n  target: {kind: A, name: y}",
         ),
-        ("labels", "- pairs:\n    t: x", "- pairs:\n    n: x", "- includeSelectors: true\n  pairs: {o: x}"),
+        (
+            "labels",
+            "- pairs:\n    t: x",
+            "- pairs:\n    n: x",
+            "- includeSelectors: true\n  pairs: {o: x}",
+        ),
         ("rules", "- host: t.test", "- host: n.test", "- host: o.test"),
         ("hosts", "- name: t", "- name: n", "- name: o"),
         ("hosts", "- t", "- n", "- o"),

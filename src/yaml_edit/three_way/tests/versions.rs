@@ -3,13 +3,19 @@
 use proptest::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Base, ours and theirs, and whether comments of ours or another order of items may be in the way of a merge.
+/// Base, ours and theirs, and whether comments of ours or another order of items may be in the way
+/// of a merge.
 pub(super) fn versions() -> impl Strategy<Value = (String, String, String, bool)> {
     let layout = || prop::sample::select(vec![(2, 2), (2, 0), (4, 2), (4, 4)]);
     (any::<[u64; 3]>(), any::<[bool; 5]>(), layout(), layout()).prop_map(
         |(seeds, [deployment, has_own, reorders, crlf, is_open], layout, other)| {
-            let base =
-                Version { seed: seeds[0], change: None, comments: Comments::Template, reorders, layout };
+            let base = Version {
+                seed: seeds[0],
+                change: None,
+                comments: Comments::Template,
+                reorders,
+                layout,
+            };
             let theirs = Version { change: Some(seeds[1]), ..base };
             let ours = Version {
                 change: Some(seeds[2]),
@@ -25,7 +31,8 @@ pub(super) fn versions() -> impl Strategy<Value = (String, String, String, bool)
     )
 }
 
-/// One version of a file. What stands at a path is chosen by `seed`; in one of eight cases, by `change`.
+/// One version of a file. What stands at a path is chosen by `seed`; in one of eight cases, by
+/// `change`.
 #[derive(Debug, Clone, Copy)]
 struct Version {
     seed: u64,
@@ -93,7 +100,9 @@ impl Version {
     }
 
     fn set(&self, path: &str) -> Tree {
-        self.list(path, &["a.yaml", "b.yaml", "../c", "'d e'", "f"], |_, name| Tree::Scalar(name.to_owned()))
+        self.list(path, &["a.yaml", "b.yaml", "../c", "'d e'", "f"], |_, name| {
+            Tree::Scalar(name.to_owned())
+        })
     }
 
     fn kustomization(&self) -> Tree {
@@ -118,14 +127,18 @@ impl Version {
             let text = Tree::Text(header, lines.map(str::to_owned).into());
             self.map(path, vec![("name", Tree::Scalar(name.to_owned())), ("patch", text)])
         };
-        let pairs = ["a.b/c", "d", "e"].map(|key| (key, self.one_of(&format!("pairs.{key}"), &values)));
+        let pairs =
+            ["a.b/c", "d", "e"].map(|key| (key, self.one_of(&format!("pairs.{key}"), &values)));
         Tree::Map(vec![
             ("apiVersion", Tree::Scalar("kustomize.config.k8s.io/v1beta1".into())),
             ("namespace", self.one_of("namespace", &values)),
             ("resources", self.set("resources")),
             ("images", self.list("images", &["a", "b", "c"], named)),
             ("steps", self.list("steps", &["a", "b"], patch)),
-            ("labels", Tree::List(vec![Tree::Map(vec![("pairs", self.map("pairs", pairs.into()))])])),
+            (
+                "labels",
+                Tree::List(vec![Tree::Map(vec![("pairs", self.map("pairs", pairs.into()))])]),
+            ),
             ("kind", Tree::Scalar("Kustomization".into())),
         ])
     }
@@ -137,7 +150,8 @@ impl Version {
             Tree::Map(vec![("mountPath", Tree::Scalar(format!("/{name}"))), ("subPath", path)])
         };
         let numbers = |path: String| {
-            let fields = ["cpu", "memory"].map(|key| (key, self.one_of(&format!("{path}.{key}"), &values)));
+            let fields =
+                ["cpu", "memory"].map(|key| (key, self.one_of(&format!("{path}.{key}"), &values)));
             self.map(&path, fields.into())
         };
         let container = |path: &str, name: &str| {
@@ -155,7 +169,10 @@ impl Version {
                     "resources",
                     self.map(
                         &at("resources"),
-                        vec![("limits", numbers(at("limits"))), ("requests", numbers(at("requests")))],
+                        vec![
+                            ("limits", numbers(at("limits"))),
+                            ("requests", numbers(at("requests"))),
+                        ],
                     ),
                 ),
                 ("volumeMounts", self.list(&at("volumeMounts"), &["a", "b"], mount)),
@@ -171,18 +188,23 @@ impl Version {
             ("strategy", numbers("strategy".into())),
             ("template", self.map("template", vec![("spec", self.map("pod", pod))])),
         ];
-        Tree::Map(vec![("kind", Tree::Scalar("Deployment".into())), ("spec", self.map("spec", spec))])
+        Tree::Map(vec![
+            ("kind", Tree::Scalar("Deployment".into())),
+            ("spec", self.map("spec", spec)),
+        ])
     }
 
     fn text(&self, deployment: bool) -> String {
         let tree = if deployment { self.deployment() } else { self.kustomization() };
-        let mut lines = vec![["# Head.", "---", "---\n# Other head."][self.pick("head", 3)].to_owned()];
+        let mut lines =
+            vec![["# Head.", "---", "---\n# Other head."][self.pick("head", 3)].to_owned()];
         self.write(&tree, "", 0, &mut lines);
         lines.join("\n") + "\n"
     }
 
     fn comment(&self, path: &str) -> Option<String> {
-        let version = Self { change: self.change.filter(|_| self.comments != Comments::Kept), ..*self };
+        let version =
+            Self { change: self.change.filter(|_| self.comments != Comments::Kept), ..*self };
         match version.pick(&format!("{path} #"), 8) {
             1 => Some(format!("# about {path}")),
             2 => Some(format!("# more about {path}")),
@@ -198,7 +220,8 @@ impl Version {
             lines.extend(self.comment(path).map(|comment| format!("{blanks}{comment}")));
         };
         let behind = |path: &str| {
-            self.comment(&format!("{path} behind")).map_or(String::new(), |comment| format!("  {comment}"))
+            self.comment(&format!("{path} behind"))
+                .map_or(String::new(), |comment| format!("  {comment}"))
         };
         match tree {
             Tree::Scalar(_) | Tree::Text(..) => unreachable!(),
@@ -215,10 +238,12 @@ impl Version {
                 }
                 lines.push(line);
                 match value {
-                    Tree::Text(_, text) => lines.extend(text.iter().map(|line| match line.as_str() {
-                        "" => String::new(),
-                        line => format!("{blanks}  {line}"),
-                    })),
+                    Tree::Text(_, text) => {
+                        lines.extend(text.iter().map(|line| match line.as_str() {
+                            "" => String::new(),
+                            line => format!("{blanks}  {line}"),
+                        }))
+                    }
                     Tree::Map(_) => self.write(value, &path, indent + self.layout.0, lines),
                     Tree::List(_) => self.write(value, &path, indent + self.layout.1, lines),
                     Tree::Scalar(_) => {}
@@ -232,15 +257,19 @@ impl Version {
                 }
                 Tree::Map(fields) => {
                     let name = fields.iter().find_map(|(key, value)| match value {
-                        Tree::Scalar(name) if matches!(*key, "name" | "mountPath") => Some(name.as_str()),
+                        Tree::Scalar(name) if matches!(*key, "name" | "mountPath") => {
+                            Some(name.as_str())
+                        }
                         _ => None,
                     });
                     let path = format!("{path}[{}]", name.unwrap_or_default());
                     let start = lines.len();
                     self.write(item, &path, indent + 2, lines);
-                    // The dash goes before the first key, and comments above that are those of the item.
-                    let first =
-                        (start..lines.len()).find(|at| !lines[*at].trim_start().starts_with('#')).unwrap();
+                    // The dash goes before the first key, and comments above that are those of the
+                    // item.
+                    let first = (start..lines.len())
+                        .find(|at| !lines[*at].trim_start().starts_with('#'))
+                        .unwrap();
                     for line in &mut lines[start..first] {
                         line.drain(..2);
                     }

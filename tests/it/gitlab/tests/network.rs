@@ -19,7 +19,11 @@ fn faults_meet_the_requests_that_they_are_for() {
     assert!(post().is_err() && gitlab.tokens().len() == 1);
     gitlab.next("GET", "page=2", Fault::CutOff);
     assert_eq!(gitlab.get(&format!("{TOKENS}?page=1")).status, 200);
-    assert!(gitlab.try_call(&format!("GET {TOKENS}?page=2&per_page=1"), MAINTAINER, &Value::Null).is_err());
+    assert!(
+        gitlab
+            .try_call(&format!("GET {TOKENS}?page=2&per_page=1"), MAINTAINER, &Value::Null)
+            .is_err()
+    );
     gitlab.times(u32::MAX, "GET", "", Fault::too_many_requests(Some(2)));
     let limited = gitlab.get(TOKENS);
     assert_eq!((limited.status, limited.header("Retry-After")), (429, "2"));
@@ -114,7 +118,8 @@ fn the_mirror_has_the_tokens_that_sign_in() {
     }
     gitlab.delete(&format!("{TOKENS}/{old}"));
     assert_eq!(read(old), None);
-    gitlab.change_token(id, |token| token.expires_at = Some("2020-01-01T00:00:00Z".parse().unwrap()));
+    gitlab
+        .change_token(id, |token| token.expires_at = Some("2020-01-01T00:00:00Z".parse().unwrap()));
     assert_eq!(read(id), None);
     gitlab.change_token(id, |token| token.expires_at = None);
     assert!(read(id).is_some());
@@ -126,7 +131,11 @@ fn the_mirror_has_the_tokens_that_sign_in() {
 fn the_same_is_spoken_over_tls_and_under_a_name() {
     let authority = Authority::new();
     let gitlab = Gitlab::with_tls(&authority, &["gitlab.test"]).named("https://gitlab.test:8443");
-    gitlab.project(7, "group/hello").person(MAINTAINER, &[("group/hello", Role::Maintainer)], &["api"]);
+    gitlab.project(7, "group/hello").person(
+        MAINTAINER,
+        &[("group/hello", Role::Maintainer)],
+        &["api"],
+    );
     let proxy = SmallServer::proxy(
         {
             let host = gitlab.host().to_owned();
@@ -137,9 +146,9 @@ fn the_same_is_spoken_over_tls_and_under_a_name() {
     let call = |certificates: Vec<ureq::tls::Certificate<'static>>| {
         let tls = ureq::tls::TlsConfig::builder()
             .root_certs(ureq::tls::RootCerts::new_with_certs(&certificates))
-            .unversioned_rustls_crypto_provider(
-                std::sync::Arc::new(rustls::crypto::ring::default_provider()),
-            );
+            .unversioned_rustls_crypto_provider(std::sync::Arc::new(
+                rustls::crypto::ring::default_provider(),
+            ));
         let agent = ureq::Agent::config_builder()
             .tls_config(tls.build())
             .proxy(Some(ureq::Proxy::new(&format!("http://{}", proxy.address)).unwrap()))
@@ -151,6 +160,11 @@ fn the_same_is_spoken_over_tls_and_under_a_name() {
     assert!(call(Vec::new()).is_err(), "nobody trusts its authority");
     let own = ureq::tls::Certificate::from_pem(authority.pem().as_bytes()).unwrap().to_owned();
     let response = call(vec![own]).unwrap();
-    assert!(response.headers()["Link"].to_str().unwrap().starts_with("<https://gitlab.test:8443/api/v4"));
+    assert!(
+        response.headers()["Link"]
+            .to_str()
+            .unwrap()
+            .starts_with("<https://gitlab.test:8443/api/v4")
+    );
     assert!(proxy.heads()[0].starts_with("CONNECT gitlab.test:8443 "));
 }
