@@ -38,7 +38,9 @@ fn can_be_taken_back(bed: &Bed, what: &str) {
             .collect::<Vec<_>>()
     };
     if !locks().is_empty() {
-        bed.again().failure(1);
+        // A cherry-pick may be open, which keeps the next run back.
+        let code = bed.again().output().code;
+        assert!([Some(1), Some(12)].contains(&code), "{what}: {code:?}");
         assert_eq!(locks(), [""; 0], "{what}");
     }
     if bed.sandbox.hello(".git/CHERRY_PICK_HEAD").exists() {
