@@ -212,7 +212,8 @@ pub struct New {
     pub namespace: Vec<String>,
     /// Pod Security Standard: restricted, or baseline for images that must run as root [default:
     /// restricted].
-    #[arg(long, value_name = "LEVEL", help_heading = "Pods", value_parser = ["restricted", "baseline"])]
+    #[arg(long, value_name = "LEVEL", help_heading = "Pods")]
+    #[arg(value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
     /// An environment with its own namespace, kustomize overlay and pull secret (repeatable).
@@ -252,7 +253,8 @@ pub struct New {
     #[command(flatten)]
     pub token: TokenOptions,
     /// Write no pull secret yet; `makeinfra rotate` creates it later.
-    #[arg(long, group = "token", conflicts_with_all = ["token_username", "ask"], help_heading = "Deploy token")]
+    #[arg(long, group = "token", help_heading = "Deploy token")]
+    #[arg(conflicts_with_all = ["token_username", "ask"])]
     pub no_token: bool,
     /// Whether GitLab makes the token.
     #[command(flatten)]

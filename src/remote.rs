@@ -150,7 +150,7 @@ impl Remote {
         for _ in 1..REHEARSALS {
             match &said {
                 Ok(one) if dry_run && !one.success && one.stderr.trim().is_empty() => {
-                    said = self.run(&words)
+                    said = self.run(&words);
                 }
                 _ => break,
             }

@@ -12,8 +12,14 @@ use super::{
 /// answer or the answer is yes or no, and the question.
 macro_rules! answers {
     (
-        repository { $($(#[$doc:meta])* $name:ident = $key:literal, $type:ty, $kind:ident, $question:literal;)* }
-        parts { $($(#[$part_doc:meta])* $part:ident = $part_key:literal, $part_type:ty, $part_kind:ident, $part_question:literal;)* }
+        repository { $(
+            $(#[$doc:meta])*
+            $name:ident = $key:literal, $type:ty, $kind:ident, $question:literal;
+        )* }
+        parts { $(
+            $(#[$part_doc:meta])*
+            $part:ident = $part_key:literal, $part_type:ty, $part_kind:ident, $part_question:literal;
+        )* }
     ) => {
         /// The name of an answer. Its order is the order in which the questions are asked.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

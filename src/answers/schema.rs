@@ -91,7 +91,7 @@ fn answer(name: Name) -> Value {
         }
         Name::Port | Name::Replicas => schema["type"] = types(&["integer", "string"]).into(),
         _ if name.is_switch() => {
-            schema["enum"] = json!([true, false, "yes", "no", "true", "false"])
+            schema["enum"] = json!([true, false, "yes", "no", "true", "false"]);
         }
         _ if !name.choices().is_empty() => schema["enum"] = name.choices().into(),
         _ => schema["type"] = types(&["string"]).into(),

@@ -81,7 +81,7 @@ pub fn update(
                 update.both(files, at, pair.target(at), &Sides { old, ours, new })?;
             }
             (Some(old), None, Some((at, ours))) if ours.is(old) => {
-                update.delete(files, at, ours)?
+                update.delete(files, at, ours)?;
             }
             (Some(old), None, Some((at, _))) => update.conflicts.push(Conflict {
                 path: at.clone(),
@@ -95,12 +95,12 @@ pub fn update(
                     base: None,
                     wish: Some(new.clone()),
                     why: "it is generated now, and it exists with other content".to_owned(),
-                })
+                });
             }
             // Another command has written it, and HEAD may not have it yet.
             (None, Some(new), Some((at, _))) => update.write(files, at, new)?,
             (None, Some(new), None) => {
-                update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?
+                update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?;
             }
             (Some(old), Some(new), None) => {
                 let path = pair.wish.as_deref().unwrap_or_default();

@@ -11,7 +11,8 @@ pub struct ComponentOptions {
     pub image: Option<String>,
     /// How it runs: deployment (all the time), cronjob (on a schedule) or job (once per change)
     /// [default: deployment].
-    #[arg(long, value_name = "KIND", value_parser = ["deployment", "cronjob", "job"], hide_possible_values = true)]
+    #[arg(long, value_name = "KIND", hide_possible_values = true)]
+    #[arg(value_parser = ["deployment", "cronjob", "job"])]
     pub workload: Option<String>,
     /// Schedule of a cronjob: five fields of cron such as '0 3 * * *', or @hourly, @daily, @weekly;
     /// requires --workload cronjob.

@@ -20,7 +20,8 @@ pub struct Rotate {
     pub commit: bool,
     /// Add an entry for another registry, such as ghcr.io, in every environment; all other entries
     /// stay.
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["registry", "remove_registry", "from_gitlab"])]
+    #[arg(long, value_name = "HOST")]
+    #[arg(conflicts_with_all = ["registry", "remove_registry", "from_gitlab"])]
     #[arg(help_heading = "Pull secret")]
     pub add_registry: Option<String>,
     /// Remove the entry of another registry, in every environment; all other entries stay.
@@ -65,8 +66,8 @@ pub struct Rotate {
 pub struct FinishOptions {
     /// Prove that every environment has the new token, then delete the old ones in GitLab.
     #[arg(long, group = "asks", conflicts_with_all = [
-        "from_gitlab", "add_registry", "remove_registry", "keep_token", "registry", "email", "secret_type",
-        "expires_at", "token", "token_username", "ask",
+        "from_gitlab", "add_registry", "remove_registry", "keep_token", "registry", "email",
+        "secret_type", "expires_at", "token", "token_username", "ask",
     ])]
     pub finish: bool,
     /// Vouch that the cluster of ENV has the new token, where it cannot be asked (repeatable).
@@ -87,7 +88,8 @@ pub struct FinishOptions {
 pub struct ProposeOptions {
     /// For a scheduled pipeline: if a token ends soon, commit a new one, push it to the branch
     /// makeinfra/rotate-token and open a merge request to BRANCH.
-    #[arg(long, value_name = "BRANCH", requires = "from_gitlab", conflicts_with_all = ["finish", "registry"])]
+    #[arg(long, value_name = "BRANCH", requires = "from_gitlab")]
+    #[arg(conflicts_with_all = ["finish", "registry"])]
     pub propose: Option<String>,
     /// How soon a token must end for that: 30d, 6w, 48h [default: 30d].
     #[arg(long, value_name = "TIME", requires = "propose", allow_hyphen_values = true)]

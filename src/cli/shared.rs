@@ -53,7 +53,8 @@ pub struct SecretOptions {
     pub registry: Option<String>,
     /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; with rotate:
     /// unchanged].
-    #[arg(long, value_name = "TYPE", value_parser = ["dockercfg", "dockerconfigjson"], hide_possible_values = true)]
+    #[arg(long, value_name = "TYPE", hide_possible_values = true)]
+    #[arg(value_parser = ["dockercfg", "dockerconfigjson"])]
     pub secret_type: Option<String>,
     /// E-mail address in the pull secret; registries ignore it [default: none; with rotate:
     /// unchanged].
@@ -199,7 +200,8 @@ impl GitlabAccess {
 #[command(next_help_heading = "Deploy token")]
 pub struct TokenOptions {
     /// User name of the deploy token.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["token_json", "from_docker_config", "from_ci"])]
+    #[arg(long, value_name = "NAME")]
+    #[arg(conflicts_with_all = ["token_json", "from_docker_config", "from_ci"])]
     pub token_username: Vec<String>,
     /// Read the token from standard input.
     #[arg(long, group = "token")]

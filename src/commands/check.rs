@@ -197,7 +197,7 @@ impl<'l> Known<'l> {
             document: options.format.map(document),
             brief,
             more: if outcome == Outcome::Done { Advice::default() } else { again },
-            own: json!({ "checks": checks.iter().map(|check| object(check, &inspection.root)).collect::<Vec<_>>() }),
+            own: json!({ "checks": objects(&checks, &inspection.root) }),
             repo: Some(inspection.root.clone()),
             outcome,
             ..Report::default()
@@ -286,9 +286,12 @@ fn ask<'p>(
     is_asked.into_iter().map(|is_asked| is_asked.then(|| verdicts.next()).flatten()).collect()
 }
 
-fn object(check: &Check, root: &Path) -> serde_json::Value {
-    let Check { id, status, subject, message, hint, .. } = check;
-    json!({"id": id, "status": status, "subject": subject, "message": message, "hint": typed(hint, Some(root))})
+fn objects(checks: &[Check], root: &Path) -> Vec<serde_json::Value> {
+    let object = |Check { id, status, subject, message, hint, .. }: &Check| {
+        let hint = typed(hint, Some(root));
+        json!({"id": id, "status": status, "subject": subject, "message": message, "hint": hint})
+    };
+    checks.iter().map(object).collect()
 }
 
 /// `hint` as a line that may hold names from files.

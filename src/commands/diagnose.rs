@@ -177,7 +177,12 @@ fn in_json(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> serde
         let Finding { cause, subject, message, evidence, hint, check, layer } = finding;
         let hint = typed(hint, root);
         json!({
-            "id": cause, "layer": layer, "subject": subject, "message": message, "evidence": evidence, "hint": hint,
+            "id": cause,
+            "layer": layer,
+            "subject": subject,
+            "message": message,
+            "evidence": evidence,
+            "hint": hint,
             "check": check,
         })
     };

@@ -353,9 +353,10 @@ impl Workspace {
         let is_written =
             |step: &&Step| plan.steps.iter().any(|one| !one.is_done() && one.path == step.path);
         pending.extend(uncommitted.iter().filter(|step| !is_written(step)));
+        let decision = |(name, value): &(_, _)| json!({"name": name, "value": value});
         let mut own = json!({
             "dry_run": options.run.dry_run,
-            "decisions": plan.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+            "decisions": plan.facts.iter().map(decision).collect::<Vec<_>>(),
             "notes": plan.notes,
             "commit": null,
         });

@@ -48,7 +48,8 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
 /// writing.
 fn is_strange(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// `text` with `***` in place of the user and the password of URLs and addresses, whatever these

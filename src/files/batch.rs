@@ -143,7 +143,7 @@ impl Batch {
                 (Some(file), None) => file.publish_new()?,
                 (Some(file), Some(_)) => file.publish()?,
                 (None, _) => {
-                    fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error))?
+                    fs::remove_file(&target).map_err(|error| cannot("remove", &target, &error))?;
                 }
             }
             open.insert(parent.to_owned());

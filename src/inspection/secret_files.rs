@@ -24,7 +24,10 @@ impl Reader {
 
     /// How a secret file is, with the pull secrets in it.
     pub(super) fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
-        let locked = matches!(self.tree.read(path), Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes));
+        let locked = match self.tree.read(path) {
+            Content::Bytes(bytes) => git_crypt::is_encrypted(&bytes),
+            _ => false,
+        };
         // The value of a key may be any bytes.
         let content = if is_manifest(path) { self.open(path) } else { self.open_bytes(path) };
         let state = match &content {

@@ -189,7 +189,7 @@ impl Kustomization {
                 "namePrefix" => found.prefix = text(),
                 "nameSuffix" => found.suffix = text(),
                 "commonLabels" => {
-                    found.labels.extend(value.as_mapping().cloned().unwrap_or_default())
+                    found.labels.extend(value.as_mapping().cloned().unwrap_or_default());
                 }
                 "commonAnnotations" => {
                     found.annotations.extend(value.as_mapping().cloned().unwrap_or_default());

@@ -79,7 +79,8 @@ fn is_json(value: &str) -> bool {
 
 /// Characters that come along when a text is copied and that nobody sees: joiners, marks, the BOM.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A login that ends within a day, too early for a Secret that is kept in git.

@@ -8,9 +8,7 @@ use crate::error::{Failure, Result};
 use crate::files::{self, Batch};
 use crate::interrupt::Interrupts;
 use git2::build::TreeUpdateBuilder;
-use git2::{
-    Error, ErrorCode, FileMode, Index, IndexEntry, ObjectType, Oid, Repository, Signature, Tree,
-};
+use git2::{Error, ErrorCode, FileMode, IndexEntry, ObjectType, Oid, Repository, Signature, Tree};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -187,69 +185,6 @@ impl Repo {
         Ok(Commit { repo: self, locks, head: named, id, log })
     }
 
-    /// Adds the index with `blobs` to `batch`.
-    pub(super) fn add_index(&self, batch: &mut Batch, blobs: &[Blob]) -> Result<()> {
-        self.add_edited_index(batch, |index| {
-            blobs.iter().try_for_each(|blob| {
-                let removed = match blob.id {
-                    Some(id) => return self.add_to(index, blob, id),
-                    None => remove(index, &self.in_git(&blob.path)),
-                };
-                Ok(removed.map_err(|error| failed("stage a file", &error))?)
-            })
-        })
-    }
-
-    /// Adds the index as `edit` makes it to `batch`.
-    pub(super) fn add_edited_index(
-        &self,
-        batch: &mut Batch,
-        edit: impl FnOnce(&mut Index) -> Result<()>,
-    ) -> Result<()> {
-        let place = self.git.path().join("index");
-        let cannot = |error: &std::io::Error| files::cannot("read", &place, error);
-        let before = fs::read(&place).map_err(|error| cannot(&error))?;
-        let found = place.metadata().map_err(|error| cannot(&error))?;
-        // git's index-format: the signature, the version, and the number of entries.
-        let count = before
-            .get(8..12)
-            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-            .map(u32::from_be_bytes);
-        let make = |copy: &Path| -> Result<()> {
-            // By this time libgit2 knows the entries whose files may have changed since.
-            let modified = found.modified().map_err(|error| cannot(&error))?;
-            let opened = fs::OpenOptions::new().write(true).open(copy);
-            opened.and_then(|file| file.set_modified(modified)).map_err(|error| cannot(&error))?;
-            self.write_index(copy, count, edit)
-        };
-        batch.add_made(self.git.path(), &place, &before, found.permissions().mode() & 0o777, make)
-    }
-
-    /// Edits the index that the file `place` holds, of `count` entries. libgit2 takes one that it
-    /// cannot look at for one without any.
-    fn write_index(
-        &self,
-        place: &Path,
-        count: Option<u32>,
-        edit: impl FnOnce(&mut Index) -> Result<()>,
-    ) -> Result<()> {
-        // Another view of the repository, which has that index for its own.
-        let git = Repository::open(self.git.path())
-            .map_err(|error| failed("open the git repository", &error))?;
-        let opened =
-            Index::open(place).and_then(|mut index| git.set_index(&mut index).map(|()| index));
-        let mut index =
-            opened.map_err(|error| failed("read the index", &error).hint(plain_index()))?;
-        if u32::try_from(index.len()).ok() != count {
-            return Err(Failure::failed("cannot read the index")
-                .because("it has other entries than it says")
-                .hint(Advice::git("fsck"))
-                .into());
-        }
-        edit(&mut index)?;
-        Ok(index.write().map_err(|error| failed("write the index", &error))?)
-    }
-
     /// `old` with `blobs`.
     pub(super) fn tree(&self, old: &Tree, blobs: &[Blob]) -> std::result::Result<Oid, Error> {
         let mut update = TreeUpdateBuilder::new();
@@ -423,10 +358,4 @@ pub(super) fn create_commit(
 /// The mode of the file `place`; if there is none, that of git's files.
 fn mode(place: &Path) -> u32 {
     place.metadata().map_or(0o644, |found| found.permissions().mode() & 0o777)
-}
-
-/// Takes `path` out of `index`, if it is there.
-fn remove(index: &mut Index, path: &str) -> std::result::Result<(), Error> {
-    let path = Path::new(path);
-    if index.get_path(path, 0).is_some() { index.remove(path, 0) } else { Ok(()) }
 }

@@ -64,7 +64,7 @@ impl Repo {
             for id in commits {
                 match self.git.find_commit(id).and_then(|commit| commit.tree()) {
                     Ok(tree) => {
-                        search.tree(tree, &Place::Commit(id.to_string())).map_err(unread)?
+                        search.tree(tree, &Place::Commit(id.to_string())).map_err(unread)?;
                     }
                     Err(_) => search.exposed.incomplete = true,
                 }

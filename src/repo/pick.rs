@@ -5,7 +5,7 @@
 //! that is gone.
 
 use super::commit::create_commit;
-use super::index_entry::{EXECUTABLE, bare, entry};
+use super::index::{EXECUTABLE, bare, entry};
 use super::locks::{KEPT, PICK};
 use super::{Blob, Repo, failed, identity};
 use crate::advice::Advice;

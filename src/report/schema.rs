@@ -21,13 +21,17 @@ pub fn output() -> Value {
     })
 }
 
+fn objects(required: &[&str]) -> Value {
+    let object = json!({"type": "object", "required": required});
+    json!({"type": "array", "items": object})
+}
+
 /// Each key with what it means and its schema: those of all commands first.
 fn keys() -> Vec<(&'static str, &'static str, Value)> {
     let text = || json!({"type": "string"});
     let text_or_null = || json!({"type": ["string", "null"]});
     let flag = || json!({"type": "boolean"});
     let texts = || json!({"type": "array", "items": {"type": "string"}});
-    let objects = |required: &[&str]| json!({"type": "array", "items": {"type": "object", "required": required}});
     vec![
         ("repo", "The top of the repository, if it is known", text_or_null()),
         ("changed", "Whether anything was written", flag()),

@@ -271,7 +271,7 @@ impl Line {
                 self.letters.remove(self.cursor);
             }
             Key::Delete if self.cursor < self.letters.len() => {
-                drop(self.letters.remove(self.cursor))
+                self.letters.remove(self.cursor);
             }
             Key::Left => self.cursor = self.cursor.saturating_sub(1),
             Key::Right => self.cursor = (self.cursor + 1).min(self.letters.len()),

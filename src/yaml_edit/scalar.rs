@@ -238,8 +238,15 @@ mod tests {
         }
 
         #[test]
-        fn any_word_reads_back(index in 0..WORDS.len(), upper in any::<u16>(), tail in "[ .:0-9]{0,2}") {
-            let case = |(at, c): (usize, char)| if upper >> at & 1 == 1 { c.to_ascii_uppercase() } else { c };
+        fn any_word_reads_back(
+            index in 0..WORDS.len(),
+            upper in any::<u16>(),
+            tail in "[ .:0-9]{0,2}",
+        ) {
+            let case = |(at, c): (usize, char)| match upper >> at & 1 {
+                1 => c.to_ascii_uppercase(),
+                _ => c,
+            };
             let word: String = WORDS[index].chars().enumerate().map(case).collect();
             reads_back(&word)?;
             reads_back(&format!("{word}{tail}"))?;

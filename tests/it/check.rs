@@ -253,7 +253,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
         Id::PullSecretWrapping => secret("dockercfg", &format!(r#"{{"auths":{}}}"#, auth("u:p"))),
         Id::PullSecretAuth => secret("dockercfg", &auth(&format!("{USER}:{TOKEN}\n"))),
         Id::PullSecretCredentials => {
-            secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}")))
+            secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}")));
         }
         Id::PullSecretName => edit(sandbox, SECRET, "  name: gitlab", "  name: github"),
         // All that an overlay includes is in its namespace.
@@ -271,7 +271,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             sandbox.rotate(TOKEN, &["--expires-at", "2020-01-01"]).success();
         }
         Id::ManifestsParse => {
-            fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap()
+            fs::write(sandbox.hello("kubernetes/more.yaml"), "a: [b\nc: }").unwrap();
         }
         Id::ManifestsKustomize => {
             edit(sandbox, "kubernetes/base/kustomization.yaml", "- service.yaml", "- servise.yaml");

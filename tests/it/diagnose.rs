@@ -143,7 +143,7 @@ fn broken(name: &str) -> Sandbox {
             secret("dockercfg", json!({"registry.gitlab.com": auth(&format!("{USER}:{TOKEN}\n"))}));
         }
         "no-pull-secret-named" => {
-            edit(DEPLOYMENT, "      imagePullSecrets:\n        - name: gitlab\n", "")
+            edit(DEPLOYMENT, "      imagePullSecrets:\n        - name: gitlab\n", "");
         }
         "no-wrapper-under-dockerconfigjson" => {
             secret("dockerconfigjson", json!({"registry.gitlab.com": good}));

@@ -225,9 +225,9 @@ impl Bed {
         for entry in fs::read_dir(self.sandbox.work("")).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                fs::remove_dir_all(path).unwrap()
+                fs::remove_dir_all(path).unwrap();
             } else {
-                fs::remove_file(path).unwrap()
+                fs::remove_file(path).unwrap();
             }
         }
         let from = self.sandbox.path("work-pristine").display().to_string();

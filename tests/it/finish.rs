@@ -311,7 +311,7 @@ fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
     // Expired this morning, which GitLab's own flag does not tell before midnight.
     let now = jiff::Timestamp::now();
     gitlab.change_token(other, |token| {
-        token.expires_at = Some(now - jiff::SignedDuration::from_secs(5))
+        token.expires_at = Some(now - jiff::SignedDuration::from_secs(5));
     });
     gitlab.person(
         "glpat-reader",

@@ -25,7 +25,7 @@ pub fn templates(edits: &[Edit]) -> TemplateSet {
         match found {
             // A file that the older version did not have.
             Some(_) if now.is_empty() && then.is_empty() => {
-                files.retain(|(known, _)| known != path)
+                files.retain(|(known, _)| known != path);
             }
             Some((_, text)) => {
                 assert!(text.contains(now), "{path} has no {now:?}");

@@ -158,7 +158,10 @@ impl Layout {
         let (sops, all): (Vec<_>, Vec<_>) = all.partition(|(_, documents)| is_sops(documents));
         layout.left = sops.into_iter().map(|(path, _)| path.clone()).collect();
         let common = common(all.iter().map(|(path, _)| path.as_str()));
-        let is_namespace = |documents: &[Value]| matches!(documents, [only] if text(only, &["kind"]) == Some("Namespace"));
+        let is_namespace = |documents: &[Value]| match documents {
+            [only] => text(only, &["kind"]) == Some("Namespace"),
+            _ => false,
+        };
         let is_alone = all.iter().filter(|(_, documents)| is_namespace(documents)).count() == 1;
         for (path, documents) in all {
             let to = if is_alone && is_namespace(documents) {

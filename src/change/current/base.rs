@@ -115,7 +115,7 @@ fn read_workload(component: &mut Component, workload: &Value) {
             match at(workload, &["spec", "timeZone"]) {
                 None => component.time_zone = None,
                 Some(zone) => {
-                    set(&mut component.time_zone, zone.as_str().and_then(parsed).map(Some))
+                    set(&mut component.time_zone, zone.as_str().and_then(parsed).map(Some));
                 }
             }
         }

@@ -86,7 +86,8 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         let message =
             "no kustomization names it, so no deployment brings it to a cluster: name it there, or \
              delete it";
-        let home = inspection.listings.iter().filter(|one| file.path.starts_with(&format!("{}/", one.path)));
+        let is_home = |dir: &str| file.path.starts_with(&format!("{dir}/"));
+        let home = inspection.listings.iter().filter(|one| is_home(&one.path));
         // A file elsewhere may be there for another reason.
         match home.max_by_key(|one| one.path.len()) {
             Some(home) => {

@@ -89,6 +89,7 @@ impl Entry {
             Owner::Project(number) => ("project", number),
             Owner::Group(number) => ("group", number),
         };
+        let fellows = self.fellows.iter().map(|root| root.as_os_str().as_bytes());
         let entry = json!({
             "name": self.name,
             "gitlab": self.instance.as_str(),
@@ -97,7 +98,7 @@ impl Entry {
             "path": self.place.path,
             "id": self.id,
             "since": self.since.to_string(),
-            "fellows": self.fellows.iter().map(|root| root.as_os_str().as_bytes()).collect::<Vec<_>>(),
+            "fellows": fellows.collect::<Vec<_>>(),
             "folder": self.folder,
         });
         format!("{entry}\n")

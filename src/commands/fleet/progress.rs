@@ -106,10 +106,10 @@ impl Progress {
                 None => tally.left += 1,
                 Some(End { has_failed: true, .. }) => tally.failed += 1,
                 Some(End { outcome: Outcome::Problems | Outcome::Conflicts, .. }) => {
-                    tally.problems += 1
+                    tally.problems += 1;
                 }
                 Some(End { outcome: Outcome::Unknown | Outcome::Several(_), .. }) => {
-                    tally.unknown += 1
+                    tally.unknown += 1;
                 }
                 Some(End { outcome: Outcome::Done, .. }) => tally.ok += 1,
             }

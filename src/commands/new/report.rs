@@ -112,7 +112,8 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome) -> Repo
     }
     if let Some(nested) = &plan.nested {
         text.push_str(&format!(
-            "\nAdd this line to the pre-commit hook of {}, so that no commit has plaintext secrets:\n\n    {}\n",
+            "\nAdd this line to the pre-commit hook of {}, so that no commit has plaintext \
+             secrets:\n\n    {}\n",
             nested.top.display(),
             nested.hook()
         ));

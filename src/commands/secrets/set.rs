@@ -104,17 +104,24 @@ fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str)
     let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
     if key.is_variable() && value.is_text() {
         return format!(
-            "\nNo manifest names Secret {name} yet. To give its keys to a container as variables, add beside `image` in \
-             {file}:\n\n\
-             {pad}          envFrom:\n{pad}            - secretRef:\n{pad}                name: {name}\n"
+            "\nNo manifest names Secret {name} yet. To give its keys to a container as variables, \
+             add beside `image` in {file}:\n\n\
+             {pad}          envFrom:\n\
+             {pad}            - secretRef:\n\
+             {pad}                name: {name}\n"
         );
     }
     format!(
-        "\nNo manifest names Secret {name} yet. To give its keys to a container as files, add to these two lists in \
-         {file}:\n\n\
-         {pad}          volumeMounts:\n{pad}            - name: {name}\n{pad}              mountPath: /run/secrets/{name}\n\
+        "\nNo manifest names Secret {name} yet. To give its keys to a container as files, \
+         add to these two lists in {file}:\n\n\
+         {pad}          volumeMounts:\n\
+         {pad}            - name: {name}\n\
+         {pad}              mountPath: /run/secrets/{name}\n\
          {pad}              readOnly: true\n\
-         {pad}      volumes:\n{pad}        - name: {name}\n{pad}          secret:\n{pad}            secretName: {name}\n"
+         {pad}      volumes:\n\
+         {pad}        - name: {name}\n\
+         {pad}          secret:\n\
+         {pad}            secretName: {name}\n"
     )
 }
 

@@ -29,7 +29,7 @@ impl Workspace {
             let model = sources.get(step.path.as_str()).copied().unwrap_or(Record::FILE);
             match &step.after {
                 Some(after) => {
-                    transaction.write_like(&step.path, model, after, step.mode.or(new))?
+                    transaction.write_like(&step.path, model, after, step.mode.or(new))?;
                 }
                 None => transaction.delete(&step.path)?,
             }

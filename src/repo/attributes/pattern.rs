@@ -152,7 +152,7 @@ fn compile(text: &[u8], folds: bool) -> Vec<Token> {
                     && (rest.is_empty() || rest.starts_with(b"/") || rest.starts_with(b"\\/"));
                 match stars > 1 && is_alone {
                     true if rest.starts_with(b"/") => {
-                        tokens.extend([Token::Optional, Token::Stars])
+                        tokens.extend([Token::Optional, Token::Stars]);
                     }
                     true => tokens.push(Token::Stars),
                     false => tokens.push(Token::Star),

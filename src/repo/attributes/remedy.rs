@@ -88,8 +88,10 @@ impl Attributes<'_> {
         }
         // A line for all files in `secrets/` would have the attribute file encrypted as well.
         self.line(path, prefix, ("filter=git-crypt diff=git-crypt -text", false), |other| {
-            let is_given =
-                |value: &Value| matches!(value, Value::Name(name) if is_filter(&String::from_utf8_lossy(name)));
+            let is_given = |value: &Value| match value {
+                Value::Name(name) => is_filter(&String::from_utf8_lossy(name)),
+                _ => false,
+            };
             self.readings_with(path, Some(other)).iter().all(is_given)
         })
     }

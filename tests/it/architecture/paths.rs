@@ -164,7 +164,7 @@ fn tree(text: &mut &str) -> Vec<(Vec<String>, Option<String>)> {
         path.push(word(text));
         match text.strip_prefix("::") {
             Some(rest) if rest.starts_with(|c: char| c.is_alphabetic() || "_{*".contains(c)) => {
-                *text = rest
+                *text = rest;
             }
             _ => break,
         }

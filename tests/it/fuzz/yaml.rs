@@ -221,7 +221,7 @@ fn a_merge_with_nothing_changed_gives_the_other_side() {
                 is_bounded(merged.len(), bytes.len());
             }
             Ok(Merged::Conflict(fields)) => {
-                assert!(!fields.is_empty() && base != theirs && base != ours)
+                assert!(!fields.is_empty() && base != theirs && base != ours);
             }
             Err(refusal) => quotes_no_token(refusal),
         }

@@ -101,7 +101,10 @@ impl Old {
         };
         let known = self.credentials.as_ref().and_then(|known| known.username.as_deref());
         let issued = manifest.provenance().issued.as_ref();
-        let is_issued = matches!((&self.what, issued), (Superseded::Issued(token), Some(issued)) if issued.token == *token);
+        let is_issued = match &self.what {
+            Superseded::Issued(token) => issued.is_some_and(|issued| issued.token == *token),
+            Superseded::ByHand(_) => false,
+        };
         // Two tokens may share a user name, but not a number.
         let is_named = |username: String| match &self.what {
             Superseded::ByHand(_) => {

@@ -72,13 +72,15 @@ pub(super) fn outcome(
         next.push(commit_step(repo, changed, SUBJECT));
     }
     let environments: Vec<_> = chosen.map(|tenant| environment(tenant, &root)).collect();
+    let registry =
+        |(proved, said): &(Proved, String)| json!({"status": proved.as_str(), "message": said});
     let tokens = case.olds.iter().zip(&case.fates).map(|(old, fate)| {
         json!({
             "token": old.what.to_string(),
             "id": old.what.id(),
             "state": fate.state(),
             "message": fate.message,
-            "registry": fate.refused.as_ref().map(|(proved, said)| json!({"status": proved.as_str(), "message": said})),
+            "registry": fate.refused.as_ref().map(registry),
         })
     });
     let (brief, more) = brief(case);
@@ -177,7 +179,10 @@ fn told(tenant: &Tenant, root: &Path) -> String {
 }
 
 fn environment(tenant: &Tenant, root: &Path) -> Value {
-    let proof = |Proof { id, proved, message, hint }: &Proof| json!({"id": id, "status": proved.as_str(), "message": message, "hint": hint.line(Some(root))});
+    let proof = |Proof { id, proved, message, hint }: &Proof| {
+        let hint = hint.line(Some(root));
+        json!({"id": id, "status": proved.as_str(), "message": message, "hint": hint})
+    };
     let issued = tenant.provenance.issued.as_ref();
     json!({
         "environment": tenant.environment.name.as_str(),

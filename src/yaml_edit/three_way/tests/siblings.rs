@@ -1,6 +1,7 @@
 use super::merged;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn keys_and_items_come_and_go() {
     for (base, ours, theirs, expected) in [
         // Behind the key that precedes it, or at the end.

@@ -242,7 +242,7 @@ impl Version {
                         lines.extend(text.iter().map(|line| match line.as_str() {
                             "" => String::new(),
                             line => format!("{blanks}  {line}"),
-                        }))
+                        }));
                     }
                     Tree::Map(_) => self.write(value, &path, indent + self.layout.0, lines),
                     Tree::List(_) => self.write(value, &path, indent + self.layout.1, lines),
