@@ -111,6 +111,21 @@ fn validated(sandbox: &Sandbox, of: &str, file: &str) -> Option<Output> {
 }
 
 #[test]
+fn every_repository_has_the_schema_of_its_record_for_editors() {
+    let sandbox = Sandbox::new();
+    let schema = sandbox.makeinfra(&["schema", "record"]).success().stdout;
+    let template = super::examples::repo("templates/dot_makeinfra.schema.json");
+    if super::examples::update() {
+        fs::write(&template, &schema).unwrap();
+    }
+    assert_eq!(fs::read_to_string(template).unwrap(), schema);
+    sandbox.new_without_token(&[]).success();
+    let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
+    let named = record.lines().find_map(|line| line.split_once("$schema=")).unwrap().1;
+    assert_eq!(fs::read_to_string(sandbox.hello(named)).unwrap(), schema);
+}
+
+#[test]
 fn what_is_accepted_keeps_the_schemas() {
     let sandbox = Sandbox::new();
     let answers = sandbox.write("answers.yaml", ALL).display().to_string();
