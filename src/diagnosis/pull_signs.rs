@@ -1,7 +1,7 @@
 //! What a text of a pull means: who speaks in it, and then its words. A table, and how it is read.
 //! Pure.
 //!
-//! tests/data/runtime-texts.json has the texts that it was made from, with where each was seen.
+//! tests/vectors/pull-texts.json has the texts that it was made from, with where each was seen.
 
 use super::cause::Cause;
 use super::chain::{Chain, Speaker};

@@ -1,7 +1,7 @@
 //! What the texts of kubelets, schedulers, admission and container runtimes mean, but for those of
 //! a pull. Pure, and only a table: a text that is not in it means nothing.
 //!
-//! tests/data/runtime-texts.json has the texts that it was made from, with where each was seen.
+//! tests/vectors/pull-texts.json has the texts that it was made from, with where each was seen.
 
 use super::cause::Cause;
 use super::layer::Layer::{

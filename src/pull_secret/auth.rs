@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    const VECTORS: &str = include_str!("../../tests/data/keyring-vectors.json");
+    const VECTORS: &str = include_str!("../../tests/vectors/keyring.json");
 
     /// Every entry of the measured Secrets that has an `auth`.
     #[test]

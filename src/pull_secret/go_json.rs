@@ -2,7 +2,7 @@
 //! 1.26, `decode.go` and `fold.go`. Repeated names count, a field is found in any case, bytes that
 //! are no UTF-8 become U+FFFD.
 //!
-//! Measured against the kubelet's own code: `tests/data/docker-config-vectors.json`. Never quotes
+//! Measured against the kubelet's own code: `tests/vectors/docker-configs.json`. Never quotes
 //! what it reads.
 
 use serde::Deserialize;

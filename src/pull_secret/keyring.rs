@@ -129,7 +129,7 @@ mod tests {
     use crate::answers::Answer;
     use serde_json::Value;
 
-    const VECTORS: &str = include_str!("../../tests/data/keyring-vectors.json");
+    const VECTORS: &str = include_str!("../../tests/vectors/keyring.json");
 
     fn text<'v>(row: &'v Value, field: &str) -> &'v str {
         row[field].as_str().unwrap()

@@ -630,7 +630,7 @@ fn a_public_image_of_the_project_needs_no_entry_of_its_registry() {
 #[test]
 fn the_measured_keyring_decides() {
     let vectors: Value =
-        serde_json::from_str(&fs::read_to_string(repo("tests/data/keyring-vectors.json")).unwrap())
+        serde_json::from_str(&fs::read_to_string(repo("tests/vectors/keyring.json")).unwrap())
             .unwrap();
     let rows = vectors["key_matches_image"].as_array().unwrap();
     let sandbox = Sandbox::new();

@@ -17,9 +17,9 @@ const KUSTOMIZATION: &str = "kubernetes/overlays/production/kustomization.yaml";
 
 /// A recorded case: its file, the cause with its repository and without, and a word of the sentence
 /// and of the hint.
-type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
+pub type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
-const CASES: [Row; 15] = [
+pub const CASES: [Row; 15] = [
     ("auth-malformed", "auth-malformed", "auth-malformed", "`auth`", "makeinfra rotate"),
     (
         "auths-wrapper-under-dockercfg",
@@ -114,7 +114,7 @@ pub fn project() -> Sandbox {
 }
 
 /// The repository that caused the case `name`.
-fn broken(name: &str) -> Sandbox {
+pub fn broken(name: &str) -> Sandbox {
     let sandbox = project();
     let auth = |pair: &str| json!({"auth": STANDARD.encode(pair)});
     let good = auth(&format!("{USER}:{TOKEN}"));
@@ -168,8 +168,8 @@ fn write_secret(sandbox: &Sandbox, kind: &str, config: &Value) {
     fs::write(sandbox.hello(SECRET), text).unwrap();
 }
 
-fn recorded(name: &str) -> String {
-    repo("tests/data/pull-failures").join(format!("{name}.json")).display().to_string()
+pub fn recorded(name: &str) -> String {
+    repo("tests/vectors/pull-failures").join(format!("{name}.json")).display().to_string()
 }
 
 /// Runs `diagnose --json` on the evidence in `file` and expects the token nowhere.
@@ -299,7 +299,7 @@ pub fn found_in(sandbox: &Sandbox, list: &Value) -> Value {
     output.json()
 }
 
-/// The evidence in which a text of tests/data/runtime-texts.json stands, for every kubelet that
+/// The evidence in which a text of tests/vectors/pull-texts.json stands, for every kubelet that
 /// would show it so.
 fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
     let back_off = format!("Back-off pulling image \"{image}\"");
@@ -413,7 +413,7 @@ fn with_image(mut list: Value, image: &str) -> Value {
 #[test]
 fn texts_of_every_runtime_are_understood() {
     let sandbox = Sandbox::new();
-    let text = fs::read_to_string(repo("tests/data/runtime-texts.json")).unwrap();
+    let text = fs::read_to_string(repo("tests/vectors/pull-texts.json")).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
     assert!(rows.len() > 300);
     let mut wrong = Vec::new();

@@ -117,6 +117,7 @@ mod update;
 mod update_answers;
 mod update_edits;
 mod update_places;
+mod vectors;
 mod vendors;
 mod walkthrough;
 mod workload_targets;

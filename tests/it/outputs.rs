@@ -223,7 +223,7 @@ fn errors() {
     shows(&sandbox, "error-no-directory", &["env", "add", "staging", "hello-infra"]);
     let sandbox = Sandbox::of_the_post();
     shows(&sandbox, "error-by-hand", &["env", "add", "staging", "hello-infra"]);
-    let cases = repo("tests/data/pull-failures");
+    let cases = repo("tests/vectors/pull-failures");
     let mut names: Vec<_> = fs::read_dir(&cases).unwrap().map(|one| one.unwrap().path()).collect();
     names.sort();
     for file in names.iter().filter(|file| file.extension().is_some_and(|end| end == "json")) {

@@ -58,7 +58,7 @@ fn knows_its_credentials_however_they_are_written() {
 #[test]
 fn reads_secrets_as_the_measured_kubelet_does() {
     let vectors: Value =
-        serde_json::from_str(include_str!("../../../tests/data/keyring-vectors.json")).unwrap();
+        serde_json::from_str(include_str!("../../../tests/vectors/keyring.json")).unwrap();
     for row in vectors["secret_contents"].as_array().unwrap() {
         let text = |name: &str| row[name].as_str().unwrap();
         let kind = SecretType::parse(text("type")).unwrap();
@@ -90,8 +90,7 @@ fn reads_secrets_as_the_measured_kubelet_does() {
 #[test]
 fn reads_random_documents_as_the_measured_kubelet_does() {
     let vectors: Value =
-        serde_json::from_str(include_str!("../../../tests/data/docker-config-vectors.json"))
-            .unwrap();
+        serde_json::from_str(include_str!("../../../tests/vectors/docker-configs.json")).unwrap();
     let image = crate::answers::ImageRef::parse("a.b/c/d:1").unwrap();
     let (mut refused, mut served) = (0, 0);
     for row in vectors["rows"].as_array().unwrap() {

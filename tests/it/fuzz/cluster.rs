@@ -99,7 +99,7 @@ fn can_be_shown(found: &Diagnosis) {
 }
 
 fn recorded() -> Vec<Vec<u8>> {
-    let dir = "tests/data/pull-failures";
+    let dir = "tests/vectors/pull-failures";
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let paths = super::super::support::files_below(&top.join(dir))
         .into_iter()
@@ -122,7 +122,7 @@ fn what_a_cluster_tells_is_diagnosed_and_shown_without_a_token() {
 /// The texts that issues have.
 fn runtime_texts() -> Vec<Vec<u8>> {
     let texts: serde_json::Value =
-        serde_json::from_slice(&files(&["tests/data/runtime-texts.json"])[0]).unwrap();
+        serde_json::from_slice(&files(&["tests/vectors/pull-texts.json"])[0]).unwrap();
     texts
         .as_array()
         .unwrap()

@@ -93,7 +93,7 @@ const CONFIG: [&str; 28] = [
 
 /// The docker configs that were measured.
 fn configs() -> Vec<Vec<u8>> {
-    let vectors = &files(&["tests/data/docker-config-vectors.json"])[0];
+    let vectors = &files(&["tests/vectors/docker-configs.json"])[0];
     let vectors: serde_json::Value = serde_json::from_slice(vectors).unwrap();
     let rows = vectors["rows"].as_array().unwrap().iter().take(200);
     rows.filter_map(|row| STANDARD.decode(row["data"].as_str()?).ok()).collect()
