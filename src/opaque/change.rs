@@ -175,7 +175,16 @@ impl<'d> Directory<'d> {
             (Some(_), true) => Effect::Replace,
         };
         let change = change.finish(effect, place);
-        if self.size(&change, name)? > MAX_SIZE {
+        let (size, times) = self.outcome(&change, name, key)?;
+        if times != 1 {
+            let why = format!(
+                "Secret {name} would have {} twice, which kustomize refuses: it names two files \
+                 with that key, or one file twice",
+                key.as_str()
+            );
+            return Err(DirectoryFault::new(self.path(), &why));
+        }
+        if size > MAX_SIZE {
             let why = format!(
                 "Secret {name} would have more than {MAX_SIZE} bytes, which is all that Kubernetes \
                  takes"
@@ -281,8 +290,13 @@ impl<'d> Directory<'d> {
         (listed.and_then(|file| below(self.dir, &file.path)), own)
     }
 
-    /// How many bytes the values of the Secret have after `change`.
-    fn size(&self, change: &Change, name: &str) -> Result<usize, DirectoryFault> {
+    /// How many bytes the values of the Secret have after `change`, and how often `key` is there.
+    fn outcome(
+        &self,
+        change: &Change,
+        name: &str,
+        key: &Key,
+    ) -> Result<(usize, usize), DirectoryFault> {
         let after = |path: &str| -> Result<Zeroizing<Vec<u8>>, DirectoryFault> {
             match change.writes.iter().find(|write| write.path == path) {
                 Some(write) => Ok(write.bytes.clone()),
@@ -293,15 +307,19 @@ impl<'d> Directory<'d> {
         let text = std::str::from_utf8(&text).unwrap_or_default();
         let kustomization =
             Kustomization::parse(text).map_err(|why| DirectoryFault::new(self.path(), why))?;
-        let Some(generator) = kustomization.generator(name) else { return Ok(0) };
-        let mut size = 0;
+        let Some(generator) = kustomization.generator(name) else { return Ok((0, 0)) };
+        let (mut size, mut times) = (0, 0);
         for env in &generator.envs {
-            size += EnvFile::parse(&after(&self.resolve(env)?)?).size();
+            let bytes = after(&self.resolve(env)?)?;
+            let env = EnvFile::parse(&bytes);
+            size += env.size();
+            times += env.keys().filter(|found| *found == key.as_str()).count();
         }
         for file in &generator.files {
             size += after(&self.resolve(&file.path)?)?.len();
+            times += usize::from(file.key == key.as_str());
         }
-        Ok(size)
+        Ok((size, times))
     }
 
     fn resolve(&self, reference: &str) -> Result<String, DirectoryFault> {

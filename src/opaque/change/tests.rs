@@ -176,3 +176,32 @@ fn all_values_together_have_a_mebibyte_at_most() {
     assert!(fault.why.contains("1048576 bytes"), "{}", fault.why);
     assert!(set(&files, "B", &vec![b'y'; MAX_SIZE / 2]).is_ok());
 }
+
+#[test]
+fn a_key_that_the_secret_would_have_twice_is_refused() {
+    for (sources, value, is_refused) in [
+        ("    envs:\n      - db.env\n      - db.env\n", "new", true),
+        ("    envs:\n      - db.env\n    files:\n      - A=db.d/A\n      - A=a\n", "a\nb", true),
+        ("    envs:\n      - db.env\n    files:\n      - A=db.d/A\n", "new", false),
+        ("    envs:\n      - db.env\n      - other.env\n", "new", false),
+    ] {
+        let mut files = fresh();
+        let text = format!("secretGenerator:\n  - name: db\n{sources}");
+        files.insert(KUSTOMIZATION.to_owned(), text.into_bytes());
+        for (path, text) in
+            [("db.env", "A=1\nB=2\n"), ("other.env", "A=3\n"), ("db.d/A", "x\ny"), ("a", "")]
+        {
+            files.insert(format!("{DIR}/{path}"), text.into());
+        }
+        match set(&files, "A", value.as_bytes()) {
+            Err(fault) => {
+                assert!(is_refused && fault.why.contains("A twice"), "{sources}{}", fault.why);
+            }
+            Ok(change) => {
+                assert!(!is_refused, "{sources}");
+                let built = built(&whole(&files, &change)).unwrap();
+                assert_eq!(built["A"], value.as_bytes(), "{sources}");
+            }
+        }
+    }
+}
