@@ -1,7 +1,7 @@
-//! Git, in process: makes a repository, stages files with their ciphertext, commits.
+//! Git in process: creates a repository, stages files (secrets as ciphertext) and commits.
 //!
-//! libgit2 runs no clean filter, so `Index::add_path` would store the Secret in plain. Here every
-//! blob is made from bytes at hand, and one under `secrets/` that is not encrypted is refused.
+//! libgit2 runs no clean filters, so `Index::add_path` would store a Secret in plaintext. This
+//! module creates every blob from bytes in memory and refuses an unencrypted blob below `secrets/`.
 
 mod aside;
 mod attributes;
@@ -57,26 +57,26 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What makes libgit2 read an index that was split or is sparse.
+/// The commands that turn a split or sparse index into one that libgit2 can read.
 fn plain_index() -> Advice {
     Advice::git("update-index --no-split-index").and(Advice::git("sparse-checkout disable"))
 }
 
-/// Everything below it is a secret.
+/// The directory of secrets: everything below it is stored encrypted.
 pub const SECRETS: &str = "secrets/";
 
-/// A new repository in which git-crypt is at work.
+/// A new repository with git-crypt set up.
 pub struct New {
     git: Repository,
 }
 
 impl New {
-    /// Makes the repository in `dir`, with git-crypt's key and configuration and the hooks of the
+    /// Creates the repository in `dir`, with git-crypt's key and configuration and the hooks of the
     /// generated tree.
     pub fn create(dir: &Path, key: &Key) -> Result<Self> {
         keep_heap();
-        // Every object that a new one names was written a moment ago: no need to read them all
-        // again.
+        // Everything that a new object refers to was written a moment ago, so reading it back to
+        // verify it is wasted time.
         git2::opts::strict_object_creation(false);
         let mut options = RepositoryInitOptions::new();
         options.no_reinit(true).external_template(false);
@@ -89,8 +89,8 @@ impl New {
         Ok(Self { git })
     }
 
-    /// Stages `files`, which lie in the work tree already; those that are secret as ciphertext.
-    /// Gives the tree of all of them.
+    /// Stages `files`, which are already in the work tree; secrets are staged as ciphertext.
+    /// Returns the tree of all files.
     pub fn stage(&self, files: &[File], key: &Key, interrupts: &Interrupts) -> Result<Oid> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         for file in files {
@@ -104,15 +104,16 @@ impl New {
             let entry = entry(&self.git, &file.path, blob, executable)?;
             index.add(&entry).map_err(|error| failed("stage a file", &error))?;
         }
-        // The tree first: the index then names it, and git needs not make it again.
+        // The tree is written before the index: the index then caches its id, and git does not have
+        // to build it again.
         let tree = index.write_tree().and_then(|tree| index.write().map(|()| tree));
         let tree = tree.map_err(|error| failed("write the index", &error))?;
         locks::remove_for(&self.git.path().join("index"))?;
         Ok(tree)
     }
 
-    /// Makes the first commit, of `tree`, and gives its id; none where git does not know who
-    /// commits.
+    /// Creates the first commit, of `tree`, and returns its id. `None` if git does not know the
+    /// author.
     pub fn commit(&self, tree: Oid, message: &str) -> Result<Option<String>> {
         let Some((author, committer)) = identity(&self.git)? else { return Ok(None) };
         let commit = || -> std::result::Result<(Oid, String), git2::Error> {
@@ -121,7 +122,7 @@ impl New {
             let head = self.git.find_reference("HEAD")?;
             let branch = head.symbolic_target()?.unwrap_or("HEAD");
             self.git.reference(branch, id, false, &format!("commit (initial): {message}"))?;
-            // As libgit2 reads it from the disk.
+            // Read back from the disk by libgit2.
             Ok((self.git.head()?.peel_to_commit()?.id(), branch.to_owned()))
         };
         let (id, branch) = commit().map_err(|error| failed("commit", &error))?;
@@ -129,7 +130,7 @@ impl New {
         Ok(Some(id.to_string()))
     }
 
-    /// Whether the user wants commits signed, which is not done here.
+    /// Whether the user's configuration asks for signed commits, which makeinfra does not make.
     #[must_use]
     pub fn wants_signed_commits(&self) -> bool {
         wants_signed_commits(&self.git)
@@ -140,7 +141,8 @@ fn wants_signed_commits(git: &Repository) -> bool {
     git.config().and_then(|config| config.get_bool("commit.gpgSign")).unwrap_or(false)
 }
 
-/// Stores `bytes` as the blob of `path`: the one way by which content gets into the repository.
+/// Stores `bytes` as the blob of `path`. All content enters the object database through this
+/// function.
 fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
     if path.starts_with(SECRETS) && !git_crypt::is_encrypted(bytes) {
         return Err(Failure::failed(format!("refused to store `{path}` unencrypted"))
@@ -150,8 +152,8 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
 }
 
-/// Stores `bytes` as the blob of `path`, which git calls `in_git` and which no filter changes:
-/// git's own conversion of line ends runs.
+/// Stores `bytes` as the blob of `path`, which git knows as `in_git` and for which no filter may be
+/// set. Git's own line-ending conversion applies.
 fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Result<Oid> {
     if path.starts_with(SECRETS) || Attributes::of(git)?.has_filter(in_git) {
         return Err(Failure::failed(format!("refused to store `{path}` without its filter"))
@@ -167,9 +169,9 @@ fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Resul
     Ok(stored.map_err(|error| failed("store a file", &error))?)
 }
 
-/// Opens the object database while it has no directory for packs. libgit2 would look for new packs
-/// there before it writes any object, and nobody else can put one into a repository that is just
-/// being made.
+/// Opens the object database while it has no pack directory: libgit2 would otherwise rescan that
+/// directory before it writes any object. No other process can add a pack to a repository that is
+/// just being created.
 fn open_without_packs(git: &Repository) -> Result<()> {
     let packs = git.path().join("objects/pack");
     fs::remove_dir(&packs)
@@ -182,8 +184,8 @@ fn open_without_packs(git: &Repository) -> Result<()> {
         })
 }
 
-/// libgit2 looks whether there can be links, and leaves the one that it has made if it cannot
-/// remove it.
+/// Removes the files with which libgit2 probes for symlink support; it leaves one behind if it
+/// cannot delete it.
 fn remove_probes(dir: &Path) -> Result<()> {
     let cannot = |error: &std::io::Error| files::cannot("write to directory", dir, error);
     for entry in files::entries(dir).map_err(|error| cannot(&error))? {
@@ -194,16 +196,16 @@ fn remove_probes(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// libgit2 takes and returns a quarter of a megabyte for each object. The C library gives that back
-/// to the system every time, and getting it again costs more than all else that is done here. Once
-/// a large block was freed, glibc keeps as much (mallopt(3), `M_TRIM_THRESHOLD`); nothing of it is
-/// ever touched.
+/// Makes glibc keep freed memory. libgit2 allocates and frees 256 KiB for each object, and glibc
+/// returns that to the system and requests it again every time, which costs more than all other
+/// work here. Freeing one large block raises the threshold (mallopt(3), `M_TRIM_THRESHOLD`). The
+/// block itself is never touched.
 fn keep_heap() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(8 << 20)));
 }
 
-/// Adds to the configuration of a new repository: the hooks of the generated tree, and git-crypt.
-/// In one write, where libgit2 would write the whole file anew for each of the five lines.
+/// Adds the hooks path and git-crypt's filter to the configuration of a new repository. One write:
+/// libgit2 would rewrite the whole file for each of the five lines.
 fn configure(config: &Path) -> Result<()> {
     let added = fs::read_to_string(config).and_then(|text| {
         let (core, hooks) = ("[core]\n", "[core]\n\thooksPath = .githooks\n");
@@ -234,7 +236,7 @@ fn work_tree(git: &Repository) -> PathBuf {
     git.workdir().map(Path::to_owned).unwrap_or_default()
 }
 
-/// The failure of libgit2 to do `what`.
+/// A libgit2 error while trying to `what`, as a failure.
 fn failed(what: &str, error: &git2::Error) -> Failure {
     let failure =
         Failure::failed(format!("cannot {what}")).because(crate::error::printable(error.message()));

@@ -1,5 +1,5 @@
-//! Where temporary files of secrets lie, so that no `git add` takes them: the attributes of a file
-//! say nothing of a file beside it.
+//! Where temporary files of secrets go so that no `git add` picks them up: a file's attributes do
+//! not apply to a temporary file beside it.
 
 use super::Repo;
 use crate::advice::Advice;
@@ -8,26 +8,26 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 impl Repo {
-    /// git's directory of this work tree. git adds nothing from there, and [`Repo::lock`] removes
-    /// what killed runs have left.
+    /// The git directory of this work tree. Git adds nothing from there, and [`Repo::lock`] removes
+    /// what killed runs left behind.
     #[must_use]
     pub fn own_directory(&self) -> &Path {
         self.git.path()
     }
 
-    /// git's directory that all work trees share.
+    /// The git directory that all work trees share.
     #[must_use]
     pub fn common_directory(&self) -> &Path {
         self.git.commondir()
     }
 
-    /// Where the repository is in git's work tree, with a slash at its end; empty: at its top.
+    /// Path of the repository in git's work tree with a trailing slash; empty at the top.
     #[must_use]
     pub fn folder_in_git(&self) -> &str {
         &self.prefix
     }
 
-    /// Fails if `git add` would take a temporary file beside `path` in plaintext.
+    /// Fails if `git add` would add a temporary file beside `path` in plaintext.
     pub fn check_sibling(&self, path: &str) -> Result<()> {
         let sibling = files::sibling_of(path);
         if self.is_ignored(&sibling) || self.check_protected(&sibling).is_ok() {

@@ -1,6 +1,8 @@
-//! The attributes by which `git add` filters a file, read as git reads them (git's attr.c): libgit2
-//! reads quoted and negative patterns, control characters, macros and links differently, and a
-//! secret that only libgit2 takes for encrypted is stored in plaintext. Changes nothing.
+//! Git attributes by which `git add` filters a file, read as git reads them (git's attr.c). Changes
+//! nothing.
+//!
+//! libgit2 reads quoted and negative patterns, control characters, macros and links differently. A
+//! secret that only libgit2 considers encrypted would be stored in plaintext.
 
 mod conversion;
 mod line;
@@ -23,50 +25,50 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// An attribute file in the work tree.
+/// Name of attribute files in the work tree.
 pub(super) const FILE: &str = ".gitattributes";
-/// git ignores attribute files of this size (attr.h, `ATTR_MAX_FILE_SIZE`).
+/// Git ignores attribute files above this size (attr.h, `ATTR_MAX_FILE_SIZE`).
 const LARGE: u64 = 100 << 20;
-/// For all users of this machine. git's own place for it is fixed when git is built.
+/// The system-wide attribute file. Git's own path is fixed when git is built.
 const SYSTEM: &str = "/etc/gitattributes";
-/// What git defines before it reads any file.
+/// Attributes that git defines before it reads any file.
 const BUILT_IN: &[u8] = b"[attr]binary -diff -merge -text\n";
 const FILTER: &[u8] = b"filter";
-/// The bit of an index entry for files that a sparse checkout leaves out (git's index-format).
+/// Flag of index entries that a sparse checkout leaves out (git's index-format).
 const SKIP_WORKTREE: u16 = 1 << 14;
 
-/// The attributes of a repository's files.
+/// Attributes of a repository's files.
 pub(super) struct Attributes<'r> {
     git: &'r Repository,
     top: PathBuf,
     folds: bool,
-    /// Files that count everywhere, and less than any in the work tree.
+    /// Global attribute files, with lower precedence than any in the work tree.
     low: Vec<Rc<Frame>>,
-    /// `.git/info/attributes`, which counts more.
+    /// `.git/info/attributes`, with the highest precedence.
     high: Rc<Frame>,
-    /// What has git take the attributes from a tree instead.
+    /// The setting that makes git read attributes from a tree instead; `None` if there is none.
     source: Option<Source>,
-    /// By directory, as they were asked for.
+    /// Attribute files by directory, read on demand.
     directories: RefCell<HashMap<String, Directory>>,
 }
 
-/// What names a tree from which a git takes the attributes, and not from the work tree.
+/// A setting that makes git read attributes from a tree instead of the work tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// The variable, from git 2.41 on.
+    /// The environment variable, since git 2.41.
     Variable,
-    /// `attr.tree` in the configuration of this level, from git 2.43 on.
+    /// `attr.tree` in the configuration at this level, since git 2.43.
     Configuration(ConfigLevel),
 }
 
 impl Source {
-    /// The variable.
+    /// The environment variable.
     const VARIABLE: &str = "GIT_ATTR_SOURCE";
-    /// The name in the configuration.
+    /// The configuration key.
     const NAME: &str = "attr.tree";
 
     fn of(config: &Config) -> std::result::Result<Option<Self>, Error> {
-        // git takes an empty one for a tree, too.
+        // Git takes an empty value as a tree, too.
         if environment::raw(Self::VARIABLE).is_some() {
             return Ok(Some(Self::Variable));
         }
@@ -78,20 +80,20 @@ impl Source {
     }
 }
 
-/// What one attribute file says.
+/// The content of one attribute file.
 #[derive(Default)]
 struct Frame {
     lines: Vec<Line>,
-    /// The file was not read, and may say anything.
+    /// The file could not be read, so it may say anything.
     is_unknown: bool,
 }
 
 /// The attribute file of one directory.
 #[derive(Clone)]
 struct Directory {
-    /// As git reads it now: from the index, if it is not on the disk.
+    /// As git reads it now: from the index if it is not on the disk.
     now: Rc<Frame>,
-    /// As git reads it once a deletion is staged.
+    /// As git reads it once its deletion is staged.
     then: Rc<Frame>,
 }
 
@@ -131,8 +133,8 @@ impl<'r> Attributes<'r> {
     }
 
     /// The git-crypt filter that git runs for `path`: `git-crypt` or `git-crypt-KEYNAME`. `None` if
-    /// it would run none, or none once a deletion of an attribute file is staged, or if that cannot
-    /// be told.
+    /// git runs none now, or none once the deletion of an attribute file is staged, or if that is
+    /// undetermined.
     pub(super) fn filter(&self, path: &str) -> Option<String> {
         match self.readings(path) {
             [Value::Name(now), Value::Name(then)] if now == then => {
@@ -142,7 +144,7 @@ impl<'r> Attributes<'r> {
         }
     }
 
-    /// Whether an attribute file that counts for `path` cannot be read.
+    /// Whether an attribute file that applies to `path` cannot be read.
     pub(super) fn is_unread(&self, path: &str) -> bool {
         let dirs = path.match_indices('/').map(|(at, _)| &path[..at]).chain([""]);
         let mut shared = self.low.iter().chain([&self.high]);
@@ -150,13 +152,13 @@ impl<'r> Attributes<'r> {
             || dirs.into_iter().any(|dir| self.directory(dir).now.is_unknown)
     }
 
-    /// Whether git runs any filter for `path`, or that cannot be told.
+    /// Whether git runs any filter for `path`; `true` if undetermined.
     pub(super) fn has_filter(&self, path: &str) -> bool {
         self.readings(path).iter().any(|filter| *filter != Value::None)
     }
 
-    /// The directories, each with its slash, outside of which no file is given to git-crypt by the
-    /// attribute files in the directories `dirs` and those that count everywhere.
+    /// Directories, with a trailing slash, outside of which neither the attribute files in `dirs`
+    /// nor the global ones assign any file to git-crypt.
     pub(super) fn prefixes(&self, dirs: impl Iterator<Item = String>) -> BTreeSet<String> {
         let everywhere =
             self.low.iter().chain([&self.high]).map(|frame| (String::new(), Rc::clone(frame)));
@@ -185,7 +187,7 @@ impl<'r> Attributes<'r> {
         self.readings_with(path, None)
     }
 
-    /// The same if the attribute file of a directory were `other`.
+    /// Like [`Attributes::readings`], with the attribute file of one directory replaced by `other`.
     fn readings_with(&self, path: &str, other: Option<(&str, &Directory)>) -> [Value; 2] {
         if self.source.is_some() {
             return [Value::Unknown, Value::Unknown];
@@ -193,8 +195,8 @@ impl<'r> Attributes<'r> {
         self.stacks(path, other).map(|stack| stack.filter())
     }
 
-    /// The attribute files that count for `path`, now and once deletions are staged, if that of a
-    /// directory were `other`.
+    /// The attribute files that apply to `path`, now and once deletions are staged, with that of
+    /// one directory replaced by `other`.
     fn stacks<'p>(&self, path: &'p str, other: Option<(&str, &Directory)>) -> [Stack<'p>; 2] {
         let slashes = path.match_indices('/').map(|(at, _)| at);
         let dirs: Vec<_> = std::iter::once(0).chain(slashes).collect();
@@ -214,7 +216,7 @@ impl<'r> Attributes<'r> {
         [stack(|directory| &directory.now), stack(|directory| &directory.then)]
     }
 
-    /// The attribute file of the directory `dir`, which is empty for the top.
+    /// The attribute file of the directory `dir`; an empty `dir` is the top.
     fn directory(&self, dir: &str) -> Directory {
         if let Some(known) = self.directories.borrow().get(dir) {
             return known.clone();
@@ -239,7 +241,8 @@ impl<'r> Attributes<'r> {
         found
     }
 
-    /// What the index has at `path`, and whether a sparse checkout leaves it out of the work tree.
+    /// Content of the index at `path`, and whether a sparse checkout leaves the file out of the
+    /// work tree.
     fn staged(&self, path: &Path) -> Option<(Vec<u8>, bool)> {
         let index = self.git.index().ok()?;
         let entry = index.get_path(path, 0).or_else(|| index.get_path(path, 2))?;
@@ -263,16 +266,16 @@ impl Frame {
 /// The value of `filter` for a file.
 #[derive(PartialEq, Eq)]
 enum Value {
-    /// git runs no filter.
+    /// Git runs no filter.
     None,
-    /// git runs the filter of this name, if it is configured.
+    /// Git runs the filter of this name, if it is configured.
     Name(Vec<u8>),
-    /// An attribute file could not be read, or versions of git read it differently.
+    /// Undetermined: an attribute file could not be read, or versions of git disagree.
     Unknown,
 }
 
-/// The attribute files that count for a path, those that count more last, each with the length of
-/// its directory.
+/// The attribute files that apply to a path in ascending precedence, each with the length of its
+/// directory.
 struct Stack<'p> {
     frames: Vec<(usize, Rc<Frame>)>,
     path: &'p [u8],
@@ -292,7 +295,8 @@ impl Stack<'_> {
         if before == since { before } else { Value::Unknown }
     }
 
-    /// The same as a git has it that reads the lines that `counts` says.
+    /// The value of `filter` in a version of git that reads only the lines for which `counts` is
+    /// true.
     fn filter_by(&self, counts: fn(&Line) -> bool) -> Value {
         match self.state(FILTER, counts) {
             Some(State::Value(name)) => Value::Name(name.clone()),
@@ -300,8 +304,8 @@ impl Stack<'_> {
         }
     }
 
-    /// What the lines that `counts` says have of the attribute `name`; `None` if none says
-    /// anything.
+    /// The state of the attribute `name` according to the lines for which `counts` is true; `None`
+    /// if no line sets it.
     fn state(&self, name: &[u8], counts: fn(&Line) -> bool) -> Option<&State> {
         let mut macros: HashMap<&[u8], &States> = HashMap::new();
         let lines = self.frames.iter().rev().flat_map(|(_, frame)| frame.lines.iter().rev());
@@ -311,7 +315,8 @@ impl Stack<'_> {
             }
         }
         let mut known = HashMap::new();
-        // The last line that matches decides, and in it the last word: so from the end.
+        // The last matching line wins, and the last word within a line, so the search goes
+        // backwards.
         for (base, frame) in self.frames.iter().rev() {
             for line in frame.lines.iter().rev().filter(|line| counts(line)) {
                 match line {
@@ -329,7 +334,7 @@ impl Stack<'_> {
     }
 }
 
-/// Adds `states` to those that are `known`, each macro followed by what it is short for.
+/// Adds `states` to `known`, expanding each macro after its name.
 fn fill<'f>(
     states: &'f States,
     macros: &HashMap<&[u8], &'f States>,
@@ -353,17 +358,18 @@ fn fill<'f>(
     }
 }
 
-/// The directory, without a slash, whose attribute file `path` is; `None` if it is none.
+/// The directory, without a slash, of the attribute file `path`; `None` if `path` is not an
+/// attribute file.
 pub(super) fn directory(path: &str) -> Option<String> {
     let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
     (name == FILE).then(|| dir.to_owned())
 }
 
-/// A file that cannot be read, though it is there.
+/// The error for a file that exists but cannot be read.
 struct Unreadable;
 
-/// The bytes of the attribute file `path`, where git takes any from it. In the work tree it
-/// `follows` no link.
+/// The content of the attribute file `path`; `None` where git reads nothing from it. Follows
+/// symbolic links only if `follows`, which is not so in the work tree.
 fn bytes(path: &Path, follows: bool) -> std::result::Result<Option<Vec<u8>>, Unreadable> {
     let found = if follows { path.metadata() } else { path.symlink_metadata() };
     let found = match found {
@@ -385,16 +391,16 @@ fn bytes(path: &Path, follows: bool) -> std::result::Result<Option<Vec<u8>>, Unr
     read.map(|_| Some(bytes)).map_err(|_| Unreadable)
 }
 
-/// Whether a state is, or may be short for, a filter of git-crypt's.
+/// Whether a state is, or may expand to, a git-crypt filter.
 fn names_git_crypt((name, state): &(Vec<u8>, State)) -> bool {
     match state {
         State::Value(value) => name == FILTER && value.starts_with(git_crypt::FILTER.as_bytes()),
-        // It may be a macro: its definition counts.
+        // The name may be a macro, whose definition counts instead.
         _ => false,
     }
 }
 
-/// Whether `name` is a filter of git-crypt's: the name of its key is a file's name (git-crypt's
+/// Whether `name` is a git-crypt filter. Key names follow the rules for file names (git-crypt's
 /// `validate_key_name`).
 fn is_filter(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

@@ -1,5 +1,5 @@
 //! What git holds of the secrets: which paths it encrypts, and which blobs are plaintext
-//! nonetheless. Changes nothing, and never shows what a blob holds.
+//! nonetheless. Changes nothing and never shows a blob's content.
 
 use super::attributes::Remedy;
 use super::auditor::{Auditor, Plain, is_gits_own};
@@ -15,87 +15,87 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// How the paths that matter are protected, and what git holds of them.
+/// How the relevant paths are protected, and what git holds of them.
 #[derive(Debug, Default)]
 pub struct Audit {
-    /// Secret files, each with the filter by which git-crypt's attribute covers it, or with what
-    /// would cover it.
+    /// Secret files, each with the git-crypt filter that covers it, or with the change that would
+    /// cover it.
     pub covered: BTreeMap<String, std::result::Result<String, Remedy>>,
-    /// Attribute files that git-crypt encrypts, so that git cannot read them in a locked clone,
-    /// each with what ends that.
+    /// Attribute files that git-crypt encrypts, which makes them unreadable in a locked clone, each
+    /// with its remedy.
     pub closed_attributes: Vec<(String, Remedy)>,
-    /// Secret files whose ciphertext git would change, each with the attribute that makes it so and
-    /// with what ends that.
+    /// Secret files whose ciphertext git would alter, each with the responsible attribute and its
+    /// remedy.
     pub spoiled: Vec<(String, &'static str, Remedy)>,
-    /// The filters that the attribute names.
+    /// The filters that the attributes name.
     pub filters: Vec<Filter>,
-    /// Files of which the index has what an earlier commit has, and HEAD and the work tree
-    /// something else.
+    /// Files whose index entry matches an earlier commit, while HEAD and the work tree agree on
+    /// newer content.
     pub behind: Vec<String>,
-    /// Files of the work tree that are to be deployed, and that git ignores and does not track.
+    /// Files in the work tree that should be deployed, but that git ignores and does not track.
     pub ignored: Vec<String>,
-    /// Files of a generated repository that are to be deployed, and that git does not track.
+    /// Files of a generated repository that should be deployed, but that git does not track.
     pub untracked: Vec<String>,
-    /// Generated files that HEAD has, and the work tree has not.
+    /// Generated files that are in HEAD but not in the work tree.
     pub lost: BTreeSet<String>,
-    /// The environments that the record in HEAD has.
+    /// Environments in the record of HEAD.
     pub environments: BTreeSet<String>,
-    /// Files below `secrets/` that a merge left open.
+    /// Files below `secrets/` with unresolved merge conflicts.
     pub unmerged: Vec<Unmerged>,
-    /// The index.
+    /// Secret files of the index.
     pub index: Plain,
-    /// The commit that HEAD names; none where there is no commit yet.
+    /// Secret files of HEAD; `None` before the first commit.
     pub head: Option<Plain>,
-    /// All commits; none where they were not asked for.
+    /// Findings in all commits; `None` if they were not requested.
     pub history: Option<History>,
-    /// What to type so that this clone can encrypt.
+    /// The command that unlocks this clone.
     pub unlock: &'static str,
 }
 
-/// A git-crypt filter, as this clone has it.
+/// A git-crypt filter as set up in this clone.
 #[derive(Debug)]
 pub struct Filter {
     /// `git-crypt` or `git-crypt-KEYNAME`.
     pub name: String,
-    /// Whether git would run git-crypt.
+    /// Whether git's configuration has the filter.
     pub configured: bool,
-    /// Whether the program that git would run is on this machine.
+    /// Whether the program that git would run exists on this machine.
     pub program: Program,
-    /// Whether git fails where it cannot.
+    /// Whether git fails if the filter cannot run (`filter.NAME.required`).
     pub required: bool,
-    /// The state of its key.
+    /// State of the filter's key.
     pub key: KeyState,
-    /// The mode of the key file, if there is one.
+    /// Mode of the key file; `None` if there is none.
     pub mode: Option<u32>,
-    /// The key file's path.
+    /// Path of the key file.
     pub file: String,
 }
 
-/// Where the program of a filter is.
+/// Location of a filter's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Where git looks for it.
+    /// Found where git looks for it.
     There,
-    /// Not on the path, where git looks for it.
+    /// Not on `PATH`, where git looks for it.
     NotOnPath,
-    /// Not at the place that the configuration names.
+    /// Not at the path that the configuration names.
     NotAtItsPlace,
 }
 
-/// Whether a filter's key is of use.
+/// Whether a filter's key is usable.
 #[derive(Debug, PartialEq, Eq)]
 pub enum KeyState {
     /// There is no key file.
     Missing,
-    /// The key file is none.
+    /// The file is not a valid key file.
     Broken,
-    /// It was tried on what the index and HEAD hold, if there is anything.
+    /// The key was tried on what the index and HEAD hold, if anything.
     Tried(Trial),
 }
 
 impl Repo {
-    /// Looks at everything under `secrets/`, at all that `.gitattributes` gives to git-crypt, and
-    /// at the files `also`. `present` are the secret files of the work tree.
+    /// Examines everything below `secrets/`, everything that `.gitattributes` assigns to git-crypt,
+    /// and the files `also`. `present` are the secret files of the work tree.
     pub fn audit(&self, present: &[String], also: &[String], history: bool) -> Result<Audit> {
         let in_git =
             |paths: &[String]| paths.iter().map(|path| self.in_git(path)).collect::<Vec<_>>();
@@ -121,7 +121,7 @@ impl Repo {
             let spoiled = spoiled.collect();
             let default = git_crypt::FILTER.to_owned();
             let mut used: BTreeSet<&String> = covered.values().flatten().collect();
-            // Where the attribute is lost, the rest may still be in order.
+            // The attribute may be missing while everything else is still in order.
             if used.is_empty() && !covered.is_empty() {
                 used.insert(&default);
             }
@@ -132,7 +132,7 @@ impl Repo {
             let opens =
                 |key: &KeyState| matches!(key, KeyState::Tried(trial) if trial.closed.is_empty());
             let works = |filter: &Filter| filter.configured && opens(&filter.key);
-            // To find out takes a walk through HEAD.
+            // Determining the command walks HEAD's tree.
             let unlock = if filters.iter().all(works) { UNLOCK } else { self.unlock_or_init() };
             let known: HashSet<_> = head.iter().flatten().cloned().collect();
             Ok(Audit {
@@ -158,7 +158,7 @@ impl Repo {
         Ok(run(&mut auditor).map_err(|error| failed("read the repository", &error))?)
     }
 
-    /// Whether git would leave `path`, below the top of the work tree, out.
+    /// Whether git ignores `path`, which is relative to the top of the work tree.
     #[must_use]
     pub fn ignores(&self, path: &str) -> bool {
         self.git.is_path_ignored(self.in_git(path)).unwrap_or(false)

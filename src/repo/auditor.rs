@@ -1,5 +1,5 @@
 //! Reads git's objects for an audit: the secret files of the index and of trees, and which of their
-//! blobs are plaintext. Changes nothing, and never shows what a blob holds.
+//! blobs are plaintext. Changes nothing and never shows a blob's content.
 
 use super::attributes::{self, Attributes, Remedy};
 use super::{Repo, SECRETS, failed};
@@ -8,34 +8,34 @@ use crate::git_crypt;
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Secret files of one tree.
+/// The secret files of one tree.
 #[derive(Debug, Default)]
 pub struct Plain {
-    /// How many there are.
+    /// Number of secret files.
     pub files: usize,
-    /// Those that are stored in plain.
+    /// Files stored in plaintext.
     pub plain: Vec<String>,
-    /// Those whose content is not in this clone.
+    /// Files whose content is not in this clone.
     pub missing: Vec<String>,
 }
 
 /// Secret files: path and blob.
 pub(super) type Files = Vec<(String, Oid)>;
 
-/// Reads git's objects. Its paths are git's; what it finds is told with those of the repository.
+/// Reads git's objects. Its paths are git's; findings are reported with paths of the repository.
 pub(super) struct Auditor<'r> {
     pub(super) repo: &'r Repo,
     pub(super) git: &'r Repository,
     odb: Odb<'r>,
     pub(super) attributes: Attributes<'r>,
-    /// What begins with none of these is no secret.
+    /// A path with none of these prefixes is not a secret.
     prefixes: Vec<String>,
     also: &'r [String],
-    /// Whether a path is that of a secret.
+    /// Whether a path is a secret's, cached.
     secret: HashMap<String, bool>,
-    /// Whether a blob is plaintext, if it is here.
+    /// Whether a blob is plaintext, cached; `None` if it is not in this clone.
     plain: HashMap<Oid, Option<bool>>,
-    /// Whether an object is not here.
+    /// Whether any object is missing from this clone.
     pub(super) missing: bool,
 }
 
@@ -55,7 +55,7 @@ impl<'r> Auditor<'r> {
         })
     }
 
-    /// The secret files of the index.
+    /// Secret files of the index.
     pub(super) fn index(&mut self) -> std::result::Result<Files, git2::Error> {
         let index = self.git.index()?;
         let path = |entry: &git2::IndexEntry| String::from_utf8_lossy(&entry.path).into_owned();
@@ -66,7 +66,7 @@ impl<'r> Auditor<'r> {
         self.prefixes = prefixes(self.repo, &self.attributes, dirs, self.also);
         let mut files = Files::new();
         for entry in index.iter().filter(|entry| is_file(i32::try_from(entry.mode).unwrap_or(0))) {
-            // Most paths are none of ours: no text is made of them.
+            // Most paths do not matter, so no string is allocated for them.
             let near = self.prefixes.iter().any(|prefix| entry.path.starts_with(prefix.as_bytes()));
             if near && self.is_secret(&path(&entry)) {
                 files.push((path(&entry), entry.id));
@@ -75,7 +75,7 @@ impl<'r> Auditor<'r> {
         Ok(files)
     }
 
-    /// The secret files of HEAD; none where there is no commit yet.
+    /// Secret files of HEAD; `None` before the first commit.
     pub(super) fn head(&mut self) -> std::result::Result<Option<Files>, git2::Error> {
         let tree = match self.git.head().and_then(|head| head.peel_to_tree()) {
             Ok(tree) => tree,
@@ -91,8 +91,7 @@ impl<'r> Auditor<'r> {
         Ok(Some(files))
     }
 
-    /// The attribute files that git-crypt is given, or that it has encrypted, each with what ends
-    /// that.
+    /// Attribute files that git-crypt encrypts, or would encrypt, each with its remedy.
     pub(super) fn closed_attributes(
         &mut self,
     ) -> std::result::Result<Vec<(String, Remedy)>, git2::Error> {
@@ -128,7 +127,7 @@ impl<'r> Auditor<'r> {
         Ok(Plain { files: files.len(), plain, missing })
     }
 
-    /// The trees below `root` that may hold secrets, with their paths.
+    /// Trees below `root` that may hold secrets, with their paths.
     pub(super) fn scopes(&self, root: &git2::Tree) -> Vec<(String, Oid)> {
         let tree_at = |prefix: &str| match prefix.trim_end_matches('/') {
             "" => Some(root.id()),
@@ -140,7 +139,8 @@ impl<'r> Auditor<'r> {
         self.prefixes.iter().filter_map(|prefix| Some((prefix.clone(), tree_at(prefix)?))).collect()
     }
 
-    /// Collects the secret files below `tree`, which is at `path`, without those seen there before.
+    /// Collects the secret files of `tree`, which is at `path`. Skips trees that were already seen
+    /// there.
     pub(super) fn walk(
         &mut self,
         tree: Oid,
@@ -193,7 +193,8 @@ impl<'r> Auditor<'r> {
         secret
     }
 
-    /// Whether a blob is plaintext; none if it is not here. An empty one has nothing to hide.
+    /// Whether a blob is plaintext; `None` if it is not in this clone. An empty blob does not count
+    /// as plaintext.
     pub(super) fn is_plain(&mut self, id: Oid) -> std::result::Result<Option<bool>, git2::Error> {
         if let Some(known) = self.plain.get(&id) {
             return Ok(*known);
@@ -211,20 +212,19 @@ impl<'r> Auditor<'r> {
     }
 }
 
-/// Whether git reads the file itself, so that git-crypt must leave it alone (git-crypt's README).
+/// Whether git itself reads the file, so that git-crypt must not encrypt it (git-crypt's README).
 pub(super) fn is_gits_own(path: &str) -> bool {
     matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"))
 }
 
-/// Whether a tree entry of `mode` is a regular file: links and submodules store no content of one
-/// here.
+/// Whether a tree entry of `mode` is a regular file: links and submodules hold no secret content.
 fn is_file(mode: i32) -> bool {
     mode & 0o170_000 == 0o100_000
 }
 
-/// Directories, with their final slash, outside of which no path is a secret: `secrets/`, those of
-/// the files `also`, and what the lines of the attribute files that name git-crypt begin with. What
-/// lies outside of the repository, in a larger one, is not its business.
+/// Directories, with a trailing slash, outside of which no path is a secret: `secrets/`, those of
+/// the files `also`, and the prefixes of attribute lines that name git-crypt. Paths of a larger
+/// repository outside of this one are not considered.
 fn prefixes(
     repo: &Repo,
     attributes: &Attributes,
@@ -243,7 +243,7 @@ fn prefixes(
         }
     });
     let mut prefixes: BTreeSet<String> = clamped.collect();
-    // One that lies within another adds nothing.
+    // A directory within another one is redundant.
     let all = prefixes.clone();
     prefixes.retain(|prefix| {
         !all.iter().any(|other| other != prefix && prefix.starts_with(other.as_str()))

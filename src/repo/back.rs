@@ -1,5 +1,5 @@
-//! HEAD and another commit: what the one has of the other, and the way back to an earlier one, as
-//! if the later had never been made.
+//! Compares HEAD with another commit, and moves HEAD back to an earlier one as if the later commit
+//! had never been made.
 
 use super::commit::{Blob, Commit};
 use super::{Repo, failed, identity};
@@ -9,9 +9,9 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 impl Repo {
-    /// Locks what git must not change while HEAD goes back to the commit `to`, which has all that
-    /// HEAD has but for `paths`. Gives what it has of these. Fails if anything else is staged of
-    /// them.
+    /// Locks what git must not change while HEAD moves back to the commit `to`, which may differ
+    /// from HEAD only in `paths`. Returns the blobs that `to` has of them. Fails if other changes
+    /// are staged in these paths.
     pub fn begin_return(&self, to: &str, paths: &[String]) -> Result<(Commit<'_>, Vec<Blob>)> {
         let (locks, named) = self.lock_for_commit()?;
         self.check_committable()?;
@@ -49,7 +49,7 @@ impl Repo {
         Ok((Commit::new(self, locks, named, to, log), blobs))
     }
 
-    /// The paths, as git knows them, of which two trees have different content.
+    /// Paths, as git knows them, whose content differs between two trees.
     fn differing(&self, one: &Tree, other: &Tree) -> std::result::Result<Vec<String>, Error> {
         let diff = self.git.diff_tree_to_tree(Some(one), Some(other), None)?;
         let files = diff
@@ -59,24 +59,24 @@ impl Repo {
         Ok(paths.collect())
     }
 
-    /// Whether HEAD is no branch.
+    /// Whether HEAD is detached.
     pub fn is_detached(&self) -> Result<bool> {
         Ok(self.git.head_detached().map_err(|error| failed("read HEAD", &error))?)
     }
 
-    /// What the repository calls others.
+    /// Names of the configured remotes.
     pub fn remotes(&self) -> Result<Vec<String>> {
         let found = self.git.remotes().map_err(|error| failed("read the configuration", &error))?;
         Ok(found.iter().flatten().flatten().map(str::to_owned).collect())
     }
 
-    /// Whether it has the object `id`.
+    /// Whether the object `id` exists in this clone.
     #[must_use]
     pub fn has_object(&self, id: &str) -> bool {
         Oid::from_str(id).is_ok_and(|id| self.git.odb().is_ok_and(|objects| objects.exists(id)))
     }
 
-    /// Whether HEAD has the commit `id`.
+    /// Whether the commit `id` is reachable from HEAD.
     pub fn has_commit(&self, id: &str) -> Result<bool> {
         let found = || {
             let (head, id) = (self.git.head()?.peel_to_commit()?.id(), Oid::from_str(id)?);
@@ -85,8 +85,8 @@ impl Repo {
         Ok(found().map_err(|error| failed("read the history", &error))?)
     }
 
-    /// The paths that the commit `id` has changed since HEAD and it had the last commit in common,
-    /// and those that HEAD has; `None` if they have none.
+    /// Paths changed since the merge base of HEAD and the commit `id`: those changed by `id`, and
+    /// those changed by HEAD. `None` if there is no merge base.
     pub fn changed_since_common(&self, id: &str) -> Result<Option<(Vec<String>, Vec<String>)>> {
         let found = || {
             let (head, id) = (self.git.head()?.peel_to_commit()?.id(), Oid::from_str(id)?);
@@ -105,8 +105,8 @@ impl Repo {
         Ok(found.map(|(theirs, ours)| (named(theirs), named(ours))))
     }
 
-    /// The plain content of the secret `path` in the commit `id`; `None` if it has none there that
-    /// is encrypted and that this clone opens.
+    /// The plaintext of the secret `path` in the commit `id`; `None` if the commit has no encrypted
+    /// file there or this clone cannot decrypt it.
     pub fn secret_at(&self, id: &str, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let found = || {
             let tree = self.git.find_commit(Oid::from_str(id)?)?.tree()?;

@@ -1,4 +1,4 @@
-//! Commits single files of a repository that exists, and nothing else.
+//! Commits single files of an existing repository, and nothing else.
 
 use super::locks::{Head, Locks};
 use super::sharing::Sharing;
@@ -14,21 +14,21 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What marks an entry of the index without content (git's index-format, extended flags).
+/// Flag of index entries without content (git's index-format, extended flags).
 const INTENT_TO_ADD: u16 = 1 << 13;
 
-/// A commit whose objects are written. While it lives, git changes neither the index nor HEAD.
+/// A commit whose objects are written. While it exists, git changes neither the index nor HEAD.
 pub struct Commit<'r> {
     repo: &'r Repo,
     locks: Locks,
-    /// What HEAD names. The last of it gets the commit.
+    /// What HEAD refers to. The last reference gets the commit.
     head: Head,
     id: Oid,
-    /// Its line in the logs of HEAD and of the branch.
+    /// The line for the reflogs of HEAD and the branch.
     log: String,
 }
 
-/// What a commit makes of a path: a stored blob, or its removal.
+/// What a commit does with a path: a stored blob, or its removal.
 pub struct Blob {
     pub(super) path: String,
     /// `None` if the path is removed.
@@ -44,7 +44,7 @@ impl Blob {
     }
 }
 
-/// What tells git who commits.
+/// The commands that configure the user's name and address in git.
 #[must_use]
 pub fn introduce_yourself() -> Advice {
     let set =
@@ -53,13 +53,13 @@ pub fn introduce_yourself() -> Advice {
 }
 
 impl Repo {
-    /// Fails unless a commit could be made now.
+    /// Fails unless a commit is possible now.
     pub fn check_can_commit(&self) -> Result<()> {
         self.check_unlocked()?;
         self.check_committable()
     }
 
-    /// The same once all is locked for it.
+    /// Like [`Repo::check_can_commit`], but with the locks already taken.
     pub(super) fn check_committable(&self) -> Result<()> {
         let not = |cause: &str, hint: Advice| {
             Err(Failure::failed("cannot commit").because(cause).hint(hint).into())
@@ -71,7 +71,7 @@ impl Repo {
             return not(what, Advice::git("status"));
         }
         self.check_file("index")?;
-        // A split or sparse index is more than libgit2 can read.
+        // libgit2 cannot read a split or sparse index.
         self.git.index().map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => {
@@ -84,7 +84,7 @@ impl Repo {
         }
     }
 
-    /// Fails if `name` of git's directory is a symbolic link, which a new file would replace.
+    /// Fails if `name` in the git directory is a symbolic link, which a new file would replace.
     pub(super) fn check_file(&self, name: &str) -> Result<()> {
         let place = if name == "index" { self.git.path() } else { self.git.commondir() }.join(name);
         if place.is_symlink() {
@@ -96,29 +96,28 @@ impl Repo {
         Ok(())
     }
 
-    /// Stores `bytes`, the ciphertext if it is a secret, as a blob for [`Repo::begin_commit`].
+    /// Stores `bytes` (ciphertext for a secret) as a blob for [`Repo::begin_commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
         self.keep_in_memory()?;
         let id = self.whole(|| store(&self.git, path, bytes))?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable: false })
     }
 
-    /// Stores `bytes` for `path`, which is no secret, with the line ends that git would store.
+    /// Stores `bytes` for `path`, which is not a secret, with git's line-ending conversion.
     pub fn store_text(&self, path: &str, bytes: &[u8], executable: bool) -> Result<Blob> {
         self.keep_in_memory()?;
         let id = self.whole(|| store_text(&self.git, path, &self.in_git(path), bytes))?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
-    /// Fails if a commit of `blobs` would drop content that is only staged: what the index has of a
-    /// path must be what HEAD or the work tree has, as a killed commit leaves it, or what the
-    /// commit will have.
+    /// Fails if committing `blobs` would drop content that is only staged. The index entry of each
+    /// path must match HEAD, the work tree (as a killed commit leaves it) or the new content.
     pub fn check_staged(&self, blobs: &[Blob]) -> Result<()> {
         let mut index = self.git.index().map_err(|error| failed("open the index", &error))?;
         index.read(true).map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         for blob in blobs {
             let staged = index.get_path(Path::new(&self.in_git(&blob.path)), 0);
-            // What is only meant to be added (`git add -N`) has no content that could be lost.
+            // An intent-to-add entry (`git add -N`) has no content to lose.
             let is_meant = |entry: &IndexEntry| entry.flags_extended & INTENT_TO_ADD != 0;
             let staged = staged.filter(|entry| !is_meant(entry)).map(|entry| entry.id);
             let committed = self.head_blob(&blob.path)?.map(|found| found.id());
@@ -134,28 +133,28 @@ impl Repo {
         Ok(())
     }
 
-    /// The same for a commit whose content of `paths` is not known yet.
+    /// Like [`Repo::check_staged`], for `paths` whose new content is not known yet.
     pub fn check_unstaged<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Result<()> {
         self.check_staged(&paths.map(Self::removal).collect::<Vec<_>>())
     }
 
-    /// The removal of `path` for [`Repo::begin_commit`].
+    /// The removal of `path`, for [`Repo::begin_commit`].
     #[must_use]
     pub fn removal(path: &str) -> Blob {
         Blob { path: path.to_owned(), id: None, executable: false }
     }
 
-    /// What is said of a commit when something fails after it.
+    /// States that the commit was made, for a failure after it.
     #[must_use]
     pub fn committed_as(id: &str) -> String {
         format!("the change is committed as {id}")
     }
 
     /// Locks what git must not change while `blobs` are committed on top of HEAD, and writes all
-    /// objects. Nothing names them yet. Fails if anything else is staged of them.
+    /// objects, which nothing refers to yet. Fails if other changes are staged in these paths.
     pub fn begin_commit(&self, blobs: &[Blob], message: &str) -> Result<Commit<'_>> {
         let (locks, named) = self.lock_for_commit()?;
-        // Once more: a merge may have begun while an answer was waited for.
+        // Checked again under the locks: a merge may have begun while a prompt was open.
         self.check_committable()?;
         self.check_staged(blobs)?;
         let Some((author, committer)) = identity(&self.git)? else {
@@ -185,7 +184,7 @@ impl Repo {
         Ok(Commit { repo: self, locks, head: named, id, log })
     }
 
-    /// `old` with `blobs`.
+    /// The tree `old` with `blobs` applied.
     pub(super) fn tree(&self, old: &Tree, blobs: &[Blob]) -> std::result::Result<Oid, Error> {
         let mut update = TreeUpdateBuilder::new();
         for blob in blobs {
@@ -195,9 +194,9 @@ impl Repo {
             }
         }
         let written = self.whole_tree(old.id(), || update.create_updated(&self.git, old))?;
-        // An update of the tree would leave an empty one where a directory has no file any more,
-        // and an index reads each tree that it has written, which libgit2 does not survive where a
-        // file is cut off.
+        // `TreeUpdateBuilder` would leave an empty tree for a directory without files, and
+        // `Index::write_tree` reads back each tree that it has written, which crashes libgit2 if
+        // that object's file is truncated.
         let mut tree = written;
         for blob in blobs.iter().filter(|blob| blob.id.is_none()) {
             let left = self.without(&self.git.find_tree(tree)?, &self.in_git(&blob.path))?;
@@ -208,7 +207,8 @@ impl Repo {
 }
 
 impl Repo {
-    /// `tree` without `path` and directories that are empty without it; `None` if nothing is left.
+    /// `tree` without `path` and without the directories that this empties; `None` if nothing is
+    /// left.
     fn without(&self, tree: &Tree, path: &str) -> std::result::Result<Option<Oid>, Error> {
         let mut builder = self.git.treebuilder(Some(tree))?;
         let (name, below) =
@@ -227,19 +227,20 @@ impl Repo {
 }
 
 impl<'r> Commit<'r> {
-    /// One that is there, which HEAD, in which `log` is a line of its own, is to have.
+    /// A commit for the existing object `id`, which HEAD is about to point to. `log` is its reflog
+    /// line.
     pub(super) fn new(repo: &'r Repo, locks: Locks, head: Head, id: Oid, log: String) -> Self {
         Self { repo, locks, head, id, log }
     }
 }
 
 impl Commit<'_> {
-    /// Has the index hold `blobs`, whose files are in their places, and then HEAD the commit. What
-    /// fails is taken back, with all that `batch` has done before. Gives the commit's id.
+    /// Writes `blobs`, whose files are in place, to the index and then points HEAD to the commit.
+    /// On failure, reverts this and everything that `batch` has done. Returns the commit's id.
     ///
-    /// The index comes first: a run that is killed in between has staged the files, and whoever
-    /// commits next commits them. The other way about, the next commit of anybody would bring the
-    /// old content back.
+    /// The index comes first: a run that is killed in between leaves the files staged, and the next
+    /// commit includes them. In the opposite order, the next commit by anyone would restore the old
+    /// content.
     pub fn publish(
         self,
         mut batch: Batch,
@@ -277,20 +278,20 @@ impl Commit<'_> {
         batch.add_in(git.path(), &place, format!("{}\n", self.id), mode(&place))?;
         batch.publish(interrupts)?;
         let below = |dir: &&Path| dir.starts_with(git.commondir());
-        // The directory of a branch that was packed until now may be new.
+        // The directory of a branch that was packed may be new.
         let synced =
             place.ancestors().skip(2).take_while(below).try_for_each(files::sync_directory);
         for path in
             places.iter().chain([&place]).flat_map(|place| place.ancestors().take_while(below))
         {
-            // Those that others have made have their modes.
+            // Existing files keep their modes.
             let _ = sharing.apply(path);
         }
         Ok(synced.map_err(|error| files::cannot("write", &place, &error))?)
     }
 
-    /// Adds the line of the commit to the file `log`, unless it is not there and not wanted (git's
-    /// core.logAllRefUpdates).
+    /// Appends the commit's line to the reflog `log`, unless that does not exist and is not wanted
+    /// (`core.logAllRefUpdates`).
     fn add_log(&self, batch: &mut Batch, log: &Path) -> Result<()> {
         let config = self.repo.git.config();
         let is_wanted =
@@ -304,8 +305,8 @@ impl Commit<'_> {
         batch.add_in(self.repo.git.path(), log, text, mode(log))
     }
 
-    /// Fails unless HEAD names what it named before, and HEAD and the index have what they should
-    /// have.
+    /// Fails unless HEAD still refers to the same branch, and HEAD and the index have the new
+    /// content.
     fn verify(&self, blobs: &[Blob]) -> Result<()> {
         let repo = self.repo;
         let found = || -> std::result::Result<bool, Error> {
@@ -329,7 +330,7 @@ impl Commit<'_> {
     }
 }
 
-/// A line of the log of HEAD or a branch, as git's `refs/files-backend.c` writes it.
+/// A reflog line, in the format of git's `refs/files-backend.c`.
 pub(super) fn log_line(from: Oid, to: Oid, committer: &Signature, what: &str) -> String {
     let time = committer.when();
     let (sign, minutes) = (time.sign(), time.offset_minutes().abs());
@@ -343,7 +344,8 @@ pub(super) fn log_line(from: Oid, to: Oid, committer: &Signature, what: &str) ->
     )
 }
 
-/// A new commit, of which libgit2's own function says that it is written, also where it is not.
+/// Creates a commit object. libgit2's own function reports success even if the object was not
+/// written.
 pub(super) fn create_commit(
     git: &Repository,
     [author, committer]: [&Signature; 2],
@@ -355,7 +357,7 @@ pub(super) fn create_commit(
     git.odb()?.write(ObjectType::Commit, &bytes)
 }
 
-/// The mode of the file `place`; if there is none, that of git's files.
+/// The mode of the file `place`; if it does not exist, the default mode of git's files.
 fn mode(place: &Path) -> u32 {
     place.metadata().map_or(0o644, |found| found.permissions().mode() & 0o777)
 }

@@ -1,4 +1,4 @@
-//! A file as earlier commits have it.
+//! A file's content in earlier commits.
 
 use super::Repo;
 use crate::advice::Advice;
@@ -6,12 +6,12 @@ use crate::error::{Failure, Result};
 use std::path::Path;
 
 impl Repo {
-    /// Earlier texts of `path`, each with the commit that has it: those of the parents of the
-    /// newest commit that changed it. A merge has several.
+    /// Earlier texts of `path`, each with its revision: those of the parents of the newest commit
+    /// that changed it, of which a merge has several.
     #[must_use]
     pub fn earlier(&self, path: &str) -> Vec<(String, String)> {
-        /// What was changed longer ago is how the repository is, and each commit costs time in
-        /// every check.
+        /// How many commits are searched. An older change is the repository's normal state, and
+        /// each commit costs time in every check.
         const COMMITS: usize = 200;
         let path = self.in_git(path);
         let blob = |commit: &git2::Commit| {
@@ -49,7 +49,7 @@ impl Repo {
     /// The text of `path` in the commit that `revision` names.
     pub fn text_at(&self, revision: &str, path: &str) -> Result<Option<String>> {
         let commit = self.git.revparse_single(revision).and_then(|object| object.peel_to_commit());
-        // What git cannot read may be anything: it is not quoted.
+        // The revision is not quoted: if git cannot resolve it, it may be anything.
         let commit = commit.map_err(|_| {
             Failure::usage("`--from` must name a commit")
                 .hint(Advice::makeinfra("update").with("--from HEAD^"))

@@ -1,4 +1,4 @@
-//! git-crypt set up in a repository that exists, as `git-crypt init` does it.
+//! Sets up git-crypt in an existing repository, as `git-crypt init` does.
 
 use super::locks::Locks;
 use super::{Repo, trial};
@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use zeroize::Zeroizing;
 
 impl Repo {
-    /// The default git-crypt key of this clone, if it has one.
+    /// The default git-crypt key of this clone; `None` if it has none.
     pub fn default_key(&self) -> Result<Option<Key>> {
         let file = self.key_file(git_crypt::FILTER);
         let Some(bytes) = trial::read(&file)? else { return Ok(None) };
@@ -22,8 +22,8 @@ impl Repo {
         })?))
     }
 
-    /// Adds the key, if it is not there, and git's configuration of the filter to `batch`. Nobody
-    /// else changes that until the locks are given up.
+    /// Adds the key (if it is missing) and git's filter configuration to `batch`. The returned
+    /// locks keep other processes from changing the configuration.
     pub fn install_git_crypt(&self, key: &Key, batch: &mut Batch) -> Result<Locks> {
         self.check_file("config")?;
         let locks = self.lock_config()?;

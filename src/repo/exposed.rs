@@ -1,19 +1,19 @@
-//! Files in which git has a token in plaintext, wherever they are. Shows paths and commits, never
-//! what a file holds.
+//! Files in which git has a token in plaintext, anywhere in the repository. Shows paths and
+//! commits, never file contents.
 
 use super::{Repo, failed, plain_index};
 use crate::error::Result;
 use git2::{Error, ErrorCode, ObjectType, Odb, Oid, Repository, Tree};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What git holds of a token.
+/// Where git holds a token.
 #[derive(Debug, Default)]
 pub struct Exposed {
-    /// How many different contents were searched.
+    /// Number of distinct file contents that were searched.
     pub files: usize,
-    /// The paths, each with the place that has it: the first of index, HEAD and the newest commit.
+    /// Paths, each with the first place that has it: index, HEAD or the newest commit.
     pub found: BTreeMap<String, Place>,
-    /// Whether something was not in this clone.
+    /// Whether some objects are missing from this clone.
     pub incomplete: bool,
 }
 
@@ -24,13 +24,14 @@ pub enum Place {
     Index,
     /// The commit that HEAD names.
     Head,
-    /// The newest commit that has it.
+    /// The newest commit with the file.
     Commit(String),
 }
 
 impl Repo {
-    /// Searches the index and HEAD, and with `deep` every commit that a branch, a tag or HEAD
-    /// reaches. `shows` says whether bytes show the token; each content is asked for once.
+    /// Searches the index and HEAD, and with `deep` also every commit reachable from a branch, a
+    /// tag or HEAD. `shows` tells whether bytes contain the token; it is called once for each
+    /// distinct content.
     pub fn exposed(&self, shows: &dyn Fn(&[u8]) -> bool, deep: bool) -> Result<Exposed> {
         let unread = |error: Error| failed("read the repository", &error);
         let index = self
@@ -80,15 +81,15 @@ struct Search<'r> {
     git: &'r Repository,
     odb: Odb<'r>,
     shows: &'r dyn Fn(&[u8]) -> bool,
-    /// Whether a blob shows the token.
+    /// Whether a blob contains the token.
     blobs: HashMap<Oid, bool>,
-    /// Trees that were searched.
+    /// Trees already searched.
     trees: HashSet<Oid>,
     exposed: Exposed,
 }
 
 impl<'r> Search<'r> {
-    /// Searches what is below `tree` and was not searched before.
+    /// Searches `tree`, skipping what was already searched.
     fn tree(&mut self, tree: Tree<'r>, place: &Place) -> std::result::Result<(), Error> {
         let mut open = vec![(String::new(), tree)];
         while let Some((dir, tree)) = open.pop() {

@@ -1,4 +1,4 @@
-//! What HEAD has.
+//! The content of HEAD.
 
 use super::{Repo, failed};
 use crate::error::Result;
@@ -12,19 +12,19 @@ use zeroize::Zeroizing;
 pub enum HeadSecret {
     /// Nothing.
     Absent,
-    /// The ciphertext of the text at hand, or of another one, under the key at hand.
+    /// The ciphertext of the given or another text, encrypted with the given key.
     Encrypted {
-        /// Whether it is that text.
+        /// Whether it is the given text.
         same: bool,
     },
-    /// Its ciphertext, under another key.
+    /// Ciphertext under another key.
     OtherKey,
-    /// Its plain text.
+    /// Plaintext.
     Plain,
 }
 
 impl Repo {
-    /// The id of the commit that HEAD names; `None` if there is none yet.
+    /// The id of HEAD's commit; `None` before the first commit.
     pub fn head_id(&self) -> Result<Option<String>> {
         match self.git.head().and_then(|head| head.peel_to_commit()) {
             Ok(commit) => Ok(Some(commit.id().to_string())),
@@ -35,13 +35,13 @@ impl Repo {
         }
     }
 
-    /// The text of `path` in HEAD, if it is there and is text.
+    /// The text of `path` in HEAD; `None` if it is absent or not text.
     pub fn head_text(&self, path: &str) -> Result<Option<String>> {
         let blob = self.head_blob(path)?;
         Ok(blob.and_then(|blob| String::from_utf8(blob.content().to_vec()).ok()))
     }
 
-    /// The tree of HEAD; `None` if there is no commit yet.
+    /// The tree of HEAD; `None` before the first commit.
     pub(super) fn head_tree(&self) -> Result<Option<Tree<'_>>> {
         match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => Ok(None),
@@ -52,12 +52,12 @@ impl Repo {
         }
     }
 
-    /// What HEAD has at git's `path`; `None` if it has nothing there. What cannot be read is an
-    /// error.
+    /// The entry of git's `path` in HEAD; `None` if there is none. Fails if an object cannot be
+    /// read.
     pub(super) fn head_entry(&self, path: &str) -> Result<Option<TreeEntry<'static>>> {
         let Some(tree) = self.head_tree()? else { return Ok(None) };
         match tree.get_path(Path::new(path)) {
-            // A tree has no such name. An object that is not found is something else.
+            // The tree has no such entry. A missing object is a different error.
             Err(error)
                 if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree =>
             {
@@ -67,7 +67,7 @@ impl Repo {
         }
     }
 
-    /// The file that HEAD has at `path`; `None` if it has none. What cannot be read is an error.
+    /// The file at `path` in HEAD; `None` if there is none. Fails if an object cannot be read.
     pub(super) fn head_blob(&self, path: &str) -> Result<Option<Blob<'_>>> {
         let entry = self
             .head_entry(&self.in_git(path))?
@@ -76,7 +76,7 @@ impl Repo {
         Ok(blob.map_err(|error| failed("read HEAD", &error))?)
     }
 
-    /// What HEAD holds under `path`, where the work tree holds `text`.
+    /// What HEAD holds at `path`, compared with the work tree's `text`.
     pub fn head_secret(&self, path: &str, key: &Key, text: Option<&[u8]>) -> Result<HeadSecret> {
         Ok(match self.head_blob(path)? {
             None => HeadSecret::Absent,
@@ -90,7 +90,7 @@ impl Repo {
         })
     }
 
-    /// The plain bytes of what HEAD holds under `path`, if `key` opens it.
+    /// The plaintext of `path` in HEAD; `None` if `key` does not decrypt it.
     pub fn head_plain(&self, path: &str, key: &Key) -> Result<Option<Zeroizing<Vec<u8>>>> {
         Ok(self.head_blob(path)?.and_then(|blob| key.decrypt(blob.content())))
     }

@@ -1,37 +1,38 @@
-//! Plaintext secrets in every commit that a branch, a tag or HEAD reaches. Changes nothing.
+//! Plaintext secrets in every commit reachable from a branch, a tag or HEAD. Changes nothing.
 //!
-//! Reads trees, not diffs: each distinct tree and each distinct blob once.
+//! Reads trees instead of diffs: each distinct tree and each distinct blob once.
 
 use super::auditor::{Auditor, Files};
 use git2::{Error, Oid, Repository, Sort};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-/// What was found in the commits.
+/// Findings in all commits.
 #[derive(Debug)]
 pub struct History {
-    /// How many commits were read.
+    /// Number of commits read.
     pub commits: usize,
-    /// Plaintext, by path.
+    /// Plaintext secrets, by path.
     pub leaks: Vec<Leak>,
-    /// Whether it is a shallow clone.
+    /// Whether this is a shallow clone.
     pub shallow: bool,
-    /// Whether objects are missing here.
+    /// Whether some objects are missing from this clone.
     pub incomplete: bool,
 }
 
-/// Plaintext under one path.
+/// Plaintext at one path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Leak {
     /// The path.
     pub path: String,
-    /// The newest commit that holds it.
+    /// The newest commit with the plaintext.
     pub newest: String,
-    /// The oldest.
+    /// The oldest commit with the plaintext.
     pub oldest: String,
 }
 
-/// A tree that may hold secrets, and which commits have it: numbers of the walk, from new to old.
+/// A tree that may hold secrets, with the newest and oldest commit that have it, as positions in
+/// the walk (newest first).
 struct Seen {
     prefix: String,
     tree: Oid,
@@ -40,7 +41,7 @@ struct Seen {
 }
 
 impl Auditor<'_> {
-    /// Reads all commits. What HEAD holds was said already: `known`.
+    /// Reads all commits. `known` is what was already reported for HEAD.
     pub(super) fn history(&mut self, known: &HashSet<(String, Oid)>) -> Result<History, Error> {
         let (commits, complete) = commits(self.git)?;
         self.missing |= !complete;
@@ -119,20 +120,20 @@ impl Auditor<'_> {
     }
 }
 
-/// Every commit, children before their parents, and whether all of them are in this clone.
+/// All commits, children before parents, and whether all of them are in this clone.
 pub(super) fn commits(git: &Repository) -> Result<(Vec<Oid>, bool), Error> {
     let mut walk = git.revwalk()?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
     for glob in ["refs/heads/*", "refs/remotes/*", "refs/tags/*"] {
         walk.push_glob(glob)?;
     }
-    // Unborn, or of a name that leads nowhere: nothing hangs on it.
+    // Nothing is reachable from an unborn branch or a dangling name.
     let _ = walk.push_head();
     let mut commits = Vec::new();
     for id in walk {
         match id {
             Ok(id) => commits.push(id),
-            // A commit that is not here; libgit2 cannot walk around it.
+            // libgit2 cannot skip a commit that is missing from this clone.
             Err(_) => return Ok((commits, false)),
         }
     }

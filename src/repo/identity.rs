@@ -1,5 +1,5 @@
-//! Who commits, as git writes it. libgit2 refuses some names that git accepts, and writes others
-//! that break a commit.
+//! Author and committer, as git writes them. libgit2 refuses some names that git accepts, and
+//! writes others that corrupt a commit.
 
 use super::failed;
 use crate::environment;
@@ -7,7 +7,7 @@ use crate::error::{Failure, Result};
 use git2::{Error, ErrorClass, ErrorCode, Repository, Signature, Time};
 use jiff::fmt::{rfc2822, temporal::Pieces};
 
-/// The author and the committer, from git's configuration and variables; `None` if git does not
+/// Author and committer, from git's configuration and environment variables; `None` if git does not
 /// know them.
 pub(super) fn identity(
     git: &Repository,
@@ -32,7 +32,7 @@ pub(super) fn identity(
     }
 }
 
-/// `found` without a line break in its name, which would end the line of the commit.
+/// `found` with line breaks removed from the name, which would end the commit's header line.
 fn cleaned(found: Signature<'static>) -> std::result::Result<Signature<'static>, Error> {
     match (found.name(), found.email()) {
         (Ok(name), Ok(email)) if name.contains('\n') || email.contains('\n') => {
@@ -42,8 +42,7 @@ fn cleaned(found: Signature<'static>) -> std::result::Result<Signature<'static>,
     }
 }
 
-/// The signature of `role`, put together without libgit2; `None` if nothing is left of its name or
-/// its address.
+/// The signature for `role`, built without libgit2; `None` if the cleaned name or address is empty.
 fn signature(git: &Repository, role: &str) -> Result<Option<Signature<'static>>> {
     let variable = |name: &str| environment::raw(name).and_then(|value| value.into_string().ok());
     let config = git.config().and_then(|mut config| config.snapshot());
@@ -71,13 +70,14 @@ fn signature(git: &Repository, role: &str) -> Result<Option<Signature<'static>>>
     Ok(Some(made.map_err(|error| failed("read who commits", &error))?))
 }
 
-/// `text` without what git leaves out of a name (`strbuf_addstr_without_crud` in git's ident.c).
+/// `text` without the characters that git strips from a name (`strbuf_addstr_without_crud` in git's
+/// ident.c).
 fn clean(text: &str) -> String {
     let is_crud = |letter: char| letter <= ' ' || ",:;<>\"\\'".contains(letter);
     text.trim_matches(is_crud).replace(['\n', '<', '>'], "")
 }
 
-/// A date in one of git's formats (git-commit(1)) that has an offset.
+/// Parses a date with an offset in one of git's formats (git-commit(1)).
 fn time(text: &str) -> Option<Time> {
     let text = text.trim();
     let raw = text.strip_prefix('@').unwrap_or(text);

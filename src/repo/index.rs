@@ -1,5 +1,4 @@
-//! git's index: entries are added and taken out, with what git goes by when it asks whether a file
-//! has changed.
+//! Git's index: adds and removes entries, with the stat data by which git detects changed files.
 
 use super::{Blob, Repo, failed, plain_index, work_tree};
 use crate::advice::Advice;
@@ -10,10 +9,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// The mode of a file that may be run.
+/// The mode of an executable file.
 pub(super) const EXECUTABLE: u32 = 0o100_755;
 
-/// The mode of a file.
+/// The mode of a regular file.
 const fn mode(executable: bool) -> u32 {
     if executable { EXECUTABLE } else { 0o100_644 }
 }
@@ -32,7 +31,7 @@ impl Repo {
         })
     }
 
-    /// Adds the index as `edit` makes it to `batch`.
+    /// Adds the index as changed by `edit` to `batch`.
     pub(super) fn add_edited_index(
         &self,
         batch: &mut Batch,
@@ -42,13 +41,13 @@ impl Repo {
         let cannot = |error: &std::io::Error| files::cannot("read", &place, error);
         let before = fs::read(&place).map_err(|error| cannot(&error))?;
         let found = place.metadata().map_err(|error| cannot(&error))?;
-        // git's index-format: the signature, the version, and the number of entries.
+        // Header of git's index-format: signature, version, number of entries.
         let count = before
             .get(8..12)
             .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
             .map(u32::from_be_bytes);
         let make = |copy: &Path| -> Result<()> {
-            // By this time libgit2 knows the entries whose files may have changed since.
+            // libgit2 uses this time to find entries whose files may have changed since.
             let modified = found.modified().map_err(|error| cannot(&error))?;
             let opened = fs::OpenOptions::new().write(true).open(copy);
             opened.and_then(|file| file.set_modified(modified)).map_err(|error| cannot(&error))?;
@@ -57,15 +56,15 @@ impl Repo {
         batch.add_made(self.git.path(), &place, &before, found.permissions().mode() & 0o777, make)
     }
 
-    /// Edits the index that the file `place` holds, of `count` entries. libgit2 takes one that it
-    /// cannot look at for one without any.
+    /// Edits the index file `place`, which must have `count` entries: libgit2 reads an index that
+    /// it cannot open as an empty one.
     fn write_index(
         &self,
         place: &Path,
         count: Option<u32>,
         edit: impl FnOnce(&mut Index) -> Result<()>,
     ) -> Result<()> {
-        // Another view of the repository, which has that index for its own.
+        // A second handle to the repository, which uses the copy as its index.
         let git = Repository::open(self.git.path())
             .map_err(|error| failed("open the git repository", &error))?;
         let opened =
@@ -82,12 +81,12 @@ impl Repo {
         Ok(index.write().map_err(|error| failed("write the index", &error))?)
     }
 
-    /// Stages `id` at the path of `blob`. Where the work tree has other content, git is to find
-    /// that by itself: the stat data of that file would hide what somebody has edited from
-    /// `git status` and `git commit -a`.
+    /// Stages `id` at the path of `blob`. If the work tree has other content, the entry gets no
+    /// stat data: with it, `git status` and `git commit -a` would not notice the user's edit.
     fn add_to(&self, index: &mut Index, blob: &Blob, id: Oid) -> Result<()> {
         let path = self.in_git(&blob.path);
-        // The stat data first: an edit after it is another time or size.
+        // The stat data is taken before the content is compared: a later edit changes the time or
+        // the size.
         let fresh = entry(&self.git, &path, id, blob.executable);
         let entry = match self.is_in_work_tree(&blob.path, Some(id)) {
             true => fresh?,
@@ -97,14 +96,14 @@ impl Repo {
     }
 }
 
-/// The index entry of a file in the work tree that has the content of `id`, with its stat data: git
-/// then takes it for unchanged without running a filter.
+/// The index entry of a work-tree file with the content `id`, including its stat data, so that git
+/// takes it as unchanged without running a filter.
 pub(super) fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<IndexEntry> {
     let file = work_tree(git).join(path);
     let stat = fs::symlink_metadata(&file).map_err(|error| {
         Failure::failed(format!("cannot look at `{path}`")).because(error.to_string())
     })?;
-    // git itself cuts these numbers to 32 bits.
+    // Git itself truncates these numbers to 32 bits.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -122,7 +121,7 @@ pub(super) fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> 
     })
 }
 
-/// An entry that nothing is known of but its content: git compares it with the file.
+/// An index entry without stat data: git compares the content with the file.
 pub(super) fn bare(path: &str, id: Oid, mode: u32) -> IndexEntry {
     let never = IndexTime::new(0, 0);
     IndexEntry {
@@ -141,7 +140,7 @@ pub(super) fn bare(path: &str, id: Oid, mode: u32) -> IndexEntry {
     }
 }
 
-/// Takes `path` out of `index`, if it is there.
+/// Removes `path` from `index` if it is there.
 fn remove(index: &mut Index, path: &str) -> std::result::Result<(), Error> {
     let path = Path::new(path);
     if index.get_path(path, 0).is_some() { index.remove(path, 0) } else { Ok(()) }

@@ -1,5 +1,5 @@
-//! The git-crypt keys of this clone. Each is tried on what git holds encrypted before anything is
-//! encrypted with it: a `git-crypt init` in a locked clone makes a key that nobody else has.
+//! Git-crypt keys of this clone. Each is tried on git's encrypted content before anything is
+//! encrypted with it: `git-crypt init` in a locked clone creates a key that nobody else has.
 
 use super::attributes::{self, Attributes};
 use super::trial::{Trial, read};
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 impl Repo {
-    /// Fails if the key of `filter` does not open what HEAD holds encrypted by it. A key that is
-    /// missing encrypts nothing.
+    /// Fails if the key of `filter` does not decrypt what HEAD holds encrypted with that filter.
+    /// Succeeds if the key is missing, since nothing can be encrypted with it.
     pub fn check_key(&self, filter: &str) -> Result<()> {
         let mut tried = self.tried.borrow_mut();
         let trials = match tried.get(filter) {
@@ -38,7 +38,7 @@ impl Repo {
         let mut keys = Vec::new();
         for file in self.key_files(filter) {
             let bytes = read(&file)?;
-            // What is no key encrypts nothing, either.
+            // An invalid key file cannot encrypt anything, either.
             keys.extend(bytes.and_then(|bytes| Key::from_file(&bytes).ok()).map(|key| (file, key)));
         }
         if keys.is_empty() {
@@ -48,7 +48,7 @@ impl Repo {
         let trials = keys.into_iter().map(|(file, key)| {
             let mut trial = Trial::default();
             for (path, id) in &blobs {
-                // What is not in this clone proves nothing.
+                // A blob that is missing from this clone proves nothing.
                 if let Ok(blob) = self.git.find_blob(*id) {
                     trial.on(&key, path, blob.content());
                 }
@@ -58,8 +58,8 @@ impl Repo {
         Ok(trials.collect())
     }
 
-    /// The files of HEAD, or of the index before the first commit, that attributes give to
-    /// `filter`. Those of the default filter include what is below `secrets/` without an attribute.
+    /// Files of HEAD, or of the index before the first commit, that attributes assign to `filter`.
+    /// The default filter also gets files below `secrets/` without an attribute.
     fn encrypted(&self, filter: &str) -> Result<Vec<(String, Oid)>> {
         let attributes = Attributes::of(&self.git)?;
         let unread = |error: git2::Error| failed("read the repository", &error);
@@ -99,7 +99,7 @@ impl Repo {
                     }
                     TreeWalkResult::Ok
                 });
-                // A tree that is not in this clone ends the walk.
+                // A tree that is missing from this clone ends the walk.
                 if let Err(error) = walked
                     && error.code() != ErrorCode::NotFound
                 {
@@ -137,14 +137,14 @@ impl Repo {
         Ok(key)
     }
 
-    /// Where the key of a git-crypt filter lies, or would lie.
+    /// Path of a git-crypt filter's key, whether or not it exists.
     pub(super) fn key_file(&self, filter: &str) -> PathBuf {
         let [own, common] = self.key_files(filter);
         if own.exists() { own } else { common }
     }
 
-    /// In a linked work tree, git-crypt 0.7 has its keys in the work tree's own git directory, and
-    /// 0.8 in that of the repository.
+    /// Candidate key files. In a linked work tree, git-crypt 0.7 keeps keys in the work tree's own
+    /// git directory, 0.8 in that of the repository.
     fn key_files(&self, filter: &str) -> [PathBuf; 2] {
         let name = filter.strip_prefix("git-crypt-").unwrap_or("default");
         let in_dir = |dir: &Path| dir.join("git-crypt/keys").join(name);

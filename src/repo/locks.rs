@@ -1,7 +1,8 @@
-//! git's lock files: taken as git takes them, with a mark by which those of a killed run are known.
+//! Git's lock files: taken as git takes them, and marked so that those of a killed run are
+//! recognised.
 //!
-//! A lock file of git's says nothing of who made it. Ours do, and whoever has the lock on `.git`
-//! knows that no other makeinfra is at work: they can go.
+//! Git's own lock files do not name their owner. Those of makeinfra do, and a run that holds the
+//! lock on `.git` knows that no other makeinfra is running, so it may delete them.
 
 use super::Repo;
 use crate::advice::{Advice, shell_word};
@@ -14,51 +15,51 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Keeps the commit that is picked from being collected while the pick is open.
+/// Protects the picked commit from garbage collection while the pick is open.
 pub(super) const KEPT: &str = "refs/makeinfra/update";
-/// Names the commit that is picked while the pick is open, for git.
+/// Names the picked commit for git while the pick is open.
 pub(super) const PICK: &str = "CHERRY_PICK_HEAD";
-/// What a lock file of ours holds.
+/// The content of makeinfra's lock files.
 const OURS: &[u8] = b"makeinfra\n";
-/// How long a git process at work is waited for; most have what they lock for milliseconds.
+/// How long to wait for a running git process; most hold their locks for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
-/// How many references git follows, HEAD included (`SYMREF_MAXDEPTH` in its refs.h).
+/// How many references git follows, including HEAD (`SYMREF_MAXDEPTH` in git's refs.h).
 const DEPTH: usize = 5;
-/// More than HEAD or another reference in a file has.
+/// Size limit for a reference file, far above any real one.
 const REFERENCE: usize = 8192;
-/// References that each work tree has for itself (gitrepository-layout).
+/// Prefixes of per-worktree references (gitrepository-layout(5)).
 const OF_A_TREE: [&str; 3] = ["refs/bisect/", "refs/rewritten/", "refs/worktree/"];
 
-/// A lock file of git's that is held.
+/// A lock file of git that this run holds.
 struct Lock {
     path: PathBuf,
     is_held: bool,
 }
 
-/// What HEAD names.
+/// What HEAD refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
-    /// The references from the one that HEAD names to the one that has the commit, which may be the
-    /// same; none if HEAD itself has it.
+    /// The references from the one that HEAD names to the one that holds the commit (possibly the
+    /// same); empty if HEAD is detached.
     pub(super) names: Vec<String>,
 }
 
-/// What git must not change for now.
+/// Lock files that keep git from making changes.
 pub struct Locks(Vec<Lock>);
 
 impl Locks {
-    /// Gives all of them up after `what` was done. Fails if one cannot be removed.
+    /// Releases all locks after `what` was done. Fails if a lock file cannot be removed.
     pub fn release(self, what: &str) -> Result<()> {
         let mut left = Vec::new();
         for mut lock in self.0 {
             lock.is_held = false;
-            // Once more: what fails is often gone the next time.
+            // A second attempt often succeeds.
             if remove(&lock.path).is_err() && remove(&lock.path).is_err() {
                 left.push(lock.path.clone());
                 continue;
             }
-            // One that comes back after a power cut would only stop git.
+            // Best effort: a lock file that reappears after a power cut only blocks git.
             let _ = lock.path.parent().map(files::sync_directory);
         }
         if left.is_empty() {
@@ -77,14 +78,14 @@ impl Locks {
 impl Drop for Lock {
     fn drop(&mut self) {
         if self.is_held {
-            // The next run knows it as ours.
+            // The next run recognises the file as ours.
             let _ = remove(&self.path);
         }
     }
 }
 
-/// Removes the lock file of `path`, which libgit2 has made: it gives the file its name by a link,
-/// and takes no notice of a lock that stays.
+/// Removes the lock file of `path` that libgit2 made: it renames by hard link and ignores a lock
+/// file that it cannot remove.
 pub(super) fn remove_for(path: &Path) -> Result<()> {
     let file = lock_file(path);
     Ok(remove(&file).map_err(|error| files::cannot("remove", &file, &error))?)
@@ -98,8 +99,8 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Repo {
-    /// Fails if another makeinfra is at work in the repository; none is until the answer is
-    /// dropped. A file system without locks gives none.
+    /// Locks the repository against other makeinfra runs until the returned file is dropped. Fails
+    /// if one is running. `None` if the file system does not support locks.
     pub fn lock(&self) -> Result<Option<fs::File>> {
         match files::lock(self.git.path()) {
             Ok(None) => Err(Failure::failed("another makeinfra is at work in this repository")
@@ -115,9 +116,10 @@ impl Repo {
         }
     }
 
-    /// Removes what killed runs have left in `.git`. It holds nothing that anybody misses.
+    /// Deletes what killed runs left in `.git`: lock files and temporary files, none of them
+    /// needed.
     fn sweep(&self) {
-        // What HEAD names cannot be told: its lock files stay.
+        // If HEAD's target cannot be determined, its lock files stay.
         let names = self.head().map_or_else(|_| Vec::new(), |head| head.names);
         let branches: Vec<_> = names.iter().map(|name| lock_file(&self.reference(name))).collect();
         let is_of_this_tree =
@@ -139,8 +141,8 @@ impl Repo {
         }
     }
 
-    /// Locks the index, HEAD and all that HEAD names, in this order, as git does. Gives what it
-    /// names while they are locked.
+    /// Locks the index, HEAD and everything that HEAD refers to, in git's order. Returns what HEAD
+    /// refers to under these locks.
     pub(super) fn lock_for_commit(&self) -> Result<(Locks, Head)> {
         let mut locks = Locks(vec![self.take(&self.git.path().join("index"))?]);
         let head = self.follow_head(|place| {
@@ -150,29 +152,29 @@ impl Repo {
         Ok((locks, head))
     }
 
-    /// The same for what says that a cherry-pick is open, and for the index.
+    /// Locks the index and the file that marks an open cherry-pick.
     pub(super) fn lock_for_pick(&self) -> Result<Locks> {
         let all = ["index", PICK].map(|name| self.take(&self.git.path().join(name)));
         Ok(Locks(all.into_iter().collect::<Result<_>>()?))
     }
 
-    /// The same for git's configuration.
+    /// Locks git's configuration.
     pub(super) fn lock_config(&self) -> Result<Locks> {
         Ok(Locks(vec![self.take(&self.git.commondir().join("config"))?]))
     }
 
-    /// What HEAD names now.
+    /// What HEAD refers to at this moment.
     pub(super) fn head(&self) -> Result<Head> {
         self.follow_head(|_| Ok(()))
     }
 
-    /// The file of the reference `name`, whether it is there or packed.
+    /// The file of the reference `name`, which need not exist: the reference may be packed.
     pub(super) fn reference(&self, name: &str) -> PathBuf {
         let is_of_a_tree = OF_A_TREE.iter().any(|below| name.starts_with(below));
         if is_of_a_tree { self.git.path() } else { self.git.commondir() }.join(name)
     }
 
-    /// Follows HEAD. Each file on the way is given to `before`, and then read.
+    /// Follows HEAD. Calls `before` with each file on the way before reading it.
     fn follow_head(&self, mut before: impl FnMut(&Path) -> Result<()>) -> Result<Head> {
         let mut names: Vec<String> = Vec::new();
         let mut place = self.git.path().join("HEAD");
@@ -194,7 +196,7 @@ impl Repo {
         }
     }
 
-    /// Fails if a lock file is there that would be in the way of a commit, and stays.
+    /// Fails if a lock file that would block a commit stays for longer than [`PATIENCE`].
     pub(super) fn check_unlocked(&self) -> Result<()> {
         let files = self.lock_files(&self.head()?.names);
         let begin = Instant::now();
@@ -209,7 +211,7 @@ impl Repo {
         }
     }
 
-    /// The lock files that git makes, and libgit2, of all that is written here, where HEAD names
+    /// Lock files that git and libgit2 make for everything written here, where HEAD refers to
     /// `names`.
     fn lock_files(&self, names: &[String]) -> Vec<PathBuf> {
         let own = ["index", "HEAD", PICK].map(|name| self.git.path().join(name));
@@ -218,16 +220,16 @@ impl Repo {
         own.into_iter().chain(common).chain(names).map(|path| lock_file(&path)).collect()
     }
 
-    /// Makes the lock file of `path`. It has its content from its first moment on.
+    /// Creates the lock file of `path`, which appears with its full content.
     fn take(&self, path: &Path) -> Result<Lock> {
         let file = lock_file(path);
         let cannot = |error: &io::Error| files::cannot("write", &file, error);
-        // A branch that is packed may have no directory.
+        // A packed branch may have no directory.
         if let Some(dir) = file.parent() {
             fs::create_dir_all(dir).map_err(|error| cannot(&error))?;
         }
         let mut made = files::temporary(self.git.path(), "lock").map_err(|error| cannot(&error))?;
-        // After a power cut, too, it is known as ours.
+        // Synced, so that the next run recognises it even after a power cut.
         made.write_all(OURS)
             .and_then(|()| made.as_file().sync_all())
             .map_err(|error| cannot(&error))?;
@@ -261,8 +263,9 @@ impl Repo {
     }
 }
 
-/// The name that the file of a reference has for another one (git's refs/files-backend.c); `None`
-/// if it has an id, or if it is not HEAD and not there, because it is packed or not made yet.
+/// The reference that the reference file `place` points to (git's refs/files-backend.c); `None` if
+/// the file holds an id, or if it is not HEAD and does not exist because it is packed or not yet
+/// created.
 fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
     let cannot = |error: &io::Error| files::cannot("read", place, error);
     let unreadable =
@@ -286,11 +289,11 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
             },
         );
     }
-    // git leaves the directories of branches that were `NAME/...` until it needs the name.
+    // Git keeps the empty directories of deleted branches `NAME/...` until it needs the name.
     if found.is_dir() && !is_head {
         return Ok(None);
     }
-    // What git has replaced in the meantime is there again.
+    // The file existed a moment ago; git may have packed the reference since.
     let Some(bytes) = files::read(place, REFERENCE)? else {
         return if is_head { Err(unreadable("it is gone").into()) } else { Ok(None) };
     };
@@ -317,7 +320,7 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
     Ok(Some(name.to_owned()))
 }
 
-/// The lock file of `path`, as git calls it.
+/// The lock file of `path`, by git's naming.
 fn lock_file(path: &Path) -> PathBuf {
     let mut file = path.as_os_str().to_owned();
     file.push(".lock");

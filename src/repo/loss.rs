@@ -1,4 +1,4 @@
-//! Whether git could bring a file back.
+//! Whether git could restore a file.
 
 use super::{Repo, SECRETS, failed};
 use crate::advice::{Advice, shell_word};
@@ -15,7 +15,7 @@ impl Repo {
         self.git.is_path_ignored(self.in_git(path)).unwrap_or(false) && !self.is_tracked(path)
     }
 
-    /// `git add` for `paths`, although git ignores some of them.
+    /// The `git add` command for `paths`, with `-f` if git ignores any of them.
     #[must_use]
     pub fn add(&self, paths: &[impl AsRef<str>]) -> Advice {
         let is_ignored = paths.iter().any(|path| self.is_ignored(path.as_ref()));
@@ -29,8 +29,8 @@ impl Repo {
         Advice::git(format!("add {options}{}", words.join(" ")))
     }
 
-    /// Why the last commit does not bring back the file `path`, whose content is `bytes`, as a
-    /// sentence about "it"; `None` if it does.
+    /// Why the last commit does not restore the file `path` with the content `bytes`, as a sentence
+    /// about "it"; `None` if it does.
     pub fn loss(&self, path: &str, bytes: &[u8]) -> Result<Option<&'static str>> {
         const EDITED: &str = "it has uncommitted edits";
         const UNTRACKED: &str = "git does not track it";
@@ -38,7 +38,7 @@ impl Repo {
             return Ok(Some("git ignores it"));
         }
         if path.starts_with(SECRETS) {
-            // libgit2 runs no filter of git-crypt's: what HEAD holds is compared here.
+            // libgit2 does not run git-crypt's filter, so the plaintext of HEAD is compared here.
             let Some(blob) = self.head_blob(path)? else {
                 return Ok(Some(if self.is_tracked(path) {
                     "it was never committed"
@@ -60,20 +60,20 @@ impl Repo {
             .map_err(|error| failed("ask git for a file", &error))?;
         Ok(match status {
             _ if status.contains(Status::IGNORED) => Some("git ignores it"),
-            // What is only staged for removal is in HEAD.
+            // A file that is only staged for removal is still in HEAD.
             _ if status.contains(Status::WT_NEW) && !status.contains(Status::INDEX_DELETED) => {
                 Some(UNTRACKED)
             }
             _ if status.contains(Status::INDEX_NEW) => Some("it was never committed"),
             _ if status == Status::CURRENT => None,
-            // For git, line ends alone are no edit.
+            // Git does not see a difference in line endings alone as an edit.
             _ => self.head_blob(path)?.map_or(Some(EDITED), |blob| {
                 (without_returns(blob.content()) != without_returns(bytes)).then_some(EDITED)
             }),
         })
     }
 
-    /// The plain content of `path` in HEAD; `None` if there is none, or no key that opens it.
+    /// The plaintext of `path` in HEAD; `None` if it is absent or no key decrypts it.
     pub fn committed(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(blob) = self.head_blob(path)? else { return Ok(None) };
         Ok(if git_crypt::is_encrypted(blob.content()) {
@@ -90,7 +90,7 @@ impl Repo {
         self.git.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some())
     }
 
-    /// The hook that git runs before a commit, if there is one.
+    /// Git's pre-commit hook; `None` if there is none.
     #[must_use]
     pub fn pre_commit_hook(&self) -> Option<PathBuf> {
         let config = self.git.config().and_then(|mut config| config.snapshot());
@@ -101,7 +101,7 @@ impl Repo {
         hook.is_file().then_some(hook)
     }
 
-    /// Whether git takes hooks from the directory `dir`; `None` if the repository is a folder of a
+    /// Whether git takes its hooks from the directory `dir`; `None` if the repository is part of a
     /// larger one.
     #[must_use]
     pub fn hooks_are_in(&self, dir: &str) -> Option<bool> {
@@ -115,19 +115,19 @@ impl Repo {
         self.prefix.is_empty().then_some(is_it)
     }
 
-    /// Whether git takes modes from the file system, as it does not where that has none.
+    /// Whether git reads file modes from the file system (`core.fileMode`).
     #[must_use]
     pub fn modes_count(&self) -> bool {
         self.git.config().and_then(|config| config.get_bool("core.filemode")).unwrap_or(true)
     }
 
-    /// Whether HEAD has `path` as a file that may be run.
+    /// Whether HEAD has `path` as an executable file.
     pub fn is_executable_in_head(&self, path: &str) -> Result<bool> {
         let entry = self.head_entry(&self.in_git(path))?;
         Ok(entry.is_some_and(|entry| entry.filemode() == i32::from(git2::FileMode::BlobExecutable)))
     }
 
-    /// The files that HEAD has below the directory `dir`, which may be the top.
+    /// Files below the directory `dir` in HEAD; an empty `dir` is the top.
     pub fn committed_below(&self, dir: &str) -> Result<Vec<String>> {
         let path = self.in_git(dir);
         let cannot = |error: Error| failed("read HEAD", &error);
@@ -142,7 +142,7 @@ impl Repo {
         let dir = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         let mut found = Vec::new();
         if let Some(below) = below {
-            // What is no UTF-8 is no file of ours.
+            // Files with non-UTF-8 names are not makeinfra's.
             let walked = below.walk(TreeWalkMode::PreOrder, |parent, entry| {
                 let is_file = entry.kind() == Some(ObjectType::Blob);
                 if let (true, Ok(name)) = (is_file, entry.name()) {
@@ -156,7 +156,7 @@ impl Repo {
     }
 }
 
-/// `bytes` with LF alone for each CRLF.
+/// `bytes` with CRLF replaced by LF.
 fn without_returns(bytes: &[u8]) -> Vec<u8> {
     let is_end = |at: usize| bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
     (0..bytes.len()).filter(|at| !is_end(*at)).map(|at| bytes[at]).collect()

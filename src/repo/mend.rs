@@ -1,8 +1,8 @@
-//! An index that a commit has left behind: stopped after its branch had moved, as git's own commits
-//! can be.
+//! Repairs an index that a commit left behind because it was stopped after its branch had moved,
+//! which also happens to git's own commits.
 //!
-//! The next commit of anybody would bring the old content back, which neither HEAD nor the work
-//! tree has.
+//! The next commit by anyone would restore the old content, which neither HEAD nor the work tree
+//! has.
 
 use super::commit::Blob;
 use super::open::RECORD;
@@ -14,18 +14,17 @@ use crate::interrupt::Interrupts;
 use git2::{Commit, Error, ErrorClass, ErrorCode, FileMode, Index, Oid, Tree};
 use std::path::Path;
 
-/// More than a file that is written here has.
+/// Size limit for files, far above any that makeinfra writes.
 const LIMIT: usize = 4 << 20;
-/// What a tree or the index has at a path: the content and the mode; `None` if it has nothing
-/// there.
+/// Content and mode at a path of a tree or index; `None` if there is nothing.
 type Found = Option<(Oid, u32)>;
 
 impl Repo {
-    /// Has the index agree with HEAD where it has, of all that the last commit changed, what the
-    /// commit before has, and the work tree has what HEAD has. Gives these paths.
+    /// Updates the index to HEAD if, for every path that the last commit changed, the index has the
+    /// parent's content and the work tree has HEAD's. Returns these paths.
     ///
-    /// A commit that was stopped leaves all of them behind. One path of several is what somebody
-    /// has staged on purpose, and so is a commit that makeinfra did not make.
+    /// An interrupted commit leaves all of its paths behind. A single path among several was staged
+    /// on purpose, and so was a commit that makeinfra did not make.
     pub fn mend_index(&self, interrupts: &Interrupts) -> Result<Vec<String>> {
         let behind =
             || self.behind().map_err(|error| failed("compare the index with HEAD", &error));
@@ -33,7 +32,7 @@ impl Repo {
             return Ok(Vec::new());
         }
         let (locks, _) = self.lock_for_commit()?;
-        // Once more: nobody changes it any longer.
+        // Computed again under the locks.
         let blobs = behind()?;
         let mut batch = Batch::default();
         self.add_index(&mut batch, &blobs)?;
@@ -43,12 +42,13 @@ impl Repo {
         Ok(blobs.into_iter().map(|blob| blob.path).collect())
     }
 
-    /// These paths; none where there is no commit to compare with.
+    /// The paths that [`Repo::mend_index`] would update; empty if there is no commit to compare
+    /// with.
     pub(super) fn behind_paths(&self) -> std::result::Result<Vec<String>, Error> {
         Ok(self.behind()?.into_iter().map(|blob| blob.path).collect())
     }
 
-    /// What HEAD has at these paths.
+    /// HEAD's blobs for the paths of [`Repo::behind_paths`].
     fn behind(&self) -> std::result::Result<Vec<Blob>, Error> {
         let head = match self.git.head() {
             Err(error) if error.code() == ErrorCode::UnbornBranch => return Ok(Vec::new()),
@@ -61,7 +61,7 @@ impl Repo {
         let diff = self.git.diff_tree_to_tree(Some(&before), Some(&after), None)?;
         for delta in diff.deltas() {
             let path = delta.new_file().path().or(delta.old_file().path()).and_then(Path::to_str);
-            // What is not below the top is nothing that is committed here.
+            // makeinfra commits nothing outside of the repository's own top.
             let Some(own) = path.and_then(|path| path.strip_prefix(&self.prefix)) else {
                 return Ok(Vec::new());
             };
@@ -81,18 +81,18 @@ impl Repo {
                     .is_some_and(|(_, mode)| mode == u32::from(FileMode::BlobExecutable)),
             });
         }
-        // Every commit of makeinfra's changes one of these.
+        // Every commit by makeinfra changes one of these files.
         let is_marked = |blob: &Blob| blob.path == RECORD || blob.path.starts_with(SECRETS);
         Ok(if found.iter().any(is_marked) { found } else { Vec::new() })
     }
 
-    /// Whether the work tree has of `path` what HEAD has.
+    /// Whether `path` has the same content in the work tree as in HEAD.
     fn is_as_in_head(&self, path: &str) -> bool {
         self.head_blob(path)
             .is_ok_and(|blob| self.is_in_work_tree(path, blob.map(|blob| blob.id())))
     }
 
-    /// Whether the work tree has the content of `blob` at `path`; `None`: nothing.
+    /// Whether the work tree has the content of `blob` at `path`; `None` stands for no file.
     pub(super) fn is_in_work_tree(&self, path: &str, blob: Option<Oid>) -> bool {
         let blob = blob.map(|id| self.git.find_blob(id)).transpose();
         match (files::read(&self.root().join(path), LIMIT), blob) {
@@ -108,7 +108,7 @@ impl Repo {
     }
 }
 
-/// The trees before and after `commit`; `None` if it is the first one or a merge.
+/// The trees before and after `commit`; `None` for the first commit and for merges.
 fn trees<'r>(commit: &Commit<'r>) -> std::result::Result<Option<(Tree<'r>, Tree<'r>)>, Error> {
     if commit.parent_count() != 1 {
         return Ok(None);
@@ -130,7 +130,7 @@ fn in_index(index: &Index, path: &str) -> Found {
     index.get_path(Path::new(path), 0).map(|entry| (entry.id, entry.mode))
 }
 
-/// Whether it is nothing, or a file as they are written here.
+/// Whether `found` is absent or a regular file, the only kinds that makeinfra writes.
 fn is_file(found: Found) -> bool {
     let modes = [FileMode::Blob, FileMode::BlobExecutable].map(u32::from);
     found.is_none_or(|(_, mode)| modes.contains(&mode))

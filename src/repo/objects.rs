@@ -1,8 +1,8 @@
-//! The objects of a commit: in memory until all of them are known, then on the disk, each one
-//! synced and whole.
+//! The objects of a commit: kept in memory until all of them are known, then written and synced one
+//! by one.
 //!
-//! libgit2 writes an object at once and syncs nothing, and takes a file that a power cut has left
-//! empty for the object. Here no object has its name before its bytes are on the disk.
+//! libgit2 writes an object at once, does not sync it, and mistakes a file that a power cut left
+//! empty for the object. This module gives an object its name only once its bytes are on the disk.
 
 use super::sharing::Sharing;
 use super::{Repo, failed};
@@ -19,23 +19,23 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// More than the object database gives to what is on the disk.
+/// Priority of the in-memory backend, higher than that of the disk backends.
 const FIRST: i32 = 1000;
-/// How git begins the names of unfinished objects, which it removes itself.
+/// Prefix of git's unfinished objects, which git removes itself.
 const UNFINISHED: &str = "tmp_obj_";
 
-/// What is at the place of a loose object.
+/// State of a loose object's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loose {
     Absent,
-    /// The object.
+    /// Holds the object.
     Whole,
-    /// Something else, or a part of it.
+    /// Holds something else, or only a part of the object.
     Broken,
 }
 
 impl Repo {
-    /// From now on, new objects stay in memory until [`Repo::write_objects`].
+    /// Keeps new objects in memory from now on, until [`Repo::write_objects`].
     pub(super) fn keep_in_memory(&self) -> Result<()> {
         if !self.in_memory.replace(true) {
             let odb = self.git.odb().map_err(|error| failed("open the object database", &error))?;
@@ -45,13 +45,13 @@ impl Repo {
         Ok(())
     }
 
-    /// Writes the objects `all`, those that others name first.
+    /// Writes the objects `all`, which must be sorted so that referenced objects come first.
     pub(super) fn write_objects(&self, all: &[Oid]) -> Result<()> {
         let cannot = |error: Error| failed("open the object database", &error);
         let fresh = Repository::open(self.git.path()).map_err(cannot)?;
         let (known, memory) = (fresh.odb().map_err(cannot)?, self.git.odb().map_err(cannot)?);
         let (objects, sharing) = (self.git.commondir().join("objects"), Sharing::of(&self.git));
-        // A run that was killed may have made any of its directories.
+        // A killed run may have created any of the directories without syncing it.
         let mut dirs = BTreeSet::from([objects.clone()]);
         for id in all {
             let (dir, rest) = split(*id);
@@ -63,7 +63,7 @@ impl Repo {
         Ok(synced.map_err(|error| files::cannot("write", &objects, &error))?)
     }
 
-    /// The object that `make` stores, where the disk may have a broken file in its place.
+    /// The object that `make` stores, replacing a broken file on the disk.
     pub(super) fn whole(&self, make: impl Fn() -> Result<Oid>) -> Result<Oid> {
         let id = make()?;
         let is_broken =
@@ -71,14 +71,14 @@ impl Repo {
         if is_broken { make() } else { Ok(id) }
     }
 
-    /// The same for a tree with all that `old` does not have of it.
+    /// Like [`Repo::whole`], for a tree with everything that `old` does not have.
     pub(super) fn whole_tree(
         &self,
         old: Oid,
         mut make: impl FnMut() -> std::result::Result<Oid, Error>,
     ) -> std::result::Result<Oid, Error> {
-        // libgit2 would read a tree that it takes for written before its name is known here. All
-        // that a tree names is in HEAD or was stored a moment ago.
+        // libgit2 would read a tree that it believes to be on the disk before its id is known here.
+        // Everything that the tree refers to is in HEAD or was stored a moment ago.
         git2::opts::strict_object_creation(false);
         loop {
             let new = make()?;
@@ -88,7 +88,7 @@ impl Repo {
         }
     }
 
-    /// The same for the tree of `builder` alone.
+    /// Like [`Repo::whole`], for the tree of `builder` alone.
     pub(super) fn whole_builder(&self, builder: &TreeBuilder) -> std::result::Result<Oid, Error> {
         let id = builder.write()?;
         if self.discard_broken(id)? { builder.write() } else { Ok(id) }
@@ -112,8 +112,8 @@ impl Repo {
         Ok(false)
     }
 
-    /// Removes the file of the object `id` if it holds something else. libgit2 never reads it
-    /// before it takes it for the object, and then keeps no other.
+    /// Deletes the file of the object `id` if its content is broken. libgit2 takes any such file
+    /// for the object without reading it, and then does not store the object again.
     pub(super) fn discard_broken(&self, id: Oid) -> std::result::Result<bool, Error> {
         let (dir, rest) = split(id);
         let file = self.git.commondir().join("objects").join(dir).join(rest);
@@ -124,8 +124,7 @@ impl Repo {
         discarded.map_err(|error| Error::from_str(&format!("{}: {error}", file.display())))
     }
 
-    /// The trees and blobs of the tree `new` that `old` does not have, those that others name
-    /// first.
+    /// Trees and blobs of the tree `new` that `old` does not have, referenced objects first.
     pub(super) fn new_objects(
         &self,
         new: Oid,
@@ -141,7 +140,7 @@ impl Repo {
                 _ if before == Some(entry.id()) => {}
                 Some(ObjectType::Tree) => self.new_objects(entry.id(), before, found)?,
                 Some(ObjectType::Blob) => found.push(entry.id()),
-                // A submodule's commit is not here.
+                // The commit of a submodule is not in this repository.
                 _ => {}
             }
         }
@@ -150,8 +149,8 @@ impl Repo {
     }
 }
 
-/// Writes the object `id` to `file`, if it is not on the disk. `dirs` gets the directories that
-/// have a new name.
+/// Writes the object `id` to `file` unless it is on the disk. Adds the directories with a new entry
+/// to `dirs`.
 fn write_object(
     file: &Path,
     id: Oid,
@@ -166,7 +165,7 @@ fn write_object(
         return Ok(());
     };
     match loose(file, id).map_err(|error| files::cannot("read", file, &error))? {
-        // Whoever has written it may not have synced it.
+        // The process that wrote the file may not have synced it.
         Loose::Whole => {
             fs::File::open(file)
                 .and_then(|file| file.sync_all())
@@ -186,7 +185,7 @@ fn write_object(
                 write(dir, file, object.kind(), object.data(), sharing)
             };
             let written = match write() {
-                // git removes directories that are empty when it collects garbage.
+                // Git's garbage collection removes empty directories.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
                 written => written,
             };
@@ -197,7 +196,7 @@ fn write_object(
     Ok(())
 }
 
-/// Makes the directory `dir`, unless git has made it by now.
+/// Creates the directory `dir`; succeeds if git has created it in the meantime.
 fn make_directory(dir: &Path, sharing: Sharing) -> io::Result<()> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -226,8 +225,8 @@ fn write(
     Ok(())
 }
 
-/// What the file of the object `id` holds. Fails if it cannot be read: that says nothing of the
-/// object.
+/// State of the file of the object `id`. Fails if the file cannot be read, which does not mean that
+/// the object is broken.
 fn loose(file: &Path, id: Oid) -> io::Result<Loose> {
     let bytes = match fs::read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loose::Absent),
@@ -247,7 +246,7 @@ fn loose(file: &Path, id: Oid) -> io::Result<Loose> {
     Ok(if is_whole { Loose::Whole } else { Loose::Broken })
 }
 
-/// The names of the directory and of the file in it that an object has.
+/// Directory name and file name of a loose object.
 fn split(id: Oid) -> (String, String) {
     let mut dir = id.to_string();
     let rest = dir.split_off(2);

@@ -1,7 +1,8 @@
-//! A repository that exists: finds it, asks what protects its secrets, commits single files.
+//! An existing repository: finds it, determines what protects its secrets, and commits single
+//! files.
 //!
-//! It may be a directory of a larger git repository. Paths are relative to its own top, that of
-//! `.makeinfra.yaml`; git's are made of them in here.
+//! The repository may be a subdirectory of a larger git repository. Paths are relative to its own
+//! top, the directory of `.makeinfra.yaml`; this module translates them to and from git's paths.
 
 use super::attributes::Attributes;
 use super::trial::{self, Trial};
@@ -17,46 +18,45 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Once;
 
-/// More than an attribute file has.
+/// Size limit for attribute files, far above any real one.
 pub(super) const ATTRIBUTES: usize = 1 << 20;
 
-/// What marks the top of a repository that lies in a larger one. (Its content is `answers`'
-/// business.)
+/// Marks the top of a repository inside a larger one. `answers` owns its content.
 pub(super) const RECORD: &str = ".makeinfra.yaml";
 
-/// A repository with a work tree.
+/// An existing repository with a work tree.
 pub struct Repo {
     pub(super) git: Repository,
-    /// Where it lies below the top of git's work tree: nothing, or a path with a final slash.
+    /// Path of the repository below the top of git's work tree: empty, or with a trailing slash.
     pub(super) prefix: String,
-    /// Whether new objects stay in memory for now.
+    /// Whether new objects currently stay in memory.
     pub(super) in_memory: Cell<bool>,
-    /// What the keys of filters open, as far as it was asked.
+    /// Results of trying each filter's keys, cached by filter.
     pub(super) tried: RefCell<BTreeMap<String, Vec<(PathBuf, Trial)>>>,
-    /// The keys that were read, by their files.
+    /// Keys that were read, by key file.
     pub(super) keys: RefCell<BTreeMap<PathBuf, Rc<Key>>>,
 }
 
-/// Where a repository was found.
+/// The location of a repository that was found.
 pub struct Place {
-    /// git's directory of the work tree.
+    /// The git directory of the work tree.
     git: PathBuf,
     prefix: String,
 }
 
-/// Whether a clone can encrypt with git-crypt.
+/// Whether this clone can encrypt with git-crypt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
-    /// It can.
+    /// The clone is unlocked.
     Ready,
-    /// The repository uses git-crypt, and this clone is not unlocked.
+    /// The repository uses git-crypt, but this clone is locked.
     Locked,
     /// The repository does not use git-crypt.
     Absent,
 }
 
 impl Repo {
-    /// The repository that `start` lies in; `command` is for the hint.
+    /// Finds the repository that contains `start`. `command` is used in the hint.
     pub fn find(start: &Path, command: &str) -> Result<Self> {
         let start = directory(start, command)?;
         match Self::around(&start, command)? {
@@ -67,7 +67,8 @@ impl Repo {
         }
     }
 
-    /// The directory `start` itself, whatever of the git repository lies above it.
+    /// Opens the directory `start` itself as the repository, ignoring any `.makeinfra.yaml` above
+    /// it.
     pub fn folder(start: &Path, command: &str) -> Result<Self> {
         let dir = directory(start, command)?;
         let Some(mut repo) = Self::around(&dir, command)? else {
@@ -82,13 +83,13 @@ impl Repo {
         Ok(repo)
     }
 
-    /// The repository that the directory `dir` lies in, if it lies in one.
+    /// Opens the repository that contains the directory `dir`; `None` if there is none.
     pub fn around(dir: &Path, command: &str) -> Result<Option<Self>> {
         trust_objects();
         let git = match Repository::discover_path(dir, None::<&Path>) {
             Ok(git) => git,
             Err(error) if error.code() == ErrorCode::NotFound => {
-                // git would wait here.
+                // Opening a FIFO in place of a file would block.
                 dir.ancestors().try_for_each(|dir| unsupported::check_files(&dir.join(".git")))?;
                 return Ok(None);
             }
@@ -106,14 +107,13 @@ impl Repo {
         }
     }
 
-    /// Where it is, for [`Repo::again`].
+    /// The location of the repository, for [`Repo::again`].
     #[must_use]
     pub fn place(&self) -> Place {
         Place { git: self.git.path().to_owned(), prefix: self.prefix.clone() }
     }
 
-    /// The repository that was found at `place` a moment ago. What was found out then is not looked
-    /// at again.
+    /// Reopens the repository at `place` without repeating the checks of the first time.
     pub fn again(place: &Place) -> Result<Self> {
         let git = Repository::open(&place.git)
             .map_err(|error| unsupported::failure(&place.git, Some(&place.git), &error))?;
@@ -125,21 +125,21 @@ impl Repo {
         Self { git, prefix, in_memory, tried, keys }
     }
 
-    /// The path by which git knows `path`.
+    /// Converts `path` to git's path.
     pub(super) fn in_git(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
     }
 
-    /// The path below the top of this repository of one that git knows as `path`.
+    /// Converts git's `path` to one relative to the top of this repository.
     pub(super) fn out_of_git(&self, path: String) -> String {
         path.strip_prefix(&self.prefix).map(str::to_owned).unwrap_or(path)
     }
 
-    /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, else the top of
-    /// git's work tree.
+    /// The top of the repository: the nearest directory with a `.makeinfra.yaml`, otherwise the top
+    /// of git's work tree.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        // Without the slash at its end.
+        // Collecting the components drops the trailing slash.
         work_tree(&self.git).join(&self.prefix).components().collect()
     }
 
@@ -149,15 +149,15 @@ impl Repo {
         work_tree(&self.git)
     }
 
-    /// Fails unless git would encrypt `path` as all else: the attribute covers it, the filter is
-    /// configured, no other attribute changes its ciphertext, and the key is that of the
-    /// repository.
+    /// Fails unless git would encrypt `path` like every other secret: an attribute covers it, the
+    /// filter is configured, no other attribute alters the ciphertext, and the key is the
+    /// repository's.
     pub fn check_protected(&self, path: &str) -> Result<()> {
         let filter = self.check_filter(path)?;
         self.check_key(&filter)
     }
 
-    /// The same but for the key. Gives the filter.
+    /// Like [`Repo::check_protected`], but does not check the key. Returns the filter.
     pub fn check_filter(&self, path: &str) -> Result<String> {
         let unprotected = |cause: String, hint: Advice| {
             Failure::failed(format!("`{path}` would be committed in plaintext"))
@@ -195,7 +195,7 @@ impl Repo {
         Ok(filter)
     }
 
-    /// Whether `git add` would encrypt what an attribute gives to git-crypt's default key.
+    /// Whether `git add` would encrypt files that attributes assign to git-crypt's default key.
     pub fn encryption(&self) -> Result<Encryption> {
         let config =
             self.git.config().map_err(|error| failed("read git's configuration", &error))?;
@@ -221,14 +221,14 @@ impl Repo {
         Ok(if is_used { Encryption::Locked } else { Encryption::Absent })
     }
 
-    /// Those of `paths` that attributes give to git-crypt, each with its filter.
+    /// Those of `paths` that attributes assign to git-crypt, each with its filter.
     pub fn covered(&self, paths: &[String]) -> Result<BTreeMap<String, String>> {
         let attributes = Attributes::of(&self.git)?;
         let filter = |path: &String| Some((path.clone(), attributes.filter(&self.in_git(path))?));
         Ok(paths.iter().filter_map(filter).collect())
     }
 
-    /// Whether attributes give `path` to git-crypt. Fails if one of their files cannot be read.
+    /// Whether attributes assign `path` to git-crypt. Fails if an attribute file cannot be read.
     pub fn is_covered(&self, path: &str) -> Result<bool> {
         let (attributes, in_git) = (Attributes::of(&self.git)?, self.in_git(path));
         if attributes.is_unread(&in_git) {
@@ -240,13 +240,14 @@ impl Repo {
         Ok(attributes.filter(&in_git).is_some())
     }
 
-    /// Whether git is in the middle of something that leaves files as nobody means them.
+    /// Whether a merge, rebase or similar operation is in progress, during which the files may be
+    /// in an unfinished state.
     #[must_use]
     pub fn is_merging(&self) -> bool {
         self.in_progress().is_some()
     }
 
-    /// What git is in the middle of, as a sentence; `None` if it is in the middle of nothing.
+    /// The git operation in progress, as a sentence; `None` if there is none.
     #[must_use]
     pub fn in_progress(&self) -> Option<&'static str> {
         let has_conflicts = || self.git.index().is_ok_and(|index| index.has_conflicts());
@@ -271,35 +272,35 @@ impl Repo {
         }
     }
 
-    /// Whether the user wants commits signed, which is not done here.
+    /// Whether the user's configuration asks for signed commits, which makeinfra does not make.
     #[must_use]
     pub fn wants_signed_commits(&self) -> bool {
         wants_signed_commits(&self.git)
     }
 
-    /// Which of `paths` have any filter, git-crypt's or another, whose content is not what git
-    /// stores.
+    /// Those of `paths` with any filter, git-crypt's or another: what git stores differs from the
+    /// file.
     pub fn filtered(&self, paths: &[String]) -> Result<BTreeSet<String>> {
         let attributes = Attributes::of(&self.git)?;
         Ok(paths.iter().filter(|path| attributes.has_filter(&self.in_git(path))).cloned().collect())
     }
 
-    /// The git-crypt filter that `.gitattributes` names for `path`: `git-crypt` or
+    /// The git-crypt filter that `.gitattributes` sets for `path`: `git-crypt` or
     /// `git-crypt-KEYNAME`.
     pub(super) fn filter(&self, path: &str) -> Result<Option<String>> {
         Ok(Attributes::of(&self.git)?.filter(&self.in_git(path)))
     }
 }
 
-/// Has libgit2 read an object as git does: zlib's checksum tells a damaged one, and only `git fsck`
-/// asks for its name as well.
+/// Makes libgit2 read objects as git does: zlib's checksum detects damage, and only `git fsck` also
+/// verifies the hash.
 fn trust_objects() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| git2::opts::strict_hash_verification(false));
 }
 
-/// Where the nearest `.makeinfra.yaml` at or above `dir` lies below the top of the work tree;
-/// nothing if there is none.
+/// Path of the nearest `.makeinfra.yaml` directory at or above `dir`, below the top of the work
+/// tree; empty if there is none.
 fn prefix(git: &Repository, dir: &Path) -> Result<String> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (top, dir) = (real(&work_tree(git)), real(dir));
@@ -308,7 +309,8 @@ fn prefix(git: &Repository, dir: &Path) -> Result<String> {
     nearest.map_or(Ok(String::new()), |found| below(&top, found))
 }
 
-/// The directory `dir` as git calls it below `top`, with its slash; empty if it is the top.
+/// The directory `dir` relative to `top`, as git spells it, with a trailing slash; empty if `dir`
+/// is the top.
 fn below(top: &Path, dir: &Path) -> Result<String> {
     let Some(below) = dir.strip_prefix(top).ok().and_then(Path::to_str) else {
         let failure = Failure::failed(format!("cannot use directory `{}`", dir.display()));
@@ -317,23 +319,23 @@ fn below(top: &Path, dir: &Path) -> Result<String> {
     Ok(if below.is_empty() { String::new() } else { format!("{below}/") })
 }
 
-/// How `command` is given a repository.
+/// The hint that tells how to run `command` on a repository.
 #[must_use]
 pub fn go_there(command: &str) -> Advice {
     let named = Advice::anywhere(format!("makeinfra {command} PROJECT-infra"));
     Advice::anywhere("cd PROJECT-infra").say(", or name it: ").say(named)
 }
 
-/// The directory that a command's `REPO` names.
+/// The directory that a command's `REPO` argument names.
 pub fn directory(start: &Path, command: &str) -> Result<PathBuf> {
-    // What is no directory may be a token in the wrong place: it is not quoted.
+    // The argument is not quoted: if it is not a directory, it may be a misplaced token.
     let none = || Failure::usage("`REPO` must be a directory that exists").hint(go_there(command));
     Ok(files::existing_directory(start).ok_or_else(none)?)
 }
 
 fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     let failure = Failure::failed(format!("no git repository at `{}`", dir.display()));
-    // As `makeinfra new --no-git` leaves it.
+    // A repository made by `makeinfra new --no-git`.
     if dir.join(RECORD).is_file() {
         return failure
             .because("it was made without git, by which its secrets are encrypted")
@@ -344,7 +346,7 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     failure.because(cause).hint(go_there(command))
 }
 
-/// The work tree that `dir` lies in, if it lies in one.
+/// The git work tree that contains `dir`; `None` if there is none.
 #[must_use]
 pub fn surrounding_work_tree(dir: &Path) -> Option<PathBuf> {
     Repository::discover(dir).ok()?.workdir().map(Path::to_owned)

@@ -1,8 +1,7 @@
-//! An update with conflicts, left in git's own terms: a cherry-pick that people end as they know
-//! it.
+//! An update with conflicts, left as an open cherry-pick that users resolve with git.
 //!
-//! Renames are not looked for: git would bring a change into a file that merely looks like the one
-//! that is gone.
+//! Renames are not detected: git would apply a change to a file that merely resembles the deleted
+//! one.
 
 use super::commit::create_commit;
 use super::index::{EXECUTABLE, bare, entry};
@@ -20,22 +19,22 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What takes an open cherry-pick back.
+/// Aborts an open cherry-pick.
 const ABORT: &str = "cherry-pick --abort";
-/// Where an entry of the index has its stage (git's index-format).
+/// Position of the stage bits in the flags of an index entry (git's index-format).
 const STAGE: u16 = 12;
 
 impl Repo {
-    /// Starts a cherry-pick of the change from `base` to `wish`, both on top of HEAD. It ends with
-    /// conflicts: the work tree has the markers, the index the stages.
+    /// Starts a cherry-pick of the change from `base` to `wish`, both applied on top of HEAD. It
+    /// ends with conflicts: markers in the work tree, stages in the index.
     ///
-    /// libgit2's own cherry-pick writes the index last. A run that is killed before leaves files
-    /// that `git cherry-pick --abort` takes for edits and keeps. Here the index first has every
-    /// path that changes as a conflict: git then brings each of them back, whatever the work tree
-    /// has.
+    /// libgit2's own cherry-pick writes the index last. If it is killed before that, `git
+    /// cherry-pick --abort` takes the files already written for edits and keeps them. This function
+    /// first enters every changed path into the index as a conflict, so that git restores each of
+    /// them whatever the work tree has.
     ///
-    /// All is written under locks of ours, which the next run knows: it could not tell libgit2's
-    /// from those of a git at work.
+    /// Everything is written under makeinfra's own locks, which the next run recognises. It could
+    /// not tell libgit2's locks from those of a running git.
     pub fn pick(
         &self,
         base: &[Blob],
@@ -66,7 +65,7 @@ impl Repo {
             })
         };
         if let Err(error) = open() {
-            // So far nothing but this says that a cherry-pick is open.
+            // Nothing but git's state files says so far that a cherry-pick is open.
             return Err(match self.git.cleanup_state() {
                 Ok(()) => error,
                 Err(_) => not_all(&error),
@@ -76,7 +75,8 @@ impl Repo {
         let is_open = |path: &&String| !stages(path, &merged).is_empty();
         let (open, clean): (Vec<_>, Vec<_>) = paths.iter().partition(is_open);
         let mut checkout = CheckoutBuilder::new();
-        // It refuses to begin in an index with conflicts, which are our own here.
+        // A safe checkout refuses to start on an index with conflicts. All conflicts in this one
+        // are ours.
         checkout.safe().refresh(false).update_index(false).disable_pathspec_match(true);
         for path in &clean {
             checkout.path(path.as_str());
@@ -109,7 +109,7 @@ impl Repo {
         locks.release("the cherry-pick is open")
     }
 
-    /// Writes the index as `edit` makes it, which is locked.
+    /// Edits the index with `edit` and writes it. The index must be locked.
     fn edit_index(
         &self,
         interrupts: &Interrupts,
@@ -122,8 +122,8 @@ impl Repo {
         Ok(())
     }
 
-    /// Writes the file `path` with what `sides` do not agree on between markers. libgit2 would
-    /// leave a lock file beside it if that fails.
+    /// Writes the file `path` with conflict markers where `sides` disagree. libgit2 would leave a
+    /// lock file beside it on failure.
     fn write_markers(
         &self,
         path: &str,
@@ -131,7 +131,7 @@ impl Repo {
         label: &str,
     ) -> std::result::Result<(), Error> {
         let side = |stage: u16| sides.iter().find(|side| side.flags >> STAGE & 3 == stage);
-        // What one of them deleted stays as it is here.
+        // A file that one side deleted stays as it is.
         let (Some(ours), Some(theirs)) = (side(2), side(3)) else { return Ok(()) };
         let nothing = bare(path, self.git.blob(&[])?, ours.mode);
         let mut options = MergeFileOptions::new();
@@ -155,7 +155,7 @@ impl Repo {
         written.map_err(|error| Error::from_str(&format!("{path}: {error}")))
     }
 
-    /// The commit to pick, and what HEAD becomes by it.
+    /// Creates the commit to pick; returns it with the index that results from applying it to HEAD.
     fn merged(&self, base: &[Blob], wish: &[Blob], message: &str) -> Result<(Oid, Index)> {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit")
@@ -178,12 +178,12 @@ impl Repo {
         Ok(run().map_err(|error| failed("start the cherry-pick", &error))?)
     }
 
-    /// The objects of the commit `new`, of the one before it and of what they are `merged` to.
+    /// The objects of the commit `new`, of its parent and of the index `merged`.
     fn picked(&self, new: Oid, merged: &Index) -> std::result::Result<Vec<Oid>, Error> {
         let head = self.git.head()?.peel_to_tree()?.id();
         let new = self.git.find_commit(new)?;
         let old = new.parent(0)?;
-        // What a conflict has no other side of.
+        // The empty blob, which stands for the missing side of a conflict.
         let mut all = vec![self.git.blob(&[])?];
         all.extend(merged.iter().map(|entry| entry.id));
         for commit in [old, new] {
@@ -193,7 +193,7 @@ impl Repo {
         Ok(all)
     }
 
-    /// The paths, as git knows them, that are not the same in HEAD and in `merged`.
+    /// Paths, as git knows them, that differ between HEAD and `merged`.
     fn changed(&self, merged: &Index) -> std::result::Result<BTreeSet<String>, Error> {
         let head = self.git.head()?.peel_to_tree()?;
         let diff = self.git.diff_tree_to_index(Some(&head), Some(merged), None)?;
@@ -212,11 +212,11 @@ impl Repo {
         Ok(paths)
     }
 
-    /// Fails if git could not bring back what the work tree has at `paths`.
+    /// Fails if the work tree has content at `paths` that git could not restore.
     fn check_unchanged(&self, paths: &BTreeSet<String>) -> Result<()> {
         let is_changed = |path: &&String| match self.git.status_file(Path::new(path)) {
             Ok(status) => status != Status::CURRENT,
-            // Neither git nor the work tree has it.
+            // The path exists neither in git nor in the work tree.
             Err(error) => error.code() != git2::ErrorCode::NotFound,
         };
         let changed: Vec<_> =
@@ -232,7 +232,8 @@ impl Repo {
         .into())
     }
 
-    /// `path` as a conflict: that of `merged`, or one between HEAD and what `merged` has.
+    /// Conflict entries for `path`: those of `merged`, or one between HEAD and the content of
+    /// `merged`.
     fn stages(&self, path: &str, merged: &Index) -> std::result::Result<Vec<IndexEntry>, Error> {
         let theirs = merged.get_path(Path::new(path), 0);
         let found = stages(path, merged);
@@ -249,12 +250,12 @@ impl Repo {
         Ok(ours.chain(theirs.as_ref().map(|theirs| staged(theirs, 3))).collect())
     }
 
-    /// Lets go of the commit of a pick that has ended.
+    /// Deletes the reference to the commit of a pick that has ended.
     pub fn forget_pick(&self) -> Result<()> {
         if self.is_merging() {
             return Ok(());
         }
-        // libgit2 would lock it.
+        // libgit2 would lock the reference.
         match fs::remove_file(self.reference(KEPT)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(files::cannot("remove", &self.reference(KEPT), &error).into());
@@ -269,7 +270,7 @@ impl Repo {
         }
     }
 
-    /// The paths that are staged: the index has something else of them than HEAD.
+    /// Staged paths: those whose index entry differs from HEAD.
     pub fn staged(&self) -> Result<Vec<String>> {
         let run = || -> std::result::Result<Vec<String>, Error> {
             let head = self.git.head()?.peel_to_tree()?;
@@ -284,7 +285,7 @@ impl Repo {
     }
 }
 
-/// The failure of a cherry-pick that is open.
+/// The failure that leaves a cherry-pick open.
 fn not_all(error: &anyhow::Error) -> anyhow::Error {
     let failure = Failure::failed("cannot write all of the update").because(format!("{error:#}"));
     failure.hint(Advice::git(ABORT)).into()
@@ -299,7 +300,7 @@ fn staged(entry: &IndexEntry, stage: u16) -> IndexEntry {
     }
 }
 
-/// The sides of the conflict that `index` has at `path`; none if there is no conflict.
+/// The sides of the conflict at `path` in `index`; empty if there is no conflict.
 fn stages(path: &str, index: &Index) -> Vec<IndexEntry> {
     let sides = (1..=3).filter_map(|stage| {
         let entry = index.get_path(Path::new(path), stage)?;
@@ -308,7 +309,7 @@ fn stages(path: &str, index: &Index) -> Vec<IndexEntry> {
     sides.collect()
 }
 
-/// Puts `entries` into `index` in place of all that it has at `path`.
+/// Replaces everything that `index` has at `path` by `entries`.
 fn replace(
     index: &mut Index,
     path: &str,

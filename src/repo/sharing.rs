@@ -1,5 +1,6 @@
-//! Modes in a git directory that several users share: what git does by `core.sharedRepository`
-//! (git-config; `calc_shared_perm` in its path.c). libgit2 does it only when it makes a repository.
+//! Modes in a git directory shared by several users: implements `core.sharedRepository`
+//! (git-config(1), `calc_shared_perm` in git's path.c), which libgit2 honours only when it creates
+//! a repository.
 
 use git2::Repository;
 use std::fs::{self, Permissions};
@@ -7,22 +8,22 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// New files in a directory get its group.
+/// The setgid bit: new files inherit the directory's group.
 const GROUP_OF_DIRECTORY: u32 = 0o2000;
 
-/// What a new file or directory needs beside what the user's mask leaves of its mode.
+/// How the mode of a new file or directory changes beyond the user's umask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sharing {
-    /// Nothing.
+    /// Not at all.
     Mask,
-    /// These bits as well.
+    /// These bits are added.
     Also(u32),
-    /// These bits and no others.
+    /// Exactly these bits are set.
     Exactly(u32),
 }
 
 impl Sharing {
-    /// That of the repository. git refuses to work where it does not know the value.
+    /// The repository's setting. Git refuses to run on an unknown value.
     pub(super) fn of(git: &Repository) -> Self {
         let Ok(config) = git.config() else { return Self::Mask };
         let Ok(entry) = config.get_entry("core.sharedRepository") else { return Self::Mask };
@@ -42,7 +43,7 @@ impl Sharing {
         }
     }
 
-    /// The mode of a file that would have `mode`.
+    /// The mode of a file that would otherwise get `mode`.
     pub(super) fn mode(self, mode: u32) -> u32 {
         let (shared, is_exact) = match self {
             Self::Mask => return mode,
@@ -54,7 +55,7 @@ impl Sharing {
         if is_exact { mode & !0o777 | shared } else { mode | shared }
     }
 
-    /// Gives the file or directory `path`, which this run has made, the mode that it needs.
+    /// Sets the mode of the file or directory `path`, which this run has created.
     pub(super) fn apply(self, path: &Path) -> io::Result<()> {
         if self == Self::Mask {
             return Ok(());

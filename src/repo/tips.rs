@@ -1,5 +1,5 @@
-//! The files below `secrets/` as commits have them: those that a branch, a tag, a stash or HEAD
-//! names, and the older ones. Changes nothing.
+//! Files below `secrets/` in commits: those that a branch, a tag, a stash or HEAD points to, and
+//! older ones. Changes nothing.
 
 use super::{Repo, SECRETS, failed};
 use crate::error::Result;
@@ -13,50 +13,50 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A file below `secrets/` of a commit.
+/// A file below `secrets/` in a commit.
 pub struct Committed {
-    /// Its path below the top of the repository.
+    /// Path relative to the top of the repository.
     pub path: String,
-    /// The plain content; `None` if this clone has no key that opens it, or not the object.
+    /// The plaintext; `None` if this clone has no key that decrypts it or lacks the object.
     pub plain: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// A work tree of the same clone.
+/// Another work tree of the same clone.
 struct Linked {
-    /// Its top, which may be gone.
+    /// Its top, which may no longer exist.
     top: Option<PathBuf>,
-    /// The commit that is checked out; `None` if that is a branch.
+    /// The checked-out commit; `None` if a branch is checked out.
     head: Option<Oid>,
     index: PathBuf,
 }
 
-/// What names the stashes.
+/// The reference of the stashes.
 const STASH: &str = "refs/stash";
-/// More than a path or an id has.
+/// Size limit for a path or an id, far above any real one.
 const LINE: usize = 64 << 10;
 
-/// A commit that another repository shares, as far as this clone knows.
+/// The commit that another repository shares, as far as this clone knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
-    /// The branch has none, and there is no other repository.
+    /// The branch has no upstream, and the repository no remote.
     NoRemote,
-    /// There is another repository, and the branch is not pushed there.
+    /// There is a remote, but the branch was not pushed.
     NotPushed,
-    /// The commit that was last seen there.
+    /// The last known commit of the upstream branch.
     At(String),
 }
 
 impl Repo {
-    /// The files of all that a reference, a stash, or the HEAD or index of a work tree names, each
-    /// content once. Time is linear in their number. What cannot be read is an error: it is not
-    /// absent.
+    /// Files of everything that a reference, a stash, or the HEAD or index of a work tree points
+    /// to, each content once. Takes time linear in their number. Unreadable objects are an error:
+    /// they may exist.
     pub fn secrets_of_tips(&self) -> Result<Vec<Committed>> {
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
         let heads = self.linked()?.into_iter().filter_map(|linked| linked.head);
         for id in self.named()?.into_iter().chain(heads) {
             let object =
                 self.git.find_object(id, None).map_err(|error| failed("read a commit", &error))?;
-            // A tag can name anything.
+            // A tag can point to any kind of object.
             let Ok(commit) = object.peel_to_commit() else { continue };
             self.add_secrets(&commit, &mut seen, &mut found)?;
         }
@@ -75,8 +75,8 @@ impl Repo {
         Ok(found)
     }
 
-    /// Whether `is_it` holds of a file of any commit that leads to what references, stashes and
-    /// HEADs name, each content once. A shallow clone has not all of them.
+    /// Whether `is_it` holds for a file in any commit reachable from references, stashes and HEADs,
+    /// each content once. A shallow clone lacks older commits.
     pub fn has_ever_had(&self, is_it: impl Fn(&Committed) -> bool) -> Result<bool> {
         let unread = |error: git2::Error| failed("read the history", &error);
         let mut walk = self.git.revwalk().map_err(unread)?;
@@ -98,14 +98,14 @@ impl Repo {
         Ok(false)
     }
 
-    /// The ids that references and stashes name, those that a later stash covers included.
+    /// Ids that references and stashes point to, including older stashes.
     fn named(&self) -> Result<Vec<Oid>> {
         let references =
             self.git.references().map_err(|error| failed("read references", &error))?;
         let mut ids = Vec::new();
         for reference in references {
             let reference = reference.map_err(|error| failed("read references", &error))?;
-            // One that names another leads to nothing of its own.
+            // A symbolic reference adds nothing: its target is listed itself.
             ids.extend(reference.target());
         }
         match self.git.head() {
@@ -118,7 +118,7 @@ impl Repo {
         for id in stashes.iter().map(|entry| entry.id_new()) {
             let commit =
                 self.git.find_commit(id).map_err(|error| failed("read a stash", &error))?;
-            // Beside the files, what was staged, and what git did not know.
+            // The further parents of a stash hold the index and the untracked files.
             ids.extend(commit.parent_ids().skip(1).chain([id]));
         }
         Ok(ids)
@@ -130,7 +130,7 @@ impl Repo {
         Ok(linked.map(|top| top.join(&self.prefix)).filter(|root| *root != self.root()).collect())
     }
 
-    /// The other work trees of the same clone, that which is not linked included.
+    /// The other work trees of the same clone, including the main one.
     fn linked(&self) -> Result<Vec<Linked>> {
         let common = self.git.commondir();
         let listed = common.join("worktrees");
@@ -150,14 +150,14 @@ impl Repo {
                 }
                 false => Path::new(&text("gitdir")?).parent().map(Path::to_owned),
             };
-            // What names a branch is among the references.
+            // A branch name is skipped: the references include it.
             let head = Oid::from_str(&text("HEAD")?).ok();
             found.push(Linked { index: dir.join("index"), head, top });
         }
         Ok(found)
     }
 
-    /// The files of the commit with this `id`.
+    /// Files of the commit with this `id`.
     pub fn secrets_of(&self, id: &str) -> Result<Vec<Committed>> {
         let commit = Oid::from_str(id).and_then(|id| self.git.find_commit(id));
         let commit = commit.map_err(|error| failed("read a commit", &error))?;
@@ -166,8 +166,8 @@ impl Repo {
         Ok(found)
     }
 
-    /// Calls `take` with the content of `path` in HEAD's commits, from new to old, each content
-    /// once, until it gives something.
+    /// Calls `take` with the content of `path` in HEAD's commits, newest first and each content
+    /// once, until it returns a value.
     pub fn search_history<T>(
         &self,
         path: &str,
@@ -179,7 +179,7 @@ impl Repo {
             return Ok(None);
         }
         let (path, mut seen) = (self.in_git(path), HashSet::new());
-        // What is missing of a shallow clone ends it.
+        // A shallow clone ends at its first missing commit.
         for commit in walk.map_while(std::result::Result::ok) {
             let tree = self.git.find_commit(commit).and_then(|commit| commit.tree());
             let Ok(entry) = tree.and_then(|tree| tree.get_path(Path::new(&path))) else { continue };
@@ -196,7 +196,7 @@ impl Repo {
         Ok(None)
     }
 
-    /// What this clone last saw of the branch elsewhere.
+    /// The last known state of the upstream branch.
     pub fn upstream(&self) -> Result<Upstream> {
         let remotes = self.git.remotes().map_err(|error| failed("read the remotes", &error))?;
         let head = self.git.head().ok();
@@ -221,7 +221,7 @@ impl Repo {
         let top = self.in_git(SECRETS.trim_end_matches('/'));
         let unread = |error: git2::Error| failed("read a commit", &error);
         let entry = match commit.tree().map_err(unread)?.get_path(Path::new(&top)) {
-            // A tree has no such name. An object that is not found is something else.
+            // The tree has no such entry. A missing object is a different error.
             Err(error)
                 if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree =>
             {
@@ -244,7 +244,7 @@ impl Repo {
                     entry.id(),
                 ));
             }
-            // What was seen elsewhere was read there.
+            // Trees and blobs seen before were already read.
             if is_new { TreeWalkResult::Ok } else { TreeWalkResult::Skip }
         });
         walked.map_err(|error| failed("read a commit", &error))?;
@@ -254,7 +254,7 @@ impl Repo {
         Ok(())
     }
 
-    /// The plain content of a blob that was committed as `path`.
+    /// The plaintext of a blob that was committed as `path`.
     fn plain(&self, path: &str, id: Oid) -> Option<Zeroizing<Vec<u8>>> {
         let blob = self.git.find_blob(id).ok()?;
         match git_crypt::is_encrypted(blob.content()) {

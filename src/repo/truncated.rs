@@ -1,5 +1,4 @@
-//! Loose objects that a power cut has left without their end: libgit2 would wait for it without
-//! end. Changes nothing.
+//! Loose objects that a power cut has truncated, on which libgit2 would hang. Changes nothing.
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -9,15 +8,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What is read of a file, and inflated, at a time.
+/// How much of a file is read and inflated at a time.
 const CHUNK: usize = 32 << 10;
 
-/// A power cut or a full disk ends a file at a block, and no block has a smaller size. Reading the
-/// others as well would take as long as all else that `check` does.
+/// The smallest block size: a power cut or a full disk truncates a file at a block boundary.
+/// Reading files of other sizes as well would take as long as the rest of `check`.
 const BLOCK: u64 = 512;
 
-/// Fails if a loose object of the git directory `git`, where objects are, is cut off. git writes
-/// each one under another name first, so none is unfinished.
+/// Fails if a loose object of the git directory `git` is truncated. Git writes each object under
+/// another name first, so none of them is merely unfinished.
 pub(super) fn check_objects(git: &Path) -> Result<()> {
     let Some(file) = find(&git.join("objects")) else { return Ok(()) };
     Err(Failure::failed(format!("cannot read git's object `{}`", file.display()))
@@ -30,7 +29,7 @@ pub(super) fn check_objects(git: &Path) -> Result<()> {
         .into())
 }
 
-/// The first that is cut off. What cannot be read is libgit2's to report.
+/// The first truncated object. Unreadable files are left for libgit2 to report.
 fn find(objects: &Path) -> Option<PathBuf> {
     let mut inflater = Inflater::new();
     let dirs = files::entries(objects).ok()?.into_iter().filter(|dir| dir.name.len() == 2);
@@ -55,8 +54,7 @@ impl Inflater {
         Self { stream: Decompress::new(true), input: buffer(), output: buffer() }
     }
 
-    /// Whether `file` holds the beginning of a stream and not its end. What is no stream is
-    /// something else.
+    /// Whether `file` holds a zlib stream without its end. Other content does not count.
     fn is_cut_off(&mut self, mut file: impl Read) -> io::Result<bool> {
         self.stream.reset(true);
         let mut is_first = true;
@@ -123,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_stream_of_more_than_one_chunk_is_read_to_its_end() {
-        // zlib cannot make it shorter.
+        // Data that zlib cannot compress.
         let mut state = 1_u32;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

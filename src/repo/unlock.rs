@@ -1,4 +1,4 @@
-//! What to type so that git-crypt works in a clone.
+//! What to type to make git-crypt work in a clone.
 
 use super::Repo;
 use crate::advice::Unlocking;
@@ -8,40 +8,41 @@ use crate::git_crypt::{self, UNLOCK};
 use git2::{ObjectType, Status, StatusOptions, TreeWalkMode, TreeWalkResult};
 use std::path::Path;
 
-/// More than any secret file has.
+/// Size limit for secret files, far above any real one.
 const LIMIT: usize = 64 << 20;
 
 impl Repo {
-    /// What to type in a locked clone.
+    /// The command that unlocks a locked clone.
     #[must_use]
     pub fn unlock(&self) -> &'static str {
         if self.has_gpg() { "git-crypt unlock" } else { UNLOCK }
     }
 
-    /// Whether git has the key, for those whose GPG keys were added.
+    /// Whether the key is in the repository, encrypted for the GPG keys of its users.
     fn has_gpg(&self) -> bool {
         self.top().join(".git-crypt/keys").is_dir()
     }
 
-    /// What to type in a clone without a key: in a locked one `git-crypt init` would make a key
-    /// that nobody else has.
+    /// The command for a clone without a key. In a locked clone, `git-crypt init` would create a
+    /// key that nobody else has.
     #[must_use]
     pub fn unlock_or_init(&self) -> &'static str {
         if self.uses_git_crypt() { self.unlock() } else { "git-crypt init" }
     }
 
-    /// What kind of failure the lack of a key is: only what git-crypt has encrypted is locked.
+    /// The kind of failure that a missing key is: a clone is only locked if git-crypt has encrypted
+    /// something.
     pub(super) fn without_key(&self) -> Kind {
         if self.uses_git_crypt() { Kind::Locked } else { Kind::Failed }
     }
 
-    /// Whether git has anything that git-crypt has encrypted or is to encrypt.
+    /// Whether git has anything that git-crypt has encrypted or should encrypt.
     #[must_use]
     pub fn uses_git_crypt(&self) -> bool {
         self.holds_ciphertext() || self.commits_attributes()
     }
 
-    /// What `git-crypt unlock` needs here.
+    /// What `git-crypt unlock` needs in this clone.
     #[must_use]
     pub fn unlocking(&self) -> Unlocking {
         let mut unlocking = Unlocking {
@@ -72,14 +73,14 @@ impl Repo {
         unlocking
     }
 
-    /// What the index has of the file that git knows as `path`, if that is encrypted.
+    /// The index's content of git's `path`; `None` if it is not encrypted.
     fn secret_blob(&self, path: &str) -> Option<Vec<u8>> {
         let index = self.git.index().ok()?;
         let blob = self.git.find_blob(index.get_path(Path::new(path), 0)?.id).ok()?;
         git_crypt::is_encrypted(blob.content()).then(|| blob.content().to_vec())
     }
 
-    /// Whether it is a linked work tree.
+    /// Whether this is a linked work tree.
     #[must_use]
     pub fn is_linked(&self) -> bool {
         self.git.is_worktree()
@@ -90,7 +91,7 @@ impl Repo {
         Ok(self.head_blob(path)?.is_some_and(|blob| !git_crypt::is_encrypted(blob.content())))
     }
 
-    /// Whether the index has a file below `secrets/` that git-crypt has encrypted.
+    /// Whether the index has an encrypted file below `secrets/`.
     fn holds_ciphertext(&self) -> bool {
         let secrets = self.in_git("secrets/");
         self.git.index().is_ok_and(|index| {
@@ -103,11 +104,11 @@ impl Repo {
         })
     }
 
-    /// Whether an attribute file of HEAD gives anything to git-crypt.
+    /// Whether an attribute file of HEAD assigns anything to git-crypt.
     fn commits_attributes(&self) -> bool {
         let Ok(tree) = self.git.head().and_then(|head| head.peel_to_tree()) else { return false };
         let mut found = false;
-        // A walk that is ended early gives an error.
+        // Stopping a walk early returns an error.
         let _ = tree.walk(TreeWalkMode::PreOrder, |_, entry| {
             if entry.kind() != Some(ObjectType::Blob) || entry.name_bytes() != b".gitattributes" {
                 return TreeWalkResult::Ok;

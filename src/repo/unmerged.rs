@@ -1,5 +1,5 @@
-//! Secret files that a merge left open: git cannot merge ciphertext, so it keeps both sides in the
-//! index.
+//! Secret files with unresolved merge conflicts: git cannot merge ciphertext, so it keeps both
+//! sides in the index.
 
 use super::{Repo, SECRETS};
 use git2::{Error, IndexEntry};
@@ -7,16 +7,16 @@ use git2::{Error, IndexEntry};
 /// A file that two branches changed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unmerged {
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// Whether this branch has it; otherwise it was deleted here.
+    /// Whether our side has the file; otherwise our side deleted it.
     pub ours: bool,
-    /// Whether the other branch has it.
+    /// Whether the other side has the file.
     pub theirs: bool,
 }
 
 impl Repo {
-    /// Those below `secrets/`.
+    /// Unmerged files below `secrets/`.
     pub(super) fn unmerged(&self) -> Result<Vec<Unmerged>, Error> {
         let mut found = Vec::new();
         for conflict in self.git.index()?.conflicts()? {

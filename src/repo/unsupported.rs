@@ -1,4 +1,5 @@
-//! Repositories that git may open and this program cannot: why, and what to type. Changes nothing.
+//! Repositories that git may open but makeinfra cannot: the reason, and what to type. Changes
+//! nothing.
 
 use super::failed;
 use crate::advice::Advice;
@@ -7,7 +8,8 @@ use git2::{Config, Error, ErrorCode};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files that are read whole when a repository is opened, with more bytes than they ever have.
+/// Files that are read completely when a repository is opened, with size limits far above any real
+/// one.
 const FILES: [(&str, u64); 6] = [
     ("HEAD", 1 << 16),
     ("config", 16 << 20),
@@ -17,7 +19,7 @@ const FILES: [(&str, u64); 6] = [
     ("info/exclude", 16 << 20),
 ];
 
-/// Fails if a file of the git directory `git` would be waited for without end.
+/// Fails if reading a file of the git directory `git` would block.
 pub(super) fn check_files(git: &Path) -> Result<()> {
     for (name, limit) in FILES {
         let file = git.join(name);
@@ -34,7 +36,7 @@ pub(super) fn check_files(git: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The failure to open the repository that `dir` lies in, whose git directory is `git`.
+/// The failure to open the repository that contains `dir`, with the git directory `git`.
 pub(super) fn failure(dir: &Path, git: Option<&Path>, error: &Error) -> Failure {
     let top = git.map_or_else(|| dir.to_owned(), top);
     if error.code() == ErrorCode::Owner {
@@ -70,9 +72,10 @@ fn top(git: &Path) -> PathBuf {
     }
 }
 
-/// An extension of git's repository format that libgit2 does not know, with its value.
+/// A repository-format extension that libgit2 does not support, with its value; `None` if there is
+/// none.
 fn extension(git: &Path) -> Option<(String, String)> {
-    /// Those that it knows (libgit2's `builtin_extensions`).
+    /// Extensions that libgit2 supports (its `builtin_extensions`).
     const KNOWN: [&str; 3] = ["noop", "worktreeconfig", "preciousobjects"];
     let config = Config::open(&git.join("config")).ok()?;
     let mut found = Vec::new();
@@ -90,7 +93,7 @@ fn extension(git: &Path) -> Option<(String, String)> {
     found.into_iter().find(|extension| !is_known(extension))
 }
 
-/// The git command `words` for the repository at `top`.
+/// The git command `words`, run at `top`.
 fn git_at(top: &Path, words: &str) -> Advice {
     words.split(' ').fold(Advice::anywhere("git -C").path(top), Advice::arg)
 }

@@ -1,22 +1,22 @@
-//! What else git does to a file on its way in, after its filter (git's convert.c, `convert_attrs`):
-//! ciphertext does not survive it.
+//! Git's conversions of a file besides its filter (`convert_attrs` in git's convert.c), which
+//! corrupt ciphertext.
 
 use super::line::State;
 use super::{Attributes, Directory, Stack};
 
-/// Attributes by which git changes bytes of ciphertext. By `text=auto` it does not: there is a NUL
-/// in each one.
+/// Attributes that make git change ciphertext. `text=auto` does not: ciphertext always contains a
+/// NUL.
 const TEXT: &str = "text";
 const EOL: &str = "eol";
 const ENCODING: &str = "working-tree-encoding";
 
 impl Attributes<'_> {
-    /// The attribute by which git would change the ciphertext of `path`.
+    /// The attribute that would make git alter the ciphertext of `path`; `None` if there is none.
     pub(in crate::repo) fn spoiled(&self, path: &str) -> Option<&'static str> {
         self.spoiled_with(path, None)
     }
 
-    /// The same if the attribute file of a directory were `other`.
+    /// Like `spoiled`, with the attribute file of one directory replaced by `other`.
     pub(super) fn spoiled_with(
         &self,
         path: &str,
@@ -34,7 +34,7 @@ impl Stack<'_> {
     }
 }
 
-/// The attribute that spoils ciphertext; `text` are the states of `text` and of its old name
+/// The attribute that spoils ciphertext. `text` has the states of `text` and of its old name
 /// `crlf`.
 fn spoiled<'s>(
     text: impl Iterator<Item = &'s State>,
@@ -45,7 +45,7 @@ fn spoiled<'s>(
         Some(State::Value(value)) => values.iter().any(|known| known.as_bytes() == value),
         _ => false,
     };
-    // Any other value counts as none.
+    // Any other value counts as unspecified.
     let decides = |state: &&State| match state {
         State::Set | State::Unset => true,
         State::Unspecified => false,
@@ -57,7 +57,7 @@ fn spoiled<'s>(
         Some(_) => Some(TEXT),
         None => is(eol, &["lf", "crlf"]).then_some(EOL),
     };
-    // With a state that is no value, git stores nothing at all.
+    // If the attribute is set without a value, git does not store the file at all.
     let is_utf8 =
         |value: &[u8]| value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8");
     let by_encoding = match encoding {

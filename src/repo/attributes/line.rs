@@ -1,20 +1,20 @@
-//! The lines of an attribute file, read as git reads them (`gitattributes(5)`, git's attr.c). Pure.
+//! Lines of an attribute file, parsed as git parses them (`gitattributes(5)`, git's attr.c). Pure.
 
 use super::pattern::Pattern;
 
-/// Lines of this many bytes are ignored by git (attr.h, `ATTR_MAX_LINE_LENGTH`).
+/// Git ignores longer lines (attr.h, `ATTR_MAX_LINE_LENGTH`).
 const LONG: usize = 2048;
-/// What the definition of a macro begins with.
+/// Prefix of a macro definition.
 const MACRO: &[u8] = b"[attr]";
 
-/// What a line says of an attribute.
+/// The state that a line gives an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     /// `name`
     Set,
     /// `-name`
     Unset,
-    /// `!name`: as if no line had said anything.
+    /// `!name`: as if no line had set it.
     Unspecified,
     /// `name=value`
     Value(Vec<u8>),
@@ -23,18 +23,18 @@ pub(super) enum State {
 /// Attributes and their states, in the order of the line.
 pub(super) type States = Vec<(Vec<u8>, State)>;
 
-/// What a line is about.
+/// What a line applies to.
 #[derive(Debug)]
 pub(super) enum Line {
-    /// The files that a pattern matches.
+    /// Files that match a pattern.
     Files(Pattern, States),
-    /// The attribute of this name, which is short for others.
+    /// The macro of this name, which expands to other attributes.
     Macro(Vec<u8>, States),
 }
 
 impl Line {
-    /// Whether git ignores the line from 2.44 on, and reads it before, because of an attribute that
-    /// it keeps for itself (attr.c, `attr_name_reserved`).
+    /// Whether git ignores the line since 2.44 because of a reserved attribute name (attr.c,
+    /// `attr_name_reserved`). Older versions read it.
     pub(super) fn is_reserved(&self) -> bool {
         let is_own = |name: &[u8]| name.starts_with(b"builtin_");
         match self {
@@ -46,16 +46,16 @@ impl Line {
     }
 }
 
-/// How the bytes of an attribute file come: git reads a file and a blob differently.
+/// Where an attribute file was read from: git parses files and blobs differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// From the disk: a NUL ends a line, and a byte order mark is none.
+    /// From the disk: a NUL ends a line, and a byte order mark is skipped.
     Disk,
-    /// From the index: a NUL ends all.
+    /// From the index: a NUL ends the file.
     Index,
 }
 
-/// The lines of a file that say something. Macros may be defined where `macros` says so.
+/// The effective lines of a file. Macro definitions are only accepted if `macros`.
 pub(super) fn read(bytes: &[u8], origin: Origin, macros: bool, folds: bool) -> Vec<Line> {
     let bytes = match origin {
         Origin::Disk => bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
@@ -69,7 +69,7 @@ pub(super) fn read(bytes: &[u8], origin: Origin, macros: bool, folds: bool) -> V
     lines.filter_map(|line| parse(line, macros, folds)).collect()
 }
 
-/// What stands before the first `end`.
+/// The bytes before the first `end`.
 fn until(bytes: &[u8], end: u8) -> &[u8] {
     bytes.split(|byte| *byte == end).next().unwrap_or_default()
 }
@@ -84,7 +84,7 @@ fn parse(line: &[u8], macros: bool, folds: bool) -> Option<Line> {
         (word.to_owned(), rest)
     });
     let is_macro = name.len() > MACRO.len() && name.starts_with(MACRO);
-    // A pattern with an escaped NUL ends there.
+    // An escaped NUL ends the pattern.
     let name = until(&name, 0);
     if is_macro && !macros {
         return None;
@@ -100,7 +100,7 @@ fn parse(line: &[u8], macros: bool, folds: bool) -> Option<Line> {
     }
 }
 
-/// The states of a line; one that is malformed makes git ignore the line.
+/// The states of a line; `None` if it is malformed, which makes git ignore the line.
 fn parse_states(mut text: &[u8]) -> Option<States> {
     let mut states = States::new();
     while !text.is_empty() {
@@ -131,25 +131,24 @@ fn is_blank(byte: u8) -> bool {
     b" \t\r\n".contains(&byte)
 }
 
-/// `text` without blanks at its beginning.
+/// `text` without leading blanks.
 fn trim(text: &[u8]) -> &[u8] {
     let blanks = text.iter().take_while(|byte| is_blank(**byte)).count();
     &text[blanks..]
 }
 
-/// The first word of `text`, and what follows it.
+/// The first word of `text` and the rest.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(text.iter().position(|byte| is_blank(*byte)).unwrap_or(text.len()))
 }
 
-/// Whether git takes `name` for an attribute's.
+/// Whether git accepts `name` as an attribute name.
 fn is_name(name: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
     !name.is_empty() && name[0] != b'-' && name.iter().all(is_letter)
 }
 
-/// The pattern that is quoted as in C, and what follows it. `None` if none is, or if it is
-/// malformed.
+/// A C-quoted pattern and the rest of the line; `None` if it is not quoted or malformed.
 fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(b"\"")?;
     let mut plain = Vec::new();

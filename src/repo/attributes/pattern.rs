@@ -1,28 +1,29 @@
 //! One pattern of an attribute file, matched as git matches it (`gitattributes(5)`, git's
 //! wildmatch.c). Pure.
 //!
-//! A pattern is compiled to a list of tokens, and all places that it can have reached are followed
-//! at once: the time is the product of both lengths, whatever the stars.
+//! A pattern is compiled to a list of tokens, and all positions that may have been reached are
+//! tracked at once, so matching takes time proportional to the product of both lengths, however
+//! many stars there are.
 
-/// A pattern that paths are compared with.
+/// A compiled pattern.
 #[derive(Debug)]
 pub(super) struct Pattern {
     scope: Scope,
-    /// What the path begins with.
+    /// The literal prefix.
     literal: Vec<u8>,
-    /// What the rest of it is.
+    /// The rest of the pattern.
     rest: Vec<Token>,
     folds: bool,
 }
 
-/// What a pattern is compared with.
+/// What a pattern is matched against.
 #[derive(Debug, PartialEq, Eq)]
 enum Scope {
-    /// The path's last component.
+    /// The last component of the path.
     Name,
     /// The path below the directory of the attribute file.
     Path,
-    /// Nothing: it is for directories, and attributes are asked of files.
+    /// Nothing: the pattern is for directories, and attributes are only looked up for files.
     Nothing,
 }
 
@@ -34,17 +35,17 @@ enum Token {
     Star,
     /// `**`: any bytes.
     Stars,
-    /// Before the two tokens of `**/`, which can stand for nothing.
+    /// Precedes the two tokens of `**/`, which may match nothing.
     Optional,
-    /// What git never matches: a class that is not closed, a backslash at the end.
+    /// Matches nothing in git either: an unclosed class, or a backslash at the end.
     Never,
 }
 
 type Set = [bool; 256];
 
 impl Pattern {
-    /// Reads a pattern without NUL; `folds` if upper and lower case are the same
-    /// (`core.ignorecase`). `None` if it begins with `!`, which git refuses.
+    /// Parses a pattern without NUL. `folds` ignores case (`core.ignorecase`). `None` if the
+    /// pattern begins with `!`, which git refuses.
     pub(super) fn parse(text: &[u8], folds: bool) -> Option<Self> {
         if text.starts_with(b"!") {
             return None;
@@ -56,13 +57,14 @@ impl Pattern {
         };
         let text = text.strip_prefix(b"/").unwrap_or(text);
         let fixed = text.iter().position(|byte| is_special(*byte)).unwrap_or(text.len());
-        // git cuts this off, too: it takes the `**` of `a**` for one that stands alone.
+        // Git splits off the literal prefix, too: it takes the `**` of `a**` for one that stands
+        // alone.
         let (literal, rest) = text.split_at(fixed);
         Some(Self { scope, literal: literal.to_owned(), rest: compile(rest, folds), folds })
     }
 
-    /// The directory, with its slash, that all files are in that it matches; `None` if they may be
-    /// anywhere.
+    /// The directory, with a trailing slash, that contains all matching files; `None` if they may
+    /// be anywhere.
     pub(super) fn directory(&self) -> Option<&str> {
         let slash = self
             .literal
@@ -72,8 +74,8 @@ impl Pattern {
         std::str::from_utf8(&self.literal[..=slash]).ok()
     }
 
-    /// Whether it matches the file `path`; `base` is the length of the attribute file's directory
-    /// in it, its slash included.
+    /// Whether the pattern matches the file `path`. `base` is the length of the attribute file's
+    /// directory, including its slash.
     pub(super) fn matches(&self, path: &[u8], base: usize) -> bool {
         let text = match self.scope {
             Scope::Nothing => return false,
@@ -107,7 +109,7 @@ impl Pattern {
         at[self.rest.len()]
     }
 
-    /// Notes that `place` was reached, and what can be reached from there without another byte.
+    /// Marks `place` as reached, and every position reachable from there without consuming a byte.
     fn reach(&self, place: usize, at: &mut [bool]) {
         let mut open = vec![place];
         while let Some(place) = open.pop() {
@@ -123,7 +125,7 @@ impl Pattern {
     }
 }
 
-/// Whether git looks at `byte` in a pattern as more than itself.
+/// Whether `byte` has a special meaning in a pattern.
 fn is_special(byte: u8) -> bool {
     b"*?[\\".contains(&byte)
 }
@@ -135,7 +137,7 @@ fn compile(text: &[u8], folds: bool) -> Vec<Token> {
     while let Some(byte) = text.get(at) {
         match byte {
             b'\\' => {
-                // What is escaped is not folded, so that an upper-case letter matches nothing.
+                // Escaped bytes are not case-folded, so an upper-case letter never matches.
                 tokens.push(text.get(at + 1).map_or(Token::Never, |byte| one(*byte)));
                 at += 2;
             }
@@ -183,14 +185,14 @@ fn one(byte: u8) -> Token {
     Token::One(Box::new(set))
 }
 
-/// The set that a class stands for, and how long it is with its `]`; `text` is what follows the
-/// `[`. `None` if it is not closed or names a class that there is not.
+/// The set of a bracket expression and its length including the `]`. `text` follows the `[`. `None`
+/// if it is not closed or names an unknown class.
 fn class(text: &[u8], folds: bool) -> Option<(Box<Set>, usize)> {
     let mut set = Box::new([false; 256]);
     let is_negated = matches!(text.first(), Some(b'!' | b'^'));
     let begin = usize::from(is_negated);
     let mut at = begin;
-    // What a range may begin with.
+    // The byte that may begin a range.
     let mut before = None;
     loop {
         let byte = *text.get(at)?;
@@ -244,7 +246,7 @@ fn class(text: &[u8], folds: bool) -> Option<(Box<Set>, usize)> {
     Some((set, at + 1))
 }
 
-/// Whether a byte is of the class `[:name:]`, as git's own ctype.c has them: ASCII alone.
+/// The class `[:name:]`, as defined in git's own ctype.c: ASCII only.
 fn named(name: &[u8], folds: bool) -> Option<Box<dyn Fn(u8) -> bool>> {
     let is_space = |byte: u8| b" \t\n\r".contains(&byte);
     Some(match name {

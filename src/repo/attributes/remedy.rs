@@ -1,4 +1,4 @@
-//! What gives a file to git-crypt that the attributes leave out.
+//! Attribute changes that make git encrypt a file that is not covered.
 
 use super::{Attributes, Directory, FILE, Frame, Origin, Source, Value, bytes, is_filter};
 use crate::advice::{Advice, shell_word};
@@ -6,27 +6,27 @@ use git2::ConfigLevel;
 use std::path::Path;
 use std::rc::Rc;
 
-/// How a file comes to be encrypted: tried on what the attribute files say now, because a line in
-/// the wrong place changes nothing.
+/// How to get a file encrypted. Each remedy is tried against the current attribute files, because a
+/// line in the wrong place has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
-    /// A line at the end of an attribute file.
+    /// Append a line to an attribute file.
     Line {
-        /// The attribute file, below the top of the repository.
+        /// The attribute file, relative to the top of the repository.
         file: String,
         /// The line.
         line: String,
-        /// Whether the last line of the file has no end yet.
+        /// Whether the file does not end with a newline yet.
         is_open: bool,
     },
-    /// Only what this file says can be changed: it counts more than the others, or cannot be read.
+    /// Edit this file: it has precedence over all others, or cannot be read.
     Edit(String),
-    /// git is told to take the attributes from a tree: the command that ends that.
+    /// Run this command: git is configured to read attributes from a tree.
     Unset(Advice),
 }
 
 impl Remedy {
-    /// Why git-crypt does not get it.
+    /// Why git-crypt does not encrypt the file.
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
@@ -57,7 +57,7 @@ impl Remedy {
 }
 
 impl Source {
-    /// What to type so that git takes the attributes from the work tree.
+    /// The command that makes git read attributes from the work tree again.
     fn unset(self) -> Advice {
         let name = Self::NAME;
         match self {
@@ -74,19 +74,18 @@ impl Source {
 }
 
 impl Attributes<'_> {
-    /// The filter of git-crypt that git runs for `path`, or what would have git run one: see
-    /// [`Attributes::filter`].
+    /// The git-crypt filter that git runs for `path` (see [`Attributes::filter`]), or the remedy.
     pub(in crate::repo) fn cover(&self, path: &str, prefix: &str) -> Result<String, Remedy> {
         self.filter(path).ok_or_else(|| self.remedy(path, prefix))
     }
 
-    /// What gives `path` to git-crypt, in a repository below the directory `prefix`, which is empty
-    /// or ends with a slash.
+    /// What makes git-crypt encrypt `path`. `prefix` is the repository's directory: empty, or with
+    /// a trailing slash.
     pub(in crate::repo) fn remedy(&self, path: &str, prefix: &str) -> Remedy {
         if let Some(source) = self.source {
             return Remedy::Unset(source.unset());
         }
-        // A line for all files in `secrets/` would have the attribute file encrypted as well.
+        // A line for all files below `secrets/` would also encrypt the attribute file.
         self.line(path, prefix, ("filter=git-crypt diff=git-crypt -text", false), |other| {
             let is_given = |value: &Value| match value {
                 Value::Name(name) => is_filter(&String::from_utf8_lossy(name)),
@@ -96,7 +95,7 @@ impl Attributes<'_> {
         })
     }
 
-    /// What keeps git from changing the ciphertext of `path`.
+    /// What keeps git from altering the ciphertext of `path`.
     pub(in crate::repo) fn unspoil(&self, path: &str, prefix: &str) -> Remedy {
         let is_whole = |other: (&str, &Directory)| self.spoiled_with(path, Some(other)).is_none();
         match self.line(path, prefix, ("-text", true), is_whole) {
@@ -107,8 +106,8 @@ impl Attributes<'_> {
         }
     }
 
-    /// The line with `attributes` by which the attribute files come to be as `helps` says; below
-    /// `secrets/` it may be one for all files.
+    /// The line with `attributes` after which `helps` is true. Below `secrets/`, one line may cover
+    /// all files.
     fn line(
         &self,
         path: &str,
@@ -118,7 +117,7 @@ impl Attributes<'_> {
     ) -> Remedy {
         let below = path.strip_prefix(prefix).unwrap_or(path);
         let slashes = below.match_indices('/').map(|(at, _)| at + 1);
-        // The file at the top first: it is the one that people read.
+        // The file at the top comes first, because people read that one.
         let lines = std::iter::once(0).chain(slashes).map(|end| {
             let (dir, name) = below.split_at(end);
             let pattern = if name.starts_with("secrets/") {
@@ -139,8 +138,8 @@ impl Attributes<'_> {
         found.unwrap_or_else(|| Remedy::Edit(self.decisive(path, prefix)))
     }
 
-    /// What takes the attribute file `path` from git-crypt, in a repository below the directory
-    /// `prefix`.
+    /// What exempts the attribute file `path` from git-crypt. `prefix` is the repository's
+    /// directory.
     pub(in crate::repo) fn release(&self, path: &str, prefix: &str) -> Remedy {
         if let Some(source) = self.source {
             return Remedy::Unset(source.unset());
@@ -160,8 +159,8 @@ impl Attributes<'_> {
         }
     }
 
-    /// Whether the last line of the attribute file in `dir` is open, and the file with `line` at
-    /// its end; `None` if there is no such file.
+    /// Whether the attribute file in `dir` lacks a final newline, and the file with `line`
+    /// appended; `None` if there is no such file.
     fn with_line(&self, dir: &str, line: &str) -> Option<(bool, Directory)> {
         let file = self.top.join(dir).join(FILE);
         if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
@@ -175,7 +174,7 @@ impl Attributes<'_> {
         Some((is_open, Directory::both(frame)))
     }
 
-    /// The attribute file that decides, below the directory `prefix` if it is there.
+    /// The attribute file that decides for `path`, relative to `prefix` if it is below it.
     fn decisive(&self, path: &str, prefix: &str) -> String {
         let dirs = path.match_indices('/').map(|(at, _)| &path[..at]).chain([""]);
         let unread = dirs
@@ -188,7 +187,7 @@ impl Attributes<'_> {
     }
 }
 
-/// Whether `pattern` is read as it stands, by git and by any shell.
+/// Whether git and every shell read `pattern` literally.
 fn is_plain(pattern: &str) -> bool {
     pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=*/._-+@,".contains(&byte))
 }
