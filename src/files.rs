@@ -1,5 +1,5 @@
-//! Writes to the user's disk, all or nothing: everything goes to a sibling that is renamed at the
-//! end.
+//! Writes to the user's disk, all or nothing: content goes to a sibling file or directory that is
+//! renamed at the end.
 //!
 //! Never overwrites a file that it was not told to replace, and never follows a link to one.
 
@@ -30,13 +30,12 @@ use std::time::{Duration, SystemTime};
 use tempfile::{NamedTempFile, TempDir};
 use zeroize::Zeroizing;
 
-/// What is between a name and the random letters of its temporary sibling; `.gitignore` knows it,
-/// too.
+/// Separates a name from the random letters of its temporary sibling. `.gitignore` has it, too.
 const MARK: &str = ".makeinfra-";
-/// How many random letters there are.
+/// Number of random letters.
 const LETTERS: usize = 12;
 
-/// Fails unless `target` can be made: it does not exist, or it is an empty directory.
+/// Fails unless `target` can be created: it does not exist or is an empty directory.
 pub fn check_target(target: &Path) -> Result<()> {
     let taken = |what: &str| {
         Err(Failure::failed(format!("cannot create `{}`", target.display()))
@@ -57,7 +56,7 @@ pub fn check_target(target: &Path) -> Result<()> {
     }
 }
 
-/// The directory `path` without links, if it can be entered.
+/// The directory `path` with links resolved. Fails if it cannot be entered.
 pub fn directory(path: &Path) -> Result<PathBuf> {
     let found = fs::canonicalize(path).and_then(|real| match real.is_dir() {
         true => Ok(real),
@@ -74,13 +73,13 @@ pub fn directory(path: &Path) -> Result<PathBuf> {
     })?)
 }
 
-/// The same for a path that may be no path at all; none if it cannot be entered.
+/// Like [`directory`], for text that may not be a path at all; `None` if it cannot be entered.
 #[must_use]
 pub fn existing_directory(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok().filter(|real| real.is_dir())
 }
 
-/// The text of the user's file `path`; none if there is no such file. Fails if it has more than
+/// The text of the user's file `path`; `None` if there is no such file. Fails if it has more than
 /// `limit` bytes.
 pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     use io::Read;
@@ -95,7 +94,7 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
                 .into())
         }
         Ok(_) => Ok(Some(bytes)),
-        // A name that is too long for a file is none, and may be a token in the wrong place.
+        // A name that is too long is not a file's, and may be a misplaced token.
         Err((
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename,
             _,
@@ -104,36 +103,37 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     }
 }
 
-/// Why `file`, which is `path` below the top of a repository, is none of its own; none if it is, or
-/// is not there.
+/// Why `file`, which is `path` below the top of a repository, is not one of the repository's own
+/// files; `None` if it is, or does not exist.
 #[must_use]
 pub fn not_a_repo_file_because(path: &str, file: &Path) -> Option<&'static str> {
     if file.symlink_metadata().is_ok_and(|found| !found.is_file()) {
         return Some("it is not a regular file");
     }
-    // git, and git-crypt with it, sees what is behind a link at its own place, or not at all.
+    // Git and git-crypt see a linked file at its own place, or not at all.
     let parents = Path::new(path).ancestors().zip(file.ancestors()).skip(1);
     let mut inside = parents.take_while(|(path, _)| path.file_name().is_some());
     inside.any(|(_, dir)| dir.is_symlink()).then_some("a directory on the way to it is a link")
 }
 
-/// Whether others than its owner may read the file `path`.
+/// Whether users other than the owner may read the file `path`.
 #[must_use]
 pub fn is_readable_by_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o044 != 0)
 }
 
-/// A directory on its way: built under another name beside its target, gone again unless published.
+/// A directory under construction: built under another name beside its target, and deleted unless
+/// published.
 pub struct Staging {
     building: TempDir,
     target: PathBuf,
-    /// A lock that ends with the process, so that the next run can tell a leftover from a run at
-    /// work.
+    /// A lock that ends with the process, so that the next run can tell a leftover from an active
+    /// run.
     lock: fs::File,
 }
 
 impl Staging {
-    /// Makes the sibling of `target`, for the user alone.
+    /// Creates the sibling of `target`, accessible to the user alone.
     pub fn begin(target: &Path) -> Result<Self> {
         let (parent, prefix) = sibling(target)?;
         for _ in 0..10 {
@@ -143,8 +143,8 @@ impl Staging {
                 .permissions(fs::Permissions::from_mode(0o700))
                 .tempdir_in(parent)
                 .map_err(|error| cannot("write to directory", parent, &error))?;
-            // Until it is locked, another run may take it for a leftover and remove it: once more,
-            // then.
+            // Before it is locked, another run may take it for a leftover and delete it; then try
+            // again.
             let Some(lock) = lock(building.path()).map_err(|error| no_locks(parent, &error))?
             else {
                 continue;
@@ -154,13 +154,13 @@ impl Staging {
         Err(no_locks(parent, &io::ErrorKind::WouldBlock.into()).into())
     }
 
-    /// Where it is built.
+    /// The directory under construction.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.building.path()
     }
 
-    /// Writes `files` below the sibling.
+    /// Writes `files` to the directory under construction.
     pub fn write(&self, files: &[File], interrupts: &Interrupts) -> Result<()> {
         let written = written_time();
         let mut last = self.path().to_owned();
@@ -173,7 +173,7 @@ impl Staging {
                 Kind::Executable => 0o777,
                 Kind::Secret => 0o600,
             };
-            // Sorted files of one directory follow each other: it is made once.
+            // The files are sorted, so each directory is created once.
             let made = if parent == last { Ok(()) } else { fs::create_dir_all(parent) };
             let result = made
                 .and_then(|()| {
@@ -189,8 +189,8 @@ impl Staging {
         Ok(())
     }
 
-    /// Gives the directory the mode of the umask and its real name, in this order: at no time is
-    /// there a target that is not complete.
+    /// Sets the mode that the umask allows and then renames the directory, in this order: the
+    /// target is never visible while incomplete.
     pub fn publish(self) -> Result<()> {
         let result = plain_directory_mode(self.path())
             .and_then(|mode| fs::set_permissions(self.path(), mode))
@@ -200,14 +200,14 @@ impl Staging {
                 .hint("it was made by someone else in the meantime: choose another name"),
             _ => cannot("create", &self.target, &error),
         })?;
-        // Nothing is at the old name any more; `TempDir` must not look for it.
+        // The old name does not exist any more; `TempDir` must not delete it.
         let _ = self.building.keep();
         drop(self.lock);
         Ok(())
     }
 }
 
-/// A new content for a file, written beside it and not yet in its place.
+/// New content for a file, written beside it and not yet in place.
 pub struct Replacement {
     file: NamedTempFile,
     target: PathBuf,
@@ -215,8 +215,8 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Writes `text` to a file in `dir`, with `mode`, of which the umask counts only for a new one;
-    /// makes the directories that `target` needs.
+    /// Writes `text` to a file in `dir`. The umask limits `mode` only if `target` does not exist.
+    /// Creates the directories that `target` needs.
     fn prepare_in(dir: &Path, target: &Path, text: impl AsRef<[u8]>, mode: u32) -> Result<Self> {
         let (parent, prefix) = sibling(target)?;
         let mode = fs::Permissions::from_mode(mode);
@@ -234,7 +234,7 @@ impl Replacement {
                     file.as_file().set_permissions(mode.clone())?;
                 }
                 file.as_file().set_modified(written_time())?;
-                // A rename that outlives a power cut must not point to an empty file.
+                // A rename that survives a power cut must not lead to an empty file.
                 file.as_file().sync_all()?;
                 Ok(file)
             });
@@ -242,7 +242,8 @@ impl Replacement {
         Ok(Self { file, target: target.to_owned(), mode })
     }
 
-    /// The same after `make` has changed it, maybe into another file of its name.
+    /// The replacement after `make` has changed its file, or replaced it by another file of that
+    /// name.
     fn made(self, make: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         make(self.file.path())?;
         let synced = fs::File::open(self.file.path()).and_then(|file| {
@@ -253,31 +254,31 @@ impl Replacement {
         Ok(self)
     }
 
-    /// Puts it in its place, in which there is nothing.
+    /// Moves the file to its target, which must not exist.
     pub fn publish_new(self) -> Result<()> {
         let persisted = self.file.persist_noclobber(&self.target).map(drop);
         Ok(persisted.map_err(|error| cannot("create", &self.target, &error.error))?)
     }
 
-    /// Puts the new content in its place.
+    /// Replaces the target.
     pub fn publish(self) -> Result<()> {
         let persisted = self.file.persist(&self.target).map(drop);
         Ok(persisted.map_err(|error| cannot("replace", &self.target, &error.error))?)
     }
 }
 
-/// A new file in `dir` with the name of a leftover, gone again unless it gets another name.
+/// A new file in `dir`, named like a leftover of `name`; deleted unless it gets another name.
 pub fn temporary(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
     let mode = fs::Permissions::from_mode(0o644);
     let prefix = format!(".{name}{MARK}");
     tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).permissions(mode).tempfile_in(dir)
 }
 
-/// A new file for its owner alone, written beside its place; gone again unless published.
+/// A new private file, written beside its target; deleted unless published.
 pub struct NewFile {
     file: NamedTempFile,
     target: PathBuf,
-    /// Ends with the process: see [`Staging`]. `None` on a file system without locks.
+    /// Ends with the process: see [`Staging`]. `None` if the file system does not support locks.
     _lock: Option<fs::File>,
 }
 
@@ -291,7 +292,7 @@ impl NewFile {
                 tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS).tempfile_in(parent);
             let mut file = file.map_err(|error| cannot(&error))?;
             let lock = match lock(file.path()) {
-                // Another run may take it for a leftover until it is locked.
+                // Before the file is locked, another run may take it for a leftover and delete it.
                 Ok(None) => continue,
                 Ok(lock) => lock,
                 Err(_) => None,
@@ -302,16 +303,16 @@ impl NewFile {
         Err(cannot(&io::ErrorKind::WouldBlock.into()).into())
     }
 
-    /// Puts it in its place, in which there is nothing.
+    /// Moves the file to its target, which must not exist.
     pub fn publish(self) -> io::Result<()> {
         self.file.persist_noclobber(&self.target).map(drop).map_err(|failed| failed.error)
     }
 }
 
-/// Writes `bytes` to the file `target`, which may exist. What is no regular file, such as a pipe,
-/// gets them as they are.
+/// Writes `bytes` to the file `target`, which may exist. Writes directly if the target is not a
+/// regular file, such as a pipe.
 pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
-    // Where a link leads, so that it stays one.
+    // Follows a link, so that the link stays.
     let real = fs::canonicalize(target).or_else(|_| std::path::absolute(target));
     let real = real.map_err(|error| cannot("write", target, &error))?;
     match fs::metadata(&real) {
@@ -330,7 +331,7 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Has the disk keep the names in the directory `dir`, as far as its file system can be asked to.
+/// Syncs the names in the directory `dir`, as far as the file system supports it.
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
     match fs::File::open(dir)?.sync_all() {
         Err(error)
@@ -345,11 +346,12 @@ pub fn sync_directory(dir: &Path) -> io::Result<()> {
 /// The failure to do `what` to `path`.
 #[must_use]
 pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    // `tempfile` adds a path of its own making to what the system said.
+    // `tempfile` adds a path of its own to the system's message.
     let said = error.to_string();
     let cause = said.split_once(" at path ").map_or(said.as_str(), |(cause, _)| cause);
     let failure = Failure::failed(format!("cannot {what} `{}`", path.display())).because(cause);
-    // To read a file takes its own permission; to write one, that of its directory.
+    // Reading a file requires permission on the file; writing one requires permission on its
+    // directory.
     let is_seen = what == "read" && path.symlink_metadata().is_ok();
     let near =
         if is_seen { path } else { path.ancestors().find(|path| path.is_dir()).unwrap_or(path) };
@@ -371,14 +373,14 @@ fn no_locks(parent: &Path, error: &io::Error) -> Failure {
         .hint("--output DIR, with a directory on another disk")
 }
 
-/// A name like those of the temporary siblings of `path`, as it is written.
+/// An example of a name that a temporary sibling of `path` may have.
 #[must_use]
 pub fn sibling_of(path: &str) -> String {
     let (dir, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
     format!("{dir}.{name}{MARK}{}", "x".repeat(LETTERS))
 }
 
-/// The parent of `target`, and how the names of its temporary siblings begin.
+/// The parent of `target`, and the prefix of its temporary siblings' names.
 fn sibling(target: &Path) -> Result<(&Path, String)> {
     match (target.parent(), target.file_name().and_then(|name| name.to_str())) {
         (Some(parent), Some(name)) => Ok((parent, format!(".{name}{MARK}"))),
@@ -386,13 +388,13 @@ fn sibling(target: &Path) -> Result<(&Path, String)> {
     }
 }
 
-/// When a file is said to be written: two seconds ago, because git reads files again that are as
-/// young as its index, through a filter that this machine may not have.
+/// The modification time of written files: two seconds ago, because git reads files that are as new
+/// as its index again, through a filter that this machine may not have.
 fn written_time() -> SystemTime {
     SystemTime::now() - Duration::from_secs(2)
 }
 
-/// The mode that a new directory has under the umask; std cannot ask for the umask itself.
+/// The mode of a new directory under the umask, measured because std cannot read the umask.
 fn plain_directory_mode(inside: &Path) -> io::Result<fs::Permissions> {
     let probe = inside.join(format!("{MARK}umask"));
     fs::create_dir(&probe)?;

@@ -1,5 +1,5 @@
-//! git-crypt's key file and its encryption of a file, byte for byte as git-crypt 0.7 and 0.8 write
-//! them. Pure; knows no repository.
+//! Git-crypt's key file and file encryption, byte for byte as git-crypt 0.7 and 0.8 write them.
+//! Pure; knows no repository.
 //!
 //! Formats: git-crypt's `key.cpp`, `crypto.cpp` and `commands.cpp` (github.com/AGWA/git-crypt).
 
@@ -9,17 +9,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-/// What an encrypted file begins with.
+/// Header of an encrypted file.
 const MAGIC: &[u8; 10] = b"\0GITCRYPT\0";
-/// What a key file begins with.
+/// Header of a key file.
 const KEY_MAGIC: &[u8; 12] = b"\0GITCRYPTKEY";
-/// The only version of the key file that git-crypt writes.
+/// The only key-file version that git-crypt writes.
 const FORMAT: u32 = 2;
 const NONCE: usize = 12;
 const AES: usize = 32;
 const HMAC: usize = 64;
 
-/// Fields of an entry in a key file.
+/// Fields of a key-file entry.
 mod field {
     pub(super) const END: u32 = 0;
     pub(super) const VERSION: u32 = 1;
@@ -27,7 +27,7 @@ mod field {
     pub(super) const HMAC: u32 = 5;
 }
 
-/// The name of its filter; of a key with a name, `git-crypt-NAME`.
+/// The name of the default key's filter; that of a named key is `git-crypt-NAME`.
 pub const FILTER: &str = "git-crypt";
 
 /// The sections that `git-crypt init` adds to `.git/config`, byte for byte.
@@ -39,7 +39,7 @@ pub const CONFIG: &str = r#"[filter "git-crypt"]
 	textconv = \"git-crypt\" diff
 "#;
 
-/// Whether a filter's command is git-crypt, wherever it lies.
+/// Whether a filter's command is git-crypt, at any path.
 #[must_use]
 pub fn is_filter_command(command: &str) -> bool {
     filter_program(command).is_some_and(|program| program.rsplit('/').next() == Some("git-crypt"))
@@ -51,33 +51,33 @@ pub fn filter_program(command: &str) -> Option<String> {
     shlex::split(command)?.into_iter().next()
 }
 
-/// Whether an attribute file gives anything to git-crypt.
+/// Whether an attribute file assigns anything to git-crypt.
 #[must_use]
 pub fn is_named_in(attributes: &[u8]) -> bool {
     String::from_utf8_lossy(attributes).contains("filter=git-crypt")
 }
 
-/// Where the default key lies, below the git directory.
+/// Path of the default key below the git directory.
 pub const KEY_FILE: &str = "git-crypt/keys/default";
 
-/// What to type in a locked clone, with the exported key.
+/// The command for a locked clone with the exported key at hand.
 pub const UNLOCK: &str = "git-crypt unlock KEY_FILE";
 
-/// What to type in a clone that was unlocked with the key of another repository.
+/// The command for a clone that was unlocked with another repository's key.
 pub const UNLOCK_ANEW: &str = "git-crypt lock --force && git-crypt unlock KEY_FILE";
 
-/// A git-crypt key: one for AES-256-CTR, one for the HMAC that makes the nonce.
+/// A git-crypt key: one for AES-256-CTR, one for the HMAC that yields the nonce.
 pub struct Key {
     aes: Zeroizing<[u8; AES]>,
     hmac: Zeroizing<[u8; HMAC]>,
 }
 
-/// Why a key file was refused.
+/// The error for an invalid key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadKeyFile;
 
 impl Key {
-    /// A new key from the system's random numbers. The error is the system's.
+    /// Generates a key from the system's random numbers. The error is the system's.
     pub fn generate() -> Result<Self, String> {
         let mut key = Self { aes: Zeroizing::new([0; AES]), hmac: Zeroizing::new([0; HMAC]) };
         getrandom::fill(&mut *key.aes).map_err(|error| error.to_string())?;
@@ -85,10 +85,10 @@ impl Key {
         Ok(key)
     }
 
-    /// The key file of 148 bytes that `git-crypt init` and `git-crypt export-key` write.
+    /// The key file of 148 bytes, as `git-crypt init` and `git-crypt export-key` write it.
     #[must_use]
     pub fn to_file(&self) -> Zeroizing<Vec<u8>> {
-        // With its capacity from the start, no half-written copy stays behind in memory.
+        // Allocated at its full size, so that no partial copy stays behind in memory.
         let mut file = Zeroizing::new(Vec::with_capacity(148));
         file.extend_from_slice(KEY_MAGIC);
         file.extend_from_slice(&FORMAT.to_be_bytes());
@@ -100,15 +100,15 @@ impl Key {
         file
     }
 
-    /// The newest key in a key file; git-crypt encrypts with that one.
+    /// The newest key in a key file, which is the one that git-crypt encrypts with.
     pub fn from_file(file: &[u8]) -> Result<Self, BadKeyFile> {
         let mut rest = file.strip_prefix(KEY_MAGIC).ok_or(BadKeyFile)?;
         if number(&mut rest)? != FORMAT {
             return Err(BadKeyFile);
         }
-        // The header: only a name for the key, which matters to nobody here.
+        // The header only holds the key's name, which is not needed here.
         while let Some((id, _)) = entry_field(&mut rest)? {
-            // git-crypt refuses critical fields that it does not know: those with an odd number.
+            // Git-crypt refuses unknown critical fields, which are those with odd numbers.
             if id != 1 && id % 2 == 1 {
                 return Err(BadKeyFile);
             }
@@ -116,7 +116,7 @@ impl Key {
         let mut newest: Option<(u32, Self)> = None;
         while !rest.is_empty() {
             let (version, key) = entry(&mut rest)?;
-            // Of two with one number, git-crypt has the later one.
+            // Of two entries with the same version, git-crypt uses the later one.
             if newest.as_ref().is_none_or(|(newest, _)| version >= *newest) {
                 newest = Some((version, key));
             }
@@ -124,7 +124,7 @@ impl Key {
         newest.map(|(_, key)| key).ok_or(BadKeyFile)
     }
 
-    /// What `git-crypt clean` makes of `plain`. The same key and text give the same bytes.
+    /// The output of `git-crypt clean` for `plain`. Deterministic for a given key and text.
     #[must_use]
     pub fn encrypt(&self, plain: &[u8]) -> Vec<u8> {
         let mut file = Vec::with_capacity(MAGIC.len() + NONCE + plain.len());
@@ -136,7 +136,8 @@ impl Key {
         file
     }
 
-    /// What `git-crypt smudge` makes of `file`; none if it is not encrypted, or with another key.
+    /// The output of `git-crypt smudge` for `file`; `None` if it is not encrypted, or encrypted
+    /// with another key.
     #[must_use]
     pub fn decrypt(&self, file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, cipher) = file.strip_prefix(MAGIC)?.split_first_chunk::<NONCE>()?;
@@ -168,7 +169,7 @@ pub fn is_encrypted(file: &[u8]) -> bool {
     file.starts_with(MAGIC)
 }
 
-/// Whether `file` begins as a git-crypt key file does.
+/// Whether `file` has the header of a git-crypt key file.
 #[must_use]
 pub fn is_key_file(file: &[u8]) -> bool {
     file.starts_with(KEY_MAGIC)
@@ -187,7 +188,7 @@ fn number(rest: &mut &[u8]) -> Result<u32, BadKeyFile> {
     Ok(u32::from_be_bytes(*number))
 }
 
-/// The next field and its data; none at the end of the entry.
+/// The next field and its data; `None` at the end of the entry.
 fn entry_field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, &'a [u8])>, BadKeyFile> {
     let id = number(rest)?;
     if id == field::END {
@@ -231,8 +232,8 @@ mod tests {
 
     type Field<'a> = (u32, &'a [u8]);
 
-    /// A key file with the fields `header` and these entries: a version, the byte that both keys
-    /// consist of, more fields.
+    /// A key file with the fields `header` and these entries: a version, the byte that fills both
+    /// keys, further fields.
     fn key_file(header: &[Field], entries: &[(u32, u8, &[Field])]) -> Vec<u8> {
         let mut file = KEY_MAGIC.to_vec();
         file.extend(FORMAT.to_be_bytes());
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn reads_a_key_file_with_a_name_and_takes_its_newest_version() {
-        // Measured with git-crypt 0.7: of one version twice, it takes the last.
+        // Measured with git-crypt 0.7: of two entries with the same version it uses the last.
         for (entries, newest) in [
             ([(1, 7, &[][..]), (0, 6, &[])], 7),
             ([(0, 6, &[]), (1, 7, &[])], 7),

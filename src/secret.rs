@@ -1,5 +1,5 @@
 //! The one type that holds secret text. It cannot be printed, cloned, compared or serialised, and
-//! its memory is cleared when it is dropped. It never reads or writes anything.
+//! clears its memory when dropped. This module never reads or writes anything.
 
 use zeroize::Zeroizing;
 
@@ -27,7 +27,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself. Each call is a place to look at in a review.
+    /// The text itself. Every call deserves a look in review.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

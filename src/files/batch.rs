@@ -1,6 +1,6 @@
-//! Several files changed together: all of them, or none. Each change is on the disk before the next
-//! one is made, so that a power cut leaves what a kill could leave: the first changes, in the order
-//! in which they were added.
+//! Changes several files together: all of them, or none. Each change is synced before the next one
+//! is made, so that a power cut leaves what a kill could leave: the first changes, in the order in
+//! which they were added.
 
 use super::{LETTERS, Replacement, cannot, sibling, sync_directory};
 use crate::advice::Advice;
@@ -14,33 +14,33 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 use zeroize::Zeroizing;
 
-/// Changes of files that are prepared beside their places. Unless kept, nothing of it stays.
+/// File changes prepared beside their targets. Discarded unless kept.
 #[derive(Default)]
 pub struct Batch {
-    /// What is prepared.
+    /// Prepared changes.
     changes: Vec<Change>,
-    /// Whether the next change is to wait for the earlier ones.
+    /// Whether the next change must wait for the earlier ones.
     waits: bool,
-    /// What is in its place.
+    /// Changes already made.
     done: Vec<Done>,
-    /// Directories that were made, the outer ones first.
+    /// Directories created so far, outer ones first.
     made: Vec<PathBuf>,
-    /// How many of them are on the disk.
+    /// How many of these directories are synced.
     synced: usize,
 }
 
-/// A file that changes.
+/// A file change.
 struct Change {
     target: PathBuf,
-    /// Its new content; `None` if it is deleted.
+    /// The new content; `None` if the file is deleted.
     new: Option<Replacement>,
-    /// What brings it back: another name of it; `None` if it is new.
+    /// A second name of the old file, to restore it; `None` if the file is new.
     old: Option<TempPath>,
-    /// Whether the earlier ones must be on the disk before it is made.
+    /// Whether earlier changes must be synced before this one is made.
     waits: bool,
 }
 
-/// A file that has changed.
+/// A file that has been changed.
 struct Done {
     target: PathBuf,
     old: Option<TempPath>,
@@ -48,14 +48,14 @@ struct Done {
 }
 
 impl Batch {
-    /// Writes `content` beside `target`, with `mode`; makes missing directories.
+    /// Writes `content` beside `target`, with `mode`; creates missing directories.
     pub fn add(&mut self, target: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()> {
         let (parent, _) = sibling(target)?;
         self.add_in(parent, target, content, mode)
     }
 
-    /// The same with what is temporary in `dir`, from where a rename reaches `target`: see
-    /// [`super::reaches`].
+    /// Like [`Batch::add`], with the temporary file in `dir`, from which a rename must reach
+    /// `target`: see [`super::reaches`].
     pub fn add_in(
         &mut self,
         dir: &Path,
@@ -66,7 +66,7 @@ impl Batch {
         self.prepare(dir, target, || Replacement::prepare_in(dir, target, content, mode))
     }
 
-    /// The same with what `make` makes of a file with `content`.
+    /// Like [`Batch::add_in`], with the file that `make` produces from one with `content`.
     pub fn add_made(
         &mut self,
         dir: &Path,
@@ -93,8 +93,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Deletes the file `target`, and directories that are empty without it. Until then it has
-    /// another name in `dir`.
+    /// Deletes the file `target` and the directories that this empties. Until [`Batch::keep`], the
+    /// file has another name in `dir`.
     pub fn delete_in(&mut self, dir: &Path, target: &Path) -> Result<()> {
         if let Some(old) = kept(dir, target)? {
             self.change(target, None, Some(old));
@@ -107,20 +107,20 @@ impl Batch {
         self.changes.push(Change { target: target.to_owned(), new, old, waits });
     }
 
-    /// Makes the next change wait until the earlier ones are on the disk, as a change of an old
-    /// file does: it names them.
+    /// Makes the next change wait until the earlier ones are synced. Changes of existing files
+    /// always wait, because they refer to new files.
     pub fn wait(&mut self) {
         self.waits = true;
     }
 
-    /// Takes what is prepared in `other`, too, behind what is here.
+    /// Moves the prepared changes of `other` to the end of this batch.
     pub fn append(&mut self, other: &mut Self) {
         self.changes.append(&mut other.changes);
         self.made.append(&mut other.made);
     }
 
-    /// Makes the changes that were added. If one fails, all are taken back, those of earlier calls
-    /// included. What is new never takes the place of another file.
+    /// Makes the changes that were added. If one fails, reverts all of them, including those of
+    /// earlier calls. A new file never replaces another file.
     pub fn publish(&mut self, interrupts: &Interrupts) -> Result<()> {
         let published = interrupts.check().and_then(|()| self.publish_all());
         published.map_err(|error| self.take_back(error))
@@ -128,7 +128,7 @@ impl Batch {
 
     fn publish_all(&mut self) -> Result<()> {
         let sync = |dir: &Path| sync_directory(dir).map_err(|error| cannot("write", dir, &error));
-        // New files may come in any order as long as nothing names them.
+        // New files may be written in any order as long as nothing refers to them.
         let made = &self.made[self.synced..];
         let mut open: BTreeSet<_> =
             made.iter().filter_map(|dir| dir.parent()).map(Path::to_owned).collect();
@@ -155,7 +155,8 @@ impl Batch {
         Ok(open.iter().try_for_each(|dir| sync(dir))?)
     }
 
-    /// Takes everything back because of `error`. Gives that, with what could not be taken back.
+    /// Reverts everything because of `error`. Returns the error, extended by what could not be
+    /// reverted.
     pub fn take_back(&mut self, error: anyhow::Error) -> anyhow::Error {
         match take_back(std::mem::take(&mut self.done)) {
             lost if lost.is_empty() => error,
@@ -163,13 +164,13 @@ impl Batch {
         }
     }
 
-    /// Lets the changes stay.
+    /// Makes the changes permanent.
     pub fn keep(mut self) {
         self.made.clear();
         for Done { target, old, is_deleted } in std::mem::take(&mut self.done) {
             drop(old);
             if is_deleted {
-                // Only an empty one goes.
+                // Only removes empty directories.
                 let mut above = target.ancestors().skip(1);
                 while above.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
             }
@@ -179,18 +180,18 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        // Nobody is left to be told.
+        // A destructor cannot report a failure.
         take_back(std::mem::take(&mut self.done));
         self.changes.clear();
         for dir in self.made.iter().rev() {
-            // Only an empty one goes.
+            // Only removes empty directories.
             let _ = fs::remove_dir(dir);
         }
     }
 }
 
-/// A second name of what is at `target`, in `dir`: to bring it back takes no room on a disk and no
-/// byte is copied.
+/// Gives the file at `target` a second name in `dir`: restoring it then needs no disk space and
+/// copies no bytes.
 fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
     let found = match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -204,20 +205,21 @@ fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
     if let Ok(link) = link {
         return Ok(Some(link.into_temp_path()));
     }
-    // Some file systems have no links, and some systems allow none to the files of others.
+    // Some file systems do not support hard links, and some systems do not allow links to other
+    // users' files.
     let bytes = Zeroizing::new(fs::read(target).map_err(|error| cannot("read", target, &error))?);
     let copy = Replacement::prepare_in(dir, target, &bytes, found.permissions().mode() & 0o7777)?;
     Ok(Some(copy.file.into_temp_path()))
 }
 
-/// A file that could not be taken back.
+/// A file that could not be restored.
 struct Lost {
     target: PathBuf,
     /// Where its old content is; `None` if it had none.
     old: Option<PathBuf>,
 }
 
-/// Undoes changes, the last one first. Gives the files that have to stay as they are.
+/// Reverts changes, last one first. Returns the files that could not be reverted.
 fn take_back(done: Vec<Done>) -> Vec<Lost> {
     let mut lost = Vec::new();
     for Done { target, old, .. } in done.into_iter().rev() {
@@ -228,7 +230,7 @@ fn take_back(done: Vec<Done>) -> Vec<Lost> {
             continue;
         };
         if let Err(error) = old.persist(&target) {
-            // To where nothing is, a second name leads as well.
+            // If the target is missing, the second name can be linked there instead.
             if fs::hard_link(&error.path, &target).is_err() {
                 lost.push(Lost { old: stay(error.path, &target), target });
             }
@@ -237,13 +239,13 @@ fn take_back(done: Vec<Done>) -> Vec<Lost> {
     lost
 }
 
-/// Gives `old`, the only one to have the old content of `target`, a name that no later run takes
-/// for a leftover; `None` if it is gone.
+/// Gives `old`, the only copy of the old content of `target`, a name that no later run takes for a
+/// leftover; `None` if it is gone.
 fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
     let (dir, (_, prefix)) = (old.parent()?.to_owned(), sibling(target).ok()?);
     let name = |path: &Path| match fs::hard_link(&old, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            // It could not be renamed a moment ago.
+            // Renaming it failed a moment ago.
             fs::rename(&old, path).or_else(|_| copy(&old, path))
         }
         linked => linked,
@@ -253,15 +255,14 @@ fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
         tempfile::Builder::new().prefix(&prefix).rand_bytes(LETTERS / 2).make_in(&dir, name);
     let kept = match named {
         Ok(named) => named.into_temp_path().keep().ok(),
-        // The next run takes it for a leftover: better than nothing.
+        // A name that the next run takes for a leftover is better than none.
         Err(_) => return old.keep().ok(),
     };
     let _ = sync_directory(&dir);
     kept
 }
 
-/// Copies `from` to the new file `to`, which nobody else can read before it has the mode of the
-/// other.
+/// Copies `from` to the new file `to`, which is private until it gets the mode of the original.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut read = fs::File::open(from)?;
     let mut written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
@@ -271,7 +272,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copied.inspect_err(|_| drop(fs::remove_file(to)))
 }
 
-/// The failure of a change that could not be taken back, either.
+/// The failure of a change that could not be reverted.
 fn half_done(error: &anyhow::Error, lost: &[Lost]) -> anyhow::Error {
     let files =
         lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");

@@ -1,5 +1,5 @@
-//! What is in a directory. The standard library panics if a directory cannot be closed, as some
-//! network file systems have it.
+//! Lists directories. The standard library panics if a directory cannot be closed, which happens on
+//! some network file systems.
 
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use std::ffi::OsString;
@@ -8,41 +8,41 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// An entry of a directory.
+/// A directory entry.
 pub struct Entry {
-    /// Its name.
+    /// The name.
     pub name: OsString,
-    /// Its path: that of the directory, and the name.
+    /// The path: that of the directory joined with the name.
     pub path: PathBuf,
     kind: FileType,
 }
 
 impl Entry {
-    /// Whether it is a directory, and no link to one.
+    /// Whether it is a directory and not a link to one.
     #[must_use]
     pub fn is_dir(&self) -> bool {
         self.kind == FileType::Directory
     }
 
-    /// Whether it is a regular file, and no link to one.
+    /// Whether it is a regular file and not a link to one.
     #[must_use]
     pub fn is_file(&self) -> bool {
         self.kind == FileType::RegularFile
     }
 
-    /// What the file system knows of it; of a link, not of what it leads to.
+    /// The metadata of the entry itself; links are not followed.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.path.symlink_metadata()
     }
 }
 
-/// Whether nothing is there. Any other error leaves that open.
+/// Whether `error` means that nothing exists at the path. Any other error leaves that undetermined.
 #[must_use]
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The entries of `dir` in the order of the file system.
+/// Entries of `dir`, in the order of the file system.
 pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
     let file =
         openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
@@ -55,7 +55,7 @@ pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
         }
         let path = dir.join(&name);
         let kind = match entry.file_type() {
-            // Not every file system says so in its directories.
+            // Some file systems do not report the type in directory entries.
             FileType::Unknown => {
                 fs::symlink_metadata(&path).map_or(FileType::Unknown, |found| kind(&found))
             }

@@ -1,5 +1,5 @@
-//! What killed runs left beside the files that they were about to write, and the locks that tell it
-//! from runs at work.
+//! Leftovers of killed runs beside the files that they were about to write, and the locks that
+//! distinguish them from files of running ones.
 
 use super::{Entry, LETTERS, MARK, cannot, entries, sibling};
 use crate::error::{Failure, Result};
@@ -18,12 +18,11 @@ pub enum Leftover {
     File,
 }
 
-/// Siblings of `target` that killed runs left behind. Those of runs still at work are not among
-/// them.
+/// Siblings of `target` that killed runs left behind, without those of runs still active.
 pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     let (parent, prefix) = sibling(target)?;
     let entries = entries(parent).map_err(|error| cannot("read", parent, &error))?;
-    // Just the names that are made here: somebody's `.hello-infra.makeinfra-backup` is not for us.
+    // Only names that makeinfra generates: a user's `.hello-infra.makeinfra-backup` does not match.
     let named = |name: &str| {
         name.strip_prefix(&prefix).is_some_and(|letters| {
             letters.len() == LETTERS && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -40,8 +39,7 @@ pub fn leftovers(target: &Path, kind: Leftover) -> Result<Vec<PathBuf>> {
     Ok(entries.into_iter().map(|entry| entry.path).filter(ours).collect())
 }
 
-/// The files that killed runs left behind anywhere below `dir`. Those of runs still at work are not
-/// among them.
+/// Files that killed runs left behind anywhere below `dir`, without those of runs still active.
 #[must_use]
 pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -62,7 +60,7 @@ pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The same in `dir` alone.
+/// Like [`leftovers_below`], in `dir` alone.
 #[must_use]
 pub fn leftovers_in(dir: &Path) -> Vec<PathBuf> {
     let entries = entries(dir).into_iter().flatten();
@@ -70,7 +68,7 @@ pub fn leftovers_in(dir: &Path) -> Vec<PathBuf> {
     paths.filter(|path| is_leftover(path) && matches!(lock(path), Ok(Some(_)))).collect()
 }
 
-/// Whether `path` is named as what a killed run leaves behind.
+/// Whether `path` has the name of a leftover.
 #[must_use]
 pub fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -80,7 +78,7 @@ pub fn is_leftover(path: &Path) -> bool {
         && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Removes a leftover, unless a run at work has it by now.
+/// Deletes a leftover, unless an active run holds its lock by now.
 pub fn remove(path: &Path) -> Result<()> {
     let Ok(Some(_lock)) = lock(path) else {
         return Err(Failure::failed(format!("cannot lock `{}`", path.display())).into());
@@ -91,16 +89,16 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Removes the directory `dir` if it is empty.
 pub fn remove_empty(dir: &Path) {
-    // One that is not empty cannot be removed this way, which is no failure.
+    // Fails for a directory that is not empty, as intended.
     let _ = fs::remove_dir(dir);
 }
 
-/// What is locked as long as it is open.
+/// A lock that is held while the file is open.
 pub type Lock = fs::File;
 
-/// The lock on `path`, which ends with the file; `None` if somebody has it, or if `path` is gone,
-/// maybe once it is taken. Fails if `path` cannot be opened, and where the file system has no
-/// locks: see [`has_no_locks`].
+/// Locks `path` until the returned file is closed. `None` if another process holds the lock, or if
+/// `path` does not exist or was replaced while it was being locked. Fails if `path` cannot be
+/// opened or the file system does not support locks: see [`has_no_locks`].
 pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -119,8 +117,8 @@ pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     Ok(same.then_some(file))
 }
 
-/// Whether `error`, of [`lock`], is that of a file system without locks (flock(2), and what NFS and
-/// FUSE say).
+/// Whether `error`, from [`lock`], means that the file system does not support locks (flock(2),
+/// plus the errors of NFS and FUSE).
 #[must_use]
 pub fn has_no_locks(error: &io::Error) -> bool {
     let none =

@@ -1,4 +1,4 @@
-//! Small files for their owner alone, which outlive a power cut: what is under way elsewhere.
+//! Small private files that survive a power cut, for operations in progress elsewhere.
 
 use super::{cannot, is_absent, sync_directory, temporary};
 use crate::error::Result;
@@ -8,8 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-/// Puts `bytes` into `file`, with mode 0600, whole or not at all; makes its directory, with mode
-/// 0700.
+/// Writes `bytes` to `file`, atomically and with mode 0600; creates its directory with mode 0700.
 pub fn keep(file: &Path, bytes: &[u8]) -> Result<()> {
     let _interrupts = Interrupts::hold()?;
     let dir = file.parent().unwrap_or(Path::new("."));
@@ -26,7 +25,7 @@ pub fn keep(file: &Path, bytes: &[u8]) -> Result<()> {
     Ok(kept.map_err(|error: io::Error| cannot("write", file, &error))?)
 }
 
-/// Makes the directory `dir` with mode 0700, if it is not there.
+/// Creates the directory `dir` with mode 0700 if it does not exist.
 pub fn private_directory(dir: &Path) -> Result<()> {
     Ok(make(dir).map_err(|error| cannot("create", dir, &error))?)
 }
@@ -35,7 +34,7 @@ fn make(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Removes `file` if it is there.
+/// Deletes `file` if it exists.
 pub fn forget(file: &Path) -> Result<()> {
     match fs::remove_file(file) {
         Err(error) if !is_absent(&error) => return Err(cannot("remove", file, &error).into()),

@@ -1,4 +1,4 @@
-//! Whether a rename leads from one directory into another.
+//! Whether a rename from one directory to another is possible.
 
 use super::{LETTERS, MARK, cannot};
 use crate::error::Result;
@@ -6,9 +6,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Whether a file in `dir` can be renamed into the directory `into`. Devices do not tell, because
-/// one may be mounted twice: an empty file is renamed, which is called as a leftover of the file
-/// `name`.
+/// Whether a file in `dir` can be renamed into the directory `into`. Device numbers do not tell,
+/// because a device may be mounted twice. So an empty file is renamed, named like a leftover of the
+/// file `name`.
 pub fn reaches(dir: &Path, into: &Path, name: &str) -> Result<bool> {
     match renamed(dir, into, name) {
         Ok(()) => Ok(true),
@@ -28,7 +28,7 @@ fn renamed(dir: &Path, into: &Path, name: &str) -> io::Result<()> {
         .tempfile_in(dir)?;
     let there = into.join(probe.path().file_name().unwrap_or_default());
     probe.into_temp_path().persist(&there).map_err(|failed| failed.error)?;
-    // What is left is empty, and the next run removes it.
+    // If this fails, the next run removes the empty file.
     let _ = fs::remove_file(there);
     Ok(())
 }

@@ -12,7 +12,7 @@ fn where_one_change_fails_all_are_taken_back() {
     batch.add(&path("changed"), "new", 0o644).unwrap();
     batch.delete_in(dir.path(), &path("deleted")).unwrap();
     batch.add(&path("late"), "ours", 0o644).unwrap();
-    // Somebody else was there first.
+    // Another process has created the file in the meantime.
     fs::write(path("late"), "theirs").unwrap();
     assert!(batch.publish(&Interrupts::hold().unwrap()).is_err());
     drop(batch);
@@ -36,7 +36,7 @@ fn what_is_taken_back_is_the_same_file() {
     assert!(batch.publish(&Interrupts::hold().unwrap()).is_err());
     drop(batch);
     assert_eq!((inode("changed"), fs::read_dir(dir.path()).unwrap().count()), (before, 2));
-    // And what succeeds leaves no second name behind.
+    // A successful batch leaves no second name behind.
     let mut batch = Batch::default();
     batch.add(&path("changed"), "new", 0o644).unwrap();
     batch.delete_in(dir.path(), &path("late")).unwrap();
@@ -53,14 +53,14 @@ fn what_cannot_be_taken_back_is_named() {
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("changed"), "old").unwrap();
     let old = kept(&inner, &inner.join("changed")).unwrap();
-    // What cannot be renamed over.
+    // A directory cannot be replaced by a rename.
     fs::remove_file(inner.join("changed")).unwrap();
     fs::create_dir_all(inner.join("changed/full")).unwrap();
     let lost = take_back(vec![Done { target: inner.join("changed"), old, is_deleted: false }]);
     let old = lost[0].old.as_ref().unwrap();
     assert_eq!(fs::read_to_string(old).unwrap(), "old");
     assert!(!crate::files::is_leftover(old), "{}", old.display());
-    // Under that name alone.
+    // There is no other name.
     assert_eq!(fs::read_dir(&inner).unwrap().count(), 2);
     let error = format!("{:?}", crate::error::explain(&half_done(&anyhow::anyhow!("why"), &lost)));
     assert!(error.contains("why") && error.contains(&old.display().to_string()), "{error}");
@@ -121,7 +121,7 @@ fn what_another_program_makes_of_a_copy_takes_the_place_of_a_file() {
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
     let make = |copy: &Path| -> Result<()> {
         assert_eq!(fs::read_to_string(copy).unwrap(), "old");
-        // As libgit2 does.
+        // libgit2 does the same.
         fs::write(dir.path().join("other"), "new").unwrap();
         fs::rename(dir.path().join("other"), copy).unwrap();
         Ok(())
