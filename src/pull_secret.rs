@@ -1,7 +1,8 @@
-//! Pull secrets: the deploy token, the docker config made of it, the manifest that holds it, and
-//! which images the kubelet uses it for.
+//! Pull secrets: the deploy token, the docker config built from it, the manifest that contains it,
+//! and the images for which the kubelet uses it.
 //!
-//! Token values leave it only inside the finished base64 and the finished manifest. Does no I/O.
+//! Token values leave this module only inside the finished base64 and the finished manifest. Does
+//! no I/O.
 
 pub mod auth;
 mod block;
@@ -46,99 +47,99 @@ pub struct DeployToken {
 }
 
 impl DeployToken {
-    /// Puts a user name and the token's value together. The error is the rule that the value
-    /// breaks, whatever the registry.
+    /// Combines a user name and a token value. The error is the rule that the value breaks for
+    /// every registry.
     pub fn new(username: TokenUsername, value: Secret) -> std::result::Result<Self, Rule> {
         login::check(value.expose())?;
         Ok(Self { username, value, expires_at: None, issued: None, repositories: Vec::new() })
     }
 
-    /// The same token with the day on which it ends.
+    /// Sets the token's expiry date.
     #[must_use]
     pub fn expiring(mut self, expires_at: Option<Expiry>) -> Self {
         self.expires_at = expires_at;
         self
     }
 
-    /// The same token with what GitLab's API calls it.
+    /// Sets the token's identity in GitLab's API.
     #[must_use]
     pub fn issued_as(mut self, issued: Option<Issued>) -> Self {
         self.issued = issued;
         self
     }
 
-    /// What GitLab's API calls it; `None` if it did not come from there.
+    /// The token's identity in GitLab's API; `None` if the token was not issued through it.
     #[must_use]
     pub fn issued(&self) -> Option<&Issued> {
         self.issued.as_ref()
     }
 
-    /// The same token, which several repositories are given together; `repositories` are their
-    /// names.
+    /// Marks the token as shared by `repositories`, given by name.
     #[must_use]
     pub fn shared_by(mut self, repositories: Vec<String>) -> Self {
         self.repositories = repositories;
         self
     }
 
-    /// The repositories that are given it together; none if it is for one alone.
+    /// The names of the repositories that share the token; empty if it is for one repository alone.
     #[must_use]
     pub fn repositories(&self) -> &[String] {
         &self.repositories
     }
 
-    /// The user name, which is no secret.
+    /// The user name, which is not secret.
     #[must_use]
     pub fn username(&self) -> &TokenUsername {
         &self.username
     }
 
-    /// The value of the header `Authorization` with which it signs in to a registry.
+    /// The value of the `Authorization` header for signing in to a registry.
     #[must_use]
     pub fn authorization(&self) -> Secret {
         basic(self.username.as_str(), self.value.expose())
     }
 
-    /// What suggests that its value was not copied as it is, as a rule.
+    /// The rule whose breach suggests that the value was not copied correctly; `None` if it looks
+    /// right.
     #[must_use]
     pub fn suspicion(&self) -> Option<Rule> {
         login::suspicion(self.value.expose())
     }
 
-    /// What it is at `registry`, if it is known to end within a day.
+    /// What kind of short-lived credential this is at `registry`; `None` unless it is known to
+    /// expire within a day.
     #[must_use]
     pub fn short_lived(&self, registry: &RegistryKey) -> Option<ShortLived> {
         ShortLived::of(self.username.as_str(), self.value.expose(), registry.host())
     }
 
-    /// Why it is no deploy token, as a continuation of "the token" and as far as its beginning
-    /// tells.
+    /// Why this is not a deploy token, judging by its prefix, as a continuation of "the token";
+    /// `None` if nothing shows.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         login::unfit(self.value.expose())
     }
 
-    /// What makes it unlikely that this is what GitLab shows as a token. It may be one all the
-    /// same.
+    /// What makes this unlikely to be a token as GitLab displays it. It may still be valid.
     #[must_use]
     pub fn oddities(&self) -> Vec<&'static str> {
         oddities(self.username.as_str(), self.value.expose())
     }
 
-    /// When the token ends, if that is known.
+    /// The token's expiry; `None` if unknown.
     #[must_use]
     pub fn expires_at(&self) -> Option<&Expiry> {
         self.expires_at.as_ref()
     }
 }
 
-/// Whether `text` is a token in the wrong place, as far as its beginning tells.
+/// Whether `text` looks like a misplaced token, judging by its prefix.
 #[must_use]
 pub fn begins_like_a_token(text: &str) -> bool {
     TokenKind::of(text).is_some()
 }
 
-/// User names of clouds, whose passwords look like no token of GitLab's.
+/// User names of cloud providers, whose passwords do not look like GitLab's tokens.
 const CLOUDS: [&str; 4] = ["AWS", "_json_key", "_json_key_base64", "oauth2accesstoken"];
 
 fn oddities(username: &str, value: &str) -> Vec<&'static str> {
@@ -167,7 +168,7 @@ fn oddities(username: &str, value: &str) -> Vec<&'static str> {
     found
 }
 
-/// User name and token as HTTP sends them (RFC 7617).
+/// User name and token in HTTP's Basic scheme (RFC 7617).
 fn basic(username: &str, value: &str) -> Secret {
     let pair = Zeroizing::new(format!("{username}:{value}"));
     let mut header = Zeroizing::new(String::with_capacity(pair.len() * 2 + 16));
@@ -176,7 +177,7 @@ fn basic(username: &str, value: &str) -> Secret {
     Secret::new(std::mem::take(&mut header))
 }
 
-/// The rule that a token's value breaks where nobody can ask the registry about it.
+/// Checks the rule for token values that applies if no registry can be asked.
 pub fn check_value(value: &str) -> std::result::Result<(), Rule> {
     login::check(value)?;
     login::suspicion(value).map_or(Ok(()), Err)
@@ -191,7 +192,7 @@ pub fn check_registry(registry: &RegistryKey, image: &ImageRef) -> Result<()> {
     Err(unmatched_registry().hint(hint).into())
 }
 
-/// The failure for a registry key that is not for the project's image.
+/// The failure for a registry key that does not match the project's image.
 #[must_use]
 pub fn unmatched_registry() -> Failure {
     Failure::usage("`--registry` must match the image")
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn signs_in_as_http_wants_it() {
-        // RFC 7617, 2.
+        // Example of RFC 7617, section 2.
         let header = basic("Aladdin", "open sesame");
         assert_eq!(header.expose(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }

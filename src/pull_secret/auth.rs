@@ -1,27 +1,27 @@
 //! The `auth` field of a docker config entry, read as the kubelet reads it: Kubernetes v1.36.3,
 //! `pkg/credentialprovider/config.go`, `decodeDockerConfigFieldAuth`.
 //!
-//! Never quotes the field or what is in it.
+//! Never quotes the field or its content.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// Why an `auth` was refused. One refused entry makes the kubelet fail the whole pull.
+/// Why an `auth` was refused. A single refused entry makes the kubelet fail the whole pull.
 pub type Fault = &'static str;
 
-/// User name and password in `auth`: base64 of `USERNAME:PASSWORD`, with or without padding, with
-/// or without line breaks. The password begins after the first colon and is taken as it is: unlike
-/// docker, the kubelet trims no NUL and no line break off it.
+/// User name and password in `auth`: base64 of `USERNAME:PASSWORD`, with or without padding and
+/// line breaks. The password is everything after the first colon, unchanged: unlike docker, the
+/// kubelet does not trim NULs or line breaks.
 pub fn decode(auth: &str) -> Result<(String, Zeroizing<String>), Fault> {
-    // Go picks the padded alphabet by the last character, and its decoders skip only CR and LF.
+    // Go chooses the padded alphabet by the last character, and its decoders skip only CR and LF.
     let padding = if auth.trim_end().ends_with('=') {
         DecodePaddingMode::RequireCanonical
     } else {
         DecodePaddingMode::RequireNone
     };
-    // Go's decoders are not strict: bits beyond the last byte may be anything.
+    // Go's decoders are lenient: bits after the last byte may have any value.
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(padding)
         .with_decode_allow_trailing_bits(true);
@@ -30,7 +30,7 @@ pub fn decode(auth: &str) -> Result<(String, Zeroizing<String>), Fault> {
     let decoded =
         GeneralPurpose::new(&STANDARD, config).decode(compact.as_bytes()).map(Zeroizing::new);
     let decoded = decoded.map_err(|_| "an `auth` in it is not base64")?;
-    // Go would take any bytes here; the CRI, whose strings are UTF-8, cannot carry them.
+    // Go would accept any bytes, but the CRI, whose strings are UTF-8, cannot transport them.
     let pair = std::str::from_utf8(&decoded).map_err(|_| "an `auth` in it does not hold text")?;
     let (username, password) =
         pair.split_once(':').ok_or("an `auth` in it does not hold USERNAME:PASSWORD")?;

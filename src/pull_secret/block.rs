@@ -1,4 +1,4 @@
-//! A pull Secret in the one form that a rotation edits: one YAML document in block style, with the
+//! The form of pull Secret that a rotation can edit: one YAML document in block style with the
 //! credentials under `data`.
 
 use super::expiries::EXPIRES_AT;
@@ -19,14 +19,14 @@ pub fn is_editable(manifest: &str) -> bool {
     can_set(&["metadata", "annotations", EXPIRES_AT]) && can_set(&["data", read.kind().data_key()])
 }
 
-/// The Secret `document` in that form: the same object, without comments. `None` if no form of it
-/// could be rotated.
+/// The Secret `document` converted to that form: the same object without comments. `None` if it
+/// cannot be rotated in any form.
 #[must_use]
 pub fn in_block_style(document: &Value) -> Option<Zeroizing<String>> {
     let mut object = document.as_mapping()?.clone();
     let declared = text(document, &["type"])?;
     let kind = SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == declared)?;
-    // The API server does the same.
+    // The API server merges `stringData` the same way.
     if let Some(Value::Mapping(plain)) = object.shift_remove("stringData") {
         let data = object.entry("data".into()).or_insert_with(|| Value::Mapping(Mapping::new()));
         for (key, value) in plain {

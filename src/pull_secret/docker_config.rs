@@ -1,4 +1,4 @@
-//! The JSON inside a pull secret: registry keys and their entries, in the two wrappings.
+//! The JSON in a pull secret: registry keys and their entries, in both wrappings.
 //!
 //! Formats: Kubernetes `pkg/credentialprovider/config.go`; docker/cli
 //! `cli/config/types/authconfig.go`.
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
-/// An entry as it is written; a field that is missing is empty.
+/// An entry as written; missing fields are empty.
 pub(super) struct Entry<'c> {
     pub(super) key: &'c str,
     pub(super) username: Zeroizing<String>,
@@ -21,7 +21,7 @@ pub(super) struct Entry<'c> {
     pub(super) identity_token: bool,
 }
 
-/// Why a docker config was refused; never with anything of its content.
+/// Why a docker config was refused; never quotes its content.
 pub type Fault = &'static str;
 
 const NO_OBJECT: Fault = "its data holds no JSON object";
@@ -33,17 +33,17 @@ const BAD_AUTH: Fault =
 /// Registry keys with their credentials.
 #[derive(Default)]
 pub struct DockerConfig {
-    /// Each key once, with its entry as it is written.
+    /// Every key once, with its entry as written.
     entries: Vec<Member>,
-    /// What stands beside `auths` in a dockerconfigjson; nobody reads it, and it is kept.
+    /// Fields next to `auths` in a dockerconfigjson, which nothing reads but which are preserved.
     beside: Vec<Member>,
-    /// Whether an entry that a later one of its key replaces is malformed, which the kubelet minds
-    /// all the same.
+    /// Whether an entry is malformed that a later one with the same key replaces: the kubelet
+    /// refuses the config nonetheless.
     is_spoilt: bool,
 }
 
 impl DockerConfig {
-    /// Only `token`, for `registry`.
+    /// A config with only `token`, for `registry`.
     #[must_use]
     pub fn new(registry: &RegistryKey, token: &DeployToken, email: Option<&str>) -> Self {
         let mut config = Self::default();
@@ -51,7 +51,7 @@ impl DockerConfig {
         config
     }
 
-    /// Reads the value of the Secret's `data` key: base64 of JSON in the wrapping of `kind`.
+    /// Decodes the value of the Secret's `data` key: base64 of JSON in the wrapping of `kind`.
     pub fn decode(kind: SecretType, base64: &str) -> Result<Self, Fault> {
         let compact: Zeroizing<String> =
             Zeroizing::new(base64.chars().filter(|c| !c.is_ascii_whitespace()).collect());
@@ -61,7 +61,7 @@ impl DockerConfig {
         Self::from_json(kind, &json)
     }
 
-    /// Reads the JSON itself, in the wrapping of `kind`, as the kubelet does.
+    /// Parses the JSON, in the wrapping of `kind`, as the kubelet does.
     pub fn from_json(kind: SecretType, json: &[u8]) -> Result<Self, Fault> {
         match json {
             [0xef, 0xbb, 0xbf, ..] => {
@@ -79,7 +79,7 @@ impl DockerConfig {
         }
         let mut config = Self::default();
         match kind {
-            // What kubectl 1.9.0 wrote (kubernetes issues 57427 and 61358).
+            // The output of kubectl 1.9.0 (kubernetes issues 57427 and 61358).
             SecretType::Dockercfg
                 if members
                     .iter()
@@ -97,7 +97,7 @@ impl DockerConfig {
         Ok(config)
     }
 
-    /// Reads the fields `auths`, in any case and however often, and keeps the others.
+    /// Reads all fields `auths`, in any case and however many, and keeps the others.
     fn read_wrapped(&mut self, members: Vec<Member>) -> Result<(), Fault> {
         const NONE: Fault = "its JSON has no `auths`, without which the kubelet finds no entry";
         let mut found = false;
@@ -142,7 +142,7 @@ impl DockerConfig {
     /// The value of the Secret's `data` key: base64, without line breaks, of compact JSON.
     #[must_use]
     pub fn encode(&self, kind: SecretType) -> Secret {
-        // Large enough from the start, so that no shorter copy stays behind in memory.
+        // Allocated large enough, so that no partial copy stays behind in memory.
         let mut json = Zeroizing::new(String::with_capacity(64 * 1024));
         match kind {
             SecretType::Dockercfg => write(&mut json, &self.entries),
@@ -159,12 +159,12 @@ impl DockerConfig {
         Secret::new(STANDARD.encode(json.as_bytes()))
     }
 
-    /// The registry keys, in their order.
+    /// The registry keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
-    /// The entries, in their order.
+    /// The entries, in order.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries.iter().map(|entry| {
             let fields = fields(&entry.value).unwrap_or_default();
@@ -179,12 +179,12 @@ impl DockerConfig {
         })
     }
 
-    /// Whether an entry that another one replaces makes the kubelet refuse all.
+    /// Whether the kubelet refuses all entries because of one that was replaced.
     pub(super) fn is_spoilt(&self) -> bool {
         self.is_spoilt
     }
 
-    /// Whether docker keeps credentials elsewhere, which the kubelet does not ask.
+    /// Whether docker keeps credentials in a helper, which the kubelet does not ask.
     pub(super) fn has_helper(&self) -> bool {
         let is_helper = |name: &str| {
             ["credsstore", "credhelpers"].iter().any(|field| go_json::is_field(name, field))
@@ -192,13 +192,13 @@ impl DockerConfig {
         self.beside.iter().any(|member| is_helper(&member.name))
     }
 
-    /// Whether anything stands beside `auths`.
+    /// Whether there are fields next to `auths`.
     #[must_use]
     pub fn has_more(&self) -> bool {
         !self.beside.is_empty()
     }
 
-    /// Whether the kubelet would sign in with just `token` for `key`.
+    /// Whether the kubelet would sign in with exactly `token` for `key`.
     #[must_use]
     pub fn holds(&self, key: &str, token: &DeployToken) -> bool {
         self.credentials(key).is_some_and(|(username, value)| {
@@ -206,21 +206,21 @@ impl DockerConfig {
         })
     }
 
-    /// Whether the kubelet would sign in the same for `key` with this as for `other_key` with
+    /// Whether the kubelet would sign in for `key` with the same credentials as for `other_key` of
     /// `other`.
     #[must_use]
     pub fn shares(&self, key: &str, other: &Self, other_key: &str) -> bool {
         self.credentials(key).is_some_and(|own| other.credentials(other_key) == Some(own))
     }
 
-    /// The user name that the kubelet would sign in with for `key`.
+    /// The user name with which the kubelet would sign in for `key`.
     #[must_use]
     pub fn username(&self, key: &str) -> Option<String> {
         self.credentials(key).map(|(username, _)| username).filter(|username| !username.is_empty())
     }
 
-    /// The value of the header `Authorization` with which the kubelet would sign in for `key`; none
-    /// where it has neither user name nor token.
+    /// The value of the `Authorization` header with which the kubelet would sign in for `key`;
+    /// `None` if it has neither user name nor token.
     #[must_use]
     pub fn authorization(&self, key: &str) -> Option<Secret> {
         let (username, value) = self.credentials(key)?;
@@ -235,7 +235,7 @@ impl DockerConfig {
         Some(std::mem::take(&mut *email))
     }
 
-    /// Gives `key` the credentials of `token`, in its old place or at the end.
+    /// Sets the credentials of `key` to `token`, in place or at the end.
     pub fn set(&mut self, key: &str, token: &DeployToken, email: Option<&str>) {
         let username = token.username().as_str();
         let pair = Zeroizing::new(format!("{username}:{}", token.value.expose()));
@@ -257,12 +257,12 @@ impl DockerConfig {
         }
     }
 
-    /// Takes the entry `key` out.
+    /// Removes the entry `key`.
     pub fn remove(&mut self, key: &str) {
         self.entries.retain(|entry| entry.name != key);
     }
 
-    /// Calls the entry `old` `new`, in its place.
+    /// Renames the key `old` to `new`, in place.
     pub fn rename(&mut self, old: &str, new: &str) {
         self.entries.retain(|entry| entry.name != new || old == new);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == old) {
@@ -284,7 +284,7 @@ impl DockerConfig {
         entry.value = text;
     }
 
-    /// The fault for which the kubelet would refuse all entries, the good ones too.
+    /// Fails with the fault for which the kubelet would refuse all entries, including valid ones.
     pub fn check(&self) -> Result<(), Fault> {
         let good = |entry: &Member| credentials(&entry.value).is_some();
         if !self.is_spoilt && self.entries.iter().all(good) { Ok(()) } else { Err(BAD_AUTH) }
@@ -300,16 +300,16 @@ impl DockerConfig {
     }
 }
 
-/// The fields of an entry that the kubelet reads.
+/// The entry fields that the kubelet reads.
 const FIELDS: [&str; 4] = ["username", "password", "email", "auth"];
 
-/// The members of an object; Go takes `null` for one that has none.
+/// The members of an object. Go reads `null` as an empty object.
 fn fields(entry: &str) -> Option<Vec<Member>> {
     if entry == "null" { Some(Vec::new()) } else { go_json::members(entry) }
 }
 
-/// User name and token of an entry as the kubelet reads them, empty where they are missing: a
-/// non-empty `auth` beats the other two. `None` if `auth` is malformed.
+/// User name and token of an entry as the kubelet reads them, empty if missing; a non-empty `auth`
+/// takes precedence. `None` if `auth` is malformed.
 fn credentials(entry: &str) -> Option<(String, Zeroizing<String>)> {
     let fields = fields(entry)?;
     let text = |name: &str| go_json::field(&fields, name).unwrap_or_default();
@@ -320,7 +320,7 @@ fn credentials(entry: &str) -> Option<(String, Zeroizing<String>)> {
     Some((std::mem::take(&mut *text("username")), text("password")))
 }
 
-/// Whether Go reads `value` into a map of strings.
+/// Whether Go decodes `value` into a map of strings.
 fn is_map_of_texts(value: &str) -> bool {
     value == "null"
         || go_json::members(value).is_some_and(|members| {
@@ -347,12 +347,12 @@ fn write_member(json: &mut String, Member { name, value }: &Member) {
     json.push_str(value);
 }
 
-/// `text` as JSON.
+/// `text` as a JSON string.
 fn quoted(text: &str) -> Zeroizing<String> {
     Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"))
 }
 
-/// Clears the memory of every text in `value`: a JSON value does not do that by itself.
+/// Clears the memory of every string in `value`, which a JSON value does not do itself.
 pub(super) fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),

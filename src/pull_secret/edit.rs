@@ -1,5 +1,5 @@
-//! The Secret manifest as a file that people edit: changes only what a rotation has to change.
-//! Names, labels, comments and the order of everything stay.
+//! Edits the Secret manifest as a file that users edit, too: changes only what a rotation must
+//! change. Names, labels, comments and the order of everything stay.
 
 use super::docker_config::Fault;
 use super::manifest::{Manifest, OWN, Rewrite, Wanted};
@@ -10,30 +10,30 @@ use crate::secret::Secret;
 use crate::yaml_edit;
 use zeroize::Zeroizing;
 
-/// A manifest after a rotation.
+/// A rewritten manifest.
 pub struct Rewritten {
-    /// The whole file.
+    /// The text of the whole file.
     pub text: Secret,
-    /// What is different now, a line each; user names, dates and types, never a value.
+    /// Descriptions of the changes, one line each: user names, dates and types, never a value.
     pub changes: Vec<String>,
 }
 
-/// A manifest on its way to another one.
+/// A manifest being edited.
 pub struct Edit<'a> {
-    /// The plain content of the file.
+    /// The plaintext of the file.
     text: &'a str,
     manifest: Manifest,
 }
 
 impl<'a> Edit<'a> {
-    /// Begins with `text`, the plain content of the file.
+    /// Starts from `text`, the plaintext of the file.
     pub fn of(text: &'a str) -> Result<Self, Fault> {
         Ok(Self { text, manifest: Manifest::parse(text)? })
     }
 
-    /// The manifest with the credentials of `token`; none if it holds just these already.
+    /// The manifest with the credentials of `token`; `None` if it has them already.
     ///
-    /// Fails where the text cannot be changed without touching more than it should.
+    /// Fails if the text cannot be changed without touching unrelated parts.
     pub fn rotate(
         mut self,
         token: &DeployToken,
@@ -54,7 +54,7 @@ impl<'a> Edit<'a> {
         self.change_credentials(&new_key, token, rewrite.email, &mut changes);
         let date = token.expires_at().map(ToString::to_string);
         let before = self.dated(&new_key, is_other).map(str::to_owned);
-        // The same token has its old expiry; that of another one is not known.
+        // The same token keeps its expiry; that of another token is unknown.
         let after = date.or_else(|| before.clone().filter(|_| held));
         let kind = rewrite.kind.unwrap_or(self.manifest.kind);
         if kind != self.manifest.kind {
@@ -87,8 +87,7 @@ impl<'a> Edit<'a> {
         self.rewritten(kind, &notes, changes).map(Some)
     }
 
-    /// The manifest with `expires_at` as the expiry of the token that it holds; none if it says so
-    /// already.
+    /// The manifest with `expires_at` as the expiry of its token; `None` if it has that already.
     pub fn expire(
         self,
         expires_at: &Expiry,
@@ -108,8 +107,8 @@ impl<'a> Edit<'a> {
         self.rewritten(self.manifest.kind, &notes, changes).map(Some)
     }
 
-    /// The manifest that remembers none of `deleted` as tokens that are still there; none if it
-    /// does so already.
+    /// The manifest without `deleted` in its list of superseded tokens; `None` if it lists none of
+    /// them.
     pub fn forget(self, deleted: &[Superseded]) -> Result<Option<Rewritten>, Fault> {
         let provenance = self.manifest.notes.provenance.without(deleted);
         if provenance == self.manifest.notes.provenance {
@@ -123,7 +122,7 @@ impl<'a> Edit<'a> {
         self.rewritten(self.manifest.kind, &notes, changes).map(Some)
     }
 
-    /// The manifest without the entry for `registry`; none if it has no such entry.
+    /// The manifest without the entry for `registry`; `None` if it has no such entry.
     pub fn remove(
         mut self,
         registry: &RegistryKey,
@@ -139,13 +138,12 @@ impl<'a> Edit<'a> {
         self.rewritten(self.manifest.kind, &notes, changes).map(Some)
     }
 
-    /// Until when the token of the entry `key` lasts: the project's own, or with `is_other` another
-    /// one.
+    /// Expiry of the token in the entry `key`, which is the project's own unless `is_other`.
     fn dated(&self, key: &str, is_other: bool) -> Option<&str> {
         if is_other { self.manifest.notes.others.of(key) } else { self.manifest.expires_at() }
     }
 
-    /// What the annotations say with this `date` for the entry `key`.
+    /// The annotations with `date` as the expiry for the entry `key`.
     fn with_date(&self, key: &str, is_other: bool, date: Option<String>) -> Notes {
         let mut notes = self.manifest.notes.clone();
         match is_other {
@@ -155,13 +153,14 @@ impl<'a> Edit<'a> {
         notes
     }
 
-    /// The key that the rotated entry has now, and the one that it will have.
+    /// The current key of the rotated entry (`None` if it does not exist yet) and its new key.
     fn keys_for(&self, rewrite: &Rewrite) -> Result<(Option<String>, String), Fault> {
         let old = self.manifest.rotated_key(rewrite)?.map(str::to_owned);
         let recorded = rewrite.recorded;
         let new = match (rewrite.wanted, &old) {
             (Wanted::Own | Wanted::Added(_), Some(old)) => old.clone(),
-            // Written otherwise, it is still that entry; only the project's own gets another key.
+            // The same registry spelled differently is still that entry. Only the project's own
+            // entry changes its key.
             (Wanted::Named(key), Some(old))
                 if self.manifest.entry(key) == Some(old.as_str())
                     && self.manifest.own(recorded) != Some(old.as_str()) =>
@@ -246,7 +245,7 @@ impl<'a> Edit<'a> {
         Ok(Secret::new(std::mem::take(&mut text)))
     }
 
-    /// Reads the new text again: nothing but the intended may differ.
+    /// Parses the new text and fails if anything else than intended has changed.
     fn verify(&self, text: &Secret, kind: SecretType, notes: &Notes) -> Result<(), Fault> {
         const BEYOND: Fault = "it is written in a way that makeinfra cannot change safely";
         let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
@@ -258,13 +257,14 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// A registry key from a file. One with a user and a password in it is none of ours, and is not
-/// shown.
+/// A registry key from a file. One that contains a user and a password was not written by makeinfra
+/// and is not shown.
 fn shown_key(key: &str) -> String {
     RegistryKey::parse(key).map_or("another key".to_owned(), |key| key.to_string())
 }
 
-/// Dates from a file, if they are some: somebody may have put the token in their place.
+/// Describes a change of dates from a file. Only shows valid dates: a user may have entered the
+/// token instead.
 fn expiry_change(before: Option<&String>, after: Option<&String>) -> String {
     let shown = |date: Option<&String>| match date {
         Some(date) if Expiry::parse(date).is_ok() => date.clone(),
@@ -274,7 +274,7 @@ fn expiry_change(before: Option<&String>, after: Option<&String>) -> String {
     format!("expires: {} -> {}", shown(before), shown(after))
 }
 
-/// A user name from a file, if it is one: somebody may have taken the token for it.
+/// A user name from a file, if it is valid: a user may have entered the token instead.
 fn shown(old: &str) -> &str {
     if TokenUsername::parse(old).is_ok() { old } else { "no user name" }
 }

@@ -1,26 +1,26 @@
-//! When the tokens of further registries end: an annotation beside that of the project's own token.
-//! Pure.
+//! Expiries of the tokens for further registries, in an annotation next to that of the project's
+//! own token. Pure.
 
-/// The annotation with the own token's expiry; inside the encrypted file, and on the Secret in the
+/// The annotation with the own token's expiry, in the encrypted file and on the Secret in the
 /// cluster.
 pub(super) const EXPIRES_AT: &str = "makeinfra/expires-at";
 
-/// The annotation, `KEY=DATE` for each registry key that has a date, with blanks between them.
+/// The annotation with `KEY=DATE` for each registry key that has a date, separated by blanks.
 pub(super) const OTHER_EXPIRIES: &str = "makeinfra/other-expiries";
 
-/// Registry keys with dates, as the annotation has them.
+/// Registry keys with dates, as in the annotation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OtherExpiries(Vec<(String, String)>);
 
 impl OtherExpiries {
-    /// Reads the annotation; what is no pair is left out.
+    /// Parses the annotation; skips what is not a pair.
     pub(super) fn parse(text: Option<&str>) -> Self {
         let words = text.unwrap_or_default().split_whitespace();
         let pairs = words.filter_map(|word| word.rsplit_once('='));
         Self(pairs.map(|(key, date)| (key.to_owned(), date.to_owned())).collect())
     }
 
-    /// The annotation; `None` if there is nothing to say.
+    /// The text of the annotation; `None` if there are no dates.
     pub(super) fn text(&self) -> Option<String> {
         let words: Vec<_> = self.0.iter().map(|(key, date)| format!("{key}={date}")).collect();
         (!words.is_empty()).then(|| words.join(" "))
@@ -32,7 +32,7 @@ impl OtherExpiries {
         self.0.iter().find(|(found, _)| found == key).map(|(_, date)| date.as_str())
     }
 
-    /// Gives `key` this date, or none.
+    /// Sets or removes the date of `key`.
     pub(super) fn set(&mut self, key: &str, date: Option<String>) {
         self.0.retain(|(found, _)| found != key);
         self.0.extend(date.map(|date| (key.to_owned(), date)));

@@ -1,9 +1,9 @@
-//! JSON as Go's `encoding/json` reads it into structs, which is what kubelet and docker do: Go
-//! 1.26, `decode.go` and `fold.go`. Repeated names count, a field is found in any case, bytes that
-//! are no UTF-8 become U+FFFD.
+//! JSON as Go's `encoding/json` decodes it into structs, which is what the kubelet and docker do:
+//! Go 1.26, `decode.go` and `fold.go`. Repeated names count, field names match case-insensitively,
+//! and bytes that are not UTF-8 become U+FFFD.
 //!
 //! Measured against the kubelet's own code: `tests/vectors/docker-configs.json`. Never quotes
-//! what it reads.
+//! its input.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -11,26 +11,25 @@ use serde_json::value::RawValue;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A name and its value, as it is written.
+/// A name and its value, as written.
 pub struct Member {
     /// The name.
     pub name: String,
-    /// The value: a JSON text without blanks around it.
+    /// The value: JSON without surrounding whitespace.
     pub value: Zeroizing<String>,
 }
 
-/// What stands where a text should.
+/// A value where a string is expected.
 pub enum Text {
-    /// `null`, by which Go leaves what was there before.
+    /// `null`, for which Go leaves the previous value unchanged.
     Null,
-    /// A text.
+    /// A string.
     Of(Zeroizing<String>),
-    /// Something else, for which Go refuses the whole document.
+    /// Anything else, for which Go refuses the whole document.
     Other,
 }
 
-/// The document in `bytes` as Go sees it: what is no UTF-8, and half of a surrogate pair, is
-/// U+FFFD.
+/// The document in `bytes` as Go sees it: invalid UTF-8 and unpaired surrogates become U+FFFD.
 #[must_use]
 pub fn document(bytes: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 3));
@@ -41,7 +40,8 @@ pub fn document(bytes: &[u8]) -> Zeroizing<String> {
     with_whole_surrogates(&text)
 }
 
-/// `text` with each escape that is half of a pair as `\ufffd`.
+/// `text` with each escape of an unpaired surrogate replaced by `
+/// ufffd`.
 fn with_whole_surrogates(text: &str) -> Zeroizing<String> {
     let unit = |rest: &str| -> Option<u16> {
         let digits = rest.strip_prefix("\\u")?.get(..4)?;
@@ -63,7 +63,8 @@ fn with_whole_surrogates(text: &str) -> Zeroizing<String> {
                 rest = &rest[6..];
                 continue;
             }
-            // The character behind it, so that `\\` is one escape.
+            // Skips the next character, so that `
+            // ` counts as one escape.
             _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
         };
         whole.push_str(&rest[..taken]);
@@ -73,21 +74,21 @@ fn with_whole_surrogates(text: &str) -> Zeroizing<String> {
     whole
 }
 
-/// The members of the object `text`, in their order and with all that are repeated; `None` if it is
-/// no object.
+/// The members of the object `text`, in order and including repeated ones; `None` if it is not an
+/// object.
 #[must_use]
 pub fn members(text: &str) -> Option<Vec<Member>> {
     serde_json::from_str::<Members>(text).ok().map(|members| members.0)
 }
 
-/// Whether all numbers in the document `text` are ones to Go: the API server reads them all, which
-/// nobody uses.
+/// Whether Go accepts all numbers in the document `text`: the API server decodes every value,
+/// including those that nothing uses.
 #[must_use]
 pub fn has_sound_numbers(text: &str) -> bool {
     serde_json::from_str::<Sound>(text).is_ok()
 }
 
-/// The text that is written as `value`.
+/// The string that `value` encodes.
 #[must_use]
 pub fn text(value: &str) -> Text {
     match value {
@@ -98,8 +99,8 @@ pub fn text(value: &str) -> Text {
     }
 }
 
-/// Whether Go finds the field `wanted`, which is in lower case, by `name`: `fold.go` folds two
-/// letters that are not ASCII.
+/// Whether Go decodes the name `name` into the field `wanted`, given in lower case. `fold.go` also
+/// folds two non-ASCII letters.
 #[must_use]
 pub fn is_field(name: &str, wanted: &str) -> bool {
     let folded = name.chars().map(|c| match c {
@@ -110,8 +111,8 @@ pub fn is_field(name: &str, wanted: &str) -> bool {
     folded.eq(wanted.chars())
 }
 
-/// The text in the field `wanted` of `members`: the last that is no `null`, empty if there is none.
-/// `None` if one is no text.
+/// The string in the field `wanted` of `members`: the last one that is not `null`, empty if there
+/// is none. `None` if one is not a string.
 #[must_use]
 pub fn field(members: &[Member], wanted: &str) -> Option<Zeroizing<String>> {
     let mut found = Zeroizing::new(String::new());
@@ -125,7 +126,7 @@ pub fn field(members: &[Member], wanted: &str) -> Option<Zeroizing<String>> {
     Some(found)
 }
 
-/// `value` without the blanks between its parts.
+/// `value` without insignificant whitespace.
 #[must_use]
 pub fn compact(value: &str) -> Zeroizing<String> {
     let mut compact = Zeroizing::new(String::with_capacity(value.len()));
@@ -164,7 +165,7 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Any value, of which nothing is kept; a number out of range is none.
+/// Any valid value, which is discarded; a number out of range is invalid.
 struct Sound;
 
 impl<'de> Deserialize<'de> for Sound {

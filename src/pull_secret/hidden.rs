@@ -1,22 +1,21 @@
-//! The passwords of many pull secrets, taken out of texts: one look at each byte, however many
-//! there are.
+//! Removes the passwords of many pull secrets from texts in one pass, however many there are.
 
 use super::{Inspected, auth};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
-/// No password is shorter, and a shorter one could be a part of any word.
+/// Minimum length of a password to hide; a shorter one could be part of any word.
 const SHORTEST: usize = 4;
 
-/// Passwords that no text may show.
+/// Passwords that no output may show.
 #[derive(Default)]
 pub struct Hidden {
-    /// By the bytes with which they begin.
+    /// Passwords by their first bytes.
     values: HashMap<[u8; SHORTEST], Vec<Zeroizing<String>>>,
 }
 
 impl Hidden {
-    /// The passwords of `secrets`, as they are and as `auth` has them.
+    /// The passwords of `secrets`, in plaintext and as in `auth`.
     pub fn of<'s>(secrets: impl Iterator<Item = &'s Inspected>) -> Self {
         let mut hidden = Self::default();
         for entry in secrets.filter_map(Inspected::config).flat_map(super::DockerConfig::entries) {
@@ -37,7 +36,7 @@ impl Hidden {
         }
     }
 
-    /// `text` without any of them.
+    /// `text` with all passwords removed.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());
@@ -51,13 +50,13 @@ impl Hidden {
         shown
     }
 
-    /// Whether one of them is in `text`.
+    /// Whether `text` contains one of the passwords.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         !self.places(text).is_empty()
     }
 
-    /// Where they begin and end; those that overlap are one.
+    /// Start and end of each occurrence; overlapping ones are joined.
     fn places(&self, text: &str) -> Vec<(usize, usize)> {
         let mut places: Vec<(usize, usize)> = Vec::new();
         for (from, start) in text.as_bytes().windows(SHORTEST).enumerate() {

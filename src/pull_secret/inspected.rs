@@ -1,5 +1,5 @@
-//! A pull secret looked at as the API server and the kubelet would, with all that is wrong with it
-//! and not just the first fault. Never quotes what is in it.
+//! Inspects a pull secret as the API server and the kubelet would, and reports all flaws instead of
+//! only the first. Never quotes its content.
 
 use super::docker_config::{DockerConfig, Entry, wipe};
 use super::expiries::{EXPIRES_AT, OTHER_EXPIRIES, OtherExpiries};
@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_yaml::Value;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The annotations by which controllers copy a Secret into other namespaces:
-/// emberstack/kubernetes-reflector, mittwald/kubernetes-replicator, kubeops/config-syncer (once
+/// Annotations that let controllers copy a Secret to other namespaces:
+/// emberstack/kubernetes-reflector, mittwald/kubernetes-replicator, kubeops/config-syncer (formerly
 /// kubed).
 const COPIES: [&str; 6] = [
     "reflector.v1.k8s.emberstack.com/reflection-allowed",
@@ -26,73 +26,72 @@ const COPIES: [&str; 6] = [
     "kubed.appscode.com/sync",
 ];
 
-/// A Secret of a file, as far as it is a pull secret or was meant to be one.
+/// A Secret in a file that is, or was meant to be, a pull secret.
 pub struct Inspected {
-    /// Its name, if it has one.
+    /// The name; `None` if it has none.
     pub name: Option<String>,
-    /// Its namespace, if the file names one.
+    /// The namespace; `None` if the file does not set one.
     pub namespace: Option<String>,
-    /// When the token ends, as the annotation says.
+    /// The token's expiry, according to the annotation.
     pub expires_at: Option<String>,
-    /// When the tokens of further registries end.
+    /// Expiries of the tokens for further registries.
     pub other_expiries: OtherExpiries,
-    /// Whether its annotations let a controller copy it into other namespaces.
+    /// Whether its annotations let a controller copy it to other namespaces.
     pub is_copied: bool,
-    /// What is wrong.
+    /// The flaws.
     pub flaws: Vec<Flaw>,
     config: Option<DockerConfig>,
     kind: String,
     data: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// How a Secret in a cluster is to the one of a file.
+/// How a Secret in a cluster differs from that in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretDiff {
-    /// Type and data are the same.
+    /// Same type and data.
     Same,
-    /// It has other data.
+    /// Different data.
     OtherData,
-    /// It has another type.
+    /// Different type.
     OtherType,
 }
 
 /// What a flaw is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aspect {
-    /// The type, and the key under `data` that goes with it.
+    /// The type, and the `data` key that it requires.
     Type,
-    /// How the entries are wrapped.
+    /// The JSON around the entries.
     Wrapping,
-    /// What `auth`, user name and token say.
+    /// The content of `auth`, user name and token.
     Auth,
-    /// Whether there are credentials, and of a kind that lasts.
+    /// Whether there are credentials, and whether they last.
     Credentials,
-    /// Credentials that would work, and open more than they should.
+    /// Credentials that work but grant more than a pull secret needs.
     TooMuch,
 }
 
-/// Something wrong: a sentence about "it", without any value.
+/// A flaw: a sentence about "it", without any value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// What it is about.
+    /// What the flaw is about.
     pub aspect: Aspect,
-    /// What is wrong.
+    /// The description.
     pub message: String,
-    /// The registry key of the entry that it is about, if it is about one.
+    /// The registry key of the affected entry; `None` if it is not about one entry.
     pub key: Option<String>,
-    /// Whether only the look of the login is odd: a registry that takes it proves that nothing is
-    /// wrong.
+    /// Whether the login merely looks wrong: if a registry accepts it, nothing is wrong.
     pub is_suspicion: bool,
 }
 
 impl Inspected {
-    /// Whether it holds the same credentials as `other`.
+    /// Whether it has the same credentials as `other`.
     #[must_use]
     pub fn holds_as(&self, other: &Self) -> bool {
         self.data.is_some() && self.data == other.data
     }
 
-    /// Looks at one YAML document; none if it neither is nor was meant to be a pull secret.
+    /// Inspects one YAML document; `None` if it neither is nor was meant to be a pull secret.
     #[must_use]
     pub fn of(document: &Value) -> Option<Self> {
         if kind(document)? != "Secret" {
@@ -154,7 +153,7 @@ impl Inspected {
         Some(inspected)
     }
 
-    /// The same for the text of a file with one document.
+    /// Inspects the text of a file with one document.
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
         let mut document = yaml::read(text).ok()?;
@@ -163,7 +162,7 @@ impl Inspected {
         found
     }
 
-    /// Looks at an object as an API server tells it, and clears what it was read into.
+    /// Inspects an object from an API server, and clears its memory.
     #[must_use]
     pub fn of_json(mut object: serde_json::Value) -> Option<Self> {
         let document = serde_yaml::to_value(&object);
@@ -174,26 +173,26 @@ impl Inspected {
         found
     }
 
-    /// Its registry keys, if the kubelet reads any.
+    /// The registry keys; empty if the kubelet cannot read any.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.config.iter().flat_map(DockerConfig::keys)
     }
 
-    /// Whether the kubelet reads entries in it at all.
+    /// Whether the kubelet can read entries in it.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.config.is_some()
     }
 
-    /// Whether the kubelet would find an entry for the image `name`, as [`keyring::matches_name`]
-    /// takes it.
+    /// Whether the kubelet would find an entry for the image `name`, in the form that
+    /// [`keyring::matches_name`] takes.
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         self.keys().any(|key| keyring::matches_name(key, name))
     }
 
-    /// What the kubelet would sign in with for the image `name`, in its order: values of the header
-    /// `Authorization`.
+    /// Values of the `Authorization` header that the kubelet would try for the image `name`, in its
+    /// order.
     #[must_use]
     pub fn authorizations(&self, name: &str) -> Vec<Secret> {
         let Some(config) = &self.config else { return Vec::new() };
@@ -201,8 +200,8 @@ impl Inspected {
         keys.into_iter().filter_map(|key| config.authorization(key)).collect()
     }
 
-    /// When the token ends that the kubelet would use for the image `name`, as the annotations say,
-    /// where the record says that `recorded` is the project's own registry.
+    /// Expiry, according to the annotations, of the token that the kubelet would use for the image
+    /// `name`. `recorded` is the project's own registry according to the record.
     #[must_use]
     pub fn expiry_for(&self, name: &str, recorded: Option<&str>) -> Option<&str> {
         let first = self.expires_at.as_deref();
@@ -215,7 +214,7 @@ impl Inspected {
         self.other_expiries.of(key).or_else(|| first.filter(|_| is_own))
     }
 
-    /// Whether `other` has the same type and the same data, however that is written.
+    /// Compares type and data with `other`, regardless of how they are written.
     #[must_use]
     pub fn likeness(&self, other: &Self) -> SecretDiff {
         if self.kind != other.kind {
@@ -227,7 +226,7 @@ impl Inspected {
         }
     }
 
-    /// The credentials.
+    /// The credentials; `None` if they cannot be read.
     #[must_use]
     pub fn config(&self) -> Option<&DockerConfig> {
         self.config.as_ref()
@@ -239,7 +238,7 @@ impl Inspected {
         text: &dyn Fn(&[&str]) -> Option<&'v str>,
         is_null: bool,
     ) {
-        // The API server lets `stringData` win.
+        // In the API server, `stringData` takes precedence.
         let config =
             match (text(&["stringData", kind.data_key()]), text(&["data", kind.data_key()])) {
                 (Some(data), _) | (None, Some(data)) if data.trim().is_empty() => {
@@ -273,7 +272,7 @@ impl Inspected {
     }
 
     fn look_at(&mut self, entry: &Entry, config: &DockerConfig) {
-        // A key with a user and a password in it is none of ours, and is not shown.
+        // A key that contains a user and a password was not written by makeinfra and is not shown.
         let key = RegistryKey::parse(entry.key);
         let host = key.as_ref().map(|key| key.host().to_owned()).unwrap_or_default();
         let of = match key {
@@ -363,8 +362,8 @@ fn wipe_yaml(value: &mut Value) {
     }
 }
 
-/// What is under the data key of `kind`, decoded where it can be. The API server lets `stringData`
-/// win.
+/// The content of the data key of `kind`, base64-decoded if possible; `None` if there is none. In
+/// the API server, `stringData` takes precedence.
 fn payload<'v>(
     kind: SecretType,
     text: &dyn Fn(&[&str]) -> Option<&'v str>,

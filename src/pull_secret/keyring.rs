@@ -1,8 +1,8 @@
-//! Which keys of a pull secret the kubelet uses for an image: a port of the keyring of Kubernetes
-//! v1.36.3, `pkg/credentialprovider/keyring.go`, with what it takes from Go 1.26.
+//! The keys of a pull secret that the kubelet uses for an image: a port of the keyring of
+//! Kubernetes v1.36.3, `pkg/credentialprovider/keyring.go`, including what it takes from Go 1.26.
 //!
-//! Owns the decision alone. Never sees credentials, never normalises, never does I/O. Keys are
-//! ported with their oddities, so that the answer is the kubelet's and not a sensible one.
+//! Owns this decision alone. Never sees credentials, never normalises, never does I/O. The port
+//! keeps all oddities, so that the answer is the kubelet's rather than a sensible one.
 
 mod glob;
 mod url;
@@ -10,10 +10,11 @@ mod url;
 use crate::answers::ImageRef;
 use url::Url;
 
-/// The key that also serves Docker Hub images whose name does not match it (`defaultRegistryHost`).
+/// The key that also applies to Docker Hub images whose name does not match it
+/// (`defaultRegistryHost`).
 const DEFAULT_REGISTRY: &[u8] = b"index.docker.io";
 
-/// Whether the kubelet would try the credentials under `key`, were they the only ones, for `image`.
+/// Whether the kubelet would try the credentials under `key` for `image` if there were no others.
 #[must_use]
 pub fn matches(key: &str, image: &ImageRef) -> bool {
     matches_name(key, &image.normalized_name())
@@ -25,23 +26,24 @@ pub fn matching<'k>(keys: impl IntoIterator<Item = &'k str>, image: &ImageRef) -
     matching_name(keys, &image.normalized_name())
 }
 
-/// [`matches()`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and
-/// digest.
+/// [`matches()`] for an image name in the kubelet's form: `docker.io/library/nginx`, without tag
+/// and digest.
 #[must_use]
 pub fn matches_name(key: &str, name: &str) -> bool {
     !matching_name([key], name).is_empty()
 }
 
-/// [`matching`] for a name as the kubelet looks it up: `docker.io/library/nginx`, without tag and
+/// [`matching`] for an image name in the kubelet's form: `docker.io/library/nginx`, without tag and
 /// digest.
 ///
-/// Keys that mean the same to the kubelet (`HOST`, `https://HOST/v1/`) keep the order in which they
-/// were given; the kubelet's own order of those is random.
+/// Keys that the kubelet treats as equal (`HOST`, `https://HOST/v1/`) keep their given order; the
+/// kubelet's own order of these is random.
 #[must_use]
 pub fn matching_name<'k>(keys: impl IntoIterator<Item = &'k str>, name: &str) -> Vec<&'k str> {
     let mut index: Vec<(Vec<u8>, &str)> =
         keys.into_iter().filter_map(|key| Some((index_key(key)?, key))).collect();
-    // `sort.Reverse` over the bytes: of two keys for one host, the longer path comes first.
+    // `sort.Reverse` over the bytes: of two keys for one host, the one with the longer path comes
+    // first.
     index.sort_by(|(one, _), (other, _)| other.cmp(one));
     let select = |wanted: &dyn Fn(&[u8]) -> bool| -> Vec<&'k str> {
         index.iter().filter(|(found, _)| wanted(found)).map(|(_, key)| *key).collect()
@@ -57,15 +59,16 @@ pub fn matching_name<'k>(keys: impl IntoIterator<Item = &'k str>, name: &str) ->
     found
 }
 
-/// What `BasicDockerKeyring.Add` files a key under: host and path; none if it ignores the key.
+/// The index under which `BasicDockerKeyring.Add` stores a key: host and path; `None` if it ignores
+/// the key.
 fn index_key(key: &str) -> Option<Vec<u8>> {
-    // Compared exactly: `HTTPS://` becomes a host called `HTTPS` with an empty port.
+    // Case-sensitive: `HTTPS://` becomes a host called `HTTPS` with an empty port.
     let parsed = match key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")) {
         Some(rest) => Url::of_schemeless(rest.as_bytes())?,
         None => Url::of_schemeless(key.as_bytes())?,
     };
     let mut path = parsed.path.as_slice();
-    // With both slashes: `/v2` alone stays, and then matches no image.
+    // Both slashes are required: a bare `/v2` stays and then matches no image.
     if path.starts_with(b"/v2/") || path.starts_with(b"/v1/") {
         path = &path[3..];
     }
@@ -75,7 +78,8 @@ fn index_key(key: &str) -> Option<Vec<u8>> {
     Some([parsed.host.as_slice(), path].concat())
 }
 
-/// `URLsMatch`: the key's host parts are globs, its port is compared, its path is a plain prefix.
+/// `URLsMatch`: the parts of the key's host are globs, its port is compared, its path is a plain
+/// prefix.
 fn urls_match(key: &Url, image: &Url) -> bool {
     let (key_host, key_port) = split_host_port(&key.host);
     let (image_host, image_port) = split_host_port(&image.host);
@@ -86,11 +90,11 @@ fn urls_match(key: &Url, image: &Url) -> bool {
         && key_host
             .split(|byte| *byte == b'.')
             .zip(image_host.split(|byte| *byte == b'.'))
-            // A malformed pattern is an error in Go, and `Lookup` takes it for no match.
+            // A malformed pattern is an error in Go, which `Lookup` treats as no match.
             .all(|(glob, part)| glob::matches(glob, part) == Ok(true))
 }
 
-/// `isDefaultRegistryMatch`: whether `name` is an image of Docker Hub.
+/// `isDefaultRegistryMatch`: whether `name` is a Docker Hub image.
 fn is_default_registry_match(name: &str) -> bool {
     match name.split_once('/') {
         None => !name.is_empty(),
@@ -100,7 +104,7 @@ fn is_default_registry_match(name: &str) -> bool {
     }
 }
 
-/// `SplitURL` over Go's `net.SplitHostPort`; what that refuses is all host.
+/// `SplitURL` on top of Go's `net.SplitHostPort`. What the latter refuses counts entirely as host.
 fn split_host_port(host_port: &[u8]) -> (&[u8], &[u8]) {
     let has = |bytes: &[u8], wanted: u8| bytes.contains(&wanted);
     let whole: (&[u8], &[u8]) = (host_port, b"");
@@ -112,7 +116,7 @@ fn split_host_port(host_port: &[u8]) -> (&[u8], &[u8]) {
         let Some(end) = host_port.iter().position(|byte| *byte == b']') else {
             return whole;
         };
-        // The first `]` stands just before the last colon, and no bracket anywhere else.
+        // The first `]` must be just before the last colon, and there must be no other bracket.
         let inside = &host_port[1..end];
         let well_formed =
             end + 1 == colon && !has(inside, b'[') && !has(port, b'[') && !has(port, b']');
@@ -135,7 +139,8 @@ mod tests {
         row[field].as_str().unwrap()
     }
 
-    /// The image of a row. Its digests have 32 digits; ours want the 64 that a runtime wants.
+    /// The image of a row. Digests in the rows have 32 digits; `ImageRef` requires 64, as a runtime
+    /// does.
     fn image(row: &Value) -> ImageRef {
         let text = text(row, "image");
         let digest = text
@@ -155,7 +160,7 @@ mod tests {
         }
     }
 
-    /// The rows about whole Secrets, as far as keys decide them: which entries, and in which order.
+    /// The rows about whole Secrets, as far as keys determine them: which entries, in which order.
     #[test]
     fn finds_the_entries_that_the_measured_kubelet_found() {
         let vectors: Value = serde_json::from_str(VECTORS).unwrap();
@@ -206,7 +211,7 @@ mod tests {
         for name in ["", "/nginx", "quay.io/nginx", "localhost:5000/app"] {
             assert!(!matches_name("https://index.docker.io/v1/", name), "{name}");
         }
-        // Only just that key: neither its first form nor a path.
+        // Only that exact key: neither its old form nor one with a path.
         for key in
             ["https://index.docker.io/v1", "https://index.docker.io/v1/me", "index.docker.io:443"]
         {
@@ -235,7 +240,7 @@ mod tests {
             ("//a.b", "a.b/c", false),
             ("", "/c", true),
             ("[::1]:5000", "[::1]:5000/c", true),
-            // Without a port the brackets stay, and make a character class.
+            // Without a port, the brackets stay and form a character class.
             ("[::1]", "[::1]/c", false),
             ("[a].b", "a.b/c", false),
             ("a.*", "a.b/c", true),
@@ -250,8 +255,8 @@ mod tests {
         }
     }
 
-    /// Rows of `TestSplitHostPort` in `net/ip_test.go`, Go 1.26, and two for brackets that it has
-    /// none for.
+    /// Rows of `TestSplitHostPort` in `net/ip_test.go`, Go 1.26, and two for brackets that it does
+    /// not cover.
     #[test]
     fn splits_host_and_port_as_go_does() {
         for (host_port, host, port) in [

@@ -1,5 +1,6 @@
-//! How user names and passwords look: what HTTP cannot carry, what is likely a slip, what ends
-//! within a day, what opens too much. Only the registry knows whether a login is good. Pure.
+//! Recognises user names and passwords by their form: what HTTP cannot transport, likely mistakes,
+//! credentials that expire within a day, credentials that grant too much. Only the registry knows
+//! whether a login is valid. Pure.
 
 use crate::answers::{Rule, TokenKind};
 use base64::Engine;
@@ -7,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// The user name of every CI job (GitLab's documentation, "Predefined CI/CD variables").
+/// The user name in every CI job (GitLab's documentation, "Predefined CI/CD variables").
 const JOB: &str = "gitlab-ci-token";
 
-/// The rule that no password may break: it could not be stored or sent.
+/// The rule that no password may break, because it could not be stored or sent.
 pub(super) fn check(value: &str) -> Result<(), Rule> {
     match value {
         "" => Err("must not be empty"),
@@ -23,9 +24,10 @@ pub(super) fn check(value: &str) -> Result<(), Rule> {
     }
 }
 
-/// What suggests that a password was not copied as it is; a registry that takes it knows better.
+/// The rule whose breach suggests that a password was not copied correctly; a registry that accepts
+/// it proves otherwise.
 ///
-/// White space inside is none: JSON key files of Google and passwords of Nexus have it.
+/// Inner whitespace does not count: Google's JSON key files and Nexus passwords have it.
 #[must_use]
 pub(super) fn suspicion(value: &str) -> Option<Rule> {
     if TokenKind::of(value.trim()).is_some() && value.contains(char::is_whitespace) {
@@ -40,24 +42,24 @@ pub(super) fn suspicion(value: &str) -> Option<Rule> {
     value.contains(is_invisible).then_some("must not have invisible characters in it")
 }
 
-/// Whether a password breaks a rule, or looks as if it was not copied as it is.
+/// Whether a password breaks a rule or looks as if it was not copied correctly.
 pub(super) fn is_odd(value: &str) -> bool {
     value.contains(|c: char| c.is_control() && !c.is_whitespace()) || suspicion(value).is_some()
 }
 
-/// Whether `value` is the same text twice or three times in a row, as a paste too many makes it.
+/// Whether `value` is the same text two or three times in a row, as after pasting it repeatedly.
 pub(super) fn is_repeated(value: &str) -> bool {
     let bytes = value.as_bytes();
     [2, 3].iter().any(|times| {
         let length = bytes.len() / times;
-        // Shorter ones may be meant.
+        // Short repetitions may be intended.
         length >= 6
             && length * times == bytes.len()
             && bytes.chunks(length).all(|part| part == &bytes[..length])
     })
 }
 
-/// What an odd `value` has too many of.
+/// What an odd `value` has too much of.
 pub(super) fn odd_part(value: &str) -> &'static str {
     if value.contains(['\n', '\r']) {
         "line break"
@@ -70,32 +72,33 @@ pub(super) fn odd_part(value: &str) -> &'static str {
     }
 }
 
-/// Whether `value` is a JSON object, which means the same with white space around it.
+/// Whether `value` is a JSON object, whose meaning does not change with surrounding whitespace.
 fn is_json(value: &str) -> bool {
     let json_space = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
     let inner = value.trim_matches(json_space);
     inner.starts_with('{') && inner.ends_with('}')
 }
 
-/// Characters that come along when a text is copied and that nobody sees: joiners, marks, the BOM.
+/// Invisible characters that get copied along with text: joiners, marks, the BOM.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// A login that ends within a day, too early for a Secret that is kept in git.
+/// A login that expires within a day, too early for a Secret in git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShortLived {
     /// What it is, as a continuation of "is".
     pub what: &'static str,
-    /// When it ends, as a continuation of "it".
+    /// When it expires, as a continuation of "it".
     pub ends: &'static str,
-    /// What lasts longer.
+    /// What to use instead.
     pub instead: &'static str,
 }
 
 impl ShortLived {
-    /// What `username` and `value` are at the registry `host`, if they are known not to last.
+    /// Classifies `username` and `value` at the registry `host`; `None` unless they are known to be
+    /// short-lived.
     #[must_use]
     pub fn of(username: &str, value: &str, host: &str) -> Option<Self> {
         let host = host.to_ascii_lowercase();
@@ -112,7 +115,7 @@ impl ShortLived {
                 "let the nodes pull with a role of their own (the kubelet's \
                  ecr-credential-provider)",
             ),
-            // `gcloud auth print-access-token`, and docker's helpers of gcloud and GCR.
+            // `gcloud auth print-access-token`, and the docker helpers of gcloud and GCR.
             "oauth2accesstoken" | "_dcgcloud_token" | "gclouddockertoken" => GOOGLE,
             "_token" if google => GOOGLE,
             _ if username.starts_with("_dcgcr_") && username.ends_with("_token") => GOOGLE,
@@ -153,7 +156,7 @@ impl ShortLived {
     }
 }
 
-/// The token of a CI job, which may also be known by its variable.
+/// The token of a CI job, which may also be recognised by its variable.
 pub const JOB_TOKEN: ShortLived = ShortLived {
     what: "a job token",
     ends: "dies with the job",
@@ -166,7 +169,7 @@ const GOOGLE: (&str, &str, &str) = (
     "use a service account's key file, with the user name _json_key",
 );
 
-/// Whether `host`, which may hold `*`, is one of Amazon's registries (Kubernetes'
+/// Whether `host`, which may contain `*`, is an Amazon registry (Kubernetes'
 /// ecr-credential-provider, `ecrPattern`).
 fn is_ecr(host: &str) -> bool {
     [".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr.", ".dkr-ecr-fips."]
@@ -175,7 +178,7 @@ fn is_ecr(host: &str) -> bool {
         || host == "public.ecr.aws"
 }
 
-/// Whether `value` is a token of ECR's by its form, wherever it is used.
+/// Whether `value` has the form of an ECR token, regardless of the host.
 fn is_ecr_token(value: &str) -> bool {
     #[derive(Deserialize)]
     struct Token {
@@ -186,7 +189,7 @@ fn is_ecr_token(value: &str) -> bool {
     decoded.is_ok_and(|json| serde_json::from_slice::<Token>(&json).is_ok())
 }
 
-/// What a password opens that a pull secret has no need of, as a continuation of "the token";
+/// What a password grants beyond the needs of a pull secret, as a continuation of "the token";
 /// `None` if nothing shows.
 pub(super) fn unfit(value: &str) -> Option<String> {
     match TokenKind::of(value)? {

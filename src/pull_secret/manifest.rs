@@ -1,4 +1,4 @@
-//! The Secret manifest: what the file of a pull secret says.
+//! The Secret manifest: the parsed file of a pull secret.
 
 use super::docker_config::{DockerConfig, Fault};
 use super::notes::Notes;
@@ -9,10 +9,10 @@ use crate::yaml_path;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
-/// The one fault that an option can mend.
+/// The one fault that an option can resolve.
 pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
 
-/// Why the project's own entry stays.
+/// Why the project's own entry cannot be removed.
 pub const OWN: Fault =
     "its entry is the project's own, without which the image could not be pulled";
 
@@ -25,22 +25,22 @@ pub struct Manifest {
     pub(super) config: DockerConfig,
 }
 
-/// Which entry a rotation is about.
+/// The entry to rotate.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Wanted<'a> {
-    /// The project's own.
+    /// The project's own entry.
     #[default]
     Own,
-    /// The one with this registry key; if there is none, the project's own gets the key.
+    /// The entry with this registry key; if there is none, the project's own entry gets the key.
     Named(&'a RegistryKey),
-    /// The one with this registry key, which is new if there is none.
+    /// The entry with this registry key, which is added if it does not exist.
     Added(&'a RegistryKey),
 }
 
-/// What a rotation is to change beside the credentials; what is none stays.
+/// Changes to make besides the credentials; `None` leaves a part unchanged.
 #[derive(Default)]
 pub struct Rewrite<'a> {
-    /// The registry key of `.makeinfra.yaml`, which tells the right entry of several.
+    /// The registry key in `.makeinfra.yaml`, which identifies the own entry among several.
     pub recorded: Option<&'a RegistryKey>,
     /// The entry.
     pub wanted: Wanted<'a>,
@@ -51,7 +51,7 @@ pub struct Rewrite<'a> {
 }
 
 impl Manifest {
-    /// Reads `text`, the plain content of the file.
+    /// Parses `text`, the plaintext of the file.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let root: Value = yaml::read(text).map_err(|_| "it is not one YAML document")?;
         let text_at = |path: &[&str]| yaml_path::text(&root, path).map(str::to_owned);
@@ -99,13 +99,13 @@ impl Manifest {
         self.kind
     }
 
-    /// When the token expires, as the file says it.
+    /// The token's expiry, according to the file.
     #[must_use]
     pub fn expires_at(&self) -> Option<&str> {
         self.notes.expires_at.as_deref()
     }
 
-    /// Where the project's own token is from, and which ones it has replaced.
+    /// The origin of the project's own token and the tokens that it has replaced.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
         &self.notes.provenance
@@ -117,13 +117,13 @@ impl Manifest {
         &self.config
     }
 
-    /// Whether the kubelet would find credentials for `image` in it.
+    /// Whether the kubelet would find credentials for `image`.
     #[must_use]
     pub fn serves(&self, image: &ImageRef) -> bool {
         self.config.keys().any(|key| keyring::matches(key, image))
     }
 
-    /// The key of the entry for `registry`, however it is written: `ghcr.io`, `https://ghcr.io`.
+    /// The key of the entry for `registry`, in any spelling: `ghcr.io`, `https://ghcr.io`.
     #[must_use]
     pub fn entry(&self, registry: &RegistryKey) -> Option<&str> {
         let exact = self.config.keys().find(|found| *found == registry.as_str());
@@ -134,8 +134,8 @@ impl Manifest {
         })
     }
 
-    /// The key of the project's own entry, where the record says `recorded`; the first if it names
-    /// none of them.
+    /// The key of the project's own entry. `recorded` is the registry key in the record; the first
+    /// entry if there is none with that key.
     #[must_use]
     pub fn own(&self, recorded: Option<&RegistryKey>) -> Option<&str> {
         let is_recorded =
@@ -143,8 +143,8 @@ impl Manifest {
         self.config.keys().find(is_recorded).or_else(|| self.config.keys().next())
     }
 
-    /// Until when the token of the entry `key` lasts, where the record says that `recorded` is the
-    /// project's own.
+    /// Expiry of the token in the entry `key`. `recorded` is the project's own registry key in the
+    /// record.
     #[must_use]
     pub fn expiry(&self, key: &str, recorded: Option<&RegistryKey>) -> Option<String> {
         let found = if self.own(recorded) == Some(key) {
@@ -155,15 +155,14 @@ impl Manifest {
         found.map(str::to_owned)
     }
 
-    /// The key of the entry that a rotation is about, as it is now; none if that entry is yet to
-    /// come.
+    /// The current key of the entry to rotate; `None` if the entry does not exist yet.
     pub fn rotated_key(&self, rewrite: &Rewrite) -> Result<Option<&str>, Fault> {
         let exact = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());
         let recorded = rewrite.recorded.and_then(exact);
         match rewrite.wanted {
             Wanted::Added(key) => return Ok(self.entry(key)),
             Wanted::Named(key) => {
-                // The project's own is then renamed.
+                // The project's own entry is excluded: it is renamed instead.
                 let other = self.entry(key).filter(|found| Some(*found) != recorded);
                 if let Some(found) = exact(key).or(other.filter(|_| recorded.is_some())) {
                     return Ok(Some(found));

@@ -1,21 +1,21 @@
-//! What the annotations of a pull secret's manifest say of its tokens. Pure.
+//! Annotations of a pull secret's manifest about its tokens. Pure.
 
 use super::Provenance;
 use super::expiries::{EXPIRES_AT, OTHER_EXPIRIES, OtherExpiries};
 
-/// All that they say.
+/// The parsed annotations.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Notes {
-    /// When the project's own token ends.
+    /// Expiry of the project's own token.
     pub(super) expires_at: Option<String>,
-    /// When those of further registries end.
+    /// Expiries of the tokens for further registries.
     pub(super) others: OtherExpiries,
-    /// Where the own token is from.
+    /// Origin of the project's own token.
     pub(super) provenance: Provenance,
 }
 
 impl Notes {
-    /// Reads the annotations, which `annotation` finds by name.
+    /// Reads the annotations; `annotation` looks them up by name.
     pub(super) fn read(annotation: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             expires_at: annotation(EXPIRES_AT),
@@ -24,7 +24,7 @@ impl Notes {
         }
     }
 
-    /// The annotations, with what is to become of each; `None` if it goes.
+    /// The annotations with their new values; `None` for an annotation to remove.
     pub(super) fn annotations(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
         let dates = [(EXPIRES_AT, self.expires_at.clone()), (OTHER_EXPIRIES, self.others.text())];
         dates.into_iter().chain(self.provenance.annotations())

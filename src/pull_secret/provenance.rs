@@ -1,4 +1,4 @@
-//! Where the project's own token is from, and which tokens it has replaced: annotations of the
+//! The origin of the project's own token and the tokens that it has replaced: annotations in the
 //! encrypted Secret. Pure.
 
 use super::DeployToken;
@@ -7,50 +7,49 @@ use std::fmt;
 
 /// The annotation with the token's URL in GitLab's API.
 pub(super) const TOKEN: &str = "makeinfra/token";
-/// The annotation with the path of the project or group that it belongs to.
+/// The annotation with the path of the project or group that owns the token.
 pub(super) const OWNER: &str = "makeinfra/token-owner";
-/// The annotation with the repositories that were given the token together, with blanks between
-/// them.
+/// The annotation with the repositories that share the token, separated by blanks.
 pub(super) const REPOSITORIES: &str = "makeinfra/token-repositories";
-/// The annotation with the tokens that are not deleted yet, with blanks between them. Those of
-/// several repositories are behind a `#`: `https://…/deploy_tokens/17#hello-infra,mailer-infra`.
+/// The annotation with the superseded tokens that are not deleted yet, separated by blanks. A token
+/// shared by several repositories is followed by `#` and their names:
+/// `https://…/deploy_tokens/17#hello-infra,mailer-infra`.
 pub(super) const SUPERSEDED: &str = "makeinfra/superseded-tokens";
 
-/// A token that GitLab issued through its API.
+/// A token that was issued through GitLab's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// What the API calls it.
+    /// The token's identity in the API.
     pub token: TokenRef,
-    /// The path of its project or group, as it was then.
+    /// The path of its project or group when it was issued.
     pub owner: String,
 }
 
 /// A token that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
-    /// Which.
+    /// The token.
     pub token: Superseded,
-    /// The repositories that were given it together, this one included; none if it was given it
-    /// alone.
+    /// The repositories that shared it, including this one; empty if it was for this one alone.
     pub repositories: Vec<String>,
 }
 
-/// What the annotations say.
+/// The content of the annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// The token that the Secret holds; `None` if nobody knows.
+    /// The token in the Secret; `None` if unknown.
     pub issued: Option<Issued>,
-    /// The repositories that were given it together, this one included; none if it was given it
+    /// The repositories that share the token, including this one; empty if it is for this one
     /// alone.
     pub repositories: Vec<String>,
-    /// The tokens that it replaced and that are not deleted, the oldest first.
+    /// The tokens that it replaced and that are not deleted yet, oldest first.
     pub superseded: Vec<Replaced>,
-    /// What is no token's name, and is kept.
+    /// Items that are not token references, which are preserved.
     unread: Vec<String>,
 }
 
 impl Provenance {
-    /// Reads the annotations, which `annotation` finds by name.
+    /// Reads the annotations; `annotation` looks them up by name.
     pub(super) fn read(annotation: impl Fn(&str) -> Option<String>) -> Self {
         let issued = annotation(TOKEN).and_then(|text| TokenRef::parse(&text).ok());
         let owner = annotation(OWNER).unwrap_or_default();
@@ -69,7 +68,7 @@ impl Provenance {
         found
     }
 
-    /// The annotations; `None` for one that says nothing.
+    /// The annotations with their values; `None` for an annotation to omit.
     pub(super) fn annotations(&self) -> [(&'static str, Option<String>); 4] {
         let issued = self.issued.as_ref();
         let superseded =
@@ -83,7 +82,7 @@ impl Provenance {
         ]
     }
 
-    /// The same after `token` has replaced the one that signed in as `username`.
+    /// The provenance after `token` has replaced the token with the user name `username`.
     #[must_use]
     pub(super) fn after(&self, token: &DeployToken, username: Option<&str>) -> Self {
         let mut next = self.clone();
@@ -95,8 +94,8 @@ impl Provenance {
         }
         next.issued = token.issued().cloned();
         next.repositories = token.repositories().to_vec();
-        // Somebody may go back to an earlier one. Numbers are of one GitLab: another one's token is
-        // kept a little longer.
+        // A user may return to an earlier token. Numbers are unique within one GitLab only; a token
+        // of another GitLab is merely kept a little longer.
         let number = next.issued.as_ref().map(|issued| issued.token.id);
         let own = number.or_else(|| Some(Superseded::of_username(token.username().as_str())?.id()));
         let returned = next.superseded.iter().position(|known| Some(known.token.id()) == own);
@@ -109,7 +108,7 @@ impl Provenance {
         next
     }
 
-    /// The same without those of `deleted`.
+    /// The provenance without the superseded tokens `deleted`.
     #[must_use]
     pub(super) fn without(&self, deleted: &[Superseded]) -> Self {
         let mut next = self.clone();
@@ -145,8 +144,8 @@ impl fmt::Display for Replaced {
     }
 }
 
-/// Adds the names that `known` lacks. Two repositories may have one name: the larger number of them
-/// counts.
+/// Adds the names that are missing from `known`. Two repositories may have the same name, so the
+/// larger count wins.
 pub fn add_repositories(known: &mut Vec<String>, others: &[String]) {
     let count = |all: &[String], name: &String| all.iter().filter(|other| *other == name).count();
     for name in others {
@@ -174,7 +173,7 @@ mod tests {
         DeployToken::new(username, Secret::new("gldt-x".to_owned())).unwrap().issued_as(issued)
     }
 
-    /// The token, its owner, and those that it replaced.
+    /// The token, its owner, and the superseded tokens.
     fn of(found: &Provenance) -> [Option<String>; 3] {
         let [token, owner, _, superseded] = found.annotations().map(|(_, value)| value);
         [token, owner, superseded]
@@ -234,7 +233,7 @@ mod tests {
             Some(format!("gitlab+deploy-token-9 {FIRST}#a-infra,b-infra,b-infra"))
         );
         assert_eq!(again(&second), second);
-        // It comes back to one of them: the others still have it.
+        // It returns to a token that the other repositories still have.
         let back = second
             .after(&token("c", Some(FIRST)).shared_by(names(&["b-infra", "c-infra"])), Some("b"));
         assert_eq!(back.annotations()[2].1.as_deref(), Some("b-infra c-infra a-infra b-infra"));
@@ -247,7 +246,7 @@ mod tests {
             (name == SUPERSEDED).then(|| "later gitlab+deploy-token-3".into())
         });
         assert_eq!(of(&kept), [None, None, Some("gitlab+deploy-token-3 later".to_owned())]);
-        // A user name of another registry's.
+        // A user name for another registry.
         assert_eq!(
             of(&Provenance::default().after(&token("ada", None), Some("robot"))),
             [None, None, None]

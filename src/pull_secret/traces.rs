@@ -1,5 +1,5 @@
-//! Whether bytes show a token of a pull secret: as it is, or as base64 at any place of a longer
-//! text, which is how an `auth` has it, or as base64 of that, which is how a manifest has it.
+//! Detects a pull secret's token in bytes: in plaintext, in base64 at any position of a longer text
+//! (as in an `auth`), or in base64 of that (as in a manifest).
 
 use super::{DockerConfig, Inspected, auth};
 use base64::Engine;
@@ -7,15 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-/// A shorter one could be a part of any text.
+/// Minimum length of a token to search for; a shorter one could be part of any text.
 const SHORTEST: usize = 8;
 
-/// All texts by which tokens show.
+/// All forms of the tokens.
 #[derive(Default)]
 pub struct Traces(Vec<Zeroizing<String>>);
 
 impl Traces {
-    /// Those of the passwords in `secrets`.
+    /// The forms of the passwords in `secrets`.
     pub fn of<'s>(secrets: impl Iterator<Item = &'s Inspected>) -> Self {
         let mut traces = Self::default();
         for entry in secrets.filter_map(Inspected::config).flat_map(DockerConfig::entries) {
@@ -28,7 +28,7 @@ impl Traces {
         traces
     }
 
-    /// Those of the token that the kubelet would sign in with for `key` of `config`.
+    /// The forms of the token that the kubelet would use for `key` of `config`.
     #[must_use]
     pub fn of_entry(config: &DockerConfig, key: &str) -> Self {
         let mut traces = Self::default();
@@ -38,20 +38,20 @@ impl Traces {
         traces
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there is nothing to search for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `bytes` show one, however its base64 is broken into lines. Time and memory are
-    /// linear in `bytes`.
+    /// Whether `bytes` contain a token, regardless of line breaks in its base64. Time and memory
+    /// are linear in `bytes`.
     #[must_use]
     pub fn are_in(&self, bytes: &[u8]) -> bool {
         self.finder().finds(bytes)
     }
 
-    /// What searches many texts for them.
+    /// A searcher that is prepared once for many texts.
     #[must_use]
     pub fn finder(&self) -> Finder<'_> {
         Finder(self.0.iter().map(|trace| memmem::Finder::new(trace.as_bytes())).collect())
@@ -68,11 +68,11 @@ impl Traces {
     }
 }
 
-/// A search for [`Traces`].
+/// A prepared search for [`Traces`].
 pub struct Finder<'t>(Vec<memmem::Finder<'t>>);
 
 impl Finder<'_> {
-    /// What [`Traces::are_in`] says.
+    /// Like [`Traces::are_in`].
     #[must_use]
     pub fn finds(&self, bytes: &[u8]) -> bool {
         if self.is_in(bytes) {
@@ -93,8 +93,8 @@ impl Finder<'_> {
     }
 }
 
-/// The letters of base64 that are the same whatever stands before and behind `text`, for each of
-/// the three alignments.
+/// The base64 characters of `text` that do not depend on the surrounding text, for each of the
+/// three alignments.
 fn base64(text: &str) -> [Zeroizing<String>; 3] {
     [(0, 0), (1, 2), (2, 3)].map(|(before, start)| {
         let mut padded = Zeroizing::new(Vec::with_capacity(before + text.len()));

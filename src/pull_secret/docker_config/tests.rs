@@ -1,4 +1,4 @@
-//! What is read and written, and what the measured kubelet reads.
+//! Reading and writing docker configs, compared with the measured kubelet.
 
 use super::*;
 use crate::answers::{Answer, TokenUsername};
@@ -86,7 +86,7 @@ fn reads_secrets_as_the_measured_kubelet_does() {
     }
 }
 
-/// Where the kubelet refuses a Secret, so does this; where it finds credentials, they are the same.
+/// Refuses what the kubelet refuses, and otherwise finds the same credentials.
 #[test]
 fn reads_random_documents_as_the_measured_kubelet_does() {
     let vectors: Value =

@@ -115,7 +115,7 @@ fn each_image_has_the_expiry_of_its_own_entry() {
         ("registry.gitlab.com/group/hello", Some("own")),
         ("ghcr.io/group/hello", Some("other")),
         ("quay.io/group/hello", None),
-        // No entry is for it: what is known is the end of the project's own token.
+        // No entry matches the image, so the expiry of the project's own token is used.
         ("docker.io/library/nginx", Some("own")),
     ] {
         assert_eq!(secret.expiry_for(name, Some("registry.gitlab.com")), expiry, "{name}");

@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of registries.
 
-/// The pattern is malformed, in a place that the match looked at (`ErrBadPattern`).
+/// The pattern is malformed at a position that was examined (`ErrBadPattern`).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadPattern;
 
 const SEPARATOR: u8 = b'/';
 
-/// Whether all of `name` matches `pattern`: `*`, `?`, `[a-z]`, `[^a]` and `\` before any character.
+/// Whether all of `name` matches `pattern`: `*`, `?`, `[a-z]`, `[^a]`, and `
+/// ` before any character.
 pub(super) fn matches(mut pattern: &[u8], mut name: &[u8]) -> Result<bool, BadPattern> {
     while !pattern.is_empty() {
         let (star, chunk, rest) = next_chunk(pattern);
@@ -16,7 +17,7 @@ pub(super) fn matches(mut pattern: &[u8], mut name: &[u8]) -> Result<bool, BadPa
         if star && chunk.is_empty() {
             return Ok(!name.contains(&SEPARATOR));
         }
-        // The last chunk has to use up the name.
+        // The last chunk must consume the whole name.
         let fits = |left: &[u8]| left.is_empty() || !rest.is_empty();
         let mut found = match_chunk(chunk, name)?.filter(|left| fits(left));
         if found.is_none() && star {
@@ -36,7 +37,7 @@ pub(super) fn matches(mut pattern: &[u8], mut name: &[u8]) -> Result<bool, BadPa
     Ok(name.is_empty())
 }
 
-/// `scanChunk`: whether stars begin the pattern, what follows up to the next star, and the rest.
+/// `scanChunk`: whether the pattern begins with stars, the text up to the next star, and the rest.
 fn next_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
     let stars = pattern.iter().take_while(|byte| **byte == b'*').count();
     let pattern = &pattern[stars..];
@@ -55,9 +56,9 @@ fn next_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
     (stars > 0, chunk, rest)
 }
 
-/// `matchChunk`: what of `name` is left after `chunk`, which has no star; none if it does not
-/// match. Goes on to the chunk's end after a mismatch, since a malformed one is an error all the
-/// same.
+/// `matchChunk`: the rest of `name` after `chunk`, which contains no star; `None` if it does not
+/// match. Reads the chunk to its end even after a mismatch, because a malformed chunk is an error
+/// regardless.
 fn match_chunk<'n>(mut chunk: &[u8], mut name: &'n [u8]) -> Result<Option<&'n [u8]>, BadPattern> {
     let mut failed = false;
     while let Some((first, rest)) = chunk.split_first() {
@@ -95,7 +96,7 @@ fn match_chunk<'n>(mut chunk: &[u8], mut name: &'n [u8]) -> Result<Option<&'n [u
     Ok((!failed).then_some(name))
 }
 
-/// A character class after its `[`: whether `wanted` is in it, and what follows its `]`.
+/// A character class after its `[`: whether it contains `wanted`, and the text after its `]`.
 fn match_class(mut class: &[u8], wanted: char) -> Result<(bool, &[u8]), BadPattern> {
     let negated = class.first() == Some(&b'^');
     if negated {
@@ -117,7 +118,7 @@ fn match_class(mut class: &[u8], wanted: char) -> Result<(bool, &[u8]), BadPatte
     }
 }
 
-/// `getEsc`: one end of a range; the class must go on after it.
+/// `getEsc`: one end of a range, which must not end the class.
 fn class_char(class: &[u8]) -> Result<(char, &[u8]), BadPattern> {
     let class = match class.split_first() {
         None | Some((b'-' | b']', _)) => return Err(BadPattern),
@@ -132,7 +133,7 @@ fn class_char(class: &[u8]) -> Result<(char, &[u8]), BadPattern> {
     if invalid || size == class.len() { Err(BadPattern) } else { Ok((char, &class[size..])) }
 }
 
-/// `utf8.DecodeRune`: the first character and its length; U+FFFD of length 1 for anything else.
+/// `utf8.DecodeRune`: the first character and its length; U+FFFD with length 1 if invalid.
 fn decode(bytes: &[u8]) -> (char, usize) {
     let valid = match std::str::from_utf8(&bytes[..bytes.len().min(4)]) {
         Ok(text) => text,
@@ -198,7 +199,7 @@ mod tests {
         }
     }
 
-    /// What follows from the code of Go, without a row among its tests.
+    /// Consequences of Go's code that its tests do not cover.
     #[test]
     fn agrees_with_go_on_stars_in_classes_later_starts_and_bytes_that_are_no_text() {
         for (pattern, name, expected) in [

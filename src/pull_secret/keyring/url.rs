@@ -5,12 +5,12 @@
 
 use std::net::Ipv6Addr;
 
-/// The two parts that the keyring looks at, decoded.
+/// The two decoded parts that the keyring uses.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Url {
     /// `HOST` or `HOST:PORT`.
     pub(super) host: Vec<u8>,
-    /// Empty, or begins with a slash.
+    /// Empty, or with a leading slash.
     pub(super) path: Vec<u8>,
 }
 
@@ -24,7 +24,7 @@ enum Part {
 }
 
 impl Url {
-    /// `url.Parse("https://" + rest)`; none where that fails.
+    /// `url.Parse("https://" + rest)`; `None` if that fails.
     pub(super) fn of_schemeless(rest: &[u8]) -> Option<Self> {
         let (rest, fragment) = cut(rest, b'#');
         unescape(fragment, Part::Fragment)?;
@@ -44,7 +44,7 @@ fn cut(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// `parseAuthority`: a user name and password may stand before the host, and are checked.
+/// `parseAuthority`: a user name and password before the host are allowed and validated.
 fn host_of_authority(authority: &[u8]) -> Option<Vec<u8>> {
     let Some(at) = authority.iter().rposition(|byte| *byte == b'@') else {
         return parse_host(authority);
@@ -72,7 +72,7 @@ fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// `[IPV6]`, `[IPV6%25ZONE]`, with or without a port; nothing else may stand in brackets.
+/// `[IPV6]`, `[IPV6%25ZONE]`, with or without a port. Nothing else is allowed in brackets.
 fn parse_ip_literal(host: &[u8]) -> Option<Vec<u8>> {
     let end = host.iter().rposition(|byte| *byte == b']')?;
     let port = &host[end + 1..];
@@ -93,7 +93,7 @@ fn parse_ip_literal(host: &[u8]) -> Option<Vec<u8>> {
     Some([b"[", name.as_slice(), b"]", port].concat())
 }
 
-/// Nothing, or a colon and any number of digits.
+/// Empty, or a colon and any number of digits.
 fn valid_optional_port(port: &[u8]) -> bool {
     match port.split_first() {
         None => true,
@@ -118,7 +118,7 @@ fn unescape(escaped: &[u8], part: Part) -> Option<Vec<u8>> {
         let [high, low] = [hex(escaped.get(at + 1))?, hex(escaped.get(at + 2))?];
         let value = high * 16 + low;
         let refused = match part {
-            // Only for bytes beyond ASCII; `%25` begins a zone.
+            // Only for non-ASCII bytes; `%25` introduces a zone.
             Part::Host => high < 8 && value != b'%',
             Part::Zone => value != b'%' && value != b' ' && !allowed_in_host(value),
             Part::Path | Part::UserPassword | Part::Fragment => false,
