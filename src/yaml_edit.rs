@@ -1,10 +1,10 @@
-//! Edits a YAML document in place: every comment, blank line, quote and key elsewhere keeps its
+//! Edits a YAML document in place: comments, blank lines, quotes and keys elsewhere keep their
 //! bytes.
 //!
-//! Owns how a value is written ([`scalar`]) and which lines an edit touches. Knows nothing of what
-//! the document is about, does no I/O, and refuses where it is not sure: each edit is read again,
-//! and nothing but the named path may differ. A [`Refusal`] never quotes the document, which may
-//! hold a token.
+//! Owns how a value is written ([`scalar`]) and which lines an edit touches. Does not know what the
+//! document is about, does no I/O, and refuses when in doubt: the result of each edit is parsed
+//! again, and only the given path may differ. A [`Refusal`] never quotes the document, which may
+//! contain a token.
 
 mod additions;
 mod graft;
@@ -28,7 +28,7 @@ use serde::de::IgnoredAny;
 use tree::{Entry, Node, Value};
 use zeroize::Zeroizing;
 
-/// Why a document was not read or not edited, as a sentence about "it".
+/// Why a document was not read or edited, as a sentence about "it".
 pub type Refusal = &'static str;
 
 /// The result of an edit: the whole new text.
@@ -38,8 +38,8 @@ const BEYOND: Refusal = "it is written in a way that cannot be edited safely";
 const FLOW: Refusal = "it has `{…}` or `[…]` where keys on lines of their own are needed";
 const NO_KEY: Refusal = "it does not have the key";
 
-/// Gives the key at `path` a value: in its place, or at the end of its mapping, with all the
-/// parents that are missing. A parent of `{}` or null becomes a mapping.
+/// Sets the value of the key at `path`, in place or at the end of its mapping, creating missing
+/// parents. A parent that is `{}` or null becomes a mapping.
 pub fn set(text: &str, path: &[&str], value: &str) -> Edited {
     edit(
         text,
@@ -52,9 +52,8 @@ fn is_set(before: &Node, after: &Node, path: &[&str], value: &str) -> bool {
     after.at(path).and_then(Node::string) == Some(value) && before.differs_only_at(after, path)
 }
 
-/// Takes the key at `path` away with its value and the lines of both. A parent that has no other
-/// key goes, too; comments on lines of their own above it stay. A key that is not there is no
-/// failure.
+/// Removes the key at `path`, its value, and their lines. A parent without other keys is removed as
+/// well; comments on lines of their own above it stay. A missing key is not an error.
 pub fn remove(text: &str, path: &[&str]) -> Edited {
     edit(text, |document| document.removing(path), |before, after| is_removed(before, after, path))
 }
@@ -63,7 +62,7 @@ fn is_removed(before: &Node, after: &Node, path: &[&str]) -> bool {
     after.at(path).is_none() && before.differs_only_at(after, path)
 }
 
-/// Calls the key at `path` `new`, in its place.
+/// Renames the key at `path` to `new`, in place.
 pub fn rename_key(text: &str, path: &[&str], new: &str) -> Edited {
     edit(
         text,
@@ -91,8 +90,8 @@ fn edit(
     }
 }
 
-/// Whether kubectl's parser reads `edited` if it reads `text`: it minds a tab in the blank line
-/// that follows some values.
+/// Whether kubectl's parser can read `edited` if it can read `text`: after some values, it rejects
+/// a tab in the following blank line.
 fn stays_readable(text: &str, edited: &str) -> bool {
     let is_read = |text: &str| yaml::read::<IgnoredAny>(text).is_ok();
     is_read(edited) || !is_read(text)
@@ -100,14 +99,14 @@ fn stays_readable(text: &str, edited: &str) -> bool {
 
 /// One document whose root is a mapping in block style.
 pub struct Document<'a> {
-    /// Without the byte order mark.
+    /// The text without the byte order mark.
     text: &'a str,
     root: Node,
 }
 
 impl<'a> Document<'a> {
-    /// Reads `text`. Anchors, aliases, tags and merge keys are refused: an edit could change what
-    /// they mean elsewhere.
+    /// Parses `text`. Refuses anchors, aliases, tags and merge keys: an edit could change their
+    /// meaning elsewhere.
     pub fn parse(text: &'a str) -> Result<Self, Refusal> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let root = tree::parse(text)?;
@@ -117,15 +116,15 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The decoded value of the scalar at `path`; none for null, for what is no scalar, and if a
-    /// key of the path stands twice.
+    /// The decoded value of the scalar at `path`; `None` for null, for anything but a scalar, and
+    /// if a key on the path is repeated.
     #[must_use]
     pub fn scalar(&self, path: &[&str]) -> Option<&str> {
         let node = self.root.at(path)?;
         if node.is_null() { None } else { node.scalar() }
     }
 
-    /// The keys of the mapping at `path`, in their order; none where there is none.
+    /// The keys of the mapping at `path`, in order; empty if there is none.
     #[must_use]
     pub fn keys(&self, path: &[&str]) -> Vec<&str> {
         let entries = self.root.at(path).map_or(&[][..], Node::entries);
@@ -154,7 +153,7 @@ impl<'a> Document<'a> {
         Err(NO_KEY)
     }
 
-    /// The value of `entry` is a scalar, and becomes another one.
+    /// Replaces the scalar value of `entry`.
     fn replacing(&self, entry: &Entry, value: &str) -> Result<Vec<Edit>, Refusal> {
         let behind_colon = self.behind_colon(entry)?;
         let old = &entry.value;
@@ -165,7 +164,7 @@ impl<'a> Document<'a> {
         match &old.value {
             Value::Scalar { .. } if old.is_block_scalar() => {
                 let header = block_header(self.text, behind_colon).ok_or(BEYOND)?;
-                // The header's line keeps its comment; the lines of the value go.
+                // The line of the header keeps its comment; the lines of the value go.
                 let content = line_end(self.text, header.end);
                 let content = content..old.end.max(content);
                 Ok(vec![Edit::new(header, written), Edit::new(content, Zeroizing::default())])
@@ -179,16 +178,16 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The value of `entry` is `{}` or null, and becomes a mapping with the key `path`.
+    /// Turns the value of `entry`, which is `{}` or null, into a mapping with the key `path`.
     fn filling(&self, entry: &Entry, path: &[&str], value: &str) -> Result<Vec<Edit>, Refusal> {
         let lines = self.new_lines(path, value, self.indent(entry)? + self.step());
         self.putting_below(entry, &lines)
     }
 
-    /// `lines` below the key of `entry`, whose value goes: `{}`, `[]` or null.
+    /// Puts `lines` below the key of `entry` in place of its value, which is `{}`, `[]` or null.
     fn putting_below(&self, entry: &Entry, lines: &str) -> Result<Vec<Edit>, Refusal> {
         let old = lines::behind_colon(self.text, entry.key.end).ok_or(BEYOND)?..entry.value.end;
-        // On another line it would have comments around it.
+        // A value on another line may have comments around it.
         if self.text[old.clone()].contains(['\n', '#']) {
             return Err(BEYOND);
         }
@@ -197,7 +196,7 @@ impl<'a> Document<'a> {
     }
 
     fn removing(&self, path: &[&str]) -> Result<Vec<Edit>, Refusal> {
-        // Each entry on the way, and whether it is the only one of its mapping.
+        // The entries on the way, each with whether it is the only one of its mapping.
         let mut way: Vec<(&Entry, bool)> = Vec::new();
         let mut node = &self.root;
         for key in path {
@@ -239,9 +238,9 @@ impl<'a> Document<'a> {
         Ok(vec![Edit::new(entry.key.start..entry.key.end, Zeroizing::new(scalar(new)))])
     }
 
-    /// The lines that say `path: value`, nested, from `indent` on.
+    /// The lines for `path: value`, nested, starting at `indent`.
     fn new_lines(&self, path: &[&str], value: &str, indent: usize) -> Zeroizing<String> {
-        // Large enough from the start, so that no shorter copy stays behind in memory.
+        // Allocated large enough, so that no partial copy stays behind in memory.
         let mut lines = Zeroizing::new(String::with_capacity(value.len() * 6 + 1024));
         for (depth, key) in path.iter().enumerate() {
             let end = if depth + 1 == path.len() { "" } else { newline(self.text) };
@@ -255,9 +254,9 @@ impl<'a> Document<'a> {
         lines
     }
 
-    /// Puts `lines`, which have no line break at their end, below the line of `position`.
+    /// Inserts `lines`, which do not end with a line break, below the line of `position`.
     fn insert_after(&self, position: usize, lines: &str) -> Edit {
-        // At the line's end, so that a last line without a line break is no special case.
+        // Inserting at the end of the line makes a last line without a line break an ordinary case.
         let end = line_end(self.text, position);
         let mut with = Zeroizing::new(String::with_capacity(lines.len() + 2));
         with.push_str(newline(self.text));
@@ -269,20 +268,20 @@ impl<'a> Document<'a> {
         Edit::new(line_start(self.text, first)..next_line(self.text, last), Zeroizing::default())
     }
 
-    /// How many spaces stand before the key; refuses a key that is not the first thing on its line.
+    /// The number of spaces before the key; refuses a key that is not the first token on its line.
     fn indent(&self, entry: &Entry) -> Result<usize, Refusal> {
         let start = line_start(self.text, entry.key.start);
         let before = &self.text[start..entry.key.start];
         if before.bytes().all(|byte| byte == b' ') { Ok(before.len()) } else { Err(BEYOND) }
     }
 
-    /// Where the colon after the key ends.
+    /// The position after the colon of the key.
     fn behind_colon(&self, entry: &Entry) -> Result<usize, Refusal> {
         self.indent(entry)?;
         lines::behind_colon(self.text, entry.key.end).ok_or(BEYOND)
     }
 
-    /// How far the document indents a mapping in its root; 2 if it has none.
+    /// The indentation of mappings within the document's root; 2 if there are none.
     fn step(&self) -> usize {
         let children =
             self.root.entries().iter().filter_map(|entry| entry.value.block_entries()?.first());

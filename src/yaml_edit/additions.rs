@@ -1,14 +1,14 @@
-//! What one version of a document has in its lists over another, added to a third one that people
-//! have edited.
+//! Adds what one version of a document has in its lists, compared with another version, to a third
+//! one with local edits.
 
 use super::lines::{Edit, line_end, line_start, newline};
 use super::tree::{self, Entry, Node, Value};
 use super::{BEYOND, Document, Edited, FLOW, Refusal, apply, stays_readable};
 use zeroize::Zeroizing;
 
-/// `text` with the items that lists in the root of `new` have over `old`, at the ends of its own
-/// lists of that name, and with the keys that `old` does not have, at its end. Refuses if that is
-/// not all in which `new` differs, or if `text` does not have such a list any more.
+/// `text` with the items that root lists of `new` have compared with `old` appended to its lists of
+/// the same name, and with the keys that `old` lacks appended. Refuses if `new` differs in anything
+/// else, or if such a list no longer exists in `text`.
 pub fn add(text: &str, old: &str, new: &str) -> Edited {
     let [ours, old, new] = [Document::parse(text)?, Document::parse(old)?, Document::parse(new)?];
     let has = |document: &Document, key: &str| {
@@ -32,7 +32,7 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
         };
         match here {
             Some(_) if before.is_some() && items.is_empty() => {}
-            // What is no list has been said by people already.
+            // A new key that the document has already, and no list to extend: its value stays.
             Some(_) if before.is_none() && list(&entry.value).is_none() => {}
             Some(here) => {
                 let known =
@@ -75,8 +75,8 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
     if is_right && stays_readable(text, &edited) { Ok(edited) } else { Err(BEYOND) }
 }
 
-/// Whether both documents mean the same, whatever the order of keys and list items in their roots
-/// is.
+/// Whether both documents mean the same, regardless of the order of keys and list items in their
+/// roots.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     let (Ok(one), Ok(other)) = (Document::parse(one), Document::parse(other)) else { return false };
@@ -94,8 +94,8 @@ pub fn same(one: &str, other: &str) -> bool {
         })
 }
 
-/// Whether `after` is `before` with the `items` at the ends of its lists, and with keys of `new`
-/// that it does not have.
+/// Whether `after` is `before` with `items` at the ends of its lists, and with keys of `new` that
+/// it lacked.
 pub(super) fn is_right(before: &Node, after: &Node, new: &Node, items: &[(&str, &Node)]) -> bool {
     let kept = before.entries().iter().zip(after.entries()).all(|(one, two)| {
         let mut more =
@@ -120,7 +120,7 @@ pub(super) fn is_right(before: &Node, after: &Node, new: &Node, items: &[(&str, 
     kept && after.entries().len() >= before.entries().len() && further.into_iter().all(known)
 }
 
-/// The items that `new` has over `old`, if that is all in which they differ.
+/// The items that `new` adds to `old`; refuses if they differ in anything else.
 fn added<'n>(old: &Node, new: &'n Node) -> Result<Vec<&'n Node>, Refusal> {
     let (Some(before), Some(after)) = (list(old), list(new)) else {
         return if old.means(new) { Ok(Vec::new()) } else { Err("it would get another value") };
@@ -139,8 +139,8 @@ fn list(node: &Node) -> Option<&[Node]> {
 }
 
 impl Document<'_> {
-    /// The edit that puts `items` of `from` below the last one that is `known` here, with where
-    /// that is.
+    /// The edit that inserts `items` of `from` below the last one that is already `known` here,
+    /// with its position.
     fn appending(
         &self,
         known: &[Node],
@@ -168,14 +168,14 @@ impl Document<'_> {
         Ok(Some((end, Edit::new(end..end, with))))
     }
 
-    /// How many spaces stand before the dash of an item; refuses one that does not begin a line.
+    /// The number of spaces before the dash of an item; refuses a dash that does not begin a line.
     pub(super) fn dash(&self, item: &Node) -> Result<usize, Refusal> {
         let before = &self.text[line_start(self.text, item.start)..item.start];
         let blanks = before.len() - before.trim_start_matches(' ').len();
         if before.trim() == "-" { Ok(blanks) } else { Err(FLOW) }
     }
 
-    /// The lines of an entry of the root, with the comments above it.
+    /// The lines of a root entry, including the comments above it.
     fn with_comments(&self, entry: &Entry) -> Result<String, Refusal> {
         self.indent(entry)?;
         let mut start = line_start(self.text, entry.key.start);

@@ -1,4 +1,4 @@
-//! Values inside lists replaced, and entries brought in from elsewhere.
+//! Replaces values inside lists, and copies entries from other documents.
 
 use super::lines::{Edit, line_end, newline};
 use super::lists::{Step, is_same_but};
@@ -6,13 +6,12 @@ use super::tree::{self, Entry, Node, Value};
 use super::{BEYOND, Document, Edited, FLOW, NO_KEY, Refusal, edit, scalar};
 use zeroize::Zeroizing;
 
-/// Gives the scalar at `path`, in lists, too, another value in its place. A value that is not there
-/// is a refusal.
+/// Replaces the scalar at `path`, which may lead through lists. Refuses if there is no value.
 pub fn replace(text: &str, path: &[Step], value: &str) -> Edited {
     replace_with(text, path, value, &scalar(value))
 }
 
-/// The same for what is no string: a number or a boolean, as YAML has it.
+/// Like [`replace`], for a number or a boolean as YAML spells it.
 pub fn replace_literal(text: &str, path: &[Step], literal: &str) -> Edited {
     replace_with(text, path, literal, literal)
 }
@@ -30,7 +29,7 @@ fn replace_with(text: &str, path: &[Step], value: &str, written: &str) -> Edited
             if old.as_str() == value {
                 return Ok(Vec::new());
             }
-            // Where no value is, it does not read back, and is refused, too.
+            // Without a value, the result does not parse as expected and is refused, too.
             if node.is_block_scalar() {
                 return Err(BEYOND);
             }
@@ -40,8 +39,8 @@ fn replace_with(text: &str, path: &[Step], value: &str, written: &str) -> Edited
     )
 }
 
-/// `text` with the entry that `from` has at `source`, as `path`: at the end of its mapping, with
-/// all the parents that are missing. Refuses if there is a `path` already.
+/// `text` with the entry at `source` of `from` added as `path`: at the end of its mapping, creating
+/// missing parents. Refuses if `path` exists.
 pub fn graft(text: &str, path: &[&str], from: &str, source: &[&str]) -> Edited {
     let from = Document::parse(from)?;
     let entry = from.entry(source)?;
@@ -57,7 +56,7 @@ pub(super) fn is_grafted(before: &Node, after: &Node, path: &[&str], value: &Nod
 }
 
 impl Document<'_> {
-    /// The entry at `path`, with lines of its own.
+    /// The entry at `path`, which must have lines of its own.
     fn entry(&self, path: &[&str]) -> Result<&Entry, Refusal> {
         let (last, parents) = path.split_last().ok_or(NO_KEY)?;
         let mut entries = self.root.block_entries().ok_or(FLOW)?;
@@ -88,7 +87,7 @@ impl Document<'_> {
             }
             match &found.value.value {
                 Value::Map { entries: inner, flow: false } => entries = inner,
-                // `components: {}`, or nothing behind the colon.
+                // `components: {}`, or nothing after the colon.
                 _ if found.value.is_null() || found.value.is_empty_map() => {
                     let indent = self.indent(found)? + self.step();
                     let lines = self.grafted(&path[depth + 1..], indent, from, entry)?;
@@ -100,7 +99,8 @@ impl Document<'_> {
         Err(NO_KEY)
     }
 
-    /// The lines of `entry`, which is of `from`, as the last key of `path`, below the others.
+    /// The lines of `entry` from the document `from`, as the last key of `path`, below the existing
+    /// ones.
     fn grafted(
         &self,
         path: &[&str],

@@ -1,10 +1,10 @@
-//! Lines and edits of a text, by byte positions. Knows line breaks, blanks and comments, no more
-//! YAML.
+//! Lines and edits of a text, by byte position. Of YAML, it knows line breaks, blanks and comments
+//! only.
 
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// A range of the text and what is to stand there instead.
+/// A range of the text and its replacement.
 pub(super) struct Edit {
     pub(super) range: Range<usize>,
     with: Zeroizing<String>,
@@ -16,11 +16,11 @@ impl Edit {
     }
 }
 
-/// `whole` with `edits`, in ascending order, whose positions count from the start of `text`, its
-/// tail.
+/// `whole` with `edits` applied, in ascending order. Positions are relative to `text`, a suffix of
+/// `whole`.
 pub(super) fn apply(whole: &str, text: &str, edits: Vec<Edit>) -> Zeroizing<String> {
     let more = edits.iter().map(|edit| edit.with.len()).sum::<usize>();
-    // Large enough from the start, so that no shorter copy stays behind in memory.
+    // Allocated large enough, so that no partial copy stays behind in memory.
     let mut edited = Zeroizing::new(String::with_capacity(whole.len() + more));
     edited.push_str(&whole[..whole.len() - text.len()]);
     let mut at = 0;
@@ -43,12 +43,12 @@ pub(super) fn line_end(text: &str, position: usize) -> usize {
     position + rest.strip_suffix('\r').unwrap_or(rest).len()
 }
 
-/// The start of the line after that of `position`, or the text's end.
+/// The start of the line after that of `position`, or the end of the text.
 pub(super) fn next_line(text: &str, position: usize) -> usize {
     text[position..].find('\n').map_or(text.len(), |at| position + at + 1)
 }
 
-/// The line break that the text uses.
+/// The kind of line break in the text.
 pub(super) fn newline(text: &str) -> &'static str {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => "\r\n",
@@ -56,18 +56,18 @@ pub(super) fn newline(text: &str) -> &'static str {
     }
 }
 
-/// Whether a CR stands without its LF: a line break for some readers of YAML.
+/// Whether there is a CR without LF, which some YAML readers treat as a line break.
 pub(super) fn has_lone_return(text: &str) -> bool {
     text.match_indices('\r').any(|(at, _)| !text[at + 1..].starts_with('\n'))
 }
 
-/// Where the colon of a key that ends at `position` ends, blanks between.
+/// The position after the colon of a key that ends at `position`, skipping blanks.
 pub(super) fn behind_colon(text: &str, position: usize) -> Option<usize> {
     let rest = text[position..].trim_start_matches([' ', '\t']).strip_prefix(':')?;
     Some(text.len() - rest.len())
 }
 
-/// The header of a block scalar (`|`, `>-`, `|2+`) behind blanks, line breaks and comments.
+/// The header of a block scalar (`|`, `>-`, `|2+`), after blanks, line breaks and comments.
 pub(super) fn block_header(text: &str, mut position: usize) -> Option<Range<usize>> {
     loop {
         match text.as_bytes().get(position)? {
@@ -84,17 +84,17 @@ pub(super) fn block_header(text: &str, mut position: usize) -> Option<Range<usiz
     Some(position..position + 1 + more)
 }
 
-/// Whether the header of the block scalar whose content begins at `content` has a `+`: the blank
-/// lines behind it are a part of it.
+/// Whether the block scalar whose content begins at `content` has a `+` in its header, which makes
+/// trailing blank lines part of it.
 pub(super) fn keeps_blank_lines(text: &str, content: usize) -> bool {
     let header = text[..line_start(text, content)].trim_end().lines().last().unwrap_or_default();
-    // A comment may follow; a `+` in that only means that less is touched.
+    // A comment may follow; a `+` in it only means that less is touched.
     header
         .rsplit(['|', '>'])
         .any(|tail| tail.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('+'))
 }
 
-/// The end of the quoted scalar that begins at `start`, behind its closing quote.
+/// The position after the closing quote of the scalar that begins at `start`.
 pub(super) fn quote_end(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let quote = *bytes.get(start)?;

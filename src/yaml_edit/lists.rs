@@ -1,26 +1,26 @@
-//! Items of lists, wherever in a document the list stands: read, added at the end, taken out.
+//! List items anywhere in a document: reads, appends and removes them.
 
 use super::lines::{Edit, line_start, newline, next_line};
 use super::tree::{self, Entry, Node, Value};
 use super::{BEYOND, Document, Edited, FLOW, NO_KEY, Refusal, edit};
 use zeroize::Zeroizing;
 
-/// A step on the way to a value.
+/// A step of a path to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'s> {
-    /// Into a mapping, by its key.
+    /// Into a mapping, by key.
     Key(&'s str),
-    /// Into a list, by the place from 0.
+    /// Into a list, by index from 0.
     Item(usize),
 }
 
-/// Adds `item`, YAML without indentation, to the end of the list at `path`. A list that is missing,
-/// null or `[]` is made; its parents must be there.
+/// Appends `item`, YAML without indentation, to the list at `path`. A list that is missing, null or
+/// `[]` is created; its parents must exist.
 pub fn push(text: &str, path: &[Step], item: &str) -> Edited {
     push_all(text, path, &[item])
 }
 
-/// The same with several items.
+/// Like [`push`], with several items.
 pub fn push_all(text: &str, path: &[Step], new: &[&str]) -> Edited {
     let added = new.iter().map(|item| tree::parse(item)).collect::<Result<Vec<_>, _>>()?;
     edit(
@@ -30,15 +30,15 @@ pub fn push_all(text: &str, path: &[Step], new: &[&str]) -> Edited {
     )
 }
 
-/// Whether `after` is the list `before` with the items `added` behind its own.
+/// Whether `after` is the list `before` followed by the items `added`.
 pub(super) fn is_grown(before: Option<&Node>, after: Option<&Node>, added: &[Node]) -> bool {
     let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
     now.len() == old.len() + added.len()
         && old.iter().chain(added).zip(now).all(|(wanted, found)| wanted.means(found))
 }
 
-/// Takes the item at `path`, which ends with its place, out of its list. The key of a list goes
-/// with the last item. Comments on lines of their own above it stay.
+/// Removes the item at `path`, which ends with its index, from its list. The key of the list is
+/// removed with the last item. Comments on lines of their own above it stay.
 pub fn remove_item(text: &str, path: &[Step]) -> Edited {
     let Some((Step::Item(gone), list)) = path.split_last() else { return Err(NO_KEY) };
     edit(
@@ -48,8 +48,8 @@ pub fn remove_item(text: &str, path: &[Step]) -> Edited {
     )
 }
 
-/// Whether `after` is the list `before` without its item `gone`: no list at all if that was the
-/// last.
+/// Whether `after` is the list `before` without the item with the index `gone`, or absent if that
+/// was the last one.
 pub(super) fn is_shrunk(before: Option<&Node>, after: Option<&Node>, gone: usize) -> bool {
     let (old, now) = (before.map_or(&[][..], items), after.map_or(&[][..], items));
     let kept = old.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, item)| item);
@@ -66,13 +66,13 @@ impl Document<'_> {
         if node.is_null() { None } else { node.scalar() }
     }
 
-    /// How many items the list at `path` has; 0 if it is no list.
+    /// The number of items in the list at `path`; 0 if it is not a list.
     #[must_use]
     pub fn count(&self, path: &[Step]) -> usize {
         self.node(path).map_or(0, |node| items(node).len())
     }
 
-    /// The keys of the mapping at `path`, in their order; none if it is no mapping.
+    /// The keys of the mapping at `path`, in order; empty if it is not a mapping.
     #[must_use]
     pub fn keys_at(&self, path: &[Step]) -> Vec<&str> {
         let entries = self.node(path).map_or(&[][..], Node::entries);
@@ -127,11 +127,11 @@ impl Document<'_> {
         Ok(vec![Edit::new(start..next_line(self.text, item.end), Zeroizing::default())])
     }
 
-    /// The lines of items whose dashes stand behind `indent` spaces, without the last line break.
+    /// The lines of items with their dashes after `indent` spaces, without the last line break.
     fn items_lines(&self, items: &[&str], indent: usize) -> Zeroizing<String> {
         let lines = items.iter().map(|item| self.item_lines(item, indent)).collect::<Vec<_>>();
         let size = lines.iter().map(|lines| lines.len()).sum::<usize>();
-        // Large enough from the start, so that no shorter copy stays behind in memory.
+        // Allocated large enough, so that no partial copy stays behind in memory.
         let mut all = Zeroizing::new(String::with_capacity(size + 2 * lines.len()));
         for (number, lines) in lines.iter().enumerate() {
             if number > 0 {
@@ -142,7 +142,7 @@ impl Document<'_> {
         all
     }
 
-    /// The lines of an item whose dash stands behind `indent` spaces, without the last line break.
+    /// The lines of an item with its dash after `indent` spaces, without the last line break.
     fn item_lines(&self, item: &str, indent: usize) -> Zeroizing<String> {
         let mut lines = Zeroizing::new(String::with_capacity(item.len() * 2 + 1024));
         for (number, line) in item.lines().enumerate() {
@@ -156,7 +156,7 @@ impl Document<'_> {
         lines
     }
 
-    /// How far the key stands from the start of its line, behind blanks and the dashes of lists.
+    /// The column of the key, after blanks and list dashes.
     fn column(&self, entry: &Entry) -> Result<usize, Refusal> {
         let before = &self.text[line_start(self.text, entry.key.start)..entry.key.start];
         if before.bytes().all(|byte| b" -".contains(&byte)) {
@@ -166,7 +166,7 @@ impl Document<'_> {
         }
     }
 
-    /// How far the document indents the dashes of a list below its key; 2 if it has no list.
+    /// The indentation of list dashes relative to their key; 2 if the document has no list.
     fn list_step(&self) -> usize {
         let step = |entry: &Entry| {
             let dash = self.dash(items(&entry.value).first()?).ok()?;
@@ -176,7 +176,7 @@ impl Document<'_> {
     }
 }
 
-/// The items of a list; none of anything else.
+/// The items of a list; empty for anything else.
 pub(super) fn items(node: &Node) -> &[Node] {
     match &node.value {
         Value::List(items) => items,
@@ -184,8 +184,8 @@ pub(super) fn items(node: &Node) -> &[Node] {
     }
 }
 
-/// Whether both mean the same but for what is at `path`, for which `is_right` says so. A key may
-/// come last or go.
+/// Whether both mean the same apart from the value at `path`, which `is_right` judges. A key may be
+/// added at the end or removed.
 pub(super) fn is_same_but(
     before: &Node,
     after: &Node,

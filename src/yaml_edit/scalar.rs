@@ -1,23 +1,23 @@
-//! How a string is written as a YAML scalar, so that every reader takes it for that string: of YAML
-//! 1.1 (kubectl's Go, Ruby, `PyYAML`, libyaml) and of 1.2, in block and in flow style.
+//! Writes a string as a YAML scalar that every reader parses as that string: readers of YAML 1.1
+//! (kubectl's Go, Ruby, `PyYAML`, libyaml) and 1.2, in block and in flow style.
 
 use std::fmt::Write;
 
-/// Words that some reader takes for null, a boolean or a number, in any case (YAML 1.1,
+/// Words that some reader parses as null, a boolean or a number, in any case (YAML 1.1,
 /// `yaml.org/type`).
 const WORDS: [&str; 16] = [
     "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", ".nan",
     ".inf", "nil", "none",
 ];
 
-/// `value` as a scalar on one line: plain where that is safe, else in double quotes, escaped as in
-/// JSON.
+/// `value` as a scalar on one line: plain if that is safe, otherwise in double quotes, escaped as
+/// in JSON.
 #[must_use]
 pub fn scalar(value: &str) -> String {
     if is_plain(value) {
         return value.to_owned();
     }
-    // Large enough from the start, so that no shorter copy stays behind in memory.
+    // Allocated large enough, so that no partial copy stays behind in memory.
     let mut quoted = String::with_capacity(value.len() * 6 + 2);
     quoted.push('"');
     for char in value.chars() {
@@ -28,7 +28,7 @@ pub fn scalar(value: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             _ if is_printable(char) => quoted.push(char),
-            // All that YAML cannot print has at most four digits.
+            // Characters that YAML cannot print have at most four hexadecimal digits.
             _ => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(char));
             }
@@ -38,7 +38,7 @@ pub fn scalar(value: &str) -> String {
     quoted
 }
 
-/// Whether `value`, as it is, is a string for every reader. False says nothing.
+/// Whether every reader parses the unquoted `value` as a string. `false` proves nothing.
 pub(super) fn is_plain(value: &str) -> bool {
     let bytes = value.as_bytes();
     let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./+=@: ".contains(byte);
@@ -48,15 +48,15 @@ pub(super) fn is_plain(value: &str) -> bool {
     let begins = first.is_ascii_alphanumeric() || matches!(first, b'/' | b'.');
     let ends = !matches!(last, b':' | b' ');
     let word = WORDS.iter().any(|word| value.eq_ignore_ascii_case(word));
-    // Digits, hexadecimal digits, and what integers, floats, sexagesimals and timestamps have
-    // between them.
+    // Digits, hexadecimal digits, and the separators in integers, floats, sexagesimals and
+    // timestamps.
     let in_number = |byte: &u8| byte.is_ascii_hexdigit() || b"xXoOpP_.:+-tTzZ ".contains(byte);
     let number = !first.is_ascii_alphabetic() && *first != b'/' && bytes.iter().all(in_number);
     begins && ends && !word && !number && bytes.iter().all(inside) && !value.contains(": ")
 }
 
-/// Whether `char` may stand in the document itself: printable in YAML 1.1 and 1.2, no line break
-/// for any reader, and not invisible or reordering for a human.
+/// Whether `char` may appear in the document unescaped: printable in YAML 1.1 and 1.2, not a line
+/// break for any reader, and neither invisible nor reordering for humans.
 fn is_printable(char: char) -> bool {
     let printable =
         matches!(char, ' '..='~' | '\u{a1}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
@@ -210,7 +210,7 @@ mod tests {
         Ok(())
     }
 
-    /// Every scalar; what is no string, in a form that no string has here.
+    /// All scalars; those that are not strings, in a form that no string in the test has.
     fn strings(value: &serde_yaml::Value) -> Vec<String> {
         use serde_yaml::Value;
         match value {

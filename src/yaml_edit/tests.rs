@@ -34,7 +34,7 @@ data:
 
 #[test]
 fn refuses_an_edit_after_which_kubectl_reads_the_file_no_more() {
-    // Behind a plain value, the tab is a blank; behind quotes it is not.
+    // After a plain value the tab counts as a blank; after quotes it does not.
     assert_eq!(set("a: one\n \t\n", &["b"], "1").unwrap_err(), BEYOND);
     assert_eq!(done(set("a: one\n \n", &["b"], "1")), "a: one\nb: \"1\"\n \n");
 }
@@ -94,7 +94,7 @@ fn leaves_the_bytes_of_a_value_that_is_the_same() {
     assert_eq!(done(set(SECRET, &["metadata", "namespace"], "it's")), SECRET);
     assert_eq!(done(set(SECRET, &["data", ".dockercfg"], "ZHVt bXk=")), SECRET);
     assert_eq!(done(rename_key(SECRET, &["type"], "type")), SECRET);
-    // What was a number becomes the string that was asked for.
+    // A value that was a number becomes the requested string.
     assert_eq!(done(set("a: 12 # n\n", &["a"], "12")), "a: \"12\" # n\n");
     assert_eq!(done(set("a: null\n", &["a"], "null")), "a: \"null\"\n");
 }
@@ -280,6 +280,6 @@ fn refuses_what_it_cannot_edit_for_sure() {
     assert!(remove("a:\n  b: 1\n", &["a", "b"]).is_err());
     assert!(remove("a: {b: 1, c: 2}\n", &["a", "b"]).is_err());
     assert!(remove("a: 1\n", &[]).is_err());
-    // Without its key, the comment would become text.
+    // Without its key, the comment would become part of the text.
     assert!(remove("a: |\n  x\nb: 1\n  # c\nd: 1\n", &["b"]).is_err());
 }

@@ -1,18 +1,16 @@
-//! A three-way merge of a YAML file by what it means: the change from `base` to `theirs`, brought
-//! into `ours`.
+//! Three-way merge of a YAML file by meaning: applies the change from `base` to `theirs` to `ours`.
 //!
-//! Owns which fields and list items of three versions correspond, and what becomes of each.
-//! Mappings merge by key. Lists merge by the identity of their items where Kubernetes or kustomize
-//! gives them one ([`identity`]); any other list is one value. What ours and theirs both changed,
-//! differently, is a conflict and never blended. `ours` is edited in place: fields that theirs did
+//! Owns which fields and list items of three versions correspond, and how each is merged. Mappings
+//! merge by key. Lists merge by the identity of their items if Kubernetes or kustomize defines one
+//! ([`identity`]); any other list is a single value. A value that ours and theirs changed
+//! differently is a conflict and never blended. `ours` is edited in place: fields that theirs did
 //! not change keep their bytes.
 //!
-//! Comments: those above or behind a key or an item (and those above the first key and below the
-//! last value) change with theirs where ours has them as base does. Other comments, blank lines,
-//! the order of keys and the order of items in a [`identity::Kind::Set`] do not arrive by this
-//! merge. A caller that wants them merges lines first. A comment of ours inside of what theirs
-//! removes or rewrites is a conflict, and so are items that theirs put into another order, if ours
-//! changed the list, too.
+//! Comments above or after a key or an item, above the first key and below the last value follow
+//! theirs if ours has them as in base. Other comments, blank lines, the order of keys and the order
+//! of items in a [`identity::Kind::Set`] are not merged; a caller that needs them merges lines
+//! first. A comment of ours inside something that theirs removes or rewrites is a conflict, and so
+//! is a list that theirs reordered and ours changed.
 
 mod comments;
 mod identity;
@@ -30,18 +28,18 @@ use meaning::{Meant, same};
 use place::{Child, Spot, indented, is_flow, is_inline};
 use zeroize::Zeroizing;
 
-/// What came of a merge.
+/// The result of a merge.
 pub enum Merged {
     /// The merged text.
     Clean(Zeroizing<String>),
     /// The fields that both sides changed differently, such as
-    /// `spec.template.spec.containers[0].image`: items are counted from 0, in ours if it has the
-    /// item, else in theirs.
+    /// `spec.template.spec.containers[0].image`. Indices count from 0, in ours if it has the item
+    /// and otherwise in theirs.
     Conflict(Vec<String>),
 }
 
-/// `ours` with the change from `base` to `theirs`. Refuses, for any of the three, what
-/// [`Document::parse`] refuses, a key that occurs twice, and a change inside `{…}` or `[…]` that
+/// `ours` with the change from `base` to `theirs`. For each of the three, refuses whatever
+/// [`Document::parse`] refuses and repeated keys; also refuses a change inside `{…}` or `[…]` that
 /// needs lines of its own.
 pub fn three_way(base: &str, ours: &str, theirs: &str) -> Result<Merged, Refusal> {
     let [old, own, new] =
@@ -76,7 +74,7 @@ fn by_meaning<'n>(
     if !conflicts.is_empty() {
         return Ok(Merged::Conflict(conflicts));
     }
-    // What is put in front of a line goes before what becomes of the line itself.
+    // An insertion before a line precedes the edits of that line.
     edits.sort_by_key(|edit| (edit.range.start, !edit.range.is_empty()));
     if edits.windows(2).any(|pair| pair[1].range.start < pair[0].range.end) {
         return Err(BEYOND);
@@ -94,7 +92,7 @@ struct Merge<'n> {
     base: &'n Document<'n>,
     ours: &'n Document<'n>,
     theirs: &'n Document<'n>,
-    /// Of `ours`. At one position, in the order of the merged text.
+    /// Edits of `ours`. At one position, in the order of the merged text.
     edits: Vec<Edit>,
     conflicts: Vec<String>,
     path: Vec<Step<'n>>,
@@ -111,7 +109,7 @@ impl<'n> Merge<'n> {
         let is_settled =
             base.is_some_and(|base| same(base.node, theirs.node)) || same(ours.node, theirs.node);
         let is_unedited = base.is_some_and(|base| same(base.node, ours.node));
-        // Inside `{…}` there is no place for a key of its own line.
+        // Inside `{…}` there is no room for a key on a line of its own.
         let is_whole = is_flow(self.ours, ours.node) && (is_settled || is_unedited);
         if !is_whole && let Some((kind, versions)) = self.children(base, ours, theirs) {
             let [old, own, new] = &versions;
@@ -132,7 +130,7 @@ impl<'n> Merge<'n> {
         }
     }
 
-    /// The children of the three versions, if they can be told apart.
+    /// The children of the three versions; `None` if they cannot be told apart.
     fn children(
         &self,
         base: Option<Spot<'n>>,
@@ -157,7 +155,7 @@ impl<'n> Merge<'n> {
         ))
     }
 
-    /// Gives a value that ours left as it was that of theirs, as theirs writes it.
+    /// Replaces a value that ours left unchanged by that of theirs, in their notation.
     fn rewrite(
         &mut self,
         base: Spot<'n>,
@@ -183,7 +181,7 @@ impl<'n> Merge<'n> {
         Ok(Meant::As(new))
     }
 
-    /// The comment on the line of a value or its key.
+    /// Merges the comment on the line of a value or its key.
     fn follow_comment(&mut self, base: Option<Spot>, ours: Spot, theirs: Spot) {
         let edit = base.and_then(|base| {
             comments::at_end_of_line((self.base, base), (self.ours, ours), (self.theirs, theirs))
@@ -191,7 +189,7 @@ impl<'n> Merge<'n> {
         self.edits.extend(edit);
     }
 
-    /// Names the field at `self.path`, by its keys alone: values may be secret.
+    /// Reports the field at `self.path`, by keys alone, because values may be secret.
     fn conflict(&mut self) {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/".contains(&byte);
         let mut name = String::new();
@@ -216,7 +214,7 @@ impl<'n> Merge<'n> {
     }
 }
 
-/// Whether the items that both have come in another order in `new`.
+/// Whether the common items are in a different order in `new`.
 fn is_reordered(old: &[Child], new: &[Child]) -> bool {
     let places: std::collections::HashMap<&Id, usize> =
         old.iter().enumerate().map(|(at, child)| (&child.id, at)).collect();

@@ -1,8 +1,8 @@
-//! What a document means, with the byte range of every node.
+//! The meaning of a document, with the byte range of each node.
 //!
-//! `saphyr-parser` counts characters, and the ends of its spans run over blanks and comments
-//! (quoted scalars, `]`, `}`) or stop before the colon (no value): the ends here are worked out
-//! anew.
+//! `saphyr-parser` counts characters, and its spans extend over blanks and comments (quoted
+//! scalars, `]`, `}`) or end before the colon (missing values), so this module computes the ends
+//! itself.
 
 use super::{BEYOND, Refusal, lines};
 use crate::yaml;
@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 /// A value or a key.
 pub(super) struct Node {
     pub(super) value: Value,
-    /// Its first byte; of a block scalar, the first of its content.
+    /// The first byte; for a block scalar, that of its content.
     pub(super) start: usize,
-    /// Behind its last byte, without the blanks, comments and line breaks that follow.
+    /// The position after the last byte, without following blanks, comments and line breaks.
     pub(super) end: usize,
 }
 
@@ -33,9 +33,9 @@ pub(super) struct Entry {
 const MAX_DEPTH: usize = 64;
 const SYNTAX: Refusal = "it is not one YAML document";
 
-/// The root of the only document of `text`.
+/// Parses `text`, which must have one document, and returns its root.
 pub(super) fn parse(text: &str) -> Result<Node, Refusal> {
-    // Line breaks for some readers of YAML and not for others.
+    // Characters that only some YAML readers treat as line breaks.
     let disputed = |c: char| matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{7f}');
     let control = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
     if text.contains(|c| control(c) || disputed(c)) || lines::has_lone_return(text) {
@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refusal> {
     builder.root.ok_or(SYNTAX)
 }
 
-/// The entry of `key`; refuses a mapping that has it twice.
+/// The entry of `key`; refuses a mapping with a repeated key.
 pub(super) fn find<'n>(entries: &'n [Entry], key: &str) -> Result<Option<&'n Entry>, Refusal> {
     let mut found = entries.iter().filter(|entry| entry.key.scalar() == Some(key));
     match (found.next(), found.next()) {
@@ -67,13 +67,13 @@ pub(super) fn find<'n>(entries: &'n [Entry], key: &str) -> Result<Option<&'n Ent
 
 struct Builder<'a> {
     text: &'a str,
-    /// Byte position of each character, and the text's end.
+    /// Byte position of each character, and the end of the text.
     offsets: Vec<usize>,
     open: Vec<Open>,
     root: Option<Node>,
 }
 
-/// A collection that has not ended, with what is in it; of a mapping, keys and values in turn.
+/// An unfinished collection and its nodes; for a mapping, alternating keys and values.
 struct Open {
     is_map: bool,
     start: usize,
@@ -84,7 +84,7 @@ struct Open {
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Refusal> {
         let anchor_or_tag = match &event {
-            // What an alias refers to has an anchor, and comes first.
+            // The target of an alias has an anchor and comes first, so aliases need no check.
             Event::Scalar(_, _, anchor, tag) => *anchor > 0 || tag.is_some(),
             Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => {
                 *anchor > 0 || tag.is_some()
@@ -129,7 +129,7 @@ impl Builder<'_> {
             self.root = Some(node);
             return;
         };
-        // A value that is not there stands where its key ends; it is to stand behind the colon.
+        // The parser puts a missing value at the end of its key; it belongs after the colon.
         if parent.is_map && parent.nodes.len() % 2 == 1 && node.is_absent() {
             let behind_colon =
                 parent.nodes.last().and_then(|key| lines::behind_colon(self.text, key.end));
@@ -161,14 +161,14 @@ impl Builder<'_> {
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
                 lines::quote_end(self.text, start).ok_or(BEYOND)?
             }
-            // Nothing but its header, which may have a comment.
+            // Only a header, possibly with a comment.
             ScalarStyle::Literal | ScalarStyle::Folded if spanned.trim_end().is_empty() => {
                 self.text[..start].trim_end().len()
             }
             ScalarStyle::Literal | ScalarStyle::Folded
                 if lines::keeps_blank_lines(self.text, start) =>
             {
-                // Up to the last line break, which ends the line that the next thing goes below.
+                // Up to the last line break, which ends the line below which new content goes.
                 let content = spanned.trim_end_matches([' ', '\t']);
                 let content = content.strip_suffix('\n').unwrap_or(content);
                 start + content.strip_suffix('\r').unwrap_or(content).len()
@@ -179,7 +179,7 @@ impl Builder<'_> {
 }
 
 impl Node {
-    /// The decoded text, if it is a scalar.
+    /// The decoded text; `None` unless it is a scalar.
     pub(super) fn scalar(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
@@ -187,7 +187,7 @@ impl Node {
         }
     }
 
-    /// The decoded text, if every reader of YAML takes it for a string.
+    /// The decoded text; `None` unless every YAML reader parses it as a string.
     pub(super) fn string(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, style }
@@ -219,7 +219,7 @@ impl Node {
         self.start == self.end && self.is_null()
     }
 
-    /// The entries of a mapping; none of anything else.
+    /// The entries of a mapping; empty for anything else.
     pub(super) fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map { entries, .. } => entries,
@@ -227,7 +227,7 @@ impl Node {
         }
     }
 
-    /// The entries of a mapping that has each on lines of its own.
+    /// The entries of a block mapping; `None` unless each one has lines of its own.
     pub(super) fn block_entries(&self) -> Option<&[Entry]> {
         match &self.value {
             Value::Map { entries, flow: false } => Some(entries),
@@ -235,16 +235,16 @@ impl Node {
         }
     }
 
-    /// What stands at `path`.
+    /// The value at `path`.
     pub(super) fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| Some(&find(node.entries(), key).ok()??.value))
     }
 
-    /// Whether both mean the same, wherever they stand and however they are laid out.
+    /// Whether both mean the same, regardless of position and layout.
     pub(super) fn means(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (Value::Scalar { text: one, style }, Value::Scalar { text: two, style: other }) => {
-                // Quoted and block scalars are strings; a plain one may be something else.
+                // Quoted and block scalars are strings; a plain one may be another type.
                 one == two && (*style == ScalarStyle::Plain) == (*other == ScalarStyle::Plain)
             }
             (Value::List(one), Value::List(two)) => {
@@ -257,8 +257,8 @@ impl Node {
         }
     }
 
-    /// Whether `other` means the same but for what is at `path`, and for its parents if they are
-    /// there for it alone.
+    /// Whether `other` means the same apart from the value at `path`, and from its parents if they
+    /// exist for it alone.
     pub(super) fn differs_only_at(&self, other: &Self, path: &[&str]) -> bool {
         let Some((key, rest)) = path.split_first() else {
             return true;
@@ -285,7 +285,7 @@ impl Node {
         }
     }
 
-    /// Whether it is a chain of mappings with one key each, down to the end of `path`.
+    /// Whether it is a chain of mappings with one key each, following `path`.
     fn is_only(&self, path: &[&str]) -> bool {
         match (path.split_first(), self.entries()) {
             (None, _) => true,
@@ -296,7 +296,7 @@ impl Node {
         }
     }
 
-    /// Whether `other` means the same but for the name `new` of the key at `path`.
+    /// Whether `other` means the same apart from the new name `new` of the key at `path`.
     pub(super) fn is_renamed(&self, other: &Self, path: &[&str], new: &str) -> bool {
         let Some((key, rest)) = path.split_first() else {
             return self.means(other);

@@ -77,7 +77,7 @@ fn adds_an_item_at_the_end_of_a_list_and_keeps_every_other_byte() {
         assert_eq!(TEXT.matches(old).count(), 1, "{old}");
         assert_eq!(pushed(TEXT, path, item), TEXT.replace(old, new), "{path:?}");
     }
-    // In the style of the document, line breaks included.
+    // In the style of the document, including its line breaks.
     assert_eq!(
         pushed("a:\r\n- x\r\n", &[Key("b")], "k: v\nl: w"),
         "a:\r\n- x\r\nb:\r\n- k: v\r\n  l: w\r\n"

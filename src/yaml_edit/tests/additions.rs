@@ -8,13 +8,12 @@ fn items_go_to_the_ends_of_their_lists() {
     );
     for (text, edited) in [
         (old, new),
-        // At another indentation, with items of others, in another order, without a line break at
-        // the end.
+        // With other indentation, further items, a different order, and no line break at the end.
         (
             "b: # b\n- name: o\n  tag: 1\n\n# a\na:\n- x\n- o",
             "b: # b\n- name: o\n  tag: 1\n- name: y\n  tag: \"1\"\n\n# a\na:\n- x\n- o\n- y  # ours\n# New.\nc:\n  - z",
         ),
-        // What is there already is not there twice.
+        // Existing items are not added again.
         (
             "a:\n  - y\nb:\n  - {name: y, tag: \"1\"}\nc: [z]\n",
             "a:\n  - y\nb:\n  - {name: y, tag: \"1\"}\nc: [z]\n",
@@ -26,8 +25,7 @@ fn items_go_to_the_ends_of_their_lists() {
     ] {
         assert_eq!(add(text, old, new).as_deref().map(String::as_str), Ok(edited), "{text}");
     }
-    // What old and new have alike is nobody's business, and what people have said about a new key
-    // stands.
+    // Only what differs between `old` and `new` matters, and a user's value for a new key stays.
     let (old, new) = ("k: 1\nl:\n- x\n", "# k\nj: 1\nk: 1\nl:\n- x\n- y\n");
     for (text, edited) in [
         ("k: 2\nl:\n- x\n", "k: 2\nl:\n- x\n- y\n# k\nj: 1\n"),

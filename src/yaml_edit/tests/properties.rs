@@ -5,7 +5,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 struct Lines(Vec<String>, Vec<Vec<String>>);
 
-/// Values with their lines below the key's, from two spaces on.
+/// Values, with lines below the key indented by two spaces or more.
 fn value() -> impl Strategy<Value = (String, Vec<String>)> {
     let inline = "(x|ä ☃|\"q: # \\\\\" x\"|'it''s # 1'|12|~|\\[a, b\\]|x y)";
     let comment = "( # c ☃|  #|)";
@@ -64,7 +64,7 @@ fn model(text: &str) -> serde_yaml::Value {
     serde_yaml::from_str(text).unwrap()
 }
 
-/// `model` with what is at `path` replaced, or taken away with the parents that this leaves empty.
+/// `model` with the value at `path` replaced, or removed along with the parents that this empties.
 fn expected(
     mut model: serde_yaml::Value,
     path: &[String],
@@ -72,7 +72,7 @@ fn expected(
 ) -> serde_yaml::Value {
     let map = model.as_mapping_mut().unwrap();
     let key = serde_yaml::Value::from(path[0].clone());
-    // A plain `true` is no string; the other keys are.
+    // A plain `true` is not a string; all other keys are.
     let key = if map.contains_key(&key) { key } else { serde_yaml::Value::Bool(true) };
     match (path, value) {
         ([_], Some(value)) => drop(map.insert(key, value.into())),
@@ -89,7 +89,7 @@ fn expected(
     model
 }
 
-/// Whether all of `lines` are in `text`, in this order.
+/// Whether `text` contains all of `lines`, in this order.
 fn are_in(lines: &[&str], text: &str) -> bool {
     let mut all = text.lines();
     lines.iter().all(|line| all.any(|found| found == *line))
@@ -136,7 +136,8 @@ proptest! {
             let document = Document::parse(&edited).unwrap();
             prop_assert_eq!(document.scalar(&added), Some("12"));
         } else {
-            // A block scalar as the last thing, without a line break that the new line needs.
+            // The document ends with a block scalar and lacks the line break that the new line
+            // needs.
             prop_assert!(!end);
         }
     }

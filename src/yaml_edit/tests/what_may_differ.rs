@@ -1,5 +1,5 @@
-//! An edit is read again and refused if it did anything else. No edit is known that does, so what
-//! judges them is asked directly.
+//! Every edit is parsed again and refused if it changed anything else. No edit is known to fail
+//! this check, so the check is tested directly.
 
 use super::super::additions::is_right;
 use super::super::graft::is_grafted;
@@ -116,7 +116,7 @@ fn one_place_in_lists_and_mappings_may_differ() {
     ] {
         assert!(!is_right(before, after), "{before} to {after}");
     }
-    // Only what is missing at the end of the path may be missing.
+    // Only the last part of the path may be missing.
     let anything = |_: Option<&Node>, _: Option<&Node>| true;
     let is_same = |path: &[Step]| is_same_but(&node("a: 1"), &node("a: 1"), path, &anything);
     assert!(is_same(&[Key("a")]) && is_same(&[Key("b")]) && !is_same(&[Key("b"), Key("c")]));

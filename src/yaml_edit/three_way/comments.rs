@@ -1,4 +1,4 @@
-//! Comments: which a document has in a range, and those of the template that follow its changes.
+//! Comments: those of a range, and those of the template, which follow its changes.
 
 use super::super::Document;
 use super::super::lines::{Edit, line_end, line_start, newline, next_line};
@@ -9,8 +9,8 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// Whether `ours` has a comment, between the start of the value's key or dash and the end of its
-/// last line, that `base` has neither there nor above. The comment above an item is inside of it
-/// once its keys come in another order.
+/// last line, that `base` has neither there nor above. Reordering an item's keys moves the comment
+/// above the item inside it.
 pub(super) fn has_own(ours: (&Document, Spot), base: (&Document, Spot)) -> bool {
     let [own, mut known] = [ours, base].map(|(document, spot)| {
         let start = spot.place.map_or(spot.node.start, |place| place.after);
@@ -40,7 +40,7 @@ fn within<'t>(text: &'t str, start: usize, node: &Node) -> Vec<&'t str> {
     let mut comments = Vec::new();
     let mut at = start;
     for scalar in taken {
-        // Between scalars, `#` is always the start of a comment.
+        // Between scalars, `#` always starts a comment.
         let between = text.get(at..scalar.start).unwrap_or_default();
         comments
             .extend(between.lines().filter_map(|line| Some(line[line.find('#')?..].trim_end())));
@@ -49,8 +49,7 @@ fn within<'t>(text: &'t str, start: usize, node: &Node) -> Vec<&'t str> {
     comments
 }
 
-/// The edit that gives a value the comment that `theirs` has at the end of its line, if `ours` has
-/// that of `base`.
+/// The edit that gives a value the end-of-line comment of `theirs`, if `ours` has that of `base`.
 pub(super) fn at_end_of_line(
     base: (&Document, Spot),
     ours: (&Document, Spot),
@@ -64,8 +63,8 @@ pub(super) fn at_end_of_line(
     (fits && is_news).then(|| Edit::new(range, Zeroizing::new(new.trim_end().to_owned())))
 }
 
-/// What stands behind a value on its line, or behind the colon if the value is on the lines below:
-/// blanks and a comment.
+/// The text after a value on its line (after the colon if the value is on the lines below): blanks
+/// and a comment.
 fn end_of_line(document: &Document, spot: Spot) -> Option<(Range<usize>, bool)> {
     let (text, node, place) = (document.text, spot.node, spot.place?);
     let is_header = match &node.value {
@@ -82,8 +81,8 @@ fn end_of_line(document: &Document, spot: Spot) -> Option<(Range<usize>, bool)> 
     (rest.trim().is_empty() || is_comment).then_some((range, is_header))
 }
 
-/// The edit that gives a key or an item the comments that `theirs` has above it, if `ours` has
-/// those of `base`.
+/// The edit that gives a key or an item the comments above it in `theirs`, if `ours` has those of
+/// `base`.
 pub(super) fn above(
     base: (&Document, Option<Place>),
     ours: (&Document, Option<Place>),
@@ -109,8 +108,8 @@ pub(super) fn lines_above(text: &str, place: Option<Place>) -> Vec<&str> {
     text[range].lines().map(str::trim).collect()
 }
 
-/// The edits that bring the part above the first key and the part below the last value from
-/// `theirs`, if `ours` has those of `base`.
+/// The edits that replace the part above the first key and the part below the last value by those
+/// of `theirs`, if `ours` has those of `base`.
 pub(super) fn head_and_tail(
     base: &Document,
     ours: &Document,
@@ -129,13 +128,13 @@ pub(super) fn head_and_tail(
             [(base, &old), (ours, &own), (theirs, &new)].map(|(document, ranges)| {
                 document.text[ranges[part].clone()].lines().collect::<Vec<_>>()
             });
-        // A line break is missing before the tail.
+        // The text before the tail lacks a line break.
         let is_open = part == 1 && !ours.text[..own[1].start].ends_with('\n');
         if is != was || will == was || is_open {
             return None;
         }
-        // What stands apart above the last key stays there when that key goes, and is the tail of
-        // `theirs`.
+        // A comment that an empty line separates from the last key stays when that key is removed,
+        // and becomes the tail of `theirs`.
         let stays = |line: &&str| {
             [(base, &old), (ours, &own)].iter().all(|(document, ranges)| {
                 apart(&document.text[ranges[0].end..ranges[1].start]).contains(line.trim())
@@ -151,7 +150,7 @@ pub(super) fn head_and_tail(
     })
 }
 
-/// The comments of `text` that an empty line separates from what is below them.
+/// The comments of `text` that an empty line separates from what follows.
 fn apart(text: &str) -> HashSet<&str> {
     let mut found = HashSet::new();
     let mut is_apart = false;

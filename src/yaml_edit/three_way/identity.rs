@@ -1,17 +1,17 @@
-//! Which items of the versions of a list are the same item.
+//! Determines which items in the versions of a list are the same item.
 
 use super::super::tree::{Node, Value};
 use std::collections::HashSet;
 
-/// What an item, or a key of a mapping, is recognised by.
+/// What identifies an item or a mapping key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Id<'n> {
     Name(&'n str),
-    /// Kind and name of a patch's target.
+    /// Kind and name of a patch target.
     Target(&'n str, &'n str),
     /// The sorted keys of `pairs`.
     Labels(Vec<&'n str>),
-    /// The entry of a list that has no other in any version.
+    /// The single entry of a list that has one entry in every version.
     Only,
 }
 
@@ -19,13 +19,13 @@ pub(super) enum Id<'n> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Map,
-    /// Scalars whose order means nothing.
+    /// Scalars whose order is insignificant.
     Set,
-    /// Items with an identity, whose order may mean something.
+    /// Items with an identity, whose order may be significant.
     List,
 }
 
-/// Lists of scalars, in kustomizations and manifests, of which each item stands for itself.
+/// Lists of scalars, in kustomizations and manifests, whose items are independent.
 const SETS: [&str; 10] = [
     "resources",
     "components",
@@ -39,8 +39,8 @@ const SETS: [&str; 10] = [
     "hosts",
 ];
 
-/// The identities of all items of the versions of the list `key`; `None` if an item has none or
-/// shares it.
+/// The identities of all items in the versions of the list `key`; `None` if an item has none or
+/// shares one.
 pub(super) fn identities<'n>(
     key: &str,
     lists: [&'n [Node]; 3],
@@ -105,8 +105,8 @@ fn labels(item: &Node) -> Option<Id<'_>> {
     Some(Id::Labels(keys))
 }
 
-/// Whether an entry that only `ours` has sets a label that one that only `theirs` has sets, too:
-/// the two may well be one entry that both changed.
+/// Whether an entry of `ours` alone sets the same label as an entry of `theirs` alone: they may be
+/// a single entry that both changed.
 fn overlap(ours: &[Id], theirs: &[Id]) -> bool {
     let [ours, theirs] = [(ours, theirs), (theirs, ours)].map(|(own, other)| {
         let other: HashSet<_> = other.iter().collect();

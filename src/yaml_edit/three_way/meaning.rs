@@ -1,11 +1,11 @@
-//! What documents mean, whatever their layout, and what a merge is expected to mean.
+//! The meaning of documents, regardless of layout, and the expected meaning of a merge.
 
 use super::super::tree::{Entry, Node, Value};
 use super::super::{BEYOND, Refusal};
 use std::collections::{HashMap, HashSet};
 
-/// The meaning that the merge computed, in the order of the merged text. The text is checked
-/// against it.
+/// The meaning that the merge computed, in the order of the merged text, which is checked against
+/// it.
 pub(super) enum Meant<'n> {
     As(&'n Node),
     Map(Vec<(&'n str, Meant<'n>)>),
@@ -32,8 +32,7 @@ impl Meant<'_> {
     }
 }
 
-/// Whether both mean the same to Kubernetes: neither the quotes around what is a string anyway nor
-/// the order of keys count.
+/// Whether both mean the same to Kubernetes: neither redundant quotes nor the order of keys matter.
 pub(super) fn same(one: &Node, two: &Node) -> bool {
     match (&one.value, &two.value) {
         (Value::Scalar { text: first, .. }, Value::Scalar { text: second, .. }) => {
@@ -65,8 +64,7 @@ pub(super) fn same(one: &Node, two: &Node) -> bool {
     }
 }
 
-/// Refuses keys that occur twice in a mapping, and keys that are not scalars: no field could be
-/// named by them.
+/// Refuses repeated keys and keys that are not scalars, which cannot be named in a path.
 pub(super) fn refuse_unclear_keys(node: &Node) -> Result<(), Refusal> {
     match &node.value {
         Value::Scalar { .. } => Ok(()),

@@ -1,5 +1,4 @@
-//! Where the keys of a mapping and the items of a list stand, and their lines at another
-//! indentation.
+//! Positions of mapping keys and list items, and their lines at another indentation.
 
 use super::super::lines::{behind_colon, line_end, line_start};
 use super::super::tree::{Node, Value};
@@ -8,7 +7,7 @@ use super::identity::{Id, Kind};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone, Copy)]
 pub(super) struct Spot<'n> {
     pub(super) node: &'n Node,
@@ -16,17 +15,17 @@ pub(super) struct Spot<'n> {
     pub(super) place: Option<Place>,
 }
 
-/// The place of a key or a dash in block style.
+/// The position of a key or a dash in block style.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     /// The first byte of the key, or the dash.
     pub(super) head: usize,
-    /// Behind the colon, or behind the dash.
+    /// After the colon or the dash.
     pub(super) after: usize,
     pub(super) column: usize,
-    /// Whether nothing stands before it on its line; false for the first key of an item.
+    /// Whether it is the first token on its line; false for the first key of an item.
     pub(super) alone: bool,
-    /// Behind what comes before it: comments above that belong elsewhere.
+    /// End of the preceding token: comments above that position belong elsewhere.
     floor: usize,
 }
 
@@ -67,7 +66,8 @@ pub(super) fn children<'n>(
     }
 }
 
-/// The comment at the top of the document belongs to no key: its first key has `floor` `None`.
+/// The position of a key. A comment at the top of the document belongs to no key, so for the first
+/// key `floor` is `None`.
 fn key_place(text: &str, key: &Node, floor: Option<usize>) -> Option<Place> {
     let start = line_start(text, key.start);
     let before = &text[start..key.start];
@@ -93,7 +93,7 @@ pub(super) fn is_flow(document: &Document, node: &Node) -> bool {
         && document.text[node.start..].starts_with(['{', '['])
 }
 
-/// Whether the value is written on the one line of its key or dash.
+/// Whether the value is entirely on the line of its key or dash.
 pub(super) fn is_inline(document: &Document, node: &Node) -> bool {
     let is_one_thing = match &node.value {
         Value::Scalar { .. } => !node.is_block_scalar(),
@@ -103,11 +103,11 @@ pub(super) fn is_inline(document: &Document, node: &Node) -> bool {
 }
 
 impl Place {
-    /// The lines of comments directly above, at the same indentation.
+    /// The comment lines directly above, at the same indentation.
     pub(super) fn comments_above(&self, text: &str) -> Range<usize> {
         let end = line_start(text, self.head);
         let above = text.get(self.floor..end).filter(|_| self.alone).unwrap_or_default();
-        // What follows the floor on its line is no line of its own.
+        // Text after the floor on the same line is not a line of its own.
         let lines: Vec<_> = above.split_inclusive('\n').skip(1).collect();
         let is_own = |line: &&&str| {
             line.find(|c| c != ' ') == Some(self.column) && line[self.column..].starts_with('#')
@@ -117,12 +117,12 @@ impl Place {
     }
 }
 
-/// `text` whose lines, but for the first, were indented from `old` on, indented from `new` on.
+/// `text` with all lines but the first moved from the indentation `old` to `new`.
 pub(super) fn indented(text: &str, old: usize, new: usize, newline: &str) -> Zeroizing<String> {
-    // Large enough from the start, so that no shorter copy stays behind in memory.
+    // Allocated large enough, so that no partial copy stays behind in memory.
     let breaks = text.matches('\n').count();
     let mut lines = Zeroizing::new(String::with_capacity(text.len() + (new + 2) * (breaks + 1)));
-    // Not `lines`: the blank line at the end of a block scalar may be a part of it.
+    // `lines` would drop the blank line at the end of a block scalar, which may be part of it.
     for (number, line) in text.split('\n').enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if number == 0 {
@@ -139,8 +139,8 @@ pub(super) fn indented(text: &str, old: usize, new: usize, newline: &str) -> Zer
     lines
 }
 
-/// The lines of `child`, with the comments above them, to stand at `column`; no line break at the
-/// end.
+/// The lines of `child`, including the comments above them, at the indentation `column`; without a
+/// final line break.
 pub(super) fn lines_of(
     document: &Document,
     child: &Child,
@@ -150,7 +150,7 @@ pub(super) fn lines_of(
 ) -> Result<Zeroizing<String>, Refusal> {
     let (text, node, blanks) = (document.text, child.spot.node, " ".repeat(column));
     let join = |parts: &[&str]| {
-        // Large enough from the start, so that no shorter copy stays behind in memory.
+        // Allocated large enough, so that no partial copy stays behind in memory.
         let mut lines =
             Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
         for part in parts {
@@ -159,7 +159,7 @@ pub(super) fn lines_of(
         lines
     };
     let Some(place) = child.spot.place else {
-        // Out of `{…}` or `[…]`, onto a line of its own.
+        // Moves from `{…}` or `[…]` to a line of its own.
         let key = child.key.map_or("", |key| &text[key.start..key.end]);
         let value = &text[node.start..node.end];
         let lead = match (kind, value) {

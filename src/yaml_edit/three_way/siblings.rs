@@ -1,4 +1,5 @@
-//! The keys of one mapping, or the items of one list: which stay, go and come, and where.
+//! The keys of one mapping or the items of one list: which ones stay, are removed or are added, and
+//! where.
 
 use super::super::lines::{Edit, line_end, newline, next_line};
 use super::super::{BEYOND, FLOW, Refusal, Step};
@@ -10,10 +11,10 @@ use super::place::{Child, Place, Spot, lines_of};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
-/// The items of theirs that are new, by where they go.
+/// New items of theirs, by insertion point.
 struct Additions<'c, 'n> {
     first: Vec<&'c Child<'n>>,
-    /// Behind each child of ours.
+    /// After each child of ours.
     behind: Vec<Vec<&'c Child<'n>>>,
 }
 
@@ -21,8 +22,7 @@ type Children<'n> = [Vec<Child<'n>>; 3];
 type Index<'c, 'n> = HashMap<&'c Id<'n>, usize>;
 
 impl<'n> Merge<'n> {
-    /// Merges the children, given in three versions, of the parents that base, if it has one, ours
-    /// and theirs have.
+    /// Merges three versions of the children of a parent; base may not have the parent.
     pub(super) fn siblings(
         &mut self,
         kind: Kind,
@@ -78,7 +78,7 @@ impl<'n> Merge<'n> {
         })
     }
 
-    /// Which children of ours stay. One that theirs removed and ours changed is a conflict.
+    /// Which children of ours stay. A child that theirs removed and ours changed is a conflict.
     fn staying(
         &mut self,
         base: &[Child<'n>],
@@ -104,7 +104,7 @@ impl<'n> Merge<'n> {
         stays
     }
 
-    /// What theirs added. What ours removed and theirs changed is a conflict.
+    /// What theirs added. A child that ours removed and theirs changed is a conflict.
     fn additions<'c>(
         &mut self,
         kind: Kind,
@@ -114,7 +114,8 @@ impl<'n> Merge<'n> {
     ) -> Additions<'c, 'n> {
         let mut new =
             Additions { first: Vec::new(), behind: ours.iter().map(|_| Vec::new()).collect() };
-        // The order of keys and of sets means nothing: what has no neighbour here goes to the end.
+        // The order of keys and sets is insignificant: without a neighbour here, a child goes to
+        // the end.
         let end = if kind == Kind::List { None } else { stays.iter().rposition(|stays| *stays) };
         let mut neighbour = None;
         for (at, child) in theirs.iter().enumerate() {
@@ -134,7 +135,7 @@ impl<'n> Merge<'n> {
         new
     }
 
-    /// A child of ours that stays.
+    /// Merges a child of ours that stays.
     fn child(
         &mut self,
         at: usize,
@@ -160,8 +161,8 @@ impl<'n> Merge<'n> {
         self.edits.extend(comments::above(old, (self.ours, ours.spot.place), new));
     }
 
-    /// Where the lines of a child begin, with the comments above it; if it goes, with those of base
-    /// alone.
+    /// The start of a child's lines, including the comments above it; of a child to remove, only
+    /// those that base has.
     fn start(&self, child: &Child, base: Option<&Child>, stays: bool) -> Result<usize, Refusal> {
         let place = own_line(child)?;
         let old = base.map(|base| lines_above(self.base.text, base.spot.place)).unwrap_or_default();
@@ -170,7 +171,7 @@ impl<'n> Merge<'n> {
         Ok(if with_comments { comments.start } else { comments.end })
     }
 
-    /// Puts `new` at the start of the line at `position`, indented like `sibling`.
+    /// Inserts `new` at the start of the line at `position`, indented like `sibling`.
     fn insert(
         &mut self,
         kind: Kind,
@@ -180,12 +181,12 @@ impl<'n> Merge<'n> {
     ) -> Result<(), Refusal> {
         let (text, place) = (self.ours.text, sibling.spot.place.ok_or(FLOW)?);
         let newline = newline(text);
-        // The last line of the text may have no line break.
+        // The last line of the text may lack a line break.
         let is_open = !text[..position].ends_with('\n');
         let lines =
             new.iter().map(|child| lines_of(self.theirs, child, kind, place.column, newline));
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
-        // Large enough from the start, so that no shorter copy stays behind in memory.
+        // Allocated large enough, so that no partial copy stays behind in memory.
         let size = lines.iter().map(|lines| lines.len()).sum::<usize>();
         let mut with = Zeroizing::new(String::with_capacity(size + newline.len() * lines.len()));
         for lines in &lines {
@@ -198,9 +199,10 @@ impl<'n> Merge<'n> {
         Ok(())
     }
 
-    /// Deletes the first children, if they go and the first shares the line of a dash: the dash
-    /// stays, for the first child that does. Returns how many. The comments above the latter go
-    /// with them; those of theirs are above the dash, or get there if base has ours above its dash.
+    /// Deletes the leading children that go, if the first one shares the line of a dash: the dash
+    /// stays, for the first child that stays. Returns their number. Comments above that child are
+    /// deleted with them; those of theirs are above the dash, or move there if base has ours above
+    /// its dash.
     fn delete_leading(
         &mut self,
         parents: (Option<Spot<'n>>, Spot<'n>, Spot<'n>),
@@ -242,7 +244,7 @@ impl<'n> Merge<'n> {
         Ok(next)
     }
 
-    /// Nothing is left of `parent`, which is to say so.
+    /// Writes an empty collection for `parent`, which has no children left.
     fn emptied(
         &mut self,
         kind: Kind,

@@ -49,7 +49,7 @@ spec:
           emptyDir: {}
 ";
 
-/// `text` with each of `changes`, which must be there once.
+/// `text` with each of `changes` applied; each must match exactly once.
 fn with(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (old, new)| {
         assert_eq!(text.matches(old).count(), 1, "{old}");
@@ -57,7 +57,7 @@ fn with(text: &str, changes: &[(&str, &str)]) -> String {
     })
 }
 
-/// The merged text, or the fields in conflict, one a line.
+/// The merged text, or the conflicting fields, one per line.
 fn merged(base: &str, ours: &str, theirs: &str) -> String {
     match three_way(base, ours, theirs).unwrap() {
         Merged::Clean(text) => text.to_string(),
@@ -151,7 +151,7 @@ fn a_field_that_both_changed_differently_is_a_conflict() {
     assert_eq!(merged(DEPLOYMENT, DEPLOYMENT, &replicas("5")), replicas("5"));
     assert_eq!(merged(DEPLOYMENT, &replicas("5 # five"), &replicas("5")), replicas("5 # five"));
     for (base, ours, theirs, expected) in [
-        // Lists without an identity are one value.
+        // A list whose items have no identity is a single value.
         ("args: [a]", "args: [a, b]", "args: [c, a]", "conflict: args"),
         ("args: [a]", "args: [a, b]", "args:\n  - a\n  - 'b'", "args: [a, b]"),
         (
@@ -161,7 +161,7 @@ fn a_field_that_both_changed_differently_is_a_conflict() {
             "conflict: env",
         ),
         ("rules:\n  - http: 1", "rules:\n  - http: 2", "rules:\n  - http: 3", "conflict: rules"),
-        // Removed here, changed there.
+        // Removed by ours, changed by theirs.
         ("k: 1\na:\n  b: 1", "k: 1\na:\n  b: 2", "k: 1", "conflict: a"),
         ("k: 1\na:\n  b: 1", "k: 1", "k: 1\na:\n  b: 2", "conflict: a"),
         ("k: 1\na:\n  b: 1", "k: 1\na:\n  b: 1  # mine", "k: 1", "conflict: a"),
@@ -181,7 +181,7 @@ fn a_field_that_both_changed_differently_is_a_conflict() {
         ("k: 1", "k: 1\na: 1", "k: 1\na: 2", "conflict: a"),
         ("k: 1", "k: 1\na: 1", "a: \"1\"\nk: 1", "conflict: a"),
         ("k: 1", "k: 1\na:\n  b: 1", "k: 1\na:\n  b: 2\n  c: 3", "conflict: a.b"),
-        // Another kind of value; every field is named, and no value.
+        // Different kinds of value: every field is named, and no value.
         (
             "a: 1\nb: 2\nc.d/e: 3",
             "a: s3\nb: s4\nc.d/e: s5",
@@ -195,14 +195,14 @@ fn a_field_that_both_changed_differently_is_a_conflict() {
             "images:\n- name: c",
             "conflict: images[0].a",
         ),
-        // The order may mean something.
+        // The order may be significant.
         (
             "env:\n  - name: a\n  - name: b",
             "env:\n  - name: a\n  - name: b\n  - name: c",
             "env:\n  - name: b\n  - name: a",
             "conflict: env",
         ),
-        // Two entries would set one label.
+        // Two entries would set the same label.
         (
             "labels:\n  - pairs:\n      a: b\n  - pairs: {x: y}",
             "labels:\n  - pairs:\n      a: b\n      c: d\n  - pairs: {x: y}",

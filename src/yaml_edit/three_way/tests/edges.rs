@@ -1,4 +1,4 @@
-//! What the larger tests leave to chance.
+//! Edge cases that the random tests may miss.
 
 use super::super::meaning::Meant;
 use super::*;
@@ -72,8 +72,7 @@ fn what_has_no_identity_makes_its_list_one_value() {
     }
 }
 
-/// No merge is known whose text means anything else than it is to mean, so what judges it is asked
-/// directly.
+/// No merge is known to produce a wrong text, so the check is tested directly.
 #[test]
 fn a_merged_text_has_to_mean_what_was_merged() {
     let node = |text: &str| super::super::super::tree::parse(text).unwrap();

@@ -7,7 +7,7 @@ fn model(text: &str) -> Model {
     normal("", serde_yaml::from_str(text).unwrap())
 }
 
-/// The items of sets in one order.
+/// The items of sets, sorted.
 fn normal(key: &str, model: Model) -> Model {
     match model {
         Model::Mapping(map) => Model::Mapping(
@@ -28,7 +28,7 @@ fn normal(key: &str, model: Model) -> Model {
 
 struct Conflict;
 
-/// The textbook's three-way merge of models. Items come in any order.
+/// The textbook three-way merge of models. Items come in any order.
 fn textbook(
     key: &str,
     base: Option<&Model>,
@@ -80,7 +80,7 @@ fn by_identity(key: &str, model: &Model) -> Option<Mapping> {
     }
 }
 
-/// Every list sorted, whatever it is.
+/// `model` with every list sorted.
 fn sorted(model: Model) -> Model {
     match model {
         Model::Mapping(map) => {
@@ -101,7 +101,7 @@ fn sorted(model: Model) -> Model {
     }
 }
 
-/// The merge without the short cuts for versions that are equal.
+/// The merge without the short cuts for equal versions.
 fn in_full(base: &str, ours: &str, theirs: &str) -> Result<Merged, Refusal> {
     let [old, own, new] = [base, ours, theirs].map(|text| Document::parse(text).unwrap());
     by_meaning(ours, &old, &own, &new)
@@ -115,14 +115,13 @@ fn clean(merged: Result<Merged, Refusal>) -> Result<String, TestCaseError> {
     }
 }
 
-/// The lines of `ours` that base does not have, without the comments at their ends that are the
-/// template's.
+/// The lines of `ours` that are not in base, without the template's comments at their ends.
 fn own_lines<'t>(base: &str, ours: &'t str) -> Vec<&'t str> {
     let known: std::collections::HashSet<_> = base.lines().map(bare).collect();
     ours.lines().map(bare).filter(|line| !line.is_empty() && !known.contains(line)).collect()
 }
 
-/// A comment that is ours, or else what stands before a comment and behind a dash.
+/// A comment of ours; otherwise the line up to its comment and without its dash.
 fn bare(line: &str) -> &str {
     let comment = line.find("# my ").or(line.trim_start().starts_with('#').then_some(0));
     let bare = comment.map_or_else(|| line.split("  # ").next().unwrap(), |at| &line[at..]).trim();
@@ -165,7 +164,7 @@ proptest! {
                 prop_assert!(is_special || expected.is_none(), "{paths:?}");
                 prop_assert!(paths.iter().all(|path| !path.is_empty()));
             }
-            // Keys and items for what ours has as `{}` or `[]`.
+            // Keys and items for a collection that ours has as `{}` or `[]`.
             Err(refusal) => prop_assert!(refusal == FLOW && (ours.contains("{}") || ours.contains("[]")), "{refusal}"),
         }
     }

@@ -4,7 +4,7 @@ use super::merged;
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn keys_and_items_come_and_go() {
     for (base, ours, theirs, expected) in [
-        // Behind the key that precedes it, or at the end.
+        // After the key that precedes it, or at the end.
         (
             "a: 1\nb: 2\n",
             "u: 0\na: 1 # a\n\nb: 2\n",
@@ -32,15 +32,15 @@ fn keys_and_items_come_and_go() {
             "k: 1\nimages:\n  # new\n  - name: b\n    newTag: \"1\"\n",
             "images:\n# new\n- name: b\n  newTag: \"1\"\n- name: a\nk: 1\n",
         ),
-        // The first key of an item, removed: a comment that the other order of keys took inside
-        // goes back above it.
+        // The first key of an item is removed: a comment that a different key order had moved
+        // inside returns above it.
         (
             "images:\n# n\n- name: a\n  p: 1\n",
             "images:\n- p: 1\n  # n\n  name: a\n",
             "images:\n# m\n- name: a\n",
             "images:\n# m\n- name: a\n",
         ),
-        // Removed by theirs, with the comment that came with it, and not with another.
+        // Removed by theirs, with the comment that came with it and no other.
         (
             "# h\na: 1\n# b\nb:\n  c: 1\nd: 1\n",
             "# h\na: 1\n# b\nb:\n  c: 1\nd: 1\nu: 1\n",
@@ -93,7 +93,7 @@ fn keys_and_items_come_and_go() {
             "volumes:\n- name: x\n  secret:\n    secretName: s\n",
             "volumes:\n- name: x\n  secret:\n    secretName: s\n- name: u\n",
         ),
-        // The first item, where the order counts.
+        // The first item of a list whose order is significant.
         (
             "env:\n  # a\n  - name: a\n",
             "env:\n  # a\n  - name: a\n  - name: u\n",
@@ -112,7 +112,7 @@ fn keys_and_items_come_and_go() {
             "env:\n  - name: b\n  - name: a\n",
             "u: 1\nenv:\n  - name: b\n  - name: a\n",
         ),
-        // Out of `{…}`, and into it.
+        // From `{…}` to lines, and the reverse.
         (
             "a: 1\n",
             "a: 1\nl:\n  x: 1\n",
@@ -158,7 +158,7 @@ fn items_are_recognised_by_what_identifies_them() {
         let result = merged(&text(&[template]), &text(&[template, own]), &text(&[template, news]));
         assert_eq!(result, text(&[template, news, own]), "{list}");
     }
-    // The one entry of `labels` is the same entry, whatever its labels are.
+    // The single entry of `labels` is the same entry, whatever its labels are.
     let labels = |pairs: &str| format!("labels:\n  - pairs:\n      a: b\n{pairs}");
     let [own, news] = [labels("      own: x\n"), labels("      news: x\n")];
     assert_eq!(merged(&labels(""), &own, &news), labels("      news: x\n      own: x\n"));

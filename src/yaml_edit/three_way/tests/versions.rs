@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Base, ours and theirs, and whether comments of ours or another order of items may be in the way
-/// of a merge.
+/// Base, ours and theirs, and whether comments of ours or a different item order may prevent a
+/// merge.
 pub(super) fn versions() -> impl Strategy<Value = (String, String, String, bool)> {
     let layout = || prop::sample::select(vec![(2, 2), (2, 0), (4, 2), (4, 4)]);
     (any::<[u64; 3]>(), any::<[bool; 5]>(), layout(), layout()).prop_map(
@@ -31,14 +31,14 @@ pub(super) fn versions() -> impl Strategy<Value = (String, String, String, bool)
     )
 }
 
-/// One version of a file. What stands at a path is chosen by `seed`; in one of eight cases, by
+/// One version of a file. The value at a path is determined by `seed`, and in one of eight cases by
 /// `change`.
 #[derive(Debug, Clone, Copy)]
 struct Version {
     seed: u64,
     change: Option<u64>,
     comments: Comments,
-    /// Whether items of lists change places.
+    /// Whether list items are reordered.
     reorders: bool,
     /// The indentation of mappings and of dashes.
     layout: (usize, usize),
@@ -47,9 +47,9 @@ struct Version {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Comments {
     Template,
-    /// As they were, whatever else the user changed.
+    /// Unchanged, whatever else the user changed.
     Kept,
-    /// Some removed, some changed, and some of the user's own.
+    /// Some removed, some changed, and some added by the user.
     Edited,
 }
 
@@ -213,7 +213,7 @@ impl Version {
         }
     }
 
-    /// The lines of a value; the first is what stands behind its colon or dash.
+    /// The lines of a value; the first one goes after its colon or dash.
     fn write(&self, tree: &Tree, path: &str, indent: usize, lines: &mut Vec<String>) {
         let blanks = " ".repeat(indent);
         let above = |path: &str, lines: &mut Vec<String>| {
@@ -265,7 +265,7 @@ impl Version {
                     let path = format!("{path}[{}]", name.unwrap_or_default());
                     let start = lines.len();
                     self.write(item, &path, indent + 2, lines);
-                    // The dash goes before the first key, and comments above that are those of the
+                    // The dash goes before the first key; comments above that key belong to the
                     // item.
                     let first = (start..lines.len())
                         .find(|at| !lines[*at].trim_start().starts_with('#'))
