@@ -1,6 +1,6 @@
 //! Secrets other than the pull secret, which kustomize generates from the files of a directory:
-//! what a key and a value are, what such files hold, and what a change of one key makes of them.
-//! People edit these files, too. Pure. No fault quotes what is in them.
+//! keys, values, the content of such files, and the changes to one key. Users may edit these files,
+//! too. Pure. No error quotes file contents.
 
 mod change;
 mod env_file;
@@ -16,10 +16,9 @@ use crate::pull_secret::begins_like_a_token;
 use crate::yaml_edit::Refusal;
 use zeroize::Zeroizing;
 
-/// How many bytes the values of one Secret may have together (kubernetes `pkg/apis/core`,
-/// `MaxSecretSize`).
+/// Size limit for all values of one Secret (kubernetes `pkg/apis/core`, `MaxSecretSize`).
 pub const MAX_SIZE: usize = 1 << 20;
-/// What the API server says no to, as a rule.
+/// The API server's size limit, as a rule.
 const TOO_LARGE: Refusal =
     "must leave the whole Secret at 1048576 bytes at most, which is all that Kubernetes takes";
 
@@ -27,7 +26,7 @@ const TOO_LARGE: Refusal =
 pub struct Key(String);
 
 impl Key {
-    /// Checks `text`; the error is a rule that follows "`KEY`".
+    /// Checks `text`. The error is a rule that follows "`KEY`".
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if begins_like_a_token(text) {
@@ -44,13 +43,13 @@ impl Key {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text as it was accepted.
+    /// The accepted text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether every kubelet makes a variable of it.
+    /// Whether every kubelet accepts the key as the name of an environment variable.
     #[must_use]
     pub fn is_variable(&self) -> bool {
         self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -58,16 +57,16 @@ impl Key {
     }
 }
 
-/// A value: bytes that are cleared, and that only this module sees.
+/// A value: bytes that are cleared on drop and that only this module can read.
 pub struct Value(Zeroizing<Vec<u8>>);
 
 impl Value {
-    /// Checks `bytes`; the error is a rule that follows "the value".
+    /// Checks `bytes`. The error is a rule that follows "the value".
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, &'static str> {
         Self::check(&bytes).map(|()| Self(bytes))
     }
 
-    /// The same check without a value.
+    /// Like [`Value::new`], without keeping the value.
     pub fn check(bytes: &[u8]) -> Result<(), &'static str> {
         match bytes.len() {
             0 => Err("must not be empty"),
@@ -76,7 +75,7 @@ impl Value {
         }
     }
 
-    /// As text without NUL, which is what a variable can hold.
+    /// Whether the value is text without NUL, and so fits an environment variable.
     #[must_use]
     pub fn is_text(&self) -> bool {
         self.text().is_some_and(|text| !text.contains('\0'))

@@ -1,5 +1,5 @@
-//! What a rotation makes of a repository's files: the new Secret file, and the `.makeinfra.yaml`
-//! that follows it. Pure: reads and writes nothing.
+//! The file changes of a rotation: the new Secret files, and `.makeinfra.yaml` updated to match.
+//! Pure: reads and writes nothing.
 
 mod secret_file;
 
@@ -13,39 +13,39 @@ use secret_file::SecretInRepo;
 
 pub use secret_file::{Change, Entry, RotateOverrides, SecretFile, payload};
 
-/// The files as they are.
+/// The current files.
 pub struct Files {
-    /// `.makeinfra.yaml`, if the repository has one.
+    /// `.makeinfra.yaml`; `None` if the repository does not have one.
     pub record: Option<Record>,
-    /// What a Secret file that is missing is rendered from.
+    /// The templates for a missing Secret file.
     pub templates: TemplateSet,
-    /// The Secret files that are to hold the token, at least one.
+    /// The Secret files that get the token, at least one.
     pub secrets: Vec<SecretFile>,
 }
 
-/// The files as they will be.
+/// The files after the rotation.
 pub struct Plan {
-    /// What becomes of each Secret file, in their order.
+    /// The change to each Secret file, in the order of [`Files::secrets`].
     pub secrets: Vec<Change>,
-    /// The new `.makeinfra.yaml`, if it is to change.
+    /// The new `.makeinfra.yaml`; `None` if it does not change.
     pub record: Option<String>,
 }
 
 impl Plan {
-    /// Whether any file is to change.
+    /// Whether any file changes.
     #[must_use]
     pub fn writes(&self) -> bool {
         let names = |change: &Change| change.kustomization.is_some();
         self.record.is_some() || self.rotates() || self.secrets.iter().any(names)
     }
 
-    /// Whether any Secret file is to change.
+    /// Whether any Secret file changes.
     #[must_use]
     pub fn rotates(&self) -> bool {
         self.secrets.iter().any(|change| change.text.is_some())
     }
 
-    /// What is different, each once.
+    /// Descriptions of all changes, without duplicates.
     #[must_use]
     pub fn changes(&self) -> Vec<&String> {
         let mut all: Vec<&String> = Vec::new();
@@ -59,14 +59,14 @@ impl Plan {
 }
 
 impl Files {
-    /// The image of the project's own component, as far as `.makeinfra.yaml` knows it.
+    /// The image of the project's own component; `None` if `.makeinfra.yaml` does not know it.
     #[must_use]
     pub fn image(&self) -> Option<&ImageRef> {
         self.record.as_ref().map(|record| record.answers.image())
     }
 
-    /// Whether the file at `at` of the Secrets has another token of the project's own than
-    /// `committed`, what HEAD has of it.
+    /// Whether the Secret file with the index `at` has another token of the project's own than
+    /// `committed`, its content in HEAD.
     #[must_use]
     pub fn differs_from(&self, at: usize, committed: &str) -> bool {
         let Some(one) = self.each().nth(at) else { return false };
@@ -85,13 +85,13 @@ impl Files {
         }
     }
 
-    /// Until when the token that is replaced lasts, as far as the Secrets say so.
+    /// Expiry of the token that is replaced; `None` if the Secrets do not say.
     #[must_use]
     pub fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {
         self.each().filter_map(|one| one.expiry(overrides)).min()
     }
 
-    /// Where the token is from that the Secrets hold, as far as the first one that tells says so.
+    /// Origin of the token in the Secrets, according to the first one that has it.
     #[must_use]
     pub fn issued(&self) -> Option<Issued> {
         self.each().find_map(|one| {
@@ -100,8 +100,8 @@ impl Files {
         })
     }
 
-    /// The repositories that were given the token together that the Secrets hold; none if this one
-    /// was given it alone.
+    /// The repositories that share the token in the Secrets; empty if the token is for this
+    /// repository alone.
     #[must_use]
     pub fn sharing(&self) -> Vec<String> {
         let found = self.each().find_map(|one| {
@@ -111,13 +111,13 @@ impl Files {
         found.unwrap_or_default()
     }
 
-    /// What the token that is replaced signs in as, if there is one.
+    /// The user name of the token that is replaced; `None` if there is no such token.
     pub fn username(&self, overrides: &RotateOverrides) -> Result<Option<String>> {
         let Some((manifest, key)) = self.first(overrides)? else { return Ok(None) };
         Ok(manifest.config().username(key))
     }
 
-    /// Whether the token that is replaced is that of `other`, too.
+    /// Whether `other` has the same token to be replaced.
     pub fn shares(&self, other: &Self, overrides: &RotateOverrides) -> Result<bool> {
         let (Some((own, own_key)), Some((theirs, their_key))) =
             (self.first(overrides)?, other.first(overrides)?)
@@ -127,8 +127,8 @@ impl Files {
         Ok(own.config().shares(own_key, theirs.config(), their_key))
     }
 
-    /// The first Secret that is there, with the key of the entry that is rotated. Those that are
-    /// chosen share their token.
+    /// The first existing Secret, with the key of the entry to rotate. All chosen Secrets share
+    /// their token.
     fn first(&self, overrides: &RotateOverrides) -> Result<Option<(&Manifest, &str)>> {
         for one in self.each() {
             let Some(manifest) = one.manifest()? else { continue };
@@ -140,8 +140,8 @@ impl Files {
         Ok(None)
     }
 
-    /// Leaves the Secrets of the environments called `names`; without names those that share their
-    /// credentials, if that is all of them.
+    /// Restricts the rotation to the Secrets of the environments `names`. Without names, requires
+    /// that all Secrets share their credentials.
     pub fn choose(&mut self, names: &[EnvironmentName], overrides: &RotateOverrides) -> Result<()> {
         let known: Vec<_> =
             self.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
@@ -158,7 +158,7 @@ impl Files {
             self.secrets.retain(|secret| wanted.contains(&Some(secret.place)));
             return Ok(());
         }
-        // An entry that comes or goes does so everywhere.
+        // An entry is added to or removed from all environments.
         if self.secrets.len() < 2 || matches!(overrides.entry, Entry::Added(_) | Entry::Removed(_))
         {
             return Ok(());
@@ -179,8 +179,8 @@ impl Files {
         .into())
     }
 
-    /// The environments that have a pull Secret, by the token that they share, each with when that
-    /// ends; `None` if that is unknown.
+    /// The environments that have a pull Secret, grouped by token, each group with the token's
+    /// expiry; `None` if that is unknown.
     pub fn lifetimes(
         &self,
         overrides: &RotateOverrides,
@@ -198,7 +198,7 @@ impl Files {
             .collect())
     }
 
-    /// The places of the environments, by the credentials that they share.
+    /// Indices of the environments, grouped by shared credentials.
     fn groups(&self, overrides: &RotateOverrides) -> Result<Vec<Vec<usize>>> {
         let mut groups: Vec<(&Manifest, &str, Vec<usize>)> = Vec::new();
         for one in self.each() {
@@ -218,7 +218,7 @@ impl Files {
         Ok(groups.into_iter().map(|(_, _, places)| places).collect())
     }
 
-    /// Fails if a rotation would, whatever the token. Else what deserves a warning.
+    /// Fails if a rotation would fail for any token; otherwise returns warnings.
     pub fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
         let mut warnings: Vec<String> = Vec::new();
         for one in self.each() {
@@ -247,8 +247,8 @@ impl Files {
             if let (Some(record), Some(text)) =
                 (record, change.text.as_ref().or(one.secret.text.as_ref()))
             {
-                // A kill between two files may have left the record behind, so also where nothing
-                // changed.
+                // Updated even if the Secret did not change: a kill between two files may have left
+                // the record behind.
                 if let Some(text) = follow(record, one.secret.place, overrides, text)? {
                     followed = Some(Record::parse(text)?);
                 }
@@ -264,15 +264,15 @@ impl Files {
         Ok(Plan { secrets, record: None })
     }
 
-    /// The files with `expires_at` as the expiry of the tokens that they hold.
+    /// The files with `expires_at` as the expiry of their tokens.
     pub fn expire(&self, expires_at: &Expiry, overrides: &RotateOverrides) -> Result<Plan> {
         let secrets =
             self.each().map(|one| one.expiring(expires_at, overrides)).collect::<Result<_>>()?;
         Ok(Plan { secrets, record: None })
     }
 
-    /// The images of `deployed` that the kubelet would pull with the rotated entry first, each
-    /// once; where there is none, the recorded one.
+    /// The images of `deployed` that the kubelet would pull with the rotated entry first, without
+    /// duplicates; if there are none, the recorded image.
     pub fn images<'i>(
         &'i self,
         plan: &Plan,
@@ -303,8 +303,8 @@ impl Files {
         Ok(images)
     }
 
-    /// The record that HEAD has, `committed`, with what follows from the Secret files as `plan`
-    /// leaves them; `None` if that changes nothing. Edits of somebody's stay out of it.
+    /// The record `committed` from HEAD, updated to the Secret files that `plan` leaves; `None` if
+    /// nothing changes. Uncommitted edits by users are not included.
     pub fn followed(
         &self,
         committed: Record,
@@ -321,8 +321,8 @@ impl Files {
         Ok((record.text != before).then_some(record.text))
     }
 
-    /// Whether the record is `committed` and what follows from the Secret files as `plan` leaves
-    /// them, without edits of somebody's.
+    /// Whether the record is `committed` updated to the Secret files that `plan` leaves, without
+    /// edits by users.
     #[must_use]
     pub fn only_followed(&self, committed: &str, plan: &Plan) -> bool {
         let Some(record) = &self.record else { return false };
@@ -347,8 +347,8 @@ impl Files {
     }
 }
 
-/// `.makeinfra.yaml` in step with the Secret file of the environment at `place`; `None` if it is so
-/// already. What all environments share follows the first.
+/// `.makeinfra.yaml` updated to the Secret file of the environment with the index `place`; `None`
+/// if it is up to date. Settings that all environments share follow the first one.
 fn follow(
     record: &Record,
     place: usize,
@@ -365,7 +365,7 @@ fn follow(
     let is_held = manifest.config().keys().any(|key| key == answers.registry.as_str());
     let own = match &overrides.entry {
         Entry::Named(key) if !is_held => Some(key.as_str()),
-        // Beside the new entry there was one, which the record may not know.
+        // The new entry was added to an existing one, which the record may not have.
         Entry::Added(added) if !is_held => {
             manifest.config().keys().find(|key| Some(*key) != manifest.entry(added))
         }

@@ -1,6 +1,6 @@
-//! What a change of one key makes of a directory of Secrets: the files to write, in an order in
-//! which the kustomization never names a file that is missing, and those to delete after them. A
-//! plan made over a half-done one completes it.
+//! Changes one key in a directory of Secrets: lists the files to write, in an order in which the
+//! kustomization never refers to a missing file, and the files to delete afterwards. Planning again
+//! after an interruption completes the change.
 
 mod draft;
 
@@ -14,68 +14,68 @@ use crate::work_tree::Content;
 use draft::Draft;
 use zeroize::Zeroizing;
 
-/// A directory of Secrets that is about to change.
+/// A directory of Secrets to change.
 pub struct Directory<'d> {
-    /// Its path below the top of the repository.
+    /// Path below the top of the repository.
     dir: &'d str,
-    /// What the Secrets are labelled as parts of.
+    /// Value of the `part-of` label of the Secrets.
     project: &'d str,
     read: &'d dyn Fn(&str) -> Content,
     opened: Opened,
 }
 
-/// What becomes of the directory.
+/// The planned change to the directory.
 pub struct Change {
-    /// What it does to the Secret.
+    /// The effect on the Secret.
     pub effect: Effect,
     /// The file that has the value, or had it.
     pub place: String,
-    /// The files to write, in this order.
+    /// Files to write, in this order.
     pub writes: Vec<Write>,
-    /// The files to delete, after all writes.
+    /// Files to delete after all writes.
     pub removals: Vec<Removal>,
-    /// Lines that do not say what they seem to say, and stay: file, number from 1, why.
+    /// Misleading lines that stay: file, line number from 1, reason.
     pub traps: Vec<(String, usize, Trap)>,
 }
 
-/// What a change does to a Secret.
+/// The effect of a change on a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// It is made, with this key.
+    /// The Secret is created with this key.
     Create,
-    /// It gets the key.
+    /// The key is added.
     Add,
-    /// Its key gets another value.
+    /// The key's value changes.
     Replace,
-    /// It has the value already.
+    /// Nothing: the key has the value already.
     Hold,
-    /// It loses the key.
+    /// The key is removed.
     Unset,
-    /// It goes with its last key.
+    /// The Secret is deleted with its last key.
     Delete,
-    /// It does not have the key.
+    /// Nothing: the key does not exist.
     Lack,
 }
 
 /// A file with its new content.
 pub struct Write {
-    /// The file.
+    /// The path.
     pub path: String,
-    /// Its new content.
+    /// The new content.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// What is new in it; never a value.
+    /// Description of the change; never a value.
     pub note: String,
 }
 
 /// A file to delete.
 pub struct Removal {
-    /// The file.
+    /// The path.
     pub path: String,
-    /// Why it goes.
+    /// Why the file is deleted.
     pub note: String,
 }
 
-/// What there is of one Secret.
+/// The existing files of one Secret.
 struct Found<'f> {
     name: &'f str,
     generator: Option<&'f Generator>,
@@ -85,10 +85,10 @@ struct Found<'f> {
 /// An env file of a Secret.
 struct Env {
     path: String,
-    /// As the kustomization writes it; `None` if it does not name the file.
+    /// The path in the kustomization; `None` if that does not list the file.
     reference: Option<String>,
     bytes: Zeroizing<Vec<u8>>,
-    /// Whether it is there.
+    /// Whether the file exists.
     exists: bool,
 }
 
@@ -99,7 +99,8 @@ impl Env {
 }
 
 impl<'d> Directory<'d> {
-    /// Opens `dir`, a path below the top of the repository of `project`, whose files `read` gives.
+    /// Opens the directory `dir`, a path below the top of the repository of `project`. `read`
+    /// returns the content of a file.
     pub fn open(
         dir: &'d str,
         project: &'d str,
@@ -114,13 +115,13 @@ impl<'d> Directory<'d> {
         &self.opened.kustomization
     }
 
-    /// The kustomization's path.
+    /// The path of the kustomization.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.opened.path
     }
 
-    /// Gives `key` of the Secret `name` a value.
+    /// Sets the value of `key` in the Secret `name`.
     pub fn set(&self, name: &str, key: &Key, value: &Value) -> Result<Change, DirectoryFault> {
         let mut found = self.find(name)?;
         let (listed, own) = self.key_file(&found, key);
@@ -194,7 +195,7 @@ impl<'d> Directory<'d> {
         Ok(change)
     }
 
-    /// Takes `key` out of the Secret `name`.
+    /// Removes `key` from the Secret `name`.
     pub fn unset(&self, name: &str, key: &Key) -> Result<Change, DirectoryFault> {
         let found = self.find(name)?;
         let (listed, own) = self.key_file(&found, key);
@@ -233,17 +234,17 @@ impl<'d> Directory<'d> {
         Ok(change.finish(if is_last { Effect::Delete } else { Effect::Unset }, place))
     }
 
-    /// Fails if no key of the Secret `name` could be changed.
+    /// Fails if the keys of the Secret `name` cannot be changed.
     pub fn check(&self, name: &str) -> Result<(), DirectoryFault> {
         self.find(name).map(drop)
     }
 
-    /// The Secrets that are manifests among its resources.
+    /// The Secret manifests among the resources.
     pub fn manifests(&self) -> Result<Vec<SecretManifest>, DirectoryFault> {
         self.opened.manifests(self.dir, self.read)
     }
 
-    /// What there is of the Secret `name`.
+    /// The existing files of the Secret `name`.
     fn find<'f>(&'f self, name: &'f str) -> Result<Found<'f>, DirectoryFault> {
         let kustomization = self.kustomization();
         let fault = |why: &str| DirectoryFault::new(self.path(), why);
@@ -282,7 +283,7 @@ impl<'d> Directory<'d> {
         Ok(Found { name, generator, envs })
     }
 
-    /// The file that the kustomization names for `key`, and the one that it would name.
+    /// The file that the kustomization lists for `key`, and the one that it would list.
     fn key_file(&self, found: &Found, key: &Key) -> (Option<String>, String) {
         let files = found.generator.map_or(&[][..], |generator| &generator.files);
         let listed = files.iter().find(|file| file.key == key.as_str());
@@ -290,7 +291,7 @@ impl<'d> Directory<'d> {
         (listed.and_then(|file| below(self.dir, &file.path)), own)
     }
 
-    /// How many bytes the values of the Secret have after `change`, and how often `key` is there.
+    /// Total size of the Secret's values in bytes after `change`, and how often it has `key`.
     fn outcome(
         &self,
         change: &Change,
@@ -328,15 +329,15 @@ impl<'d> Directory<'d> {
         below(self.dir, reference).ok_or_else(outside)
     }
 
-    /// A path in the directory, as the kustomization writes it.
+    /// A path in the directory, relative to the kustomization.
     fn reference(&self, path: &str) -> String {
         path.strip_prefix(self.dir).unwrap_or(path).trim_start_matches('/').to_owned()
     }
 }
 
 impl Found<'_> {
-    /// The env file for a line of `key`: the one that has the key, else the first one that is
-    /// named, else any.
+    /// Index of the env file for `key`: the one that has the key, otherwise the first that the
+    /// kustomization lists, otherwise any.
     fn target(&self, key: &Key) -> Option<usize> {
         let at = |is_it: &dyn Fn(&Env) -> bool| self.envs.iter().position(is_it);
         at(&|env| env.reference.is_some() && env.parsed().has(key))
@@ -346,10 +347,10 @@ impl Found<'_> {
 }
 
 impl Key {
-    /// Why no file can be named after it.
+    /// Why no file can have the key as its name; `None` if one can.
     fn no_file_because(&self) -> Option<&'static str> {
-        // git would read the value as its own attributes or patterns, and may decrypt nothing any
-        // more.
+        // Git would read the value as its attributes or ignore patterns, and might fail to decrypt
+        // everything else.
         let is_gits =
             self.as_str().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(".git"));
         is_gits.then_some(

@@ -1,40 +1,40 @@
 //! An env file as kustomize reads it (kustomize `api/kv/kv.go`): `KEY=value` lines, in which
-//! quotes, blanks and comments behind a value are part of it. Finds the lines that do not say what
-//! they seem to say, by number and never by content.
+//! quotes, blanks and comments after the value are part of it. Finds misleading lines, and reports
+//! them by number and never by content.
 
 use super::{Key, Value};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-/// The longest line that kustomize reads (Go's `bufio.MaxScanTokenSize`, less the line break). It
-/// drops a longer one and all that follow it, and exits with 0.
+/// The longest line that kustomize reads (Go's `bufio.MaxScanTokenSize` minus the line break). It
+/// silently drops a longer line and all lines after it, and exits with 0.
 const MAX_LINE: usize = (64 << 10) - 1;
-/// The longest value that is written to such a file, with room for a key.
+/// The longest value that is written to an env file, which leaves room for a key.
 const MAX_VALUE: usize = 60_000;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What is wrong with a line.
+/// Why a line is misleading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trap {
-    /// No `=`: kustomize makes a key of the whole line, with an empty value.
+    /// No `=`: kustomize takes the whole line as a key with an empty value.
     NoEquals,
-    /// A line of a PEM block, or one that goes on with the value of the line above.
+    /// Part of a PEM block, or otherwise a continuation of the previous line's value.
     Continued,
     /// `export ` before the key.
     Export,
     /// Nothing before the `=`: kustomize skips the line.
     EmptyKey,
-    /// A key that Kubernetes does not take.
+    /// A key that Kubernetes does not accept.
     BadKey,
-    /// A key of an earlier line: kustomize refuses the file.
+    /// A repeated key: kustomize refuses the file.
     Repeated,
-    /// More bytes than kustomize reads in a line.
+    /// Longer than kustomize reads.
     TooLong,
-    /// Bytes that are not UTF-8: kustomize refuses the file, and prints the line.
+    /// Not UTF-8: kustomize refuses the file and prints the line.
     NotUtf8,
-    /// Quotes around the value, which are a part of it.
+    /// Quotes around the value, which are part of it.
     Quotes,
-    /// Blanks before or behind the value, which are a part of it.
+    /// Leading or trailing blanks, which are part of the value.
     Blanks,
     /// A byte order mark at the start of the file.
     ByteOrderMark,
@@ -43,7 +43,7 @@ pub enum Trap {
 }
 
 impl Trap {
-    /// What is wrong, as a sentence about the line.
+    /// The problem, as a sentence about the line.
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
@@ -68,13 +68,14 @@ impl Trap {
         }
     }
 
-    /// Whether kustomize does something else than the line seems to say; otherwise it may be meant.
+    /// Whether kustomize reads the line differently from how it looks; otherwise it may be
+    /// intended.
     #[must_use]
     pub fn breaks(self) -> bool {
         !matches!(self, Self::Quotes | Self::Blanks | Self::ByteOrderMark | Self::CarriageReturn)
     }
 
-    /// Whether nobody can tell what the key is.
+    /// Whether the key is undetermined.
     fn hides_key(self) -> bool {
         matches!(
             self,
@@ -88,21 +89,21 @@ impl Trap {
     }
 }
 
-/// The content of an env file.
+/// An env file, parsed into lines.
 pub struct EnvFile<'t> {
     lines: Vec<Line<'t>>,
 }
 
-/// A line with its line break.
+/// A line including its line break.
 struct Line<'t> {
     raw: &'t [u8],
-    /// `None` for a comment, an empty line, and one whose key nobody can tell.
+    /// `None` for a comment, an empty line, or a line whose key is undetermined.
     pair: Option<(&'t str, &'t [u8])>,
     traps: Vec<Trap>,
 }
 
 impl<'t> EnvFile<'t> {
-    /// Takes `text` apart; every text is an env file.
+    /// Splits `text` into lines. Any text is a valid env file.
     #[must_use]
     pub fn parse(text: &'t [u8]) -> Self {
         let mut lines: Vec<Line> = Vec::new();
@@ -125,30 +126,31 @@ impl<'t> EnvFile<'t> {
         Self { lines }
     }
 
-    /// The lines that do not say what they seem to say, by their numbers from 1.
+    /// Misleading lines, with line numbers from 1.
     pub fn traps(&self) -> impl Iterator<Item = (usize, Trap)> {
         let numbered = self.lines.iter().enumerate();
         numbered.flat_map(|(at, line)| line.traps.iter().map(move |trap| (at + 1, *trap)))
     }
 
-    /// The keys, in their order: only what a `=` follows, since anything else may be a value.
+    /// The keys, in order. Only text before a `=` counts as a key, since anything else may be a
+    /// value.
     pub fn keys(&self) -> impl Iterator<Item = &'t str> {
         self.lines.iter().filter_map(|line| Some(line.pair?.0))
     }
 
-    /// How many bytes the values have together.
+    /// Total size of the values in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.lines.iter().filter_map(|line| Some(line.pair?.1.len())).sum()
     }
 
-    /// Whether it has the key.
+    /// Whether the file has the key.
     #[must_use]
     pub fn has(&self, key: &Key) -> bool {
         self.keys().any(|found| found == key.as_str())
     }
 
-    /// Whether `value` is what it has under `key`.
+    /// Whether the file has `value` under `key`.
     #[must_use]
     pub fn holds(&self, key: &Key, value: &Value) -> bool {
         let mut found = self
@@ -159,8 +161,8 @@ impl<'t> EnvFile<'t> {
         matches!((found.next(), found.next()), (Some((_, held)), None) if value.is(held))
     }
 
-    /// The text with `value` under `key`: in the place of its line, or in a new last line. Of a key
-    /// that stands several times one line stays.
+    /// The text with `value` under `key`: on its existing line, or on a new last line. Of a
+    /// repeated key, one line stays.
     #[must_use]
     pub fn set(&self, key: &Key, value: &Value) -> Zeroizing<Vec<u8>> {
         let new = value.line(key);
@@ -186,12 +188,11 @@ impl<'t> EnvFile<'t> {
         text
     }
 
-    /// The text without the lines of `key`; `None` if no other key is left, whatever comments there
-    /// are.
+    /// The text without the lines of `key`; `None` if no other key is left, even if comments are.
     #[must_use]
     pub fn unset(&self, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
         let is_it = |line: &&Line| line.pair.is_some_and(|(found, _)| found == key.as_str());
-        // A line that nobody understands may hold what somebody still needs.
+        // A line that cannot be parsed may hold something that is still needed.
         let counts =
             |line: &Line| line.pair.is_some() || line.traps.iter().any(|trap| trap.hides_key());
         let mut text = self.buffer(0);
@@ -203,7 +204,7 @@ impl<'t> EnvFile<'t> {
         is_used.then_some(text)
     }
 
-    /// Room for all lines and `more` bytes, so that no shorter copy stays behind in memory.
+    /// A buffer for all lines and `more` bytes, so that no partial copy stays behind in memory.
     fn buffer(&self, more: usize) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(Vec::with_capacity(
             self.lines.iter().map(|line| line.raw.len()).sum::<usize>() + more,
@@ -256,19 +257,19 @@ impl<'t> Line<'t> {
         Self { raw, pair: Some((key, value.as_bytes())), traps }
     }
 
-    /// Whether there is nothing on it.
+    /// Whether the line is empty.
     fn is_empty(&self) -> bool {
         self.raw.trim_ascii().is_empty()
     }
 
-    /// Whether it may be the last line of base64, whose padding looks like a key's `=`.
+    /// Whether this may be the last line of base64, whose padding looks like the `=` after a key.
     fn looks_like_base64(&self) -> bool {
         self.pair.is_some_and(|(_, value)| value.is_empty() || value == b"=")
     }
 }
 
 impl Value {
-    /// Whether a line of an env file can hold it as it is.
+    /// Whether the value fits on a line of an env file unchanged.
     #[must_use]
     pub fn fits_a_line(&self) -> bool {
         let text = self.text().filter(|text| text.len() <= MAX_VALUE);
@@ -281,7 +282,7 @@ impl Value {
         })
     }
 
-    /// The line that gives it to `key`.
+    /// The line that assigns the value to `key`.
     fn line(&self, key: &Key) -> Zeroizing<Vec<u8>> {
         let mut line = Zeroizing::new(Vec::with_capacity(key.as_str().len() + self.len() + 2));
         line.extend_from_slice(key.as_str().as_bytes());
@@ -292,7 +293,7 @@ impl Value {
     }
 }
 
-/// Whether it has quotes around it, which people expect to be taken off.
+/// Whether the value has quotes around it, which users expect to be removed.
 fn is_quoted(text: &str) -> bool {
     text.len() > 1
         && ['"', '\'', '`']
@@ -300,7 +301,7 @@ fn is_quoted(text: &str) -> bool {
             .any(|quote| text.starts_with(quote) && text.ends_with(quote))
 }
 
-/// Whether a PEM block begins there, of which the rest is on further lines.
+/// Whether a multi-line PEM block begins on this line.
 fn opens_pem(line: &[u8]) -> bool {
     contains(line, b"-----BEGIN ") && !contains(line, b"-----END ")
 }

@@ -1,49 +1,49 @@
-//! The kustomization of a directory below `secrets/`: which files it takes, and which Secrets it
-//! generates from them. Its edits leave every other line as it is. Pure. No fault quotes what is in
-//! it.
+//! The kustomization of a directory below `secrets/`: the files that it reads and the Secrets that
+//! it generates from them. Edits leave all other lines unchanged. Pure. No error quotes file
+//! contents.
 
 use crate::manifests::below;
 use crate::yaml_edit::{self, Document, Edited, Refusal, Step};
 use Step::{Item, Key};
 
-/// The field with the Secrets that it generates.
+/// The field with the generated Secrets.
 const GENERATORS: &str = "secretGenerator";
 
-/// What the kustomization says.
+/// The relevant content of a kustomization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kustomization {
-    /// `resources`, as they are written.
+    /// `resources`, as written.
     pub resources: Vec<String>,
     /// The Secrets that it generates.
     pub generators: Vec<Generator>,
-    /// Its fields that kustomize prints where they do not parse, although they may hold values.
+    /// Fields that kustomize prints if they do not parse, although they may hold values.
     pub printed: Vec<&'static str>,
 }
 
 /// A Secret that is generated from files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Generator {
-    /// Its name, without the hash.
+    /// The name without the hash suffix.
     pub name: String,
-    /// Its env files, as they are written.
+    /// The env files, as written.
     pub envs: Vec<String>,
-    /// Its files, one a key.
+    /// The files that each hold one value.
     pub files: Vec<KeyFile>,
-    /// Whether it has values in the kustomization itself.
+    /// Whether it has literal values in the kustomization itself.
     pub has_literals: bool,
 }
 
-/// A file that is the value of a key.
+/// A file that holds the value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFile {
     /// The key.
     pub key: String,
-    /// The file, as it is written.
+    /// The path, as written.
     pub path: String,
 }
 
 impl Kustomization {
-    /// Reads `text`.
+    /// Parses `text`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let document = Document::parse(text)?;
         let mut generators = Vec::new();
@@ -67,8 +67,8 @@ impl Kustomization {
         Ok(Self { resources: texts(&document, &[Key("resources")])?, generators, printed })
     }
 
-    /// Every file and directory that it names, from `dir`, as paths below the top of the
-    /// repository.
+    /// All files and directories that it lists, as paths below the top of the repository; `dir` is
+    /// its directory.
     #[must_use]
     pub fn files(&self, dir: &str) -> Vec<String> {
         let generated = self.generators.iter().flat_map(Generator::paths);
@@ -76,7 +76,7 @@ impl Kustomization {
         all.filter_map(|reference| below(dir, reference)).collect()
     }
 
-    /// The Secret that it generates under `name`.
+    /// The generator of the Secret `name`.
     #[must_use]
     pub fn generator(&self, name: &str) -> Option<&Generator> {
         self.generators.iter().find(|one| one.name == name)
@@ -100,14 +100,14 @@ impl Generator {
         })
     }
 
-    /// Every file that it reads, as it is written.
+    /// All files that it reads, as written.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.envs.iter().map(String::as_str).chain(self.files.iter().map(|file| file.path.as_str()))
     }
 }
 
 impl KeyFile {
-    /// `path`, whose key is the file's name, or `KEY=path` (kustomize's `ParseFileSource`).
+    /// Parses `path`, whose key is the file name, or `KEY=path` (kustomize's `ParseFileSource`).
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let (key, path) =
@@ -116,7 +116,7 @@ impl KeyFile {
     }
 }
 
-/// The labels of the Secrets that are generated, where the kustomization says nothing of them yet.
+/// The field with labels for generated Secrets, added if the kustomization has none.
 const OPTIONS: &str = "generatorOptions";
 
 /// `text` with `reference` among its resources.
@@ -124,7 +124,7 @@ pub fn add_resource(text: &str, reference: &str) -> Edited {
     add_resources(text, &[reference])
 }
 
-/// The same with several.
+/// Like [`add_resource`], with several references.
 pub fn add_resources(text: &str, references: &[&str]) -> Edited {
     let items: Vec<_> = references.iter().map(|reference| yaml_edit::scalar(reference)).collect();
     yaml_edit::push_all(
@@ -134,13 +134,13 @@ pub fn add_resources(text: &str, references: &[&str]) -> Edited {
     )
 }
 
-/// `text` with the env file `path` in the entry of the Secret `name`, which is made if it is
+/// `text` with the env file `path` in the entry of the Secret `name`, which is added if it is
 /// missing.
 pub(super) fn add_env(text: &str, name: &str, path: &str, project: &str) -> Edited {
     add(text, name, "envs", path, project)
 }
 
-/// The same with a file that is the value of the key that it is named after.
+/// Like [`add_env`], with a file that holds the value of the key it is named after.
 pub(super) fn add_file(text: &str, name: &str, path: &str, project: &str) -> Edited {
     add(text, name, "files", path, project)
 }
@@ -161,13 +161,12 @@ fn add(text: &str, name: &str, list: &str, path: &str, project: &str) -> Edited 
     yaml_edit::push(&edited, &[Key(GENERATORS)], &item)
 }
 
-/// `text` without the env file that is written `path` in the entry of the Secret `name`.
+/// `text` without the env file `path`, as written, in the entry of the Secret `name`.
 pub(super) fn remove_env(text: &str, name: &str, path: &str) -> Edited {
     remove_from(text, name, "envs", |item| item == path)
 }
 
-/// `text` without the file of `key` in the entry of the Secret `name`, however often it is named
-/// there.
+/// `text` without the files of `key` in the entry of the Secret `name`, however often it is listed.
 pub(super) fn remove_file(text: &str, name: &str, key: &str) -> Edited {
     let mut edited = remove_from(text, name, "files", |item| KeyFile::parse(item).key == key)?;
     let is_named = |text: &str| -> Result<bool, Refusal> {
@@ -199,7 +198,7 @@ pub(super) fn remove_generator(text: &str, name: &str) -> Edited {
         edited = yaml_edit::remove(&edited, &[OPTIONS])?;
     }
     let left = Document::parse(&edited)?;
-    // Without a field that makes something kustomize takes it for empty, and fails.
+    // kustomize fails on a kustomization without a field that produces something.
     let is_lean =
         left.keys(&[]).iter().all(|key| ["apiVersion", "kind", "metadata", OPTIONS].contains(key));
     if is_lean {
@@ -209,8 +208,7 @@ pub(super) fn remove_generator(text: &str, name: &str) -> Edited {
     Ok(edited)
 }
 
-/// Whether the options of generators are those that came with the first entry, and no entry is
-/// left.
+/// Whether the generator options are those added with the first entry, and no entry is left.
 fn are_ours(document: &Document) -> bool {
     let labels = [OPTIONS, "labels"];
     document.count(&[Key(GENERATORS)]) == 0
@@ -221,12 +219,12 @@ fn are_ours(document: &Document) -> bool {
         && !document.keys(&[]).contains(&"configMapGenerator")
 }
 
-/// The place of the entry of the Secret `name`.
+/// Index of the entry of the Secret `name`; `None` if there is none.
 fn place(text: &str, name: &str) -> Result<Option<usize>, Refusal> {
     Ok(Kustomization::parse(text)?.generators.iter().position(|one| one.name == name))
 }
 
-/// The texts of a list; empty if there is none.
+/// The strings of a list; empty if there is no list.
 fn texts(document: &Document, path: &[Step]) -> Result<Vec<String>, Refusal> {
     let item = |at| {
         let text = document.scalar_at(&[path, &[Item(at)]].concat());

@@ -1,6 +1,6 @@
-//! What a directory of Secrets holds: each file that its kustomization names, and the keys of each
-//! Secret that it generates. Reads through a function, never gives out a value, and understands no
-//! part of a file that it cannot read.
+//! Lists a directory of Secrets: the files that its kustomization refers to, and the keys of each
+//! generated Secret. Reads through a function and never returns a value. Never interprets part of a
+//! file that it cannot read.
 
 use super::{EnvFile, Kustomization, Trap};
 use crate::git_crypt;
@@ -12,63 +12,63 @@ use zeroize::Zeroizing;
 /// The Secrets of one directory.
 #[derive(Debug)]
 pub struct Listing {
-    /// The kustomization's path.
+    /// The path of the kustomization.
     pub path: String,
-    /// What it says.
+    /// The parsed kustomization.
     pub kustomization: Kustomization,
-    /// Its `resources`, as paths below the top of the repository: files, or directories.
+    /// Its `resources`, as paths below the top of the repository: files or directories.
     pub resources: Vec<String>,
-    /// The Secrets that are manifests among them.
+    /// The Secret manifests among the resources.
     pub manifests: Vec<SecretManifest>,
     /// The Secrets that it generates.
     pub secrets: Vec<Generated>,
 }
 
-/// A Secret that is a manifest.
+/// A Secret that is written as a manifest.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SecretManifest {
-    /// Its file.
+    /// The path.
     pub path: String,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Whether it is a pull secret.
     pub is_pull: bool,
-    /// Its keys.
+    /// The keys.
     pub keys: Vec<String>,
 }
 
 /// A Secret that a kustomization generates.
 #[derive(Debug)]
 pub struct Generated {
-    /// Its name, without the hash.
+    /// The name without the hash suffix.
     pub name: String,
-    /// The files that it is made from, as paths below the top of the repository.
+    /// Its source files, as paths below the top of the repository.
     pub files: Vec<String>,
-    /// Its keys, each with the file that has its value.
+    /// The keys, each with the file that has its value.
     pub keys: Vec<ListedKey>,
-    /// The lines of its env files that do not say what they seem to say: file, number from 1, why.
+    /// Misleading lines of its env files: file, line number from 1, reason.
     pub traps: Vec<(String, usize, Trap)>,
 }
 
 /// A key of a Secret.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ListedKey {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The file that has its value.
+    /// The file that has the value.
     pub file: String,
     /// Whether the whole file is the value.
     pub is_file: bool,
 }
 
-/// Why a directory of Secrets could not be read or changed.
+/// Why a directory of Secrets cannot be read or changed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DirectoryFault {
     /// The file.
     pub path: String,
-    /// What is wrong, as a sentence about "it"; never a value.
+    /// The problem, as a sentence about "it"; never a value.
     pub why: String,
-    /// Whether it is encrypted, and nobody can tell what is in it.
+    /// Whether the file is encrypted, which leaves its content undetermined.
     pub is_locked: bool,
 }
 
@@ -79,7 +79,8 @@ impl DirectoryFault {
 }
 
 impl Listing {
-    /// Lists `dir`, a path below the top of the repository, whose files `read` gives.
+    /// Lists the directory `dir`, a path below the top of the repository. `read` returns the
+    /// content of a file.
     pub fn of(dir: &str, read: &dyn Fn(&str) -> Content) -> Result<Self, DirectoryFault> {
         let opened = Opened::at(dir, read)?;
         let manifests = opened.manifests(dir, read)?;
@@ -126,8 +127,8 @@ impl Listing {
         Ok(Self { path, kustomization, resources, manifests, secrets })
     }
 
-    /// Every file that belongs to it, the kustomization first; a directory among its resources is
-    /// one, too.
+    /// All files that belong to it, the kustomization first. A directory among its resources counts
+    /// as one.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let generated = self.secrets.iter().flat_map(|secret| &secret.files);
         std::iter::once(&self.path).chain(&self.resources).chain(generated).map(String::as_str)
@@ -156,8 +157,7 @@ impl Opened {
         Ok(Self { path, text, kustomization })
     }
 
-    /// The Secrets among the resources; a directory, and what is not YAML, has none that could be
-    /// told.
+    /// The Secrets among the resources. Directories and files that are not YAML are skipped.
     pub(super) fn manifests(
         &self,
         dir: &str,
@@ -177,7 +177,7 @@ impl Opened {
 }
 
 impl SecretManifest {
-    /// The Secret in one document; `None` if it is none.
+    /// Parses the Secret in one document; `None` if it is not a Secret.
     fn of(path: &str, text: &str) -> Option<Self> {
         let document =
             Document::parse(text).ok().filter(|found| found.scalar(&["kind"]) == Some("Secret"))?;
@@ -192,7 +192,7 @@ impl SecretManifest {
     }
 }
 
-/// The bytes of a file that was read and is not encrypted.
+/// The bytes of a file. Fails if it cannot be read or is encrypted.
 pub(super) fn plain(path: &str, content: Content) -> Result<Zeroizing<Vec<u8>>, DirectoryFault> {
     let fault = |why: &str, is_locked| DirectoryFault {
         path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! One file with a pull secret, and what a rotation makes of it. Pure.
+//! One pull Secret file and the changes that a rotation makes to it. Pure.
 
 use crate::advice::Advice;
 use crate::answers::{Answer, Answers, Email, Expiry, RegistryKey, SecretType};
@@ -14,49 +14,49 @@ use crate::templates::TemplateSet;
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
-/// A file with a pull secret, that of one environment.
+/// The pull Secret file of one environment.
 pub struct SecretFile {
-    /// The place of its environment among all.
+    /// Index of the environment.
     pub place: usize,
-    /// Where it is, or will be, below the top of the repository.
+    /// Path below the top of the repository, whether or not the file exists.
     pub path: String,
-    /// Its plain text; `None` if there is no such file yet.
+    /// The plaintext; `None` if the file does not exist yet.
     pub text: Option<Secret>,
-    /// The kustomization of its directory: path and text; `None` if there is none.
+    /// Path and text of the kustomization in the file's directory; `None` if there is none.
     pub kustomization: Option<(String, Secret)>,
-    /// What the text says, once that was asked for.
+    /// The parsed text, cached on first use.
     manifest: OnceLock<std::result::Result<Manifest, Fault>>,
 }
 
-/// What the user wants changed beside the token.
+/// What the user wants changed besides the token.
 #[derive(Default)]
 pub struct RotateOverrides {
-    /// The entry that is meant.
+    /// The entry to rotate.
     pub entry: Entry,
-    /// Another e-mail address.
+    /// A new e-mail address.
     pub email: Option<Email>,
-    /// The other type.
+    /// A new Secret type.
     pub kind: Option<SecretType>,
-    /// The token's expiry, where the token source does not know it.
+    /// The token's expiry, if the token source does not know it.
     pub expires_at: Option<Expiry>,
 }
 
 /// An entry of a pull secret.
 #[derive(Default)]
 pub enum Entry {
-    /// The project's own.
+    /// The project's own entry.
     #[default]
     Own,
-    /// The one with this registry key, or the project's own, which gets the key.
+    /// The entry with this registry key, or the project's own entry, which gets the key.
     Named(RegistryKey),
-    /// The one with this registry key, which may be new.
+    /// The entry with this registry key, which may be new.
     Added(RegistryKey),
-    /// The one with this registry key, to be taken out.
+    /// The entry with this registry key, to be removed.
     Removed(RegistryKey),
 }
 
 impl Entry {
-    /// The registry key that was typed; `None` for the project's own.
+    /// The registry key that the user typed; `None` for the project's own entry.
     #[must_use]
     pub fn typed(&self) -> Option<&RegistryKey> {
         match self {
@@ -66,19 +66,19 @@ impl Entry {
     }
 }
 
-/// What becomes of a Secret file.
+/// Changes to a Secret file.
 pub struct Change {
-    /// Its new text; none if it holds the token already.
+    /// The new text; `None` if the file holds the token already.
     pub text: Option<Secret>,
-    /// What is different in it, a line each; never a value.
+    /// Descriptions of the changes, one line each; never a value.
     pub changes: Vec<String>,
-    /// The kustomization of its directory with the file among its resources; `None` if it names the
-    /// file already.
+    /// The kustomization of the directory with the file added to its resources; `None` if it lists
+    /// the file already.
     pub kustomization: Option<Secret>,
 }
 
 impl Change {
-    /// A change of the Secret file alone, if there is one.
+    /// A change to the Secret file alone.
     fn of(rewritten: Option<Rewritten>) -> Self {
         let (text, changes) = rewritten.map(|found| (found.text, found.changes)).unzip();
         Self { text, changes: changes.unwrap_or_default(), kustomization: None }
@@ -86,7 +86,7 @@ impl Change {
 }
 
 impl SecretFile {
-    /// The one with this `text`, of the environment at `place`.
+    /// The file with this `text`, of the environment with the index `place`.
     #[must_use]
     pub fn new(
         place: usize,
@@ -97,22 +97,21 @@ impl SecretFile {
         Self { place, path, text, kustomization, manifest: OnceLock::new() }
     }
 
-    /// What it says; `None` if there is no such file yet.
+    /// The parsed manifest; `None` if the file does not exist yet.
     pub(super) fn manifest(&self) -> std::result::Result<Option<&Manifest>, Fault> {
         let Some(text) = &self.text else { return Ok(None) };
         let manifest = self.manifest.get_or_init(|| Manifest::parse(text.expose()));
         manifest.as_ref().map(Some).map_err(|fault| *fault)
     }
 
-    /// The registry that a token for it is for, where `answers` are those of the repository.
+    /// The registry of a token for this Secret; `answers` are those of the repository.
     pub fn registry(&self, answers: &Answers) -> Result<RegistryKey> {
         let held = SecretInRepo { answers: Some(answers), secret: self }
             .registry(&RotateOverrides::default())?;
         Ok(held.unwrap_or_else(|| answers.registry.clone()))
     }
 
-    /// Its text with `token` in it, or a new one if there is no file yet; `None` if it holds the
-    /// token already.
+    /// The text with `token`, or a new file's text; `None` if the file holds the token already.
     pub fn with_token(
         &self,
         answers: &Answers,
@@ -125,7 +124,7 @@ impl SecretFile {
     }
 }
 
-/// What the template of a pull secret gets: `token`, whose docker config `base64` is.
+/// The input of the pull Secret template; `base64` is the docker config with `token`.
 #[must_use]
 pub fn payload<'p>(base64: &'p str, token: &'p DeployToken) -> Payload<'p> {
     Payload {
@@ -137,14 +136,14 @@ pub fn payload<'p>(base64: &'p str, token: &'p DeployToken) -> Payload<'p> {
     }
 }
 
-/// One Secret file, and what is known of it.
+/// A Secret file together with what is known about its repository.
 pub(super) struct SecretInRepo<'f> {
     pub(super) answers: Option<&'f Answers>,
     pub(super) secret: &'f SecretFile,
 }
 
 impl<'f> SecretInRepo<'f> {
-    /// Fails if a rotation would, whatever the token. Else what deserves a warning.
+    /// Fails if a rotation would fail for any token; otherwise returns warnings.
     pub(super) fn check(&self, overrides: &RotateOverrides) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         let (Some(text), Some(manifest)) = (&self.secret.text, self.manifest()?) else {
@@ -190,7 +189,7 @@ impl<'f> SecretInRepo<'f> {
         Ok(warnings)
     }
 
-    /// Fails unless a file that is not there yet can be made for what is wanted.
+    /// Fails unless a missing file can be created with these overrides.
     fn check_missing(&self, overrides: &RotateOverrides) -> Result<()> {
         match &overrides.entry {
             Entry::Named(key) => self.check_match(key),
@@ -224,7 +223,7 @@ impl<'f> SecretInRepo<'f> {
         self.answers.map(|answers| &answers.registry)
     }
 
-    /// The registry that the token is for, if it is known.
+    /// The registry that the token is for; `None` if unknown.
     pub(super) fn registry(&self, overrides: &RotateOverrides) -> Result<Option<RegistryKey>> {
         if let Some(registry) = overrides.entry.typed() {
             return Ok(Some(registry.clone()));
@@ -240,7 +239,7 @@ impl<'f> SecretInRepo<'f> {
         Ok(held.or(recorded))
     }
 
-    /// Until when the token that is replaced lasts, as far as the file says so.
+    /// Expiry of the token that is replaced; `None` if the file does not say.
     pub(super) fn expiry(&self, overrides: &RotateOverrides) -> Option<String> {
         let manifest = self.secret.manifest().ok()??;
         manifest.expiry(manifest.rotated_key(&self.rewrite(overrides)).ok()??, self.recorded())
@@ -278,7 +277,7 @@ impl<'f> SecretInRepo<'f> {
         Ok(Change::of(removed.map_err(|fault| self.refused(fault))?))
     }
 
-    /// The file with `expires_at` as the expiry of the token that it holds.
+    /// The file with `expires_at` as the expiry of its token.
     pub(super) fn expiring(
         &self,
         expires_at: &Expiry,
@@ -293,7 +292,7 @@ impl<'f> SecretInRepo<'f> {
         Ok(Change::of(expiring.map_err(|fault| self.refused(fault))?))
     }
 
-    /// The kustomization with the file among its resources; `None` if it names the file already.
+    /// The kustomization with the file added to its resources; `None` if it lists the file already.
     fn named(&self) -> Result<Option<Secret>> {
         let Some((path, text)) = &self.secret.kustomization else { return Ok(None) };
         let (dir, name) = self.secret.path.rsplit_once('/').unwrap_or(("", &self.secret.path));
@@ -310,7 +309,7 @@ impl<'f> SecretInRepo<'f> {
         Ok(Some(Secret::new(std::mem::take(&mut text))))
     }
 
-    /// The Secret file of a repository that was made without a token.
+    /// The first Secret file of a repository that was generated without a token.
     fn first(
         &self,
         token: &DeployToken,
@@ -336,7 +335,7 @@ impl<'f> SecretInRepo<'f> {
         Ok(templates.render_secret(&answers, self.secret.place, payload)?.text)
     }
 
-    /// What the file says; `None` if there is none yet.
+    /// The parsed manifest; `None` if the file does not exist yet.
     pub(super) fn manifest(&self) -> Result<Option<&'f Manifest>> {
         Ok(self.secret.manifest().map_err(|fault| self.refused(fault))?)
     }
@@ -361,7 +360,7 @@ impl<'f> SecretInRepo<'f> {
         }
     }
 
-    /// What gives this Secret another token, also where environments have different ones.
+    /// The command that gives this Secret a new token, also if environments have different tokens.
     fn anew(&self) -> Advice {
         let chosen = self.answers.and_then(|answers| {
             let environment = answers.environments.iter().nth(self.secret.place)?;
@@ -376,7 +375,7 @@ impl<'f> SecretInRepo<'f> {
         match fault {
             OWN => failure.hint(self.anew().say(", to give it another token")),
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
-            // Nobody could make it anew without the answers.
+            // Without the answers, the file cannot be generated again.
             _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),
             _ => {
                 let anew = Advice::at_top("rm").arg(path).and(self.anew());

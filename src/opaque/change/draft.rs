@@ -1,4 +1,4 @@
-//! A change in the making: collects what is to be written, and puts it into the order that is safe.
+//! A change under construction: collects the writes and puts them into a safe order.
 
 use super::{Change, Directory, Effect, Env, Found, Removal, Write};
 use crate::manifests::below;
@@ -10,13 +10,14 @@ use crate::work_tree::Content;
 use crate::yaml_edit::Edited;
 use zeroize::Zeroizing;
 
-/// A change in the making.
+/// A change under construction.
 pub(super) struct Draft<'d> {
     directory: &'d Directory<'d>,
     text: Zeroizing<String>,
     notes: Vec<String>,
-    /// What must be there before the kustomization, and what may only go after it.
+    /// Writes that must precede that of the kustomization.
     before: Vec<Write>,
+    /// Writes that must follow that of the kustomization.
     after: Vec<Write>,
     removals: Vec<Removal>,
     traps: Vec<(String, usize, Trap)>,
@@ -89,7 +90,8 @@ impl<'d> Draft<'d> {
         Ok(())
     }
 
-    /// Takes `key` out of all env files but the one at `kept`; a file without any other key goes.
+    /// Removes `key` from all env files but the one with the index `kept`. Deletes a file without
+    /// any other key.
     pub(super) fn drop_lines(
         &mut self,
         found: &Found,
@@ -124,7 +126,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// Deletes a file of the directory that is there and that nothing else names.
+    /// Deletes a file of the directory if it exists and nothing else refers to it.
     pub(super) fn delete(&mut self, path: &str, note: &str) {
         let dir = format!("{}/", self.directory.dir);
         let is_known = self.removals.iter().any(|removal| removal.path == path);

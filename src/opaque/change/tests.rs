@@ -46,7 +46,7 @@ fn whole(files: &Files, change: &Change) -> Files {
     after(files, change, change.writes.len() + change.removals.len())
 }
 
-/// What kustomize would make of Secret db; `None` if it refuses the files.
+/// What kustomize would generate for the Secret db; `None` if it refuses the files.
 fn built(files: &Files) -> Option<BTreeMap<String, Vec<u8>>> {
     let kustomization = std::str::from_utf8(&files[KUSTOMIZATION]).unwrap();
     let kustomization = Kustomization::parse(kustomization).unwrap();
@@ -68,7 +68,7 @@ fn built(files: &Files) -> Option<BTreeMap<String, Vec<u8>>> {
     is_right.then_some(data)
 }
 
-/// Every change between two values of a key, and its removal, beside another key or alone.
+/// Every change between two values of a key, and its removal, with another key or alone.
 fn each(check: impl Fn(&Files, &str, Option<&[u8]>)) {
     let values: [&[u8]; 4] = [b"one", b"two", b"a\nb", b"\xff"];
     for others in [&[][..], &[b"line".as_slice()], &[b"x\ny"], &[b"line", b"x\ny"]] {
@@ -107,7 +107,7 @@ fn a_change_is_what_it_says() {
             change.effect
         );
         assert_eq!(now == *files, is_same);
-        // No file is left behind that the kustomization does not name.
+        // Every file that is left is listed in the kustomization.
         let listed = Kustomization::parse(std::str::from_utf8(&now[KUSTOMIZATION]).unwrap())
             .unwrap()
             .files(DIR);
